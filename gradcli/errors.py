@@ -1,0 +1,89 @@
+"""The errors that a user can cause, as facts with a place, and the exit statuses of the program.
+
+An error is worded where it is found and drawn in one place (`gradcli.cli.report`). Its class is its kind, the word that
+a batch result line carries.
+"""
+
+from enum import IntEnum
+from typing import ClassVar, Protocol
+
+
+class ExitStatus(IntEnum):
+    """What the program returns to the shell."""
+
+    OK = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    FAULT = 70
+    INTERRUPTED = 130
+    CLOSED_PIPE = 141
+
+
+class Place(Protocol):
+    """Where in the user's text an error is: `gradcli.text.source.Span` is the one implementation."""
+
+    @property
+    def label(self) -> str:
+        """What the user calls the text, such as `--x`; empty where it has no name."""
+
+    def draw(self) -> list[str]:
+        """The text around the place, and the caret under it: two lines."""
+
+
+class GradcliError(Exception):
+    """Something the user can put right: what is wrong, where it is, and what to do about it.
+
+    `cure` may hold several lines, each a suggestion or a command to copy. `topic` is the `gradcli why` entry that explains
+    the mistake.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, message: str, *, place: Place | None = None, cure: str = "", topic: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.cure = cure
+        self.topic = topic
+
+
+class UsageError(GradcliError):
+    """Words that make no command: an unknown option, a missing input, two forms of output."""
+
+    kind = "usage"
+
+
+class LiteralError(GradcliError):
+    """A tensor literal that cannot be read."""
+
+    kind = "literal"
+
+
+class ExpressionError(GradcliError):
+    """An expression with a syntax error, or with a name that is unknown or refused."""
+
+    kind = "expression"
+
+
+class ShapeError(GradcliError):
+    """Shapes or dtypes that PyTorch refuses."""
+
+    kind = "shape"
+
+
+class FileError(GradcliError):
+    """A file that cannot be read or written."""
+
+    kind = "file"
+
+
+class SizeError(GradcliError):
+    """More elements, text, nesting, memory or time than the bounds allow."""
+
+    kind = "size"
+
+
+class MathError(GradcliError):
+    """Nothing to differentiate, a result that is not one number, or no derivative."""
+
+    kind = "math"

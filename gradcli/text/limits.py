@@ -1,0 +1,31 @@
+"""Every bound on what the user may give, with its unit and its reason. All are checked before anything is computed."""
+
+from dataclasses import dataclass
+
+from gradcli.errors import SizeError
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound: the largest `value` allowed, what it counts, and why there is one."""
+
+    value: int
+    unit: str
+    reason: str
+
+    def check(self, count: int, what: str, **where: object) -> None:
+        """Raise a SizeError that says `what` is too large when `count` is over the bound.
+
+        `where` goes to the error as it is (`place`, `cure`).
+        """
+        if count > self.value:
+            message = f"{what}: {count:,} {self.unit}, and at most {self.value:,} are allowed ({self.reason})"
+            raise SizeError(message, **where)  # type: ignore[arg-type]
+
+
+ELEMENTS = Limit(2**28, "elements", "a tensor of that size takes 1 GiB in float32")
+LITERAL_DEPTH = Limit(64, "levels of nesting", "PyTorch's own tensors have at most 64 dimensions")
+EXPRESSION_TEXT = Limit(100_000, "characters", "no formula on a page is longer")
+EXPRESSION_DEPTH = Limit(200, "levels of nesting", "Python's own parser gives up soon after")
+EXPRESSION_NODES = Limit(10_000, "operations and names", "more is a program, not an expression")
+PLAIN_INTEGER = Limit(2**63 - 1, "", "PyTorch's integers have 64 bits")

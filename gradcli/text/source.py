@@ -1,0 +1,65 @@
+"""A piece of text that the user gave, places in it, and the one caret that points at them."""
+
+import unicodedata
+from dataclasses import dataclass
+
+QUOTED = 80
+"""Characters of the user's text that an error shows around a place."""
+
+
+def _width(text: str) -> int:
+    """The terminal columns that `text` takes: East Asian wide characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def _printable(text: str) -> str:
+    """`text` with each control character, line break and lone surrogate as one space or `?`, so that columns hold."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One text as the user gave it; `label` is what the user calls it (`--x`, `EXPR`, `standard input`)."""
+
+    text: str
+    label: str = ""
+
+    def span(self, start: int, stop: int | None = None) -> "Span":
+        """The characters from `start` up to `stop` (one character unless given)."""
+        return Span(self, start, start + 1 if stop is None else max(stop, start + 1))
+
+
+@dataclass(frozen=True)
+class Span:
+    """A place in a source: the characters `start` up to `stop`, which may lie just behind the last one."""
+
+    source: Source
+    start: int
+    stop: int
+
+    @property
+    def label(self) -> str:
+        """What the user calls the text that this is a place in."""
+        return self.source.label
+
+    @property
+    def text(self) -> str:
+        """The characters of the place itself."""
+        return self.source.text[self.start : self.stop]
+
+    def draw(self) -> list[str]:
+        """At most 80 characters of the line around the place, and carets under the place."""
+        text = self.source.text
+        first = text.rfind("\n", 0, self.start) + 1
+        last = text.find("\n", self.start)
+        last = len(text) if last < 0 else last
+        begin = max(first, min(self.start - QUOTED // 2, last - QUOTED))
+        end = min(last, begin + QUOTED)
+        before = "..." if begin > first else ""
+        after = "..." if end < last else ""
+        shown = before + _printable(text[begin:end]) + after
+        indent = len(before) + _width(_printable(text[begin : self.start]))
+        carets = _width(_printable(text[self.start : min(self.stop, end)]))
+        return [shown, " " * indent + "^" * max(1, carets)]
