@@ -24,8 +24,10 @@ class Limit:
 
 
 ELEMENTS = Limit(2**28, "elements", "a tensor of that size takes 1 GiB in float32")
+LITERAL_TEXT = Limit(2**27, "characters", "larger data is better kept in a file, such as .npy")
 LITERAL_DEPTH = Limit(64, "levels of nesting", "PyTorch's own tensors have at most 64 dimensions")
 EXPRESSION_TEXT = Limit(100_000, "characters", "no formula on a page is longer")
 EXPRESSION_DEPTH = Limit(200, "levels of nesting", "Python's own parser gives up soon after")
 EXPRESSION_NODES = Limit(10_000, "operations and names", "more is a program, not an expression")
 PLAIN_INTEGER = Limit(2**63 - 1, "", "PyTorch's integers have 64 bits")
+CALL_TEXT = Limit(10_000, "characters", "a name with a weight for every one of a thousand classes is shorter")

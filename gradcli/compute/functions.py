@@ -1,0 +1,153 @@
+"""The catalogue's functions as PyTorch computes them, and the targets that index losses take."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from gradcli.errors import GradcliError, LiteralError, Place, ShapeError
+from gradcli.tables.catalogue import ALONG_LAST_DIM, FIXED_REDUCTION, Loss, Value
+from gradcli.text.call import Call
+
+Function: TypeAlias = Callable[..., Tensor]
+Unary: TypeAlias = Callable[[Tensor], Tensor]
+Binary: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+_TENSORS = frozenset({"weight", "pos_weight"})
+"""Parameters that PyTorch wants as tensors."""
+
+_INDEX_TARGETS = ("class", "labels")
+"""The kinds of target that are indices into the classes."""
+
+
+def activation(call: Call) -> Unary:
+    """The activation with its arguments: a tensor in, one of the same shape out."""
+    function, extra = _resolve(call), {"dim": -1} if call.entry.name in ALONG_LAST_DIM else {}
+    return lambda x: function(x, **_arguments(call, x), **extra)
+
+
+def loss(call: Call, reduction: str | None = None) -> Binary:
+    """The loss with its arguments, of pred and target.
+
+    A reduction among the arguments wins over `reduction`, and PyTorch's mean is the default. sse and half_sse know only
+    `none`; l2_norm is one number whatever the reduction.
+    """
+    return _reduced(call, str(call.arguments.get("reduction", reduction or "mean")))
+
+
+def elements(call: Call) -> Binary | None:
+    """The loss before reduction, or None for l2_norm, which is no sum of elements."""
+    return None if FIXED_REDUCTION.get(call.entry.name) == "norm" else _reduced(call, "none")
+
+
+def _reduced(call: Call, reduction: str) -> Binary:
+    function = _resolve(call)
+    return lambda pred, target: function(pred, target, **_arguments(call, pred) | {"reduction": reduction})
+
+
+def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
+    """The arguments as PyTorch wants them; weights are made in the dtype and on the device of `like`."""
+    return {
+        name: torch.tensor(value, dtype=like.dtype, device=like.device)
+        if name in _TENSORS and value is not None
+        else value
+        for name, value in call.bound.items()
+    }
+
+
+def _resolve(call: Call) -> Function:
+    """The function itself: a special one, or PyTorch's at the path that the catalogue names."""
+    if call.entry.name in _SPECIAL:
+        return _SPECIAL[call.entry.name]
+    module, _, name = call.entry.torch.partition(".")
+    return cast(Function, getattr({"torch": torch, "F": F}[module], name))
+
+
+def _step(x: Tensor) -> Tensor:
+    return torch.heaviside(x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+def _sse(pred: Tensor, target: Tensor, reduction: str) -> Tensor:
+    return F.mse_loss(pred, target, reduction="none" if reduction == "none" else "sum")
+
+
+def _half_sse(pred: Tensor, target: Tensor, reduction: str) -> Tensor:
+    return 0.5 * _sse(pred, target, reduction)
+
+
+def _l2_norm(pred: Tensor, target: Tensor, reduction: str) -> Tensor:
+    return cast(Tensor, torch.norm(pred - target, 2))
+
+
+_SPECIAL: Mapping[str, Function] = {
+    "step": _step,  # torch.heaviside wants its value at 0 as a tensor of x's dtype
+    "sse": _sse,  # mse_loss, but never its mean
+    "half_sse": _half_sse,  # the same, halved
+    "l2_norm": _l2_norm,  # of the difference, without a reduction
+}
+"""The functions that are more than PyTorch's own with keyword arguments."""
+
+
+def index_target(function: Call | Loss, logits: Tensor, target: Tensor, place: Place | None = None) -> Tensor:
+    """The target as the loss takes it: class indices and labels as int64, any other target as it is.
+
+    A target in the shape of `logits` means probabilities, for cross_entropy alone. Else `logits` are [C], [N, C] or
+    [N, C, ...] and the classes whole numbers from 0 up, or the ignore_index where one was given; a 0-d index becomes
+    the target of a batch of one. Labels of multilabel_margin are whole numbers from -1 up.
+
+    Raises LiteralError for numbers that are no indices, and ShapeError for indices that `logits` has no class for and
+    for probabilities that the loss does not take.
+    """
+    call = function if isinstance(function, Call) else Call(function.name, function)
+    entry = call.entry
+    if not isinstance(entry, Loss) or entry.target not in _INDEX_TARGETS:
+        return target
+    if logits.ndim == 0:
+        message = f"{entry.name} compares the numbers of several classes, and pred is a single number"
+        raise ShapeError(message, place=place, cure="give pred one number for each class, such as 2,1,0.1")
+    if entry.target == "class" and target.shape == logits.shape:
+        _check_probabilities(entry, target, place)
+        return target
+    indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, place)
+    return indices.reshape(1) if indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1 else indices
+
+
+def _check_probabilities(entry: Loss, target: Tensor, place: Place | None) -> None:
+    if entry.name != "cross_entropy":
+        message = f"{entry.name} takes the index of one class for each row of pred, not a number for each class"
+        cure = "only cross_entropy takes probabilities"
+    elif not target.is_floating_point():
+        message = f"a target in the shape of pred holds probabilities, and this one is {target.dtype}"
+        cure = "write floating-point numbers, such as 0,1,0, or the index of the class"
+    else:
+        return
+    raise ShapeError(message, place=place, cure=cure, topic="class-target")
+
+
+def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, place: Place | None) -> Tensor:
+    """The numbers of `target` as int64, each checked to be an index into the classes of `logits`, or `ignored`."""
+    labels = entry.target == "labels"
+    lowest, along = (-1, -1) if labels else (0, min(1, logits.ndim - 1))
+    classes = logits.shape[along]
+    indices = target.detach().to(torch.int64)
+    kept = torch.ones_like(indices, dtype=torch.bool) if ignored is None else indices != ignored
+    # Unequal to what was given are fractions, NaN, and numbers beyond int64.
+    broken = (indices != target) | (kept & (indices < lowest))
+    reason = f"and a {'label' if labels else 'class index'} is a whole number from {lowest} up"
+    cure = "labels count from 0, and -1 ends them" if labels else "classes count from 0"
+    _refuse(LiteralError, target, broken, reason, place, cure)
+    _refuse(ShapeError, indices, kept & (indices >= classes), f"and pred has {classes} classes", place, cure)
+    return indices
+
+
+def _refuse(
+    error: type[GradcliError], target: Tensor, wrong: Tensor, reason: str, place: Place | None, cure: str
+) -> None:
+    """Raise `error` about the first number of `target` that is `wrong`, if any is."""
+    if bool(wrong.any()):
+        at = wrong.nonzero()[0].tolist()
+        name = f"target[{','.join(map(str, at))}]" if at else "target"
+        number = target[tuple(at)].item()
+        raise error(f"{name} is {number}, {reason}", place=place, cure=cure, topic="class-target")
