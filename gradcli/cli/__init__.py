@@ -1,0 +1,1 @@
+"""The command line: its commands, how words become requests, and the one place that prints `error:`."""

@@ -1,0 +1,99 @@
+"""Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor PyTorch."""
+
+import io
+from dataclasses import MISSING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gradcli.cli.commands import COMMANDS, PANELS, Command
+from gradcli.requests.options import Option, flag_name, options
+from gradcli.requests.shared import Shown
+from gradcli.world import World
+
+INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jacobians that PyTorch computes."
+_WIDEST = 100
+
+
+class _Page:
+    """A page of help that is being written."""
+
+    def __init__(self, world: World) -> None:
+        self._text = io.StringIO()
+        colour = world.colour(world.stdout)
+        self._console = Console(
+            file=self._text, width=min(world.width or _WIDEST, _WIDEST), color_system="standard" if colour else None,
+            force_terminal=colour, no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
+        )  # fmt: skip
+
+    def line(self, text: str = "", style: str = "") -> None:
+        self._console.print(Text(text, style=style))
+
+    def rows(self, heading: str, rows: list[tuple[str, str]]) -> None:
+        """Two columns under a heading."""
+        if not rows:
+            return
+        self.line()
+        self.line(heading, "bold")
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        for left, right in rows:
+            grid.add_row(Text(f"  {left}", style="cyan"), Text(right))
+        self._console.print(grid)
+
+    def text(self) -> str:
+        return "\n".join(line.rstrip() for line in self._text.getvalue().split("\n"))
+
+
+def root(world: World) -> str:
+    """The help of `gradcli` itself: its commands by panel."""
+    page = _Page(world)
+    page.line("usage: gradcli COMMAND ...")
+    page.line()
+    page.line(INTRODUCTION)
+    for panel in PANELS:
+        page.rows(panel, [(command.name, command.summary) for command in COMMANDS.values() if command.panel == panel])
+    page.rows("Options", [("-h, --help", "this help, or that of a command"), ("--version", "versions of gradcli and PyTorch")])
+    page.rows("Examples", [command.examples[0] for command in COMMANDS.values()][:3])
+    return page.text()
+
+
+def of(command: Command, world: World) -> str:
+    """The help of one command, ended by its examples."""
+    page = _Page(world)
+    fields = options(command.request)
+    words = [_word(name, option) for name, option in fields.items() if option.positional]
+    page.line(" ".join(["usage: gradcli", command.name, *words, "[OPTIONS]"]))
+    page.line()
+    page.line((command.request.__doc__ or "").split("\n")[0])
+    own = command.request.__dict__["__annotations__"]
+    page.rows("Words", [(_word(name, option), option.help) for name, option in fields.items() if option.positional])
+    for heading, wanted in (("Options", True), ("Computation", False)):
+        rows = [_row(n, option) for n, option in fields.items() if not option.positional and (n in own) is wanted]
+        page.rows(heading, rows)
+    shown = [_row(name, option) for name, option in options(Shown).items()]
+    page.rows("Output", [*shown, ("-h, --help", "this help")])
+    page.line()
+    page.line("Examples", "bold")
+    for line, what in command.examples:
+        page.line(f"  {line}", "cyan")
+        page.line(f"      {what}", "dim")
+    return page.text()
+
+
+def _word(name: str, option: Option) -> str:
+    text = option.kind.metavar + ("..." if option.many else "")
+    return text if option.default is MISSING else f"[{text}]"
+
+
+def _row(name: str, option: Option) -> tuple[str, str]:
+    metavar = "|".join(option.choices) or option.kind.metavar
+    text = option.help
+    default = option.shown_default or ("" if option.default in (MISSING, None, False, "", ()) else str(option.default))
+    if option.default is MISSING:
+        text += " (required)"
+    elif default:
+        text += f" (default: {default})"
+    return f"{flag_name(name)} {metavar}".rstrip(), text

@@ -1,0 +1,137 @@
+"""The way of one call: words, request, result, bytes. The parent goes as far as the request; a worker does the rest."""
+
+import gc
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gradcli.cli import help, report, words
+from gradcli.cli.commands import COMMANDS, Command
+from gradcli.cli.outfile import OutFile
+from gradcli.errors import ExitStatus, GradcliError, UsageError
+from gradcli.requests.fill import from_words
+from gradcli.requests.shared import Numeric, Shown
+from gradcli.supervise import Limits, Progress, supervised
+from gradcli.text.suggest import did_you_mean
+from gradcli.world import World
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that is valid as far as that can be told without PyTorch."""
+
+    command: Command
+    request: Numeric
+    shown: Shown
+
+
+def run(arguments: Sequence[str], world: World) -> int:
+    """Do what the words ask for and return the exit status; errors are drawn on stderr here and nowhere else."""
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    try:
+        return _run(arguments, world)
+    except GradcliError as error:
+        world.stderr.write(report.draw(error, world, command))
+        return ExitStatus.BAD_INPUT
+
+
+def _run(arguments: Sequence[str], world: World) -> int:
+    before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    wants_help = any(word in ("-h", "--help") for word in before_end)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return _print(help.root(world), world)
+    command = _command(arguments[0])
+    if wants_help:
+        return _print(help.of(command, world), world)
+    bare, given = words.parse(command.name, (command.request, Shown), arguments[1:])
+    request = from_words(command.request, bare, given)
+    shown = from_words(Shown, [], given)
+    return _supervise(Call(command, request, shown), world)
+
+
+def _command(name: str) -> Command:
+    if name not in COMMANDS:
+        what = "option" if words.is_option(name) else "command"
+        cure = did_you_mean(name, COMMANDS) or "gradcli --help lists the commands"
+        raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)
+    return COMMANDS[name]
+
+
+def _supervise(call: Call, world: World) -> int:
+    """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
+    limits = Limits(call.request.timeout)
+    if not call.shown.out:
+        return supervised(lambda progress: _work(call, world, progress, ""), limits)
+    with OutFile(call.shown.out) as file:
+        status = supervised(lambda progress: _work(call, world, progress, file.temporary), limits)
+        if status in (ExitStatus.OK, ExitStatus.FAILED):
+            file.put_in_place()
+    return status
+
+
+def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
+    """The whole way from a valid request to bytes, in the worker."""
+    try:
+        content = _answer(call, world, progress, temporary)
+        progress.showing()
+        return _write(content, world)
+    except GradcliError as error:
+        world.stderr.write(report.draw(error, world, call.command.name))
+        status = ExitStatus.BAD_INPUT
+    except Exception as error:  # the one place where a fault of ours is caught
+        world.stderr.write(report.fault(error))
+        status = ExitStatus.FAULT
+    world.stderr.flush()
+    return status
+
+
+def _answer(call: Call, world: World, progress: Progress, temporary: str) -> bytes:
+    """The bytes for standard output; notes go to stderr, and what `--out` asks for into the temporary file."""
+    from gradcli.requests.check import check  # the language of expressions, which help and usage errors do without
+
+    read_stdin = _once(world.read_stdin)
+    check(call.request, read_stdin)
+    compute, show = _open_door()
+    progress.computing()
+    result = compute(call.request, read_stdin, progress.at)
+    return show(result, call.shown, world, temporary)
+
+
+def _open_door():  # type: ignore[no-untyped-def]
+    """PyTorch, and what shows results. Collecting garbage while it loads costs an eighth of the time and finds none."""
+    gc.disable()
+    from gradcli.compute.door import compute
+    from gradcli.show.door import show
+
+    gc.enable()
+    return compute, show
+
+
+def _once(read: Callable[[], str]) -> Callable[[], str]:
+    """`read`, called at most once however often its text is needed."""
+    found: list[str] = []
+
+    def reading() -> str:
+        if not found:
+            found.append(read())
+        return found[0]
+
+    return reading
+
+
+def _write(content: bytes, world: World) -> int:
+    """Write to standard output and leave without a word where its reader has gone."""
+    try:
+        world.stdout.flush()
+        world.stdout.buffer.write(content)
+        world.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python's own flush at exit meets no closed pipe
+        return ExitStatus.CLOSED_PIPE
+    except OSError as error:
+        raise UsageError(f"standard output cannot be written: {(error.strerror or '').lower()}") from None
+    return ExitStatus.OK
+
+
+def _print(text: str, world: World) -> int:
+    return _write(text.encode(world.stdout.encoding or "utf-8", "replace"), world)

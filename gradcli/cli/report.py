@@ -1,0 +1,38 @@
+"""The one place that draws an error: the `error:` line, the place with its caret, the cure; seven lines at most."""
+
+from gradcli.errors import GradcliError, UsageError
+from gradcli.world import World
+
+_LINES = 7
+_CHARACTERS = 2900
+
+
+def draw(error: GradcliError, world: World, command: str = "") -> str:
+    """The text for stderr, ended by a line feed."""
+    label = error.place.label if error.place else ""
+    line = f"{label}: {error.message}" if label else error.message
+    if error.topic:
+        line += f" (gradcli why {error.topic})"
+    cure = error.cure or (f"gradcli {command} --help".replace("  ", " ") if isinstance(error, UsageError) else "")
+    below = [*(error.place.draw() if error.place else []), *(cure.splitlines() if cure else [])]
+    first = "error:"
+    if world.colour(world.stderr):
+        first = f"\x1b[1;31m{first}\x1b[0m"
+    head = " ".join(line.split("\n"))[: _CHARACTERS // 2]
+    text = "\n".join([f"{first} {head}", *(f"  {part}" for part in below[: _LINES - 1])])
+    return _printable(text[:_CHARACTERS]) + "\n"
+
+
+def _printable(text: str) -> str:
+    """`text` without lone surrogates, which no stream can write."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def fault(error: Exception) -> str:
+    """The one line for a fault of gradcli's own."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    line = error.__traceback__
+    while line and line.tb_next:
+        line = line.tb_next
+    where = f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}" if line else ""
+    return _printable(f"error: a fault of gradcli itself ({what}{where}); please report it with the command that caused it\n")

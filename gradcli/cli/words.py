@@ -1,0 +1,96 @@
+"""The words of one command line, parsed by Typer: the dataclass-to-Typer step and our rule of what is an option.
+
+Only `-h` and `--` followed by a letter are options; every other word that begins with `-` is a value, so that
+`softmax-jacobian -1,2` works.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
+
+from gradcli.errors import UsageError
+from gradcli.requests.options import FLAG, flag_name, options
+from gradcli.text.suggest import did_you_mean
+
+_GUARD = "\0"
+"""Put before a value that begins with `-`, so that Typer does not take it for an option; no word can hold a NUL."""
+
+
+def parse(command: str, records: Sequence[type], words: Sequence[str]) -> tuple[list[str], dict[str, str | bool | None]]:
+    """The bare words and the options by field name of one command whose options are the fields of `records`.
+
+    Raises UsageError for an unknown option, one given twice, or one without its value.
+    """
+    fields = {name: option for record in records for name, option in options(record).items() if not option.positional}
+    flags = {flag_name(name): option.kind is FLAG for name, option in fields.items()}
+    parameters = [_parameter("words", list[str] | None, typer.Argument())]
+    parameters += [
+        _parameter(name, bool if option.kind is FLAG else str | None, typer.Option(flag_name(name)))
+        for name, option in fields.items()
+    ]
+
+    def collect(words: list[str] | None, **given: str | bool | None) -> tuple[list[str], dict[str, str | bool | None]]:
+        return [_bare(word) for word in words or []], {name: _bare(value) for name, value in given.items()}
+
+    collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(command, cls=TyperCommand, add_help_option=False)(collect)
+    try:
+        return typer.main.get_command(app).main(list(_guarded(words, flags)), standalone_mode=False)  # type: ignore[no-any-return]
+    except TyperException as error:
+        raise UsageError(_reworded(error), cure=f"gradcli {command} --help lists the options") from None
+
+
+def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
+    default = False if kind is bool else None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+
+
+def _bare(value: Any) -> Any:
+    return value.removeprefix(_GUARD) if isinstance(value, str) else value
+
+
+def is_option(word: str) -> bool:
+    """Whether a word is an option by our rule."""
+    return word == "-h" or (word[:2] == "--" and word[2:3].isalpha())
+
+
+def _guarded(words: Sequence[str], flags: dict[str, bool]) -> Iterator[str]:
+    """The words with every value that Typer could mistake for an option marked."""
+    seen: set[str] = set()
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            yield word
+            yield from rest
+        elif not is_option(word):
+            yield _GUARD + word if word[:1] == "-" else word
+        else:
+            _check_option(name, flags, seen)
+            yield word
+            if not equals and not flags[name]:
+                yield _value(name, next(rest, None))
+
+
+def _check_option(name: str, flags: dict[str, bool], seen: set[str]) -> None:
+    if name not in flags:
+        raise UsageError(f"there is no option {name}", cure=did_you_mean(name, [*flags, "--help"]))
+    if name in seen:
+        raise UsageError(f"{name} is given twice", cure="give it once")
+    seen.add(name)
+
+
+def _value(name: str, word: str | None) -> str:
+    if word is None or is_option(word) or word == "--":
+        raise UsageError(f"{name} needs a value", cure=f"{name}=VALUE")
+    return _GUARD + word if word[:1] == "-" else word
+
+
+def _reworded(error: TyperException) -> str:
+    text = error.format_message().replace(_GUARD, "").rstrip(".")
+    return text[:1].lower() + text[1:]

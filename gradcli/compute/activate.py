@@ -1,0 +1,34 @@
+"""`activate`: value and elementwise derivative of each activation at x."""
+
+from torch import Tensor
+
+from gradcli import core
+from gradcli.compute import functions
+from gradcli.compute.job import Job
+from gradcli.compute.refusals import translated
+from gradcli.requests.activate import Activate
+from gradcli.results import ActivateResult, FunctionValue
+from gradcli.tables.catalogue import ALONG_LAST_DIM
+from gradcli.text.call import Call
+
+
+def activate(request: Activate, job: Job) -> ActivateResult:
+    """The activations of `request`, each with its value and dy_i/dx_i in the shape of x."""
+    x = job.tensor(request.x)
+    values = [_evaluate(call, x, job) for call in request.names]
+    return ActivateResult(**job.header("activate", {"x": x}), functions=values)
+
+
+def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
+    function = functions.activation(call)
+    mixes = call.entry.name in ALONG_LAST_DIM
+    if mixes:
+        job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is the Jacobian's diagonal, "
+                 "softmax-jacobian shows the whole")  # fmt: skip
+    with translated(call.text, x=x):
+        try:
+            value, slope = (core.diagonal_slopes if mixes else core.slopes)(function, x)
+        except core.NoDerivativeError:
+            job.note("no-derivative", f"PyTorch has no derivative of {call.entry.name}; mathematically it is 0 wherever it exists")
+            return FunctionValue(call.text, function(x), None)
+    return FunctionValue(call.text, value, slope)

@@ -1,0 +1,43 @@
+"""The one door to PyTorch: it is opened once a request is known to be valid, and turns it into a result."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gradcli.compute.activate import activate
+from gradcli.compute.grad import grad
+from gradcli.compute.job import Job, settled
+from gradcli.compute.loss import loss
+from gradcli.compute.perceptron import perceptron
+from gradcli.compute.softmax_jacobian import softmax_jacobian
+from gradcli.errors import SizeError
+from gradcli.requests.activate import Activate
+from gradcli.requests.grad import Grad
+from gradcli.requests.loss import Loss
+from gradcli.requests.perceptron import Perceptron
+from gradcli.requests.shared import Numeric
+from gradcli.requests.softmax_jacobian import SoftmaxJacobian
+from gradcli.results import Result
+
+_COMPUTE: dict[type[Numeric], Callable[[Any, Job], Result]] = {
+    Activate: activate,
+    Grad: grad,
+    Loss: loss,
+    Perceptron: perceptron,
+    SoftmaxJacobian: softmax_jacobian,
+}
+
+
+def compute(request: Numeric, read_stdin: Callable[[], str], at: Callable[[int, int], None]) -> Result:
+    """The result of a request. `at` is told the characters of an expression that are about to be computed.
+
+    Raises GradcliError for whatever PyTorch refuses.
+    """
+    try:
+        job = Job(request, read_stdin, at)
+        with job.surroundings():
+            result = _COMPUTE[type(request)](request, job)
+        return settled(result)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise SizeError("there is not enough memory for this", cure="use smaller tensors, or --dtype float32") from None

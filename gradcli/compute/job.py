@@ -1,0 +1,124 @@
+"""What every computation shares: the job's dtype and device, tensors from literals, and the notes made on the way."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from gradcli.compute.tensors import TensorMaker
+from gradcli.errors import MathError, UsageError
+from gradcli.requests.shared import Numeric
+from gradcli.results import Note
+from gradcli.text.literal import Literal
+from gradcli.text.suggest import did_you_mean
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class Job:
+    """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
+
+    def __init__(
+        self, request: Numeric, read_stdin: Callable[[], str], at: Callable[[int, int], None] = lambda start, stop: None
+    ) -> None:
+        self.read_stdin = read_stdin
+        self.at = at
+        self.dtype = DTYPES[request.dtype]
+        self.device = _device(request.device)
+        self.notes: list[Note] = []
+        self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
+        torch.manual_seed(request.seed)
+
+    def number(self, value: float) -> Tensor:
+        """A default as a 0-d tensor."""
+        return torch.tensor(value, dtype=self.dtype, device=self.device)
+
+    def note(self, code: str, text: str) -> None:
+        """Remark on the result, each remark once."""
+        if (note := Note(code, text)) not in self.notes:
+            self.notes.append(note)
+
+    def wrt(self, asked: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]) -> list[str]:
+        """The inputs to differentiate by, in the order of `inputs`: those of --wrt, else the default.
+
+        An integer input beside a floating one is left out, and so null.
+        Raises UsageError for a name that is no input, and MathError where no floating-point input is left.
+        """
+        for name in asked:
+            if name not in inputs:
+                cure = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
+                raise UsageError(f"--wrt: there is no input {name!r}", cure=cure)
+        floating = [name for name in inputs if name in (asked or default) and inputs[name].is_floating_point()]
+        if floating:
+            for name in asked:
+                if name not in floating:
+                    self.note("integer-input", f"{name} holds {str(inputs[name].dtype).removeprefix('torch.')}: its gradient is null")
+            return floating
+        if not inputs:
+            raise MathError("there is no input to differentiate by", cure="name one: gradcli grad 'x**2' x=3", topic="no-grad")
+        name = (asked or list(inputs))[0]
+        raise MathError(
+            f"no floating-point input to differentiate by: {name} holds {str(inputs[name].dtype).removeprefix('torch.')}",
+            cure=f"write it as plain numbers, such as {name}=1,2, which are floating", topic="int-dtype",
+        )  # fmt: skip
+
+    def header(self, command: str, inputs: Mapping[str, Tensor], defaults: list[str] | None = None) -> dict[str, Any]:
+        """The fields that every result has."""
+        return {
+            "command": command,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "inputs": dict(inputs),
+            "defaults": defaults or [],
+            "notes": self.notes,
+        }
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """The job's dtype as PyTorch's default, and PyTorch's warnings as notes."""
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                yield
+        finally:
+            torch.set_default_dtype(before)
+        for warning in caught:
+            text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
+            self.note("broadcast" if "different to the input size" in text else "pytorch", text)
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises UsageError where this PyTorch cannot compute on it.
+    """
+    kind, _, index = name.partition(":")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "xpu": torch.xpu.device_count()}.get(kind)
+    if kind == "mps":
+        count = int(torch.backends.mps.is_available())
+    if not count or int(index or 0) >= count:
+        has = f"{count} of them" if count else "none"
+        raise UsageError(f"--device: {name!r} is not to be had, this PyTorch sees {has}", cure="--device cpu")
+    return torch.device(name)
+
+
+T = TypeVar("T")
+
+
+def settled(value: T) -> T:
+    """The same result with every tensor detached and on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: settled(getattr(value, f.name)) for f in fields(value)})
+    if isinstance(value, dict):
+        return {name: settled(item) for name, item in value.items()}  # type: ignore[return-value]
+    if isinstance(value, list):
+        return [settled(item) for item in value]  # type: ignore[return-value]
+    return value

@@ -1,0 +1,33 @@
+"""What PyTorch says when it refuses a call, in gradcli's words: shapes and dtypes become a ShapeError with its cure."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from gradcli.errors import GradcliError, Place, ShapeError
+
+
+@contextmanager
+def translated(what: str, place: Place | None = None, **tensors: Tensor) -> Iterator[None]:
+    """Turn any exception of PyTorch's inside the block into a ShapeError about `what`, with the shapes of `tensors`."""
+    try:
+        yield
+    except GradcliError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
+        raise ShapeError(f"{what}: {words(error)}", place=place, cure=_cure(error, tensors)) from None
+
+
+def words(error: Exception) -> str:
+    """PyTorch's message on one line, without where in its own sources it was raised."""
+    text = str(error).split(" (Triggered internally")[0].split("\nException raised from")[0]
+    return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
+
+
+def _cure(error: Exception, tensors: dict[str, Tensor]) -> str:
+    text = str(error)
+    if "not implemented for" in text:
+        return "PyTorch has no such operation in this dtype: try --dtype float32"
+    return "shapes: " + ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())

@@ -1,0 +1,37 @@
+"""What can be checked of a whole request without PyTorch: one use of standard input, files that are there."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+from gradcli.errors import UsageError
+from gradcli.requests.grad import Grad
+from gradcli.requests.inputs import Input
+from gradcli.text import expression, paths
+from gradcli.text.literal import FromFile, FromStdin, Literal
+
+
+def literals(request: Any) -> Iterator[Literal]:
+    """Every tensor literal of a request."""
+    for value in vars(request).values():
+        for item in value if isinstance(value, tuple) else (value,):
+            found = item.literal if isinstance(item, Input) else item
+            if isinstance(found, get_args(Literal)):
+                yield found
+
+
+def check(request: Any, read_stdin: Callable[[], str]) -> None:
+    """Check `request` as far as that goes without PyTorch.
+
+    Raises UsageError for a second use of standard input, FileError for a file that cannot be read, and for an expression
+    what parsing it raises.
+    """
+    streams = getattr(request, "expression_from_stdin", False)
+    for found in literals(request):
+        if isinstance(found, FromStdin):
+            if streams:
+                raise UsageError("standard input is used twice", cure="it can be read once; put one of them in a file: @FILE")
+            streams = True
+        elif isinstance(found, FromFile):
+            paths.check_file(found)
+    if isinstance(request, Grad):
+        expression.parse(request.source(read_stdin), request.input_names)

@@ -1,0 +1,85 @@
+"""`grad`: the value of an expression and its gradient by each input."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.requests.formula import EXPRESSION, Formula
+from gradcli.requests.inputs import INPUTS, Input
+from gradcli.requests.options import FUNCTION, INDEX, TENSOR, TEXT, argument, check_choice, option
+from gradcli.requests.shared import Numeric, Wrt
+from gradcli.tables.catalogue import Loss
+from gradcli.text.call import Call
+from gradcli.text.literal import Literal
+from gradcli.text.source import Source
+
+VIAS = ("grad", "backward")
+FN_INPUTS = ("x", "w", "b", "y")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grad(Wrt, Numeric):
+    """Value of an expression and its gradient by each input; --fn NAME is short for 'NAME(x*w + b, y)'."""
+
+    expression: Formula | None = argument(EXPRESSION, "an expression, such as 'mse(w*x + b, y)', @FILE or -", None)
+    inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as x=1 w=2,3", (), many=True)
+    fn: Call | None = option(FUNCTION, "a loss or an activation of x*w + b, instead of an expression", None)
+    x: Literal | None = option(TENSOR, "x of --fn", None)
+    w: Literal | None = option(TENSOR, "w of --fn", None, shown="1")
+    b: Literal | None = option(TENSOR, "b of --fn", None, shown="0")
+    y: Literal | None = option(TENSOR, "target y of --fn", None, shown="ones")
+    via: str = option(TEXT, "autograd.grad, or loss.backward(): the same numbers", "grad", choices=VIAS)
+    row: tuple[int, ...] | None = option(INDEX, "differentiate this element of the result, such as 1 or 0,-1", None)
+    vjp: Literal | None = option(TENSOR, "differentiate with this upstream gradient, in the shape of the result", None)
+
+    def __post_init__(self) -> None:
+        Numeric.__post_init__(self)
+        check_choice("via", self.via, VIAS)
+        if self.row is not None and self.vjp is not None:
+            raise UsageError("--row and --vjp choose two upstream gradients", cure="choose one of them")
+        given = [name for name in FN_INPUTS if getattr(self, name) is not None]
+        if self.fn is None:
+            self._check_expression(given)
+        else:
+            self._check_fn(self.fn)
+
+    def _check_expression(self, given: list[str]) -> None:
+        if given:
+            cure = f"with an expression write {given[0]}=T" if self.expression else "--fn mse, for example"
+            raise UsageError(f"--{given[0]} belongs to --fn", cure=cure)
+        if self.expression is None:
+            raise UsageError(
+                "nothing to differentiate: neither an expression nor --fn",
+                cure="gradcli grad --fn mse --x 1 --w 2\ngradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+            )
+
+    @property
+    def expression_from_stdin(self) -> bool:
+        """Whether standard input holds the expression, so that no input can use it."""
+        return self.expression is not None and self.expression.from_stdin
+
+    def source(self, read_stdin: Callable[[], str]) -> Source:
+        """The expression to differentiate; with --fn the one that it is short for."""
+        if self.fn is not None:
+            return Source(self.fn.applied("x*w + b", *(["y"] if isinstance(self.fn.entry, Loss) else [])))
+        assert self.expression is not None
+        return self.expression.load(read_stdin)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names that the expression may use for its inputs."""
+        if self.fn is None:
+            return tuple(item.name for item in self.inputs)
+        return FN_INPUTS if isinstance(self.fn.entry, Loss) else FN_INPUTS[:3]
+
+    def _check_fn(self, fn: Call) -> None:
+        if self.expression is not None or self.inputs:
+            raise UsageError("--fn and an expression are two things to differentiate", cure="choose one of them")
+        if self.x is None:
+            raise UsageError("--x is missing", cure=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
+        if not isinstance(fn.entry, Loss):
+            if self.y is not None:
+                raise UsageError(f"--y has no meaning with the activation {fn.entry.name}", cure="leave out --y")
+        elif fn.entry.target == "class" and self.y is None:
+            raise UsageError(f"--y is missing: {fn.entry.name} wants class indices", cure="for example --y 0")
+

@@ -1,0 +1,89 @@
+"""Named inputs, NAME=T, and the expression they belong to, as words of the command line or values of a batch job."""
+
+import keyword
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.requests.options import Kind
+from gradcli.text import literal
+from gradcli.text.literal import Literal
+from gradcli.text.source import Source
+
+_ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)")
+RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
+"""Names that an expression reads as PyTorch's, NumPy's and Python's own."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One named input."""
+
+    name: str
+    literal: Literal
+
+
+def check_name(name: str, source: Source) -> None:
+    """Raise a UsageError where `name` cannot be an input."""
+    place = source.span(0, len(name))
+    if not (name.isidentifier() and name.isascii()):
+        raise UsageError(f"{name!r} cannot be a name", place=place, cure="use ASCII letters, digits and _")
+    if keyword.iskeyword(name) or name in RESERVED:
+        owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
+        raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
+
+
+def read_input(source: Source) -> Input:
+    """`NAME=T` as a named input.
+
+    Raises UsageError where there is no `NAME=`, and LiteralError where T cannot be read.
+    """
+    found = _ASSIGNMENT.match(source.text)
+    if found is None:
+        raise UsageError(
+            f"expected NAME=T, got {source.text[:80]!r}",
+            cure="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+        )
+    name = found[1]
+    check_name(name, Source(source.text.lstrip(), source.label))
+    return Input(name, literal.parse(Source(source.text[found.end() :], name)))
+
+
+def read_inputs(words: Sequence[Source], taken: int = 0) -> tuple[Input, ...]:
+    """The NAME=T words of one command behind the first `taken`, in the order given, each name once.
+
+    A word that is no NAME=T gets the cure that fits: the expression stands behind its inputs, or the shell split a literal
+    (`x = 1`, `x=1, 2`).
+    """
+    inputs: dict[str, Input] = {}
+    for position in range(taken, len(words)):
+        word = words[position]
+        if not _ASSIGNMENT.match(word.text):
+            _check_split([word.text for word in words], position, taken)
+            if taken and _ASSIGNMENT.match(words[0].text):
+                cure = f"gradcli grad '{word.text}' {words[0].text}"
+                raise UsageError("the expression comes first, its inputs after it", cure=cure)
+        found = read_input(word)
+        if found.name in inputs:
+            raise UsageError(f"the input {found.name} is given twice", cure="give each input once")
+        inputs[found.name] = found
+    return tuple(inputs.values())
+
+
+def _check_split(words: Sequence[str], position: int, taken: int) -> None:
+    """Raise a UsageError with the quoted form where the word at `position` is a piece that the shell cut off."""
+    if words[position].isidentifier() and words[position + 1 : position + 2] and words[position + 1].startswith("="):
+        start = position
+    elif position > taken and words[position - 1].rstrip().endswith((",", ";", "(", "[", "=")):
+        start = position - 1
+    else:
+        return
+    stop = position + 1
+    while stop < len(words) and not _ASSIGNMENT.match(words[stop]):
+        stop += 1
+    whole = re.sub(r"^(\w+)\s*=\s*", r"\1=", " ".join(words[start:stop]))
+    raise UsageError("the shell split a literal at its blanks", cure=f"quote it: '{whole}'")
+
+
+INPUTS = Kind("NAME=T", read_input, read_inputs)

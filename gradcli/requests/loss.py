@@ -1,0 +1,24 @@
+"""`loss`: values, elements and gradients of losses, side by side."""
+
+from dataclasses import dataclass
+
+from gradcli.requests.options import LOSS, TENSOR, TEXT, argument, check_choice, option
+from gradcli.requests.shared import Numeric
+from gradcli.text.call import Call
+from gradcli.text.literal import Literal
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Numeric):
+    """Value of one or several losses, their elements, and d loss / d pred, side by side."""
+
+    names: tuple[Call, ...] = argument(LOSS, "a loss, such as mse or 'huber(delta=2)'", many=True)
+    pred: Literal = option(TENSOR, "predictions (for cross_entropy: logits)")
+    target: Literal = option(TENSOR, "targets, or class indices for cross_entropy, nll and multi_margin")
+    reduction: str = option(TEXT, "how elements become one number", "mean", choices=REDUCTIONS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("reduction", self.reduction, REDUCTIONS)

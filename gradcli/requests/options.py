@@ -1,0 +1,121 @@
+"""How a field of a request is filled: from a word of the command line, or from a JSON value of a batch job.
+
+A `Kind` reads one sort of value from either side; `option` and `argument` make dataclass fields that carry their kind,
+their help and their default. The command line, batch, help and completion all read these records.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from gradcli.errors import LiteralError, UsageError
+from gradcli.tables.catalogue import Activation, Loss
+from gradcli.text import call, literal
+from gradcli.text.source import Source
+from gradcli.text.suggest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One sort of value: what help calls it, and how it is read from text, one alone or several words together."""
+
+    metavar: str
+    read: Callable[[Source], Any]
+    read_words: Callable[[Sequence[Source], int], Any] | None = None
+
+    def read_many(self, words: Sequence[Source], taken: int = 0) -> Any:
+        """The values of `words` as a tuple, less the first `taken`, which earlier fields have read."""
+        return self.read_words(words, taken) if self.read_words else tuple(self.read(word) for word in words[taken:])
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field of a request says of itself. `word` is its place among the words; options have none."""
+
+    kind: Kind
+    help: str
+    default: Any
+    choices: tuple[str, ...] = ()
+    positional: bool = False
+    many: bool = False
+    shown_default: str = ""
+
+
+def option(kind: Kind, help: str, default: Any = MISSING, *, choices: Iterable[str] = (), shown: str = "") -> Any:
+    """A field given as `--name VALUE`; required when it has no default."""
+    record = Option(kind, help, default, tuple(choices), shown_default=shown)
+    return field(default=default, metadata={"option": record})
+
+
+def argument(kind: Kind, help: str, default: Any = MISSING, *, many: bool = False) -> Any:
+    """A field given as a word of its own, or with `many` as all the words that are left."""
+    return field(default=default, metadata={"option": Option(kind, help, default, positional=True, many=many)})
+
+
+def options(request: type) -> dict[str, Option]:
+    """The fields of a request type and what they say of themselves, in the order of help: words, own options, shared."""
+    found = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
+    own = request.__dict__.get("__annotations__", {})
+    return dict(sorted(found.items(), key=lambda item: (not item[1].positional, item[0] not in own)))
+
+
+def flag_name(name: str) -> str:
+    """The option of a field: `min_move` is `--min-move`."""
+    return "--" + name.replace("_", "-")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise a UsageError unless `value` is one of `choices`."""
+    known = tuple(choices)
+    if value not in known:
+        cure = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
+        raise UsageError(f"{flag_name(name)}: {value!r} is none of {', '.join(known)}", cure=cure)
+
+
+def _flag(source: Source) -> bool:
+    return source.text == "true"
+
+
+def _whole(source: Source) -> int:
+    text = source.text.strip()
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+        raise UsageError("expected a whole number", place=source.span(0, len(source.text)), cure="for example 3")
+    return int(text)
+
+
+def _number(source: Source) -> float:
+    """One plain number by the grammar of literals, so that `1/3` works wherever a number does."""
+    found = literal.parse(source)
+    if not (isinstance(found, literal.Numbers) and found.shape == () and found.dtype == "float"):
+        raise LiteralError("expected one number", place=source.span(0, len(source.text)), cure="for example 0.1")
+    return float(found.values[0])
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in source.text.split(","))
+    if not all(names):
+        raise UsageError("expected names joined by commas", place=source.span(0, len(source.text)), cure="--wrt w,b")
+    return names
+
+
+def _index(source: Source) -> tuple[int, ...]:
+    parts = source.text.strip().removeprefix("[").removesuffix("]").split(",")
+    try:
+        return tuple(_whole(Source(part, source.label)) for part in parts)
+    except UsageError:
+        raise UsageError(
+            "expected an index", place=source.span(0, len(source.text)), cure="such as 1, or 0,2 for a matrix; -1 is the last"
+        ) from None
+
+
+FLAG = Kind("", _flag)
+TEXT = Kind("TEXT", lambda source: source.text)
+WHOLE = Kind("N", _whole)
+NUMBER = Kind("NUMBER", _number)
+NAMES = Kind("NAMES", _names)
+INDEX = Kind("INDEX", _index)
+TENSOR = Kind("T", literal.parse)
+ACTIVATION = Kind("NAME", lambda source: call.parse_call(source, Activation))
+LOSS = Kind("NAME", lambda source: call.parse_call(source, Loss))
+FUNCTION = Kind("NAME", lambda source: call.parse_call(source, None))

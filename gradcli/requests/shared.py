@@ -1,0 +1,68 @@
+"""The options that commands share, each declared once, as base classes of the requests that have them."""
+
+import re
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.requests.options import FLAG, NAMES, NUMBER, TEXT, WHOLE, check_choice, option
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+FILE_FORMS = (".json", ".csv", ".npz", ".npy")
+_DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numeric:
+    """How numbers are computed."""
+
+    dtype: str = option(TEXT, "the floating-point type of the job", "float32", choices=DTYPES)
+    device: str = option(TEXT, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
+    seed: int = option(WHOLE, "seed of rand, randn and random functions", 0)
+    timeout: float = option(NUMBER, "seconds that the computation may take; 0 lifts the limit", 60.0)
+
+    def __post_init__(self) -> None:
+        check_choice("dtype", self.dtype, DTYPES)
+        if not _DEVICE.fullmatch(self.device):
+            raise UsageError(f"--device: {self.device!r} is no device", cure="cpu, cuda, cuda:0, mps or xpu")
+        if not -(2**63) <= self.seed < 2**63:
+            raise UsageError("--seed: the seed must fit in 64 bits")
+        if not 0 <= self.timeout < 1e9:
+            raise UsageError("--timeout: seconds, 0 or more", cure="0 lifts the limit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrt:
+    """What is differentiated by."""
+
+    wrt: tuple[str, ...] = option(NAMES, "inputs to differentiate by, such as w,b", (), shown="every floating input given")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """How a result is shown: exactly one form, and how much of it. Not part of a request, so no batch job has it."""
+
+    json: bool = option(FLAG, "one JSON object on one line", False)
+    csv: bool = option(FLAG, "comma-separated values with a header line", False)
+    get: str = option(TEXT, "one value by its path, such as gradients.w or functions.0.value.2", "")
+    out: str = option(TEXT, "write to FILE instead: .json, .csv, .npz or .npy", "")
+    precision: int = option(WHOLE, "significant digits in tables", 6)
+    full: bool = option(FLAG, "show large tensors whole", False)
+    quiet: bool = option(FLAG, "no notes", False)
+
+    def __post_init__(self) -> None:
+        forms = [f"--{name}" for name in ("json", "csv", "get") if getattr(self, name)]
+        if len(forms) > 1:
+            raise UsageError(f"{' and '.join(forms)} are two forms of output", cure="choose one of them")
+        if not 1 <= self.precision <= 100:
+            raise UsageError("--precision: from 1 to 100 significant digits")
+        if self.out and self.out_suffix not in FILE_FORMS:
+            raise UsageError(
+                f"--out: {self.out!r} has none of the suffixes {', '.join(FILE_FORMS)}",
+                cure="the suffix says what is written: result.json, table.csv, arrays.npz, main.npy",
+            )
+
+    @property
+    def out_suffix(self) -> str:
+        """The lower-case suffix of `--out`, which chooses what is written."""
+        dot = self.out.rfind(".")
+        return self.out[dot:].lower() if dot > self.out.rfind("/") + 1 else ""

@@ -1,0 +1,138 @@
+"""What each command computes: one frozen dataclass per command, its fields named as the JSON keys.
+
+Results hold detached tensors on the CPU and know nothing of how they are shown. A field marked `present` is left out of
+every form of output while it is None.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+def present() -> Any:
+    """A field that is there only when it holds something."""
+    return field(default=None, metadata={"omit_none": True})
+
+
+def aside() -> Any:
+    """A field that tables may read and that is no key of the JSON."""
+    return field(default=None, metadata={"aside": True})
+
+
+@dataclass(frozen=True)
+class Note:
+    """One remark on a result: a stable code, and a line of text with sizes."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What every computing command returns. `inputs` hold what was computed with, defaults included."""
+
+    command: str
+    dtype: str
+    inputs: dict[str, Tensor]
+    defaults: list[str]
+    notes: list[Note]
+
+
+@dataclass(frozen=True)
+class FunctionValue:
+    """One activation at x: its value and elementwise derivative, both in the shape of x."""
+
+    name: str
+    value: Tensor
+    derivative: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivateResult(Result):
+    """The activations asked for, side by side."""
+
+    functions: list[FunctionValue]
+
+
+@dataclass(frozen=True)
+class LossValue:
+    """One loss: its reduced value, its elements before reduction, and d loss / d pred in the shape of pred."""
+
+    name: str
+    value: Tensor
+    elements: Tensor | None
+    gradient: Tensor
+    reduction: str = aside()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossResult(Result):
+    """The losses asked for, side by side."""
+
+    losses: list[LossValue]
+
+
+@dataclass(frozen=True)
+class Intermediate:
+    """A named step of an expression, and the gradient that reached it."""
+
+    value: Tensor
+    gradient: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradResult(Result):
+    """A value and its gradient by each input; None where autograd returned None."""
+
+    expression: str
+    value: Tensor
+    gradients: dict[str, Tensor | None]
+    intermediates: dict[str, Intermediate]
+    seed: str = aside()
+    """What was differentiated where the value is not one number: `row 1`, `vjp`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxJacobianResult(Result):
+    """Probabilities p of the logits x, and d p_i / d x_j: row i is output i, column j is input j."""
+
+    probabilities: Tensor
+    jacobian: Tensor
+    label: int
+    row: Tensor | None = present()
+    row_index: int | None = aside()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronResult(Result):
+    """One layer forward, and the gradient of its loss by w, b and x; None where PyTorch has no derivative."""
+
+    z: Tensor
+    output: Tensor
+    loss: Tensor
+    gradients: dict[str, Tensor | None]
+    layer: str = aside()
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The state after one pass over the data: misclassified rows, loss, and parameters."""
+
+    epoch: int
+    errors: int
+    loss: Tensor
+    w: Tensor
+    b: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronTraining(Result):
+    """A layer trained from zeros: `epochs` done, whether every row ended up on its side, and the way there."""
+
+    epochs: int
+    converged: bool
+    w: Tensor
+    b: Tensor
+    history: list[Epoch]
+    layer: str = aside()

@@ -1,0 +1,93 @@
+"""`--out FILE`: what each suffix writes. `.npz` holds every array of the result, `.npy` the main one."""
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gradcli.errors import UsageError
+from gradcli.results import (
+    ActivateResult,
+    GradResult,
+    LossResult,
+    PerceptronResult,
+    PerceptronTraining,
+    Result,
+    SoftmaxJacobianResult,
+)
+from gradcli.show import csv, json, paths
+
+_HEADER = frozenset({"command", "dtype", "inputs", "defaults", "notes"})
+
+
+def write(result: Result, suffix: str, file: BinaryIO) -> None:
+    """Write `result` to `file` in the form of `suffix`.
+
+    Raises UsageError where `.npy` is asked for and no array is the main one.
+    """
+    _WRITERS[suffix](result, file)
+
+
+def _write_npz(result: Result, file: BinaryIO) -> None:
+    np.savez(file, **arrays(result))  # type: ignore[arg-type]
+
+
+def _write_npy(result: Result, file: BinaryIO) -> None:
+    np.save(file, _array(main(result)))
+
+
+def arrays(result: Result) -> dict[str, npt.NDArray[np.generic]]:
+    """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix is left out."""
+    body = {name: value for name, value in paths.tree(result).items() if name not in _HEADER}
+    found = {path: leaf for path, leaf in paths.leaves(body) if isinstance(leaf, Tensor)}
+    for several in ("functions", "losses"):
+        if len(body.get(several, ())) == 1:
+            found = {path.removeprefix(f"{several}.0."): leaf for path, leaf in found.items()}
+    return {path: _array(leaf) for path, leaf in found.items()}
+
+
+def main(result: Result) -> Tensor:
+    """The one array that stands for the whole result.
+
+    Raises UsageError where several could.
+    """
+    candidates = _MAIN[type(result)](result)
+    if len(candidates) != 1:
+        raise UsageError(
+            f"--out: a .npy file holds one array, and this result has {len(candidates)} to choose from",
+            cure="write .npz, which holds them all, or leave one with --wrt or one name",
+        )
+    return candidates[0]
+
+
+def _array(tensor: Tensor) -> npt.NDArray[np.generic]:
+    """A tensor as a NumPy array without a copy; bfloat16, which NumPy lacks, as float32, which holds it exactly."""
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _gradients(result: GradResult | PerceptronResult) -> list[Tensor]:
+    return [gradient for gradient in result.gradients.values() if gradient is not None]
+
+
+_MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
+    ActivateResult: lambda result: [function.value for function in result.functions],
+    LossResult: lambda result: [loss.gradient for loss in result.losses],
+    GradResult: _gradients,
+    SoftmaxJacobianResult: lambda result: [result.jacobian],
+    PerceptronResult: lambda result: [result.output],
+    PerceptronTraining: lambda result: [result.w],
+}
+
+_WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
+    ".json": lambda result, file: _write_bytes(json.render(result), file),
+    ".csv": lambda result, file: _write_bytes(csv.render(result), file),
+    ".npz": _write_npz,
+    ".npy": _write_npy,
+}
+
+
+def _write_bytes(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

@@ -1,0 +1,50 @@
+"""The way from a result to bytes: the form that was asked for, notes on stderr, and the file of `--out`."""
+
+from gradcli.errors import FileError
+from gradcli.requests.shared import Shown
+from gradcli.results import Result
+from gradcli.show import archive, csv, json, tables, terminal
+from gradcli.world import World
+
+
+def show(result: Result, shown: Shown, world: World, temporary: str) -> bytes:
+    """The bytes for standard output. With `--out` the result is written to the file `temporary` first.
+
+    Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
+    """
+    if temporary:
+        _write(result, shown, temporary)
+    content = _form(result, shown, world)
+    if not (shown.quiet or shown.json):
+        for note in result.notes:
+            world.stderr.write(f"note: {note.text} [{note.code}]\n")
+        world.stderr.flush()
+    return content
+
+
+def _form(result: Result, shown: Shown, world: World) -> bytes:
+    if shown.json:
+        return json.render(result)
+    if shown.get:
+        return json.render_path(result, shown.get)
+    if shown.csv:
+        return csv.render(result)
+    if shown.out:
+        return f"wrote {shown.out}\n".encode(errors="replace")
+    style = terminal.Style(
+        width=world.width,
+        colour=world.colour(world.stdout),
+        ascii_only=world.ascii_only,
+        digits=shown.precision,
+        full=shown.full,
+    )
+    text = terminal.render(tables.tables(result, shown.precision), style)
+    return text.encode(world.stdout.encoding or "utf-8", "replace")
+
+
+def _write(result: Result, shown: Shown, path: str) -> None:
+    try:
+        with open(path, "wb") as file:
+            archive.write(result, shown.out_suffix, file)
+    except OSError as error:
+        raise FileError(f"--out: {shown.out!r} cannot be written: {(error.strerror or '').lower()}") from None

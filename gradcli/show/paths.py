@@ -1,0 +1,71 @@
+"""The address of every number of a result: one walk that JSON, `--get` and `--out` share."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from torch import Tensor
+
+from gradcli.errors import UsageError
+from gradcli.results import Result
+from gradcli.text.suggest import did_you_mean
+
+
+def tree(value: Any) -> Any:
+    """A result as nested dicts and lists under its JSON keys; the leaves are tensors, numbers, text, bools and None."""
+    if is_dataclass(value):
+        return {f.name: tree(getattr(value, f.name)) for f in fields(value) if _is_shown(f.metadata, getattr(value, f.name))}
+    if isinstance(value, dict):
+        return {name: tree(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [tree(item) for item in value]
+    return value
+
+
+def _is_shown(metadata: Any, value: Any) -> bool:
+    return not metadata.get("aside") and not (metadata.get("omit_none") and value is None)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of a tree with its path, such as `gradients.w` or `functions.0.value`."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from leaves(item, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
+
+
+def find(result: Result, path: str) -> Any:
+    """What lies at `path` in a result: a subtree, a leaf, or an element or row of a tensor.
+
+    Raises UsageError that names the nearest paths where nothing lies there.
+    """
+    value = tree(result)
+    done: list[str] = []
+    for key in path.split("."):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list | Tensor) and _is_index(key, value):
+            value = value[int(key)]
+        else:
+            raise _unknown(path, done, value)
+        done.append(key)
+    return value
+
+
+def _is_index(key: str, value: list[Any] | Tensor) -> bool:
+    size = len(value) if isinstance(value, list) or value.ndim else 0
+    return key.isascii() and key.isdigit() and len(key) < 12 and int(key) < size
+
+
+def _unknown(path: str, done: list[str], value: Any) -> UsageError:
+    prefix = ".".join(done)
+    if isinstance(value, dict):
+        keys = [f"{prefix}.{key}" if prefix else key for key in value]
+        cure = did_you_mean(path, [name for name, _ in leaves(value, prefix)] + keys) or f"there are {', '.join(keys[:12])}"
+    elif isinstance(value, list) or (isinstance(value, Tensor) and value.ndim):
+        cure = f"{prefix} holds {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}" if len(value) else f"{prefix} is empty"
+    else:
+        cure = f"{prefix} is a single value"
+    return UsageError(f"--get: there is no {path!r} in the result", cure=cure)

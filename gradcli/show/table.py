@@ -1,0 +1,96 @@
+"""What a table is before anybody draws it: columns, blocks of rows, a title and a caption. Terminal and CSV draw the same ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice, product
+from math import prod
+from typing import overload
+
+from torch import Tensor
+
+from gradcli.show import numbers
+
+
+class Places(Sequence[str]):
+    """The indices of a tensor's elements in row-major order as text, made when asked for: `w[0,1]`, or `0,1` without a name."""
+
+    def __init__(self, shape: Sequence[int], name: str = "") -> None:
+        self.shape = tuple(shape)
+        self.name = name
+
+    def __len__(self) -> int:
+        return prod(self.shape)
+
+    @overload
+    def __getitem__(self, position: int) -> str: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, position: int | slice) -> str | Sequence[str]:
+        if isinstance(position, slice):
+            start, stop, step = position.indices(len(self))
+            return [self._text(index) for index in islice(product(*map(range, self.shape)), start, stop, step)]
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        index = []
+        for size in reversed(self.shape):
+            position, place = divmod(position, size)
+            index.append(place)
+        return self._text(index[::-1])
+
+    def _text(self, index: Sequence[int]) -> str:
+        inside = ",".join(map(str, index))
+        return f"{self.name}[{inside}]" if self.name and self.shape else self.name or inside
+
+
+Cell = str | int | float | None
+"""One cell: text, a number, or nothing."""
+Cells = Tensor | Sequence[Cell]
+"""A column's cells in one block: one per row; a text alone stands for itself in every row."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `heading` is for the screen and `csv` for CSV (the heading unless given); an empty one leaves it out there."""
+
+    heading: str
+    csv: str | None = None
+
+    @property
+    def csv_name(self) -> str:
+        """The name in the header line of CSV."""
+        return self.heading if self.csv is None else self.csv
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that belong together, such as one input's elements."""
+
+    rows: int
+    cells: tuple[Cells, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes."""
+
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+    title: str = ""
+    caption: str = ""
+    keys: int = 1
+    csv: bool = field(default=True)
+
+    @property
+    def elements(self) -> int:
+        """The numbers in it."""
+        return sum(block.rows * sum(isinstance(cells, Tensor) for cells in block.cells) for block in self.blocks)
+
+
+def take(cells: Cells, rows: range) -> Sequence[Cell]:
+    """The cells of consecutive rows, tensors as numbers of shortest digits."""
+    if isinstance(cells, str):
+        return [cells] * len(rows)
+    piece = cells[rows.start : rows.stop]
+    return numbers.flat(piece) if isinstance(piece, Tensor) else piece

@@ -1,0 +1,177 @@
+"""The tables of each command: a table {result type: function from the result to its tables}."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli.results import (
+    ActivateResult,
+    GradResult,
+    LossResult,
+    LossValue,
+    PerceptronResult,
+    PerceptronTraining,
+    Result,
+    SoftmaxJacobianResult,
+)
+from gradcli.show import numbers
+from gradcli.show.table import Block, Cell, Column, Places, Table
+
+
+def tables(result: Result, digits: int) -> list[Table]:
+    """The tables that show `result`; numbers in titles and captions have `digits` significant digits."""
+    return _TABLES[type(result)](result, digits)
+
+
+def _shapes(result: Result, **more: Tensor) -> str:
+    """The dtype and the shapes of everything that has one, as a caption."""
+    tensors = {**result.inputs, **more}
+    return f"{result.dtype}, shapes: " + "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in tensors.items())
+
+
+def _one(tensor: Tensor, digits: int) -> str:
+    """A tensor of one element as a number."""
+    return numbers.significant(numbers.flat(tensor)[0], digits)
+
+
+def _activate(result: ActivateResult, digits: int) -> list[Table]:
+    x = result.inputs["x"]
+    columns = [Column("" if x.ndim == 0 else "index", "index"), Column("x")]
+    cells: list[Any] = [Places(x.shape), x.reshape(-1)]
+    for function in result.functions:
+        columns += [Column(function.name), Column(f"{function.name}'", f"d_{function.name}")]
+        cells += [function.value.reshape(-1), "" if function.derivative is None else function.derivative.reshape(-1)]
+    title = ", ".join(f.name for f in result.functions) + " and derivative at x"
+    return [Table(tuple(columns), (Block(x.numel(), tuple(cells)),), title, _shapes(result), keys=2)]
+
+
+def _loss(result: LossResult, digits: int) -> list[Table]:
+    pred, target = result.inputs["pred"], result.inputs["target"]
+    columns = [Column("" if pred.ndim == 0 else "index", "index"), Column("pred"), Column("target")]
+    cells: list[Any] = [Places(pred.shape), pred.reshape(-1), _beside(target, pred)]
+    for loss in result.losses:
+        columns += [Column(loss.name), Column(f"d {loss.name}/d pred", f"d_{loss.name}")]
+        cells += ["" if loss.elements is None else _beside(loss.elements, pred), loss.gradient.reshape(-1)]
+    elements = Table(
+        tuple(columns), (Block(pred.numel(), tuple(cells)),), "Elements and gradient", _shapes(result), keys=2
+    )
+    return [_loss_values(result.losses, digits), elements]
+
+
+def _loss_values(losses: list[LossValue], digits: int) -> Table:
+    """Each loss as one number; with reduction none its value has the elements' shape, and is shown beside them."""
+    values = [_one(loss.value, digits) if loss.value.numel() == 1 else "(elements below)" for loss in losses]
+    cells = ([loss.name for loss in losses], [loss.reduction for loss in losses], values)
+    title = "Loss" if len(losses) == 1 else "Losses"
+    return Table((Column("loss"), Column("reduction"), Column("value")), (Block(len(losses), cells),), title, csv=False)
+
+
+def _beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
+    """`values` laid beside the elements of `pred`. What a sample has once stands on the row of its first class."""
+    if values.shape == pred.shape:
+        return values.reshape(-1)
+    if values.numel() == 0 or pred.numel() == 0:
+        return [None] * pred.numel()
+    first = torch.zeros(pred.shape, dtype=torch.bool)
+    class_dim = 1 if pred.ndim > 1 else 0
+    first = first.movedim(class_dim, 0) if pred.ndim else first
+    if pred.ndim and values.shape == first.shape[1:]:
+        first[0] = True
+        first = first.movedim(0, class_dim)
+    else:
+        first = torch.arange(pred.numel()) < values.numel()
+    found = iter(numbers.flat(values))
+    return [next(found, None) if here else None for here in first.reshape(-1).tolist()]
+
+
+def _inputs_table(
+    inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], defaults: list[str], title: str, caption: str
+) -> Table:
+    """One row per element of every input, its gradient beside it: what `grad` and `perceptron` share."""
+    columns = [Column("input", ""), Column("", "name"), Column("", "index"), Column("value", "input"), Column("gradient")]
+    if defaults:
+        columns.append(Column(" ", ""))
+    blocks = []
+    for name, value in inputs.items():
+        gradient = gradients.get(name)
+        cells: list[Any] = [Places(value.shape, name), name, Places(value.shape), value.reshape(-1)]
+        cells.append("" if gradient is None else gradient.reshape(-1))
+        if defaults:
+            cells.append("default" if name in defaults else "")
+        blocks.append(Block(value.numel(), tuple(cells)))
+    return Table(tuple(columns), tuple(blocks), title, caption)
+
+
+def _grad(result: GradResult, digits: int) -> list[Table]:
+    value = result.value
+    single = value.numel() == 1
+    title = f"{result.expression} = {_one(value, digits)}" if single else result.expression
+    found = [_inputs_table(result.inputs, result.gradients, result.defaults, title, _shapes(result, result=value))]
+    if result.intermediates:
+        steps = {name: step.value for name, step in result.intermediates.items()}
+        slopes = {name: step.gradient for name, step in result.intermediates.items()}
+        found.append(_without_csv(_inputs_table(steps, slopes, [], "Steps", ""), "step"))
+    if not single:
+        block = Block(value.numel(), (Places(value.shape, "result"), value.reshape(-1)))
+        found.append(Table((Column("result"), Column("value")), (block,), f"Result; gradient of {result.seed}", csv=False))
+    return found
+
+
+def _without_csv(table: Table, first_heading: str) -> Table:
+    columns = (Column(first_heading), *table.columns[1:])
+    return Table(columns, table.blocks, table.title, table.caption, table.keys, csv=False)
+
+
+def _softmax_jacobian(result: SoftmaxJacobianResult, digits: int) -> list[Table]:
+    x, p = result.inputs["x"], result.probabilities
+    n = p.numel()
+    mark = ["label" if i == result.label else "" for i in range(n)] if n <= 1000 else ""
+    probabilities = Table(
+        (Column("i"), Column("x_i"), Column("p_i"), Column(" ", "")),
+        (Block(n, (Places((n,)), x, p, mark)),),
+        f"softmax(x), predicted label {result.label}",
+        csv=False,
+    )
+    shown = [result.row_index] if result.row_index is not None else list(range(n))
+    columns = (Column("output"), *(Column(f"x[{j}]") for j in range(n)))
+    rows = result.jacobian if result.row is None else result.row.unsqueeze(0)
+    block = Block(len(shown), ([f"p[{i}]" for i in shown], *rows.unbind(1)))
+    title = "Jacobian: p_i (1 - p_j) for i = j, -p_i p_j elsewhere"
+    caption = f"rows: outputs p_i, columns: inputs x_j; {result.dtype}, jacobian {numbers.shape_text(result.jacobian)}"
+    return [probabilities, Table(columns, (block,), title, caption)]
+
+
+def _perceptron(result: PerceptronResult, digits: int) -> list[Table]:
+    z = result.z
+    block = Block(
+        z.numel(), (Places(z.shape, "O"), z.reshape(-1), result.output.reshape(-1), _beside(result.inputs["target"], z))
+    )
+    title = f"{result.layer} = {_one(result.loss, digits)}"
+    columns = (Column("output"), Column("z"), Column("O"), Column("target"))
+    caption = _shapes(result, z=z)
+    layer = {name: t for name, t in result.inputs.items() if name != "target"}
+    gradients = _inputs_table(layer, result.gradients, result.defaults, "Gradient of the loss", caption)
+    return [Table(columns, (block,), title, csv=False), gradients]
+
+
+def _training(result: PerceptronTraining, digits: int) -> list[Table]:
+    history = result.history
+    w = torch.stack([epoch.w for epoch in history])
+    columns = [Column("epoch"), Column("errors"), Column("loss"), *(Column(f"w[{i}]") for i in range(w.shape[1])), Column("b")]
+    cells: list[Any] = [[epoch.epoch for epoch in history], [epoch.errors for epoch in history]]
+    cells += [torch.stack([epoch.loss for epoch in history]), *w.unbind(1), torch.stack([epoch.b for epoch in history])]
+    verdict = "converged" if result.converged else "not converged"
+    title = f"{result.layer}: {verdict} after {result.epochs} epochs"
+    return [Table(tuple(columns), (Block(len(history), tuple(cells)),), title, _shapes(result))]
+
+
+_TABLES: dict[type[Result], Callable[[Any, int], list[Table]]] = {
+    ActivateResult: _activate,
+    LossResult: _loss,
+    GradResult: _grad,
+    SoftmaxJacobianResult: _softmax_jacobian,
+    PerceptronResult: _perceptron,
+    PerceptronTraining: _training,
+}

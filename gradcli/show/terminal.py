@@ -1,0 +1,168 @@
+"""Tables drawn for people by rich: natural width in a pipe, further blocks below where a terminal is too narrow.
+
+No number is ever cut or wrapped: what does not fit beside goes below.
+"""
+
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+from torch import Tensor
+
+from gradcli.show import numbers
+from gradcli.show.table import Block, Cell, Column, Table, take
+
+THRESHOLD = 1000
+EDGE = 3
+"""PyTorch's own: a tensor of more elements than the threshold is summarised by this many at each end."""
+GAP = "..."
+
+
+@dataclass(frozen=True)
+class Style:
+    """How tables are drawn: the width to keep to (None: as wide as need be), colour, ASCII, digits, no summaries."""
+
+    width: int | None
+    colour: bool
+    ascii_only: bool
+    digits: int = 6
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One column as text: heading and cells, one list of cells per block, numbers aligned at the decimal point."""
+
+    heading: str
+    blocks: list[list[str]]
+    numeric: bool
+
+    @property
+    def width(self) -> int:
+        """The characters that the widest cell takes."""
+        return max(map(len, [self.heading, *(cell for block in self.blocks for cell in block)]))
+
+
+def render(tables: Sequence[Table], style: Style) -> str:
+    """All tables, a blank line between them, ended by a line feed."""
+    text = io.StringIO()
+    console = Console(
+        file=text, width=1_000_000, color_system="standard" if style.colour else None, force_terminal=style.colour,
+        no_color=not style.colour, legacy_windows=False, highlight=False, markup=False, emoji=False,
+    )  # fmt: skip
+    for number, table in enumerate(tables):
+        if number:
+            console.print()
+        _draw(console, table, style)
+    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+
+
+def _draw(console: Console, table: Table, style: Style) -> None:
+    if table.title:
+        console.print(Text(_wrap(table.title, style), style="bold"), soft_wrap=True)
+    columns = _columns(table, style)
+    keys, rest = columns[: table.keys], columns[table.keys :]
+    for group in _groups(keys, rest, style):
+        console.print(_rich_table([*keys, *group], style), soft_wrap=True)
+    if table.caption:
+        console.print(Text(_wrap(table.caption, style), style="dim"), soft_wrap=True)
+
+
+def _wrap(text: str, style: Style) -> str:
+    """`text` broken at blanks alone, so that no number is."""
+    if style.width is None:
+        return text
+    lines = textwrap.wrap(text, style.width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def _columns(table: Table, style: Style) -> list[_Drawn]:
+    """The columns as text, large tables summarised as PyTorch does."""
+    summarise = not style.full and table.elements > THRESHOLD
+    shown = [i for i, column in enumerate(table.columns) if column.heading]
+    data = shown[table.keys :]
+    if summarise and len(data) > 2 * EDGE:
+        gap = -1
+        shown = [*shown[: table.keys], *data[:EDGE], gap, *data[-EDGE:]]
+    return [_column(table, i, summarise, style) for i in shown]
+
+
+def _column(table: Table, position: int, summarise: bool, style: Style) -> _Drawn:
+    if position < 0:
+        return _Drawn(GAP, [[GAP] * (2 * EDGE + 1 if _cuts(b, summarise) else b.rows) for b in table.blocks], numeric=True)
+    column: Column = table.columns[position]
+    numeric = any(isinstance(block.cells[position], Tensor) for block in table.blocks)
+    cells = [_cells(block, position, summarise, style) for block in table.blocks]
+    return _Drawn(column.heading.strip(), _align(cells), numeric)
+
+
+def _cuts(block: Block, summarise: bool) -> bool:
+    return summarise and block.rows > 2 * EDGE
+
+
+def _cells(block: Block, position: int, summarise: bool, style: Style) -> list[str]:
+    """One column's cells in one block, the middle rows replaced by three dots where it is summarised."""
+    cells = block.cells[position]
+    if not _cuts(block, summarise):
+        return [_text(cell, style) for cell in take(cells, range(block.rows))]
+    head, tail = take(cells, range(EDGE)), take(cells, range(block.rows - EDGE, block.rows))
+    return [*(_text(cell, style) for cell in head), GAP, *(_text(cell, style) for cell in tail)]
+
+
+def _text(cell: Cell, style: Style) -> str:
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) else numbers.significant(cell, style.digits)
+
+
+def _align(blocks: list[list[str]]) -> list[list[str]]:
+    """Numbers padded on the right so that their decimal points stand below each other."""
+    tails = [len(cell) - _point(cell) for block in blocks for cell in block if _is_number(cell)]
+    longest = max(tails, default=0)
+    return [
+        [cell + " " * (longest - len(cell) + _point(cell)) if _is_number(cell) else cell for cell in block]
+        for block in blocks
+    ]
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit() or (cell[:1] == "-" and cell[1:2].isdigit())
+
+
+def _point(cell: str) -> int:
+    """Where the integer part of a number ends."""
+    return next((i for i, char in enumerate(cell) if char in ".e"), len(cell))
+
+
+def _groups(keys: list[_Drawn], rest: list[_Drawn], style: Style) -> list[list[_Drawn]]:
+    """The columns behind the keys, split so that each group fits beside the keys in the width; one column at least."""
+    if style.width is None:
+        return [rest]
+    taken = sum(column.width + 3 for column in keys) + 1
+    groups: list[list[_Drawn]] = [[]]
+    room = style.width - taken
+    for column in rest:
+        need = column.width + 3
+        if groups[-1] and need > room:
+            groups.append([])
+            room = style.width - taken
+        groups[-1].append(column)
+        room -= need
+    return groups
+
+
+def _rich_table(columns: list[_Drawn], style: Style) -> RichTable:
+    drawn = RichTable(box=box.ASCII2 if style.ascii_only else box.ROUNDED, border_style="dim", header_style="bold cyan")
+    for column in columns:
+        drawn.add_column(Text(column.heading), justify="right" if column.numeric else "left", no_wrap=True)
+    blocks = len(columns[0].blocks)
+    for number in range(blocks):
+        rows = list(zip(*(column.blocks[number] for column in columns), strict=True))
+        for row in rows:
+            drawn.add_row(*map(Text, row), end_section=row is rows[-1] and number + 1 < blocks and len(rows) > 1)
+    return drawn

@@ -1,0 +1,90 @@
+"""What the program knows of the world around one call: its streams, the terminal, the variables that steer colour.
+
+Nothing else reads `sys.stdout`, `os.environ` or a terminal's width, and nothing reads them at import: a warm call gets a
+world of its own, and a test can make one.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+from gradcli.errors import FileError
+
+
+@dataclass(frozen=True)
+class World:
+    """One call's surroundings. `width` is None where output has its natural width."""
+
+    stdin: TextIO | None
+    stdout: TextIO
+    stderr: TextIO
+    environ: Mapping[str, str]
+    width: int | None
+
+    @classmethod
+    def current(cls) -> "World":
+        """The surroundings of this process, read now."""
+        return cls(
+            stdin=sys.stdin,
+            stdout=sys.stdout or _nowhere(),
+            stderr=sys.stderr or _nowhere(),
+            environ=os.environ,
+            width=_width(sys.stdout, os.environ),
+        )
+
+    def colour(self, stream: TextIO) -> bool:
+        """Whether to write colour to `stream`: NO_COLOR wins, then FORCE_COLOR, then TERM=dumb, then the terminal."""
+        if self.environ.get("NO_COLOR"):
+            return False
+        if self.environ.get("FORCE_COLOR"):
+            return True
+        return self.environ.get("TERM") != "dumb" and _is_terminal(stream)
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether standard output can carry nothing but ASCII."""
+        return not (self.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+    def read_stdin(self) -> str:
+        """All of standard input as text. A terminal is told on stderr that it is waited for.
+
+        Raises FileError where standard input is closed or no UTF-8 text.
+        """
+        if self.stdin is None:
+            raise FileError("standard input is closed", cure="give the numbers as an argument, or pipe them in")
+        if _is_terminal(self.stdin):
+            self.stderr.write("reading standard input; end it with Ctrl-D\n")
+            self.stderr.flush()
+        try:
+            return self.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise FileError(f"standard input is no UTF-8 text (byte {error.start})") from None
+        except OSError as error:
+            raise FileError(f"standard input cannot be read: {error.strerror}") from None
+
+
+def _nowhere() -> TextIO:
+    """A stream for a call whose own is closed; what is written to it is dropped."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (ValueError, OSError):
+        return False
+
+
+def _width(stdout: TextIO | None, environ: Mapping[str, str]) -> int | None:
+    """COLUMNS where it is set, else the terminal's own width, else none."""
+    columns = environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    if stdout is None or not _is_terminal(stdout):
+        return None
+    try:
+        return os.get_terminal_size(stdout.fileno()).columns or None
+    except OSError:
+        return None
