@@ -1,0 +1,168 @@
+"""Tensor literals: what a user may write for a tensor, read into plain numbers or into where they come from.
+
+`parse` reads a word of the command line, `parse_stream` what came from standard input or stands in a text file, and
+`from_json` what JSON holds. Plain numbers take a short way through `float` and `json`; where that fails, the parser in
+`gradcli.text.grammar` reads all other forms, or finds the place and the words for what is wrong.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import cast
+
+from gradcli.errors import GradcliError, LiteralError
+from gradcli.text import grammar
+from gradcli.text.constructors import Made, Shape
+from gradcli.text.limits import LITERAL_DEPTH, LITERAL_TEXT
+from gradcli.text.numerals import NOT_FINITE, Number, describe
+from gradcli.text.paths import FromFile, parse_path
+from gradcli.text.source import Source
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers in row-major order and their shape; `dtype` is `float` (the job's), `bool`, `int64` or a kin of it."""
+
+    values: Sequence[Number]
+    shape: Shape
+    dtype: str
+    source: Source = field(compare=False)
+
+
+@dataclass(frozen=True)
+class FromStdin:
+    """`-` or `@-`: the numbers come from standard input, for `parse_stream` to read."""
+
+    source: Source = field(compare=False)
+
+
+Literal = Numbers | Made | FromFile | FromStdin
+
+
+def parse(source: Source) -> Literal:
+    """The tensor that one word of the command line stands for; nothing is opened, read or allocated.
+
+    Raises LiteralError, SizeError.
+    """
+    text = source.text.strip()
+    if text in ("-", "@-"):
+        return FromStdin(source)
+    if text.startswith("@"):
+        return parse_path(source)
+    return _parse(source, text, lines=False)
+
+
+def parse_stream(source: Source) -> Numbers | Made:
+    """The tensor that a text of one or many lines stands for.
+
+    Like a literal, but blanks may separate numbers: one line or one column is 1-D, a single number 0-d, several lines
+    of several numbers a matrix. Raises LiteralError, SizeError.
+    """
+    return _parse(source, source.text.strip(), lines=True)
+
+
+def from_json(value: object, source: Source) -> Numbers:
+    """The tensor that a JSON value stands for: numbers, nested lists, the strings "NaN" "Infinity" "-Infinity", bools.
+
+    Raises LiteralError where it holds anything else or its rows differ, SizeError where it nests too deep.
+    """
+    place = source.span(0, len(source.text))
+    shape: list[int] = []
+    level = [value]
+    while level and isinstance(level[0], list):
+        for row, item in enumerate(level, 1):
+            if not isinstance(item, list) or len(item) != len(level[0]):
+                message = f"row {row} holds {_held(item)} where row 1 holds {_held(level[0])}"
+                raise LiteralError(message, place=place, cure="every row must hold as many numbers")
+        shape.append(len(level[0]))
+        LITERAL_DEPTH.check(len(shape), "the list", place=place)
+        level = list(chain.from_iterable(cast(list[list[object]], level)))
+    if set(map(type, level)) == {bool}:
+        return Numbers(cast(list[bool], level), tuple(shape), "bool", source)
+    try:
+        return Numbers(list(map(_json_number, level)), tuple(shape), "float", source)
+    except ValueError as error:
+        raise LiteralError(str(error), place=place, cure="give numbers, or nothing but true and false") from None
+
+
+def _held(item: object) -> str:
+    return describe((len(item),)) if isinstance(item, list) else describe(())
+
+
+def _json_number(item: object) -> float:
+    """A leaf of a JSON list as a float; ValueError where it is none."""
+    if type(item) is float:
+        return item
+    if type(item) is int:
+        return _finite(item)
+    if isinstance(item, str) and item.lower() in NOT_FINITE:
+        return NOT_FINITE[item.lower()]
+    name = _JSON_NAMES.get(type(item), "a list among numbers")
+    raise ValueError(f"{name} where a number is expected")
+
+
+_JSON_NAMES = {str: "a text", dict: "an object", type(None): "null", bool: "a bool"}
+
+
+def _finite(number: str | int) -> float:
+    """`number` as a float; ValueError where it is too large for one."""
+    try:
+        value = float(number)
+    except OverflowError:
+        value = math.inf
+    if math.isinf(value):
+        raise ValueError("a number too large for 64 bits")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_finite)
+_PLAIN = re.compile(r"[-+.0-9eE,; \t\r\n]+")
+
+
+def read_json(text: str, source: Source) -> Numbers:
+    """The tensor that a JSON text stands for. Raises ValueError where it is no JSON, and what `from_json` raises."""
+    try:
+        return from_json(_DECODER.decode(text), source)
+    except RecursionError:  # Python's own bound is far above ours
+        LITERAL_DEPTH.check(text.count("[") + text.count("{"), "the list", place=source.span(0))
+        raise
+
+
+def _parse(source: Source, text: str, *, lines: bool) -> Numbers | Made:
+    LITERAL_TEXT.check(len(text), "the literal", place=source.span(0))
+    try:
+        if text.startswith("["):
+            return read_json(text, source)
+        if _PLAIN.fullmatch(text):
+            return (_plain_lines if lines else _plain_rows)(text, source)
+    except (ValueError, GradcliError, RecursionError):
+        pass  # the grammar reads more forms, and knows the place of what it cannot read
+    result = grammar.read(source, lines=lines)
+    return result if isinstance(result, Made) else Numbers(*result, source)
+
+
+def _plain_rows(text: str, source: Source) -> Numbers:
+    """`1,2;3,4`; ValueError where the text is not as plain as that."""
+    rows = [row.split(",") for row in text.replace("\n", ";").split(";")]
+    return _matrix(rows, source, flat=len(rows) == 1)
+
+
+def _plain_lines(text: str, source: Source) -> Numbers:
+    """Lines of numbers with commas or with blanks between them; ValueError where the text is not as plain as that."""
+    split: Callable[[str], list[str]] = (lambda line: line.split(",")) if "," in text else str.split
+    rows = [row for row in map(split, text.split("\n")) if row]
+    return _matrix(rows, source, flat=len(rows) == 1 or len(rows[0]) == 1)
+
+
+def _matrix(rows: list[list[str]], source: Source, *, flat: bool) -> Numbers:
+    """Rows of cells as numbers, in one dimension where `flat`, a single one in none."""
+    if len(set(map(len, rows))) != 1:
+        raise ValueError
+    values = list(map(float, chain.from_iterable(rows)))
+    if math.inf in values or -math.inf in values:
+        raise ValueError
+    shape = (len(rows), len(rows[0])) if not flat else (len(values),) if len(values) > 1 else ()
+    return Numbers(values, shape, "float", source)

@@ -1,0 +1,96 @@
+"""Files as inputs (`@data.npz:weights`): their suffixes, and what can be known of a file without PyTorch."""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gradcli.errors import FileError, LiteralError
+from gradcli.text.source import Source, Span
+from gradcli.text.suggest import did_you_mean
+
+SUFFIXES: Mapping[str, bool] = {
+    ".npy": False,
+    ".npz": True,
+    ".csv": False,
+    ".tsv": False,
+    ".txt": False,
+    ".json": False,
+    ".pt": True,
+    ".safetensors": True,
+}
+"""The suffixes that are read, and whether such a file holds several arrays, one of which a `:key` names."""
+
+_KEYED = re.compile(rf"(?s)(.+?({'|'.join(map(re.escape, SUFFIXES))})):(.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """The array `key` of the file at `path` (an empty key: its only one), in the format that `suffix` names."""
+
+    path: str
+    suffix: str
+    key: str
+    source: Source = field(compare=False)
+
+    @property
+    def place(self) -> Span:
+        """The literal that names the file."""
+        return self.source.span(0, len(self.source.text))
+
+
+def parse_path(source: Source) -> FromFile:
+    """The file that a literal such as `@data.npz:weights` names; whether it exists is `check_file`'s question.
+
+    Raises LiteralError where there is no path, no known suffix, or a key that does not belong.
+    """
+    text = source.text.strip()[1:]
+    start = source.text.index("@") + 1
+    place = source.span(start, start + len(text))
+    if not text:
+        raise LiteralError("no path stands behind @", place=place, cure="write @data.npy, or - for standard input")
+    keyed = _KEYED.fullmatch(text)
+    path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
+    suffix = suffix.lower()
+    if suffix not in SUFFIXES:
+        cure = f"the suffix says how a file is read: {' '.join(SUFFIXES)}"
+        raise LiteralError(
+            "this kind of file is not read" if suffix else "the file has no suffix", place=place, cure=cure
+        )
+    if keyed and not SUFFIXES[suffix]:
+        raise LiteralError(f"a {suffix} file holds one array and has no keys", place=place, cure=f"write @...{suffix}")
+    if keyed and not key:
+        raise LiteralError("no key stands behind the colon", place=place, cure=f"write @...{suffix}:NAME")
+    return FromFile(os.path.expanduser(path), suffix, key, source)
+
+
+def check_file(literal: FromFile) -> None:
+    """Raise FileError unless the file is there, regular, readable and not empty. Opens nothing: a pipe would hang."""
+    try:
+        status = os.stat(literal.path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileError("there is no such file", place=literal.place, cure=_nearest(literal.path)) from None
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise FileError(f"the file cannot be reached: {reason}", place=literal.place, cure="check the path") from None
+    except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
+        raise FileError("no file can have this name", place=literal.place, cure="check the path") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise FileError("this is a directory", place=literal.place, cure="name a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise FileError("this is no regular file", place=literal.place, cure="pipe it in: - is standard input")
+    if not os.access(literal.path, os.R_OK):
+        raise FileError("the file may not be read", place=literal.place, cure="check its permissions: ls -l")
+    if status.st_size == 0:
+        raise FileError("the file is empty", place=literal.place, cure="check the program that wrote it")
+
+
+def _nearest(path: str) -> str:
+    """The files of the same folder whose names are near, or what to look at where there is none."""
+    folder, name = os.path.split(path)
+    try:
+        names = [entry for entry in os.listdir(folder or ".") if entry.isascii() and entry.isprintable()]
+    except OSError:
+        return "check the path: its folder cannot be read either"
+    return did_you_mean(name, names) or "check the path"
