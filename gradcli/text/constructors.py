@@ -133,9 +133,9 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
 
 def check_shape(what: str, shape: Shape, place: Span) -> None:
     """Raise SizeError where a tensor of `shape` has too many dimensions or elements, or one side that is too long."""
-    LITERAL_DEPTH.check(len(shape), f"the shape of {what}", place=place)
+    LITERAL_DEPTH.check(len(shape), f"the shape of {what}", place=place, cure="ask for fewer dimensions")
     for count in (*shape, math.prod(shape)):
-        ELEMENTS.check(count, what, place=place)
+        ELEMENTS.check(count, what, place=place, cure="ask for fewer")
 
 
 def _named(name: str, constructor: Constructor, arguments: list[Argument]) -> list[tuple[str, Argument]]:
@@ -165,7 +165,7 @@ def _joined(sizes: list[Argument]) -> Argument:
 
 def _number(parameter: str, argument: Argument) -> float:
     if argument.bracketed or isinstance(argument.values[0], bool):
-        raise LiteralError(f"{parameter} is one number", place=argument.place, cure="write it without brackets: 2.5")
+        raise LiteralError(f"{parameter} is one number", place=argument.place, cure="write a number such as 3")
     return float(argument.values[0])
 
 

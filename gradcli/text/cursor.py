@@ -4,12 +4,11 @@ import re
 
 from gradcli.errors import LiteralError
 from gradcli.text.source import Source
-from gradcli.text.tokens import Token, tokens
+from gradcli.text.tokens import FORMS, Token, tokens
 
 STARTS = ("number", "name", "call", "string")
 """The kinds of the words, besides brackets and signs, that begin an item."""
 
-FORMS = "write 2, or 1,2,3, or [[1,2],[3,4]], or zeros(2,3), or @data.npy"
 EXPRESSION = "give each tensor as an input of its own; arithmetic belongs in the expression"
 _SUM = ("a literal holds no sums", "a comma makes two numbers: 1, -2; sums belong in the expression")
 STRAYS = {
@@ -17,6 +16,7 @@ STRAYS = {
     "-": _SUM,
     "*": ("a literal holds no arithmetic with lists", EXPRESSION),
     "/": ("a literal holds no arithmetic with lists", EXPRESSION),
+    ",": ("a literal holds no arithmetic with lists", EXPRESSION),
     ";": ("; separates rows only outside brackets", "write 1,2;3,4 or [[1,2],[3,4]]"),
     "=": ("= stands only behind an argument's name", FORMS),
 }
@@ -65,6 +65,8 @@ class Cursor:
             return self.error("the text ends where a number is expected", FORMS)
         if self.token.kind == "keyword":
             return self.error("an argument's name belongs in a constructor", FORMS)
+        if self.at(","):
+            return self.error("a number is missing before this comma", "leave out the comma, or write nan")
         found = "<" if self.token.kind == "angle" else self.token.text
         return self.error(f"'{found}' stands where a number is expected", FORMS)
 

@@ -2,22 +2,22 @@
 
 `parse` reads a word of the command line, `parse_stream` what came from standard input or stands in a text file, and
 `from_json` what JSON holds. Plain numbers take a short way through `float` and `json`; where that fails, the parser in
-`gradcli.text.grammar` reads all other forms, or finds the place and the words for what is wrong.
+`gradcli.text.literal_grammar` reads all other forms, or finds the place and the words for what is wrong.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import cast
 
 from gradcli.errors import GradcliError, LiteralError
-from gradcli.text import grammar
+from gradcli.text import literal_grammar
 from gradcli.text.constructors import Made, Shape
 from gradcli.text.limits import LITERAL_DEPTH, LITERAL_TEXT
-from gradcli.text.numerals import NOT_FINITE, Number, describe
+from gradcli.text.numerals import INTEGERS, NOT_FINITE, Number, describe
 from gradcli.text.paths import FromFile, parse_path
 from gradcli.text.source import Source
 
@@ -70,26 +70,30 @@ def from_json(value: object, source: Source) -> Numbers:
     Raises LiteralError where it holds anything else or its rows differ, SizeError where it nests too deep.
     """
     place = source.span(0, len(source.text))
+    try:
+        leaves, shape = _flatten(value)
+        LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="take brackets away")
+        if set(map(type, leaves)) == {bool}:
+            return Numbers(cast(list[bool], leaves), shape, "bool", source)
+        return Numbers(list(map(_json_number, leaves)), shape, "float", source)
+    except ValueError as error:
+        cure = "every row must hold as many numbers, or nothing but true and false"
+        raise LiteralError(str(error), place=place, cure=cure) from None
+
+
+def _flatten(value: object) -> tuple[list[object], Shape]:
+    """The leaves of nested lists in row-major order, and their shape; ValueError where rows differ."""
     shape: list[int] = []
     level = [value]
     while level and isinstance(level[0], list):
+        width = len(level[0])
         for row, item in enumerate(level, 1):
-            if not isinstance(item, list) or len(item) != len(level[0]):
-                message = f"row {row} holds {_held(item)} where row 1 holds {_held(level[0])}"
-                raise LiteralError(message, place=place, cure="every row must hold as many numbers")
-        shape.append(len(level[0]))
-        LITERAL_DEPTH.check(len(shape), "the list", place=place)
+            if not isinstance(item, list) or len(item) != width:
+                held = describe((len(item),)) if isinstance(item, list) else describe(())
+                raise ValueError(f"row {row} holds {held} where row 1 holds {describe((width,))}")
+        shape.append(width)
         level = list(chain.from_iterable(cast(list[list[object]], level)))
-    if set(map(type, level)) == {bool}:
-        return Numbers(cast(list[bool], level), tuple(shape), "bool", source)
-    try:
-        return Numbers(list(map(_json_number, level)), tuple(shape), "float", source)
-    except ValueError as error:
-        raise LiteralError(str(error), place=place, cure="give numbers, or nothing but true and false") from None
-
-
-def _held(item: object) -> str:
-    return describe((len(item),)) if isinstance(item, list) else describe(())
+    return level, tuple(shape)
 
 
 def _json_number(item: object) -> float:
@@ -100,8 +104,7 @@ def _json_number(item: object) -> float:
         return _finite(item)
     if isinstance(item, str) and item.lower() in NOT_FINITE:
         return NOT_FINITE[item.lower()]
-    name = _JSON_NAMES.get(type(item), "a list among numbers")
-    raise ValueError(f"{name} where a number is expected")
+    raise ValueError(f"{_JSON_NAMES.get(type(item), 'a list')} stands where a number is expected")
 
 
 _JSON_NAMES = {str: "a text", dict: "an object", type(None): "null", bool: "a bool"}
@@ -119,6 +122,9 @@ def _finite(number: str | int) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_finite)
+_WHOLE_DECODER = json.JSONDecoder(parse_float=_finite)
+_BARE_POINT = re.compile(r"\.(?![0-9])")
+_PRINTED = re.compile(r"(?:torch\.)?tensor\(([-+.0-9eE,\[\]\s]+)\)")
 _PLAIN = re.compile(r"[-+.0-9eE,; \t\r\n]+")
 
 
@@ -138,9 +144,11 @@ def _parse(source: Source, text: str, *, lines: bool) -> Numbers | Made:
             return read_json(text, source)
         if _PLAIN.fullmatch(text):
             return (_plain_lines if lines else _plain_rows)(text, source)
+        if printed := _PRINTED.fullmatch(text):
+            return _printed(printed[1], source)
     except (ValueError, GradcliError, RecursionError):
         pass  # the grammar reads more forms, and knows the place of what it cannot read
-    result = grammar.read(source, lines=lines)
+    result = literal_grammar.read(source, lines=lines)
     return result if isinstance(result, Made) else Numbers(*result, source)
 
 
@@ -152,9 +160,28 @@ def _plain_rows(text: str, source: Source) -> Numbers:
 
 def _plain_lines(text: str, source: Source) -> Numbers:
     """Lines of numbers with commas or with blanks between them; ValueError where the text is not as plain as that."""
-    split: Callable[[str], list[str]] = (lambda line: line.split(",")) if "," in text else str.split
-    rows = [row for row in map(split, text.split("\n")) if row]
+    lines = [line for line in text.split("\n") if line.strip()]
+    if "," in text:
+        rows = [line.split(",") for line in lines]
+    elif len(lines[0].split()) == 1:
+        rows = [lines]  # a column is read as one row, because float() refuses a line of two numbers
+    else:
+        rows = [line.split() for line in lines]
     return _matrix(rows, source, flat=len(rows) == 1 or len(rows[0]) == 1)
+
+
+def _printed(text: str, source: Source) -> Numbers:
+    """What `tensor(..)` holds where that is nothing but numbers; ValueError where it is not as plain as that."""
+    leaves, shape = _flatten(_WHOLE_DECODER.decode(_BARE_POINT.sub(".0", text)))
+    if len(shape) > LITERAL_DEPTH.value:
+        raise ValueError
+    if set(map(type, leaves)) != {int}:
+        return Numbers(list(map(_json_number, leaves)), shape, "float", source)
+    values = cast(list[int], leaves)
+    low, high = INTEGERS["int64"]
+    if min(values) < low or max(values) > high:
+        raise ValueError
+    return Numbers(values, shape, "int64", source)
 
 
 def _matrix(rows: list[list[str]], source: Source, *, flat: bool) -> Numbers:

@@ -59,9 +59,13 @@ def parse_path(source: Source) -> FromFile:
             "this kind of file is not read" if suffix else "the file has no suffix", place=place, cure=cure
         )
     if keyed and not SUFFIXES[suffix]:
-        raise LiteralError(f"a {suffix} file holds one array and has no keys", place=place, cure=f"write @...{suffix}")
+        raise LiteralError(
+            f"a {suffix} file holds one array and has no keys", place=place, cure="leave out the colon and what follows"
+        )
     if keyed and not key:
-        raise LiteralError("no key stands behind the colon", place=place, cure=f"write @...{suffix}:NAME")
+        raise LiteralError(
+            "no key stands behind the colon", place=place, cure="write the array's name behind it, or leave it out"
+        )
     return FromFile(os.path.expanduser(path), suffix, key, source)
 
 

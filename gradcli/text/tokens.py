@@ -27,6 +27,9 @@ class Slip(NamedTuple):
     cure: str
 
 
+FORMS = "write 2, or 1,2,3, or [[1,2],[3,4]], or zeros(2,3), or @data.npy"
+"""The cure where nothing nearer is known."""
+
 _DIGITS = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 _NUMBER = _DIGITS + r"(?:[eE][-+]?[0-9]+)?"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
@@ -38,7 +41,7 @@ SLIPS = {
         "print them all: torch.set_printoptions(threshold=10**9) or np.set_printoptions(threshold=10**9)",
     ),
     "complex": Slip(
-        _NUMBER + r"[ijIJ](?![A-Za-z0-9_])",
+        rf"(?:{_NUMBER}\s*[-+]\s*)?{_NUMBER}[ijIJ](?![A-Za-z0-9_])",
         "complex numbers are not read",
         "give the real and the imaginary part as two inputs and join them in the expression: torch.complex(a, b)",
     ),
@@ -65,14 +68,17 @@ _TOKEN = re.compile(
         for kind, pattern in (
             ("newline", r"[^\S\n]*\n\s*"),
             ("skip", r"[^\S\n]+|\ufeff|Parameter containing:\s*"),
+            # The commonest words come first, the slips before all that they resemble.
+            ("number", _NUMBER + r"(?=[\s,;)\]]|$)"),
+            ("mark", r"[][(),;=]"),
             *((kind, slip.pattern) for kind, slip in SLIPS.items()),
-            ("number", _NUMBER),
+            ("digits", _NUMBER),
             ("call", _NAME + r"(?=\s*\()"),
             ("keyword", _NAME + r"(?=\s*=)"),
             ("name", _NAME),
             ("string", r"\"[^\"\n]*\"|'[^'\n]*'"),
             ("angle", r"<[^<>\n]*>"),
-            ("op", r"[][(),;*/+=-]"),
+            ("sign", r"[*/+-]"),
             ("stranger", r"[\s\S]"),
         )
     )
@@ -118,14 +124,15 @@ def tokens(source: Source) -> Iterator[Token]:
         kind = match.lastgroup or ""
         if kind == "skip" or (kind == "newline" and opened):
             continue
-        token = Token(kind, "\n" if kind == "newline" else match.group(), *match.span())
+        text = "\n" if kind == "newline" else match.group()
+        token = Token("number" if kind == "digits" else kind, text, *match.span())
         if slip := SLIPS.get(kind):
             raise LiteralError(slip.message, place=source.span(token.start, token.stop), cure=slip.cure)
         if kind == "stranger":
             raise _stranger(source, token)
         if token.text in ("[", "("):
             opened.append(token)
-            LITERAL_DEPTH.check(len(opened), "the literal", place=source.span(token.start))
+            LITERAL_DEPTH.check(len(opened), "the literal", place=source.span(token.start), cure="take brackets away")
         elif token.text in _CLOSES:
             _close(source, opened, token)
         yield token
@@ -154,7 +161,7 @@ def _stranger(source: Source, token: Token) -> LiteralError:
     """The error for a character that no literal holds; the cure is the one it looks like, where there is one."""
     char, place = token.text, source.span(token.start)
     if char.isascii() and char.isprintable():
-        return LiteralError(f"{char!r} has no place in a literal", place=place, cure=_ASCII_CURES.get(char, ""))
+        return LiteralError(f"{char!r} has no place in a literal", place=place, cure=_ASCII_CURES.get(char, FORMS))
     if unicodedata.category(char) == "Cs":
         return LiteralError("this is not UTF-8 text", place=place, cure="save or type it as UTF-8")
     name = unicodedata.name(char, "control character").lower()
