@@ -91,7 +91,7 @@ LOSSES = (
         name="cross_entropy",
         torch="F.cross_entropy",
         formula="-(1 - label_smoothing)*weight[target]*log_softmax(pred, -1)[target]"
-        " - label_smoothing*mean(weight*log_softmax(pred, -1))",
+        " - (label_smoothing*mean(weight*log_softmax(pred, -1)) if label_smoothing else 0)",
         derivative="(1 - label_smoothing)*weight[target]*(softmax(pred, -1) - one_hot(target, len(pred)))"
         " + label_smoothing*(mean(weight)*softmax(pred, -1) - weight/len(pred))",
         target="class",

@@ -35,6 +35,14 @@ class Call:
         """Every parameter with its argument or else its default, in PyTorch's order."""
         return {parameter.name: parameter.default for parameter in self.entry.parameters} | dict(self.arguments)
 
+    def applied(self, *operands: str) -> str:
+        """The call as an expression: the function of `operands`, with the arguments that were given by their names."""
+        name = self.text.partition("(")[0].rstrip()
+        arguments = [
+            f"{key}={list(value) if isinstance(value, tuple) else value!r}" for key, value in self.arguments.items()
+        ]
+        return f"{name}({', '.join([*operands, *arguments])})"
+
 
 def parse_call(source: Source, family: Family = None) -> Call:
     """Read a NAME of the `family` (either where it is None), with its arguments in brackets where there are any.
@@ -87,8 +95,8 @@ def _arguments(source: Source, entry: Activation | Loss) -> dict[str, Value]:
     reader = _Reader(source, entry)
     call = reader.parse()
     if len(call.args) > len(entry.parameters):
-        most = f"at most {len(entry.parameters)} arguments" if entry.parameters else "no arguments"
-        raise reader.error(f"{entry.name} takes {most}", call.args[len(entry.parameters)])
+        takes = f"{len(entry.parameters)} at most" if entry.parameters else "no arguments"
+        raise reader.error(f"{entry.name} takes {takes}", call.args[len(entry.parameters)])
     given = {
         parameter.name: reader.read(parameter, node)
         for parameter, node in zip(entry.parameters, call.args, strict=False)
@@ -169,7 +177,9 @@ class _Reader:
             sign = -sign if isinstance(inner.op, ast.USub) else sign
             inner = inner.operand
         match inner:
-            case ast.Constant(value=float() as value) if math.isfinite(value):
+            case ast.Constant(value=float() as value):
+                if math.isinf(value):
+                    raise self.error("this number is too large", node)
                 return sign * value
             case ast.Constant(value=int() as value) if not isinstance(value, bool):
                 limits.PLAIN_INTEGER.check(value, "this whole number")

@@ -1,0 +1,302 @@
+"""NAME with arguments: what is read, what is refused and where, and what PyTorch computes for it."""
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradcli.compute import functions
+from gradcli.errors import ExpressionError, GradcliError, LiteralError, ShapeError, SizeError
+from gradcli.tables.catalogue import Activation, Loss
+from gradcli.text.call import Call, Family, parse_call
+from gradcli.text.source import Source
+
+
+def read(text: str, family: Family = None) -> Call:
+    return parse_call(Source(text, "NAME"), family)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments"),
+    [
+        ("sigmoid", "sigmoid", {}),
+        ("  swish ", "silu", {}),
+        ("relu()", "relu", {}),
+        ("leaky_relu(0.2)", "leaky_relu", {"negative_slope": 0.2}),
+        ("leaky_relu (-.5)", "leaky_relu", {"negative_slope": -0.5}),
+        ("elu(\n  alpha = --+2 )", "elu", {"alpha": 2}),
+        ("hardtanh(-pi, max_val=inf)", "hardtanh", {"min_val": -torch.pi, "max_val": torch.inf}),
+        ("gelu(tanh)", "gelu", {"approximate": "tanh"}),
+        ("gelu(approximate='tanh')", "gelu", {"approximate": "tanh"}),
+        ("huber(delta=2)", "huber", {"delta": 2}),
+        ("huber('sum', 2)", "huber", {"reduction": "sum", "delta": 2}),
+        ("kl(reduction=batchmean)", "kl_div", {"reduction": "batchmean"}),
+        ("kl_div(log_target=True)", "kl_div", {"log_target": True}),
+        (
+            "cross_entropy(weight=[1,2,3], label_smoothing=0.1)",
+            "cross_entropy",
+            {"weight": (1, 2, 3), "label_smoothing": 0.1},
+        ),
+        ("ce((1, -2.5), -1)", "cross_entropy", {"weight": (1, -2.5), "ignore_index": -1}),
+        ("bce(weight=None)", "bce", {"weight": None}),
+        ("multi_margin(2)", "multi_margin", {"p": 2}),
+    ],
+)
+def test_read(text: str, name: str, arguments: dict[str, Any]) -> None:
+    call = read(text)
+    assert (call.text, call.entry.name, call.arguments) == (text.strip(), name, arguments)
+    assert hash(call) == hash(read(text))
+
+
+def test_bound_has_defaults_in_order() -> None:
+    assert list(read("ce(label_smoothing=0.1)").bound.items()) == [
+        ("weight", None),
+        ("ignore_index", -100),
+        ("reduction", "mean"),
+        ("label_smoothing", 0.1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "place", "message", "cure"),
+    [
+        ("sigmod", Activation, "sigmod", "no activation is called 'sigmod'", "did you mean sigmoid"),
+        ("ReLU", None, "ReLU", "no function is called 'ReLU'", "did you mean relu"),
+        ("F.gelu(1)", None, "F.gelu", "no function is called 'F.gelu'", "did you mean gelu"),
+        ("qqq", Loss, "qqq", "no loss is called 'qqq'", "gradcli functions"),
+        ("0.5", Activation, "0.5", "no activation is called '0.5'", "--x 0.5"),
+        ("-1,2", Loss, "-1,2", "no loss is called '-1,2'", "--pred -1,2"),
+        ("  ", None, "", "the name of a function is missing", "gradcli functions"),
+        ("(1)", None, "(", "the name of a function is missing", "gradcli functions"),
+        ("mse", Activation, "mse", "mse is a loss, not an activation", "gradcli loss mse --pred T --target T"),
+        ("relu", Loss, "relu", "relu is an activation, not a loss", "gradcli activate relu --x T"),
+        ("relu(1)", None, "1", "relu takes no arguments", "write relu"),
+        ("elu(1, 2)", None, "2", "elu takes 1 at most", "its parameters: elu(alpha=1.0)"),
+        ("huber(2)", None, "2", "reduction is mean or sum or none", "huber(reduction='mean', delta=1.0, weight=None)"),
+        ("huber(dleta=2)", None, "dleta=2", "huber has no parameter 'dleta'", "did you mean delta"),
+        ("huber(zzz=2)", None, "zzz=2", "huber has no parameter 'zzz'", "its parameters"),
+        ("huber(**d)", None, "**d", "huber has no parameter '**'", "its parameters"),
+        ("elu(1, alpha=2)", None, "alpha=2", "alpha is given twice", "once"),
+        ("elu(alpha=1, alpha=2)", None, "alpha=2", "alpha is given twice", "once"),
+        ("elu(*[1])", None, "*[1]", "a number was expected", "its parameters"),
+        ("elu(big)", None, "big", "alpha is a number", "its parameters"),
+        ("elu(True)", None, "True", "alpha is a number", "its parameters"),
+        ("elu(None)", None, "None", "alpha is a number", "its parameters"),
+        ("elu([1])", None, "[1]", "alpha is a number", "its parameters"),
+        ("elu(1j)", None, "1j", "a number was expected", "its parameters"),
+        ("elu(1e400)", None, "1e400", "this number is too large", "its parameters"),
+        ("elu(-'a')", None, "-'a'", "a number was expected", "its parameters"),
+        ("elu(1+1)", None, "1+1", "a number was expected", "its parameters"),
+        ("elu(exit())", None, "exit()", "a number was expected", "its parameters"),
+        ("elu(x.y)", None, "x.y", "a number was expected", "its parameters"),
+        ("kl(log_target=1)", None, "1", "log_target is True or False", "its parameters"),
+        ("ce(ignore_index=1.5)", None, "1.5", "ignore_index is a whole number", "its parameters"),
+        ("ce(ignore_index=True)", None, "True", "ignore_index is a whole number", "its parameters"),
+        ("ce(weight=heavy)", None, "heavy", "weight is a number or a list such as [1, 2, 3]", "its parameters"),
+        ("ce(weight=[[1]])", None, "[1]", "a number was expected", "its parameters"),
+        ("ce(weight=[1, True])", None, "True", "a number was expected", "its parameters"),
+        ("kl(reduction=mode)", None, "mode", "reduction is mean or sum or none or batchmean", "its parameters"),
+        ("multi_margin(3)", None, "3", "p is 1 or 2", "its parameters"),
+        ("elu(1", None, "(", "these arguments cannot be read", "its parameters"),
+        ("  elu(1 2)", None, "1", "these arguments cannot be read", "its parameters"),
+        ("elu(1)(2)", None, "elu(1)(2)", "this is more than one name with its arguments", "gradcli grad EXPR"),
+        ("relu(1) + 1", None, "relu(1) + 1", "this is more than one name with its arguments", "gradcli grad EXPR"),
+        ("elu(\u22121)", None, "\u2212", "the character U+2212 has no meaning here", "plain ASCII"),
+    ],
+)
+def test_refused(text: str, family: Family, place: str, message: str, cure: str) -> None:
+    with pytest.raises(ExpressionError) as refusal:
+        read(text, family)
+    assert refusal.value.place is not None
+    assert refusal.value.place.label == "NAME"
+    assert (refusal.value.message, text[_start(refusal.value) :][: len(place)]) == (message, place)
+    assert cure in refusal.value.cure
+    assert (refusal.value.message + refusal.value.cure).isascii()
+
+
+def _start(error: GradcliError) -> int:
+    """Where the drawn carets begin."""
+    assert error.place is not None
+    return error.place.draw()[1].index("^")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["elu(" + "9" * 20 + ")", "elu(" + "1" * 20_000 + ")", "x" * 20_000, "elu(" * 5_000, "elu(-9223372036854775809)"],
+)
+def test_bounds(text: str) -> None:
+    with pytest.raises(SizeError):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "-" * 9_000 + "1",
+        "[" * 4_000,
+        "(" * 150 + ")" * 150,
+        "1." + "0" * 9_000 + "_",
+        "\0",
+        "\ud800",
+        "9" * 5_000,
+        "'\\d'",
+        "1if",
+    ],
+)
+def test_hostile_arguments(inside: str) -> None:
+    with pytest.raises(GradcliError):
+        read(f"gelu({inside})")
+
+
+@given(st.text(max_size=30), st.sampled_from(["", "elu", "ce", "gelu"]))
+def test_any_text_is_read_or_refused(text: str, name: str) -> None:
+    try:
+        call = read(f"{name}({text})" if name else text)
+    except GradcliError as error:
+        assert error.cure or isinstance(error, SizeError)  # noqa: PT017 (most texts are refused, some may be read)
+    else:
+        assert call.bound.keys() == {parameter.name for parameter in call.entry.parameters}
+
+
+def test_no_torch_is_loaded() -> None:
+    program = (
+        "import sys, gradcli.text.call as c; c.parse_call; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# What PyTorch computes for a call
+
+PRED = torch.tensor([[0.2, -1.0, 0.7], [1.5, 0.3, -0.4]])
+REAL = torch.tensor([[0.0, 1.0, 0.5], [1.0, 1.0, -1.0]])
+CLASSES = torch.tensor([2, 0])
+WEIGHT = torch.tensor([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "reduction", "target", "expected"),
+    [
+        ("mse", None, REAL, F.mse_loss(PRED, REAL)),
+        ("mse", "sum", REAL, F.mse_loss(PRED, REAL, reduction="sum")),
+        ("mse", "none", REAL, (PRED - REAL) ** 2),
+        ("mse(reduction=sum)", "none", REAL, F.mse_loss(PRED, REAL, reduction="sum")),
+        ("huber(delta=0.5)", "sum", REAL, F.huber_loss(PRED, REAL, "sum", 0.5)),
+        ("sse", "mean", REAL, (PRED - REAL).pow(2).sum()),
+        ("sse", "none", REAL, (PRED - REAL).pow(2)),
+        ("half_sse", None, REAL, (PRED - REAL).pow(2).sum() / 2),
+        ("half_sse", "none", REAL, (PRED - REAL).pow(2) / 2),
+        ("l2_norm", "mean", REAL, (PRED - REAL).pow(2).sum().sqrt()),
+        ("l2_norm", "none", REAL, (PRED - REAL).pow(2).sum().sqrt()),
+        ("kl(batchmean)", "sum", REAL.softmax(-1), F.kl_div(PRED, REAL.softmax(-1), reduction="batchmean")),
+        ("ce([1,2,3])", None, CLASSES, F.cross_entropy(PRED, CLASSES, WEIGHT)),
+        ("ce([1,2,3], 2)", None, CLASSES, F.cross_entropy(PRED, CLASSES, WEIGHT, ignore_index=2)),
+        ("multi_margin(2, weight=[1,2,3])", None, CLASSES, F.multi_margin_loss(PRED, CLASSES, 2, 1.0, WEIGHT)),
+        (
+            "bce_with_logits(pos_weight=3)",
+            None,
+            REAL,
+            F.binary_cross_entropy_with_logits(PRED, REAL, pos_weight=torch.tensor(3.0)),
+        ),
+    ],
+)
+def test_loss_with_reduction(text: str, reduction: str | None, target: torch.Tensor, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(functions.loss(read(text, Loss), reduction)(PRED, target), expected)
+
+
+def test_elements() -> None:
+    found = functions.elements(read("mse(reduction=sum)"))
+    assert found is not None
+    torch.testing.assert_close(found(PRED, REAL), (PRED - REAL) ** 2)
+    assert functions.elements(read("l2_norm")) is None
+
+
+def test_activations_of_one_number() -> None:
+    for text in ("prelu", "step", "softmax", "leaky_relu(0.2)"):
+        assert functions.activation(read(text))(torch.tensor(-1.0)).shape == ()
+
+
+# The targets of index losses
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "target", "expected"),
+    [
+        ("mse", (2,), torch.tensor([0.5, 1.5]), torch.tensor([0.5, 1.5])),
+        ("ce", (3,), torch.tensor(2.0), torch.tensor(2)),
+        ("ce", (1, 3), torch.tensor(2.0), torch.tensor([2])),
+        ("nll", (2, 3), torch.tensor([0.0, 2.0]), torch.tensor([0, 2])),
+        ("ce", (2, 3), torch.tensor([1, 2], dtype=torch.int32), torch.tensor([1, 2])),
+        ("ce", (1, 3, 2), torch.tensor([[0.0, 2.0]]), torch.tensor([[0, 2]])),
+        ("ce", (2, 3), REAL, REAL),
+        ("ce(ignore_index=-7)", (2, 3), torch.tensor([-7.0, 1.0]), torch.tensor([-7, 1])),
+        ("nll(ignore_index=9)", (2, 3), torch.tensor([9.0, 1.0]), torch.tensor([9, 1])),
+        ("multilabel_margin", (3,), torch.tensor([2.0, -1.0, 0.0]), torch.tensor([2, -1, 0])),
+    ],
+)
+def test_index_target(text: str, shape: tuple[int, ...], target: torch.Tensor, expected: torch.Tensor) -> None:
+    call, logits = read(text, Loss), torch.zeros(shape)
+    made = functions.index_target(call, logits, target)
+    torch.testing.assert_close(made, expected)
+    functions.loss(call)(logits, made)
+
+
+def test_index_target_of_an_entry() -> None:
+    entry = read("nll").entry
+    assert isinstance(entry, Loss)
+    torch.testing.assert_close(functions.index_target(entry, torch.zeros(3), torch.tensor(1.0)), torch.tensor(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "target", "error", "message"),
+    [
+        ("ce", (3,), 3.0, ShapeError, "target is 3, and pred has 3 classes"),
+        ("nll", (2, 3), [0.0, 5.0], ShapeError, "target[1] is 5, and pred has 3 classes"),
+        ("ce", (1, 3, 2), [[0, 3]], ShapeError, "target[0,1] is 3, and pred has 3 classes"),
+        ("ce", (3,), -1.0, LiteralError, "target is -1.0, and a class index is a whole number from 0 up"),
+        ("ce", (2, 3), [-100, 1], LiteralError, "target[0] is -100, and a class index is a whole number from 0 up"),
+        ("ce(ignore_index=-7)", (2, 3), [-7, -8], LiteralError, "target[1] is -8, and a class index is a whole number"),
+        ("ce", (2, 3), [0.0, 0.5], LiteralError, "target[1] is 0.5, and a class index is a whole number from 0 up"),
+        ("ce", (3,), float("nan"), LiteralError, "target is nan, and"),
+        ("ce", (3,), float("inf"), LiteralError, "target is inf, and"),
+        ("ce", (3,), 1e30, LiteralError, "target is 1e+30, and"),
+        (
+            "ce",
+            (3,),
+            [0, 1, 0],
+            ShapeError,
+            "a target in the shape of pred holds probabilities, and this one is torch.int64",
+        ),
+        ("nll", (3,), [0.0, 1.0, 0.0], ShapeError, "nll takes the index of one class for each row of pred"),
+        ("multi_margin", (2, 3), [[0.0] * 3] * 2, ShapeError, "multi_margin takes the index of one class"),
+        (
+            "ce",
+            (),
+            0.0,
+            ShapeError,
+            "cross_entropy compares the numbers of several classes, and pred is a single number",
+        ),
+        (
+            "multilabel_margin",
+            (3,),
+            [0, -2, 0],
+            LiteralError,
+            "target[1] is -2, and a label is a whole number from -1 up",
+        ),
+        ("multilabel_margin", (3,), [0, 3, -1], ShapeError, "target[1] is 3, and pred has 3 classes"),
+    ],
+)
+def test_index_target_refused(
+    text: str, shape: tuple[int, ...], target: Any, error: type[GradcliError], message: str
+) -> None:
+    place = Source("5", "--target").span(0)
+    values = torch.tensor(target, dtype=torch.float64) if isinstance(target, float) else torch.tensor(target)
+    with pytest.raises(error, match="^" + re.escape(message)) as refusal:
+        functions.index_target(read(text, Loss), torch.zeros(shape), values, place)
+    assert refusal.value.place is place
+    assert refusal.value.cure

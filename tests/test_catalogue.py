@@ -1,0 +1,117 @@
+"""The catalogue's tables: names, aliases, PyTorch's own defaults, and nothing of PyTorch's left out."""
+
+import ast
+import inspect
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from gradcli.tables import activations, losses
+from gradcli.tables.catalogue import (
+    ACTIVATIONS,
+    ALONG_LAST_DIM,
+    BY_ROW,
+    CATALOGUE,
+    FIXED_REDUCTION,
+    LOSSES,
+    TARGETS,
+    Activation,
+    Loss,
+    find_activation,
+    find_loss,
+)
+
+OURS = {
+    "prelu": "PyTorch's weight has no default; 0.25 is that of nn.PReLU",
+    "threshold": "PyTorch gives its two numbers no defaults",
+    "step": "torch.heaviside's value at 0 is part of the definition",
+    "l2_norm": "torch.norm's p is part of the definition",
+    "sse": "a sum is not a parameter",
+    "half_sse": "a sum is not a parameter",
+}
+INTERNAL = {"input", "target", "inplace", "training", "size_average", "reduce", "dim", "_stacklevel", "dtype", "out"}
+"""Parameters of PyTorch that are data, deprecated, random, or not for a user of the catalogue."""
+
+
+def pytorch_defaults(path: str) -> dict[str, object]:
+    """PyTorch's own parameters: from the signature, or from the first line of the docstring of a builtin."""
+    module, _, name = path.partition(".")
+    function = getattr({"torch": torch, "F": F}[module], name)
+    try:
+        return {each.name: each.default for each in inspect.signature(function).parameters.values()}
+    except ValueError:
+        head = (function.__doc__ or "").strip().partition(" -> ")[0]
+    node = ast.parse(f"def {head}: pass").body[0]
+    assert isinstance(node, ast.FunctionDef)
+    names = [each.arg for each in node.args.args]
+    values = [ast.literal_eval(each) for each in node.args.defaults]
+    return dict(zip(names, [inspect.Parameter.empty] * (len(names) - len(values)) + values, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in (*ACTIVATIONS, *LOSSES) if name not in OURS])
+def test_defaults_are_those_of_pytorch(name: str) -> None:
+    entry = CATALOGUE[name]
+    expected = [item for item in pytorch_defaults(entry.torch).items() if item[0] not in INTERNAL]
+    assert [(each.name, each.default) for each in entry.parameters] == expected
+
+
+def test_prelu_starts_like_its_module() -> None:
+    assert torch.nn.PReLU().weight.item() == ACTIVATIONS["prelu"].parameters[0].default
+
+
+def test_names_and_aliases_are_unique() -> None:
+    entries: list[Activation | Loss] = [*activations.ACTIVATIONS, *losses.LOSSES]
+    names = [name for entry in entries for name in (entry.name, *entry.aliases)]
+    assert sorted(names) == sorted(CATALOGUE)
+    assert [*ACTIVATIONS, *LOSSES] == [entry.name for entry in entries]
+
+
+def test_lookup() -> None:
+    for name, entry in CATALOGUE.items():
+        found, other = find_activation(name), find_loss(name)
+        assert [found, other] == ([entry, None] if isinstance(entry, Activation) else [None, entry])
+    assert find_activation("nonsense") is None
+
+
+def test_every_loss_goes_by_the_names_of_its_function() -> None:
+    for entry in LOSSES.values():
+        if entry.name not in FIXED_REDUCTION:
+            own = entry.torch.partition(".")[2]
+            assert find_loss(own) is find_loss(own.removesuffix("_loss")) is entry
+
+
+def test_short_names() -> None:
+    names = {"mse", "l1", "bce", "bce_with_logits", "ce", "nll", "kl", "sse", "half_sse", "l2_norm", "step"}
+    assert names <= CATALOGUE.keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        (torch.nn.modules.activation, {"glu", "multiheadattention", "softmax2d"}),
+        (
+            torch.nn.modules.loss,
+            # more than one prediction and one target, weights of its own, or deprecated
+            {"cosineembedding", "ctc", "gaussiannll", "linearcrossentropy", "marginranking", "nllloss2d"}
+            | {"tripletmargin", "tripletmarginwithdistance"},
+        ),
+    ],
+)
+def test_nothing_of_pytorch_is_missing(module: Any, others: set[str]) -> None:
+    known = {name.replace("_", "") for name in CATALOGUE}
+    assert {name.lower().removesuffix("loss") for name in module.__all__} - known == others
+
+
+def test_the_sets_beside_the_records_name_entries() -> None:
+    assert ACTIVATIONS.keys() >= ALONG_LAST_DIM
+    assert BY_ROW | FIXED_REDUCTION.keys() <= LOSSES.keys()
+    assert {entry.target for entry in LOSSES.values()} == TARGETS.keys()
+    for entry in LOSSES.values():
+        reductions = [each for each in entry.parameters if each.name == "reduction"]
+        assert bool(reductions) is (entry.name not in FIXED_REDUCTION)
+
+
+def test_texts_are_ascii() -> None:
+    assert repr([*ACTIVATIONS.values(), *LOSSES.values()]).isascii()
