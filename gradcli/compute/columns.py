@@ -1,0 +1,81 @@
+"""Columns of numbers in text files: the delimiter, a line of names above them, and the place of what is no number."""
+
+import math
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+
+_DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": ",;\t"}
+"""The signs between columns by suffix, the likeliest first; where none stands in the first line, blanks separate."""
+
+
+def read(path: str, suffix: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The numbers of a file of columns; one row or one column is 1-D, a single number 0-d.
+
+    Lines that begin with `#` and a first line without any number are skipped. Raises OSError, and ValueError with the
+    line and column of what is wrong.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            return _read(stream, _DELIMITERS[suffix])
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8 text") from None
+
+
+def _read(stream: IO[str], delimiters: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    number, first = next(((number, line) for number, line in enumerate(stream, 1) if _bare(line)), (0, ""))
+    delimiter = next((sign for sign in delimiters if sign in first), None)
+    named = not any(map(_is_number, _cells(first, delimiter)))
+    skipped = number if named else number - 1
+    stream.seek(0)
+    try:
+        table = np.loadtxt(stream, delimiter=delimiter, skiprows=skipped, quotechar='"', ndmin=2)
+        fault = "" if table.size else "the file holds no numbers"
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        fault = str(error)
+    # NumPy counts lines otherwise, and reads what is too large for 64 bits as infinite.
+    if fault or np.isinf(table).any():
+        stream.seek(0)
+        fault = next(_faults(stream, delimiter, skipped), fault)
+    if fault:
+        raise ValueError(fault)
+    return table.reshape(() if table.size == 1 else -1 if 1 in table.shape else table.shape)
+
+
+def _bare(line: str) -> str:
+    """A line without its comment."""
+    return line.split("#", 1)[0].strip()
+
+
+def _cells(line: str, delimiter: str | None) -> list[str]:
+    bare = _bare(line)
+    return [cell.strip().strip('"') for cell in bare.split(delimiter)] if bare else []
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell and cell.isascii()
+
+
+def _faults(stream: IO[str], delimiter: str | None, skipped: int) -> Iterator[str]:
+    """What is wrong with the lines behind the first `skipped` ones."""
+    width = 0
+    for number, line in enumerate(stream, 1):
+        cells = _cells(line, delimiter)
+        if number <= skipped or not cells:
+            continue
+        for column, cell in enumerate(cells, 1):
+            place = f"line {number}, column {column}"
+            if not _is_number(cell):
+                yield f"{place}: {cell[:40]!a} is no number" if cell else f"{place}: the cell is empty"
+            elif math.isinf(float(cell)) and any(char.isdigit() for char in cell):
+                yield f"{place}: {cell[:40]!a} is too large for a number of 64 bits"
+        width = width or len(cells)
+        if len(cells) != width:
+            yield f"line {number} has {len(cells)} columns, and the lines above have {width}"

@@ -1,0 +1,218 @@
+"""Files as tensors: a table {suffix: reader}, each of which checks what a file claims before it reads the numbers."""
+
+import io
+import math
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradcli.compute import columns
+from gradcli.errors import FileError, GradcliError, SizeError
+from gradcli.text.constructors import Made
+from gradcli.text.limits import ELEMENTS, LITERAL_TEXT
+from gradcli.text.literal import Numbers, parse_stream, read_json
+from gradcli.text.paths import FromFile, check_file
+from gradcli.text.source import Source
+from gradcli.text.suggest import did_you_mean
+
+Found = Tensor | Numbers | Made
+_Item = TypeVar("_Item")
+
+_PRINTED = re.compile(r"\s*(\[|\(|Parameter containing|((torch|np|numpy)\.)?(tensor|array)\()")
+"""How a text file begins that holds a pasted tensor and no columns."""
+
+_HEADER = 16_384
+"""Bytes at the head of an array that are looked at; NumPy's own headers stay below 10,000."""
+
+_NOT_NUMBERS = {
+    "O": ("Python objects", "save an array of floats: a.astype(float)"),
+    "U": ("text", "save an array of floats: a.astype(float)"),
+    "S": ("text", "save an array of floats: a.astype(float)"),
+    "V": ("records or a type that NumPy does not know", "save each field as an array of floats"),
+    "M": ("dates", "save an array of floats"),
+    "m": ("time spans", "save an array of floats"),
+    "c": ("complex numbers", "save its .real and its .imag"),
+}
+"""What arrays hold that are none of numbers, by NumPy's letter for the kind, with the cure."""
+
+
+def read(literal: FromFile) -> Found:
+    """What the file holds, as it is stored: a tensor on the CPU, or for text the literal that it stands for.
+
+    Raises FileError where the file is missing, no regular one, or not what its suffix says; SizeError for too much.
+    """
+    check_file(literal)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return READERS[literal.suffix](literal)
+    except SizeError:
+        raise
+    except GradcliError as error:
+        raise FileError(error.message, place=error.place, cure=error.cure) from None
+    except Exception as error:  # whatever NumPy, zipfile, pickle and PyTorch raise at a broken or hostile file
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[0].encode("ascii", "replace").decode()[:150]
+        raise _fault(literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file anew") from None
+
+
+def _fault(literal: FromFile, message: str, cure: str) -> FileError:
+    return FileError(message, place=literal.place, cure=cure)
+
+
+def _npy(literal: FromFile) -> Tensor:
+    with open(literal.path, "rb") as stream:
+        _check_header(literal, stream, os.path.getsize(literal.path))
+    # Mapped copy-on-write, the numbers are read where they are used, and never twice.
+    return _tensor(np.lib.format.open_memmap(literal.path, mode="c"))
+
+
+def _npz(literal: FromFile) -> Tensor:
+    with zipfile.ZipFile(literal.path) as archive:
+        members = {info.filename[:-4]: info for info in archive.infolist() if info.filename.endswith(".npy")}
+        member = _pick(literal, members)
+        with archive.open(member) as stream:
+            _check_header(literal, stream, member.file_size)
+        with archive.open(member) as stream:
+            return _tensor(np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
+    """Raise unless the array that begins here, in `size` bytes, holds numbers, all of them and not too many."""
+    head = io.BytesIO(stream.read(_HEADER))
+    version = np.lib.format.read_magic(head)
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = reader(head)
+    if dtype.kind in _NOT_NUMBERS:
+        held, cure = _NOT_NUMBERS[dtype.kind]
+        raise _fault(literal, f"the array holds {held} and no numbers", cure)
+    if any(side < 0 for side in shape):
+        raise _fault(literal, "the array has a side of negative length", "write the file anew")
+    ELEMENTS.check(math.prod(shape), "the array", place=literal.place, cure="save a part of it")
+    if head.tell() + math.prod(shape) * dtype.itemsize > size:
+        raise _fault(literal, "the file is cut off: it holds fewer numbers than it says", "copy or write it anew")
+
+
+def _tensor(array: "np.ndarray[Any, Any]") -> Tensor:
+    """The array as a tensor, without a copy where PyTorch knows its type."""
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
+
+
+def _pick(literal: FromFile, members: Mapping[str, _Item]) -> _Item:
+    """The member that the key names, or the only one."""
+    shown = _listed(members)
+    if not members:
+        raise _fault(literal, "the file holds no arrays", "check the program that wrote it")
+    if literal.key in members:
+        return members[literal.key]
+    if literal.key:
+        raise _fault(literal, "the file holds no array of this name", did_you_mean(literal.key, members) or shown)
+    if len(members) > 1:
+        raise _fault(literal, f"the file holds {len(members)} arrays", f"name one behind a colon; {shown}")
+    return next(iter(members.values()))
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first names, as far as a terminal can show them."""
+    known = sorted(name for name in names if name.isascii() and name.isprintable() and len(name) <= 60)
+    return f"it holds {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
+
+
+def _pt(literal: FromFile) -> Tensor:
+    mapped = zipfile.is_zipfile(literal.path)
+    if mapped:
+        with zipfile.ZipFile(literal.path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > os.path.getsize(literal.path):
+                raise _fault(literal, "the file is packed, and PyTorch packs none", "write it by torch.save")
+    try:
+        found = torch.load(literal.path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:
+        if "weights_only" not in str(error):
+            raise
+        raise _fault(literal, "the file holds more than tensors", "save tensors alone: torch.save(x, PATH)") from None
+    if isinstance(found, dict):
+        found = _pick(literal, {str(key): value for key, value in found.items() if isinstance(value, Tensor)})
+    elif literal.key:
+        raise _fault(literal, "the file holds one tensor, and no names", "leave out the colon and what follows")
+    if not isinstance(found, Tensor):
+        message = f"the file holds a {type(found).__name__}, not a tensor or a dict of tensors"
+        raise _fault(literal, message, "save tensors alone: torch.save(x, PATH)")
+    return _strided(literal, found.detach())
+
+
+def _strided(literal: FromFile, tensor: Tensor) -> Tensor:
+    """`tensor` where it is one of plain numbers that are there."""
+    if tensor.is_complex():
+        raise _fault(literal, "the tensor holds complex numbers", "save its .real and its .imag")
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        raise _fault(
+            literal, "the tensor is sparse, quantized or without numbers", "save x.to_dense() or x.dequantize()"
+        )
+    ELEMENTS.check(tensor.numel(), "the tensor", place=literal.place, cure="save a part of it")
+    return tensor
+
+
+def _safetensors(literal: FromFile) -> Tensor:
+    try:
+        from safetensors import safe_open
+    except ImportError:
+        cure = "pip install 'gradcli[safetensors]'"
+        raise _fault(literal, "reading .safetensors needs the package safetensors", cure) from None
+    with safe_open(literal.path, framework="pt") as archive:
+        names = archive.keys()
+        name = _pick(literal, {name: name for name in names})
+        shape = archive.get_slice(name).get_shape()
+        ELEMENTS.check(math.prod(shape), "the tensor", place=literal.place, cure="save a part of it")
+        return _strided(literal, archive.get_tensor(name))
+
+
+def _text(literal: FromFile) -> str:
+    """The whole text of a file."""
+    size = os.path.getsize(literal.path)
+    LITERAL_TEXT.check(size, "the file", place=literal.place, cure="save it as .npy")
+    with open(literal.path, encoding="utf-8-sig") as stream:
+        return stream.read()
+
+
+def _json(literal: FromFile) -> Numbers:
+    text = _text(literal)
+    try:
+        return read_json(text, Source(text, literal.source.label))
+    except GradcliError as error:
+        raise type(error)(error.message, place=literal.place, cure=error.cure) from None
+
+
+def _columns(literal: FromFile) -> Tensor:
+    try:
+        return torch.from_numpy(columns.read(literal.path, literal.suffix))
+    except ValueError as error:
+        cure = "columns hold numbers, below at most one line of names"
+        raise _fault(literal, str(error), cure) from None
+
+
+def _txt(literal: FromFile) -> Found:
+    with open(literal.path, encoding="utf-8-sig") as stream:
+        printed = _PRINTED.match(stream.read(1000))
+    return parse_stream(Source(_text(literal), literal.source.label)) if printed else _columns(literal)
+
+
+READERS: Mapping[str, Callable[[FromFile], Found]] = {
+    ".npy": _npy,
+    ".npz": _npz,
+    ".csv": _columns,
+    ".tsv": _columns,
+    ".txt": _txt,
+    ".json": _json,
+    ".pt": _pt,
+    ".safetensors": _safetensors,
+}
+"""How each kind of file is read; the suffixes are those of `gradcli.text.paths.SUFFIXES`."""

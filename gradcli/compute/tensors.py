@@ -1,0 +1,58 @@
+"""The one place where a tensor literal becomes a tensor of the job's dtype, on the job's device."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from gradcli.compute import files
+from gradcli.text.constructors import Made
+from gradcli.text.literal import FromStdin, Literal, Numbers, parse_stream
+from gradcli.text.numerals import INTEGERS
+from gradcli.text.paths import FromFile
+from gradcli.text.source import Source
+
+_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {
+    "zeros": torch.zeros,
+    "ones": torch.ones,
+    "full": torch.full,
+    "eye": torch.eye,
+    "arange": torch.arange,
+    "linspace": torch.linspace,
+    "logspace": torch.logspace,
+    "rand": torch.rand,
+    "randn": torch.randn,
+}
+
+_KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {name: getattr(torch, name) for name in INTEGERS}
+"""The dtypes of numbers that stay what they are; all others take the job's."""
+
+
+class TensorMaker:
+    """Makes tensors of literals: `TensorMaker(torch.float32, torch.device("cpu"), sys.stdin.read)(literal)`.
+
+    `read_stdin` returns the text of standard input, and is called once for each literal that stands for it. Random
+    numbers come from PyTorch's default generator, which the caller seeds.
+    """
+
+    def __init__(self, dtype: torch.dtype, device: torch.device | str, read_stdin: Callable[[], str]) -> None:
+        self.dtype = dtype
+        self.device = device
+        self.read_stdin = read_stdin
+
+    def __call__(self, literal: Literal) -> Tensor:
+        """The tensor that `literal` stands for, detached. Raises LiteralError, FileError, SizeError."""
+        match literal:
+            case Numbers():
+                dtype = _KEPT.get(literal.dtype, self.dtype)
+                return torch.tensor(literal.values, dtype=dtype, device=self.device).reshape(literal.shape)
+            case Made():
+                made = _CONSTRUCTORS[literal.name](**literal.arguments, dtype=self.dtype, device=self.device)
+                return made if literal.sign > 0 else made.neg_()
+            case FromStdin():
+                return self(parse_stream(Source(self.read_stdin(), "standard input")))
+            case FromFile():
+                found = files.read(literal)
+                if not isinstance(found, Tensor):
+                    return self(found)
+                return found.to(device=self.device, dtype=torch.bool if found.dtype == torch.bool else self.dtype)
