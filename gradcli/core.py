@@ -15,6 +15,13 @@ from torch import Tensor
 from gradcli.errors import MathError
 
 Via = Literal["grad", "backward"]
+ROW_OVERHEAD = 125_000
+VECTORISE_FROM = 3.75e9
+"""One vjp costs as much as reading this many elements (50 us), and torch.func as much as reading that many (1.5 s), most
+of it for modules that its first call loads. Measured once; a choice by the clock would make last digits vary."""
+CHUNK = 2**22
+"""Elements that one vectorised step may hold, so that memory stays near that of the result."""
+
 
 class NoDerivativeError(MathError):
     """PyTorch has the function but no derivative of it, such as `torch.heaviside`."""
@@ -30,13 +37,15 @@ def refusals() -> Iterator[None]:
         if missing := re.search(r"derivative for (\S+) is not implemented", words):
             name = missing[1].removeprefix("aten::")
             raise NoDerivativeError(
-                f"PyTorch has no derivative of torch.{name}", topic="step-activation",
+                f"PyTorch has no derivative of torch.{name}",
+                topic="step-activation",
                 cure="use a smooth stand-in, such as sigmoid for a step",
             ) from None
         if "does not require grad" in words:
             raise MathError(
                 "the result does not depend on any input through differentiable operations",
-                cure="comparisons, argmax, rounding to integers and constants have no gradient", topic="no-grad",
+                cure="comparisons, argmax, rounding to integers and constants have no gradient",
+                topic="no-grad",
             ) from None
         if isinstance(error, torch.OutOfMemoryError):
             raise
@@ -49,7 +58,12 @@ def leaves(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Ten
 
 
 def gradients(
-    output: Tensor, inputs: Mapping[str, Tensor], *, upstream: Tensor | None = None, via: Via = "grad", keep: bool = False
+    output: Tensor,
+    inputs: Mapping[str, Tensor],
+    *,
+    upstream: Tensor | None = None,
+    via: Via = "grad",
+    keep: bool = False,
 ) -> dict[str, Tensor | None]:
     """The gradient of `output` by each input, in the shape of the input: the vjp of `upstream` (shape of `output`).
 
@@ -62,7 +76,7 @@ def gradients(
             for tensor in inputs.values():
                 tensor.retain_grad()  # for steps on the way; a leaf keeps its gradient anyway
                 tensor.grad = None
-            output.backward(upstream, retain_graph=keep)
+            output.backward(upstream, retain_graph=keep)  # type: ignore[no-untyped-call]
             return {name: tensor.grad for name, tensor in inputs.items()}
         found = torch.autograd.grad(output, list(inputs.values()), upstream, retain_graph=keep, allow_unused=True)
         return dict(zip(inputs, found, strict=True))
@@ -92,13 +106,60 @@ def diagonal_slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Te
     return y.detach(), diagonal
 
 
+def jacobian(
+    function: Callable[[dict[str, Tensor]], Tensor], output: Tensor, inputs: Mapping[str, Tensor], touched: int
+) -> dict[str, Tensor | None]:
+    """d output / d input, each of shape output.shape + input.shape, by one vjp per output or by all of them vectorised.
+
+    `output` is what `function` returned for `inputs`; `touched` is the number of elements that one vjp reads, which decides
+    what is quicker. None stands for an input that is not on the path.
+    """
+    if output.numel() * (ROW_OVERHEAD + touched) <= VECTORISE_FROM:
+        return jacobian_rows(output, inputs)
+    on_path = {
+        name: inputs[name]
+        for name, slope in gradients(output, inputs, upstream=torch.zeros_like(output), keep=True).items()
+        if slope is not None
+    }
+    try:
+        blocks = _jacobian_vectorised(function, output, inputs, on_path)
+    except RuntimeError:  # an operation that torch.func cannot vectorise, such as one that depends on the data
+        return jacobian_rows(output, inputs)
+    return {name: blocks.get(name) for name in inputs}
+
+
+def _jacobian_vectorised(
+    function: Callable[[dict[str, Tensor]], Tensor],
+    output: Tensor,
+    inputs: Mapping[str, Tensor],
+    by: Mapping[str, Tensor],
+) -> dict[str, Tensor]:
+    """The rows by `torch.func`, a bounded number at a time, written straight into the result: no second copy of it."""
+
+    def of_chosen(*values: Tensor) -> Tensor:
+        return function({**inputs, **dict(zip(by, values, strict=True))})
+
+    vjp = torch.func.vjp(of_chosen, *(tensor.detach() for tensor in by.values()))[1]
+    rows = output.numel()
+    blocks = {name: tensor.new_empty(rows, *tensor.shape) for name, tensor in by.items()}
+    size = max(1, CHUNK // (rows + sum(tensor.numel() for tensor in by.values())))
+    for start in range(0, rows, size):
+        stop = min(start + size, rows)
+        upstream = output.new_zeros(stop - start, rows)
+        upstream[torch.arange(stop - start), torch.arange(start, stop)] = 1
+        found = torch.func.vmap(vjp)(upstream.view(stop - start, *output.shape))
+        for block, part in zip(blocks.values(), found, strict=True):
+            block[start:stop] = part
+    return {name: block.view(output.shape + by[name].shape) for name, block in blocks.items()}
+
+
 def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
     """d output / d input by one vjp per element of `output`, each of shape output.shape + input.shape.
 
     None stands for an input that is not on the path.
     """
     rows: dict[str, Tensor | None] = dict.fromkeys(inputs)
-    upstream = torch.zeros_like(output)
+    upstream = torch.zeros_like(output, memory_format=torch.contiguous_format)
     flat = upstream.view(-1)
     for i in range(output.numel()):
         flat[i] = 1
@@ -110,4 +171,25 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
                 block = rows[name] = row.new_zeros(output.numel(), *row.shape)
             block[i] = row
         flat[i] = 0
-    return {name: None if block is None else block.view(output.shape + inputs[name].shape) for name, block in rows.items()}
+    return {
+        name: None if block is None else block.view(output.shape + inputs[name].shape) for name, block in rows.items()
+    }
+
+
+def hessian(output: Tensor, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+    """Gradient and Hessian of one number: gradients[a] in the shape of a, hessian[a][b] of shape a.shape + b.shape.
+
+    What does not depend on an input has derivative 0 by it.
+    """
+    with refusals():
+        wanted = list(inputs.values())
+        found = torch.autograd.grad(output, wanted, create_graph=True, materialize_grads=True)
+    slopes = dict(zip(inputs, found, strict=True))
+    blocks: dict[str, dict[str, Tensor]] = {}
+    for name, slope in slopes.items():
+        rows = jacobian_rows(slope, inputs) if slope.requires_grad else dict.fromkeys(inputs)
+        blocks[name] = {
+            other: slope.new_zeros(slope.shape + inputs[other].shape) if block is None else block.detach()
+            for other, block in rows.items()
+        }
+    return {name: slope.detach() for name, slope in slopes.items()}, blocks

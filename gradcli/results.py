@@ -5,7 +5,7 @@ every form of output while it is None.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -91,6 +91,45 @@ class GradResult(Result):
     intermediates: dict[str, Intermediate]
     seed: str = aside()
     """What was differentiated where the value is not one number: `row 1`, `vjp`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradEachResult(Result):
+    """Value and gradients point by point along one 1-D input: each row holds the point, `value` and `gradients`."""
+
+    expression: str
+    rows: list[dict[str, Any]]
+    each: str = aside()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JacobianResult(Result):
+    """d value / d input for each input, of shape value.shape + input.shape; None where autograd returned None."""
+
+    expression: str
+    value: Tensor
+    jacobian: dict[str, Tensor | None]
+    output: str = aside()
+    """What the elements of the value are called: `y[0]`."""
+
+
+Kind = Literal["minimum", "maximum", "saddle", "degenerate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HessianResult(Result):
+    """Second derivatives by each pair of inputs, of shape input.shape + input.shape.
+
+    `eigenvalues` are those of the joint Hessian, ascending. `kind` is None where the point is not stationary.
+    """
+
+    expression: str
+    value: Tensor
+    gradients: dict[str, Tensor]
+    hessian: dict[str, dict[str, Tensor]]
+    eigenvalues: Tensor
+    stationary: bool
+    kind: Kind | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,18 +12,18 @@ import select
 import signal
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gradcli.errors import ExitStatus, GradcliError, MathError, Place, SizeError
-from gradcli.text.source import Source
+from gradcli.text.source import Source, Span
 
 _COMPUTING, _SHOWING = b"c", b"s"
 _RELAYED = ("SIGINT", "SIGTERM", "SIGHUP")
 _CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"}
 
 
-class Died(BaseException):  # noqa: N818 - not an error: the way out after a signal
+class Died(BaseException):
     """The parent was asked to end by a signal; it dies of the same one once everything is cleaned up."""
 
     def __init__(self, signum: int) -> None:
@@ -46,9 +46,9 @@ class Progress:
         """The numbers are there: the time limit is lifted, however slowly they are read."""
         os.write(self._pipe, _SHOWING)
 
-    def at(self, start: int, stop: int) -> None:
-        """The characters of the expression that are about to be computed."""
-        struct.pack_into("=ii", self._page, 0, start, stop)
+    def before(self, place: Span) -> None:
+        """The place in the expression that is about to be computed."""
+        struct.pack_into("=ii", self._page, 0, place.start, place.stop)
 
     def place(self, source: Source | None) -> Place | None:
         """Where the worker was last, as far as it is known."""
@@ -125,12 +125,14 @@ def _wait(reader: int, seconds: float) -> bool:
 
 
 @contextlib.contextmanager
-def _relaying_signals():  # type: ignore[no-untyped-def]
+def _relaying_signals() -> Iterator[None]:
     def handler(signum: int, frame: object) -> None:
         raise Died(signum)
 
     numbers = [getattr(signal, name) for name in _RELAYED]
-    before = {number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
+    before = {
+        number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
@@ -144,7 +146,9 @@ def _death(signum: int, place: Place | None) -> BaseException:
     if name in _RELAYED:
         return Died(signum)
     if name in _CRASHES:
-        return MathError(f"PyTorch ended the process here ({name})", place=place, cure="check the arguments of this call")
+        return MathError(
+            f"PyTorch ended the process here ({name})", place=place, cure="check the arguments of this call"
+        )
     return _killed(name, place)
 
 

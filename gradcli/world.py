@@ -67,7 +67,7 @@ class World:
 
 def _nowhere() -> TextIO:
     """A stream for a call whose own is closed; what is written to it is dropped."""
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _is_terminal(stream: TextIO) -> bool:

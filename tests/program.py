@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import torch
 
-import gradcli.compute.door  # noqa: F401 - loaded before any fork
+import gradcli.compute.door
 import gradcli.show.door  # noqa: F401
 from gradcli.__main__ import main
 
@@ -80,7 +80,10 @@ def _child(words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str
 def cold(*words: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: str | None = None) -> Ran:
     """One call in a fresh Python, as a shell starts it."""
     command = [sys.executable, "-m", "gradcli", *words]
-    home = {"HOME": os.environ.get("HOME", "/"), "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}
+    home = {
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    }
     done = subprocess.run(
         command, input=stdin, capture_output=True, text=True, env={**BASE, **home, **(env or {})}, cwd=cwd, check=False
     )

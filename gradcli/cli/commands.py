@@ -63,6 +63,22 @@ COMMANDS = {
             ),
         ),
         Command(
+            "jacobian", "derivatives:Jacobian", "Explore", "the whole Jacobian of an expression",
+            (
+                ("gradcli jacobian 'W @ x' W='1,2;3,4' x=1,1 --wrt x", "rows are outputs, columns are inputs"),
+                ("gradcli jacobian 'stack([r*cos(t), r*sin(t)])' r=2 t=pi/3", "polar coordinates"),
+                ("gradcli jacobian 'sigmoid(x)' x=-1,0,1 --csv", "for a spreadsheet"),
+            ),
+        ),
+        Command(
+            "hessian", "derivatives:Hessian", "Explore", "the Hessian, its eigenvalues, minimum, maximum or saddle",
+            (
+                ("gradcli hessian 'x**2 - y**2' x=0 y=0", "a saddle"),
+                ("gradcli hessian '(1-x)**2 + 100*(y-x**2)**2' x=1 y=1", "Rosenbrock's minimum"),
+                ("gradcli hessian 'x.pow(4).sum()' x=1,2 --get eigenvalues", "the eigenvalues alone"),
+            ),
+        ),
+        Command(
             "perceptron", "perceptron:Perceptron", "Learn", "one layer forward and its gradient, or its training",
             (
                 ("gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1", "dE/dw_j = (O - t) O (1 - O) x_j"),

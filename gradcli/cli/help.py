@@ -55,7 +55,9 @@ def root(world: World) -> str:
     page.line(INTRODUCTION)
     for panel in PANELS:
         page.rows(panel, [(command.name, command.summary) for command in COMMANDS.values() if command.panel == panel])
-    page.rows("Options", [("-h, --help", "this help, or that of a command"), ("--version", "versions of gradcli and PyTorch")])
+    page.rows(
+        "Options", [("-h, --help", "this help, or that of a command"), ("--version", "versions of gradcli and PyTorch")]
+    )
     page.rows("Examples", [command.examples[0] for command in COMMANDS.values()][:3])
     return page.text()
 

@@ -62,4 +62,6 @@ class OutFile:
 
     def _failure(self, error: Exception) -> FileError:
         reason = (getattr(error, "strerror", None) or "no file can have this name").lower()
-        return FileError(f"--out: {self._path!r} cannot be written: {reason}", cure="check the folder and its permissions")
+        return FileError(
+            f"--out: {self._path!r} cannot be written: {reason}", cure="check the folder and its permissions"
+        )

@@ -4,8 +4,9 @@ import gc
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from gradcli.cli import help, report, words
+from gradcli.cli import report
 from gradcli.cli.commands import COMMANDS, Command
 from gradcli.cli.outfile import OutFile
 from gradcli.errors import ExitStatus, GradcliError, UsageError
@@ -14,6 +15,8 @@ from gradcli.requests.shared import Numeric, Shown
 from gradcli.supervise import Limits, Progress, supervised
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
+
+HELP = ("-h", "--help")
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,14 @@ def run(arguments: Sequence[str], world: World) -> int:
 
 
 def _run(arguments: Sequence[str], world: World) -> int:
-    before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    wants_help = any(word in ("-h", "--help") for word in before_end)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        return _print(help.root(world), world)
-    command = _command(arguments[0])
-    if wants_help:
-        return _print(help.of(command, world), world)
+    words_before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    command = _command(arguments[0]) if arguments and arguments[0] not in HELP else None
+    if command is None or any(word in HELP for word in words_before_end):
+        from gradcli.cli import help  # rich, which errors do without
+
+        return _print(help.of(command, world) if command else help.root(world), world)
+    from gradcli.cli import words  # Typer, which help does without
+
     bare, given = words.parse(command.name, (command.request, Shown), arguments[1:])
     request = from_words(command.request, bare, given)
     shown = from_words(Shown, [], given)
@@ -51,7 +55,7 @@ def _run(arguments: Sequence[str], world: World) -> int:
 
 def _command(name: str) -> Command:
     if name not in COMMANDS:
-        what = "option" if words.is_option(name) else "command"
+        what = "option" if name.startswith("-") else "command"
         cure = did_you_mean(name, COMMANDS) or "gradcli --help lists the commands"
         raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)
     return COMMANDS[name]
@@ -59,7 +63,7 @@ def _command(name: str) -> Command:
 
 def _supervise(call: Call, world: World) -> int:
     """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
-    limits = Limits(call.request.timeout)
+    limits = Limits(call.request.timeout, call.request.typed)
     if not call.shown.out:
         return supervised(lambda progress: _work(call, world, progress, ""), limits)
     with OutFile(call.shown.out) as file:
@@ -93,11 +97,11 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> byt
     check(call.request, read_stdin)
     compute, show = _open_door()
     progress.computing()
-    result = compute(call.request, read_stdin, progress.at)
+    result = compute(call.request, read_stdin, progress.before)
     return show(result, call.shown, world, temporary)
 
 
-def _open_door():  # type: ignore[no-untyped-def]
+def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes]]:
     """PyTorch, and what shows results. Collecting garbage while it loads costs an eighth of the time and finds none."""
     gc.disable()
     from gradcli.compute.door import compute

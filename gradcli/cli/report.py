@@ -35,4 +35,6 @@ def fault(error: Exception) -> str:
     while line and line.tb_next:
         line = line.tb_next
     where = f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}" if line else ""
-    return _printable(f"error: a fault of gradcli itself ({what}{where}); please report it with the command that caused it\n")
+    return _printable(
+        f"error: a fault of gradcli itself ({what}{where}); please report it with the command that caused it\n"
+    )

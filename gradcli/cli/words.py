@@ -20,7 +20,9 @@ _GUARD = "\0"
 """Put before a value that begins with `-`, so that Typer does not take it for an option; no word can hold a NUL."""
 
 
-def parse(command: str, records: Sequence[type], words: Sequence[str]) -> tuple[list[str], dict[str, str | bool | None]]:
+def parse(
+    command: str, records: Sequence[type], words: Sequence[str]
+) -> tuple[list[str], dict[str, str | bool | None]]:
     """The bare words and the options by field name of one command whose options are the fields of `records`.
 
     Raises UsageError for an unknown option, one given twice, or one without its value.
@@ -64,7 +66,7 @@ def _guarded(words: Sequence[str], flags: dict[str, bool]) -> Iterator[str]:
     seen: set[str] = set()
     rest = iter(words)
     for word in rest:
-        name, equals, value = word.partition("=")
+        name, equals, _ = word.partition("=")
         if word == "--":
             yield word
             yield from rest

@@ -25,10 +25,13 @@ def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
     if mixes:
         job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is the Jacobian's diagonal, "
                  "softmax-jacobian shows the whole")  # fmt: skip
-    with translated(call.text, x=x):
+    with translated(call.text, {"x": x}):
         try:
             value, slope = (core.diagonal_slopes if mixes else core.slopes)(function, x)
         except core.NoDerivativeError:
-            job.note("no-derivative", f"PyTorch has no derivative of {call.entry.name}; mathematically it is 0 wherever it exists")
+            job.note(
+                "no-derivative",
+                f"PyTorch has no derivative of {call.entry.name}; mathematically it is 0 wherever it exists",
+            )
             return FunctionValue(call.text, function(x), None)
     return FunctionValue(call.text, value, slope)

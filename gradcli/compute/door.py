@@ -7,12 +7,16 @@ import torch
 
 from gradcli.compute.activate import activate
 from gradcli.compute.grad import grad
+from gradcli.compute.hessian import hessian
+from gradcli.compute.jacobian import jacobian
 from gradcli.compute.job import Job, settled
 from gradcli.compute.loss import loss
 from gradcli.compute.perceptron import perceptron
 from gradcli.compute.softmax_jacobian import softmax_jacobian
 from gradcli.errors import SizeError
+from gradcli.evaluate import Before
 from gradcli.requests.activate import Activate
+from gradcli.requests.derivatives import Hessian, Jacobian
 from gradcli.requests.grad import Grad
 from gradcli.requests.loss import Loss
 from gradcli.requests.perceptron import Perceptron
@@ -23,19 +27,21 @@ from gradcli.results import Result
 _COMPUTE: dict[type[Numeric], Callable[[Any, Job], Result]] = {
     Activate: activate,
     Grad: grad,
+    Hessian: hessian,
+    Jacobian: jacobian,
     Loss: loss,
     Perceptron: perceptron,
     SoftmaxJacobian: softmax_jacobian,
 }
 
 
-def compute(request: Numeric, read_stdin: Callable[[], str], at: Callable[[int, int], None]) -> Result:
-    """The result of a request. `at` is told the characters of an expression that are about to be computed.
+def compute(request: Numeric, read_stdin: Callable[[], str], before: Before) -> Result:
+    """The result of a request. `before` is told each operation's place just before it is computed.
 
     Raises GradcliError for whatever PyTorch refuses.
     """
     try:
-        job = Job(request, read_stdin, at)
+        job = Job(request, read_stdin, before)
         with job.surroundings():
             result = _COMPUTE[type(request)](request, job)
         return settled(result)

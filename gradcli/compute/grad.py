@@ -1,73 +1,113 @@
 """`grad`: the value of an expression, and its gradient by each input and each named step."""
 
 import shlex
-from collections.abc import Callable
-from math import prod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
+from gradcli.compute.program import Run, parsed, run
 from gradcli.compute.refusals import translated
 from gradcli.errors import MathError, ShapeError, UsageError
-from gradcli.evaluate import evaluate
 from gradcli.requests.grad import Grad
-from gradcli.results import GradResult, Intermediate
-from gradcli.text import expression
+from gradcli.results import GradEachResult, GradResult, Intermediate
+from gradcli.text.suggest import did_you_mean
+
+_VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 
 
-def grad(request: Grad, job: Job) -> GradResult:
-    """The program of `request` run and differentiated.
+def grad(request: Grad, job: Job) -> GradResult | GradEachResult:
+    """The program of `request` run and differentiated, as a whole or point by point.
 
     Raises MathError where there is nothing to differentiate, or where the result is not one number and no upstream gradient
     was chosen.
     """
-    inputs, defaults = (_fn_inputs if request.fn else _named_inputs)(request, job)
-    program = expression.parse(request.source(job.read_stdin), request.input_names)
-    chosen = job.wrt(request.wrt, inputs, _default_wrt(request, inputs, defaults))
-    live = core.leaves(inputs, chosen)
-    outcome = evaluate(program, live, job)
-    value = outcome.value
-    upstream, seed = _upstream(request, value, job)
-    steps = {name: step for name, step in outcome.intermediates.items() if step.requires_grad}
-    found = core.gradients(value, {**{name: live[name] for name in chosen}, **steps}, upstream=upstream, via=request.via)
-    for name in chosen:
-        if found[name] is None:
-            job.note("unused-input", f"the result does not depend on {name}: its gradient is null")
-    whole = [name for name in inputs if name not in chosen and not inputs[name].is_floating_point() and not request.wrt]
+    given = _given(request, job)
+    return _each(request, given, job) if request.each else _whole(request, given, job)
+
+
+def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
+    inputs = _completed(request, given, job)
+    done = run(parsed(request, job), inputs, job.wrt(request.wrt, inputs, _default_wrt(request, given)), job)
+    upstream, seed = _upstream(request, done.value, job)
+    steps = {name: step for name, step in done.steps.items() if step.requires_grad}
+    found = core.gradients(done.value, {**done.by, **steps}, upstream=upstream, via=_VIA[request.via])
+    _note_unused(done, found, job)
+    integers = [name for name in given if not given[name].is_floating_point() and not request.wrt]
     return GradResult(
-        **job.header("grad", inputs, defaults),
-        expression=program.understood,
-        value=value,
-        gradients={name: found.get(name) for name in inputs if name in chosen or name in whole},
-        intermediates={name: Intermediate(step, found.get(name)) for name, step in outcome.intermediates.items()},
+        **job.header("grad", inputs, [name for name in inputs if name not in given]),
+        expression=done.program.understood,
+        value=done.value,
+        gradients={name: found.get(name) for name in inputs if name in done.by or name in integers},
+        intermediates={name: Intermediate(step, found.get(name)) for name, step in done.steps.items()},
         seed=seed,
     )
 
 
-def _named_inputs(request: Grad, job: Job) -> tuple[dict[str, Tensor], list[str]]:
-    return {item.name: job.tensor(item.literal) for item in request.inputs}, []
+def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
+    """Value and gradients at every point of one 1-D input, the point as one number, the other inputs whole."""
+    name = request.each
+    if name not in given:
+        cure = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
+        raise UsageError(f"--each: there is no input {name!r}", cure=cure)
+    points = given[name]
+    if points.ndim != 1 or not points.is_floating_point():
+        raise ShapeError(
+            f"--each goes along one 1-D input, and {name} has shape {list(points.shape)}",
+            cure=f"{name}=linspace(-2,2,5)",
+        )
+    program = parsed(request, job)
+    rows: list[dict[str, Any]] = []
+    chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
+    for point in points:
+        done = run(program, _completed(request, {**given, name: point}, job), chosen, job)
+        if done.value.numel() != 1:
+            raise MathError(
+                f"at each point of {name} the result must be one number, and its shape is {list(done.value.shape)}",
+                cure="reduce it: put the expression in brackets and .sum() behind", topic="non-scalar",
+            )  # fmt: skip
+        found = core.gradients(done.value, done.by, via=_VIA[request.via])
+        _note_unused(done, found, job)
+        rows.append({name: point, "value": done.value.reshape(()), "gradients": found})
+    defaults = [other for other in request.input_names if other not in given]
+    inputs = given if not defaults else {**_completed(request, {**given, name: points}, job), **given}
+    return GradEachResult(**job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name)
 
 
-def _fn_inputs(request: Grad, job: Job) -> tuple[dict[str, Tensor], list[str]]:
-    """x, w, b and for a loss y; w = 1, b = 0 and y = ones in the shape of x*w + b where they are not given."""
-    given = {name: getattr(request, name) for name in request.input_names}
-    inputs = {name: job.tensor(literal) for name, literal in given.items() if literal is not None}
-    for name, default in (("w", 1.0), ("b", 0.0)):
-        inputs.setdefault(name, job.number(default))
-    if "y" in given and given["y"] is None:
-        x, w, b = inputs["x"], inputs["w"], inputs["b"]
-        with translated("x*w + b", x=x, w=w, b=b):
-            inputs["y"] = torch.ones(torch.broadcast_shapes(x.shape, w.shape, b.shape), dtype=job.dtype, device=job.device)
-    defaults = [name for name, literal in given.items() if literal is None]
-    return {name: inputs[name] for name in given}, defaults
+def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> None:
+    for name in done.by:
+        if found[name] is None:
+            job.note("unused-input", f"the result does not depend on {name}: its gradient is null")
 
 
-def _default_wrt(request: Grad, inputs: dict[str, Tensor], defaults: list[str]) -> list[str]:
+def _given(request: Grad, job: Job) -> dict[str, Tensor]:
+    """The inputs that the user gave, made in the order given."""
+    if request.fn is None:
+        return {item.name: job.tensor(item.literal) for item in request.inputs}
+    literals = {name: getattr(request, name) for name in request.input_names}
+    return {name: job.tensor(literal) for name, literal in literals.items() if literal is not None}
+
+
+def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str, Tensor]:
+    """With --fn the defaults added: w = 1, b = 0, and for a loss y = ones in the shape of x*w + b."""
+    if request.fn is None:
+        return dict(given)
+    inputs = {"x": given["x"], "w": given.get("w", job.number(1)), "b": given.get("b", job.number(0))}
+    if "y" in given:
+        inputs["y"] = given["y"]
+    elif "y" in request.input_names:
+        with translated("x*w + b", inputs):
+            shape = torch.broadcast_tensors(*inputs.values())[0].shape
+        inputs["y"] = torch.ones(shape, dtype=job.dtype, device=job.device)
+    return inputs
+
+
+def _default_wrt(request: Grad, given: Mapping[str, Tensor]) -> list[str]:
     """Every floating-point input that the user gave; with --fn not the target."""
-    left_out = {*defaults, *(["y"] if request.fn else [])}
-    return [name for name, tensor in inputs.items() if tensor.is_floating_point() and name not in left_out]
+    return [name for name, tensor in given.items() if tensor.is_floating_point() and not (request.fn and name == "y")]
 
 
 def _upstream(request: Grad, value: Tensor, job: Job) -> tuple[Tensor | None, str]:
@@ -83,9 +123,8 @@ def _upstream(request: Grad, value: Tensor, job: Job) -> tuple[Tensor | None, st
             )  # fmt: skip
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:
-        raise MathError(
-            f"the result is not one number: its shape is {list(value.shape)}", cure=_cures(request, value), topic="non-scalar"
-        )
+        message = f"the result is not one number: its shape is {list(value.shape)}"
+        raise MathError(message, cure=_cures(request, value), topic="non-scalar")
     return None, ""
 
 
@@ -93,8 +132,8 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
     """1 at the chosen element, 0 elsewhere; negative indices count from the end."""
     inside = len(row) == value.ndim and all(-size <= i < size for i, size in zip(row, value.shape, strict=True))
     if not inside:
-        wanted = ",".join(str(size - 1) for size in value.shape)
-        cure = f"the last one is --row {wanted}" if value.numel() and value.ndim else "leave out --row"
+        last = ",".join(str(size - 1) for size in value.shape)
+        cure = f"the last element is --row {last}" if value.numel() and value.ndim else "leave out --row"
         raise UsageError(f"--row {','.join(map(str, row))}: the result has shape {list(value.shape)}", cure=cure)
     upstream = torch.zeros_like(value, requires_grad=False)
     upstream[row] = 1
@@ -103,17 +142,27 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
 
 def _cures(request: Grad, value: Tensor) -> str:
     """The ways out of a result that is not one number, as commands to copy."""
-    words = _words(request)
     first = ",".join("0" for _ in value.shape)
-    ones = f"ones({','.join(map(str, value.shape))})"
-    return "\n".join([f"{words} --row {first}", f"{words} --vjp {shlex.quote(ones)}"])
+    ones = shlex.quote(f"ones({','.join(map(str, value.shape))})")
+    words = _words(request)
+    cures = [f"gradcli grad {words} --row {first}", f"gradcli grad {words} --vjp {ones}"]
+    vectors = [item.name for item in request.inputs if item.literal.source.text.strip() and value.ndim == 1]
+    if vectors:
+        cures.append(f"gradcli grad {words} --each {vectors[0]}")
+    if request.fn is None:
+        cures.append(f"gradcli jacobian {words}")
+    return "\n".join(cures)
 
 
 def _words(request: Grad) -> str:
-    """The command as it was given."""
-    if request.fn is not None:
-        given = [(f"--{name}", getattr(request, name)) for name in request.input_names if getattr(request, name) is not None]
-        return " ".join(["gradcli grad --fn", shlex.quote(request.fn.text), *(f"{k} {shlex.quote(v.source.text)}" for k, v in given)])
-    assert request.expression is not None
-    inputs = [shlex.quote(f"{item.name}={item.literal.source.text}") for item in request.inputs]
-    return " ".join(["gradcli grad", shlex.quote(request.expression.given.text), *inputs])
+    """The words that the command was given, quoted for a shell."""
+    if request.expression is not None:
+        inputs = [f"{item.name}={item.literal.source.text}" for item in request.inputs]
+        return shlex.join([request.expression.given.text, *inputs])
+    assert request.fn is not None
+    given = {name: getattr(request, name) for name in request.input_names}
+    words = ["--fn", request.fn.text]
+    for name, literal in given.items():
+        if literal is not None:
+            words += [f"--{name}", literal.source.text]
+    return shlex.join(words)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import MathError, UsageError
+from gradcli.evaluate import Before
 from gradcli.requests.shared import Numeric
 from gradcli.results import Note
 from gradcli.text.literal import Literal
@@ -23,11 +24,9 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.f
 class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
 
-    def __init__(
-        self, request: Numeric, read_stdin: Callable[[], str], at: Callable[[int, int], None] = lambda start, stop: None
-    ) -> None:
+    def __init__(self, request: Numeric, read_stdin: Callable[[], str], before: Before = lambda place: None) -> None:
         self.read_stdin = read_stdin
-        self.at = at
+        self.before = before
         self.dtype = DTYPES[request.dtype]
         self.device = _device(request.device)
         self.notes: list[Note] = []
@@ -57,10 +56,15 @@ class Job:
         if floating:
             for name in asked:
                 if name not in floating:
-                    self.note("integer-input", f"{name} holds {str(inputs[name].dtype).removeprefix('torch.')}: its gradient is null")
+                    self.note(
+                        "integer-input",
+                        f"{name} holds {str(inputs[name].dtype).removeprefix('torch.')}: its gradient is null",
+                    )
             return floating
         if not inputs:
-            raise MathError("there is no input to differentiate by", cure="name one: gradcli grad 'x**2' x=3", topic="no-grad")
+            raise MathError(
+                "there is no input to differentiate by", cure="name one: gradcli grad 'x**2' x=3", topic="no-grad"
+            )
         name = (asked or list(inputs))[0]
         raise MathError(
             f"no floating-point input to differentiate by: {name} holds {str(inputs[name].dtype).removeprefix('torch.')}",
@@ -114,7 +118,7 @@ T = TypeVar("T")
 def settled(value: T) -> T:
     """The same result with every tensor detached and on the CPU."""
     if isinstance(value, Tensor):
-        return value.detach().cpu()
+        return value.detach().cpu()  # type: ignore[return-value]
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: settled(getattr(value, f.name)) for f in fields(value)})
     if isinstance(value, dict):

@@ -25,7 +25,7 @@ def _evaluate(call: Call, pred: Tensor, target: Tensor, reduction: str, job: Job
         reduction = FIXED_REDUCTION.get(call.entry.name, reduction)
     target = functions.index_target(call, pred, target)
     leaf = pred.detach().requires_grad_()
-    with translated(call.text, pred=pred, target=target):
+    with translated(call.text, {"pred": pred, "target": target}):
         value = functions.loss(call, reduction)(leaf, target)
         gradient = core.gradients(value.sum(), {"pred": leaf})["pred"]
         elements = functions.elements(call)

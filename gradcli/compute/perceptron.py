@@ -10,6 +10,7 @@ from gradcli.compute.refusals import translated
 from gradcli.errors import ShapeError
 from gradcli.requests.perceptron import Perceptron
 from gradcli.results import Epoch, PerceptronResult, PerceptronTraining
+from gradcli.tables.catalogue import Loss
 from gradcli.text import literal
 from gradcli.text.source import Source
 
@@ -30,7 +31,7 @@ def _forward(request: Perceptron, job: Job) -> PerceptronResult:
     _check_shapes(inputs["x"], inputs["w"], inputs["b"])
     chosen = job.wrt(request.wrt, inputs, [name for name in ("w", "b", "x") if inputs[name].is_floating_point()])
     live = core.leaves(inputs, chosen)
-    with translated("perceptron", **inputs):
+    with translated("perceptron", inputs):
         z = live["x"] @ live["w"].movedim(-1, 0) + live["b"]
         output = functions.activation(request.activation)(z)
         target = functions.index_target(request.loss, output, live["target"])
@@ -64,7 +65,9 @@ def _check_shapes(x: Tensor, w: Tensor, b: Tensor) -> None:
 
 
 def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
-    if request.loss.entry.target in ("real", "probability") and output.shape != target.shape:
+    entry = request.loss.entry
+    elementwise = isinstance(entry, Loss) and entry.target not in ("class", "labels")
+    if elementwise and output.shape != target.shape:
         raise ShapeError(
             f"the target must have the shape of the output: target {list(target.shape)}, output {list(output.shape)}",
             cure="give one target for each output",
@@ -82,7 +85,9 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
     activation = functions.activation(request.activation)
     loss = functions.loss(request.loss, None)
     if step and not bool(((target == 0) | (target == 1)).all()):
-        raise ShapeError("the perceptron rule wants targets of 0 and 1", cure="use --activation sigmoid or other targets")
+        raise ShapeError(
+            "the perceptron rule wants targets of 0 and 1", cure="use --activation sigmoid or other targets"
+        )
     w, b = x.new_zeros(x.shape[1]), x.new_zeros(())
     history: list[Epoch] = []
     for epoch in range(1, (request.epochs or EPOCHS) + 1):

@@ -1,7 +1,7 @@
 """What PyTorch says when it refuses a call, in gradcli's words: shapes and dtypes become a ShapeError with its cure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from gradcli.errors import GradcliError, Place, ShapeError
 
 
 @contextmanager
-def translated(what: str, place: Place | None = None, **tensors: Tensor) -> Iterator[None]:
+def translated(what: str, tensors: Mapping[str, Tensor], place: Place | None = None) -> Iterator[None]:
     """Turn any exception of PyTorch's inside the block into a ShapeError about `what`, with the shapes of `tensors`."""
     try:
         yield
@@ -26,7 +26,7 @@ def words(error: Exception) -> str:
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
 
 
-def _cure(error: Exception, tensors: dict[str, Tensor]) -> str:
+def _cure(error: Exception, tensors: Mapping[str, Tensor]) -> str:
     text = str(error)
     if "not implemented for" in text:
         return "PyTorch has no such operation in this dtype: try --dtype float32"

@@ -7,7 +7,8 @@ from gradcli.errors import UsageError
 from gradcli.requests.grad import Grad
 from gradcli.requests.inputs import Input
 from gradcli.text import expression, paths
-from gradcli.text.literal import FromFile, FromStdin, Literal
+from gradcli.text.literal import FromStdin, Literal
+from gradcli.text.paths import FromFile
 
 
 def literals(request: Any) -> Iterator[Literal]:
@@ -29,7 +30,9 @@ def check(request: Any, read_stdin: Callable[[], str]) -> None:
     for found in literals(request):
         if isinstance(found, FromStdin):
             if streams:
-                raise UsageError("standard input is used twice", cure="it can be read once; put one of them in a file: @FILE")
+                raise UsageError(
+                    "standard input is used twice", cure="it can be read once; put one of them in a file: @FILE"
+                )
             streams = True
         elif isinstance(found, FromFile):
             paths.check_file(found)

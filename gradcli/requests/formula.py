@@ -22,26 +22,35 @@ class Formula:
         """Whether the expression is to be read from standard input."""
         return self.given.text in ("-", "@-")
 
+    @property
+    def typed(self) -> Source | None:
+        """The expression where it stands among the words themselves."""
+        return None if self.given.text.startswith("@") or self.from_stdin else self.given
+
     def load(self, read_stdin: Callable[[], str]) -> Source:
         """The expression itself.
 
         Raises FileError where the file cannot be read, and SizeError where it is too long for an expression.
         """
-        text = self.given.text
+        if self.typed:
+            return self.typed
         if self.from_stdin:
             return Source(read_stdin(), "standard input")
-        if not text.startswith("@"):
-            return self.given
+        text = self.given.text
         path = os.path.expanduser(text[1:])
         place = self.given.span(0, len(text))
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
-                raise FileError("this is no regular file", place=place, cure="pipe the expression in: - is standard input")
+                raise FileError(
+                    "this is no regular file", place=place, cure="pipe the expression in: - is standard input"
+                )
             with open(path, "rb") as file:
                 content = file.read(4 * EXPRESSION_TEXT.value + 1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "no file can have this name"
-            raise FileError(f"the expression cannot be read: {reason.lower()}", place=place, cure="check the path") from None
+            raise FileError(
+                f"the expression cannot be read: {reason.lower()}", place=place, cure="check the path"
+            ) from None
         try:
             return Source(content.decode("utf-8-sig"), text[1:])
         except UnicodeDecodeError as error:

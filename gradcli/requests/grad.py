@@ -31,12 +31,15 @@ class Grad(Wrt, Numeric):
     via: str = option(TEXT, "autograd.grad, or loss.backward(): the same numbers", "grad", choices=VIAS)
     row: tuple[int, ...] | None = option(INDEX, "differentiate this element of the result, such as 1 or 0,-1", None)
     vjp: Literal | None = option(TENSOR, "differentiate with this upstream gradient, in the shape of the result", None)
+    each: str = option(TEXT, "go along this 1-D input point by point, one row each", "")
 
     def __post_init__(self) -> None:
         Numeric.__post_init__(self)
         check_choice("via", self.via, VIAS)
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp choose two upstream gradients", cure="choose one of them")
+        if self.each and (self.row is not None or self.vjp is not None):
+            raise UsageError("--each takes one number at each point, so that --row and --vjp have no meaning with it")
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
             self._check_expression(given)
@@ -57,6 +60,11 @@ class Grad(Wrt, Numeric):
     def expression_from_stdin(self) -> bool:
         """Whether standard input holds the expression, so that no input can use it."""
         return self.expression is not None and self.expression.from_stdin
+
+    @property
+    def typed(self) -> Source | None:
+        """The expression where it stands among the words themselves."""
+        return self.expression.typed if self.expression is not None else None
 
     def source(self, read_stdin: Callable[[], str]) -> Source:
         """The expression to differentiate; with --fn the one that it is short for."""
@@ -82,4 +90,3 @@ class Grad(Wrt, Numeric):
                 raise UsageError(f"--y has no meaning with the activation {fn.entry.name}", cure="leave out --y")
         elif fn.entry.target == "class" and self.y is None:
             raise UsageError(f"--y is missing: {fn.entry.name} wants class indices", cure="for example --y 0")
-

@@ -105,7 +105,9 @@ def _index(source: Source) -> tuple[int, ...]:
         return tuple(_whole(Source(part, source.label)) for part in parts)
     except UsageError:
         raise UsageError(
-            "expected an index", place=source.span(0, len(source.text)), cure="such as 1, or 0,2 for a matrix; -1 is the last"
+            "expected an index",
+            place=source.span(0, len(source.text)),
+            cure="such as 1, or 0,2 for a matrix; -1 is the last",
         ) from None
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from gradcli.errors import UsageError
 from gradcli.requests.options import ACTIVATION, LOSS, NUMBER, TENSOR, TEXT, WHOLE, flag_name, option
 from gradcli.requests.shared import Numeric, Wrt
+from gradcli.tables.catalogue import Activation as ActivationEntry
+from gradcli.tables.catalogue import Loss as LossEntry
 from gradcli.text.call import Call, parse_call
 from gradcli.text.literal import Literal
 from gradcli.text.source import Source
-from gradcli.tables.catalogue import Activation as ActivationEntry
-from gradcli.tables.catalogue import Loss as LossEntry
 
 GATES = ("and", "or", "xor", "nand")
 
@@ -22,8 +22,12 @@ class Perceptron(Wrt, Numeric):
     w: Literal | None = option(TENSOR, "weights: [in] for one output, or [out, in] as nn.Linear.weight", None)
     b: Literal | None = option(TENSOR, "bias: one number, or [out]", None, shown="0")
     target: Literal | None = option(TENSOR, "targets t, in the shape of the output", None)
-    activation: Call = option(ACTIVATION, "the activation", parse_call(Source("sigmoid"), ActivationEntry), shown="sigmoid")
-    loss: Call = option(LOSS, "the loss; half_sse is E = 1/2 sum (O - t)^2", parse_call(Source("half_sse"), LossEntry), shown="half_sse")
+    activation: Call = option(
+        ACTIVATION, "the activation", parse_call(Source("sigmoid"), ActivationEntry), shown="sigmoid"
+    )
+    loss: Call = option(
+        LOSS, "the loss; half_sse is E = 1/2 sum (O - t)^2", parse_call(Source("half_sse"), LossEntry), shown="half_sse"
+    )
     train: str = option(TEXT, "data to learn: and, or, xor, nand, or @FILE with the target in the last column", "")
     lr: float | None = option(NUMBER, "learning rate of --train", None, shown="1")
     epochs: int | None = option(WHOLE, "passes over the data of --train, at most", None, shown="100")
@@ -35,7 +39,9 @@ class Perceptron(Wrt, Numeric):
         if self.train:
             if given or self.wrt:
                 extra = [*given, "--wrt"][0]
-                raise UsageError(f"{extra} has no meaning with --train, which starts from zeros", cure=f"leave out {extra}")
+                raise UsageError(
+                    f"{extra} has no meaning with --train, which starts from zeros", cure=f"leave out {extra}"
+                )
             if self.train not in GATES and not self.train.startswith("@"):
                 raise UsageError(
                     f"--train: {self.train!r} is no data to learn", cure=f"one of {', '.join(GATES)}, or @FILE"
@@ -45,7 +51,9 @@ class Perceptron(Wrt, Numeric):
             return
         for name in ("lr", "epochs"):
             if getattr(self, name) is not None:
-                raise UsageError(f"--{name} has no meaning without --train", cure=f"leave out --{name}, or add --train and")
+                raise UsageError(
+                    f"--{name} has no meaning without --train", cure=f"leave out --{name}, or add --train and"
+                )
         for name in ("x", "w", "target"):
             if layer[name] is None:
                 raise UsageError(f"--{name} is missing", cure="gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1")

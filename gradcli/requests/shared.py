@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import FLAG, NAMES, NUMBER, TEXT, WHOLE, check_choice, option
+from gradcli.text.source import Source
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 FILE_FORMS = (".json", ".csv", ".npz", ".npy")
@@ -29,12 +30,19 @@ class Numeric:
         if not 0 <= self.timeout < 1e9:
             raise UsageError("--timeout: seconds, 0 or more", cure="0 lifts the limit")
 
+    @property
+    def typed(self) -> Source | None:
+        """The expression as it was typed, for the place of an error; None where there is none among the words."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wrt:
     """What is differentiated by."""
 
-    wrt: tuple[str, ...] = option(NAMES, "inputs to differentiate by, such as w,b", (), shown="every floating input given")
+    wrt: tuple[str, ...] = option(
+        NAMES, "inputs to differentiate by, such as w,b", (), shown="every floating input given"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,10 @@ from torch import Tensor
 from gradcli.errors import UsageError
 from gradcli.results import (
     ActivateResult,
+    GradEachResult,
     GradResult,
+    HessianResult,
+    JacobianResult,
     LossResult,
     PerceptronResult,
     PerceptronTraining,
@@ -76,6 +79,9 @@ _MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
     ActivateResult: lambda result: [function.value for function in result.functions],
     LossResult: lambda result: [loss.gradient for loss in result.losses],
     GradResult: _gradients,
+    GradEachResult: lambda result: [torch.stack([row["value"] for row in result.rows])],
+    HessianResult: lambda result: [block for row in result.hessian.values() for block in row.values()],
+    JacobianResult: lambda result: [block for block in result.jacobian.values() if block is not None],
     SoftmaxJacobianResult: lambda result: [result.jacobian],
     PerceptronResult: lambda result: [result.output],
     PerceptronTraining: lambda result: [result.w],

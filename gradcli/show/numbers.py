@@ -48,7 +48,9 @@ def _shortest_by_trial(tensor: Tensor) -> list[float]:
 
 def nested(tensor: Tensor) -> Any:
     """A tensor as JSON has it: a number or nested lists, not-finite numbers as "NaN", "Infinity", "-Infinity"."""
-    numbers = [number if not isinstance(number, float) or math.isfinite(number) else spell(number) for number in flat(tensor)]
+    numbers = [
+        number if not isinstance(number, float) or math.isfinite(number) else spell(number) for number in flat(tensor)
+    ]
     for size in reversed(tensor.shape[1:]):
         numbers = [numbers[i * size : (i + 1) * size] for i in range(len(numbers) // size)] if size else []
     if tensor.ndim == 0:

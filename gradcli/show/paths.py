@@ -14,7 +14,9 @@ from gradcli.text.suggest import did_you_mean
 def tree(value: Any) -> Any:
     """A result as nested dicts and lists under its JSON keys; the leaves are tensors, numbers, text, bools and None."""
     if is_dataclass(value):
-        return {f.name: tree(getattr(value, f.name)) for f in fields(value) if _is_shown(f.metadata, getattr(value, f.name))}
+        return {
+            f.name: tree(getattr(value, f.name)) for f in fields(value) if _is_shown(f.metadata, getattr(value, f.name))
+        }
     if isinstance(value, dict):
         return {name: tree(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -63,9 +65,16 @@ def _unknown(path: str, done: list[str], value: Any) -> UsageError:
     prefix = ".".join(done)
     if isinstance(value, dict):
         keys = [f"{prefix}.{key}" if prefix else key for key in value]
-        cure = did_you_mean(path, [name for name, _ in leaves(value, prefix)] + keys) or f"there are {', '.join(keys[:12])}"
+        cure = (
+            did_you_mean(path, [name for name, _ in leaves(value, prefix)] + keys)
+            or f"there are {', '.join(keys[:12])}"
+        )
     elif isinstance(value, list) or (isinstance(value, Tensor) and value.ndim):
-        cure = f"{prefix} holds {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}" if len(value) else f"{prefix} is empty"
+        cure = (
+            f"{prefix} holds {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
+            if len(value)
+            else f"{prefix} is empty"
+        )
     else:
         cure = f"{prefix} is a single value"
     return UsageError(f"--get: there is no {path!r} in the result", cure=cure)

@@ -1,4 +1,4 @@
-"""What a table is before anybody draws it: columns, blocks of rows, a title and a caption. Terminal and CSV draw the same ones."""
+"""What a table is before anybody draws it: columns, blocks of rows, a title, a caption. Terminal and CSV draw the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ Cells = Tensor | Sequence[Cell]
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `heading` is for the screen and `csv` for CSV (the heading unless given); an empty one leaves it out there."""
+    """One column. `heading` is for the screen, `csv` for CSV (the heading unless given); empty leaves it out there."""
 
     heading: str
     csv: str | None = None

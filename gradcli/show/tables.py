@@ -1,6 +1,7 @@
 """The tables of each command: a table {result type: function from the result to its tables}."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -8,7 +9,10 @@ from torch import Tensor
 
 from gradcli.results import (
     ActivateResult,
+    GradEachResult,
     GradResult,
+    HessianResult,
+    JacobianResult,
     LossResult,
     LossValue,
     PerceptronResult,
@@ -17,7 +21,7 @@ from gradcli.results import (
     SoftmaxJacobianResult,
 )
 from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, Column, Places, Table
+from gradcli.show.table import Block, Cell, Cells, Column, Places, Table
 
 
 def tables(result: Result, digits: int) -> list[Table]:
@@ -25,8 +29,8 @@ def tables(result: Result, digits: int) -> list[Table]:
     return _TABLES[type(result)](result, digits)
 
 
-def _shapes(result: Result, **more: Tensor) -> str:
-    """The dtype and the shapes of everything that has one, as a caption."""
+def _shapes(result: Result, more: Mapping[str, Tensor] = MappingProxyType({})) -> str:
+    """The dtype and the shapes of the inputs and of `more`, as a caption."""
     tensors = {**result.inputs, **more}
     return f"{result.dtype}, shapes: " + "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in tensors.items())
 
@@ -90,7 +94,13 @@ def _inputs_table(
     inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], defaults: list[str], title: str, caption: str
 ) -> Table:
     """One row per element of every input, its gradient beside it: what `grad` and `perceptron` share."""
-    columns = [Column("input", ""), Column("", "name"), Column("", "index"), Column("value", "input"), Column("gradient")]
+    columns = [
+        Column("input", ""),
+        Column("", "name"),
+        Column("", "index"),
+        Column("value", "input"),
+        Column("gradient"),
+    ]
     if defaults:
         columns.append(Column(" ", ""))
     blocks = []
@@ -108,20 +118,90 @@ def _grad(result: GradResult, digits: int) -> list[Table]:
     value = result.value
     single = value.numel() == 1
     title = f"{result.expression} = {_one(value, digits)}" if single else result.expression
-    found = [_inputs_table(result.inputs, result.gradients, result.defaults, title, _shapes(result, result=value))]
+    found = [_inputs_table(result.inputs, result.gradients, result.defaults, title, _shapes(result, {"result": value}))]
     if result.intermediates:
         steps = {name: step.value for name, step in result.intermediates.items()}
         slopes = {name: step.gradient for name, step in result.intermediates.items()}
         found.append(_without_csv(_inputs_table(steps, slopes, [], "Steps", ""), "step"))
     if not single:
         block = Block(value.numel(), (Places(value.shape, "result"), value.reshape(-1)))
-        found.append(Table((Column("result"), Column("value")), (block,), f"Result; gradient of {result.seed}", csv=False))
+        found.append(
+            Table((Column("result"), Column("value")), (block,), f"Result; gradient of {result.seed}", csv=False)
+        )
     return found
 
 
 def _without_csv(table: Table, first_heading: str) -> Table:
     columns = (Column(first_heading), *table.columns[1:])
     return Table(columns, table.blocks, table.title, table.caption, table.keys, csv=False)
+
+
+def _grad_each(result: GradEachResult, digits: int) -> list[Table]:
+    """One row per point; gradients of inputs with several elements take a column each."""
+    columns = [Column(result.each), Column("value")]
+    cells: list[Cells] = [_stacked(result, result.each), _stacked(result, "value")]
+    for name in result.rows[0]["gradients"] if result.rows else ():
+        rows = [row["gradients"][name] for row in result.rows]
+        if any(row is None for row in rows):
+            columns.append(Column(f"d_{name}"))
+            cells.append([None if row is None else _one_number(row) for row in rows])
+            continue
+        stacked = torch.stack(rows).reshape(len(rows), -1)
+        columns += [Column(f"d_{place}") for place in Places(rows[0].shape, name)]
+        cells += list(stacked.unbind(1))
+    caption = _shapes(result)
+    return [Table(tuple(columns), (Block(len(result.rows), tuple(cells)),), result.expression, caption)]
+
+
+def _one_number(tensor: Tensor) -> Cell:
+    return numbers.flat(tensor)[0] if tensor.numel() == 1 else None
+
+
+def _stacked(result: GradEachResult, key: str) -> Tensor:
+    return torch.stack([row[key] for row in result.rows]) if result.rows else torch.empty(0)
+
+
+def _matrix(
+    rows: Sequence[str], columns: Sequence[str], matrix: Tensor, title: str, caption: str, *, csv: bool = True
+) -> Table:
+    """A matrix with a name for each row and each column."""
+    heads = (Column("output" if title.startswith("Jacobian") else "d/d"), *(Column(name) for name in columns))
+    return Table(heads, (Block(len(rows), (rows, *matrix.unbind(1))),), title, caption, csv=csv)
+
+
+def _jacobian(result: JacobianResult, digits: int) -> list[Table]:
+    """The blocks of all inputs side by side: one row per output element, one column per input element."""
+    rows = Places(result.value.shape, result.output)
+    blocks = {name: block for name, block in result.jacobian.items() if block is not None}
+    columns = [place for name in blocks for place in Places(result.inputs[name].shape, name)]
+    joint = [block.reshape(len(rows), -1) for block in blocks.values()]
+    matrix = torch.cat(joint, 1) if len(joint) > 1 else joint[0] if joint else torch.empty(len(rows), 0)
+    value = Table(
+        (Column("output"), Column("value")),
+        (Block(len(rows), (rows, result.value.reshape(-1))),),
+        result.expression,
+        csv=False,
+    )
+    shapes = "  ".join(f"by {name} {numbers.shape_text(block)}" for name, block in blocks.items())
+    caption = f"rows: outputs, columns: inputs; {result.dtype}, {shapes}"
+    return [value, _matrix(rows, columns, matrix, "Jacobian", caption)]
+
+
+def _hessian(result: HessianResult, digits: int) -> list[Table]:
+    value = _one(result.value, digits)
+    title = f"{result.expression} = {value}"
+    gradients: dict[str, Tensor | None] = {**result.gradients}
+    by = {name: result.inputs[name] for name in result.hessian}
+    first = _without_csv(_inputs_table(by, gradients, [], title, _shapes(result)), "input")
+    places = [place for name in by for place in Places(by[name].shape, name)]
+    joint = torch.cat(
+        [torch.cat([b.reshape(by[name].numel(), -1) for b in row.values()], 1) for name, row in result.hessian.items()]
+    )
+    steepest = "the gradient is zero" if result.stationary else "the gradient is not zero"
+    verdict = f"{result.kind}: {steepest}" if result.kind else f"no stationary point: {steepest}"
+    values = ", ".join(numbers.significant(number, digits) for number in numbers.flat(result.eigenvalues[:20]))
+    more = ", ..." if result.eigenvalues.numel() > 20 else ""
+    return [first, _matrix(places, places, joint, "Hessian", f"eigenvalues {values}{more}; {verdict}")]
 
 
 def _softmax_jacobian(result: SoftmaxJacobianResult, digits: int) -> list[Table]:
@@ -150,7 +230,7 @@ def _perceptron(result: PerceptronResult, digits: int) -> list[Table]:
     )
     title = f"{result.layer} = {_one(result.loss, digits)}"
     columns = (Column("output"), Column("z"), Column("O"), Column("target"))
-    caption = _shapes(result, z=z)
+    caption = _shapes(result, {"z": z})
     layer = {name: t for name, t in result.inputs.items() if name != "target"}
     gradients = _inputs_table(layer, result.gradients, result.defaults, "Gradient of the loss", caption)
     return [Table(columns, (block,), title, csv=False), gradients]
@@ -159,7 +239,13 @@ def _perceptron(result: PerceptronResult, digits: int) -> list[Table]:
 def _training(result: PerceptronTraining, digits: int) -> list[Table]:
     history = result.history
     w = torch.stack([epoch.w for epoch in history])
-    columns = [Column("epoch"), Column("errors"), Column("loss"), *(Column(f"w[{i}]") for i in range(w.shape[1])), Column("b")]
+    columns = [
+        Column("epoch"),
+        Column("errors"),
+        Column("loss"),
+        *(Column(f"w[{i}]") for i in range(w.shape[1])),
+        Column("b"),
+    ]
     cells: list[Any] = [[epoch.epoch for epoch in history], [epoch.errors for epoch in history]]
     cells += [torch.stack([epoch.loss for epoch in history]), *w.unbind(1), torch.stack([epoch.b for epoch in history])]
     verdict = "converged" if result.converged else "not converged"
@@ -171,6 +257,9 @@ _TABLES: dict[type[Result], Callable[[Any, int], list[Table]]] = {
     ActivateResult: _activate,
     LossResult: _loss,
     GradResult: _grad,
+    GradEachResult: _grad_each,
+    HessianResult: _hessian,
+    JacobianResult: _jacobian,
     SoftmaxJacobianResult: _softmax_jacobian,
     PerceptronResult: _perceptron,
     PerceptronTraining: _training,

@@ -94,7 +94,9 @@ def _columns(table: Table, style: Style) -> list[_Drawn]:
 
 def _column(table: Table, position: int, summarise: bool, style: Style) -> _Drawn:
     if position < 0:
-        return _Drawn(GAP, [[GAP] * (2 * EDGE + 1 if _cuts(b, summarise) else b.rows) for b in table.blocks], numeric=True)
+        return _Drawn(
+            GAP, [[GAP] * (2 * EDGE + 1 if _cuts(b, summarise) else b.rows) for b in table.blocks], numeric=True
+        )
     column: Column = table.columns[position]
     numeric = any(isinstance(block.cells[position], Tensor) for block in table.blocks)
     cells = [_cells(block, position, summarise, style) for block in table.blocks]

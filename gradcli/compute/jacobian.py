@@ -1,0 +1,44 @@
+"""`jacobian`: d value / d input for each input, whole."""
+
+from torch import Tensor
+
+from gradcli import core
+from gradcli.compute.job import Job
+from gradcli.compute.program import Run, run_expression
+from gradcli.evaluate import evaluate
+from gradcli.requests.derivatives import Jacobian
+from gradcli.results import JacobianResult
+from gradcli.text.limits import ELEMENTS
+
+
+def jacobian(request: Jacobian, job: Job) -> JacobianResult:
+    """The Jacobian of the expression by each chosen input, of shape value.shape + input.shape.
+
+    Raises SizeError where it has too many elements.
+    """
+    run = run_expression(request, job)
+    for name, tensor in run.by.items():
+        ELEMENTS.check(run.value.numel() * tensor.numel(), f"the Jacobian by {name}")
+
+    def again(inputs: dict[str, Tensor]) -> Tensor:
+        return evaluate(run.program, inputs).value
+
+    blocks = core.jacobian(again, run.value, run.by, run.touched)
+    for name, block in blocks.items():
+        if block is None:
+            job.note("unused-input", f"the result does not depend on {name}: its Jacobian is null")
+    return JacobianResult(
+        **job.header("jacobian", run.inputs),
+        expression=run.program.understood,
+        value=run.value,
+        jacobian=blocks,
+        output=output_name(run),
+    )
+
+
+def output_name(run: Run) -> str:
+    """What to call the result: the name that the last statement gives it, else y, else result."""
+    names = run.program.assigned
+    if names and run.steps.get(names[-1]) is run.value:
+        return names[-1]
+    return "y" if "y" not in run.inputs and "y" not in run.steps else "result"

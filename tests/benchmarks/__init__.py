@@ -1,0 +1,1 @@
+"""Speed: whole commands beside whole programs, as ratios."""

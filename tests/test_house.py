@@ -1,0 +1,89 @@
+"""The house rules, read from the syntax tree: who may import whom, who may differentiate, who may load PyTorch."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "gradcli").rglob("*.py"))
+
+ARROWS = {
+    "errors": set(),
+    "tables": {"tables"},
+    "text": {"text", "tables", "errors"},
+    "world": {"errors"},
+    "supervise": {"errors", "text"},
+    "results": set(),
+    "core": {"errors"},
+    "evaluate": {"core", "compute", "text", "tables", "errors"},
+    "requests": {"requests", "text", "tables", "errors"},
+    "compute": {"compute", "core", "evaluate", "requests", "results", "text", "tables", "errors"},
+    "show": {"show", "results", "requests", "text", "errors", "world"},
+    "cli": {"cli", "requests", "compute", "show", "supervise", "text", "errors", "world"},
+    "__main__": {"cli", "supervise", "world", "__init__"},
+    "__init__": set(),
+}
+"""Each room and the rooms that it may enter. `cli` enters `compute` and `show` by their doors alone."""
+
+HEAVY = {"torch", "numpy", "orjson"}
+MAY_LOAD_TORCH = {"core", "evaluate", "results", "compute", "show"}
+GENERATORS = {"tables/generate_operators.py"}
+"""Scripts that write data into the repository and are never part of the program."""
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "gradcli").parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "gradcli":
+                yield from (f"gradcli.{alias.name}" for alias in node.names)
+
+
+def product() -> list[Path]:
+    return [path for path in FILES if str(path.relative_to(ROOT / "gradcli")) not in GENERATORS]
+
+
+@pytest.mark.parametrize("path", product(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_arrows(path: Path) -> None:
+    entered = {name.split(".")[1] for name in imports(path) if name.startswith("gradcli.")}
+    entered -= {"__version__"}
+    assert entered <= ARROWS[room(path)]
+    if room(path) not in MAY_LOAD_TORCH:
+        assert not {name.split(".")[0] for name in imports(path)} & HEAVY
+
+
+@pytest.mark.parametrize("path", product(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_command_line_uses_the_doors_alone(path: Path) -> None:
+    if room(path) == "cli":
+        inside = {name for name in imports(path) if name.startswith(("gradcli.compute", "gradcli.show"))}
+        assert inside <= {"gradcli.compute.door", "gradcli.show.door"}
+
+
+@pytest.mark.parametrize("path", product(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_core_differentiates(path: Path) -> None:
+    if path.name == "core.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not (isinstance(node, ast.Attribute) and node.attr in {"autograd", "backward"})
+        assert not (isinstance(node, ast.Attribute) and ast.unparse(node) == "torch.func")
+
+
+def test_files_can_be_read_in_one_sitting() -> None:
+    data = {"activations.py", "losses.py"}
+    long = {
+        path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in product() if path.name not in data
+    }
+    assert {name: lines for name, lines in long.items() if lines > 420} == {}
+
+
+def test_every_file_says_first_what_it_owns() -> None:
+    for path in FILES:
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
