@@ -1,0 +1,128 @@
+"""Operators between values: PyTorch's for tensors, bounded ones for plain numbers, and errors that know the usual slips."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, cast
+
+from torch import Tensor
+
+from gradcli.compute import growth
+from gradcli.compute.failures import kind
+from gradcli.errors import ExpressionError, MathError, SizeError
+from gradcli.text.limits import ELEMENTS, RESULTS
+from gradcli.text.program import Step
+
+Compute: TypeAlias = Callable[..., Any]
+
+_NUMBER = (int, float, complex)
+
+_BINARY: Mapping[str, Compute] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "**": operator.pow, "@": operator.matmul, "&": operator.and_, "|": operator.or_,
+    "^": operator.xor, "<<": operator.lshift, ">>": operator.rshift,
+}  # fmt: skip
+_UNARY: Mapping[str, Compute] = {"-": operator.neg, "+": operator.pos, "~": operator.invert}
+_COMPARE: Mapping[str, Compute] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+_LOGIC: Mapping[str, Compute] = {"and": lambda *values: all(values), "or": lambda *values: any(values),
+                                 "not": operator.not_}  # fmt: skip
+_BITWISE = {"and": "&", "or": "|", "not": "~"}
+
+
+def operation(step: Step) -> Compute:
+    """The operation of an `operator` step."""
+    symbol = step.name
+    if symbol in _LOGIC:
+        return lambda *values: _logic(symbol, values)
+    if step.take == 1:
+        return lambda value: _unary(symbol, value)
+    compute = _BINARY[symbol]
+    shortcut = symbol not in ("//", "@")
+
+    def binary(left: Any, right: Any) -> Any:
+        if isinstance(left, Tensor):
+            if isinstance(right, Tensor):
+                if not shortcut or left.numel() * right.numel() > ELEMENTS.value:
+                    growth.foresee("matmul" if symbol == "@" else symbol, (left, right), {})
+            elif not isinstance(right, _NUMBER):
+                return _plain(symbol, left, right)
+        elif not isinstance(right, Tensor) or not isinstance(left, _NUMBER):
+            return _plain(symbol, left, right)
+        if symbol == "//":
+            _check_floor(left, right)
+        return compute(left, right)
+
+    return binary
+
+
+def _check_floor(*operands: Any) -> None:
+    """PyTorch records `//` and has no derivative for it; the error then would come late and without a place."""
+    if any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands):
+        raise MathError(
+            "// rounds down, and PyTorch has no derivative for it",
+            cure="write / for the quotient, or floor(a / b), whose derivative is 0",
+        )
+
+
+def _plain(symbol: str, left: Any, right: Any) -> Any:
+    """An operator between values that are no tensors: numbers, and sums of tuples, such as `x.shape[:1] + (2,)`."""
+    if isinstance(left, _NUMBER) and isinstance(right, _NUMBER):
+        return _arithmetic(symbol, left, right)
+    if symbol == "+" and isinstance(left, tuple | list) and isinstance(right, tuple | list):
+        return (*left, *right)
+    if symbol == "*" and isinstance(left, tuple | list) and type(right) is int:
+        RESULTS.check(len(left) * right, "this makes too many values")
+        return left * right
+    cure = "put numbers into a tensor first: tensor([1., 2.]); tensors: stack([a, b])"
+    raise ExpressionError(f"{symbol} between {kind(left)} and {kind(right)} has no meaning", cure=cure)
+
+
+def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
+    if symbol == "^":
+        raise ExpressionError("^ is no power", cure="write **")
+    if isinstance(left, int) and isinstance(right, int):
+        bits = {"**": left.bit_length() * right if abs(left) > 1 else 0, "<<": right}.get(symbol, 0)
+        if bits > 64:
+            raise SizeError("a whole number has at most 64 bits", cure="write a float, such as 2.0**100")
+    try:
+        return _BINARY[symbol](left, right)
+    except ZeroDivisionError:
+        raise ExpressionError("division by zero", cure="in tensors it gives inf: tensor(1.)/0") from None
+    except OverflowError:
+        raise ExpressionError("the number is too large for a float") from None
+
+
+def _unary(symbol: str, value: Any) -> Any:
+    if isinstance(value, Tensor | int | float | complex):
+        return _UNARY[symbol](value)
+    raise ExpressionError(f"{symbol} in front of {kind(value)} has no meaning", cure="put a tensor or a number there")
+
+
+def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
+    if any(isinstance(value, Tensor) for value in values):
+        raise ExpressionError(
+            f"'{symbol}' asks for one truth, and a tensor has many",
+            cure=f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)",
+        )
+    return _LOGIC[symbol](*values)
+
+
+def comparison(step: Step) -> Compute:
+    """The operation of a `compare` step: a chain of comparisons, as in Python."""
+    comparisons: tuple[Compute, ...] = tuple(_COMPARE[symbol] for symbol in cast(tuple[str, ...], step.value))
+
+    def compare(*values: Any) -> Any:
+        if len(comparisons) > 1 and any(isinstance(value, Tensor) for value in values):
+            raise ExpressionError(
+                "a chain of comparisons asks for one truth, and a tensor has many",
+                cure="write (a < x) & (x < b), with the brackets",
+            )
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        if len(tensors) > 1:
+            growth.foresee(step.name, tuple(tensors), {})
+        pairs = zip(comparisons, values, values[1:], strict=False)
+        results = [compute(left, right) for compute, left, right in pairs]
+        return results[0] if len(results) == 1 else all(results)
+
+    return compare

@@ -1,0 +1,95 @@
+"""What a failed operation says to the user: PyTorch's good words, the shapes of the operands, and a cure where one is known."""
+
+import re
+from collections.abc import Sequence
+
+from torch import Tensor, dtype, nn
+
+from gradcli.compute.refusals import words
+from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
+from gradcli.text.program import Step
+
+CURES = (
+    (r"not implemented for '(?:Half|BFloat16)'", "choose a dtype that has it: --dtype float32"),
+    (r"bitwise_xor\w* not implemented", "a power is written **"),
+    (r"bitwise_\w+ not implemented|bitwise_\w+_cpu\" not", "put brackets around each comparison: (x > 0) & (y > 0)"),
+    (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
+     "an index is a whole number; as an input: i=tensor(1)"),
+    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",
+     "whole numbers are written i=tensor([0, 1]), or x.long()"),
+    (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
+    (r"must be Tensor, not (?:list|tuple)", "put tensors together by stack([a, b]), numbers by tensor([1., 2.])"),
+    (r"complex|Complex", "write .real, .imag or .abs() to come back to real numbers"),
+)  # fmt: skip
+"""What to do about what PyTorch says: a pattern, and the cure."""
+
+_MEMORY = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|bad_?\s?alloc|too large to be allocated"
+    r"|Storage size calculation overflowed|integer multiplication overflow|Stride calculation overflowed"
+)
+
+
+def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
+    """The error of an operation that failed on these operands, at its place in the text."""
+    name = step.name.rpartition(".")[2] or step.kind
+    said = re.sub(r"^(?:linalg[._])?\w+\(\): |^linalg\.\w+: ", "", words(error))
+    if isinstance(error, MemoryError) or _MEMORY.search(said):
+        return SizeError(f"{name} needs more memory than there is", place=step.place, cure=shapes(step, operands))
+    if isinstance(error, OverflowError | ZeroDivisionError):
+        return ExpressionError(f"{name}: {said}", place=step.place, cure="the number is not finite")
+    lines = [shapes(step, operands)]
+    if "invalid combination of arguments" in said:
+        got, _, expected = said.partition(", but expected one of:")
+        said = f"it does not take {got.rpartition(' got ')[2]}"
+        lines += [f"it takes {form.strip()}" for form in expected.split(" * ")[1:3]]
+    elif keyword := re.search(r"unexpected keyword argument '?(\w+)", said):
+        lines.append(f"to compare write {keyword[1]} == ...; else leave {keyword[1]}= out")
+    else:
+        lines += [cure for pattern, cure in CURES if re.search(pattern, said)][:1]
+    lines += transposed(step, operands)
+    return ShapeError(f"{name}: {said}", place=step.place, cure="\n".join(line for line in lines if line))
+
+
+def shapes(step: Step, operands: Sequence[object]) -> str:
+    """The operands in words: shapes of tensors, plain values as they are."""
+    if step.kind == "operator" and len(operands) == 2:
+        return f"left {_kind(operands[0])}, right {_kind(operands[1])}"
+    tensors = [_kind(operand) for operand in operands if isinstance(operand, Tensor)]
+    return f"{'shapes' if len(tensors) > 1 else 'shape'} {', '.join(tensors)}" if tensors else ""
+
+
+def transposed(step: Step, operands: Sequence[object]) -> list[str]:
+    """The matrix product that would fit, where one operand only lies the wrong way."""
+    match step.name, operands:
+        case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right]:
+            if right.ndim == 2 and left.shape[1] == right.shape[1]:
+                return ["the right one transposed would fit: .T behind it"]
+            if left.shape[0] == right.shape[0]:
+                return ["the left one transposed would fit: .T behind it"]
+    return []
+
+
+def kind(value: object) -> str:
+    """What a value is, in a word."""
+    match value:
+        case Tensor():
+            return "a tensor"
+        case bool() | int() | float() | complex():
+            return "a number"
+        case str():
+            return "text"
+        case None:
+            return "None"
+        case tuple() | list():
+            return "several values"
+        case dtype():
+            return "a dtype"
+        case nn.Module():
+            return "a module"
+    return "no number"
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return str(tuple(value.shape))
+    return repr(value)[:40] if isinstance(value, int | float) else kind(value)

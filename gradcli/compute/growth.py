@@ -1,0 +1,190 @@
+"""How large a result will be, told from the arguments alone, so that what is over the bound is refused before it is made.
+
+Functions whose arguments name a size, or whose result holds products of elements, are in the table `COUNTS`. Tensors in all
+other calls at most broadcast. What remains is counted when it is there: views cost nothing until then, and the supervising
+process bounds the memory.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import zip_longest
+from math import inf, prod
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli.errors import SizeError
+from gradcli.text.limits import ELEMENTS, RESULTS
+
+Count: TypeAlias = Callable[..., float]
+
+
+def check(value: object) -> None:
+    """Raise SizeError where a result holds more elements than are allowed, views counted."""
+    if isinstance(value, Tensor):
+        ELEMENTS.check(value.numel(), f"a tensor of shape {tuple(value.shape)} is too large")
+    elif isinstance(value, tuple | list):
+        RESULTS.check(len(value), "this gives too many results")
+        for item in value:
+            check(item)
+
+
+def foresee(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+    """Raise SizeError where the result of calling `name` (without its namespace) will hold more elements than are allowed.
+
+    Arguments that make no sense pass: PyTorch has the better words for them.
+    """
+    if count := COUNTS.get(name):
+        try:
+            elements = count(*arguments, **keywords)
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError):
+            return
+    else:
+        shapes = [t.shape for t in (*arguments, *keywords.values()) if isinstance(t, Tensor) and t.dtype != torch.int64]
+        if len(shapes) < 2 or prod(map(prod, shapes)) <= ELEMENTS.value:
+            return
+        elements = broadcast(shapes)
+    if elements > ELEMENTS.value:
+        count_text = f"{elements:,.0f}" if elements < 1e18 else f"{elements:.0e}" if elements < inf else "countless"
+        raise SizeError(
+            f"{name} would make {count_text} elements, and at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
+        )
+
+
+def broadcast(shapes: Iterable[Iterable[int]]) -> int:
+    """The elements of what these shapes broadcast to."""
+    return prod(map(max, zip_longest(*(reversed(tuple(shape)) for shape in shapes), fillvalue=1)))
+
+
+def _flat(sizes: Any) -> list[float]:
+    return [n for size in sizes for n in _flat(size)] if isinstance(sizes, tuple | list) else [float(sizes)]
+
+
+def _sized(*size: Any, **more: Any) -> float:
+    return prod(_flat(more.get("size", size)))
+
+
+def _sized_by_tuple(*arguments: Any, **more: Any) -> float:
+    return _sized(*(size for size in arguments if isinstance(size, tuple | list)), **more)
+
+
+def _steps(start: float, end: float | None = None, step: float = 1, **more: Any) -> float:
+    start, end = (0, start) if end is None else (start, end)
+    return (end - start) / step
+
+
+def _square(n: float, m: float | None = None, *_: Any, **more: Any) -> float:
+    return float(n) * (n if m is None else m)
+
+
+def _products(a: Tensor, b: Tensor, *_: Any, **more: Any) -> float:
+    return a.numel() * b.numel()
+
+
+def _matmul(a: Tensor, b: Tensor, *_: Any, **more: Any) -> float:
+    if a.ndim < 2 or b.ndim < 2:
+        return 0
+    return broadcast([a.shape[:-2], b.shape[:-2]]) * a.shape[-2] * b.shape[-1]
+
+
+def _einsum(equation: str, *operands: Any) -> float:
+    tensors = operands[0] if isinstance(operands[0], tuple | list) else operands
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    sizes: dict[str, int] = {}
+    for letters, tensor in zip(inputs.split(","), tensors, strict=True):
+        sizes |= dict(zip(letters, tensor.shape, strict=True))
+    single = "".join(letter for letter in sizes if inputs.count(letter) == 1)
+    return prod(sizes[letter] for letter in (output if arrow else single))
+
+
+def _combinations(x: Tensor, r: int = 2, *_: Any, **more: Any) -> float:
+    return inf if r > 64 else float(x.numel()) ** r  # PyTorch goes through all tuples, and tensors have 64 dimensions
+
+
+def _repeated(x: Tensor, repeats: Any, *_: Any, **more: Any) -> float:
+    return x.numel() * float(repeats.double().mean() if isinstance(repeats, Tensor) else repeats)
+
+
+def _padded(x: Tensor, pad: Any, *_: Any, **more: Any) -> float:
+    sides = [low + high for low, high in zip(pad[::2], pad[1::2], strict=True)]
+    return prod(size + side for size, side in zip_longest(reversed(x.shape), sides, fillvalue=0))
+
+
+def _resampled(x: Tensor, size: Any = None, scale_factor: Any = None, *_: Any, **more: Any) -> float:
+    spatial = x.shape[2:]
+    if size is not None:
+        return prod(x.shape[:2]) * prod(_spread(size, len(spatial)))
+    return x.numel() * prod(_spread(scale_factor, len(spatial)))
+
+
+def _spread(value: Any, count: int) -> list[float]:
+    flat = _flat(value)
+    return flat * count if len(flat) == 1 else flat
+
+
+def _transposed(x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, *_: Any, **more: Any) -> float:
+    steps = _spread(stride, x.ndim - 2)
+    return x.shape[0] * weight.shape[1] * prod((n - 1) * step + 1 for n, step in zip(x.shape[2:], steps, strict=True))
+
+
+def _spectrum(x: Tensor, n: Any = None, *_: Any, **more: Any) -> float:
+    sizes = _flat(more.get("s", n) if more.get("s", n) is not None else x.shape[-1])
+    return x.numel() / prod(x.shape[-len(sizes) :]) * prod(sizes)
+
+
+def _one_hot(x: Tensor, num_classes: int = -1) -> float:
+    return x.numel() * (num_classes if num_classes >= 0 else int(x.max()) + 1)
+
+
+def _counts(x: Tensor, weights: Any = None, minlength: int = 0) -> float:
+    return max(int(x.max()) + 1, minlength)
+
+
+def _diagonal(x: Tensor, diagonal: int = 0, *_: Any, **more: Any) -> float:
+    return (x.numel() + abs(diagonal)) ** 2 if x.ndim == 1 else 0
+
+
+def _contraction(*_: Any, **more: Any) -> float:
+    return 0
+
+
+COUNTS: dict[str, Count] = {
+    **dict.fromkeys(("zeros", "ones", "rand", "randn"), _sized),
+    **dict.fromkeys(("new_zeros", "new_ones"), lambda x, *size, **more: _sized(*size, **more)),
+    **dict.fromkeys(("full", "new_full", "randint", "normal"), _sized_by_tuple),
+    **dict.fromkeys(("arange", "range"), _steps),
+    **dict.fromkeys(("linspace", "logspace"), lambda start, end, steps, *_, **more: float(steps)),
+    **dict.fromkeys(("eye", "tril_indices", "triu_indices"), _square),
+    **dict.fromkeys(("randperm", "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window",
+                     "fftfreq", "rfftfreq"), lambda n, *_, **more: float(n)),
+    **dict.fromkeys(("repeat", "tile"), lambda x, *size, **more: x.numel() * prod(_flat(more.get("dims", size)))),
+    **dict.fromkeys(("outer", "ger", "kron"), _products),
+    **dict.fromkeys(("matmul", "mm", "bmm"), _matmul),
+    **dict.fromkeys(("dot", "vdot", "inner", "vecdot", "mv", "addmv", "addmm", "baddbmm", "solve", "cholesky_solve",
+                     "lu_solve", "ormqr", "bilinear", "embedding", "cosine_similarity"), _contraction),
+    "linear": lambda x, weight, *_, **more: x.numel() / weight.shape[-1] * weight.shape[0],
+    "tensordot": lambda a, b, dims=2, **more: _products(a, b) if dims == 0 else 0,
+    "einsum": _einsum,
+    "cartesian_prod": lambda *all: len(all) * prod(x.numel() for x in all),
+    "combinations": _combinations,
+    "repeat_interleave": _repeated,
+    "block_diag": lambda *all: prod(sum(x.shape[side] for x in all) for side in (0, 1)),
+    "cdist": lambda a, b, *_, **more: a.numel() * b.shape[-2] / a.shape[-1],
+    "pdist": lambda x, *_, **more: len(x) ** 2 / 2,
+    **dict.fromkeys(("cov", "corrcoef"), lambda x, *_, **more: len(x) ** 2 if x.ndim == 2 else 1),
+    **dict.fromkeys(("diag", "diagflat", "diag_embed"), _diagonal),
+    "vander": lambda x, n=None, **more: x.numel() * (more.get("N") or n or x.shape[-1]),
+    "one_hot": _one_hot,
+    "bincount": _counts,
+    **dict.fromkeys(("histc", "histogram"), lambda x, bins=100, *_, **more: float(bins)),
+    **dict.fromkeys(("pad", "constant_pad_nd"), _padded),
+    **dict.fromkeys(("interpolate", "upsample", "upsample_bilinear", "upsample_nearest"), _resampled),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed),
+    **dict.fromkeys(("fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn",
+                     "rfftn", "irfftn"), _spectrum),
+    "fold": lambda x, output_size, *_, **more: prod(x.shape[:-2]) * prod(_spread(output_size, 2)),
+    "affine_grid": lambda theta, size, *_, **more: 2 * prod(size),
+    **{f"adaptive_{kind}_pool{n}d": lambda x, output_size, *_, n=n, **more: prod(x.shape[:-n]) * prod(_spread(output_size, n))
+       for kind in ("avg", "max") for n in (1, 2, 3)},
+}  # fmt: skip
+"""Functions whose result may be larger than what their operands broadcast to, and how many elements it will hold."""

@@ -1,0 +1,191 @@
+"""PyTorch's functions under the paths of the allow-list, each resolved once, with our rules for the few that need them."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
+
+import torch
+import torch.masked
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from gradcli.compute import functions
+from gradcli.errors import ExpressionError
+from gradcli.tables import operators
+from gradcli.tables.catalogue import CATALOGUE, LOSSES, Loss
+from gradcli.text.call import Call
+
+Function: TypeAlias = Callable[..., Any]
+
+_SPACES: Mapping[str, object] = {
+    "torch": torch,
+    "F": F,
+    "special": torch.special,
+    "linalg": torch.linalg,
+    "fft": torch.fft,
+    "masked": torch.masked,
+    "Tensor": Tensor,
+    "nn": nn,
+}
+
+DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in operators.sections()["dtypes"]}
+
+
+@cache
+def function(path: str) -> Function:
+    """The function or module class at a path of the allow-list.
+
+    Raises ExpressionError where the installed PyTorch has none of that name.
+    """
+    space, _, name = path.partition(".")
+    if path in _OWN:
+        return _OWN[path]
+    if operators.in_space(space, name) is None or (found := getattr(_SPACES[space], name, None)) is None:
+        raise ExpressionError(f"PyTorch {torch.__version__} has no {path}", cure="another version may have it")
+    if entry := _INDEXED.get(path):
+        return _with_indices(found, entry)
+    if places := _OVERWRITTEN.get(path):
+        return _with_copies(found, places)
+    return found if space == "nn" else _with_numbers(found)
+
+
+def _with_numbers(function: Function) -> Function:
+    """The same function, taking plain numbers where PyTorch insists on tensors: `sqrt(2)`, `maximum(x, 0)`, `mse(x, 1)`."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            return function(*arguments, **keywords)
+        except (TypeError, AttributeError) as error:
+            for lifted in _lifted(arguments):
+                try:
+                    return function(*lifted, **keywords)
+                except (TypeError, AttributeError):
+                    continue
+            raise error
+
+    return call
+
+
+def _lifted(arguments: tuple[Any, ...]) -> list[list[Any]]:
+    """The arguments with the first plain number, then with all of them, as 0-d tensors."""
+    numbers = [i for i, value in enumerate(arguments) if isinstance(value, int | float) and not isinstance(value, bool)]
+    if not numbers:
+        return []
+    return [
+        [torch.tensor(value) if i in chosen else value for i, value in enumerate(arguments)]
+        for chosen in (numbers[:1], numbers)
+    ]
+
+
+def _with_indices(function: Function, entry: Loss) -> Function:
+    """A loss whose target holds class indices, which may be written as any whole numbers."""
+
+    def call(pred: Any, target: Any, *arguments: Any, **keywords: Any) -> Any:
+        ignored = {"ignore_index": keywords["ignore_index"]} if "ignore_index" in keywords else {}
+        return function(pred, _indices(entry, ignored, pred, target), *arguments, **keywords)
+
+    def named(*arguments: Any, input: Any = None, **keywords: Any) -> Any:
+        return call(*(() if input is None else (input,)), *arguments, **keywords)
+
+    return named
+
+
+def _without(keywords: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in keywords.items() if name not in names}
+
+
+def _indices(entry: Loss, settings: Mapping[str, Any], pred: Any, target: Any) -> Any:
+    if isinstance(target, int | float):
+        target = torch.tensor(target)
+    if not (isinstance(pred, Tensor) and isinstance(target, Tensor)):
+        return target
+    return functions.index_target(Call(entry.name, entry, settings), pred, target)
+
+
+def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Call a module of torch.nn; one with class indices takes them as its function does."""
+    if not isinstance(module, nn.Module):
+        raise ExpressionError(
+            "only functions and modules of torch.nn can be called", cure="a product is written with *"
+        )
+    if (entry := _INDEXED_MODULES.get(type(module))) and len(arguments) == 2:
+        ignored = getattr(module, "ignore_index", -100)
+        settings = {} if ignored == -100 else {"ignore_index": ignored}
+        arguments = (arguments[0], _indices(entry, settings, *arguments))
+    return module(*arguments, **keywords)
+
+
+def _with_copies(function: Function, places: tuple[int, ...]) -> Function:
+    """A function that writes into some of its arguments, given copies of them."""
+
+    def copied(value: Any) -> Any:
+        return value.clone() if isinstance(value, Tensor) else value
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        keywords = {name: copied(value) if name.startswith("running_") else value for name, value in keywords.items()}
+        return function(*(copied(v) if i in places else v for i, v in enumerate(arguments)), **keywords)
+
+    return call
+
+
+def _tensor(data: Any, **keywords: Any) -> Tensor:
+    """torch.tensor for plain numbers. Tensors that record are refused, because a copy of their numbers has no history."""
+    agenda = [data]
+    for item in agenda:
+        if isinstance(item, tuple | list):
+            agenda.extend(item)
+        elif isinstance(item, Tensor) and item.requires_grad:
+            raise ExpressionError("torch.tensor copies numbers, so the gradient is lost", cure="write stack([a, b])")
+    return torch.tensor(data, **keywords) if not isinstance(data, Tensor) else data.clone()
+
+
+def _composed(name: str, pytorch: Function | None) -> Function:
+    """The catalogue's own function; with further arguments it is PyTorch's, where there is one."""
+    entry = CATALOGUE[name]
+    call = Call(name, entry)
+    own: Function = functions.loss(call) if isinstance(entry, Loss) else functions.activation(call)
+    arity = 2 if isinstance(entry, Loss) else 1
+
+    def run(*arguments: Any, **keywords: Any) -> Any:
+        tensors = [torch.tensor(float(v)) if isinstance(v, int | float) else v for v in arguments]
+        if pytorch is None or (len(arguments) == arity and not keywords):
+            return own(*tensors, **keywords)
+        return pytorch(*arguments, **keywords)
+
+    return run
+
+
+_INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
+_INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
+    nn.CrossEntropyLoss: LOSSES["cross_entropy"],
+    nn.NLLLoss: LOSSES["nll"],
+    nn.MultiMarginLoss: LOSSES["multi_margin"],
+    nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
+}
+
+_OVERWRITTEN: Mapping[str, tuple[int, ...]] = {
+    "F.batch_norm": (1, 2),
+    "F.instance_norm": (1, 2),
+    "F.embedding": (1,),  # with max_norm
+    "F.embedding_bag": (1,),
+    "torch.batch_norm": (3, 4),
+    "torch.instance_norm": (3, 4),
+    "torch.native_batch_norm": (3, 4),
+}
+"""Functions that write into their arguments, which no schema says, and into which ones."""
+
+_OWN: Mapping[str, Function] = {
+    "python.len": len,
+    "torch.tensor": _tensor,
+    "torch.as_tensor": _tensor,
+    "torch.scalar_tensor": _tensor,
+    **{
+        f"catalogue.{name}": _composed(name, pytorch)
+        for name, pytorch in {
+            "step": torch.heaviside,
+            "prelu": F.prelu,
+            "threshold": F.threshold,
+            **dict.fromkeys(("l2_norm", "sse", "half_sse")),
+        }.items()
+    },
+}

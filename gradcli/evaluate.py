@@ -1,0 +1,305 @@
+"""Computing an expression: a table {kind of step: how it is computed}, and the machine that runs the steps.
+
+An expression is compiled once, each step bound to the PyTorch function that the allow-list names; a run then only walks the
+steps over a stack of values. Nothing here looks up the user's text in PyTorch.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from gradcli.compute import arithmetic, growth, library
+from gradcli.compute.failures import explained, kind
+from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
+from gradcli.tables import operators
+from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, RESULTS
+from gradcli.text.program import Expression, Step
+from gradcli.text.source import Span
+
+Before: TypeAlias = Callable[[Span], object]
+"""Called with the place of each operation just before it is computed."""
+
+Compute: TypeAlias = Callable[..., Any]
+"""The operation of one step, from the values that it takes to the one that it leaves."""
+
+
+class Evaluation(NamedTuple):
+    """The value of an expression, and its named intermediate tensors, each by its last binding."""
+
+    value: Tensor
+    intermediates: dict[str, Tensor]
+
+
+def evaluate(expression: Expression, inputs: Mapping[str, Any], before: Before | None = None) -> Evaluation:
+    """Compute `expression` with these tensors (or plain numbers) under its names; autograd records what they record.
+
+    The caller has set PyTorch's default dtype and seed. Raises a GradcliError with the place of the operation that failed:
+    ShapeError for what PyTorch refuses, SizeError beyond the bounds, ExpressionError and MathError for values that make no
+    sense where they are.
+    """
+    for name, value in inputs.items():
+        if isinstance(value, Tensor) and value.is_complex():
+            raise MathError(f"the input {name} is complex", cure=f"give {name}.abs() or {name}.real")
+    machine = _Machine(dict(inputs))
+    machine.run(_compile(expression), before)
+    named = ((name, machine.scope[name]) for name in expression.assigned if name in machine.scope)
+    tensors = {name: value for name, value in named if isinstance(value, Tensor) and not value.is_sparse}
+    return Evaluation(_result(machine.stack[-1], expression), tensors)
+
+
+class _Machine:
+    """A stack of values, the variables, and the number of the next step."""
+
+    __slots__ = ("at", "scope", "stack")
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self.scope = scope
+        self.stack: list[Any] = []
+        self.at = 0
+
+    def run(self, program: list[tuple[Compute, bool, Step]], before: Before | None) -> None:
+        """Run a program to its end; its value is left on the stack."""
+        stack, end = self.stack, len(program)
+        while self.at < end:
+            compute, moves, step = program[self.at]
+            self.at += 1
+            if moves:
+                compute(self)
+                continue
+            cut = len(stack) - step.take
+            operands = stack[cut:]
+            del stack[cut:]
+            if before is not None:
+                before(step.place)
+            try:
+                value = compute(*operands)
+                if not isinstance(value, Tensor) or value.numel() > ELEMENTS.value:
+                    _admit(value)
+            except GradcliError as error:
+                error.place = error.place or step.place
+                raise
+            except Exception as error:  # whatever PyTorch raises for what a user may write
+                raise explained(error, step, operands) from None
+            stack.append(value)
+
+
+@lru_cache(maxsize=1024)
+def _compile(expression: Expression) -> list[tuple[Compute, bool, Step]]:
+    """Each step with its operation, and whether it moves the machine rather than computing a value."""
+    program = []
+    for step in expression.steps:
+        moves = step.kind in MOVES
+        try:
+            program.append((MOVES[step.kind](step) if moves else VALUES[step.kind](step), moves, step))
+        except GradcliError as error:
+            error.place = step.place
+            raise
+    return program
+
+
+def _admit(value: Any) -> None:
+    """Raise where a value is too large, or of a kind that expressions have no use for."""
+    if isinstance(value, tuple | list):
+        RESULTS.check(len(value), "this makes too many values")
+        for item in value:
+            _admit(item)
+    elif isinstance(value, int) and not -PLAIN_INTEGER.value <= value <= PLAIN_INTEGER.value:
+        raise SizeError("a whole number has at most 64 bits", cure="write a float, such as 2.0**100")
+    elif isinstance(value, Tensor):
+        growth.check(value)
+    elif not isinstance(value, _PLAIN):
+        raise ExpressionError(f"{type(value).__name__} is no value of an expression")
+
+
+_PLAIN = (int, float, complex, str, slice, torch.dtype, nn.Module, type(None), type(...))
+
+
+def _result(value: Any, expression: Expression) -> Tensor:
+    """The value of the whole expression as one real tensor."""
+    place = expression.source.span(0, len(expression.source.text))
+    text = expression.understood
+    if isinstance(value, Tensor):
+        if value.is_complex():
+            raise MathError("the result is complex", place=place, cure=f"write ({text}).abs() or ({text}).real")
+        if value.is_sparse:
+            raise ExpressionError("the result is sparse", place=place, cure=f"write ({text}).to_dense()")
+        return value
+    if isinstance(value, bool):
+        return torch.tensor(value)
+    if isinstance(value, int | float):
+        return torch.tensor(float(value))
+    if isinstance(value, tuple | list) and value and all(isinstance(item, Tensor | int | float) for item in value):
+        fields = getattr(type(value), "__match_args__", ())
+        one = f"({text}).{fields[0]}" if fields else f"({text})[0]"
+        cure = f"choose one: {one}"
+        if not fields and ";" not in text:
+            cure += "\nor make one tensor: stack([...])"
+        raise ExpressionError(f"the result is {len(value)} values, not one tensor", place=place, cure=cure)
+    raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure="for example sum(x**2)")
+
+
+# --- steps that move the machine ------------------------------------------------------------------------------------
+
+
+def _constant(step: Step) -> Compute:
+    value = step.value
+    return lambda machine: machine.stack.append(value)
+
+
+def _dtype(step: Step) -> Compute:
+    value = library.DTYPES[step.name]
+    return lambda machine: machine.stack.append(value)
+
+
+def _load(step: Step) -> Compute:
+    name = step.name
+    return lambda machine: machine.stack.append(machine.scope[name])
+
+
+def _store(step: Step) -> Compute:
+    name = step.name
+
+    def store(machine: _Machine) -> None:
+        machine.scope[name] = machine.stack[-1]
+
+    return store
+
+
+def _drop(step: Step) -> Compute:
+    return lambda machine: machine.stack.pop()
+
+
+def _unpack(step: Step) -> Compute:
+    def unpack(machine: _Machine) -> None:
+        value = machine.stack[-1]
+        if isinstance(value, Tensor) and value.ndim and len(value) == step.value:
+            value = value.unbind()
+        if not isinstance(value, tuple | list) or len(value) != step.value:
+            count = len(value) if isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim) else 1
+            raise ExpressionError(
+                f"{step.value} names for {count} values", place=step.place, cure="give each one a name"
+            )
+        machine.stack.extend(reversed(value))
+
+    return unpack
+
+
+def _branch(step: Step) -> Compute:
+    def branch(machine: _Machine) -> None:
+        condition = machine.stack.pop()
+        if isinstance(condition, Tensor):
+            raise ExpressionError(
+                "'if' chooses by plain numbers, and this is a tensor",
+                place=step.place,
+                cure="for tensors write where(condition, this, that)",
+            )
+        if not condition:
+            machine.at = step.value  # type: ignore[assignment]
+
+    return branch
+
+
+def _jump(step: Step) -> Compute:
+    def jump(machine: _Machine) -> None:
+        machine.at = step.value  # type: ignore[assignment]
+
+    return jump
+
+
+# --- steps that compute a value -------------------------------------------------------------------------------------
+
+
+def _call(step: Step) -> Compute:
+    function, name = library.function(step.name), step.name.rpartition(".")[2]
+    if not step.keywords:
+
+        def call(*values: Any) -> Any:
+            growth.foresee(name, values, {})
+            return function(*values)
+
+        return call
+
+    count = step.take - len(step.keywords)
+
+    def call_with_keywords(*values: Any) -> Any:
+        keywords = dict(zip(step.keywords, values[count:], strict=True))
+        growth.foresee(name, values[:count], keywords)
+        return function(*values[:count], **keywords)
+
+    return call_with_keywords
+
+
+def _method(step: Step) -> Compute:
+    call = _call(step)
+
+    def method(value: Any, *arguments: Any) -> Any:
+        if not isinstance(value, Tensor):
+            name = step.name.rpartition(".")[2]
+            raise ExpressionError(f"{name} is a method of tensors, and this is {kind(value)}")
+        return call(value, *arguments)
+
+    return method
+
+
+def _apply(step: Step) -> Compute:
+    count = step.take - len(step.keywords)
+    return lambda *values: library.apply(*values[:count], **dict(zip(step.keywords, values[count:], strict=True)))
+
+
+_ATTRIBUTES: Mapping[str, Compute] = {
+    name: operator.attrgetter(name) for section in ("properties", "fields") for name in operators.sections()[section]
+}
+
+
+def _attribute(step: Step) -> Compute:
+    name, get = step.name, _ATTRIBUTES[step.name]
+    of_tensors = operators.in_space("properties", name) is not None
+
+    def attribute(value: Any) -> Any:
+        if isinstance(value, Tensor) and of_tensors:
+            return get(value)
+        if isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
+            return get(value)
+        raise ExpressionError(f"{kind(value)} has no .{name}")
+
+    return attribute
+
+
+def _index(step: Step) -> Compute:
+    def index(value: Any, place: Any) -> Any:
+        if isinstance(value, Tensor) or (isinstance(value, tuple | list) and isinstance(place, int | slice)):
+            return value[place]
+        raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")
+
+    return index
+
+
+MOVES: Mapping[str, Callable[[Step], Compute]] = {
+    "constant": _constant,
+    "dtype": _dtype,
+    "load": _load,
+    "store": _store,
+    "drop": _drop,
+    "unpack": _unpack,
+    "branch": _branch,
+    "jump": _jump,
+}
+"""Steps that move values, variables or the machine itself."""
+
+VALUES: Mapping[str, Callable[[Step], Compute]] = {
+    "operator": arithmetic.operation,
+    "compare": arithmetic.comparison,
+    "call": _call,
+    "method": _method,
+    "apply": _apply,
+    "attribute": _attribute,
+    "index": _index,
+    "slice": lambda step: slice,
+    "tuple": lambda step: lambda *values: values,
+    "list": lambda step: lambda *values: list(values),
+}
+"""Steps that take values and leave one."""

@@ -1,0 +1,105 @@
+"""The allow-list of expressions: which names of PyTorch, NumPy and math may be used, and what each stands for.
+
+The names are data, `operators.txt`, made by `generate_operators.py`. Nothing here imports PyTorch: a function is a path such
+as `torch.exp`, `F.mse_loss`, `nn.MSELoss` or `Tensor.relu`, which `gradcli.evaluate` turns into the real one.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from gradcli.tables.catalogue import CATALOGUE
+
+FILE = os.path.join(os.path.dirname(__file__), "operators.txt")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One function: its path, and how many positional arguments it may have so that none says `inplace`."""
+
+    path: str
+    positions: int | None = None
+
+
+FUNCTION_SPACES = ("F", "torch", "special", "linalg", "fft", "masked")
+"""Where a bare name is looked up, in this order."""
+
+SPACES = {
+    "torch": "torch",
+    "F": "F",
+    "nn": "nn",
+    "nn.functional": "F",
+    "special": "special",
+    "linalg": "linalg",
+    "fft": "fft",
+    "masked": "masked",
+    "torch.nn": "nn",
+    "torch.nn.functional": "F",
+    "torch.special": "special",
+    "torch.linalg": "linalg",
+    "torch.fft": "fft",
+    "torch.masked": "masked",
+    "np": "np",
+    "np.linalg": "np.linalg",
+    "np.fft": "np.fft",
+    "numpy": "np",
+    "numpy.linalg": "np.linalg",
+    "numpy.fft": "np.fft",
+    "math": "math",
+}
+"""What may be written before a dot, and the section of the allow-list that it opens."""
+
+CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
+"""Numbers under their own names and behind torch, np and math."""
+
+PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "complex128"}
+"""What Python's own types mean to PyTorch as a dtype."""
+
+
+COMPOSED = frozenset({"l2_norm", "sse", "half_sse", "step", "prelu", "threshold"})
+"""Entries of the catalogue that PyTorch's function alone does not give: sums, a step of one argument, or defaults."""
+
+LAST_DIMENSION = frozenset(
+    {"F.softmax", "F.log_softmax", "F.softmin", "torch.softmax", "torch.log_softmax", "special.softmax"}
+    | {"special.log_softmax", "Tensor.softmax", "Tensor.log_softmax", "nn.Softmax", "nn.LogSoftmax", "nn.Softmin"}
+)
+"""Functions whose dimension, where it is left out, is the last one."""
+
+PYTHON = {"len": Operator("python.len")}
+"""Python's own functions that are allowed."""
+
+
+@cache
+def sections() -> Mapping[str, Mapping[str, Operator]]:
+    """Every section of the file: its names and what they stand for."""
+    found: dict[str, dict[str, Operator]] = {}
+    section = ""
+    with open(FILE, encoding="ascii") as file:
+        for line in file:
+            if line.startswith("["):
+                section = line.strip("[]\n")
+                found[section] = {}
+            elif not line.startswith("#"):
+                for word in line.split():
+                    entry, _, positions = word.partition("/")
+                    name, _, path = entry.partition("=")
+                    found[section][name] = Operator(path or f"{section}.{name}", int(positions) if positions else None)
+    return found
+
+
+def in_space(space: str, name: str) -> Operator | None:
+    """The function or module class of that name in a section."""
+    return sections()[space].get(name)
+
+
+def find_function(name: str) -> Operator | None:
+    """The function that a bare name stands for: the catalogue's, PyTorch's in the order of its namespaces, Python's."""
+    if entry := CATALOGUE.get(name):
+        return Operator(f"catalogue.{entry.name}") if entry.name in COMPOSED else in_space(*entry.torch.split("."))
+    return next((found for space in FUNCTION_SPACES if (found := in_space(space, name))), PYTHON.get(name))
+
+
+def function_names() -> set[str]:
+    """Every bare name of a function."""
+    return {*CATALOGUE, *PYTHON}.union(*(sections()[space] for space in FUNCTION_SPACES))

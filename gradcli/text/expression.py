@@ -1,0 +1,146 @@
+"""Reading an expression: text into a checked program, without PyTorch and without ever running text.
+
+Python's `ast` gives the syntax tree; the bounds are checked before it, the tree against the tables of `gradcli.text.rules`
+and `gradcli.tables.operators` after it.
+"""
+
+import ast
+import re
+import sys
+import unicodedata
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+
+from gradcli.errors import ExpressionError, GradcliError, SizeError
+from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
+from gradcli.text.precedence import understood
+from gradcli.text.program import Expression, Label, Step
+from gradcli.text.reader import Reader
+from gradcli.text.rules import read
+from gradcli.text.source import Source
+from gradcli.text.spelling import correction
+
+__all__ = ["Expression", "Step", "parse"]
+
+_BRACKETS = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])""")
+_INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
+
+
+def parse(source: Source, inputs: Collection[str]) -> Expression:
+    """The expression in `source`, over inputs of these names.
+
+    Raises ExpressionError with a place for syntax errors and for what is unknown or refused, SizeError beyond the bounds. The
+    same text with the same names gives the same object.
+    """
+    return _parse(source, tuple(inputs))
+
+
+@lru_cache(maxsize=1024)
+def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
+    _check_size(source)
+    # Indentation means nothing here; a line break for each blank keeps every character where it was.
+    text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
+    tree = _syntax_tree(source, text)
+    position = _positions(text)
+    reader = Reader(source, inputs, position)
+    if not tree.body:
+        raise ExpressionError("the expression is empty", place=source.span(0), cure="for example 'mse(w*x, y)'")
+    parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
+    return Expression(
+        source=source,
+        tree=tree,
+        steps=_link(parts),
+        understood=understood(text, tree, position),
+        names=frozenset(reader.used),
+        assigned=tuple(reader.assigned),
+        notes=tuple(reader.notes),
+    )
+
+
+def _check_size(source: Source) -> None:
+    """Bound the text and its brackets before Python's own parser sees them."""
+    EXPRESSION_TEXT.check(len(source.text), "the expression is too long", place=source.span(0))
+    depth = 0
+    for found in _BRACKETS.finditer(source.text):
+        depth += (found.lastgroup == "open") - (found.lastgroup == "close")
+        EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=source.span(found.start()))
+
+
+def _syntax_tree(source: Source, text: str) -> ast.Module:
+    with warnings.catch_warnings(), _deep_trees():
+        warnings.simplefilter("ignore")  # such as SyntaxWarning for "\d": raw text on the user's terminal
+        try:
+            return ast.parse(text)
+        except SyntaxError as error:
+            raise _syntax_error(source, text, error) from None
+        except (RecursionError, MemoryError):
+            raise SizeError(
+                "the expression is nested too deep", place=source.span(0), cure="split it into steps: h = ...; ..."
+            ) from None
+        except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
+            odd = next((i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), 0)
+            raise ExpressionError(
+                "a character that no text has", place=source.span(odd), cure="type it again, in plain characters"
+            ) from None
+
+
+@contextmanager
+def _deep_trees() -> Iterator[None]:
+    """Let Python build the tree of a sum of thousands of terms, which is as deep as the sum is long."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, EXPRESSION_NODES.value // 5))  # it allows three levels of a tree for one of this
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError:
+    """The error in our words where a common slip explains it, else in Python's."""
+    starts = _line_starts(text)
+    line = min(error.lineno or 1, len(starts))
+    place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
+    if "integer string conversion" in error.msg:
+        return SizeError("a whole number has at most 64 bits", place=place, cure="write a float, such as 1e30")
+    if "too many nested" in error.msg:
+        return SizeError("the expression is nested too deep", place=place, cure="split it into steps: h = ...; ...")
+    words, right = correction(source.text)
+    if right:
+        return ExpressionError(words, place=place, cure=f"write {right}")
+    said = re.sub(r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*", "", error.msg)
+    said = re.sub(r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said)
+    said = said.encode("ascii", "replace").decode()
+    return ExpressionError(
+        said[:1].lower() + said[1:], place=place, cure="the syntax is Python's, for example 2*x**2 + sin(x)"
+    )
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in re.finditer("\n", text))]
+
+
+def _positions(text: str) -> Callable[[int, int], int]:
+    """From ast's line, counted from 1, and column in UTF-8 bytes to the place in the text."""
+    starts = _line_starts(text)
+    if text.isascii():
+        return lambda line, column: starts[line - 1] + column
+    widths = [0]  # bytes in front of each character
+    for char in text:
+        widths.append(widths[-1] + len(char.encode()))
+    return lambda line, column: bisect_right(widths, widths[starts[line - 1]] + column) - 1
+
+
+def _link(parts: list[Step | Label]) -> tuple[Step, ...]:
+    """The steps with every label replaced by the number of the step it stands in front of."""
+    steps: list[Step] = []
+    numbers: dict[object, int] = {}
+    for part in parts:
+        if isinstance(part, Label):
+            numbers[part] = len(steps)
+        else:
+            steps.append(part)
+    return tuple(replace(step, value=numbers[step.value]) if isinstance(step.value, Label) else step for step in steps)

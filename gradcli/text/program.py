@@ -1,0 +1,59 @@
+"""What an expression is once it is read: a checked program for a stack machine, with the place of every step."""
+
+import ast
+from dataclasses import dataclass
+from typing import Literal
+
+from gradcli.text.source import Source, Span
+
+Kind = Literal[
+    "constant", "load", "store", "drop", "unpack", "branch", "jump",
+    "dtype", "operator", "compare", "call", "method", "apply", "attribute", "index", "slice", "tuple", "list",
+]  # fmt: skip
+
+
+class Label:
+    """A position in the program that jumps refer to before it is known."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: takes the `take` uppermost values from the stack and leaves one there.
+
+    constant        leaves `value`
+    load, store     the variable `name`; store leaves the value on the stack, which drop takes away
+    unpack          takes a value apart into `value` values, the first uppermost
+    branch, jump    to the step number `value`; branch when the uppermost value is false
+    dtype           PyTorch's `name`
+    operator        `name` is its symbol
+    compare         `value` holds the symbols between the operands
+    call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values belong to `keywords`
+    apply           the first value is a module of torch.nn, the others its arguments
+    attribute       `name` of a tensor or of several results
+    index, slice, tuple, list   as in Python
+    """
+
+    kind: Kind
+    place: Span
+    take: int = 0
+    name: str = ""
+    keywords: tuple[str, ...] = ()
+    value: object = None
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A checked expression.
+
+    `steps` compute it; `tree` is the same as Python's syntax tree, `understood` the text on one line with parentheses where
+    precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
+    (code, text) of what was filled in.
+    """
+
+    source: Source
+    tree: ast.Module
+    steps: tuple[Step, ...]
+    understood: str
+    names: frozenset[str]
+    assigned: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]

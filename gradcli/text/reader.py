@@ -1,0 +1,100 @@
+"""What reading an expression needs to know: its names, the places in its text, and how its errors are worded."""
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gradcli.errors import ExpressionError
+from gradcli.tables import operators
+from gradcli.tables.operators import find_function
+from gradcli.text.program import Kind, Step
+from gradcli.text.refused import NODES, Refusal, refusal
+from gradcli.text.source import Source, Span
+from gradcli.text.spelling import SYNONYMS, correction
+from gradcli.text.suggest import did_you_mean
+
+
+class Reader:
+    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn."""
+
+    def __init__(self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]) -> None:
+        self.source = source
+        self.position = position
+        self.scope = dict.fromkeys(inputs, False)
+        self.inputs = set(inputs)
+        self.used: set[str] = set()
+        self.assigned: dict[str, None] = {}
+        self.modules: set[ast.AST] = set()
+        self.notes: dict[tuple[str, str], None] = {}
+        self.nodes = 0
+
+    def span(self, node: Any) -> Span:
+        """The place of a node of the tree."""
+        start = self.position(node.lineno, node.col_offset)
+        return self.source.span(start, self.position(node.end_lineno, node.end_col_offset))
+
+    def between(self, left: ast.expr, right: ast.expr, symbol: str) -> Span:
+        """The place of the operator between two operands."""
+        start = self.source.text.find(symbol, self.span(left).stop, self.span(right).start)
+        return self.source.span(start, start + len(symbol)) if start >= 0 else self.span(right)
+
+    def step(self, kind: Kind, place: Span | ast.AST, **parts: Any) -> Step:
+        """A step at a place of the text."""
+        return Step(kind, self.span(place) if isinstance(place, ast.AST) else place, **parts)
+
+    def error(self, message: str, place: Span | ast.AST, cure: str = "") -> ExpressionError:
+        """What is wrong with the text at a place."""
+        return ExpressionError(message, place=self.span(place) if isinstance(place, ast.AST) else place, cure=cure)
+
+    def replaced(self, place: Span, text: str) -> str:
+        """The whole expression with other text in one place, as a cure."""
+        whole = self.source.text
+        return f"write {whole[: place.start]}{text}{whole[place.stop :]}"
+
+    def refuse_node(self, node: Any) -> None:
+        """Raise the error of a kind of syntax that has no rule."""
+        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is no part of an expression"))
+        words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
+        raise self.error(words or found.why, node, f"did you mean {right} ?" if right else found.cure)
+
+    def refused_node(self, node: Any) -> ExpressionError:
+        """The error of a kind of syntax that is not allowed."""
+        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is no part of an expression"))
+        words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
+        return self.error(words or found.why, node, f"write {right}" if right else found.cure)
+
+    def check_name(self, name: str, place: Span, *, twin: bool = False) -> None:
+        """Raise the error of a name that is refused wherever it stands; `twin` for a method or function."""
+        if found := refusal(name):
+            pure = name.rstrip("_")
+            known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
+            raise self.error(
+                f"{name} is refused: it {found.why}",
+                place,
+                f"write {pure}(...), which makes a new tensor" if known else found.cure,
+            )
+
+    def unknown(self, name: str, place: Span, kind: str, candidates: Iterable[str]) -> ExpressionError:
+        """The error of a name that nobody has."""
+        cure = f"write {SYNONYMS[name]}" if name in SYNONYMS else did_you_mean(name, sorted(candidates))
+        return self.error(f"unknown {kind} {name}", place, cure)
+
+    def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
+        """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a
+        value.
+        """
+        chain: list[ast.Attribute] = []
+        while isinstance(node, ast.Attribute):
+            chain.insert(0, node)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id in self.scope or node.id not in operators.SPACES:
+            return None
+        path = node.id
+        while chain and f"{path}.{chain[0].attr}" in operators.SPACES:
+            path += f".{chain.pop(0).attr}"
+        return path, chain
+
+    def tail(self, node: ast.Attribute) -> Span:
+        """The place of the name behind the dot."""
+        stop = self.span(node).stop
+        return self.source.span(stop - len(node.attr), stop)

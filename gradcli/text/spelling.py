@@ -1,0 +1,180 @@
+"""What people type instead of Python: the corrections that a syntax error offers.
+
+Each slip rewrites the text; a correction is offered only when the rewritten text parses. So a slip may be generous in what it
+matches, and what it offers can be copied.
+"""
+
+import ast
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gradcli.tables.operators import function_names
+
+FOREIGN = {
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u00b7\u00d7\u2217\u2219\u22c5\u2297\u2299\u2a2f", "*"),
+    **dict.fromkeys("\u00f7\u2044\u2215", "/"),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
+    **dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\u3000", " "),
+    **dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff", ""),
+    **{char: f"**{power}" for power, char in enumerate("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")},
+    "\u207b\u00b9": "**-1",
+    "\u00bd": "(1/2)",
+    "\u00bc": "(1/4)",
+    "\u00be": "(3/4)",
+    "\u1d40": ".T",
+    "\u22a4": ".T",
+    "\u2032": ".T",
+    "\u221a": "sqrt ",
+    "\u2211": "sum ",
+    "\u220f": "prod ",
+    "\u221e": "inf",
+    "\u03c0": "pi",
+    "\u2264": "<=",
+    "\u2265": ">=",
+    "\u2260": "!=",
+    "\u2248": "==",
+    "\u2202": "d",
+    "\u2207": "grad ",
+    "\uff08": "(",
+    "\uff09": ")",
+    "\uff0c": ",",
+}
+"""Characters of a formula on a page, and what Python reads instead."""
+
+SYNONYMS = {
+    "ln": "log(x)",
+    "lg": "log10(x) or log2(x)",
+    "arcsen": "asin(x)",
+    "tg": "tan(x)",
+    "tgh": "tanh(x)",
+    "cot": "1/tan(x)",
+    "sec": "1/cos(x)",
+    "csc": "1/sin(x)",
+    "cbrt": "sign(x)*abs(x)**(1/3)",
+    "root": "x**(1/n)",
+    "sqr": "square(x), or sqrt(x)",
+    "power": "x**n",
+    "factorial": "exp(lgamma(n + 1))",
+    "avg": "mean(x)",
+    "average": "mean(x)",
+    "tr": "trace(A)",
+    "magnitude": "norm(x)",
+    "length": "norm(x), or len(x)",
+    "nll_softmax": "cross_entropy(logits, target)",
+    "softmax_cross_entropy": "cross_entropy(logits, target)",
+    "range": "arange(n)",
+    "list": "[a, b]",
+    "tuple": "(a, b)",
+    "integrate": "trapezoid(y, x)",
+    "derivative": "gradcli grad for a derivative",
+    "tau": "2*pi",
+    "true": "True",
+    "false": "False",
+    "none": "None",
+    "null": "None",
+    "tf": "torch",
+    "jnp": "np",
+    "j": "1j",
+    "i": "1j",
+}
+"""Names from other books and programs, and how PyTorch says it."""
+
+_FOREIGN = re.compile("|".join(map(re.escape, sorted(FOREIGN, key=len, reverse=True))))
+_NUMBER = r"(?<![\w.])(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)"
+_WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z_]"
+_OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
+
+
+def _apply_function(match: re.Match[str]) -> str:
+    """`sin x` as a call, where the first word is a function."""
+    return f"{match[1]}({match[2]})" if match[1] in function_names() else match[0]
+
+
+def _close(match: re.Match[str]) -> str:
+    """The text with the brackets that were never closed."""
+    text, missing = match[0], ""
+    for char in text:
+        if char in "([{":
+            missing = {"(": ")", "[": "]", "{": "}"}[char] + missing
+        elif missing.startswith(char):
+            missing = missing[1:]
+    return text.rstrip() + missing
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One habit: what it looks like, what to write instead, and the sentence that says so."""
+
+    pattern: re.Pattern[str]
+    instead: str | Callable[[re.Match[str]], str]
+    words: str
+
+
+SLIPS = tuple(
+    Slip(re.compile(pattern), instead, words)
+    for pattern, instead, words in (
+        (_FOREIGN.pattern, lambda match: FOREIGN[match[0]], "{name} is no character of Python"),
+        (r"\$|(?<!\w)`|`(?!\w)", "", "quote the expression, so that the shell leaves it alone"),
+        (r"\\(?:cdot|times)\b", "*", "LaTeX is not read"),
+        (r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))", "LaTeX is not read"),
+        (r"\\([A-Za-z]+)", r"\1", "LaTeX is not read"),
+        (r"\^\s*\{([^{}]*)\}", r"**(\1)", "LaTeX is not read: a power is written **"),
+        (r"\|\s*([^|]+?)\s*\|", r"abs(\1)", "an absolute value is written abs(...)"),
+        (r"&&", "&", "both conditions at once are written &"),
+        (r"\|\|", "|", "either condition is written |"),
+        (r"<>", "!=", "unequal is written !="),
+        (r"=<", "<=", "at most is written <="),
+        (r"=>", ">=", "at least is written >="),
+        (r"= ?==?", "==", "equal is written =="),
+        (r"([^?]+)\?([^?:]+):(.+)", r"where(\1, \2, \3)", "a choice is written where(condition, this, that)"),
+        (r"(\w+|\([^()]*\))\s*!(?!=)", r"exp(lgamma(\1 + 1))", "a factorial is written exp(lgamma(n + 1))"),
+        (r"!(?!=)", "~", "the opposite of a condition is written ~"),
+        (r"(?<=[\w)\]])'", ".T", "a transposed matrix is written A.T"),
+        (_NUMBER + r"\s*(?=\(|" + _WORD + ")", r"\1*", "a product is written with *"),
+        (r"\b([A-Za-z_]\w*) +(-?" + _OPERAND + r"(?: ?\*\*? ?" + _OPERAND + r")*)", _apply_function,
+         "a function takes its argument in brackets"),
+        (r"\)\s*(?=" + _WORD + r"|[\d(])", ")*", "a product is written with *"),
+        (r"(?<=\w)\s+(?=" + _WORD + ")", "*", "a product is written with *"),
+        (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
+        (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
+    )
+)  # fmt: skip
+
+
+LONGEST = 500
+"""Characters of a text that is still worth correcting; some patterns take quadratic time."""
+
+
+def parses(text: str) -> bool:
+    """Whether Python reads `text`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def correction(text: str) -> tuple[str, str]:
+    """What is wrong with `text`, and the text put right; two empty texts where no slip leads to anything that parses."""
+    words = ""
+    if len(text) > LONGEST:
+        return "", ""
+    for slip in SLIPS:
+        if (found := slip.pattern.search(text)) and (changed := slip.pattern.sub(slip.instead, text)) != text:
+            words = words or slip.words.format(name=_name(found[0]))
+            text = changed
+            if parses(text):
+                return words, text
+    return "", ""
+
+
+def _name(char: str) -> str:
+    """The first character by its number and name, in ASCII."""
+    return f"U+{ord(char[0]):04X} {unicodedata.name(char[0], 'without a name').lower()}"
