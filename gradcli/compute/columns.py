@@ -78,4 +78,4 @@ def _faults(stream: IO[str], delimiter: str | None, skipped: int) -> Iterator[st
                 yield f"{place}: {cell[:40]!a} is too large for a number of 64 bits"
         width = width or len(cells)
         if len(cells) != width:
-            yield f"line {number} has {len(cells)} columns, and the lines above have {width}"
+            yield f"line {number}: the number of columns changes from {width} to {len(cells)}"

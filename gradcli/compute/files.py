@@ -1,6 +1,7 @@
 """Files as tensors: a table {suffix: reader}, each of which checks what a file claims before it reads the numbers."""
 
 import io
+import json
 import math
 import os
 import re
@@ -57,6 +58,8 @@ def read(literal: FromFile) -> Found:
         raise
     except GradcliError as error:
         raise FileError(error.message, place=error.place, cure=error.cure) from None
+    except UnicodeDecodeError:
+        raise _fault(literal, "the file is not UTF-8 text", "save it as UTF-8") from None
     except Exception as error:  # whatever NumPy, zipfile, pickle and PyTorch raise at a broken or hostile file
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = lines[0].encode("ascii", "replace").decode()[:150]
@@ -92,7 +95,7 @@ def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
     shape, _, dtype = reader(head)
     if dtype.kind in _NOT_NUMBERS:
         held, cure = _NOT_NUMBERS[dtype.kind]
-        raise _fault(literal, f"the array holds {held} and no numbers", cure)
+        raise _fault(literal, f"the array holds {held}, not real numbers", cure)
     if any(side < 0 for side in shape):
         raise _fault(literal, "the array has a side of negative length", "write the file anew")
     ELEMENTS.check(math.prod(shape), "the array", place=literal.place, cure="save a part of it")
@@ -187,6 +190,9 @@ def _json(literal: FromFile) -> Numbers:
     text = _text(literal)
     try:
         return read_json(text, Source(text, literal.source.label))
+    except json.JSONDecodeError as error:
+        message = f"line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+        raise _fault(literal, message, "the file holds one JSON number or list") from None
     except GradcliError as error:
         raise type(error)(error.message, place=literal.place, cure=error.cure) from None
 

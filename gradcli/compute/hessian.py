@@ -39,7 +39,7 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
     )
     eigenvalues = _eigenvalues(joint)
     steepest = max((float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0)
-    stationary = steepest <= STATIONARY * (1 + abs(float(run.value)))
+    stationary = steepest <= STATIONARY * (1 + abs(float(run.value.detach())))
     return HessianResult(
         **job.header("hessian", run.inputs),
         expression=run.program.understood,

@@ -108,7 +108,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
     return PerceptronTraining(
         **job.header("perceptron", {"x": x, "target": target}),
         epochs=last.epoch, converged=not last.errors, w=w, b=b, history=history,
-        layer=f"{request.train} by {request.activation.text}",
+        layer=f"learning {request.train} with {request.activation.text}",
     )  # fmt: skip
 
 

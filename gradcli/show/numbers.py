@@ -16,7 +16,7 @@ def flat(tensor: Tensor) -> list[Any]:
 
     A float32 0.1 is the Python number 0.1, not 0.10000000149011612. Not-finite numbers stay floats.
     """
-    tensor = tensor.detach().cpu().reshape(-1)
+    tensor = tensor.reshape(-1).contiguous()
     if tensor.dtype in (torch.float64, torch.bool) or not tensor.is_floating_point():
         return tensor.tolist()
     if tensor.dtype == torch.float32:
@@ -71,16 +71,18 @@ def exact(number: Any) -> str:
 
 
 def significant(number: Any, digits: int) -> str:
-    """A number for a table: at most `digits` significant digits; `0` is for exact zero alone."""
-    if isinstance(number, bool):
+    """A number for a table: exact ones as they are, rounded ones with `digits` significant digits, zeros included.
+
+    `0` is for exact zero alone.
+    """
+    if isinstance(number, bool | int):
         return str(number)
-    if isinstance(number, int):
-        return str(number)
-    if math.isnan(number):
-        return "nan"
+    if number - number != 0:
+        return "nan" if number != number else "inf" if number > 0 else "-inf"
     if number == 0:
         return "0"
-    return f"{number:.{digits}g}"
+    short = f"{number:.{digits}g}"
+    return short if float(short) == number else f"{number:#.{digits}g}".removesuffix(".")
 
 
 def shape_text(tensor: Tensor) -> str:

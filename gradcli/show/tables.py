@@ -143,11 +143,11 @@ def _grad_each(result: GradEachResult, digits: int) -> list[Table]:
     for name in result.rows[0]["gradients"] if result.rows else ():
         rows = [row["gradients"][name] for row in result.rows]
         if any(row is None for row in rows):
-            columns.append(Column(f"d_{name}"))
+            columns.append(Column(f"d/d{name}", f"d_{name}"))
             cells.append([None if row is None else _one_number(row) for row in rows])
             continue
         stacked = torch.stack(rows).reshape(len(rows), -1)
-        columns += [Column(f"d_{place}") for place in Places(rows[0].shape, name)]
+        columns += [Column(f"d/d{place}", f"d_{place}") for place in Places(rows[0].shape, name)]
         cells += list(stacked.unbind(1))
     caption = _shapes(result)
     return [Table(tuple(columns), (Block(len(result.rows), tuple(cells)),), result.expression, caption)]

@@ -15,7 +15,7 @@ from rich.text import Text
 from torch import Tensor
 
 from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, Column, Table, take
+from gradcli.show.table import Block, Cell, Cells, Column, Table, take
 
 THRESHOLD = 1000
 EDGE = 3
@@ -98,9 +98,13 @@ def _column(table: Table, position: int, summarise: bool, style: Style) -> _Draw
             GAP, [[GAP] * (2 * EDGE + 1 if _cuts(b, summarise) else b.rows) for b in table.blocks], numeric=True
         )
     column: Column = table.columns[position]
-    numeric = any(isinstance(block.cells[position], Tensor) for block in table.blocks)
+    numeric = any(_is_numeric(block.cells[position]) for block in table.blocks)
     cells = [_cells(block, position, summarise, style) for block in table.blocks]
-    return _Drawn(column.heading.strip(), _align(cells), numeric)
+    return _Drawn(column.heading.strip(), _align(cells) if numeric else cells, numeric)
+
+
+def _is_numeric(cells: Cells) -> bool:
+    return isinstance(cells, Tensor) or (isinstance(cells, list) and any(isinstance(cell, int | float) for cell in cells))
 
 
 def _cuts(block: Block, summarise: bool) -> bool:
@@ -123,13 +127,17 @@ def _text(cell: Cell, style: Style) -> str:
 
 
 def _align(blocks: list[list[str]]) -> list[list[str]]:
-    """Numbers padded on the right so that their decimal points stand below each other."""
-    tails = [len(cell) - _point(cell) for block in blocks for cell in block if _is_number(cell)]
-    longest = max(tails, default=0)
-    return [
-        [cell + " " * (longest - len(cell) + _point(cell)) if _is_number(cell) else cell for cell in block]
-        for block in blocks
-    ]
+    """Numbers padded on both sides so that their decimal points stand below each other; other cells to the right."""
+    split = [(cell[: _point(cell)], cell[_point(cell) :]) for block in blocks for cell in block if _is_number(cell)]
+    left = max((len(head) for head, _ in split), default=0)
+    right = max((len(tail) for _, tail in split), default=0)
+
+    def aligned(cell: str) -> str:
+        point = _point(cell)
+        padded = cell[:point].rjust(left) + cell[point:].ljust(right)
+        return padded if _is_number(cell) else cell.rjust(left + right)
+
+    return [[aligned(cell) for cell in block] for block in blocks]
 
 
 def _is_number(cell: str) -> bool:
@@ -160,11 +168,13 @@ def _groups(keys: list[_Drawn], rest: list[_Drawn], style: Style) -> list[list[_
 
 def _rich_table(columns: list[_Drawn], style: Style) -> RichTable:
     drawn = RichTable(box=box.ASCII2 if style.ascii_only else box.ROUNDED, border_style="dim", header_style="bold cyan")
-    for column in columns:
-        drawn.add_column(Text(column.heading), justify="right" if column.numeric else "left", no_wrap=True)
+    for column in columns:  # numbers are padded already: rich would strip the blanks behind them
+        heading = column.heading.rjust(column.width) if column.numeric else column.heading
+        drawn.add_column(Text(heading), no_wrap=True)
     blocks = len(columns[0].blocks)
     for number in range(blocks):
         rows = list(zip(*(column.blocks[number] for column in columns), strict=True))
         for row in rows:
-            drawn.add_row(*map(Text, row), end_section=row is rows[-1] and number + 1 < blocks and len(rows) > 1)
+            cells = [c.rjust(column.width) if column.numeric else c for c, column in zip(row, columns, strict=True)]
+            drawn.add_row(*map(Text, cells), end_section=row is rows[-1] and number + 1 < blocks and len(rows) > 1)
     return drawn
