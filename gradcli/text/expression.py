@@ -57,6 +57,7 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
         understood=understood(text, tree, position),
         names=frozenset(reader.used),
         assigned=tuple(reader.assigned),
+        calls=reader.calls,
         notes=tuple(reader.notes),
     )
 

@@ -1,6 +1,7 @@
 """What an expression is once it is read: a checked program for a stack machine, with the place of every step."""
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,7 +48,7 @@ class Expression:
 
     `steps` compute it; `tree` is the same as Python's syntax tree, `understood` the text on one line with parentheses where
     precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
-    (code, text) of what was filled in.
+    (code, text) of what was filled in. `calls` are the paths of the functions that the calls of the tree name.
     """
 
     source: Source
@@ -56,4 +57,5 @@ class Expression:
     understood: str
     names: frozenset[str]
     assigned: tuple[str, ...]
+    calls: Mapping[ast.AST, str]
     notes: tuple[tuple[str, str], ...]

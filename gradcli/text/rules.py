@@ -218,6 +218,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     names = tuple(keyword.arg or "" for keyword in node.keywords)
     if found := _function(reader, node):
         operator, place = found
+        reader.calls[node] = operator.path
         if operator.positions is not None and len(node.args) > operator.positions:
             raise reader.error(
                 f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
