@@ -89,8 +89,8 @@ def _flatten(value: object) -> tuple[list[object], Shape]:
         width = len(level[0])
         for row, item in enumerate(level, 1):
             if not isinstance(item, list) or len(item) != width:
-                held = describe((len(item),)) if isinstance(item, list) else describe(())
-                raise ValueError(f"row {row} holds {held} where row 1 holds {describe((width,))}")
+                held = (len(item),) if isinstance(item, list) else ()
+                raise ValueError(f"{describe(row, held)}, and {describe(1, (width,))}")
         shape.append(width)
         level = list(chain.from_iterable(cast(list[list[object]], level)))
     return level, tuple(shape)
@@ -133,7 +133,8 @@ def read_json(text: str, source: Source) -> Numbers:
     try:
         return from_json(_DECODER.decode(text), source)
     except RecursionError:  # Python's own bound is far above ours
-        LITERAL_DEPTH.check(text.count("[") + text.count("{"), "the list", place=source.span(0))
+        depth = text.count("[") + text.count("{")
+        LITERAL_DEPTH.check(depth, "the list", place=source.span(0), cure="take brackets away")
         raise
 
 

@@ -143,7 +143,7 @@ class _Parser(Scalars):
     def check_row(self, row: int, shape: Shape, first: Shape, start: int) -> None:
         """Raise unless the row that began at `start` has the shape of the first one."""
         if shape != first:
-            message = f"row {row} holds {describe(shape)} where row 1 holds {describe(first)}"
+            message = f"{describe(row, shape)}, and {describe(1, first)}"
             raise self.error(message, "every row must hold as many numbers", start=start)
 
     def item(self) -> Shape:
@@ -258,7 +258,7 @@ class _Parser(Scalars):
         size = read_size("size", Argument("", values, shape != (), place))
         check_shape("tensor", size, place)
         if math.prod(size) != count:
-            raise self.error(f"this size does not hold {describe((count,))}", "leave the size out", start=start)
+            raise self.error(f"the numbers are {count}, which this size does not hold", "leave it out", start=start)
         return size
 
     def named_dtype(self) -> str:

@@ -1,4 +1,4 @@
-"""What tensor literals call numbers: constants, the not-finite ones, the types that prints name, shapes in words."""
+"""What tensor literals call numbers: constants, the not-finite ones, the types that prints name, rows in words."""
 
 import math
 
@@ -42,8 +42,10 @@ def bare(name: str) -> str:
     return last if prefix in _PREFIXES else name
 
 
-def describe(shape: Shape) -> str:
-    """A shape in words: one number, 3 numbers, shape [2, 3]."""
+def describe(row: int, shape: Shape) -> str:
+    """A row in words: `row 1 holds 3 numbers`."""
     if len(shape) > 1:
-        return f"shape {list(shape)}"
-    return "one number" if shape in ((), (1,)) else f"{shape[0]} numbers"
+        return f"row {row} has shape {list(shape)}"
+    if not shape:
+        return f"row {row} is a bare number"
+    return f"row {row} holds {'one number' if shape == (1,) else f'{shape[0]} numbers'}"

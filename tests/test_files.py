@@ -1,0 +1,357 @@
+"""Files as inputs: every suffix gives the numbers that were saved, and what is broken or hostile is refused by cause."""
+
+import json
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gradcli.compute.files import READERS
+from gradcli.compute.tensors import TensorMaker
+from gradcli.errors import FileError, GradcliError, SizeError
+from gradcli.text.limits import ELEMENTS
+from gradcli.text.literal import parse
+from gradcli.text.paths import SUFFIXES, FromFile, check_file
+from gradcli.text.source import Source
+
+SAVED = torch.tensor([[1.0, -2.5, 3.25], [4.0, 5.0, float("inf")]])
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def make(text: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    return TensorMaker(dtype, "cpu", lambda: "")(parse(Source(text, "--x")))
+
+
+def refusal(text: str) -> GradcliError:
+    with pytest.raises(GradcliError) as caught:
+        make(text)
+    assert caught.value.place is not None
+    assert caught.value.cure
+    assert caught.value.message.isascii()
+    return caught.value
+
+
+def write(name: str, content: bytes | str) -> str:
+    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return f"@{name}"
+
+
+def save_safetensors(**tensors: Tensor) -> str:
+    pytest.importorskip("safetensors", reason="an extra")
+    from safetensors.torch import save_file
+
+    save_file(tensors, "a.safetensors")
+    return "@a.safetensors"
+
+
+def rows(delimiter: str) -> str:
+    return "".join(delimiter.join(map(repr, row)) + "\n" for row in SAVED.tolist())
+
+
+WRITERS: dict[str, Callable[[], object]] = {
+    "@a.npy": lambda: np.save("a.npy", SAVED.numpy()),
+    "@f.npy": lambda: np.save("f.npy", np.asfortranarray(SAVED.numpy())),
+    "@big-endian.npy": lambda: np.save("big-endian.npy", SAVED.numpy().astype(">f8")),
+    "@half.npy": lambda: np.save("half.npy", SAVED.numpy().astype(np.float16)),
+    "@long.npy": lambda: np.save("long.npy", SAVED.numpy().astype(np.longdouble)),
+    "@a.npz": lambda: np.savez("a.npz", w=SAVED.numpy()),
+    "@b.npz:w": lambda: np.savez_compressed("b.npz", b=np.zeros(2), w=SAVED.numpy()),
+    "@a.csv": lambda: write("a.csv", rows(",")),
+    "@named.csv": lambda: write("named.csv", "a,b,c\n" + rows(",")),
+    "@quoted.csv": lambda: write("quoted.csv", '"a","b","c"\n"1","-2.5","3.25"\n"4","5","inf"\n'),
+    "@bom.csv": lambda: write("bom.csv", b"\xef\xbb\xbfa,b,c\r\n" + rows(",").replace("\n", "\r\n").encode()),
+    "@european.csv": lambda: write("european.csv", rows(";")),
+    "@a.tsv": lambda: write("a.tsv", "a b\tc\td\n" + rows("\t")),
+    "@blanks.txt": lambda: write("blanks.txt", "# saved\n\n a  b  c\n" + rows("  ")),
+    "@commas.txt": lambda: write("commas.txt", rows(",")),
+    "@savetxt.txt": lambda: np.savetxt("savetxt.txt", SAVED.numpy(), header="a b c"),
+    "@pasted.txt": lambda: write("pasted.txt", f"{SAVED}\n"),
+    "@array.txt": lambda: write("array.txt", str(SAVED.numpy())),
+    "@a.json": lambda: write("a.json", json.dumps(SAVED.tolist()).replace("Infinity", '"Infinity"')),
+    "@bare.json": lambda: write("bare.json", json.dumps(SAVED.tolist(), indent=2)),
+    "@a.pt": lambda: torch.save(SAVED.clone().requires_grad_(), "a.pt"),
+    "@old.pt": lambda: torch.save(SAVED, "old.pt", _use_new_zipfile_serialization=False),
+    "@double.pt": lambda: torch.save(SAVED.double().T.contiguous().T, "double.pt"),
+    "@dict.pt:layer.w": lambda: torch.save({"layer.w": SAVED, "b": torch.ones(1), "epoch": 3}, "dict.pt"),
+    "@only.pt": lambda: torch.save({"w": SAVED, "epoch": 3}, "only.pt"),
+    "@a.safetensors": lambda: save_safetensors(w=SAVED),
+    "@a.safetensors:w": lambda: save_safetensors(w=SAVED, b=torch.ones(1)),
+}
+
+
+@pytest.mark.parametrize("literal", WRITERS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_saved_numbers_come_back(literal: str, dtype: torch.dtype) -> None:
+    WRITERS[literal]()
+    found = make(literal, dtype)
+    assert found.dtype == dtype
+    assert not found.requires_grad
+    assert torch.equal(found, SAVED.to(dtype))
+
+
+def test_every_suffix_is_read_and_tested() -> None:
+    assert set(READERS) == set(SUFFIXES) == {os.path.splitext(name.split(":")[0])[1] for name in WRITERS}
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, np.uint16, np.uint64])
+def test_integers_become_floats_and_bools_stay(dtype: Any) -> None:
+    np.save("a.npy", np.array([1, 2], dtype=dtype))
+    np.save("b.npy", np.array([True, False]))
+    write("b.json", "[true, false]")
+    torch.save(torch.tensor([True, False]), "b.pt")
+    assert torch.equal(make("@a.npy"), torch.tensor([1.0, 2.0]))
+    for name in ("@b.npy", "@b.json", "@b.pt"):
+        assert torch.equal(make(name), torch.tensor([True, False]))
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [("5", []), ("1,2,3", [3]), ("v\n1\n2\n", [2]), ("1\n", []), ("a,b\n1,2\n", [2]), ("1,2\n3,4\n", [2, 2])],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+def test_one_row_or_column_is_one_dimension(text: str, shape: list[int], suffix: str) -> None:
+    assert list(make(write(f"a{suffix}", text)).shape) == shape
+
+
+@pytest.mark.parametrize("array", [np.zeros((0, 3)), np.float64(2.5), np.zeros((2, 0, 3), np.int32)])
+def test_shapes_without_rows(array: Any) -> None:
+    np.save("a.npy", array)
+    np.savez("a.npz", array)
+    assert list(make("@a.npy").shape) == list(make("@a.npz").shape) == list(array.shape)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages of 4096 bytes")
+def test_a_large_array_is_mapped_and_not_copied() -> None:
+    np.save("a.npy", np.arange(100_000, dtype=np.float32))
+    before = Path("a.npy").read_bytes()
+    found = make("@a.npy")
+    assert found.data_ptr() % 4096 == len(before) - 400_000  # the numbers lie where the file has them
+    found.add_(1)
+    assert Path("a.npy").read_bytes() == before
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    ("literal", "message", "cure"),
+    [
+        ("@dta.npy", "there is no such file", "did you mean data.npy?"),
+        ("@none/a.npy", "there is no such file", "check the path: its folder cannot be read either"),
+        ("@data.npy/a.npy", "there is no such file", "check the path: its folder cannot be read either"),
+        ("@folder.npy", "this is a directory", "name a file in it"),
+        ("@pipe.npy", "this is no regular file", "pipe it in: - is standard input"),
+        ("@hollow-file.npy", "the file is empty", "check the program that wrote it"),
+        ("@a\0.npy", "no file can have this name", "check the path"),
+        ("@\ud800.npy", "no file can have this name", "check the path"),
+        ("@" + "a" * 5000 + ".npy", "the file cannot be reached: file name too long", "check the path"),
+    ],
+)
+def test_what_is_known_without_opening(literal: str, message: str, cure: str) -> None:
+    np.save("data.npy", SAVED.numpy())
+    os.mkdir("folder.npy")
+    os.mkfifo("pipe.npy")
+    write("hollow-file.npy", "")
+    found = parse(Source(literal, "--x"))
+    assert isinstance(found, FromFile)
+    with pytest.raises(FileError) as caught:
+        check_file(found)
+    assert (caught.value.message, caught.value.cure) == (message, cure)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_file_without_permission() -> None:
+    os.chmod(write("a.npy", "x")[1:], 0)
+    assert refusal("@a.npy").message == "the file may not be read"
+
+
+@pytest.mark.parametrize(
+    ("array", "held"),
+    [
+        (np.ones(2, complex), "complex numbers"),
+        (np.array(["a"]), "text"),
+        (np.array([b"a"]), "text"),
+        (np.array([None, 1], dtype=object), "Python objects"),
+        (np.zeros(2, dtype=[("a", float)]), "records or a type that NumPy does not know"),
+        (np.array(["2020"], dtype="M8[Y]"), "dates"),
+        (np.array([1], dtype="m8[s]"), "time spans"),
+    ],
+)
+def test_arrays_of_other_things(array: Any, held: str) -> None:
+    np.save("a.npy", array)
+    np.savez("a.npz", array)
+    for literal in ("@a.npy", "@a.npz"):
+        assert refusal(literal).message == f"the array holds {held}, not real numbers"
+
+
+def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
+    return b"\x93NUMPY" + version + len(header).to_bytes(2 if version[0] == 1 else 4, "little") + header
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "words"),
+    [
+        ("(100000000000,)", SizeError, "100,000,000,000 elements"),
+        ("(4, 100000000)", SizeError, "400,000,000 elements"),
+        ("(-1,)", FileError, "negative"),
+        ("(1000,)", FileError, "cut off"),
+        ("('a',)", FileError, "cannot be read as .npy"),
+    ],
+)
+def test_headers_are_checked_before_numbers_are_read(shape: str, kind: type[GradcliError], words: str) -> None:
+    content = npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode())
+    write("a.npy", content)
+    with zipfile.ZipFile("a.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    for literal in ("@a.npy", "@a.npz"):
+        error = refusal(literal)
+        assert type(error) is kind
+        assert words.removesuffix("y") in error.message
+
+
+def test_packed_files_that_grow_are_refused() -> None:
+    with zipfile.ZipFile("a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", npy(b"", b"\x02\x00")[:8] + (2**28).to_bytes(4, "little") + bytes(2**20))
+    assert "header" in refusal("@a.npz").message
+    with zipfile.ZipFile("a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(2**20))
+    assert refusal("@a.pt").message == "the file is packed, and PyTorch packs none"
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("owned",)
+
+
+def test_pickles_are_never_run() -> None:
+    write("a.pt", pickle.dumps(Hostile()))
+    torch.save({"w": Hostile()}, "b.pt")
+    np.save("a.npy", np.array([Hostile()], dtype=object), allow_pickle=True)
+    write("b.npy", pickle.dumps(Hostile()))
+    np.savez("a.npz", x=np.array([Hostile()], dtype=object))
+    for literal in ("@a.pt", "@b.pt", "@b.pt:w", "@a.npy", "@b.npy", "@a.npz"):
+        assert isinstance(refusal(literal), FileError)
+    assert not os.path.exists("owned")
+
+
+@pytest.mark.parametrize(
+    ("saved", "message"),
+    [
+        ([1, 2], "the file holds a list, not a tensor or a dict of tensors"),
+        (torch.nn.Linear(2, 1), "the file holds more than tensors"),
+        (torch.ones(2, dtype=torch.complex64), "the tensor holds complex numbers"),
+        (torch.ones(2).to_sparse(), "the tensor is sparse, quantized or without numbers"),
+        (torch.ones(2, device="meta"), "the tensor is sparse, quantized or without numbers"),
+        ({"epoch": 3}, "the file holds no arrays"),
+    ],
+)
+def test_pt_files_of_other_things(saved: object, message: str) -> None:
+    torch.save(saved, "a.pt")
+    assert refusal("@a.pt").message == message
+
+
+def test_a_view_larger_than_its_numbers_is_refused() -> None:
+    torch.save(torch.ones(1).expand(ELEMENTS.value + 1), "a.pt")
+    assert isinstance(refusal("@a.pt"), SizeError)
+
+
+def test_keys() -> None:
+    np.savez("a.npz", weights=np.ones(2), bias=np.zeros(1))
+    torch.save({"weights": torch.ones(2), "bias": torch.zeros(1)}, "a.pt")
+    torch.save(torch.ones(2), "b.pt")
+    for name in ("@a.npz", "@a.pt", save_safetensors(weights=torch.ones(2), bias=torch.zeros(1))):
+        several, wrong, unlike = refusal(name), refusal(f"{name}:weigths"), refusal(f"{name}:q")
+        assert (several.message, several.cure) == (
+            "the file holds 2 arrays",
+            "name one behind a colon; it holds bias, weights",
+        )
+        assert (wrong.message, wrong.cure) == ("the file holds no array of this name", "did you mean weights?")
+        assert unlike.cure == "it holds bias, weights"
+    assert refusal("@b.pt:w").message == "the file holds one tensor, and no names"
+
+
+def test_safetensors_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    assert refusal(write("a.safetensors", "x")).cure == "pip install 'gradcli[safetensors]'"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y\n1,2\n3,abc\n", "line 3, column 2: 'abc' is no number"),
+        ("1,x\n2,3\n", "line 1, column 2: 'x' is no number"),
+        ("# a\n\n1,,2\n", "line 3, column 2: the cell is empty"),
+        ("1,2,\n", "line 1, column 3: the cell is empty"),
+        ("1,2\n3\n", "line 2: the number of columns changes from 2 to 1"),
+        ("1,1e400\n", "line 1, column 2: '1e400' is too large for a number of 64 bits"),
+        ("inf,1\n2,1e999\n", "line 2, column 2: '1e999' is too large for a number of 64 bits"),
+        ("1,1_000\n", "line 1, column 2: '1_000' is no number"),
+        ("1,\u0663\n", "line 1, column 2: '\\u0663' is no number"),
+        ("1,2\n1,\x00\n", "line 2, column 2: '\\x00' is no number"),
+        ("1,1+2j\n", "line 1, column 2: '1+2j' is no number"),
+        ("a,b\n", "the file holds no numbers"),
+        ("\n\n", "the file holds no numbers"),
+    ],
+)
+def test_columns_that_hold_something_else(text: str, message: str) -> None:
+    assert refusal(write("a.csv", text)).message == message
+    assert refusal(write("a.txt", text)).message == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1,\n2,]", "line 2, column 3: expecting value"),
+        ("hello", "line 1, column 1: expecting value"),
+        ('{"a": 1}', "an object stands where a number is expected"),
+        ("[null]", "null stands where a number is expected"),
+        ('["a"]', "a text stands where a number is expected"),
+        ("[1, true]", "a bool stands where a number is expected"),
+        ("[[1], [2, 3]]", "row 2 holds 2 numbers, and row 1 holds one number"),
+        ("[[1], 2]", "row 2 is a bare number, and row 1 holds one number"),
+    ],
+)
+def test_json_that_holds_something_else(text: str, message: str) -> None:
+    assert refusal(write("a.json", text)).message == message
+
+
+def test_text_that_goes_too_far() -> None:
+    assert "too large" in refusal(write("a.json", "[1e400]")).message
+    assert "levels of nesting" in refusal(write("a.json", "[" * 70 + "]" * 70)).message
+    assert "levels of nesting" in refusal(write("a.json", "[" * 100_000)).message
+    error = refusal(write("a.txt", "[1, 2, x]"))
+    assert isinstance(error, FileError)
+    assert error.place is not None
+    assert error.place.draw() == ["[1, 2, x]", "       ^"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"PK\x03\x04", bytes(range(256)), b"\x93NUMPY\x01\x00", b"(" * 9999]
+)
+def test_wrong_contents(suffix: str, content: bytes) -> None:
+    assert isinstance(refusal(write(f"a{suffix}", content)), FileError | SizeError)
+
+
+@pytest.mark.parametrize(
+    "literal", [name for name in WRITERS if Path(name.split(":")[0]).suffix in (".npy", ".npz", ".pt")]
+)
+def test_a_file_that_is_cut_off(literal: str) -> None:
+    WRITERS[literal]()
+    name = literal[1:].split(":")[0]
+    whole = Path(name).read_bytes()
+    for size in (5, 70, len(whole) // 2, len(whole) - 8):
+        write(name, whole[:size])
+        assert isinstance(refusal(literal), FileError), size

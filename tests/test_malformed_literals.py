@@ -1,0 +1,135 @@
+"""Malformed tensor literals: each says what is wrong, where, and what to do, and nothing else gets through.
+
+`python -m tests.test_malformed_literals` writes the messages of the cases anew, for a reader to compare.
+"""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradcli.errors import GradcliError
+from gradcli.text import literal_grammar
+from gradcli.text.constructors import Made
+from gradcli.text.literal import Numbers, from_json, parse, parse_stream
+from gradcli.text.source import Source
+
+CASES = Path(__file__).with_name("cases") / "malformed_literals.txt"
+
+PLAIN = st.text("0123456789.,;e+-[]() \n", max_size=12)
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            "1",
+            "2.5",
+            "pi",
+            "nan",
+            ",",
+            ";",
+            "[",
+            "]",
+            "(",
+            ")",
+            "+",
+            "-",
+            "*",
+            "/",
+            "=",
+            "True",
+            "'NaN'",
+            "tensor(",
+            "array(",
+            "zeros(",
+            "arange(",
+            "np.float64(",
+            "dtype=",
+            "torch.int8",
+            "size=",
+            "<x>",
+            "...",
+            "@",
+        ]
+    )
+    | st.sampled_from(" \n"),
+    max_size=12,
+).map("".join)
+
+
+@given(st.one_of(PLAIN, WORDS, st.text(max_size=20)))
+@settings(max_examples=600, deadline=None)
+def test_any_text_is_a_literal_or_an_error_with_a_place_and_a_cure(text: str) -> None:
+    for read in (parse, parse_stream):
+        try:
+            found = read(Source(text, "--x"))
+        except GradcliError as error:
+            problem = error
+        else:
+            assert not isinstance(found, Numbers) or len(found.values) == math.prod(found.shape)
+            continue
+        assert problem.place is not None
+        assert len(problem.place.draw()) == 2
+        assert problem.cure
+        assert problem.message.isascii()
+        assert not problem.message.endswith(".")
+
+
+@given(st.one_of(PLAIN, PLAIN.map(lambda text: f"tensor({text})"), PLAIN.map(lambda text: f"[{text}]")), st.booleans())
+@settings(max_examples=600, deadline=None)
+def test_the_short_way_reads_what_the_grammar_reads(text: str, lines: bool) -> None:
+    try:
+        found = (parse_stream if lines else parse)(Source(text))
+    except GradcliError:
+        with pytest.raises(GradcliError):
+            literal_grammar.read(Source(text), lines=lines)
+        return
+    if isinstance(found, Numbers):
+        read = literal_grammar.read(Source(text), lines=lines)
+        assert not isinstance(read, Made)
+        assert (list(found.values), found.shape) == read[:2]
+        assert found.dtype == read[2] or "-0" in text  # no integer is negative zero
+
+
+@pytest.mark.parametrize(
+    "value", [[1, "x"], [None], {"a": 1}, [[1], [2, 3]], [[1], 2], [1, [2]], [1, True], "1", 10**400]
+)
+def test_json_that_is_no_tensor(value: object) -> None:
+    with pytest.raises(GradcliError) as caught:
+        from_json(value, Source("x"))
+    assert caught.value.cure
+
+
+# Malformed literals: a text file of an input, an empty line, and the error
+
+
+def cases() -> list[tuple[str, str]]:
+    """Each case as it stands in the file: the input with Python's escapes, and the expected error."""
+    blocks = CASES.read_text("utf-8").removesuffix("\n").split("\n----\n")
+    return [(given, expected) for given, _, expected in (block.partition("\n\n") for block in blocks)]
+
+
+def report(written: str) -> str:
+    """The error for a case: message, place and cure."""
+    stream = written.startswith("stdin:")
+    text = written.removeprefix("stdin:").encode().decode("unicode_escape")
+    try:
+        found = parse_stream(Source(text)) if stream else parse(Source(text))
+    except GradcliError as error:
+        place = error.place.draw() if error.place else []
+        return "\n".join(line.rstrip() for line in (f"{error.kind}: {error.message}", *place, f"cure: {error.cure}"))
+    return f"no error: {found}"
+
+
+@pytest.mark.parametrize(("written", "expected"), cases())
+def test_malformed(written: str, expected: str) -> None:
+    assert report(written) == expected
+
+
+def test_there_are_many_malformed_cases() -> None:
+    assert len({written for written, _ in cases()}) >= 60
+
+
+if __name__ == "__main__":
+    blocks = [f"{written}\n\n{report(written)}" for written, _ in cases()]
+    CASES.write_text("\n----\n".join(blocks) + "\n", "utf-8")
