@@ -20,8 +20,8 @@ from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, RESULTS
 from gradcli.text.program import Expression, Step
 from gradcli.text.source import Span
 
-Before: TypeAlias = Callable[[Span], object]
-"""Called with the place of each operation just before it is computed."""
+Before: TypeAlias = Callable[[Step, list[Any]], object]
+"""Called with each operation and its operands just before it is computed."""
 
 Compute: TypeAlias = Callable[..., Any]
 """The operation of one step, from the values that it takes to the one that it leaves."""
@@ -74,7 +74,7 @@ class _Machine:
             operands = stack[cut:]
             del stack[cut:]
             if before is not None:
-                before(step.place)
+                before(step, operands)
             try:
                 value = compute(*operands)
                 if not isinstance(value, Tensor) or value.numel() > ELEMENTS.value:

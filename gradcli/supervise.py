@@ -46,7 +46,7 @@ class Progress:
         """The numbers are there: the time limit is lifted, however slowly they are read."""
         os.write(self._pipe, _SHOWING)
 
-    def before(self, place: Span) -> None:
+    def at(self, place: Span) -> None:
         """The place in the expression that is about to be computed."""
         struct.pack_into("=ii", self._page, 0, place.start, place.stop)
 

@@ -97,7 +97,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> byt
     check(call.request, read_stdin)
     compute, show = _open_door()
     progress.computing()
-    result = compute(call.request, read_stdin, progress.before)
+    result = compute(call.request, read_stdin, lambda step, _: progress.at(step.place))
     return show(result, call.shown, world, temporary)
 
 

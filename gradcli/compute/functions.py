@@ -9,14 +9,11 @@ from torch import Tensor
 
 from gradcli.errors import GradcliError, LiteralError, Place, ShapeError
 from gradcli.tables.catalogue import ALONG_LAST_DIM, FIXED_REDUCTION, Loss, Value
-from gradcli.text.call import Call
+from gradcli.text.call import TENSOR_PARAMETERS, Call
 
 Function: TypeAlias = Callable[..., Tensor]
 Unary: TypeAlias = Callable[[Tensor], Tensor]
 Binary: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-
-_TENSORS = frozenset({"weight", "pos_weight"})
-"""Parameters that PyTorch wants as tensors."""
 
 _INDEX_TARGETS = ("class", "labels")
 """The kinds of target that are indices into the classes."""
@@ -51,7 +48,7 @@ def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
     """The arguments as PyTorch wants them; weights are made in the dtype and on the device of `like`."""
     return {
         name: torch.tensor(value, dtype=like.dtype, device=like.device)
-        if name in _TENSORS and value is not None
+        if name in TENSOR_PARAMETERS and value is not None
         else value
         for name, value in call.bound.items()
     }

@@ -14,6 +14,7 @@ from gradcli.compute.refusals import translated
 from gradcli.errors import MathError, ShapeError, UsageError
 from gradcli.requests.grad import Grad
 from gradcli.results import GradEachResult, GradResult, Intermediate
+from gradcli.tables.catalogue import Loss
 from gradcli.text.suggest import did_you_mean
 
 _VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
@@ -36,15 +37,20 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     steps = {name: step for name, step in done.steps.items() if step.requires_grad}
     found = core.gradients(done.value, {**done.by, **steps}, upstream=upstream, via=_VIA[request.via])
     _note_unused(done, found, job)
-    integers = [name for name in given if not given[name].is_floating_point() and not request.wrt]
+    null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or _is_index(request, name))]
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given]),
         expression=done.program.understood,
         value=done.value,
-        gradients={name: found.get(name) for name in inputs if name in done.by or name in integers},
+        gradients={name: found.get(name) for name in inputs if name in done.by or name in null},
         intermediates={name: Intermediate(step, found.get(name)) for name, step in done.steps.items()},
         seed=seed,
     )
+
+
+def _is_index(request: Grad, name: str) -> bool:
+    """Whether an input is the target of --fn's index loss: class indices have no gradient."""
+    return name == "y" and request.fn is not None and isinstance(request.fn.entry, Loss) and request.fn.entry.target == "class"
 
 
 def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
@@ -100,7 +106,7 @@ def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str
         inputs["y"] = given["y"]
     elif "y" in request.input_names:
         with translated("x*w + b", inputs):
-            shape = torch.broadcast_tensors(*inputs.values())[0].shape
+            shape = (inputs["x"] * inputs["w"] + inputs["b"]).shape
         inputs["y"] = torch.ones(shape, dtype=job.dtype, device=job.device)
     return inputs
 

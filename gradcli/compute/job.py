@@ -24,7 +24,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.f
 class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
 
-    def __init__(self, request: Numeric, read_stdin: Callable[[], str], before: Before = lambda place: None) -> None:
+    def __init__(self, request: Numeric, read_stdin: Callable[[], str], before: Before = lambda step, operands: None) -> None:
         self.read_stdin = read_stdin
         self.before = before
         self.dtype = DTYPES[request.dtype]

@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from gradcli.errors import ExpressionError
 from gradcli.tables.catalogue import CATALOGUE, Activation, Loss, Parameter, Value
@@ -21,6 +21,9 @@ _CONSTANTS = {"pi": math.pi, "inf": math.inf}
 _NUMBERS_BY: dict[Family, str] = {Activation: "--x", Loss: "--pred", None: "--x"}
 """The option that takes the numbers, beside such a NAME."""
 
+TENSOR_PARAMETERS = frozenset({"weight", "pos_weight"})
+"""Parameters that PyTorch wants as tensors."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -35,13 +38,19 @@ class Call:
         """Every parameter with its argument or else its default, in PyTorch's order."""
         return {parameter.name: parameter.default for parameter in self.entry.parameters} | dict(self.arguments)
 
-    def applied(self, *operands: str) -> str:
-        """The call as an expression: the function of `operands`, with the arguments that were given by their names."""
+    def applied(self, *operands: str, **more: Value) -> str:
+        """The call as an expression: the function of `operands` with the arguments given, and `more` of them, by name."""
         name = self.text.partition("(")[0].rstrip()
-        arguments = [
-            f"{key}={list(value) if isinstance(value, tuple) else value!r}" for key, value in self.arguments.items()
-        ]
+        arguments = [f"{key}={_spelled(key, value)}" for key, value in {**self.arguments, **more}.items()]
         return f"{name}({', '.join([*operands, *arguments])})"
+
+
+def _spelled(name: str, value: Value) -> str:
+    """An argument as an expression has it; weights are tensors there."""
+    if name not in TENSOR_PARAMETERS or value is None:
+        return repr(value)
+    numbers = [float(number) for number in value] if isinstance(value, tuple) else float(cast(float, value))
+    return f"tensor({numbers!r})"
 
 
 def parse_call(source: Source, family: Family = None) -> Call:

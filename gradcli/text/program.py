@@ -48,7 +48,7 @@ class Expression:
 
     `steps` compute it; `tree` is the same as Python's syntax tree, `understood` the text on one line with parentheses where
     precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
-    (code, text) of what was filled in. `calls` are the paths of the functions that the calls of the tree name.
+    (code, text) of what was filled in. `calls` are the steps that the calls of the tree became.
     """
 
     source: Source
@@ -57,5 +57,5 @@ class Expression:
     understood: str
     names: frozenset[str]
     assigned: tuple[str, ...]
-    calls: Mapping[ast.AST, str]
+    calls: Mapping[ast.AST, Step]
     notes: tuple[tuple[str, str], ...]

@@ -26,7 +26,7 @@ class Reader:
         self.assigned: dict[str, None] = {}
         self.modules: set[ast.AST] = set()
         self.notes: dict[tuple[str, str], None] = {}
-        self.calls: dict[ast.AST, str] = {}
+        self.calls: dict[ast.AST, Step] = {}
         self.nodes = 0
 
     def span(self, node: Any) -> Span:

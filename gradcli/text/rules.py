@@ -218,13 +218,14 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     names = tuple(keyword.arg or "" for keyword in node.keywords)
     if found := _function(reader, node):
         operator, place = found
-        reader.calls[node] = operator.path
         if operator.positions is not None and len(node.args) > operator.positions:
             raise reader.error(
                 f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
             )
         names += _last_dimension(reader, operator.path, node, arguments, first=not operator.path.startswith("nn."))
-        return [*arguments, reader.step("call", place, take=len(arguments), name=operator.path, keywords=names)]
+        step = reader.step("call", place, take=len(arguments), name=operator.path, keywords=names)
+        reader.calls[node] = step
+        return [*arguments, step]
     if _is_module(reader, node.func):
         step = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
         return [node.func, *arguments, step]
@@ -235,6 +236,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
             raise reader.unknown(name, place, "method", operators.sections()["Tensor"])
         names += _last_dimension(reader, f"Tensor.{name}", node, arguments, first=False)
         step = reader.step("method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names)
+        reader.calls[node] = step
         return [node.func.value, *arguments, step]
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
     raise reader.error(
