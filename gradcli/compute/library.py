@@ -1,8 +1,8 @@
 """PyTorch's functions under the paths of the allow-list, each resolved once, with our rules for the few that need them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 import torch.masked
@@ -37,16 +37,25 @@ def function(path: str) -> Function:
 
     Raises ExpressionError where the installed PyTorch has none of that name.
     """
-    space, _, name = path.partition(".")
     if path in _OWN:
         return _OWN[path]
-    if operators.in_space(space, name) is None or (found := getattr(_SPACES[space], name, None)) is None:
-        raise ExpressionError(f"PyTorch {torch.__version__} has no {path}", cure="another version may have it")
-    if entry := _INDEXED.get(path):
+    found = pytorch_function(path)
+    if entry := INDEXED.get(path):
         return _with_indices(found, entry)
     if places := _OVERWRITTEN.get(path):
         return _with_copies(found, places)
-    return found if space == "nn" else _with_numbers(found)
+    return found if path.startswith("nn.") else _with_numbers(found)
+
+
+def pytorch_function(path: str) -> Function:
+    """What PyTorch itself has at a path of the allow-list.
+
+    Raises ExpressionError where the installed PyTorch has none of that name.
+    """
+    space, _, name = path.partition(".")
+    if operators.in_space(space, name) is None or (found := getattr(_SPACES[space], name, None)) is None:
+        raise ExpressionError(f"PyTorch {torch.__version__} has no {path}", cure="another version may have it")
+    return cast(Function, found)
 
 
 def _with_numbers(function: Function) -> Function:
@@ -56,9 +65,9 @@ def _with_numbers(function: Function) -> Function:
         try:
             return function(*arguments, **keywords)
         except (TypeError, AttributeError) as error:
-            for lifted in _lifted(arguments):
+            for places in liftable(arguments):
                 try:
-                    return function(*lifted, **keywords)
+                    return function(*lifted(arguments, places), **keywords)
                 except (TypeError, AttributeError):
                     continue
             raise error
@@ -66,15 +75,15 @@ def _with_numbers(function: Function) -> Function:
     return call
 
 
-def _lifted(arguments: tuple[Any, ...]) -> list[list[Any]]:
-    """The arguments with the first plain number, then with all of them, as 0-d tensors."""
-    numbers = [i for i, value in enumerate(arguments) if isinstance(value, int | float) and not isinstance(value, bool)]
-    if not numbers:
-        return []
-    return [
-        [torch.tensor(value) if i in chosen else value for i, value in enumerate(arguments)]
-        for chosen in (numbers[:1], numbers)
-    ]
+def liftable(arguments: Sequence[Any]) -> list[list[int]]:
+    """The places of plain numbers that may have to be tensors: first that of the first one, then all of them."""
+    places = [i for i, value in enumerate(arguments) if isinstance(value, int | float) and not isinstance(value, bool)]
+    return [places[:1], places] if places else []
+
+
+def lifted(arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    """The arguments with the numbers at some places as 0-d tensors."""
+    return [torch.tensor(value) if i in places else value for i, value in enumerate(arguments)]
 
 
 def _with_indices(function: Function, entry: Loss) -> Function:
@@ -97,8 +106,10 @@ def _without(keywords: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _indices(entry: Loss, settings: Mapping[str, Any], pred: Any, target: Any) -> Any:
     if isinstance(target, int | float):
         target = torch.tensor(target)
-    if not (isinstance(pred, Tensor) and isinstance(target, Tensor)):
-        return target
+    if not (isinstance(pred, Tensor) and isinstance(target, Tensor)) or (
+        pred.ndim == 0 and target.dtype == torch.int64
+    ):
+        return target  # what PyTorch takes as it is, or refuses in its own words
     return functions.index_target(Call(entry.name, entry, settings), pred, target)
 
 
@@ -139,6 +150,13 @@ def _tensor(data: Any, **keywords: Any) -> Tensor:
     return torch.tensor(data, **keywords) if not isinstance(data, Tensor) else data.clone()
 
 
+def _to(value: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
+    """Tensor.to for dtypes: devices are the command's business."""
+    if not all(isinstance(argument, torch.dtype | Tensor) for argument in (*arguments, *keywords.values())):
+        raise ExpressionError(".to takes a dtype here", cure="write .to(torch.float64) or .double()")
+    return value.to(*arguments, **keywords)
+
+
 def _composed(name: str, pytorch: Function | None) -> Function:
     """The catalogue's own function; with further arguments it is PyTorch's, where there is one."""
     entry = CATALOGUE[name]
@@ -155,7 +173,7 @@ def _composed(name: str, pytorch: Function | None) -> Function:
     return run
 
 
-_INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
+INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
 _INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.CrossEntropyLoss: LOSSES["cross_entropy"],
     nn.NLLLoss: LOSSES["nll"],
@@ -176,6 +194,7 @@ _OVERWRITTEN: Mapping[str, tuple[int, ...]] = {
 
 _OWN: Mapping[str, Function] = {
     "python.len": len,
+    "Tensor.to": _to,
     "torch.tensor": _tensor,
     "torch.as_tensor": _tensor,
     "torch.scalar_tensor": _tensor,

@@ -23,7 +23,6 @@ from torch import masked, nn, overrides
 from gradcli.tables.operators import FILE
 
 DENIED = {
-    "to": "takes devices and layouts; casts have methods of their own",
     "cpu": "the device is the command's",
     "cuda": "the device is the command's",
     "pin_memory": "the device is the command's",

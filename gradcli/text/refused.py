@@ -38,7 +38,6 @@ NAMES = {
     "data": Refusal("cuts the graph in silence", "write .detach()"),
     "requires_grad": Refusal("is set by the command", "choose the inputs to differentiate by with --wrt"),
     "no_grad": Refusal("is a block, not a value", "write .detach() behind what is to be constant"),
-    "to": Refusal("takes devices and layouts", "write .double(), .float(), .half() or .long()"),
     "type": Refusal("takes any type by its name", "write .double(), .float(), .half() or .long()"),
     "apply": Refusal("calls other code", "write the operation out"),
     "map": Refusal("calls other code", "write the operation on the whole tensor"),

@@ -1,0 +1,152 @@
+"""The allow-list against the installed PyTorch, and every operator of PyTorch's database through parse and evaluate."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gradcli.compute import library
+from gradcli.errors import GradcliError
+from gradcli.evaluate import evaluate
+from gradcli.tables import generate_operators, operators
+from gradcli.text.expression import parse
+from gradcli.text.source import Source
+from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
+
+PRIVATE = "PyTorch keeps it for itself: its name begins with _, or it is known to torch.ops alone"
+SPARSE = "an input cannot be sparse"
+NOT_TYPED = {
+    "_batch_norm_with_update": PRIVATE,
+    "_native_batch_norm_legit": PRIVATE,
+    "_softmax_backward_data": PRIVATE,
+    "_unsafe_masked_index": PRIVATE,
+    "_unsafe_masked_index_put_accumulate": PRIVATE,
+    "_upsample_bilinear2d_aa": PRIVATE,
+    "max_pool2d_with_indices_backward": PRIVATE,
+    "native_dropout_backward": PRIVATE,
+    "nn.functional.linear_cross_entropy/chunked": "its options are an object of a class of their own",
+    "nn.functional.linear_cross_entropy/chunked_none": "its options are an object of a class of their own",
+    "sparse.mm/reduce": SPARSE,
+    "sparse.sampled_addmm": SPARSE,
+    "to": "every sample names a memory format; with a dtype alone it is allowed",
+    "torch.ops.aten._safe_softmax.default": PRIVATE,
+    "zero_": "works in place; the pure form is 0*x",
+}
+"""Entries of the database that nobody can type as an expression, and why."""
+
+
+@pytest.fixture(autouse=True)
+def double() -> Iterator[None]:
+    """Compute in float64, as the database's samples are."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    torch.set_default_dtype(before)
+
+
+def test_the_allow_list_is_that_of_the_installed_pytorch() -> None:
+    with open(operators.FILE, encoding="ascii") as file:
+        committed = file.read()
+    assert generate_operators.render(generate_operators.tables()) == committed
+
+
+def test_every_name_of_the_allow_list_is_there() -> None:
+    for space in (
+        "torch",
+        "F",
+        "special",
+        "linalg",
+        "fft",
+        "masked",
+        "Tensor",
+        "nn",
+        "np",
+        "np.linalg",
+        "np.fft",
+        "math",
+    ):
+        for name, found in operators.sections()[space].items():
+            assert callable(library.function(found.path)), name
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_values_and_gradients_equal_plain_pytorch(name: str) -> None:
+    compared = 0
+    refused: list[str] = []
+    for sample in samples(ENTRIES[name], 5):
+        try:
+            compared += compare(Typed(ENTRIES[name], sample))
+        except (UntypableError, GradcliError) as error:
+            if isinstance(error, GradcliError) and name not in NOT_TYPED:
+                raise
+            refused.append(str(error))
+    if name in NOT_TYPED:
+        assert compared == 0, "this one can be typed: take it off the list"
+    else:
+        assert compared, refused
+
+
+def test_the_list_of_what_cannot_be_typed_holds_nothing_else() -> None:
+    assert NOT_TYPED.keys() <= ENTRIES.keys()
+    assert len(ENTRIES) - len(NOT_TYPED) >= 525
+
+
+def compare(typed: Typed) -> int:
+    """Compare every differentiable output of a sample and its gradients; how many outputs had any."""
+    seed(SEED)
+    compared = 0
+    for place, plain in outputs(typed.plain()):
+        text = f"({typed.text}){place}"
+        if plain.is_sparse:
+            plain, text = plain.to_dense(), f"({text}).to_dense()"
+        if plain.is_complex():
+            plain, text = torch.view_as_real(plain.resolve_conj()), f"torch.view_as_real(({text}).resolve_conj())"
+        seed(SEED)
+        value = evaluate(parse(Source(text), tuple(typed.inputs)), typed.inputs).value
+        assert_same(value, plain, text)
+        try:
+            wanted = gradients(plain, typed.inputs)
+        except RuntimeError:
+            continue  # this output has no derivative at this point
+        for name, mine, pytorchs in zip(typed.inputs, gradients(value, typed.inputs), wanted, strict=True):
+            assert_same(mine, pytorchs, f"d {text} / d {name}")
+        compared += 1
+    return compared
+
+
+def outputs(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a result that can be differentiated, each with the index that leads to it."""
+    if isinstance(value, Tensor):
+        if value.requires_grad and (value.is_floating_point() or value.is_complex()):
+            yield place, value
+    elif isinstance(value, tuple | list):
+        for i, item in enumerate(value):
+            yield from outputs(item, f"{place}[{i}]")
+
+
+def gradients(value: Tensor, inputs: dict[str, Tensor]) -> list[Tensor | None]:
+    """The vjp of some fixed numbers by every input that wants one; None for the others."""
+    seed(1)
+    wanted = [tensor for tensor in inputs.values() if tensor.requires_grad]
+    found = iter(
+        torch.autograd.grad((value * torch.rand_like(value)).sum(), wanted, allow_unused=True, retain_graph=True)
+    )
+    return [next(found) if tensor.requires_grad else None for tensor in inputs.values()]
+
+
+def assert_same(mine: Tensor | None, pytorchs: Tensor | None, what: str) -> None:
+    if mine is None or pytorchs is None:
+        assert mine is pytorchs, what
+        return
+    mine, pytorchs = (
+        tensor.detach().to_dense() if tensor.is_sparse else tensor.detach() for tensor in (mine, pytorchs)
+    )
+    if not torch.equal(mine, pytorchs):  # quick, but NaN is not equal to NaN
+        torch.testing.assert_close(
+            mine, pytorchs, rtol=1e-10, atol=1e-12, equal_nan=True, msg=lambda text: f"{what}\n{text}"
+        )
