@@ -18,7 +18,6 @@ from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.tables import operators
 from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, RESULTS
 from gradcli.text.program import Expression, Step
-from gradcli.text.source import Span
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
 """Called with each operation and its operands just before it is computed."""
@@ -44,60 +43,63 @@ def evaluate(expression: Expression, inputs: Mapping[str, Any], before: Before |
     for name, value in inputs.items():
         if isinstance(value, Tensor) and value.is_complex():
             raise MathError(f"the input {name} is complex", cure=f"give {name}.abs() or {name}.real")
-    machine = _Machine(dict(inputs))
-    machine.run(_compile(expression), before)
-    named = ((name, machine.scope[name]) for name in expression.assigned if name in machine.scope)
-    tensors = {name: value for name, value in named if isinstance(value, Tensor) and not value.is_sparse}
-    return Evaluation(_result(machine.stack[-1], expression), tensors)
+    scope = dict(inputs)
+    value = _run(_compile(expression), scope, before)
+    named = ((name, scope[name]) for name in expression.assigned if name in scope)
+    tensors = {name: step for name, step in named if isinstance(step, Tensor) and not step.is_sparse}
+    return Evaluation(_result(value, expression), tensors)
 
 
-class _Machine:
-    """A stack of values, the variables, and the number of the next step."""
+class _Act(NamedTuple):
+    """One step made ready: what it does, how many operands it takes, and whether it moves the machine instead."""
 
-    __slots__ = ("at", "scope", "stack")
+    does: Compute
+    take: int
+    moves: bool
+    step: Step
 
-    def __init__(self, scope: dict[str, Any]) -> None:
-        self.scope = scope
-        self.stack: list[Any] = []
-        self.at = 0
 
-    def run(self, program: list[tuple[Compute, bool, Step]], before: Before | None) -> None:
-        """Run a program to its end; its value is left on the stack."""
-        stack, end = self.stack, len(program)
-        while self.at < end:
-            compute, moves, step = program[self.at]
-            self.at += 1
-            if moves:
-                compute(self)
-                continue
-            cut = len(stack) - step.take
-            operands = stack[cut:]
-            del stack[cut:]
-            if before is not None:
-                before(step, operands)
-            try:
-                value = compute(*operands)
-                if not isinstance(value, Tensor) or value.numel() > ELEMENTS.value:
-                    _admit(value)
-            except GradcliError as error:
-                error.place = error.place or step.place
-                raise
-            except Exception as error:  # whatever PyTorch raises for what a user may write
-                raise explained(error, step, operands) from None
-            stack.append(value)
+def _run(program: list[_Act], scope: dict[str, Any], before: Before | None) -> Any:
+    """Walk a program over a stack of values and the variables in `scope`; its value is what is left on the stack."""
+    stack: list[Any] = []
+    at, end = 0, len(program)
+    while at < end:
+        does, take, moves, step = program[at]
+        at += 1
+        if moves:
+            if (target := does(stack, scope)) is not None:
+                at = target
+            continue
+        cut = len(stack) - take
+        operands = stack[cut:]
+        del stack[cut:]
+        if before is not None:
+            before(step, operands)
+        try:
+            value = does(*operands)
+            if not isinstance(value, Tensor) or value.numel() > ELEMENTS.value:
+                _admit(value)
+        except GradcliError as error:
+            error.place = error.place or step.place
+            raise
+        except Exception as error:  # whatever PyTorch raises for what a user may write
+            raise explained(error, step, operands) from None
+        stack.append(value)
+    return stack[-1]
 
 
 @lru_cache(maxsize=1024)
-def _compile(expression: Expression) -> list[tuple[Compute, bool, Step]]:
-    """Each step with its operation, and whether it moves the machine rather than computing a value."""
+def _compile(expression: Expression) -> list[_Act]:
+    """Every step bound to what it does."""
     program = []
     for step in expression.steps:
         moves = step.kind in MOVES
         try:
-            program.append((MOVES[step.kind](step) if moves else VALUES[step.kind](step), moves, step))
+            does = MOVES[step.kind](step) if moves else VALUES[step.kind](step)
         except GradcliError as error:
             error.place = step.place
             raise
+        program.append(_Act(does, step.take, moves, step))
     return program
 
 
@@ -120,18 +122,17 @@ _PLAIN = (int, float, complex, str, slice, torch.dtype, nn.Module, type(None), t
 
 def _result(value: Any, expression: Expression) -> Tensor:
     """The value of the whole expression as one real tensor."""
-    place = expression.source.span(0, len(expression.source.text))
-    text = expression.understood
-    if isinstance(value, Tensor):
-        if value.is_complex():
-            raise MathError("the result is complex", place=place, cure=f"write ({text}).abs() or ({text}).real")
-        if value.is_sparse:
-            raise ExpressionError("the result is sparse", place=place, cure=f"write ({text}).to_dense()")
+    if isinstance(value, Tensor) and not value.is_complex() and not value.is_sparse:
         return value
     if isinstance(value, bool):
         return torch.tensor(value)
     if isinstance(value, int | float):
         return torch.tensor(float(value))
+    place, text = expression.source.span(0, len(expression.source.text)), expression.understood
+    if isinstance(value, Tensor):
+        if value.is_complex():
+            raise MathError("the result is complex", place=place, cure=f"write ({text}).abs() or ({text}).real")
+        raise ExpressionError("the result is sparse", place=place, cure=f"write ({text}).to_dense()")
     if isinstance(value, tuple | list) and value and all(isinstance(item, Tensor | int | float) for item in value):
         fields = getattr(type(value), "__match_args__", ())
         one = f"({text}).{fields[0]}" if fields else f"({text})[0]"
@@ -147,35 +148,38 @@ def _result(value: Any, expression: Expression) -> Tensor:
 
 def _constant(step: Step) -> Compute:
     value = step.value
-    return lambda machine: machine.stack.append(value)
+    return lambda stack, scope: stack.append(value)
 
 
 def _dtype(step: Step) -> Compute:
     value = library.DTYPES[step.name]
-    return lambda machine: machine.stack.append(value)
+    return lambda stack, scope: stack.append(value)
 
 
 def _load(step: Step) -> Compute:
     name = step.name
-    return lambda machine: machine.stack.append(machine.scope[name])
+    return lambda stack, scope: stack.append(scope[name])
 
 
 def _store(step: Step) -> Compute:
     name = step.name
 
-    def store(machine: _Machine) -> None:
-        machine.scope[name] = machine.stack[-1]
+    def store(stack: list[Any], scope: dict[str, Any]) -> None:
+        scope[name] = stack[-1]
 
     return store
 
 
 def _drop(step: Step) -> Compute:
-    return lambda machine: machine.stack.pop()
+    def drop(stack: list[Any], scope: dict[str, Any]) -> None:
+        stack.pop()
+
+    return drop
 
 
 def _unpack(step: Step) -> Compute:
-    def unpack(machine: _Machine) -> None:
-        value = machine.stack[-1]
+    def unpack(stack: list[Any], scope: dict[str, Any]) -> None:
+        value = stack[-1]
         if isinstance(value, Tensor) and value.ndim and len(value) == step.value:
             value = value.unbind()
         if not isinstance(value, tuple | list) or len(value) != step.value:
@@ -183,54 +187,46 @@ def _unpack(step: Step) -> Compute:
             raise ExpressionError(
                 f"{step.value} names for {count} values", place=step.place, cure="give each one a name"
             )
-        machine.stack.extend(reversed(value))
+        stack.extend(reversed(value))
 
     return unpack
 
 
 def _branch(step: Step) -> Compute:
-    def branch(machine: _Machine) -> None:
-        condition = machine.stack.pop()
+    def branch(stack: list[Any], scope: dict[str, Any]) -> object:
+        condition = stack.pop()
         if isinstance(condition, Tensor):
             raise ExpressionError(
                 "'if' chooses by plain numbers, and this is a tensor",
                 place=step.place,
                 cure="for tensors write where(condition, this, that)",
             )
-        if not condition:
-            machine.at = step.value  # type: ignore[assignment]
+        return None if condition else step.value
 
     return branch
 
 
 def _jump(step: Step) -> Compute:
-    def jump(machine: _Machine) -> None:
-        machine.at = step.value  # type: ignore[assignment]
-
-    return jump
+    return lambda stack, scope: step.value
 
 
 # --- steps that compute a value -------------------------------------------------------------------------------------
 
 
 def _call(step: Step) -> Compute:
-    function, name = library.function(step.name), step.name.rpartition(".")[2]
-    if not step.keywords:
+    function, check = library.function(step.name), growth.checker(step.name.rpartition(".")[2])
+    names, count = step.keywords, step.take - len(step.keywords)
 
-        def call(*values: Any) -> Any:
-            growth.foresee(name, values, {})
-            return function(*values)
-
-        return call
-
-    count = step.take - len(step.keywords)
+    def call(*values: Any) -> Any:
+        check(values, {})
+        return function(*values)
 
     def call_with_keywords(*values: Any) -> Any:
-        keywords = dict(zip(step.keywords, values[count:], strict=True))
-        growth.foresee(name, values[:count], keywords)
-        return function(*values[:count], **keywords)
+        arguments, keywords = values[:count], dict(zip(names, values[count:], strict=True))
+        check(arguments, keywords)
+        return function(*arguments, **keywords)
 
-    return call_with_keywords
+    return call_with_keywords if names else call
 
 
 def _method(step: Step) -> Compute:
@@ -288,7 +284,7 @@ MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "branch": _branch,
     "jump": _jump,
 }
-"""Steps that move values, variables or the machine itself."""
+"""Steps that move values, given the stack and the variables; they may answer with the number of the next step."""
 
 VALUES: Mapping[str, Callable[[Step], Compute]] = {
     "operator": arithmetic.operation,

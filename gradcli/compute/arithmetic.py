@@ -9,7 +9,7 @@ from torch import Tensor
 from gradcli.compute import growth
 from gradcli.compute.failures import kind
 from gradcli.errors import ExpressionError, MathError, SizeError
-from gradcli.text.limits import ELEMENTS, RESULTS
+from gradcli.text.limits import RESULTS
 from gradcli.text.program import Step
 
 Compute: TypeAlias = Callable[..., Any]
@@ -38,13 +38,12 @@ def operation(step: Step) -> Compute:
     if step.take == 1:
         return lambda value: _unary(symbol, value)
     compute = _BINARY[symbol]
-    shortcut = symbol not in ("//", "@")
+    check = growth.checker("matmul" if symbol == "@" else symbol)
 
     def binary(left: Any, right: Any) -> Any:
         if isinstance(left, Tensor):
             if isinstance(right, Tensor):
-                if not shortcut or left.numel() * right.numel() > ELEMENTS.value:
-                    growth.foresee("matmul" if symbol == "@" else symbol, (left, right), {})
+                check((left, right), {})
             elif not isinstance(right, _NUMBER):
                 return _plain(symbol, left, right)
         elif not isinstance(right, Tensor) or not isinstance(left, _NUMBER):
@@ -110,6 +109,7 @@ def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
 
 def comparison(step: Step) -> Compute:
     """The operation of a `compare` step: a chain of comparisons, as in Python."""
+    check = growth.checker(step.name)
     comparisons: tuple[Compute, ...] = tuple(_COMPARE[symbol] for symbol in cast(tuple[str, ...], step.value))
 
     def compare(*values: Any) -> Any:
@@ -118,9 +118,7 @@ def comparison(step: Step) -> Compute:
                 "a chain of comparisons asks for one truth, and a tensor has many",
                 cure="write (a < x) & (x < b), with the brackets",
             )
-        tensors = [value for value in values if isinstance(value, Tensor)]
-        if len(tensors) > 1:
-            growth.foresee(step.name, tuple(tensors), {})
+        check(values, {})
         pairs = zip(comparisons, values, values[1:], strict=False)
         results = [compute(left, right) for compute, left, right in pairs]
         return results[0] if len(results) == 1 else all(results)

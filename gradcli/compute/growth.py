@@ -29,25 +29,40 @@ def check(value: object) -> None:
             check(item)
 
 
-def foresee(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
-    """Raise SizeError where the result of calling `name` (without its namespace) will hold more elements than are allowed.
+def checker(name: str) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
+    """The check of a call's arguments to the function `name` (without its namespace) before it is made.
 
-    Arguments that make no sense pass: PyTorch has the better words for them.
+    It raises SizeError where the result will hold more elements than are allowed. Arguments that make no sense pass: PyTorch
+    has the better words for them.
     """
-    if count := COUNTS.get(name):
+    count = COUNTS.get(name)
+
+    def check_count(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        assert count is not None
         try:
             elements = count(*arguments, **keywords)
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError):
             return
-    else:
-        shapes = [t.shape for t in (*arguments, *keywords.values()) if isinstance(t, Tensor) and t.dtype != torch.int64]
-        if len(shapes) < 2 or prod(map(prod, shapes)) <= ELEMENTS.value:
-            return
-        elements = broadcast(shapes)
+        refuse(name, elements)
+
+    def check_broadcast(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        most = 1
+        for value in (*arguments, *keywords.values()) if keywords else arguments:
+            if isinstance(value, Tensor):
+                most *= value.numel()
+        if most > ELEMENTS.value:
+            tensors = [t for t in (*arguments, *keywords.values()) if isinstance(t, Tensor)]
+            refuse(name, broadcast(t.shape for t in tensors if t.dtype != torch.int64))
+
+    return check_count if count else check_broadcast
+
+
+def refuse(name: str, elements: float) -> None:
+    """Raise SizeError where `elements` are more than are allowed."""
     if elements > ELEMENTS.value:
-        count_text = f"{elements:,.0f}" if elements < 1e18 else f"{elements:.0e}" if elements < inf else "countless"
+        count = f"{elements:,.0f}" if elements < 1e18 else f"{elements:.0e}" if elements < inf else "countless"
         raise SizeError(
-            f"{name} would make {count_text} elements, and at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
+            f"{name} would make {count} elements, and at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
         )
 
 
