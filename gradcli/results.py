@@ -91,6 +91,8 @@ class GradResult(Result):
     intermediates: dict[str, Intermediate]
     seed: str = aside()
     """What was differentiated where the value is not one number: `row 1`, `vjp`."""
+    upstream: Tensor | None = aside()
+    """The upstream gradient, where one was chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor PyTorch."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import MISSING
 
 from rich.console import Console
@@ -43,6 +44,14 @@ class _Page:
             grid.add_row(Text(f"  {left}", style="cyan"), Text(right))
         self._console.print(grid)
 
+    def examples(self, examples: Sequence[tuple[str, str]]) -> None:
+        """Commands to copy, and what each shows below it."""
+        self.line()
+        self.line("Examples", "bold")
+        for line, what in examples:
+            self.line(f"  {line}", "cyan")
+            self.line(f"      {what}", "dim")
+
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self._text.getvalue().split("\n"))
 
@@ -58,7 +67,7 @@ def root(world: World) -> str:
     page.rows(
         "Options", [("-h, --help", "this help, or that of a command"), ("--version", "versions of gradcli and PyTorch")]
     )
-    page.rows("Examples", [command.examples[0] for command in COMMANDS.values()][:3])
+    page.examples([command.examples[0] for command in COMMANDS.values()][:3])
     return page.text()
 
 
@@ -70,18 +79,14 @@ def of(command: Command, world: World) -> str:
     page.line(" ".join(["usage: gradcli", command.name, *words, "[OPTIONS]"]))
     page.line()
     page.line((command.request.__doc__ or "").split("\n")[0])
-    own = command.request.__dict__["__annotations__"]
+    own = command.request.__dict__.get("__annotations__", {})
     page.rows("Words", [(_word(name, option), option.help) for name, option in fields.items() if option.positional])
     for heading, wanted in (("Options", True), ("Computation", False)):
         rows = [_row(n, option) for n, option in fields.items() if not option.positional and (n in own) is wanted]
         page.rows(heading, rows)
     shown = [_row(name, option) for name, option in options(Shown).items()]
     page.rows("Output", [*shown, ("-h, --help", "this help")])
-    page.line()
-    page.line("Examples", "bold")
-    for line, what in command.examples:
-        page.line(f"  {line}", "cyan")
-        page.line(f"      {what}", "dim")
+    page.examples(command.examples)
     return page.text()
 
 
@@ -93,9 +98,16 @@ def _word(name: str, option: Option) -> str:
 def _row(name: str, option: Option) -> tuple[str, str]:
     metavar = "|".join(option.choices) or option.kind.metavar
     text = option.help
-    default = option.shown_default or ("" if option.default in (MISSING, None, False, "", ()) else str(option.default))
+    default = option.shown_default or _default(option.default)
     if option.default is MISSING:
         text += " (required)"
     elif default:
         text += f" (default: {default})"
     return f"{flag_name(name)} {metavar}".rstrip(), text
+
+
+def _default(value: object) -> str:
+    """A default in words; what is merely absent has none."""
+    if value is MISSING or value is None or value is False or value in ("", ()):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)

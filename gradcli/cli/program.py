@@ -64,7 +64,7 @@ def _command(name: str) -> Command:
 def _supervise(call: Call, world: World) -> int:
     """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
     limits = Limits(call.request.timeout, call.request.typed)
-    if not call.shown.out:
+    if call.shown.out is None:
         return supervised(lambda progress: _work(call, world, progress, ""), limits)
     with OutFile(call.shown.out) as file:
         status = supervised(lambda progress: _work(call, world, progress, file.temporary), limits)
@@ -98,6 +98,10 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> byt
     compute, show = _open_door()
     progress.computing()
     result = compute(call.request, read_stdin, lambda step, _: progress.at(step.place))
+    if call.shown.code:
+        from gradcli.code.programs import program
+
+        return program(call.request, result).encode()
     return show(result, call.shown, world, temporary)
 
 

@@ -14,7 +14,7 @@ from gradcli.text.call import Call
 
 def activate(request: Activate, job: Job) -> ActivateResult:
     """The activations of `request`, each with its value and dy_i/dx_i in the shape of x."""
-    x = job.tensor(request.x)
+    x = job.floating("x", request.x)
     values = [_evaluate(call, x, job) for call in request.names]
     return ActivateResult(**job.header("activate", {"x": x}), functions=values)
 

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
-from gradcli.compute.program import Run, parsed, run
+from gradcli.compute.program import Run, differentiable, parsed, run
 from gradcli.compute.refusals import translated
 from gradcli.errors import MathError, ShapeError, UsageError
 from gradcli.requests.grad import Grad
 from gradcli.results import GradEachResult, GradResult, Intermediate
-from gradcli.tables.catalogue import Loss
 from gradcli.text.suggest import did_you_mean
 
 _VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
@@ -32,25 +31,27 @@ def grad(request: Grad, job: Job) -> GradResult | GradEachResult:
 
 def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     inputs = _completed(request, given, job)
-    done = run(parsed(request, job), inputs, job.wrt(request.wrt, inputs, _default_wrt(request, given)), job)
-    upstream, seed = _upstream(request, done.value, job)
-    steps = {name: step for name, step in done.steps.items() if step.requires_grad}
+    chosen = job.wrt(request.wrt, inputs, _default_wrt(request, given))
+    done = differentiable(run(parsed(request, job), inputs, chosen, job), request.wrt)
+    upstream, seed = _upstream(request, done, job)
+    steps = {_step(name): step for name, step in done.steps.items() if step.requires_grad}
     found = core.gradients(done.value, {**done.by, **steps}, upstream=upstream, via=_VIA[request.via])
     _note_unused(done, found, job)
-    null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or _is_index(request, name))]
+    null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or name in done.indices)]
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given]),
         expression=done.program.understood,
         value=done.value,
         gradients={name: found.get(name) for name in inputs if name in done.by or name in null},
-        intermediates={name: Intermediate(step, found.get(name)) for name, step in done.steps.items()},
+        intermediates={name: Intermediate(step, found.get(_step(name))) for name, step in done.steps.items()},
         seed=seed,
+        upstream=upstream,
     )
 
 
-def _is_index(request: Grad, name: str) -> bool:
-    """Whether an input is the target of --fn's index loss: class indices have no gradient."""
-    return name == "y" and request.fn is not None and isinstance(request.fn.entry, Loss) and request.fn.entry.target == "class"
+def _step(name: str) -> str:
+    """The key of a step beside the inputs, one of which it may have taken the name from."""
+    return f"{name} "
 
 
 def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
@@ -69,7 +70,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     rows: list[dict[str, Any]] = []
     chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
     for point in points:
-        done = run(program, _completed(request, {**given, name: point}, job), chosen, job)
+        done = differentiable(run(program, _completed(request, {**given, name: point}, job), chosen, job), request.wrt)
         if done.value.numel() != 1:
             raise MathError(
                 f"at each point of {name} the result must be one number, and its shape is {list(done.value.shape)}",
@@ -116,8 +117,9 @@ def _default_wrt(request: Grad, given: Mapping[str, Tensor]) -> list[str]:
     return [name for name, tensor in given.items() if tensor.is_floating_point() and not (request.fn and name == "y")]
 
 
-def _upstream(request: Grad, value: Tensor, job: Job) -> tuple[Tensor | None, str]:
+def _upstream(request: Grad, done: Run, job: Job) -> tuple[Tensor | None, str]:
     """The upstream gradient in the shape of the result, and what to call it; None where the result is one number."""
+    value = done.value
     if request.row is not None:
         return _one_hot(value, request.row), f"row {','.join(map(str, request.row))}"
     if request.vjp is not None:
@@ -130,7 +132,7 @@ def _upstream(request: Grad, value: Tensor, job: Job) -> tuple[Tensor | None, st
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:
         message = f"the result is not one number: its shape is {list(value.shape)}"
-        raise MathError(message, cure=_cures(request, value), topic="non-scalar")
+        raise MathError(message, cure=_cures(request, done), topic="non-scalar")
     return None, ""
 
 
@@ -146,15 +148,15 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
     return upstream
 
 
-def _cures(request: Grad, value: Tensor) -> str:
+def _cures(request: Grad, done: Run) -> str:
     """The ways out of a result that is not one number, as commands to copy."""
-    first = ",".join("0" for _ in value.shape)
-    ones = shlex.quote(f"ones({','.join(map(str, value.shape))})")
+    shape = done.value.shape
     words = _words(request)
+    first = ",".join("0" for _ in shape)
+    ones = shlex.quote(f"ones({','.join(map(str, shape))})")
     cures = [f"gradcli grad {words} --row {first}", f"gradcli grad {words} --vjp {ones}"]
-    vectors = [item.name for item in request.inputs if item.literal.source.text.strip() and value.ndim == 1]
-    if vectors:
-        cures.append(f"gradcli grad {words} --each {vectors[0]}")
+    along = [name for name, tensor in done.by.items() if tensor.ndim == 1 and tensor.shape == shape]
+    cures += [f"gradcli grad {words} --each {name}" for name in along[:1]]
     if request.fn is None:
         cures.append(f"gradcli jacobian {words}")
     return "\n".join(cures)

@@ -24,7 +24,9 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.f
 class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
 
-    def __init__(self, request: Numeric, read_stdin: Callable[[], str], before: Before = lambda step, operands: None) -> None:
+    def __init__(
+        self, request: Numeric, read_stdin: Callable[[], str], before: Before = lambda step, operands: None
+    ) -> None:
         self.read_stdin = read_stdin
         self.before = before
         self.dtype = DTYPES[request.dtype]
@@ -58,7 +60,7 @@ class Job:
                 if name not in floating:
                     self.note(
                         "integer-input",
-                        f"{name} holds {str(inputs[name].dtype).removeprefix('torch.')}: its gradient is null",
+                        f"{name} holds {dtype_name(inputs[name])}: its gradient is null",
                     )
             return floating
         if not inputs:
@@ -66,10 +68,17 @@ class Job:
                 "there is no input to differentiate by", cure="name one: gradcli grad 'x**2' x=3", topic="no-grad"
             )
         name = (asked or list(inputs))[0]
-        raise MathError(
-            f"no floating-point input to differentiate by: {name} holds {str(inputs[name].dtype).removeprefix('torch.')}",
-            cure=f"write it as plain numbers, such as {name}=1,2, which are floating", topic="int-dtype",
-        )  # fmt: skip
+        raise _not_floating(name, inputs[name])
+
+    def floating(self, name: str, literal: Literal) -> Tensor:
+        """The tensor of an input that a command always differentiates by.
+
+        Raises MathError where it holds no floating-point numbers.
+        """
+        tensor = self.tensor(literal)
+        if not tensor.is_floating_point():
+            raise _not_floating(name, tensor)
+        return tensor
 
     def header(self, command: str, inputs: Mapping[str, Tensor], defaults: list[str] | None = None) -> dict[str, Any]:
         """The fields that every result has."""
@@ -94,7 +103,31 @@ class Job:
             torch.set_default_dtype(before)
         for warning in caught:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
-            self.note("broadcast" if "different to the input size" in text else "pytorch", text)
+            note = _warning(text)
+            self.note(note.code, note.text)
+
+
+def _not_floating(name: str, tensor: Tensor) -> MathError:
+    return MathError(
+        f"there is nothing to differentiate by: {name} holds {dtype_name(tensor)}, and gradients are of floating-point numbers",
+        cure=f"write {name} as plain numbers, such as 1,2, which are floating",
+        topic="int-dtype",
+    )
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """A dtype without its namespace: `int64`."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _warning(text: str) -> Note:
+    """A warning of PyTorch's as a note: its own words on one line, or ours where they are clearer."""
+    if found := re.search(r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text):
+        return Note(
+            "broadcast",
+            f"the target has shape {found[1]} and the prediction {found[2]}: they broadcast; reshape one of them",
+        )
+    return Note("pytorch", text)
 
 
 def _device(name: str) -> torch.device:

@@ -14,7 +14,7 @@ from gradcli.text.call import Call
 
 def loss(request: Loss, job: Job) -> LossResult:
     """The losses of `request`, each reduced, in elements, and differentiated by pred (with reduction none: its sum)."""
-    pred, target = job.tensor(request.pred), job.tensor(request.target)
+    pred, target = job.floating("pred", request.pred), job.tensor(request.target)
     values = [_evaluate(call, pred, target, request.reduction, job) for call in request.names]
     return LossResult(**job.header("loss", {"pred": pred, "target": target}), losses=values)
 

@@ -1,17 +1,19 @@
 """What the commands on expressions share: the inputs as leaves, the expression run on them, the steps on the way."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
 from gradcli import core
+from gradcli.compute import library
 from gradcli.compute.job import Job
-from gradcli.evaluate import evaluate
+from gradcli.evaluate import Before, evaluate
 from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
 from gradcli.text import expression
-from gradcli.text.program import Expression
+from gradcli.text.program import Expression, Step
 
 
 def parsed(request: Grad | OfExpression, job: Job) -> Expression:
@@ -28,6 +30,8 @@ class Run:
     by: dict[str, Tensor]
     value: Tensor
     steps: dict[str, Tensor]
+    indices: frozenset[str]
+    """The inputs that an index loss took as class indices, which have no gradient."""
 
     @property
     def touched(self) -> int:
@@ -38,14 +42,39 @@ class Run:
 def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
     """Run `program` on `inputs`, those in `chosen` as leaves that record what is done with them."""
     live = core.leaves(inputs, chosen)
-    outcome = evaluate(program, live, job.before)
+    targets: list[Any] = []
+    outcome = evaluate(program, live, _watching(program, targets, job.before))
     for code, text in program.notes:
         job.note(code, text)
-    return Run(program, live, {name: live[name] for name in chosen}, outcome.value, outcome.intermediates)
+    indices = frozenset(name for name, tensor in live.items() if any(tensor is target for target in targets))
+    by = {name: live[name] for name in chosen}
+    return Run(program, live, by, outcome.value, outcome.intermediates, indices)
+
+
+def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
+    """`before`, which also collects the class indices of the index losses where the expression has any."""
+    losses = [step for step in program.calls.values() if step.name in library.INDEXED]
+    if not losses:
+        return before
+
+    def watch(step: Step, operands: list[Any]) -> None:
+        before(step, operands)
+        if step in losses:
+            logits, *rest = operands
+            targets.extend(t for t in rest[:1] if isinstance(t, Tensor) and t.shape != logits.shape)
+
+    return watch
 
 
 def run_expression(request: OfExpression, job: Job) -> Run:
     """Make the inputs of `request` in their order, and run its expression on them."""
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
-    return run(parsed(request, job), inputs, job.wrt(request.wrt, inputs, floating), job)
+    return differentiable(run(parsed(request, job), inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt)
+
+
+def differentiable(done: Run, asked: Sequence[str]) -> Run:
+    """The same run, differentiated by the class indices among its inputs only where they were asked for."""
+    return replace(
+        done, by={name: tensor for name, tensor in done.by.items() if name in asked or name not in done.indices}
+    )

@@ -51,19 +51,24 @@ class Shown:
 
     json: bool = option(FLAG, "one JSON object on one line", False)
     csv: bool = option(FLAG, "comma-separated values with a header line", False)
-    get: str = option(TEXT, "one value by its path, such as gradients.w or functions.0.value.2", "")
-    out: str = option(TEXT, "write to FILE instead: .json, .csv, .npz or .npy", "")
+    get: str | None = option(TEXT, "one value by its path, such as gradients.w or functions.0.value.2", None)
+    code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
+    out: str | None = option(TEXT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors whole", False)
     quiet: bool = option(FLAG, "no notes", False)
 
     def __post_init__(self) -> None:
-        forms = [f"--{name}" for name in ("json", "csv", "get") if getattr(self, name)]
+        forms = [f"--{name}" for name in ("json", "csv", "get", "code") if getattr(self, name) not in (False, None)]
         if len(forms) > 1:
             raise UsageError(f"{' and '.join(forms)} are two forms of output", cure="choose one of them")
+        if self.code and self.out is not None:
+            raise UsageError(
+                "--code and --out are two forms of output", cure="redirect the program: --code > program.py"
+            )
         if not 1 <= self.precision <= 100:
             raise UsageError("--precision: from 1 to 100 significant digits")
-        if self.out and self.out_suffix not in FILE_FORMS:
+        if self.out is not None and self.out_suffix not in FILE_FORMS:
             raise UsageError(
                 f"--out: {self.out!r} has none of the suffixes {', '.join(FILE_FORMS)}",
                 cure="the suffix says what is written: result.json, table.csv, arrays.npz, main.npy",
@@ -72,5 +77,6 @@ class Shown:
     @property
     def out_suffix(self) -> str:
         """The lower-case suffix of `--out`, which chooses what is written."""
-        dot = self.out.rfind(".")
-        return self.out[dot:].lower() if dot > self.out.rfind("/") + 1 else ""
+        path = self.out or ""
+        dot = path.rfind(".")
+        return path[dot:].lower() if dot > path.rfind("/") + 1 else ""

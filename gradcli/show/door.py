@@ -25,11 +25,11 @@ def show(result: Result, shown: Shown, world: World, temporary: str) -> bytes:
 def _form(result: Result, shown: Shown, world: World) -> bytes:
     if shown.json:
         return json.render(result)
-    if shown.get:
+    if shown.get is not None:
         return json.render_path(result, shown.get)
     if shown.csv:
         return csv.render(result)
-    if shown.out:
+    if shown.out is not None:
         return f"wrote {shown.out}\n".encode(errors="replace")
     style = terminal.Style(
         width=world.width,

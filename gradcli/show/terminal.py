@@ -104,7 +104,9 @@ def _column(table: Table, position: int, summarise: bool, style: Style) -> _Draw
 
 
 def _is_numeric(cells: Cells) -> bool:
-    return isinstance(cells, Tensor) or (isinstance(cells, list) and any(isinstance(cell, int | float) for cell in cells))
+    return isinstance(cells, Tensor) or (
+        isinstance(cells, list) and any(isinstance(cell, int | float) for cell in cells)
+    )
 
 
 def _cuts(block: Block, summarise: bool) -> bool:

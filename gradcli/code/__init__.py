@@ -1,0 +1,1 @@
+"""`--code`: the shortest PyTorch program that prints the numbers of a result."""

@@ -1,0 +1,165 @@
+"""An expression in PyTorch's own words: every function under its full name, and what gradcli fills in written out."""
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from torch import Tensor
+
+from gradcli.compute import library
+from gradcli.compute.functions import index_target
+from gradcli.evaluate import evaluate
+from gradcli.tables.catalogue import Loss
+from gradcli.tables.operators import CONSTANTS, LAST_DIMENSION, SPACES, in_space
+from gradcli.text import expression
+from gradcli.text.call import Call
+from gradcli.text.program import Expression, Step
+from gradcli.text.source import Source
+
+_SECTIONS = {"special": "torch.special", "linalg": "torch.linalg", "fft": "torch.fft", "masked": "torch.masked"}
+"""How a section of the allow-list is written in a program, where that is not its own name."""
+
+_COMPOSED = {
+    "sse": ("F.mse_loss({}, {}, reduction='sum')", 2),
+    "half_sse": ("0.5 * F.mse_loss({}, {}, reduction='sum')", 2),
+    "l2_norm": ("torch.norm(({}) - ({}), 2)", 2),
+    "step": ("torch.heaviside({}, torch.zeros(()))", 1),
+    "prelu": ("F.prelu({}, torch.tensor(0.25))", 1),
+    "threshold": ("F.threshold({}, 0.0, 0.0)", 1),
+}
+"""The catalogue's entries that PyTorch's function alone does not give, and how many operands the text takes."""
+
+_WITH_MORE = {"step": "torch.heaviside", "prelu": "F.prelu", "threshold": "F.threshold"}
+"""What they are with further arguments."""
+
+
+class Formula:
+    """An expression as a piece of a PyTorch program: `lines` of statements, and `value`, its result or the name of it."""
+
+    def __init__(self, text: str, inputs: Mapping[str, Tensor]) -> None:
+        program = expression.parse(Source(text), tuple(inputs))
+        operands: dict[int, list[Any]] = {}
+        evaluate(program, inputs, lambda step, values: operands.__setitem__(id(step), list(values)))
+        *before, last = _Writer(program, operands, set(inputs)).written()
+        self.lines = [ast.unparse(node) for node in before]
+        if isinstance(last, ast.Assign):
+            self.lines.append(ast.unparse(last))
+            self.value = ast.unparse(last.targets[0])
+        else:
+            self.value = ast.unparse(last)
+
+    def as_function(self, parameters: Sequence[str]) -> tuple[list[str], str]:
+        """Lines that define it as a function of `parameters`, and what to call it; a lambda needs no lines."""
+        arguments = ", ".join(parameters)
+        if not self.lines:
+            return [], f"lambda {arguments}: {self.value}"
+        return [f"def f({arguments}):", *(f"    {line}" for line in self.lines), f"    return {self.value}"], "f"
+
+
+class _Writer(ast.NodeTransformer):
+    """Rewrites a copy of the checked tree; `operands` are those that each step of the expression had when it was run."""
+
+    def __init__(self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str]) -> None:
+        copies: dict[int, Any] = {}
+        self._tree = deepcopy(program.tree, copies)
+        self._calls: dict[ast.AST, Step] = {copies[id(node)]: step for node, step in program.calls.items()}
+        self._operands = operands
+        self._scope = inputs | set(program.assigned)
+
+    def written(self) -> list[ast.stmt]:
+        """The statements, rewritten."""
+        found: ast.Module = self.visit(self._tree)
+        return found.body
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:  # noqa: N802
+        """`n += v` binds n anew; written as it stands, PyTorch would change the tensor in place."""
+        assert isinstance(node.target, ast.Name)
+        before = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, self.visit(node.value))
+        return ast.fix_missing_locations(ast.Assign([node.target], before, lineno=node.lineno))
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Constants and dtypes are torch's."""
+        if node.id in self._scope or not (node.id in CONSTANTS or in_space("dtypes", node.id)):
+            return node
+        return _parsed(f"torch.{node.id}")
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """`math.pi`, `np.float32` and their kin are torch's."""
+        dotted = ast.unparse(node)
+        space, _, name = dotted.rpartition(".")
+        if SPACES.get(space) in ("torch", "np", "math") and (name in CONSTANTS or in_space("dtypes", name)):
+            return _parsed(f"torch.{name}")
+        self.generic_visit(node)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """A function under PyTorch's name, with the arguments that gradcli filled in."""
+        step = self._calls.get(node)
+        function = node.func if step and step.kind == "call" else self.visit(node.func)
+        node.args = [self.visit(argument) for argument in node.args]
+        node.keywords = [self.visit(keyword) for keyword in node.keywords]
+        node.func = function
+        if step is None:
+            return node
+        if "dim" in step.keywords and step.name in LAST_DIMENSION and not _given(node, "dim"):
+            node.keywords.append(ast.keyword("dim", _parsed("-1")))
+        if step.kind == "method":
+            return node
+        section, _, name = step.name.partition(".")
+        if section == "catalogue":
+            text, arity = _COMPOSED[name]
+            if len(node.args) == arity and not node.keywords:
+                return _parsed(text.format(*map(ast.unparse, node.args)))
+            step_path = _WITH_MORE[name]
+        else:
+            step_path = name if section == "python" else f"{_SECTIONS.get(section, section)}.{name}"
+        node.func = _parsed(step_path)
+        self._fit(node, step)
+        return node
+
+    def _fit(self, node: ast.Call, step: Step) -> None:
+        """Class indices as int64, and plain numbers as tensors where PyTorch insists on them."""
+        values = self._operands.get(id(step))
+        if values is None or step.name.startswith(("nn.", "python.", "catalogue.")):
+            return
+        arguments = values[: len(values) - len(step.keywords)]
+        keywords = dict(zip(step.keywords, values[len(arguments) :], strict=True))
+        if entry := library.INDEXED.get(step.name):
+            self._fit_target(node, entry, arguments, keywords)
+            return
+        for place in _insisted(library.pytorch_function(step.name), arguments, keywords):
+            node.args[place] = _parsed(f"torch.tensor({ast.unparse(node.args[place])})")
+
+    def _fit_target(self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        """The target of an index loss as PyTorch takes it."""
+        if len(arguments) < 2 or not all(isinstance(value, Tensor) for value in arguments[:2]):
+            return
+        logits, target = arguments[:2]
+        settings = {name: value for name, value in keywords.items() if name == "ignore_index"}
+        fitted = index_target(Call(entry.name, entry, settings), logits, target)
+        text = ast.unparse(node.args[1]) if isinstance(node.args[1], ast.Name) else f"({ast.unparse(node.args[1])})"
+        if fitted.dtype != target.dtype:
+            text += ".long()"
+        if fitted.shape != target.shape:
+            text += ".reshape(1)"
+        node.args[1] = _parsed(text)
+
+
+def _insisted(function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Sequence[int]:
+    """The places of plain numbers that PyTorch takes as tensors alone: found by asking it."""
+    for places in [[], *library.liftable(arguments)]:
+        try:
+            function(*library.lifted(arguments, places), **keywords)
+        except (TypeError, AttributeError):
+            continue
+        return places
+    return []
+
+
+def _given(node: ast.Call, name: str) -> bool:
+    return any(keyword.arg == name for keyword in node.keywords)
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body

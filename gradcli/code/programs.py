@@ -1,0 +1,234 @@
+"""The program of each command: a table {request type: function from a request and its result to a program}."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradcli.code.formulas import Formula
+from gradcli.code.literals import tensor_code
+from gradcli.code.script import Script
+from gradcli.code.training import training
+from gradcli.requests.activate import Activate
+from gradcli.requests.derivatives import Hessian, Jacobian, OfExpression
+from gradcli.requests.grad import Grad
+from gradcli.requests.loss import Loss
+from gradcli.requests.perceptron import Perceptron
+from gradcli.requests.shared import Numeric
+from gradcli.requests.softmax_jacobian import SoftmaxJacobian
+from gradcli.results import (
+    ActivateResult,
+    GradEachResult,
+    GradResult,
+    HessianResult,
+    JacobianResult,
+    LossResult,
+    PerceptronResult,
+    PerceptronTraining,
+    Result,
+    SoftmaxJacobianResult,
+)
+from gradcli.tables.catalogue import ALONG_LAST_DIM, FIXED_REDUCTION
+from gradcli.text.call import Call
+from gradcli.text.literal import Literal
+
+
+def program(request: Numeric, result: Result) -> str:
+    """The PyTorch program that prints the numbers of `result`, which is that of `request`."""
+    script = Script(request, result.inputs)
+    _PROGRAMS[type(result)](script, request, result)
+    return script.text()
+
+
+def _activate(script: Script, request: Activate, result: ActivateResult) -> None:
+    x = result.inputs["x"]
+    script.inputs({"x": x}, {"x": request.x}, ["x"])
+    for call, function in zip(request.names, result.functions, strict=True):
+        formula = Formula(call.applied("x"), {"x": x})
+        script.add(f"y = {formula.value}")
+        script.show(call.text, "y")
+        if function.derivative is None:
+            continue
+        if call.entry.name in ALONG_LAST_DIM and x.ndim:
+            rows = "torch.autograd.grad(y[..., i].sum(), x, retain_graph=True)[0][..., i]"
+            script.show(f"{call.text}'", f"torch.stack([{rows} for i in range(x.shape[-1])], -1)")
+        else:
+            script.show(f"{call.text}'", "torch.autograd.grad(y.sum(), x)[0]")
+
+
+def _loss(script: Script, request: Loss, result: LossResult) -> None:
+    inputs = result.inputs
+    script.inputs(inputs, {"pred": request.pred, "target": request.target}, ["pred"])
+    for call, found in zip(request.names, result.losses, strict=True):
+        script.add(f"loss = {Formula(_reduced(call, found.reduction), inputs).value}")
+        script.show(call.text, "loss")
+        total = "loss.sum()" if found.value.ndim else "loss"
+        script.show(f"d {call.text}/d pred", f"torch.autograd.grad({total}, pred)[0]")
+        if found.elements is not None:
+            elements = Formula(_reduced(call, "none"), inputs).value
+            script.show(f"{call.text}, elements", f"({elements})" if " * " in elements else elements)
+
+
+def _reduced(call: Call, reduction: str) -> str:
+    """The loss with a reduction, as an expression."""
+    if call.entry.name not in FIXED_REDUCTION:
+        more = {} if reduction == "mean" else {"reduction": reduction}
+        return call.applied("pred", "target", **more)
+    if reduction != "none" or call.entry.name == "l2_norm":
+        return call.applied("pred", "target")
+    half = "0.5*" if call.entry.name == "half_sse" else ""
+    return f"{half}mse(pred, target, reduction='none')"
+
+
+def _literals(request: Grad | OfExpression) -> dict[str, Literal | None]:
+    if isinstance(request, Grad) and request.fn is not None:
+        return {name: getattr(request, name) for name in request.input_names}
+    return {item.name: item.literal for item in request.inputs}
+
+
+def _grad(script: Script, request: Grad, result: GradResult) -> None:
+    chosen = {name: name for name, slope in result.gradients.items() if slope is not None}
+    script.inputs(result.inputs, _literals(request), chosen)
+    for name in set(chosen) & set(result.intermediates):  # the expression binds the name of an input anew
+        chosen[name] = script.fresh(f"{name}_given")
+        script.add(f"{chosen[name]} = {name}")
+    value = script.formula(result.expression, result.inputs, "loss" if result.value.ndim == 0 else "value", "result")
+    steps = {name: name for name, step in result.intermediates.items() if step.gradient is not None and name != value}
+    out, upstream = value, ""
+    if request.row is not None:
+        out = f"{value}[{', '.join(map(str, request.row))}]"
+    elif result.upstream is not None:
+        upstream = tensor_code(request.vjp, result.upstream, leaf=False)
+    if request.via == "backward":
+        script.add(*(f"{name}.retain_grad()" for name in steps))
+    script.show(value, value)
+    targets = {
+        **{f"d/d{name}": given for name, given in chosen.items()},
+        **{f"d/d{name} (step)": name for name in steps},
+    }
+    if request.via == "backward":
+        script.add(f"{out}.backward({upstream})")
+        slopes = [f"{name}.grad" for name in targets.values()]
+    else:
+        slopes = _grad_line(script, out, list(targets.values()), upstream)
+    for label, slope in zip(targets, slopes, strict=True):
+        script.show(label, slope)
+
+
+def _grad_line(script: Script, out: str, targets: Sequence[str], upstream: str = "") -> list[str]:
+    """The line that calls autograd.grad, and the names of what it returns."""
+    slopes = [script.fresh(f"d_{name}") for name in targets]
+    given = f", {upstream}" if upstream else ""
+    if len(slopes) == 1:
+        script.add(f"{slopes[0]} = torch.autograd.grad({out}, {targets[0]}{given})[0]")
+    elif slopes:
+        script.add(f"{', '.join(slopes)} = torch.autograd.grad({out}, [{', '.join(targets)}]{given})")
+    return slopes
+
+
+def _grad_each(script: Script, request: Grad, result: GradEachResult) -> None:
+    name = result.each
+    gradients = (
+        [other for other, slope in result.rows[0]["gradients"].items() if slope is not None] if result.rows else []
+    )
+    literals = _literals(request)
+    others = {other: tensor for other, tensor in result.inputs.items() if other != name}
+    point = result.rows[0][name] if result.rows else result.inputs[name]
+    if request.fn is not None and request.y is None and "y" in others:
+        others["y"] = point.new_ones(())
+    script.inputs(others, literals, [other for other in others if other in gradients])
+    script.add(f"for {name} in {tensor_code(literals[name], result.inputs[name], leaf=False)}:")
+    inner = Script(request, {*result.inputs})
+    if name in gradients:
+        inner.add(f"{name} = {name}.clone().requires_grad_()")
+    value = inner.formula(result.expression, {**others, name: point}, "value", "result")
+    slopes = _grad_line(inner, value, gradients)
+    printed = [f"{name}.tolist()", f"{value}.tolist()"]
+    printed += [f"{slope}.tolist()" for slope in slopes]
+    inner.add(f"print({', '.join(printed)})")
+    script.add(*(f"    {line}" for line in inner.lines))
+
+
+def _jacobian(script: Script, request: Jacobian, result: JacobianResult) -> None:
+    chosen = [name for name, block in result.jacobian.items() if block is not None]
+    script.inputs(result.inputs, _literals(request), [])
+    lines, function = Formula(result.expression, result.inputs).as_function(chosen)
+    script.add(*lines)
+    if lines:
+        script.add(f'print("value", {function}({", ".join(chosen)}).tolist())')
+    else:
+        script.show("value", f"({function.partition(': ')[2]})")
+    places = f", argnums={tuple(range(len(chosen)))}" if len(chosen) > 1 else ""
+    jacobian = script.fresh("jacobian")
+    script.add(f"{jacobian} = torch.func.jacrev({function}{places})({', '.join(chosen)})")
+    for position, name in enumerate(chosen):
+        script.show(f"by {name}", f"{jacobian}[{position}]" if places else jacobian)
+
+
+def _hessian(script: Script, request: Hessian, result: HessianResult) -> None:
+    chosen = list(result.hessian)
+    script.inputs(result.inputs, _literals(request), [])
+    lines, function = Formula(result.expression, result.inputs).as_function(chosen)
+    if result.value.ndim == 0 and not lines:
+        script.add(f"f = {function}")
+    else:
+        script.add(*lines)
+    arguments = ", ".join(chosen)
+    script.show("value", f"f({arguments})")
+    places = f", argnums={tuple(range(len(chosen)))}" if len(chosen) > 1 else ""
+    slopes, second = script.fresh("gradient"), script.fresh("hessian")
+    script.add(f"{slopes} = torch.func.grad(f{places})({arguments})")
+    script.add(f"{second} = torch.func.hessian(f{places})({arguments})")
+    for i, name in enumerate(chosen):
+        script.show(f"d/d{name}", f"{slopes}[{i}]" if places else slopes)
+    sizes = {name: result.inputs[name].numel() for name in chosen}
+    blocks = []
+    for i, a in enumerate(chosen):
+        row = []
+        for j, b in enumerate(chosen):
+            block = f"{second}[{i}][{j}]" if places else second
+            script.show(f"d2/d{a}d{b}", block)
+            row.append(f"{block}.reshape({sizes[a]}, {sizes[b]})")
+        blocks.append(f"torch.cat([{', '.join(row)}], 1)" if places else row[0])
+    joint = f"torch.cat([{', '.join(blocks)}])" if places else blocks[0]
+    script.show("eigenvalues", f"torch.linalg.eigvalsh({joint}.double())")
+
+
+def _softmax_jacobian(script: Script, request: SoftmaxJacobian, result: SoftmaxJacobianResult) -> None:
+    x = result.inputs["x"]
+    script.inputs({"x": x}, {"x": request.vector}, ["x"])
+    script.add("p = F.softmax(x, dim=-1)")
+    script.show("p", "p")
+    script.add('print("label", p.argmax().item())')
+    if result.row_index is not None:
+        script.show(f"d p[{result.row_index}]/d x", f"torch.autograd.grad(p[{result.row_index}], x)[0]")
+    else:
+        script.show("jacobian", "torch.stack([torch.autograd.grad(p_i, x, retain_graph=True)[0] for p_i in p])")
+
+
+def _perceptron(script: Script, request: Perceptron, result: PerceptronResult) -> None:
+    inputs = result.inputs
+    literals = {"x": request.x, "w": request.w, "b": request.b, "target": request.target}
+    chosen = [name for name, slope in result.gradients.items() if slope is not None]
+    script.inputs(inputs, literals, chosen)
+    script.add("z = x @ w + b" if inputs["w"].ndim == 1 else "z = x @ w.T + b")
+    values = {**inputs, "z": result.z, "output": result.output}
+    script.add(f"output = {Formula(request.activation.applied('z'), values).value}")
+    script.add(f"loss = {Formula(request.loss.applied('output', 'target'), values).value}")
+    for name in ("z", "output", "loss"):
+        script.show(name, name)
+    if chosen:
+        script.add("loss.backward()")
+    for name in chosen:
+        script.show(f"d/d{name}", f"{name}.grad")
+
+
+_PROGRAMS: dict[type[Result], Callable[[Script, Any, Any], None]] = {
+    ActivateResult: _activate,
+    GradEachResult: _grad_each,
+    GradResult: _grad,
+    HessianResult: _hessian,
+    JacobianResult: _jacobian,
+    LossResult: _loss,
+    PerceptronResult: _perceptron,
+    PerceptronTraining: training,
+    SoftmaxJacobianResult: _softmax_jacobian,
+}
