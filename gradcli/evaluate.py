@@ -139,7 +139,7 @@ def _result(value: Any, expression: Expression) -> Tensor:
         cure = f"choose one: {one}"
         if not fields and ";" not in text:
             cure += "\nor make one tensor: stack([...])"
-        raise ExpressionError(f"the result is {len(value)} values, not one tensor", place=place, cure=cure)
+        raise ExpressionError(f"the result is a sequence of {len(value)}, not one tensor", place=place, cure=cure)
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure="for example sum(x**2)")
 
 

@@ -38,8 +38,10 @@ class Progress:
         self._pipe = pipe
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
 
-    def computing(self) -> None:
-        """PyTorch is loaded and the inputs are there: the time limit begins."""
+    def computing(self, *, limit_memory: bool) -> None:
+        """PyTorch is loaded: the time limit begins, and with `limit_memory` no more memory is to be had than is free."""
+        if limit_memory:
+            _limit_memory()
         os.write(self._pipe, _COMPUTING)
 
     def showing(self) -> None:
@@ -54,6 +56,57 @@ class Progress:
         """Where the worker was last, as far as it is known."""
         start, stop = struct.unpack_from("=ii", self._page)
         return source.span(start, stop) if source and stop > start else None
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Drop what C code writes to stderr, such as glibc's last words before a crash: the parent says it better."""
+    os.environ["LIBC_FATAL_STDERR_"] = "1"  # else glibc writes to the terminal itself
+    try:
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # stderr is closed
+        yield
+        return
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _limit_memory() -> None:
+    """Bound the address space of this process by what it has and what the machine still has.
+
+    An allocation beyond it then fails at once, with its size in PyTorch's message, instead of waking the system's killer.
+    Where the system tells nothing of its memory there is no bound.
+    """
+    try:
+        import resource
+
+        with open("/proc/self/statm", encoding="ascii") as file:
+            size = int(file.read().split()[0]) * resource.getpagesize()
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        limit = size + min(free, _free_in_group())
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
+    except (ImportError, OSError, StopIteration, ValueError):
+        return
+
+
+def _free_in_group() -> int:
+    """What the control group of this process may still take: a container has less than its machine."""
+    try:
+        with (
+            open("/sys/fs/cgroup/memory.max", encoding="ascii") as most,
+            open("/sys/fs/cgroup/memory.current", encoding="ascii") as now,
+        ):
+            return int(most.read()) - int(now.read())
+    except (OSError, ValueError):
+        return 2**62
 
 
 @dataclass(frozen=True)

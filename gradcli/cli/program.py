@@ -12,7 +12,7 @@ from gradcli.cli.outfile import OutFile
 from gradcli.errors import ExitStatus, GradcliError, UsageError
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Numeric, Shown
-from gradcli.supervise import Limits, Progress, supervised
+from gradcli.supervise import Limits, Progress, silent_stderr, supervised
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
@@ -96,8 +96,9 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> byt
     read_stdin = _once(world.read_stdin)
     check(call.request, read_stdin)
     compute, show = _open_door()
-    progress.computing()
-    result = compute(call.request, read_stdin, lambda step, _: progress.at(step.place))
+    progress.computing(limit_memory=call.request.device == "cpu")
+    with silent_stderr():
+        result = compute(call.request, read_stdin, lambda step, _: progress.at(step.place))
     if call.shown.code:
         from gradcli.code.programs import program
 

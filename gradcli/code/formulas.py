@@ -72,7 +72,7 @@ class _Writer(ast.NodeTransformer):
         found: ast.Module = self.visit(self._tree)
         return found.body
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:  # noqa: N802
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
         """`n += v` binds n anew; written as it stands, PyTorch would change the tensor in place."""
         assert isinstance(node.target, ast.Name)
         before = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, self.visit(node.value))

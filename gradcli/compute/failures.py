@@ -32,7 +32,7 @@ _MEMORY = re.compile(
 def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
-    said = re.sub(r"^(?:linalg[._])?\w+\(\): |^linalg\.\w+: ", "", words(error))
+    said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     if isinstance(error, MemoryError) or _MEMORY.search(said):
         return SizeError(f"{name} needs more memory than there is", place=step.place, cure=shapes(step, operands))
     if isinstance(error, OverflowError | ZeroDivisionError):
@@ -81,12 +81,14 @@ def kind(value: object) -> str:
         case None:
             return "None"
         case tuple() | list():
-            return "several values"
+            return "a sequence"
         case dtype():
             return "a dtype"
         case nn.Module():
             return "a module"
-    return "no number"
+        case slice():
+            return "a slice"
+    return "an ellipsis"
 
 
 def _kind(value: object) -> str:

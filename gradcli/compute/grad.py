@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.program import Run, differentiable, parsed, run
 from gradcli.compute.refusals import translated
-from gradcli.errors import MathError, ShapeError, UsageError
+from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.requests.grad import Grad
 from gradcli.results import GradEachResult, GradResult, Intermediate
 from gradcli.text.suggest import did_you_mean
@@ -33,7 +34,7 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     inputs = _completed(request, given, job)
     chosen = job.wrt(request.wrt, inputs, _default_wrt(request, given))
     done = differentiable(run(parsed(request, job), inputs, chosen, job), request.wrt)
-    upstream, seed = _upstream(request, done, job)
+    upstream, seed = _upstream(request, done, given, job)
     steps = {_step(name): step for name, step in done.steps.items() if step.requires_grad}
     found = core.gradients(done.value, {**done.by, **steps}, upstream=upstream, via=_VIA[request.via])
     _note_unused(done, found, job)
@@ -117,7 +118,7 @@ def _default_wrt(request: Grad, given: Mapping[str, Tensor]) -> list[str]:
     return [name for name, tensor in given.items() if tensor.is_floating_point() and not (request.fn and name == "y")]
 
 
-def _upstream(request: Grad, done: Run, job: Job) -> tuple[Tensor | None, str]:
+def _upstream(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> tuple[Tensor | None, str]:
     """The upstream gradient in the shape of the result, and what to call it; None where the result is one number."""
     value = done.value
     if request.row is not None:
@@ -132,7 +133,7 @@ def _upstream(request: Grad, done: Run, job: Job) -> tuple[Tensor | None, str]:
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:
         message = f"the result is not one number: its shape is {list(value.shape)}"
-        raise MathError(message, cure=_cures(request, done), topic="non-scalar")
+        raise MathError(message, cure=_cures(request, done, given, job), topic="non-scalar")
     return None, ""
 
 
@@ -148,18 +149,30 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
     return upstream
 
 
-def _cures(request: Grad, done: Run) -> str:
+def _cures(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> str:
     """The ways out of a result that is not one number, as commands to copy."""
     shape = done.value.shape
     words = _words(request)
     first = ",".join("0" for _ in shape)
     ones = shlex.quote(f"ones({','.join(map(str, shape))})")
     cures = [f"gradcli grad {words} --row {first}", f"gradcli grad {words} --vjp {ones}"]
-    along = [name for name, tensor in done.by.items() if tensor.ndim == 1 and tensor.shape == shape]
-    cures += [f"gradcli grad {words} --each {name}" for name in along[:1]]
+    along = (name for name in done.by if _works_along(name, request, done, given, job))
+    cures += [f"gradcli grad {words} --each {name}" for name in islice(along, 1)]
     if request.fn is None:
         cures.append(f"gradcli jacobian {words}")
     return "\n".join(cures)
+
+
+def _works_along(name: str, request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> bool:
+    """Whether the result is one number at the first point of an input: found by trying."""
+    points = done.by[name].detach()
+    if points.ndim != 1 or not points.numel():
+        return False
+    try:
+        trial = run(done.program, _completed(request, {**given, name: points[0]}, job), [], job)
+    except GradcliError:
+        return False
+    return trial.value.numel() == 1
 
 
 def _words(request: Grad) -> str:

@@ -34,6 +34,7 @@ def check(request: Any, read_stdin: Callable[[], str]) -> None:
                     "standard input is used twice", cure="it can be read once; put one of them in a file: @FILE"
                 )
             streams = True
+            read_stdin()  # now, while stderr can still say that it is waited for
         elif isinstance(found, FromFile):
             paths.check_file(found)
     if isinstance(request, Grad):

@@ -26,7 +26,7 @@ class Limit:
 ELEMENTS = Limit(2**28, "elements", "a tensor of that size takes 1 GiB in float32")
 LITERAL_TEXT = Limit(2**27, "characters", "larger data is better kept in a file, such as .npy")
 LITERAL_DEPTH = Limit(64, "levels of nesting", "PyTorch's own tensors have at most 64 dimensions")
-RESULTS = Limit(2**16, "tensors", "each of them is an object of its own")
+RESULTS = Limit(2**16, "values", "each of them is an object of its own")
 EXPRESSION_TEXT = Limit(100_000, "characters", "no formula on a page is longer")
 EXPRESSION_DEPTH = Limit(200, "levels of nesting", "Python's own parser gives up soon after")
 EXPRESSION_NODES = Limit(10_000, "operations and names", "more is a program, not an expression")

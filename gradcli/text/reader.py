@@ -77,7 +77,12 @@ class Reader:
 
     def unknown(self, name: str, place: Span, kind: str, candidates: Iterable[str]) -> ExpressionError:
         """The error of a name that nobody has."""
-        cure = f"write {SYNONYMS[name]}" if name in SYNONYMS else did_you_mean(name, sorted(candidates))
+        if name in SYNONYMS:
+            cure = f"write {SYNONYMS[name]}"
+        elif name.isascii():
+            cure = did_you_mean(name, sorted(candidates))
+        else:
+            cure = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
         return self.error(f"unknown {kind} {name}", place, cure)
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:

@@ -32,8 +32,9 @@ NAMES = {
     **dict.fromkeys(("load", "save", "open", "from_file", "fromfile", "tofile", "savetxt", "loadtxt", "hub"), _FILES),
     **dict.fromkeys(("eval", "exec", "compile", "vmap", "jit", "ops", "classes", "utils", "library", "cond"), _RUNS),
     **dict.fromkeys(("getattr", "setattr", "delattr", "vars", "dir", "globals", "locals", "type", "id"), _RUNS),
-    **dict.fromkeys(("input", "print", "help", "exit", "quit", "breakpoint", "sys", "os"), _RUNS),
+    **dict.fromkeys(("input", "help", "exit", "quit", "breakpoint", "sys", "os"), _RUNS),
     **dict.fromkeys(("backward", "autograd", "grad_fn", "func"), _BACKWARD),
+    "print": Refusal("writes to the terminal", "leave it off: the result is shown anyway"),
     "grad": Refusal("is what the command shows", "leave it off: gradcli grad shows the gradients"),
     "data": Refusal("cuts the graph in silence", "write .detach()"),
     "requires_grad": Refusal("is set by the command", "choose the inputs to differentiate by with --wrt"),
@@ -105,6 +106,6 @@ def refusal(name: str) -> Refusal | None:
         return found
     if name.startswith("_"):
         return PRIVATE
-    if name.startswith("set_"):
-        return SETTER
-    return IN_PLACE if name.endswith("_") else None
+    if name.endswith("_"):
+        return IN_PLACE
+    return SETTER if name.startswith("set_") else None

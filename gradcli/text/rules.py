@@ -13,8 +13,9 @@ from gradcli.text.reader import Reader
 from gradcli.text.refused import KEYWORDS
 from gradcli.text.source import Span
 
-Part: TypeAlias = ast.AST | Step | Label
-"""What a rule turns its node into: nodes still to be read, steps, and labels, in the order of computing."""
+Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
+"""What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
+at only when everything before it was found good, so that the first error in the text is the one that is shown."""
 
 RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
 """Names that an expression reads as PyTorch's, NumPy's and Python's own."""
@@ -42,8 +43,11 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
     done: list[Step | Label] = []
     while agenda:
         part, depth = agenda.pop()
-        if not isinstance(part, ast.AST):
+        if isinstance(part, Step | Label):
             done.append(part)
+            continue
+        if not isinstance(part, ast.AST):
+            agenda.extend((child, depth) for child in reversed(part()))
             continue
         if isinstance(part, ast.expr):
             reader.nodes += 1
@@ -145,13 +149,7 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
     if not isinstance(node.ctx, ast.Load):
         raise reader.error("a tensor's attribute cannot be set", node, "give the result a name: n = ...")
     if not (found := reader.namespace(node)):
-        place = reader.tail(node)
-        if operators.in_space("properties", node.attr) or operators.in_space("fields", node.attr):
-            return [node.value, reader.step("attribute", place, take=1, name=node.attr)]
-        reader.check_name(node.attr, place, twin=True)
-        if operators.in_space("Tensor", node.attr):
-            raise reader.error(f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()")
-        raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
+        return [node.value, lambda: [_value_attribute(reader, node)]]
     path, chain = found
     if not chain:
         raise reader.error(f"{path} is a namespace, not a value", node, f"name something in it, such as {path}.exp(x)")
@@ -164,6 +162,17 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
     if operators.in_space(operators.SPACES[path], first.attr):
         raise reader.error(f"{path}.{first.attr} is a function, not a value", node, f"call it: {path}.{first.attr}(x)")
     raise _no_such(reader, path, first)
+
+
+def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
+    """An attribute of a tensor or of several results."""
+    place = reader.tail(node)
+    if operators.in_space("properties", node.attr) or operators.in_space("fields", node.attr):
+        return reader.step("attribute", place, take=1, name=node.attr)
+    reader.check_name(node.attr, place, twin=True)
+    if operators.in_space("Tensor", node.attr):
+        raise reader.error(f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()")
+    raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
 
 
 def _no_such(reader: Reader, path: str, node: ast.Attribute) -> ExpressionError:
@@ -230,20 +239,28 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         step = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
         return [node.func, *arguments, step]
     if isinstance(node.func, ast.Attribute):
-        name, place = node.func.attr, reader.tail(node.func)
-        if not operators.in_space("Tensor", name):
-            reader.check_name(name, place, twin=True)
-            raise reader.unknown(name, place, "method", operators.sections()["Tensor"])
-        names += _last_dimension(reader, f"Tensor.{name}", node, arguments, first=False)
-        step = reader.step("method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names)
-        reader.calls[node] = step
-        return [node.func.value, *arguments, step]
+        return [node.func.value, lambda: _method(reader, node, arguments, names)]
+    if type(node.func) not in RULES:
+        raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
     raise reader.error(
         f"{reader.span(node.func).text[:40]} is a value, not a function",
         node.func,
         reader.replaced(reader.source.span(bracket, bracket + 1), "*("),
     )
+
+
+def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]) -> list[Part]:
+    """The call of a tensor's method, behind the tensor itself."""
+    assert isinstance(node.func, ast.Attribute)
+    name, place = node.func.attr, reader.tail(node.func)
+    if not operators.in_space("Tensor", name):
+        reader.check_name(name, place, twin=True)
+        raise reader.unknown(name, place, "method", operators.sections()["Tensor"])
+    names += _last_dimension(reader, f"Tensor.{name}", node, arguments, first=False)
+    step = reader.step("method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names)
+    reader.calls[node] = step
+    return [*arguments, step]
 
 
 def _check_keyword(reader: Reader, keyword: ast.keyword) -> None:
@@ -277,7 +294,7 @@ def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
             whole = reader.span(node)
             power = reader.source.span(reader.span(node.right).start, whole.stop).text
             raise reader.error("^ is no power", place, reader.replaced(whole, f"exp({power})"))
-        if any(isinstance(side, ast.Constant | ast.UnaryOp) for side in (node.left, node.right)):
+        if any(isinstance(side, ast.Constant) and not isinstance(side.value, bool) for side in (node.left, node.right)):
             raise reader.error("^ is no power", place, reader.replaced(place, "**"))
     return [node.left, node.right, reader.step("operator", place, take=2, name=symbol)]
 

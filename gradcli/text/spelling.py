@@ -86,7 +86,7 @@ SYNONYMS = {
 
 _FOREIGN = re.compile("|".join(map(re.escape, sorted(FOREIGN, key=len, reverse=True))))
 _NUMBER = r"(?<![\w.])(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)"
-_WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z_]"
+_WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z]"
 _OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
 
 
