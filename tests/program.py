@@ -20,6 +20,8 @@ import gradcli.compute.door
 import gradcli.show.door  # noqa: F401
 from gradcli.__main__ import main
 
+for command in COMMANDS.values():
+    assert command.request  # imports it
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
 BASE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "GRADCLI_SERVER": "off"}
