@@ -19,6 +19,7 @@ import torch
 import gradcli.compute.door
 import gradcli.show.door  # noqa: F401
 from gradcli.__main__ import main
+from gradcli.cli.commands import COMMANDS
 
 for command in COMMANDS.values():
     assert command.request  # imports it

@@ -42,10 +42,10 @@ class _Drawn:
     blocks: list[list[str]]
     numeric: bool
 
-    @property
-    def width(self) -> int:
-        """The characters that the widest cell takes."""
-        return max(map(len, [self.heading, *(cell for block in self.blocks for cell in block)]))
+    def within(self, heading: int | None) -> int:
+        """The characters that the column takes where its heading is broken into pieces of `heading` at most, or not at all."""
+        cells = max((len(cell) for block in self.blocks for cell in block), default=0)
+        return max(1, cells, len(self.heading) if heading is None else min(heading, len(self.heading)))
 
 
 def render(tables: Sequence[Table], style: Style) -> str:
@@ -66,9 +66,9 @@ def _draw(console: Console, table: Table, style: Style) -> None:
     if table.title:
         console.print(Text(_wrap(table.title, style), style="bold"), soft_wrap=True)
     columns = _columns(table, style)
-    keys, rest = columns[: table.keys], columns[table.keys :]
-    for group in _groups(keys, rest, style):
-        console.print(_rich_table([*keys, *group], style), soft_wrap=True)
+    layout = _layout(columns, table.keys, style)
+    for group in _groups(columns, layout, style):
+        console.print(_rich_table([*columns[: layout.keys], *group], layout, style), soft_wrap=True)
     if table.caption:
         console.print(Text(_wrap(table.caption, style), style="dim"), soft_wrap=True)
 
@@ -151,32 +151,69 @@ def _point(cell: str) -> int:
     return next((i for i, char in enumerate(cell) if char in ".e"), len(cell))
 
 
-def _groups(keys: list[_Drawn], rest: list[_Drawn], style: Style) -> list[list[_Drawn]]:
+@dataclass(frozen=True)
+class _Layout:
+    """How columns are set beside each other: how many are keys, whether there are lines, and how wide a heading may be."""
+
+    keys: int
+    lines: bool
+    heading: int | None
+
+    def taken(self, columns: Sequence[_Drawn]) -> int:
+        """The characters that columns take, the blanks and lines around them included."""
+        between = 3 if self.lines else 2
+        return sum(column.within(self.heading) + between for column in columns) + (1 if self.lines else -2)
+
+
+def _layout(columns: list[_Drawn], keys: int, style: Style) -> _Layout:
+    """The first layout in which every column fits beside the keys; in a very narrow window headings break, lines go."""
+    choices = [
+        _Layout(keys, lines=True, heading=None),
+        _Layout(1, lines=True, heading=None),
+        _Layout(1, lines=True, heading=6),
+        _Layout(1, lines=False, heading=6),
+    ]
+    for layout in choices if style.width is not None else choices[:1]:
+        head = columns[: layout.keys]
+        if all(layout.taken([*head, column]) <= (style.width or 0) for column in columns[layout.keys :]):
+            return layout
+    return choices[0] if style.width is None else choices[-1]
+
+
+def _groups(columns: list[_Drawn], layout: _Layout, style: Style) -> list[list[_Drawn]]:
     """The columns behind the keys, split so that each group fits beside the keys in the width; one column at least."""
+    keys, rest = columns[: layout.keys], columns[layout.keys :]
     if style.width is None:
         return [rest]
-    taken = sum(column.width + 3 for column in keys) + 1
     groups: list[list[_Drawn]] = [[]]
-    room = style.width - taken
     for column in rest:
-        need = column.width + 3
-        if groups[-1] and need > room:
+        if groups[-1] and layout.taken([*keys, *groups[-1], column]) > style.width:
             groups.append([])
-            room = style.width - taken
         groups[-1].append(column)
-        room -= need
     return groups
 
 
-def _rich_table(columns: list[_Drawn], style: Style) -> RichTable:
-    drawn = RichTable(box=box.ASCII2 if style.ascii_only else box.ROUNDED, border_style="dim", header_style="bold cyan")
-    for column in columns:  # numbers are padded already: rich would strip the blanks behind them
-        heading = column.heading.rjust(column.width) if column.numeric else column.heading
-        drawn.add_column(Text(heading), no_wrap=True)
+def _rich_table(columns: list[_Drawn], layout: _Layout, style: Style) -> RichTable:
+    lines = (box.ASCII2 if style.ascii_only else box.ROUNDED) if layout.lines else None
+    drawn = RichTable(
+        box=lines,
+        border_style="dim",
+        header_style="bold cyan",
+        padding=(0, 1) if layout.lines else (0, 2, 0, 0),
+        pad_edge=layout.lines,
+    )
+    widths = [column.within(layout.heading) for column in columns]
+    for column, width in zip(
+        columns, widths, strict=True
+    ):  # numbers are padded already: rich would strip the blanks behind them
+        pieces = [column.heading[i : i + width] for i in range(0, len(column.heading), width)] or [""]
+        drawn.add_column(
+            Text("\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)), no_wrap=True
+        )
     blocks = len(columns[0].blocks)
     for number in range(blocks):
         rows = list(zip(*(column.blocks[number] for column in columns), strict=True))
         for row in rows:
-            cells = [c.rjust(column.width) if column.numeric else c for c, column in zip(row, columns, strict=True)]
+            cells = [c.rjust(w) if column.numeric else c for c, w, column in zip(row, widths, columns, strict=True)]
             drawn.add_row(*map(Text, cells), end_section=row is rows[-1] and number + 1 < blocks and len(rows) > 1)
     return drawn
