@@ -1,0 +1,344 @@
+"""The words of a command line: what is an option and what a value, NAME=T, suggestions, usage errors, hints."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.program import cold, run
+
+COMMANDS = ["grad", "activate", "loss", "softmax-jacobian", "perceptron", "jacobian", "hessian"]
+
+
+def refused(*words: str, stdin: str = "", cwd: str | None = None) -> str:
+    """What a refused call says on stderr; it must leave stdout empty and end with 2."""
+    shown = run(*words, stdin=stdin, cwd=cwd)
+    assert (shown.status, shown.stdout) == (2, ""), shown
+    assert shown.stderr.startswith("error: ")
+    assert "Traceback" not in shown.stderr
+    return shown.stderr
+
+
+# what is an option
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "printed"),
+    [
+        (["grad", "-x**2", "x=3"], "value", "-9.0"),
+        (["grad", "-x", "x=3"], "value", "-3.0"),
+        (["grad", "-h*x", "h=2", "x=3"], "value", "-6.0"),
+        (["grad", "-(x*x)", "x=3"], "gradients.x", "-6.0"),
+        (["grad", "x**2", "x=-3"], "gradients.x", "-6.0"),
+        (["softmax-jacobian", "-1,2"], "inputs.x", "[-1.0,2.0]"),
+        (["softmax-jacobian", "--", "-1,2"], "inputs.x", "[-1.0,2.0]"),
+        (["softmax-jacobian", "--x", "-1,2"], "inputs.x", "[-1.0,2.0]"),
+        (["softmax-jacobian", "--x=-1,2"], "inputs.x", "[-1.0,2.0]"),
+        (["activate", "relu", "--x", "-2"], "functions.0.value", "0.0"),
+        (["activate", "relu", "--x", "-inf"], "inputs.x", "-Infinity"),
+        (["loss", "mse", "--pred", "-1", "--target", "-3"], "losses.0.value", "4.0"),
+        (["grad", "--fn", "mse", "--x", "-1", "--w", "-2", "--b", "-.5"], "value", "0.25"),
+        (["grad", "--x", "1", "--fn", "relu"], "value", "1.0"),
+        (["grad", "x**2", "--wrt", "x", "x=3"], "value", "9.0"),
+        (["grad", "--wrt=x", "x**2", "x=3"], "value", "9.0"),
+        (["grad", "--", "-x**2", "x=3"], "value", "-9.0"),
+        (["grad", "--", "--x", "x=3"], "value", "3.0"),
+        (["grad", "---x", "x=3"], "value", "-3.0"),
+    ],
+)
+def test_a_word_that_begins_with_one_dash_is_a_value(words: list[str], path: str, printed: str) -> None:
+    place = words.index("--") if "--" in words else len(words)
+    shown = run(*words[:place], "--get", path, *words[place:])
+    assert (shown.stdout, shown.status) == (printed + "\n", 0), shown.stderr
+
+
+def test_dash_h_is_the_only_short_option() -> None:
+    assert run("grad", "-h").stdout == run("grad", "--help").stdout
+    assert run("-h").stdout == run("--help").stdout == run().stdout
+    assert "sage" in run("-h").stdout
+    for word in ("-v", "-x", "-q", "-hx"):
+        assert "usage:" not in run("grad", word, "x=1", "h=2", "q=3", "v=4", "hx=5").stdout
+
+
+def test_behind_two_dashes_nothing_is_an_option() -> None:
+    assert run("softmax-jacobian", "--json", "--", "-1,2").json["inputs"]["x"] == [-1.0, 2.0]
+    assert "usage:" not in run("grad", "--", "-h", "h=2").stdout
+    assert run("grad", "--get", "value", "--", "-h", "h=2").stdout == "-2.0\n"
+    assert "one word too many" in refused("softmax-jacobian", "--", "1,2", "--json")
+
+
+def test_an_option_in_the_place_of_a_value_is_a_missing_value() -> None:
+    assert "--x needs a value" in refused("grad", "--fn", "mse", "--x", "--w", "2")
+    assert "--w needs a value" in refused("grad", "--fn", "mse", "--x", "1", "--w")
+    assert "--x needs a value" in refused("activate", "relu", "--x", "--")
+
+
+def test_a_flag_takes_no_value() -> None:
+    assert "--json" in refused("grad", "x", "x=1", "--json=yes")
+
+
+@pytest.mark.parametrize("words", [["--x", "1"], ["--json"], ["--dtype", "float64"], ["--dtype=float64"]])
+def test_an_option_given_twice_is_an_error(words: list[str]) -> None:
+    name = words[0].split("=")[0]
+    assert f"{name} is given twice" in refused("activate", "relu", *words, *words)
+
+
+# suggestions
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["grda"], "grad"),
+        (["Grad"], "grad"),
+        (["activte", "relu"], "activate"),
+        (["softmax_jacobian", "1,2"], "softmax-jacobian"),
+        (["jacobain"], "jacobian"),
+        (["--verson"], "--version"),
+        (["--halp"], "--help"),
+        (["grad", "--jsn"], "--json"),
+        (["grad", "--presicion", "3"], "--precision"),
+        (["grad", "--WRT", "x"], "--wrt"),
+        (["perceptron", "--activations", "relu"], "--activation"),
+        (["activate", "sigmod", "--x", "1"], "sigmoid"),
+        (["activate", "Sigmoid", "--x", "1"], "sigmoid"),
+        (["loss", "cross_entrpy", "--pred", "1,2", "--target", "0"], "cross_entropy"),
+        (["grad", "--fn", "mes", "--x", "1"], "mse"),
+        (["grad", "sigmod(x)", "x=1"], "sigmoid"),
+        (["grad", "wieght*x", "x=1", "weight=2"], "weight"),
+        (["grad", "x.sigmod()", "x=1"], "sigmoid"),
+        (["grad", "x**2", "x=1", "--via", "backwards"], "backward"),
+        (["grad", "x**2", "x=1", "--dtype", "float46"], "float64"),
+        (["grad", "weight**2", "weight=1", "--wrt", "wieght"], "weight"),
+        (["grad", "weight**2", "weight=1,2", "--each", "wieght"], "weight"),
+        (["loss", "mse", "--pred", "1", "--target", "1", "--reduction", "maen"], "mean"),
+    ],
+)
+def test_a_misspelt_word_is_asked_after(typed: list[str], meant: str) -> None:
+    assert re.search(rf"did you mean .*{re.escape(meant)}", refused(*typed))
+
+
+def test_what_resembles_nothing_is_not_asked_after() -> None:
+    assert "did you mean" not in refused("qqqqqqqq")
+    assert "did you mean" not in refused("grad", "--qqqqqqqq")
+
+
+def test_an_unknown_option_names_the_help() -> None:
+    assert "--help" in refused("grad", "--qqqqqqqq")
+    assert "--nonsense" in refused("grad", "--nonsense")
+
+
+def test_a_command_that_needs_more_says_what() -> None:
+    for words, missing in {
+        ("activate",): "NAME",
+        ("activate", "relu"): "--x",
+        ("loss", "mse", "--pred", "1"): "--target",
+        ("jacobian",): "EXPR",
+        ("hessian",): "EXPR",
+        ("perceptron",): "--x",
+        ("softmax-jacobian",): "logits",
+    }.items():
+        assert missing in refused(*words)
+
+
+# NAME=T
+
+
+@pytest.mark.parametrize("words", [["x=1"], ["x = 1"], [" x =1 "]])
+def test_a_quoted_input_may_have_blanks(words: list[str]) -> None:
+    assert run("grad", "x*2", *words, "--get", "inputs.x").stdout == "1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "quoted"),
+    [
+        (["x", "=", "1"], "'x=1'"),
+        (["x", "=1"], "'x=1'"),
+        (["x=", "1"], "'x=1'"),
+        (["x=1,", "2"], "'x=1, 2'"),
+        (["x=[1,", "2,", "3]"], "'x=[1, 2, 3]'"),
+        (["w=2", "x=1,", "2"], "'x=1, 2'"),
+        (["x=1,", "2", "w=2"], "'x=1, 2'"),
+        (["x", "=", "1,", "2"], "'x=1, 2'"),
+    ],
+)
+def test_a_literal_that_the_shell_split_is_shown_quoted(words: list[str], quoted: str) -> None:
+    assert quoted in refused("grad", "(w*x).sum()" if "w=2" in words else "x.sum()", *words)
+
+
+def test_the_right_order_is_shown_where_an_input_comes_first() -> None:
+    assert "gradcli grad 'x**2' x=3" in refused("grad", "x=3", "x**2")
+    assert "x**2" in refused("jacobian", "x=3", "x**2")
+    assert "x**2" in refused("hessian", "w=1", "x=3", "x**2")
+
+
+def test_the_first_word_is_the_expression_whatever_it_holds() -> None:
+    assert run("grad", "x = w*2", "w=3", "--get", "value").stdout == "6.0\n"
+    assert run("grad", "x=w*2; x", "w=3", "--get", "gradients.w").stdout == "2.0\n"
+
+
+def test_an_input_given_twice_is_an_error_that_names_it() -> None:
+    assert "x is given twice" in refused("grad", "x", "x=1", "x=2")
+    assert "x is given twice" in refused("jacobian", "x", "x=1", "x=1")
+
+
+@pytest.mark.parametrize("name", ["torch", "F", "nn", "np", "math", "lambda", "if", "None", "True", "in", "is"])
+def test_a_name_that_an_expression_reads_otherwise_is_refused(name: str) -> None:
+    assert name in refused("grad", "x", "x=1", f"{name}=2")
+
+
+@pytest.mark.parametrize("word", ["2x=1", "x-y=1", "=1", "x", "x==1", "\u00e9=1", "\uff58=1", ""])
+def test_a_word_that_is_no_input_is_an_error(word: str) -> None:
+    refused("grad", "x", word, "x=1")
+
+
+@pytest.mark.parametrize("name", ["_", "_x", "x1", "W", "mse", "e", "pi", "sum", "print", "self", "match", "type"])
+def test_other_names_are_free(name: str) -> None:
+    assert run("grad", f"{name}*2", f"{name}=3", "--get", "value").stdout == "6.0\n"
+
+
+def test_an_input_that_is_missing_is_named_and_a_function_is_not_an_input() -> None:
+    assert "w" in refused("grad", "w*x", "x=1")
+    assert "sigmoid" in refused("grad", "sigmoid*x", "x=1")
+
+
+@pytest.mark.parametrize(
+    ("literal", "says"), [("", "number"), ("1,,2", "^"), ("abc", "^"), ("1e400", "1e400"), ("1/0", "1/0")]
+)
+def test_a_bad_literal_names_its_input_and_the_place(literal: str, says: str) -> None:
+    text = refused("grad", "x", f"x={literal}")
+    assert text.startswith("error: x: ")
+    assert says in text
+    if literal:
+        assert literal in text
+        assert "^" in text
+
+
+# standard input
+
+
+def test_standard_input_is_read_once() -> None:
+    assert "twice" in refused("loss", "mse", "--pred", "-", "--target", "-", stdin="1 2")
+    assert "twice" in refused("grad", "-", "x=-", stdin="x**2")
+    assert "twice" in refused("grad", "x*w", "x=-", "w=@-", stdin="1")
+    assert "twice" in refused("jacobian", "@-", "x=-", stdin="1")
+
+
+@pytest.mark.parametrize(
+    ("stdin", "shape"),
+    [
+        ("1\n2\n3\n", "[1.0,2.0,3.0]"),
+        ("1 2 3", "[1.0,2.0,3.0]"),
+        ("1 2\n3 4\n", "[[1.0,2.0],[3.0,4.0]]"),
+        ("1,2;3,4", "[[1.0,2.0],[3.0,4.0]]"),
+        ("tensor([1., 2.])\n", "[1.0,2.0]"),
+        ("5\n", None),
+    ],
+)
+def test_numbers_from_a_pipe_have_the_shape_of_their_lines(stdin: str, shape: str | None) -> None:
+    for word in ("-", "@-"):
+        shown = run("activate", "relu", "--x", word, "--get", "inputs.x", stdin=stdin)
+        assert shown.status == 0
+        assert shape is None or shown.stdout == shape + "\n"
+
+
+def test_an_expression_from_a_pipe() -> None:
+    assert run("grad", "-", "x=3", "--get", "gradients.x", stdin="x**2\n").stdout == "6.0\n"
+
+
+def test_an_empty_pipe_is_an_error_that_says_so() -> None:
+    assert "standard input" in refused("activate", "relu", "--x", "-")
+    assert "standard input" in refused("grad", "-", "x=1", stdin="  \n")
+
+
+def test_standard_input_that_is_no_text_is_an_error() -> None:
+    shown = run("activate", "relu", "--x", "-", stdin=b"\xff\xfe1")
+    assert (shown.status, shown.stdout) == (2, "")
+    assert "UTF-8" in shown.stderr
+
+
+def test_grad_with_nothing_is_a_usage_error_that_does_not_wait() -> None:
+    text = refused("grad", stdin="x**2")
+    assert "--fn" in text
+
+
+# files
+
+
+@pytest.mark.parametrize("word", ["@nowhere.npy", "@", "@.", "@folder.npy", "@x.unknown", "@/dev/zero", "@\x01"])
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(word: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.npy").mkdir()
+    (tmp_path / "x.unknown").write_text("1")
+    text = refused("grad", "x", f"x={word}", cwd=str(tmp_path))
+    assert "x" in text.splitlines()[0]
+    refused("grad", word if word != "@x.unknown" else "@nowhere.py", "x=1", cwd=str(tmp_path))
+
+
+# usage errors of every command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_two_or_three_examples_that_run(command: str) -> None:
+    text = run(command, "--help").stdout
+    assert text.isascii()
+    examples = [line.strip() for line in text.splitlines() if re.match(r"\s+(.*\| )?gradcli ", line)]
+    assert 2 <= len(examples) <= 3
+    for example in examples:
+        *pipes, call = example.split("|") if example.startswith("seq") else [example]
+        stdin = "\n".join(map(str, range(-5, 6))) if pipes else ""
+        assert run(*shlex.split(call)[1:], stdin=stdin).status == 0, example
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--dtype", "int32"],
+        ["--device", "abacus"],
+        ["--seed", "x"],
+        ["--seed", "99999999999999999999"],
+        ["--timeout", "-1"],
+        ["--timeout", "soon"],
+        ["--timeout", "nan"],
+        ["--precision", "0"],
+        ["--out", "x.pdf"],
+        ["--json", "--csv"],
+        ["--nonsense"],
+        ["--json", "--json"],
+        ["--explain-not"],
+    ],
+    ids=" ".join,
+)
+def test_options_that_are_wrong_are_refused_by_every_command(command: str, words: list[str]) -> None:
+    valid = {
+        "grad": ["x**2", "x=1"],
+        "activate": ["relu", "--x", "1"],
+        "loss": ["mse", "--pred", "1", "--target", "1"],
+        "softmax-jacobian": ["1,2"],
+        "perceptron": ["--x", "1,", "--w", "1,", "--target", "1"],
+        "jacobian": ["x**2", "x=1"],
+        "hessian": ["x**2", "x=1"],
+    }[command]
+    assert words[0] in refused(command, *valid, *words)
+
+
+def test_the_help_of_the_program_groups_its_commands() -> None:
+    text = run("--help").stdout
+    assert text.isascii()
+    for word in ("Explore", "Learn", *COMMANDS):
+        assert word in text
+    assert run("--help", "grad").status == 0
+
+
+def test_version_names_pytorchs_too() -> None:
+    shown = run("--version")
+    assert shown.status == 0
+    assert torch.__version__ in shown.stdout
+    assert shown.stdout.startswith("gradcli ")
+
+
+def test_a_fresh_python_draws_usage_errors_in_the_same_form() -> None:
+    for words in (["grad", "--nonsense"], ["grda"]):
+        assert cold(*words) == run(*words)
