@@ -4,6 +4,7 @@ Loading PyTorch takes seconds, so `run` forks from a process that has it, as the
 pipes, its own variables and folder, and the whole program from `main` on. `cold` starts a fresh Python.
 """
 
+import importlib
 import os
 import signal
 import subprocess
@@ -16,13 +17,14 @@ from typing import Any
 import orjson
 import torch
 
-import gradcli.compute.door
-import gradcli.show.door  # noqa: F401
 from gradcli.__main__ import main
 from gradcli.cli.commands import COMMANDS
 
+WHOLE = ("cli.help", "cli.program", "cli.words", "code.programs", "compute.door", "requests.check", "show.door")
+for module in WHOLE:
+    importlib.import_module(f"gradcli.{module}")  # the whole program, before any fork
 for command in COMMANDS.values():
-    assert command.request  # imports it
+    assert command.request
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
 BASE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "GRADCLI_SERVER": "off"}
