@@ -82,7 +82,7 @@ def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
         raise ExpressionError("^ is no power", cure="write **")
     if isinstance(left, int) and isinstance(right, int):
         bits = {"**": left.bit_length() * right if abs(left) > 1 else 0, "<<": right}.get(symbol, 0)
-        if bits > 64:
+        if bits > 128:  # a few too many are computed, and then counted exactly
             raise SizeError("a whole number has at most 64 bits", cure="write a float, such as 2.0**100")
     try:
         return _BINARY[symbol](left, right)

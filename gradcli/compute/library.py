@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from gradcli.compute import functions
-from gradcli.errors import ExpressionError
+from gradcli.errors import ExpressionError, ShapeError
 from gradcli.tables import operators
 from gradcli.tables.catalogue import CATALOGUE, LOSSES, Loss
 from gradcli.text.call import Call
@@ -40,10 +40,8 @@ def function(path: str) -> Function:
     if path in _OWN:
         return _OWN[path]
     found = pytorch_function(path)
-    if entry := INDEXED.get(path):
-        return _with_indices(found, entry)
-    if places := _OVERWRITTEN.get(path):
-        return _with_copies(found, places)
+    if prepare := _PREPARED.get(path):
+        return _prepared(found, prepare)
     return found if path.startswith("nn.") else _with_numbers(found)
 
 
@@ -86,57 +84,88 @@ def lifted(arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
     return [torch.tensor(value) if i in places else value for i, value in enumerate(arguments)]
 
 
-def _with_indices(function: Function, entry: Loss) -> Function:
-    """A loss whose target holds class indices, which may be written as any whole numbers."""
-
-    def call(pred: Any, target: Any, *arguments: Any, **keywords: Any) -> Any:
-        ignored = {"ignore_index": keywords["ignore_index"]} if "ignore_index" in keywords else {}
-        return function(pred, _indices(entry, ignored, pred, target), *arguments, **keywords)
-
-    def named(*arguments: Any, input: Any = None, **keywords: Any) -> Any:
-        return call(*(() if input is None else (input,)), *arguments, **keywords)
-
-    return named
+Prepare: TypeAlias = Callable[[list[Any], dict[str, Any]], None]
+"""A rule that puts the arguments of a call right, in place, or refuses them."""
 
 
-def _without(keywords: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in keywords.items() if name not in names}
+def _prepared(function: Function, prepare: Prepare) -> Function:
+    """The same function, its arguments prepared first."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        listed = list(arguments)
+        prepare(listed, keywords)
+        return function(*listed, **keywords)
+
+    return call
+
+
+def _by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> None:
+    """Move the first arguments, which have these names, out of the keywords to their places."""
+    for place, name in enumerate(names):
+        if name in keywords and place <= len(arguments):
+            arguments.insert(place, keywords.pop(name))
+
+
+def _class_indices(entry: Loss) -> Prepare:
+    """The target of a loss holds class indices, which may be written as any whole numbers."""
+
+    def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
+        _by_place(arguments, keywords, "input", "target")
+        if len(arguments) > 1:
+            settings = {"ignore_index": keywords["ignore_index"]} if "ignore_index" in keywords else {}
+            arguments[1] = _indices(entry, settings, *arguments[:2])
+
+    return prepare
 
 
 def _indices(entry: Loss, settings: Mapping[str, Any], pred: Any, target: Any) -> Any:
     if isinstance(target, int | float):
         target = torch.tensor(target)
-    if not (isinstance(pred, Tensor) and isinstance(target, Tensor)) or (
-        pred.ndim == 0 and target.dtype == torch.int64
-    ):
-        return target  # what PyTorch takes as it is, or refuses in its own words
+    if not (isinstance(pred, Tensor) and isinstance(target, Tensor)):
+        return target
+    if pred.ndim == 0 and target.dtype == torch.int64:
+        return target  # PyTorch takes it as one class
     return functions.index_target(Call(entry.name, entry, settings), pred, target)
+
+
+def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
+    """ctc_loss reads memory that is not its own where a label is out of range."""
+    _by_place(arguments, keywords, "log_probs", "targets")
+    match arguments:
+        case [Tensor() as pred, Tensor() as target, *_] if pred.ndim and target.numel():
+            classes, lowest, highest = pred.shape[-1], int(target.min()), int(target.max())
+            if lowest < 0 or highest >= classes:
+                wrong = lowest if lowest < 0 else highest
+                raise ShapeError(f"a label is {wrong}, and log_probs has {classes} classes", cure="labels count from 0")
+
+
+def _copies(*places: int) -> Prepare:
+    """The arguments at these places, and running statistics by name, are written into, which no schema says."""
+
+    def copied(value: Any) -> Any:
+        return value.clone() if isinstance(value, Tensor) else value
+
+    def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
+        arguments[:] = [copied(value) if place in places else value for place, value in enumerate(arguments)]
+        keywords.update({name: copied(value) for name, value in keywords.items() if name.startswith("running_")})
+
+    return prepare
 
 
 def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     """Call a module of torch.nn; one with class indices takes them as its function does."""
     if not isinstance(module, nn.Module):
-        raise ExpressionError(
-            "only functions and modules of torch.nn can be called", cure="a product is written with *"
-        )
-    if (entry := _INDEXED_MODULES.get(type(module))) and len(arguments) == 2:
+        cure = "a product is written with *"
+        raise ExpressionError("only functions and modules of torch.nn can be called", cure=cure)
+    listed = list(arguments)
+    if isinstance(module, nn.CTCLoss):
+        _labels(listed, keywords)
+    elif entry := _INDEXED_MODULES.get(type(module)):
         ignored = getattr(module, "ignore_index", -100)
-        settings = {} if ignored == -100 else {"ignore_index": ignored}
-        arguments = (arguments[0], _indices(entry, settings, *arguments))
-    return module(*arguments, **keywords)
-
-
-def _with_copies(function: Function, places: tuple[int, ...]) -> Function:
-    """A function that writes into some of its arguments, given copies of them."""
-
-    def copied(value: Any) -> Any:
-        return value.clone() if isinstance(value, Tensor) else value
-
-    def call(*arguments: Any, **keywords: Any) -> Any:
-        keywords = {name: copied(value) if name.startswith("running_") else value for name, value in keywords.items()}
-        return function(*(copied(v) if i in places else v for i, v in enumerate(arguments)), **keywords)
-
-    return call
+        _by_place(listed, keywords, "input", "target")
+        if len(listed) == 2:
+            listed[1] = _indices(entry, {} if ignored == -100 else {"ignore_index": ignored}, *listed)
+    return module(*listed, **keywords)
 
 
 def _tensor(data: Any, **keywords: Any) -> Tensor:
@@ -181,16 +210,14 @@ _INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
 }
 
-_OVERWRITTEN: Mapping[str, tuple[int, ...]] = {
-    "F.batch_norm": (1, 2),
-    "F.instance_norm": (1, 2),
-    "F.embedding": (1,),  # with max_norm
-    "F.embedding_bag": (1,),
-    "torch.batch_norm": (3, 4),
-    "torch.instance_norm": (3, 4),
-    "torch.native_batch_norm": (3, 4),
+_PREPARED: Mapping[str, Prepare] = {
+    **{path: _class_indices(entry) for path, entry in INDEXED.items()},
+    **dict.fromkeys(("F.ctc_loss", "torch.ctc_loss"), _labels),
+    **dict.fromkeys(("F.batch_norm", "F.instance_norm"), _copies(1, 2)),
+    **dict.fromkeys(("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)),
+    **dict.fromkeys(("F.embedding", "F.embedding_bag"), _copies(1)),  # with max_norm
 }
-"""Functions that write into their arguments, which no schema says, and into which ones."""
+"""Functions whose arguments are put right or checked before PyTorch sees them."""
 
 _OWN: Mapping[str, Function] = {
     "python.len": len,

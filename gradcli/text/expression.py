@@ -80,7 +80,9 @@ def _syntax_tree(source: Source, text: str) -> ast.Module:
             raise _syntax_error(source, text, error) from None
         except (RecursionError, MemoryError):
             raise SizeError(
-                "the expression is nested too deep", place=source.span(0), cure="split it into steps: h = ...; ..."
+                "the expression is too long or nested too deep",
+                place=source.span(0),
+                cure="split it into steps: h = ...; ...",
             ) from None
         except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
             odd = next((i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), 0)

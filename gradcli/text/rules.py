@@ -20,9 +20,6 @@ at only when everything before it was found good, so that the first error in the
 RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
 """Names that an expression reads as PyTorch's, NumPy's and Python's own."""
 
-LEADING = {ast.BinOp: "left", ast.Call: "func", ast.Attribute: "value", ast.Subscript: "value"}
-"""The operand that does not nest: a chain of `+` or of methods counts one, however long."""
-
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
     ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
@@ -59,11 +56,21 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
         rule = RULES.get(type(part))
         if rule is None:
             raise reader.refused_node(part)
-        leading = getattr(part, LEADING.get(type(part), ""), None)
+        leading = _leading(part)
         agenda.extend((child, depth if child is leading else deeper) for child in reversed(rule(reader, part)))
     if not last:
         done.append(reader.step("drop", statement))
     return done
+
+
+def _leading(node: ast.AST) -> ast.expr | None:
+    """The operand that does not nest: a chain of `+` or of methods counts one, however long."""
+    match node:
+        case ast.BinOp(left=first) | ast.Attribute(value=first) | ast.Subscript(value=first):
+            return first
+        case ast.Call(func=ast.Attribute(value=first)) | ast.Call(func=first):
+            return first
+    return None
 
 
 def _expression_statement(reader: Reader, node: ast.Expr) -> list[Part]:
