@@ -72,21 +72,23 @@ def gradients(
     Raises MathError where PyTorch cannot differentiate.
     """
     with refusals():
+        if upstream is not None:  # handed to autograd itself, an upstream gradient makes it load SymPy: half a second
+            output = (output * upstream).sum()
         if via == "backward":
             for tensor in inputs.values():
                 tensor.retain_grad()  # for steps on the way; a leaf keeps its gradient anyway
                 tensor.grad = None
-            output.backward(upstream, retain_graph=keep)  # type: ignore[no-untyped-call]
+            output.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
             return {name: tensor.grad for name, tensor in inputs.items()}
-        found = torch.autograd.grad(output, list(inputs.values()), upstream, retain_graph=keep, allow_unused=True)
+        found = torch.autograd.grad(output, list(inputs.values()), retain_graph=keep, allow_unused=True)
         return dict(zip(inputs, found, strict=True))
 
 
 def slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and dy_i/dx_i of an elementwise function at x, both in the shape of x: the vjp of ones."""
+    """Value and dy_i/dx_i of an elementwise function at x, both in the shape of x: the gradient of the sum."""
     x = x.detach().requires_grad_()
     y = function(x)
-    slope = gradients(y, {"x": x}, upstream=torch.ones_like(y))["x"]
+    slope = gradients(y.sum(), {"x": x})["x"]
     return y.detach(), torch.zeros_like(x) if slope is None else slope
 
 
@@ -97,10 +99,8 @@ def diagonal_slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Te
     x = x.detach().requires_grad_()
     y = function(x)
     diagonal = torch.zeros_like(x)
-    upstream = torch.zeros_like(y)
     for i in range(x.shape[-1]):
-        upstream.zero_()[..., i] = 1
-        slope = gradients(y, {"x": x}, upstream=upstream, keep=True)["x"]
+        slope = gradients(y[..., i].sum(), {"x": x}, keep=True)["x"]
         if slope is not None:
             diagonal[..., i] = slope[..., i]
     return y.detach(), diagonal
@@ -117,9 +117,7 @@ def jacobian(
     if output.numel() * (ROW_OVERHEAD + touched) <= VECTORISE_FROM:
         return jacobian_rows(output, inputs)
     on_path = {
-        name: inputs[name]
-        for name, slope in gradients(output, inputs, upstream=torch.zeros_like(output), keep=True).items()
-        if slope is not None
+        name: inputs[name] for name, slope in gradients(output.sum(), inputs, keep=True).items() if slope is not None
     }
     try:
         blocks = _jacobian_vectorised(function, output, inputs, on_path)
@@ -159,18 +157,15 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
     None stands for an input that is not on the path.
     """
     rows: dict[str, Tensor | None] = dict.fromkeys(inputs)
-    upstream = torch.zeros_like(output, memory_format=torch.contiguous_format)
-    flat = upstream.view(-1)
+    flat = output.reshape(-1)
     for i in range(output.numel()):
-        flat[i] = 1
-        for name, row in gradients(output, inputs, upstream=upstream, keep=True).items():
+        for name, row in gradients(flat[i], inputs, keep=True).items():
             if row is None:
                 continue
             block = rows[name]
             if block is None:
                 block = rows[name] = row.new_zeros(output.numel(), *row.shape)
             block[i] = row
-        flat[i] = 0
     return {
         name: None if block is None else block.view(output.shape + inputs[name].shape) for name, block in rows.items()
     }
