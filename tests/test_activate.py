@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 
 from tests.program import run
 
@@ -89,15 +91,20 @@ def test_step_has_values_and_no_derivative_and_says_why() -> None:
     assert "0" in note["text"]
 
 
-def test_at_a_kink_the_derivative_is_the_one_that_pytorch_picks() -> None:
+AT_KINKS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "hardtanh(0, 1)": lambda x: F.hardtanh(x, 0, 1),
+    "leaky_relu(0.5)": lambda x: F.leaky_relu(x, 0.5),
+    "threshold(0, 0)": lambda x: F.threshold(x, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", AT_KINKS)
+def test_at_a_kink_the_derivative_is_the_one_that_pytorch_picks(name: str) -> None:
     x = torch.zeros((), requires_grad=True)
-    for name in ("relu", "hardtanh(0, 1)", "leaky_relu(0.5)", "threshold(0, 0)"):
-        function = {"relu": torch.relu, "hardtanh(0, 1)": lambda x: torch.nn.functional.hardtanh(x, 0, 1),
-                    "leaky_relu(0.5)": lambda x: torch.nn.functional.leaky_relu(x, 0.5),
-                    "threshold(0, 0)": lambda x: torch.nn.functional.threshold(x, 0, 0)}[name]  # fmt: skip
-        (slope,) = torch.autograd.grad(function(x), x)
-        shown = run("activate", name, "--x", "0", "--json").json
-        assert shown["functions"][0]["derivative"] == slope.item(), name
+    (slope,) = torch.autograd.grad(AT_KINKS[name](x), x)
+    found = run("activate", name, "--x", "0", "--json").json["functions"][0]
+    assert found["derivative"] == slope.item()
 
 
 def test_the_keys_of_the_json_are_these_and_no_others() -> None:

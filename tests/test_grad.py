@@ -2,12 +2,14 @@
 
 import math
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 
 from tests.program import run
 
@@ -124,7 +126,7 @@ def test_a_misuse_of_fn_is_a_usage_error(words: list[str], says: str) -> None:
 
 X = "1.5,-0.5,2"
 VALUE = torch.tensor([1.5, -0.5, 2.0], dtype=torch.float64)
-EXPRESSIONS = {
+EXPRESSIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mse(w*x + b, y)": lambda x: F.mse_loss(0.5 * x + 0.1, torch.ones(3, dtype=torch.float64)),
     "torch.norm(y - x, 2).pow(2)": lambda x: torch.norm(1 - x, 2).pow(2),
     "F.cross_entropy(x, t, reduction='sum')": lambda x: F.cross_entropy(x, torch.tensor(2), reduction="sum"),

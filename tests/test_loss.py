@@ -1,11 +1,13 @@
 """`loss`: values, elements and gradients of losses side by side, against closed forms and plain PyTorch."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 
 from tests.program import run
 
@@ -77,10 +79,17 @@ def test_names_with_and_without_loss_are_one(name: str) -> None:
 LOGITS = torch.tensor([[2.0, 1.0, 0.1], [0.5, 0.5, 3.0]], dtype=torch.float64)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "nll", "multi_margin"])
+INDEXED: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": F.cross_entropy,
+    "nll": F.nll_loss,
+    "multi_margin": F.multi_margin_loss,
+}
+
+
+@pytest.mark.parametrize("name", INDEXED)
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_index_losses_take_whole_numbers_as_classes(name: str, reduction: str) -> None:
-    pytorch = {"cross_entropy": F.cross_entropy, "nll": F.nll_loss, "multi_margin": F.multi_margin_loss}[name]
+    pytorch = INDEXED[name]
     leaf = LOGITS.clone().requires_grad_()
     value = pytorch(leaf, torch.tensor([0, 2]), reduction=reduction)
     (slope,) = torch.autograd.grad(value.sum(), leaf)

@@ -342,7 +342,16 @@ def test_every_path_that_the_json_has_can_be_got(words: list[str]) -> None:
 # forms
 
 
-@pytest.mark.parametrize("forms", [["--json", "--csv"], ["--json", "--get", "value"], ["--csv", "--get", "value"]])
+@pytest.mark.parametrize(
+    "forms",
+    [
+        ["--json", "--csv"],
+        ["--json", "--get", "value"],
+        ["--csv", "--get", "value"],
+        ["--json", "--code"],
+        ["--code", "--get", "value"],
+    ],
+)
 def test_two_forms_are_a_usage_error(forms: list[str]) -> None:
     shown = run("grad", "x**2", "x=3", *forms)
     assert (shown.status, shown.stdout) == (2, "")
