@@ -91,7 +91,8 @@ def _grad(script: Script, request: Grad, result: GradResult) -> None:
         chosen[name] = script.fresh(f"{name}_given")
         script.add(f"{chosen[name]} = {name}")
     value = script.formula(result.expression, result.inputs, "loss" if result.value.ndim == 0 else "value", "result")
-    steps = {name: name for name, step in result.intermediates.items() if step.gradient is not None and name != value}
+    named = {name: step for name, step in result.intermediates.items() if name != value and not step.value.is_complex()}
+    steps = {name: name for name, step in named.items() if step.gradient is not None}
     out, upstream = value, ""
     if request.row is not None:
         out = f"{value}[{', '.join(map(str, request.row))}]"
@@ -99,7 +100,8 @@ def _grad(script: Script, request: Grad, result: GradResult) -> None:
         upstream = tensor_code(request.vjp, result.upstream, leaf=False)
     if request.via == "backward":
         script.add(*(f"{name}.retain_grad()" for name in steps))
-    script.show(value, value)
+    for name in (value, *named):
+        script.show(name, name)
     targets = {
         **{f"d/d{name}": given for name, given in chosen.items()},
         **{f"d/d{name} (step)": name for name in steps},
@@ -167,28 +169,25 @@ def _hessian(script: Script, request: Hessian, result: HessianResult) -> None:
     chosen = list(result.hessian)
     script.inputs(result.inputs, _literals(request), [])
     lines, function = Formula(result.expression, result.inputs).as_function(chosen)
-    if result.value.ndim == 0 and not lines:
-        script.add(f"f = {function}")
-    else:
-        script.add(*lines)
+    script.add(*lines or [f"f = {function}"])
+    several = len(chosen) > 1
     arguments = ", ".join(chosen)
-    script.show("value", f"f({arguments})")
-    places = f", argnums={tuple(range(len(chosen)))}" if len(chosen) > 1 else ""
+    given = f"({arguments})" if several else arguments
     slopes, second = script.fresh("gradient"), script.fresh("hessian")
-    script.add(f"{slopes} = torch.func.grad(f{places})({arguments})")
-    script.add(f"{second} = torch.func.hessian(f{places})({arguments})")
+    script.show("value", f"f({arguments})")
+    script.add(f"{slopes} = torch.autograd.functional.jacobian(f, {given})")
+    script.add(f"{second} = torch.autograd.functional.hessian(f, {given})")
     for i, name in enumerate(chosen):
-        script.show(f"d/d{name}", f"{slopes}[{i}]" if places else slopes)
-    sizes = {name: result.inputs[name].numel() for name in chosen}
-    blocks = []
+        script.show(f"d/d{name}", f"{slopes}[{i}]" if several else slopes)
+    rows = []
     for i, a in enumerate(chosen):
         row = []
         for j, b in enumerate(chosen):
-            block = f"{second}[{i}][{j}]" if places else second
+            block = f"{second}[{i}][{j}]" if several else second
             script.show(f"d2/d{a}d{b}", block)
-            row.append(f"{block}.reshape({sizes[a]}, {sizes[b]})")
-        blocks.append(f"torch.cat([{', '.join(row)}], 1)" if places else row[0])
-    joint = f"torch.cat([{', '.join(blocks)}])" if places else blocks[0]
+            row.append(f"{block}.reshape({result.inputs[a].numel()}, {result.inputs[b].numel()})")
+        rows.append(f"torch.cat([{', '.join(row)}], 1)" if several else row[0])
+    joint = f"torch.cat([{', '.join(rows)}])" if several else rows[0]
     script.show("eigenvalues", f"torch.linalg.eigvalsh({joint}.double())")
 
 
