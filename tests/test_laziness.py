@@ -55,3 +55,19 @@ def test_the_test_above_can_fail() -> None:
         ).returncode
         == 0
     )
+
+
+def test_no_command_loads_sympy(tmp_path: Path) -> None:
+    """autograd.grad with an upstream gradient would, for half a second of nothing."""
+    script = (
+        "import sys\nimport gradcli.core as core, torch\n"
+        "x = torch.ones(3, requires_grad=True)\n"
+        "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x}); core.slopes(torch.exp, x)\n"
+        "sys.exit('sympy' in sys.modules)"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+        ).returncode
+        == 0
+    )

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from gradcli.code.formulas import Formula
 from gradcli.code.literals import tensor_code
 from gradcli.code.script import Script
@@ -179,16 +181,23 @@ def _hessian(script: Script, request: Hessian, result: HessianResult) -> None:
     script.add(f"{second} = torch.autograd.functional.hessian(f, {given})")
     for i, name in enumerate(chosen):
         script.show(f"d/d{name}", f"{slopes}[{i}]" if several else slopes)
-    rows = []
     for i, a in enumerate(chosen):
-        row = []
         for j, b in enumerate(chosen):
-            block = f"{second}[{i}][{j}]" if several else second
-            script.show(f"d2/d{a}d{b}", block)
-            row.append(f"{block}.reshape({result.inputs[a].numel()}, {result.inputs[b].numel()})")
-        rows.append(f"torch.cat([{', '.join(row)}], 1)" if several else row[0])
-    joint = f"torch.cat([{', '.join(rows)}])" if several else rows[0]
-    script.show("eigenvalues", f"torch.linalg.eigvalsh({joint}.double())")
+            script.show(f"d2/d{a}d{b}", f"{second}[{i}][{j}]" if several else second)
+    script.show(
+        "eigenvalues", f"torch.linalg.eigvalsh({_joint(second, [result.inputs[name] for name in chosen])}.double())"
+    )
+
+
+def _joint(blocks: str, inputs: Sequence[Tensor]) -> str:
+    """The blocks of a Hessian as one matrix."""
+    if len(inputs) == 1:
+        return f"{blocks}.reshape({inputs[0].numel()}, {inputs[0].numel()})"
+    if all(tensor.ndim == 0 for tensor in inputs):
+        return f"torch.stack([torch.stack(row) for row in {blocks}])"
+    sizes = ", ".join(str(tensor.numel()) for tensor in inputs)
+    flat = f"[torch.cat([block.reshape(n, -1) for block in row], 1) for n, row in zip([{sizes}], {blocks})]"
+    return f"torch.cat({flat})"
 
 
 def _softmax_jacobian(script: Script, request: SoftmaxJacobian, result: SoftmaxJacobianResult) -> None:

@@ -164,15 +164,15 @@ def _cures(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> s
 
 
 def _works_along(name: str, request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> bool:
-    """Whether the result is one number at the first point of an input: found by trying."""
+    """Whether the result goes point by point along an input: found by trying the first point."""
     points = done.by[name].detach()
-    if points.ndim != 1 or not points.numel():
+    if points.ndim != 1 or points.shape != done.value.shape or not points.numel():
         return False
     try:
         trial = run(done.program, _completed(request, {**given, name: points[0]}, job), [], job)
     except GradcliError:
         return False
-    return trial.value.numel() == 1
+    return trial.value.numel() == 1 and torch.equal(trial.value.reshape(()), done.value[0])
 
 
 def _words(request: Grad) -> str:
