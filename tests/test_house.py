@@ -64,7 +64,9 @@ def test_imports_follow_the_arrows(path: Path) -> None:
 @pytest.mark.parametrize("path", product(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_command_line_uses_the_doors_alone(path: Path) -> None:
     if room(path) == "cli":
-        inside = {name for name in imports(path) if name.startswith(("gradcli.compute", "gradcli.show", "gradcli.code"))}
+        inside = {
+            name for name in imports(path) if name.startswith(("gradcli.compute", "gradcli.show", "gradcli.code"))
+        }
         assert inside <= {"gradcli.compute.door", "gradcli.show.door", "gradcli.code.programs"}
 
 

@@ -58,11 +58,12 @@ def test_the_test_above_can_fail() -> None:
 
 
 def test_no_command_loads_sympy(tmp_path: Path) -> None:
-    """autograd.grad with an upstream gradient would, for half a second of nothing."""
+    """An upstream gradient handed to autograd.grad would, for half a second of nothing."""
     script = (
         "import sys\nimport gradcli.core as core, torch\n"
         "x = torch.ones(3, requires_grad=True)\n"
-        "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x}); core.slopes(torch.exp, x)\n"
+        "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x})\n"
+        "core.slopes(torch.exp, x)\n"
         "sys.exit('sympy' in sys.modules)"
     )
     assert (

@@ -55,8 +55,8 @@ def _run(arguments: Sequence[str], world: World) -> int:
 
 def _command(name: str) -> Command:
     if name not in COMMANDS:
-        what = "option" if name.startswith("-") else "command"
-        cure = did_you_mean(name, COMMANDS) or "gradcli --help lists the commands"
+        what, known = ("option", [*HELP, "--version"]) if name.startswith("-") else ("command", list(COMMANDS))
+        cure = did_you_mean(name, known) or "gradcli --help lists the commands"
         raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)
     return COMMANDS[name]
 

@@ -56,15 +56,17 @@ def read_inputs(words: Sequence[Source], taken: int = 0) -> tuple[Input, ...]:
     A word that is no NAME=T gets the cure that fits: the expression stands behind its inputs, or the shell split a literal
     (`x = 1`, `x=1, 2`).
     """
-    inputs: dict[str, Input] = {}
     for position in range(taken, len(words)):
-        word = words[position]
-        if not _ASSIGNMENT.match(word.text):
-            _check_split([word.text for word in words], position, taken)
-            if taken and _ASSIGNMENT.match(words[0].text):
-                cure = f"gradcli grad '{word.text}' {words[0].text}"
-                raise UsageError("the expression comes first, its inputs after it", cure=cure)
-        found = read_input(word)
+        word = words[position].text
+        if _ASSIGNMENT.match(word):
+            continue
+        _check_split([each.text for each in words], position, taken)
+        if taken and _ASSIGNMENT.match(words[0].text):
+            raise UsageError(
+                "the expression comes first, its inputs after it", cure=f"gradcli grad '{word}' {words[0].text}"
+            )
+    inputs: dict[str, Input] = {}
+    for found in map(read_input, words[taken:]):
         if found.name in inputs:
             raise UsageError(f"the input {found.name} is given twice", cure="give each input once")
         inputs[found.name] = found
