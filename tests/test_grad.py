@@ -235,6 +235,20 @@ def test_an_omitted_dim_of_softmax_is_the_last_with_a_note() -> None:
     assert any("dim" in note["text"] for note in shown["notes"])
 
 
+@pytest.mark.parametrize("name", ["value", "gradient"])
+def test_a_complex_step_is_null_in_json_with_a_note(name: str) -> None:
+    result = grad("f = torch.fft.fft(x); f.abs().sum()", "x=1,2,4")
+    assert result["value"] == pytest.approx(7 + 2 * math.sqrt(7), rel=1e-12)
+    assert result["intermediates"]["f"][name] is None
+    assert any("complex" in note["text"] and "f" in note["text"].split() for note in result["notes"])
+
+
+def test_a_complex_step_is_shown_in_the_table() -> None:
+    shown = run("grad", "f = torch.fft.fft(x); f.abs().sum()", "x=1,2,4")
+    assert shown.status == 0, shown.stderr
+    assert "1.73205j" in shown.stdout.replace(" ", "")
+
+
 # results that are not one number
 
 

@@ -1,8 +1,13 @@
 """The forms of output: tables of every width, JSON, CSV, bare values, files, notes, colour, digits."""
 
 import csv
+import fcntl
 import os
+import pty
 import re
+import struct
+import termios
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests import program
 from tests.program import Ran, cold, run
 
 ACTIVATE = ["activate", "sigmoid", "tanh", "leaky_relu(0.2)", "--x", "1.23456789,-100.5,3e-7,0.1,12345678"]
@@ -192,6 +198,54 @@ def test_colour_follows_the_variables(env: dict[str, str], coloured: bool) -> No
     error = run("grad", "x**2", env=env)
     assert (COLOURED in error.stderr) is coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", table.stdout) == run("grad", "x**2", "x=3").stdout
+
+
+def on_terminal(*words: str, width: int, env: dict[str, str], keys: bytes = b"") -> str:
+    """What a call shows on a terminal of that width, on both of its output streams; `keys` are typed into it."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    pid = os.fork()
+    if pid == 0:
+        os.close(ours)
+        program._child(words, (theirs, theirs, theirs), {**program.BASE, **env}, None)
+    os.close(theirs)
+    os.write(ours, keys)
+    text = b""
+    with suppress(OSError):  # how Linux says that nobody has the terminal open any more
+        while piece := os.read(ours, 65536):
+            text += piece
+    os.close(ours)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, text
+    return text.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("env", "coloured"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_a_terminal_gets_colour_unless_it_says_otherwise(env: dict[str, str], coloured: bool) -> None:
+    text = on_terminal("grad", "x**2", "x=3", width=80, env=env)
+    assert (COLOURED in text) is coloured
+    assert "x**2 = 9" in text
+
+
+@pytest.mark.parametrize("width", [30, 60])
+def test_a_terminal_is_not_overrun(width: int) -> None:
+    text = on_terminal(*LOSS, "--quiet", width=width, env={"TERM": "dumb"})
+    assert max(map(len, text.splitlines())) <= width
+    assert on_terminal(*LOSS, "--quiet", width=200, env={"TERM": "dumb", "COLUMNS": str(width)}) == text
+
+
+def test_a_terminal_that_is_waited_for_is_told_so() -> None:
+    text = on_terminal("activate", "relu", "--x", "-", "--csv", width=80, env={"TERM": "dumb"}, keys=b"1 2\n\x04")
+    assert "standard input" in text
+    assert "0,1.0,1.0,1.0\n1,2.0,2.0,1.0\n" in text
 
 
 @pytest.mark.parametrize("form", [["--json"], ["--csv"], ["--get", "value"]])

@@ -182,6 +182,12 @@ def test_any_other_activation_is_trained_by_gradient_descent_on_e_from_zeros() -
         assert epoch["loss"] == pytest.approx(loss, rel=1e-10)
 
 
+def test_outputs_that_are_no_numbers_are_errors() -> None:
+    result = layer("--train", "and", "--lr", "inf", "--epochs", "3")
+    assert [epoch["errors"] for epoch in result["history"]] == [4, 4, 4]
+    assert result["converged"] is False
+
+
 def test_a_file_holds_input_columns_and_then_the_target(tmp_path: Path) -> None:
     (tmp_path / "gate.csv").write_text("a,b,c,out\n0,0,1,0\n0,1,1,0\n1,0,1,0\n1,1,1,1\n")
     shown = run("perceptron", "--train", "@gate.csv", "--activation", "step", "--json", cwd=str(tmp_path))
