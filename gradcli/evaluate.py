@@ -257,7 +257,7 @@ def _attribute(step: Step) -> Compute:
 
     def attribute(value: Any) -> Any:
         if isinstance(value, Tensor) and of_tensors:
-            return get(value)
+            return value if name == "T" and value.ndim < 2 else get(value)  # PyTorch warns where it changes nothing
         if isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
             return get(value)
         raise ExpressionError(f"{kind(value)} has no .{name}")

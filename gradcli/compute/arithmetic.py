@@ -25,15 +25,13 @@ _UNARY: Mapping[str, Compute] = {"-": operator.neg, "+": operator.pos, "~": oper
 _COMPARE: Mapping[str, Compute] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
-_LOGIC: Mapping[str, Compute] = {"and": lambda *values: all(values), "or": lambda *values: any(values),
-                                 "not": operator.not_}  # fmt: skip
 _BITWISE = {"and": "&", "or": "|", "not": "~"}
 
 
 def operation(step: Step) -> Compute:
     """The operation of an `operator` step."""
     symbol = step.name
-    if symbol in _LOGIC:
+    if symbol in _BITWISE:
         return lambda *values: _logic(symbol, values)
     if step.take == 1:
         return lambda value: _unary(symbol, value)
@@ -104,7 +102,10 @@ def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
             f"'{symbol}' asks for one truth, and a tensor has many",
             cure=f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)",
         )
-    return _LOGIC[symbol](*values)
+    if symbol == "not":
+        return not values[0]
+    decisive = (value for value in values if bool(value) is (symbol == "or"))
+    return next(decisive, values[-1])
 
 
 def comparison(step: Step) -> Compute:

@@ -10,9 +10,9 @@ from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.text.program import Step
 
 CURES = (
-    (r"not implemented for '(?:Half|BFloat16)'", "choose a dtype that has it: --dtype float32"),
-    (r"bitwise_xor\w* not implemented", "a power is written **"),
-    (r"bitwise_\w+ not implemented|bitwise_\w+_cpu\" not", "put brackets around each comparison: (x > 0) & (y > 0)"),
+    (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that has it: --dtype float32"),
+    (r"bitwise_xor", "a power is written **"),
+    (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
     (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
      "an index is a whole number; as an input: i=tensor(1)"),
     (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",

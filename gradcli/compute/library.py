@@ -139,6 +139,11 @@ def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
                 raise ShapeError(f"a label is {wrong}, and log_probs has {classes} classes", cure="labels count from 0")
 
 
+def _checked(arguments: list[Any], keywords: dict[str, Any]) -> None:
+    """segment_reduce keeps its checks: `unsafe` would let it read memory that is not its own, for the same numbers."""
+    keywords.pop("unsafe", None)
+
+
 def _copies(*places: int) -> Prepare:
     """The arguments at these places, and running statistics by name, are written into, which no schema says."""
 
@@ -213,6 +218,7 @@ _INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
 _PREPARED: Mapping[str, Prepare] = {
     **{path: _class_indices(entry) for path, entry in INDEXED.items()},
     **dict.fromkeys(("F.ctc_loss", "torch.ctc_loss"), _labels),
+    "torch.segment_reduce": _checked,
     **dict.fromkeys(("F.batch_norm", "F.instance_norm"), _copies(1, 2)),
     **dict.fromkeys(("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)),
     **dict.fromkeys(("F.embedding", "F.embedding_bag"), _copies(1)),  # with max_norm

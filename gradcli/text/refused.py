@@ -66,7 +66,6 @@ KEYWORDS = {
     "pin_memory": "chooses a kind of memory",
     "requires_grad": "makes a leaf of its own; give it as an input instead",
     "names": "names dimensions",
-    "unsafe": "leaves out the checks that keep PyTorch within its memory",
 }
 """Arguments that no call may have."""
 

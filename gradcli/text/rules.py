@@ -12,6 +12,7 @@ from gradcli.text.program import Kind, Label, Step
 from gradcli.text.reader import Reader
 from gradcli.text.refused import KEYWORDS
 from gradcli.text.source import Span
+from gradcli.text.spelling import powers
 
 Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
 """What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
@@ -296,14 +297,21 @@ def _last_dimension(
 def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
     symbol = BINARY[type(node.op)]
     place = reader.between(node.left, node.right, symbol)
-    if symbol == "^":
-        if isinstance(node.left, ast.Name) and node.left.id == "e" and "e" not in reader.scope:
-            whole = reader.span(node)
-            power = reader.source.span(reader.span(node.right).start, whole.stop).text
-            raise reader.error("^ is no power", place, reader.replaced(whole, f"exp({power})"))
-        if any(isinstance(side, ast.Constant) and not isinstance(side.value, bool) for side in (node.left, node.right)):
-            raise reader.error("^ is no power", place, reader.replaced(place, "**"))
+    if symbol == "^" and (_is_number(node.left) or _is_number(node.right)):
+        raise reader.error("^ is no power", place, f"write {powers(reader.source.text)}")
     return [node.left, node.right, reader.step("operator", place, take=2, name=symbol)]
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Whether the text alone shows that `node` is no whole number or mask, which `^` could work on bit by bit."""
+    match node:
+        case ast.Constant():
+            return not isinstance(node.value, bool)
+        case ast.Name(id="e") | ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+            return True
+        case ast.BinOp(op=op):
+            return not isinstance(op, ast.BitAnd | ast.BitOr | ast.BitXor)
+    return False
 
 
 def _unary(reader: Reader, node: ast.UnaryOp) -> list[Part]:

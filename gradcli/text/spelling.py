@@ -86,6 +86,7 @@ SYNONYMS = {
 
 _FOREIGN = re.compile("|".join(map(re.escape, sorted(FOREIGN, key=len, reverse=True))))
 _NUMBER = r"(?<![\w.])(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)"
+_CONDITION = r"\s*([^()&|\s](?:[^()&|]*[^()&|\s])?)\s*"
 _WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z]"
 _OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
 
@@ -125,8 +126,8 @@ SLIPS = tuple(
         (r"\\([A-Za-z]+)", r"\1", "LaTeX is not read"),
         (r"\^\s*\{([^{}]*)\}", r"**(\1)", "LaTeX is not read: a power is written **"),
         (r"\|\s*([^|]+?)\s*\|", r"abs(\1)", "an absolute value is written abs(...)"),
-        (r"&&", "&", "both conditions at once are written &"),
-        (r"\|\|", "|", "either condition is written |"),
+        (_CONDITION + "&&" + _CONDITION, r"(\1) & (\2)", "both conditions at once are written &"),
+        (_CONDITION + r"\|\|" + _CONDITION, r"(\1) | (\2)", "either condition is written |"),
         (r"<>", "!=", "unequal is written !="),
         (r"=<", "<=", "at most is written <="),
         (r"=>", ">=", "at least is written >="),
@@ -144,6 +145,12 @@ SLIPS = tuple(
         (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
     )
 )  # fmt: skip
+
+
+def powers(text: str) -> str:
+    """`text` with every `^` as the power that was meant."""
+    exponent = r"(-?[\w.]+(?:\([^()]*\))?|-?\([^()]*\))"
+    return re.sub(r"\be\s*\^\s*" + exponent, r"exp(\1)", text).replace("^", "**")
 
 
 LONGEST = 500

@@ -1,0 +1,439 @@
+"""Expressions against plain PyTorch: names, forms, statements, places of errors, and how the text was understood."""
+
+# ruff: noqa: N803, N812  (matrices have capital names)
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gradcli.errors import ExpressionError, GradcliError, MathError, ShapeError, SizeError
+from gradcli.evaluate import Evaluation, evaluate
+from gradcli.tables import operators
+from gradcli.text.expression import Expression, parse
+from gradcli.text.source import Source
+
+
+@pytest.fixture(autouse=True)
+def double() -> Iterator[None]:
+    """Compute in float64: the job's dtype is PyTorch's default."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def inputs() -> dict[str, Tensor]:
+    """Leaves that record, and integers that cannot."""
+    generator = torch.Generator().manual_seed(7)
+
+    def leaf(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).requires_grad_()
+
+    return {
+        "x": leaf(3), "y": leaf(3), "w": leaf(), "b": leaf(), "A": leaf(3, 3), "B": leaf(2, 3), "X": leaf(4, 3),
+        "i": torch.tensor(1), "t": torch.tensor([0.0, 2.0, 1.0, 1.0]), "p": torch.tensor([0.2, 0.5, 0.3], requires_grad=True),
+    }  # fmt: skip
+
+
+def computed(text: str, given: dict[str, Tensor] | None = None) -> Evaluation:
+    given = inputs() if given is None else given
+    return evaluate(parse(Source(text), tuple(given)), given)
+
+
+def error_of(text: str) -> GradcliError:
+    with pytest.raises(GradcliError) as caught:
+        computed(text)
+    return caught.value
+
+
+def pointed(error: GradcliError) -> str:
+    """What the carets are under."""
+    assert error.place is not None
+    line, carets = error.place.draw()
+    return line[carets.index("^") : len(carets)]
+
+
+Plain = Callable[..., Tensor]
+
+FORMS: dict[str, Plain] = {
+    # the lecture's and the contract's own
+    "mse(w*x + b, y)": lambda x, y, w, b, **_: F.mse_loss(w * x + b, y),
+    "torch.norm(y - x, 2).pow(2)": lambda x, y, **_: torch.norm(y - x, 2).pow(2),
+    "F.cross_entropy(X, t, reduction='sum')": lambda X, t, **_: F.cross_entropy(X, t.long(), reduction="sum"),
+    "softmax(x)[1]": lambda x, **_: torch.softmax(x, -1)[1],
+    "x.relu().sum()": lambda x, **_: x.relu().sum(),
+    "torch.linalg.det(A)": lambda A, **_: torch.linalg.det(A),
+    "x.T @ x": lambda x, **_: x @ x,
+    "A[0, :2]": lambda A, **_: A[0, :2],
+    "x[x > 0].sum()": lambda x, **_: x[x > 0].sum(),
+    "where(x > 0, x, 0*x)": lambda x, **_: torch.where(x > 0, x, 0 * x),
+    "nn.MSELoss()(x, y)": lambda x, y, **_: F.mse_loss(x, y),
+    "math.pi*x": lambda x, **_: math.pi * x,
+    "np.exp(x)": lambda x, **_: torch.exp(x),
+    # names and their spaces
+    "exp(x)": lambda x, **_: torch.exp(x),
+    "torch.exp(x)": lambda x, **_: torch.exp(x),
+    "F.softplus(x)": lambda x, **_: F.softplus(x),
+    "nn.functional.softplus(x)": lambda x, **_: F.softplus(x),
+    "torch.nn.functional.softplus(x)": lambda x, **_: F.softplus(x),
+    "expit(x)": lambda x, **_: torch.special.expit(x),
+    "special.expit(x)": lambda x, **_: torch.special.expit(x),
+    "torch.special.expit(x)": lambda x, **_: torch.special.expit(x),
+    "inv(A)": lambda A, **_: torch.linalg.inv(A),
+    "linalg.inv(A)": lambda A, **_: torch.linalg.inv(A),
+    "np.linalg.inv(A)": lambda A, **_: torch.linalg.inv(A),
+    "rfft(x).abs()": lambda x, **_: torch.fft.rfft(x).abs(),
+    "fft.rfft(x).abs()": lambda x, **_: torch.fft.rfft(x).abs(),
+    "np.fft.rfft(x).abs()": lambda x, **_: torch.fft.rfft(x).abs(),
+    "torch.masked.sum(x, mask=x > 0)": lambda x, **_: torch.masked.sum(x, mask=x > 0),
+    "np.power(x*x, 1.5)": lambda x, **_: torch.pow(x * x, 1.5),
+    "np.sum(A, axis=0)": lambda A, **_: A.sum(0),
+    "math.sqrt(w*w)": lambda w, **_: torch.sqrt(w * w),
+    "pi*x + e": lambda x, **_: math.pi * x + math.e,
+    "x*torch.inf": lambda x, **_: x * math.inf,
+    # the catalogue's own
+    "half_sse(x, y)": lambda x, y, **_: 0.5 * ((x - y) ** 2).sum(),
+    "sse(x, y)": lambda x, y, **_: ((x - y) ** 2).sum(),
+    "l2_norm(x, y)": lambda x, y, **_: ((x - y) ** 2).sum().sqrt(),
+    "huber(x, y, delta=0.5)": lambda x, y, **_: F.huber_loss(x, y, delta=0.5),
+    "prelu(x)": lambda x, **_: F.prelu(x, torch.tensor(0.25)),
+    "prelu(x, w)": lambda x, w, **_: F.prelu(x, w),
+    "swish(x)": lambda x, **_: F.silu(x),
+    "bce(p, p)": lambda p, **_: F.binary_cross_entropy(p, p),
+    "ce(X, t)": lambda X, t, **_: F.cross_entropy(X, t.long()),
+    "nll(log_softmax(X), t)": lambda X, t, **_: F.nll_loss(torch.log_softmax(X, -1), t.long()),
+    "nn.CrossEntropyLoss()(X, t)": lambda X, t, **_: F.cross_entropy(X, t.long()),
+    "cross_entropy(input=X, target=t)": lambda X, t, **_: F.cross_entropy(X, t.long()),
+    "cross_entropy(x, 2)": lambda x, **_: F.cross_entropy(x, torch.tensor(2)),
+    "cross_entropy(x[None], i)": lambda x, **_: F.cross_entropy(x[None], torch.tensor([1])),
+    "cross_entropy(x, p)": lambda x, p, **_: F.cross_entropy(x, p),
+    # the last dimension
+    "softmax(A)": lambda A, **_: torch.softmax(A, -1),
+    "A.log_softmax()": lambda A, **_: torch.log_softmax(A, -1),
+    "nn.Softmax()(A)": lambda A, **_: torch.softmax(A, -1),
+    "softmax(A, 0)": lambda A, **_: torch.softmax(A, 0),
+    "F.softmin(A, dim=0)": lambda A, **_: F.softmin(A, dim=0),
+    # numbers where PyTorch wants tensors
+    "sqrt(2)*x": lambda x, **_: math.sqrt(2) * x,
+    "maximum(x, 0)": lambda x, **_: torch.maximum(x, torch.tensor(0.0)),
+    "mse(x, 1)": lambda x, **_: ((x - 1) ** 2).mean(),
+    "exp(-x**2/2)/sqrt(2*pi)": lambda x, **_: torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi),
+    # Python
+    "-x**2": lambda x, **_: -(x**2),
+    "2**-x": lambda x, **_: 2**-x,
+    "x % 2 + 7 // 2": lambda x, **_: x % 2 + 3,
+    "+x - +y": lambda x, y, **_: x - y,
+    "(x > 0)*x + ~(x > 0)*y": lambda x, y, **_: (x > 0) * x + ~(x > 0) * y,
+    "((x > 0) & (y > 0) | (x < -1))*x": lambda x, y, **_: ((x > 0) & (y > 0) | (x < -1)) * x,
+    "A[..., 0] + A[:, None].sum((1, 2))": lambda A, **_: A[..., 0] + A[:, None].sum((1, 2)),
+    "A[::2, 1:]": lambda A, **_: A[::2, 1:],
+    "A[[0, 2]]": lambda A, **_: A[[0, 2]],
+    "x[i]": lambda x, **_: x[1],
+    "x[-1]": lambda x, **_: x[-1],
+    "x if x.ndim == 1 else -x": lambda x, **_: x,
+    "-x if len(x) > 3 and True or not 1 < 2 < 3 else x": lambda x, **_: x,
+    "x*x.shape[0] + A.size(1)": lambda x, **_: x * 3 + 3,
+    "X.reshape(x.shape + (4,)).sum(0)": lambda X, **_: X.reshape(3, 4).sum(0),
+    "ones(2, 3, dtype=torch.float64)*B": lambda B, **_: B,
+    "zeros_like(x) + torch.full((3,), 2.0)*x": lambda x, **_: 2 * x,
+    "x.to(torch.float32).double()": lambda x, **_: x.float().double(),
+    "einsum('ij,j->i', A, x)": lambda A, x, **_: A @ x,
+    "cat([x, y], dim=0)": lambda x, y, **_: torch.cat([x, y]),
+    "stack((x, y)).sum(0, keepdim=True)": lambda x, y, **_: (x + y)[None],
+    "A.sort(dim=0, descending=True).values": lambda A, **_: A.sort(0, descending=True).values,
+    "max(A, 0)[0]": lambda A, **_: A.max(0)[0],
+    "linalg.svd(A).S": lambda A, **_: torch.linalg.svdvals(A),
+    "x.norm(p=3)": lambda x, **_: torch.linalg.vector_norm(x, 3),
+    "F.normalize(B, p=2, dim=None or 1)": lambda B, **_: F.normalize(B),
+    "nn.LeakyReLU(0.3)(x)": lambda x, **_: F.leaky_relu(x, 0.3),
+    "(x*1j).imag": lambda x, **_: x * 1.0,
+    "x.to_sparse().to_dense()": lambda x, **_: x * 1.0,
+    # statements
+    "h = x*w; h.sum()": lambda x, w, **_: (x * w).sum(),
+    "h = x\nh += y  # more\nh *= 2": lambda x, y, **_: (x + y) * 2,
+    "v, j = A.max(0); v*v": lambda A, **_: A.max(0).values ** 2,
+    "(a, c), d = (x, y), w; a*c*d": lambda x, y, w, **_: x * y * w,
+    "a, c, d = x; a*c + d": lambda x, **_: x[0] * x[1] + x[2],
+    "f = g = x*2; f + g": lambda x, **_: x * 4,
+    "x = x*2; x": lambda x, **_: x * 2,
+    "n = 0; n += 2; n *= 3; x*n": lambda x, **_: x * 6,
+    "loss = nn.MSELoss(reduction='sum'); loss(x, y)": lambda x, y, **_: ((x - y) ** 2).sum(),
+    "  x +  y  ": lambda x, y, **_: x + y,
+    "(\n   x\n   + y  # the other\n)": lambda x, y, **_: x + y,
+    "x;": lambda x, **_: x,
+    "\uff58 + y": lambda x, y, **_: x + y,
+    # names of the user that are functions too
+    "mse = w*2; mse(x*mse, y)": lambda x, y, w, **_: F.mse_loss(x * w * 2, y),
+    "e = w; e*exp(x)": lambda x, w, **_: w * torch.exp(x),
+    "fft = x; fft.real*2": lambda x, **_: x * 2,
+}
+"""Expressions, and the same in plain PyTorch."""
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("text", FORMS)
+def test_value_and_gradients_equal_plain_pytorch(text: str) -> None:
+    given, plain_given = inputs(), inputs()
+    value, plain = computed(text, given).value, FORMS[text](**plain_given)
+    torch.testing.assert_close(value, plain, rtol=1e-12, atol=1e-12)
+    if not plain.requires_grad:
+        pytest.fail("this form differentiates nothing")
+    leaves = [name for name, tensor in given.items() if tensor.requires_grad]
+    upstream = torch.linspace(0.5, 1.5, value.numel()).reshape(value.shape)
+    mine = torch.autograd.grad(value, [given[name] for name in leaves], upstream, allow_unused=True)
+    pytorchs = torch.autograd.grad(plain, [plain_given[name] for name in leaves], upstream, allow_unused=True)
+    for name, one, other in zip(leaves, mine, pytorchs, strict=True):
+        zero = torch.zeros_like(given[name])
+        torch.testing.assert_close(
+            zero if one is None else one,
+            zero if other is None else other,
+            rtol=1e-12,
+            atol=1e-12,
+            equal_nan=True,
+            msg=name,
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("2*3", 6.0),
+        ("x.shape[0]", 3.0),
+        ("len(A)", 3.0),
+        ("7//2", 3.0),
+        ("sqrt(16)", 4.0),
+        ("2 > 1", 1.0),
+        ("10**18", 1e18),
+    ],
+)
+def test_a_plain_number_is_a_result(text: str, number: float) -> None:
+    value = computed(text).value
+    assert (value.shape, value.item()) == ((), number)
+
+
+def test_intermediates_are_the_tensors_that_were_named_each_by_its_last_binding() -> None:
+    found = computed("h = w*x; n = 2; h = h + b; s, i = h.sort(); s*n")
+    assert list(found.intermediates) == ["h", "s", "i"]
+    given = inputs()
+    torch.testing.assert_close(found.intermediates["h"], given["w"] * given["x"] + given["b"])
+
+
+def test_random_numbers_come_from_the_generator_in_the_order_of_the_text() -> None:
+    torch.manual_seed(3)
+    value = computed("rand(3)*x + randn(3)").value
+    torch.manual_seed(3)
+    assert torch.equal(value, torch.rand(3) * inputs()["x"] + torch.randn(3))
+
+
+def test_functions_that_write_into_their_arguments_get_copies() -> None:
+    given = {"x": torch.randn(4, 2), "m": torch.zeros(2), "v": torch.ones(2)}
+    computed("F.batch_norm(x, m, v, training=True)", given)
+    computed("F.batch_norm(x, running_mean=m, running_var=v, training=True)", given)
+    assert torch.equal(given["m"], torch.zeros(2))
+    assert torch.equal(given["v"], torch.ones(2))
+
+
+def test_plain_values_may_be_inputs() -> None:
+    given = {"x": torch.tensor([-1.0, 2.0]), "beta": 0, "margin": 1.5}
+    expression = parse(Source("x*margin if beta == 0 else -x"), tuple(given))
+    assert evaluate(expression, given).value.tolist() == [-1.5, 3.0]
+
+
+def read(text: str, names: tuple[str, ...] = ("x", "y", "w", "A")) -> Expression:
+    return parse(Source(text), names)
+
+
+def test_the_same_text_is_read_once() -> None:
+    assert read("x + y") is read("x + y")
+    assert read("x + y") is not read("x + y", ("x", "y"))
+
+
+def test_what_is_read_and_bound() -> None:
+    expression = read("h = w*x; y = h; y")
+    assert expression.names == {"w", "x"}
+    assert expression.assigned == ("h", "y")
+
+
+@pytest.mark.parametrize("text", ["softmax(x)", "F.log_softmax(x)", "x.softmax()", "nn.Softmax()(x)", "F.softmin(x)"])
+def test_an_omitted_dimension_is_noted(text: str) -> None:
+    ((code, words),) = read(text).notes
+    assert code == "softmax-dim"
+    assert "dim=-1" in words
+
+
+@pytest.mark.parametrize("text", ["softmax(x, 0)", "x.softmax(dim=0)", "nn.Softmax(0)(x)", "sum(x)"])
+def test_a_given_dimension_is_not(text: str) -> None:
+    assert read(text).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "understood"),
+    [
+        ("-x**2", "-(x**2)"),
+        ("(-x)**2", "(-x)**2"),
+        ("-(x**2)", "-(x**2)"),
+        ("-x.abs()", "-x.abs()"),
+        ("2**-x**2", "2**-(x**2)"),
+        ("x**y**w", "x**(y**w)"),
+        ("x/y*w", "(x/y)*w"),
+        ("x/y/w", "(x/y)/w"),
+        ("x/(y*w)", "x/(y*w)"),
+        ("x*y*w", "x*y*w"),
+        ("x*y/w", "x*y/w"),
+        ("x + y*w", "x + y*w"),
+        ("A @ x*w", "(A @ x)*w"),
+        ("-x % 3", "(-x) % 3"),
+        ("x > 0 & y", "x > (0 & y)"),
+        ("(x > 0) & (y > 0)", "(x > 0) & (y > 0)"),
+        ("x | y & w", "x | (y & w)"),
+        ("x - y if 1 else x + y", "(x - y) if 1 else (x + y)"),
+        ("h = -x**2\n\nh*2 # twice", "h = -(x**2); h*2"),
+        ("sum(\n  x,   # all\n  0)", "sum( x, 0)"),
+        ("einsum('i,i # no comment', x, y)", "einsum('i,i # no comment', x, y)"),
+    ],
+)
+def test_how_it_was_understood(text: str, understood: str) -> None:
+    assert read(text).understood == understood
+
+
+ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
+    ("A @ B", ShapeError, "@", "cannot be multiplied", "left (3, 3), right (2, 3)\nthe right one transposed"),
+    ("x @ B", ShapeError, "@", "", "left (3,), right (2, 3)"),
+    ("x + 2*(A @ B)", ShapeError, "@", "", "left (3, 3), right (2, 3)"),
+    ("x + t", ShapeError, "+", "must match the size", "left (3,), right (4,)"),
+    ("sin(x) + mse(x, t)", ShapeError, "mse", "", "shapes (3,), (4,)"),
+    ("x.reshape(7)", ShapeError, "reshape", "invalid for input of size 3", "shape (3,)"),
+    ("x[x]", ShapeError, "x", "", "i=tensor(1)"),
+    ("x ^ y", ShapeError, "^", "", "a power is written **"),
+    ("x > 0 & y", ShapeError, "&", "", "put brackets around each comparison"),
+    ("torch.sum(x, 'a')", ShapeError, "sum", "does not take (Tensor, str)", "it takes (Tensor input, *"),
+    ("where(x=0)", ShapeError, "where", "", ""),
+    ("norm(x, q=2)", ShapeError, "norm", "", "to compare write q == ..."),
+    ("cross_entropy(x, 7)", ShapeError, "cross_entropy", "target is 7, and pred has 3 classes", ""),
+    ("x.half() @ linalg.inv(A.half())", ShapeError, "inv", "", "--dtype float32"),
+    ("fft.fft(x)", MathError, "fft.fft(x)", "complex", "write (fft.fft(x)).abs() or (fft.fft(x)).real"),
+    ("x // 2", MathError, "//", "no derivative", "floor(a / b)"),
+    ("x.sort()", ExpressionError, "x.sort()", "sequence of 2", "choose one: (x.sort()).values"),
+    ("[x, y]", ExpressionError, "[x, y]", "sequence of 2", "stack([...])"),
+    ("tensor([x, y])", ExpressionError, "tensor", "the gradient is lost", "stack([a, b])"),
+    ("0 < x < 1", ExpressionError, "<", "a tensor has many", "(a < x) & (x < b)"),
+    ("x if x > 0 else y", ExpressionError, "x > 0", "this is a tensor", "where(condition, this, that)"),
+    ("not x", ExpressionError, "not", "", "write ~"),
+    ("a, c = x", ExpressionError, "a, c", "2 names for 3 values", ""),
+    ("x**2\n+ sinn(y)", ExpressionError, "sinn", "unknown function sinn", "did you mean sin"),
+    ("lr*x", ExpressionError, "lr", "unknown name lr", ""),
+    ("torch.sofmax(x, 0)", ExpressionError, "sofmax", "unknown function torch.sofmax", "did you mean torch.softmax"),
+    ("x.rellu()", ExpressionError, "rellu", "unknown method rellu", "did you mean relu"),
+    ("learning_rate = w; learning_rat*x", ExpressionError, "learning_rat", "", "did you mean learning_rate?"),
+    ("ln(x)", ExpressionError, "ln", "", "write log(x)"),
+    ("x^2", ExpressionError, "^", "^ is no power", "write x**2"),
+    ("e^x", ExpressionError, "^", "", "write exp(x)"),
+    ("y + e^-x", ExpressionError, "^", "", "write y + exp(-x)"),
+    ("2x + 1", ExpressionError, "2", "a product is written with *", "write 2*x + 1"),
+    ("3x\u00b2 \u2212 2x", ExpressionError, "3", "", "write 3*x**2 - 2*x"),
+    ("2(x)", ExpressionError, "2", "2 is a value, not a function", "write 2*(x)"),
+    ("(x + 1)(x - 1)", ExpressionError, "x + 1", "", "write (x + 1)*(x - 1)"),
+    ("|x|", ExpressionError, "|", "", "write abs(x)"),
+    ("sin x", ExpressionError, "x", "", "write sin(x)"),
+    ("where(x = 0, 1, x)", ExpressionError, ")", "equal is written ==", "write where(x == 0, 1, x)"),
+    ("\u201cx\u201d", ExpressionError, "\u201c", "", 'write "x"'),
+    ("x.relu_()", ExpressionError, "relu_", "in place", "write relu(...)"),
+    ("x.data", ExpressionError, "data", "", "write .detach()"),
+    ("x.item()", ExpressionError, "item", "", "leave it off"),
+    ("torch.save(x, 'f')", ExpressionError, "save", "save is refused", ""),
+    ("torch.sin(x, out=y)", ExpressionError, "out", "out= is refused", "leave it out"),
+    ("F.relu(x, True)", ExpressionError, "True", "inplace", "leave the argument out"),
+    ("sin", ExpressionError, "sin", "sin is a function", "call it: sin(x)"),
+    ("nn.Linear(3, 1)(x)", ExpressionError, "Linear", "", "x @ W.T + b"),
+    ("MSELoss()(x, y)", ExpressionError, "MSELoss", "", "write nn.MSELoss"),
+    ("torch = x", ExpressionError, "torch", "own name", ""),
+    ("(x", ExpressionError, "(", "a bracket was never closed", "write (x)"),
+    ("ones(10**15)", SizeError, "ones", "1,000,000,000,000,000 elements", ""),
+    ("x.expand(10**9, 3)", SizeError, "expand", "3,000,000,000 elements", ""),
+    ("2**2**10", SizeError, "**", "at most 64 bits", "2.0**100"),
+    ("99999999999999999999*x", SizeError, "99999999999999999999", "at most 64 bits", ""),
+]  # fmt: skip
+"""Text, kind of the error, what the carets are under, and pieces of the message and the cure."""
+
+
+@pytest.mark.parametrize(("text", "kind", "under", "message", "cure"), ERRORS, ids=[case[0] for case in ERRORS])
+def test_errors_say_what_where_and_what_to_do(
+    text: str, kind: type[GradcliError], under: str, message: str, cure: str
+) -> None:
+    error = error_of(text)
+    assert type(error) is kind
+    assert pointed(error) == under
+    assert message in error.message
+    assert cure in error.cure
+
+
+def test_places_count_characters_not_bytes() -> None:
+    error = error_of("einsum('\u00e9\u00e9\u00e9', x) + nope")
+    assert pointed(error) == "nope"
+
+
+CORRECTED: dict[str, Plain] = {
+    "x^2": lambda x, **_: x**2,
+    "2*x^2 + 1": lambda x, **_: 2 * x**2 + 1,
+    "e^x": lambda x, **_: torch.exp(x),
+    "y + e^-x": lambda x, y, **_: y + torch.exp(-x),
+    "e^(x + y) - 1": lambda x, y, **_: torch.exp(x + y) - 1,
+    "x^{2}": lambda x, **_: x**2,
+    "2x + 1": lambda x, **_: 2 * x + 1,
+    "2 sin(x) cos(x)": lambda x, **_: 2 * torch.sin(x) * torch.cos(x),
+    "3x\u00b2 \u2212 2x": lambda x, **_: 3 * x**2 - 2 * x,
+    "x \u00d7 \u03c0": lambda x, **_: x * math.pi,
+    "2(x)": lambda x, **_: 2 * x,
+    "(x + 1)(x - 1)": lambda x, **_: x**2 - 1,
+    "|x| + |y|": lambda x, y, **_: x.abs() + y.abs(),
+    "sin x": lambda x, **_: torch.sin(x),
+    "sin 2*x": lambda x, **_: torch.sin(2 * x),
+    "where(x = 0, 1, x)": lambda x, **_: x,
+    "x > 0 ? x : 0*x": lambda x, **_: torch.relu(x),
+    "A'": lambda A, **_: A.T,
+    "sum((x + y)*x": lambda x, y, **_: ((x + y) * x).sum(),
+    "\\frac{x}{2}": lambda x, **_: x / 2,
+    "(x > 0 && x < 1)*x": lambda x, **_: ((x > 0) & (x < 1)) * x,
+}
+"""Slips, and what the correction that the error offers must compute."""
+
+
+@pytest.mark.parametrize("text", CORRECTED)
+def test_a_correction_can_be_copied_and_computes_what_was_meant(text: str) -> None:
+    verb, _, corrected = error_of(text).cure.partition(" ")
+    assert verb == "write"
+    torch.testing.assert_close(computed(corrected).value, CORRECTED[text](**inputs()))
+
+
+def test_a_complex_input_is_refused_with_the_real_forms() -> None:
+    with pytest.raises(MathError, match="the input z is complex") as caught:
+        computed("z*2", {"z": torch.tensor([1j])})
+    assert caught.value.cure == "give z.abs() or z.real"
+
+
+def test_a_complex_intermediate_is_kept() -> None:
+    assert computed("z = fft.fft(x); z.abs().sum()").intermediates["z"].is_complex()
+
+
+def test_whoever_watches_sees_every_operation_before_it_runs() -> None:
+    seen: list[str] = []
+    given = inputs()
+    evaluate(
+        parse(Source("h = w*x; F.mse_loss(h, y).sqrt()[None]"), tuple(given)),
+        given,
+        lambda step, _: seen.append(step.place.text),
+    )
+    assert seen == ["*", "mse_loss", "sqrt", "None"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_modules_on_the_list_have_no_parameters() -> None:
+    for name in operators.sections()["nn"]:
+        try:
+            module = getattr(nn, name)()
+        except TypeError:
+            continue  # it wants settings
+        assert list(module.parameters()) == [], name
