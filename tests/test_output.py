@@ -412,22 +412,19 @@ def test_two_forms_are_a_usage_error(forms: list[str]) -> None:
     assert all(form in shown.stderr for form in forms if form.startswith("--"))
 
 
+MAIN = ("functions", "losses", "jacobian", "hessian", "history", "rows", "gradients")
+"""Where each command's main numbers are in its JSON."""
+
+
 @by_command
 def test_csv_is_rectangular_and_exact(words: list[str]) -> None:
     rows = list(csv.reader(run(*words, "--csv").stdout.splitlines()))
     assert len({len(row) for row in rows}) == 1
-    cells = {cell for row in rows[1:] for cell in row}
+    cells = shown_numbers(" ".join(cell for row in rows[1:] for cell in row))
     result = run(*words, "--json").json
-    shown = {"functions", "losses", "jacobian", "hessian", "history", "rows"} & set(result)
-    gradients = {"gradients"} & set(result) - ({"gradients"} if "hessian" in result else set())
-    for key in shown | gradients:
-        value = result[key]
-        if key == "losses":
-            value = [loss["gradient"] for loss in value]
-        for number in numbers(value):
-            assert {repr(number), repr(float(number)), str(number)} & cells or float(number) in map(
-                float, filter(lambda cell: re.fullmatch(r"-?[\d.]+(e-?\d+)?", cell), cells)
-            ), (key, number)
+    main = next(key for key in MAIN if key in result)
+    value = [loss["gradient"] for loss in result["losses"]] if main == "losses" else result[main]
+    assert set(numbers(value)) <= cells
 
 
 # notes
@@ -591,7 +588,7 @@ LONG = "x + " * 300 + "q"
         ["grad", "x**2", "x=1", "--out", "/" + "d" * 5000 + ".json"],
         ["grad", "x", "x=" + "[" * 100],
         ["grad", "\ud800", "x=1"],
-        ["grad", "x\x00", "x=1"],
+        ["grad", "x\x01", "x=1"],
         ["loss", "mse", "--pred", "1,2", "--target", "1,2,3"],
         ["x" * 10_000],
         ["grad", "--" + "x" * 10_000],
@@ -601,8 +598,6 @@ LONG = "x + " * 300 + "q"
     ids=lambda words: " ".join(words)[:30].encode("ascii", "replace").decode(),
 )
 def test_an_error_is_short_whatever_was_typed(words: list[str]) -> None:
-    if any("\x00" in word for word in words):
-        words = [word.replace("\x00", "\x01") for word in words]
     shown = run(*words)
     assert (shown.status, shown.stdout) == (2, ""), shown.stderr[:500]
     assert shown.stderr.startswith("error: ")
