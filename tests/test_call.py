@@ -11,8 +11,8 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcli.compute import functions
 from gradcli.errors import ExpressionError, GradcliError, LiteralError, ShapeError, SizeError
+from gradcli.evaluate import functions
 from gradcli.tables.catalogue import Activation, Loss
 from gradcli.text.call import Call, Family, parse_call
 from gradcli.text.source import Source

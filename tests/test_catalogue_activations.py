@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute import functions
+from gradcli.evaluate import functions
 from gradcli.tables.catalogue import ACTIVATIONS, ALONG_LAST_DIM, Activation
 from gradcli.text.call import Call, parse_call
 from gradcli.text.source import Source

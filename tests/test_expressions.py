@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradcli.errors import ExpressionError, GradcliError, MathError, ShapeError, SizeError
-from gradcli.evaluate import Evaluation, evaluate
+from gradcli.evaluate.machine import Evaluation, evaluate
 from gradcli.tables import operators
 from gradcli.text.expression import Expression, parse
 from gradcli.text.source import Source

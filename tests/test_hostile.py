@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from gradcli.errors import GradcliError
-from gradcli.evaluate import evaluate
+from gradcli.evaluate.machine import evaluate
 from gradcli.text.expression import parse
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
 from gradcli.text.source import Source

@@ -17,7 +17,7 @@ ARROWS = {
     "supervise": {"errors", "text"},
     "results": set(),
     "core": {"errors"},
-    "evaluate": {"core", "compute", "text", "tables", "errors"},
+    "evaluate": {"evaluate", "text", "tables", "errors"},
     "requests": {"requests", "text", "tables", "errors"},
     "compute": {"compute", "core", "evaluate", "requests", "results", "text", "tables", "errors"},
     "code": {"code", "compute", "evaluate", "requests", "results", "show", "text", "tables", "errors"},

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute import library
 from gradcli.errors import GradcliError
-from gradcli.evaluate import evaluate
+from gradcli.evaluate import library
+from gradcli.evaluate.machine import evaluate
 from gradcli.tables import generate_operators, operators
 from gradcli.text.expression import parse
 from gradcli.text.source import Source

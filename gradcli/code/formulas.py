@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from gradcli.compute import library
-from gradcli.compute.functions import index_target
-from gradcli.evaluate import evaluate
+from gradcli.evaluate import library
+from gradcli.evaluate.functions import index_target
+from gradcli.evaluate.machine import evaluate
 from gradcli.tables.catalogue import Loss
 from gradcli.tables.operators import CONSTANTS, LAST_DIMENSION, SPACES, in_space
 from gradcli.text import expression

@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute import functions
 from gradcli.compute.job import Job
-from gradcli.compute.refusals import translated
+from gradcli.evaluate import functions
+from gradcli.evaluate.refusals import translated
 from gradcli.requests.activate import Activate
 from gradcli.results import ActivateResult, FunctionValue
 from gradcli.tables.catalogue import ALONG_LAST_DIM

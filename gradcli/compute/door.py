@@ -14,7 +14,7 @@ from gradcli.compute.loss import loss
 from gradcli.compute.perceptron import perceptron
 from gradcli.compute.softmax_jacobian import softmax_jacobian
 from gradcli.errors import SizeError
-from gradcli.evaluate import Before
+from gradcli.evaluate.machine import Before
 from gradcli.requests.activate import Activate
 from gradcli.requests.derivatives import Hessian, Jacobian
 from gradcli.requests.grad import Grad

@@ -11,8 +11,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.program import Run, differentiable, parsed, run
-from gradcli.compute.refusals import translated
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
+from gradcli.evaluate.refusals import translated
 from gradcli.requests.grad import Grad
 from gradcli.results import GradEachResult, GradResult, Intermediate
 from gradcli.text.suggest import did_you_mean

@@ -5,7 +5,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.program import Run, run_expression
-from gradcli.evaluate import evaluate
+from gradcli.evaluate.machine import evaluate
 from gradcli.requests.derivatives import Jacobian
 from gradcli.results import JacobianResult
 from gradcli.text.limits import ELEMENTS

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import MathError, UsageError
-from gradcli.evaluate import Before
+from gradcli.evaluate.machine import Before
 from gradcli.requests.shared import Numeric
 from gradcli.results import Note
 from gradcli.text.literal import Literal

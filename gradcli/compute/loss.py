@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute import functions
 from gradcli.compute.job import Job
-from gradcli.compute.refusals import translated
+from gradcli.evaluate import functions
+from gradcli.evaluate.refusals import translated
 from gradcli.requests.loss import Loss
 from gradcli.results import LossResult, LossValue
 from gradcli.tables.catalogue import FIXED_REDUCTION

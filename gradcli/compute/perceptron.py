@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute import functions
 from gradcli.compute.job import Job
-from gradcli.compute.refusals import translated
 from gradcli.errors import ShapeError
+from gradcli.evaluate import functions
+from gradcli.evaluate.refusals import translated
 from gradcli.requests.perceptron import Perceptron
 from gradcli.results import Epoch, PerceptronResult, PerceptronTraining
 from gradcli.tables.catalogue import Loss

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute import library
 from gradcli.compute.job import Job
-from gradcli.evaluate import Before, evaluate
+from gradcli.evaluate import library
+from gradcli.evaluate.machine import Before, evaluate
 from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
 from gradcli.text import expression

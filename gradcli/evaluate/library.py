@@ -9,8 +9,8 @@ import torch.masked
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from gradcli.compute import functions
 from gradcli.errors import ExpressionError, ShapeError
+from gradcli.evaluate import functions
 from gradcli.tables import operators
 from gradcli.tables.catalogue import CATALOGUE, LOSSES, Loss
 from gradcli.text.call import Call

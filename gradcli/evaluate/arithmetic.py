@@ -6,9 +6,9 @@ from typing import Any, TypeAlias, cast
 
 from torch import Tensor
 
-from gradcli.compute import growth
-from gradcli.compute.failures import kind
 from gradcli.errors import ExpressionError, MathError, SizeError
+from gradcli.evaluate import growth
+from gradcli.evaluate.failures import kind
 from gradcli.text.limits import RESULTS
 from gradcli.text.program import Step
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from gradcli.compute import arithmetic, growth, library
-from gradcli.compute.failures import explained, kind
 from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
+from gradcli.evaluate import arithmetic, growth, library
+from gradcli.evaluate.failures import explained, kind
 from gradcli.tables import operators
 from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, RESULTS
 from gradcli.text.program import Expression, Step

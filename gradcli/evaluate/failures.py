@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, dtype, nn
 
-from gradcli.compute.refusals import words
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
+from gradcli.evaluate.refusals import words
 from gradcli.text.program import Step
 
 CURES = (
