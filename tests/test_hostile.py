@@ -128,6 +128,9 @@ def test_the_whole_program_ends_with_status_2(expression: str, error: str, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+DOUBLING = "a = (1., 1.); " + "a = (a, a); " * 60
+"""A sequence of 2**61 numbers, were anyone to walk through it."""
+
 LARGE = {
     "text": ("x +" + " " * EXPRESSION_TEXT.value + "x", "the expression is too long"),
     "nodes": ("; ".join(["x + x*x"] * (EXPRESSION_NODES.value // 4)), "the expression is too long"),
@@ -148,6 +151,12 @@ LARGE = {
     "strings": ("'" + "a" * 99_000, "unterminated string literal"),
     "null": ("x\0", "source code string cannot contain null bytes"),
     "surrogate": ("x + '\ud800'", "a character that no text has"),
+    "doubling": (DOUBLING + "a", "the result is a sequence, not a tensor"),
+    "doubling, into a tensor": (DOUBLING + "torch.tensor(a)", "torch.tensor is given too many values"),
+    "doubling, as a size": (DOUBLING + "zeros(a)", "zeros: argument 'size'"),
+    "doubling, as an index": (DOUBLING + "x[a]", "index: "),
+    "doubling, compared": (DOUBLING + "c = (a, a); (a, a) == c", "sequences in sequences are not compared"),
+    "a deep list": ("a = (1.,); " + "a = (a,); " * 1_500 + "torch.tensor(a)", "tensor: too many dimensions"),
     "empty": ("", "the expression is empty"),
 }
 

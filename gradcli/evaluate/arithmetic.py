@@ -119,6 +119,8 @@ def comparison(step: Step) -> Compute:
                 "a chain of comparisons asks for one truth, and a tensor has many",
                 cure="write (a < x) & (x < b), with the brackets",
             )
+        if any(isinstance(item, tuple | list) for value in values if isinstance(value, tuple | list) for item in value):
+            raise ExpressionError("sequences in sequences are not compared", cure="compare shapes or numbers")
         check(values, {})
         pairs = zip(comparisons, values, values[1:], strict=False)
         results = [compute(left, right) for compute, left, right in pairs]

@@ -72,7 +72,9 @@ def broadcast(shapes: Iterable[Iterable[int]]) -> int:
 
 
 def _flat(sizes: Any) -> list[float]:
-    return [n for size in sizes for n in _flat(size)] if isinstance(sizes, tuple | list) else [float(sizes)]
+    """Sizes written one by one, or in one tuple or list."""
+    listed = sizes if isinstance(sizes, tuple | list) else [sizes]
+    return [float(n) for size in listed for n in (size if isinstance(size, tuple | list) else [size])]
 
 
 def _sized(*size: Any, **more: Any) -> float:

@@ -14,6 +14,7 @@ from gradcli.evaluate import functions
 from gradcli.tables import operators
 from gradcli.tables.catalogue import CATALOGUE, LOSSES, Loss
 from gradcli.text.call import Call
+from gradcli.text.limits import RESULTS
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -179,6 +180,7 @@ def _tensor(data: Any, **keywords: Any) -> Tensor:
     for item in agenda:
         if isinstance(item, tuple | list):
             agenda.extend(item)
+            RESULTS.check(len(agenda), "torch.tensor is given too many values")
         elif isinstance(item, Tensor) and item.requires_grad:
             raise ExpressionError("torch.tensor copies numbers, so the gradient is lost", cure="write stack([a, b])")
     return torch.tensor(data, **keywords) if not isinstance(data, Tensor) else data.clone()

@@ -20,7 +20,9 @@ from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, RESULTS
 from gradcli.text.program import Expression, Step
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
-"""Called with each operation and its operands just before it is computed."""
+"""Called with each operation and its operands just before it is computed; it may put others into their list."""
+After: TypeAlias = Callable[[Step, Any], object]
+"""Called with each operation and the value that it gave."""
 
 Compute: TypeAlias = Callable[..., Any]
 """The operation of one step, from the values that it takes to the one that it leaves."""
@@ -33,7 +35,9 @@ class Evaluation(NamedTuple):
     intermediates: dict[str, Tensor]
 
 
-def evaluate(expression: Expression, inputs: Mapping[str, Any], before: Before | None = None) -> Evaluation:
+def evaluate(
+    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None, after: After | None = None
+) -> Evaluation:
     """Compute `expression` with these tensors (or plain numbers) under its names; autograd records what they record.
 
     The caller has set PyTorch's default dtype and seed. Raises a GradcliError with the place of the operation that failed:
@@ -44,7 +48,7 @@ def evaluate(expression: Expression, inputs: Mapping[str, Any], before: Before |
         if isinstance(value, Tensor) and value.is_complex():
             raise MathError(f"the input {name} is complex", cure=f"give {name}.abs() or {name}.real")
     scope = dict(inputs)
-    value = _run(_compile(expression), scope, before)
+    value = _run(_compile(expression), scope, before, after)
     named = ((name, scope[name]) for name in expression.assigned if name in scope)
     tensors = {name: step for name, step in named if isinstance(step, Tensor) and not step.is_sparse}
     return Evaluation(_result(value, expression), tensors)
@@ -59,7 +63,7 @@ class _Act(NamedTuple):
     step: Step
 
 
-def _run(program: list[_Act], scope: dict[str, Any], before: Before | None) -> Any:
+def _run(program: list[_Act], scope: dict[str, Any], before: Before | None, after: After | None) -> Any:
     """Walk a program over a stack of values and the variables in `scope`; its value is what is left on the stack."""
     stack: list[Any] = []
     at, end = 0, len(program)
@@ -78,12 +82,14 @@ def _run(program: list[_Act], scope: dict[str, Any], before: Before | None) -> A
         try:
             value = does(*operands)
             if not isinstance(value, Tensor) or value.numel() > ELEMENTS.value:
-                _admit(value)
+                _admit(value, deep=step.kind in _FROM_PYTORCH)
         except GradcliError as error:
             error.place = error.place or step.place
             raise
         except Exception as error:  # whatever PyTorch raises for what a user may write
             raise explained(error, step, operands) from None
+        if after is not None:
+            after(step, value)
         stack.append(value)
     return stack[-1]
 
@@ -103,12 +109,17 @@ def _compile(expression: Expression) -> list[_Act]:
     return program
 
 
-def _admit(value: Any) -> None:
+_FROM_PYTORCH = frozenset({"call", "method", "apply", "attribute"})
+"""Steps whose sequences PyTorch made. Those of the text hold values that were admitted one by one, and a few lines of it can
+nest them so that walking through would never end."""
+
+
+def _admit(value: Any, *, deep: bool) -> None:
     """Raise where a value is too large, or of a kind that expressions have no use for."""
     if isinstance(value, tuple | list):
         RESULTS.check(len(value), "this makes too many values")
-        for item in value:
-            _admit(item)
+        for item in value if deep else ():
+            _admit(item, deep=True)
     elif isinstance(value, int) and not -PLAIN_INTEGER.value <= value <= PLAIN_INTEGER.value:
         raise SizeError("a whole number has at most 64 bits", cure="write a float, such as 2.0**100")
     elif isinstance(value, Tensor):
