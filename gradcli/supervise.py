@@ -41,7 +41,7 @@ class Progress:
     def computing(self, *, limit_memory: bool) -> None:
         """PyTorch is loaded: the time limit begins, and with `limit_memory` no more memory is to be had than is free."""
         if limit_memory:
-            _limit_memory()
+            bound_memory()
         os.write(self._pipe, _COMPUTING)
 
     def showing(self) -> None:
@@ -77,7 +77,7 @@ def silent_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _limit_memory() -> None:
+def bound_memory() -> None:
     """Bound the address space of this process by what it has and what the machine still has.
 
     An allocation beyond it then fails at once, with its size in PyTorch's message, instead of waking the system's killer.

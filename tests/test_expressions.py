@@ -300,12 +300,12 @@ def test_how_it_was_understood(text: str, understood: str) -> None:
 
 
 ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
-    ("A @ B", ShapeError, "@", "cannot be multiplied", "left (3, 3), right (2, 3)\nthe right one transposed"),
-    ("x @ B", ShapeError, "@", "", "left (3,), right (2, 3)"),
-    ("x + 2*(A @ B)", ShapeError, "@", "", "left (3, 3), right (2, 3)"),
-    ("x + t", ShapeError, "+", "must match the size", "left (3,), right (4,)"),
-    ("sin(x) + mse(x, t)", ShapeError, "mse", "", "shapes (3,), (4,)"),
-    ("x.reshape(7)", ShapeError, "reshape", "invalid for input of size 3", "shape (3,)"),
+    ("A @ B", ShapeError, "@", "cannot be multiplied", "left [3, 3], right [2, 3]\nthe right one transposed"),
+    ("x @ B", ShapeError, "@", "", "left [3], right [2, 3]"),
+    ("x + 2*(A @ B)", ShapeError, "@", "", "left [3, 3], right [2, 3]"),
+    ("x + t", ShapeError, "+", "must match the size", "left [3], right [4]"),
+    ("sin(x) + mse(x, t)", ShapeError, "mse", "", "shapes [3], [4]"),
+    ("x.reshape(7)", ShapeError, "reshape", "invalid for input of size 3", "shape [3]"),
     ("x[x]", ShapeError, "x", "", "i=tensor(1)"),
     ("x ^ y", ShapeError, "^", "", "a power is written **"),
     ("x > 0 & y", ShapeError, "&", "", "put brackets around each comparison"),

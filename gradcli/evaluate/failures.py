@@ -93,5 +93,5 @@ def kind(value: object) -> str:
 
 def _kind(value: object) -> str:
     if isinstance(value, Tensor):
-        return str(tuple(value.shape))
+        return str(list(value.shape))
     return repr(value)[:40] if isinstance(value, int | float) else kind(value)

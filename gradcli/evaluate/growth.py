@@ -22,7 +22,7 @@ Count: TypeAlias = Callable[..., float]
 def check(value: object) -> None:
     """Raise SizeError where a result holds more elements than are allowed, views counted."""
     if isinstance(value, Tensor):
-        ELEMENTS.check(value.numel(), f"a tensor of shape {tuple(value.shape)} is too large")
+        ELEMENTS.check(value.numel(), f"a tensor of shape {list(value.shape)} is too large")
     elif isinstance(value, tuple | list):
         RESULTS.check(len(value), "this gives too many results")
         for item in value:
