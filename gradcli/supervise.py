@@ -158,7 +158,8 @@ def _be_worker(work: Callable[[Progress], int], progress: Progress, reader: int)
     status: int = ExitStatus.FAULT
     try:
         os.close(reader)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for PyTorch to return
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for PyTorch to return
         status = work(progress)
     finally:
         os._exit(status)

@@ -70,6 +70,8 @@ def _child(words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str
         if cwd:
             os.chdir(cwd)
         signal.alarm(100)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background has it ignored
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         encoding = env["PYTHONIOENCODING"]
         sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
