@@ -188,19 +188,12 @@ def _drop(step: Step) -> Compute:
     return drop
 
 
-def _unpack(step: Step) -> Compute:
-    def unpack(stack: list[Any], scope: dict[str, Any]) -> None:
-        value = stack[-1]
-        if isinstance(value, Tensor) and value.ndim and len(value) == step.value:
-            value = value.unbind()
-        if not isinstance(value, tuple | list) or len(value) != step.value:
-            count = len(value) if isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim) else 1
-            raise ExpressionError(
-                f"{step.value} names for {count} values", place=step.place, cure="give each one a name"
-            )
-        stack.extend(reversed(value))
+def _copy(step: Step) -> Compute:
+    return lambda stack, scope: stack.append(stack[-1])
 
-    return unpack
+
+def _unpack(step: Step) -> Compute:
+    return lambda stack, scope: stack.extend(reversed(stack.pop()))
 
 
 def _branch(step: Step) -> Compute:
@@ -285,12 +278,26 @@ def _index(step: Step) -> Compute:
     return index
 
 
+def _unbind(step: Step) -> Compute:
+    count = step.value
+
+    def unbind(value: Any) -> Any:
+        several = isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim)
+        found = len(value) if several else 1
+        if found != count or not several:
+            raise ExpressionError(f"{count} names for {found} values", cure="give each one a name")
+        return value.unbind() if isinstance(value, Tensor) else value
+
+    return unbind
+
+
 MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "constant": _constant,
     "dtype": _dtype,
     "load": _load,
     "store": _store,
     "drop": _drop,
+    "copy": _copy,
     "unpack": _unpack,
     "branch": _branch,
     "jump": _jump,
@@ -305,6 +312,7 @@ VALUES: Mapping[str, Callable[[Step], Compute]] = {
     "apply": _apply,
     "attribute": _attribute,
     "index": _index,
+    "unbind": _unbind,
     "slice": lambda step: slice,
     "tuple": lambda step: lambda *values: values,
     "list": lambda step: lambda *values: list(values),

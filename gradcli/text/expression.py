@@ -58,6 +58,7 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
         names=frozenset(reader.used),
         assigned=tuple(reader.assigned),
         calls=reader.calls,
+        origins=tuple(reader.origins),
         notes=tuple(reader.notes),
     )
 

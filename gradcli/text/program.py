@@ -8,8 +8,8 @@ from typing import Literal
 from gradcli.text.source import Source, Span
 
 Kind = Literal[
-    "constant", "load", "store", "drop", "unpack", "branch", "jump",
-    "dtype", "operator", "compare", "call", "method", "apply", "attribute", "index", "slice", "tuple", "list",
+    "constant", "load", "store", "drop", "copy", "unpack", "branch", "jump",
+    "dtype", "operator", "compare", "call", "method", "apply", "attribute", "index", "unbind", "slice", "tuple", "list",
 ]  # fmt: skip
 
 
@@ -23,7 +23,8 @@ class Step:
 
     constant        leaves `value`
     load, store     the variable `name`; store leaves the value on the stack, which drop takes away
-    unpack          takes a value apart into `value` values, the first uppermost
+    copy            leaves the uppermost value once more
+    unpack          takes a tuple apart, its first value uppermost
     branch, jump    to the step number `value`; branch when the uppermost value is false
     dtype           PyTorch's `name`
     operator        `name` is its symbol
@@ -31,6 +32,7 @@ class Step:
     call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values belong to `keywords`
     apply           the first value is a module of torch.nn, the others its arguments
     attribute       `name` of a tensor or of several results
+    unbind          makes a tuple of `value` values from a tensor or a sequence of that length
     index, slice, tuple, list   as in Python
     """
 
@@ -48,7 +50,8 @@ class Expression:
 
     `steps` compute it; `tree` is the same as Python's syntax tree, `understood` the text on one line with parentheses where
     precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
-    (code, text) of what was filled in. `calls` are the steps that the calls of the tree became.
+    (code, text) of what was filled in. `calls` are the steps that the calls of the tree became; `origins`, one for each step,
+    the nodes that the steps came from.
     """
 
     source: Source
@@ -58,4 +61,5 @@ class Expression:
     names: frozenset[str]
     assigned: tuple[str, ...]
     calls: Mapping[ast.AST, Step]
+    origins: tuple[ast.AST, ...]
     notes: tuple[tuple[str, str], ...]

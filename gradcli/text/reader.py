@@ -27,6 +27,7 @@ class Reader:
         self.modules: set[ast.AST] = set()
         self.notes: dict[tuple[str, str], None] = {}
         self.calls: dict[ast.AST, Step] = {}
+        self.origins: list[ast.AST] = []
         self.nodes = 0
 
     def span(self, node: Any) -> Span:

@@ -37,15 +37,17 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
 
     Raises ExpressionError for what is not allowed or not known, SizeError beyond the bounds.
     """
-    agenda: list[tuple[Part, int]] = [(statement, 0)]
+    agenda: list[tuple[Part, int, ast.AST]] = [(statement, 0, statement)]
     done: list[Step | Label] = []
     while agenda:
-        part, depth = agenda.pop()
+        part, depth, node = agenda.pop()
+        if isinstance(part, Step):
+            reader.origins.append(node)
         if isinstance(part, Step | Label):
             done.append(part)
             continue
         if not isinstance(part, ast.AST):
-            agenda.extend((child, depth) for child in reversed(part()))
+            agenda.extend((child, depth, node) for child in reversed(part()))
             continue
         if isinstance(part, ast.expr):
             reader.nodes += 1
@@ -58,8 +60,10 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
         if rule is None:
             raise reader.refused_node(part)
         leading = _leading(part)
-        agenda.extend((child, depth if child is leading else deeper) for child in reversed(rule(reader, part)))
+        children = reversed(rule(reader, part))
+        agenda.extend((child, depth if child is leading else deeper, part) for child in children)
     if not last:
+        reader.origins.append(statement)
         done.append(reader.step("drop", statement))
     return done
 
@@ -360,7 +364,9 @@ def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:
     if isinstance(node.ctx, ast.Load):
         kind: Kind = "tuple" if isinstance(node, ast.Tuple) else "list"
         return [*node.elts, reader.step(kind, node, take=len(node.elts))]
-    parts: list[Part] = [reader.step("unpack", node, value=len(node.elts))]
+    count = len(node.elts)
+    parts: list[Part] = [reader.step("copy", node), reader.step("unbind", node, take=1, value=count)]
+    parts.append(reader.step("unpack", node))
     for target in node.elts:
         parts += [target, reader.step("drop", target)]
     return parts
