@@ -1,0 +1,145 @@
+"""What a run passes that may be worth a note: the operations that notes look at, with their operands and results."""
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from torch import Tensor
+
+from gradcli.evaluate import functions, library
+from gradcli.evaluate.machine import After, Before
+from gradcli.tables.catalogue import CATALOGUE, Loss
+from gradcli.text.call import Call
+from gradcli.text.program import Expression, Step
+
+OTHERS = frozenset(
+    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
+)
+"""Functions beside the catalogue's that notes look at."""
+
+SILENT = frozenset({"mse", "sse", "half_sse", "huber", "tanhshrink"})
+"""Entries of the catalogue that no note is about: their slopes are honest, and PyTorch itself warns of shapes."""
+
+UNNAMED = "its input"
+LABEL = 40
+"""Characters that an operand's own text may have, to be quoted in a note."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """One operation of a run. `name` is the catalogue's or one of OTHERS; `settings` are the parameters as they were set.
+
+    `again` computes it from other tensors in the places of `operands`; `label` says what the first of them is called.
+    """
+
+    name: str
+    operands: tuple[Any, ...]
+    settings: Mapping[str, Any]
+    value: Any
+    again: Callable[..., Any]
+    label: Callable[[], str]
+
+
+def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> Sight:
+    """An activation that was computed from `x`, which records."""
+    return Sight(call.entry.name, (x,), call.bound, value, functions.activation(call), lambda: label)
+
+
+def of_loss(call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str, reduction: str | None = None) -> Sight:
+    """A loss that was computed from `pred`, which records, and a target as the loss takes it."""
+    again = functions.loss(call, reduction)
+    return Sight(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
+
+
+def watching(program: Expression, before: Before, sights: list[Sight]) -> tuple[Before, After | None]:
+    """`before`, and what is to be told after each step, so that `sights` collects what notes look at.
+
+    An expression that has nothing of the kind runs as fast as it would without.
+    """
+    watched = _watched(program)
+    if not watched:
+        return before, None
+    latest: list[Any] = []
+
+    def remember(step: Step, operands: list[Any]) -> None:
+        before(step, operands)
+        if id(step) in watched:
+            latest[:] = operands
+
+    def collect(step: Step, value: Any) -> None:
+        if id(step) in watched:
+            sights.append(watched[id(step)](tuple(latest), value))
+
+    return remember, collect
+
+
+@lru_cache(maxsize=1024)
+def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], Sight]]:
+    """The steps that notes look at, by identity, and how each makes a sight of its operands and value."""
+    found: dict[int, Callable[[tuple[Any, ...], Any], Sight]] = {}
+    for step, node in zip(program.steps, program.origins, strict=True):
+        label = partial(_label, step, node)
+        if step.kind == "apply":
+            found[id(step)] = partial(_of_module, step, label)
+        elif step.kind in ("call", "method") and not step.name.startswith("nn.") and (name := canonical(step.name)):
+            found[id(step)] = partial(_of_function, step, name, label)
+    return found
+
+
+def _of_function(step: Step, name: str, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> Sight:
+    count = len(operands) - len(step.keywords)
+    arguments, keywords = operands[:count], dict(zip(step.keywords, operands[count:], strict=True))
+    tensors = 2 if isinstance(CATALOGUE.get(name), Loss) else 1
+    for key in ("input", "target")[len(arguments) : tensors]:
+        if key in keywords:
+            arguments = (*arguments, keywords.pop(key))
+    settings = _settings(name, arguments[tensors:], keywords)
+    return Sight(name, arguments, settings, value, partial(library.function(step.name), **keywords), label)
+
+
+def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> Sight:
+    """A call of a torch.nn module; one that no note is about has no name."""
+    module, *arguments = operands
+    name = canonical(type(module).__name__)
+    attributes = {key: found for key, found in vars(module).items() if not key.startswith("_")}
+    return Sight(name, tuple(arguments), _settings(name, (), attributes), value, partial(library.apply, module), label)
+
+
+def _settings(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a catalogue function by name, given in order or by name, else their defaults; others as given."""
+    entry = CATALOGUE.get(name)
+    if entry is None:
+        return dict(keywords)
+    known = {parameter.name: parameter.default for parameter in entry.parameters}
+    placed = {} if isinstance(entry, Loss) else dict(zip(known, arguments, strict=False))
+    return {**known, **placed, **keywords}
+
+
+def canonical(path: str) -> str:
+    """The name under which notes know the function at a path such as `Tensor.sigmoid` or `CrossEntropyLoss`; empty: not."""
+    return _CANONICAL.get(_squeezed(path.rpartition(".")[2]), "")
+
+
+def _squeezed(name: str) -> str:
+    return name.lower().replace("_", "").removesuffix("loss")
+
+
+_CANONICAL = {
+    **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if entry.name not in SILENT},
+    **{name: name for name in OTHERS},
+    "vectornorm": "norm",
+}
+
+
+def _label(step: Step, node: ast.AST) -> str:
+    """What the first operand of a call is called: its own text where that is short."""
+    operand: ast.AST | None = None
+    if isinstance(node, ast.Call):
+        method = step.kind == "method" and isinstance(node.func, ast.Attribute)
+        operand = node.func.value if method else node.args[0] if node.args else None  # type: ignore[attr-defined]
+    if operand is None or sum(1 for _ in ast.walk(operand)) > LABEL:
+        return UNNAMED
+    text = ast.unparse(operand)
+    return text if len(text) <= LABEL else UNNAMED
