@@ -5,6 +5,7 @@ world of its own, and a test can make one.
 """
 
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,15 @@ class World:
     def ascii_only(self) -> bool:
         """Whether standard output can carry nothing but ASCII."""
         return not (self.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+    @property
+    def stdin_is_fed(self) -> bool:
+        """Whether standard input is a pipe or a regular file: something that can be read to its end without asking for it."""
+        try:
+            mode = os.fstat(self.stdin.fileno()).st_mode if self.stdin else 0
+        except (ValueError, OSError):
+            return False
+        return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
     def read_stdin(self) -> str:
         """All of standard input as text. A terminal is told on stderr that it is waited for.

@@ -1,30 +1,50 @@
 """The list of commands: name, request, panel of the help, and examples."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
-
-from gradcli.requests.shared import Numeric
 
 PANELS = ("Explore", "Learn", "Script")
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command. `path` names its request type, which is imported only when the command is used."""
+    """One command. The paths name what is imported only when it is used.
+
+    `path` leads to its request type, `forms` to the options of output, `page` to what answers without PyTorch if it can.
+    """
 
     name: str
     path: str
     panel: str
     summary: str
     examples: tuple[tuple[str, str], ...]
+    forms: str = "shared:Shown"
+    page: str = ""
 
     @property
-    def request(self) -> type[Numeric]:
-        """The request type: its fields are the options, its docstring is the help."""
-        module, _, name = self.path.partition(":")
-        found: Any = getattr(import_module(f"gradcli.requests.{module}"), name)
-        return found  # type: ignore[no-any-return]
+    def request(self) -> type[Any]:
+        """The request type: its fields are the options, its docstring is the help.
+
+        Whatever it is, it says what bounds a worker: `timeout`, `typed` and `device`, as in `Numeric`.
+        """
+        return _load("requests", self.path)  # type: ignore[no-any-return]
+
+    @property
+    def shown(self) -> type[Any]:
+        """The record whose fields are the options of output: `Shown`, or those of its fields that have a meaning here."""
+        return _load("requests", self.forms)  # type: ignore[no-any-return]
+
+    @property
+    def answer(self) -> Callable[..., str | None] | None:
+        """What may answer a call without PyTorch: a function of request, shown, world and the reading of stdin."""
+        return _load("cli", self.page) if self.page else None
+
+
+def _load(room: str, path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(f"gradcli.{room}.{module}"), name)
 
 
 COMMANDS = {
@@ -85,6 +105,16 @@ COMMANDS = {
                 ("gradcli perceptron --train and --activation step", "the perceptron rule learns AND"),
                 ("gradcli perceptron --train xor --activation step --get converged", "and never XOR"),
             ),
+        ),
+        Command(
+            "why", "why:Why", "Learn", "the error doctor: a famous mistake made and cured before your eyes",
+            (
+                ("gradcli why no-grad", "what happens, why, and the cure"),
+                ("gradcli why 'grad can be implicitly created only for scalar outputs'", "a pasted error"),
+                ("python train.py 2>&1 | gradcli why", "a traceback from a pipe"),
+            ),
+            forms="why:WhyShown",
+            page="why:page",
         ),
     )
 }  # fmt: skip

@@ -10,14 +10,13 @@ from rich.text import Text
 
 from gradcli.cli.commands import COMMANDS, PANELS, Command
 from gradcli.requests.options import Option, flag_name, options
-from gradcli.requests.shared import Shown
 from gradcli.world import World
 
 INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jacobians that PyTorch computes."
 _WIDEST = 100
 
 
-class _Page:
+class Page:
     """A page of help that is being written."""
 
     def __init__(self, world: World) -> None:
@@ -29,6 +28,7 @@ class _Page:
         )  # fmt: skip
 
     def line(self, text: str = "", style: str = "") -> None:
+        """One line, wrapped at the page's width."""
         self._console.print(Text(text, style=style))
 
     def rows(self, heading: str, rows: list[tuple[str, str]]) -> None:
@@ -53,12 +53,13 @@ class _Page:
             self.line(f"      {what}", "dim")
 
     def text(self) -> str:
+        """All that was written."""
         return "\n".join(line.rstrip() for line in self._text.getvalue().split("\n"))
 
 
 def root(world: World) -> str:
     """The help of `gradcli` itself: its commands by panel."""
-    page = _Page(world)
+    page = Page(world)
     page.line("usage: gradcli COMMAND ...")
     page.line()
     page.line(INTRODUCTION)
@@ -73,7 +74,7 @@ def root(world: World) -> str:
 
 def of(command: Command, world: World) -> str:
     """The help of one command, ended by its examples."""
-    page = _Page(world)
+    page = Page(world)
     fields = options(command.request)
     words = [_word(name, option) for name, option in fields.items() if option.positional]
     page.line(" ".join(["usage: gradcli", command.name, *words, "[OPTIONS]"]))
@@ -84,7 +85,7 @@ def of(command: Command, world: World) -> str:
     for heading, wanted in (("Options", True), ("Computation", False)):
         rows = [_row(n, option) for n, option in fields.items() if not option.positional and (n in own) is wanted]
         page.rows(heading, rows)
-    shown = [_row(name, option) for name, option in options(Shown).items()]
+    shown = [_row(name, option) for name, option in options(command.shown).items()]
     page.rows("Output", [*shown, ("-h, --help", "this help")])
     page.examples(command.examples)
     return page.text()

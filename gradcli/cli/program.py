@@ -11,7 +11,7 @@ from gradcli.cli.commands import COMMANDS, Command
 from gradcli.cli.outfile import OutFile
 from gradcli.errors import ExitStatus, GradcliError, UsageError
 from gradcli.requests.fill import from_words
-from gradcli.requests.shared import Numeric, Shown
+from gradcli.requests.shared import Shown
 from gradcli.supervise import Limits, Progress, silent_stderr, supervised
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
@@ -21,11 +21,12 @@ HELP = ("-h", "--help")
 
 @dataclass(frozen=True)
 class Call:
-    """One call that is valid as far as that can be told without PyTorch."""
+    """One call that is valid as far as that can be told without PyTorch. `read_stdin` reads once."""
 
     command: Command
-    request: Numeric
+    request: Any
     shown: Shown
+    read_stdin: Callable[[], str]
 
 
 def run(arguments: Sequence[str], world: World) -> int:
@@ -47,10 +48,12 @@ def _run(arguments: Sequence[str], world: World) -> int:
         return _print(help.of(command, world) if command else help.root(world), world)
     from gradcli.cli import words  # Typer, which help does without
 
-    bare, given = words.parse(command.name, (command.request, Shown), arguments[1:])
+    bare, given = words.parse(command.name, (command.request, command.shown), arguments[1:])
     request = from_words(command.request, bare, given)
     shown = from_words(Shown, [], given)
-    return _supervise(Call(command, request, shown), world)
+    call = Call(command, request, shown, _once(world.read_stdin))
+    page = command.answer(request, shown, world, call.read_stdin) if command.answer else None
+    return _supervise(call, world) if page is None else _print(page, world)
 
 
 def _command(name: str) -> Command:
@@ -93,12 +96,11 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> byt
     """The bytes for standard output; notes go to stderr, and what `--out` asks for into the temporary file."""
     from gradcli.requests.check import check  # the language of expressions, which help and usage errors do without
 
-    read_stdin = _once(world.read_stdin)
-    check(call.request, read_stdin)
+    check(call.request, call.read_stdin)
     compute, show = _open_door()
     progress.computing(limit_memory=call.request.device == "cpu")
     with silent_stderr():
-        result = compute(call.request, read_stdin, lambda step, _: progress.at(step.place))
+        result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place))
     if call.shown.code:
         from gradcli.code.programs import program
 

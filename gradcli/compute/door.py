@@ -13,6 +13,7 @@ from gradcli.compute.job import Job, settled
 from gradcli.compute.loss import loss
 from gradcli.compute.perceptron import perceptron
 from gradcli.compute.softmax_jacobian import softmax_jacobian
+from gradcli.compute.why import why
 from gradcli.errors import SizeError
 from gradcli.evaluate.machine import Before
 from gradcli.requests.activate import Activate
@@ -22,7 +23,8 @@ from gradcli.requests.loss import Loss
 from gradcli.requests.perceptron import Perceptron
 from gradcli.requests.shared import Numeric
 from gradcli.requests.softmax_jacobian import SoftmaxJacobian
-from gradcli.results import Result
+from gradcli.requests.why import Why
+from gradcli.results import Result, WhyResult
 
 _COMPUTE: dict[type[Numeric], Callable[[Any, Job], Result]] = {
     Activate: activate,
@@ -35,11 +37,13 @@ _COMPUTE: dict[type[Numeric], Callable[[Any, Job], Result]] = {
 }
 
 
-def compute(request: Numeric, read_stdin: Callable[[], str], before: Before) -> Result:
+def compute(request: Numeric | Why, read_stdin: Callable[[], str], before: Before) -> Result | WhyResult:
     """The result of a request. `before` is told each operation's place just before it is computed.
 
     Raises GradcliError for whatever PyTorch refuses.
     """
+    if isinstance(request, Why):
+        return why(request, read_stdin)
     try:
         job = Job(request, read_stdin, before)
         with job.surroundings():

@@ -2,16 +2,18 @@
 
 from gradcli.errors import FileError
 from gradcli.requests.shared import Shown
-from gradcli.results import Result
-from gradcli.show import archive, csv, json, tables, terminal
+from gradcli.results import Result, WhyResult
+from gradcli.show import archive, csv, json, tables, terminal, why
 from gradcli.world import World
 
 
-def show(result: Result, shown: Shown, world: World, temporary: str) -> bytes:
+def show(result: Result | WhyResult, shown: Shown, world: World, temporary: str) -> bytes:
     """The bytes for standard output. With `--out` the result is written to the file `temporary` first.
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
     """
+    if isinstance(result, WhyResult):
+        return json.render(result) if shown.json else _encoded(why.render(result, _style(shown, world)), world)
     if temporary:
         _write(result, shown, temporary)
     content = _form(result, shown, world)
@@ -31,14 +33,20 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
         return csv.render(result)
     if shown.out is not None:
         return f"wrote {shown.out}\n".encode(errors="replace")
-    style = terminal.Style(
+    return _encoded(terminal.render(tables.tables(result, shown.precision), _style(shown, world)), world)
+
+
+def _style(shown: Shown, world: World) -> terminal.Style:
+    return terminal.Style(
         width=world.width,
         colour=world.colour(world.stdout),
         ascii_only=world.ascii_only,
         digits=shown.precision,
         full=shown.full,
     )
-    text = terminal.render(tables.tables(result, shown.precision), style)
+
+
+def _encoded(text: str, world: World) -> bytes:
     return text.encode(world.stdout.encoding or "utf-8", "replace")
 
 

@@ -6,7 +6,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from gradcli.results import Result
+from gradcli.results import Result, WhyResult
 from gradcli.show import numbers, paths
 
 _BIG = 1000
@@ -34,7 +34,7 @@ def _ready(value: Any) -> Any:
     return numbers.nested(value)
 
 
-def render(result: Result) -> bytes:
+def render(result: Result | WhyResult) -> bytes:
     """`--json`: the whole result on one line."""
     return encode(paths.tree(result)) + b"\n"
 

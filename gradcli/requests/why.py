@@ -1,0 +1,89 @@
+"""`why`: a famous mistake by its name, or by what PyTorch said."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradcli.errors import UsageError
+from gradcli.requests.options import FLAG, Kind, argument, option
+from gradcli.tables.mistakes import ALIASES, FAMILIES, MISTAKES
+from gradcli.tables.mistakes.entry import Mistake
+from gradcli.text import matching
+from gradcli.text.limits import PASTED_TEXT
+from gradcli.text.source import Source
+from gradcli.text.suggest import did_you_mean
+
+NAME_OR_TEXT = Kind("NAME", lambda source: source.text)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The mistake that was asked for, and the names of those to look at next."""
+
+    mistake: Mistake
+    related: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """A mistake by its name, or by the error that PyTorch gave: reproduced, explained and cured. Alone: the list."""
+
+    timeout: ClassVar[float] = 60.0
+    typed: ClassVar[Source | None] = None
+    device: ClassVar[str] = "cpu"
+
+    words: tuple[str, ...] = argument(
+        NAME_OR_TEXT, "a mistake, or the text of an error or traceback; none, or -: standard input", (), many=True
+    )
+
+    def find(self, read_stdin: Callable[[], str]) -> Found | None:
+        """The mistake that the words, or standard input where there are none, name or quote; None: they hold nothing.
+
+        Raises UsageError where no mistake is known by that name or text, and SizeError where the text is too long.
+        """
+        text = read_stdin() if self.words in ((), ("-",)) else " ".join(self.words)
+        PASTED_TEXT.check(len(text), "the text", cure="cut it down: tail -n 50")
+        if not text.strip():
+            return None
+        return _by_text(text) if len(text.split()) > 1 else _by_name(text.strip())
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyShown:
+    """The forms of output that `why` has."""
+
+    json: bool = option(FLAG, "one JSON object on one line", False)
+    code: bool = option(FLAG, "the program that makes the mistake", False)
+
+
+def listing() -> dict[str, list[tuple[str, str]]]:
+    """Name and title of every mistake, by family."""
+    return {family: [(mistake.name, mistake.title) for mistake in members] for family, members in FAMILIES.items()}
+
+
+def _by_name(name: str) -> Found:
+    mistake = matching.by_name(name)
+    if mistake is None:
+        cure = did_you_mean(name[:80], [*MISTAKES, *ALIASES]) or _commands(matching.nearest(name))
+        raise UsageError(f"there is no mistake {name[:80]!r}", cure=cure)
+    return _found(mistake, [])
+
+
+def _by_text(text: str) -> Found:
+    found = matching.by_text(text)
+    if not found:
+        said = next(matching.sayings(text))
+        message = "no mistake is known by this text; the nearest are below"
+        raise UsageError(message, place=Source(said).span(0, len(said)), cure=_commands(matching.nearest(said)))
+    return _found(found[0], found[1:])
+
+
+def _found(mistake: Mistake, fitting: list[Mistake]) -> Found:
+    """The mistake with those that fit the same text, those of which PyTorch says the same, and its own neighbours."""
+    names = [other.name for other in (*fitting, *matching.sharing(mistake))]
+    return Found(mistake, tuple(dict.fromkeys([*names, *mistake.related])))
+
+
+def _commands(mistakes: list[Mistake]) -> str:
+    lines = [f"gradcli why {mistake.name}: {mistake.title}" for mistake in mistakes]
+    return "\n".join(lines) or "gradcli why lists the mistakes that are known"

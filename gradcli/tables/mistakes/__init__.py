@@ -1,0 +1,45 @@
+"""The mistakes that `gradcli why` knows: by family, by name, and by the other names they go by."""
+
+from collections.abc import Mapping
+
+from gradcli.tables.mistakes.entry import Mistake
+from gradcli.tables.mistakes.graph import START, TWICE
+from gradcli.tables.mistakes.in_place import IN_PLACE
+from gradcli.tables.mistakes.losses import LOSSES
+from gradcli.tables.mistakes.missing import MISSING
+from gradcli.tables.mistakes.numbers import NUMBERS
+from gradcli.tables.mistakes.shapes import FUNC, SHAPES
+
+FAMILIES: Mapping[str, tuple[Mistake, ...]] = {
+    "no gradient": MISSING,
+    "starting backward": START,
+    "backward again": TWICE,
+    "changed in place": IN_PLACE,
+    "numbers": NUMBERS,
+    "losses": LOSSES,
+    "shapes and types": SHAPES,
+    "torch.func": FUNC,
+}
+"""The order within a family, and of the families, is that of how often a mistake is met: of several that PyTorch says the
+same about, the first is the commonest."""
+
+MISTAKES: Mapping[str, Mistake] = {mistake.name: mistake for family in FAMILIES.values() for mistake in family}
+
+ALIASES: Mapping[str, str] = {
+    "argmax": "not-differentiable",
+    "comparison": "not-differentiable",
+    "integer-input": "int-dtype",
+    "nan": "not-a-number",
+    "no-derivative": "step-activation",
+    "requires-grad": "no-grad",
+    "retain-graph": "backward-twice",
+    "saturated": "saturation",
+    "vanishing": "saturation",
+    "zero-grad": "accumulate",
+}
+"""Other names, those of notes among them, and the mistakes that they mean."""
+
+
+def family_of(mistake: Mistake) -> str:
+    """The family that a mistake belongs to."""
+    return next(family for family, members in FAMILIES.items() if mistake in members)

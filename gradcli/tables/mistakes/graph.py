@@ -1,0 +1,270 @@
+"""Mistakes of backward itself: what it starts from, and how often it runs."""
+
+from gradcli.tables.mistakes.entry import Mistake
+
+_TWICE = (
+    "Trying to backward through the graph a second time",
+    "or directly access saved tensors after they have already been freed",
+    "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad()",
+    "Specify retain_graph=True if you need to backward through the graph a second time",
+    "but the saved intermediate results have already been freed",
+    "but the buffers have already been freed",
+    "Specify retain_graph=True when calling backward the first time",
+)
+
+START = (
+    Mistake(
+        "non-scalar",
+        "the result has several elements, and backward wants one number",
+        program="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x ** 2
+            y.backward()  # <--
+        """,
+        cause="A gradient is the derivative of ONE number by many. y has two elements, so there are two gradients, and "
+        "PyTorch does not guess which one, or which sum of them, is meant.",
+        cure="Make it one number: y.sum(), y.mean() or y[0]. Or say what to weigh the elements with: "
+        "y.backward(gradient=v). All gradients at once are the Jacobian: torch.func.jacrev.",
+        cured="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x ** 2
+            y.sum().backward()
+            print(x.grad)
+        """,
+        fragments=("grad can be implicitly created only for scalar outputs",),
+        related=("vjp-shape", "softmax-sum", "func-grad-scalar", "jacobian-shape"),
+    ),
+    Mistake(
+        "complex-loss",
+        "the result is a complex number",
+        program="""
+            z = torch.tensor(1.0 + 2.0j, requires_grad=True)
+            y = z * z
+            y.backward()  # <--
+        """,
+        cause="Of two complex numbers none is the smaller, so there is nothing to descend. PyTorch differentiates real "
+        "results; their inputs may be complex.",
+        cure="Take the real number that you mean: y.real, y.abs(), y.abs() ** 2.",
+        cured="""
+            z = torch.tensor(1.0 + 2.0j, requires_grad=True)
+            y = z.abs() ** 2
+            y.backward()
+            print(z.grad)
+        """,
+        fragments=("grad can be implicitly created only for real scalar outputs but got",),
+        related=("non-scalar",),
+    ),
+    Mistake(
+        "vjp-shape",
+        "the upstream gradient has another shape than the output",
+        program="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x ** 2
+            y.backward(gradient=torch.ones(3))  # <--
+        """,
+        cause="backward(gradient=v) computes the product of v and the Jacobian: v holds one weight for each element of the "
+        "output.",
+        cure="Give v the shape of the output: torch.ones_like(y), for example.",
+        cured="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x ** 2
+            y.backward(gradient=torch.tensor([1.0, 10.0]))
+            print(x.grad)
+        """,
+        fragments=(
+            "Mismatch in shape: grad_output[0] has a shape of ... and output[0] has a shape of",
+            "grad_outputs and outputs do not have the same shape",
+        ),
+        related=("non-scalar",),
+    ),
+    Mistake(
+        "second-derivative",
+        "the first derivative was not recorded",
+        program="""
+            x = torch.tensor(2.0, requires_grad=True)
+            first = torch.autograd.grad(x ** 3, x)[0]  # <--
+            second = torch.autograd.grad(first, x)[0]
+        """,
+        cause="The gradient is computed without being recorded, unless create_graph=True asks for it. A linear function "
+        "fails even then: its gradient is a constant, which depends on nothing.",
+        cure="Say create_graph=True in every differentiation but the last.",
+        cured="""
+            x = torch.tensor(2.0, requires_grad=True)
+            first = torch.autograd.grad(x ** 3, x, create_graph=True)[0]
+            second = torch.autograd.grad(first, x)[0]
+            print(first.detach(), second)
+        """,
+        fragments=("element 0 of tensors does not require grad and does not have a grad_fn",),
+        related=("create-graph-leak",),
+    ),
+    Mistake(
+        "create-graph-leak",
+        "backward(create_graph=True) keeps the graph alive for ever",
+        program="""
+            x = torch.tensor(2.0, requires_grad=True)
+            (x ** 3).backward(create_graph=True)  # <--
+        """,
+        cause="The gradient in x.grad now holds the graph, and the graph holds x: a circle that is not freed while x.grad "
+        "is there. In a loop the memory grows.",
+        cure="torch.autograd.grad(..., create_graph=True) returns the gradient instead of putting it into x.",
+        cured="""
+            x = torch.tensor(2.0, requires_grad=True)
+            first = torch.autograd.grad(x ** 3, x, create_graph=True)[0]
+            second = torch.autograd.grad(first, x)[0]
+            print(second)
+        """,
+        fragments=("Using backward() with create_graph=True will create a reference cycle",),
+        related=("second-derivative",),
+    ),
+    Mistake(
+        "softmax-sum",
+        "the gradient of softmax(a).sum() is zero",
+        program="""
+            a = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
+            p = torch.softmax(a, dim=0)
+            p.sum().backward()  # <--
+            print(a.grad)
+        """,
+        cause="The probabilities add up to 1 whatever a is, so their sum does not change with a: its gradient is 0, up to "
+        "rounding. The usual .sum() before backward() asks the wrong question here.",
+        cure="Differentiate one probability, p[1], or a loss such as -log p[1].",
+        cured="""
+            a = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
+            p = torch.softmax(a, dim=0)
+            p[1].backward()
+            print(a.grad)
+        """,
+        related=("non-scalar", "jacobian-shape"),
+    ),
+    Mistake(
+        "custom-function",
+        "a backward of one's own returns too few gradients",
+        program="""
+            class Scale(torch.autograd.Function):
+                @staticmethod
+                def forward(ctx, x, factor):
+                    ctx.factor = factor
+                    return x * factor
+
+                @staticmethod
+                def backward(ctx, upstream):
+                    return upstream * ctx.factor  # <--
+
+            x = torch.tensor(3.0, requires_grad=True)
+            Scale.apply(x, 2.0).backward()
+        """,
+        cause="backward must return one gradient for each argument of forward, in order. forward took x and factor, so "
+        "two are expected.",
+        cure="Return None for an argument that is not differentiated.",
+        cured="""
+            class Scale(torch.autograd.Function):
+                @staticmethod
+                def forward(ctx, x, factor):
+                    ctx.factor = factor
+                    return x * factor
+
+                @staticmethod
+                def backward(ctx, upstream):
+                    return upstream * ctx.factor, None
+
+            x = torch.tensor(3.0, requires_grad=True)
+            Scale.apply(x, 2.0).backward()
+            print(x.grad)
+        """,
+        fragments=("returned an incorrect number of gradients",),
+        related=("unused-input",),
+    ),
+)
+
+TWICE = (
+    Mistake(
+        "backward-twice",
+        "the graph was used up by the first backward",
+        program="""
+            x = torch.tensor(2.0, requires_grad=True)
+            y = x ** 2
+            y.backward()
+            y.backward()  # <--
+        """,
+        cause="To save memory, backward() throws away what the graph had saved. x + 1 saves nothing, so there the second "
+        "call passes and x.grad silently doubles.",
+        cure="Compute y again before the second call. retain_graph=True keeps the graph where two calls are really "
+        "meant; their gradients then add up in x.grad.",
+        cured="""
+            x = torch.tensor(2.0, requires_grad=True)
+            for step in range(2):
+                x.grad = None
+                y = x ** 2
+                y.backward()
+                print(x.grad)
+        """,
+        fragments=_TWICE,
+        related=("accumulate",),
+    ),
+    Mistake(
+        "shared-graph",
+        "two losses share a part of the graph, and the first frees it",
+        program="""
+            x = torch.tensor(1.0, requires_grad=True)
+            h = x.exp()
+            (2 * h).backward()
+            (3 * h).backward()  # <--
+        """,
+        cause="Both losses go back through h = exp(x). The first backward() frees what exp had saved.",
+        cure="Add the losses and call backward() once: the gradient of a sum is the sum of the gradients. Or say "
+        "retain_graph=True in all calls but the last.",
+        cured="""
+            x = torch.tensor(1.0, requires_grad=True)
+            h = x.exp()
+            (2 * h + 3 * h).backward()
+            print(x.grad)
+        """,
+        fragments=_TWICE,
+        related=("step-before-backward",),
+    ),
+    Mistake(
+        "carried-state",
+        "a state carried from step to step brings the old graph along",
+        program="""
+            w = torch.tensor(0.5, requires_grad=True)
+            h = torch.tensor(1.0)
+            for x in torch.tensor([1.0, 2.0]):
+                h = torch.tanh(w * h + x)  # <--
+                h.backward()
+        """,
+        cause="In the second step h still hangs on the graph of the first one, which is freed. The same happens to the "
+        "hidden state of an RNN and to a running average of losses.",
+        cure="Cut the state off between the steps by detach(): each step is then differentiated on its own.",
+        cured="""
+            w = torch.tensor(0.5, requires_grad=True)
+            h = torch.tensor(1.0)
+            for x in torch.tensor([1.0, 2.0]):
+                h = torch.tanh(w * h.detach() + x)
+                h.backward()
+            print(w.grad)
+        """,
+        fragments=_TWICE,
+        related=("detached",),
+    ),
+    Mistake(
+        "accumulate",
+        "gradients add up from one backward to the next",
+        program="""
+            x = torch.tensor(2.0, requires_grad=True)
+            for step in range(3):
+                (x ** 2).backward()  # <--
+                print(x.grad)
+        """,
+        cause="backward() adds to x.grad, so that several losses and several small batches can be summed. In a training "
+        "loop the old gradients must go first.",
+        cure="Call optimizer.zero_grad(), or set x.grad = None, before each backward().",
+        cured="""
+            x = torch.tensor(2.0, requires_grad=True)
+            for step in range(3):
+                x.grad = None
+                (x ** 2).backward()
+                print(x.grad)
+        """,
+        related=("backward-twice", "grad-none"),
+    ),
+)

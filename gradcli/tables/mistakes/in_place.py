@@ -1,0 +1,183 @@
+"""Mistakes of changing a tensor in place, and of the update of weights."""
+
+from gradcli.tables.mistakes.entry import Mistake
+
+_SAVED = (
+    "one of the variables needed for gradient computation has been modified by an inplace operation",
+    "enable anomaly detection to find the operation that failed to compute its gradient",
+    "the backtrace further above shows the operation that failed to compute its gradient",
+)
+
+IN_PLACE = (
+    Mistake(
+        "inplace-saved",
+        "a value that backward needs was overwritten",
+        program="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x.exp()
+            y += 1  # <--
+            y.sum().backward()
+        """,
+        cause="The derivative of exp is its own result, so exp keeps y for the way back, and y += 1 changed it. PyTorch "
+        "counts the changes of every tensor and notices.",
+        cure="Write y = y + 1, which makes a new tensor and leaves the old one alone. nn.ReLU(inplace=True) and "
+        "x[i] = ... are the same slip.",
+        cured="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x.exp()
+            y = y + 1
+            y.sum().backward()
+            print(x.grad)
+        """,
+        fragments=_SAVED,
+        related=("inplace-leaf", "data-attribute"),
+    ),
+    Mistake(
+        "step-before-backward",
+        "the optimizer moved the weights between two backward passes",
+        program="""
+            w = torch.tensor([1.0, 2.0], requires_grad=True)
+            optimizer = torch.optim.SGD([w], lr=0.1)
+            first, second = (w ** 2).sum(), (w ** 3).sum()
+            first.backward()
+            optimizer.step()  # <--
+            second.backward()
+        """,
+        cause="step() changes the weights in place, and the second loss was computed with the old ones. Its gradient "
+        "would belong to neither.",
+        cure="Call backward() on all losses before step(), or compute the second loss after it.",
+        cured="""
+            w = torch.tensor([1.0, 2.0], requires_grad=True)
+            optimizer = torch.optim.SGD([w], lr=0.1)
+            first, second = (w ** 2).sum(), (w ** 3).sum()
+            first.backward()
+            second.backward()
+            optimizer.step()
+            print(w.grad, w.detach())
+        """,
+        fragments=_SAVED,
+        related=("shared-graph",),
+    ),
+    Mistake(
+        "inplace-leaf",
+        "a weight was changed in place while it was being recorded",
+        program="""
+            w = torch.tensor([1.0, 2.0], requires_grad=True)
+            w -= 0.1  # <--
+        """,
+        cause="w is a leaf: the place where gradients end. Changing it as a recorded operation would make it a result, "
+        "and there would be no leaf left to hold the gradient. w[0] = 1 is the same on a part of it.",
+        cure="Do the update inside torch.no_grad(), where nothing is recorded, or let torch.optim do it.",
+        cured="""
+            w = torch.tensor([1.0, 2.0], requires_grad=True)
+            with torch.no_grad():
+                w -= 0.1
+            print(w)
+        """,
+        fragments=(
+            "a leaf Variable that requires grad is being used in an in-place operation",
+            "a view of a leaf Variable that requires grad is being used in an in-place operation",
+            "a leaf Variable that requires grad has been used in an in-place operation",
+            "leaf variable has been moved into the graph interior",
+            "leaf variable was used in an inplace operation",
+        ),
+        related=("reassigned-leaf", "inplace-saved"),
+    ),
+    Mistake(
+        "reassigned-leaf",
+        "w = w - lr * w.grad makes a new w that is no leaf",
+        program="""
+            w = torch.tensor(2.0, requires_grad=True)
+            for step in range(2):
+                (w ** 2).backward()
+                w = w - 0.1 * w.grad  # <--
+        """,
+        cause="The right-hand side is a new tensor, the result of a recorded operation. In the second pass the gradient "
+        "goes on to the old w, and the new one's grad is None.",
+        cure="Change the same tensor, inside torch.no_grad(), and clear its gradient.",
+        cured="""
+            w = torch.tensor(2.0, requires_grad=True)
+            for step in range(2):
+                (w ** 2).backward()
+                with torch.no_grad():
+                    w -= 0.1 * w.grad
+                w.grad = None
+                print(w.detach())
+        """,
+        fragments=(
+            "unsupported operand type(s) for ... and 'NoneType'",
+            "unsupported operand type(s) for ...: 'NoneType' and",
+        ),
+        related=("non-leaf-grad", "grad-none", "inplace-leaf"),
+    ),
+    Mistake(
+        "inplace-view",
+        "one of several views of the same tensor was changed",
+        program="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            a, b = x.unbind()
+            a.add_(1)  # <--
+        """,
+        cause="unbind, split and chunk return several views that share one memory. PyTorch would have to rewrite the "
+        "history of all of them, and refuses.",
+        cure="Make a new tensor: a = a + 1.",
+        cured="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            a, b = x.unbind()
+            a = a + 1
+            (a * b).backward()
+            print(x.grad)
+        """,
+        fragments=(
+            "is a view and is being modified inplace",
+            "This view is the output of a function that returns multiple views",
+            "Such functions do not allow the output views to be modified inplace",
+            "You should replace the inplace operation by an out-of-place one",
+        ),
+        related=("inplace-saved", "inplace-expanded"),
+    ),
+    Mistake(
+        "inplace-expanded",
+        "an expanded tensor repeats one number, which cannot be written to",
+        program="""
+            x = torch.ones(1).expand(3)
+            x.add_(1)  # <--
+        """,
+        cause="expand copies nothing: all three elements are one place in memory. Writing to them would add 1 three "
+        "times, or once, as it happens.",
+        cure="Call .clone() first, or use x.repeat(3), which copies.",
+        cured="""
+            x = torch.ones(1).expand(3).clone()
+            x.add_(1)
+            print(x)
+        """,
+        fragments=(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location",
+            "Please clone() the tensor before performing the operation",
+        ),
+        related=("inplace-view",),
+    ),
+    Mistake(
+        "data-attribute",
+        "changing .data goes behind autograd's back: a wrong gradient, no error",
+        program="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x.sigmoid()
+            y.data.zero_()  # <--
+            y.sum().backward()
+            print(x.grad)
+        """,
+        cause="The derivative of the sigmoid is computed from its own result, y (1 - y), and y was overwritten. Changes "
+        "made through .data are not counted, so PyTorch cannot notice; made through .detach() they are.",
+        cure="Never use .data: detach() to read, torch.no_grad() to update weights, clone() for a copy to play with.",
+        cured="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            y = x.sigmoid()
+            copy = y.detach().clone()
+            copy.zero_()
+            y.sum().backward()
+            print(x.grad)
+        """,
+        related=("inplace-saved", "detached"),
+    ),
+)
