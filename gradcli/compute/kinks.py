@@ -60,7 +60,9 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
         for places in _of_row(entry, settings, pred, target):
             mask |= _like(pred, pred == places)
         return mask
-    rows, targets = pred.movedim(min(1, pred.ndim - 1), -1), target
+    if not pred.ndim:
+        return mask
+    rows, targets = pred.movedim(min(1, pred.ndim - 1), -1), target.long()
     flat = rows.reshape(-1, rows.shape[-1])
     labels = entry.target == "labels"
     found = torch.zeros_like(flat, dtype=torch.bool)

@@ -317,7 +317,7 @@ def _table() -> dict[str, tuple[Rule, ...]]:
         (_other_kink, OTHERS),
         (_twice, _WANTS),
         (_improbable, (name for name, entry in LOSSES.items() if entry.target == "probability" or name in SUMMED)),
-        (_broadcasts, ("l2_norm", "kl_div", "poisson_nll", "soft_margin", "hinge_embedding")),
+        (_broadcasts, ("l2_norm", "kl_div", "poisson_nll", "hinge_embedding")),
     )
     for rule, names in more:
         for name in names:
