@@ -379,6 +379,7 @@ def test_the_same_mistake_said_in_other_words(program: str, name: str) -> None:
          "class-target"),
         ("RuntimeError: expected scalar type Long but found Float", "class-target"),
         ("RuntimeError: expected scalar type Double but found Float", "dtype-mix"),
+        ("RuntimeError: Found dtype Double but expected Float", "dtype-mix"),
         ("RuntimeError: Expected object of type torch.LongTensor but found type torch.FloatTensor for argument #2 "
          "'target'", "class-target"),
         ("RuntimeError: 1D target tensor expected, multi-target not supported", "class-shape"),

@@ -2,7 +2,6 @@
 
 from gradcli.tables.mistakes.entry import Mistake
 
-_FOUND_DTYPE = "Found dtype ... but expected"
 _TARGET_SIZE = "Using a target size ... that is different to the input size"
 
 LOSSES = (
@@ -311,7 +310,6 @@ LOSSES = (
         """,
         fragments=(
             "Found dtype Long but expected",
-            _FOUND_DTYPE,
             "result type ... can't be cast to the desired output type",
         ),
         related=("class-target", "bce-range"),

@@ -78,7 +78,7 @@ SHAPES = (
             "and bias type ... should be the same",
             "and weight type ... should be the same",
         ),
-        related=("class-target", "integer-mean", "float-precision"),
+        related=("bce-dtype", "class-target", "integer-mean", "float-precision"),
     ),
     Mistake(
         "integer-mean",
