@@ -1,0 +1,91 @@
+"""Formulas with names replaced by what stands for them, such as `2*weight*(pred - target)` by `2*(p - y)`."""
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_ZERO, _ONE = ast.Constant(0), ast.Constant(1)
+_TIGHT = re.compile(r" (\*\*|[*/]) ")
+
+
+def spelled(node: ast.AST) -> str:
+    """An expression as text in ASCII, products and powers without blanks: `w*x + b`."""
+    return _TIGHT.sub(r"\1", ast.unparse(node)).encode("ascii", "backslashreplace").decode()
+
+
+def substituted(formula: str, meaning: Mapping[str, Any]) -> str:
+    """`formula` with each name in `meaning` replaced: by an expression where that is a text, else by the value itself.
+
+    What is decided then is decided: conditions on values, factors 1, terms 0. A value of None, such as a weight that was
+    not given, is a factor 1, and so is an element of it.
+    """
+    tree = ast.parse(formula, mode="eval").body
+    return spelled(_Substitution(meaning).visit(tree))
+
+
+class _Substitution(ast.NodeTransformer):
+    """Replaces names, then simplifies what holds constants, from the inside out."""
+
+    def __init__(self, meaning: Mapping[str, Any]) -> None:
+        self._meaning = meaning
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id not in self._meaning:
+            return node
+        value = self._meaning[node.id]
+        return ast.parse(value, mode="eval").body if isinstance(value, str) else ast.Constant(value)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        return node.value if _is(node.value, None) else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """The function's own name stays, whatever a value is called."""
+        node.args = [self.visit(argument) for argument in node.args]
+        return node.args[0] if len(node.args) == 1 and _is(node.args[0], None) else node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        return ast.UnaryOp(node.op, _ONE) if _is(node.operand, None) else node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        self.generic_visit(node)
+        match node.test:
+            case ast.Constant(value=truth):
+                return node.body if truth else node.orelse
+            case ast.Compare(left=ast.Constant(value=left), ops=[op], comparators=[ast.Constant(value=right)]):
+                return node.body if (left == right) is isinstance(op, ast.Eq) else node.orelse
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        left, right = node.left, node.right
+        match node.op:
+            case ast.Mult() if _is(left, 0) or _is(right, 0):
+                return _ZERO
+            case ast.Mult() if _is_one(left):
+                return right
+            case ast.Mult() if isinstance(left, ast.UnaryOp) and _is_one(left.operand):
+                return ast.UnaryOp(left.op, right)
+            case ast.Mult() | ast.Div() if _is_one(right):
+                return left
+            case ast.Pow() if _is(right, 1):
+                return left
+            case ast.Add() if _is(left, 0):
+                return right
+            case ast.Add() | ast.Sub() if _is(right, 0):
+                return left
+            case ast.Sub() if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
+                return ast.Constant(left.value - right.value)  # type: ignore[operator]
+            case ast.Div() if _is(left, None):
+                return ast.BinOp(_ONE, ast.Div(), right)
+        return node
+
+
+def _is(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value == value and not isinstance(node.value, bool)
+
+
+def _is_one(node: ast.expr) -> bool:
+    return _is(node, 1) or _is(node, None)
