@@ -357,6 +357,7 @@ def test_the_same_mistake_said_in_other_words(program: str, name: str) -> None:
     [
         ("RuntimeError: element 0 of variables does not require grad and does not have a grad_fn", "no-grad"),
         ("element 0 of tensors ...", "no-grad"),
+        ("RuntimeError: The size of tensor a (3) must match", "size-mismatch"),
         ("does not require grad and does not have a grad_fn", "no-grad"),
         ("Trying to backward through the graph a second time, but the buffers have already been freed. Specify "
          "retain_graph=True when calling backward the first time.", "backward-twice"),
@@ -561,6 +562,7 @@ def test_a_pasted_text_as_one_word_or_many_or_from_a_pipe() -> None:
         (["nograd"], ["there is no mistake 'nograd'", "no-grad"]),
         (["xyzzy"], ["there is no mistake 'xyzzy'", "gradcli why"]),
         (["the gradient of my softmax is strange"], ["no mistake is known", "gradcli why softmax-sum"]),
+        (["vanishing gradient"], ["no mistake is known", "gradcli why saturation"]),
         (["--code"], ["--code wants the name"]),
         (["no-grad", "--code", "--json"], ["two forms"]),
         (["no-grad", "--csv"], ["there is no option --csv"]),

@@ -1,6 +1,7 @@
 """Which mistake a name or a pasted message means: words are compared, numbers, shapes and punctuation are not."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -30,7 +31,7 @@ def by_name(name: str) -> Mistake | None:
 def by_text(text: str) -> list[Mistake]:
     """The mistakes of which PyTorch says this, those that fit most closely first, then the commonest."""
     for said in sayings(text):
-        words = _words(said)
+        words = _words(_MARKER.sub("", said))
         scores = {mistake.name: _score(mistake, words) for mistake in MISTAKES.values()}
         found = [mistake for mistake in MISTAKES.values() if scores[mistake.name]]
         if found:
@@ -85,12 +86,10 @@ def _pattern(fragment: str) -> re.Pattern[str]:
 
 @cache
 def _telling() -> dict[str, dict[str, float]]:
-    """The words of each mistake, each with its rarity: 1 where no other mistake has it."""
-    words = {
-        mistake.name: {*_words(" ".join((mistake.name, mistake.title, *mistake.fragments))).split()}
-        for mistake in MISTAKES.values()
-    }
-    return {
-        name: {word: 1 / sum(word in other for other in words.values()) for word in known}
-        for name, known in words.items()
-    }
+    """The words of each mistake, each with its rarity: 1 where no other mistake has it, soon nothing where many do."""
+    texts = {mistake.name: [mistake.name, mistake.title, *mistake.fragments] for mistake in MISTAKES.values()}
+    for alias, name in ALIASES.items():
+        texts[name].append(alias)
+    words = {name: {*_words(" ".join(known)).split()} for name, known in texts.items()}
+    often = Counter(word for known in words.values() for word in known)
+    return {name: {word: 1 / often[word] ** 2 for word in known} for name, known in words.items()}
