@@ -57,8 +57,8 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
     pred, target = pred.detach(), target.detach()
     mask = torch.zeros_like(pred, dtype=torch.bool)
     if name not in BY_ROW:
-        for places in _of_row(entry, settings, pred, target):
-            mask |= _like(pred, pred == places)
+        for place in places(entry, settings, pred, target):
+            mask |= _like(pred, pred == place)
         return mask
     if not pred.ndim:
         return mask
@@ -68,12 +68,13 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
     found = torch.zeros_like(flat, dtype=torch.bool)
     for row, aim, hits in zip(flat, targets.reshape(len(flat), -1), found, strict=True):
         aim = _until_minus_one(aim) if labels else aim.reshape(())
-        for places in _of_row(entry, settings, row, aim):
-            hits |= (row == places).reshape(-1, len(row)).any(0)
+        for place in places(entry, settings, row, aim):
+            hits |= (row == place).reshape(-1, len(row)).any(0)
     return found.reshape(rows.shape).movedim(-1, min(1, pred.ndim - 1))
 
 
-def _of_row(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:
+def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:
+    """The values of `pred` (in the losses of BY_ROW one row) at which a loss bends; each broadcasts with it, nan is none."""
     names = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     values = {**names, "pred": pred, "target": target}
     return [evaluate(_read(text, *values), values).value for text in entry.kinks]

@@ -326,3 +326,15 @@ def _table() -> dict[str, tuple[Rule, ...]]:
 
 
 _RULES = _table()
+
+
+def codes(name: str) -> list[str]:
+    """The codes of the notes that may be due to a function."""
+    return list(dict.fromkeys(_CODES[rule] for rule in _RULES.get(name, ())))
+
+
+_CODES: Mapping[Rule, str] = {
+    _saturated: "saturated", _saturated_rows: "saturated", _dead: "dead-relu", _kink: "kink", _loss_kink: "kink",
+    _other_kink: "kink", _twice: "double-softmax", _improbable: "probabilities", _broadcasts: "broadcast",
+}  # fmt: skip
+"""The code of the notes that each rule makes."""

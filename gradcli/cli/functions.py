@@ -1,0 +1,68 @@
+"""What `gradcli functions` answers without PyTorch: the whole catalogue, as tables by family or as JSON."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradcli.requests.functions import Functions, FunctionsShown, facts, families
+from gradcli.world import World
+
+COLUMNS = (
+    ("name", "name"),
+    ("formula", "formula"),
+    ("range", "range"),
+    ("derivative", "derivative"),
+    ("torch", "PyTorch"),
+)
+"""The columns of the tables: the key of a fact, and its heading."""
+
+HALVES = (COLUMNS[:3], (COLUMNS[0], *COLUMNS[3:]))
+"""The columns of the two blocks in which a terminal shows them that is too narrow for all."""
+
+
+def page(request: Functions, shown: FunctionsShown, world: World, read_stdin: Callable[[], str]) -> str | None:
+    """The catalogue for standard output; None where one entry is asked for, whose kinks PyTorch measures."""
+    if request.name is not None:
+        return None
+    found = {family: [facts(entry) for entry in entries] for family, entries in families().items()}
+    if shown.json:
+        every = [fact for members in found.values() for fact in members]
+        return json.dumps({"functions": every}, separators=(",", ":")) + "\n"
+    return "\n".join(_table(family, members, world) for family, members in found.items()) + _footer()
+
+
+def _footer() -> str:
+    return "\nx: input of an activation. pred, target: one element of a loss, or one row of it. gradcli functions NAME: more\n"
+
+
+def _table(family: str, members: Sequence[dict[str, Any]], world: World) -> str:
+    """One family, in as many blocks as the width demands."""
+    natural = sum(3 + max(len(str(fact[key])) for fact in members) for key, _ in COLUMNS) + 1
+    narrow = world.width is not None and natural > world.width
+    return "\n".join(_block(family, members, columns, world) for columns in (HALVES if narrow else (COLUMNS,)))
+
+
+def _block(family: str, members: Sequence[dict[str, Any]], columns: Sequence[tuple[str, str]], world: World) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    text = io.StringIO()
+    colour = world.colour(world.stdout)
+    console = Console(
+        file=text, width=world.width or 1_000_000, color_system="standard" if colour else None, force_terminal=colour,
+        no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
+    )  # fmt: skip
+    present = [(key, heading) for key, heading in columns if any(fact[key] is not None for fact in members)]
+    table = Table(
+        title=Text(family, style="bold"), title_justify="left", border_style="dim", header_style="bold cyan",
+        box=box.ASCII2 if world.ascii_only else box.ROUNDED, show_lines=False,
+    )  # fmt: skip
+    for key, heading in present:
+        table.add_column(Text(heading), no_wrap=key in ("name", "torch"), overflow="fold")
+    for fact in members:
+        table.add_row(*(Text("" if fact[key] is None else fact[key]) for key, _ in present))
+    console.print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))

@@ -1,0 +1,73 @@
+"""`functions NAME`: one entry of the catalogue, with the slopes that PyTorch really picks at its kinks."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.compute import kinks, notes
+from gradcli.evaluate import functions
+from gradcli.requests.functions import Functions, facts
+from gradcli.results import FunctionsResult
+from gradcli.tables.catalogue import ALONG_LAST_DIM, Loss, Target
+from gradcli.text.call import Call
+
+DIGITS = 12
+"""Significant digits of a slope that is measured a hair beside the kink, in float64."""
+
+SAMPLES: dict[Target, tuple[list[float], Any]] = {
+    "real": ([0.0], [0.0]),
+    "probability": ([0.5], [0.5]),
+    "count": ([1.0], [1.0]),
+    "sign": ([0.0], [-1.0]),
+    "class": ([1.0, 0.0, 0.0], 0),
+    "labels": ([1.0, 0.0, 0.0], [0, -1, -1]),
+}
+"""A prediction and a target for each kind of target: where the kinks of a loss are depends on them."""
+
+
+def describe(request: Functions) -> FunctionsResult:
+    """The entry that `request` names, its kinks measured with the arguments given."""
+    call = request.name
+    assert call is not None, "the whole catalogue is shown without PyTorch"
+    measured = _of_loss(call) if isinstance(call.entry, Loss) else _of_activation(call)
+    return FunctionsResult(functions=[{**facts(call.entry), "kinks": measured, "notes": notes.codes(call.entry.name)}])
+
+
+def _of_activation(call: Call) -> list[dict[str, Any]]:
+    """The slopes at each kink. Functions along a dimension have none."""
+    assert call.entry.name not in ALONG_LAST_DIM or not call.entry.kinks
+    function = functions.activation(call)
+    return [
+        {"at": place, **_measured(call, function, torch.tensor(place, dtype=torch.float64), ())}
+        for place in kinks.of_activation(call.entry.name, call.bound)
+    ]
+
+
+def _of_loss(call: Call) -> list[dict[str, Any]]:
+    """The slopes by one element of a sample prediction that is moved to each kink in turn."""
+    assert isinstance(call.entry, Loss)
+    pred, target = SAMPLES[call.entry.target]
+    function = functions.loss(call, "sum")
+    aim = torch.tensor(target, dtype=torch.int64 if call.entry.target in ("class", "labels") else torch.float64)
+    start = torch.tensor(pred, dtype=torch.float64)
+    found = []
+    for text, place in zip(call.entry.kinks, kinks.places(call.entry, call.bound, start, aim), strict=True):
+        candidates = place.double().broadcast_to(*place.shape[:-1], len(start)).reshape(-1, len(start))[0]
+        at = next((i for i, number in enumerate(candidates.tolist()) if math.isfinite(number)), None)
+        if at is not None:
+            point = start.clone()
+            point[at] = candidates[at]
+            found.append({"at": text, **_measured(call, lambda x: function(x, aim), point, (at,))})
+    return found
+
+
+def _measured(call: Call, function: functions.Unary, x: Tensor, at: tuple[int, ...]) -> dict[str, float | None]:
+    try:
+        slopes = kinks.slopes(function, x, at)
+    except core.NoDerivativeError:
+        return {"left": None, "right": None, "pytorch": None}
+    left, right = (float(f"{slope:.{DIGITS}g}") for slope in (slopes.left, slopes.right))
+    return {"left": left, "right": right, "pytorch": slopes.pytorch}

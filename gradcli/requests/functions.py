@@ -1,0 +1,53 @@
+"""`functions`: the catalogue to read, whole or one entry of it."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gradcli.requests.options import FLAG, FUNCTION, argument, option
+from gradcli.tables.catalogue import ACTIVATIONS, LOSSES, TARGETS, Activation, Loss
+from gradcli.text.call import Call
+from gradcli.text.source import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Functions:
+    """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; of one also the slopes there."""
+
+    timeout: ClassVar[float] = 60.0
+    typed: ClassVar[Source | None] = None
+    device: ClassVar[str] = "cpu"
+
+    name: Call | None = argument(FUNCTION, "an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionsShown:
+    """The forms of output that `functions` has."""
+
+    json: bool = option(FLAG, "one JSON object on one line", False)
+
+
+def families() -> dict[str, list[Activation | Loss]]:
+    """The entries of the catalogue by family, in the order in which they are shown."""
+    return {"activations": list(ACTIVATIONS.values()), "losses": list(LOSSES.values())}
+
+
+def facts(entry: Activation | Loss) -> dict[str, Any]:
+    """What the catalogue says of an entry, under the keys of the JSON; kinks are places alone.
+
+    `range` is None for a loss and `target`, what its target holds, for an activation.
+    """
+    return {
+        "name": entry.name,
+        "family": "loss" if isinstance(entry, Loss) else "activation",
+        "torch": entry.torch,
+        "aliases": list(entry.aliases),
+        "formula": entry.formula,
+        "derivative": entry.derivative,
+        "range": entry.range if isinstance(entry, Activation) else None,
+        "target": TARGETS[entry.target] if isinstance(entry, Loss) else None,
+        "parameters": [
+            {"name": each.name, "default": each.default, "choices": list(each.choices)} for each in entry.parameters
+        ],
+        "kinks": [{"at": place} for place in entry.kinks],
+    }
