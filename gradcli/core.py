@@ -57,6 +57,11 @@ def leaves(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Ten
     return {name: t.detach().requires_grad_() if name in names else t for name, t in tensors.items()}
 
 
+def alias(tensor: Tensor) -> Tensor:
+    """The same numbers as a place of its own in the graph: the gradient by it is what passes through it alone."""
+    return tensor.view_as(tensor) if tensor.layout == torch.strided else tensor.clone()
+
+
 def gradients(
     output: Tensor,
     inputs: Mapping[str, Tensor],

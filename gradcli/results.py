@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from gradcli.text.call import Call
+
 
 def present() -> Any:
     """A field that is there only when it holds something."""
@@ -28,6 +30,77 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True)
+class Subject:
+    """One thing that was differentiated, as evidence needs it: an expression of named tensors, and by what.
+
+    `name` is what the result calls it (empty where there is one alone). `upstream` has the shape of the expression's value,
+    and is None where that is one number. `call` is the catalogue's function that the expression applies, if it is one. `state`
+    is that of PyTorch's generator just before the expression ran: from it the expression draws the same numbers again.
+    """
+
+    name: str
+    expression: str
+    inputs: dict[str, Tensor]
+    by: tuple[str, ...]
+    upstream: Tensor | None = None
+    call: Call | None = None
+    state: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One line of the chain rule. `local` is a tensor, or the rule in words where no elementwise derivative says it."""
+
+    name: str
+    operation: str
+    value: Tensor | None
+    local: Tensor | str | None
+    upstream: Tensor | None
+    product: Tensor | None
+    rule: str = aside()
+    """The local derivative as a formula."""
+    paths: tuple[Tensor, ...] | None = aside()
+    """What was added where paths join: their sum is `upstream`, in a row of a gradient `product`."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Autograd's gradient by one input beside the closed form and the central difference, all in float64."""
+
+    max_abs_error: float
+    max_rel_error: float
+    ok: bool
+    autograd: Tensor = aside()
+    closed: Tensor | None = aside()
+    difference: Tensor = aside()
+    verdicts: list[str] = aside()
+    """One word per slope: ok, kink, ..."""
+    places: list[str] = aside()
+    """What each slope is called: `w[0,1]`."""
+    left: Tensor = aside()
+    right: Tensor = aside()
+    """The slopes from each side where they differ, else NaN."""
+    absolute: Tensor = aside()
+    relative: Tensor = aside()
+    """The error of each slope, NaN where it cannot be compared."""
+    remarks: list[str] = aside()
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the user expected of one value, what came out, and the slip that explains the difference exactly."""
+
+    expected: Tensor
+    computed: Tensor
+    ok: bool
+    slip: str | None
+    met: list[bool] = aside()
+    """For each element, where both have the same shape; empty otherwise."""
+    advice: str = aside()
+    """What the slip means and what to do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What every computing command returns. `inputs` hold what was computed with, defaults included."""
@@ -37,6 +110,11 @@ class Result:
     inputs: dict[str, Tensor]
     defaults: list[str]
     notes: list[Note]
+    subjects: tuple[Subject, ...] = aside()
+    ledger: list[LedgerRow] | None = present()
+    check: dict[str, Checked] | None = present()
+    expect: dict[str, Expected] | None = present()
+    ok: bool | None = present()
 
 
 @dataclass(frozen=True)
@@ -154,6 +232,8 @@ class PerceptronResult(Result):
     loss: Tensor
     gradients: dict[str, Tensor | None]
     layer: str = aside()
+    calls: tuple[Call, Call] = aside()
+    """The activation and the loss."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +257,14 @@ class PerceptronTraining(Result):
     b: Tensor
     history: list[Epoch]
     layer: str = aside()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionsResult:
+    """Entries of the catalogue: what `gradcli.requests.functions.facts` says, kinks as measured, codes of notes."""
+
+    functions: list[dict[str, Any]]
+    ok: bool | None = present()
 
 
 @dataclass(frozen=True)

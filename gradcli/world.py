@@ -41,7 +41,7 @@ class World:
             return False
         if self.environ.get("FORCE_COLOR"):
             return True
-        return self.environ.get("TERM") != "dumb" and _is_terminal(stream)
+        return self.environ.get("TERM") != "dumb" and is_terminal(stream)
 
     @property
     def ascii_only(self) -> bool:
@@ -64,7 +64,7 @@ class World:
         """
         if self.stdin is None:
             raise FileError("standard input is closed", cure="give the numbers as an argument, or pipe them in")
-        if _is_terminal(self.stdin):
+        if is_terminal(self.stdin):
             self.stderr.write("reading standard input; end it with Ctrl-D\n")
             self.stderr.flush()
         try:
@@ -80,7 +80,8 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO) -> bool:
+    """Whether somebody sits behind a stream."""
     try:
         return stream.isatty()
     except (ValueError, OSError):
@@ -92,7 +93,7 @@ def _width(stdout: TextIO | None, environ: Mapping[str, str]) -> int | None:
     columns = environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdigit() and int(columns) > 0:
         return int(columns)
-    if stdout is None or not _is_terminal(stdout):
+    if stdout is None or not is_terminal(stdout):
         return None
     try:
         return os.get_terminal_size(stdout.fileno()).columns or None

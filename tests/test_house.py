@@ -15,21 +15,23 @@ ARROWS = {
     "text": {"text", "tables", "errors"},
     "world": {"errors"},
     "supervise": {"errors", "text"},
-    "results": set(),
+    "results": {"text"},
+    "addresses": {"results", "text", "errors"},
     "core": {"errors"},
     "evaluate": {"evaluate", "text", "tables", "errors"},
     "requests": {"requests", "text", "tables", "errors"},
-    "compute": {"compute", "core", "evaluate", "requests", "results", "text", "tables", "errors"},
+    "compute": {"addresses", "compute", "core", "evaluate", "requests", "results", "text", "tables", "errors"},
+    "batch": {"compute", "show", "supervise"},
     "code": {"code", "compute", "evaluate", "requests", "results", "show", "text", "tables", "errors"},
-    "show": {"show", "results", "requests", "text", "errors", "world"},
-    "cli": {"cli", "requests", "compute", "show", "code", "supervise", "text", "errors", "world"},
+    "show": {"addresses", "show", "results", "requests", "text", "errors", "world"},
+    "cli": {"batch", "cli", "requests", "compute", "show", "code", "supervise", "text", "errors", "world"},
     "__main__": {"cli", "supervise", "world", "__init__"},
     "__init__": set(),
 }
 """Each room and the rooms that it may enter. `cli` enters `compute`, `show` and `code` by their doors alone."""
 
 HEAVY = {"torch", "numpy", "orjson"}
-MAY_LOAD_TORCH = {"core", "evaluate", "results", "compute", "show", "code"}
+MAY_LOAD_TORCH = {"addresses", "core", "evaluate", "results", "compute", "show", "code"}
 GENERATORS = {"tables/generate_operators.py"}
 """Scripts that write data into the repository and are never part of the program."""
 

@@ -37,8 +37,11 @@ class Command:
         return _load("requests", self.forms)  # type: ignore[no-any-return]
 
     @property
-    def answer(self) -> Callable[..., str | None] | None:
-        """What may answer a call without PyTorch: a function of request, shown, world and the reading of stdin."""
+    def answer(self) -> Callable[..., str | int | None] | None:
+        """What may answer a call itself: a function of request, shown, world and the reading of stdin.
+
+        It returns a page to print, an exit status where it has printed already, or None to leave it to a worker.
+        """
         return _load("cli", self.page) if self.page else None
 
 
@@ -115,6 +118,26 @@ COMMANDS = {
             ),
             forms="why:WhyShown",
             page="why:page",
+        ),
+        Command(
+            "functions", "functions:Functions", "Learn", "the catalogue: formula, derivative, range, kinks, PyTorch's name",
+            (
+                ("gradcli functions", "every activation and loss"),
+                ("gradcli functions relu", "one of them, and the slope that PyTorch picks at its kink"),
+                ("gradcli functions 'elu(alpha=2)' --json", "with an argument, as JSON"),
+            ),
+            forms="functions:FunctionsShown",
+            page="functions:page",
+        ),
+        Command(
+            "batch", "batch:Batch", "Script", "one JSON job per line in, one JSON result per line out",
+            (
+                ("gradcli batch jobs.jsonl > results.jsonl", "a file of jobs"),
+                ("gradcli batch jobs.jsonl --jobs 2", "two processes, the order kept"),
+                ("echo '{\"command\": \"grad\", \"fn\": \"mse\", \"x\": 1, \"w\": 2}' | gradcli batch", "one job from a pipe"),
+            ),
+            forms="batch:BatchShown",
+            page="batch:run",
         ),
     )
 }  # fmt: skip

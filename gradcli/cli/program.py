@@ -37,6 +37,9 @@ def run(arguments: Sequence[str], world: World) -> int:
     except GradcliError as error:
         world.stderr.write(report.draw(error, world, command))
         return ExitStatus.BAD_INPUT
+    except Exception as error:  # in the parent, which computes nothing
+        world.stderr.write(report.fault(error))
+        return ExitStatus.FAULT
 
 
 def _run(arguments: Sequence[str], world: World) -> int:
@@ -51,8 +54,11 @@ def _run(arguments: Sequence[str], world: World) -> int:
     bare, given = words.parse(command.name, (command.request, command.shown), arguments[1:])
     request = from_words(command.request, bare, given)
     shown = from_words(Shown, [], given)
+    shown.check_with(request)
     call = Call(command, request, shown, _once(world.read_stdin))
     page = command.answer(request, shown, world, call.read_stdin) if command.answer else None
+    if isinstance(page, int):
+        return page
     return _supervise(call, world) if page is None else _print(page, world)
 
 
@@ -79,21 +85,21 @@ def _supervise(call: Call, world: World) -> int:
 def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
     """The whole way from a valid request to bytes, in the worker."""
     try:
-        content = _answer(call, world, progress, temporary)
+        content, status = _answer(call, world, progress, temporary)
         progress.showing()
-        return _write(content, world)
+        return _write(content, world) or status
     except GradcliError as error:
         world.stderr.write(report.draw(error, world, call.command.name))
         status = ExitStatus.BAD_INPUT
-    except Exception as error:  # the one place where a fault of ours is caught
+    except Exception as error:  # a fault of ours
         world.stderr.write(report.fault(error))
         status = ExitStatus.FAULT
     world.stderr.flush()
     return status
 
 
-def _answer(call: Call, world: World, progress: Progress, temporary: str) -> bytes:
-    """The bytes for standard output; notes go to stderr, and what `--out` asks for into the temporary file."""
+def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tuple[bytes, int]:
+    """The bytes for standard output and the exit status; notes go to stderr, `--out` into the temporary file."""
     from gradcli.requests.check import check  # the language of expressions, which help and usage errors do without
 
     check(call.request, call.read_stdin)
@@ -101,11 +107,16 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> byt
     progress.computing(limit_memory=call.request.device == "cpu")
     with silent_stderr():
         result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place))
+    status = ExitStatus.FAILED if result.ok is False else ExitStatus.OK
     if call.shown.code:
         from gradcli.code.programs import program
 
-        return program(call.request, result).encode()
-    return show(result, call.shown, world, temporary)
+        return program(call.request, result).encode(), status
+    if call.shown.graph is not None:
+        from gradcli.code.graph import graph
+
+        return graph(result, call.shown.graph, ascii_only=world.ascii_only).encode(), status
+    return show(result, call.shown, world, temporary), status
 
 
 def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes]]:

@@ -13,36 +13,32 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import FLAG, flag_name, options
+from gradcli.requests.fill import Given
+from gradcli.requests.options import FLAG, Option, flag_name, options
 from gradcli.text.suggest import did_you_mean
 
 _GUARD = "\0"
 """Put before a value that begins with `-`, so that Typer does not take it for an option; no word can hold a NUL."""
 
 
-def parse(
-    command: str, records: Sequence[type], words: Sequence[str]
-) -> tuple[list[str], dict[str, str | bool | None]]:
+def parse(command: str, records: Sequence[type], words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
     """The bare words and the options by field name of one command whose options are the fields of `records`.
 
     Raises UsageError for an unknown option, one given twice, or one without its value.
     """
     fields = {name: option for record in records for name, option in options(record).items() if not option.positional}
-    flags = {flag_name(name): option.kind is FLAG for name, option in fields.items()}
+    known = {flag_name(name): option for name, option in fields.items()}
     parameters = [_parameter("words", list[str] | None, typer.Argument())]
-    parameters += [
-        _parameter(name, bool if option.kind is FLAG else str | None, typer.Option(flag_name(name)))
-        for name, option in fields.items()
-    ]
+    parameters += [_parameter(name, _type(option), typer.Option(flag_name(name))) for name, option in fields.items()]
 
-    def collect(words: list[str] | None, **given: str | bool | None) -> tuple[list[str], dict[str, str | bool | None]]:
+    def collect(words: list[str] | None, **given: Given) -> tuple[list[str], dict[str, Given]]:
         return [_bare(word) for word in words or []], {name: _bare(value) for name, value in given.items()}
 
     collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(command, cls=TyperCommand, add_help_option=False)(collect)
     try:
-        return typer.main.get_command(app).main(list(_guarded(words, flags)), standalone_mode=False)  # type: ignore[no-any-return]
+        return typer.main.get_command(app).main(list(_guarded(words, known)), standalone_mode=False)  # type: ignore[no-any-return]
     except TyperException as error:
         raise UsageError(_reworded(error), cure=f"gradcli {command} --help lists the options") from None
 
@@ -52,7 +48,13 @@ def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
 
 
+def _type(option: Option) -> Any:
+    return bool if option.kind is FLAG else list[str] | None if option.repeatable else str | None
+
+
 def _bare(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_bare(each) for each in value] or None
     return value.removeprefix(_GUARD) if isinstance(value, str) else value
 
 
@@ -61,7 +63,7 @@ def is_option(word: str) -> bool:
     return word == "-h" or (word[:2] == "--" and word[2:3].isalpha())
 
 
-def _guarded(words: Sequence[str], flags: dict[str, bool]) -> Iterator[str]:
+def _guarded(words: Sequence[str], known: dict[str, Option]) -> Iterator[str]:
     """The words with every value that Typer could mistake for an option marked."""
     seen: set[str] = set()
     rest = iter(words)
@@ -73,16 +75,16 @@ def _guarded(words: Sequence[str], flags: dict[str, bool]) -> Iterator[str]:
         elif not is_option(word):
             yield _GUARD + word if word[:1] == "-" else word
         else:
-            _check_option(name, flags, seen)
+            _check_option(name, known, seen)
             yield word
-            if not equals and not flags[name]:
+            if not equals and known[name].kind is not FLAG:
                 yield _value(name, next(rest, None))
 
 
-def _check_option(name: str, flags: dict[str, bool], seen: set[str]) -> None:
-    if name not in flags:
-        raise UsageError(f"there is no option {name}", cure=did_you_mean(name, [*flags, "--help"]))
-    if name in seen:
+def _check_option(name: str, known: dict[str, Option], seen: set[str]) -> None:
+    if name not in known:
+        raise UsageError(f"there is no option {name}", cure=did_you_mean(name, [*known, "--help"]))
+    if name in seen and not known[name].repeatable:
         raise UsageError(f"{name} is given twice", cure="give it once")
     seen.add(name)
 

@@ -28,8 +28,7 @@ from gradcli.results import (
     Result,
     SoftmaxJacobianResult,
 )
-from gradcli.tables.catalogue import ALONG_LAST_DIM, FIXED_REDUCTION
-from gradcli.text.call import Call
+from gradcli.tables.catalogue import ALONG_LAST_DIM
 from gradcli.text.literal import Literal
 
 
@@ -60,24 +59,13 @@ def _loss(script: Script, request: Loss, result: LossResult) -> None:
     inputs = result.inputs
     script.inputs(inputs, {"pred": request.pred, "target": request.target}, ["pred"])
     for call, found in zip(request.names, result.losses, strict=True):
-        script.add(f"loss = {Formula(_reduced(call, found.reduction), inputs).value}")
+        script.add(f"loss = {Formula(call.compared(found.reduction), inputs).value}")
         script.show(call.text, "loss")
         total = "loss.sum()" if found.value.ndim else "loss"
         script.show(f"d {call.text}/d pred", f"torch.autograd.grad({total}, pred)[0]")
         if found.elements is not None:
-            elements = Formula(_reduced(call, "none"), inputs).value
+            elements = Formula(call.compared("none"), inputs).value
             script.show(f"{call.text}, elements", f"({elements})" if " * " in elements else elements)
-
-
-def _reduced(call: Call, reduction: str) -> str:
-    """The loss with a reduction, as an expression."""
-    if call.entry.name not in FIXED_REDUCTION:
-        more = {} if reduction == "mean" else {"reduction": reduction}
-        return call.applied("pred", "target", **more)
-    if reduction != "none" or call.entry.name == "l2_norm":
-        return call.applied("pred", "target")
-    half = "0.5*" if call.entry.name == "half_sse" else ""
-    return f"{half}mse(pred, target, reduction='none')"
 
 
 def _literals(request: Grad | OfExpression) -> dict[str, Literal | None]:

@@ -47,6 +47,6 @@ def training(script: Script, request: Perceptron, result: PerceptronTraining) ->
         )
     script.add(
         f"    output = {output('x')}",
-        "    errors = int(((output - target).abs() >= 0.5).sum())",
+        "    errors = int((~((output - target).abs() < 0.5)).sum())",
         f"    print(epoch, errors, ({loss}).tolist(), w.tolist(), b.tolist())",
     )

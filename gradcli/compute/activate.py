@@ -1,13 +1,15 @@
 """`activate`: value and elementwise derivative of each activation at x."""
 
+import torch
 from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
+from gradcli.compute.sights import of_activation
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
 from gradcli.requests.activate import Activate
-from gradcli.results import ActivateResult, FunctionValue
+from gradcli.results import ActivateResult, FunctionValue, Subject
 from gradcli.tables.catalogue import ALONG_LAST_DIM
 from gradcli.text.call import Call
 
@@ -16,7 +18,13 @@ def activate(request: Activate, job: Job) -> ActivateResult:
     """The activations of `request`, each with its value and dy_i/dx_i in the shape of x."""
     x = job.floating("x", request.x)
     values = [_evaluate(call, x, job) for call in request.names]
-    return ActivateResult(**job.header("activate", {"x": x}), functions=values)
+    several = len(values) > 1
+    subjects = [
+        Subject(call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call)
+        for call, found in zip(request.names, values, strict=True)
+        if found.derivative is not None
+    ]
+    return ActivateResult(**job.header("activate", {"x": x}, subjects=subjects), functions=values)
 
 
 def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
@@ -34,4 +42,5 @@ def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
                 f"PyTorch has no derivative of {call.entry.name}; mathematically it is 0 wherever it exists",
             )
             return FunctionValue(call.text, function(x), None)
+    job.sights.append(of_activation(call, core.leaves({"x": x}, ["x"])["x"], value, "x"))
     return FunctionValue(call.text, value, slope)

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
+from gradcli.compute.notes import look
 from gradcli.compute.program import Run, differentiable, parsed, run
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.evaluate.refusals import translated
 from gradcli.requests.grad import Grad
-from gradcli.results import GradEachResult, GradResult, Intermediate
+from gradcli.results import GradEachResult, GradResult, Intermediate, Subject
 from gradcli.text.suggest import did_you_mean
 
 _VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
@@ -38,9 +39,14 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     steps = {_step(name): step for name, step in done.steps.items() if step.requires_grad}
     found = core.gradients(done.value, {**done.by, **steps}, upstream=upstream, via=_VIA[request.via])
     _note_unused(done, found, job)
+    for name, step in done.steps.items():
+        if step.is_complex():
+            job.note("complex-step", f"the step {name} is complex: the table shows it, JSON has null")
     null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or name in done.indices)]
+    by = tuple(name for name in done.by if found[name] is not None)
+    subject = Subject("", done.program.source.text, inputs, by, upstream, request.fn, done.state)
     return GradResult(
-        **job.header("grad", inputs, [name for name in inputs if name not in given]),
+        **job.header("grad", inputs, [name for name in inputs if name not in given], [subject]),
         expression=done.program.understood,
         value=done.value,
         gradients={name: found.get(name) for name in inputs if name in done.by or name in null},
@@ -79,6 +85,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
             )  # fmt: skip
         found = core.gradients(done.value, done.by, via=_VIA[request.via])
         _note_unused(done, found, job)
+        look(job, {"dead-relu", *(note.code for note in job.notes)})
         rows.append({name: point, "value": done.value.reshape(()), "gradients": found})
     defaults = [other for other in request.input_names if other not in given]
     inputs = given if not defaults else {**_completed(request, {**given, name: points}, job), **given}

@@ -41,7 +41,7 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
     steepest = max((float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0)
     stationary = steepest <= STATIONARY * (1 + abs(float(run.value.detach())))
     return HessianResult(
-        **job.header("hessian", run.inputs),
+        **job.header("hessian", run.inputs, subjects=[run.subject]),
         expression=run.program.understood,
         value=run.value.reshape(()),
         gradients=slopes,

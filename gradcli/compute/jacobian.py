@@ -28,7 +28,7 @@ def jacobian(request: Jacobian, job: Job) -> JacobianResult:
         if block is None:
             job.note("unused-input", f"the result does not depend on {name}: its Jacobian is null")
     return JacobianResult(
-        **job.header("jacobian", run.inputs),
+        **job.header("jacobian", run.inputs, subjects=[run.subject]),
         expression=run.program.understood,
         value=run.value,
         jacobian=blocks,

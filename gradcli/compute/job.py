@@ -5,16 +5,18 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from gradcli.compute.sights import Sight
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import MathError, UsageError
 from gradcli.evaluate.machine import Before
 from gradcli.requests.shared import Numeric
-from gradcli.results import Note
+from gradcli.results import Note, Subject
 from gradcli.text.literal import Literal
 from gradcli.text.suggest import did_you_mean
 
@@ -32,8 +34,9 @@ class Job:
         self.dtype = DTYPES[request.dtype]
         self.device = _device(request.device)
         self.notes: list[Note] = []
+        self.sights: list[Sight] = []
         self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
-        torch.manual_seed(request.seed)
+        seed(request.seed, self.device)
 
     def number(self, value: float) -> Tensor:
         """A default as a 0-d tensor."""
@@ -80,7 +83,13 @@ class Job:
             raise _not_floating(name, tensor)
         return tensor
 
-    def header(self, command: str, inputs: Mapping[str, Tensor], defaults: list[str] | None = None) -> dict[str, Any]:
+    def header(
+        self,
+        command: str,
+        inputs: Mapping[str, Tensor],
+        defaults: list[str] | None = None,
+        subjects: Sequence[Subject] = (),
+    ) -> dict[str, Any]:
         """The fields that every result has."""
         return {
             "command": command,
@@ -88,6 +97,7 @@ class Job:
             "inputs": dict(inputs),
             "defaults": defaults or [],
             "notes": self.notes,
+            "subjects": tuple(subjects),
         }
 
     @contextmanager
@@ -123,11 +133,20 @@ def dtype_name(tensor: Tensor) -> str:
 def _warning(text: str) -> Note:
     """A warning of PyTorch's as a note: its own words on one line, or ours where they are clearer."""
     if found := re.search(r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text):
-        return Note(
-            "broadcast",
-            f"the target has shape {found[1]} and the prediction {found[2]}: they broadcast; reshape one of them",
-        )
+        target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in found.groups())
+        return broadcast(pred, target)
     return Note("pytorch", text)
+
+
+def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:
+    """The note on a loss whose prediction and target have different shapes."""
+    shapes = f"the target has shape {list(target)} and the prediction {list(pred)}"
+    return Note("broadcast", f"{shapes}: they broadcast to {together(pred, target)}; reshape one of them")
+
+
+def together(*shapes: Sequence[int]) -> list[int]:
+    """The shape to which shapes that fit broadcast."""
+    return list(torch.broadcast_shapes(*map(tuple, shapes)))  # type: ignore[no-untyped-call]
 
 
 def _device(name: str) -> torch.device:
@@ -135,6 +154,8 @@ def _device(name: str) -> torch.device:
 
     Raises UsageError where this PyTorch cannot compute on it.
     """
+    if name == "cpu":
+        return torch.device("cpu")
     kind, _, index = name.partition(":")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "xpu": torch.xpu.device_count()}.get(kind)
     if kind == "mps":
@@ -145,6 +166,20 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def seed(number: int, device: torch.device) -> None:
+    """Seed the default generator. On the CPU directly: torch.manual_seed formats the call stack for devices not there."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(number)
+    else:
+        torch.manual_seed(number)
+
+
+@cache
+def _settling(result: type) -> tuple[str, ...]:
+    """The fields of a result that may hold tensors; subjects stay as they were run."""
+    return tuple(f.name for f in fields(result) if f.name not in ("command", "dtype", "defaults", "notes", "subjects"))
+
+
 T = TypeVar("T")
 
 
@@ -153,9 +188,11 @@ def settled(value: T) -> T:
     if isinstance(value, Tensor):
         return value.detach().cpu()  # type: ignore[return-value]
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: settled(getattr(value, f.name)) for f in fields(value)})
+        return replace(value, **{name: settled(getattr(value, name)) for name in _settling(type(value))})
     if isinstance(value, dict):
         return {name: settled(item) for name, item in value.items()}  # type: ignore[return-value]
+    if isinstance(value, tuple):
+        return tuple(settled(item) for item in value)  # type: ignore[return-value]
     if isinstance(value, list):
         return [settled(item) for item in value]  # type: ignore[return-value]
     return value

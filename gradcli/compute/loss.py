@@ -1,13 +1,15 @@
 """`loss`: value, elements and d loss / d pred of each loss."""
 
+import torch
 from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
+from gradcli.compute.sights import of_loss
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
 from gradcli.requests.loss import Loss
-from gradcli.results import LossResult, LossValue
+from gradcli.results import LossResult, LossValue, Subject
 from gradcli.tables.catalogue import FIXED_REDUCTION
 from gradcli.text.call import Call
 
@@ -16,7 +18,20 @@ def loss(request: Loss, job: Job) -> LossResult:
     """The losses of `request`, each reduced, in elements, and differentiated by pred (with reduction none: its sum)."""
     pred, target = job.floating("pred", request.pred), job.tensor(request.target)
     values = [_evaluate(call, pred, target, request.reduction, job) for call in request.names]
-    return LossResult(**job.header("loss", {"pred": pred, "target": target}), losses=values)
+    inputs = {"pred": pred, "target": target}
+    several = len(values) > 1
+    subjects = [
+        Subject(
+            call.text if several else "",
+            call.compared(found.reduction),
+            inputs,
+            ("pred",),
+            torch.ones_like(found.value) if found.value.ndim else None,
+            call,
+        )
+        for call, found in zip(request.names, values, strict=True)
+    ]
+    return LossResult(**job.header("loss", inputs, subjects=subjects), losses=values)
 
 
 def _evaluate(call: Call, pred: Tensor, target: Tensor, reduction: str, job: Job) -> LossValue:
@@ -28,6 +43,7 @@ def _evaluate(call: Call, pred: Tensor, target: Tensor, reduction: str, job: Job
     with translated(call.text, {"pred": pred, "target": target}):
         value = functions.loss(call, reduction)(leaf, target)
         gradient = core.gradients(value.sum(), {"pred": leaf})["pred"]
+        job.sights.append(of_loss(call, leaf, target, value, "pred", reduction))
         elements = functions.elements(call)
         return LossValue(
             name=call.text,

@@ -5,11 +5,12 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
+from gradcli.compute.sights import of_activation, of_loss
 from gradcli.errors import ShapeError
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
 from gradcli.requests.perceptron import Perceptron
-from gradcli.results import Epoch, PerceptronResult, PerceptronTraining
+from gradcli.results import Epoch, PerceptronResult, PerceptronTraining, Subject
 from gradcli.tables.catalogue import Loss
 from gradcli.text import literal
 from gradcli.text.source import Source
@@ -37,16 +38,25 @@ def _forward(request: Perceptron, job: Job) -> PerceptronResult:
         target = functions.index_target(request.loss, output, live["target"])
         _check_target(output, target, request)
         loss = functions.loss(request.loss, None)(output, target)
+        job.sights += [
+            of_activation(request.activation, z, output, "z"),
+            of_loss(request.loss, output, target, loss, "O"),
+        ]
         try:
             gradients = core.gradients(loss, {name: live[name] for name in chosen})
         except core.NoDerivativeError:
             job.note("no-derivative", f"PyTorch has no derivative of {request.activation.entry.name}, so there is no gradient; "
                      "--train learns by the perceptron rule instead")  # fmt: skip
             gradients = dict.fromkeys(chosen)
+    product = "x @ w + b" if inputs["w"].ndim == 1 else "x @ w.T + b"
+    text = f"z = {product}; O = {request.activation.applied('z')}; {request.loss.applied('O', 'target')}"
+    differentiated = tuple(name for name, slope in gradients.items() if slope is not None)
+    subjects = [Subject("", text, inputs, differentiated)] if differentiated else []
     return PerceptronResult(
-        **job.header("perceptron", inputs, defaults),
+        **job.header("perceptron", inputs, defaults, subjects),
         z=z, output=output, loss=loss, gradients=gradients,
         layer=f"O = {request.activation.text}(x @ w.T + b), {request.loss.text}(O, target)",
+        calls=(request.activation, request.loss),
     )  # fmt: skip
 
 
@@ -100,7 +110,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
             slopes = core.gradients(loss(activation(x @ live["w"] + live["b"]), target), live)
             w, b = (old if slope is None else old - lr * slope for old, slope in ((w, slopes["w"]), (b, slopes["b"])))
         output = activation(x @ w + b)
-        errors = int(((output - target).abs() >= 0.5).sum())
+        errors = int((~((output - target).abs() < 0.5)).sum())  # NaN is an error too
         history.append(Epoch(epoch, errors, loss(output, target), w, b))
         if step and not errors:
             break

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gradcli import core
+from gradcli.compute import sights
 from gradcli.compute.job import Job
 from gradcli.evaluate import library
 from gradcli.evaluate.machine import Before, evaluate
 from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
+from gradcli.results import Subject
 from gradcli.text import expression
 from gradcli.text.program import Expression, Step
 
@@ -32,6 +35,13 @@ class Run:
     steps: dict[str, Tensor]
     indices: frozenset[str]
     """The inputs that an index loss took as class indices, which have no gradient."""
+    state: Tensor
+    """PyTorch's generator just before the program ran."""
+
+    @property
+    def subject(self) -> Subject:
+        """What was differentiated, for evidence."""
+        return Subject("", self.program.source.text, self.inputs, tuple(self.by), state=self.state)
 
     @property
     def touched(self) -> int:
@@ -43,12 +53,14 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
     """Run `program` on `inputs`, those in `chosen` as leaves that record what is done with them."""
     live = core.leaves(inputs, chosen)
     targets: list[Any] = []
-    outcome = evaluate(program, live, _watching(program, targets, job.before))
+    state = torch.get_rng_state()
+    before, after = sights.watching(program, _watching(program, targets, job.before), job.sights)
+    outcome = evaluate(program, live, before, after)
     for code, text in program.notes:
         job.note(code, text)
     indices = frozenset(name for name, tensor in live.items() if any(tensor is target for target in targets))
     by = {name: live[name] for name in chosen}
-    return Run(program, live, by, outcome.value, outcome.intermediates, indices)
+    return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
 
 
 def _watching(program: Expression, targets: list[Any], before: Before) -> Before:

@@ -4,9 +4,12 @@ import torch
 
 from gradcli import core
 from gradcli.compute.job import Job
+from gradcli.compute.sights import of_activation
 from gradcli.errors import ShapeError, UsageError
 from gradcli.requests.softmax_jacobian import SoftmaxJacobian
-from gradcli.results import SoftmaxJacobianResult
+from gradcli.results import SoftmaxJacobianResult, Subject
+from gradcli.tables.catalogue import ACTIVATIONS
+from gradcli.text.call import Call
 
 
 def softmax_jacobian(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
@@ -25,11 +28,12 @@ def softmax_jacobian(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResul
         raise UsageError(f"--row {request.row}: the rows are 0 to {n - 1}", cure=f"--row {n - 1} is the last")
     leaf = core.leaves({"x": x}, ["x"])
     p = torch.softmax(leaf["x"], dim=-1)
+    job.sights.append(of_activation(Call("softmax", ACTIVATIONS["softmax"]), leaf["x"], p, "x"))
     jacobian = core.jacobian_rows(p, leaf)["x"]
     assert jacobian is not None
     row = None if request.row is None else request.row % n
     return SoftmaxJacobianResult(
-        **job.header("softmax-jacobian", {"x": x}),
+        **job.header("softmax-jacobian", {"x": x}, subjects=[Subject("", "softmax(x, -1)", {"x": x}, ("x",))]),
         probabilities=p,
         jacobian=jacobian,
         label=int(p.argmax()),

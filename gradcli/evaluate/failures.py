@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, dtype, nn
 
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
-from gradcli.evaluate.refusals import words
+from gradcli.evaluate.refusals import topic, words
 from gradcli.text.program import Step
 
 CURES = (
@@ -47,7 +47,8 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     else:
         lines += [cure for pattern, cure in CURES if re.search(pattern, said)][:1]
     lines += transposed(step, operands)
-    return ShapeError(f"{name}: {said}", place=step.place, cure="\n".join(line for line in lines if line))
+    cure = "\n".join(line for line in lines if line)
+    return ShapeError(f"{name}: {said}", place=step.place, cure=cure, topic=topic(said))
 
 
 def shapes(step: Step, operands: Sequence[object]) -> str:

@@ -17,13 +17,23 @@ def translated(what: str, tensors: Mapping[str, Tensor], place: Place | None = N
     except GradcliError:
         raise
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
-        raise ShapeError(f"{what}: {words(error)}", place=place, cure=_cure(error, tensors)) from None
+        said = words(error)
+        raise ShapeError(f"{what}: {said}", place=place, cure=_cure(error, tensors), topic=topic(said)) from None
 
 
 def words(error: Exception) -> str:
     """PyTorch's message on one line, without where in its own sources it was raised."""
-    text = str(error).split(" (Triggered internally")[0].split("\nException raised from")[0]
+    text = (
+        str(error).split(" (Triggered internally")[0].split("\nException raised from")[0].split("(Could this error")[0]
+    )
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
+
+
+def topic(said: str) -> str:
+    """The entry of `gradcli why` that explains what PyTorch said; empty where none does."""
+    from gradcli.text import matching  # the mistakes and their programs, which only an error needs
+
+    return next((mistake.name for mistake in matching.by_text(said)), "")
 
 
 def _cure(error: Exception, tensors: Mapping[str, Tensor]) -> str:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from gradcli.requests.options import ACTIVATION, TENSOR, argument, option
-from gradcli.requests.shared import Numeric
+from gradcli.requests.shared import Explained
 from gradcli.text.call import Call
 from gradcli.text.literal import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Activate(Numeric):
+class Activate(Explained):
     """Value and derivative of one or several activations at x, side by side."""
 
     names: tuple[Call, ...] = argument(ACTIVATION, "an activation, such as sigmoid or 'leaky_relu(0.2)'", many=True)

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 from gradcli.errors import UsageError
+from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
 from gradcli.requests.inputs import Input
 from gradcli.text import expression, paths
 from gradcli.text.literal import FromStdin, Literal
 from gradcli.text.paths import FromFile
+
+_LITERALS = get_args(Literal)
 
 
 def literals(request: Any) -> Iterator[Literal]:
@@ -16,7 +19,7 @@ def literals(request: Any) -> Iterator[Literal]:
     for value in vars(request).values():
         for item in value if isinstance(value, tuple) else (value,):
             found = item.literal if isinstance(item, Input) else item
-            if isinstance(found, get_args(Literal)):
+            if isinstance(found, _LITERALS):
                 yield found
 
 
@@ -37,5 +40,5 @@ def check(request: Any, read_stdin: Callable[[], str]) -> None:
             read_stdin()  # now, while stderr can still say that it is waited for
         elif isinstance(found, FromFile):
             paths.check_file(found)
-    if isinstance(request, Grad):
+    if isinstance(request, Grad | OfExpression):
         expression.parse(request.source(read_stdin), request.input_names)

@@ -1,17 +1,21 @@
-"""A request made from the words of a command line."""
+"""A request made from the words of a command line, or from the keys of a JSON job."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import FLAG, Option, flag_name, options
 from gradcli.text.source import Source
+from gradcli.text.suggest import did_you_mean
 
 T = TypeVar("T")
 
+Given: TypeAlias = str | bool | list[str] | None
+"""What stands behind one option: its word, whether a flag is there, or all words of one that may be repeated."""
 
-def from_words(request: type[T], words: Sequence[str], given: Mapping[str, str | bool | None]) -> T:
+
+def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given]) -> T:
     """The request of that type: `words` are the bare words in order, `given` the options by field name.
 
     Raises UsageError for a word too many or a required field that is missing, and what the fields' kinds raise.
@@ -22,7 +26,9 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, str |
     for name, option in options(request).items():
         if not option.positional:
             text = given.get(name)
-            if text is not None and text is not False:
+            if isinstance(text, list):
+                values[name] = option.kind.read_many([Source(each, flag_name(name)) for each in text])
+            elif text is not None and text is not False:
                 values[name] = True if option.kind is FLAG else option.kind.read(Source(str(text), flag_name(name)))
         elif option.many and len(sources) > taken:
             values[name] = option.kind.read_many(sources, taken)
@@ -35,6 +41,28 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, str |
     if len(sources) > taken:
         extra = sources[taken]
         raise UsageError("one word too many", place=extra.span(0, len(extra.text)), cure="quote what belongs together")
+    return request(**values)
+
+
+def from_json(request: type[T], job: Mapping[str, Any]) -> T:
+    """The request of that type whose fields are the keys of `job`, with `-` or `_` in their names.
+
+    Raises UsageError for an unknown or a missing key, and what the fields' kinds raise.
+    """
+    known = options(request)
+    values: dict[str, Any] = {}
+    for key, value in job.items():
+        name = key.replace("-", "_")
+        option = known.get(name)
+        if option is None:
+            raise UsageError(
+                f"there is no key {key[:80]!r}", cure=did_you_mean(name, known) or f"keys: {', '.join(known)}"
+            )
+        if value is not None:
+            values[name] = option.kind.from_json(value, key, many=option.many or option.repeatable)
+    for name, option in known.items():
+        if option.default is MISSING and name not in values:
+            raise UsageError(f"{name} is missing: {option.help}")
     return request(**values)
 
 

@@ -7,7 +7,7 @@ from gradcli.errors import UsageError
 from gradcli.requests.formula import EXPRESSION, Formula
 from gradcli.requests.inputs import INPUTS, Input
 from gradcli.requests.options import FUNCTION, INDEX, TENSOR, TEXT, argument, check_choice, option
-from gradcli.requests.shared import Numeric, Wrt
+from gradcli.requests.shared import Explained, Wrt
 from gradcli.tables.catalogue import Loss
 from gradcli.text.call import Call
 from gradcli.text.literal import Literal
@@ -18,7 +18,7 @@ FN_INPUTS = ("x", "w", "b", "y")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grad(Wrt, Numeric):
+class Grad(Wrt, Explained):
     """Value of an expression and its gradient by each input; --fn NAME is short for 'NAME(x*w + b, y)'."""
 
     expression: Formula | None = argument(EXPRESSION, "an expression, such as 'mse(w*x + b, y)', @FILE or -", None)
@@ -34,7 +34,7 @@ class Grad(Wrt, Numeric):
     each: str = option(TEXT, "go along this 1-D input point by point, one row each", "")
 
     def __post_init__(self) -> None:
-        Numeric.__post_init__(self)
+        Explained.__post_init__(self)
         check_choice("via", self.via, VIAS)
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp choose two upstream gradients", cure="choose one of them")

@@ -4,9 +4,10 @@ import keyword
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import Kind
+from gradcli.requests.options import TENSOR, Kind
 from gradcli.text import literal
 from gradcli.text.literal import Literal
 from gradcli.text.source import Source
@@ -88,4 +89,15 @@ def _check_split(words: Sequence[str], position: int, taken: int) -> None:
     raise UsageError("the shell split a literal at its blanks", cure=f"quote it: '{whole}'")
 
 
-INPUTS = Kind("NAME=T", read_input, read_inputs)
+def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
+    """A JSON object of named inputs: numbers and nested lists, or literals as text."""
+    if not isinstance(value, dict):
+        raise UsageError(f"{key}: an object of named inputs is expected", cure='{"x": 1, "w": [1, 2]}')
+    found = []
+    for name, item in value.items():
+        check_name(name, Source(name, key))
+        found.append(Input(name, TENSOR.from_json(item, name)))
+    return tuple(found)
+
+
+INPUTS = Kind("NAME=T", read_input, read_inputs, accept_inputs)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gradcli.requests.options import LOSS, TENSOR, TEXT, argument, check_choice, option
-from gradcli.requests.shared import Numeric
+from gradcli.requests.shared import Explained
 from gradcli.text.call import Call
 from gradcli.text.literal import Literal
 
@@ -11,7 +11,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss(Numeric):
+class Loss(Explained):
     """Value of one or several losses, their elements, and d loss / d pred, side by side."""
 
     names: tuple[Call, ...] = argument(LOSS, "a loss, such as mse or 'huber(delta=2)'", many=True)

@@ -22,6 +22,22 @@ class Kind:
     metavar: str
     read: Callable[[Source], Any]
     read_words: Callable[[Sequence[Source], int], Any] | None = None
+    accept: Callable[[Any, str], Any] | None = None
+    """How a JSON value that is no text is taken, given the key that it stands under."""
+
+    def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
+        """The value of a job's key.
+
+        Raises UsageError for a JSON value of the wrong sort, and what `read` raises.
+        """
+        if many and not (self.accept and isinstance(value, dict)):
+            items = value if isinstance(value, list) else [value]
+            return tuple(self.from_json(item, key) for item in items)
+        if isinstance(value, str):
+            return self.read(Source(value, key))
+        if self.accept:
+            return self.accept(value, key)
+        raise _wrong(key, value, self.metavar or "true or false")
 
     def read_many(self, words: Sequence[Source], taken: int = 0) -> Any:
         """The values of `words` as a tuple, less the first `taken`, which earlier fields have read."""
@@ -38,6 +54,7 @@ class Option:
     choices: tuple[str, ...] = ()
     positional: bool = False
     many: bool = False
+    repeatable: bool = False
     shown_default: str = ""
 
 
@@ -47,16 +64,26 @@ def option(kind: Kind, help: str, default: Any = MISSING, *, choices: Iterable[s
     return field(default=default, metadata={"option": record})
 
 
+def repeated(kind: Kind, help: str) -> Any:
+    """A field given as `--name VALUE` any number of times: a tuple."""
+    return field(default=(), metadata={"option": Option(kind, help, (), repeatable=True)})
+
+
 def argument(kind: Kind, help: str, default: Any = MISSING, *, many: bool = False) -> Any:
     """A field given as a word of its own, or with `many` as all the words that are left."""
     return field(default=default, metadata={"option": Option(kind, help, default, positional=True, many=many)})
 
 
+_FOUND: dict[type, dict[str, Option]] = {}
+
+
 def options(request: type) -> dict[str, Option]:
     """The fields of a request type and what they say of themselves, in the order of help: words, own options, shared."""
-    found = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
-    own = request.__dict__.get("__annotations__", {})
-    return dict(sorted(found.items(), key=lambda item: (not item[1].positional, item[0] not in own)))
+    if request not in _FOUND:
+        found = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
+        own = request.__dict__.get("__annotations__", {})
+        _FOUND[request] = dict(sorted(found.items(), key=lambda item: (not item[1].positional, item[0] not in own)))
+    return _FOUND[request]
 
 
 def flag_name(name: str) -> str:
@@ -70,6 +97,38 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     if value not in known:
         cure = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
         raise UsageError(f"{flag_name(name)}: {value!r} is none of {', '.join(known)}", cure=cure)
+
+
+def _wrong(key: str, value: Any, wanted: str) -> UsageError:
+    return UsageError(f"{key}: {str(value)[:40]} is no {wanted}", cure=f"give {wanted} as JSON, or as text")
+
+
+def _accept(*kinds: type) -> Callable[[Any, str], Any]:
+    """Take JSON values of these types alone; a bool is no number."""
+
+    def accept(value: Any, key: str) -> Any:
+        if type(value) not in kinds:
+            raise _wrong(key, value, " or ".join(kind.__name__ for kind in kinds))
+        return value
+
+    return accept
+
+
+def _accept_index(value: Any, key: str) -> tuple[int, ...]:
+    places = value if isinstance(value, list) else [value]
+    if not all(type(place) is int for place in places):
+        raise _wrong(key, value, "index")
+    return tuple(places)
+
+
+def _accept_names(value: Any, key: str) -> tuple[str, ...]:
+    if not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        raise _wrong(key, value, "list of names")
+    return tuple(value)
+
+
+def _accept_tensor(value: Any, key: str) -> literal.Literal:
+    return literal.from_json(value, Source(str(value)[:200], key))
 
 
 def _flag(source: Source) -> bool:
@@ -111,13 +170,13 @@ def _index(source: Source) -> tuple[int, ...]:
         ) from None
 
 
-FLAG = Kind("", _flag)
+FLAG = Kind("", _flag, accept=_accept(bool))
 TEXT = Kind("TEXT", lambda source: source.text)
-WHOLE = Kind("N", _whole)
-NUMBER = Kind("NUMBER", _number)
-NAMES = Kind("NAMES", _names)
-INDEX = Kind("INDEX", _index)
-TENSOR = Kind("T", literal.parse)
+WHOLE = Kind("N", _whole, accept=_accept(int))
+NUMBER = Kind("NUMBER", _number, accept=_accept(int, float))
+NAMES = Kind("NAMES", _names, accept=_accept_names)
+INDEX = Kind("INDEX", _index, accept=_accept_index)
+TENSOR = Kind("T", literal.parse, accept=_accept_tensor)
 ACTIVATION = Kind("NAME", lambda source: call.parse_call(source, Activation))
 LOSS = Kind("NAME", lambda source: call.parse_call(source, Loss))
 FUNCTION = Kind("NAME", lambda source: call.parse_call(source, None))

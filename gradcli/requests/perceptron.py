@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import ACTIVATION, LOSS, NUMBER, TENSOR, TEXT, WHOLE, flag_name, option
-from gradcli.requests.shared import Numeric, Wrt
+from gradcli.requests.shared import Explained, Wrt
 from gradcli.tables.catalogue import Activation as ActivationEntry
 from gradcli.tables.catalogue import Loss as LossEntry
 from gradcli.text.call import Call, parse_call
@@ -15,7 +15,7 @@ GATES = ("and", "or", "xor", "nand")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Perceptron(Wrt, Numeric):
+class Perceptron(Wrt, Explained):
     """One layer, z = x @ w.T + b and O = activation(z): its gradient, or with --train its training from zeros."""
 
     x: Literal | None = option(TENSOR, "inputs: [in], or [batch, in]", None)
@@ -33,7 +33,7 @@ class Perceptron(Wrt, Numeric):
     epochs: int | None = option(WHOLE, "passes over the data of --train, at most", None, shown="100")
 
     def __post_init__(self) -> None:
-        Numeric.__post_init__(self)
+        Explained.__post_init__(self)
         layer = {name: getattr(self, name) for name in ("x", "w", "b", "target")}
         given = [flag_name(name) for name, value in layer.items() if value is not None]
         if self.train:

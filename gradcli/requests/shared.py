@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import FLAG, NAMES, NUMBER, TEXT, WHOLE, check_choice, option
+from gradcli.requests import expectation
+from gradcli.requests.options import FLAG, NAMES, NUMBER, TEXT, WHOLE, check_choice, option, repeated
 from gradcli.text.source import Source
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -37,6 +38,29 @@ class Numeric:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evidence(Numeric):
+    """How the numbers are held against others: closed forms, differences, and what the user expects."""
+
+    check: bool = option(FLAG, "beside autograd: closed form and central difference, in float64", False)
+    expect: tuple[str, ...] = repeated(TEXT, "what you expect, such as w=2 or value=1; may be repeated")
+    tol: float = option(NUMBER, "relative tolerance of --expect", 1e-3)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.tol < float("inf"):
+            raise UsageError("--tol: a tolerance is a number from 0 up")
+        for text in self.expect:
+            expectation.read(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained(Evidence):
+    """Evidence, and the numeric chain-rule ledger."""
+
+    explain: bool = option(FLAG, "the chain rule, operation by operation, in numbers", False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wrt:
     """What is differentiated by."""
 
@@ -53,13 +77,16 @@ class Shown:
     csv: bool = option(FLAG, "comma-separated values with a header line", False)
     get: str | None = option(TEXT, "one value by its path, such as gradients.w or functions.0.value.2", None)
     code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
+    graph: str | None = option(TEXT, "the autograd graph", None, choices=("tree", "dot", "mermaid"))
     out: str | None = option(TEXT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors whole", False)
     quiet: bool = option(FLAG, "no notes", False)
 
     def __post_init__(self) -> None:
-        forms = [f"--{name}" for name in ("json", "csv", "get", "code") if getattr(self, name) not in (False, None)]
+        forms = [
+            f"--{name}" for name in ("json", "csv", "get", "code", "graph") if getattr(self, name) not in (False, None)
+        ]
         if len(forms) > 1:
             raise UsageError(f"{' and '.join(forms)} are two forms of output", cure="choose one of them")
         if self.code and self.out is not None:
@@ -73,6 +100,13 @@ class Shown:
                 f"--out: {self.out!r} has none of the suffixes {', '.join(FILE_FORMS)}",
                 cure="the suffix says what is written: result.json, table.csv, arrays.npz, main.npy",
             )
+
+    def check_with(self, request: object) -> None:
+        """Raise a UsageError where `request` asks for evidence that this form has no place for."""
+        form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
+        asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
+        if form and asked:
+            raise UsageError(f"{asked} has no place in {form}", cure=f"use the table or --json with {asked}")
 
     @property
     def out_suffix(self) -> str:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import TENSOR, WHOLE, argument, option
-from gradcli.requests.shared import Numeric
+from gradcli.requests.shared import Explained
 from gradcli.text.literal import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxJacobian(Numeric):
+class SoftmaxJacobian(Explained):
     """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j elsewhere."""
 
     logits: Literal | None = argument(TENSOR, "the logits: one vector, such as 2,1,0.1", None)

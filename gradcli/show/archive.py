@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gradcli import addresses
 from gradcli.errors import UsageError
 from gradcli.results import (
     ActivateResult,
@@ -21,7 +22,7 @@ from gradcli.results import (
     Result,
     SoftmaxJacobianResult,
 )
-from gradcli.show import csv, json, paths
+from gradcli.show import csv, json
 
 _HEADER = frozenset({"command", "dtype", "inputs", "defaults", "notes"})
 
@@ -44,8 +45,8 @@ def _write_npy(result: Result, file: BinaryIO) -> None:
 
 def arrays(result: Result) -> dict[str, npt.NDArray[np.generic]]:
     """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix is left out."""
-    body = {name: value for name, value in paths.tree(result).items() if name not in _HEADER}
-    found = {path: leaf for path, leaf in paths.leaves(body) if isinstance(leaf, Tensor)}
+    body = {name: value for name, value in addresses.tree(result).items() if name not in _HEADER}
+    found = {path: leaf for path, leaf in addresses.leaves(body) if isinstance(leaf, Tensor)}
     for several in ("functions", "losses"):
         if len(body.get(several, ())) == 1:
             found = {path.removeprefix(f"{several}.0."): leaf for path, leaf in found.items()}

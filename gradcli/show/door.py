@@ -1,19 +1,23 @@
 """The way from a result to bytes: the form that was asked for, notes on stderr, and the file of `--out`."""
 
+from gradcli import addresses
 from gradcli.errors import FileError
 from gradcli.requests.shared import Shown
-from gradcli.results import Result, WhyResult
-from gradcli.show import archive, csv, json, tables, terminal, why
+from gradcli.results import FunctionsResult, Result, WhyResult
+from gradcli.show import archive, csv, functions, json, tables, terminal, why
+from gradcli.show.evidence import evidence_tables
 from gradcli.world import World
 
 
-def show(result: Result | WhyResult, shown: Shown, world: World, temporary: str) -> bytes:
+def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> bytes:
     """The bytes for standard output. With `--out` the result is written to the file `temporary` first.
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
     """
     if isinstance(result, WhyResult):
         return json.render(result) if shown.json else _encoded(why.render(result, _style(shown, world)), world)
+    if isinstance(result, FunctionsResult):
+        return json.render(result) if shown.json else _encoded(functions.render(result, _style(shown, world)), world)
     if temporary:
         _write(result, shown, temporary)
     content = _form(result, shown, world)
@@ -22,6 +26,12 @@ def show(result: Result | WhyResult, shown: Shown, world: World, temporary: str)
             world.stderr.write(f"note: {note.text} [{note.code}]\n")
         world.stderr.flush()
     return content
+
+
+def line(answer: tuple[object, Result]) -> bytes:
+    """The result line of a batch job, given its id and its result; without a line end."""
+    identity, result = answer
+    return json.encode({**addresses.tree(result), "id": identity})
 
 
 def _form(result: Result, shown: Shown, world: World) -> bytes:
@@ -33,7 +43,8 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
         return csv.render(result)
     if shown.out is not None:
         return f"wrote {shown.out}\n".encode(errors="replace")
-    return _encoded(terminal.render(tables.tables(result, shown.precision), _style(shown, world)), world)
+    drawn = [*tables.tables(result, shown.precision), *evidence_tables(result, shown.precision)]
+    return _encoded(terminal.render(drawn, _style(shown, world)), world)
 
 
 def _style(shown: Shown, world: World) -> terminal.Style:

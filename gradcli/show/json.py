@@ -6,16 +6,19 @@ import orjson
 import torch
 from torch import Tensor
 
-from gradcli.results import Result, WhyResult
-from gradcli.show import numbers, paths
+from gradcli import addresses
+from gradcli.results import FunctionsResult, Result, WhyResult
+from gradcli.show import numbers
 
-_BIG = 1000
-"""From here a tensor is handed to orjson as an array, which is quicker; below, plain lists are."""
+_DIRECT = (torch.float32, torch.float64, torch.int64, torch.bool)
+"""The dtypes whose shortest digits orjson writes by itself."""
+_MANY = 100_000
+"""From here float32 is written as orjson writes it: the same digits, but 0.0000012 for 1.2e-6."""
 
 
 def encode(value: Any) -> bytes:
     """Any tree of tensors, numbers, text and None as JSON, without a line end."""
-    return orjson.dumps(_ready(value), option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(_ready(value))
 
 
 def _ready(value: Any) -> Any:
@@ -28,15 +31,23 @@ def _ready(value: Any) -> Any:
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):
         return value
-    arrays = (torch.float32, torch.float64, torch.int64, torch.bool)
-    if value.numel() >= _BIG and value.dtype in arrays and bool(torch.isfinite(value).all()):
-        return value.contiguous().numpy()
-    return numbers.nested(value)
+    return _fragment(value) if value.dtype in _DIRECT else numbers.nested(value)
 
 
-def render(result: Result | WhyResult) -> bytes:
+def _fragment(tensor: Tensor) -> Any:
+    """A tensor's JSON straight from its memory; where something in it is not finite, as nested lists with strings."""
+    array = tensor.detach().contiguous().numpy()
+    text = orjson.dumps(array.reshape(1) if array.ndim == 0 else array, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:  # orjson's word for what is not finite
+        return numbers.nested(tensor)
+    if tensor.dtype == torch.float32 and array.size < _MANY:  # as Python writes the same digits, and so --get and CSV
+        text = orjson.dumps(orjson.loads(text))
+    return orjson.Fragment(text[1:-1] if array.ndim == 0 else text)
+
+
+def render(result: Result | WhyResult | FunctionsResult) -> bytes:
     """`--json`: the whole result on one line."""
-    return encode(paths.tree(result)) + b"\n"
+    return encode(addresses.tree(result)) + b"\n"
 
 
 def render_path(result: Result, path: str) -> bytes:
@@ -44,7 +55,7 @@ def render_path(result: Result, path: str) -> bytes:
 
     Raises UsageError where there is no such path.
     """
-    value = paths.find(result, path)
+    value = addresses.find(result, path)
     if isinstance(value, Tensor) and value.ndim == 0:
         value = numbers.flat(value)[0]
     if isinstance(value, str):

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
 import orjson
 import torch
 from torch import Tensor
@@ -17,14 +16,16 @@ def flat(tensor: Tensor) -> list[Any]:
     A float32 0.1 is the Python number 0.1, not 0.10000000149011612. Not-finite numbers stay floats.
     """
     tensor = tensor.reshape(-1).contiguous()
+    if tensor.is_complex():
+        return tensor.tolist()
     if tensor.dtype in (torch.float64, torch.bool) or not tensor.is_floating_point():
         return tensor.tolist()
     if tensor.dtype == torch.float32:
-        array = tensor.numpy()
-        numbers = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
-        for i in np.flatnonzero(~np.isfinite(array)):  # orjson writes null for them
-            numbers[i] = float(array[i])
-        return list(numbers)
+        array = tensor.detach().numpy()
+        numbers: list[Any] = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
+        if None in numbers:  # orjson's word for what is not finite
+            numbers = [float(array[i]) if number is None else number for i, number in enumerate(numbers)]
+        return numbers
     if tensor.dtype == torch.float16:
         return [float(str(number)) for number in tensor.numpy()]
     return _shortest_by_trial(tensor)
@@ -47,7 +48,12 @@ def _shortest_by_trial(tensor: Tensor) -> list[float]:
 
 
 def nested(tensor: Tensor) -> Any:
-    """A tensor as JSON has it: a number or nested lists, not-finite numbers as "NaN", "Infinity", "-Infinity"."""
+    """A tensor as JSON has it: a number or nested lists, not-finite numbers as "NaN", "Infinity", "-Infinity".
+
+    A complex tensor, which JSON has no numbers for, is None.
+    """
+    if tensor.is_complex():
+        return None
     numbers = [
         number if not isinstance(number, float) or math.isfinite(number) else spell(number) for number in flat(tensor)
     ]
@@ -75,6 +81,9 @@ def significant(number: Any, digits: int) -> str:
 
     `0` is for exact zero alone.
     """
+    if isinstance(number, complex):
+        sign = "-" if number.imag < 0 else "+"
+        return f"{significant(number.real, digits)}{sign}{significant(abs(number.imag), digits)}j"
     if isinstance(number, bool | int):
         return str(number)
     if number - number != 0:

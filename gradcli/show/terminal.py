@@ -153,16 +153,17 @@ def _point(cell: str) -> int:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How columns are set beside each other: how many are keys, whether there are lines, and how wide a heading may be."""
+    """How columns are set beside each other: how many are keys, lines or blanks between them, how wide a heading may be."""
 
     keys: int
     lines: bool
     heading: int | None
+    blanks: int = 2
 
     def taken(self, columns: Sequence[_Drawn]) -> int:
         """The characters that columns take, the blanks and lines around them included."""
-        between = 3 if self.lines else 2
-        return sum(column.within(self.heading) + between for column in columns) + (1 if self.lines else -2)
+        between = 3 if self.lines else self.blanks
+        return sum(column.within(self.heading) + between for column in columns) + (1 if self.lines else -between)
 
 
 def _layout(columns: list[_Drawn], keys: int, style: Style) -> _Layout:
@@ -172,6 +173,7 @@ def _layout(columns: list[_Drawn], keys: int, style: Style) -> _Layout:
         _Layout(1, lines=True, heading=None),
         _Layout(1, lines=True, heading=6),
         _Layout(1, lines=False, heading=6),
+        _Layout(1, lines=False, heading=6, blanks=1),
     ]
     for layout in choices if style.width is not None else choices[:1]:
         head = columns[: layout.keys]
@@ -199,7 +201,7 @@ def _rich_table(columns: list[_Drawn], layout: _Layout, style: Style) -> RichTab
         box=lines,
         border_style="dim",
         header_style="bold cyan",
-        padding=(0, 1) if layout.lines else (0, 2, 0, 0),
+        padding=(0, 1) if layout.lines else (0, layout.blanks, 0, 0),
         pad_edge=layout.lines,
     )
     widths = [column.within(layout.heading) for column in columns]
@@ -210,10 +212,13 @@ def _rich_table(columns: list[_Drawn], layout: _Layout, style: Style) -> RichTab
         drawn.add_column(
             Text("\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)), no_wrap=True
         )
-    blocks = len(columns[0].blocks)
-    for number in range(blocks):
-        rows = list(zip(*(column.blocks[number] for column in columns), strict=True))
-        for row in rows:
-            cells = [c.rjust(w) if column.numeric else c for c, w, column in zip(row, widths, columns, strict=True)]
-            drawn.add_row(*map(Text, cells), end_section=row is rows[-1] and number + 1 < blocks and len(rows) > 1)
+    blocks = range(len(columns[0].blocks))
+    for number in blocks:  # one cell of many lines for each column: rich takes ten times as long for as many rows
+        cells = [column.blocks[number] for column in columns]
+        padded = (
+            [c.rjust(w) if column.numeric else c for c in cell]
+            for cell, w, column in zip(cells, widths, columns, strict=True)
+        )
+        rows = len(cells[0])
+        drawn.add_row(*(Text("\n".join(lines)) for lines in padded), end_section=rows > 1 and number + 1 < len(blocks))
     return drawn

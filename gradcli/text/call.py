@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from gradcli.errors import ExpressionError
-from gradcli.tables.catalogue import CATALOGUE, Activation, Loss, Parameter, Value
+from gradcli.tables.catalogue import CATALOGUE, FIXED_REDUCTION, Activation, Loss, Parameter, Value
 from gradcli.text import limits
 from gradcli.text.source import Source, Span
 from gradcli.text.suggest import did_you_mean
@@ -43,6 +43,15 @@ class Call:
         name = self.text.partition("(")[0].rstrip()
         arguments = [f"{key}={_spelled(key, value)}" for key, value in {**self.arguments, **more}.items()]
         return f"{name}({', '.join([*operands, *arguments])})"
+
+    def compared(self, reduction: str) -> str:
+        """A loss with a reduction as an expression of `pred` and `target`. Those that are sums by definition stay so."""
+        if self.entry.name not in FIXED_REDUCTION:
+            return self.applied("pred", "target", **({} if reduction == "mean" else {"reduction": reduction}))
+        if reduction != "none" or self.entry.name == "l2_norm":
+            return self.applied("pred", "target")
+        half = "0.5*" if self.entry.name == "half_sse" else ""
+        return f"{half}mse(pred, target, reduction='none')"
 
 
 def _spelled(name: str, value: Value) -> str:

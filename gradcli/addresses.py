@@ -1,4 +1,4 @@
-"""The address of every number of a result: one walk that JSON, `--get` and `--out` share."""
+"""The address of every number of a result: one walk that JSON, `--get`, `--out` and `--expect` share."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -38,10 +38,10 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def find(result: Result, path: str) -> Any:
+def find(result: Result, path: str, option: str = "--get") -> Any:
     """What lies at `path` in a result: a subtree, a leaf, or an element or row of a tensor.
 
-    Raises UsageError that names the nearest paths where nothing lies there.
+    Raises UsageError about `option` that names the nearest paths where nothing lies there.
     """
     value = tree(result)
     done: list[str] = []
@@ -51,7 +51,7 @@ def find(result: Result, path: str) -> Any:
         elif isinstance(value, list | Tensor) and _is_index(key, value):
             value = value[int(key)]
         else:
-            raise _unknown(path, done, value)
+            raise _unknown(path, done, value, option)
         done.append(key)
     return value
 
@@ -61,7 +61,7 @@ def _is_index(key: str, value: list[Any] | Tensor) -> bool:
     return key.isascii() and key.isdigit() and len(key) < 12 and int(key) < size
 
 
-def _unknown(path: str, done: list[str], value: Any) -> UsageError:
+def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
     prefix = ".".join(done)
     if isinstance(value, dict):
         keys = [f"{prefix}.{key}" if prefix else key for key in value]
@@ -77,4 +77,4 @@ def _unknown(path: str, done: list[str], value: Any) -> UsageError:
         )
     else:
         cure = f"{prefix} is a single value"
-    return UsageError(f"--get: there is no {path!r} in the result", cure=cure)
+    return UsageError(f"{option}: there is no {path!r} in the result", cure=cure)

@@ -1,0 +1,333 @@
+"""Batches: JSON jobs in, JSON result lines out, in order, whatever a job does to the process that computes it.
+
+The parent holds no PyTorch. It deals lines out to workers, a frame of some at a time, and gives back each answer in its
+turn. A worker is the child of a nursery, a process that has PyTorch loaded and does nothing but fork the next worker when
+one has died: so a job that kills its worker costs milliseconds. What the worker is at, and until when, lies in a page of
+memory that both see.
+"""
+
+import json
+import mmap
+import os
+import select
+import signal
+import struct
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol
+
+from gradcli.supervise import bound_memory, silent_stderr
+
+FRAME = 256
+"""Lines at most that a worker is given at a time."""
+AHEAD = 8
+"""Frames for each worker that may be under way or waiting for their turn: the bound on memory."""
+PIECE = 1 << 18
+"""Bytes read at a time."""
+FLUSH = 0.05
+"""Seconds that an answer may wait for the next ones of its frame."""
+_READY = b"\0"
+"""In front of a line that is an answer already: that of a job which killed its worker."""
+_STATE = struct.Struct("=qdq")
+"""The page: the number of the job in its frame, when it must be done (0: whenever), the worker's process number."""
+
+
+class Lines(Protocol):
+    """Where jobs come from, without blank lines."""
+
+    @property
+    def fd(self) -> int | None:
+        """What to wait for until there are more; None where they are always there."""
+
+    def take(self) -> list[bytes] | None:
+        """The next lines, without their ends; None at the end."""
+
+
+class LinesOfFile:
+    """The lines of a pipe or file as they come in."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd: int | None = fd
+        self._rest = b""
+
+    def take(self) -> list[bytes] | None:
+        """The lines that one read completes."""
+        assert self.fd is not None
+        piece = os.read(self.fd, PIECE)
+        if not piece:
+            last, self._rest = self._rest, b""
+            return _told([last]) if last.strip() else None
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        return _told(lines)
+
+
+class LinesOfJobs:
+    """The jobs of an iterable as lines."""
+
+    fd: int | None = None
+
+    def __init__(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+        self._jobs = iter(jobs)
+
+    def take(self) -> list[bytes] | None:
+        """The next frame's worth of jobs."""
+        return [json.dumps(dict(job)).encode() for job in islice(self._jobs, FRAME)] or None
+
+
+def _told(lines: list[bytes]) -> list[bytes]:
+    """The lines that hold something; none can be taken for an answer."""
+    return [b" " + line if line.startswith(_READY) else line for line in lines if line.strip()]
+
+
+@dataclass
+class _Frame:
+    """Some consecutive lines, and the answers to the first of them."""
+
+    lines: list[bytes]
+    answers: list[bytes] = field(default_factory=list)
+    given_back: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return len(self.answers) == len(self.lines)
+
+    def news(self) -> list[bytes]:
+        """The answers that came in since this was asked last."""
+        found = self.answers[self.given_back :]
+        self.given_back = len(self.answers)
+        return found
+
+
+class _Worker:
+    """A worker and its nursery, seen from the parent: a pipe in each direction, and the page."""
+
+    def __init__(self, *, allow_files: bool) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        tasks, self._tasks = os.pipe()
+        self.fd, answers = os.pipe()
+        self._rest = b""
+        self._base = 0
+        self._overdue = False
+        self.frame: _Frame | None = None
+        self._nursery = os.fork()
+        if self._nursery == 0:
+            os.close(self._tasks)
+            os.close(self.fd)
+            _be_nursery(tasks, answers, self._page, allow_files=allow_files)
+        os.close(tasks)
+        os.close(answers)
+
+    def give(self, frame: _Frame) -> None:
+        """Hand over the lines of a frame that have no answer yet."""
+        self.frame = frame
+        self._base = len(frame.answers)
+        body = b"\n".join(frame.lines[self._base :])
+        _write(self._tasks, struct.pack("=q", len(body)) + body)
+
+    def receive(self) -> None:
+        """Take the answers that are there. A job that killed the worker is answered here, and the others given anew."""
+        frame = self.frame
+        assert frame is not None
+        piece = os.read(self.fd, PIECE)
+        if not piece:
+            raise ChildProcessError("the nursery of a batch has ended")
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        death = next((i for i, line in enumerate(lines) if line.startswith(b"!")), None)
+        if death is None:
+            frame.answers += lines
+        else:
+            frame.answers += lines[: death - 1]  # the line in front of the mark is empty, or was cut off
+            self._bury(frame, int(lines[death][1:]))
+        if frame.whole:
+            self.frame = None
+
+    def _bury(self, frame: _Frame, signum: int) -> None:
+        """Answer the job that the worker died of, and give the new worker what has no answer yet."""
+        number = self._base + int(_STATE.unpack_from(self._page)[0])
+        if len(frame.answers) <= number < len(frame.lines):
+            frame.lines[number] = _READY + _death(frame.lines[number], signum, overdue=self._overdue)
+        self._overdue = False
+        if not frame.whole:
+            self.give(frame)
+
+    def watch(self) -> None:
+        """End the job in hand where it has run for longer than it may."""
+        number, deadline, pid = _STATE.unpack_from(self._page)
+        if 0 < deadline < time.monotonic():
+            self._overdue = True
+            _STATE.pack_into(self._page, 0, number, 0.0, pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End the worker and its nursery, whatever they are at."""
+        pid = _STATE.unpack_from(self._page)[2]
+        os.kill(self._nursery, signal.SIGKILL)
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        os.close(self._tasks)
+        os.close(self.fd)
+        os.waitpid(self._nursery, 0)
+
+
+def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Generator[list[bytes], None, None]:
+    """The result lines in the order of the jobs, as many at a time as have come in; their line ends are left to the caller."""
+    workers = [_Worker(allow_files=allow_files) for _ in range(jobs)]
+    waiting: deque[bytes] = deque()
+    order: deque[_Frame] = deque()
+    ended = False
+    try:
+        while not ended or waiting or order:
+            idle = [worker for worker in workers if worker.frame is None]
+            for position, worker in enumerate(idle):
+                if waiting and len(order) < AHEAD * jobs:
+                    share = -(-len(waiting) // (len(idle) - position))
+                    frame = _Frame([waiting.popleft() for _ in range(min(FRAME, share))])
+                    order.append(frame)
+                    worker.give(frame)
+            wants_more = not ended and len(waiting) < FRAME * AHEAD * jobs
+            if wants_more and lines.fd is None and not waiting:
+                ended = _read(lines, waiting)
+                continue
+            busy = {worker.fd: worker for worker in workers if worker.frame is not None}
+            inlet = [lines.fd] if wants_more and lines.fd is not None else []
+            ready, _, _ = select.select([*busy, *inlet], [], [], 0.2 if busy else None)
+            for fd in ready:
+                if fd in busy:
+                    busy[fd].receive()
+                else:
+                    ended = _read(lines, waiting)
+            for worker in busy.values():
+                if worker.frame is not None:
+                    worker.watch()
+            found: list[bytes] = []
+            while order:
+                found += order[0].news()
+                if not order[0].whole:
+                    break
+                order.popleft()
+            if found:
+                yield found
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _read(lines: Lines, waiting: deque[bytes]) -> bool:
+    """Take in the next lines; whether that was the end."""
+    more = lines.take()
+    if more is None:
+        return True
+    waiting.extend(more)
+    return False
+
+
+def run(
+    jobs: Iterable[Mapping[str, Any]], *, processes: int = 1, allow_files: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The result of each job in its turn, as the dictionary that `gradcli batch` would print.
+
+    A job is what a line of `gradcli batch` holds. A job that fails gives `{"id": .., "error": {"kind": .., "message": ..}}`.
+    """
+    for found in answers(LinesOfJobs(jobs), jobs=processes, allow_files=allow_files):
+        yield from map(json.loads, found)
+
+
+def failed(line: bytes) -> bool:
+    """Whether a result line is that of a job that failed."""
+    return line.startswith(b'{"id":')
+
+
+def _death(line: bytes, signum: int, *, overdue: bool) -> bytes:
+    """The result line of a job that killed its worker."""
+    try:
+        identity = json.loads(line).get("id")
+    except (ValueError, AttributeError, RecursionError):
+        identity = None
+    name = signal.Signals(signum).name
+    if overdue:
+        kind, message = "size", "it ran for longer than its timeout (raise it, or give 0 to lift it)"
+    elif signum == signal.SIGKILL:
+        kind, message = "size", "the computation was killed, most likely for want of memory"
+    else:
+        kind, message = "math", f"PyTorch ended the process ({name}): check the arguments of its calls"
+    return json.dumps({"id": identity, "error": {"kind": kind, "message": message}}, separators=(",", ":")).encode()
+
+
+def _write(fd: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+# --- in the nursery and its workers ---------------------------------------------------------------------------------
+
+
+def _be_nursery(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) -> None:
+    """Load PyTorch once, then keep one worker alive until there are no more tasks; never returns."""
+    try:
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        with silent_stderr():
+            import gradcli.compute.jobs
+            import gradcli.show.door  # noqa: F401 - both are loaded for the workers
+
+            bound_memory()
+            while True:
+                pid = os.fork()
+                if pid == 0:
+                    _be_worker(tasks, results, page, allow_files=allow_files)
+                _, status = os.waitpid(pid, 0)
+                if not os.WIFSIGNALED(status):
+                    break
+                _write(results, b"\n!%d\n" % os.WTERMSIG(status))
+    finally:
+        os._exit(0)
+
+
+def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) -> None:
+    """Answer frame after frame until there are no more tasks; never returns."""
+    try:
+        from gradcli.compute.jobs import answer
+        from gradcli.show.door import line as encode
+
+        me, number = os.getpid(), 0
+
+        def begin(seconds: float) -> None:
+            _STATE.pack_into(page, 0, number, time.monotonic() + seconds if seconds else 0.0, me)
+
+        while header := _exactly(tasks, 8):
+            found: list[bytes] = []
+            sent = time.monotonic()
+            for number, line in enumerate(_exactly(tasks, struct.unpack("=q", header)[0]).split(b"\n")):
+                _STATE.pack_into(page, 0, number, 0.0, me)
+                if line.startswith(_READY):
+                    found.append(line[1:])
+                else:
+                    found.append(answer(line, _ignore, begin, encode, allow_files=allow_files))
+                if time.monotonic() - sent > FLUSH:
+                    _write(results, b"\n".join(found) + b"\n")
+                    found, sent = [], time.monotonic()
+            if found:
+                _write(results, b"\n".join(found) + b"\n")
+    finally:
+        os._exit(0)
+
+
+def _exactly(fd: int, size: int) -> bytes:
+    content = bytearray()
+    while len(content) < size:
+        piece = os.read(fd, min(PIECE, size - len(content)))
+        if not piece:
+            return b""
+        content += piece
+    return bytes(content)
+
+
+def _ignore(step: object, operands: object) -> None:
+    """A batch does not ask where in an expression it is."""

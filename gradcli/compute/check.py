@@ -1,0 +1,297 @@
+"""`--check`: autograd's slopes beside closed forms and central differences, in float64, with a verdict on each.
+
+A slope is wrong only where the function is smooth, or where autograd is wrong beside the point as well. Where autograd is
+right all around a point but not on it, the point itself is special, and its verdict says how.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli.compute.closed import closed_form
+from gradcli.compute.differences import JUMP, Change, Estimate, Slopes, careful, quick, usual_step
+from gradcli.compute.job import Job
+from gradcli.compute.probes import Held, Pair, Probe, probe
+from gradcli.compute.rerun import short
+from gradcli.errors import GradcliError, UsageError
+from gradcli.results import Checked, GradEachResult, PerceptronTraining, Result
+
+TOLERANCE = 1e-5
+"""Relative; wider where the expression itself computes in less than float64."""
+FLOOR = 1e-7
+"""What counts as zero, relative to the largest slope by the same input."""
+NOTHING = 1e-30
+"""What counts as zero anyway: that small, a number is the rounding of others."""
+RESIDUE = 1e-12
+"""What rounding may leave in autograd's slope of a constant."""
+BESIDE = 16.0
+"""How far from a point its neighbourhood is looked at, in usual steps, and by how much less to both sides of there."""
+NEAR = 1e-3
+"""Relative tolerance of that look."""
+ROUGH = 0.1
+"""A difference that is in doubt by this part of itself tells nothing."""
+
+HELD = {
+    **dict.fromkeys(("detach", "detach_copy"), "detached"),
+    **dict.fromkeys(("bernoulli", "normal", "poisson", "multinomial"), "random"),
+}
+"""Operations through which autograd passes no gradient on purpose, and the verdict: proved by holding their operands."""
+
+DELIBERATE = {
+    **dict.fromkeys(
+        (
+            "cholesky",
+            "cholesky_ex",
+            "cholesky_inverse",
+            "cholesky_solve",
+            "eigh",
+            "eigvalsh",
+            "ldl_factor",
+            "ldl_factor_ex",
+        ),
+        "symmetric",
+    ),
+    **dict.fromkeys(
+        ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"), "straight-through"
+    ),
+    "ctc_loss": "assumes-log-softmax",
+}
+"""Operations whose gradient PyTorch defines otherwise than as the slope, and the verdict."""
+
+STEPWISE = frozenset({"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "step", "//"})
+"""Operations that are constant between jumps."""
+
+RANDOM = frozenset({"rand_like", "randn_like", "randint_like", "rand", "randn", "randint", "randperm", "rrelu"})
+DRAWING = RANDOM | {name for name, verdict in HELD.items() if verdict == "random"} | {"gumbel_softmax"}
+
+
+def check(result: Result, job: Job) -> dict[str, Checked]:
+    """What autograd found for each input of each subject, compared; several subjects are told apart as `SUBJECT.input`.
+
+    Raises UsageError for results that are many gradients or none.
+    """
+    if isinstance(result, GradEachResult):
+        raise UsageError(
+            "--check compares one gradient, and --each makes many", cure="leave out --each, and give one point"
+        )
+    if isinstance(result, PerceptronTraining):
+        raise UsageError("--check compares one gradient, and --train makes many", cure="give --x, --w and --target")
+    found: dict[str, Checked] = {}
+    for subject in result.subjects:
+        prefix = f"{subject.name}." if subject.name else ""
+        looked = probe(result, subject, job)
+        for name in subject.by:
+            pairs = looked.pairs(name)
+            slopes = looked.slopes(looked.inputs, name, pairs) if pairs else None
+            if slopes is not None:
+                closed = closed_form(result, subject, name, looked, pairs)
+                found[prefix + name] = _Comparison(looked, name, pairs, slopes, closed).checked()
+    return found
+
+
+_Row: TypeAlias = tuple[str, float, float, float, float]
+"""Verdict, difference, slopes from the left and the right (NaN unless they differ), and what counts as zero."""
+
+
+class _Comparison:
+    """All that is known of the slopes by one input."""
+
+    def __init__(self, looked: Probe, name: str, pairs: Sequence[Pair], slopes: Tensor, closed: Tensor | None) -> None:
+        self.probe, self.name, self.pairs = looked, name, pairs
+        self.slopes, self.closed = slopes.detach().double(), closed
+        self.x = looked.inputs[name].detach().reshape(-1)
+        self.epsilon = looked.rerun.coarsest
+        self.tolerance = max(TOLERANCE, 4 * self.epsilon ** (2 / 3))
+        finite = self.slopes[self.slopes.isfinite()]
+        self.floor = NOTHING + (FLOOR * float(finite.abs().max()) if finite.numel() else 0.0)
+        self.operations = [step for step in looked.rerun.program.steps if step.name]
+        self._place = -1
+        self._moved: dict[float, Tensor | None] = {}
+        self._held: Held = None
+
+    def checked(self) -> Checked:
+        """The verdict on every slope, and the largest errors of those that can be compared."""
+        columns = list(zip(*self._rows(), strict=True))
+        verdicts, (differences, lefts, rights, floors) = list(columns[0]), columns[1:]
+        difference = self._tensor(differences)
+        references = (
+            [difference]
+            if self.closed is None
+            else [difference, torch.where(self.closed.isfinite(), self.closed, difference)]
+        )
+        absolute = torch.stack([(self.slopes - one).abs() for one in references]).amax(0)
+        largest = torch.stack([self.slopes, *references]).abs().amax(0)
+        relative = absolute / (largest + self._tensor(floors) / self.tolerance)
+        compared = torch.tensor([verdict in ("ok", "flat", "wrong") for verdict in verdicts])
+        absolute, relative = (each.masked_fill(~compared, math.nan) for each in (absolute, relative))
+        return Checked(
+            max_abs_error=float(absolute[compared].max()) if compared.any() else 0.0,
+            max_rel_error=float(relative[compared].max()) if compared.any() else 0.0,
+            ok="wrong" not in verdicts,
+            autograd=self.slopes,
+            closed=self.closed,
+            difference=difference,
+            verdicts=verdicts,
+            places=[self.probe.label(self.name, pair) for pair in self.pairs],
+            left=self._tensor(lefts),
+            right=self._tensor(rights),
+            absolute=absolute,
+            relative=relative,
+            remarks=self._remarks(),
+        )
+
+    @staticmethod
+    def _tensor(values: Any) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64)
+
+    def _remarks(self) -> list[str]:
+        found = [f"autograd, closed form and difference in float64, tolerance {self.tolerance:.1g} relative"]
+        if self.closed is None:
+            found = [f"autograd and central difference in float64, tolerance {self.tolerance:.1g} relative"]
+        if (total := self.probe.total(self.name)) > len(self.pairs):
+            found.append(f"{len(self.pairs)} of {total} slopes, chosen evenly")
+        names = {short(step) for step in self.operations}
+        drawing = sorted(name for name in names if name in DRAWING or "dropout" in name.lower())
+        if drawing:
+            found.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
+        return found
+
+    def _rows(self) -> list[_Row]:
+        """All rows, made one element of the input after the other, so that the values near one serve all of its rows."""
+        found: dict[int, _Row] = {}
+        for at in sorted(range(len(self.pairs)), key=lambda at: self.pairs[at][1]):
+            if self.pairs[at][1] != self._place:
+                self._place, self._moved = self.pairs[at][1], {}
+            found[at] = self._row(at)
+        return [found[at] for at in range(len(self.pairs))]
+
+    def _row(self, at: int) -> _Row:
+        row, place = self.pairs[at]
+        slope, x = float(self.slopes[at]), float(self.x[place])
+        change = self._change(row, place)
+        if math.isfinite(slope):
+            central, alike = quick(change, x, self.epsilon)
+            if alike and self._agree(slope, central.slope, self._zero(central)):
+                return self._against_closed(at), central.slope, math.nan, math.nan, self._zero(central)
+        slopes = careful(change, x, self.epsilon)
+        verdict = self._verdict(at, slopes)
+        found = slopes.central
+        floor = self._zero(found) if found else self.floor
+        difference = found.slope if found and verdict not in ("jump", "infinite") else math.nan
+        if verdict == "kink" and slopes.left and slopes.right:
+            return verdict, difference, slopes.left.slope, slopes.right.slope, floor
+        if verdict == "jump" and slopes.left and slopes.right:
+            left, right = (
+                math.copysign(math.inf, side.slope) if side.growth > JUMP else side.slope
+                for side in (slopes.left, slopes.right)
+            )
+            return verdict, difference, left, right, floor
+        return verdict, difference, math.nan, math.nan, floor
+
+    def _against_closed(self, at: int) -> str:
+        """The verdict where autograd agrees with the difference: it must agree with the closed form too."""
+        closed = math.nan if self.closed is None else float(self.closed[at])
+        slope = float(self.slopes[at])
+        if math.isfinite(closed) and not self._agree(slope, closed, self.floor):
+            return "wrong"
+        stepwise = any(short(step) in STEPWISE or step.name in STEPWISE for step in self.operations)
+        return "flat" if slope == 0 and stepwise else "ok"
+
+    def _verdict(self, at: int, slopes: Slopes) -> str:
+        row, place = self.pairs[at]
+        slope, central = float(self.slopes[at]), slopes.central
+        if central is None or not math.isfinite(float(self.x[place])):
+            return "nan" if math.isnan(slope) else "infinite"
+        smooth = not (slopes.bends or slopes.diverges)
+        if smooth and self._agree(slope, central.slope, self._zero(central)):
+            one_sided = slopes.left is None or slopes.right is None
+            return "edge" if one_sided else self._against_closed(at)
+        if math.isinf(slope) and slopes.diverges:
+            return "infinite"
+        if self._right_beside(at) and not (math.isnan(slope) and smooth):
+            if slopes.left is None or slopes.right is None:
+                return "edge"
+            return "jump" if slopes.jumps else "kink"
+        if self._held_agrees(at):
+            return next(HELD[short(step)] for step in self.operations if short(step) in HELD)
+        if row is None and not bool(self.probe.base.isfinite().all()):
+            return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
+        if found := next((DELIBERATE[short(step)] for step in self.operations if short(step) in DELIBERATE), ""):
+            return found
+        if any("hermitian" in step.keywords for step in self.operations):
+            return "symmetric"
+        rough = math.isfinite(slope) and central.doubt > ROUGH * max(abs(central.slope), abs(slope))
+        return "rough" if rough else "wrong"
+
+    def _zero(self, central: Estimate) -> float:
+        """What counts as zero beside a difference."""
+        return self.floor + central.doubt + (RESIDUE if central.slope == 0 else 0.0)
+
+    def _agree(self, one: float, other: float, zero: float) -> bool:
+        return bool(abs(one - other) <= self.tolerance * max(abs(one), abs(other)) + zero)
+
+    # --- the function along one line --------------------------------------------------------------------------------
+
+    def _change(self, row: int | None, place: int, origin: float = 0.0) -> Change:
+        """How the number of `row` changes along the input's element at `place`, from `origin` away from its value."""
+
+        def change(step: float) -> tuple[float, float]:
+            moved, base = self._at(place, origin + step), self._at(place, origin)
+            if moved is None or base is None:
+                return math.nan, 0.0
+            delta, size = self.probe.change(moved, base, row)
+            return (delta, size) if math.isfinite(delta) else (math.nan, 0.0)
+
+        return change
+
+    def _at(self, place: int, offset: float) -> Tensor | None:
+        """The vector with one element of the input moved by `offset`; None where PyTorch has no value there."""
+        if offset == 0 and self._held is None:
+            return self.probe.base
+        if offset not in self._moved:
+            try:
+                self._moved[offset] = self.probe.value(self._inputs(place, offset), self._held)
+            except GradcliError:
+                self._moved[offset] = None
+        return self._moved[offset]
+
+    def _inputs(self, place: int, offset: float) -> dict[str, Tensor]:
+        moved = self.x.clone()
+        moved[place] += offset
+        tensor = self.probe.inputs[self.name]
+        return {**self.probe.inputs, self.name: moved.reshape(tensor.shape)}
+
+    def _right_beside(self, at: int) -> bool:
+        """Whether autograd agrees with the difference a little to the left and to the right, wherever there are values."""
+        row, place = self.pairs[at]
+        far = BESIDE * usual_step(float(self.x[place]), self.epsilon)
+        seen = [self._right_at(row, place, offset, far / BESIDE) for offset in (-far, far)]
+        return False not in seen and True in seen
+
+    def _right_at(self, row: int | None, place: int, offset: float, step: float) -> bool | None:
+        change = self._change(row, place, offset)
+        (up, size), (down, _) = change(step), change(-step)
+        slope = (up - down) / (2 * step)
+        if not math.isfinite(slope):
+            return None
+        found = self.probe.slopes(self._inputs(place, offset), self.name, [(row, place)])
+        beside = 0.0 if found is None else float(found[0])
+        noise = self.floor + 64 * self.epsilon * size / step
+        return abs(beside - slope) <= NEAR * max(abs(beside), abs(slope)) + noise
+
+    def _held_agrees(self, at: int) -> bool:
+        """Whether autograd is right about the function in which what carries no gradient keeps its value."""
+        if not any(short(step) in HELD for step in self.operations):
+            return False
+        row, place = self.pairs[at]
+        kept, self._moved = self._moved, {}
+        self._held = self.probe.rerun.operands(frozenset(HELD))
+        try:
+            slopes = careful(self._change(row, place), float(self.x[place]), self.epsilon)
+        finally:
+            self._held, self._moved = None, kept
+        central = slopes.central
+        return central is not None and self._agree(float(self.slopes[at]), central.slope, self._zero(central))

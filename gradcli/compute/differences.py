@@ -1,0 +1,119 @@
+"""Slopes by differences: of one number along one line, from both sides, each with how far it may be off.
+
+A step too large feels the curve, one too small the rounding. So each slope is taken at several steps and half of them,
+extrapolated (Richardson), and the one that changes least from a step to its half is kept.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Change: TypeAlias = Callable[[float], tuple[float, float]]
+"""From a step to the change of the number, and to the size of what changed; NaN where there is no value."""
+
+STEPS = (256.0, 16.0, 1.0, 1 / 16, 1 / 256, 1 / 4096)
+"""Multiples of the usual step, the cube root of epsilon."""
+ROUNDING = 8
+"""Units in the last place that a value may be off by."""
+JUMP = 1.9
+"""A slope that grows by more when the step is halved is that of a jump, which makes it 2."""
+BEND = 1e-3
+"""Slopes from the left and the right differ where that part of the larger one lies between, and more than is in doubt."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One slope; `doubt` is how far it may be off. `growth` is its change when the step is halved: 2 at a jump."""
+
+    slope: float
+    doubt: float
+    growth: float = 1.0
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The slope by central difference, and from each side; None where the function has no values there.
+
+    Where one side alone has values, `central` is the slope from that side.
+    """
+
+    central: Estimate | None
+    left: Estimate | None
+    right: Estimate | None
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the slope from a side grows as one over the step, which a value beside the others makes."""
+        return any(side is not None and side.growth > JUMP for side in (self.left, self.right))
+
+    @property
+    def diverges(self) -> bool:
+        """Whether the slope from a side grows without bound."""
+        return any(side is not None and side.growth > 1.2 for side in (self.left, self.right))
+
+    @property
+    def bends(self) -> bool:
+        """Whether the slopes from both sides differ."""
+        if self.left is None or self.right is None:
+            return False
+        gap = abs(self.right.slope - self.left.slope)
+        largest = max(abs(self.left.slope), abs(self.right.slope))
+        return gap > BEND * largest + 4 * (self.left.doubt + self.right.doubt)
+
+
+def usual_step(x: float, epsilon: float) -> float:
+    """The step that balances curvature and rounding for a number computed with that machine epsilon.
+
+    A power of two, so that straight lines come out exactly.
+    """
+    return 2.0 ** round(math.log2(math.cbrt(epsilon) * max(1.0, abs(x)))) if math.isfinite(x) else math.nan
+
+
+def quick(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
+    """The central difference at the usual step, and whether both sides look alike there; NaN where a side has no value."""
+    step = usual_step(x, epsilon)
+    (up, size), (down, below) = change(step), change(-step)
+    slope, gap = (up - down) / (2 * step), abs(up + down) / step
+    noise = ROUNDING * epsilon * max(size, below) / step
+    return Estimate(slope, noise), gap <= BEND * max(abs(up), abs(down)) / step + noise
+
+
+def careful(change: Change, x: float, epsilon: float) -> Slopes:
+    """The slopes at x from every step of the ladder, the least doubtful of each."""
+    base = usual_step(x, epsilon)
+    steps = [base * factor for factor in STEPS]
+    if 0 < abs(x) < 1:
+        steps.append(math.cbrt(epsilon) * abs(x))  # near 0 a function may change within a step
+    found: tuple[list[Estimate], list[Estimate], list[Estimate]] = ([], [], [])
+    for step in sorted(steps):
+        whole, half = _slopes_at(change, step, epsilon), _slopes_at(change, step / 2, epsilon)
+        for kept, order, one, two in zip(found, (2, 1, 1), whole, half, strict=True):
+            if math.isfinite(one[0]) and math.isfinite(two[0]):
+                kept.append(_extrapolated(order, one[0], two[0], two[1]))
+    central, left, right = map(_least_doubtful, found)
+    return Slopes(central or right or left, left, right)
+
+
+def _least_doubtful(estimates: list[Estimate]) -> Estimate | None:
+    """The estimate that changes least, from a step to its half and to the next step: once may be an accident."""
+
+    def doubt(at: int) -> float:
+        beside = [abs(estimates[at].slope - estimates[i].slope) for i in (at - 1, at + 1) if 0 <= i < len(estimates)]
+        return estimates[at].doubt + min(beside, default=0.0)
+
+    return estimates[min(range(len(estimates)), key=doubt)] if estimates else None
+
+
+def _slopes_at(change: Change, step: float, epsilon: float) -> tuple[tuple[float, float], ...]:
+    """Central, left and right slope at one step, each with what rounding may do to it."""
+    (up, above), (down, below) = change(step), change(-step)
+    noise = ROUNDING * epsilon * max(above, below) / step
+    return ((up - down) / (2 * step), noise), (-down / step, noise), (up / step, noise)
+
+
+def _extrapolated(order: int, whole: float, half: float, noise: float) -> Estimate:
+    """What the slopes at a step and at half of it tend to, with an error of `order` in the step."""
+    gain = 2**order
+    growth = abs(half / whole) if abs(whole) > noise else 1.0
+    return Estimate((gain * half - whole) / (gain - 1), abs(half - whole) + noise, growth)

@@ -1,0 +1,244 @@
+"""`--expect`: what the user expects beside what came out, and on a miss the slip that explains it exactly."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gradcli import addresses
+from gradcli.compute.job import Job
+from gradcli.compute.rerun import Rerun, in_float64, widened
+from gradcli.compute.slips import variants
+from gradcli.compute.tensors import TensorMaker
+from gradcli.errors import GradcliError, ShapeError, UsageError
+from gradcli.requests import expectation
+from gradcli.results import ActivateResult, Expected, JacobianResult, Result, SoftmaxJacobianResult, Subject
+from gradcli.tables.catalogue import ALONG_LAST_DIM
+from gradcli.tables.slips import SLIPS, Slip
+from gradcli.text.suggest import did_you_mean
+
+ZERO = 1e-6
+"""What is added to the tolerance of every element, so that zero can be expected."""
+EXACT = 1e-4
+"""Relative tolerance to which a slip must fit."""
+ROWS = 1000
+"""Rows of a Jacobian that are computed again for a slip, at most."""
+
+
+def expect(texts: Sequence[str], tolerance: float, result: Result, job: Job) -> dict[str, Expected]:
+    """Every expectation beside what was computed, by the name that the user gave it.
+
+    Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be read, and ShapeError for
+    one in another shape than the result's.
+    """
+    names = _gradients(result)
+    make = TensorMaker(torch.float64, "cpu", job.read_stdin)
+    found: dict[str, Expected] = {}
+    for text in texts:
+        read = expectation.read(text)
+        key = read.key or _only(names)
+        if key in found:
+            raise UsageError(f"--expect: {key} is expected twice", cure="expect each value once")
+        path = _path(key, names, result)
+        computed = _number(result, key, path)
+        expected = _fitted(widened(make(read.value)).double(), computed, key)
+        met = close(expected, computed.double(), tolerance) if expected.shape == computed.shape else None
+        ok = met is not None and bool(met.all())
+        slip = None if ok else _slip(expected, computed, path, result, job)
+        found[key] = Expected(
+            expected, computed, ok, slip.name if slip else None,
+            met=[] if met is None else met.reshape(-1).tolist(), advice=slip.words if slip else "",
+        )  # fmt: skip
+    return found
+
+
+def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
+    """Whether each element is what was expected of it, within the tolerance; NaN equals NaN, and infinity itself."""
+    same = (expected == computed) | (expected.isnan() & computed.isnan())
+    return same | ((computed - expected).abs() <= tolerance * expected.abs() + ZERO)
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def _gradients(result: Result) -> dict[str, str]:
+    """The path of the gradient by each input, and what a single function's fields are called without its prefix."""
+    tree = addresses.tree(result)
+    for key in ("gradients", "jacobian"):
+        if isinstance(tree.get(key), dict):
+            return {name: f"{key}.{name}" for name, slope in tree[key].items() if slope is not None}
+    if isinstance(result, SoftmaxJacobianResult):
+        return {"x": "jacobian" if result.row is None else "row"}
+    for key, name, field in (("functions", "x", "derivative"), ("losses", "pred", "gradient")):
+        if len(tree.get(key, ())) == 1 and tree[key][0][field] is not None:
+            return {name: f"{key}.0.{field}"}
+    return {}
+
+
+def _only(names: Mapping[str, str]) -> str:
+    """The one gradient that a bare number can mean."""
+    if len(names) == 1:
+        return next(iter(names))
+    if not names:
+        raise UsageError(
+            "--expect: no single gradient here can be meant", cure="name a value, such as --expect value=1"
+        )
+    raise UsageError(
+        f"--expect: which gradient is meant, of {', '.join(names)}?", cure=f"--expect {next(iter(names))}=T"
+    )
+
+
+def _path(key: str, names: Mapping[str, str], result: Result) -> str:
+    """The address of what a key means: a gradient, a field of a single function, or a `--get` path as it is.
+
+    Raises UsageError that names the nearest ones where it means nothing.
+    """
+    first, dot, rest = key.partition(".")
+    if first in names:
+        return names[first] + dot + rest
+    tree = addresses.tree(result)
+    if first in tree:
+        return key
+    single = next((field for field in ("functions", "losses") if len(tree.get(field, ())) == 1), "")
+    if single and first in tree[single][0]:
+        return f"{single}.0.{key}"
+    known = [*names, *(tree[single][0] if single else ()), *(path for path, _ in addresses.leaves(tree))]
+    near = (
+        did_you_mean(key, known)
+        or f"there are {', '.join([*names, *(name for name in tree if name not in names)][:12])}"
+    )
+    raise UsageError(f"--expect: there is no {key!r} in the result", cure=near)
+
+
+def _number(result: Result, key: str, path: str) -> Tensor:
+    """The tensor at a path. Raises UsageError for anything else."""
+    value = addresses.find(result, path, "--expect")
+    if isinstance(value, Tensor) and not value.is_complex():
+        return value.detach().cpu()
+    if isinstance(value, bool | int | float):
+        return torch.tensor(value)
+    if value is None:
+        raise UsageError(
+            f"--expect: {key} is null", cure="autograd returned no gradient there, so that nothing can be compared"
+        )
+    if isinstance(value, dict | list):
+        inside = ", ".join(leaf for leaf, _ in addresses.leaves(value, path))
+        raise UsageError(f"--expect: {key} is more than one value", cure=f"choose one of {inside[:300]}")
+    raise UsageError(f"--expect: {key} is no number", cure="--get shows it")
+
+
+def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
+    """The expected value in the computed shape where both are one number; a transposed one is left as it is.
+
+    Raises ShapeError for any other shape than the computed one.
+    """
+    if expected.numel() == computed.numel() == 1:
+        return expected.reshape(computed.shape)
+    turned = expected.ndim == 2 and expected.shape == computed.T.shape if computed.ndim == 2 else False
+    if expected.shape == computed.shape or turned:
+        return expected
+    raise ShapeError(
+        f"--expect: {key} has shape {list(computed.shape)}, and what you expect has {list(expected.shape)}",
+        cure="give one number for each element, rows separated by ;",
+    )
+
+
+# --- slips ----------------------------------------------------------------------------------------------------------
+
+
+def _slip(expected: Tensor, computed: Tensor, path: str, result: Result, job: Job) -> Slip | None:
+    """The first slip of the table that explains the expected value exactly."""
+    subject, kind, name, rest = _origin(path, result)
+    again = None if subject is None else _observed(subject, kind, name, rest, job)
+    right = computed.double() if again is None or again.shape != computed.shape else again
+    for slip in SLIPS:
+        for guess in _guesses(slip, right, subject, kind, name, rest, job):
+            if _fits(expected, guess):
+                return slip
+    return None
+
+
+def _fits(expected: Tensor, guess: Tensor) -> bool:
+    """Whether every element is the guess's; zeros alone, which any slip would give, fit nothing."""
+    if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
+        return False
+    size = float(guess.abs().max())
+    if size <= ZERO:
+        return False
+    return bool(((expected - guess).abs() <= EXACT * guess.abs() + EXACT * ZERO * size).all())
+
+
+def _guesses(
+    slip: Slip, right: Tensor, subject: Subject | None, kind: str, name: str, rest: Sequence[int], job: Job
+) -> Iterator[Tensor]:
+    """What the user would have found after this slip."""
+    for factor in slip.factors:
+        yield factor * right
+    if slip.variant == "transposed" and right.ndim == 2:
+        yield right.T
+    if subject is None or (slip.variant == "straight-through" and _is_activation(subject)):
+        return
+    for variant in variants(subject, slip.variant):
+        found = _observed(variant, kind, name, rest, job)
+        if found is not None:
+            yield found
+
+
+def _is_activation(subject: Subject) -> bool:
+    """Whether the subject is an activation alone, whose derivative is all that there is to find."""
+    return subject.call is not None and tuple(subject.inputs) == ("x",)
+
+
+def _origin(path: str, result: Result) -> tuple[Subject | None, str, str, list[int]]:
+    """The subject that a path is about, what of it (value, gradient, jacobian), by which input, and an index into that."""
+    keys = path.split(".")
+    if keys[0] in ("functions", "losses"):
+        named = addresses.find(result, f"{keys[0]}.{keys[1]}.name")
+        subjects = [each for each in result.subjects if each.name in ("", named)]
+        kind = {"derivative": "gradient"}.get(keys[2], keys[2])
+        name, index = ("x" if keys[0] == "functions" else "pred"), keys[3:]
+    else:
+        subjects, kind = list(result.subjects[:1]), {"gradients": "gradient", "loss": "value"}.get(keys[0], keys[0])
+        by_name = kind == "gradient" or (isinstance(result, JacobianResult) and kind == "jacobian")
+        name, index = (keys[1], keys[2:]) if by_name else ("x", keys[1:])
+    known = kind in ("value", "gradient", "jacobian") and all(key.isdigit() for key in index)
+    if not subjects or not known or _mixes(result, subjects[0]):
+        return None, kind, name, []
+    return subjects[0], kind, name, [int(key) for key in index]
+
+
+def _mixes(result: Result, subject: Subject) -> bool:
+    """Whether the result is the diagonal of a Jacobian, which no gradient is."""
+    call = subject.call
+    return isinstance(result, ActivateResult) and call is not None and call.entry.name in ALONG_LAST_DIM
+
+
+def _observed(subject: Subject, kind: str, name: str, rest: Sequence[int], job: Job) -> Tensor | None:
+    """The value, gradient or Jacobian of a subject in float64; None where it has none, or PyTorch refuses it."""
+    try:
+        with in_float64():
+            found = _computed(Rerun(subject, job), kind, name)
+            for place in rest:
+                found = None if found is None else found[place]
+    except (GradcliError, IndexError):
+        return None
+    return found
+
+
+def _computed(rerun: Rerun, kind: str, name: str) -> Tensor | None:
+    value = rerun.value(rerun.inputs).detach()
+    if kind == "value":
+        return value.double()
+    if name not in rerun.by:
+        return None
+    if kind == "gradient":
+        upstream = rerun.upstream
+        if upstream is not None and upstream.shape != value.shape:
+            return None
+        return rerun.gradients(rerun.inputs, upstream)[name]
+    if value.numel() > ROWS or not value.numel():
+        return None
+    ones = torch.eye(value.numel(), dtype=value.dtype).reshape(-1, *value.shape)
+    rows = [row[name] for row in rerun.rows(rerun.inputs, list(ones))]
+    blocks = [torch.zeros_like(rerun.inputs[name]) if row is None else row for row in rows]
+    return torch.stack(blocks).reshape(*value.shape, *rerun.inputs[name].shape)

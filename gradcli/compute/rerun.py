@@ -1,0 +1,113 @@
+"""A subject computed again in float64, as often as evidence needs it, with the same random numbers every time."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.compute.job import Job
+from gradcli.errors import MathError
+from gradcli.evaluate.machine import evaluate
+from gradcli.results import Subject
+from gradcli.text import expression
+from gradcli.text.program import Expression, Step
+from gradcli.text.source import Source
+
+Inputs: TypeAlias = Mapping[str, Tensor]
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """The same numbers in float64 on the CPU; integers and bools stay what they are."""
+    dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """float64 as PyTorch's default, and no warnings: those of the result itself were heard already."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class Rerun:
+    """One subject in float64: its value at any inputs, and its gradients.
+
+    `coarsest` is the largest machine epsilon that the expression itself computes with: `x.float()` makes it float32's.
+    """
+
+    def __init__(self, subject: Subject, job: Job) -> None:
+        self.program: Expression = expression.parse(Source(subject.expression), tuple(subject.inputs))
+        self.inputs = {name: widened(tensor) for name, tensor in subject.inputs.items()}
+        self.by = subject.by
+        self.upstream = None if subject.upstream is None else widened(subject.upstream)
+        self.coarsest = torch.finfo(torch.float64).eps
+        self._before = job.before
+        self._seed = torch.initial_seed()
+
+    def value(self, inputs: Inputs, held: Mapping[Step, Sequence[Any]] | None = None) -> Tensor:
+        """The value at `inputs`; the steps in `held` get these operands instead of their own.
+
+        Raises GradcliError for whatever PyTorch refuses.
+        """
+
+        def before(step: Step, operands: list[Any]) -> None:
+            self._before(step, operands)
+            if held is not None and step in held:
+                operands[:] = held[step]
+
+        torch.default_generator.manual_seed(self._seed)
+        with in_float64():
+            return evaluate(self.program, inputs, before, self._watch).value
+
+    def operands(self, names: frozenset[str]) -> dict[Step, list[Any]]:
+        """What the steps with one of these names are given at the subject's own inputs."""
+        seen: dict[Step, list[Any]] = {}
+
+        def before(step: Step, operands: list[Any]) -> None:
+            if short(step) in names:
+                seen[step] = list(operands)
+
+        torch.default_generator.manual_seed(self._seed)
+        with in_float64():
+            evaluate(self.program, self.inputs, before)
+        return seen
+
+    def gradients(self, inputs: Inputs, upstream: Tensor | None = None) -> dict[str, Tensor | None]:
+        """Autograd's gradient by each input that the subject is differentiated by, for an upstream gradient."""
+        return self.rows(inputs, [upstream])[0]
+
+    def rows(self, inputs: Inputs, upstreams: Sequence[Tensor | None]) -> list[dict[str, Tensor | None]]:
+        """The gradients for each of several upstream gradients, from one run."""
+        live = core.leaves(inputs, self.by)
+        value = self.value(live)
+        chosen = {name: live[name] for name in self.by}
+        if not value.requires_grad:
+            return [dict.fromkeys(chosen) for _ in upstreams]
+        return [core.gradients(value, chosen, upstream=upstream, keep=True) for upstream in upstreams]
+
+    def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+        """Gradient and Hessian of a subject that is one number."""
+        live = core.leaves(inputs, self.by)
+        value = self.value(live)
+        if not value.requires_grad:
+            raise MathError("the result does not depend on any input through differentiable operations")
+        return core.hessian(value.reshape(()), {name: live[name] for name in self.by})
+
+    def _watch(self, step: Step, value: Any) -> None:
+        if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
+            self.coarsest = max(self.coarsest, torch.finfo(value.dtype).eps)
+
+
+def short(step: Step) -> str:
+    """The last part of the name of a step: `detach` for `torch.detach` and `Tensor.detach`."""
+    return step.name.rpartition(".")[2]

@@ -1,0 +1,177 @@
+"""Slips computed: the subject written as somebody who made the slip would have it, and what comes out then.
+
+An expression is rewritten call by call on a copy of its syntax tree; a variant that changes nothing is no hypothesis.
+"""
+
+import ast
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from gradcli.results import Subject
+from gradcli.tables.catalogue import ACTIVATIONS, ALONG_LAST_DIM, LOSSES
+from gradcli.tables.slips import LOG_FACTORS
+from gradcli.text import expression
+from gradcli.text.source import Source
+
+Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
+"""From a call and the path of its function to what stands in its place; None leaves it as it is."""
+
+_REDUCED = {
+    entry.torch for entry in LOSSES.values() if any(parameter.name == "reduction" for parameter in entry.parameters)
+}
+_SUMS = {"catalogue.sse": "1.0", "catalogue.half_sse": "0.5"}
+"""Losses that are sums by definition, each with its factor before mse."""
+_ELEMENTWISE = {
+    path
+    for entry in ACTIVATIONS.values()
+    if entry.name not in ALONG_LAST_DIM and entry.derivative is not None
+    for path in (entry.torch, f"torch.{entry.name}", f"Tensor.{entry.name}", f"catalogue.{entry.name}")
+}
+_MODULES = {entry.name.replace("_", "") for entry in ACTIVATIONS.values() if entry.name not in ALONG_LAST_DIM}
+_LOGARITHMS = frozenset(
+    {"log", "log2", "log10", "xlogy", "log_softmax", "logsigmoid", "cross_entropy", "CrossEntropyLoss", "BCELoss"}
+    | {"binary_cross_entropy", "binary_cross_entropy_with_logits", "BCEWithLogitsLoss", "LogSoftmax", "LogSigmoid"}
+)
+_SOFTMAXES = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
+_CROSS_ENTROPIES = frozenset({"cross_entropy", "CrossEntropyLoss"})
+
+
+def variants(subject: Subject, name: str) -> Iterator[Subject]:
+    """The subject as each form of the slip's variant `name` would have it; none where the slip cannot have been made."""
+    for rewrite in _REWRITES.get(name, ()):
+        text = rewritten(subject, rewrite)
+        if text is not None:
+            yield replace(subject, expression=text)
+
+
+def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
+    """The subject's expression with its calls rewritten; None where none is, or where it is too deep to be written."""
+    program = expression.parse(Source(subject.expression), tuple(subject.inputs))
+    try:
+        tree = copy.deepcopy(program.tree)
+        pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)
+        paths = {mine: program.calls[theirs].name for theirs, mine in pairs if theirs in program.calls}
+        rewriter = _Rewriter(paths, rewrite)
+        text = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
+    except RecursionError:
+        return None
+    return text if rewriter.changed else None
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Puts other expressions in the place of calls, the innermost first."""
+
+    def __init__(self, paths: Mapping[ast.AST, str], rewrite: Rewrite) -> None:
+        self._paths, self._rewrite = paths, rewrite
+        self.changed = False
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        # A module that is called at once, `nn.Sigmoid()(z)`, goes by the name of the module.
+        path = self._paths.get(node.func, "") or self._paths.get(node, "")
+        made = node.func if isinstance(node.func, ast.Call) else None
+        self.generic_visit(node)
+        if made is None and path.startswith("nn.") and path.rpartition(".")[2] not in _LOSS_MODULES:
+            return node
+        found = self._rewrite(node, path)
+        if found is None:
+            return node
+        self.changed = True
+        return found
+
+
+def _operand(node: ast.Call, path: str) -> ast.expr | None:
+    """What the function is applied to: the object of a method, or the first argument."""
+    if path.startswith("Tensor.") and isinstance(node.func, ast.Attribute):
+        return node.func.value
+    return node.args[0] if node.args else None
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _reduce(of: str, to: str) -> Rewrite:
+    """`of` replaced by `to` in reductions, in calls of their own and in those that losses make."""
+
+    def rewrite(node: ast.Call, path: str) -> ast.expr | None:
+        last = path.rpartition(".")[2]
+        if last == of and isinstance(node.func, ast.Attribute | ast.Name):
+            renamed = copy.copy(node)
+            object_ = node.func.value if isinstance(node.func, ast.Attribute) else None
+            renamed.func = ast.Attribute(object_, to, ast.Load()) if object_ else ast.Name(to, ast.Load())
+            return renamed
+        if path in _SUMS and of == "sum":
+            return _parsed(f"{_SUMS[path]}*torch.nn.functional.mse_loss({', '.join(map(ast.unparse, node.args))})")
+        if path in _REDUCED or last in _LOSS_MODULES:
+            return _with_reduction(node, of, to)
+        return None
+
+    return rewrite
+
+
+_LOSS_MODULES = frozenset({"MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss",
+                           "NLLLoss", "KLDivLoss", "PoissonNLLLoss", "SoftMarginLoss"})  # fmt: skip
+
+
+def _with_reduction(node: ast.Call, of: str, to: str) -> ast.expr | None:
+    """A loss with another reduction, where it has the reduction `of` now."""
+    if isinstance(node.func, ast.Call):
+        return None  # the module has it, and was seen before
+    given = next((word.value for word in node.keywords if word.arg == "reduction"), None)
+    now = given.value if isinstance(given, ast.Constant) else "mean"
+    if now != of and not (now == "batchmean" and of == "mean"):
+        return None
+    rest = [word for word in node.keywords if word.arg != "reduction"]
+    return ast.Call(node.func, node.args, [*rest, ast.keyword("reduction", ast.Constant(to))])
+
+
+def _straight_through(node: ast.Call, path: str) -> ast.expr | None:
+    """An activation with its value but the slope 1: the slip of leaving its derivative out."""
+    module = isinstance(node.func, ast.Call) and path.rpartition(".")[2].lower() in _MODULES
+    operand = _operand(node, path)
+    if operand is None or not (module or path in _ELEMENTWISE):
+        return None
+    z, call = ast.unparse(operand), ast.unparse(node)
+    return _parsed(f"(({z}) + ({call} - ({z})).detach())")
+
+
+def _times(factor: float) -> Rewrite:
+    """Every logarithm multiplied by a factor, as another base does."""
+
+    def rewrite(node: ast.Call, path: str) -> ast.expr | None:
+        last = path.rpartition(".")[2]
+        made = isinstance(node.func, ast.Call) or not path.startswith("nn.")
+        return _parsed(f"({ast.unparse(node)}*{factor!r})") if last in _LOGARITHMS and made else None
+
+    return rewrite
+
+
+def _twice(node: ast.Call, path: str) -> ast.expr | None:
+    """Softmax put before what applies softmax itself."""
+    last, operand = path.rpartition(".")[2], _operand(node, path)
+    if operand is None or last not in _SOFTMAXES | _CROSS_ENTROPIES:
+        return None
+    if path.startswith("nn.") and not isinstance(node.func, ast.Call):
+        return None
+    inner = ast.unparse(operand)
+    dim = f"1 if ({inner}).ndim > 1 else 0" if last in _CROSS_ENTROPIES else "-1"
+    once = _parsed(f"torch.softmax({inner}, dim={dim})")
+    changed = copy.copy(node)
+    if operand is not (node.args[0] if node.args else None):
+        assert isinstance(node.func, ast.Attribute)
+        changed.func = ast.Attribute(once, node.func.attr, ast.Load())
+    else:
+        changed.args = [once, *node.args[1:]]
+    return changed
+
+
+_REWRITES: Mapping[str, tuple[Rewrite, ...]] = {
+    "mean": (_reduce("sum", "mean"),),
+    "sum": (_reduce("mean", "sum"),),
+    "straight-through": (_straight_through,),
+    "log-base": tuple(_times(factor) for factor in LOG_FACTORS),
+    "double-softmax": (_twice,),
+}
+"""How an expression is rewritten for each variant of the table of slips."""

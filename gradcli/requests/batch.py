@@ -1,0 +1,31 @@
+"""`batch`: one JSON job per line in, one JSON result per line out."""
+
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.requests.options import FLAG, TEXT, WHOLE, argument, option
+
+MOST_JOBS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One JSON job per line in, one JSON result per line out, in order, by processes that load PyTorch once."""
+
+    file: str = argument(TEXT, "the jobs; - or none: standard input", "-")
+    jobs: int = option(WHOLE, "processes that compute side by side", 1)
+    allow_files: bool = option(FLAG, "let jobs read files: @FILE", False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MOST_JOBS:
+            raise UsageError(f"--jobs: from 1 to {MOST_JOBS} processes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchShown:
+    """What `batch` shows beside its results."""
+
+    quiet: bool = option(FLAG, "no progress bar", False)
+
+    def check_with(self, request: object) -> None:
+        """Nothing that a batch is asked for is at odds with it."""

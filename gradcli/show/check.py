@@ -1,0 +1,62 @@
+"""The table of `--check`: autograd, closed form and difference of every slope, errors and verdicts, and what these mean."""
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from gradcli.results import Checked, Result
+from gradcli.show.table import Block, Cell, Cells, Column, Table
+
+MEANINGS = {
+    "ok": "",
+    "kink": "the slopes from the left and the right differ, and autograd is PyTorch's choice",
+    "edge": "the function has values on one side alone, and the slope is that from there",
+    "jump": "the function jumps here, and PyTorch differentiates what lies beside the jump",
+    "flat": "constant between jumps, as rounding is: the slope is exactly 0",
+    "infinite": "the slope or the value grows without bound here, and no difference can follow it",
+    "nan": "the function has no value here, and so no slope",
+    "rough": "rounding drowns the difference, which tells nothing",
+    "detached": "detach stops the gradient on purpose: with what is detached held fixed both agree",
+    "random": "drawing numbers passes no gradient to what they were drawn from: with that held fixed both agree",
+    "symmetric": "PyTorch takes the matrix as symmetric and splits the slope between an element and its mirror image",
+    "straight-through": "PyTorch lets the gradient pass as if nothing were rounded, on purpose",
+    "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right for what log_softmax made",
+    "wrong": "autograd disagrees with the others",
+}
+"""Every verdict and what it says."""
+
+
+def check_tables(result: Result, digits: int) -> list[Table]:
+    """One table for each input that was checked."""
+    return [_table(name, checked) for name, checked in (result.check or {}).items()]
+
+
+def _table(name: str, checked: Checked) -> Table:
+    columns = [Column("slope by"), Column("autograd")]
+    cells: list[Cells] = [checked.places, checked.autograd]
+    more: list[tuple[str, Tensor | None]] = [
+        ("closed form", checked.closed),
+        ("difference", checked.difference),
+        ("from the left", checked.left),
+        ("from the right", checked.right),
+        ("error", checked.absolute),
+        ("relative", checked.relative),
+    ]
+    for heading, values in more:
+        if values is not None and (heading == "difference" or not bool(values.isnan().all())):
+            columns.append(Column(heading))
+            cells.append(_known(values))
+    columns.append(Column("verdict"))
+    cells.append(checked.verdicts)
+    verdict = "holds" if checked.ok else "does not hold"
+    said = [f"{each}: {MEANINGS[each]}" for each in MEANINGS if MEANINGS[each] and each in checked.verdicts]
+    caption = "; ".join([*checked.remarks, *said])
+    block = Block(len(checked.places), tuple(cells))
+    return Table(tuple(columns), (block,), f"Check by {name}: {verdict}", caption, csv=False)
+
+
+def _known(values: Tensor) -> list[Cell]:
+    """The numbers, and nothing where there is none."""
+    numbers: list[Any] = values.tolist()
+    return [None if math.isnan(number) else number for number in numbers]

@@ -1,0 +1,199 @@
+"""`gradcli batch`: one line out for each job in, in order, whatever a job does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gradcli import batch
+from tests.program import BASE, run
+
+ROOT = Path(__file__).parent.parent
+KILLER = {
+    "command": "grad",
+    "expression": "sum(torch.lu_unpack(A, zeros(0, dtype=torch.int32))[2])",
+    "inputs": {"A": [[1, 2], [3, 4]]},
+}
+SLOW = {"command": "grad", "expression": "linalg.inv(randn(3000,3000)).sum()*x", "inputs": {"x": 1}, "timeout": 0.05}
+
+
+def results(*jobs: Any, words: tuple[str, ...] = (), status: int = 0) -> list[dict[str, Any]]:
+    """The result lines of jobs given as lines or as objects."""
+    lines = [job if isinstance(job, str) else json.dumps(job) for job in jobs]
+    shown = run("batch", *words, stdin="\n".join(lines) + "\n")
+    assert shown.status == status, shown.stderr
+    assert shown.stderr == ""
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
+def test_the_job_of_the_contract() -> None:
+    job = {
+        "id": [1],
+        "command": "grad",
+        "expression": "mse(w*x, y)",
+        "inputs": {"x": 1, "w": [1, 2], "y": "tensor([0, 1])"},
+    }
+    (found,) = results({**job, "wrt": ["w"], "dtype": "float64"})
+    w = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    loss = ((w - torch.tensor([0, 1])) ** 2).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert w.grad is not None
+    assert found["id"] == [1]
+    assert found["value"] == loss.item()
+    assert found["gradients"] == {"w": w.grad.tolist()}
+    assert found["dtype"] == "float64"
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ({"command": "grad", "fn": "mse", "x": 1, "w": 2}, ["grad", "--fn", "mse", "--x", "1", "--w", "2"]),
+        ({"command": "grad", "expression": "x**2", "inputs": {"x": [1, 2]}, "row": 1}, ["grad", "x**2", "x=1,2", "--row", "1"]),
+        ({"command": "grad", "expression": "x**2", "inputs": {"x": "linspace(0,1,3)"}, "each": "x"},
+         ["grad", "x**2", "x=linspace(0,1,3)", "--each", "x"]),
+        ({"command": "activate", "names": ["relu", "leaky_relu(0.2)"], "x": [-1, 1]}, ["activate", "relu", "leaky_relu(0.2)", "--x", "-1,1"]),
+        ({"command": "activate", "names": "softmax", "x": [2, 1, 0.1]}, ["activate", "softmax", "--x", "2,1,0.1"]),
+        ({"command": "loss", "names": ["mse"], "pred": [1, 2], "target": [0, 0], "reduction": "sum"},
+         ["loss", "mse", "--pred", "1,2", "--target", "0,0", "--reduction", "sum"]),
+        ({"command": "softmax-jacobian", "x": [2, 1, 0.1], "row": 1}, ["softmax-jacobian", "--x", "2,1,0.1", "--row", "1"]),
+        ({"command": "jacobian", "expression": "W @ x", "inputs": {"W": [[1, 2], [3, 4]], "x": "1,1"}},
+         ["jacobian", "W @ x", "W=1,2;3,4", "x=1,1"]),
+        ({"command": "hessian", "expression": "x*y", "inputs": {"x": 1, "y": 2}}, ["hessian", "x*y", "x=1", "y=2"]),
+        ({"command": "perceptron", "x": [1, 0.5], "w": [0.3, -0.2], "target": 1},
+         ["perceptron", "--x", "1,0.5", "--w", "0.3,-0.2", "--target", "1"]),
+        ({"command": "perceptron", "train": "and", "activation": "step"}, ["perceptron", "--train", "and", "--activation", "step"]),
+        ({"command": "grad", "expression": "x/0", "inputs": {"x": ["NaN", "Infinity", 1]}, "row": 2},
+         ["grad", "x/0", "x=NaN,Infinity,1", "--row", "2"]),
+        ({"command": "grad", "expression": "randn(3).sum()*x", "inputs": {"x": "rand(1)"}, "seed": 3},
+         ["grad", "randn(3).sum()*x", "x=rand(1)", "--seed", "3"]),
+    ],
+)  # fmt: skip
+def test_a_result_is_the_json_of_the_command(job: dict[str, Any], words: list[str]) -> None:
+    (found,) = results(job)
+    assert found.pop("id") is None
+    assert found == run(*words, "--json").json
+
+
+@pytest.mark.parametrize(
+    ("job", "kind"),
+    [
+        ("no json", "usage"),
+        ("[1]", "usage"),
+        ("\0{}", "usage"),
+        ("{}", "usage"),
+        ({"command": "plot"}, "usage"),
+        ({"command": ["grad"]}, "usage"),
+        ({"command": "grad", "fn": "mse"}, "usage"),
+        ({"command": "grad", "fn": "mse", "x": 1, "nonsense": 2}, "usage"),
+        ({"command": "grad", "fn": "mse", "x": 1, "out": "x.json"}, "usage"),
+        ({"command": "grad", "fn": "mse", "x": 1, "code": True}, "usage"),
+        ({"command": "grad", "fn": "mse", "x": "-"}, "usage"),
+        ({"command": "grad", "fn": "mse", "x": "@x.npy"}, "usage"),
+        ({"command": "grad", "expression": "@x.py", "inputs": {"x": 1}}, "usage"),
+        ({"command": "grad", "expression": "x", "inputs": [1]}, "usage"),
+        ({"command": "grad", "fn": "mse", "x": 1, "seed": True}, "usage"),
+        ({"command": "grad", "fn": "mse", "x": "1,,2"}, "literal"),
+        ({"command": "grad", "fn": "mse", "x": [[1], [1, 2]]}, "literal"),
+        ({"command": "grad", "fn": "mse", "x": {"a": 1}}, "literal"),
+        ({"command": "grad", "expression": "2x", "inputs": {"x": 1}}, "expression"),
+        ({"command": "activate", "names": ["sigmod"], "x": 1}, "expression"),
+        ({"command": "grad", "expression": "x.item()", "inputs": {"x": 1}}, "expression"),
+        ({"command": "grad", "expression": "A @ x", "inputs": {"A": [[1, 2]], "x": [1, 2, 3]}}, "shape"),
+        ({"command": "grad", "fn": "mse", "x": "zeros(100000,100000)"}, "size"),
+        ({"command": "grad", "expression": "x", "inputs": {"x": [1, 2]}}, "math"),
+        ({"command": "grad", "expression": "x*1", "inputs": {"x": "tensor(1)"}}, "math"),
+        (SLOW, "size"),
+        (KILLER, "math"),
+    ],
+)  # fmt: skip
+def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> None:
+    good = {"command": "activate", "names": "relu", "x": 1}
+    first, found, last = results(good, {"id": "k", **job} if isinstance(job, dict) else job, good, status=1)
+    assert first == last
+    assert found["error"]["kind"] == kind
+    assert "\n" not in found["error"]["message"]
+    assert found["id"] == ("k" if isinstance(job, dict) else None)
+
+
+def test_killers_among_many_jobs_cost_nobody_else_an_answer() -> None:
+    jobs = [{"id": i, "command": "grad", "expression": "x**2", "inputs": {"x": i}} for i in range(600)]
+    for place in (0, 250, 251, 400, 599):
+        jobs[place] = {"id": place, **KILLER}
+    found = results(*jobs, status=1)
+    assert [line["id"] for line in found] == list(range(600))
+    assert [line["id"] for line in found if "error" in line] == [0, 250, 251, 400, 599]
+    assert all(line["value"] == float(line["id"]) ** 2 for line in found if "error" not in line)
+
+
+def test_order_is_kept_by_several_processes() -> None:
+    jobs = [{"id": i, "command": "grad", "expression": f"x**{i % 7}", "inputs": {"x": 2}} for i in range(1, 1000)]
+    found = results(*jobs, words=("--jobs", "2"))
+    assert [line["id"] for line in found] == list(range(1, 1000))
+
+
+def test_blank_lines_give_nothing_and_a_last_line_needs_no_end() -> None:
+    job = '{"command": "activate", "names": "relu", "x": 1}'
+    shown = run("batch", stdin=f"\n  \n{job}\n\n{job}")
+    assert shown.status == 0
+    assert len(shown.stdout.splitlines()) == 2
+    assert run("batch", stdin="").stdout == ""
+
+
+def test_a_file_of_jobs_and_files_in_jobs(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,2\n")
+    (tmp_path / "jobs.jsonl").write_text('{"command": "activate", "names": "relu", "x": "@x.csv"}\n')
+    assert "error" in run("batch", "jobs.jsonl", cwd=str(tmp_path)).stdout
+    allowed = run("batch", "jobs.jsonl", "--allow-files", cwd=str(tmp_path))
+    assert allowed.json["functions"][0]["value"] == [1.0, 2.0]
+    for path in ("no.jsonl", str(tmp_path)):
+        assert run("batch", path, cwd=str(tmp_path)).status == 2
+
+
+def started(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gradcli", "batch", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env={**BASE, "PYTHONPATH": str(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+
+
+def test_answers_come_while_the_pipe_waits_and_an_interrupt_leaves_whole_lines() -> None:
+    job = b'{"command": "activate", "names": "relu", "x": 1}\n'
+    process = started()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(job)
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["command"] == "activate"  # and the input is still open
+    process.stdin.write(job * 2000)
+    process.stdin.flush()
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert all(json.loads(line) for line in out.splitlines())
+    assert out.endswith(b"\n") or not out
+    for _ in range(50):  # the workers are gone, or just going
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a process was left behind")
+
+
+def test_the_same_from_python() -> None:
+    jobs = ({"id": i, "command": "grad", "expression": "x**2", "inputs": {"x": i}} for i in range(700))
+    found = list(batch.run(jobs, processes=2))
+    assert [(line["id"], line["gradients"]["x"]) for line in found] == [(i, 2.0 * i) for i in range(700)]
+
+
+def test_usage() -> None:
+    assert run("batch", "--jobs", "0").status == 2
+    assert run("batch", "--json").status == 2
