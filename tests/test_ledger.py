@@ -294,12 +294,12 @@ def test_where_paths_join_their_sum_is_written_out() -> None:
 
 
 def test_a_bias_broadcast_over_a_batch_gathers_its_gradient() -> None:
-    rows = explain("mse(X @ w + b, y)", X=[[1.0, 2.0], [3.0, 4.0]], w=[1.0, 1.0], b=0.5, y=[3.0, 8.0])
+    rows = explain("mse(X @ w + b, y)", X=[[1.0, 2.0], [3.0, 4.0]], w=[1.0, 1.0], b=0.5, y=[3.0, 9.0])
     found = steps(rows)
-    assert numbers(found["mse -> X @ w + b"].product) == [0.5, -0.5]
+    assert numbers(found["mse -> X @ w + b"].product) == [0.5, -1.5]
     assert numbers(found["+ -> b"].local) == [1.0, 1.0]
-    assert numbers(found["+ -> b"].product) == 0.0
-    assert numbers(found["@ -> w"].product) == [-1.0, -1.0]
+    assert numbers(found["+ -> b"].product) == -1.0
+    assert numbers(found["@ -> w"].product) == [-4.0, -5.0]
     assert found["@ -> w"].local == "dL/dw = X^T @ upstream: [2, 2] @ [2, 1] = [2, 1]"
     assert found["@ -> X"].local == "dL/dX = upstream @ w^T: [2, 1] @ [1, 2] = [2, 2]"
 

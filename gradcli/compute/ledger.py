@@ -1,6 +1,6 @@
 """`--explain`: the chain rule in numbers, one row per operation and path, from PyTorch's own run of the expression."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -78,8 +78,7 @@ class _Ledger:
     def _note_complex(self, job: Job) -> None:
         for operation in self._tape.operations:
             if any(result.is_complex() for result in operation.results):
-                name = operation.label
-                job.note("complex-step", f"the step {name} is complex: the table shows it, JSON has null")
+                job.note("complex-step", f"the step {operation.label} is complex: the table shows it, JSON has null")
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -93,12 +92,13 @@ class _Ledger:
         paths = None if one is None or upstream is None else self._paths(one, upstream)
         value = None if one is None else one.to_dense()
         called = self._tape.names.function(operation.step) or operation.name
-        found = []
+        found: list[LedgerRow] = []
         for use, operand in zip(operation.uses, self._operands(operation), strict=True):
             product = self._reached.get(id(use.alias))
             told = self._local(operation, use, reached, product)
+            joined = None if found else paths
             found.append(
-                LedgerRow(name, f"{called} -> {operand}", value, told.value, upstream, product, told.formula, paths)
+                LedgerRow(name, f"{called} -> {operand}", value, told.value, upstream, product, told.formula, joined)
             )
         return found
 
@@ -123,7 +123,7 @@ class _Ledger:
         paths = self._passed.get(id(tensor), [])
         if not self._tape.complete or tensor is self._tape.value:
             return None
-        assert close(sum(paths, torch.zeros_like(gradient)), gradient, paths), "the paths do not add up to the gradient"
+        assert _same(sum(paths, torch.zeros_like(gradient)), gradient, paths), "the paths do not add up to the gradient"
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
@@ -134,10 +134,15 @@ class _Ledger:
         if gradient is None or plain is None:
             return LedgerRow(name, "gradient", None, None, None, None)
         paths = self._paths(leaf, gradient)
-        assert close(gradient, plain, self._passed.get(id(leaf), [plain])), (
-            f"the ledger's gradient by {name} is not autograd's"
-        )
+        terms = self._passed.get(id(leaf), [plain])
+        assert _same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
         return LedgerRow(name, "gradient", None, None, None, gradient, paths=paths)
+
+
+def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
+    """Whether two sums of `terms` are the same, where all of these are finite: else their order decides what comes out."""
+    finite = torch.stack([term.isfinite() for term in terms]).all(0) if terms else left.isfinite()
+    return close(left[finite], right[finite], [term[finite] for term in terms])
 
 
 def _ordinal(number: int) -> str:

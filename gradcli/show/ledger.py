@@ -15,7 +15,7 @@ _INLINE = 6
 """Elements up to which a tensor is written out."""
 _MATRIX = 8
 """Logits up to which the cells of a Jacobian stand in a matrix."""
-_HEADINGS = ("name", "operation", "value", "local", "upstream", "product", "rule")
+_HEADINGS = ("#", "name", "operation", "value", "local", "upstream", "product", "rule")
 
 
 def ledger_tables(result: Result, digits: int) -> list[Table]:
@@ -26,7 +26,7 @@ def ledger_tables(result: Result, digits: int) -> list[Table]:
     starts = [
         i for i, row in enumerate(rows) if row.operation == "input" and (not i or rows[i - 1].operation != "input")
     ]
-    pieces = [rows[start:stop] for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True)]
+    pieces = [rows[start:stop] for start, stop in pairwise([*starts, len(rows)])]
     return [_table(result, number, piece, digits) for number, piece in enumerate(pieces)]
 
 
@@ -34,6 +34,7 @@ def _table(result: Result, number: int, rows: Sequence[LedgerRow], digits: int) 
     subject = result.subjects[number]
     prefix = f"{subject.name}: " if subject.name else ""
     columns: list[list[Cell]] = [
+        [str(line) for line in range(1, len(rows) + 1)],
         [row.name.removeprefix(prefix) for row in rows],
         [row.operation for row in rows],
         [_cell(row.value, digits) for row in rows],
@@ -52,7 +53,7 @@ def _table(result: Result, number: int, rows: Sequence[LedgerRow], digits: int) 
         if stop > start
     ]
     shown = tuple(Column(heading) for heading in _HEADINGS)
-    return Table(shown, tuple(blocks), f"Chain rule: {text}", _caption(result, subject.call), keys=2, csv=False)
+    return Table(shown, tuple(blocks), f"Chain rule: {text}", _caption(result, subject.call), keys=3, csv=False)
 
 
 def _caption(result: Result, call: Call | None) -> str:
