@@ -11,7 +11,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job, dtype_name
 from gradcli.errors import GradcliError
-from gradcli.evaluate.machine import After, Before, evaluate
+from gradcli.evaluate.machine import After, Before, Evaluation, evaluate
 from gradcli.results import Subject
 from gradcli.text import expression
 from gradcli.text.program import Expression, Step
@@ -35,11 +35,11 @@ def program_of(subject: Subject) -> Expression:
     return expression.parse(Source(subject.expression), tuple(subject.inputs))
 
 
-def run_again(subject: Subject, inputs: dict[str, Tensor], before: Before, after: After | None = None) -> Tensor:
-    """The value of a subject at `inputs`, with the random numbers that it drew the first time."""
+def run_again(subject: Subject, inputs: dict[str, Tensor], before: Before, after: After | None = None) -> Evaluation:
+    """The value and the named steps of a subject at `inputs`, with the random numbers that it drew the first time."""
     if subject.state is not None:
         torch.set_rng_state(subject.state)
-    return evaluate(program_of(subject), inputs, before, after).value
+    return evaluate(program_of(subject), inputs, before, after)
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ def done(subject: Subject, inputs: dict[str, Tensor], job: Job) -> tuple[list[Do
 
     def before(step: Step, operands: list[Any]) -> None:
         job.before(step, operands)
-        operands[:] = [x.view_as(x) if isinstance(x, Tensor) and x.requires_grad else x for x in operands]
+        operands[:] = [core.alias(x) if isinstance(x, Tensor) and x.requires_grad else x for x in operands]
         latest[:] = operands
 
     def after(step: Step, value: Any) -> None:
         found.append(Done(step, list(latest), value))
 
-    return found, run_again(subject, inputs, before, after)
+    return found, run_again(subject, inputs, before, after).value
 
 
 def origin(subject: Subject, job: Job) -> str:
