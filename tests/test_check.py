@@ -227,8 +227,8 @@ def test_a_hessian_is_compared_with_differences_of_the_gradient() -> None:
         ("sqrt(x**2).sum()", "0,1,2", ["kink", "ok", "ok"]),
         ("sqrt(x).sum()", "0,1,4", ["infinite", "ok", "ok"]),
         ("log(x).sum()", "1e-8,1,4", ["ok", "ok", "ok"]),
-        ("log(x)[0]", "0,1,2", ["infinite", "ok", "ok"]),
-        ("(x*sqrt(x)).sum()", "0,1,2", ["edge", "ok", "ok"]),
+        ("log(x)[0]", "0,1,2", ["infinite", "infinite", "infinite"]),
+        ("(x**1.5).sum()", "0,1,2", ["edge", "ok", "ok"]),
         ("round(x).sum()", "0.5,0.7,1", ["jump", "flat", "flat"]),
         ("floor(x).sum()", "1,1.5,-0.5", ["jump", "flat", "flat"]),
         ("(x > 1).float().mul(x).sum()", "1,2,0", ["jump", "ok", "ok"]),
@@ -372,16 +372,17 @@ def _change(function: Callable[[float], float], x: float) -> Any:
     ("function", "x", "slope"),
     [
         (math.sin, 1.0, math.cos(1.0)),
-        (math.log, 1e-6, 1e6),
+        (math.log, 1.5, 1 / 1.5),
         (math.exp, 20.0, math.exp(20.0)),
         (lambda x: x**3, 0.0, 0.0),
     ],
 )
 def test_slopes_of_smooth_functions(function: Callable[[float], float], x: float, slope: float) -> None:
-    found = careful(_change(function, x), x, 2.0**-52) if x > 1e-3 else None
-    if found is not None and found.central is not None:
-        assert found.central.slope == pytest.approx(slope, rel=1e-7)
-        assert not (found.bends or found.diverges)
+    found = careful(_change(function, x), x, 2.0**-52)
+    assert found.central is not None
+    assert found.central.slope == pytest.approx(slope, rel=1e-8, abs=1e-12)
+    assert abs(found.central.slope - slope) <= found.central.doubt + 1e-14
+    assert (found.bends, found.diverges) == (False, False)
 
 
 def test_slopes_of_both_sides_of_a_kink() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gradcli.compute.closed import closed_form
-from gradcli.compute.differences import JUMP, Change, Estimate, Slopes, careful, quick, usual_step
+from gradcli.compute.differences import JUMP, Change, Estimate, Slopes, beside, careful, quick, usual_step
 from gradcli.compute.job import Job
 from gradcli.compute.probes import Held, Pair, Probe, probe
 from gradcli.compute.rerun import short
@@ -28,9 +28,7 @@ NOTHING = 1e-30
 RESIDUE = 1e-12
 """What rounding may leave in autograd's slope of a constant."""
 BESIDE = 16.0
-"""How far from a point its neighbourhood is looked at, in usual steps, and by how much less to both sides of there."""
-NEAR = 1e-3
-"""Relative tolerance of that look."""
+"""How far from a point its neighbourhood is looked at, in usual steps."""
 ROUGH = 0.1
 """A difference that is in doubt by this part of itself tells nothing."""
 
@@ -268,19 +266,15 @@ class _Comparison:
         """Whether autograd agrees with the difference a little to the left and to the right, wherever there are values."""
         row, place = self.pairs[at]
         far = BESIDE * usual_step(float(self.x[place]), self.epsilon)
-        seen = [self._right_at(row, place, offset, far / BESIDE) for offset in (-far, far)]
+        seen = [self._right_at(row, place, offset, far / BESIDE / 4) for offset in (-far, far)]
         return False not in seen and True in seen
 
     def _right_at(self, row: int | None, place: int, offset: float, step: float) -> bool | None:
-        change = self._change(row, place, offset)
-        (up, size), (down, _) = change(step), change(-step)
-        slope = (up - down) / (2 * step)
-        if not math.isfinite(slope):
+        slope = beside(self._change(row, place, offset), step, self.epsilon)
+        if slope is None:
             return None
         found = self.probe.slopes(self._inputs(place, offset), self.name, [(row, place)])
-        beside = 0.0 if found is None else float(found[0])
-        noise = self.floor + 64 * self.epsilon * size / step
-        return abs(beside - slope) <= NEAR * max(abs(beside), abs(slope)) + noise
+        return self._agree(0.0 if found is None else float(found[0]), slope.slope, self._zero(slope))
 
     def _held_agrees(self, at: int) -> bool:
         """Whether autograd is right about the function in which what carries no gradient keeps its value."""

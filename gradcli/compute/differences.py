@@ -6,7 +6,7 @@ extrapolated (Richardson), and the one that changes least from a step to its hal
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 Change: TypeAlias = Callable[[float], tuple[float, float]]
@@ -24,7 +24,7 @@ BEND = 1e-3
 
 @dataclass(frozen=True)
 class Estimate:
-    """One slope; `doubt` is how far it may be off. `growth` is its change when the step is halved: 2 at a jump."""
+    """One slope; `doubt` is how far it may be off. `growth` is its factor when the step is halved: 2 at a jump, 0 unknown."""
 
     slope: float
     doubt: float
@@ -79,6 +79,14 @@ def quick(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
     return Estimate(slope, noise), gap <= BEND * max(abs(up), abs(down)) / step + noise
 
 
+def beside(change: Change, step: float, epsilon: float) -> Estimate | None:
+    """The central difference at one step and its half, extrapolated; None where there is no value."""
+    (whole, _), (half, noise) = (_slopes_at(change, each, epsilon)[0] for each in (step, step / 2))
+    if not (math.isfinite(whole) and math.isfinite(half)):
+        return None
+    return Estimate((4 * half - whole) / 3, noise)
+
+
 def careful(change: Change, x: float, epsilon: float) -> Slopes:
     """The slopes at x from every step of the ladder, the least doubtful of each."""
     base = usual_step(x, epsilon)
@@ -87,22 +95,20 @@ def careful(change: Change, x: float, epsilon: float) -> Slopes:
         steps.append(math.cbrt(epsilon) * abs(x))  # near 0 a function may change within a step
     found: tuple[list[Estimate], list[Estimate], list[Estimate]] = ([], [], [])
     for step in sorted(steps):
-        whole, half = _slopes_at(change, step, epsilon), _slopes_at(change, step / 2, epsilon)
-        for kept, order, one, two in zip(found, (2, 1, 1), whole, half, strict=True):
-            if math.isfinite(one[0]) and math.isfinite(two[0]):
-                kept.append(_extrapolated(order, one[0], two[0], two[1]))
+        whole, half, quarter = (_slopes_at(change, step / part, epsilon) for part in (1, 2, 4))
+        for kept, order, one, two, four in zip(found, (2, 1, 1), whole, half, quarter, strict=True):
+            if all(math.isfinite(each[0]) for each in (one, two, four)):
+                kept.append(_extrapolated(order, one[0], two[0], *four))
     central, left, right = map(_least_doubtful, found)
     return Slopes(central or right or left, left, right)
 
 
 def _least_doubtful(estimates: list[Estimate]) -> Estimate | None:
-    """The estimate that changes least, from a step to its half and to the next step: once may be an accident."""
-
-    def doubt(at: int) -> float:
-        beside = [abs(estimates[at].slope - estimates[i].slope) for i in (at - 1, at + 1) if 0 <= i < len(estimates)]
-        return estimates[at].doubt + min(beside, default=0.0)
-
-    return estimates[min(range(len(estimates)), key=doubt)] if estimates else None
+    """The estimate that changes least with the step, and how the slope grows at the smallest steps."""
+    if not estimates:
+        return None
+    growth = next((each.growth for each in estimates if each.growth), 1.0)
+    return replace(min(estimates, key=lambda each: each.doubt), growth=growth)
 
 
 def _slopes_at(change: Change, step: float, epsilon: float) -> tuple[tuple[float, float], ...]:
@@ -112,8 +118,12 @@ def _slopes_at(change: Change, step: float, epsilon: float) -> tuple[tuple[float
     return ((up - down) / (2 * step), noise), (-down / step, noise), (up / step, noise)
 
 
-def _extrapolated(order: int, whole: float, half: float, noise: float) -> Estimate:
-    """What the slopes at a step and at half of it tend to, with an error of `order` in the step."""
+def _extrapolated(order: int, whole: float, half: float, quarter: float, noise: float) -> Estimate:
+    """What the slopes at a step, its half and its quarter tend to, with an error of `order` in the step.
+
+    Two of them may agree by accident, as over the stairs of a rounding; three hardly do.
+    """
     gain = 2**order
-    growth = abs(half / whole) if abs(whole) > noise else 1.0
-    return Estimate((gain * half - whole) / (gain - 1), abs(half - whole) + noise, growth)
+    doubt = max(abs(quarter - half), abs(half - whole) / gain)
+    growth = abs(quarter / half) if abs(half) > ROUNDING * noise else 0.0
+    return Estimate((gain * quarter - half) / (gain - 1), doubt + noise, growth)
