@@ -36,7 +36,7 @@ def expect(texts: Sequence[str], tolerance: float, result: Result, job: Job) -> 
     found: dict[str, Expected] = {}
     for text in texts:
         read = expectation.read(text)
-        key = read.key or _only(names)
+        key = read.key or _only([name for name, path in names.items() if addresses.find(result, path) is not None])
         if key in found:
             raise UsageError(f"--expect: {key} is expected twice", cure="expect each value once")
         path = _path(key, names, result)
@@ -55,7 +55,7 @@ def expect(texts: Sequence[str], tolerance: float, result: Result, job: Job) -> 
 def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
     """Whether each element is what was expected of it, within the tolerance; NaN equals NaN, and infinity itself."""
     same = (expected == computed) | (expected.isnan() & computed.isnan())
-    return same | ((computed - expected).abs() <= tolerance * expected.abs() + ZERO)
+    return same | (expected.isfinite() & ((computed - expected).abs() <= tolerance * expected.abs() + ZERO))
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def _gradients(result: Result) -> dict[str, str]:
     tree = addresses.tree(result)
     for key in ("gradients", "jacobian"):
         if isinstance(tree.get(key), dict):
-            return {name: f"{key}.{name}" for name, slope in tree[key].items() if slope is not None}
+            return {name: f"{key}.{name}" for name in tree[key]}
     if isinstance(result, SoftmaxJacobianResult):
         return {"x": "jacobian" if result.row is None else "row"}
     for key, name, field in (("functions", "x", "derivative"), ("losses", "pred", "gradient")):
@@ -75,17 +75,15 @@ def _gradients(result: Result) -> dict[str, str]:
     return {}
 
 
-def _only(names: Mapping[str, str]) -> str:
+def _only(names: Sequence[str]) -> str:
     """The one gradient that a bare number can mean."""
     if len(names) == 1:
-        return next(iter(names))
+        return names[0]
     if not names:
         raise UsageError(
             "--expect: no single gradient here can be meant", cure="name a value, such as --expect value=1"
         )
-    raise UsageError(
-        f"--expect: which gradient is meant, of {', '.join(names)}?", cure=f"--expect {next(iter(names))}=T"
-    )
+    raise UsageError(f"--expect: which gradient is meant, of {', '.join(names)}?", cure=f"--expect {names[0]}=T")
 
 
 def _path(key: str, names: Mapping[str, str], result: Result) -> str:
