@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shlex
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,8 @@ def printed(program: str) -> list[float]:
     before = torch.get_default_dtype()
     out = io.StringIO()
     try:
-        with contextlib.redirect_stdout(out):
+        with contextlib.redirect_stdout(out), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch may warn of a broadcast in the program as it did in gradcli
             exec(compile(program, "<program>", "exec"), {})
     finally:
         torch.set_default_dtype(before)

@@ -202,7 +202,7 @@ def test_nothing_is_left_running_behind_a_call(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", [["--csv"], ["--json"], ["--full"]])
 def test_a_closed_pipe_ends_the_call_silently_with_141(form: list[str], tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    with running(["activate", "relu", "--x", "arange(3000)", *form], tmp_path, (reader, writer)) as pid:
+    with running(["activate", "relu", "--x", "arange(1,3000)", *form], tmp_path, (reader, writer)) as pid:
         os.close(reader)
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) in (141, -signal.SIGPIPE)
@@ -211,7 +211,7 @@ def test_a_closed_pipe_ends_the_call_silently_with_141(form: list[str], tmp_path
 
 def test_a_reader_that_leaves_half_way_is_no_trouble(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    with running(["activate", "relu", "--x", "arange(200000)", "--csv"], tmp_path, (reader, writer)) as pid:
+    with running(["activate", "relu", "--x", "arange(1,200000)", "--csv"], tmp_path, (reader, writer)) as pid:
         assert os.read(reader, 14) == b"index,x,relu,d"
         os.close(reader)
         _, status = os.waitpid(pid, 0)
