@@ -71,7 +71,7 @@ class Checked:
     max_abs_error: float
     max_rel_error: float
     ok: bool
-    autograd: Tensor = aside()
+    slopes: Tensor = aside()
     closed: Tensor | None = aside()
     difference: Tensor = aside()
     verdicts: list[str] = aside()

@@ -74,9 +74,9 @@ def test_the_columns_are_autograd_and_the_slope_of_the_function() -> None:
     x = torch.tensor([0.3, -2.0, 5.0], dtype=torch.float64)
     found = compared("(sin(x)*exp(x)).sum()", x=x)["x"]
     slope = x.exp() * (x.sin() + x.cos())
-    torch.testing.assert_close(found.autograd, slope, rtol=1e-12, atol=0)
+    torch.testing.assert_close(found.slopes, slope, rtol=1e-12, atol=0)
     torch.testing.assert_close(found.difference, slope, rtol=1e-8, atol=1e-9)
-    torch.testing.assert_close(found.absolute, (found.autograd - found.difference).abs(), rtol=0, atol=0)
+    torch.testing.assert_close(found.absolute, (found.slopes - found.difference).abs(), rtol=0, atol=0)
     assert found.max_abs_error == float(found.absolute.max())
     assert found.places == ["x[0]", "x[1]", "x[2]"]
 
@@ -403,4 +403,4 @@ def test_rerunning_reads_the_expression_as_it_was() -> None:
     text = "h = x**2; h*h"
     assert expression.parse(Source(text), ("x",)) is expression.parse(Source(text), ("x",))
     found = compared(text, x=torch.tensor(1.5, dtype=torch.float64))["x"]
-    assert float(found.autograd[0]) == pytest.approx(4 * 1.5**3)
+    assert float(found.slopes[0]) == pytest.approx(4 * 1.5**3)

@@ -339,7 +339,10 @@ def test_softmax_twice_goes_along_the_classes() -> None:
 def test_probabilities_of_probabilities() -> None:
     a = torch.tensor([2.0, 1.0, 0.1], dtype=torch.float64, requires_grad=True)
     twice = torch.softmax(torch.softmax(a, 0), 0)
-    assert slip("softmax-jacobian", "2,1,0.1", "--expect", f"jacobian.0.1={float((-twice[0] * twice[1]).detach())}") is None
+    assert (
+        slip("softmax-jacobian", "2,1,0.1", "--expect", f"jacobian.0.1={float((-twice[0] * twice[1]).detach())}")
+        is None
+    )
     jacobian = torch.stack([slope(twice[i], a) for i in range(3)])
     assert slip("softmax-jacobian", "2,1,0.1", "--expect", text(jacobian)) == "double-softmax"
 

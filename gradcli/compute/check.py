@@ -129,7 +129,7 @@ class _Comparison:
             max_abs_error=float(absolute[compared].max()) if compared.any() else 0.0,
             max_rel_error=float(relative[compared].max()) if compared.any() else 0.0,
             ok="wrong" not in verdicts,
-            autograd=self.slopes,
+            slopes=self.slopes,
             closed=self.closed,
             difference=difference,
             verdicts=verdicts,

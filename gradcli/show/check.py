@@ -34,7 +34,7 @@ def check_tables(result: Result, digits: int) -> list[Table]:
 
 def _table(name: str, checked: Checked) -> Table:
     columns = [Column("slope by"), Column("autograd")]
-    cells: list[Cells] = [checked.places, checked.autograd]
+    cells: list[Cells] = [checked.places, checked.slopes]
     more: list[tuple[str, Tensor | None]] = [
         ("closed form", checked.closed),
         ("difference", checked.difference),
