@@ -17,7 +17,22 @@ import torch
 from tests.program import run
 
 ROOT = Path(__file__).parent.parent
-FORMS = ("--json", "--csv", "--get", "--out", "--code", "--help", "-h", "--precision", "--full", "--quiet")
+FORMS = (
+    "--explain",
+    "--check",
+    "--expect",
+    "--graph",
+    "--json",
+    "--csv",
+    "--get",
+    "--out",
+    "--code",
+    "--help",
+    "-h",
+    "--precision",
+    "--full",
+    "--quiet",
+)
 
 COMMANDS = [
     "grad --fn mse --x 1 --w 2",

@@ -23,6 +23,17 @@ from gradcli.text.suggest import did_you_mean
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """PyTorch's default dtype for a while: an expression's `torch.ones(1)` has it."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
 
@@ -103,14 +114,9 @@ class Job:
     @contextmanager
     def surroundings(self) -> Iterator[None]:
         """The job's dtype as PyTorch's default, and PyTorch's warnings as notes."""
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(self.dtype)
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                yield
-        finally:
-            torch.set_default_dtype(before)
+        with default_dtype(self.dtype), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
         for warning in caught:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
             note = _warning(text)
