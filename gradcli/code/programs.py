@@ -1,7 +1,6 @@
 """The program of each command: a table {request type: function from a request and its result to a program}."""
 
 import warnings
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,8 +39,6 @@ def program(request: Numeric, result: Result) -> str:
     script = Script(request, result.inputs)
     with default_dtype(DTYPES[request.dtype]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # formulas are run once more to see their operands; the notes are made already
-        with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they were notes already
         _PROGRAMS[type(result)](script, request, result)
     return script.text()
 
