@@ -99,11 +99,10 @@ class JacobianProbe(Probe):
         self._only = only
 
     def pairs(self, name: str) -> list[Pair]:
-        """Rows and places, both chosen evenly, so that about as many pairs are looked at as can be afforded."""
-        columns, rows, room = self.inputs[name].numel(), self.base.numel(), self._affordable
-        kept = max(int(room**0.5), room // max(1, columns))
-        chosen = evenly(rows, kept) if self._only is None else [self._only]
-        return list(product(chosen, evenly(columns, max(1, room // max(1, len(chosen))))))
+        """Rows and places of the whole Jacobian, or of the one row that was asked for."""
+        rows = self.base.numel() if self._only is None else 1
+        pairs = _spread(rows, self.inputs[name].numel(), self._affordable)
+        return pairs if self._only is None else [(self._only, place) for _, place in pairs]
 
     def total(self, name: str) -> int:
         """How many slopes there are by the input `name`."""
@@ -151,9 +150,7 @@ class HessianProbe(Probe):
 
     def pairs(self, name: str) -> list[Pair]:
         """Rows are the elements of all inputs; as for a Jacobian."""
-        columns, rows, room = self.inputs[name].numel(), self.base.numel(), self._affordable
-        chosen = evenly(rows, max(int(room**0.5), room // max(1, columns)))
-        return list(product(chosen, evenly(columns, max(1, room // max(1, len(chosen))))))
+        return _spread(self.base.numel(), self.inputs[name].numel(), self._affordable)
 
     def total(self, name: str) -> int:
         """How many second derivatives there are by the input `name` and any other."""
@@ -188,6 +185,12 @@ def probe(result: Result, subject: Subject, job: Job) -> Probe:
         case ActivateResult() if subject.call is not None and subject.call.entry.name in ALONG_LAST_DIM:
             return DiagonalProbe(subject, job, "y")
     return Probe(subject, job)
+
+
+def _spread(rows: int, columns: int, room: int) -> list[Pair]:
+    """Rows and places, both chosen evenly, about `room` pairs in all."""
+    chosen = evenly(rows, max(int(room**0.5), room // max(1, columns)))
+    return list(product(chosen, evenly(columns, max(1, room // max(1, len(chosen))))))
 
 
 def evenly(size: int, count: int) -> list[int]:
