@@ -7,7 +7,9 @@ a `MathError` here, once.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -193,3 +195,45 @@ def hessian(output: Tensor, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Ten
             for other, block in rows.items()
         }
     return {name: slope.detach() for name, slope in slopes.items()}, blocks
+
+
+@dataclass(eq=False)
+class Node:
+    """One node of PyTorch's graph. `operands` are the nodes that it passes gradients on to; `function` is PyTorch's object.
+
+    `leaf` is the input where the node only hands over its gradient. `gradients` are those that reached the node, one for each
+    output of its operation, None where none did.
+    """
+
+    name: str
+    function: Any
+    leaf: Tensor | None
+    operands: list["Node"] = field(default_factory=list)
+    gradients: tuple[Tensor | None, ...] = ()
+
+
+def graph(output: Tensor, upstream: Tensor | None = None) -> list[Node]:
+    """The graph that PyTorch recorded for `output`, its node first, with the gradients that one backward pass brings.
+
+    `upstream` is as in `gradients`, and ones where `output` is not one number. The graph is freed.
+    """
+    with refusals():
+        if not output.requires_grad:
+            raise RuntimeError("does not require grad")
+    upstream = torch.ones_like(output, requires_grad=False) if upstream is None else upstream
+    root: Any = output.grad_fn or alias(output).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
+    nodes: dict[Any, Node] = {}
+    agenda = [root]
+    for function in agenda:
+        if function not in nodes:
+            nodes[function] = Node(function.name(), function, getattr(function, "variable", None))
+            agenda.extend(other for other, _ in function.next_functions if other is not None)
+    hooks = []
+    for function, node in nodes.items():
+        node.operands = [nodes[other] for other, _ in function.next_functions if other is not None]
+        hooks.append(function.register_prehook(partial(setattr, node, "gradients")))
+    inputs = {str(number): node.leaf for number, node in enumerate(nodes.values()) if node.leaf is not None}
+    gradients(output, inputs, upstream=upstream, via="backward")
+    for hook in hooks:
+        hook.remove()
+    return list(nodes.values())

@@ -97,9 +97,9 @@ def test_it_is_the_graph_that_pytorch_recorded(words: list[str], plain: Any, for
 def test_values_and_gradients_of_small_nodes() -> None:
     """The lecture's neuron by hand: w*x = 2, and everything behind the loss gets 2(pred - 1) = 2."""
     assert run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--graph", "tree").stdout == (
-        "MseLoss  MseLossBackward0  []  = 1  grad 1\n"
-        "└─ Add  AddBackward0  []  = 2  grad 2\n"
-        "   └─ Mul  MulBackward0  []  = 2  grad 2\n"
+        "MseLoss  MseLossBackward0 []  = 1  grad 1\n"
+        "└─ Add  AddBackward0 []  = 2  grad 2\n"
+        "   └─ Mul  MulBackward0 []  = 2  grad 2\n"
         "      ├─ x  []  = 1  grad 4\n"
         "      └─ w  []  = 2  grad 2\n"
     )
@@ -130,7 +130,7 @@ def test_a_node_that_several_need_is_drawn_once() -> None:
 
 def test_large_tensors_have_shapes_alone() -> None:
     tree = run("grad", "x.sum()", "x=ones(100,3)", "--graph", "tree").stdout
-    assert tree == "Sum  SumBackward0  []  = 300  grad 1\n└─ x  [100, 3]\n"
+    assert tree == "Sum  SumBackward0 []  = 300  grad 1\n└─ x  [100, 3]\n"
 
 
 def test_a_row_and_a_vjp_start_from_their_own_upstream() -> None:

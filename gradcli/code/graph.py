@@ -3,47 +3,20 @@
 Arrows and branches lead the way of the gradient: from the result back to the inputs.
 """
 
-import re
-import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradcli import core
-from gradcli.compute.job import DTYPES
-from gradcli.compute.origin import run_again
-from gradcli.errors import UsageError
-from gradcli.results import Result, Subject
+from gradcli.compute.recorded import Node, Picture, pictures
+from gradcli.results import Result
 from gradcli.show import numbers
-from gradcli.text.limits import GRAPH_NODES
-from gradcli.text.program import Step
 
 SMALL = 6
 """Elements up to which a tensor is shown whole."""
 DIGITS = 6
-
-
-@dataclass(eq=False)
-class Node:
-    """One node as it is drawn. `detail` is PyTorch's name for an operation, and empty for an input."""
-
-    title: str
-    detail: str
-    shape: str
-    numbers: tuple[str, ...]
-    operands: list["Node"]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The graph of one subject: its root, and all its nodes in the order in which they are met."""
-
-    name: str
-    root: Node
-    nodes: list[Node]
 
 
 def graph(result: Result, form: str, *, ascii_only: bool) -> str:
@@ -51,58 +24,18 @@ def graph(result: Result, form: str, *, ascii_only: bool) -> str:
 
     Raises UsageError where there is none, and SizeError where one has too many nodes.
     """
-    if not result.subjects:
-        raise UsageError(
-            "--graph: there is no graph, or one for each point, behind this result",
-            cure="one gradient has one: gradcli grad EXPR NAME=T --graph tree, without --each and --train",
-        )
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(DTYPES[result.dtype])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they were notes already
-            pictures = [_picture(subject) for subject in result.subjects]
-    finally:
-        torch.set_default_dtype(default)
-    return _FORMS[form](pictures, ascii_only)
+    return _FORMS[form](pictures(result), ascii_only)
 
 
-def _picture(subject: Subject) -> Picture:
-    live = core.leaves(subject.inputs, subject.by)
-    values: dict[Any, Tensor] = {}
-
-    def after(step: Step, value: Any) -> None:
-        for tensor in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(tensor, Tensor) and tensor.grad_fn is not None:
-                values[tensor.grad_fn] = tensor
-
-    done = run_again(subject, live, lambda step, operands: None, after)
-    recorded = core.graph(done.value, subject.upstream)
-    GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", cure="draw a part of the expression")
-    names = {id(tensor): name for name, tensor in (*done.intermediates.items(), *live.items())}
-    nodes = {node: _node(node, names, values) for node in recorded}
-    for node, drawn in nodes.items():
-        drawn.operands = [nodes[operand] for operand in node.operands]
-    return Picture(subject.name, nodes[recorded[0]], list(nodes.values()))
-
-
-def _node(node: core.Node, names: Mapping[int, str], values: Mapping[Any, Tensor]) -> Node:
-    """One node of PyTorch's in words. What has several outputs is shown without numbers."""
-    value = values.get(node.function) if node.leaf is None else node.leaf
+def _words(node: Node) -> list[str]:
+    """What is written on a node: its title, what it is, its value and its gradient; numbers only of what is small and one."""
     found = [gradient for gradient in node.gradients if gradient is not None]
-    shapes = [found[0]] if len(found) == 1 else [value] if value is not None and len(found) != 1 else found
-    several = len(node.gradients) > 1
-    said = [] if several else [("= ", value), ("grad ", found[0] if found else None)]
-    name = names.get(id(value), "")
-    return Node(
-        title=name if node.leaf is not None else f"{name and name + ' = '}{re.sub(r'Backward[0-9]*$', '', node.name)}",
-        detail=node.name if node.leaf is None else "",
-        shape=" ".join(numbers.shape_text(tensor) for tensor in shapes),
-        numbers=tuple(
-            label + text for label, tensor in said if tensor is not None and (text := _short(tensor.detach()))
-        ),
-        operands=[],
-    )
+    shapes = found[:1] or ([] if node.value is None else [node.value])
+    said = [node.title, " ".join(filter(None, (node.pytorch, *map(numbers.shape_text, shapes))))]
+    if len(node.gradients) <= 1:
+        numbered = [("= ", node.value), ("grad ", found[0] if found else None)]
+        said += [label + text for label, tensor in numbered if tensor is not None and (text := _short(tensor.detach()))]
+    return said
 
 
 def _short(tensor: Tensor) -> str:
@@ -132,10 +65,10 @@ _BOX = _Lines("├─ ", "└─ ", "│  ")
 _ASCII = _Lines("|- ", "`- ", "|  ")
 
 
-def _trees(pictures: Sequence[Picture], ascii_only: bool) -> str:
+def _trees(found: Sequence[Picture], ascii_only: bool) -> str:
     lines = _ASCII if ascii_only else _BOX
     parts = []
-    for picture in pictures:
+    for picture in found:
         head = f"{picture.name}\n" if picture.name else ""
         parts.append(head + "".join(f"{line}\n" for line in _tree(picture, lines)))
     return "\n".join(parts)
@@ -143,14 +76,11 @@ def _trees(pictures: Sequence[Picture], ascii_only: bool) -> str:
 
 def _tree(picture: Picture, lines: _Lines) -> Iterator[str]:
     """The lines of one tree. An operation that several others need is numbered, and drawn where it is met first."""
-    met: dict[Node, int] = {}
-    for node in picture.nodes:
-        for operand in node.operands:
-            met[operand] = met.get(operand, 0) + 1
-    shared = [node for node in picture.nodes if met.get(node, 0) > 1 and node.operands]
+    met = Counter(operand for node in picture.nodes for operand in node.operands)
+    shared = [node for node in picture.nodes if met[node] > 1 and node.pytorch]
     tags = {node: f" #{number}" for number, node in enumerate(shared, 1)}
     seen: set[Node] = set()
-    agenda = [(picture.root, "", "")]
+    agenda = [(picture.nodes[0], "", "")]
     while agenda:
         node, front, below = agenda.pop()
         title = f"{front}{node.title}{tags.get(node, '')}"
@@ -158,7 +88,7 @@ def _tree(picture: Picture, lines: _Lines) -> Iterator[str]:
             yield f"{title}, as above"
             continue
         seen.add(node)
-        yield "  ".join([title, *filter(None, (node.detail, node.shape)), *node.numbers])
+        yield "  ".join([title, *_words(node)[1:]])
         rows = []
         for number, operand in enumerate(node.operands):
             last = number == len(node.operands) - 1
@@ -175,14 +105,14 @@ def _tree(picture: Picture, lines: _Lines) -> Iterator[str]:
 # --- text for other programs ----------------------------------------------------------------------------------------
 
 
-def _dot(pictures: Sequence[Picture], ascii_only: bool) -> str:
+def _dot(found: Sequence[Picture], ascii_only: bool) -> str:
     """Graphviz: inputs are ellipses, operations boxes."""
     lines = ["digraph gradcli {", '  node [shape=box, fontname="monospace"];']
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(found):
         ids = {node: f"g{number}n{i}" for i, node in enumerate(picture.nodes)}
         inner = []
         for node, key in ids.items():
-            shape = "" if node.detail else ", shape=ellipse"
+            shape = "" if node.pytorch else ", shape=ellipse"
             label = "\\n".join(text.replace("\\", "\\\\").replace('"', '\\"') for text in _words(node))
             inner.append(f'{key} [label="{label}"{shape}];')
         inner += [f"{key} -> {ids[operand]};" for node, key in ids.items() for operand in node.operands]
@@ -193,25 +123,20 @@ def _dot(pictures: Sequence[Picture], ascii_only: bool) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _mermaid(pictures: Sequence[Picture], ascii_only: bool) -> str:
+def _mermaid(found: Sequence[Picture], ascii_only: bool) -> str:
     """Mermaid: inputs are rounded, operations boxes."""
     lines = ["flowchart TD"]
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(found):
         ids = {node: f"g{number}n{i}" for i, node in enumerate(picture.nodes)}
         inner = []
         for node, key in ids.items():
-            opening, closing = ("[", "]") if node.detail else ("([", "])")
+            opening, closing = ("[", "]") if node.pytorch else ("([", "])")
             inner.append(f'{key}{opening}"{"<br/>".join(map(_escaped, _words(node)))}"{closing}')
         inner += [f"{key} --> {ids[operand]}" for node, key in ids.items() for operand in node.operands]
         if picture.name:
             inner = [f'subgraph g{number}["{_escaped(picture.name)}"]', *(f"  {line}" for line in inner), "end"]
         lines += [f"  {line}" for line in inner]
     return "\n".join(lines) + "\n"
-
-
-def _words(node: Node) -> list[str]:
-    """The lines of a node's label."""
-    return [node.title, " ".join(filter(None, (node.detail, node.shape))), *node.numbers]
 
 
 def _escaped(text: str) -> str:

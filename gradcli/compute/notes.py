@@ -16,7 +16,7 @@ from gradcli.compute import kinks
 from gradcli.compute.job import Job, broadcast, together
 from gradcli.compute.origin import finite, origin, program_of
 from gradcli.compute.sights import OTHERS, UNNAMED, Sight
-from gradcli.results import HessianResult, Note, Result
+from gradcli.results import ActivateResult, HessianResult, Note, Result
 from gradcli.tables.catalogue import ACTIVATIONS, BY_ROW, LOSSES
 
 Rule: TypeAlias = Callable[[Sight, Sequence[Sight]], Iterator[Note]]
@@ -40,7 +40,8 @@ ROWS = 10_000
 
 def remark(result: Result, job: Job) -> None:
     """Note on the job whatever its run met, and numbers of the result that are not finite with where they came from."""
-    look(job, ())
+    tried_out = isinstance(result, ActivateResult)  # there x is no neuron's input
+    look(job, {"dead-relu"} if tried_out else ())
     broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
     if broken:
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute.job import Job, dtype_name
+from gradcli.compute.job import Job, default_dtype, dtype_name
 from gradcli.errors import GradcliError
 from gradcli.evaluate.machine import After, Before, Evaluation, evaluate
 from gradcli.results import Subject
@@ -109,14 +109,11 @@ def _too_large(subject: Subject, number: int, value: Tensor, job: Job) -> str:
     if value.dtype == torch.float64 or not value.is_floating_point():
         return ""
     wide = {name: t.detach().double() if t.is_floating_point() else t for name, t in subject.inputs.items()}
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
     try:
-        steps, _ = done(subject, wide, job)
+        with default_dtype(torch.float64):
+            steps, _ = done(subject, wide, job)
     except GradcliError:
         return ""
-    finally:
-        torch.set_default_dtype(before)
     if number < len(steps) and isinstance(steps[number].value, Tensor) and finite(steps[number].value):
         return f"; {dtype_name(value)} ends at {torch.finfo(value.dtype).max:.6g}, try --dtype float64"
     return ""

@@ -9,6 +9,7 @@ from gradcli.requests.options import FLAG, NAMES, NUMBER, TEXT, WHOLE, check_cho
 from gradcli.text.source import Source
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+GRAPHS = ("tree", "dot", "mermaid")
 FILE_FORMS = (".json", ".csv", ".npz", ".npy")
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
@@ -77,7 +78,7 @@ class Shown:
     csv: bool = option(FLAG, "comma-separated values with a header line", False)
     get: str | None = option(TEXT, "one value by its path, such as gradients.w or functions.0.value.2", None)
     code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
-    graph: str | None = option(TEXT, "the autograd graph", None, choices=("tree", "dot", "mermaid"))
+    graph: str | None = option(TEXT, "the autograd graph", None, choices=GRAPHS)
     out: str | None = option(TEXT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors whole", False)
@@ -93,6 +94,12 @@ class Shown:
             raise UsageError(
                 "--code and --out are two forms of output", cure="redirect the program: --code > program.py"
             )
+        if self.graph is not None:
+            check_choice("graph", self.graph, GRAPHS)
+            if self.out is not None:
+                raise UsageError(
+                    "--graph and --out are two forms of output", cure="redirect it: --graph dot > graph.dot"
+                )
         if not 1 <= self.precision <= 100:
             raise UsageError("--precision: from 1 to 100 significant digits")
         if self.out is not None and self.out_suffix not in FILE_FORMS:
