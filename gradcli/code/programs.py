@@ -1,6 +1,5 @@
 """The program of each command: a table {request type: function from a request and its result to a program}."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from gradcli.code.formulas import Formula
 from gradcli.code.literals import tensor_code
 from gradcli.code.script import Script
 from gradcli.code.training import training
-from gradcli.compute.job import DTYPES, default_dtype
+from gradcli.compute.job import DTYPES, once_more
 from gradcli.requests.activate import Activate
 from gradcli.requests.derivatives import Hessian, Jacobian, OfExpression
 from gradcli.requests.grad import Grad
@@ -37,8 +36,7 @@ from gradcli.text.literal import Literal
 def program(request: Numeric, result: Result) -> str:
     """The PyTorch program that prints the numbers of `result`, which is that of `request`."""
     script = Script(request, result.inputs)
-    with default_dtype(DTYPES[request.dtype]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # formulas are run once more to see their operands; the notes are made already
+    with once_more(DTYPES[request.dtype]):  # formulas are run again to see their operands
         _PROGRAMS[type(result)](script, request, result)
     return script.text()
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradcli.compute.job import once_more
 from gradcli.compute.probes import Pair, Probe
-from gradcli.compute.rerun import Inputs, in_float64
+from gradcli.compute.rerun import Inputs
 from gradcli.errors import GradcliError
 from gradcli.evaluate import functions
 from gradcli.evaluate.machine import evaluate
@@ -28,7 +29,7 @@ def closed_form(result: Result, subject: Subject, name: str, looked: Probe, pair
         whole = torch.diag(p) - torch.outer(p, p)
         return torch.stack([whole[row, place] for row, place in pairs if row is not None])
     try:
-        with in_float64():
+        with once_more(torch.float64):
             if isinstance(result, PerceptronResult):
                 found = _of_layer(*result.calls, looked.inputs, name)
             else:

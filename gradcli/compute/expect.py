@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gradcli import addresses
-from gradcli.compute.job import Job
-from gradcli.compute.rerun import Rerun, in_float64, widened
+from gradcli.compute.job import Job, once_more
+from gradcli.compute.rerun import Rerun, widened
 from gradcli.compute.slips import variants
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import GradcliError, ShapeError, UsageError
@@ -214,7 +214,7 @@ def _mixes(result: Result, subject: Subject) -> bool:
 def _observed(subject: Subject, kind: str, name: str, rest: Sequence[int], job: Job) -> Tensor | None:
     """The value, gradient or Jacobian of a subject in float64; None where it has none, or PyTorch refuses it."""
     try:
-        with in_float64():
+        with once_more(torch.float64):
             found = _computed(Rerun(subject, job), kind, name)
             for place in rest:
                 found = None if found is None else found[place]

@@ -34,6 +34,14 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+@contextmanager
+def once_more(dtype: torch.dtype) -> Iterator[None]:
+    """For running again what a result was made of, in some dtype: without the warnings, which were heard the first time."""
+    with default_dtype(dtype), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
 

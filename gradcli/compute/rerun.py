@@ -1,15 +1,13 @@
 """A subject computed again in float64, as often as evidence needs it, with the same random numbers every time."""
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, once_more
 from gradcli.errors import MathError
 from gradcli.evaluate.machine import evaluate
 from gradcli.results import Subject
@@ -24,19 +22,6 @@ def widened(tensor: Tensor) -> Tensor:
     """The same numbers in float64 on the CPU; integers and bools stay what they are."""
     dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
     return tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
-
-
-@contextmanager
-def in_float64() -> Iterator[None]:
-    """float64 as PyTorch's default, and no warnings: those of the result itself were heard already."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 class Rerun:
@@ -66,7 +51,7 @@ class Rerun:
                 operands[:] = held[step]
 
         torch.default_generator.manual_seed(self._seed)
-        with in_float64():
+        with once_more(torch.float64):
             return evaluate(self.program, inputs, before, self._watch).value
 
     def operands(self, names: frozenset[str]) -> dict[Step, list[Any]]:
@@ -78,7 +63,7 @@ class Rerun:
                 seen[step] = list(operands)
 
         torch.default_generator.manual_seed(self._seed)
-        with in_float64():
+        with once_more(torch.float64):
             evaluate(self.program, self.inputs, before)
         return seen
 
