@@ -1,5 +1,7 @@
 """Notes: each code where it is due, and not where it is not. Slopes come from closed forms or plain PyTorch."""
 
+import os
+import re
 import warnings
 from typing import Any
 
@@ -362,3 +364,11 @@ def _looked_at(operator: Any, sample: Any) -> int:
         except GradcliError:
             return looked
     return looked
+
+
+def test_every_code_of_the_page_is_explained() -> None:
+    """The table of docs/notes.md against `why`; PyTorch's own warnings have its words for a code."""
+    with open(os.path.join(os.path.dirname(__file__), "..", "docs", "notes.md"), encoding="utf-8") as page:
+        codes = re.findall(r"^\| `([a-z-]+)` \|", page.read(), re.MULTILINE)
+    assert len(codes) >= 14
+    assert [code for code in codes if run("why", code, "--code").status] == ["pytorch"]

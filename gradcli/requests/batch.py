@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import FLAG, TEXT, WHOLE, argument, option
+from gradcli.requests.options import FLAG, WHOLE, Kind, argument, option
 
 MOST_JOBS = 64
+FILE = Kind("FILE", lambda source: source.text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """One JSON job per line in, one JSON result per line out, in order, by processes that load PyTorch once."""
 
-    file: str = argument(TEXT, "the jobs; - or none: standard input", "-")
+    file: str = argument(FILE, "the jobs; - or none: standard input", "-")
     jobs: int = option(WHOLE, "processes that compute side by side", 1)
     allow_files: bool = option(FLAG, "let jobs read files: @FILE", False)
 

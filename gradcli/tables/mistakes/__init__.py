@@ -28,6 +28,8 @@ MISTAKES: Mapping[str, Mistake] = {mistake.name: mistake for family in FAMILIES.
 ALIASES: Mapping[str, str] = {
     "argmax": "not-differentiable",
     "comparison": "not-differentiable",
+    "complex-step": "complex-loss",
+    "diagonal": "jacobian-shape",
     "integer-input": "int-dtype",
     "nan": "not-a-number",
     "no-derivative": "step-activation",
