@@ -26,7 +26,7 @@ def finite(tensor: Tensor) -> bool:
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return True
     if not tensor.ndim and not tensor.is_complex():
-        return math.isfinite(tensor.tolist())
+        return math.isfinite(tensor.item())
     if tensor.numel() <= _FEW and not tensor.is_complex():
         return all(map(math.isfinite, (tensor if tensor.ndim == 1 else tensor.detach().reshape(-1)).tolist()))
     return bool(torch.isfinite(tensor.detach().sum())) or bool(torch.isfinite(tensor.detach()).all())
