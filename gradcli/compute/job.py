@@ -15,6 +15,7 @@ from gradcli.compute.sights import Sight
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import MathError, UsageError
 from gradcli.evaluate.machine import Before
+from gradcli.evaluate.refusals import topic
 from gradcli.requests.shared import Numeric
 from gradcli.results import Note, Subject
 from gradcli.text.literal import Literal
@@ -149,7 +150,7 @@ def _warning(text: str) -> Note:
     if found := re.search(r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text):
         target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in found.groups())
         return broadcast(pred, target)
-    return Note("pytorch", text)
+    return Note(topic(text) or "pytorch", text)
 
 
 def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:

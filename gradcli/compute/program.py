@@ -65,15 +65,19 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
 
 def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
     """`before`, which also collects the class indices of the index losses where the expression has any."""
-    losses = [step for step in program.calls.values() if step.name in library.INDEXED]
-    if not losses:
+    if not any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps):
         return before
 
     def watch(step: Step, operands: list[Any]) -> None:
         before(step, operands)
-        if step in losses:
-            logits, *rest = operands
-            targets.extend(t for t in rest[:1] if isinstance(t, Tensor) and t.shape != logits.shape)
+        given = operands
+        if step.kind == "apply":
+            given = operands[1:] if type(operands[0]) in library.INDEXED_MODULES else []
+        elif step.name not in library.INDEXED:
+            return
+        match given:
+            case [Tensor() as logits, Tensor() as target, *_] if target.shape != logits.shape:
+                targets.append(target)
 
     return watch
 

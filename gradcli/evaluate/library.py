@@ -166,7 +166,7 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     listed = list(arguments)
     if isinstance(module, nn.CTCLoss):
         _labels(listed, keywords)
-    elif entry := _INDEXED_MODULES.get(type(module)):
+    elif entry := INDEXED_MODULES.get(type(module)):
         ignored = getattr(module, "ignore_index", -100)
         _by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
@@ -210,7 +210,7 @@ def _composed(name: str, pytorch: Function | None) -> Function:
 
 
 INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
-_INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
+INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.CrossEntropyLoss: LOSSES["cross_entropy"],
     nn.NLLLoss: LOSSES["nll"],
     nn.MultiMarginLoss: LOSSES["multi_margin"],

@@ -8,13 +8,12 @@ from typing import Any
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import TENSOR, Kind
+from gradcli.tables.operators import RESERVED
 from gradcli.text import literal
 from gradcli.text.literal import Literal
 from gradcli.text.source import Source
 
 _ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)")
-RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
-"""Names that an expression reads as PyTorch's, NumPy's and Python's own."""
 
 
 @dataclass(frozen=True)

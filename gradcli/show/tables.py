@@ -76,7 +76,7 @@ def _beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
     """`values` laid beside the elements of `pred`. What a sample has once stands on the row of its first class."""
     if values.shape == pred.shape:
         return values.reshape(-1)
-    if values.numel() == 0 or pred.numel() == 0:
+    if not 0 < values.numel() <= pred.numel():  # of a loss that broadcast there are more than rows
         return [None] * pred.numel()
     first = torch.zeros(pred.shape, dtype=torch.bool)
     class_dim = 1 if pred.ndim > 1 else 0

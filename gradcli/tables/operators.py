@@ -22,6 +22,9 @@ class Operator:
     positions: int | None = None
 
 
+RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
+"""Names that an expression reads as PyTorch's, NumPy's and Python's own, so that no input or step can have them."""
+
 FUNCTION_SPACES = ("F", "torch", "special", "linalg", "fft", "masked")
 """Where a bare name is looked up, in this order."""
 

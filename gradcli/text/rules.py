@@ -18,9 +18,6 @@ Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
 """What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
 at only when everything before it was found good, so that the first error in the text is the one that is shown."""
 
-RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
-"""Names that an expression reads as PyTorch's, NumPy's and Python's own."""
-
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
     ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
@@ -133,7 +130,7 @@ def _load(reader: Reader, node: ast.Name) -> Step:
 
 
 def _bind(reader: Reader, node: ast.Name) -> list[Part]:
-    if node.id in RESERVED:
+    if node.id in operators.RESERVED:
         raise reader.error(f"{node.id} is PyTorch's, NumPy's or Python's own name", node, f"call it {node.id}1")
     if node.id.startswith("__"):
         raise reader.error("names that begin with __ are Python's own", node, "choose another name")
