@@ -276,7 +276,9 @@ def _be_nursery(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool)
         with silent_stderr():
             import gradcli.compute.jobs
             import gradcli.show.door  # noqa: F401 - both are loaded for the workers
+            from gradcli.compute.door import open_wide
 
+            open_wide()
             bound_memory()
             while True:
                 pid = os.fork()

@@ -19,12 +19,24 @@ import torch
 
 from gradcli.__main__ import main
 from gradcli.cli.commands import COMMANDS
+from gradcli.compute.door import open_wide
 
-WHOLE = ("cli.help", "cli.program", "cli.words", "code.programs", "compute.door", "requests.check", "show.door")
+WHOLE = (
+    "cli.help",
+    "cli.program",
+    "cli.words",
+    "code.programs",
+    "compute.door",
+    "requests.check",
+    "show.door",
+    "show.tables",
+    "show.terminal",
+)
 for module in WHOLE:
     importlib.import_module(f"gradcli.{module}")  # the whole program, before any fork
 for command in COMMANDS.values():
     assert command.request
+open_wide()
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
 BASE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "GRADCLI_SERVER": "off"}

@@ -1,64 +1,72 @@
-"""The one door to PyTorch: it is opened once a request is known to be valid, and turns it into a result."""
+"""The one door to PyTorch: it is opened once a request is known to be valid, and turns it into a result.
 
-from collections.abc import Callable
-from typing import Any
+Only what the request needs is loaded behind it: a cold `grad` does without the error doctor and without evidence.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import torch
 
-from gradcli.compute.activate import activate
-from gradcli.compute.evidence import with_evidence
-from gradcli.compute.functions import describe
-from gradcli.compute.grad import grad
-from gradcli.compute.hessian import hessian
-from gradcli.compute.jacobian import jacobian
 from gradcli.compute.job import Job, settled
-from gradcli.compute.loss import loss
 from gradcli.compute.notes import remark
-from gradcli.compute.perceptron import perceptron
-from gradcli.compute.softmax_jacobian import softmax_jacobian
-from gradcli.compute.why import why
 from gradcli.errors import SizeError
 from gradcli.evaluate.machine import Before
-from gradcli.requests.activate import Activate
-from gradcli.requests.derivatives import Hessian, Jacobian
-from gradcli.requests.functions import Functions
-from gradcli.requests.grad import Grad
-from gradcli.requests.loss import Loss
-from gradcli.requests.perceptron import Perceptron
 from gradcli.requests.shared import Evidence, Numeric
-from gradcli.requests.softmax_jacobian import SoftmaxJacobian
-from gradcli.requests.why import Why
 from gradcli.results import FunctionsResult, Result, WhyResult
 
-_COMPUTE: dict[type[Numeric], Callable[[Any, Job], Result]] = {
-    Activate: activate,
-    Grad: grad,
-    Hessian: hessian,
-    Jacobian: jacobian,
-    Loss: loss,
-    Perceptron: perceptron,
-    SoftmaxJacobian: softmax_jacobian,
+if TYPE_CHECKING:
+    from gradcli.requests.functions import Functions
+    from gradcli.requests.why import Why
+
+_COMPUTED: Mapping[str, str] = {
+    "Activate": "activate",
+    "Grad": "grad",
+    "Hessian": "hessian",
+    "Jacobian": "jacobian",
+    "Loss": "loss",
+    "Perceptron": "perceptron",
+    "SoftmaxJacobian": "softmax_jacobian",
 }
+"""The request types by name, and the module and function that compute each."""
 
 
 def compute(
-    request: Numeric | Why | Functions, read_stdin: Callable[[], str], before: Before
+    request: "Numeric | Why | Functions", read_stdin: Callable[[], str], before: Before
 ) -> Result | WhyResult | FunctionsResult:
     """The result of a request. `before` is told each operation's place just before it is computed.
 
     Raises GradcliError for whatever PyTorch refuses.
     """
-    if isinstance(request, Why):
-        return why(request, read_stdin)
-    if isinstance(request, Functions):
-        return describe(request)
+    if not isinstance(request, Numeric):
+        return _told(request, read_stdin)
+    name = _COMPUTED[type(request).__name__]
+    function = getattr(import_module(f"gradcli.compute.{name}"), name)
     try:
         job = Job(request, read_stdin, before)
         with job.surroundings():
-            result = _COMPUTE[type(request)](request, job)
+            result: Result = function(request, job)
             remark(result, job)
-            if isinstance(request, Evidence):
+            if isinstance(request, Evidence) and request.wanted:
+                from gradcli.compute.evidence import with_evidence
+
                 result = with_evidence(request, result, job)
         return settled(result)
     except (MemoryError, torch.OutOfMemoryError):
         raise SizeError("there is not enough memory for this", cure="use smaller tensors, or --dtype float32") from None
+
+
+def open_wide() -> None:
+    """Load what every command needs, for a process that will compute many."""
+    for name in (*_COMPUTED.values(), "evidence", "why", "functions"):
+        import_module(f"gradcli.compute.{name}")
+
+
+def _told(request: "Why | Functions", read_stdin: Callable[[], str]) -> WhyResult | FunctionsResult:
+    """What is told about PyTorch rather than computed of inputs."""
+    from gradcli.compute.functions import describe
+    from gradcli.compute.why import why
+    from gradcli.requests.why import Why
+
+    return why(request, read_stdin) if isinstance(request, Why) else describe(request)

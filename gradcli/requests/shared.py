@@ -53,12 +53,22 @@ class Evidence(Numeric):
         for text in self.expect:
             expectation.read(text)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether any evidence is asked for."""
+        return self.check or bool(self.expect)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explained(Evidence):
     """Evidence, and the numeric chain-rule ledger."""
 
     explain: bool = option(FLAG, "the chain rule, operation by operation, in numbers", False)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any evidence is asked for."""
+        return self.explain or super().wanted
 
 
 @dataclass(frozen=True, kw_only=True)

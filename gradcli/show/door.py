@@ -1,12 +1,16 @@
 """The way from a result to bytes: the form that was asked for, notes on stderr, and the file of `--out`."""
 
+from typing import TYPE_CHECKING
+
 from gradcli import addresses
 from gradcli.errors import FileError
 from gradcli.requests.shared import Shown
 from gradcli.results import FunctionsResult, Result, WhyResult
-from gradcli.show import archive, csv, functions, json, tables, terminal, why
-from gradcli.show.evidence import evidence_tables
+from gradcli.show import json
 from gradcli.world import World
+
+if TYPE_CHECKING:
+    from gradcli.show.terminal import Style
 
 
 def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> bytes:
@@ -14,10 +18,8 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
     """
-    if isinstance(result, WhyResult):
-        return json.render(result) if shown.json else _encoded(why.render(result, _style(shown, world)), world)
-    if isinstance(result, FunctionsResult):
-        return json.render(result) if shown.json else _encoded(functions.render(result, _style(shown, world)), world)
+    if not isinstance(result, Result):
+        return json.render(result) if shown.json else _page(result, shown, world)
     if temporary:
         _write(result, shown, temporary)
     content = _form(result, shown, world)
@@ -26,6 +28,15 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
             world.stderr.write(f"note: {note.text} [{note.code}]\n")
         world.stderr.flush()
     return content
+
+
+def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
+    """What is told in words, for the terminal."""
+    from gradcli.show import functions, why
+
+    style = _style(shown, world)
+    text = why.render(result, style) if isinstance(result, WhyResult) else functions.render(result, style)
+    return _encoded(text, world)
 
 
 def line(answer: tuple[object, Result]) -> bytes:
@@ -40,15 +51,25 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
     if shown.get is not None:
         return json.render_path(result, shown.get)
     if shown.csv:
+        from gradcli.show import csv
+
         return csv.render(result)
     if shown.out is not None:
         return f"wrote {shown.out}\n".encode(errors="replace")
-    drawn = [*tables.tables(result, shown.precision), *evidence_tables(result, shown.precision)]
+    from gradcli.show import tables, terminal  # rich, which the other forms do without
+
+    drawn = tables.tables(result, shown.precision)
+    if result.ledger is not None or result.check is not None or result.expect is not None:
+        from gradcli.show.evidence import evidence_tables
+
+        drawn += evidence_tables(result, shown.precision)
     return _encoded(terminal.render(drawn, _style(shown, world)), world)
 
 
-def _style(shown: Shown, world: World) -> terminal.Style:
-    return terminal.Style(
+def _style(shown: Shown, world: World) -> "Style":
+    from gradcli.show.terminal import Style
+
+    return Style(
         width=world.width,
         colour=world.colour(world.stdout),
         ascii_only=world.ascii_only,
@@ -62,6 +83,8 @@ def _encoded(text: str, world: World) -> bytes:
 
 
 def _write(result: Result, shown: Shown, path: str) -> None:
+    from gradcli.show import archive
+
     try:
         with open(path, "wb") as file:
             archive.write(result, shown.out_suffix, file)
