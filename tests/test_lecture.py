@@ -1,6 +1,6 @@
 """The lecture's statements, each shown by a command and held against a closed form or plain PyTorch.
 
-The numbers are those of the statements in the lecture's walk-through. Statement 9 belongs to the error doctor.
+The numbers are those of the statements in the lecture's walk-through.
 """
 
 import math
@@ -200,6 +200,26 @@ def test_8_the_gradients_asked_for_are_returned() -> None:
     expected = torch.autograd.grad(F.mse_loss(w1 * x + w2, y), [w1, w2])
     assert list(result["gradients"]) == ["w1", "w2"]
     assert list(result["gradients"].values()) == pytest.approx([slope.item() for slope in expected], rel=1e-12)
+
+
+# 9
+
+
+@pytest.mark.parametrize("name", ["no-grad", "late-flag"])
+def test_9_a_flag_that_is_missing_or_set_too_late_leaves_nothing_to_differentiate(name: str) -> None:
+    """The graph that was built keeps what w was: the loss must be computed again."""
+    w = torch.tensor(2.0)
+    loss = (w - 1) ** 2
+    if name == "late-flag":
+        w.requires_grad_()
+    with pytest.raises(RuntimeError) as said:
+        loss.backward()  # type: ignore[no-untyped-call]
+    entry = run("why", name, "--json").json
+    assert entry["error"] == f"RuntimeError: {said.value}"
+    again = torch.tensor(2.0).requires_grad_()
+    assert (
+        torch.autograd.grad((again - 1) ** 2, again)[0].item() == shown("grad", "(w - 1)**2", "w=2")["gradients"]["w"]
+    )
 
 
 # 10
