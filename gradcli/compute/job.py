@@ -16,12 +16,13 @@ from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import MathError, UsageError
 from gradcli.evaluate.machine import Before
 from gradcli.evaluate.refusals import topic
+from gradcli.requests import shared
 from gradcli.requests.shared import Numeric
 from gradcli.results import Note, Subject
 from gradcli.text.literal import Literal
 from gradcli.text.suggest import did_you_mean
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
 
 
 @contextmanager

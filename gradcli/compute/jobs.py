@@ -17,7 +17,6 @@ from gradcli.requests.loss import Loss
 from gradcli.requests.perceptron import Perceptron
 from gradcli.requests.shared import Numeric
 from gradcli.requests.softmax_jacobian import SoftmaxJacobian
-from gradcli.text.literal import FromStdin
 from gradcli.text.paths import FromFile
 from gradcli.text.suggest import did_you_mean
 
@@ -65,8 +64,6 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
     if formula is not None and formula.typed is None and not (allow_files and not formula.from_stdin):
         raise UsageError("a job's expression is its text: files and standard input are refused", cure="--allow-files")
     for literal in literals(request):
-        if isinstance(literal, FromStdin):
-            raise UsageError("a job cannot read standard input", cure="write the numbers into the job")
         if isinstance(literal, FromFile) and not allow_files:
             raise UsageError("a job may not read files", cure="gradcli batch --allow-files")
     check(request, _no_stdin)
@@ -105,4 +102,4 @@ def failure(identity: Any, kind: str, message: str) -> bytes:
 
 
 def _no_stdin() -> str:
-    raise UsageError("a job cannot read standard input")
+    raise UsageError("a job cannot read standard input", cure="write the numbers into the job")
