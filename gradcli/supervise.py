@@ -132,7 +132,7 @@ def supervised(work: Callable[[Progress], int], limits: Limits) -> int:
         _be_worker(work, progress, reader)
     os.close(writer)
     try:
-        with _relaying_signals():
+        with signals_to(_die_now):
             in_time = _wait(reader, limits.seconds)
             if not in_time:
                 os.kill(pid, signal.SIGKILL)
@@ -178,11 +178,13 @@ def _wait(reader: int, seconds: float) -> bool:
         left = seconds or None if message == _COMPUTING else None
 
 
-@contextlib.contextmanager
-def _relaying_signals() -> Iterator[None]:
-    def handler(signum: int, frame: object) -> None:
-        raise Died(signum)
+def _die_now(signum: int, frame: object) -> None:
+    raise Died(signum)
 
+
+@contextlib.contextmanager
+def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Hand the signals that end a program to `handler` for a while; those that are ignored stay so."""
     numbers = [getattr(signal, name) for name in _RELAYED]
     before = {
         number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) != signal.SIG_IGN

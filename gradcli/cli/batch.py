@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 
 from gradcli import batch
 from gradcli.errors import ExitStatus, FileError
 from gradcli.requests.batch import Batch, BatchShown
-from gradcli.supervise import Died
+from gradcli.supervise import Died, signals_to
 from gradcli.text.source import Source
 from gradcli.world import World, is_terminal
 
@@ -23,7 +22,8 @@ def run(request: Batch, shown: BatchShown, world: World, read_stdin: Callable[[]
     failures = 0
     source = batch.LinesOfFile(fd)
     found = batch.answers(source, jobs=request.jobs, allow_files=request.allow_files)
-    with _Mail() as mail, _progress(shown, world) as progress, contextlib.closing(found):
+    mail = _Mail()
+    with signals_to(mail.arrive), _progress(shown, world) as progress, contextlib.closing(found):
         for lines in found:
             failures += sum(map(batch.failed, lines))
             try:
@@ -61,19 +61,8 @@ class _Mail:
         self._writing = False
         self._held = 0
 
-    def __enter__(self) -> "_Mail":
-        self._before = {
-            number: signal.signal(number, self._arrive)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) != signal.SIG_IGN
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, old in self._before.items():
-            signal.signal(number, old)
-
-    def _arrive(self, number: int, frame: object) -> None:
+    def arrive(self, number: int, frame: object) -> None:
+        """Take a signal: die of it at once, unless lines are being written."""
         if not self._writing or self._held:
             raise Died(number)
         self._held = number
