@@ -1,7 +1,10 @@
-"""The program: the version, else the whole command line. Heavy imports wait until they are needed."""
+"""The program: the version, else a warm call, else the whole command line. Heavy imports wait until they are needed."""
 
 import os
 import sys
+
+_ALWAYS_COLD = ("server", "completion")
+"""Commands that need no server, or are about it."""
 
 
 def main() -> int:
@@ -9,16 +12,33 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         return _version()
-    from gradcli.cli.program import run
-    from gradcli.supervise import Died, die
-    from gradcli.world import World
+    wish = os.environ.get("GRADCLI_SERVER", "")
+    if wish == "off" or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
+        return _cold(arguments)
+    from gradcli.warm import client
 
     try:
-        return run(arguments, World.current())
-    except Died as death:
-        return die(death.signum)
-    except KeyboardInterrupt:
-        return die(2)
+        client.run(arguments)
+    except client.Cold:
+        status = _cold(arguments)
+    except client.Lost as lost:
+        from gradcli.cli import program
+        from gradcli.world import World
+
+        return program.bury(arguments, World.current(), lost.signum, lost.where)
+    if wish == "auto":
+        from gradcli.requests.server import IDLE
+        from gradcli.warm import control
+
+        control.start_behind(IDLE)
+    return status
+
+
+def _cold(arguments: list[str]) -> int:
+    from gradcli.cli import program
+    from gradcli.world import World
+
+    return program.main(arguments, World.current())
 
 
 def _version() -> int:

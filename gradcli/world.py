@@ -7,6 +7,7 @@ world of its own, and a test can make one.
 import os
 import stat
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
@@ -23,6 +24,8 @@ class World:
     stderr: TextIO
     environ: Mapping[str, str]
     width: int | None
+    begun: float = 0.0
+    """When the call began, on the clock of time.monotonic."""
 
     @classmethod
     def current(cls) -> "World":
@@ -33,6 +36,7 @@ class World:
             stderr=sys.stderr or _nowhere(),
             environ=os.environ,
             width=_width(sys.stdout, os.environ),
+            begun=time.monotonic(),
         )
 
     def colour(self, stream: TextIO) -> bool:

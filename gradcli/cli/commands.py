@@ -139,5 +139,15 @@ COMMANDS = {
             forms="batch:BatchShown",
             page="batch:run",
         ),
+        Command(
+            "server", "server:Server", "Script", "keep PyTorch loaded: a call takes hundredths of a second",
+            (
+                ("gradcli server start", "load PyTorch once; every later call of yours uses it"),
+                ("gradcli server status", "is it there? exit status 0 or 1"),
+                ("gradcli server stop", "end it; calls that are under way are finished"),
+            ),
+            forms="server:ServerShown",
+            page="server:run",
+        ),
     )
 }  # fmt: skip

@@ -1,0 +1,112 @@
+"""A worker of the server: forked ahead, it waits for one call, becomes the caller's double, runs the program, and ends.
+
+Becoming the double is all that sets a warm call apart: the three streams, the folder, the variables, the arguments and the
+umask are the caller's, and from there on it is the program that a cold call runs.
+"""
+
+import contextlib
+import marshal
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn, TextIO
+
+from gradcli.cli.program import main
+from gradcli.supervise import Progress
+from gradcli.warm import rehearsal, wire
+from gradcli.warm.rehearsal import Loaded
+from gradcli.world import World
+
+OUTDATED = 3
+"""The exit status of a worker that has found the program's source changed."""
+
+
+def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn:
+    """Live the life of a worker whose server may send one connection through `inlet`."""
+    status = 0
+    try:
+        _forget_the_server(inlet.fileno())
+        connection = _next_call(inlet)
+        if connection is not None:
+            status = _serve(connection, progress, loaded)
+    finally:
+        os._exit(status)
+
+
+def _forget_the_server(inlet: int) -> None:
+    """Signals as a fresh Python has them, a process group of its own, and none of the server's descriptors."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.setpgid(0, 0)
+    os.closerange(3, inlet)
+    os.closerange(inlet + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _next_call(inlet: socket.socket) -> socket.socket | None:
+    """The connection of a caller; None where the server has ended."""
+    if not select.select([inlet], [], [], 0)[0]:
+        rehearsal.stir()  # a fork pays for its first touch of each page of memory: nobody waits for that now
+    content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
+    inlet.close()
+    return socket.socket(fileno=wire.descriptors(ancillary)[0]) if content else None
+
+
+def _serve(connection: socket.socket, progress: Progress, loaded: Loaded) -> int:
+    """Answer one caller; what this process then ends with."""
+    connection.settimeout(5.0)  # a caller that says nothing
+    try:
+        call, descriptors = wire.receive(connection)
+        surroundings, arguments, environ, mask, streams = marshal.loads(call)
+    except (OSError, EOFError, ValueError, TypeError):
+        return 0
+    changed = not loaded.sources.unchanged()
+    if changed or surroundings != loaded.surroundings:
+        connection.send(wire.message(wire.REFUSED))
+        return OUTDATED if changed else 0
+    connection.settimeout(None)
+    _become(descriptors, arguments, environ, mask, streams)
+    loaded.restore_threads()
+    connection.send(
+        wire.message(wire.ACCEPTED, os.getpid())
+    )  # raises where the caller has given up: nothing is run then
+    status = main(arguments, World.current(), progress)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    with contextlib.suppress(OSError):
+        connection.send(wire.message(wire.DONE, status))
+    return 0
+
+
+def _become(
+    descriptors: Sequence[int], arguments: list[str], environ: dict[str, str], mask: int, streams: Sequence[Any]
+) -> None:
+    """Make this process the double of the caller's."""
+    here, *open_streams = descriptors
+    os.fchdir(here)
+    os.close(here)
+    os.umask(mask)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.argv = ["gradcli", *arguments]
+    given = iter(open_streams)
+    found = [_stream(target, next(given) if stream else None, stream) for target, stream in enumerate(streams)]
+    sys.stdin, sys.stdout, sys.stderr = found
+
+
+def _stream(target: int, fd: int | None, stream: tuple[str, str] | None) -> TextIO | None:
+    """One of the three streams as Python makes it, in the caller's encoding; None where the caller's is closed."""
+    if fd is None or stream is None:
+        os.close(target)
+        return None
+    os.dup2(fd, target)
+    os.close(fd)
+    encoding, errors = stream
+    if target == 0:
+        return open(0, encoding=encoding, errors=errors, closefd=False)
+    return open(target, "w", buffering=1 if target == 2 else -1, encoding=encoding, errors=errors, closefd=False)
