@@ -27,10 +27,9 @@ def main() -> int:
 
         return program.bury(arguments, World.current(), lost.signum, lost.where)
     if wish == "auto":
-        from gradcli.requests.server import IDLE
         from gradcli.warm import control
 
-        control.start_behind(IDLE)
+        control.start_behind()
     return status
 
 
@@ -38,7 +37,7 @@ def _cold(arguments: list[str]) -> int:
     from gradcli.cli import program
     from gradcli.world import World
 
-    return program.main(arguments, World.current())
+    return program.run(arguments, World.current())
 
 
 def _version() -> int:
@@ -62,5 +61,17 @@ def _torch_version() -> str:
     return "not installed"
 
 
+def run() -> None:
+    """Run one call and end this process: the whole of `gradcli`."""
+    status = main()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream:
+                stream.flush()
+    except OSError:
+        sys.exit(status)  # Python reports it
+    os._exit(status)  # nothing is left to do, and Python's own end takes as long as an empty Python
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

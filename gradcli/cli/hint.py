@@ -18,7 +18,7 @@ def remind(world: World, loading: float) -> None:
     with suppress(OSError, ValueError):
         if _is_due(_state_folder(world)):
             whole = time.monotonic() - world.begun
-            world.stderr.write(
+            world.tell(
                 f"{whole:.1f} s, of which {loading:.1f} loading PyTorch: gradcli server start makes it {_WARM:.2f}\n"
             )
 

@@ -1,7 +1,6 @@
 """The way of one call: words, request, result, bytes. The parent goes as far as the request; a worker does the rest."""
 
 import gc
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,18 +30,8 @@ class Call:
     read_stdin: Callable[[], str]
 
 
-def main(arguments: Sequence[str], world: World, here: Progress | None = None) -> int:
-    """`run`, and death by the signal that this process was asked to end by, so that a shell's loop stops too."""
-    try:
-        return run(arguments, world, here)
-    except Died as death:
-        return die(death.signum)
-    except KeyboardInterrupt:
-        return die(2)
-
-
 def run(arguments: Sequence[str], world: World, here: Progress | None = None) -> int:
-    """Do what the words ask for and return the exit status; errors are drawn on stderr here and nowhere else.
+    """Do what the words ask for and return the exit status. Where this process is asked to end by a signal it dies of that.
 
     `here` is given where this process is a worker already, which somebody else supervises.
     """
@@ -62,14 +51,19 @@ def bury(arguments: Sequence[str], world: World, signum: int, where: tuple[int, 
 
 
 def _reported(arguments: Sequence[str], world: World, action: Callable[[], int]) -> int:
+    """The status that `action` returns, or that of its error, which is drawn on stderr here and nowhere else."""
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     try:
         return action()
+    except Died as death:
+        return die(death.signum)
+    except KeyboardInterrupt:
+        return die(2)
     except GradcliError as error:
-        world.stderr.write(report.draw(error, world, command))
+        world.tell(report.draw(error, world, command))
         return ExitStatus.BAD_INPUT
     except Exception as error:  # in the parent, which computes nothing
-        world.stderr.write(report.fault(error))
+        world.tell(report.fault(error))
         return ExitStatus.FAULT
 
 
@@ -79,12 +73,12 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     if command is None or any(word in HELP for word in words_before_end):
         from gradcli.cli import help  # rich, which errors do without
 
-        return _print(help.of(command, world) if command else help.root(world), world)
+        return world.put_text(help.of(command, world) if command else help.root(world))
     call = _read(command, arguments[1:], world)
     page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
     if isinstance(page, int):
         return page
-    return _supervise(call, world, here) if page is None else _print(page, world)
+    return _supervise(call, world, here) if page is None else world.put_text(page)
 
 
 def _read(command: Command, arguments: Sequence[str], world: World) -> Call:
@@ -126,17 +120,16 @@ def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
     try:
         content, status, loading = _answer(call, world, progress, temporary)
         progress.showing()
-        status = _write(content, world) or status
+        status = world.put(content) or status
         if loading is not None and not call.shown.quiet:
             hint.remind(world, loading)
         return status
     except GradcliError as error:
-        world.stderr.write(report.draw(error, world, call.command.name))
+        world.tell(report.draw(error, world, call.command.name))
         status = ExitStatus.BAD_INPUT
     except Exception as error:  # a fault of ours
-        world.stderr.write(report.fault(error))
+        world.tell(report.fault(error))
         status = ExitStatus.FAULT
-    world.stderr.flush()
     return status
 
 
@@ -189,21 +182,3 @@ def _once(read: Callable[[], str]) -> Callable[[], str]:
         return found[0]
 
     return reading
-
-
-def _write(content: bytes, world: World) -> int:
-    """Write to standard output and leave without a word where its reader has gone."""
-    try:
-        world.stdout.flush()
-        world.stdout.buffer.write(content)
-        world.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python's own flush at exit meets no closed pipe
-        return ExitStatus.CLOSED_PIPE
-    except OSError as error:
-        raise UsageError(f"standard output cannot be written: {(error.strerror or '').lower()}") from None
-    return ExitStatus.OK
-
-
-def _print(text: str, world: World) -> int:
-    return _write(text.encode(world.stdout.encoding or "utf-8", "replace"), world)

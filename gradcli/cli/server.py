@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradcli.errors import ExitStatus, UsageError
-from gradcli.requests.server import IDLE, Server
+from gradcli.requests.server import Server
 from gradcli.requests.shared import Shown
 from gradcli.warm import control
 from gradcli.world import World
@@ -20,13 +20,12 @@ def run(request: Server, shown: Shown, world: World, read_stdin: Callable[[], st
         raise UsageError(f"server {request.action} has no JSON", cure="gradcli server status --json")
     line, status = _ACTIONS[request.action](request, shown)
     if not shown.quiet:
-        world.stdout.write(f"{line}\n")
-        world.stdout.flush()
+        return world.put_text(f"{line}\n") or status
     return status
 
 
 def _start(request: Server, shown: Shown) -> tuple[str, int]:
-    found, ours = control.start(IDLE if request.idle is None else request.idle)
+    found, ours = control.start(control.IDLE if request.idle is None else request.idle)
     return ("" if ours else "already ") + _told(found), ExitStatus.OK
 
 

@@ -9,8 +9,6 @@ from gradcli.text.source import Source
 from gradcli.text.suggest import did_you_mean
 
 ACTIONS = ("start", "stop", "status")
-IDLE = 30 * 60.0
-"""Seconds without a call after which a server ends, unless --idle says otherwise."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*([smh]?)", re.ASCII)
 
@@ -34,9 +32,7 @@ class Server:
     """Keep PyTorch loaded: after `gradcli server start` every call of yours takes hundredths of a second."""
 
     action: str = argument(ACTION, "start it, stop it, or ask whether it is there (exit status 1 where it is not)")
-    idle: float | None = option(
-        DURATION, "end after this time without a call, such as 45 (minutes), 90s or 2h", None, shown="30"
-    )
+    idle: float | None = option(DURATION, "end after so long without a call: 45 (minutes), 90s, 2h", None, shown="30")
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:

@@ -25,8 +25,7 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
     content = _form(result, shown, world)
     if not (shown.quiet or shown.json):
         for note in result.notes:
-            world.stderr.write(f"note: {note.text} [{note.code}]\n")
-        world.stderr.flush()
+            world.tell(f"note: {note.text} [{note.code}]\n")
     return content
 
 

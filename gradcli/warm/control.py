@@ -17,6 +17,8 @@ from typing import Any
 from gradcli.errors import FileError, GradcliError
 from gradcli.warm import wire
 
+IDLE = 30 * 60.0
+"""Seconds without a call after which a server ends, unless it is told otherwise."""
 PATIENCE = 120.0
 """Seconds that loading PyTorch may take."""
 
@@ -26,7 +28,7 @@ def status() -> dict[str, Any] | None:
     return _ask(wire.STATUS)
 
 
-def start(idle: float) -> tuple[dict[str, Any], bool]:
+def start(idle: float = IDLE) -> tuple[dict[str, Any], bool]:
     """What the server says of itself once it is there, and whether it was started for that.
 
     A server that takes no calls of ours any more (of an older gradcli, say) is replaced.
@@ -38,23 +40,25 @@ def start(idle: float) -> tuple[dict[str, Any], bool]:
         return found, False
     if found:
         stop()
-    ours = int(_launch(place, idle))
+    ours = _launch(place, idle)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         time.sleep(0.02)
         if found := status():
-            return found, bool(ours)
-        if _launch(place, idle):  # whoever was starting has ended
-            ours += 1
-            if ours > 2:
+            return found, ours
+        lock = _lock(place)
+        if lock is not None:  # whoever was starting has ended
+            os.close(lock)
+            if ours:
                 raise FileError("the server ended while it was starting", cure=_last_words(place))
+            ours = _launch(place, idle)
     raise FileError(f"the server is not there after {PATIENCE:g} s", cure=f"look into {place}.log")
 
 
-def start_behind(idle: float) -> None:
+def start_behind() -> None:
     """Start a server and do not wait for it; where that is not possible, nothing happens."""
     with suppress(GradcliError, OSError):
-        _launch(_place(), idle)
+        _launch(_place(), IDLE)
 
 
 def stop() -> bool:

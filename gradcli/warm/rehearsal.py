@@ -116,11 +116,6 @@ def load() -> Loaded:
     return Loaded(torch.__version__, threads, surroundings, Sources(files))
 
 
-def stir() -> None:
-    """One call more, so that its memory is this process's own before somebody waits for it."""
-    _play(CALLS[-1])
-
-
 def _play(words: str) -> None:
     from gradcli.cli.program import run
 

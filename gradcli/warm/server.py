@@ -203,7 +203,10 @@ class Server:
                 self._poll.unregister(child.connection.fileno())
             child.connection.close()
         child.progress.close()
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == worker.OUTDATED and not self._stopping:
+        ended_with = os.waitstatus_to_exitcode(status)
+        if ended_with in (worker.OUTDATED, worker.REFUSED):
+            self._served -= 1
+        if ended_with == worker.OUTDATED and not self._stopping:
             self._stop()
 
 

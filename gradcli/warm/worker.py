@@ -14,14 +14,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, TextIO
 
-from gradcli.cli.program import main
+from gradcli.cli.program import run
+from gradcli.errors import ExitStatus
 from gradcli.supervise import Progress
 from gradcli.warm import rehearsal, wire
 from gradcli.warm.rehearsal import Loaded
 from gradcli.world import World
 
-OUTDATED = 3
-"""The exit status of a worker that has found the program's source changed."""
+OUTDATED, REFUSED = 3, 4
+"""The exit status of a worker that has found the program's source changed, and of one that took no call."""
 
 
 def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn:
@@ -29,6 +30,8 @@ def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn
     status = 0
     try:
         _forget_the_server(inlet.fileno())
+        if not select.select([inlet], [], [], 0)[0]:
+            _rehearse(loaded)
         connection = _next_call(inlet)
         if connection is not None:
             status = _serve(connection, progress, loaded)
@@ -39,21 +42,35 @@ def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn
 def _forget_the_server(inlet: int) -> None:
     """Signals as a fresh Python has them, a process group of its own, and none of the server's descriptors."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _take_signals()
     os.setpgid(0, 0)
     os.closerange(3, inlet)
     os.closerange(inlet + 1, os.sysconf("SC_OPEN_MAX"))
 
 
+def _take_signals() -> None:
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _next_call(inlet: socket.socket) -> socket.socket | None:
     """The connection of a caller; None where the server has ended."""
-    if not select.select([inlet], [], [], 0)[0]:
-        rehearsal.stir()  # a fork pays for its first touch of each page of memory: nobody waits for that now
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     inlet.close()
     return socket.socket(fileno=wire.descriptors(ancillary)[0]) if content else None
+
+
+def _rehearse(loaded: Loaded) -> None:
+    """Serve a call of one's own. A fork pays for its first touch of each page of memory, and nobody waits for that now."""
+    ours, theirs = socket.socketpair()
+    root, nowhere = os.open("/", os.O_RDONLY), os.open(os.devnull, os.O_RDWR)
+    call = (loaded.surroundings, rehearsal.CALLS[-1].split(), dict(os.environ), 0, [("utf-8", "strict")] * 3)
+    wire.send(ours, marshal.dumps(call), root, nowhere, nowhere, nowhere)
+    os.close(root)
+    os.close(nowhere)
+    _serve(theirs, Progress(), loaded)
+    _take_signals()
 
 
 def _serve(connection: socket.socket, progress: Progress, loaded: Loaded) -> int:
@@ -63,18 +80,21 @@ def _serve(connection: socket.socket, progress: Progress, loaded: Loaded) -> int
         call, descriptors = wire.receive(connection)
         surroundings, arguments, environ, mask, streams = marshal.loads(call)
     except (OSError, EOFError, ValueError, TypeError):
-        return 0
+        return REFUSED
     changed = not loaded.sources.unchanged()
     if changed or surroundings != loaded.surroundings:
         connection.send(wire.message(wire.REFUSED))
-        return OUTDATED if changed else 0
+        return OUTDATED if changed else REFUSED
     connection.settimeout(None)
     _become(descriptors, arguments, environ, mask, streams)
     loaded.restore_threads()
-    connection.send(
-        wire.message(wire.ACCEPTED, os.getpid())
-    )  # raises where the caller has given up: nothing is run then
-    status = main(arguments, World.current(), progress)
+    try:
+        connection.send(wire.message(wire.ACCEPTED, os.getpid()))
+    except OSError:  # the caller has given up and runs it cold
+        return REFUSED
+    status: int = ExitStatus.FAULT
+    with contextlib.suppress(Exception):  # what `run` does not report cannot be reported
+        status = run(arguments, World.current(), progress)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
