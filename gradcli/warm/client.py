@@ -54,23 +54,28 @@ def _hand_over(connection: _socket.socket, arguments: list[str]) -> int:
 
     Raises Cold, OSError or ValueError where none has.
     """
+    connection.send(wire.CALL)
     streams = [(stream.encoding, stream.errors) if stream else None for stream in (sys.stdin, sys.stdout, sys.stderr)]
     mask = os.umask(0)
     os.umask(mask)
     here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))  # by descriptor: the folder's name may be gone
     call = marshal.dumps((wire.surroundings(), arguments, dict(os.environ), mask, streams))
-    connection.send(wire.CALL)
+    _expect(wire.READY, connection)  # only to somebody who is awake: a pipe stays open while it is under way
     wire.send(connection, call, here, *(fd for fd, stream in enumerate(streams) if stream))
     os.close(here)
     try:
-        kind, worker, _, _ = wire.heard(connection)
+        return _expect(wire.ACCEPTED, connection)
     except TimeoutError:
         # After this an acceptance can no longer be sent; one that was sent already is still there to be read.
         connection.shutdown(_socket.SHUT_RD)
-        kind, worker, _, _ = wire.heard(connection)
-    if kind != wire.ACCEPTED:
+        return _expect(wire.ACCEPTED, connection)
+
+
+def _expect(wanted: bytes, connection: _socket.socket) -> int:
+    kind, number, _, _ = wire.heard(connection)
+    if kind != wanted:
         raise Cold("the server refused the call")
-    return worker
+    return number
 
 
 def _relay(worker: int) -> None:

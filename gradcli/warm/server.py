@@ -28,7 +28,10 @@ GRACE = 2.0
 
 @dataclass
 class _Child:
-    """A worker, and what its parent holds of it; `connection` is that of its call, once it has one."""
+    """A worker, and what its parent holds of it.
+
+    `inlet` leads to it, and back from it comes one byte once it has accepted a call; `connection` is that of the call.
+    """
 
     pid: int
     inlet: socket.socket
@@ -121,7 +124,6 @@ class Server:
     def _hand_over(self, connection: socket.socket) -> None:
         child = self._spare or self._hatched()
         self._spare = None
-        self._served += 1
         self._active = time.monotonic()
         child.connection = connection
         self._calls[child.pid] = child
@@ -139,10 +141,10 @@ class Server:
                 child.end_by = time.monotonic() + GRACE
 
     def _status(self, surroundings: bytes) -> dict[str, Any]:
+        accepted = self._served + sum(map(_has_accepted, self._calls.values()))
         return {
             "running": True, "pid": os.getpid(), "version": __version__, "torch": self._loaded.torch,
-            "calls": self._served, "uptime": round(time.monotonic() - self._began, 1), "idle": self._idle,
-            "memory": _memory(),
+            "calls": accepted, "uptime": round(time.monotonic() - self._began, 1), "idle": self._idle, "memory": _memory(),
             "fits": marshal.loads(surroundings) == self._loaded.surroundings and self._loaded.sources.unchanged(),
         }  # fmt: skip
 
@@ -194,6 +196,7 @@ class Server:
         else:
             child = self._calls.pop(pid)
         self._active = time.monotonic()
+        self._served += _has_accepted(child)
         child.inlet.close()
         if child.connection is not None:
             if os.WIFSIGNALED(status):
@@ -203,11 +206,16 @@ class Server:
                 self._poll.unregister(child.connection.fileno())
             child.connection.close()
         child.progress.close()
-        ended_with = os.waitstatus_to_exitcode(status)
-        if ended_with in (worker.OUTDATED, worker.REFUSED):
-            self._served -= 1
-        if ended_with == worker.OUTDATED and not self._stopping:
+        if os.waitstatus_to_exitcode(status) == worker.OUTDATED and not self._stopping:
             self._stop()
+
+
+def _has_accepted(child: _Child) -> bool:
+    """Whether a worker has said that it took its call on."""
+    try:
+        return child.inlet.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except OSError:
+        return False
 
 
 def _tell(group: int, number: int) -> None:

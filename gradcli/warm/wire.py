@@ -11,9 +11,9 @@ import sys
 
 CALL, STATUS, STOP = b"c", b"s", b"q"
 """The first byte that a client sends."""
-ACCEPTED, REFUSED, DONE, DIED = b"a", b"r", b"d", b"k"
-"""The first byte of a message to the client: the worker's process number, nothing, its exit status, or the signal that it
-died of with the place that it was at."""
+READY, ACCEPTED, REFUSED, DONE, DIED = b"h", b"a", b"r", b"d", b"k"
+"""The first byte of a message to the client. With ACCEPTED comes the worker's process number, with DONE its exit status, with
+DIED the signal that it died of and the place that it was at."""
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIKE_THE_SERVERS = (

@@ -21,8 +21,8 @@ from gradcli.warm import rehearsal, wire
 from gradcli.warm.rehearsal import Loaded
 from gradcli.world import World
 
-OUTDATED, REFUSED = 3, 4
-"""The exit status of a worker that has found the program's source changed, and of one that took no call."""
+OUTDATED = 3
+"""The exit status of a worker that has found the program's source changed."""
 
 
 def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn:
@@ -34,7 +34,7 @@ def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn
             _rehearse(loaded)
         connection = _next_call(inlet)
         if connection is not None:
-            status = _serve(connection, progress, loaded)
+            status = _serve(connection, inlet, progress, loaded)
     finally:
         os._exit(status)
 
@@ -57,7 +57,6 @@ def _take_signals() -> None:
 def _next_call(inlet: socket.socket) -> socket.socket | None:
     """The connection of a caller; None where the server has ended."""
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
-    inlet.close()
     return socket.socket(fileno=wire.descriptors(ancillary)[0]) if content else None
 
 
@@ -69,29 +68,31 @@ def _rehearse(loaded: Loaded) -> None:
     wire.send(ours, marshal.dumps(call), root, nowhere, nowhere, nowhere)
     os.close(root)
     os.close(nowhere)
-    _serve(theirs, Progress(), loaded)
+    _serve(theirs, theirs, Progress(), loaded)
     _take_signals()
 
 
-def _serve(connection: socket.socket, progress: Progress, loaded: Loaded) -> int:
-    """Answer one caller; what this process then ends with."""
+def _serve(connection: socket.socket, server: socket.socket, progress: Progress, loaded: Loaded) -> int:
+    """Answer one caller, once the server knows that the call is accepted; what this process then ends with."""
     connection.settimeout(5.0)  # a caller that says nothing
     try:
+        connection.send(wire.message(wire.READY))
+        changed = not loaded.sources.unchanged()  # meanwhile the caller packs what it sends
         call, descriptors = wire.receive(connection)
         surroundings, arguments, environ, mask, streams = marshal.loads(call)
     except (OSError, EOFError, ValueError, TypeError):
-        return REFUSED
-    changed = not loaded.sources.unchanged()
+        return 0
     if changed or surroundings != loaded.surroundings:
         connection.send(wire.message(wire.REFUSED))
-        return OUTDATED if changed else REFUSED
+        return OUTDATED if changed else 0
     connection.settimeout(None)
     _become(descriptors, arguments, environ, mask, streams)
     loaded.restore_threads()
     try:
         connection.send(wire.message(wire.ACCEPTED, os.getpid()))
     except OSError:  # the caller has given up and runs it cold
-        return REFUSED
+        return 0
+    server.send(b"!")
     status: int = ExitStatus.FAULT
     with contextlib.suppress(Exception):  # what `run` does not report cannot be reported
         status = run(arguments, World.current(), progress)
