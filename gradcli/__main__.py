@@ -1,5 +1,6 @@
 """The program: the version, else a warm call, else the whole command line. Heavy imports wait until they are needed."""
 
+import _signal as signal  # type: ignore[import-not-found]  # `signal` itself loads enum, a third of an empty Python
 import os
 import sys
 
@@ -9,6 +10,8 @@ _ALWAYS_COLD = ("server", "completion")
 
 def main() -> int:
     """Run one call and return its exit status."""
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the call at once, wherever it is, and without a word
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         return _version()

@@ -18,6 +18,13 @@ from typing import Any
 
 from tests.program import BASE, ROOT, Ran, child
 
+SURROUNDINGS: tuple[dict[str, str], ...] = (
+    {},
+    {"LC_ALL": "C", "PYTHONIOENCODING": ""},
+    {"NO_COLOR": "1"},
+    {"FORCE_COLOR": "1"},
+)
+"""Variables that steer how output looks."""
 GRADCLI = [sys.executable, "-m", "gradcli"]
 
 

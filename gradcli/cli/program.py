@@ -57,8 +57,6 @@ def _reported(arguments: Sequence[str], world: World, action: Callable[[], int])
         return action()
     except Died as death:
         return die(death.signum)
-    except KeyboardInterrupt:
-        return die(2)
     except GradcliError as error:
         world.tell(report.draw(error, world, command))
         return ExitStatus.BAD_INPUT

@@ -40,18 +40,13 @@ def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn
 
 
 def _forget_the_server(inlet: int) -> None:
-    """Signals as a fresh Python has them, a process group of its own, and none of the server's descriptors."""
+    """Signals as a cold call has them, a process group of its own, and none of the server's descriptors."""
     signal.set_wakeup_fd(-1)
-    _take_signals()
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     os.setpgid(0, 0)
     os.closerange(3, inlet)
     os.closerange(inlet + 1, os.sysconf("SC_OPEN_MAX"))
-
-
-def _take_signals() -> None:
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _next_call(inlet: socket.socket) -> socket.socket | None:
@@ -69,7 +64,6 @@ def _rehearse(loaded: Loaded) -> None:
     os.close(root)
     os.close(nowhere)
     _serve(theirs, theirs, Progress(), loaded)
-    _take_signals()
 
 
 def _serve(connection: socket.socket, server: socket.socket, progress: Progress, loaded: Loaded) -> int:
