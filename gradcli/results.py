@@ -288,8 +288,8 @@ class DescendResult(Result):
 class LayerFlow:
     """One layer under one activation, layer 1 next to the input.
 
-    `gradient_norm` is that of the loss by the layer's weights, in float64. `mean` and `std` are those of the layer's outputs,
-    `saturated` is the share of them where the activation's slope is at most a tenth of its largest.
+    `gradient_norm` is that by the layer's z = W h + b over all samples, in float64. `mean` and `std` are those of the layer's
+    outputs, `saturated` is the share of them where the activation's slope is at most a tenth of its largest.
     """
 
     layer: int

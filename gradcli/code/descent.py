@@ -3,14 +3,12 @@
 from gradcli.code.formulas import Formula
 from gradcli.code.literals import tensor_code
 from gradcli.code.script import Script
+from gradcli.compute.optimizers import asks_again
 from gradcli.requests.descend import Descend
 from gradcli.results import DescendResult
 from gradcli.text import expression
 from gradcli.text.literal import Literal
 from gradcli.text.source import Source
-
-ASKS_AGAIN = ("LBFGS(",)
-"""The optimisers that ask for the value several times in a step, and want a function for it."""
 
 
 def descent(script: Script, request: Descend, result: DescendResult) -> None:
@@ -34,7 +32,7 @@ def descent(script: Script, request: Descend, result: DescendResult) -> None:
     zero, backward = f"{optimizer}.zero_grad()", f"{value}.backward()"
     shown = [f"{given[name]}.tolist()" for name in chosen]
     loop = f"for {step} in range({result.steps[-1].step + 1}):"
-    if result.optimizer.startswith(ASKS_AGAIN):
+    if asks_again(kind):
         closure, before = script.fresh("closure"), script.fresh("before")
         script.add(
             "", f"def {closure}():", *(f"    {line}" for line in (zero, *compute, backward, f"return {value}")), ""

@@ -21,7 +21,7 @@ def flow(script: Script, request: Flow, result: FlowResult) -> None:
     script.add(f"layers = [nn.Linear({width}, {width}) for _ in range({request.layers})]")
     if request.init in _INITS:
         script.add("for layer in layers:", f"    {_INITS[request.init]}", "    nn.init.zeros_(layer.bias)")
-    script.add(f"x, target = torch.randn({BATCH}, {width}), torch.randn({BATCH}, {width})")
+    script.add(f"x, upstream = torch.randn({BATCH}, {width}), torch.randn({BATCH}, {width})")
     for call in request.activations:
         activation = Formula(call.applied("z"), {"z": torch.zeros(1)}).value
         script.add(
@@ -30,10 +30,10 @@ def flow(script: Script, request: Flow, result: FlowResult) -> None:
             "for layer in layers:",
             "    z = layer(h)",
             f"    h = {activation}",
-            "    passed.append((layer.weight, z, h))",
-            "loss = F.mse_loss(h, target)",
-            "for number, (w, z, h) in enumerate(passed, 1):",
-            "    norm = torch.autograd.grad(loss, w, retain_graph=True)[0].double().norm()",
+            "    passed.append((z, h))",
+            "loss = (h * upstream).mean()",
+            "for number, (z, h) in enumerate(passed, 1):",
+            "    norm = torch.autograd.grad(loss, z, retain_graph=True)[0].double().norm()",
             "    slope = torch.autograd.grad(h.sum(), z, retain_graph=True)[0]",
             f"    saturated = (slope.abs() <= {result.flat[call.text]!r}).double().mean()",
             "    h = h.double()",

@@ -1,5 +1,7 @@
 """`descend`: the steps that an optimiser of torch.optim takes down an expression, with the start in front."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.notes import look
 from gradcli.compute.optimizers import Chosen
-from gradcli.compute.origin import finite
+from gradcli.compute.origin import finite, origin
 from gradcli.compute.program import Run, run_expression
 from gradcli.errors import MathError
 from gradcli.evaluate.machine import evaluate
@@ -68,15 +70,26 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
         found = {name: tensor.detach().clone() for name, tensor in live.items()}
         steps.append(DescentStep(number, loss.detach(), found))
         if not all(map(finite, (loss, *found.values()))):
-            job.note("diverged", f"a number is not finite after step {number}: try a smaller --lr than {request.lr:g}")
+            job.note("not-a-number", _diverged(steps, start, job))
             return steps, "diverged"
         if number and request.min_move is not None and _moved(steps[-2], steps[-1]) <= request.min_move:
             return steps, "tolerance"
         if number < request.steps:
             ready.append(loss)
             with chosen.refusals():
-                optimizer.step(closure)  # type: ignore[no-untyped-call,unused-ignore]
+                optimizer.step(closure)  # type: ignore[arg-type]
     return steps, "steps"
+
+
+def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
+    """Where the first number that is not finite came from: the last step, or the gradient of the one before."""
+    cause = ""
+    for step in steps[-1:-3:-1]:
+        if not cause and all(map(finite, step.parameters.values())):
+            cause = origin(replace(start.subject, inputs={**start.inputs, **step.parameters}), job)
+    if len(steps) == 1:
+        return f"NaN or inf at the start: {cause or 'a parameter itself is not finite'}"
+    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step itself was too long'}; a smaller --lr may help"
 
 
 def _moved(before: DescentStep, after: DescentStep) -> float:

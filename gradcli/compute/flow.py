@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from gradcli import core
@@ -35,18 +34,14 @@ INITS: Mapping[str, Callable[[Tensor], Tensor]] = {
 def flow(request: Flow, job: Job) -> FlowResult:
     """The gradient in every layer of one stack, under one activation after the other.
 
-    The stack, its input and its target are drawn once: what differs is the activation alone.
+    The stack, its input and the gradient that enters at its top are drawn once: what differs is the activation alone.
     """
     flat = {call.text: _flat(call, job) for call in request.activations}
     seed(request.seed, job.device)  # random activations have drawn
-    layers = [nn.Linear(request.width, request.width, device=job.device) for _ in range(request.layers)]
-    if request.init != "default":
-        for layer in layers:
-            INITS[request.init](layer.weight)
-            nn.init.zeros_(layer.bias)
-    x, target = (torch.randn(BATCH, request.width, device=job.device) for _ in range(2))
     try:
-        found = [row for call in request.activations for row in _through(layers, call, x, target, flat[call.text])]
+        layers = _stack(request, job)
+        x, upstream = (torch.randn(BATCH, request.width, device=job.device) for _ in range(2))
+        found = [row for call in request.activations for row in _through(layers, call, x, upstream, flat[call.text])]
     except RuntimeError as error:
         if wants_memory(error):
             raise SizeError(
@@ -64,6 +59,16 @@ def flow(request: Flow, job: Job) -> FlowResult:
     return FlowResult(**job.header("flow", {}), layers=found, verdict=verdict, factors=factors, flat=flat)
 
 
+def _stack(request: Flow, job: Job) -> list[nn.Linear]:
+    """The linear layers, their weights drawn as `request` wants them."""
+    layers = [nn.Linear(request.width, request.width, device=job.device) for _ in range(request.layers)]
+    if request.init != "default":
+        for layer in layers:
+            INITS[request.init](layer.weight)
+            nn.init.zeros_(layer.bias)
+    return layers
+
+
 def _flat(call: Call, job: Job) -> float:
     """The slope up to which an output of the activation counts as saturated."""
     z = torch.linspace(-10, 10, 2001, dtype=job.dtype, device=job.device)
@@ -72,16 +77,18 @@ def _flat(call: Call, job: Job) -> float:
     return float(f"{FLAT * float(slope.abs().max()):.3g}")
 
 
-def _through(layers: list[nn.Linear], call: Call, x: Tensor, target: Tensor, flat: float) -> list[LayerFlow]:
+def _through(layers: list[nn.Linear], call: Call, x: Tensor, upstream: Tensor, flat: float) -> list[LayerFlow]:
     """What there is to say of every layer, the one next to the input first."""
+    # The gradient by z = W h + b is looked at. That by W would hide what happens: it gains going back what h loses going
+    # forward, and through ReLUs it is nearly the same in all layers whatever W is.
     activation = functions.activation(call)
     h, passed = x, []
     for layer in layers:
         z = layer(h)
         h = activation(z)
         passed.append((z, h))
-    weights = {str(number): layer.weight for number, layer in enumerate(layers, 1)}
-    slopes = core.gradients(F.mse_loss(h, target), weights, keep=True)
+    sums = {str(number): z for number, (z, _) in enumerate(passed, 1)}
+    slopes = core.gradients((h * upstream).mean(), sums, keep=True)
     rows = []
     for (number, gradient), (z, h) in zip(slopes.items(), passed, strict=True):
         slope = core.gradients(h.sum(), {"z": z}, keep=True)["z"]

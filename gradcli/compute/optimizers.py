@@ -21,6 +21,12 @@ def available() -> dict[str, type[Optimizer]]:
     return {each.__name__.lower(): each for each in found if issubclass(each, Optimizer) and each is not Optimizer}
 
 
+def asks_again(name: str) -> bool:
+    """Whether an optimiser asks for the value several times in a step, and so cannot do without a function for it."""
+    closure = inspect.signature(available()[name.lower()].step).parameters["closure"]
+    return closure.default is inspect.Parameter.empty
+
+
 class Chosen:
     """An optimiser with the arguments that the user gave it; nothing is made yet.
 
@@ -36,11 +42,16 @@ class Chosen:
             raise UsageError(f"--optimizer: PyTorch {version} has no optimiser {name[:80]!r}", cure=cure)
         self.kind = known[bare]
         self.arguments: dict[str, Value] = {"lr": lr, **{setting.name: setting.value for setting in settings}}
-        takes = [argument for argument in inspect.signature(self.kind).parameters if argument not in ("params", "lr")]
+        takes = {
+            name: parameter.default
+            for name, parameter in inspect.signature(self.kind).parameters.items()
+            if name not in ("params", "lr")
+        }
         for setting in settings:
             if setting.name not in takes:
                 cure = did_you_mean(setting.name, takes) or f"its arguments: {', '.join(takes)}"
                 raise UsageError(f"--set: {self.name} has no argument {setting.name[:80]!r}", cure=cure)
+            _check_kind(setting, takes[setting.name])
 
     @property
     def name(self) -> str:
@@ -72,5 +83,23 @@ class Chosen:
             raise
         except Exception as error:  # an optimiser may meet an argument or a gradient that it cannot use as late as here
             raise MathError(
-                f"{self.name} cannot take a step: {words(error)}", cure="leave out an argument, or choose another one"
+                f"{self.name} cannot take a step: {words(error)}",
+                cure=f"it was given {self.text}; --optimizer chooses another",
             ) from None
+
+
+def _check_kind(setting: Setting, default: object) -> None:
+    """Raise a UsageError where a value is of another kind than the default, which PyTorch would only stumble over."""
+    value = setting.value
+    if isinstance(default, bool):
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif isinstance(default, int | float):
+        fits, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    elif isinstance(default, tuple):
+        fits = isinstance(value, tuple) and len(value) == len(default) and not any(isinstance(v, str) for v in value)
+        wanted = f"{len(default)} numbers"
+    else:
+        return
+    if not fits:
+        usual = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+        raise UsageError(f"--set {setting.name}: {wanted} expected", cure=f"PyTorch's own: {setting.name}={usual}")

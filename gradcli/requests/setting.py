@@ -10,7 +10,7 @@ from gradcli.requests.options import Kind
 from gradcli.text import literal
 from gradcli.text.source import Source
 
-Value: TypeAlias = bool | int | float | str | None | tuple["Value", ...]
+Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
 
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*", re.ASCII)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)

@@ -12,6 +12,8 @@ from gradcli.show.table import Block, Column, Curve, Places, Table
 
 ROWS = 11
 """Steps that are shown on the screen."""
+LAYERS = 60
+"""Layers that are shown on the screen."""
 BAR = 24
 """Characters of the longest bar."""
 
@@ -27,13 +29,15 @@ def descent(result: DescendResult, digits: int) -> list[Table | Curve]:
     """A row per step, and the value over the steps as a curve."""
     rows = result.steps
     value = torch.stack([row.value for row in rows])
-    columns, cells = [Column("step"), Column("value")], [[row.step for row in rows], value]
+    columns = [Column("step"), Column("value")]
+    cells: list[Any] = [[row.step for row in rows], value]
     for name, first in rows[0].parameters.items():
         stacked = torch.stack([row.parameters[name] for row in rows]).reshape(len(rows), -1)
         columns += [Column(place) for place in Places(first.shape, name)]
         cells += list(stacked.unbind(1))
     last = numbers.significant(numbers.flat(result.value)[0], digits)
-    title = f"{result.expression} = {last} after {rows[-1].step} steps of {result.optimizer}"
+    count = "1 step" if rows[-1].step == 1 else f"{rows[-1].step} steps"
+    title = f"{result.expression} = {last} after {count} of {result.optimizer}"
     shapes = "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in result.inputs.items())
     caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {result.dtype}, shapes: {shapes}"
     table = Table(tuple(columns), (Block(len(rows), tuple(cells)),), title, caption, rows=ROWS)
@@ -49,7 +53,8 @@ def flow(result: FlowResult, digits: int) -> list[Table | Curve]:
     low, high = _scale(norms)
     columns: list[Column] = [Column("layer")]
     cells: list[Any] = [layers]
-    outputs, values = [Column("layer")], [layers]
+    outputs = [Column("layer")]
+    values: list[Any] = [layers]
     for name, rows in by_name.items():
         norm = torch.stack([row.gradient_norm for row in rows])
         columns += [Column(name), Column("#")]
@@ -57,11 +62,13 @@ def flow(result: FlowResult, digits: int) -> list[Table | Curve]:
         outputs += [Column(f"{name}: mean"), Column("std"), Column("saturated")]
         values += [torch.stack([getattr(row, key) for row in rows]) for key in ("mean", "std", "saturated")]
     block = Block(len(layers), tuple(cells))
-    title = f"Norm of the gradient by the weights of each of {len(layers)} layers, the first next to the input"
+    title = f"Norm of the gradient that reaches each of {len(layers)} layers, the first next to the input"
     scale = f"bars: log scale from {low:.2g} to {high:.2g}" if high else "no bars: no norm is finite and above 0"
+    caption = "\n".join([*result.verdict.split("; "), f"{scale}; {result.dtype}"])
+    lower = Block(len(layers), tuple(values))
     return [
-        Table(tuple(columns), (block,), title, f"{result.verdict}; {scale}; {result.dtype}", csv=False),
-        Table(tuple(outputs), (Block(len(layers), tuple(values)),), "Outputs of each layer", _SATURATED, csv=False),
+        Table(tuple(columns), (block,), title, caption, csv=False, rows=LAYERS),
+        Table(tuple(outputs), (lower,), "Outputs of each layer", _SATURATED, csv=False, rows=LAYERS),
         _for_csv(result),
     ]
 

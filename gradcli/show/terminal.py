@@ -73,7 +73,8 @@ def _draw(console: Console, table: Table, style: Style) -> None:
     for group in _groups(columns, layout, style):
         console.print(_rich_table([*columns[: layout.keys], *group], layout, style), soft_wrap=True)
     if table.caption:
-        console.print(Text(_wrap(table.caption, style), style="dim"), soft_wrap=True)
+        lines = (_wrap(line, style) for line in table.caption.split("\n"))
+        console.print(Text("\n".join(lines), style="dim"), soft_wrap=True)
 
 
 def _wrap(text: str, style: Style) -> str:
