@@ -95,7 +95,7 @@ def test_without_names_it_is_the_usual_three_through_twenty_layers() -> None:
 
 def test_what_float32_cannot_hold_is_said() -> None:
     lost = flow("--activation", "sigmoid", "--layers", "90", "--width", "4")
-    assert [note["code"] for note in lost["notes"]] == ["vanished"]
+    assert [note["code"] for note in lost["notes"]] == ["vanishing"]
     assert norms(lost, "sigmoid")[0] == 0
     assert lost["factors"]["sigmoid"] < 0.5
     kept = flow("--activation", "sigmoid", "--layers", "90", "--width", "4", "--dtype", "float64")

@@ -89,7 +89,7 @@ def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
             cause = origin(replace(start.subject, inputs={**start.inputs, **step.parameters}), job)
     if len(steps) == 1:
         return f"NaN or inf at the start: {cause or 'a parameter itself is not finite'}"
-    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step itself was too long'}; a smaller --lr may help"
+    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step itself was too long'}; a smaller --lr may help (gradcli why learning-rate)"
 
 
 def _moved(before: DescentStep, after: DescentStep) -> float:

@@ -53,7 +53,8 @@ def flow(request: Flow, job: Job) -> FlowResult:
     for name, rows in by_name.items():
         if lost := sum(1 for row in rows if not float(row.gradient_norm)):
             job.note(
-                "vanished", f"{name}: the gradient of {lost} of {request.layers} layers is exactly 0 in {request.dtype}"
+                "vanishing",
+                f"{name}: the gradient of {lost} of {request.layers} layers is exactly 0 in {request.dtype}",
             )
     verdict = "; ".join(_verdict(name, factors[name], rows, request.dtype) for name, rows in by_name.items())
     return FlowResult(**job.header("flow", {}), layers=found, verdict=verdict, factors=factors, flat=flat)
