@@ -81,6 +81,9 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
     return steps, "steps"
 
 
+_CURE = "a smaller --lr may help (gradcli why learning-rate)"
+
+
 def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
     """Where the first number that is not finite came from: the last step, or the gradient of the one before."""
     cause = ""
@@ -89,7 +92,7 @@ def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
             cause = origin(replace(start.subject, inputs={**start.inputs, **step.parameters}), job)
     if len(steps) == 1:
         return f"NaN or inf at the start: {cause or 'a parameter itself is not finite'}"
-    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step itself was too long'}; a smaller --lr may help (gradcli why learning-rate)"
+    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step itself was too long'}; {_CURE}"
 
 
 def _moved(before: DescentStep, after: DescentStep) -> float:
