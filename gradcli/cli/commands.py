@@ -165,5 +165,15 @@ COMMANDS = {
             forms="server:ServerShown",
             page="server:run",
         ),
+        Command(
+            "completion", "completion:Completion", "Script", "the completion script of bash, zsh or fish",
+            (
+                ('eval "$(gradcli completion bash)"', "in ~/.bashrc"),
+                ('eval "$(gradcli completion zsh)"', "in ~/.zshrc, behind compinit"),
+                ("gradcli completion fish | source", "in ~/.config/fish/config.fish"),
+            ),
+            forms="completion:CompletionShown",
+            page="completion:page",
+        ),
     )
 }  # fmt: skip

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from gradcli.errors import UsageError
 from gradcli.requests.derivatives import OfExpression
-from gradcli.requests.options import NUMBER, TEXT, WHOLE, option, repeated
+from gradcli.requests.options import NUMBER, WHOLE, Kind, option, repeated
 from gradcli.requests.setting import SETTING, Setting
+from gradcli.tables.optimizers import NAMES
 
+OPTIMIZER = Kind("NAME", lambda source: source.text, hints=NAMES)
 MOST_STEPS = 1_000_000
 
 
@@ -14,7 +16,7 @@ MOST_STEPS = 1_000_000
 class Descend(OfExpression):
     """Gradient descent on an expression that is one number, by any optimiser of torch.optim; --timeout bounds one step."""
 
-    optimizer: str = option(TEXT, "an optimiser of torch.optim, such as sgd, adam or lbfgs", "sgd")
+    optimizer: str = option(OPTIMIZER, "an optimiser of torch.optim, such as sgd, adam or lbfgs", "sgd")
     lr: float = option(NUMBER, "learning rate", 0.1)
     steps: int = option(WHOLE, "steps, at most", 100)
     set: tuple[Setting, ...] = repeated(
