@@ -191,7 +191,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-@pytest.mark.parametrize("name", ["gradcli", "ABSOLUTE", "~/gradcli"])
+@pytest.mark.parametrize("name", ["gradcli", "ABSOLUTE", "~/gradcli", "an_alias"])
 def test_bash(name: str, binaries: Path, tmp_path: Path) -> None:
     (tmp_path / "my data.npy").touch()
     bash = shell_of("bash")

@@ -159,6 +159,12 @@ def test_the_start_is_row_zero_and_the_rows_are_one_more_than_the_steps() -> Non
     assert set(result) == common | {"expression", "steps", "parameters", "value", "stopped"}
 
 
+def test_a_value_that_is_the_parameter_itself_is_that_of_its_step() -> None:
+    for words in (["x", "x=1"], ["x[1]", "x=5,1"], ["x.reshape(1)", "x=1"]):
+        values = [step["value"] for step in descend(*words, "--steps", "3", "--dtype", "float64")["steps"]]
+        assert values == pytest.approx([1, 0.9, 0.8, 0.7], rel=1e-12)
+
+
 def test_a_hundred_steps_of_a_tenth_unless_told_otherwise() -> None:
     result = descend("(x-3)**2", "x=0", "--dtype", "float64")
     assert len(result["steps"]) == 101

@@ -16,7 +16,9 @@ _BASH = r"""# gradcli's completion for bash: put this line into ~/.bashrc
 #     eval "$(gradcli completion bash)"
 
 _gradcli() {
-    local line="" word before=""
+    local line="" word before="" program=${1:-gradcli}
+    program=${program/#\~/$HOME}
+    [[ -x $program ]] || type -P "$program" >/dev/null || program=gradcli  # an alias
     if [[ -n ${COMP_LINE-} ]]; then
         line=${COMP_LINE:0:COMP_POINT}
     else
@@ -28,7 +30,7 @@ _gradcli() {
     COMPREPLY=()
     while IFS= read -r word; do
         COMPREPLY+=("$word")
-    done < <(_GRADCLI_COMPLETE=bash "${1/#\~/$HOME}" "$line" "${COMP_WORDBREAKS-}" 2>/dev/null)
+    done < <(_GRADCLI_COMPLETE=bash "$program" "$line" "${COMP_WORDBREAKS-}" 2>/dev/null)
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[/=@] ]]; then
         compopt -o nospace 2>/dev/null
     fi

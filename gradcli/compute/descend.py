@@ -68,7 +68,7 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
         job.begin_step(number, request.steps)
         loss = value()
         found = {name: tensor.detach().clone() for name, tensor in live.items()}
-        steps.append(DescentStep(number, loss.detach(), found))
+        steps.append(DescentStep(number, loss.detach().clone(), found))  # it may be a view of a parameter
         if not all(map(finite, (loss, *found.values()))):
             job.note("not-a-number", _diverged(steps, start, job))
             return steps, "diverged"

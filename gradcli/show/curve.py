@@ -25,15 +25,16 @@ def draw(curve: Curve, width: int | None, *, ascii_only: bool) -> str:
     left = max(map(len, labels))
     columns = max(4, min(COLUMNS, (width or COLUMNS + left + 3) - left - 3))
     down, across = (1, 1) if ascii_only else (4, 2)
-    cells = [[0] * columns for _ in range(ROWS)]
+    rows = ROWS if high > low else 1
+    cells = [[0] * columns for _ in range(rows)]
     for i, number in points:
         x = round(i / max(1, last) * (columns * across - 1))
-        y = round((1 - _part(number, low, high, logarithmic=logarithmic)) * (ROWS * down - 1))
+        y = round((1 - _part(number, low, high, logarithmic=logarithmic)) * (rows * down - 1))
         cells[y // down][x // across] |= 1 if ascii_only else _BRAILLE[y % 4][x % 2]
     bar = "|" if ascii_only else "\u2502"
     lines = [f"{curve.name} by {curve.along}{', log scale' if logarithmic else ''}"]
     for number, row in enumerate(cells):
-        label = labels[0] if number == 0 else labels[1] if number == ROWS - 1 else ""
+        label = labels[0] if number == 0 else labels[1] if number == rows - 1 else ""
         text = "".join(("*" if cell else " ") if ascii_only else chr(0x2800 + cell) if cell else " " for cell in row)
         lines.append(f"{label:>{left}} {bar} {text}".rstrip())
     lines.append(f"{'':>{left}}   0{last!s:>{columns - 1}}")

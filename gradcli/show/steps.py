@@ -14,7 +14,7 @@ ROWS = 11
 """Steps that are shown on the screen."""
 LAYERS = 60
 """Layers that are shown on the screen."""
-BAR = 24
+BAR = 16
 """Characters of the longest bar."""
 
 _ENDS = {
