@@ -13,6 +13,8 @@ def main() -> int:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the call at once, wherever it is, and without a word
     arguments = sys.argv[1:]
+    if shell := os.environ.get("_GRADCLI_COMPLETE"):
+        return _complete(shell, arguments)
     if arguments == ["--version"]:
         return _version()
     wish = os.environ.get("GRADCLI_SERVER", "")
@@ -41,6 +43,14 @@ def _cold(arguments: list[str]) -> int:
     from gradcli.world import World
 
     return program.run(arguments, World.current())
+
+
+def _complete(shell: str, arguments: list[str]) -> int:
+    """Answer a completion script, which asks by that variable; names of files may be no text."""
+    from gradcli.cli.complete import complete
+
+    sys.stdout.buffer.write(complete(shell, arguments).encode("utf-8", "surrogateescape"))
+    return 0
 
 
 def _version() -> int:

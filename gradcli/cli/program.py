@@ -10,6 +10,7 @@ from typing import Any
 from gradcli.cli import hint, report
 from gradcli.cli.commands import COMMANDS, Command
 from gradcli.cli.outfile import OutFile
+from gradcli.cli.progress import Steps
 from gradcli.errors import ExitStatus, GradcliError, UsageError
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Shown
@@ -140,9 +141,15 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
 
     check(call.request, call.read_stdin)
     compute, show, loading = _open_door()
-    progress.computing(call.request.timeout, limit_memory=call.request.device == "cpu")
-    with silent_stderr():
-        result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place))
+    seconds = call.request.timeout
+    progress.computing(seconds, limit_memory=call.request.device == "cpu")
+    with Steps(world, quiet=call.shown.quiet) as steps, silent_stderr():
+
+        def begin_step(number: int, total: int) -> None:
+            progress.step(seconds)
+            steps(number, total)
+
+        result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place), begin_step)
     status = ExitStatus.FAILED if result.ok is False else ExitStatus.OK
     if call.shown.code:
         from gradcli.code.programs import program

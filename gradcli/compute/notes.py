@@ -45,7 +45,8 @@ def remark(result: Result, job: Job) -> None:
     """Note on the job whatever its run met, and numbers of the result that are not finite with where they came from."""
     tried_out = isinstance(result, ActivateResult)  # there x is no neuron's input
     look(job, {"dead-relu"} if tried_out else ())
-    broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
+    told = any(note.code == "not-a-number" for note in job.notes)
+    broken = [] if told else [path for path, tensor in _numbers(result) if not finite(tensor)]
     if broken:
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         what = f"NaN or inf in {', '.join(broken[:3])}{more}"
@@ -69,8 +70,9 @@ def look(job: Job, told: Container[str]) -> None:
 
 
 _ASIDE = frozenset(
-    {"command", "dtype", "inputs", "defaults", "notes", "subjects", "expression", "history", "upstream", "name", "seed"}
-)
+    {"command", "dtype", "inputs", "defaults", "notes", "subjects", "expression", "history", "steps", "upstream", "name",
+     "seed"}
+)  # fmt: skip
 """Fields that hold no computed numbers."""
 
 

@@ -23,7 +23,7 @@ def _seconds(source: Source) -> float:
     return seconds
 
 
-ACTION = Kind("|".join(ACTIONS), lambda source: source.text)
+ACTION = Kind("|".join(ACTIONS), lambda source: source.text, hints=ACTIONS)
 DURATION = Kind("TIME", _seconds)
 
 

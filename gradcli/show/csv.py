@@ -6,7 +6,7 @@ import orjson
 
 from gradcli.results import Result
 from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, take
+from gradcli.show.table import Block, Cell, Table, take
 from gradcli.show.tables import tables
 
 _CHUNK = 100_000
@@ -15,7 +15,7 @@ _CHUNK = 100_000
 
 def render(result: Result) -> bytes:
     """The one table marked for CSV, a header line first, lines ended by a line feed."""
-    table = next(table for table in tables(result, digits=6) if table.csv)
+    table = next(table for table in tables(result, digits=6) if isinstance(table, Table) and table.csv)
     kept = [i for i, column in enumerate(table.columns) if column.csv_name]
     lines = [",".join(_quote(table.columns[i].csv_name) for i in kept).encode()]
     for block in table.blocks:

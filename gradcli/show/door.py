@@ -57,7 +57,7 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
         return f"wrote {shown.out}\n".encode(errors="replace")
     from gradcli.show import tables, terminal  # rich, which the other forms do without
 
-    drawn = tables.tables(result, shown.precision)
+    drawn = [*tables.tables(result, shown.precision)]
     if result.ledger is not None or result.check is not None or result.expect is not None:
         from gradcli.show.evidence import evidence_tables
 

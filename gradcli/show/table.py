@@ -1,7 +1,7 @@
 """What a table is before anybody draws it: columns, blocks of rows, a title, a caption. Terminal and CSV draw the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from math import prod
 from typing import overload
@@ -73,7 +73,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes."""
+    """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes.
+
+    `screen` is False for one that is for CSV alone. `rows` bounds the rows on the screen (0: no bound): the first, the last
+    and some evenly chosen between them.
+    """
 
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
@@ -81,11 +85,38 @@ class Table:
     caption: str = ""
     keys: int = 1
     csv: bool = field(default=True)
+    screen: bool = True
+    rows: int = 0
 
     @property
     def elements(self) -> int:
         """The numbers in it."""
         return sum(block.rows * sum(isinstance(cells, Tensor) for cells in block.cells) for block in self.blocks)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Numbers at 0, 1, 2, ... to be drawn as a small curve under the tables; `name` says what they are, `along` what counts."""
+
+    values: Tensor
+    name: str
+    along: str
+    screen: bool = field(default=True, init=False)
+
+
+def chosen(table: Table) -> Table:
+    """The table with the rows alone that are meant for the screen."""
+    blocks = tuple(_evenly(block, table.rows) if 0 < table.rows < block.rows else block for block in table.blocks)
+    return replace(table, blocks=blocks)
+
+
+def _evenly(block: Block, count: int) -> Block:
+    places = [round(i * (block.rows - 1) / (count - 1)) for i in range(count)]
+    cells = tuple(
+        each if isinstance(each, str) else each[places] if isinstance(each, Tensor) else [each[i] for i in places]
+        for each in block.cells
+    )
+    return Block(count, cells)
 
 
 def take(cells: Cells, rows: range) -> Sequence[Cell]:

@@ -39,6 +39,7 @@ CALLS = (
     "perceptron --train and --activation step --epochs 3",
     "jacobian sigmoid(W@x) W=randn(2,2) x=1,2",
     "hessian x**2-y**2 x=0 y=0",
+    "flow relu --layers 2 --width 2",
     "functions relu",
     "why",
     "grad --fn mse --x 1 --w 2",

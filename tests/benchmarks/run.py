@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.run [--rounds 15] [--json] [--peers PYTHON] [ROW ...]
 
-Each round runs both programs of a row once, so that a machine that drifts drifts for both. The ratio is that of the medians; the
-spread is that of the ratios round by round. `python -c pass` runs in an environment made for it, where nothing is installed.
+Each round runs both programs of a row once, so that a machine that drifts drifts for both. The ratio is that of the medians,
+the spread that of the ratios round by round. `python -c pass` runs in an environment made for it, where nothing is installed.
 Memory is the largest process of each, as the system accounts for it. `--peers` names a Python that has the extra `peers`: the
 programs of other tools are timed beside a warm and a cold call then.
 """
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,6 +46,7 @@ class Row:
     target: float
     figure: str = "s"
     warm: bool = False
+    variable: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ ROWS = [
     Row("--help", ("--help",), programs.TYPER, TYPER, 2.0),
     Row("grad --help", ("grad", "--help"), programs.TYPER, TYPER, 2.0),
     Row("usage error", ("grad", "--nonsense"), programs.TYPER, TYPER, 1.5),
+    Row("completion", ("grad --fn hu", ""), programs.TYPER, TYPER, 1.8, variable=("_GRADCLI_COMPLETE", "bash")),
     Row("softmax Jacobian, n = 4096", SOFTMAX, programs.SOFTMAX, "the bare closed form", 1.0),
     Row("softmax Jacobian, n = 4096", SOFTMAX, programs.SOFTMAX, "the bare closed form", 1.0, "MiB"),
     Row("jacobian, 1,000 x 1,000", _jacobian(1000), programs.JACREV.format(n=1000), "torch.func.jacrev", 1.2),
@@ -105,9 +107,9 @@ class Machine:
             self._env["PYTHONPATH"] = str(ROOT)
         self.run([PYTHON, "-c", programs.FILES])
 
-    def run(self, command: Sequence[str], *, warm: bool = False) -> tuple[float, float]:
+    def run(self, command: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[float, float]:
         """Seconds and MiB of one whole run: its wall time, and the most memory that one of its processes had."""
-        env = {**self._env, "GRADCLI_SERVER": ""} if warm else self._env
+        env = {**self._env, **(more or {})}
         with tempfile.TemporaryFile() as out:
             start = time.perf_counter()
             process = subprocess.Popen(
@@ -144,7 +146,8 @@ def measured(row: Row, machine: Machine, rounds: int, peer: Sequence[str] = ()) 
     """Run a row's two programs in turn, once uncounted and then `rounds` times."""
     interpreter = machine.bare if row.program == programs.PASS else PYTHON
     theirs = peer or [interpreter, "-c", row.program]
-    pairs = [(machine.run([*GRADCLI, *row.words], warm=row.warm), machine.run(theirs)) for _ in range(rounds + 1)][1:]
+    more = dict([("GRADCLI_SERVER", "" if row.warm else "off"), *([row.variable] if row.variable else [])])
+    pairs = [(machine.run([*GRADCLI, *row.words], more), machine.run(theirs)) for _ in range(rounds + 1)][1:]
     which = 0 if row.figure == "s" else 1
     return compared(
         row.name, row.against, [a[which] for a, _ in pairs], [b[which] for _, b in pairs], row.target, row.figure
@@ -188,10 +191,10 @@ def table(found: Sequence[Measured], title: str) -> Table:
     drawn.add_column("")
     for one in found:
         digits = 3 if one.figure == "s" else 0
-        drawn.add_row(
-            one.name, one.against, f"{one.ours:.{digits}f} {one.figure}", f"{one.theirs:.{digits}f} {one.figure}", f"{one.ratio:.3g}",
-            f"{one.lowest:.3g} - {one.highest:.3g}", "" if one.target is None else f"{one.target:.3g}", one.verdict,
-        )  # fmt: skip
+        target = "" if one.target is None else f"{one.target:.3g}"
+        figures = [f"{figure:.{digits}f} {one.figure}" for figure in (one.ours, one.theirs)]
+        spread = f"{one.lowest:.3g} - {one.highest:.3g}"
+        drawn.add_row(one.name, one.against, *figures, f"{one.ratio:.3g}", spread, target, one.verdict)
     return drawn
 
 
