@@ -21,6 +21,7 @@ FROM = 4096
 """Elements from which a tensor is many numbers."""
 PIECE = 2**17
 """Elements at most that are turned into text at a time, unless a single row of a table has more."""
+_SHORT = (torch.float16, torch.bfloat16)
 _HOLE = b"\0"
 """Stands for a tensor in JSON that is being written; no text of JSON holds this byte."""
 
@@ -76,9 +77,9 @@ def _skeleton(tree: Any) -> tuple[bytes, list[Tensor]]:
 
 
 def pieces(tensor: Tensor) -> Iterator[bytes]:
-    """The JSON of a tensor: nested lists, not-finite numbers as strings."""
+    """The JSON of a tensor of one dimension or more: nested lists, not-finite numbers as strings."""
     if tensor.numel() <= PIECE:
-        yield _text(tensor, QUOTED)
+        yield _text(_raw(tensor), tensor.dtype, QUOTED)
         return
     yield b"["
     rows = max(1, PIECE * len(tensor) // tensor.numel())
@@ -87,7 +88,7 @@ def pieces(tensor: Tensor) -> Iterator[bytes]:
         if start:
             yield b","
         if part.numel() <= PIECE:
-            yield _text(part, QUOTED)[1:-1]
+            yield _text(_raw(part), part.dtype, QUOTED)[1:-1]
         else:
             yield from pieces(part[0])
     yield b"]"
@@ -95,17 +96,21 @@ def pieces(tensor: Tensor) -> Iterator[bytes]:
 
 def rows(columns: Sequence[Tensor]) -> list[bytes]:
     """The lines of a table in CSV, given its columns, which are of one dtype; without line ends."""
-    if not len(columns[0]):
-        return []
-    return _text(torch.stack(tuple(columns), 1), BARE)[2:-2].split(b"],[")
+    matrix = np.stack([_raw(column) for column in columns], 1)  # NumPy: threads are dear for pieces
+    return _text(matrix, columns[0].dtype, BARE)[2:-2].split(b"],[")
 
 
-def _text(tensor: Tensor, words: Words) -> bytes:
-    """The JSON of a tensor that is at most a piece, with these words for what is not finite."""
-    array = _wide(tensor.detach().resolve_neg().contiguous())
-    text = orjson.dumps(array if array.ndim else array.reshape(1), option=orjson.OPT_SERIALIZE_NUMPY)
-    if not array.ndim:
-        text = text[1:-1]
+def _raw(tensor: Tensor) -> npt.NDArray[Any]:
+    """The memory of a tensor as an array, dtypes of 16 bits as their bits."""
+    tensor = tensor.detach().resolve_neg()
+    found: npt.NDArray[Any] = (tensor.view(torch.int16) if tensor.dtype in _SHORT else tensor).numpy()
+    return found
+
+
+def _text(array: npt.NDArray[Any], dtype: torch.dtype, words: Words) -> bytes:
+    """The JSON of a piece that `_raw` gave, with these words for what is not finite."""
+    array = _wide(np.ascontiguousarray(array), dtype)
+    text = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
     if array.dtype != np.float64 or b"null" not in text:  # orjson's word for what is not finite
         return text
     lost = array[~np.isfinite(array)]
@@ -113,28 +118,25 @@ def _text(tensor: Tensor, words: Words) -> bytes:
     return b"".join(chain.from_iterable(zip(text.split(b"null"), [*spelled, b""], strict=True)))
 
 
-def _wide(tensor: Tensor) -> npt.NDArray[Any]:
-    """Numbers whose shortest digits in 64 bits are the shortest digits of `tensor` in its own dtype; whole ones as they are."""
-    if tensor.dtype == torch.float32:
-        array = tensor.numpy()
-        text = orjson.dumps(array.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
-        wide = np.array(orjson.loads(text), np.float64).reshape(array.shape)  # None becomes NaN
-        if b"null" in text:
-            np.copyto(wide, array, where=~np.isfinite(array))
-        return wide
-    if tensor.dtype in (torch.float16, torch.bfloat16):
-        return _looked_up(tensor)
-    found: npt.NDArray[Any] = tensor.numpy()
-    return found
+def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
+    """Numbers whose shortest digits in 64 bits are the shortest digits in their own dtype; whole ones as they are."""
+    if dtype in _SHORT:
+        return _looked_up(array.view(np.uint16), dtype)
+    if dtype != torch.float32:
+        return array
+    text = orjson.dumps(array.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
+    wide = np.array(orjson.loads(text), np.float64).reshape(array.shape)  # None becomes NaN
+    if b"null" in text:
+        np.copyto(wide, array, where=~np.isfinite(array))
+    return wide
 
 
-def _looked_up(tensor: Tensor) -> npt.NDArray[np.float64]:
+def _looked_up(bits: npt.NDArray[np.uint16], dtype: torch.dtype) -> npt.NDArray[np.float64]:
     """A dtype of 16 bits has 65,536 numbers: each is shortened once."""
-    table = _table(tensor.dtype)
-    bits = tensor.view(torch.int16).numpy().view(np.uint16)
+    table = _table(dtype)
     new = np.unique(bits[np.isnan(table[bits])])
     if new.size:
-        table[new] = numbers.flat(torch.from_numpy(new.view(np.int16)).view(tensor.dtype))
+        table[new] = numbers.flat(torch.from_numpy(new.view(np.int16)).view(dtype))
     found: npt.NDArray[np.float64] = table[bits]
     return found
 
