@@ -127,7 +127,8 @@ def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
     text = orjson.dumps(array.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
     wide = np.array(orjson.loads(text), np.float64).reshape(array.shape)  # None becomes NaN
     if b"null" in text:
-        np.copyto(wide, array, where=~np.isfinite(array))
+        infinite = np.isinf(array)
+        wide[infinite] = array[infinite]
     return wide
 
 
