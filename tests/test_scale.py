@@ -89,7 +89,7 @@ def test_json_in_pieces_is_that_of_one_number_at_a_time(tensor: Tensor, piece: i
 def test_lines_of_csv_are_those_of_one_number_at_a_time(tensor: Tensor) -> None:
     columns = tensor.reshape(len(tensor), -1).unbind(1)
     expected = [",".join(map(numbers.exact, cells)) for cells in zip(*map(numbers.flat, columns), strict=True)]
-    assert [line.decode() for line in bulk.rows(columns)] == expected
+    assert [line.decode() for line in bulk.lines(columns)(range(len(tensor)))] == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

@@ -4,7 +4,7 @@ No number becomes a Python object for longer than its piece, so memory stays nea
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, BinaryIO
@@ -24,6 +24,9 @@ PIECE = 2**17
 _SHORT = (torch.float16, torch.bfloat16)
 _HOLE = b"\0"
 """Stands for a tensor in JSON that is being written; no text of JSON holds this byte."""
+
+Lines = Callable[[range], Sequence[bytes]]
+"""One column of CSV, or several with commas between: given a range of rows, their lines."""
 
 Words = Mapping[float, bytes]
 BARE: Words = {number: numbers.spell(number).encode() for number in (np.nan, np.inf, -np.inf)}
@@ -94,10 +97,17 @@ def pieces(tensor: Tensor) -> Iterator[bytes]:
     yield b"]"
 
 
-def rows(columns: Sequence[Tensor]) -> list[bytes]:
-    """The lines of a table in CSV, given its columns, which are of one dtype; without line ends."""
-    matrix = np.stack([_raw(column) for column in columns], 1)  # NumPy: threads are dear for pieces
-    return _text(matrix, columns[0].dtype, BARE)[2:-2].split(b"],[")
+def lines(columns: Sequence[Tensor]) -> Lines:
+    """What writes columns of one dtype in CSV: for some rows their lines, without line ends."""
+    arrays = [_raw(column) for column in columns]
+
+    def some(rows: range) -> list[bytes]:
+        matrix = np.stack(
+            [array[rows.start : rows.stop] for array in arrays], 1
+        )  # by NumPy: threads are dear for pieces
+        return _text(matrix, columns[0].dtype, BARE)[2:-2].split(b"],[")
+
+    return some
 
 
 def _raw(tensor: Tensor) -> npt.NDArray[Any]:

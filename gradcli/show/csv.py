@@ -1,8 +1,9 @@
 """`--csv`: the main table of a result with every number in shortest digits."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from typing import BinaryIO
 
 from torch import Tensor
@@ -34,28 +35,15 @@ def write(result: Result, file: BinaryIO) -> None:
             file.write(b"\n".join(lines) + b"\n")
 
 
-Part = Callable[[range], Sequence[bytes]]
-"""The cells of one column, or of several with commas between, for some rows."""
-
-
-def _parts(block: Block, kept: Sequence[int]) -> list[Part]:
+def _parts(block: Block, kept: Sequence[int]) -> list[bulk.Lines]:
     """What writes the columns of a block: neighbours that hold numbers of one dtype are written together."""
-    found: list[Part] = []
-    together: list[Tensor] = []
-    for cells in (block.cells[i] for i in kept):
-        if not isinstance(cells, Tensor):
-            found.append(partial(_texts, cells))
-            together = []
-        elif together and together[0].dtype == cells.dtype:
-            together.append(cells)
-        else:
-            together = [cells]
-            found.append(partial(_numbers, together))
+    found: list[bulk.Lines] = []
+    columns = [block.cells[i] for i in kept]
+    for _, group in groupby(columns, lambda cells: cells.dtype if isinstance(cells, Tensor) else None):
+        neighbours = list(group)
+        tensors = [cells for cells in neighbours if isinstance(cells, Tensor)]
+        found += [bulk.lines(tensors)] if tensors else [partial(_texts, cells) for cells in neighbours]
     return found
-
-
-def _numbers(columns: Sequence[Tensor], rows: range) -> list[bytes]:
-    return bulk.rows([column[rows.start : rows.stop] for column in columns])
 
 
 def _texts(cells: Cells, rows: range) -> Sequence[bytes]:
