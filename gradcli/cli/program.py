@@ -118,7 +118,6 @@ def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
     """The whole way from a valid request to bytes, in the worker."""
     try:
         content, status, loading = _answer(call, world, progress, temporary)
-        progress.showing()
         status = world.put(content) or status
         if loading is not None and not call.shown.quiet:
             hint.remind(world, loading)
@@ -150,6 +149,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
             steps(number, total)
 
         result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place), begin_step)
+    progress.showing()
     status = ExitStatus.FAILED if result.ok is False else ExitStatus.OK
     if call.shown.code:
         from gradcli.code.programs import program

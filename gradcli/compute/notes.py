@@ -34,6 +34,9 @@ REACH: Mapping[str, float] = {
 SMALL = 64
 """Up to so many elements a list of Python numbers is quicker to look through than a tensor."""
 
+PIECE = 2**22
+"""Elements at most that are looked at together where that takes memory."""
+
 NEAR = 0.1
 """Around a kink, more than rounding in any dtype moves the place of one."""
 
@@ -96,15 +99,31 @@ def _saturated(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     x = sight.operands[0]
     if not _differentiated(x) or not _reaches_beyond(x, REACH[sight.name]):
         return
-    slope = core.slopes(_of_operand(sight, 0), x)[1].abs()
-    flat = (slope < FLAT) & (x.detach().abs() > REACH[sight.name])
-    if not bool(flat.any()):
+    least, at, count = torch.inf, 0, 0
+    for start, flat, slope in _flat_slopes(sight, x.detach().reshape(-1)):
+        if float(slope.min()) < least:
+            least, at = float(slope.min()), start + int(flat[slope.argmin()])
+        count += flat.numel()
+    if not count:
         return
-    at = _index(torch.where(flat, slope, torch.inf).argmin(), x)
-    how = f"exactly 0 in {_dtype(x)}" if slope[at] == 0 else f"{float(slope[at]):.2g}"
-    count, total = int(flat.sum()), x.numel()
-    more = f"; {count} of {total} elements are saturated" if count > 1 else ""
-    yield Note("saturated", f"{sight.name} is saturated at {_place(sight, at)}: its slope is {how}{more}")
+    how = f"exactly 0 in {_dtype(x)}" if least == 0 else f"{least:.2g}"
+    more = f"; {count} of {x.numel()} elements are saturated" if count > 1 else ""
+    place = _place(sight, _index(at, x))
+    yield Note("saturated", f"{sight.name} is saturated at {place}: its slope is {how}{more}")
+
+
+def _flat_slopes(sight: Sight, x: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Where an elementwise function of many numbers is flat: a piece's start, places in it, and the size of their slopes.
+
+    Only what lies beyond the reach is differentiated once more, a bounded number at a time.
+    """
+    for start in range(0, x.numel(), PIECE):
+        piece = x[start : start + PIECE]
+        far = (piece.abs() > REACH[sight.name]).nonzero().view(-1)
+        slope = core.slopes(_of_operand(sight, 0), piece[far])[1].abs()
+        flat = slope < FLAT
+        if bool(flat.any()):
+            yield start, far[flat], slope[flat]
 
 
 def _reaches_beyond(x: Tensor, reach: float) -> bool:
@@ -311,9 +330,13 @@ def _dtype(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
 
 
-def _index(flat: Tensor, like: Tensor) -> tuple[int, ...]:
-    """The index of an element, from its place in row-major order."""
-    return tuple(int(i) for i in torch.unravel_index(flat, like.shape)) if like.ndim else ()
+def _index(flat: Tensor | int, like: Tensor) -> tuple[int, ...]:
+    """The index of an element, from its place in row-major order. torch.unravel_index would load SymPy: 0.3 s."""
+    place, index = int(flat), []
+    for size in reversed(like.shape):
+        place, i = divmod(place, size)
+        index.append(i)
+    return tuple(reversed(index))
 
 
 def _place(sight: Sight, at: tuple[int, ...], operand: int = 0) -> str:

@@ -95,12 +95,8 @@ _MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
 }
 
 _WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
-    ".json": lambda result, file: _write_bytes(json.render(result), file),
-    ".csv": lambda result, file: _write_bytes(csv.render(result), file),
+    ".json": json.write,
+    ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
 }
-
-
-def _write_bytes(content: bytes, file: BinaryIO) -> None:
-    file.write(content)

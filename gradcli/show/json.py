@@ -1,6 +1,6 @@
 """A result, or a piece of one, as compact JSON: one line, shortest digits, not-finite numbers as strings."""
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import torch
@@ -8,21 +8,19 @@ from torch import Tensor
 
 from gradcli import addresses
 from gradcli.results import FunctionsResult, Result, WhyResult
-from gradcli.show import numbers
+from gradcli.show import bulk, numbers
 
 _DIRECT = (torch.float32, torch.float64, torch.int64, torch.bool)
 """The dtypes whose shortest digits orjson writes by itself."""
-_MANY = 100_000
-"""From here float32 is written as orjson writes it: the same digits, but 0.0000012 for 1.2e-6."""
 
 
-def encode(value: Any) -> bytes:
-    """Any tree of tensors, numbers, text and None as JSON, without a line end."""
-    return orjson.dumps(_ready(value))
+def encode(value: Any, end: bytes = b"") -> bytes:
+    """Any tree of tensors, numbers, text and None as JSON, and `end` behind it."""
+    return bulk.encode(_ready(value), end)
 
 
 def _ready(value: Any) -> Any:
-    """`value` with every tensor as something that orjson writes in shortest digits."""
+    """`value` with every tensor as something that orjson writes in shortest digits; large ones are left to `bulk`."""
     if isinstance(value, dict):
         return {name: _ready(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -30,6 +28,8 @@ def _ready(value: Any) -> Any:
     if isinstance(value, float):
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):
+        return value
+    if bulk.is_many(value):
         return value
     return _fragment(value) if value.dtype in _DIRECT else numbers.nested(value)
 
@@ -40,14 +40,19 @@ def _fragment(tensor: Tensor) -> Any:
     text = orjson.dumps(array.reshape(1) if array.ndim == 0 else array, option=orjson.OPT_SERIALIZE_NUMPY)
     if b"null" in text:  # orjson's word for what is not finite
         return numbers.nested(tensor)
-    if tensor.dtype == torch.float32 and array.size < _MANY:  # as Python writes the same digits, and so --get and CSV
+    if tensor.dtype == torch.float32:  # as Python writes the same digits, and so --get and CSV
         text = orjson.dumps(orjson.loads(text))
     return orjson.Fragment(text[1:-1] if array.ndim == 0 else text)
 
 
 def render(result: Result | WhyResult | FunctionsResult) -> bytes:
     """`--json`: the whole result on one line."""
-    return encode(addresses.tree(result)) + b"\n"
+    return encode(addresses.tree(result), b"\n")
+
+
+def write(result: Result, file: BinaryIO) -> None:
+    """Write what `render` returns to a file, without holding the whole of it."""
+    bulk.write(_ready(addresses.tree(result)), file, b"\n")
 
 
 def render_path(result: Result, path: str) -> bytes:
@@ -62,4 +67,4 @@ def render_path(result: Result, path: str) -> bytes:
         return value.encode() + b"\n"
     if isinstance(value, float):
         return numbers.exact(value).encode() + b"\n"
-    return encode(value) + b"\n"
+    return encode(value, b"\n")

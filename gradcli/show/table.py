@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, product
 from math import prod
 from typing import overload
 
@@ -30,18 +29,33 @@ class Places(Sequence[str]):
     def __getitem__(self, position: int | slice) -> str | Sequence[str]:
         if isinstance(position, slice):
             start, stop, step = position.indices(len(self))
-            return [self._text(index) for index in islice(product(*map(range, self.shape)), start, stop, step)]
+            return self._texts(start, stop) if step == 1 else [self[i] for i in range(start, stop, step)]
         if not 0 <= position < len(self):
             raise IndexError(position)
-        index = []
-        for size in reversed(self.shape):
-            position, place = divmod(position, size)
-            index.append(place)
-        return self._text(index[::-1])
+        return self._texts(position, position + 1)[0]
 
-    def _text(self, index: Sequence[int]) -> str:
-        inside = ",".join(map(str, index))
-        return f"{self.name}[{inside}]" if self.name and self.shape else self.name or inside
+    def _texts(self, start: int, stop: int) -> list[str]:
+        """Some consecutive ones; what those along the last dimension have in common is put together once."""
+        if not self.shape:
+            return [self.name] * (stop - start)
+        opening, closing = (f"{self.name}[", "]") if self.name else ("", "")
+        width = self.shape[-1]
+        found: list[str] = []
+        while start < stop:
+            line, first = divmod(start, width)
+            last = min(width, first + stop - start)
+            lead = opening + "".join(f"{i}," for i in self._outer(line))
+            found += [f"{lead}{i}{closing}" for i in range(first, last)]
+            start += last - first
+        return found
+
+    def _outer(self, line: int) -> list[int]:
+        """The index of a line along the last dimension."""
+        index = []
+        for size in reversed(self.shape[:-1]):
+            line, place = divmod(line, size)
+            index.append(place)
+        return index[::-1]
 
 
 Cell = str | int | float | None
