@@ -49,7 +49,7 @@ class Crowd:
     """Calls made by some at a time, each held against what a cold call prints."""
 
     server: Server
-    random: random.Random = field(default_factory=lambda: random.Random(0))
+    draw: random.Random = field(default_factory=lambda: random.Random(0))
     found: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,9 +60,9 @@ class Crowd:
     def call(self, _: int) -> None:
         """One random call; of twenty, one is killed and one interrupted, at a random moment."""
         with self.lock:
-            words = self.random.choice(WORDS)
-            signum = self.random.choices((0, signal.SIGKILL, signal.SIGINT), (90, 5, 5))[0]
-            moment = self.random.uniform(0, 0.06)
+            words = self.draw.choice(WORDS)
+            signum = self.draw.choices((0, signal.SIGKILL, signal.SIGINT), (90, 5, 5))[0]
+            moment = self.draw.uniform(0, 0.06)
         process = self.server.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if signum:
             time.sleep(moment)

@@ -86,7 +86,8 @@ def _serve(connection: socket.socket, server: socket.socket, progress: Progress,
         connection.send(wire.message(wire.ACCEPTED, os.getpid()))
     except OSError:  # the caller has given up and runs it cold
         return 0
-    server.send(b"!")
+    with contextlib.suppress(OSError):  # a server that has just died counts no more
+        server.send(b"!")
     status: int = ExitStatus.FAULT
     with contextlib.suppress(Exception):  # what `run` does not report cannot be reported
         status = run(arguments, World.current(), progress)
