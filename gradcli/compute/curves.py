@@ -1,0 +1,107 @@
+"""Curves of single functions of the catalogue, and where a curve jumps.
+
+Whether a function is steep or jumps cannot be told from two points. So PyTorch is asked for the points between them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.evaluate import functions
+from gradcli.evaluate.refusals import translated
+from gradcli.results import Curve
+from gradcli.tables.catalogue import FIXED_REDUCTION, Loss
+from gradcli.tables.curves import target
+from gradcli.text.call import Call
+
+At = Callable[[float], tuple[float, float]]
+"""Value and derivative at one more point."""
+
+VISIBLE = 0.004
+"""A step smaller than this part of the whole height is no larger than a dot."""
+HALVINGS = 16
+"""After so many a step that is no jump has become smaller."""
+
+
+def unary(call: Call) -> functions.Unary:
+    """A function of one number for each: the activation, or the elements of the loss with its target."""
+    if not isinstance(call.entry, Loss):
+        return functions.activation(call)
+    aim, elements = target(call.entry), functions.elements(call)
+    if elements is None:  # the norm of one difference is no sum of elements
+        norm = functions.loss(call)
+        return lambda x: torch.stack([norm(point, torch.full_like(point, aim)) for point in x.reshape(-1)]).reshape(x.shape)
+    return lambda x: elements(x, torch.full_like(x, aim))
+
+
+def of_call(call: Call, x: Tensor) -> Curve:
+    """The function of the catalogue at every point of x, all at once: it is elementwise."""
+    function = unary(call)
+    with translated(call.text, {"x": x}):
+        try:
+            value, slope = core.slopes(function, x)
+        except core.NoDerivativeError:
+            value, slope = function(x), None
+
+    def at(number: float) -> tuple[float, float]:
+        point = x.new_tensor(number)
+        if slope is None:
+            return float(function(point)), math.nan
+        found, derivative = core.slopes(function, point)
+        return float(found), float(derivative)
+
+    label = f"{call.text}, target {target(call.entry):g}" if isinstance(call.entry, Loss) else ""
+    return with_jumps(call.text, x, value, slope, at, label)
+
+
+def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At, label: str = "") -> Curve:
+    """The curve through these points, its jumps found by asking `at` for points between them."""
+    order = torch.argsort(x, stable=True)
+    places = x.detach()[order].tolist()
+    found = jumps(places, value.detach()[order].tolist(), lambda number: at(number)[0])
+    steep = () if slope is None else jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1])
+    return Curve(name, value, slope, found, steep, label)
+
+
+def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float]) -> tuple[int, ...]:
+    """The numbers of the points between which and the next one y jumps; x ascends.
+
+    Each step that can be seen is halved: that of a jump stays. Where there are too many to ask, such as for random
+    numbers, the others count as jumps too: nothing is known that a line could stand for.
+    """
+    finite = sorted(number for number in y if math.isfinite(number))
+    if len(finite) < 2:
+        return ()
+    tenth = len(finite) // 10
+    height = (finite[-1 - tenth] - finite[tenth]) or finite[-1] - finite[0]
+    budget = 8 * len(x) + 2000
+    found = []
+    for i in range(len(x) - 1):
+        step = abs(y[i + 1] - y[i])
+        if not step > VISIBLE * height or not math.isfinite(step):
+            continue
+        stays, asked = _stays((x[i], y[i]), (x[i + 1], y[i + 1]), at) if budget > 0 else (True, 0)
+        budget -= asked
+        if stays:
+            found.append(i)
+    return tuple(found)
+
+
+def _stays(left: tuple[float, float], right: tuple[float, float], at: Callable[[float], float]) -> tuple[bool, int]:
+    """Whether a step stays however close its ends come, and how many points were asked for."""
+    whole = abs(right[1] - left[1])
+    for asked in range(1, HALVINGS + 1):
+        middle = left[0] + (right[0] - left[0]) / 2
+        if not left[0] < middle < right[0]:
+            return True, asked
+        y = at(middle)
+        if not math.isfinite(y):
+            return True, asked
+        below, above = abs(y - left[1]), abs(right[1] - y)
+        left, right = (left, (middle, y)) if below > above else ((middle, y), right)
+        if max(below, above) < whole / 2:
+            return False, asked
+    return True, HALVINGS
