@@ -13,7 +13,7 @@ from gradcli import core
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
 from gradcli.results import Curve
-from gradcli.tables.catalogue import FIXED_REDUCTION, Loss
+from gradcli.tables.catalogue import Loss
 from gradcli.tables.curves import target
 from gradcli.text.call import Call
 
@@ -24,6 +24,8 @@ VISIBLE = 0.004
 """A step smaller than this part of the whole height is no larger than a dot."""
 HALVINGS = 16
 """After so many a step that is no jump has become smaller."""
+POLE = 8.0
+"""So many times larger than its neighbours a value between them is on its way to infinity."""
 
 
 def unary(call: Call) -> functions.Unary:
@@ -33,7 +35,9 @@ def unary(call: Call) -> functions.Unary:
     aim, elements = target(call.entry), functions.elements(call)
     if elements is None:  # the norm of one difference is no sum of elements
         norm = functions.loss(call)
-        return lambda x: torch.stack([norm(point, torch.full_like(point, aim)) for point in x.reshape(-1)]).reshape(x.shape)
+        return lambda x: torch.stack([norm(point, torch.full_like(point, aim)) for point in x.reshape(-1)]).reshape(
+            x.shape
+        )
     return lambda x: elements(x, torch.full_like(x, aim))
 
 
@@ -60,48 +64,61 @@ def of_call(call: Call, x: Tensor) -> Curve:
 def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At, label: str = "") -> Curve:
     """The curve through these points, its jumps found by asking `at` for points between them."""
     order = torch.argsort(x, stable=True)
-    places = x.detach()[order].tolist()
-    found = jumps(places, value.detach()[order].tolist(), lambda number: at(number)[0])
-    steep = () if slope is None else jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1])
-    return Curve(name, value, slope, found, steep, label)
+    places, y = x.detach()[order].tolist(), value.detach()[order].tolist()
+    found = set(jumps(places, y, lambda number: at(number)[0]))
+    if slope is None:
+        return Curve(name, value, slope, tuple(sorted(found)), (), label)
+    steep = jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1])
+    for (
+        i,
+        place,
+    ) in steep.items():  # at a pole such as that of 1/x**2 the value is the same on both sides, and the slope turns
+        if abs(at(place)[0]) > POLE * max(abs(y[i]), abs(y[i + 1])):
+            found.add(i)
+    return Curve(name, value, slope, tuple(sorted(found)), tuple(sorted(found | steep.keys())), label)
 
 
-def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float]) -> tuple[int, ...]:
-    """The numbers of the points between which and the next one y jumps; x ascends.
+def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float]) -> dict[int, float]:
+    """The numbers of the points between which and the next one y jumps, and where it does about; x ascends.
 
     Each step that can be seen is halved: that of a jump stays. Where there are too many to ask, such as for random
     numbers, the others count as jumps too: nothing is known that a line could stand for.
     """
     finite = sorted(number for number in y if math.isfinite(number))
     if len(finite) < 2:
-        return ()
+        return {}
     tenth = len(finite) // 10
     height = (finite[-1 - tenth] - finite[tenth]) or finite[-1] - finite[0]
     budget = 8 * len(x) + 2000
-    found = []
+    found: dict[int, float] = {}
     for i in range(len(x) - 1):
         step = abs(y[i + 1] - y[i])
         if not step > VISIBLE * height or not math.isfinite(step):
             continue
-        stays, asked = _stays((x[i], y[i]), (x[i + 1], y[i + 1]), at) if budget > 0 else (True, 0)
+        if budget <= 0:
+            found[i] = x[i]
+            continue
+        place, asked = _jump((x[i], y[i]), (x[i + 1], y[i + 1]), at)
         budget -= asked
-        if stays:
-            found.append(i)
-    return tuple(found)
+        if place is not None:
+            found[i] = place
+    return found
 
 
-def _stays(left: tuple[float, float], right: tuple[float, float], at: Callable[[float], float]) -> tuple[bool, int]:
-    """Whether a step stays however close its ends come, and how many points were asked for."""
+def _jump(
+    left: tuple[float, float], right: tuple[float, float], at: Callable[[float], float]
+) -> tuple[float | None, int]:
+    """Where a step stays however close its ends come, None where it does not; and how many points were asked for."""
     whole = abs(right[1] - left[1])
     for asked in range(1, HALVINGS + 1):
         middle = left[0] + (right[0] - left[0]) / 2
         if not left[0] < middle < right[0]:
-            return True, asked
+            break
         y = at(middle)
         if not math.isfinite(y):
-            return True, asked
+            return middle, asked
         below, above = abs(y - left[1]), abs(right[1] - y)
         left, right = (left, (middle, y)) if below > above else ((middle, y), right)
         if max(below, above) < whole / 2:
-            return False, asked
-    return True, HALVINGS
+            return None, asked
+    return left[0], HALVINGS

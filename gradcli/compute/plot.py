@@ -12,7 +12,7 @@ from gradcli.compute.notes import look
 from gradcli.compute.program import run
 from gradcli.errors import MathError, ShapeError
 from gradcli.requests.formula import Formula
-from gradcli.requests.plot import X, Plot
+from gradcli.requests.plot import Plot, X
 from gradcli.results import Curve, PlotResult, Subject, SurfaceResult
 from gradcli.tables.curves import HIGH, LOW, POINTS
 from gradcli.text import expression
@@ -77,7 +77,11 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     if not 1 <= len(ranges) <= 2:
         said = f"{', '.join(ranges)} are {len(ranges)} of them" if ranges else "every input is one number"
         some = ranges[0] if ranges else next(iter(inputs))
-        cure = f"say which to go along, and the others stay whole: --wrt {some}" if ranges else f"{some}=linspace(-5,5,200)"
+        cure = (
+            f"say which to go along, and the others stay whole: --wrt {some}"
+            if ranges
+            else f"{some}=linspace(-5,5,200)"
+        )
         raise ShapeError(f"a plot goes along one or two ranges, and {said}", cure=cure)
     for name in ranges:
         tensor = inputs[name]
@@ -116,9 +120,7 @@ def _points(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[
     return at
 
 
-def _curve(
-    program: Expression, inputs: Mapping[str, Tensor], name: str, job: Job, *, looking: bool = True
-) -> Curve:
+def _curve(program: Expression, inputs: Mapping[str, Tensor], name: str, job: Job, *, looking: bool = True) -> Curve:
     """The expression at each point of one range in the order given; `looking` for what is worth a note at any of them."""
     x, at = inputs[name], _points(program, inputs, [name], job)
     values, slopes = [], []

@@ -36,7 +36,9 @@ def _check_one_expression(words: Sequence[Source]) -> None:
     """Raise a UsageError where the words hold inputs and yet several expressions."""
     foreign = [word.text for word in words[1:] if not is_input(word.text)]
     if is_input(words[0].text) and foreign:
-        raise UsageError("the expression comes first, its inputs after it", cure=f"gradcli plot '{foreign[0]}' {words[0].text}")
+        raise UsageError(
+            "the expression comes first, its inputs after it", cure=f"gradcli plot '{foreign[0]}' {words[0].text}"
+        )
     if len(foreign) == 1 and _X.search(foreign[0]):
         raise UsageError(
             "beside NAME=T there is one expression",
@@ -85,7 +87,9 @@ class Plot(Wrt, Numeric):
     pictures: ClassVar[bool] = True
 
     words: tuple[Formula | Call | Input, ...] = argument(
-        WORDS, "an expression and its inputs, such as 'sin(w*x)' 'x=linspace(-5,5,200)' w=2; or functions of x alone", many=True
+        WORDS,
+        "an expression and its inputs, such as 'sin(w*x)' 'x=linspace(-5,5,200)' w=2; or functions of x alone",
+        many=True,
     )
 
     def __post_init__(self) -> None:
@@ -93,7 +97,9 @@ class Plot(Wrt, Numeric):
         if self.wrt and not self.inputs:
             raise UsageError("--wrt has no meaning without NAME=T", cure="the functions are drawn over x")
         if sum(formula.from_stdin for formula in self.formulas) > 1:
-            raise UsageError("standard input is used twice", cure="it can be read once; put one of them in a file: @FILE")
+            raise UsageError(
+                "standard input is used twice", cure="it can be read once; put one of them in a file: @FILE"
+            )
 
     @property
     def inputs(self) -> tuple[Input, ...]:

@@ -1,4 +1,4 @@
-"""A surface drawn with characters: contour lines with their numbers, and arrows that point uphill. Lists of numbers in, text out."""
+"""A surface drawn with characters: contour lines with their numbers, arrows uphill. Lists of numbers in, lines of text out."""
 
 import math
 from bisect import bisect_right
@@ -34,7 +34,7 @@ def draw(
     steps = levels(found)
     head = _legend(title, steps, names, window, arrows=slopes is not None)
     rows = max(3, window.height - len(head) - 2)
-    upright = axis(axes[1][0], axes[1][-1], max(1, rows // 3))
+    upright = axis(axes[1][0], axes[1][-1], max(2, rows // 3))
     left = max(len(upright.label(tick)) for tick in upright.ticks or (0.0,)) + 1
     name = names[0][:NAME]
     columns = max(4, window.width - left - 2 - len(name))
@@ -57,7 +57,7 @@ def levels(found: Sequence[float]) -> list[float]:
     ordered = sorted(found)
     low, middle, high = ordered[0], ordered[len(ordered) // 2], ordered[-1]
     if low > -1e-6 * high and middle > 0 and high - low > SKEW * (middle - low):
-        first = math.floor(math.log10(max(ordered[len(ordered) // 20], high * 1e-4)))
+        first = math.floor(math.log10(max(ordered[len(ordered) // 10], high * 1e-4)))
         ladder = [factor * 10.0**power for power in range(first, math.ceil(math.log10(high)) + 1) for factor in (1, 3)]
         return [level for level in ladder if low < level < high][-LEVELS:]
     return [tick for tick in axis(low, high, LEVELS).ticks if low < tick < high]
@@ -95,7 +95,10 @@ def _lines(canvas: Canvas, look: _Surface, steps: Sequence[float]) -> None:
     for i in range(canvas.width):
         for j in range(canvas.height):
             here = bands[i][j]
-            near = [bands[i + 1][j] if i + 1 < canvas.width else here, bands[i][j + 1] if j + 1 < canvas.height else here]
+            near = [
+                bands[i + 1][j] if i + 1 < canvas.width else here,
+                bands[i][j + 1] if j + 1 < canvas.height else here,
+            ]
             for other in near:
                 if here is not None and other is not None and other != here:
                     level = min(here, other)

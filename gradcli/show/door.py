@@ -37,10 +37,8 @@ def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> by
 
     style = _style(shown, world)
     if isinstance(result, WhyResult):
-        text = why.render(result, style)
-    else:
-        text = functions.render(result, style, _window(world))
-    return _encoded(text, world)
+        return _encoded(why.render(result, style), world)
+    return _encoded(functions.render(result, style, _window(world)), world)
 
 
 def line(answer: tuple[object, Result]) -> bytes:

@@ -10,7 +10,7 @@ from gradcli.show.plotter import Window
 from gradcli.show.table import Block, Cell, Column, Table
 
 _WIDEST = 100
-_SMALL = (64, 14)
+_SMALL = (64, 16)
 """Columns and rows of the curve."""
 _INDENT = 14
 """Columns before what is said of each thing."""

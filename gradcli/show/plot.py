@@ -20,16 +20,23 @@ def render(result: PlotResult | SurfaceResult, window: Window, digits: int) -> s
     """The picture, and the line below it."""
     said = textwrap.wrap(_caption(result, digits), window.width, break_on_hyphens=False)
     room = replace(window, height=window.height - len(said))
-    if isinstance(result, SurfaceResult):
-        drawn = _surface(result, room)
-    else:
-        drawn = curves(result.x, result.curves, result.along, room)
+    drawn = _surface(result, room) if isinstance(result, SurfaceResult) else _curves(result, room)
     dim = "".join(f"\x1b[2m{line}\x1b[0m\n" if window.colour else f"{line}\n" for line in said)
     return drawn + dim
 
 
+def _curves(result: PlotResult, window: Window) -> str:
+    return curves(result.x, result.curves, result.along, window)
+
+
 def curves(x: Tensor, found: Sequence[Curve], along: str, window: Window) -> str:
     """One curve with its derivative; several of them above, and their derivatives below."""
+    points, panels = arranged(x, found, along)
+    return plotter.draw(points, panels, window, along=along) if points else "no point of the range is finite\n"
+
+
+def arranged(x: Tensor, found: Sequence[Curve], along: str) -> tuple[list[float], list[Panel]]:
+    """The points in ascending order, and the panels with the curves through them."""
     places = numbers.flat(x)
     order = sorted((i for i in range(len(places)) if drawable(places[i])), key=places.__getitem__)
     values, slopes = [], []
@@ -38,12 +45,9 @@ def curves(x: Tensor, found: Sequence[Curve], along: str, window: Window) -> str
         name = curve.label or curve.name
         values.append(plotter.Curve(name, _at(curve.value, order), curve.jumps, pen))
         if curve.derivative is not None:
-            slope = f"d {name}" if len(found) > 1 else f"d/d{along.partition(',')[0]}"
+            slope = f"d {curve.name}" if len(found) > 1 else f"d/d{along}"
             slopes.append(plotter.Curve(slope, _at(curve.derivative, order), curve.slope_jumps, pen))
-    if not order:
-        return "no point of the range is finite\n"
-    panels = _panels(values, slopes)
-    return plotter.draw([places[i] for i in order], panels, window, along=along)
+    return [float(places[i]) for i in order], _panels(values, slopes)
 
 
 def _panels(values: list[plotter.Curve], slopes: list[plotter.Curve]) -> list[Panel]:
@@ -100,7 +104,11 @@ def _caption(result: PlotResult | SurfaceResult, digits: int) -> str:
             inputs.append(f"{name}={numbers.significant(numbers.flat(tensor)[0], digits)}")
     said = [result.dtype, *inputs]
     for curve in result.curves if isinstance(result, PlotResult) else [result]:
-        name = f"{curve.name} from" if isinstance(curve, Curve) and len(result.inputs) and _several(result) else "value from"
+        name = (
+            f"{curve.name} from"
+            if isinstance(curve, Curve) and len(result.inputs) and _several(result)
+            else "value from"
+        )
         finite = [number for number in map(float, numbers.flat(curve.value)) if drawable(number)]
         if finite:
             low, high = (numbers.significant(number, digits) for number in (min(finite), max(finite)))

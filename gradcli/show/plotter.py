@@ -1,6 +1,6 @@
 """Curves drawn with characters: lists of numbers in, lines of text out. It knows nothing of PyTorch or of results.
 
-    draw([0, 1, 2], [Panel((Curve("loss", [9, 4, 1]),))], Window(60, 12), along="step")
+draw([0, 1, 2], [Panel((Curve("loss", [9, 4, 1]),))], Window(60, 12), along="step")
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -128,7 +128,7 @@ def flowed(entries: Sequence[list[Cell]], width: int) -> list[list[Cell]]:
 def _upright(panel: Panel, rows: int) -> Axis:
     """The vertical axis of a panel."""
     low, high = together(span(curve.y, curve.jumps) for curve in panel.curves) or (-1.0, 1.0)
-    return axis(low, high, max(1, rows // 3), widen=True)
+    return axis(low, high, max(2, rows // 3), widen=True)
 
 
 def zero_lines(canvas: Canvas, across: Axis, upright: Axis, window: Window) -> None:
