@@ -80,7 +80,7 @@ COMMANDS = [
     "perceptron --train xor --epochs 5 --lr 0.5",
     "plot relu 'leaky_relu(0.2)' step",
     "plot mse half_sse 'huber(delta=2)' 'bce_with_logits(reduction=sum)' hinge_embedding kl l2_norm poisson_nll",
-    "plot 'sin(x)/x' gelu 'n = x**2; n + floor(x)' --dtype float64",
+    "plot 'n = x**2; n + floor(x)' gelu 'sin(x)/x' --dtype float64",
     "plot 'sin(w*x)' 'x=linspace(-5,5,20)' w=2",
     "plot 'mse(w*x, y)' 'w=linspace(-1,3,5)' x=1,2 y=2,4 --wrt w",
     "plot 'w*x**2*y' 'x=randn(3)' w=2 'y=rand(2)' --seed 3",

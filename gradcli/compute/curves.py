@@ -5,6 +5,7 @@ Whether a function is steep or jumps cannot be told from two points. So PyTorch 
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -65,10 +66,11 @@ def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At
     """The curve through these points, its jumps found by asking `at` for points between them."""
     order = torch.argsort(x, stable=True)
     places, y = x.detach()[order].tolist(), value.detach()[order].tolist()
-    found = set(jumps(places, y, lambda number: at(number)[0]))
+    grain = torch.finfo(x.dtype).eps
+    found = set(jumps(places, y, lambda number: at(number)[0], grain))
     if slope is None:
         return Curve(name, value, slope, tuple(sorted(found)), (), label)
-    steep = jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1])
+    steep = jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1], grain)
     for (
         i,
         place,
@@ -78,11 +80,12 @@ def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At
     return Curve(name, value, slope, tuple(sorted(found)), tuple(sorted(found | steep.keys())), label)
 
 
-def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float]) -> dict[int, float]:
+def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float], grain: float) -> dict[int, float]:
     """The numbers of the points between which and the next one y jumps, and where it does about; x ascends.
 
     Each step that can be seen is halved: that of a jump stays. Where there are too many to ask, such as for random
-    numbers, the others count as jumps too: nothing is known that a line could stand for.
+    numbers, the others count as jumps too: nothing is known that a line could stand for. `grain` is the dtype's: steps
+    that are its own rounding are none, and where it has no numbers between two points, their neighbours must tell.
     """
     finite = sorted(number for number in y if math.isfinite(number))
     if len(finite) < 2:
@@ -91,17 +94,21 @@ def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float]) 
     height = (finite[-1 - tenth] - finite[tenth]) or finite[-1] - finite[0]
     budget = 8 * len(x) + 2000
     found: dict[int, float] = {}
-    for i in range(len(x) - 1):
-        step = abs(y[i + 1] - y[i])
-        if not step > VISIBLE * height or not math.isfinite(step):
+    steps = [abs(b - a) for a, b in pairwise(y)]
+    for i, step in enumerate(steps):
+        largest = max(abs(y[i]), abs(y[i + 1]))
+        if not step > max(VISIBLE * height, 4 * grain * largest) or not math.isfinite(step):
             continue
-        if budget <= 0:
+        if x[i + 1] - x[i] <= 8 * grain * max(abs(x[i]), abs(x[i + 1])):
+            if step > POLE * max([*steps[max(0, i - 1) : i], *steps[i + 1 : i + 2]], default=0.0):
+                found[i] = x[i]
+        elif budget <= 0:
             found[i] = x[i]
-            continue
-        place, asked = _jump((x[i], y[i]), (x[i + 1], y[i + 1]), at)
-        budget -= asked
-        if place is not None:
-            found[i] = place
+        else:
+            place, asked = _jump((x[i], y[i]), (x[i + 1], y[i + 1]), at)
+            budget -= asked
+            if place is not None:
+                found[i] = place
     return found
 
 

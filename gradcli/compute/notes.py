@@ -69,7 +69,20 @@ def look(job: Job, told: Container[str]) -> None:
 
 
 _ASIDE = frozenset(
-    {"command", "dtype", "inputs", "defaults", "notes", "subjects", "expression", "history", "upstream", "name", "seed"}
+    {
+        "command",
+        "dtype",
+        "inputs",
+        "defaults",
+        "notes",
+        "subjects",
+        "expression",
+        "history",
+        "upstream",
+        "name",
+        "seed",
+        "x",
+    }
 )
 """Fields that hold no computed numbers."""
 

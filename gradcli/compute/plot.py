@@ -74,21 +74,17 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     """
     asked = job.wrt(request.wrt, inputs, list(inputs)) if request.wrt else []
     ranges = asked or [name for name, tensor in inputs.items() if tensor.ndim]
+    some = next((name for name in ranges if inputs[name].ndim == 1), next(iter(inputs)))
+    example, whole = f"'{some}=linspace(-5,5,200)'", f"say which to go along, the others stay whole: --wrt {some}"
     if not 1 <= len(ranges) <= 2:
         said = f"{', '.join(ranges)} are {len(ranges)} of them" if ranges else "every input is one number"
-        some = ranges[0] if ranges else next(iter(inputs))
-        cure = (
-            f"say which to go along, and the others stay whole: --wrt {some}"
-            if ranges
-            else f"{some}=linspace(-5,5,200)"
-        )
-        raise ShapeError(f"a plot goes along one or two ranges, and {said}", cure=cure)
+        raise ShapeError(f"a plot goes along one or two ranges, and {said}", cure=whole if ranges else example)
     for name in ranges:
         tensor = inputs[name]
         if tensor.ndim != 1 or len(tensor) < 2 or not tensor.is_floating_point():
             raise ShapeError(
                 f"a range is a 1-D input of two or more numbers, and {name} {_described(tensor)}",
-                cure=f"{name}=linspace(-5,5,200)",
+                cure=example if name == some else whole,
             )
     return ranges
 

@@ -1,6 +1,7 @@
 """`plot`: functions over one range with their derivatives, or an expression over two ranges."""
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,35 +20,34 @@ X = "x"
 """The one input of the functions that are named without inputs."""
 
 _X = re.compile(r"(?<![\w.])x(?!\w)")
+_RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
 
 
 def _read_words(words: Sequence[Source], taken: int = 0) -> tuple[Formula | Call | Input, ...]:
     """One expression and its inputs where a NAME=T is among the words behind the first; else a function in each word."""
-    rest = words[1:]
-    if any(is_input(word.text) or word.text.startswith("=") for word in rest):
-        _check_one_expression(words)
+    texts = [word.text for word in words]
+    given = [is_input(text) for text in texts]
+    if any(text.startswith("=") for text in texts[1:]):  # the shell split `x = 1`, which reading the inputs explains
         return (Formula(words[0]), *read_inputs(words, 1))
-    if is_input(words[0].text) and _is_range(words[0].text):
-        raise UsageError("the expression is missing", cure=f"gradcli plot 'sin(x)' {words[0].text}")
-    return tuple(map(_read_function, words))
-
-
-def _check_one_expression(words: Sequence[Source]) -> None:
-    """Raise a UsageError where the words hold inputs and yet several expressions."""
-    foreign = [word.text for word in words[1:] if not is_input(word.text)]
-    if is_input(words[0].text) and foreign:
+    if given[0] and (any(given[1:]) or _RANGE.search(texts[0])):
+        raise _order(texts, given)
+    if not any(given[1:]):
+        return tuple(map(_read_function, words))
+    foreign = [text for text, is_one in zip(texts[1:], given[1:], strict=True) if not is_one]
+    if foreign and (_X.search(foreign[0]) or foreign[0].partition("(")[0] in CATALOGUE):
+        several = shlex.join(["gradcli", "plot", texts[0], foreign[0]])
         raise UsageError(
-            "the expression comes first, its inputs after it", cure=f"gradcli plot '{foreign[0]}' {words[0].text}"
+            "beside NAME=T there is one expression", cure=f"several go over [{LOW:g}, {HIGH:g}]: {several}"
         )
-    if len(foreign) == 1 and _X.search(foreign[0]):
-        raise UsageError(
-            "beside NAME=T there is one expression",
-            cure=f"several are drawn over [{LOW:g}, {HIGH:g}]: gradcli plot '{words[0].text}' '{foreign[0]}'",
-        )
+    return (Formula(words[0]), *read_inputs(words, 1))
 
 
-def _is_range(text: str) -> bool:
-    return "linspace" in text or "arange" in text or "," in text.partition("=")[2].partition("(")[0]
+def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
+    """The first word is an input: the expression is missing, or stands behind."""
+    expression = next((text for text, is_one in zip(texts, given, strict=True) if not is_one), None)
+    inputs = [text for text, is_one in zip(texts, given, strict=True) if is_one]
+    said = "the expression comes first, its inputs after it" if expression else "the expression is missing"
+    return UsageError(said, cure=shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs]))
 
 
 def _read_function(source: Source) -> Formula | Call:

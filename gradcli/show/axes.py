@@ -29,6 +29,10 @@ class Axis:
     def label(self, tick: float) -> str:
         """A tick in as many digits as tell it from the next one."""
         largest = max(abs(self.low), abs(self.high))
+        decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
+        if largest < 1e6 and decimals <= 4:
+            text = f"{tick or 0.0:.{decimals}f}"
+            return text.rstrip("0").rstrip(".") if decimals else text
         digits = max(1, math.ceil(math.log10(largest / self.step) + 1e-9) + 1)
         return f"{tick:.{min(digits, 16)}g}"
 

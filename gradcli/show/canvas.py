@@ -42,6 +42,7 @@ class Canvas:
         self._across, self._up = (1, 1) if ascii_only else (2, 4)
         self._ascii_only = ascii_only
         self._dots: dict[tuple[int, int], int] = {}
+        self._pens: dict[tuple[int, int], list[Pen]] = {}
         self._cells: dict[tuple[int, int], Cell] = {}
 
     @property
@@ -64,7 +65,11 @@ class Canvas:
             return
         place = self.cell_of(i, j)
         if self._ascii_only:
-            self._cells[place] = Cell(pen.ascii, pen.colour)
+            pens = self._pens.setdefault(place, [])
+            if pen not in pens:
+                pens.append(pen)
+            shown = pens[place[0] % len(pens)]  # lines that run together take turns
+            self._cells[place] = Cell(shown.ascii, shown.colour)
             return
         dots = self._dots.get(place, 0) | _BITS[j % 4][i % 2]
         self._dots[place] = dots
@@ -80,14 +85,9 @@ class Canvas:
                 self.dot(round(x0 + (x1 - x0) * k / steps), round(y0 + (y1 - y0) * k / steps), pen)
         return behind + length
 
-    def put(self, column: int, row: int, cell: Cell, *, over: bool = True) -> None:
-        """A character into a cell; with `over` false only where nothing was drawn."""
-        if over or (column, row) not in self._cells:
-            self._cells[column, row] = cell
-
-    def taken(self, column: int, row: int) -> bool:
-        """Whether something was drawn in a cell."""
-        return (column, row) in self._cells
+    def put(self, column: int, row: int, cell: Cell) -> None:
+        """A character into a cell."""
+        self._cells[column, row] = cell
 
     def lines(self) -> list[list[Cell]]:
         """The cells of each row, the topmost first."""

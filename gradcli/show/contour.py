@@ -8,8 +8,8 @@ from gradcli.show.axes import Axis, axis, drawable
 from gradcli.show.canvas import Canvas, Cell, Pen, text
 from gradcli.show.plotter import NAME, Window, below, flowed, frame, words
 
-LEVELS = 8
-"""Contour lines, about."""
+LEVELS = 12
+"""Contour lines, at most."""
 SKEW = 12.0
 """From here on equal steps would crowd all lines into a corner, and they are taken in equal ratios."""
 EVERY = (8, 4)

@@ -10,7 +10,7 @@ from torch import Tensor
 from gradcli.results import Curve, PlotResult, SurfaceResult
 from gradcli.show import contour, numbers, plotter
 from gradcli.show.axes import drawable, span, together
-from gradcli.show.plotter import DASHED, Panel, Window
+from gradcli.show.plotter import DASHED, SLOPE, Panel, Window
 
 COMPARABLE = 0.2
 """Curves share their axes where each fills so much of the height."""
@@ -57,7 +57,7 @@ def _panels(values: list[plotter.Curve], slopes: list[plotter.Curve]) -> list[Pa
     if len(values) == 1 and _comparable([*values, *slopes]):
         return [Panel((values[0], replace(slopes[0], pen=DASHED)))]
     if len(values) == 1:
-        return [Panel(tuple(values)), Panel((replace(slopes[0], pen=DASHED),))]
+        return [Panel(tuple(values)), Panel((replace(slopes[0], pen=SLOPE),))]
     return [Panel(tuple(values), "value"), Panel(tuple(slopes), "derivative")]
 
 

@@ -18,6 +18,8 @@ NAME = 12
 """Characters of an axis's name that stand at its end."""
 SOLID, DASHED = Pen(1, 0, "36", "*"), Pen(4, 4, "33", ".")
 """The lines of a function alone and of its derivative beside it."""
+SLOPE = replace(DASHED, on=1, off=0)
+"""The line of a derivative in a panel of its own."""
 
 MANY = (
     Pen(1, 0, "36"), Pen(6, 4, "33"), Pen(1, 2, "35"), Pen(8, 2, "32"), Pen(2, 2, "34"), Pen(3, 6, "31"),
