@@ -36,7 +36,7 @@ def draw(
     rows = max(3, window.height - len(head) - 2)
     upright = axis(axes[1][0], axes[1][-1], max(2, rows // 3))
     left = max(len(upright.label(tick)) for tick in upright.ticks or (0.0,)) + 1
-    name = names[0][:NAME]
+    name = names[0][: min(NAME, max(1, (window.width - left) // 4))]
     columns = max(4, window.width - left - 2 - len(name))
     across = axis(axes[0][0], axes[0][-1], max(1, columns // 10))
     canvas = Canvas(columns, rows, ascii_only=window.ascii_only)

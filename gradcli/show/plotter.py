@@ -83,7 +83,7 @@ def draw(x: Sequence[float], panels: Sequence[Panel], window: Window, *, along: 
     rows = max(3, (window.height - sum(map(len, legends)) - len(panels) - 1) // len(panels))
     uprights = [_upright(panel, rows) for panel in panels]
     left = max(len(upright.label(tick)) for upright in uprights for tick in upright.ticks or (0.0,)) + 1
-    name = along[:NAME]
+    name = along[: min(NAME, max(1, (window.width - left) // 4))]
     columns = max(4, window.width - left - 2 - len(name))
     across = axis(x[0], x[-1], max(1, columns // 10))
     found: list[list[Cell]] = []
@@ -121,9 +121,11 @@ def flowed(entries: Sequence[list[Cell]], width: int) -> list[list[Cell]]:
         if rows[-1] and len(rows[-1]) + 3 + len(entry) > width:
             rows.append([])
         rows[-1] += [*words("   " if rows[-1] else ""), *entry]
-        while len(rows[-1]) > width:
-            rows.append(rows[-1][width:])
-            del rows[-2][width:]
+        while len(rows[-1]) > width:  # at a blank where there is one
+            cut = next((i for i in range(width, 0, -1) if rows[-1][i].char == " "), width)
+            rest = rows[-1][cut + (rows[-1][cut].char == " ") :]
+            del rows[-1][cut:]
+            rows.append(rest)
     return rows
 
 
