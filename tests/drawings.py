@@ -42,7 +42,5 @@ def _dots(rows: list[str]) -> list[tuple[int, int]]:
         for column, char in enumerate(row):
             bits = ord(char) - 0x2800
             if 0 <= bits < 256:
-                dots += [
-                    (2 * column + i, 4 * number + j) for j in range(4) for i in range(2) if bits & _BITS[j][i]
-                ]
+                dots += [(2 * column + i, 4 * number + j) for j in range(4) for i in range(2) if bits & _BITS[j][i]]
     return dots

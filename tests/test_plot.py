@@ -9,16 +9,19 @@ import termios
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_svg  # noqa: F401 - both are loaded here, once for all forks
 import numpy as np
 import pytest
 import torch
 
 from gradcli.compute import curves
 from gradcli.requests import shared
-from gradcli.tables.catalogue import ACTIVATIONS, LOSSES
+from gradcli.tables.catalogue import ACTIVATIONS, CATALOGUE, LOSSES
 from gradcli.tables.curves import PROBABILITIES, has_curve
 from gradcli.text.call import Call
 from gradcli.world import World
@@ -27,6 +30,7 @@ from tests.drawings import panels
 from tests.program import Ran, run
 
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+NUMBERS = [*ACTIVATIONS, *LOSSES]
 GRID = ("x=linspace(-2,2,9)", "y=linspace(-1,1,5)")
 
 
@@ -163,12 +167,10 @@ def test_what_is_not_finite_is_noted_with_its_cause() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize(
-    "name", [n for n, entry in {**ACTIVATIONS, **LOSSES}.items() if has_curve(entry) and n not in PROBABILITIES]
-)
+@pytest.mark.parametrize("name", [n for n in NUMBERS if has_curve(CATALOGUE[n]) and n not in PROBABILITIES])
 def test_the_catalogue_jumps_where_it_should(name: str, dtype: torch.dtype) -> None:
     x = torch.linspace(-6, 6, 193, dtype=dtype)
-    curve = curves.of_call(Call(name, {**ACTIVATIONS, **LOSSES}[name]), x)
+    curve = curves.of_call(Call(name, CATALOGUE[name]), x)
     jumping = {"step": {0.0}, "hardshrink": {-0.5, 0.5}}.get(name, set())
     assert len(curve.jumps) == len(jumping)
     assert all(x[i] <= place <= x[i + 1] for i, place in zip(curve.jumps, sorted(jumping), strict=True))
@@ -191,13 +193,11 @@ def test_the_catalogue_jumps_where_it_should(name: str, dtype: torch.dtype) -> N
         ("x**9", []), ("sqrt(x)", []),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("points", [120, 193])
-def test_jumps_and_poles_are_told_from_what_is_steep(expression: str, jumps: list[float], points: int) -> None:
+def test_jumps_and_poles_are_told_from_what_is_steep(expression: str, jumps: list[float]) -> None:
     """The line of the picture is interrupted there and nowhere else: seen in the SVG, which has every point."""
-    name = f"x=linspace(-6,6,{points})"
-    pieces = svg_pieces(expression, name, "--quiet")
-    step = 12 / (points - 1)
-    ends = sorted((piece[-1], following[0]) for piece, following in zip(pieces, pieces[1:], strict=False))
+    pieces = svg_pieces(expression, "x=linspace(-6,6,120)", "--quiet")
+    step = 12 / 119
+    ends = sorted((piece[-1], following[0]) for piece, following in pairwise(pieces))
     assert len(ends) == len(jumps)
     for (end, start), jump in zip(ends, jumps, strict=True):
         assert end - step / 2 <= jump <= start + step / 2
@@ -221,7 +221,7 @@ def path_points(tree: Any, kind: str) -> list[list[float]]:
     for group in tree.iter("{http://www.w3.org/2000/svg}g"):
         if re.fullmatch(kind if kind != "line" else r"line2d_\d+", group.get("id", "")):
             for path in group.findall("{http://www.w3.org/2000/svg}path"):
-                if kind != "line" or "clip-path" in path.attrib and "stroke-width: 2" in path.get("style", ""):
+                if kind != "line" or ("clip-path" in path.attrib and "stroke-width: 2" in path.get("style", "")):
                     pieces = re.split(r"M", path.get("d", ""))[1:]
                     return [[float(x) for x, _ in re.findall(r"(-?[\d.]+) (-?[\d.]+)", piece)] for piece in pieces]
     raise AssertionError(kind)
@@ -317,17 +317,18 @@ def test_a_contour_shows_lines_arrows_and_the_smallest_point() -> None:
 
 
 def test_precision_is_that_of_the_line_below() -> None:
-    assert "value from 0.0025 to 0.9975" in run("plot", "sigmoid", "--precision", "4").stdout.replace("0.002473", "0.0025")
+    assert "value from 0.0025 to 0.9975" in run("plot", "sigmoid", "--precision", "4").stdout.replace(
+        "0.002473", "0.0025"
+    )
     assert "value from 0.0025 to 1.0" in run("plot", "sigmoid", "--precision", "2").stdout
 
 
 # PNG and SVG
 
 
-@pytest.mark.parametrize("words", [("relu", "tanh", "step"), ("tan(x)",), ("x**2 - y**2", *GRID), ("a_$_x$ = x**2",)])
+@pytest.mark.parametrize("words", [("relu", "tanh", "step"), ("x**2 - y**2", *GRID), ("_a = x**2; _a + sin(x)",)])
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_path: Path) -> None:
-    words = tuple(word.replace("$", "") for word in words)
     for name in ("a", "b"):
         shown = run("plot", *words, "--quiet", "--out", f"{name}.{form}", cwd=str(tmp_path))
         assert shown == Ran(f"wrote {name}.{form}\n", "", 0)

@@ -23,8 +23,10 @@ At = Callable[[float], tuple[float, float]]
 
 VISIBLE = 0.004
 """A step smaller than this part of the whole height is no larger than a dot."""
-HALVINGS = 16
-"""After so many a step that is no jump has become smaller."""
+SMALLER, HALVINGS = 1 / 8, 16
+"""A step that is no jump has become so much smaller after so many halvings at most."""
+COARSE = 1e-4
+"""The grain from which a dtype has too few numbers for halving: float16 and bfloat16."""
 POLE = 8.0
 """So many times larger than its neighbours a value between them is on its way to infinity."""
 
@@ -85,7 +87,7 @@ def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float], 
 
     Each step that can be seen is halved: that of a jump stays. Where there are too many to ask, such as for random
     numbers, the others count as jumps too: nothing is known that a line could stand for. `grain` is the dtype's: steps
-    that are its own rounding are none, and where it has no numbers between two points, their neighbours must tell.
+    that are its own rounding are none, and where it has few numbers between two points, their neighbours must tell.
     """
     finite = sorted(number for number in y if math.isfinite(number))
     if len(finite) < 2:
@@ -97,9 +99,10 @@ def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float], 
     steps = [abs(b - a) for a, b in pairwise(y)]
     for i, step in enumerate(steps):
         largest = max(abs(y[i]), abs(y[i + 1]))
-        if not step > max(VISIBLE * height, 4 * grain * largest) or not math.isfinite(step):
+        seen = max(VISIBLE * height, 4 * grain * height, 4 * grain * largest)
+        if not step > seen or not math.isfinite(step):
             continue
-        if x[i + 1] - x[i] <= 8 * grain * max(abs(x[i]), abs(x[i + 1])):
+        if grain > COARSE or x[i + 1] - x[i] <= 32 * grain * max(abs(x[i]), abs(x[i + 1])):
             if step > POLE * max([*steps[max(0, i - 1) : i], *steps[i + 1 : i + 2]], default=0.0):
                 found[i] = x[i]
         elif budget <= 0:
@@ -126,6 +129,6 @@ def _jump(
             return middle, asked
         below, above = abs(y - left[1]), abs(right[1] - y)
         left, right = (left, (middle, y)) if below > above else ((middle, y), right)
-        if max(below, above) < whole / 2:
+        if max(below, above) < SMALLER * whole:
             return None, asked
     return left[0], HALVINGS

@@ -19,6 +19,8 @@ COMPARABLE = 0.2
 def render(result: PlotResult | SurfaceResult, window: Window, digits: int) -> str:
     """The picture, and the line below it."""
     said = textwrap.wrap(_caption(result, digits), window.width, break_on_hyphens=False)
+    if len(said) > max(1, window.height // 8):  # the picture comes first
+        said = textwrap.wrap(_caption(result, digits, short=True), window.width, break_on_hyphens=False)
     room = replace(window, height=window.height - len(said))
     drawn = _surface(result, room) if isinstance(result, SurfaceResult) else _curves(result, room)
     dim = "".join(f"\x1b[2m{line}\x1b[0m\n" if window.colour else f"{line}\n" for line in said)
@@ -94,27 +96,18 @@ def _surface(result: SurfaceResult, window: Window) -> str:
     return contour.draw(axes, grid(result.value), arrows, window, (first, second), result.expression)
 
 
-def _caption(result: PlotResult | SurfaceResult, digits: int) -> str:
-    """The dtype, the inputs, and the least and greatest value."""
-    inputs = []
+def _caption(result: PlotResult | SurfaceResult, digits: int, *, short: bool = False) -> str:
+    """The dtype and the inputs, and unless `short` the least and greatest value."""
+    said = [result.dtype]
     for name, tensor in result.inputs.items():
         if tensor.ndim:
-            inputs.append(f"{name} {numbers.shape_text(tensor)}")
+            said.append(f"{name} {numbers.shape_text(tensor)}")
         else:
-            inputs.append(f"{name}={numbers.significant(numbers.flat(tensor)[0], digits)}")
-    said = [result.dtype, *inputs]
-    for curve in result.curves if isinstance(result, PlotResult) else [result]:
-        name = (
-            f"{curve.name} from"
-            if isinstance(curve, Curve) and len(result.inputs) and _several(result)
-            else "value from"
-        )
-        finite = [number for number in map(float, numbers.flat(curve.value)) if drawable(number)]
+            said.append(f"{name}={numbers.significant(numbers.flat(tensor)[0], digits)}")
+    values = {"value": result.value} if isinstance(result, SurfaceResult) else {c.name: c.value for c in result.curves}
+    for name, value in values.items() if not short else ():
+        finite = [number for number in map(float, numbers.flat(value)) if drawable(number)]
         if finite:
             low, high = (numbers.significant(number, digits) for number in (min(finite), max(finite)))
-            said.append(f"{name} {low} to {high}")
+            said.append(f"{name if len(values) > 1 else 'value'} from {low} to {high}")
     return ", ".join(said)
-
-
-def _several(result: PlotResult | SurfaceResult) -> bool:
-    return isinstance(result, PlotResult) and len(result.curves) > 1
