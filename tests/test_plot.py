@@ -244,8 +244,7 @@ def test_the_identity_is_a_straight_line() -> None:
     assert "A" in "".join(drawing.rows)
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
-@pytest.mark.parametrize("lines", [16, 24, 60])
+@pytest.mark.parametrize(("columns", "lines"), [(40, 16), (40, 20), (80, 24), (200, 60)])
 @pytest.mark.parametrize(
     "words",
     [("sigmoid",), ("relu", "gelu", "silu"), ("mse", "huber(delta=2)"), ("1000*sin(50*x)",), ("x*y", *GRID)],

@@ -132,7 +132,7 @@ def flowed(entries: Sequence[list[Cell]], width: int) -> list[list[Cell]]:
 def _upright(panel: Panel, rows: int) -> Axis:
     """The vertical axis of a panel."""
     low, high = together(span(curve.y, curve.jumps) for curve in panel.curves) or (-1.0, 1.0)
-    return axis(low, high, max(2, rows // 3), widen=True)
+    return axis(low, high, max(3 if rows >= 6 else 2, rows // 3), widen=True)
 
 
 def zero_lines(canvas: Canvas, across: Axis, upright: Axis, window: Window) -> None:
