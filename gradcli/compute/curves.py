@@ -38,9 +38,8 @@ def unary(call: Call) -> functions.Unary:
     aim, elements = target(call.entry), functions.elements(call)
     if elements is None:  # the norm of one difference is no sum of elements
         norm = functions.loss(call)
-        return lambda x: torch.stack([norm(point, torch.full_like(point, aim)) for point in x.reshape(-1)]).reshape(
-            x.shape
-        )
+        aims = torch.full_like
+        return lambda x: torch.stack([norm(one, aims(one, aim)) for one in x.reshape(-1)]).reshape(x.shape)
     return lambda x: elements(x, torch.full_like(x, aim))
 
 
@@ -73,10 +72,8 @@ def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At
     if slope is None:
         return Curve(name, value, slope, tuple(sorted(found)), (), label)
     steep = jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1], grain)
-    for (
-        i,
-        place,
-    ) in steep.items():  # at a pole such as that of 1/x**2 the value is the same on both sides, and the slope turns
+    # At a pole such as that of 1/x**2 the value is the same on both sides, and it is the slope that turns.
+    for i, place in steep.items():
         if abs(at(place)[0]) > POLE * max(abs(y[i]), abs(y[i + 1])):
             found.add(i)
     return Curve(name, value, slope, tuple(sorted(found)), tuple(sorted(found | steep.keys())), label)

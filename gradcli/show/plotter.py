@@ -89,7 +89,7 @@ def draw(x: Sequence[float], panels: Sequence[Panel], window: Window, *, along: 
     found: list[list[Cell]] = []
     for panel, head, upright in zip(panels, legends, uprights, strict=True):
         canvas = Canvas(columns, rows, ascii_only=window.ascii_only)
-        zero_lines(canvas, across, upright, window)
+        zero_line(canvas, upright, window)
         for number, curve in enumerate(panel.curves):
             trace(canvas, x, curve, across, upright)
             _mark(canvas, x, curve, across, upright, number, len(panel.curves))
@@ -135,8 +135,8 @@ def _upright(panel: Panel, rows: int) -> Axis:
     return axis(low, high, max(3 if rows >= 6 else 2, rows // 3), widen=True)
 
 
-def zero_lines(canvas: Canvas, across: Axis, upright: Axis, window: Window) -> None:
-    """Thin lines where one of the coordinates is 0, below whatever is drawn."""
+def zero_line(canvas: Canvas, upright: Axis, window: Window) -> None:
+    """A thin line at 0, below whatever is drawn."""
     strokes = _ASCII if window.ascii_only else _LINES
     if upright.low < 0 < upright.high:
         _, row = canvas.cell_of(0, round(upright.place(0, canvas.height)))
