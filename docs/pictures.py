@@ -20,8 +20,11 @@ SIZE, ADVANCE, LINE, MARGIN = 14.0, 8.43, 16.4, 18.0
 STYLE = (
     "text{font:14px 'DejaVu Sans Mono',Menlo,Consolas,'Liberation Mono',monospace;fill:#d7dae0;white-space:pre}"
     ".bold{font-weight:bold}.dim{fill:#7f8794}.cyan{fill:#5cc5d8}.green{fill:#86c98a}.red{fill:#e98080}"
+    "path{fill:none;stroke:#d7dae0;stroke-width:2.4;stroke-linecap:round}"
+    "path.cyan{stroke:#5cc5d8}path.yellow{stroke:#e0b35c}path.magenta{stroke:#cf8fd8}path.blue{stroke:#7fa8e8}"
+    "path.green{stroke:#86c98a}path.red{stroke:#e98080}.yellow{fill:#e0b35c}.blue{fill:#7fa8e8}.magenta{fill:#cf8fd8}"
 )
-COLOURS = {1: "red", 2: "green", 6: "cyan"}
+COLOURS = {1: "red", 2: "green", 3: "yellow", 4: "blue", 5: "magenta", 6: "cyan"}
 """The terminal's colours that the program uses, by their ANSI numbers."""
 
 
@@ -40,6 +43,8 @@ class Picture:
 
 PICTURES = (
     Picture("grad", ("gradcli grad --fn mse --x 1 --w 2", "gradcli softmax-jacobian 2,1,0.1")),
+    Picture("plot", ("gradcli plot gelu",)),
+    Picture("contour", ("gradcli plot 'x**2 + 3*y**2' 'x=linspace(-2,2,60)' 'y=linspace(-2,2,60)'",)),
     Picture("steps", ("gradcli grad 'h = w*x + b; O = sigmoid(h); (O - t)**2 / 2' x=1 w=0.5 b=0 t=1",)),
 )
 
@@ -66,15 +71,33 @@ def draw(picture: Picture, outputs: Sequence[str]) -> str:
 
 
 def _texts(line: Text, y: float) -> Iterator[str]:
-    """One element for each piece of a line in one style, without the blanks around it."""
+    """One element for each piece of a line in one style, without the blanks around it; braille as dots, whatever the font."""
     column = 0
     for segment in line.render(Console()):
-        bare = segment.text.strip()
+        letters = "".join(" " if _bits(char) else char for char in segment.text)
+        bare = letters.strip()
         if bare:
-            start = column + len(segment.text) - len(segment.text.lstrip())
+            start = column + len(letters) - len(letters.lstrip())
             place = f'x="{MARGIN + ADVANCE * start:.1f}" y="{y:.1f}" textLength="{ADVANCE * len(bare):.1f}"'
             yield f'<text {place}{_classes(segment)} xml:space="preserve">{escape(bare, quote=False)}</text>'
+        if dots := "".join(_dots(char, column + number, y) for number, char in enumerate(segment.text)):
+            yield f'<path{_classes(segment)} d="{dots}"/>'
         column += len(segment.text)
+
+
+def _bits(char: str) -> int:
+    """The dots of a braille character; 0 for any other."""
+    return ord(char) - 0x2800 if 0x2800 < ord(char) < 0x2900 else 0
+
+
+def _dots(char: str, column: int, y: float) -> str:
+    """The dots of a braille character as strokes without length, a quarter of the line and half of the column apart."""
+    left, top = MARGIN + ADVANCE * column, y - SIZE
+    return "".join(
+        f"M{left + ADVANCE * (x + 0.5) / 2:.1f} {top + LINE * (row + 0.5) / 4:.1f}h0"
+        for bit, (x, row) in enumerate(((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)))
+        if _bits(char) >> bit & 1
+    )
 
 
 def _classes(segment: Segment) -> str:

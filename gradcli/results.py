@@ -311,12 +311,54 @@ class FlowResult(Result):
     """For each activation the slope up to which an output counts as saturated."""
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A function at the points of x: its value and derivative, both in the shape of x.
+
+    `jumps` are the numbers of the points, in ascending order of x, between which and the next one the value jumps;
+    `slope_jumps` those where the derivative does.
+    """
+
+    name: str
+    value: Tensor
+    derivative: Tensor | None
+    jumps: tuple[int, ...] = aside()
+    slope_jumps: tuple[int, ...] = aside()
+    label: str = aside()
+    """What the picture calls it, where that is more than the name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotResult(Result):
+    """Functions over one range, side by side."""
+
+    x: Tensor
+    curves: list[Curve]
+    along: str = aside()
+    """What x is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceResult(Result):
+    """An expression over two ranges: `value` and each gradient have a row for each point of the first one."""
+
+    x: dict[str, Tensor]
+    value: Tensor
+    gradients: dict[str, Tensor | None]
+    expression: str = aside()
+
+
 @dataclass(frozen=True, kw_only=True)
 class FunctionsResult:
     """Entries of the catalogue: what `gradcli.requests.functions.facts` says, kinks as measured, codes of notes."""
 
     functions: list[dict[str, Any]]
     ok: bool | None = present()
+    along: str = aside()
+    """What the curve goes along: `x`, or `pred, target 0`."""
+    x: Tensor | None = aside()
+    curve: Curve | None = aside()
+    """The one function that is asked for, where it is one of one number."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,17 @@ class World:
         return not (self.stdout.encoding or "").lower().replace("-", "").startswith("utf")
 
     @property
+    def height(self) -> int | None:
+        """LINES where it is set, else the terminal's own height, else none."""
+        lines = self.environ.get("LINES", "")
+        if lines.isascii() and lines.isdigit() and int(lines) > 0:
+            return int(lines)
+        try:
+            return os.get_terminal_size(self.stdout.fileno()).lines if is_terminal(self.stdout) else None
+        except OSError:
+            return None
+
+    @property
     def stdin_is_fed(self) -> bool:
         """Whether standard input is a pipe or a regular file: something that can be read to its end without asking for it."""
         try:

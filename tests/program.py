@@ -28,7 +28,10 @@ WHOLE = (
     "code.programs",
     "compute.door",
     "requests.check",
+    "requests.plot",
+    "show.contour",
     "show.door",
+    "show.plot",
     "show.tables",
     "show.terminal",
 )

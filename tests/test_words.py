@@ -9,7 +9,7 @@ import torch
 
 from tests.program import cold, run
 
-COMMANDS = ["grad", "activate", "loss", "softmax-jacobian", "perceptron", "jacobian", "hessian"]
+COMMANDS = ["grad", "activate", "loss", "softmax-jacobian", "perceptron", "jacobian", "hessian", "plot"]
 
 
 def refused(*words: str, stdin: str = "", cwd: str | None = None) -> str:
@@ -320,6 +320,7 @@ def test_options_that_are_wrong_are_refused_by_every_command(command: str, words
         "perceptron": ["--x", "1,", "--w", "1,", "--target", "1"],
         "jacobian": ["x**2", "x=1"],
         "hessian": ["x**2", "x=1"],
+        "plot": ["x**2", "x=1,2"],
     }[command]
     assert words[0] in refused(command, *valid, *words)
 

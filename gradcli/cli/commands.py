@@ -110,6 +110,15 @@ COMMANDS = {
             ),
         ),
         Command(
+            "plot", "plot:Plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG",
+            (
+                ("gradcli plot sigmoid tanh relu", "functions of the catalogue over [-6, 6]"),
+                ("gradcli plot 'sin(w*x)' 'x=linspace(-5,5,200)' w=2", "any formula over any range"),
+                ("gradcli plot 'x**2 - y**2' 'x=linspace(-2,2,40)' 'y=linspace(-2,2,40)'", "two ranges: contour and gradient"),
+            ),
+            forms="plot:PlotShown",
+        ),
+        Command(
             "perceptron", "perceptron:Perceptron", "Learn", "one layer forward and its gradient, or its training",
             (
                 ("gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1", "dE/dw_j = (O - t) O (1 - O) x_j"),

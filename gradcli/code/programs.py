@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gradcli.code import curves
 from gradcli.code.descent import descent
 from gradcli.code.flow import flow
 from gradcli.code.formulas import Formula
@@ -30,8 +31,10 @@ from gradcli.results import (
     LossResult,
     PerceptronResult,
     PerceptronTraining,
+    PlotResult,
     Result,
     SoftmaxJacobianResult,
+    SurfaceResult,
 )
 from gradcli.tables.catalogue import ALONG_LAST_DIM
 from gradcli.text.literal import Literal
@@ -234,5 +237,7 @@ _PROGRAMS: dict[type[Result], Callable[[Script, Any, Any], None]] = {
     LossResult: _loss,
     PerceptronResult: _perceptron,
     PerceptronTraining: training,
+    PlotResult: curves.curves,
     SoftmaxJacobianResult: _softmax_jacobian,
+    SurfaceResult: curves.expression,
 }

@@ -29,6 +29,7 @@ _COMPUTED: Mapping[str, str] = {
     "Jacobian": "jacobian",
     "Loss": "loss",
     "Perceptron": "perceptron",
+    "Plot": "plot",
     "SoftmaxJacobian": "softmax_jacobian",
 }
 """The request types by name, and the module and function that compute each."""

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute import kinks, notes
+from gradcli.compute import curves, kinks, notes
 from gradcli.evaluate import functions
 from gradcli.requests.functions import Functions, facts
 from gradcli.results import FunctionsResult
 from gradcli.tables.catalogue import ALONG_LAST_DIM, Loss, Target
+from gradcli.tables.curves import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS, has_curve
 from gradcli.text.call import Call
 
 DIGITS = 12
@@ -33,7 +34,19 @@ def describe(request: Functions) -> FunctionsResult:
     call = request.name
     assert call is not None, "the whole catalogue is shown without PyTorch"
     measured = _of_loss(call) if isinstance(call.entry, Loss) else _of_activation(call)
-    return FunctionsResult(functions=[{**facts(call.entry), "kinks": measured, "notes": notes.codes(call.entry.name)}])
+    found = {**facts(call.entry), "kinks": measured, "notes": notes.codes(call.entry.name)}
+    if not has_curve(call.entry):
+        return FunctionsResult(functions=[found])
+    x = _range(call)
+    along = "pred" if isinstance(call.entry, Loss) else "x"
+    return FunctionsResult(functions=[found], along=along, x=x, curve=curves.of_call(call, x))
+
+
+def _range(call: Call) -> Tensor:
+    """Where the curve of a function is worth looking at."""
+    if call.entry.name in PROBABILITIES:
+        return torch.arange(1, UNIT_POINTS + 1) / (UNIT_POINTS + 1)
+    return torch.linspace(LOW, HIGH, POINTS)
 
 
 def _of_activation(call: Call) -> list[dict[str, Any]]:

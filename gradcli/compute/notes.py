@@ -74,7 +74,7 @@ def look(job: Job, told: Container[str]) -> None:
 
 _ASIDE = frozenset(
     {"command", "dtype", "inputs", "defaults", "notes", "subjects", "expression", "history", "steps", "upstream", "name",
-     "seed"}
+     "seed", "x"}
 )  # fmt: skip
 """Fields that hold no computed numbers."""
 

@@ -7,6 +7,7 @@ from gradcli.errors import UsageError
 from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
 from gradcli.requests.inputs import Input
+from gradcli.requests.plot import Plot
 from gradcli.text import expression, paths
 from gradcli.text.literal import FromStdin, Literal
 from gradcli.text.paths import FromFile
@@ -42,3 +43,6 @@ def check(request: Any, read_stdin: Callable[[], str]) -> None:
             paths.check_file(found)
     if isinstance(request, Grad | OfExpression):
         expression.parse(request.source(read_stdin), request.input_names)
+    elif isinstance(request, Plot):
+        for source in request.sources(read_stdin):
+            expression.parse(source, request.input_names)

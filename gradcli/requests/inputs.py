@@ -24,6 +24,11 @@ class Input:
     literal: Literal
 
 
+def is_input(text: str) -> bool:
+    """Whether a word begins as NAME=T does."""
+    return _ASSIGNMENT.match(text) is not None
+
+
 def check_name(name: str, source: Source) -> None:
     """Raise a UsageError where `name` cannot be an input."""
     place = source.span(0, len(name))

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.requests import expectation
@@ -24,12 +26,17 @@ GRAPHS = ("tree", "dot", "mermaid")
 FILE_FORMS = (".json", ".csv", ".npz", ".npy")
 OUT = Kind("TEXT", lambda source: source.text, paths=Paths("", FILE_FORMS))
 DEVICE = Kind("TEXT", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
+PICTURE_FORMS = (".png", ".svg")
+"""What matplotlib draws, of the commands that have a picture."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric:
     """How numbers are computed."""
+
+    pictures: ClassVar[bool] = False
+    """Whether the result can be drawn into a file."""
 
     dtype: str = option(TEXT, "the floating-point type of the job", "float32", choices=DTYPES)
     device: str = option(DEVICE, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
@@ -125,14 +132,19 @@ class Shown:
                 )
         if not 1 <= self.precision <= 100:
             raise UsageError("--precision: from 1 to 100 significant digits")
-        if self.out is not None and self.out_suffix not in FILE_FORMS:
-            raise UsageError(
-                f"--out: {self.out!r} has none of the suffixes {', '.join(FILE_FORMS)}",
-                cure="the suffix says what is written: result.json, table.csv, arrays.npz, main.npy",
-            )
 
     def check_with(self, request: object) -> None:
-        """Raise a UsageError where `request` asks for evidence that this form has no place for."""
+        """Raise a UsageError where `request` asks for evidence that this form has no place for, or has no such file."""
+        forms = (*PICTURE_FORMS, *FILE_FORMS) if getattr(request, "pictures", False) else FILE_FORMS
+        if self.out is not None and self.out_suffix not in forms:
+            raise UsageError(
+                f"--out: {self.out!r} has none of the suffixes {', '.join(forms)}",
+                cure="the suffix says what is written: result.json, table.csv, arrays.npz, main.npy",
+            )
+        if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
+            raise UsageError(
+                "--out: pictures are drawn by matplotlib, which is not installed", cure="pip install 'gradcli[plot]'"
+            )
         form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
         asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
         if form and asked:

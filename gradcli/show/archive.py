@@ -21,8 +21,10 @@ from gradcli.results import (
     LossResult,
     PerceptronResult,
     PerceptronTraining,
+    PlotResult,
     Result,
     SoftmaxJacobianResult,
+    SurfaceResult,
 )
 from gradcli.show import csv, json
 
@@ -41,6 +43,17 @@ def _write_npz(result: Result, file: BinaryIO) -> None:
     np.savez(file, **arrays(result))  # type: ignore[arg-type]
 
 
+def _write_picture(form: str) -> Callable[[Result, BinaryIO], None]:
+    """A writer by matplotlib, which is loaded only then."""
+
+    def write(result: Result, file: BinaryIO) -> None:
+        from gradcli.show import picture
+
+        picture.write(result, form, file)
+
+    return write
+
+
 def _write_npy(result: Result, file: BinaryIO) -> None:
     np.save(file, _array(main(result)))
 
@@ -49,7 +62,7 @@ def arrays(result: Result) -> dict[str, npt.NDArray[np.generic]]:
     """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix is left out."""
     body = {name: value for name, value in addresses.tree(result).items() if name not in _HEADER}
     found = {path: leaf for path, leaf in addresses.leaves(body) if isinstance(leaf, Tensor)}
-    for several in ("functions", "losses"):
+    for several in ("functions", "losses", "curves"):
         if len(body.get(several, ())) == 1:
             found = {path.removeprefix(f"{several}.0."): leaf for path, leaf in found.items()}
     return {path: _array(leaf) for path, leaf in found.items()}
@@ -92,6 +105,8 @@ _MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
     SoftmaxJacobianResult: lambda result: [result.jacobian],
     PerceptronResult: lambda result: [result.output],
     PerceptronTraining: lambda result: [result.w],
+    PlotResult: lambda result: [curve.value for curve in result.curves],
+    SurfaceResult: lambda result: [result.value],
 }
 
 _WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
@@ -99,4 +114,6 @@ _WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
     ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
+    ".png": _write_picture("png"),
+    ".svg": _write_picture("svg"),
 }

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from gradcli import addresses
 from gradcli.errors import FileError
 from gradcli.requests.shared import Shown
-from gradcli.results import FunctionsResult, Result, WhyResult
+from gradcli.results import FunctionsResult, PlotResult, Result, SurfaceResult, WhyResult
 from gradcli.show import json
 from gradcli.world import World
 
 if TYPE_CHECKING:
+    from gradcli.show.plotter import Window
     from gradcli.show.terminal import Style
 
 
@@ -34,8 +35,9 @@ def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> by
     from gradcli.show import functions, why
 
     style = _style(shown, world)
-    text = why.render(result, style) if isinstance(result, WhyResult) else functions.render(result, style)
-    return _encoded(text, world)
+    if isinstance(result, WhyResult):
+        return _encoded(why.render(result, style), world)
+    return _encoded(functions.render(result, style, _window(world)), world)
 
 
 def line(answer: tuple[object, Result]) -> bytes:
@@ -55,6 +57,10 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
         return csv.render(result)
     if shown.out is not None:
         return f"wrote {shown.out}\n".encode(errors="replace")
+    if isinstance(result, PlotResult | SurfaceResult):
+        from gradcli.show import plot
+
+        return _encoded(plot.render(result, _window(world), shown.precision), world)
     from gradcli.show import tables, terminal  # rich, which the other forms do without
 
     drawn = [*tables.tables(result, shown.precision)]
@@ -74,6 +80,18 @@ def _style(shown: Shown, world: World) -> "Style":
         ascii_only=world.ascii_only,
         digits=shown.precision,
         full=shown.full,
+    )
+
+
+def _window(world: World) -> "Window":
+    """What a picture of characters may fill: on a terminal all of it but the line of the next prompt."""
+    from gradcli.show.plotter import Window
+
+    return Window(
+        width=world.width or Window.width,
+        height=world.height - 1 if world.height else Window.height,
+        colour=world.colour(world.stdout),
+        ascii_only=world.ascii_only,
     )
 
 

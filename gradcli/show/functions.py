@@ -1,13 +1,17 @@
 """The page of one function: what the catalogue says of it, and the slopes that PyTorch picks at its kinks."""
 
 import textwrap
+from dataclasses import replace
 from typing import Any
 
 from gradcli.results import FunctionsResult
-from gradcli.show import terminal
+from gradcli.show import plot, terminal
+from gradcli.show.plotter import Window
 from gradcli.show.table import Block, Cell, Column, Table
 
 _WIDEST = 100
+_SMALL = (64, 16)
+"""Columns and rows of the curve."""
 _INDENT = 14
 """Columns before what is said of each thing."""
 
@@ -18,14 +22,17 @@ ROWS = (
 """What the page says, and under which key of the JSON it stands."""
 
 
-def render(result: FunctionsResult, style: terminal.Style) -> str:
-    """The page as text: facts line by line, then a table of the kinks."""
+def render(result: FunctionsResult, style: terminal.Style, window: Window) -> str:
+    """The page as text: facts line by line, the curve where there is one, then a table of the kinks."""
     (facts,) = result.functions
     lines = [f"{facts['name']}, {'an activation' if facts['family'] == 'activation' else 'a loss'}", ""]
     for heading, key in ROWS:
         if said := _said(key, facts[key]):
             lines += _wrapped(heading, said, style)
     text = "\n".join(lines) + "\n"
+    if result.x is not None and result.curve is not None:
+        small = replace(window, width=min(window.width, _SMALL[0]), height=min(window.height, _SMALL[1]))
+        text += "\n" + plot.curves(result.x, [result.curve], result.along, small)
     return text + "\n" + terminal.render([_kinks(facts["kinks"])], style) if facts["kinks"] else text
 
 

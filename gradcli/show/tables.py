@@ -19,8 +19,10 @@ from gradcli.results import (
     LossValue,
     PerceptronResult,
     PerceptronTraining,
+    PlotResult,
     Result,
     SoftmaxJacobianResult,
+    SurfaceResult,
 )
 from gradcli.show import numbers, steps
 from gradcli.show.table import Block, Cell, Cells, Column, Curve, Places, Table
@@ -255,6 +257,25 @@ def _training(result: PerceptronTraining, digits: int) -> list[Table]:
     return [Table(tuple(columns), (Block(len(history), tuple(cells)),), title, _shapes(result))]
 
 
+def _plot(result: PlotResult, digits: int) -> list[Table]:
+    """One row per point; drawn as a picture, and a table in CSV alone."""
+    columns: list[Column] = [Column(result.along)]
+    cells: list[Cells] = [result.x]
+    for curve in result.curves:
+        columns += [Column(curve.name), Column(f"d_{curve.name}")]
+        cells += [curve.value, "" if curve.derivative is None else curve.derivative]
+    return [Table(tuple(columns), (Block(len(result.x), tuple(cells)),))]
+
+
+def _surface(result: SurfaceResult, digits: int) -> list[Table]:
+    """One row per pair of points; drawn as a picture, and a table in CSV alone."""
+    grid = torch.meshgrid(*result.x.values(), indexing="ij")
+    columns = [*map(Column, result.x), Column("value"), *(Column(f"d_{name}") for name in result.gradients)]
+    slopes = ("" if slope is None else slope.reshape(-1) for slope in result.gradients.values())
+    cells = (*(axis.reshape(-1) for axis in grid), result.value.reshape(-1), *slopes)
+    return [Table(tuple(columns), (Block(result.value.numel(), cells),))]
+
+
 _TABLES: dict[type[Result], Callable[[Any, int], Sequence[Table | Curve]]] = {
     ActivateResult: _activate,
     DescendResult: steps.descent,
@@ -267,4 +288,6 @@ _TABLES: dict[type[Result], Callable[[Any, int], Sequence[Table | Curve]]] = {
     SoftmaxJacobianResult: _softmax_jacobian,
     PerceptronResult: _perceptron,
     PerceptronTraining: _training,
+    PlotResult: _plot,
+    SurfaceResult: _surface,
 }

@@ -15,6 +15,7 @@ from rich.text import Text
 from torch import Tensor
 
 from gradcli.show import curve, numbers
+from gradcli.show.plotter import Window
 from gradcli.show.table import Block, Cell, Cells, Column, Curve, Table, chosen, take
 
 THRESHOLD = 1000
@@ -59,7 +60,8 @@ def render(tables: Sequence[Table | Curve], style: Style) -> str:
         if number:
             console.print()
         if isinstance(table, Curve):
-            console.print(Text(curve.draw(table, style.width, ascii_only=style.ascii_only)), soft_wrap=True)
+            width = min(style.width or curve.COLUMNS, curve.COLUMNS)
+            text.write(curve.draw(table, Window(width, curve.ROWS, style.colour, style.ascii_only)) + "\n")
         else:
             _draw(console, table if style.full else chosen(table), style)
     return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))

@@ -1,0 +1,149 @@
+"""`plot`: functions over one range with their derivatives, or an expression over two ranges."""
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradcli.errors import UsageError
+from gradcli.requests.formula import Formula
+from gradcli.requests.inputs import Input, is_input, read_inputs
+from gradcli.requests.options import FLAG, TEXT, WHOLE, Kind, argument, option
+from gradcli.requests.shared import Numeric, Wrt
+from gradcli.tables.catalogue import ALONG_LAST_DIM, CATALOGUE
+from gradcli.tables.curves import HIGH, LOW, PROBABILITIES, has_curve
+from gradcli.text.call import Call, parse_call
+from gradcli.text.source import Source
+
+X = "x"
+"""The one input of the functions that are named without inputs."""
+
+_X = re.compile(r"(?<![\w.])x(?!\w)")
+_RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
+
+
+def _read_words(words: Sequence[Source], taken: int = 0) -> tuple[Formula | Call | Input, ...]:
+    """One expression and its inputs where a NAME=T is among the words behind the first; else a function in each word."""
+    texts = [word.text for word in words]
+    given = [is_input(text) for text in texts]
+    if any(text.startswith("=") for text in texts[1:]):  # the shell split `x = 1`, which reading the inputs explains
+        return (Formula(words[0]), *read_inputs(words, 1))
+    if given[0] and (any(given[1:]) or _RANGE.search(texts[0])):
+        raise _order(texts, given)
+    if not any(given[1:]):
+        return tuple(map(_read_function, words))
+    foreign = [text for text, is_one in zip(texts[1:], given[1:], strict=True) if not is_one]
+    if foreign and (_X.search(foreign[0]) or foreign[0].partition("(")[0] in CATALOGUE):
+        several = shlex.join(["gradcli", "plot", texts[0], foreign[0]])
+        raise UsageError(
+            "beside NAME=T there is one expression", cure=f"several go over [{LOW:g}, {HIGH:g}]: {several}"
+        )
+    return (Formula(words[0]), *read_inputs(words, 1))
+
+
+def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
+    """The first word is an input: the expression is missing, or stands behind."""
+    expression = next((text for text, is_one in zip(texts, given, strict=True) if not is_one), None)
+    inputs = [text for text, is_one in zip(texts, given, strict=True) if is_one]
+    said = "the expression comes first, its inputs after it" if expression else "the expression is missing"
+    return UsageError(said, cure=shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs]))
+
+
+def _read_function(source: Source) -> Formula | Call:
+    """A function of the catalogue by its name, with arguments that do not speak of x; else an expression in x."""
+    name, _, arguments = source.text.strip().partition("(")
+    if name.rstrip() not in CATALOGUE or _X.search(arguments):
+        return Formula(source)
+    call = parse_call(source)
+    entry = call.entry
+    if entry.name in ALONG_LAST_DIM:
+        raise UsageError(
+            f"{entry.name} mixes several numbers, and a curve has one at each point",
+            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
+        )  # fmt: skip
+    if not has_curve(entry):
+        row = "stack([x, 0*x])"
+        cure = f"gradcli plot '{entry.name}({row}, y)' 'x=linspace(-6,6,193)' y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
+        raise UsageError(
+            f"{entry.name} compares the numbers of a whole row, and a curve has one at each point",
+            place=source.span(0, len(source.text)), cure=cure or "give an expression that is one number",
+        )  # fmt: skip
+    if entry.name in PROBABILITIES:
+        raise UsageError(
+            f"{entry.name} takes probabilities, and is not defined over [{LOW:g}, {HIGH:g}]",
+            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(x, y)' 'x=linspace(0.01,0.99,99)' y=1",
+        )  # fmt: skip
+    return call
+
+
+WORDS = Kind("EXPR", _read_function, _read_words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot(Wrt, Numeric):
+    """A curve and its derivative over a range, or over two ranges a contour and gradient arrows."""
+
+    pictures: ClassVar[bool] = True
+
+    words: tuple[Formula | Call | Input, ...] = argument(
+        WORDS,
+        "an expression and its inputs, such as 'sin(w*x)' 'x=linspace(-5,5,200)' w=2; or functions of x alone",
+        many=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.wrt and not self.inputs:
+            raise UsageError("--wrt has no meaning without NAME=T", cure="the functions are drawn over x")
+        if sum(formula.from_stdin for formula in self.formulas) > 1:
+            raise UsageError(
+                "standard input is used twice", cure="it can be read once; put one of them in a file: @FILE"
+            )
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs that were given; none where functions of x are drawn."""
+        return tuple(word for word in self.words if isinstance(word, Input))
+
+    @property
+    def functions(self) -> tuple[Formula | Call, ...]:
+        """What is drawn."""
+        return tuple(word for word in self.words if not isinstance(word, Input))
+
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """Those of the functions that are expressions."""
+        return tuple(word for word in self.words if isinstance(word, Formula))
+
+    @property
+    def expression_from_stdin(self) -> bool:
+        """Whether standard input holds an expression, so that no input can use it."""
+        return any(formula.from_stdin for formula in self.formulas)
+
+    @property
+    def typed(self) -> Source | None:
+        """The expression where there is one, and it stands among the words themselves."""
+        return self.formulas[0].typed if len(self.functions) == len(self.formulas) == 1 else None
+
+    def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
+        """The expressions to draw."""
+        return [formula.load(read_stdin) for formula in self.formulas]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names that an expression may use for its inputs."""
+        return tuple(item.name for item in self.inputs) or (X,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotShown:
+    """The forms of output that `plot` has."""
+
+    json: bool = option(FLAG, "one JSON object on one line", False)
+    csv: bool = option(FLAG, "comma-separated values with a header line", False)
+    get: str | None = option(TEXT, "one value by its path, such as curves.0.derivative.2", None)
+    code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
+    out: str | None = option(TEXT, "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy", None)
+    precision: int = option(WHOLE, "significant digits of the numbers below the picture", 6)
+    quiet: bool = option(FLAG, "no notes", False)

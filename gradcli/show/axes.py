@@ -1,0 +1,94 @@
+"""Axes: what part of the numbers a window shows, and the round numbers that are written beside it."""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+LARGEST = 1e300
+"""Beyond it differences are not finite any more; such a number is drawn as a gap."""
+
+
+def drawable(number: float) -> bool:
+    """Whether a number has a place in a picture."""
+    return abs(number) < LARGEST  # false for nan too
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The part of the numbers that is shown, and the round ones among them that get a label."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    step: float
+
+    def place(self, number: float, dots: int) -> float:
+        """Where a number lies on a row of so many dots."""
+        return (number - self.low) / (self.high - self.low) * (dots - 1)
+
+    def label(self, tick: float) -> str:
+        """A tick in as many digits as tell it from the next one."""
+        largest = max(abs(self.low), abs(self.high))
+        decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
+        if largest < 1e6 and decimals <= 4:
+            text = f"{tick or 0.0:.{decimals}f}"
+            return text.rstrip("0").rstrip(".") if decimals else text
+        digits = max(1, math.ceil(math.log10(largest / self.step) + 1e-9) + 1)
+        return f"{tick:.{min(digits, 16)}g}"
+
+
+def axis(low: float, high: float, most: int, *, widen: bool = False) -> Axis:
+    """An axis from `low` to `high` with up to `most` ticks; with `widen` out to the next tick where that is near."""
+    if not high - low > 1e-9 * max(abs(low), abs(high), 1e-290):
+        margin = abs(low) / 2 or 1.0
+        low, high = low - margin, high + margin
+    step = _step((high - low) / max(1, most))
+    if widen:
+        outer_low, outer_high = math.floor(low / step) * step, math.ceil(high / step) * step
+        near = 0.12 * (high - low)
+        low, high = outer_low if low - outer_low <= near else low, outer_high if outer_high - high <= near else high
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Axis(low, high, tuple(k * step for k in range(first, last + 1)), step)
+
+
+def _step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10 ... that is at least `least`."""
+    unit = 10.0 ** math.floor(math.log10(least))
+    return next(factor * unit for factor in (1, 2, 5, 10, 20) if factor * unit >= least * (1 - 1e-9))
+
+
+def span(y: Sequence[float], jumps: Collection[int] = ()) -> tuple[float, float] | None:
+    """The part of a curve's numbers to show; None where none can be.
+
+    That is all of them, but for poles: where a curve grows towards a gap or a jump, the outermost numbers say only how
+    near the points came to it.
+    """
+    shown = sorted(number for number in y if drawable(number))
+    if not shown:
+        return None
+    low, high = shown[0], shown[-1]
+    if any(_is_pole(y, i, jumps) for i in range(len(y))):
+        cut = len(shown) // 20
+        inner_low, inner_high = shown[cut], shown[-1 - cut]
+        reach = inner_high - inner_low
+        if reach > 0 and high - low > 3 * reach:
+            low, high = max(low, inner_low - reach / 4), min(high, inner_high + reach / 4)
+    return low, high
+
+
+def _is_pole(y: Sequence[float], i: int, jumps: Collection[int]) -> bool:
+    """Whether the point i stands before a gap and is a good deal larger than its neighbour on the other side."""
+    if not drawable(y[i]):
+        return False
+    for before, after, jump in ((i - 1, i + 1, i), (i + 1, i - 1, i - 1)):
+        inside = 0 <= before < len(y) and 0 <= after < len(y)
+        gap = inside and (jump in jumps or not drawable(y[after]))
+        if gap and drawable(y[before]) and abs(y[i]) > 1.25 * abs(y[before]) > 0:
+            return True
+    return False
+
+
+def together(spans: Iterable[tuple[float, float] | None]) -> tuple[float, float] | None:
+    """The least span that holds all of them."""
+    known = [each for each in spans if each is not None]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
