@@ -5,7 +5,8 @@ measured, by PyTorch itself.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
@@ -45,8 +46,8 @@ def remark(result: Result, job: Job) -> None:
     """Note on the job whatever its run met, and numbers of the result that are not finite with where they came from."""
     tried_out = isinstance(result, ActivateResult)  # there x is no neuron's input
     look(job, {"dead-relu"} if tried_out else ())
-    broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
-    if broken:
+    if not _all_finite(result):
+        broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         what = f"NaN or inf in {', '.join(broken[:3])}{more}"
         for cause in {origin(subject, job): None for subject in result.subjects} or {"": None}:
@@ -74,17 +75,34 @@ _ASIDE = frozenset(
 """Fields that hold no computed numbers."""
 
 
+def _all_finite(value: Any) -> bool:
+    """Whether every computed number of a result is finite."""
+    if isinstance(value, Tensor):
+        return finite(value)
+    if isinstance(value, dict):
+        return all(map(_all_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_all_finite, value))
+    return all(_all_finite(getattr(value, name)) for name in _computed(type(value)))
+
+
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     """The tensors of a result under their `--get` paths, those that were given left out."""
     if isinstance(value, Tensor):
         yield path, value
-    elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _numbers(item, f"{path}.{key}" if path else str(key))
-    elif hasattr(value, "__dataclass_fields__"):  # what is_dataclass asks, for a tenth of the time
-        for key, item in vars(value).items():
-            if key not in _ASIDE:
-                yield from _numbers(item, f"{path}.{key}" if path else key)
+        return
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+    else:
+        items = ((name, getattr(value, name)) for name in _computed(type(value)))
+    for key, item in items:
+        yield from _numbers(item, f"{path}.{key}" if path else str(key))
+
+
+@cache
+def _computed(kind: type) -> tuple[str, ...]:
+    """The fields of a type of results that may hold computed numbers; none of another type."""
+    return tuple(f.name for f in fields(kind) if f.name not in _ASIDE) if is_dataclass(kind) else ()
 
 
 # --- saturation -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -28,7 +29,12 @@ def finite(tensor: Tensor) -> bool:
     if not tensor.ndim and not tensor.is_complex():
         return math.isfinite(tensor.item())
     if tensor.numel() <= _FEW and not tensor.is_complex():
-        return all(map(math.isfinite, (tensor if tensor.ndim == 1 else tensor.detach().reshape(-1)).tolist()))
+        rows = tensor.tolist()
+        if tensor.ndim == 2:
+            rows = chain.from_iterable(rows)
+        elif tensor.ndim > 2:
+            rows = tensor.detach().reshape(-1).tolist()
+        return all(map(math.isfinite, rows))
     return bool(torch.isfinite(tensor.detach().sum())) or bool(torch.isfinite(tensor.detach()).all())
 
 

@@ -17,8 +17,26 @@ _MANY = 100_000
 
 
 def encode(value: Any) -> bytes:
-    """Any tree of tensors, numbers, text and None as JSON, without a line end."""
-    return orjson.dumps(_ready(value))
+    """Any tree of tensors, numbers, text and None as JSON, without a line end.
+
+    orjson writes what is small and finite by itself, in one go. It has no word for what is not finite but null, and another
+    spelling for some numbers of float32; where either may have happened, every tensor is looked at on its own.
+    """
+    try:
+        text = orjson.dumps(value, _small, orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        return orjson.dumps(_ready(value))
+    if b"null" in text or b"0.00000" in text or b"e+" in text:
+        return orjson.dumps(_ready(value))
+    return text
+
+
+def _small(tensor: Tensor) -> Any:
+    """A small tensor as the array that orjson writes. Raises TypeError for any other."""
+    if tensor.dtype not in _DIRECT or tensor.numel() >= _MANY:
+        raise TypeError
+    array = tensor.detach().contiguous().numpy()
+    return array if array.ndim else array[()]
 
 
 def _ready(value: Any) -> Any:
