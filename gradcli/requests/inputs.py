@@ -25,13 +25,15 @@ class Input:
 
 
 def check_name(name: str, source: Source) -> None:
-    """Raise a UsageError where `name` cannot be an input."""
+    """Raise a UsageError where `name`, which `source` begins with, cannot be an input."""
+    owned = keyword.iskeyword(name) or name in RESERVED
+    if name.isidentifier() and name.isascii() and not owned:
+        return
     place = source.span(0, len(name))
-    if not (name.isidentifier() and name.isascii()):
+    if not owned:
         raise UsageError(f"{name!r} cannot be a name", place=place, cure="use ASCII letters, digits and _")
-    if keyword.iskeyword(name) or name in RESERVED:
-        owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
-        raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
+    owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
+    raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
 
 
 def read_input(source: Source) -> Input:

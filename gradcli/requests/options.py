@@ -11,7 +11,7 @@ from typing import Any
 from gradcli.errors import LiteralError, UsageError
 from gradcli.tables.catalogue import Activation, Loss
 from gradcli.text import call, literal
-from gradcli.text.source import Source
+from gradcli.text.source import Source, ValueSource
 from gradcli.text.suggest import did_you_mean
 
 
@@ -128,7 +128,7 @@ def _accept_names(value: Any, key: str) -> tuple[str, ...]:
 
 
 def _accept_tensor(value: Any, key: str) -> literal.Literal:
-    return literal.from_json(value, Source(str(value)[:200], key))
+    return literal.from_json(value, ValueSource(value, key))
 
 
 def _flag(source: Source) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 QUOTED = 80
 """Characters of the user's text that an error shows around a place."""
+VALUE = 200
+"""Characters of a JSON value that errors may quote from."""
 
 
 def _width(text: str) -> int:
@@ -29,6 +31,18 @@ class Source:
     def span(self, start: int, stop: int | None = None) -> "Span":
         """The characters from `start` up to `stop` (one character unless given)."""
         return Span(self, start, start + 1 if stop is None else max(stop, start + 1))
+
+
+class ValueSource(Source):
+    """A value that came as JSON, as a text; it is only written where an error quotes it."""
+
+    def __init__(self, value: object, label: str) -> None:
+        vars(self).update(value=value, label=label)
+
+    @property
+    def text(self) -> str:  # type: ignore[override]
+        """The beginning of the value as Python writes it."""
+        return str(vars(self)["value"])[:VALUE]
 
 
 @dataclass(frozen=True)
