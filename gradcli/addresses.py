@@ -20,11 +20,16 @@ def tree(value: Any) -> Any:
         return {name: tree(item) for name, item in value.items()}
     if isinstance(value, list):
         return [tree(item) for item in value]
+    return {name: tree(item) for name, item in shown(value).items()} or value
+
+
+def shown(value: Any) -> dict[str, Any]:
+    """The fields of a result, or of a piece of one, that are keys of its JSON; none where it is another value."""
     return {
-        name: tree(item)
+        name: item
         for name, kept_as_none in _shown(type(value))
         if (item := getattr(value, name)) is not None or kept_as_none
-    } or value
+    }
 
 
 @cache

@@ -29,6 +29,9 @@ DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shar
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """PyTorch's default dtype for a while: an expression's `torch.ones(1)` has it."""
     before = torch.get_default_dtype()
+    if dtype == before:
+        yield
+        return
     torch.set_default_dtype(dtype)
     try:
         yield
@@ -202,8 +205,10 @@ T = TypeVar("T")
 
 def settled(value: T) -> T:
     """The same result with every tensor detached and on the CPU."""
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, Tensor):
-        return value.detach() if value.is_cpu else value.detach().cpu()  # type: ignore[return-value]
+        return value.detach().cpu() if value.requires_grad or not value.is_cpu else value  # type: ignore[return-value]
     if isinstance(value, dict):
         return {name: settled(item) for name, item in value.items()}  # type: ignore[return-value]
     if isinstance(value, tuple):

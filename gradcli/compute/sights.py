@@ -12,6 +12,7 @@ from gradcli.evaluate import functions, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.tables.catalogue import CATALOGUE, Loss
 from gradcli.text.call import Call
+from gradcli.text.limits import PROGRAMS
 from gradcli.text.program import Expression, Step
 
 OTHERS = frozenset(
@@ -75,7 +76,7 @@ def watching(program: Expression, before: Before, sights: list[Sight]) -> tuple[
     return remember, collect
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=PROGRAMS)
 def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], Sight]]:
     """The steps that notes look at, by identity, and how each makes a sight of its operands and value."""
     found: dict[int, Callable[[tuple[Any, ...], Any], Sight]] = {}

@@ -16,7 +16,7 @@ from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.failures import explained, kind
 from gradcli.tables import operators
-from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, RESULTS
+from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.text.program import Expression, Step
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
@@ -94,7 +94,7 @@ def _run(program: list[_Act], scope: dict[str, Any], before: Before | None, afte
     return stack[-1]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=PROGRAMS)
 def _compile(expression: Expression) -> list[_Act]:
     """Every step bound to what it does."""
     program = []

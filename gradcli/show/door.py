@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from gradcli import addresses
 from gradcli.errors import FileError
 from gradcli.requests.shared import Shown
 from gradcli.results import FunctionsResult, Result, WhyResult
@@ -42,7 +41,7 @@ def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> by
 def line(answer: tuple[object, Result]) -> bytes:
     """The result line of a batch job, given its id and its result; without a line end."""
     identity, result = answer
-    return json.encode({**addresses.tree(result), "id": identity})
+    return json.encode(result)[:-1] + b',"id":' + json.encode(identity) + b"}"
 
 
 def _form(result: Result, shown: Shown, world: World) -> bytes:

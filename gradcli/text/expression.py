@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
-from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
+from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
 from gradcli.text.precedence import understood
 from gradcli.text.program import Expression, Label, Step
 from gradcli.text.reader import Reader
@@ -39,7 +39,7 @@ def parse(source: Source, inputs: Collection[str]) -> Expression:
     return _parse(source, tuple(inputs))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     _check_size(source)
     # Indentation means nothing here; a line break for each blank keeps every character where it was.
