@@ -15,7 +15,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute import kinks
 from gradcli.compute.job import Job, broadcast, together
-from gradcli.compute.origin import finite, origin, program_of
+from gradcli.compute.origin import finite, listed, origin, program_of
 from gradcli.compute.sights import OTHERS, UNNAMED, Sight
 from gradcli.results import ActivateResult, HessianResult, Note, Result
 from gradcli.tables.catalogue import ACTIVATIONS, BY_ROW, LOSSES
@@ -133,7 +133,7 @@ def _ends(x: Tensor) -> tuple[float, float]:
     if x.numel() > SMALL:
         low, high = torch.aminmax(x.detach())
         return float(low), float(high)
-    found = x.detach().reshape(-1).tolist() or [0.0]
+    found = listed(x) or [0.0]
     return min(found), max(found)
 
 
@@ -145,6 +145,8 @@ def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     dim = _dimension(sight)
     if not p.ndim or p.shape[dim] == 1:
         yield Note("saturated", f"{sight.name} over 1 element is always 1: its gradient is 0")
+        return
+    if p.numel() <= SMALL and max(listed(p)) < 1 - 2 * FLAT:
         return
     slope = (p * (1 - p)).amax(dim)
     flat = slope < FLAT

@@ -49,8 +49,8 @@ def evaluate(
             raise MathError(f"the input {name} is complex", cure=f"give {name}.abs() or {name}.real")
     scope = dict(inputs)
     value = _run(_compile(expression), scope, before, after)
-    named = ((name, scope[name]) for name in expression.assigned if name in scope)
-    tensors = {name: step for name, step in named if isinstance(step, Tensor) and not step.is_sparse}
+    steps = {name: scope[name] for name in expression.assigned if name in scope}
+    tensors = {name: step for name, step in steps.items() if isinstance(step, Tensor) and not step.is_sparse}
     return Evaluation(_result(value, expression), tensors)
 
 

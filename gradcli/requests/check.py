@@ -13,6 +13,7 @@ from gradcli.text import expression, paths
 from gradcli.text.literal import FromStdin, Literal
 from gradcli.text.paths import FromFile
 
+
 def literals(request: Any) -> Iterator[Literal]:
     """Every tensor literal of a request."""
     for name, several in _holding(type(request)):

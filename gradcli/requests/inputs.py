@@ -24,12 +24,12 @@ class Input:
     literal: Literal
 
 
-def check_name(name: str, source: Source) -> None:
-    """Raise a UsageError where `name`, which `source` begins with, cannot be an input."""
+def check_name(name: str, text: str, label: str) -> None:
+    """Raise a UsageError where `name`, which `text` begins with, cannot be an input. `label` is what the text is called."""
     owned = keyword.iskeyword(name) or name in RESERVED
     if name.isidentifier() and name.isascii() and not owned:
         return
-    place = source.span(0, len(name))
+    place = Source(text, label).span(0, len(name))
     if not owned:
         raise UsageError(f"{name!r} cannot be a name", place=place, cure="use ASCII letters, digits and _")
     owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
@@ -48,7 +48,7 @@ def read_input(source: Source) -> Input:
             cure="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
         )
     name = found[1]
-    check_name(name, Source(source.text.lstrip(), source.label))
+    check_name(name, source.text.lstrip(), source.label)
     return Input(name, literal.parse(Source(source.text[found.end() :], name)))
 
 
@@ -96,7 +96,7 @@ def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
         raise UsageError(f"{key}: an object of named inputs is expected", cure='{"x": 1, "w": [1, 2]}')
     found = []
     for name, item in value.items():
-        check_name(name, Source(name, key))
+        check_name(name, name, key)
         found.append(Input(name, TENSOR.from_json(item, name)))
     return tuple(found)
 

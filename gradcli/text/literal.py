@@ -87,6 +87,8 @@ def from_json(value: object, source: Source) -> Numbers:
 
 def _flatten(value: object) -> tuple[list[object], Shape]:
     """The leaves of nested lists in row-major order, and their shape; ValueError where rows differ."""
+    if not isinstance(value, list):
+        return [value], ()
     shape: list[int] = []
     level = [value]
     while level and isinstance(level[0], list):

@@ -37,12 +37,12 @@ class ValueSource(Source):
     """A value that came as JSON, as a text; it is only written where an error quotes it."""
 
     def __init__(self, value: object, label: str) -> None:
-        vars(self).update(value=value, label=label)
+        self.__dict__["value"], self.__dict__["label"] = value, label  # past `frozen`
 
     @property
     def text(self) -> str:  # type: ignore[override]
         """The beginning of the value as Python writes it."""
-        return str(vars(self)["value"])[:VALUE]
+        return str(self.__dict__["value"])[:VALUE]
 
 
 @dataclass(frozen=True)
