@@ -330,8 +330,12 @@ def _dtype(x: Tensor) -> str:
 
 
 def _index(flat: Tensor, like: Tensor) -> tuple[int, ...]:
-    """The index of an element, from its place in row-major order."""
-    return tuple(int(i) for i in torch.unravel_index(flat, like.shape)) if like.ndim else ()
+    """The index of an element, from its place in row-major order. PyTorch's own function for that loads SymPy."""
+    place, index = int(flat), []
+    for size in reversed(like.shape):
+        place, along = divmod(place, size)
+        index.append(along)
+    return tuple(reversed(index))
 
 
 def _place(sight: Sight, at: tuple[int, ...], operand: int = 0) -> str:
