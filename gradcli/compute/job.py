@@ -29,9 +29,6 @@ DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shar
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """PyTorch's default dtype for a while: an expression's `torch.ones(1)` has it."""
     before = torch.get_default_dtype()
-    if dtype == before:
-        yield
-        return
     torch.set_default_dtype(dtype)
     try:
         yield
@@ -56,7 +53,7 @@ class Job:
         self.read_stdin = read_stdin
         self.before = before
         self.dtype = DTYPES[request.dtype]
-        self.device = _device(request.device)
+        self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []
         self.sights: list[Sight] = []
         self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
@@ -127,9 +124,13 @@ class Job:
     @contextmanager
     def surroundings(self) -> Iterator[None]:
         """The job's dtype as PyTorch's default, and PyTorch's warnings as notes."""
-        with default_dtype(self.dtype), warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            yield
+            if torch.get_default_dtype() == self.dtype:
+                yield
+            else:
+                with default_dtype(self.dtype):
+                    yield
         for warning in caught:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
             note = _warning(text)
@@ -168,13 +169,14 @@ def together(*shapes: Sequence[int]) -> list[int]:
     return list(torch.broadcast_shapes(*map(tuple, shapes)))  # type: ignore[no-untyped-call]
 
 
+_CPU = torch.device("cpu")
+
+
 def _device(name: str) -> torch.device:
     """The device of that name.
 
     Raises UsageError where this PyTorch cannot compute on it.
     """
-    if name == "cpu":
-        return torch.device("cpu")
     kind, _, index = name.partition(":")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "xpu": torch.xpu.device_count()}.get(kind)
     if kind == "mps":
@@ -187,7 +189,7 @@ def _device(name: str) -> torch.device:
 
 def seed(number: int, device: torch.device) -> None:
     """Seed the default generator. On the CPU directly: torch.manual_seed formats the call stack for devices not there."""
-    if device.type == "cpu":
+    if device is _CPU or device.type == "cpu":
         torch.default_generator.manual_seed(number)
     else:
         torch.manual_seed(number)
@@ -205,10 +207,10 @@ T = TypeVar("T")
 
 def settled(value: T) -> T:
     """The same result with every tensor detached and on the CPU."""
-    if value is None or isinstance(value, str):
-        return value
     if isinstance(value, Tensor):
         return value.detach().cpu() if value.requires_grad or not value.is_cpu else value  # type: ignore[return-value]
+    if not value or isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {name: settled(item) for name, item in value.items()}  # type: ignore[return-value]
     if isinstance(value, tuple):
@@ -217,7 +219,8 @@ def settled(value: T) -> T:
         return list(map(settled, value))  # type: ignore[return-value]
     if names := _settling(type(value)):
         held = vars(value)
+        changed = {name: settled(item) for name in names if (item := held[name]) is not None}
         settling = object.__new__(type(value))  # a fifth of what dataclasses.replace takes
-        vars(settling).update(held, **{name: settled(held[name]) for name in names})
+        vars(settling).update(held | changed)
         return settling
     return value

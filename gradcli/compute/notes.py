@@ -79,11 +79,14 @@ def _all_finite(value: Any) -> bool:
     """Whether every computed number of a result is finite."""
     if isinstance(value, Tensor):
         return finite(value)
+    if not value or isinstance(value, str):
+        return True
     if isinstance(value, dict):
         return all(map(_all_finite, value.values()))
     if isinstance(value, list):
         return all(map(_all_finite, value))
-    return all(_all_finite(getattr(value, name)) for name in _computed(type(value)))
+    held = vars(value) if (names := _computed(type(value))) else {}
+    return all([_all_finite(item) for name in names if (item := held[name]) is not None])
 
 
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:

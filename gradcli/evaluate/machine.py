@@ -74,9 +74,9 @@ def _run(program: list[_Act], scope: dict[str, Any], before: Before | None, afte
             if (target := does(stack, scope)) is not None:
                 at = target
             continue
-        cut = len(stack) - take
-        operands = stack[cut:]
-        del stack[cut:]
+        operands = stack[-take:] if take else []
+        if take:
+            del stack[-take:]
         if before is not None:
             before(step, operands)
         try:
