@@ -36,6 +36,28 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+_ears: list[list[warnings.WarningMessage]] = []
+
+
+@contextmanager
+def listening() -> Iterator[list[warnings.WarningMessage]]:
+    """The warnings of a while, each as often as it is given.
+
+    Who does many jobs listens all the while: Python's filters are then set once, and each job begins with an empty list.
+    """
+    if _ears:
+        _ears[-1].clear()
+        yield _ears[-1]
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _ears.append(caught)
+        try:
+            yield caught
+        finally:
+            _ears.clear()
+
+
 @contextmanager
 def once_more(dtype: torch.dtype) -> Iterator[None]:
     """For running again what a result was made of, in some dtype: without the warnings, which were heard the first time."""
@@ -124,8 +146,7 @@ class Job:
     @contextmanager
     def surroundings(self) -> Iterator[None]:
         """The job's dtype as PyTorch's default, and PyTorch's warnings as notes."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with listening() as caught:
             if torch.get_default_dtype() == self.dtype:
                 yield
             else:

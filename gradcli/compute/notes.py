@@ -86,7 +86,7 @@ def _all_finite(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_all_finite, value))
     held = vars(value) if (names := _computed(type(value))) else {}
-    return all([_all_finite(item) for name in names if (item := held[name]) is not None])
+    return all(_all_finite(item) for name in names if (item := held[name]) is not None)
 
 
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -38,11 +38,9 @@ def _piece(value: Any) -> Any:
         if keys := addresses.shown(value):
             return keys
         raise TypeError
-    if value.dtype not in _DIRECT:
+    if value.dtype not in _DIRECT or value.numel() >= _MANY:
         raise TypeError
     array = value.numpy()
-    if array.size >= _MANY:
-        raise TypeError
     return array if array.ndim else array[()]
 
 
