@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from typing import NamedTuple
 
 QUOTED = 80
 """Characters of the user's text that an error shows around a place."""
@@ -45,8 +46,7 @@ class ValueSource(Source):
         return str(self.__dict__["value"])[:VALUE]
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A place in a source: the characters `start` up to `stop`, which may lie just behind the last one."""
 
     source: Source

@@ -91,10 +91,13 @@ def jobs(count: int, texts: str = "few") -> list[dict[str, Any]]:
             {"expression": "log(1 + exp(-y*(w*x)))", "inputs": {"y": number(), "w": number(), "x": number()}},
         )
         different = (
-            {"expression": f"mse({number()}*w*x + {i}, y)", "inputs": {"x": vector(n), "w": number(), "y": vector(n)}},
-            {"expression": f"sigmoid(w*x + {i}/7).sum()", "inputs": {"x": vector(n), "w": vector(n)}},
-            {"expression": f"({number()}*x**2 + {i}*x).sum()", "inputs": {"x": vector(n)}},
-            {"expression": f"log({i} + exp(-y*x))", "inputs": {"y": number(), "x": number()}},
+            {
+                "expression": f"mse({number()}*w*x + 0.{i}, y)",
+                "inputs": {"x": vector(n), "w": number(), "y": vector(n)},
+            },
+            {"expression": f"sigmoid(w*x + 0.{i}).sum()", "inputs": {"x": vector(n), "w": vector(n)}},
+            {"expression": f"({number()}*x**2 + 0.{i}*x).sum()", "inputs": {"x": vector(n)}},
+            {"expression": f"log(1.{i} + exp(-y*x))", "inputs": {"y": number(), "x": number()}},
         )
         chosen = few if texts == "few" else different
         return {"id": i, "command": "grad", **chosen[i % len(chosen)]}
