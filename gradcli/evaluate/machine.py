@@ -18,6 +18,7 @@ from gradcli.evaluate.failures import explained, kind
 from gradcli.tables import operators
 from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.text.program import Expression, Step
+from gradcli.text.source import Source
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
 """Called with each operation and its operands just before it is computed; it may put others into their list."""
@@ -101,12 +102,21 @@ def _compile(expression: Expression) -> list[_Act]:
     for step in expression.steps:
         moves = step.kind in MOVES
         try:
-            does = MOVES[step.kind](step) if moves else VALUES[step.kind](step)
+            does = MOVES[step.kind](step) if moves else _bound(step._replace(place=_NOWHERE))
         except GradcliError as error:
             error.place = step.place
             raise
         program.append(_Act(does, step.take, moves, step))
     return program
+
+
+_NOWHERE = Source("").span(0)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _bound(step: Step) -> Compute:
+    """What a step without a place computes: that of all steps like it, in any expression."""
+    return VALUES[step.kind](step)
 
 
 _FROM_PYTORCH = frozenset({"call", "method", "apply", "attribute"})

@@ -38,10 +38,10 @@ def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> by
     return _encoded(text, world)
 
 
-def line(answer: tuple[object, Result]) -> bytes:
-    """The result line of a batch job, given its id and its result; without a line end."""
+def line(answer: tuple[bytes, Result]) -> bytes:
+    """The result line of a batch job, given its id as JSON and its result; without a line end."""
     identity, result = answer
-    return json.encode(result)[:-1] + b',"id":' + json.encode(identity) + b"}"
+    return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
 
 
 def _form(result: Result, shown: Shown, world: World) -> bytes:

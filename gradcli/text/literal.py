@@ -90,7 +90,7 @@ def _flatten(value: object) -> tuple[list[object], Shape]:
     if not isinstance(value, list):
         return [value], ()
     shape: list[int] = []
-    level = [value]
+    level: list[object] = [value]
     while level and isinstance(level[0], list):
         width = len(level[0])
         for row, item in enumerate(level, 1):

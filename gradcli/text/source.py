@@ -41,7 +41,7 @@ class ValueSource(Source):
         self.__dict__["value"], self.__dict__["label"] = value, label  # past `frozen`
 
     @property
-    def text(self) -> str:  # type: ignore[override]
+    def text(self) -> str:
         """The beginning of the value as Python writes it."""
         return str(self.__dict__["value"])[:VALUE]
 

@@ -73,7 +73,7 @@ def jobs(count: int, texts: str = "few") -> list[dict[str, Any]]:
     draw = random.Random(1)
 
     def number() -> float:
-        return round(draw.uniform(-3, 3), 4)
+        return round(draw.uniform(-2, 2), 4)
 
     def vector(size: int) -> list[float]:
         return [number() for _ in range(size)]
