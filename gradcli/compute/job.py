@@ -41,21 +41,24 @@ _ears: list[list[warnings.WarningMessage]] = []
 
 @contextmanager
 def listening() -> Iterator[list[warnings.WarningMessage]]:
-    """The warnings of a while, each as often as it is given.
+    """The warnings of a while, each as often as there is reason for it; PyTorch gives many only once in a process.
 
-    Who does many jobs listens all the while: Python's filters are then set once, and each job begins with an empty list.
+    Who does many jobs listens all the while: the filters are then set once, and each job begins with an empty list.
     """
     if _ears:
         _ears[-1].clear()
         yield _ears[-1]
         return
+    every_time = torch.is_warn_always_enabled()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        torch.set_warn_always(True)
         _ears.append(caught)
         try:
             yield caught
         finally:
             _ears.clear()
+            torch.set_warn_always(every_time)
 
 
 @contextmanager

@@ -65,12 +65,13 @@ for line in sys.stdin:
 """The bare program: each line by the standard library's json, plain leaves, one call of autograd.grad, one printed line."""
 
 
-def jobs(count: int, texts: str = "few") -> list[dict[str, Any]]:
+def jobs(count: int, texts: str = "few", first: int = 0) -> list[dict[str, Any]]:
     """So many small grad jobs, all different: numbers, vectors and matrices in a handful of expressions, and --fn.
 
-    With texts `all` constants stand in each expression, so that every text is different too.
+    With texts `all` constants stand in each expression, so that every text is different too. The jobs are numbered from `first`,
+    and different for each.
     """
-    draw = random.Random(1)
+    draw = random.Random(first)
 
     def number() -> float:
         return round(draw.uniform(-2, 2), 4)
@@ -102,7 +103,7 @@ def jobs(count: int, texts: str = "few") -> list[dict[str, Any]]:
         chosen = few if texts == "few" else different
         return {"id": i, "command": "grad", **chosen[i % len(chosen)]}
 
-    return [job(i) for i in range(count)]
+    return [job(i) for i in range(first, first + count)]
 
 
 def seconds(command: Sequence[str], stdin: Path) -> float:
