@@ -25,7 +25,8 @@ def tree(value: Any) -> Any:
 
 def shown(value: Any) -> dict[str, Any]:
     """The fields of a result, or of a piece of one, that are keys of its JSON; none where it is another value."""
-    names = _shown(type(value))
+    kind: type = type(value)
+    names = _shown(kind)
     held = vars(value) if names else {}
     return {name: item for name, kept_as_none in names if (item := held[name]) is not None or kept_as_none}
 

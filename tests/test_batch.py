@@ -126,7 +126,9 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
 
 def test_what_editors_and_other_systems_put_around_a_job_is_no_part_of_it() -> None:
     job = '{"command": "grad", "fn": "mse", "x": 2}'
-    plain, marked, ended = (run("batch", stdin=text.encode()).stdout for text in (job, f"\ufeff{job}\n", f"{job}\r\n\r\n"))
+    plain, marked, ended = (
+        run("batch", stdin=text.encode()).stdout for text in (job, f"\ufeff{job}\n", f"{job}\r\n\r\n")
+    )
     assert json.loads(plain)["gradients"] == {"x": 2.0}
     assert plain == marked == ended
 

@@ -241,10 +241,11 @@ def settled(value: T) -> T:
         return tuple(map(settled, value))  # type: ignore[return-value]
     if isinstance(value, list):
         return list(map(settled, value))  # type: ignore[return-value]
-    if names := _settling(type(value)):
+    kind: type = type(value)
+    if names := _settling(kind):
         held = vars(value)
         changed = {name: settled(item) for name in names if (item := held[name]) is not None}
-        settling = object.__new__(type(value))  # a fifth of what dataclasses.replace takes
+        settling: T = object.__new__(kind)  # a fifth of what dataclasses.replace takes
         vars(settling).update(held | changed)
         return settling
     return value

@@ -85,7 +85,8 @@ def _all_finite(value: Any) -> bool:
         return all(map(_all_finite, value.values()))
     if isinstance(value, list):
         return all(map(_all_finite, value))
-    held = vars(value) if (names := _computed(type(value))) else {}
+    kind: type = type(value)
+    held = vars(value) if (names := _computed(kind)) else {}
     return all(_all_finite(item) for name in names if (item := held[name]) is not None)
 
 
@@ -94,10 +95,11 @@ def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
         yield path, value
         return
+    kind: type = type(value)
     if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
+        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
     else:
-        items = ((name, getattr(value, name)) for name in _computed(type(value)))
+        items = ((name, getattr(value, name)) for name in _computed(kind))
     for key, item in items:
         yield from _numbers(item, f"{path}.{key}" if path else str(key))
 

@@ -16,7 +16,8 @@ from gradcli.text.paths import FromFile
 
 def literals(request: Any) -> Iterator[Literal]:
     """Every tensor literal of a request."""
-    for name, several in _holding(type(request)):
+    kind: type = type(request)
+    for name, several in _holding(kind):
         value = getattr(request, name)
         if several:
             for item in value:

@@ -61,7 +61,8 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
             )
         if value is not None:
             values[name] = option.kind.from_json(value, key, many=option.many or option.repeatable)
-    for name in _required(request):
+    kind: type = request
+    for name in _required(kind):
         if name not in values:
             raise UsageError(f"{name} is missing: {known[name].help}")
     return request(**values)
