@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gradcli import batch
+from tests.benchmarks import endless
 from tests.program import BASE, run
 
 ROOT = Path(__file__).parent.parent
@@ -235,6 +236,12 @@ def test_answers_come_while_the_pipe_waits_and_an_interrupt_leaves_whole_lines()
             return
         time.sleep(0.1)
     pytest.fail("a process was left behind")
+
+
+def test_memory_does_not_grow_with_the_jobs() -> None:
+    before, after, _ = endless.run(6_000, early=3_000, processes=1)
+    assert len(before) == len(after) == 3
+    assert sum(after) < 1.1 * sum(before)
 
 
 def test_the_same_from_python() -> None:

@@ -68,8 +68,8 @@ for line in sys.stdin:
 def jobs(count: int, texts: str = "few", first: int = 0) -> list[dict[str, Any]]:
     """So many small grad jobs, all different: numbers, vectors and matrices in a handful of expressions, and --fn.
 
-    With texts `all` constants stand in each expression, so that every text is different too. The jobs are numbered from `first`,
-    and different for each.
+    With texts `all` constants stand in each expression, so that every text is different too. The jobs are numbered from
+    `first`, and different for each.
     """
     draw = random.Random(first)
 

@@ -51,29 +51,28 @@ def memory(pid: int) -> list[int]:
 
 def run(count: int, early: int, processes: int) -> tuple[list[int], list[int], float]:
     """The memory after `early` answers and after all of them, and the seconds in between."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gradcli", "batch", "--jobs", str(processes)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env={"GRADCLI_SERVER": "off"},
-    )  # fmt: skip
-    stdin, stdout = process.stdin, process.stdout
-    assert stdin is not None
-    assert stdout is not None
+    command = [sys.executable, "-m", "gradcli", "batch", "--jobs", str(processes)]
+    env = {"GRADCLI_SERVER": "off"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=env) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
 
-    def send() -> None:
-        for line in lines(count):
-            stdin.write(line)
-        stdin.flush()  # and left open: the processes shall still be there when the last answer has come
+        def send() -> None:
+            for line in lines(count):
+                stdin.write(line)
+            stdin.flush()  # and left open: the processes shall still be there when the last answer has come
 
-    threading.Thread(target=send).start()
-    answers = iter(stdout.readline, b"")
-    for _ in range(early):
-        next(answers)
-    start, before = time.monotonic(), memory(process.pid)
-    for _ in range(count - early):
-        next(answers)
-    elapsed, after = time.monotonic() - start, memory(process.pid)
-    stdin.close()
-    process.wait()
+        sender = threading.Thread(target=send)
+        sender.start()
+        answers = iter(stdout.readline, b"")
+        for _ in range(early):
+            next(answers)
+        start, before = time.monotonic(), memory(process.pid)
+        for _ in range(count - early):
+            next(answers)
+        elapsed, after = time.monotonic() - start, memory(process.pid)
+        sender.join()
     return before, after, elapsed
 
 
