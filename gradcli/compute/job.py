@@ -223,7 +223,7 @@ def seed(number: int, device: torch.device) -> None:
 def _settling(kind: type) -> tuple[str, ...]:
     """The fields of a result that may hold tensors; subjects stay as they were run. Other types have none."""
     found = fields(kind) if is_dataclass(kind) else ()
-    return tuple(f.name for f in found if f.name not in ("command", "dtype", "defaults", "notes", "subjects"))
+    return tuple(f.name for f in found if f.type is not str and f.name not in ("defaults", "notes", "subjects"))
 
 
 T = TypeVar("T")

@@ -69,9 +69,7 @@ def look(job: Job, told: Container[str]) -> None:
     job.sights.clear()
 
 
-_ASIDE = frozenset(
-    {"command", "dtype", "inputs", "defaults", "notes", "subjects", "expression", "history", "upstream", "name", "seed"}
-)
+_ASIDE = frozenset({"inputs", "defaults", "notes", "subjects", "history", "upstream"})
 """Fields that hold no computed numbers."""
 
 
@@ -107,7 +105,8 @@ def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 @cache
 def _computed(kind: type) -> tuple[str, ...]:
     """The fields of a type of results that may hold computed numbers; none of another type."""
-    return tuple(f.name for f in fields(kind) if f.name not in _ASIDE) if is_dataclass(kind) else ()
+    found = fields(kind) if is_dataclass(kind) else ()
+    return tuple(f.name for f in found if f.type is not str and f.name not in _ASIDE)
 
 
 # --- saturation -----------------------------------------------------------------------------------------------------
