@@ -228,8 +228,11 @@ def _jump(step: Step) -> Compute:
 
 
 def _call(step: Step) -> Compute:
-    function, check = library.function(step.name), growth.checker(step.name.rpartition(".")[2])
+    function, name = library.function(step.name), step.name.rpartition(".")[2]
     names, count = step.keywords, step.take - len(step.keywords)
+    if step.take == 1 and not names and name not in growth.COUNTS:
+        return function  # one operand broadcasts with nothing
+    check = growth.checker(name)
 
     def call(*values: Any) -> Any:
         check(values, {})
