@@ -1,24 +1,56 @@
-"""The program: the version, else the whole command line. Heavy imports wait until they are needed."""
+"""The program: the version, else a warm call, else the whole command line. Heavy imports wait until they are needed."""
 
+import _signal as signal  # type: ignore[import-not-found]  # `signal` itself loads enum, a third of an empty Python
 import os
 import sys
+
+_ALWAYS_COLD = ("server", "completion")
+"""Commands that need no server, or are about it."""
 
 
 def main() -> int:
     """Run one call and return its exit status."""
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the call at once, wherever it is, and without a word
     arguments = sys.argv[1:]
+    if shell := os.environ.get("_GRADCLI_COMPLETE"):
+        return _complete(shell, arguments)
     if arguments == ["--version"]:
         return _version()
-    from gradcli.cli.program import run
-    from gradcli.supervise import Died, die
-    from gradcli.world import World
+    wish = os.environ.get("GRADCLI_SERVER", "")
+    if wish == "off" or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
+        return _cold(arguments)
+    from gradcli.warm import client
 
     try:
-        return run(arguments, World.current())
-    except Died as death:
-        return die(death.signum)
-    except KeyboardInterrupt:
-        return die(2)
+        client.run(arguments)
+    except client.Cold:
+        status = _cold(arguments)
+    except client.Lost as lost:
+        from gradcli.cli import program
+        from gradcli.world import World
+
+        return program.bury(arguments, World.current(), lost.signum, lost.where)
+    if wish == "auto":
+        from gradcli.warm import control
+
+        control.start_behind()
+    return status
+
+
+def _cold(arguments: list[str]) -> int:
+    from gradcli.cli import program
+    from gradcli.world import World
+
+    return program.run(arguments, World.current())
+
+
+def _complete(shell: str, arguments: list[str]) -> int:
+    """Answer a completion script, which asks by that variable; names of files may be no text."""
+    from gradcli.cli.complete import complete
+
+    sys.stdout.buffer.write(complete(shell, arguments).encode("utf-8", "surrogateescape"))
+    return 0
 
 
 def _version() -> int:
@@ -42,5 +74,17 @@ def _torch_version() -> str:
     return "not installed"
 
 
+def run() -> None:
+    """Run one call and end this process: the whole of `gradcli`."""
+    status = main()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream:
+                stream.flush()
+    except OSError:
+        sys.exit(status)  # Python reports it
+    os._exit(status)  # nothing is left to do, and Python's own end takes as long as an empty Python
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

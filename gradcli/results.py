@@ -259,6 +259,58 @@ class PerceptronTraining(Result):
     layer: str = aside()
 
 
+@dataclass(frozen=True)
+class DescentStep:
+    """Value and parameters after `step` steps; step 0 is the start."""
+
+    step: int
+    value: Tensor
+    parameters: dict[str, Tensor]
+
+
+Stopped = Literal["steps", "tolerance", "diverged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescendResult(Result):
+    """A descent: every step with the start in front, where it ended, and why it ended there."""
+
+    expression: str
+    steps: list[DescentStep]
+    parameters: dict[str, Tensor]
+    value: Tensor
+    stopped: Stopped
+    optimizer: str = aside()
+    """The optimiser as PyTorch is asked for it: `SGD(lr=0.1, momentum=0.9)`."""
+
+
+@dataclass(frozen=True)
+class LayerFlow:
+    """One layer under one activation, layer 1 next to the input.
+
+    `gradient_norm` is that by the layer's z = W h + b over all samples, in float64. `mean` and `std` are those of the layer's
+    outputs, `saturated` is the share of them where the activation's slope is at most a tenth of its largest.
+    """
+
+    layer: int
+    activation: str
+    gradient_norm: Tensor
+    mean: Tensor
+    std: Tensor
+    saturated: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowResult(Result):
+    """The gradient through a stack of layers; `factors` hold by what each layer multiplies it on its way back."""
+
+    layers: list[LayerFlow]
+    verdict: str
+    factors: dict[str, float | None]
+    flat: dict[str, float] = aside()
+    """For each activation the slope up to which an output counts as saturated."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FunctionsResult:
     """Entries of the catalogue: what `gradcli.requests.functions.facts` says, kinks as measured, codes of notes."""

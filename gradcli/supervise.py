@@ -1,14 +1,13 @@
-"""The parent of a computation: it holds no PyTorch, relays signals, and turns a worker's death into one error.
+"""Parent and worker: the parent holds no PyTorch, relays signals, and turns a worker's death into one error.
 
-A worker that crashes inside PyTorch, eats the memory or runs too long must not take the answer with it. The parent waits
-on a pipe over which the worker says when it begins to compute and when it begins to show; the place in the expression that
-is being computed lies in a page of memory that both see.
+A worker that crashes inside PyTorch, eats the memory or runs too long must not take the answer with it. It bounds its own
+time by an alarm that kills it, whatever C++ is at; the parent reads from the signal that it died of what has happened, and
+from a page of memory that both see at which place of the expression.
 """
 
 import contextlib
 import mmap
 import os
-import select
 import signal
 import struct
 import sys
@@ -18,9 +17,14 @@ from dataclasses import dataclass
 from gradcli.errors import ExitStatus, GradcliError, MathError, Place, SizeError
 from gradcli.text.source import Source, Span
 
-_COMPUTING, _SHOWING = b"c", b"s"
 _RELAYED = ("SIGINT", "SIGTERM", "SIGHUP")
 _CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"}
+_PLACE = struct.Struct("=ii")
+
+
+def _relayed() -> list[signal.Signals]:
+    """The signals that end a program and that this system has."""
+    return [getattr(signal, name) for name in _RELAYED if hasattr(signal, name)]
 
 
 class Died(BaseException):
@@ -31,31 +35,55 @@ class Died(BaseException):
         self.signum = signum
 
 
-class Progress:
-    """What the worker says about itself while it works."""
+@dataclass(frozen=True)
+class Limits:
+    """What bounds a worker: seconds of computing (0: none), and the expression for the place of an error."""
 
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
+    seconds: float
+    source: Source | None = None
+
+
+class Progress:
+    """What a worker says of itself while it works. Its parent has the same page, and so knows the place."""
+
+    def __init__(self) -> None:
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
 
-    def computing(self, *, limit_memory: bool) -> None:
+    def begin(self) -> None:
+        """From now on this process is a worker: Python's own handlers of signals would wait for PyTorch to return."""
+        for number in _relayed():
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _relayed())
+
+    def computing(self, seconds: float, *, limit_memory: bool) -> None:
         """PyTorch is loaded: the time limit begins, and with `limit_memory` no more memory is to be had than is free."""
         if limit_memory:
             bound_memory()
-        os.write(self._pipe, _COMPUTING)
+        self.step(seconds)
+
+    def step(self, seconds: float) -> None:
+        """The time limit begins anew."""
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def showing(self) -> None:
         """The numbers are there: the time limit is lifted, however slowly they are read."""
-        os.write(self._pipe, _SHOWING)
+        self.step(0)
 
     def at(self, place: Span) -> None:
         """The place in the expression that is about to be computed."""
-        struct.pack_into("=ii", self._page, 0, place.start, place.stop)
+        _PLACE.pack_into(self._page, 0, place.start, place.stop)
 
-    def place(self, source: Source | None) -> Place | None:
-        """Where the worker was last, as far as it is known."""
-        start, stop = struct.unpack_from("=ii", self._page)
-        return source.span(start, stop) if source and stop > start else None
+    def where(self) -> tuple[int, int]:
+        """The place that the worker was at last, as start and stop in the expression; (0, 0) where it was at none."""
+        start, stop = _PLACE.unpack_from(self._page)
+        return start, stop
+
+    def close(self) -> None:
+        """Give the page back."""
+        self._page.close()
 
 
 @contextlib.contextmanager
@@ -109,73 +137,40 @@ def _free_in_group() -> int:
         return 2**62
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What bounds the worker: seconds of computing (0: none), and the expression for the place of an error."""
-
-    seconds: float
-    source: Source | None = None
-
-
 def supervised(work: Callable[[Progress], int], limits: Limits) -> int:
     """The exit status of `work`, run in a child of this process.
 
     Raises GradcliError where the worker was killed or ran too long, and Died where this process was asked to end.
     Where there is no fork, `work` runs here and nothing is bounded.
     """
-    reader, writer = os.pipe()
-    progress = Progress(writer)
+    progress = Progress()
     if not hasattr(os, "fork"):
         return work(progress)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _relayed())  # a worker is never without its parent's care
     pid = os.fork()
     if pid == 0:
-        _be_worker(work, progress, reader)
-    os.close(writer)
+        _be_worker(work, progress)
     try:
         with signals_to(_die_now):
-            in_time = _wait(reader, limits.seconds)
-            if not in_time:
-                os.kill(pid, signal.SIGKILL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             _, status = os.waitpid(pid, 0)
     except Died as death:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         raise death from None
-    finally:
-        os.close(reader)
-    if not in_time:
-        raise SizeError(
-            f"it ran for more than {limits.seconds:g} s", place=progress.place(limits.source),
-            cure="--timeout 0 lifts the limit",
-        )  # fmt: skip
     if os.WIFSIGNALED(status):
-        raise _death(os.WTERMSIG(status), progress.place(limits.source))
+        raise death_of(os.WTERMSIG(status), progress.where(), limits)
     return os.WEXITSTATUS(status)
 
 
-def _be_worker(work: Callable[[Progress], int], progress: Progress, reader: int) -> None:
+def _be_worker(work: Callable[[Progress], int], progress: Progress) -> None:
     """Do the work and leave without Python's and PyTorch's teardown, which takes 0.3 s."""
     status: int = ExitStatus.FAULT
     try:
-        os.close(reader)
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for PyTorch to return
+        progress.begin()
         status = work(progress)
     finally:
         os._exit(status)
-
-
-def _wait(reader: int, seconds: float) -> bool:
-    """Wait for the worker's end; False where it computed for longer than `seconds`."""
-    left: float | None = None
-    while True:
-        ready, _, _ = select.select([reader], [], [], left)
-        if not ready:
-            return False
-        message = os.read(reader, 1)
-        if not message:
-            return True
-        left = seconds or None if message == _COMPUTING else None
 
 
 def _die_now(signum: int, frame: object) -> None:
@@ -185,9 +180,8 @@ def _die_now(signum: int, frame: object) -> None:
 @contextlib.contextmanager
 def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
     """Hand the signals that end a program to `handler` for a while; those that are ignored stay so."""
-    numbers = [getattr(signal, name) for name in _RELAYED]
     before = {
-        number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) != signal.SIG_IGN
+        number: signal.signal(number, handler) for number in _relayed() if signal.getsignal(number) != signal.SIG_IGN
     }
     try:
         yield
@@ -196,16 +190,21 @@ def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _death(signum: int, place: Place | None) -> BaseException:
-    """What the worker's death by a signal means."""
+def death_of(signum: int, where: tuple[int, int], limits: Limits) -> BaseException:
+    """What a worker's death by a signal means: Died where somebody asked for it, else the error to show."""
     name = signal.Signals(signum).name
     if name in _RELAYED:
         return Died(signum)
-    if name in _CRASHES:
-        return MathError(
-            f"PyTorch ended the process here ({name})", place=place, cure="check the arguments of this call"
-        )
-    return _killed(name, place)
+    start, stop = where
+    place = limits.source.span(start, stop) if limits.source and stop > start else None
+    if name == "SIGALRM":
+        cure = "--timeout 0 lifts the limit"
+        return SizeError(f"it ran for more than {limits.seconds:g} s", place=place, cure=cure)
+    return _crashed(name, place) if name in _CRASHES else _killed(name, place)
+
+
+def _crashed(name: str, place: Place | None) -> GradcliError:
+    return MathError(f"PyTorch ended the process here ({name})", place=place, cure="check the arguments of this call")
 
 
 def _killed(name: str, place: Place | None) -> GradcliError:

@@ -7,11 +7,12 @@ world of its own, and a test can make one.
 import os
 import stat
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from gradcli.errors import FileError
+from gradcli.errors import ExitStatus, FileError, UsageError
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class World:
     stderr: TextIO
     environ: Mapping[str, str]
     width: int | None
+    begun: float = 0.0
+    """When the call began, on the clock of time.monotonic."""
 
     @classmethod
     def current(cls) -> "World":
@@ -33,6 +36,7 @@ class World:
             stderr=sys.stderr or _nowhere(),
             environ=os.environ,
             width=_width(sys.stdout, os.environ),
+            begun=time.monotonic(),
         )
 
     def colour(self, stream: TextIO) -> bool:
@@ -57,6 +61,37 @@ class World:
             return False
         return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
+    def put(self, content: bytes) -> ExitStatus:
+        """Write to standard output: CLOSED_PIPE, without a word, where its reader has gone.
+
+        Raises UsageError where it cannot be written.
+        """
+        try:
+            self.stdout.flush()
+            rest = memoryview(content)
+            while rest:  # an unbuffered stream may take a part
+                rest = rest[self.stdout.buffer.write(rest) :]
+            self.stdout.buffer.flush()
+        except BrokenPipeError:
+            _drop_what_is_left(self.stdout)
+            return ExitStatus.CLOSED_PIPE
+        except OSError as error:
+            _drop_what_is_left(self.stdout)
+            raise UsageError(f"standard output cannot be written: {(error.strerror or '').lower()}") from None
+        return ExitStatus.OK
+
+    def put_text(self, text: str) -> ExitStatus:
+        """Write text to standard output, in its encoding, as `put` does."""
+        return self.put(text.encode(self.stdout.encoding or "utf-8", "replace"))
+
+    def tell(self, text: str) -> None:
+        """Write to standard error; where that cannot be written, there is nobody to tell."""
+        try:
+            self.stderr.write(text)
+            self.stderr.flush()
+        except OSError:
+            _drop_what_is_left(self.stderr)
+
     def read_stdin(self) -> str:
         """All of standard input as text. A terminal is told on stderr that it is waited for.
 
@@ -65,8 +100,7 @@ class World:
         if self.stdin is None:
             raise FileError("standard input is closed", cure="give the numbers as an argument, or pipe them in")
         if is_terminal(self.stdin):
-            self.stderr.write("reading standard input; end it with Ctrl-D\n")
-            self.stderr.flush()
+            self.tell("reading standard input; end it with Ctrl-D\n")
         try:
             return self.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -78,6 +112,11 @@ class World:
 def _nowhere() -> TextIO:
     """A stream for a call whose own is closed; what is written to it is dropped."""
     return open(os.devnull, "w", encoding="utf-8")
+
+
+def _drop_what_is_left(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere, so that Python's own flush at exit does not fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -39,6 +39,7 @@ for command in COMMANDS.values():
 open_wide()
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BASE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "GRADCLI_SERVER": "off"}
 
 
@@ -65,14 +66,15 @@ def run(*words: str, stdin: str | bytes = "", env: Mapping[str, str] | None = No
         given.seek(0)
         pid = os.fork()
         if pid == 0:
-            _child(words, (given.fileno(), out.fileno(), err.fileno()), {**BASE, **(env or {})}, cwd)
+            child(words, (given.fileno(), out.fileno(), err.fileno()), {**BASE, **(env or {})}, cwd)
         _, status = os.waitpid(pid, 0)
         out.seek(0)
         err.seek(0)
         return Ran(out.read().decode(), err.read().decode(), os.waitstatus_to_exitcode(status))
 
 
-def _child(words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str, str], cwd: str | None) -> None:
+def child(words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str, str], cwd: str | None) -> None:
+    """Be the program, called with these words on these streams; never returns."""
     status = 99
     try:
         for target, fd in enumerate(streams):
@@ -101,7 +103,7 @@ def cold(*words: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd
     command = [sys.executable, "-m", "gradcli", *words]
     home = {
         "HOME": os.environ.get("HOME", "/"),
-        "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+        "PYTHONPATH": ROOT,
     }
     done = subprocess.run(
         command, input=stdin, capture_output=True, text=True, env={**BASE, **home, **(env or {})}, cwd=cwd, check=False

@@ -120,6 +120,18 @@ def _commands(block: str) -> Iterator[tuple[str, str]]:
             yield command[0], part[command.end() :]
 
 
+def commands_of(page: Path) -> Iterator[list[str]]:
+    """The words of the gradcli commands on a page that stand alone and wait for nobody."""
+    for kind, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        typed = [command[2:] for command, _ in _commands(block)] if kind == "console" else block.splitlines()
+        for command in typed:
+            stages = _stages(re.sub(r"\s# .*$", "", command.strip())) or []
+            if len(stages) == 1 and not stages[0][0] and stages[0][1][:1] == ["gradcli"]:
+                words = stages[0][1][1:]
+                if words[:1] not in (["batch"], ["server"]) and not {"-", "@-"} & set(words):
+                    yield words
+
+
 def alike(one: str, other: str) -> bool:
     """Whether two texts are the same but for the rounding of their numbers."""
     pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=False)

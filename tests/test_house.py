@@ -27,14 +27,15 @@ ARROWS = {
     "batch": {"compute", "show", "supervise"},
     "code": {"code", "compute", "evaluate", "requests", "results", "show", "text", "tables", "errors"},
     "show": {"addresses", "show", "results", "requests", "text", "errors", "world"},
-    "cli": {"batch", "cli", "requests", "compute", "show", "code", "supervise", "text", "errors", "world"},
-    "__main__": {"cli", "supervise", "world", "__init__"},
+    "cli": {"batch", "cli", "requests", "compute", "show", "code", "supervise", "text", "errors", "warm", "world"},
+    "warm": {"warm", "cli", "supervise", "errors", "world", "__init__"},
+    "__main__": {"cli", "warm", "world", "__init__"},
     "__init__": set(),
 }
 """Each room and the rooms that it may enter. `cli` enters `compute`, `show` and `code` by their doors alone."""
 
 HEAVY = {"torch", "numpy", "orjson"}
-MAY_LOAD_TORCH = {"addresses", "core", "evaluate", "results", "compute", "show", "code"}
+MAY_LOAD_TORCH = {"addresses", "warm", "core", "evaluate", "results", "compute", "show", "code"}
 GENERATORS = {"tables/generate_operators.py"}
 """Scripts that write data into the repository and are never part of the program."""
 
@@ -100,6 +101,15 @@ def test_autograds_engine_is_where_core_expects_it_and_gives_what_autograd_gives
     for name, gradient in zip(ours, expected, strict=True):
         assert torch.equal(found[name], gradient)  # type: ignore[arg-type]
         assert not found[name].requires_grad  # type: ignore[union-attr]
+
+
+def test_the_warm_client_needs_next_to_nothing() -> None:
+    """Every call pays for it: only what an empty Python has loaded already, and the socket."""
+    for name in ("client", "wire"):
+        found = set(imports(ROOT / "gradcli" / "warm" / f"{name}.py")) - {"typing"}  # for the type checker alone
+        assert {module for module in found if not module.startswith("gradcli.warm")} <= {
+            "_signal", "_socket", "marshal", "os", "stat", "sys",
+        }  # fmt: skip
 
 
 def test_files_can_be_read_in_one_sitting() -> None:

@@ -58,13 +58,13 @@ def test_the_test_above_can_fail() -> None:
 
 
 def test_no_command_loads_sympy(tmp_path: Path) -> None:
-    """An upstream gradient handed to autograd.grad would, for half a second of nothing."""
+    """An upstream gradient handed to autograd.grad would, and torch.unravel_index, for half a second of nothing."""
     script = (
         "import sys\nimport gradcli.core as core, torch\n"
         "x = torch.ones(3, requires_grad=True)\n"
         "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x})\n"
         "core.slopes(torch.exp, x)\n"
-        "from gradcli.compute import notes; notes._index(torch.tensor(5), torch.ones(2, 3))\n"
+        "from gradcli.compute import notes; notes._index(5, torch.zeros(2, 3))\n"
         "sys.exit('sympy' in sys.modules)"
     )
     assert (

@@ -209,7 +209,7 @@ def on_terminal(*words: str, width: int, env: dict[str, str], keys: bytes = b"")
     pid = os.fork()
     if pid == 0:
         os.close(ours)
-        program._child(words, (theirs, theirs, theirs), {**program.BASE, **env}, None)
+        program.child(words, (theirs, theirs, theirs), {**program.BASE, **env}, None)
     os.close(theirs)
     os.write(ours, keys)
     text = b""

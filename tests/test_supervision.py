@@ -38,7 +38,7 @@ def running(words: Sequence[str], folder: Path, pipe: tuple[int, int] | None = N
             if pipe:
                 os.close(pipe[0])
             streams = (given.fileno(), pipe[1] if pipe else out.fileno(), err.fileno())
-            program._child(list(words), streams, program.BASE, str(folder))
+            program.child(list(words), streams, program.BASE, str(folder))
         if pipe:
             os.close(pipe[1])
         try:

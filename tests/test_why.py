@@ -73,6 +73,7 @@ def twice_softened() -> list[float]:
 
 
 P = softmax(A)
+SLOPES = [P[i] * ((i == j) - P[j]) for i in range(3) for j in range(3)]
 PAIR = (entropy(A, 0) + entropy(B, 1)) / 2
 LOGITS_LOSS = (softplus(-2) + softplus(-1)) / 2
 UNCERTAIN = math.log(sum(map(math.exp, A))) - 1.5
@@ -102,6 +103,7 @@ WRONG: dict[str, list[float]] = {
     "probabilities": [2 * UNCERTAIN, 2 * P[0] - 1, 2 * P[1] - 1, 2 * P[2]],
     "ignored-targets": [math.nan],
     "jacobian-shape": [2, 3, 2, 3],
+    "closed-form": SLOPES,
 }
 """What the program of a mistake prints where PyTorch says nothing."""
 
@@ -183,6 +185,7 @@ RIGHT: dict[str, list[float]] = {
     "optimizer-leaf": [0.4, 0.4],
     "func-grad-scalar": [2, 0, 0, 4],
     "jacobian-shape": [2, 3, 3],
+    "closed-form": SLOPES,
     "vmap-branch": [1, 2],
     "vmap-item": [0.25] * 8,
     "vmap-random": [1, 1],

@@ -41,8 +41,7 @@ def _open(path: str, world: World) -> int:
         if world.stdin is None:
             raise FileError("standard input is closed", cure="name a file of jobs")
         if is_terminal(world.stdin):
-            world.stderr.write("reading jobs from standard input, one JSON object per line; end it with Ctrl-D\n")
-            world.stderr.flush()
+            world.tell("reading jobs from standard input, one JSON object per line; end it with Ctrl-D\n")
         return world.stdin.fileno()
     try:
         fd = os.open(path, os.O_RDONLY)

@@ -102,11 +102,27 @@ COMMANDS = {
             ),
         ),
         Command(
+            "descend", "descend:Descend", "Explore", "gradient descent with any optimiser of torch.optim",
+            (
+                ("gradcli descend '(x - 3)**2' x=0", "a hundred steps of 0.1"),
+                ("gradcli descend '(1-x)**2 + 100*(y-x**2)**2' x=-1 y=2 --optimizer lbfgs", "Rosenbrock's valley"),
+                ("gradcli descend 'mse(w*x, y)' x=1,2,3 y=2,4,6 w=0 --wrt w --set momentum=0.9", "a slope, with momentum"),
+            ),
+        ),
+        Command(
             "perceptron", "perceptron:Perceptron", "Learn", "one layer forward and its gradient, or its training",
             (
                 ("gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1", "dE/dw_j = (O - t) O (1 - O) x_j"),
                 ("gradcli perceptron --train and --activation step", "the perceptron rule learns AND"),
                 ("gradcli perceptron --train xor --activation step --get converged", "and never XOR"),
+            ),
+        ),
+        Command(
+            "flow", "flow:Flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady",
+            (
+                ("gradcli flow --activation sigmoid --activation relu --layers 20", "why deep sigmoids do not learn"),
+                ("gradcli flow --activation relu --init kaiming --layers 50", "what keeps a gradient alive"),
+                ("gradcli flow --activation tanh --init xavier --get factors.tanh", "the factor per layer"),
             ),
         ),
         Command(
@@ -138,6 +154,26 @@ COMMANDS = {
             ),
             forms="batch:BatchShown",
             page="batch:run",
+        ),
+        Command(
+            "server", "server:Server", "Script", "keep PyTorch loaded: a call takes hundredths of a second",
+            (
+                ("gradcli server start", "load PyTorch once; every later call of yours uses it"),
+                ("gradcli server status", "is it there? exit status 0 or 1"),
+                ("gradcli server stop", "end it; calls that are under way are finished"),
+            ),
+            forms="server:ServerShown",
+            page="server:run",
+        ),
+        Command(
+            "completion", "completion:Completion", "Script", "the completion script of bash, zsh or fish",
+            (
+                ('eval "$(gradcli completion bash)"', "in ~/.bashrc"),
+                ('eval "$(gradcli completion zsh)"', "in ~/.zshrc, behind compinit"),
+                ("gradcli completion fish | source", "in ~/.config/fish/config.fish"),
+            ),
+            forms="completion:CompletionShown",
+            page="completion:page",
         ),
     )
 }  # fmt: skip

@@ -1,18 +1,20 @@
 """The way of one call: words, request, result, bytes. The parent goes as far as the request; a worker does the rest."""
 
 import gc
-import os
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradcli.cli import report
+from gradcli.cli import hint, report
 from gradcli.cli.commands import COMMANDS, Command
 from gradcli.cli.outfile import OutFile
+from gradcli.cli.progress import Steps
 from gradcli.errors import ExitStatus, GradcliError, UsageError
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Shown
-from gradcli.supervise import Limits, Progress, silent_stderr, supervised
+from gradcli.supervise import Died, Limits, Progress, death_of, die, silent_stderr, supervised
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
@@ -29,37 +31,64 @@ class Call:
     read_stdin: Callable[[], str]
 
 
-def run(arguments: Sequence[str], world: World) -> int:
-    """Do what the words ask for and return the exit status; errors are drawn on stderr here and nowhere else."""
+def run(arguments: Sequence[str], world: World, here: Progress | None = None) -> int:
+    """Do what the words ask for and return the exit status. Where this process is asked to end by a signal it dies of that.
+
+    `here` is given where this process is a worker already, which somebody else supervises.
+    """
+    return _reported(arguments, world, lambda: _run(arguments, world, here))
+
+
+def bury(arguments: Sequence[str], world: World, signum: int, where: tuple[int, int]) -> int:
+    """What the parent says and returns when the worker of this call, which the server forked, has died at a place."""
+
+    def told() -> int:
+        if signum in (1, 2, 15):
+            raise Died(signum)
+        call = _read(_command(arguments[0]), arguments[1:], world)
+        raise death_of(signum, where, Limits(call.request.timeout, call.request.typed))
+
+    return _reported(arguments, world, told)
+
+
+def _reported(arguments: Sequence[str], world: World, action: Callable[[], int]) -> int:
+    """The status that `action` returns, or that of its error, which is drawn on stderr here and nowhere else."""
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     try:
-        return _run(arguments, world)
+        return action()
+    except Died as death:
+        return die(death.signum)
     except GradcliError as error:
-        world.stderr.write(report.draw(error, world, command))
+        world.tell(report.draw(error, world, command))
         return ExitStatus.BAD_INPUT
     except Exception as error:  # in the parent, which computes nothing
-        world.stderr.write(report.fault(error))
+        world.tell(report.fault(error))
         return ExitStatus.FAULT
 
 
-def _run(arguments: Sequence[str], world: World) -> int:
+def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     words_before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
     command = _command(arguments[0]) if arguments and arguments[0] not in HELP else None
     if command is None or any(word in HELP for word in words_before_end):
         from gradcli.cli import help  # rich, which errors do without
 
-        return _print(help.of(command, world) if command else help.root(world), world)
+        return world.put_text(help.of(command, world) if command else help.root(world))
+    call = _read(command, arguments[1:], world)
+    page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
+    if isinstance(page, int):
+        return page
+    return _supervise(call, world, here) if page is None else world.put_text(page)
+
+
+def _read(command: Command, arguments: Sequence[str], world: World) -> Call:
+    """The call that the words make."""
     from gradcli.cli import words  # Typer, which help does without
 
-    bare, given = words.parse(command.name, (command.request, command.shown), arguments[1:])
+    bare, given = words.parse(command.name, (command.request, command.shown), arguments)
     request = from_words(command.request, bare, given)
     shown = from_words(Shown, [], given)
     shown.check_with(request)
-    call = Call(command, request, shown, _once(world.read_stdin))
-    page = command.answer(request, shown, world, call.read_stdin) if command.answer else None
-    if isinstance(page, int):
-        return page
-    return _supervise(call, world) if page is None else _print(page, world)
+    return Call(command, request, shown, _once(world.read_stdin))
 
 
 def _command(name: str) -> Command:
@@ -70,9 +99,12 @@ def _command(name: str) -> Command:
     return COMMANDS[name]
 
 
-def _supervise(call: Call, world: World) -> int:
+def _supervise(call: Call, world: World, here: Progress | None) -> int:
     """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
     limits = Limits(call.request.timeout, call.request.typed)
+    if call.shown.out is None and here is not None:
+        here.begin()
+        return _work(call, world, here, "")
     if call.shown.out is None:
         return supervised(lambda progress: _work(call, world, progress, ""), limits)
     with OutFile(call.shown.out) as file:
@@ -85,48 +117,64 @@ def _supervise(call: Call, world: World) -> int:
 def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
     """The whole way from a valid request to bytes, in the worker."""
     try:
-        content, status = _answer(call, world, progress, temporary)
-        progress.showing()
-        return _write(content, world) or status
+        content, status, loading = _answer(call, world, progress, temporary)
+        status = world.put(content) or status
+        if loading is not None and not call.shown.quiet:
+            hint.remind(world, loading)
+        return status
     except GradcliError as error:
-        world.stderr.write(report.draw(error, world, call.command.name))
+        world.tell(report.draw(error, world, call.command.name))
         status = ExitStatus.BAD_INPUT
     except Exception as error:  # a fault of ours
-        world.stderr.write(report.fault(error))
+        world.tell(report.fault(error))
         status = ExitStatus.FAULT
-    world.stderr.flush()
     return status
 
 
-def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tuple[bytes, int]:
-    """The bytes for standard output and the exit status; notes go to stderr, `--out` into the temporary file."""
+def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tuple[bytes, int, float | None]:
+    """The bytes for standard output, the exit status, and the seconds of loading PyTorch, None where it was there.
+
+    Notes go to stderr, `--out` into the temporary file.
+    """
     from gradcli.requests.check import check  # the language of expressions, which help and usage errors do without
 
     check(call.request, call.read_stdin)
-    compute, show = _open_door()
-    progress.computing(limit_memory=call.request.device == "cpu")
-    with silent_stderr():
-        result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place))
+    compute, show, loading = _open_door()
+    seconds = call.request.timeout
+    progress.computing(seconds, limit_memory=call.request.device == "cpu")
+    with Steps(world, quiet=call.shown.quiet) as steps, silent_stderr():
+
+        def begin_step(number: int, total: int) -> None:
+            progress.step(seconds)
+            steps(number, total)
+
+        result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place), begin_step)
+    progress.showing()
     status = ExitStatus.FAILED if result.ok is False else ExitStatus.OK
     if call.shown.code:
         from gradcli.code.programs import program
 
-        return program(call.request, result).encode(), status
+        return program(call.request, result).encode(), status, loading
     if call.shown.graph is not None:
         from gradcli.code.graph import graph
 
-        return graph(result, call.shown.graph, ascii_only=world.ascii_only).encode(), status
-    return show(result, call.shown, world, temporary), status
+        return graph(result, call.shown.graph, ascii_only=world.ascii_only).encode(), status, loading
+    return show(result, call.shown, world, temporary), status, loading
 
 
-def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes]]:
-    """PyTorch, and what shows results. Collecting garbage while it loads costs an eighth of the time and finds none."""
+def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes], float | None]:
+    """PyTorch, what shows results, and the seconds that loading them took.
+
+    Collecting garbage while they load costs an eighth of the time and finds none.
+    """
+    was_there = "torch" in sys.modules
+    begun = time.monotonic()
     gc.disable()
     from gradcli.compute.door import compute
     from gradcli.show.door import show
 
     gc.enable()
-    return compute, show
+    return compute, show, None if was_there else time.monotonic() - begun
 
 
 def _once(read: Callable[[], str]) -> Callable[[], str]:
@@ -139,21 +187,3 @@ def _once(read: Callable[[], str]) -> Callable[[], str]:
         return found[0]
 
     return reading
-
-
-def _write(content: bytes, world: World) -> int:
-    """Write to standard output and leave without a word where its reader has gone."""
-    try:
-        world.stdout.flush()
-        world.stdout.buffer.write(content)
-        world.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python's own flush at exit meets no closed pipe
-        return ExitStatus.CLOSED_PIPE
-    except OSError as error:
-        raise UsageError(f"standard output cannot be written: {(error.strerror or '').lower()}") from None
-    return ExitStatus.OK
-
-
-def _print(text: str, world: World) -> int:
-    return _write(text.encode(world.stdout.encoding or "utf-8", "replace"), world)

@@ -6,6 +6,7 @@ Only `-h` and `--` followed by a letter are options; every other word that begin
 
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -21,13 +22,26 @@ _GUARD = "\0"
 """Put before a value that begins with `-`, so that Typer does not take it for an option; no word can hold a NUL."""
 
 
-def parse(command: str, records: Sequence[type], words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
+def parse(command: str, records: tuple[type, ...], words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
     """The bare words and the options by field name of one command whose options are the fields of `records`.
 
     Raises UsageError for an unknown option, one given twice, or one without its value.
     """
-    fields = {name: option for record in records for name, option in options(record).items() if not option.positional}
-    known = {flag_name(name): option for name, option in fields.items()}
+    known = {flag_name(name): option for name, option in _fields(records).items()}
+    try:
+        return parser(command, records).main(list(_guarded(words, known)), standalone_mode=False)  # type: ignore[no-any-return]
+    except TyperException as error:
+        raise UsageError(_reworded(error), cure=f"gradcli {command} --help lists the options") from None
+
+
+def _fields(records: tuple[type, ...]) -> dict[str, Option]:
+    return {name: option for record in records for name, option in options(record).items() if not option.positional}
+
+
+@cache
+def parser(command: str, records: tuple[type, ...]) -> Any:
+    """Typer's parser of one command. Making it takes as long as using it, so a process that goes on keeps it."""
+    fields = _fields(records)
     parameters = [_parameter("words", list[str] | None, typer.Argument())]
     parameters += [_parameter(name, _type(option), typer.Option(flag_name(name))) for name, option in fields.items()]
 
@@ -37,10 +51,7 @@ def parse(command: str, records: Sequence[type], words: Sequence[str]) -> tuple[
     collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(command, cls=TyperCommand, add_help_option=False)(collect)
-    try:
-        return typer.main.get_command(app).main(list(_guarded(words, known)), standalone_mode=False)  # type: ignore[no-any-return]
-    except TyperException as error:
-        raise UsageError(_reworded(error), cure=f"gradcli {command} --help lists the options") from None
+    return typer.main.get_command(app)
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:

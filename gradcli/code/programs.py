@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from gradcli.code.descent import descent
+from gradcli.code.flow import flow
 from gradcli.code.formulas import Formula
 from gradcli.code.literals import tensor_code
 from gradcli.code.script import Script
@@ -19,6 +21,8 @@ from gradcli.requests.shared import Numeric
 from gradcli.requests.softmax_jacobian import SoftmaxJacobian
 from gradcli.results import (
     ActivateResult,
+    DescendResult,
+    FlowResult,
     GradEachResult,
     GradResult,
     HessianResult,
@@ -221,6 +225,8 @@ def _perceptron(script: Script, request: Perceptron, result: PerceptronResult) -
 
 _PROGRAMS: dict[type[Result], Callable[[Script, Any, Any], None]] = {
     ActivateResult: _activate,
+    DescendResult: descent,
+    FlowResult: flow,
     GradEachResult: _grad_each,
     GradResult: _grad,
     HessianResult: _hessian,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gradcli.compute.job import Job, settled
+from gradcli.compute.job import BeginStep, Job, settled
 from gradcli.compute.notes import remark
 from gradcli.errors import SizeError
 from gradcli.evaluate.machine import Before
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _COMPUTED: Mapping[str, str] = {
     "Activate": "activate",
+    "Descend": "descend",
+    "Flow": "flow",
     "Grad": "grad",
     "Hessian": "hessian",
     "Jacobian": "jacobian",
@@ -34,9 +36,12 @@ _COMPUTED: Mapping[str, str] = {
 
 
 def compute(
-    request: "Numeric | Why | Functions", read_stdin: Callable[[], str], before: Before
+    request: "Numeric | Why | Functions",
+    read_stdin: Callable[[], str],
+    before: Before,
+    begin_step: BeginStep = lambda number, total: None,
 ) -> Result | WhyResult | FunctionsResult:
-    """The result of a request. `before` is told each operation's place just before it is computed.
+    """The result of a request. `before` is told each operation's place just before it is computed, `begin_step` each step.
 
     Raises GradcliError for whatever PyTorch refuses.
     """
@@ -44,7 +49,7 @@ def compute(
         return _told(request, read_stdin)
     function = _function(type(request).__name__)
     try:
-        job = Job(request, read_stdin, before)
+        job = Job(request, read_stdin, before, begin_step)
         with job.surroundings():
             result = function(request, job)
             remark(result, job)

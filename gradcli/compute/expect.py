@@ -12,7 +12,17 @@ from gradcli.compute.slips import variants
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import GradcliError, ShapeError, UsageError
 from gradcli.requests import expectation
-from gradcli.results import ActivateResult, Expected, JacobianResult, Result, SoftmaxJacobianResult, Subject
+from gradcli.results import (
+    ActivateResult,
+    DescendResult,
+    Expected,
+    FlowResult,
+    JacobianResult,
+    PerceptronTraining,
+    Result,
+    SoftmaxJacobianResult,
+    Subject,
+)
 from gradcli.tables.catalogue import ALONG_LAST_DIM
 from gradcli.tables.slips import SLIPS, Slip
 from gradcli.text.suggest import did_you_mean
@@ -62,9 +72,9 @@ def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
 
 
 def _gradients(result: Result) -> dict[str, str]:
-    """The path of the gradient by each input, and what a single function's fields are called without its prefix."""
+    """The path of the gradient by each input, for a descent of the parameter, and of a single function's derivative."""
     tree = addresses.tree(result)
-    for key in ("gradients", "jacobian"):
+    for key in ("gradients", "jacobian", "parameters"):
         if isinstance(tree.get(key), dict):
             return {name: f"{key}.{name}" for name in tree[key]}
     if isinstance(result, SoftmaxJacobianResult):
@@ -141,11 +151,17 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
     )
 
 
+_WITHOUT_SLIPS = (DescendResult, FlowResult, PerceptronTraining)
+"""Results that come of many gradients: a slip in one of them is not a factor of the last number."""
+
+
 # --- slips ----------------------------------------------------------------------------------------------------------
 
 
 def _slip(expected: Tensor, computed: Tensor, path: str, result: Result, job: Job) -> Slip | None:
     """The first slip of the table that explains the expected value exactly."""
+    if isinstance(result, _WITHOUT_SLIPS):
+        return None
     subject, kind, name, rest = _origin(path, result)
     again = None if subject is None else _observed(subject, kind, name, rest, job)
     right = computed.double() if again is None or again.shape != computed.shape else again

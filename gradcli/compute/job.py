@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,10 @@ from gradcli.text.literal import Literal
 from gradcli.text.suggest import did_you_mean
 
 DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
+
+
+BeginStep: TypeAlias = Callable[[int, int], object]
+"""Told by what goes step by step, such as training, which step begins and of how many: the time limit is that of a step."""
 
 
 @contextmanager
@@ -73,10 +77,15 @@ class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
 
     def __init__(
-        self, request: Numeric, read_stdin: Callable[[], str], before: Before = lambda step, operands: None
+        self,
+        request: Numeric,
+        read_stdin: Callable[[], str],
+        before: Before = lambda step, operands: None,
+        begin_step: BeginStep = lambda number, total: None,
     ) -> None:
         self.read_stdin = read_stdin
         self.before = before
+        self.begin_step = begin_step
         self.dtype = DTYPES[request.dtype]
         self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []

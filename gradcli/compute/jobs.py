@@ -11,7 +11,9 @@ from gradcli.evaluate.machine import Before
 from gradcli.requests.activate import Activate
 from gradcli.requests.check import check, literals
 from gradcli.requests.derivatives import Hessian, Jacobian
+from gradcli.requests.descend import Descend
 from gradcli.requests.fill import from_json
+from gradcli.requests.flow import Flow
 from gradcli.requests.grad import Grad
 from gradcli.requests.loss import Loss
 from gradcli.requests.perceptron import Perceptron
@@ -22,6 +24,8 @@ from gradcli.text.suggest import did_you_mean
 
 COMMANDS: Mapping[str, type[Numeric]] = {
     "activate": Activate,
+    "descend": Descend,
+    "flow": Flow,
     "grad": Grad,
     "hessian": Hessian,
     "jacobian": Jacobian,
@@ -86,14 +90,15 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
 
 
 def answer(line: bytes, before: Before, begin: Callable[[float], None], encode: Encode, *, allow_files: bool) -> bytes:
-    """The result line of one job, without its line end. `begin` is told the seconds that the job may take."""
+    """The result line of one job, without its line end. `begin` is told the seconds that the job or its next step may take."""
     identity = b"null"
     try:
         job = read_job(line)
         identity = identity_of(job)
         request = request_of(job, allow_files=allow_files)
         begin(request.timeout)
-        return encode((identity, compute(request, _no_stdin, before)))
+        result = compute(request, _no_stdin, before, lambda number, total: begin(request.timeout))
+        return encode((identity, result))
     except GradcliError as error:
         return failure(identity, error.kind, worded(error))
     except Exception as error:

@@ -100,7 +100,9 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
         )
     w, b = x.new_zeros(x.shape[1]), x.new_zeros(())
     history: list[Epoch] = []
-    for epoch in range(1, (request.epochs or EPOCHS) + 1):
+    total = request.epochs or EPOCHS
+    for epoch in range(1, total + 1):
+        job.begin_step(epoch, total)
         if step:
             for row, t in zip(x, target, strict=True):
                 error = t - activation(row @ w + b)

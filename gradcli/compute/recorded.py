@@ -46,7 +46,7 @@ def pictures(result: Result) -> list[Picture]:
     if not result.subjects:
         raise UsageError(
             "--graph: there is no graph, or one for each point, behind this result",
-            cure="one gradient has one: gradcli grad EXPR NAME=T --graph tree, without --each and --train",
+            cure="one gradient has one: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow",
         )
     with once_more(DTYPES[result.dtype]):
         return [_picture(subject) for subject in result.subjects]

@@ -29,11 +29,16 @@ _MEMORY = re.compile(
 )
 
 
+def wants_memory(error: Exception) -> bool:
+    """Whether it is memory that PyTorch did not get."""
+    return isinstance(error, MemoryError) or bool(_MEMORY.search(str(error)))
+
+
 def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
     said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
-    if isinstance(error, MemoryError) or _MEMORY.search(said):
+    if wants_memory(error):
         return SizeError(f"{name} needs more memory than there is", place=step.place, cure=shapes(step, operands))
     if isinstance(error, OverflowError | ZeroDivisionError):
         return ExpressionError(f"{name}: {said}", place=step.place, cure="the number is not finite")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import FLAG, WHOLE, Kind, argument, option
+from gradcli.requests.options import FLAG, WHOLE, Kind, Paths, argument, option
 
 MOST_JOBS = 64
-FILE = Kind("FILE", lambda source: source.text)
+FILE = Kind("FILE", lambda source: source.text, paths=Paths(""))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gradcli.errors import FileError
-from gradcli.requests.options import Kind
+from gradcli.requests.options import Kind, Paths
 from gradcli.text.limits import EXPRESSION_TEXT
 from gradcli.text.source import Source
 
@@ -57,4 +57,4 @@ class Formula:
             raise FileError(f"the file is no UTF-8 text (byte {error.start})", place=place) from None
 
 
-EXPRESSION = Kind("EXPR", Formula)
+EXPRESSION = Kind("EXPR", Formula, paths=Paths("@"))

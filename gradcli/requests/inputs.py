@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import TENSOR, Kind
+from gradcli.requests.options import TENSOR, TENSORS, Kind
 from gradcli.tables.operators import RESERVED
 from gradcli.text import literal
 from gradcli.text.literal import Literal
@@ -101,4 +101,4 @@ def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
     return tuple(found)
 
 
-INPUTS = Kind("NAME=T", read_input, read_inputs, accept_inputs)
+INPUTS = Kind("NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS)

@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from gradcli.errors import LiteralError, UsageError
-from gradcli.tables.catalogue import Activation, Loss
+from gradcli.tables.catalogue import ACTIVATIONS, LOSSES, Activation, Loss
 from gradcli.text import call, literal
 from gradcli.text.limits import PROGRAMS
+from gradcli.text.paths import SUFFIXES
 from gradcli.text.source import Source, ValueSource
 from gradcli.text.suggest import did_you_mean
 
@@ -20,15 +21,28 @@ SHORT = 200
 """Characters up to which what a text of a job means is kept for the next job: names, formulas, small literals."""
 
 
+@dataclass(frozen=True)
+class Paths:
+    """Where a value may be a path: the sign in front of it, and the suffixes of the files that fit (none: all do)."""
+
+    mark: str
+    suffixes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """One sort of value: what help calls it, and how it is read from text, one alone or several words together."""
+    """One sort of value: what help calls it, and how it is read from text, one alone or several words together.
+
+    `hints` are words to offer where nothing is typed yet, `paths` the files; neither says what is valid.
+    """
 
     metavar: str
     read: Callable[[Source], Any]
     read_words: Callable[[Sequence[Source], int], Any] | None = None
     accept: Callable[[Any, str], Any] | None = None
     """How a JSON value that is no text is taken, given the key that it stands under."""
+    hints: tuple[str, ...] = ()
+    paths: Paths | None = None
 
     def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
         """The value of a job's key.
@@ -187,7 +201,8 @@ WHOLE = Kind("N", _whole, accept=_accept(int))
 NUMBER = Kind("NUMBER", _number, accept=_accept(int, float))
 NAMES = Kind("NAMES", _names, accept=_accept_names)
 INDEX = Kind("INDEX", _index, accept=_accept_index)
-TENSOR = Kind("T", literal.parse, accept=_accept_tensor)
-ACTIVATION = Kind("NAME", lambda source: call.parse_call(source, Activation))
-LOSS = Kind("NAME", lambda source: call.parse_call(source, Loss))
-FUNCTION = Kind("NAME", lambda source: call.parse_call(source, None))
+TENSORS = Paths("@", tuple(SUFFIXES))
+TENSOR = Kind("T", literal.parse, accept=_accept_tensor, paths=TENSORS)
+ACTIVATION = Kind("NAME", lambda source: call.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
+LOSS = Kind("NAME", lambda source: call.parse_call(source, Loss), hints=tuple(LOSSES))
+FUNCTION = Kind("NAME", lambda source: call.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import ACTIVATION, LOSS, NUMBER, TENSOR, TEXT, WHOLE, flag_name, option
+from gradcli.requests.options import ACTIVATION, LOSS, NUMBER, TENSOR, TENSORS, WHOLE, Kind, flag_name, option
 from gradcli.requests.shared import Explained, Wrt
 from gradcli.tables.catalogue import Activation as ActivationEntry
 from gradcli.tables.catalogue import Loss as LossEntry
@@ -12,6 +12,7 @@ from gradcli.text.literal import Literal
 from gradcli.text.source import Source
 
 GATES = ("and", "or", "xor", "nand")
+DATA = Kind("TEXT", lambda source: source.text, hints=GATES, paths=TENSORS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Perceptron(Wrt, Explained):
     loss: Call = option(
         LOSS, "the loss; half_sse is E = 1/2 sum (O - t)^2", parse_call(Source("half_sse"), LossEntry), shown="half_sse"
     )
-    train: str = option(TEXT, "data to learn: and, or, xor, nand, or @FILE with the target in the last column", "")
+    train: str = option(DATA, "data to learn: and, or, xor, nand, or @FILE with the target in the last column", "")
     lr: float | None = option(NUMBER, "learning rate of --train", None, shown="1")
     epochs: int | None = option(WHOLE, "passes over the data of --train, at most", None, shown="100")
 

@@ -5,12 +5,25 @@ from dataclasses import dataclass
 
 from gradcli.errors import UsageError
 from gradcli.requests import expectation
-from gradcli.requests.options import FLAG, NAMES, NUMBER, TEXT, WHOLE, check_choice, option, repeated
+from gradcli.requests.options import (
+    FLAG,
+    NAMES,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Kind,
+    Paths,
+    check_choice,
+    option,
+    repeated,
+)
 from gradcli.text.source import Source
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 GRAPHS = ("tree", "dot", "mermaid")
 FILE_FORMS = (".json", ".csv", ".npz", ".npy")
+OUT = Kind("TEXT", lambda source: source.text, paths=Paths("", FILE_FORMS))
+DEVICE = Kind("TEXT", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
@@ -19,7 +32,7 @@ class Numeric:
     """How numbers are computed."""
 
     dtype: str = option(TEXT, "the floating-point type of the job", "float32", choices=DTYPES)
-    device: str = option(TEXT, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
+    device: str = option(DEVICE, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
     seed: int = option(WHOLE, "seed of rand, randn and random functions", 0)
     timeout: float = option(NUMBER, "seconds that the computation may take; 0 lifts the limit", 60.0)
 
@@ -89,7 +102,7 @@ class Shown:
     get: str | None = option(TEXT, "one value by its path, such as gradients.w or functions.0.value.2", None)
     code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
     graph: str | None = option(TEXT, "the autograd graph", None, choices=GRAPHS)
-    out: str | None = option(TEXT, "write to FILE instead: .json, .csv, .npz or .npy", None)
+    out: str | None = option(OUT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors whole", False)
     quiet: bool = option(FLAG, "no notes", False)

@@ -13,7 +13,7 @@ from gradcli.text.limits import PASTED_TEXT
 from gradcli.text.source import Source
 from gradcli.text.suggest import did_you_mean
 
-NAME_OR_TEXT = Kind("NAME", lambda source: source.text)
+NAME_OR_TEXT = Kind("NAME", lambda source: source.text, hints=tuple(MISTAKES))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from gradcli import addresses
 from gradcli.errors import UsageError
 from gradcli.results import (
     ActivateResult,
+    DescendResult,
+    FlowResult,
     GradEachResult,
     GradResult,
     HessianResult,
@@ -78,6 +80,10 @@ def _gradients(result: GradResult | PerceptronResult) -> list[Tensor]:
 
 _MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
     ActivateResult: lambda result: [function.value for function in result.functions],
+    DescendResult: lambda result: list(result.parameters.values()),
+    FlowResult: lambda result: [
+        torch.stack([row.gradient_norm for row in result.layers]).reshape(len(result.factors), -1)
+    ],
     LossResult: lambda result: [loss.gradient for loss in result.losses],
     GradResult: _gradients,
     GradEachResult: lambda result: [torch.stack([row["value"] for row in result.rows])],
@@ -89,12 +95,8 @@ _MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
 }
 
 _WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
-    ".json": lambda result, file: _write_bytes(json.render(result), file),
-    ".csv": lambda result, file: _write_bytes(csv.render(result), file),
+    ".json": json.write,
+    ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
 }
-
-
-def _write_bytes(content: bytes, file: BinaryIO) -> None:
-    file.write(content)

@@ -24,8 +24,7 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
     content = _form(result, shown, world)
     if not (shown.quiet or shown.json):
         for note in result.notes:
-            world.stderr.write(f"note: {note.text} [{note.code}]\n")
-        world.stderr.flush()
+            world.tell(f"note: {note.text} [{note.code}]\n")
     return content
 
 
@@ -57,7 +56,7 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
         return f"wrote {shown.out}\n".encode(errors="replace")
     from gradcli.show import tables, terminal  # rich, which the other forms do without
 
-    drawn = tables.tables(result, shown.precision)
+    drawn = [*tables.tables(result, shown.precision)]
     if result.ledger is not None or result.check is not None or result.expect is not None:
         from gradcli.show.evidence import evidence_tables
 

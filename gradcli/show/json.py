@@ -1,6 +1,6 @@
 """A result, or a piece of one, as compact JSON: one line, shortest digits, not-finite numbers as strings."""
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import torch
@@ -8,17 +8,15 @@ from torch import Tensor
 
 from gradcli import addresses
 from gradcli.results import FunctionsResult, Result, WhyResult
-from gradcli.show import numbers
+from gradcli.show import bulk, numbers
 
 _DIRECT = frozenset({torch.float32, torch.float64, torch.int64, torch.bool})
 """The dtypes whose shortest digits orjson writes by itself."""
 _QUICK = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
-_MANY = 100_000
-"""From here float32 is written as orjson writes it: the same digits, but 0.0000012 for 1.2e-6."""
 
 
-def encode(value: Any) -> bytes:
-    """A result, or any tree of tensors, numbers, text and None, as JSON without a line end.
+def encode(value: Any, end: bytes = b"") -> bytes:
+    """A result, or any tree of tensors, numbers, text and None, as JSON, and `end` behind it.
 
     orjson writes what is small and finite by itself, in one go. It has no word for what is not finite but null, and another
     spelling for some numbers of float32; where either may have happened, every tensor is looked at on its own.
@@ -26,10 +24,10 @@ def encode(value: Any) -> bytes:
     try:
         text = orjson.dumps(value, _piece, _QUICK)
     except TypeError:
-        return orjson.dumps(_ready(addresses.tree(value)))
+        return bulk.encode(_ready(addresses.tree(value)), end)
     if b"null" in text or b"0.00000" in text or b"e+" in text:
-        return orjson.dumps(_ready(addresses.tree(value)))
-    return text
+        return bulk.encode(_ready(addresses.tree(value)), end)
+    return text + end
 
 
 def _piece(value: Any) -> Any:
@@ -38,14 +36,14 @@ def _piece(value: Any) -> Any:
         if keys := addresses.shown(value):
             return keys
         raise TypeError
-    if value.dtype not in _DIRECT or value.numel() >= _MANY:
+    if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
         raise TypeError
     array = value.numpy()
     return array if array.ndim else array[()]
 
 
 def _ready(value: Any) -> Any:
-    """`value` with every tensor as something that orjson writes in shortest digits."""
+    """`value` with every tensor as something that orjson writes in shortest digits; large ones are left to `bulk`."""
     if isinstance(value, dict):
         return {name: _ready(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -53,6 +51,8 @@ def _ready(value: Any) -> Any:
     if isinstance(value, float):
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):
+        return value
+    if bulk.is_many(value):
         return value
     return _fragment(value) if value.dtype in _DIRECT else numbers.nested(value)
 
@@ -63,14 +63,19 @@ def _fragment(tensor: Tensor) -> Any:
     text = orjson.dumps(array.reshape(1) if array.ndim == 0 else array, option=orjson.OPT_SERIALIZE_NUMPY)
     if b"null" in text:  # orjson's word for what is not finite
         return numbers.nested(tensor)
-    if tensor.dtype == torch.float32 and array.size < _MANY:  # as Python writes the same digits, and so --get and CSV
+    if tensor.dtype == torch.float32:  # as Python writes the same digits, and so --get and CSV
         text = orjson.dumps(orjson.loads(text))
     return orjson.Fragment(text[1:-1] if array.ndim == 0 else text)
 
 
 def render(result: Result | WhyResult | FunctionsResult) -> bytes:
     """`--json`: the whole result on one line."""
-    return encode(result) + b"\n"
+    return encode(result, b"\n")
+
+
+def write(result: Result, file: BinaryIO) -> None:
+    """Write what `render` returns to a file, without holding the whole of it."""
+    bulk.write(_ready(addresses.tree(result)), file, b"\n")
 
 
 def render_path(result: Result, path: str) -> bytes:
@@ -85,4 +90,4 @@ def render_path(result: Result, path: str) -> bytes:
         return value.encode() + b"\n"
     if isinstance(value, float):
         return numbers.exact(value).encode() + b"\n"
-    return encode(value) + b"\n"
+    return encode(value, b"\n")

@@ -1,8 +1,7 @@
 """What a table is before anybody draws it: columns, blocks of rows, a title, a caption. Terminal and CSV draw the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice, product
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import overload
 
@@ -30,18 +29,33 @@ class Places(Sequence[str]):
     def __getitem__(self, position: int | slice) -> str | Sequence[str]:
         if isinstance(position, slice):
             start, stop, step = position.indices(len(self))
-            return [self._text(index) for index in islice(product(*map(range, self.shape)), start, stop, step)]
+            return self._texts(start, stop) if step == 1 else [self[i] for i in range(start, stop, step)]
         if not 0 <= position < len(self):
             raise IndexError(position)
-        index = []
-        for size in reversed(self.shape):
-            position, place = divmod(position, size)
-            index.append(place)
-        return self._text(index[::-1])
+        return self._texts(position, position + 1)[0]
 
-    def _text(self, index: Sequence[int]) -> str:
-        inside = ",".join(map(str, index))
-        return f"{self.name}[{inside}]" if self.name and self.shape else self.name or inside
+    def _texts(self, start: int, stop: int) -> list[str]:
+        """Some consecutive ones; what those along the last dimension have in common is put together once."""
+        if not self.shape:
+            return [self.name] * (stop - start)
+        opening, closing = (f"{self.name}[", "]") if self.name else ("", "")
+        width = self.shape[-1]
+        found: list[str] = []
+        while start < stop:
+            line, first = divmod(start, width)
+            last = min(width, first + stop - start)
+            lead = opening + "".join(f"{i}," for i in self._outer(line))
+            found += [f"{lead}{i}{closing}" for i in range(first, last)]
+            start += last - first
+        return found
+
+    def _outer(self, line: int) -> list[int]:
+        """The index of a line along the last dimension."""
+        index = []
+        for size in reversed(self.shape[:-1]):
+            line, place = divmod(line, size)
+            index.append(place)
+        return index[::-1]
 
 
 Cell = str | int | float | None
@@ -73,7 +87,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes."""
+    """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes.
+
+    `screen` is False for one that is for CSV alone. `rows` bounds the rows on the screen (0: no bound): the first, the last
+    and some evenly chosen between them.
+    """
 
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
@@ -81,11 +99,38 @@ class Table:
     caption: str = ""
     keys: int = 1
     csv: bool = field(default=True)
+    screen: bool = True
+    rows: int = 0
 
     @property
     def elements(self) -> int:
         """The numbers in it."""
         return sum(block.rows * sum(isinstance(cells, Tensor) for cells in block.cells) for block in self.blocks)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Numbers at 0, 1, 2, ... to be drawn as a small curve under the tables; `name` says what they are, `along` what counts."""
+
+    values: Tensor
+    name: str
+    along: str
+    screen: bool = field(default=True, init=False)
+
+
+def chosen(table: Table) -> Table:
+    """The table with the rows alone that are meant for the screen."""
+    blocks = tuple(_evenly(block, table.rows) if 0 < table.rows < block.rows else block for block in table.blocks)
+    return replace(table, blocks=blocks)
+
+
+def _evenly(block: Block, count: int) -> Block:
+    places = [round(i * (block.rows - 1) / (count - 1)) for i in range(count)]
+    cells = tuple(
+        each if isinstance(each, str) else each[places] if isinstance(each, Tensor) else [each[i] for i in places]
+        for each in block.cells
+    )
+    return Block(count, cells)
 
 
 def take(cells: Cells, rows: range) -> Sequence[Cell]:

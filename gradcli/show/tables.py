@@ -9,6 +9,8 @@ from torch import Tensor
 
 from gradcli.results import (
     ActivateResult,
+    DescendResult,
+    FlowResult,
     GradEachResult,
     GradResult,
     HessianResult,
@@ -20,12 +22,12 @@ from gradcli.results import (
     Result,
     SoftmaxJacobianResult,
 )
-from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, Cells, Column, Places, Table
+from gradcli.show import numbers, steps
+from gradcli.show.table import Block, Cell, Cells, Column, Curve, Places, Table
 
 
-def tables(result: Result, digits: int) -> list[Table]:
-    """The tables that show `result`; numbers in titles and captions have `digits` significant digits."""
+def tables(result: Result, digits: int) -> Sequence[Table | Curve]:
+    """The tables and curves that show `result`; numbers in titles and captions have `digits` significant digits."""
     return _TABLES[type(result)](result, digits)
 
 
@@ -253,8 +255,10 @@ def _training(result: PerceptronTraining, digits: int) -> list[Table]:
     return [Table(tuple(columns), (Block(len(history), tuple(cells)),), title, _shapes(result))]
 
 
-_TABLES: dict[type[Result], Callable[[Any, int], list[Table]]] = {
+_TABLES: dict[type[Result], Callable[[Any, int], Sequence[Table | Curve]]] = {
     ActivateResult: _activate,
+    DescendResult: steps.descent,
+    FlowResult: steps.flow,
     LossResult: _loss,
     GradResult: _grad,
     GradEachResult: _grad_each,

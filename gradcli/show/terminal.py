@@ -14,8 +14,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 from torch import Tensor
 
-from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, Cells, Column, Table, take
+from gradcli.show import curve, numbers
+from gradcli.show.table import Block, Cell, Cells, Column, Curve, Table, chosen, take
 
 THRESHOLD = 1000
 EDGE = 3
@@ -48,17 +48,20 @@ class _Drawn:
         return max(1, cells, len(self.heading) if heading is None else min(heading, len(self.heading)))
 
 
-def render(tables: Sequence[Table], style: Style) -> str:
-    """All tables, a blank line between them, ended by a line feed."""
+def render(tables: Sequence[Table | Curve], style: Style) -> str:
+    """All tables and curves that are for the screen, a blank line between them, ended by a line feed."""
     text = io.StringIO()
     console = Console(
         file=text, width=1_000_000, color_system="standard" if style.colour else None, force_terminal=style.colour,
         no_color=not style.colour, legacy_windows=False, highlight=False, markup=False, emoji=False,
     )  # fmt: skip
-    for number, table in enumerate(tables):
+    for number, table in enumerate(table for table in tables if table.screen):
         if number:
             console.print()
-        _draw(console, table, style)
+        if isinstance(table, Curve):
+            console.print(Text(curve.draw(table, style.width, ascii_only=style.ascii_only)), soft_wrap=True)
+        else:
+            _draw(console, table if style.full else chosen(table), style)
     return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
 
 
@@ -70,7 +73,8 @@ def _draw(console: Console, table: Table, style: Style) -> None:
     for group in _groups(columns, layout, style):
         console.print(_rich_table([*columns[: layout.keys], *group], layout, style), soft_wrap=True)
     if table.caption:
-        console.print(Text(_wrap(table.caption, style), style="dim"), soft_wrap=True)
+        lines = (_wrap(line, style) for line in table.caption.split("\n"))
+        console.print(Text("\n".join(lines), style="dim"), soft_wrap=True)
 
 
 def _wrap(text: str, style: Style) -> str:

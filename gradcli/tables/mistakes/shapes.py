@@ -215,6 +215,29 @@ FUNC = (
         related=("non-scalar", "func-grad-scalar"),
     ),
     Mistake(
+        "closed-form",
+        "a Jacobian of softmax by n backward passes, where one outer product says it",
+        program="""
+            x = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
+            p = torch.softmax(x, dim=0)
+            for p_i in p:
+                print(torch.autograd.grad(p_i, x, retain_graph=True)[0])  # <--
+        """,
+        cause="Each pass gives one row and reads all n logits: a thousand rows take a thousand passes, though the numbers are "
+        "right. For softmax the whole is known: p_i (1 - p_i) on the diagonal, -p_i p_j elsewhere.",
+        cure="Write the closed form, and compare some rows with autograd's before you trust it. gradcli does both from 513 "
+        "logits on, and says so. In training you rarely need a Jacobian: what backward() wants is one row times it.",
+        cured="""
+            x = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
+            p = torch.softmax(x, dim=0)
+            jacobian = torch.diag(p) - torch.outer(p, p)
+            print(jacobian.detach())
+            row = torch.autograd.grad(p[1], x, retain_graph=True)[0]
+            print(torch.allclose(row, jacobian[1]))
+        """,
+        related=("jacobian-shape", "softmax-sum", "non-scalar"),
+    ),
+    Mistake(
         "vmap-branch",
         "an if on a tensor under vmap",
         program="""

@@ -1,0 +1,27 @@
+"""`completion`: the script that makes a shell complete gradcli's words."""
+
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.requests.options import Kind, argument
+from gradcli.text.suggest import did_you_mean
+
+SHELLS = ("bash", "zsh", "fish")
+SHELL = Kind("|".join(SHELLS), lambda source: source.text, hints=SHELLS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """The completion script of a shell, on standard output; no file is touched."""
+
+    shell: str = argument(SHELL, "the shell that is to complete commands, options, functions and files")
+
+    def __post_init__(self) -> None:
+        if self.shell not in SHELLS:
+            cure = did_you_mean(self.shell, SHELLS) or f"there are {', '.join(SHELLS)}"
+            raise UsageError(f"there is no completion for {self.shell[:40]!r}", cure=cure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionShown:
+    """`completion` has one form of output, the script."""

@@ -1,0 +1,39 @@
+"""`descend`: gradient descent on an expression, step by step."""
+
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.requests.derivatives import OfExpression
+from gradcli.requests.options import NUMBER, WHOLE, Kind, option, repeated
+from gradcli.requests.setting import SETTING, Setting
+from gradcli.tables.optimizers import NAMES
+
+OPTIMIZER = Kind("NAME", lambda source: source.text, hints=NAMES)
+MOST_STEPS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descend(OfExpression):
+    """Gradient descent on an expression that is one number, by any optimiser of torch.optim; --timeout bounds one step."""
+
+    optimizer: str = option(OPTIMIZER, "an optimiser of torch.optim, such as sgd, adam or lbfgs", "sgd")
+    lr: float = option(NUMBER, "learning rate", 0.1)
+    steps: int = option(WHOLE, "steps, at most", 100)
+    set: tuple[Setting, ...] = repeated(
+        SETTING, "another argument of the optimiser, such as momentum=0.9; may be repeated"
+    )
+    min_move: float | None = option(NUMBER, "stop when no parameter moved by more than this in a step", None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.steps <= MOST_STEPS:
+            raise UsageError(f"--steps: from 0 to {MOST_STEPS:,}")
+        if self.min_move is not None and not self.min_move >= 0:
+            raise UsageError("--min-move: a distance is a number from 0 up")
+        seen: dict[str, Setting] = {}
+        for setting in self.set:
+            if setting.name in seen:
+                raise UsageError(f"--set {setting.name} is given twice", cure="give each argument once")
+            if setting.name == "lr":
+                raise UsageError("--set lr: the learning rate has an option of its own", cure="--lr 0.1")
+            seen[setting.name] = setting

@@ -1,0 +1,56 @@
+"""`flow`: how large the gradient is in every layer of a deep stack."""
+
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.requests.options import ACTIVATION, TEXT, WHOLE, argument, check_choice, option, repeated
+from gradcli.requests.shared import Evidence
+from gradcli.tables.catalogue import ALONG_LAST_DIM, Activation
+from gradcli.text.call import Call, parse_call
+from gradcli.text.limits import ELEMENTS
+from gradcli.text.source import Source
+
+INITS = ("default", "xavier", "kaiming", "normal")
+USUAL = ("sigmoid", "tanh", "relu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow(Evidence):
+    """The gradient's size layer by layer through a deep stack of linear layers: does it vanish, explode or hold?"""
+
+    names: tuple[Call, ...] = argument(ACTIVATION, "activations, as with --activation", (), many=True)
+    activation: tuple[Call, ...] = repeated(
+        ACTIVATION, "an activation behind every layer; may be repeated (default: sigmoid, tanh, relu)"
+    )
+    layers: int = option(WHOLE, "linear layers", 20)
+    width: int = option(WHOLE, "inputs and outputs of every layer", 64)
+    init: str = option(TEXT, "how weights are drawn; default is nn.Linear's own", "default", choices=INITS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("init", self.init, INITS)
+        if not 2 <= self.layers <= 10_000:
+            raise UsageError("--layers: from 2 to 10,000")
+        if self.width < 1:
+            raise UsageError("--width: 1 or more")
+        ELEMENTS.check(self.layers * self.width * self.width, "the weights of all layers", cure="a smaller --width")
+        if self.check:
+            raise UsageError(
+                "--check compares single slopes, and flow shows norms of thousands",
+                cure="check one layer: gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --check",
+            )
+        seen: dict[str, Call] = {}
+        for call in self.activations:
+            if call.entry.name in ALONG_LAST_DIM:
+                raise UsageError(
+                    f"{call.entry.name} mixes its inputs, and a stack wants an elementwise activation",
+                    cure="such as sigmoid, tanh or relu",
+                )
+            if call.text in seen:
+                raise UsageError(f"the activation {call.text} is given twice", cure="give each one once")
+            seen[call.text] = call
+
+    @property
+    def activations(self) -> tuple[Call, ...]:
+        """The activations to put side by side."""
+        return (*self.activation, *self.names) or tuple(parse_call(Source(name), Activation) for name in USUAL)

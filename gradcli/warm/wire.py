@@ -1,0 +1,129 @@
+"""What client and server agree on: where they meet, who may meet, and the form of what they say.
+
+Both sides import this file, and the client pays for it with every call: it needs nothing that an empty Python has not loaded
+already but `_socket`.
+"""
+
+import _socket
+import os
+import stat
+import sys
+
+CALL, STATUS, STOP = b"c", b"s", b"q"
+"""The first byte that a client sends."""
+READY, ACCEPTED, REFUSED, DONE, DIED = b"h", b"a", b"r", b"d", b"k"
+"""The first byte of a message to the client. With ACCEPTED comes the worker's process number, with DONE its exit status, with
+DIED the signal that it died of and the place that it was at."""
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_LIKE_THE_SERVERS = (
+    "ATEN_", "CUDA_", "GOMP_", "KMP_", "LD_", "MKL_", "OMP_", "OPENBLAS_", "PYTHONHASHSEED", "PYTHONHOME", "PYTHONOPTIMIZE",
+    "PYTHONPATH", "PYTHONWARNINGS", "PYTORCH_", "TORCH_", "VECLIB_",
+)  # fmt: skip
+"""Variables that Python and PyTorch read once, while they are loaded: a call that has other ones runs cold."""
+
+
+class Cold(Exception):  # noqa: N818 - nothing is wrong
+    """There is no server that can take this call."""
+
+
+def folder() -> str:
+    """Where the sockets of this user lie."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return f"{runtime}/gradcli" if runtime else f"{os.environ.get('TMPDIR') or '/tmp'}/gradcli-{os.getuid()}"
+
+
+def meeting_point() -> str:
+    """The path of the socket, less its suffix: one for each installation of gradcli.
+
+    Raises Cold where this system has no Unix sockets, and where the folder is not there or not this user's alone.
+    """
+    if not hasattr(_socket, "AF_UNIX"):
+        raise Cold("this system has no Unix sockets")
+    place = folder()
+    try:
+        found = os.lstat(place)
+    except (OSError, ValueError):
+        raise Cold(f"there is no folder {place}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise Cold(f"{place} is not yours alone")
+    whose = os.fsencode(f"{_PACKAGE}\n{sys.prefix}")
+    return f"{place}/{int.from_bytes(whose, 'big') % (2**61 - 1):x}"
+
+
+def connected(path: str, seconds: float) -> _socket.socket:
+    """A connection to the server that listens at `path`; each step of what follows may take `seconds`.
+
+    Raises Cold where nobody listens.
+    """
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        connection.connect(path)
+    except (OSError, ValueError):
+        raise Cold("nobody listens there") from None
+    return connection
+
+
+def surroundings() -> tuple[str, str, list[int], list[tuple[str, str]]]:
+    """What must be the same on both sides for a call to be the same: Python, and what is read when PyTorch is loaded."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    chosen = sorted(item for item in os.environ.items() if item[0].startswith(_LIKE_THE_SERVERS))
+    return sys.version, sys.getfilesystemencoding(), cores, chosen
+
+
+def message(kind: bytes, *numbers: int) -> bytes:
+    """Something said to the client: a kind and up to three numbers."""
+    padded = (*numbers, 0, 0, 0)[:3]
+    return kind + b"".join(number.to_bytes(4, "big", signed=True) for number in padded)
+
+
+def heard(connection: _socket.socket) -> tuple[bytes, int, int, int]:
+    """The next message of the server or its worker; of no kind where both have gone."""
+    content = _exactly(connection, 13)
+    if len(content) < 13:
+        return b"", 0, 0, 0
+    first, second, third = (int.from_bytes(content[i : i + 4], "big", signed=True) for i in (1, 5, 9))
+    return content[:1], first, second, third
+
+
+def rights(*numbers: int) -> tuple[int, int, bytes]:
+    """Descriptors as a message carries them beside its content."""
+    return _socket.SOL_SOCKET, _socket.SCM_RIGHTS, b"".join(fd.to_bytes(4, sys.byteorder) for fd in numbers)
+
+
+def descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """The descriptors that came beside a message."""
+    return [
+        int.from_bytes(packed[i : i + 4], sys.byteorder)
+        for level, kind, packed in ancillary
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
+        for i in range(0, len(packed) - len(packed) % 4, 4)
+    ]
+
+
+def send(connection: _socket.socket, content: bytes, *numbers: int) -> None:
+    """A frame: its length and its content, and descriptors beside it."""
+    frame = len(content).to_bytes(8, "big") + content
+    sent = connection.sendmsg([frame], [rights(*numbers)] if numbers else [])
+    if sent < len(frame):
+        connection.sendall(frame[sent:])
+
+
+def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
+    """A frame and its descriptors; empty where the other side has gone before it was whole."""
+    head, ancillary, _, _ = connection.recvmsg(8, _socket.CMSG_SPACE(8 * 4))
+    head += _exactly(connection, 8 - len(head))
+    size = int.from_bytes(head, "big")
+    content = _exactly(connection, size) if len(head) == 8 else b""
+    return (content if len(content) == size else b""), descriptors(ancillary)
+
+
+def _exactly(connection: _socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        piece = connection.recv(min(size - len(content), 1 << 20))
+        if not piece:
+            break
+        content += piece
+    return content

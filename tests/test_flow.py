@@ -1,0 +1,202 @@
+"""`flow`: the gradient through a deep stack, against a stack of plain PyTorch and against what theory says of it."""
+
+import io
+import json
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradcli.compute.job import default_dtype
+from tests.program import run
+
+
+def flow(*words: str) -> Any:
+    return run("flow", *words, "--json").json
+
+
+def norms(result: Any, name: str) -> list[float]:
+    return [row["gradient_norm"] for row in result["layers"] if row["activation"] == name]
+
+
+def test_the_numbers_are_those_of_a_plain_stack() -> None:
+    """By hand: no autograd, the chain rule as matrix products."""
+    words = ["--activation", "sigmoid", "--layers", "4", "--width", "5", "--init", "xavier", "--seed", "2"]
+    result = flow(*words, "--dtype", "float64")
+    with default_dtype(torch.float64):
+        torch.manual_seed(2)
+        layers = [nn.Linear(5, 5) for _ in range(4)]
+        weights = [nn.init.xavier_normal_(layer.weight).detach() for layer in layers]
+        x, upstream = torch.randn(64, 5), torch.randn(64, 5)
+    hs: list[Tensor] = [x]
+    for w in weights:
+        hs.append(1 / (1 + torch.exp(-hs[-1] @ w.T)))
+    delta, expected = upstream / upstream.numel(), []
+    for w, h in reversed(list(zip(weights, hs[1:], strict=True))):
+        delta = delta * h * (1 - h)
+        expected.append(delta.norm().item())
+        delta = delta @ w
+    assert norms(result, "sigmoid") == pytest.approx(expected[::-1], rel=1e-10)
+    for row, h in zip(result["layers"], hs[1:], strict=True):
+        assert row["mean"] == pytest.approx(h.mean().item(), rel=1e-10)
+        assert row["std"] == pytest.approx(h.std().item(), rel=1e-10)
+        assert row["saturated"] == pytest.approx((h * (1 - h) <= 0.025).double().mean().item())
+    factor = (expected[-1] / expected[0]) ** (1 / 3)
+    assert result["factors"] == {"sigmoid": pytest.approx(factor, rel=1e-10)}
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+@pytest.mark.parametrize("layers", ["20", "50"])
+def test_sigmoid_loses_a_factor_of_four_in_every_layer(seed: str, layers: str) -> None:
+    result = flow("--activation", "sigmoid", "--init", "xavier", "--layers", layers, "--seed", seed)
+    assert result["factors"]["sigmoid"] < 1 / 4
+    assert "vanishing" in result["verdict"]
+    assert min(norms(result, "sigmoid")) > 0, "a norm in float64 holds what its squares in float32 would lose"
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+@pytest.mark.parametrize("layers", ["20", "50"])
+def test_relu_keeps_the_gradient_with_kaiming(seed: str, layers: str) -> None:
+    result = flow("--activation", "relu", "--init", "kaiming", "--layers", layers, "--seed", seed)
+    assert 0.95 < result["factors"]["relu"] < 1.05
+    assert "steady" in result["verdict"]
+    assert max(norms(result, "relu")) / min(norms(result, "relu")) < 8
+
+
+@pytest.mark.parametrize(("init", "variance", "word"), [("normal", 1, "exploding"), ("xavier", 1 / 64, "vanishing")])
+def test_relus_halve_what_the_weights_pass(init: str, variance: float, word: str) -> None:
+    """Going back, each layer multiplies the squares by 64 times the weights' variance, and half the ReLUs are shut."""
+    result = flow("--activation", "relu", "--init", init)
+    assert result["factors"]["relu"] == pytest.approx((64 * variance / 2) ** 0.5, rel=0.1)
+    assert word in result["verdict"]
+
+
+def test_several_activations_side_by_side_share_one_stack() -> None:
+    result = flow("--activation", "sigmoid", "--activation", "leaky_relu(0.2)", "--layers", "3", "--width", "8")
+    assert [(row["layer"], row["activation"]) for row in result["layers"]] == [
+        (number, name) for name in ("sigmoid", "leaky_relu(0.2)") for number in (1, 2, 3)
+    ]
+    assert set(result["layers"][0]) == {"layer", "activation", "gradient_norm", "mean", "std", "saturated"}
+    assert set(result) == {"command", "dtype", "inputs", "defaults", "notes", "layers", "verdict", "factors"}
+    alone = flow("leaky_relu(0.2)", "--layers", "3", "--width", "8")
+    assert alone["layers"] == result["layers"][3:]
+    assert flow("sigmoid", "leaky_relu(0.2)", "--layers", "3", "--width", "8") == result
+
+
+def test_without_names_it_is_the_usual_three_through_twenty_layers() -> None:
+    result = flow("--width", "4")
+    assert list(result["factors"]) == ["sigmoid", "tanh", "relu"]
+    assert len(result["layers"]) == 60
+
+
+def test_what_float32_cannot_hold_is_said() -> None:
+    lost = flow("--activation", "sigmoid", "--layers", "90", "--width", "4")
+    assert [note["code"] for note in lost["notes"]] == ["vanishing"]
+    assert norms(lost, "sigmoid")[0] == 0
+    assert lost["factors"]["sigmoid"] < 0.5
+    kept = flow("--activation", "sigmoid", "--layers", "90", "--width", "4", "--dtype", "float64")
+    assert kept["notes"] == []
+    beyond = flow("--activation", "relu", "--layers", "90", "--init", "normal")
+    assert "exploding" in beyond["verdict"]
+    assert [note["code"] for note in beyond["notes"]] == ["not-a-number"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_every_dtype_goes_through(dtype: str) -> None:
+    result = flow("--layers", "3", "--dtype", dtype)
+    assert result["dtype"] == dtype
+    assert all(0 < row["gradient_norm"] < 1 for row in result["layers"])
+
+
+def test_the_table_has_bars_on_one_scale_and_the_verdict() -> None:
+    text = run("flow", "sigmoid", "relu", "--layers", "5", "--init", "kaiming").stdout
+    bars = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in text.splitlines() if "##" in line]
+    lengths = [len(cells[2]) for cells in bars]
+    assert lengths == sorted(lengths)
+    result = flow("sigmoid", "relu", "--layers", "5", "--init", "kaiming")
+    assert "vanishing, a factor" in text
+    largest = max(row["gradient_norm"] for row in result["layers"])
+    assert max(len(cell) for cells in bars for cell in cells if set(cell) == {"#"}) == 16
+    assert f"{largest:.2g}" in text
+    assert run("flow", "sigmoid", "--layers", "5", env={"PYTHONIOENCODING": "ascii"}).stdout.isascii()
+
+
+def test_csv_is_a_row_per_layer_and_activation() -> None:
+    lines = run("flow", "sigmoid", "relu", "--layers", "3", "--csv").stdout.splitlines()
+    assert lines[0] == "layer,activation,gradient_norm,mean,std,saturated"
+    assert [line.split(",")[:2] for line in lines[1:]] == [[n, a] for a in ("sigmoid", "relu") for n in "123"]
+
+
+def test_files_and_single_values(tmp_path: Path) -> None:
+    words = ["flow", "sigmoid", "relu", "--layers", "3"]
+    run(*words, "--out", "norms.npy", cwd=str(tmp_path))
+    result = run(*words, "--json").json
+    assert np.load(tmp_path / "norms.npy").tolist() == [norms(result, "sigmoid"), norms(result, "relu")]
+    assert float(run(*words, "--get", "factors.relu").stdout) == result["factors"]["relu"]
+    assert run(*words, "--get", "verdict").stdout == result["verdict"] + "\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sigmoid", "--init", "xavier"],
+        ["tanh", "leaky_relu(0.2)", "prelu", "--seed", "5", "--init", "kaiming"],
+        ["relu", "--dtype", "float64", "--init", "normal"],
+        ["gelu", "rrelu"],
+    ],
+    ids=" ".join,
+)
+def test_the_program_prints_the_same_numbers(words: list[str]) -> None:
+    words = ["flow", *words, "--layers", "4", "--width", "6"]
+    before = torch.get_default_dtype()
+    try:
+        with redirect_stdout(io.StringIO()) as printed:
+            exec(compile(run(*words, "--code").stdout, "program", "exec"), {})
+    finally:
+        torch.set_default_dtype(before)
+    for line, row in zip(printed.getvalue().splitlines(), run(*words, "--json").json["layers"], strict=True):
+        number, name, *values = line.split(" ")
+        assert (int(number), name) == (row["layer"], row["activation"])
+        expected = [row[key] for key in ("gradient_norm", "mean", "std", "saturated")]
+        assert [float(value) for value in values] == pytest.approx(expected, rel=1e-6)
+
+
+def test_expectations() -> None:
+    assert run("flow", "relu", "--init", "kaiming", "--expect", "factors.relu=1", "--tol", "0.05").status == 0
+    assert run("flow", "sigmoid", "--expect", "factors.sigmoid=1").status == 1
+
+
+def test_a_batch_has_it_too() -> None:
+    job = {"id": 1, "command": "flow", "activation": ["sigmoid", "relu"], "layers": 3, "width": 4, "init": "xavier"}
+    found = json.loads(run("batch", stdin=json.dumps(job)).stdout)
+    assert found == {**flow("sigmoid", "relu", "--layers", "3", "--width", "4", "--init", "xavier"), "id": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--activation", "sigmod"], "sigmoid"),
+        (["--activation", "mse"], "loss"),
+        (["--activation", "softmax"], "elementwise"),
+        (["--activation", "step"], "no derivative"),
+        (["relu", "--activation", "relu"], "twice"),
+        (["--layers", "1"], "--layers"),
+        (["--layers", "ten"], "--layers"),
+        (["--width", "0"], "--width"),
+        (["--width", "100000"], "--width"),
+        (["--init", "he"], "kaiming"),
+        (["--check"], "--check"),
+        (["--explain"], "--explain"),
+        (["--graph", "tree"], "--graph"),
+        (["--expect", "5"], "name a value"),
+    ],
+)
+def test_a_mistake_is_named_with_its_cure(words: list[str], says: str) -> None:
+    shown = run("flow", *words)
+    assert (shown.status, shown.stdout) == (2, ""), shown.stderr
+    assert shown.stderr.startswith("error: ")
+    assert says in shown.stderr

@@ -1,0 +1,21 @@
+"""The short form of `python -m tests.soak`: each of its modes finds nothing wrong."""
+
+import sys
+
+import pytest
+
+from tests import soak
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+def test_a_crowd_of_calls_some_killed_while_the_server_dies_and_comes_back() -> None:
+    assert soak.calls(120) == []
+
+
+def test_threads_in_forks_are_those_of_a_cold_process() -> None:
+    assert soak.forks(5) == []
+
+
+def test_some_documented_examples_are_the_same_cold_and_warm() -> None:
+    assert soak.equality(5) == []
