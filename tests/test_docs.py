@@ -27,6 +27,8 @@ from tests import program, readme
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TRANSLATED = sorted((ROOT / "docs" / "zh-TW").glob("*.md"))
+"""Each has its original, of the same name, in docs/."""
 
 _BLOCK = re.compile(r"^```(console|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -137,6 +139,17 @@ def commands_of(page: Path) -> Iterator[list[str]]:
                     yield words
 
 
+def passages(page: Path) -> list[list[str]]:
+    """What is typed below each heading of a page: the commands of its console blocks, its sh blocks as they are."""
+    typed: list[list[str]] = []
+    for found in re.finditer(_BLOCK.pattern + r"|^#+ [^\n]+$", page.read_text(encoding="utf-8"), _BLOCK.flags):
+        if found[0].startswith("#"):
+            typed.append([])
+        else:
+            typed[-1] += [command for command, _ in _commands(found[2])] if found[1] == "console" else [found[2]]
+    return typed
+
+
 def alike(one: str, other: str) -> bool:
     """Whether two texts are the same but for the rounding of their numbers."""
     pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=False)
@@ -205,8 +218,15 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_prose_is_plain_ascii(page: Path) -> None:
+    """Traditional Chinese is Big5 instead, which has no Simplified characters."""
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
-    assert sorted(set(text) - set(map(chr, range(128)))) == []
+    allowed = "big5" if page in TRANSLATED else "ascii"
+    assert "".join(sorted(set(text))).encode(allowed, "replace").decode(allowed) == "".join(sorted(set(text)))
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
+def test_a_translation_has_the_commands_of_its_original_in_the_same_passages(page: Path) -> None:
+    assert passages(page) == passages(ROOT / "docs" / page.name)
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
