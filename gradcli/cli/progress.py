@@ -18,17 +18,21 @@ class Steps:
 
     def __init__(self, world: World, *, quiet: bool) -> None:
         self._fd = -1
-        self._next = time.monotonic() + PATIENCE
+        self._next = 0.0
         self._said = 0
         if not quiet and is_terminal(world.stderr):
             with contextlib.suppress(OSError, ValueError):
                 self._fd = os.dup(world.stderr.fileno())
 
     def __call__(self, number: int, total: int) -> None:
-        """Step `number` of `total` begins."""
-        if self._fd < 0 or time.monotonic() < self._next:
+        """Step `number` of `total` begins. The first one starts the clock: what is loaded before it is no step."""
+        now = time.monotonic()
+        if self._fd < 0 or now < self._next:
             return
-        self._next = time.monotonic() + PAUSE
+        if not self._next:
+            self._next = now + PATIENCE
+            return
+        self._next = now + PAUSE
         self._write(f"step {number:,} of {total:,}")
 
     def __enter__(self) -> "Steps":
