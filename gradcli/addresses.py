@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -13,19 +14,28 @@ from gradcli.text.suggest import did_you_mean
 
 def tree(value: Any) -> Any:
     """A result as nested dicts and lists under its JSON keys; the leaves are tensors, numbers, text, bools and None."""
-    if is_dataclass(value):
-        return {
-            f.name: tree(getattr(value, f.name)) for f in fields(value) if _is_shown(f.metadata, getattr(value, f.name))
-        }
+    if isinstance(value, Tensor):
+        return value
     if isinstance(value, dict):
         return {name: tree(item) for name, item in value.items()}
     if isinstance(value, list):
         return [tree(item) for item in value]
-    return value
+    return {name: tree(item) for name, item in shown(value).items()} or value
 
 
-def _is_shown(metadata: Any, value: Any) -> bool:
-    return not metadata.get("aside") and not (metadata.get("omit_none") and value is None)
+def shown(value: Any) -> dict[str, Any]:
+    """The fields of a result, or of a piece of one, that are keys of its JSON; none where it is another value."""
+    kind: type = type(value)
+    names = _shown(kind)
+    held = vars(value) if names else {}
+    return {name: item for name, kept_as_none in names if (item := held[name]) is not None or kept_as_none}
+
+
+@cache
+def _shown(kind: type) -> tuple[tuple[str, bool], ...]:
+    """The fields of a type of results that are keys, and whether each is there while it is None; none of another type."""
+    found = fields(kind) if is_dataclass(kind) else ()
+    return tuple((f.name, not f.metadata.get("omit_none")) for f in found if not f.metadata.get("aside"))
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

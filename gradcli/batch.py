@@ -1,11 +1,12 @@
 """Batches: JSON jobs in, JSON result lines out, in order, whatever a job does to the process that computes it.
 
 The parent holds no PyTorch. It deals lines out to workers, a frame of some at a time, and gives back each answer in its
-turn. A worker is the child of a nursery, a process that has PyTorch loaded and does nothing but fork the next worker when
-one has died: so a job that kills its worker costs milliseconds. What the worker is at, and until when, lies in a page of
-memory that both see.
+turn. The workers are children of a nursery, a process that has PyTorch loaded and does nothing but fork the next worker when
+one has died: so PyTorch is loaded once, and a job that kills its worker costs milliseconds. What a worker is at, and until
+when, lies in a page of memory that parent and worker both see.
 """
 
+import gc
 import json
 import mmap
 import os
@@ -30,6 +31,10 @@ PIECE = 1 << 18
 """Bytes read at a time."""
 FLUSH = 0.05
 """Seconds that an answer may wait for the next ones of its frame."""
+GARBAGE = 20_000
+"""Objects that a worker makes before it looks for garbage: those of some hundred jobs."""
+MARK = b"\xef\xbb\xbf"
+"""What some editors begin a text in UTF-8 with."""
 _READY = b"\0"
 """In front of a line that is an answer already: that of a job which killed its worker."""
 _STATE = struct.Struct("=qdq")
@@ -53,16 +58,17 @@ class LinesOfFile:
     def __init__(self, fd: int) -> None:
         self.fd: int | None = fd
         self._rest = b""
+        self._begun = False
 
     def take(self) -> list[bytes] | None:
         """The lines that one read completes."""
         assert self.fd is not None
         piece = os.read(self.fd, PIECE)
-        if not piece:
-            last, self._rest = self._rest, b""
-            return _told([last]) if last.strip() else None
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        return _told(lines)
+        *lines, self._rest = (self._rest + piece).split(b"\n") if piece else (self._rest, b"")
+        if lines and not self._begun:
+            self._begun = True
+            lines[0] = lines[0].removeprefix(MARK)
+        return _told(lines) if piece or lines[0].strip() else None
 
 
 class LinesOfJobs:
@@ -103,23 +109,17 @@ class _Frame:
 
 
 class _Worker:
-    """A worker and its nursery, seen from the parent: a pipe in each direction, and the page."""
+    """A worker, seen from the parent: a pipe in each direction, and the page. `ends` are those of the worker itself."""
 
-    def __init__(self, *, allow_files: bool) -> None:
-        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+    def __init__(self) -> None:
+        self.page = mmap.mmap(-1, mmap.PAGESIZE)
         tasks, self._tasks = os.pipe()
         self.fd, answers = os.pipe()
+        self.ends = (tasks, answers)
         self._rest = b""
         self._base = 0
         self._overdue = False
         self.frame: _Frame | None = None
-        self._nursery = os.fork()
-        if self._nursery == 0:
-            os.close(self._tasks)
-            os.close(self.fd)
-            _be_nursery(tasks, answers, self._page, allow_files=allow_files)
-        os.close(tasks)
-        os.close(answers)
 
     def give(self, frame: _Frame) -> None:
         """Hand over the lines of a frame that have no answer yet."""
@@ -147,7 +147,7 @@ class _Worker:
 
     def _bury(self, frame: _Frame, signum: int) -> None:
         """Answer the job that the worker died of, and give the new worker what has no answer yet."""
-        number = self._base + int(_STATE.unpack_from(self._page)[0])
+        number = self._base + int(_STATE.unpack_from(self.page)[0])
         if len(frame.answers) <= number < len(frame.lines):
             frame.lines[number] = _READY + _death(frame.lines[number], signum, overdue=self._overdue)
         self._overdue = False
@@ -156,28 +156,45 @@ class _Worker:
 
     def watch(self) -> None:
         """End the job in hand where it has run for longer than it may."""
-        number, deadline, pid = _STATE.unpack_from(self._page)
+        number, deadline, pid = _STATE.unpack_from(self.page)
         if 0 < deadline < time.monotonic():
             self._overdue = True
-            _STATE.pack_into(self._page, 0, number, 0.0, pid)
+            _STATE.pack_into(self.page, 0, number, 0.0, pid)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """End the worker and its nursery, whatever they are at."""
-        pid = _STATE.unpack_from(self._page)[2]
-        os.kill(self._nursery, signal.SIGKILL)
-        if pid:
+        """End the worker, whatever it is at."""
+        if pid := _STATE.unpack_from(self.page)[2]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        """Close the parent's ends of the pipes."""
         os.close(self._tasks)
         os.close(self.fd)
-        os.waitpid(self._nursery, 0)
+
+    def leave(self) -> None:
+        """Close the worker's own ends of the pipes."""
+        for fd in self.ends:
+            os.close(fd)
+
+
+def _start_nursery(workers: list[_Worker], *, allow_files: bool) -> int:
+    """The number of the process that these workers will be born from."""
+    nursery = os.fork()
+    if nursery == 0:
+        _be_nursery(workers, allow_files=allow_files)
+    for worker in workers:
+        worker.leave()
+    return nursery
 
 
 def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Generator[list[bytes], None, None]:
     """The result lines in the order of the jobs, as many at a time as have come in; their line ends are left to the caller."""
-    workers = [_Worker(allow_files=allow_files) for _ in range(jobs)]
+    workers = [_Worker() for _ in range(jobs)]
+    nursery = _start_nursery(workers, allow_files=allow_files)
     waiting: deque[bytes] = deque()
     order: deque[_Frame] = deque()
     ended = False
@@ -214,6 +231,8 @@ def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Genera
             if found:
                 yield found
     finally:
+        os.kill(nursery, signal.SIGKILL)  # first, so that no worker is born any more
+        os.waitpid(nursery, 0)
         for worker in workers:
             worker.end()
 
@@ -268,9 +287,11 @@ def _write(fd: int, content: bytes) -> None:
 # --- in the nursery and its workers ---------------------------------------------------------------------------------
 
 
-def _be_nursery(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) -> None:
-    """Load PyTorch once, then keep one worker alive until there are no more tasks; never returns."""
+def _be_nursery(workers: list[_Worker], *, allow_files: bool) -> None:
+    """Load PyTorch once, then keep every worker alive until there are no more tasks; never returns."""
     try:
+        for worker in workers:
+            worker.close()
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         with silent_stderr():
@@ -280,21 +301,38 @@ def _be_nursery(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool)
 
             open_wide()
             bound_memory()
-            while True:
-                pid = os.fork()
-                if pid == 0:
-                    _be_worker(tasks, results, page, allow_files=allow_files)
-                _, status = os.waitpid(pid, 0)
-                if not os.WIFSIGNALED(status):
-                    break
-                _write(results, b"\n!%d\n" % os.WTERMSIG(status))
+            gc.collect()
+            gc.freeze()  # what is loaded stays: no search for garbage goes through it again
+            gc.set_threshold(GARBAGE)
+            alive = {_born(worker, workers, allow_files=allow_files): worker for worker in workers}
+            while alive:
+                pid, status = os.wait()
+                worker = alive.pop(pid)
+                if os.WIFSIGNALED(status):
+                    _write(worker.ends[1], b"\n!%d\n" % os.WTERMSIG(status))
+                    family = [worker, *alive.values()]
+                    alive[_born(worker, family, allow_files=allow_files)] = worker
+                else:  # there are no more tasks
+                    worker.leave()
     finally:
         os._exit(0)
+
+
+def _born(worker: _Worker, workers: list[_Worker], *, allow_files: bool) -> int:
+    """The number of a new process that is this worker, and holds no pipe of the others."""
+    pid = os.fork()
+    if pid == 0:
+        for other in workers:
+            if other is not worker:
+                other.leave()
+        _be_worker(*worker.ends, worker.page, allow_files=allow_files)
+    return pid
 
 
 def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) -> None:
     """Answer frame after frame until there are no more tasks; never returns."""
     try:
+        from gradcli.compute.job import listening
         from gradcli.compute.jobs import answer
         from gradcli.show.door import line as encode
 
@@ -303,20 +341,21 @@ def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) 
         def begin(seconds: float) -> None:
             _STATE.pack_into(page, 0, number, time.monotonic() + seconds if seconds else 0.0, me)
 
-        while header := _exactly(tasks, 8):
-            found: list[bytes] = []
-            sent = time.monotonic()
-            for number, line in enumerate(_exactly(tasks, struct.unpack("=q", header)[0]).split(b"\n")):
-                _STATE.pack_into(page, 0, number, 0.0, me)
-                if line.startswith(_READY):
-                    found.append(line[1:])
-                else:
-                    found.append(answer(line, _ignore, begin, encode, allow_files=allow_files))
-                if time.monotonic() - sent > FLUSH:
+        with listening():
+            while header := _exactly(tasks, 8):
+                found: list[bytes] = []
+                sent = time.monotonic()
+                for number, line in enumerate(_exactly(tasks, struct.unpack("=q", header)[0]).split(b"\n")):
+                    _STATE.pack_into(page, 0, number, 0.0, me)
+                    if line.startswith(_READY):
+                        found.append(line[1:])
+                    else:
+                        found.append(answer(line, _ignore, begin, encode, allow_files=allow_files))
+                    if time.monotonic() - sent > FLUSH:
+                        _write(results, b"\n".join(found) + b"\n")
+                        found, sent = [], time.monotonic()
+                if found:
                     _write(results, b"\n".join(found) + b"\n")
-                    found, sent = [], time.monotonic()
-            if found:
-                _write(results, b"\n".join(found) + b"\n")
     finally:
         os._exit(0)
 

@@ -1,7 +1,6 @@
-"""The warm start under load: calls in crowds, killed and interrupted, forks with threads, every documented example.
+"""The warm start under load: calls in crowds, killed and interrupted, and every documented example.
 
     python -m tests.soak calls [--number 10000]     random warm calls, eight at a time, while the server is killed and restarted
-    python -m tests.soak forks [--number 1000]      PyTorch's threads in forks of the server
     python -m tests.soak equality                   documented examples, cold and warm, in pipes and on terminals
 
 Each prints what it found and ends with 1 where something was not as it must be.
@@ -77,6 +76,8 @@ class Crowd:
         ran = Ran(out.decode(), err.decode(), process.returncode)
         if ran == self.right[words]:
             self.note("answered")
+        elif signum == signal.SIGINT and "KeyboardInterrupt" in ran.stderr and "gradcli" not in ran.stderr:
+            self.note("interrupted in Python's own start")
         elif signum and ran == Ran(ran.stdout, ran.stderr, -signum) and self.right[words].stdout.startswith(ran.stdout):
             self.note("killed" if signum == signal.SIGKILL else "interrupted")
         else:
@@ -141,53 +142,6 @@ def _listed() -> list[str]:
     return [" ".join(line.split()) for line in done.stdout.splitlines()]
 
 
-WORK = """
-import torch
-import torch.nn.functional as F
-
-def work():
-    torch.manual_seed(0)
-    x = torch.randn(1_000_000, requires_grad=True)
-    (slope,) = torch.autograd.grad((torch.sigmoid(x) * x).sum(), [x])
-    A = torch.randn(200, 200, requires_grad=True)
-    (by_A,) = torch.autograd.grad(torch.linalg.solve(A + 20 * torch.eye(200), A).sum() + torch.linalg.svdvals(A).sum(), [A])
-    image, kernel = torch.randn(2, 8, 64, 64, requires_grad=True), torch.randn(8, 8, 3, 3, requires_grad=True)
-    by_kernel, = torch.autograd.grad(F.conv2d(image, kernel).pow(2).sum(), [kernel])
-    threads = [line for line in open("/proc/self/status") if line.startswith("Threads")][0].split()[1]
-    return torch.get_num_threads(), int(threads), *(repr(t.double().sum().item()) for t in (slope, by_A, by_kernel))
-"""
-"""What each fork computes, and what it says of it: threads asked for, threads there, and digits of the results."""
-
-
-def forks(number: int) -> list[str]:
-    """What went wrong in that many forks of a process that is what the server is."""
-    from gradcli.warm import rehearsal
-
-    cold = subprocess.run(
-        [sys.executable, "-c", WORK + "print(work())"], capture_output=True, text=True, check=True
-    ).stdout
-    loaded = rehearsal.load()
-    scope: dict[str, object] = {}
-    exec(WORK, scope)
-    work = scope["work"]
-    assert callable(work)
-    found: Counter[str] = Counter()
-    for _ in range(number):
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            signal.alarm(60)
-            loaded.restore_threads()
-            os.write(writer, f"{work()}\n".encode())
-            os._exit(0)
-        os.close(writer)
-        with open(reader, encoding="utf-8") as said:
-            found[said.read()] += 1
-        os.waitpid(pid, 0)
-    print(f"cold: {cold.strip()}\n{number} forks: {dict(found)}")
-    return [] if found == {cold: number} else ["forks differ from a cold process"]
-
-
 def documented() -> Iterator[tuple[str, list[str]]]:
     """The gradcli commands of every page that stand alone, with the name of the page."""
     from tests.test_docs import PAGES, commands_of
@@ -224,7 +178,7 @@ def _on(
     return on_a_terminal(words, columns, env, server.folder, fork=fork)
 
 
-MODES = {"calls": (calls, 10_000), "forks": (forks, 1_000), "equality": (equality, 100_000)}
+MODES = {"calls": (calls, 10_000), "equality": (equality, 100_000)}
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gradcli import batch
+from tests.benchmarks import endless
 from tests.program import BASE, run
 
 ROOT = Path(__file__).parent.parent
@@ -124,6 +125,44 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
     assert found["id"] == ("k" if isinstance(job, dict) else None)
 
 
+def test_what_editors_and_other_systems_put_around_a_job_is_no_part_of_it() -> None:
+    job = '{"command": "grad", "fn": "mse", "x": 2}'
+    plain, marked, ended = (
+        run("batch", stdin=text.encode()).stdout for text in (job, f"\ufeff{job}\n", f"{job}\r\n\r\n")
+    )
+    assert json.loads(plain)["gradients"] == {"x": 2.0}
+    assert plain == marked == ended
+
+
+def test_odd_lines_each_give_one_result_line() -> None:
+    good = b'{"command": "grad", "fn": "mse", "x": 2, "id": 1}'
+    numbers = b", ".join([b"1.5"] * 200_000)
+    odd = {
+        b'{"command": "grad", "fn": "mse", "x": 1, "x": 2, "id": 1}': None,  # the last of two keys counts
+        b'{"command": "activate", "names": "relu", "x": [%b], "id": 1}' % numbers: None,
+        b'{"command": "softmax-jacobian", "x": [1, 2], "allow-files": true, "id": 1}': "usage",
+        b'{"command": "grad", "fn": "\xff"}': "usage",
+        b"\xff": "usage",
+        b"!9": "usage",
+        good + b"\0": "usage",
+        b'{"id": %b, "command": "grad", "fn": "mse", "x": 2}' % (b"[" * 300 + b"]" * 300): "usage",
+        b'{"id": "\\ud800", "command": "grad", "fn": "mse", "x": 2}': "usage",
+        b'{"id": 1e999, "command": "grad", "fn": "mse", "x": 2}': "usage",
+    }
+    shown = run("batch", stdin=b"\n".join(line for each in odd for line in (each, good)))
+    found = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [line.get("error", {}).get("kind") for line in found[::2]] == list(odd.values())
+    assert found[0] == found[1]
+    assert all(line["gradients"] == {"x": 2.0} for line in found[1::2])
+
+
+def test_a_warning_that_pytorch_gives_once_in_a_process_is_a_note_of_every_job() -> None:
+    job = {"command": "grad", "expression": "x.T.sum()", "inputs": {"x": "ones(2,3,2)"}}
+    first, second = results(job, job)
+    assert first == second
+    assert [note["code"] for note in first["notes"]] == ["pytorch"]
+
+
 def test_killers_among_many_jobs_cost_nobody_else_an_answer() -> None:
     jobs = [{"id": i, "command": "grad", "expression": "x**2", "inputs": {"x": i}} for i in range(600)]
     for place in (0, 250, 251, 400, 599):
@@ -132,6 +171,15 @@ def test_killers_among_many_jobs_cost_nobody_else_an_answer() -> None:
     assert [line["id"] for line in found] == list(range(600))
     assert [line["id"] for line in found if "error" in line] == [0, 250, 251, 400, 599]
     assert all(line["value"] == float(line["id"]) ** 2 for line in found if "error" not in line)
+
+
+def test_killers_among_several_processes() -> None:
+    jobs = [{"id": i, "command": "grad", "expression": "x**2", "inputs": {"x": i}} for i in range(900)]
+    for place in (3, 4, 300, 600, 899):
+        jobs[place] = {"id": place, **KILLER}
+    found = results(*jobs, words=("--jobs", "3"), status=1)
+    assert [line["id"] for line in found] == list(range(900))
+    assert [line["id"] for line in found if "error" in line] == [3, 4, 300, 600, 899]
 
 
 def test_order_is_kept_by_several_processes() -> None:
@@ -188,6 +236,12 @@ def test_answers_come_while_the_pipe_waits_and_an_interrupt_leaves_whole_lines()
             return
         time.sleep(0.1)
     pytest.fail("a process was left behind")
+
+
+def test_memory_does_not_grow_with_the_jobs() -> None:
+    before, after, _ = endless.run(6_000, early=3_000, processes=1)
+    assert len(before) == len(after) == 3
+    assert sum(after) < 1.1 * sum(before)
 
 
 def test_the_same_from_python() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pty
+import re
 import tempfile
 import time
 from contextlib import redirect_stdout, suppress
@@ -227,20 +228,21 @@ def test_the_table_chooses_steps_and_full_shows_all() -> None:
     ]
     assert shown == list(range(0, 101, 10))
     assert "SGD(lr=0.1)" in text.splitlines()[0]
-    assert "value by step" in text
+    assert "\u2824 log10 of value\n" in text
+    assert text.count(" step\n") == 1
     assert "37 \u2502" in run("descend", "(x-3)**2", "x=0", "--full").stdout
     plain_text = run("descend", "(x-3)**2", "x=0", env={"PYTHONIOENCODING": "ascii"}).stdout
     assert plain_text.isascii()
-    assert "*" in plain_text.split("value by step")[1]
+    assert "*" in plain_text.split("stopped")[1]
 
 
 def test_the_curve_falls_from_the_largest_to_the_smallest_value() -> None:
     text = run("descend", "(x-3)**2", "x=0", "--steps", "40", env={"PYTHONIOENCODING": "ascii"}).stdout
-    lines = text.split("log scale\n")[1].splitlines()
-    marks = [line.partition("|")[2] for line in lines if "|" in line]
-    assert marks[0].strip().startswith("*")
-    assert marks[0].index("*") < 8
-    assert marks[-1].rindex("*") > 50
+    lines = text.split("log10 of value\n")[1].splitlines()
+    marks = [re.split(r"[|+]", line, maxsplit=1)[1] for line in lines[:-2]]
+    drawn = [mark for mark in marks if "*" in mark]
+    assert drawn[0].index("*") < 8
+    assert drawn[-1].rindex("*") > 50
 
 
 def test_csv_is_a_row_per_step() -> None:

@@ -125,12 +125,17 @@ def _commands(block: str) -> Iterator[tuple[str, str]]:
             yield command[0], part[command.end() :]
 
 
+def _bare(typed: str) -> str:
+    """A command without the prompts before its lines."""
+    return re.sub(r"^[$>] ", "", typed, flags=re.MULTILINE).strip()
+
+
 def commands_of(page: Path) -> Iterator[list[str]]:
     """The words of the gradcli commands on a page that stand alone and wait for nobody."""
     for kind, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
-        typed = [command[2:] for command, _ in _commands(block)] if kind == "console" else block.splitlines()
+        typed = [_bare(command) for command, _ in _commands(block)] if kind == "console" else block.splitlines()
         for command in typed:
-            stages = _stages(re.sub(r"\s# .*$", "", command.strip())) or []
+            stages = _stages(command) or []
             if len(stages) == 1 and not stages[0][0] and stages[0][1][:1] == ["gradcli"]:
                 words = stages[0][1][1:]
                 if words[:1] not in (["batch"], ["server"]) and not {"-", "@-"} & set(words):
@@ -167,7 +172,7 @@ def refreshed(text: str, session: Session) -> str:
             return found[0]
         parts = []
         for typed, shown in _commands(found[2]):
-            output = session.output(re.sub(r"^[$>] ", "", typed, flags=re.MULTILINE).strip())
+            output = session.output(_bare(typed))
             parts += [typed, shown if output is None or alike(shown, output) else output]
         return f"```console\n{''.join(parts)}```"
 

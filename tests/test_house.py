@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+from gradcli import core
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "gradcli").rglob("*.py"))
@@ -81,6 +84,23 @@ def test_only_core_differentiates(path: Path) -> None:
         if isinstance(node, ast.Attribute):
             assert node.attr != "backward"
             assert ast.unparse(node) not in {"torch.autograd", "torch.func"}
+
+
+def test_autograds_engine_is_where_core_expects_it_and_gives_what_autograd_gives() -> None:
+    """The one thing that is used of PyTorch and not documented; without it core asks torch.autograd.grad itself."""
+    assert core._engine is not None
+
+    def leaves() -> dict[str, torch.Tensor]:
+        return {"x": torch.tensor([0.1, 2.0, -3.0], requires_grad=True), "w": torch.tensor(0.7, requires_grad=True)}
+
+    ours, theirs = leaves(), leaves()
+    unused = torch.ones(2, requires_grad=True)
+    found = core.gradients(torch.sigmoid(ours["w"] * ours["x"]).sum(), {**ours, "unused": unused})
+    expected = torch.autograd.grad(torch.sigmoid(theirs["w"] * theirs["x"]).sum(), list(theirs.values()))
+    assert found["unused"] is None
+    for name, gradient in zip(ours, expected, strict=True):
+        assert torch.equal(found[name], gradient)  # type: ignore[arg-type]
+        assert not found[name].requires_grad  # type: ignore[union-attr]
 
 
 def test_the_warm_client_needs_next_to_nothing() -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import torch
 
+from gradcli.show import json
 from tests import program
 from tests.program import Ran, cold, run
 
@@ -435,6 +437,32 @@ def test_notes_go_to_stderr_and_nowhere_else() -> None:
     assert shown.stderr.startswith("note: ")
     assert "[diagonal]" in shown.stderr
     assert "note" not in shown.stdout
+
+
+def test_json_spells_every_number_as_python_does_with_the_fewest_digits() -> None:
+    """Whichever way the tensor takes: alone, among others that are not finite, as one of many."""
+    generator = torch.Generator().manual_seed(1)
+    exponents = torch.arange(-44, 39).repeat_interleave(12)
+    numbers = (torch.rand(len(exponents), generator=generator, dtype=torch.float64) * 10.0**exponents).float()
+    numbers = torch.cat(
+        [numbers, torch.tensor([0.0, -0.0, 1.0, 0.1, 1e-6, 9.9e-6, 1e-5, 1e15, 1e16, 5e14, 16777217.0])]
+    )
+    for tensor in (*numbers, numbers, numbers.reshape(19, -1), numbers.double()):
+        text = json.encode({"value": tensor}).decode()
+        spelled = (
+            [text.removeprefix('{"value":').removesuffix("}")]
+            if not tensor.ndim
+            else re.findall(r"[-+.0-9e]+", text)[1:]
+        )
+        short = [
+            next(float(f"{number:.{n}g}") for n in range(1, 18) if np.float32(f"{number:.{n}g}") == np.float32(number))
+            if tensor.dtype == torch.float32 else number
+            for number in tensor.reshape(-1).tolist()
+        ]  # fmt: skip
+        assert spelled == [orjson.dumps(number).decode() for number in short]
+    mixed = json.encode({"a": torch.tensor([1.0, float("nan")]), "b": numbers[:20], "c": None})
+    assert mixed.startswith(b'{"a":[1.0,"NaN"],"b":[')
+    assert mixed.endswith(b'],"c":null}')
 
 
 def test_with_json_notes_are_in_it_alone() -> None:

@@ -164,8 +164,10 @@ def test_a_pipe_that_waits_is_answered_line_by_line(server: Server) -> None:
         call.stdin.write(b'{"id": %d, "command": "activate", "names": "relu", "x": 1}\n' % number)
         call.stdin.flush()
         assert json.loads(call.stdout.readline())["id"] == number
-    assert call.communicate(timeout=20)[0] == b""
-    assert call.returncode == 0
+    with call:
+        call.stdin.close()
+        assert call.stdout.read() == b""
+    assert call.wait(20) == 0
 
 
 # --- signals ---
@@ -212,8 +214,9 @@ def test_ctrl_c_ends_a_batch_with_whole_lines_and_all_its_processes(server: Serv
     call.stdin.flush()
     first = call.stdout.readline()
     call.send_signal(signal.SIGINT)
-    rest = call.communicate(timeout=10)[0]
-    assert call.returncode == -signal.SIGINT
+    with call:
+        rest = call.stdout.read()
+    assert call.wait(10) == -signal.SIGINT
     assert all(json.loads(line) for line in (first + rest).splitlines())
     assert (first + rest).endswith(b"\n")
     assert until(lambda: len(server.processes()) == 2, 5)  # the server and the worker that waits for the next call

@@ -9,7 +9,6 @@ from typing import Any
 
 from gradcli.cli import hint, report
 from gradcli.cli.commands import COMMANDS, Command
-from gradcli.cli.outfile import OutFile
 from gradcli.cli.progress import Steps
 from gradcli.errors import ExitStatus, GradcliError, UsageError
 from gradcli.requests.fill import from_words
@@ -107,6 +106,8 @@ def _supervise(call: Call, world: World, here: Progress | None) -> int:
         return _work(call, world, here, "")
     if call.shown.out is None:
         return supervised(lambda progress: _work(call, world, progress, ""), limits)
+    from gradcli.cli.outfile import OutFile  # tempfile, which only files need
+
     with OutFile(call.shown.out) as file:
         status = supervised(lambda progress: _work(call, world, progress, file.temporary), limits)
         if status in (ExitStatus.OK, ExitStatus.FAILED):

@@ -4,8 +4,9 @@ Only what the request needs is loaded behind it: a cold `grad` does without the 
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -47,12 +48,11 @@ def compute(
     """
     if not isinstance(request, Numeric):
         return _told(request, read_stdin)
-    name = _COMPUTED[type(request).__name__]
-    function = getattr(import_module(f"gradcli.compute.{name}"), name)
+    function = _function(type(request).__name__)
     try:
         job = Job(request, read_stdin, before, begin_step)
         with job.surroundings():
-            result: Result = function(request, job)
+            result = function(request, job)
             remark(result, job)
             if isinstance(request, Evidence) and request.wanted:
                 from gradcli.compute.evidence import with_evidence
@@ -61,6 +61,13 @@ def compute(
         return settled(result)
     except (MemoryError, torch.OutOfMemoryError):
         raise SizeError("there is not enough memory for this", cure="use smaller tensors, or --dtype float32") from None
+
+
+@cache
+def _function(request: str) -> Callable[[Any, Job], Result]:
+    """What computes requests of the type of that name."""
+    name = _COMPUTED[request]
+    return getattr(import_module(f"gradcli.compute.{name}"), name)  # type: ignore[no-any-return]
 
 
 def open_wide() -> None:

@@ -37,14 +37,15 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     done = differentiable(run(parsed(request, job), inputs, chosen, job), request.wrt)
     upstream, seed = _upstream(request, done, given, job)
     steps = {_step(name): step for name, step in done.steps.items() if step.requires_grad}
-    found = core.gradients(done.value, {**done.by, **steps}, upstream=upstream, via=_VIA[request.via])
+    by = done.by | steps if steps else done.by
+    found = core.gradients(done.value, by, upstream=upstream, via=_VIA[request.via])
     _note_unused(done, found, job)
     for name, step in done.steps.items():
         if step.is_complex():
             job.note("complex-step", f"the step {name} is complex: the table shows it, JSON has null")
     null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or name in done.indices)]
-    by = tuple(name for name in done.by if found[name] is not None)
-    subject = Subject("", done.program.source.text, inputs, by, upstream, request.fn, done.state)
+    reached = tuple([name for name in done.by if found[name] is not None])
+    subject = Subject("", done.program.source.text, inputs, reached, upstream, request.fn, done.state)
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given], [subject]),
         expression=done.program.understood,

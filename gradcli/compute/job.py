@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
@@ -40,6 +40,31 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+_ears: list[list[warnings.WarningMessage]] = []
+
+
+@contextmanager
+def listening() -> Iterator[list[warnings.WarningMessage]]:
+    """The warnings of a while, each as often as there is reason for it; PyTorch gives many only once in a process.
+
+    Who does many jobs listens all the while: the filters are then set once, and each job begins with an empty list.
+    """
+    if _ears:
+        _ears[-1].clear()
+        yield _ears[-1]
+        return
+    every_time = torch.is_warn_always_enabled()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.set_warn_always(True)
+        _ears.append(caught)
+        try:
+            yield caught
+        finally:
+            _ears.clear()
+            torch.set_warn_always(every_time)
+
+
 @contextmanager
 def once_more(dtype: torch.dtype) -> Iterator[None]:
     """For running again what a result was made of, in some dtype: without the warnings, which were heard the first time."""
@@ -62,7 +87,7 @@ class Job:
         self.before = before
         self.begin_step = begin_step
         self.dtype = DTYPES[request.dtype]
-        self.device = _device(request.device)
+        self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []
         self.sights: list[Sight] = []
         self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
@@ -133,9 +158,12 @@ class Job:
     @contextmanager
     def surroundings(self) -> Iterator[None]:
         """The job's dtype as PyTorch's default, and PyTorch's warnings as notes."""
-        with default_dtype(self.dtype), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
+        with listening() as caught:
+            if torch.get_default_dtype() == self.dtype:
+                yield
+            else:
+                with default_dtype(self.dtype):
+                    yield
         for warning in caught:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
             note = _warning(text)
@@ -174,13 +202,14 @@ def together(*shapes: Sequence[int]) -> list[int]:
     return list(torch.broadcast_shapes(*map(tuple, shapes)))  # type: ignore[no-untyped-call]
 
 
+_CPU = torch.device("cpu")
+
+
 def _device(name: str) -> torch.device:
     """The device of that name.
 
     Raises UsageError where this PyTorch cannot compute on it.
     """
-    if name == "cpu":
-        return torch.device("cpu")
     kind, _, index = name.partition(":")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "xpu": torch.xpu.device_count()}.get(kind)
     if kind == "mps":
@@ -193,16 +222,17 @@ def _device(name: str) -> torch.device:
 
 def seed(number: int, device: torch.device) -> None:
     """Seed the default generator. On the CPU directly: torch.manual_seed formats the call stack for devices not there."""
-    if device.type == "cpu":
+    if device is _CPU or device.type == "cpu":
         torch.default_generator.manual_seed(number)
     else:
         torch.manual_seed(number)
 
 
 @cache
-def _settling(result: type) -> tuple[str, ...]:
-    """The fields of a result that may hold tensors; subjects stay as they were run."""
-    return tuple(f.name for f in fields(result) if f.name not in ("command", "dtype", "defaults", "notes", "subjects"))
+def _settling(kind: type) -> tuple[str, ...]:
+    """The fields of a result that may hold tensors; subjects stay as they were run. Other types have none."""
+    found = fields(kind) if is_dataclass(kind) else ()
+    return tuple(f.name for f in found if f.type is not str and f.name not in ("defaults", "notes", "subjects"))
 
 
 T = TypeVar("T")
@@ -211,13 +241,20 @@ T = TypeVar("T")
 def settled(value: T) -> T:
     """The same result with every tensor detached and on the CPU."""
     if isinstance(value, Tensor):
-        return value.detach().cpu()  # type: ignore[return-value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{name: settled(getattr(value, name)) for name in _settling(type(value))})
+        return value.detach().cpu() if value.requires_grad or not value.is_cpu else value  # type: ignore[return-value]
+    if not value or isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {name: settled(item) for name, item in value.items()}  # type: ignore[return-value]
     if isinstance(value, tuple):
-        return tuple(settled(item) for item in value)  # type: ignore[return-value]
+        return tuple(map(settled, value))  # type: ignore[return-value]
     if isinstance(value, list):
-        return [settled(item) for item in value]  # type: ignore[return-value]
+        return list(map(settled, value))  # type: ignore[return-value]
+    kind: type = type(value)
+    if names := _settling(kind):
+        held = vars(value)
+        changed = {name: settled(item) for name in names if (item := held[name]) is not None}
+        settling: T = object.__new__(kind)  # a fifth of what dataclasses.replace takes
+        vars(settling).update(held | changed)
+        return settling
     return value

@@ -46,10 +46,25 @@ def read_job(line: bytes) -> dict[str, Any]:
     try:
         job = orjson.loads(line)
     except orjson.JSONDecodeError as error:
+        try:
+            line.decode()
+        except UnicodeDecodeError as wrong:
+            raise UsageError(f"this line is no UTF-8 text (byte {wrong.start})") from None
         raise UsageError(f"this line is no JSON: {error}") from None
     if not isinstance(job, dict):
         raise UsageError("a job is one JSON object", cure='{"command": "grad", "fn": "mse", "x": 1, "w": 2}')
     return job
+
+
+def identity_of(job: Mapping[str, Any]) -> bytes:
+    """The id of a job as its result line has it.
+
+    Raises UsageError where it can be read and not be written.
+    """
+    try:
+        return orjson.dumps(job.get("id"))
+    except orjson.JSONEncodeError:
+        raise UsageError("the id nests too deep", cure="a number or a text is enough") from None
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
@@ -76,10 +91,10 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
 
 def answer(line: bytes, before: Before, begin: Callable[[float], None], encode: Encode, *, allow_files: bool) -> bytes:
     """The result line of one job, without its line end. `begin` is told the seconds that the job or its next step may take."""
-    identity: Any = None
+    identity = b"null"
     try:
         job = read_job(line)
-        identity = job.get("id")
+        identity = identity_of(job)
         request = request_of(job, allow_files=allow_files)
         begin(request.timeout)
         result = compute(request, _no_stdin, before, lambda number, total: begin(request.timeout))
@@ -99,11 +114,10 @@ def worded(error: GradcliError) -> str:
     return f"{label}{error.message}{f' ({cure})' if cure else ''}"
 
 
-def failure(identity: Any, kind: str, message: str) -> bytes:
+def failure(identity: bytes, kind: str, message: str) -> bytes:
     """The result line of a job that failed."""
-    return orjson.dumps(
-        {"id": identity, "error": {"kind": kind, "message": message.encode("utf-8", "replace").decode()}}
-    )
+    error = orjson.dumps({"kind": kind, "message": message.encode("utf-8", "replace").decode()})
+    return b'{"id":%b,"error":%b}' % (identity, error)
 
 
 def _no_stdin() -> str:

@@ -5,7 +5,8 @@ measured, by PyTorch itself.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute import kinks
 from gradcli.compute.job import Job, broadcast, together
-from gradcli.compute.origin import finite, origin, program_of
+from gradcli.compute.origin import finite, listed, origin, program_of
 from gradcli.compute.sights import OTHERS, UNNAMED, Sight
 from gradcli.results import ActivateResult, HessianResult, Note, Result
 from gradcli.tables.catalogue import ACTIVATIONS, BY_ROW, LOSSES
@@ -49,8 +50,8 @@ def remark(result: Result, job: Job) -> None:
     tried_out = isinstance(result, ActivateResult)  # there x is no neuron's input
     look(job, {"dead-relu"} if tried_out else ())
     told = any(note.code == "not-a-number" for note in job.notes)
-    broken = [] if told else [path for path, tensor in _numbers(result) if not finite(tensor)]
-    if broken:
+    if not (told or _all_finite(result)):
+        broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         what = f"NaN or inf in {', '.join(broken[:3])}{more}"
         for cause in {origin(subject, job): None for subject in result.subjects} or {"": None}:
@@ -72,24 +73,44 @@ def look(job: Job, told: Container[str]) -> None:
     job.sights.clear()
 
 
-_ASIDE = frozenset(
-    {"command", "dtype", "inputs", "defaults", "notes", "subjects", "expression", "history", "steps", "upstream", "name",
-     "seed", "x"}
-)  # fmt: skip
+_ASIDE = frozenset({"inputs", "defaults", "notes", "subjects", "history", "steps", "upstream", "x"})
 """Fields that hold no computed numbers."""
+
+
+def _all_finite(value: Any) -> bool:
+    """Whether every computed number of a result is finite."""
+    if isinstance(value, Tensor):
+        return finite(value)
+    if not value or isinstance(value, str):
+        return True
+    if isinstance(value, dict):
+        return all(map(_all_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_all_finite, value))
+    kind: type = type(value)
+    held = vars(value) if (names := _computed(kind)) else {}
+    return all(_all_finite(item) for name in names if (item := held[name]) is not None)
 
 
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     """The tensors of a result under their `--get` paths, those that were given left out."""
     if isinstance(value, Tensor):
         yield path, value
-    elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _numbers(item, f"{path}.{key}" if path else str(key))
-    elif hasattr(value, "__dataclass_fields__"):  # what is_dataclass asks, for a tenth of the time
-        for key, item in vars(value).items():
-            if key not in _ASIDE:
-                yield from _numbers(item, f"{path}.{key}" if path else key)
+        return
+    kind: type = type(value)
+    if isinstance(value, dict | list):
+        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+    else:
+        items = ((name, getattr(value, name)) for name in _computed(kind))
+    for key, item in items:
+        yield from _numbers(item, f"{path}.{key}" if path else str(key))
+
+
+@cache
+def _computed(kind: type) -> tuple[str, ...]:
+    """The fields of a type of results that may hold computed numbers; none of another type."""
+    found = fields(kind) if is_dataclass(kind) else ()
+    return tuple(f.name for f in found if f.type is not str and f.name not in _ASIDE)
 
 
 # --- saturation -----------------------------------------------------------------------------------------------------
@@ -136,7 +157,7 @@ def _ends(x: Tensor) -> tuple[float, float]:
     if x.numel() > SMALL:
         low, high = torch.aminmax(x.detach())
         return float(low), float(high)
-    found = x.detach().reshape(-1).tolist() or [0.0]
+    found = listed(x) or [0.0]
     return min(found), max(found)
 
 
@@ -148,6 +169,8 @@ def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     dim = _dimension(sight)
     if not p.ndim or p.shape[dim] == 1:
         yield Note("saturated", f"{sight.name} over 1 element is always 1: its gradient is 0")
+        return
+    if p.numel() <= SMALL and max(listed(p)) < 1 - 2 * FLAT:
         return
     slope = (p * (1 - p)).amax(dim)
     flat = slope < FLAT

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -21,6 +22,16 @@ _FEW = 64
 """Up to so many elements a list of Python numbers is quicker to look through than a tensor."""
 
 
+def listed(tensor: Tensor) -> list[Any]:
+    """The elements of a small tensor in row-major order, without the operations of PyTorch that a view would be."""
+    rows = tensor.tolist()
+    if tensor.ndim == 1:
+        return rows
+    if tensor.ndim == 2:
+        return list(chain.from_iterable(rows))
+    return [rows] if not tensor.ndim else tensor.detach().reshape(-1).tolist()
+
+
 def finite(tensor: Tensor) -> bool:
     """Whether every number of a tensor is finite."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
@@ -28,7 +39,7 @@ def finite(tensor: Tensor) -> bool:
     if not tensor.ndim and not tensor.is_complex():
         return math.isfinite(tensor.item())
     if tensor.numel() <= _FEW and not tensor.is_complex():
-        return all(map(math.isfinite, (tensor if tensor.ndim == 1 else tensor.detach().reshape(-1)).tolist()))
+        return all(map(math.isfinite, listed(tensor)))
     return bool(torch.isfinite(tensor.detach().sum())) or bool(torch.isfinite(tensor.detach()).all())
 
 

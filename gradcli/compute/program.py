@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
 from gradcli.results import Subject
 from gradcli.text import expression
+from gradcli.text.limits import PROGRAMS
 from gradcli.text.program import Expression, Step
 
 
@@ -58,14 +60,16 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
     outcome = evaluate(program, live, before, after)
     for code, text in program.notes:
         job.note(code, text)
-    indices = frozenset(name for name, tensor in live.items() if any(tensor is target for target in targets))
+    indices = frozenset(
+        name for name, tensor in live.items() if targets and any(tensor is target for target in targets)
+    )
     by = {name: live[name] for name in chosen}
     return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
 
 
 def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
     """`before`, which also collects the class indices of the index losses where the expression has any."""
-    if not any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps):
+    if not _may_take_indices(program):
         return before
 
     def watch(step: Step, operands: list[Any]) -> None:
@@ -82,6 +86,11 @@ def _watching(program: Expression, targets: list[Any], before: Before) -> Before
     return watch
 
 
+@lru_cache(maxsize=PROGRAMS)
+def _may_take_indices(program: Expression) -> bool:
+    return any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps)
+
+
 def run_expression(request: OfExpression, job: Job) -> Run:
     """Make the inputs of `request` in their order, and run its expression on them."""
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
@@ -91,6 +100,8 @@ def run_expression(request: OfExpression, job: Job) -> Run:
 
 def differentiable(done: Run, asked: Sequence[str]) -> Run:
     """The same run, differentiated by the class indices among its inputs only where they were asked for."""
+    if not done.indices:
+        return done
     return replace(
         done, by={name: tensor for name, tensor in done.by.items() if name in asked or name not in done.indices}
     )

@@ -2,9 +2,8 @@
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from gradcli.evaluate import functions, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.tables.catalogue import CATALOGUE, Loss
 from gradcli.text.call import Call
+from gradcli.text.limits import PROGRAMS
 from gradcli.text.program import Expression, Step
 
 OTHERS = frozenset(
@@ -27,8 +27,7 @@ LABEL = 40
 """Characters that an operand's own text may have, to be quoted in a note."""
 
 
-@dataclass(frozen=True, eq=False)
-class Sight:
+class Sight(NamedTuple):
     """One operation of a run. `name` is the catalogue's or one of OTHERS; `settings` are the parameters as they were set.
 
     `again` computes it from other tensors in the places of `operands`; `label` says what the first of them is called.
@@ -75,7 +74,7 @@ def watching(program: Expression, before: Before, sights: list[Sight]) -> tuple[
     return remember, collect
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=PROGRAMS)
 def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], Sight]]:
     """The steps that notes look at, by identity, and how each makes a sight of its operands and value."""
     found: dict[int, Callable[[tuple[Any, ...], Any], Sight]] = {}
@@ -84,14 +83,26 @@ def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], 
         if step.kind == "apply":
             found[id(step)] = partial(_of_module, step, label)
         elif step.kind in ("call", "method") and not step.name.startswith("nn.") and (name := canonical(step.name)):
-            found[id(step)] = partial(_of_function, step, name, label)
+            plain = not step.keywords and step.take == _tensors(name)
+            found[id(step)] = _of_plain_call(step, name, label) if plain else partial(_of_function, step, name, label)
     return found
+
+
+def _tensors(name: str) -> int:
+    """How many tensors a function is given before its parameters."""
+    return 2 if isinstance(CATALOGUE.get(name), Loss) else 1
+
+
+def _of_plain_call(step: Step, name: str, label: Callable[[], str]) -> Callable[[tuple[Any, ...], Any], Sight]:
+    """A call that leaves every parameter at its default, which need be found out but once."""
+    settings, again = _settings(name, (), {}), library.function(step.name)
+    return lambda operands, value: Sight(name, operands, settings, value, again, label)
 
 
 def _of_function(step: Step, name: str, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> Sight:
     count = len(operands) - len(step.keywords)
     arguments, keywords = operands[:count], dict(zip(step.keywords, operands[count:], strict=True))
-    tensors = 2 if isinstance(CATALOGUE.get(name), Loss) else 1
+    tensors = _tensors(name)
     for key in ("input", "target")[len(arguments) : tensors]:
         if key in keywords:
             arguments = (*arguments, keywords.pop(key))

@@ -44,8 +44,9 @@ class TensorMaker:
         """The tensor that `literal` stands for, detached. Raises LiteralError, FileError, SizeError."""
         match literal:
             case Numbers():
-                dtype = _KEPT.get(literal.dtype, self.dtype)
-                return torch.tensor(literal.values, dtype=dtype, device=self.device).reshape(literal.shape)
+                dtype, shape = _KEPT.get(literal.dtype, self.dtype), literal.shape
+                flat = torch.tensor(literal.values if shape else literal.values[0], dtype=dtype, device=self.device)
+                return flat if len(shape) < 2 else flat.reshape(shape)
             case Made():
                 made = _CONSTRUCTORS[literal.name](**literal.arguments, dtype=self.dtype, device=self.device)
                 return made if literal.sign > 0 else made.neg_()

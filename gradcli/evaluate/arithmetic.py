@@ -9,7 +9,7 @@ from torch import Tensor
 from gradcli.errors import ExpressionError, MathError, SizeError
 from gradcli.evaluate import growth
 from gradcli.evaluate.failures import kind
-from gradcli.text.limits import RESULTS
+from gradcli.text.limits import ELEMENTS, RESULTS
 from gradcli.text.program import Step
 
 Compute: TypeAlias = Callable[..., Any]
@@ -41,7 +41,8 @@ def operation(step: Step) -> Compute:
     def binary(left: Any, right: Any) -> Any:
         if isinstance(left, Tensor):
             if isinstance(right, Tensor):
-                check((left, right), {})
+                if not 0 < left.numel() * right.numel() <= ELEMENTS.value:  # no operator makes more than each with each
+                    check((left, right), {})
             elif not isinstance(right, _NUMBER):
                 return _plain(symbol, left, right)
         elif not isinstance(right, Tensor) or not isinstance(left, _NUMBER):

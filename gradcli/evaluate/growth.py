@@ -6,6 +6,7 @@ process bounds the memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from itertools import zip_longest
 from math import inf, prod
 from typing import Any, TypeAlias
@@ -29,6 +30,7 @@ def check(value: object) -> None:
             check(item)
 
 
+@cache
 def checker(name: str) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
     """The check of a call's arguments to the function `name` (without its namespace) before it is made.
 

@@ -16,8 +16,9 @@ from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.failures import explained, kind
 from gradcli.tables import operators
-from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, RESULTS
+from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.text.program import Expression, Step
+from gradcli.text.source import Source
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
 """Called with each operation and its operands just before it is computed; it may put others into their list."""
@@ -49,8 +50,8 @@ def evaluate(
             raise MathError(f"the input {name} is complex", cure=f"give {name}.abs() or {name}.real")
     scope = dict(inputs)
     value = _run(_compile(expression), scope, before, after)
-    named = ((name, scope[name]) for name in expression.assigned if name in scope)
-    tensors = {name: step for name, step in named if isinstance(step, Tensor) and not step.is_sparse}
+    steps = {name: scope[name] for name in expression.assigned if name in scope}
+    tensors = {name: step for name, step in steps.items() if isinstance(step, Tensor) and not step.is_sparse}
     return Evaluation(_result(value, expression), tensors)
 
 
@@ -74,9 +75,9 @@ def _run(program: list[_Act], scope: dict[str, Any], before: Before | None, afte
             if (target := does(stack, scope)) is not None:
                 at = target
             continue
-        cut = len(stack) - take
-        operands = stack[cut:]
-        del stack[cut:]
+        operands = stack[-take:] if take else []
+        if take:
+            del stack[-take:]
         if before is not None:
             before(step, operands)
         try:
@@ -94,19 +95,28 @@ def _run(program: list[_Act], scope: dict[str, Any], before: Before | None, afte
     return stack[-1]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=PROGRAMS)
 def _compile(expression: Expression) -> list[_Act]:
     """Every step bound to what it does."""
     program = []
     for step in expression.steps:
         moves = step.kind in MOVES
         try:
-            does = MOVES[step.kind](step) if moves else VALUES[step.kind](step)
+            does = MOVES[step.kind](step) if moves else _bound(step._replace(place=_NOWHERE))
         except GradcliError as error:
             error.place = step.place
             raise
         program.append(_Act(does, step.take, moves, step))
     return program
+
+
+_NOWHERE = Source("").span(0)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _bound(step: Step) -> Compute:
+    """What a step without a place computes: that of all steps like it, in any expression."""
+    return VALUES[step.kind](step)
 
 
 _FROM_PYTORCH = frozenset({"call", "method", "apply", "attribute"})
@@ -218,8 +228,11 @@ def _jump(step: Step) -> Compute:
 
 
 def _call(step: Step) -> Compute:
-    function, check = library.function(step.name), growth.checker(step.name.rpartition(".")[2])
+    function, name = library.function(step.name), step.name.rpartition(".")[2]
     names, count = step.keywords, step.take - len(step.keywords)
+    if step.take == 1 and not names and name not in growth.COUNTS:
+        return function  # one operand broadcasts with nothing
+    check = growth.checker(name)
 
     def call(*values: Any) -> Any:
         check(values, {})

@@ -1,27 +1,38 @@
 """What can be checked of a whole request without PyTorch: one use of standard input, files that are there."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from functools import cache
+from typing import Any
 
 from gradcli.errors import UsageError
 from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
-from gradcli.requests.inputs import Input
+from gradcli.requests.inputs import INPUTS
+from gradcli.requests.options import TENSOR, options
 from gradcli.requests.plot import Plot
 from gradcli.text import expression, paths
 from gradcli.text.literal import FromStdin, Literal
 from gradcli.text.paths import FromFile
 
-_LITERALS = get_args(Literal)
-
 
 def literals(request: Any) -> Iterator[Literal]:
     """Every tensor literal of a request."""
-    for value in vars(request).values():
-        for item in value if isinstance(value, tuple) else (value,):
-            found = item.literal if isinstance(item, Input) else item
-            if isinstance(found, _LITERALS):
-                yield found
+    if isinstance(request, Plot):  # whose words are of several kinds
+        yield from (item.literal for item in request.inputs)
+    kind: type = type(request)
+    for name, several in _holding(kind):
+        value = getattr(request, name)
+        if several:
+            for item in value:
+                yield item.literal
+        elif value is not None:
+            yield value
+
+
+@cache
+def _holding(request: type) -> tuple[tuple[str, bool], ...]:
+    """The fields of a request type that hold literals, and whether they hold named ones."""
+    return tuple((name, it.kind is INPUTS) for name, it in options(request).items() if it.kind in (TENSOR, INPUTS))
 
 
 def check(request: Any, read_stdin: Callable[[], str]) -> None:

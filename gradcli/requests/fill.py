@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 from gradcli.errors import UsageError
@@ -60,10 +61,17 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
             )
         if value is not None:
             values[name] = option.kind.from_json(value, key, many=option.many or option.repeatable)
-    for name, option in known.items():
-        if option.default is MISSING and name not in values:
-            raise UsageError(f"{name} is missing: {option.help}")
+    kind: type = request
+    for name in _required(kind):
+        if name not in values:
+            raise UsageError(f"{name} is missing: {known[name].help}")
     return request(**values)
+
+
+@cache
+def _required(request: type) -> tuple[str, ...]:
+    """The fields that have no default."""
+    return tuple(name for name, option in options(request).items() if option.default is MISSING)
 
 
 def _missing(name: str, option: Option) -> UsageError:

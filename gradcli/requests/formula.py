@@ -32,8 +32,8 @@ class Formula:
 
         Raises FileError where the file cannot be read, and SizeError where it is too long for an expression.
         """
-        if self.typed:
-            return self.typed
+        if typed := self.typed:
+            return typed
         if self.from_stdin:
             return Source(read_stdin(), "standard input")
         text = self.given.text

@@ -69,7 +69,7 @@ class Grad(Wrt, Explained):
     def source(self, read_stdin: Callable[[], str]) -> Source:
         """The expression to differentiate; with --fn the one that it is short for."""
         if self.fn is not None:
-            return Source(self.fn.applied("x*w + b", *(["y"] if isinstance(self.fn.entry, Loss) else [])))
+            return Source(self.fn.of_product)
         assert self.expression is not None
         return self.expression.load(read_stdin)
 

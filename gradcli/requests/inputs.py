@@ -29,14 +29,16 @@ def is_input(text: str) -> bool:
     return _ASSIGNMENT.match(text) is not None
 
 
-def check_name(name: str, source: Source) -> None:
-    """Raise a UsageError where `name` cannot be an input."""
-    place = source.span(0, len(name))
-    if not (name.isidentifier() and name.isascii()):
+def check_name(name: str, text: str, label: str) -> None:
+    """Raise a UsageError where `name`, which `text` begins with, cannot be an input. `label` is what the text is called."""
+    owned = keyword.iskeyword(name) or name in RESERVED
+    if name.isidentifier() and name.isascii() and not owned:
+        return
+    place = Source(text, label).span(0, len(name))
+    if not owned:
         raise UsageError(f"{name!r} cannot be a name", place=place, cure="use ASCII letters, digits and _")
-    if keyword.iskeyword(name) or name in RESERVED:
-        owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
-        raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
+    owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
+    raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
 
 
 def read_input(source: Source) -> Input:
@@ -51,7 +53,7 @@ def read_input(source: Source) -> Input:
             cure="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
         )
     name = found[1]
-    check_name(name, Source(source.text.lstrip(), source.label))
+    check_name(name, source.text.lstrip(), source.label)
     return Input(name, literal.parse(Source(source.text[found.end() :], name)))
 
 
@@ -99,7 +101,7 @@ def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
         raise UsageError(f"{key}: an object of named inputs is expected", cure='{"x": 1, "w": [1, 2]}')
     found = []
     for name, item in value.items():
-        check_name(name, Source(name, key))
+        check_name(name, name, key)
         found.append(Input(name, TENSOR.from_json(item, name)))
     return tuple(found)
 

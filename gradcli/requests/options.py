@@ -6,14 +6,19 @@ their help and their default. The command line, batch, help and completion all r
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from gradcli.errors import LiteralError, UsageError
 from gradcli.tables.catalogue import ACTIVATIONS, LOSSES, Activation, Loss
 from gradcli.text import call, literal
+from gradcli.text.limits import PROGRAMS
 from gradcli.text.paths import SUFFIXES
-from gradcli.text.source import Source
+from gradcli.text.source import Source, ValueSource
 from gradcli.text.suggest import did_you_mean
+
+SHORT = 200
+"""Characters up to which what a text of a job means is kept for the next job: names, formulas, small literals."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Paths:
     suffixes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """One sort of value: what help calls it, and how it is read from text, one alone or several words together.
 
@@ -48,7 +53,7 @@ class Kind:
             items = value if isinstance(value, list) else [value]
             return tuple(self.from_json(item, key) for item in items)
         if isinstance(value, str):
-            return self.read(Source(value, key))
+            return _read_again(self, value, key) if len(value) <= SHORT else self.read(Source(value, key))
         if self.accept:
             return self.accept(value, key)
         raise _wrong(key, value, self.metavar or "true or false")
@@ -56,6 +61,12 @@ class Kind:
     def read_many(self, words: Sequence[Source], taken: int = 0) -> Any:
         """The values of `words` as a tuple, less the first `taken`, which earlier fields have read."""
         return self.read_words(words, taken) if self.read_words else tuple(self.read(word) for word in words[taken:])
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _read_again(kind: Kind, text: str, key: str) -> Any:
+    """What a kind reads from a text; the jobs of a batch repeat most of theirs. What is read is never changed."""
+    return kind.read(Source(text, key))
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ def _accept_names(value: Any, key: str) -> tuple[str, ...]:
 
 
 def _accept_tensor(value: Any, key: str) -> literal.Literal:
-    return literal.from_json(value, Source(str(value)[:200], key))
+    return literal.from_json(value, ValueSource(value, key))
 
 
 def _flag(source: Source) -> bool:

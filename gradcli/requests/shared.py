@@ -45,7 +45,7 @@ class Numeric:
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
-        if not _DEVICE.fullmatch(self.device):
+        if self.device != "cpu" and not _DEVICE.fullmatch(self.device):
             raise UsageError(f"--device: {self.device!r} is no device", cure="cpu, cuda, cuda:0, mps or xpu")
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError("--seed: the seed must fit in 64 bits")

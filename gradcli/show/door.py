@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from gradcli import addresses
 from gradcli.errors import FileError
 from gradcli.requests.shared import Shown
 from gradcli.results import FunctionsResult, PlotResult, Result, SurfaceResult, WhyResult
@@ -40,10 +39,10 @@ def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> by
     return _encoded(functions.render(result, style, _window(world)), world)
 
 
-def line(answer: tuple[object, Result]) -> bytes:
-    """The result line of a batch job, given its id and its result; without a line end."""
+def line(answer: tuple[bytes, Result]) -> bytes:
+    """The result line of a batch job, given its id as JSON and its result; without a line end."""
     identity, result = answer
-    return json.encode({**addresses.tree(result), "id": identity})
+    return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
 
 
 def _form(result: Result, shown: Shown, world: World) -> bytes:

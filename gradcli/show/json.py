@@ -10,13 +10,36 @@ from gradcli import addresses
 from gradcli.results import FunctionsResult, Result, WhyResult
 from gradcli.show import bulk, numbers
 
-_DIRECT = (torch.float32, torch.float64, torch.int64, torch.bool)
+_DIRECT = frozenset({torch.float32, torch.float64, torch.int64, torch.bool})
 """The dtypes whose shortest digits orjson writes by itself."""
+_QUICK = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def encode(value: Any, end: bytes = b"") -> bytes:
-    """Any tree of tensors, numbers, text and None as JSON, and `end` behind it."""
-    return bulk.encode(_ready(value), end)
+    """A result, or any tree of tensors, numbers, text and None, as JSON, and `end` behind it.
+
+    orjson writes what is small and finite by itself, in one go. It has no word for what is not finite but null, and another
+    spelling for some numbers of float32; where either may have happened, every tensor is looked at on its own.
+    """
+    try:
+        text = orjson.dumps(value, _piece, _QUICK)
+    except TypeError:
+        return bulk.encode(_ready(addresses.tree(value)), end)
+    if b"null" in text or b"0.00000" in text or b"e+" in text:
+        return bulk.encode(_ready(addresses.tree(value)), end)
+    return text + end
+
+
+def _piece(value: Any) -> Any:
+    """A small tensor as the array that orjson writes, and a dataclass as its keys. Raises TypeError for all else."""
+    if not isinstance(value, Tensor):
+        if keys := addresses.shown(value):
+            return keys
+        raise TypeError
+    if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
+        raise TypeError
+    array = value.numpy()
+    return array if array.ndim else array[()]
 
 
 def _ready(value: Any) -> Any:
@@ -36,7 +59,7 @@ def _ready(value: Any) -> Any:
 
 def _fragment(tensor: Tensor) -> Any:
     """A tensor's JSON straight from its memory; where something in it is not finite, as nested lists with strings."""
-    array = tensor.detach().contiguous().numpy()
+    array = tensor.contiguous().numpy(force=True)
     text = orjson.dumps(array.reshape(1) if array.ndim == 0 else array, option=orjson.OPT_SERIALIZE_NUMPY)
     if b"null" in text:  # orjson's word for what is not finite
         return numbers.nested(tensor)
@@ -47,7 +70,7 @@ def _fragment(tensor: Tensor) -> Any:
 
 def render(result: Result | WhyResult | FunctionsResult) -> bytes:
     """`--json`: the whole result on one line."""
-    return encode(addresses.tree(result), b"\n")
+    return encode(result, b"\n")
 
 
 def write(result: Result, file: BinaryIO) -> None:

@@ -21,7 +21,7 @@ def flat(tensor: Tensor) -> list[Any]:
     if tensor.dtype in (torch.float64, torch.bool) or not tensor.is_floating_point():
         return tensor.tolist()
     if tensor.dtype == torch.float32:
-        array = tensor.detach().numpy()
+        array = tensor.numpy(force=True)
         numbers: list[Any] = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
         if None in numbers:  # orjson's word for what is not finite
             numbers = [float(array[i]) if number is None else number for i, number in enumerate(numbers)]

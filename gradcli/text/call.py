@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias, cast
 
 from gradcli.errors import ExpressionError
@@ -43,6 +44,11 @@ class Call:
         name = self.text.partition("(")[0].rstrip()
         arguments = [f"{key}={_spelled(key, value)}" for key, value in {**self.arguments, **more}.items()]
         return f"{name}({', '.join([*operands, *arguments])})"
+
+    @cached_property
+    def of_product(self) -> str:
+        """The call as an expression of x*w + b, and for a loss of y."""
+        return self.applied("x*w + b", *(["y"] if isinstance(self.entry, Loss) else []))
 
     def compared(self, reduction: str) -> str:
         """A loss with a reduction as an expression of `pred` and `target`. Those that are sums by definition stay so."""

@@ -12,11 +12,10 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
-from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
+from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
 from gradcli.text.precedence import understood
 from gradcli.text.program import Expression, Label, Step
 from gradcli.text.reader import Reader
@@ -39,7 +38,7 @@ def parse(source: Source, inputs: Collection[str]) -> Expression:
     return _parse(source, tuple(inputs))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     _check_size(source)
     # Indentation means nothing here; a line break for each blank keeps every character where it was.
@@ -54,7 +53,7 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
         source=source,
         tree=tree,
         steps=_link(parts),
-        understood=understood(text, tree, position),
+        understood=understood(text, tree, reader.origins, position),
         names=frozenset(reader.used),
         assigned=tuple(reader.assigned),
         calls=reader.calls,
@@ -66,6 +65,8 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
 def _check_size(source: Source) -> None:
     """Bound the text and its brackets before Python's own parser sees them."""
     EXPRESSION_TEXT.check(len(source.text), "the expression is too long", place=source.span(0))
+    if sum(map(source.text.count, "([{")) <= EXPRESSION_DEPTH.value:
+        return
     depth = 0
     for found in _BRACKETS.finditer(source.text):
         depth += (found.lastgroup == "open") - (found.lastgroup == "close")
@@ -147,4 +148,6 @@ def _link(parts: list[Step | Label]) -> tuple[Step, ...]:
             numbers[part] = len(steps)
         else:
             steps.append(part)
-    return tuple(replace(step, value=numbers[step.value]) if isinstance(step.value, Label) else step for step in steps)
+    return tuple(
+        [step._replace(value=numbers[step.value]) if isinstance(step.value, Label) else step for step in steps]
+    )

@@ -34,3 +34,6 @@ PLAIN_INTEGER = Limit(2**63 - 1, "", "PyTorch's integers have 64 bits")
 CALL_TEXT = Limit(10_000, "characters", "a name with a weight for every one of a thousand classes is shorter")
 GRAPH_NODES = Limit(2_000, "nodes", "nobody can read a picture with more")
 PASTED_TEXT = Limit(1_000_000, "characters", "the last lines of a log or a traceback are enough")
+
+PROGRAMS = 1024
+"""Expressions that are kept, read and made ready, for when they come again: a batch holds no more, however long it is."""

@@ -69,22 +69,28 @@ def from_json(value: object, source: Source) -> Numbers:
 
     Raises LiteralError where it holds anything else or its rows differ, SizeError where it nests too deep.
     """
-    place = source.span(0, len(source.text))
     try:
         leaves, shape = _flatten(value)
-        LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="take brackets away")
-        if set(map(type, leaves)) == {bool}:
+        if len(shape) > LITERAL_DEPTH.value:
+            place = source.span(0, len(source.text))
+            LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="take brackets away")
+        kinds = set(map(type, leaves))
+        if kinds == {bool}:
             return Numbers(cast(list[bool], leaves), shape, "bool", source)
+        if kinds == {float}:
+            return Numbers(cast(list[float], leaves), shape, "float", source)
         return Numbers(list(map(_json_number, leaves)), shape, "float", source)
     except ValueError as error:
         cure = "every row must hold as many numbers, or nothing but true and false"
-        raise LiteralError(str(error), place=place, cure=cure) from None
+        raise LiteralError(str(error), place=source.span(0, len(source.text)), cure=cure) from None
 
 
 def _flatten(value: object) -> tuple[list[object], Shape]:
     """The leaves of nested lists in row-major order, and their shape; ValueError where rows differ."""
+    if not isinstance(value, list):
+        return [value], ()
     shape: list[int] = []
-    level = [value]
+    level: list[object] = [value]
     while level and isinstance(level[0], list):
         width = len(level[0])
         for row, item in enumerate(level, 1):

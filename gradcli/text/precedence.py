@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Position = Callable[[int, int], int]
 """From a line, counted from 1, and a column in UTF-8 bytes to the place in the text."""
@@ -11,38 +11,49 @@ _PRODUCTS = ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.MatMult
 _BITS = ast.BitAnd | ast.BitOr | ast.BitXor
 _BREAK = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\s*(?:#[^\n]*\n|\n)\s*""")
 """A string, which stays, or a line break with its comment, which becomes one space."""
+_MAY_SURPRISE = re.compile(r"\*\*|[/%@&|^~<>=!]|\bif\b")
+"""Without any of these a text has nothing but sums and products, which nobody misreads."""
 
 
-def understood(text: str, tree: ast.Module, position: Position) -> str:
-    """The statements of `tree`, the syntax tree of `text`, on one line."""
-    return "; ".join(_statement(text, statement, position) for statement in tree.body)
+def understood(text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position) -> str:
+    """The statements of `tree`, the syntax tree of `text`, on one line. `nodes` are at least those with operands."""
+    marks = _marks(text, nodes, position) if _MAY_SURPRISE.search(text) else []
+    return "; ".join(_statement(text, statement, marks, position) for statement in tree.body)
 
 
-def _statement(text: str, statement: ast.stmt, position: Position) -> str:
-    def start(node: ast.expr | ast.stmt) -> int:
-        return position(node.lineno, node.col_offset)
+def _start(node: ast.expr | ast.stmt, position: Position) -> int:
+    return position(node.lineno, node.col_offset)
 
-    def stop(node: ast.expr | ast.stmt) -> int:
-        return position(node.end_lineno or 0, node.end_col_offset or 0)
+
+def _stop(node: ast.expr | ast.stmt, position: Position) -> int:
+    return position(node.end_lineno or 0, node.end_col_offset or 0)
+
+
+def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tuple[int, str]]:
+    """The parentheses that are missing, and their places, in the order of the text."""
 
     def bracketed(parent: ast.expr, child: ast.expr, side: str) -> bool:
         """A node's own brackets are no part of it, but those of its operands are."""
-        before = side != "right" and (side == "middle" or start(parent) < start(child))
-        after = side != "left" and (side == "middle" or stop(parent) > stop(child))
-        return (before and text[: start(child)].rstrip().endswith("(")) or (
-            after and text[stop(child) :].lstrip().startswith(")")
-        )
+        start, stop = _start(child, position), _stop(child, position)
+        before = side != "right" and (side == "middle" or _start(parent, position) < start)
+        after = side != "left" and (side == "middle" or _stop(parent, position) > stop)
+        return (before and text[:start].rstrip().endswith("(")) or (after and text[stop:].lstrip().startswith(")"))
 
     marks: list[tuple[int, str]] = []
-    for parent in ast.walk(statement):
+    for parent in dict.fromkeys(nodes):  # a node may have become several steps
         for child, side in _operands(parent):
             if _surprises(parent, child, side) and not bracketed(parent, child, side):  # type: ignore[arg-type]
-                marks += [(start(child), "("), (stop(child), ")")]
-    pieces, done = [], start(statement)
-    for place, mark in sorted(marks):
-        pieces += [text[done:place], mark]
-        done = place
-    pieces.append(text[done : stop(statement)])
+                marks += [(_start(child, position), "("), (_stop(child, position), ")")]
+    return sorted(marks)
+
+
+def _statement(text: str, statement: ast.stmt, marks: Sequence[tuple[int, str]], position: Position) -> str:
+    pieces, done, end = [], _start(statement, position), _stop(statement, position)
+    for place, mark in marks:
+        if done <= place <= end:
+            pieces += [text[done:place], mark]
+            done = place
+    pieces.append(text[done:end])
     return _BREAK.sub(lambda found: found[1] or " ", "".join(pieces))
 
 

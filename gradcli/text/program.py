@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gradcli.text.source import Source, Span
 
@@ -17,8 +17,7 @@ class Label:
     """A position in the program that jumps refer to before it is known."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One step: takes the `take` uppermost values from the stack and leaves one there.
 
     constant        leaves `value`

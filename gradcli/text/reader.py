@@ -37,7 +37,8 @@ class Reader:
 
     def between(self, left: ast.expr, right: ast.expr, symbol: str) -> Span:
         """The place of the operator between two operands."""
-        start = self.source.text.find(symbol, self.span(left).stop, self.span(right).start)
+        first = self.position(left.end_lineno or 0, left.end_col_offset or 0)
+        start = self.source.text.find(symbol, first, self.position(right.lineno, right.col_offset))
         return self.source.span(start, start + len(symbol)) if start >= 0 else self.span(right)
 
     def step(self, kind: Kind, place: Span | ast.AST, **parts: Any) -> Step:

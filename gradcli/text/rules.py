@@ -48,8 +48,9 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
             continue
         if isinstance(part, ast.expr):
             reader.nodes += 1
-            EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=reader.span(part))
-            EXPRESSION_NODES.check(reader.nodes, "the expression is too long", place=reader.span(part))
+            if depth > EXPRESSION_DEPTH.value or reader.nodes > EXPRESSION_NODES.value:
+                EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=reader.span(part))
+                EXPRESSION_NODES.check(reader.nodes, "the expression is too long", place=reader.span(part))
             deeper = depth + 1
         else:
             deeper = depth

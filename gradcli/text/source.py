@@ -2,9 +2,12 @@
 
 import unicodedata
 from dataclasses import dataclass
+from typing import NamedTuple
 
 QUOTED = 80
 """Characters of the user's text that an error shows around a place."""
+VALUE = 200
+"""Characters of a JSON value that errors may quote from."""
 
 
 def _width(text: str) -> int:
@@ -31,8 +34,19 @@ class Source:
         return Span(self, start, start + 1 if stop is None else max(stop, start + 1))
 
 
-@dataclass(frozen=True)
-class Span:
+class ValueSource(Source):
+    """A value that came as JSON, as a text; it is only written where an error quotes it."""
+
+    def __init__(self, value: object, label: str) -> None:
+        self.__dict__["value"], self.__dict__["label"] = value, label  # past `frozen`
+
+    @property
+    def text(self) -> str:
+        """The beginning of the value as Python writes it."""
+        return str(self.__dict__["value"])[:VALUE]
+
+
+class Span(NamedTuple):
     """A place in a source: the characters `start` up to `stop`, which may lie just behind the last one."""
 
     source: Source
