@@ -270,6 +270,12 @@ def test_a_curve_is_broken_where_it_jumps_and_nowhere_else() -> None:
     assert "derivative" not in curves.draw("step", printed)
 
 
+def test_the_set_up_page_has_the_lines_of_the_readme() -> None:
+    (_, block), *others = _BLOCK.findall((ROOT / "docs" / "set-up.md").read_text(encoding="utf-8"))
+    assert not others
+    assert block.splitlines() == readme.setup_lines()[:1]
+
+
 def test_a_stale_page_fails_with_a_diff(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     block = "```console\n$ gradcli grad --fn mse --x 1 --w 2 --get gradients.w\n{}\n```\n"
