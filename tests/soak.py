@@ -39,7 +39,7 @@ WORDS: list[tuple[str, ...]] = [
     ("grad", "--help"),
     ("functions", "relu"),
 ]
-ROUNDS = 4
+LIVES = 4
 """Lives of the server, each but the last ended by SIGKILL."""
 
 
@@ -90,18 +90,18 @@ class Crowd:
                 self.wrong.append(f"{what}: {more}")
 
 
-def calls(number: int) -> list[str]:
+def calls(number: int, lives: int = LIVES) -> list[str]:
     """What went wrong in that many calls, eight at a time, while the server was killed and started again."""
     faults: list[str] = []
     with Server() as server:
         crowd = Crowd(server)
-        for life in range(ROUNDS):
+        for life in range(lives):
             until(lambda: len(server.processes()) == 2)
             before = _held(server)
             with ThreadPoolExecutor(8) as pool:
-                answers = [pool.submit(crowd.call, i) for i in range(number // ROUNDS)]
-                if life < ROUNDS - 1:
-                    for answer in answers[: number // ROUNDS // 2]:
+                answers = [pool.submit(crowd.call, i) for i in range(number // lives)]
+                if life < lives - 1:
+                    for answer in answers[: number // lives // 2]:
                         answer.result()
                     os.kill(server.status["pid"], signal.SIGKILL)  # with calls in hand and on their way
                     time.sleep(0.05)
@@ -112,7 +112,7 @@ def calls(number: int) -> list[str]:
                 faults.append(f"left running: {server.processes()}")
             after = _held(server)
             print(f"life {life + 1}: {dict(crowd.found)}; before {before}, after {after}", flush=True)
-            if life == ROUNDS - 1:
+            if life == lives - 1:
                 faults += [
                     f"{what} grew from {before[what]} to {after[what]}"
                     for what in before

@@ -1,9 +1,11 @@
 """The lecture's statements, each shown by a command and held against a closed form or plain PyTorch.
 
-The numbers are those of the statements in the lecture's walk-through.
+The numbers are those of the statements in the lecture's walk-through, which has a passage for each, in both languages.
 """
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,16 @@ def shown(*words: str) -> Any:
 
 def logistic(z: float) -> float:
     return 1 / (1 + math.exp(-z))
+
+
+@pytest.mark.parametrize("folder", ["docs", "docs/zh-TW"])
+def test_each_statement_has_a_passage_with_a_command_and_a_test(folder: str) -> None:
+    page = (Path(__file__).parent.parent / folder / "walk-through.md").read_text(encoding="utf-8")
+    numbered = re.findall(r"^### (\d+)\. (.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+    assert [int(number) for number, _ in numbered] == list(range(1, 15))
+    for number, passage in numbered:
+        assert re.search(r"^\$ gradcli ", passage, re.MULTILINE), number
+        assert any(name.startswith(f"test_{number}_") for name in globals()), number
 
 
 # 1
@@ -74,6 +86,19 @@ def test_2_the_three_spellings_of_it_are_one() -> None:
     assert len({result["gradients"]["z"] for result in spelt}) == 1
 
 
+def test_2_from_far_out_the_loss_stays_flat_for_long() -> None:
+    words = ["half_sse(sigmoid(z), t)", "z=-5", "t=1", "--wrt", "z", "--lr", "1", "--steps", "200"]
+    values = [row["value"] for row in shown("descend", *words)["steps"]]
+    z, expected = -5.0, []
+    for _ in range(201):
+        s = logistic(z)
+        expected.append((s - 1) ** 2 / 2)
+        z -= (s - 1) * s * (1 - s)
+    assert values == pytest.approx(expected, rel=1e-9)
+    assert values[100] > 0.97 * values[0]
+    assert values[200] < 0.03 * values[0]
+
+
 # 3
 
 
@@ -112,6 +137,15 @@ def test_4_a_chain_of_relus_keeps_the_gradient_and_one_of_sigmoids_loses_it() ->
         slope *= value * (1 - value)
     assert sigmoids["gradients"]["x"] == pytest.approx(slope, rel=1e-12)
     assert slope < 0.25**5 * 2
+
+
+@pytest.mark.parametrize(
+    ("init", "expected"), [("kaiming", 1.0), ("xavier", math.sqrt(1 / 2)), ("normal", math.sqrt(64 / 2))]
+)
+def test_4_through_relus_the_weights_decide(init: str, expected: float) -> None:
+    """Half of the 64 inputs pass the gradient on, times weights of variance 2/64, 1/64 and 1."""
+    found = shown("flow", "--activation", "relu", "--init", init, "--layers", "20")["factors"]["relu"]
+    assert found == pytest.approx(expected, rel=0.05)
 
 
 # 5
@@ -189,6 +223,11 @@ def test_7_the_order_of_the_arguments_does_not_matter() -> None:
     assert one["gradients"] == other["gradients"] == {"w": 2.0}
 
 
+def test_7_a_step_of_a_quarter_halves_the_distance() -> None:
+    rows = shown("descend", "mse(w*x, y)", "w=2", "x=1", "y=1", "--wrt", "w", "--lr", "0.25", "--steps", "4")["steps"]
+    assert [row["parameters"]["w"] for row in rows] == [1 + 0.5**step for step in range(5)]
+
+
 # 8
 
 
@@ -200,6 +239,11 @@ def test_8_the_gradients_asked_for_are_returned() -> None:
     expected = torch.autograd.grad(F.mse_loss(w1 * x + w2, y), [w1, w2])
     assert list(result["gradients"]) == ["w1", "w2"]
     assert list(result["gradients"].values()) == pytest.approx([slope.item() for slope in expected], rel=1e-12)
+
+
+def test_8_the_prediction_has_another_derivative_than_the_loss() -> None:
+    by_w = [shown("grad", text, "x=3", "w=2", "b=0", "--wrt", "w") for text in ("w*x + b", "(w*x + b - 1)**2")]
+    assert [result["gradients"]["w"] for result in by_w] == [3.0, 2 * (2 * 3 - 1) * 3]
 
 
 # 9
@@ -230,6 +274,15 @@ def test_10_backward_gives_the_same_numbers() -> None:
     assert shown(*words, "--via", "backward") == shown(*words, "--via", "grad")
 
 
+def test_10_a_second_backward_adds_to_grad() -> None:
+    x, accumulated = torch.tensor(2.0, requires_grad=True), []
+    for _ in range(3):
+        (x**2).backward()  # type: ignore[no-untyped-call]
+        accumulated.append(str(x.grad))
+    assert accumulated == ["tensor(4.)", "tensor(8.)", "tensor(12.)"]
+    assert "\n  ".join(["the program prints", *accumulated]) in run("why", "accumulate").stdout
+
+
 # 11
 
 
@@ -253,6 +306,15 @@ def test_11_softmax_widens_the_gap() -> None:
     p = shown("softmax-jacobian", "2.0,1.0,0.1")["probabilities"]
     assert p[0] / p[1] == pytest.approx(math.e, rel=1e-12)
     assert p[0] / p[1] > 2.0 / 1.0
+
+
+def test_11_it_is_the_difference_that_counts_not_the_ratio() -> None:
+    p, moved, tenth = (
+        shown("softmax-jacobian", logits)["probabilities"] for logits in ("2,1,0.1", "12,11,10.1", "0.2,0.1,0.01")
+    )
+    assert moved == pytest.approx(p, rel=1e-12)
+    assert tenth[0] / tenth[1] == pytest.approx(math.exp(0.1), rel=1e-12)
+    assert tenth[0] / tenth[1] < 0.2 / 0.1
 
 
 # 12
@@ -285,6 +347,13 @@ def test_13_one_of_them_is_and_has_a_gradient_of_three() -> None:
     assert slopes == pytest.approx(row, rel=1e-12)
     assert by_row == pytest.approx(row, rel=1e-12)
     assert [slope > 0 for slope in slopes] == [False, True, False]
+
+
+def test_13_one_element_of_any_shape_will_do() -> None:
+    texts = ("softmax(a)[1]", "softmax(a)[1:2]", "softmax(a)[None, 1:2]")
+    number, *others = (shown("grad", text, "a=2.0,1.0,0.1") for text in texts)
+    assert [number["value"]] == others[0]["value"] == others[1]["value"][0]
+    assert all(other["gradients"] == number["gradients"] for other in others)
 
 
 def test_13_the_whole_jacobian_is_what_jacrev_says() -> None:
@@ -325,3 +394,8 @@ def test_14_the_rule_finds_a_line_if_there_is_one(gate: str, converged: bool) ->
     found = run("perceptron", "--train", gate, "--activation", "step", "--json")
     assert found.status == 0
     assert found.json["converged"] is converged
+
+
+def test_14_two_layers_can_do_xor() -> None:
+    words = ["h = relu(X @ A.T + b); h @ w", "X=0,0;0,1;1,0;1,1", "A=1,1;1,1", "b=0,-1", "w=1,-2"]
+    assert shown("jacobian", *words)["value"] == [0, 1, 1, 0]

@@ -531,12 +531,9 @@ def test_the_hint_comes_once_a_day_and_only_where_it_is_wanted(tmp_path: Path) -
     assert not hinted(env, tmp_path)  # no folder, no hint
     (tmp_path / "state").mkdir()
     assert not hinted({**env, "CI": "true"}, tmp_path)
-    assert not hinted({**env, "GRADCLI_SERVER": "off"}, tmp_path)
     assert not hinted(env, tmp_path, "--quiet")
     assert hinted(env, tmp_path)
     assert not hinted(env, tmp_path)
-    (tmp_path / "state" / "gradcli" / "hinted").write_text("2001-01-01")
-    assert hinted({**env, "XDG_STATE_HOME": str(tmp_path / "state")}, tmp_path)
     home = {**env, "HOME": str(tmp_path)}
     del home["XDG_STATE_HOME"]
     assert hinted(home, tmp_path)
