@@ -5,9 +5,10 @@ error first, then what goes to standard output. Numbers may differ by rounding, 
 commands alone. The commands of one page run in order in one empty folder. Each must end with status 0, with 2 where an
 `error:` line is shown, or as a comment `# exit 1` says.
 
-    python -m tests.test_docs --update    rewrites every output and every picture
+    python -m tests.test_docs --update    rewrites every output, every picture and the catalogue
 """
 
+import difflib
 import math
 import os
 import re
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import catalogue, curves
 from docs.pictures import PICTURES, Picture, draw
 from tests import program, readme
 
@@ -37,6 +39,8 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _SHELL_ONLY = re.compile(r"[();<>&]+|.*[$`].*")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?")
+PIXEL = 0.11
+"""Coordinates are rounded to a tenth, and another processor may round the other way."""
 _PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 """`python` on a page is the one that runs the tests."""
 
@@ -150,12 +154,22 @@ def passages(page: Path) -> list[list[str]]:
     return typed
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two texts are the same but for the rounding of their numbers."""
+def alike(one: str, other: str, slack: float = 1e-12) -> bool:
+    """Whether two texts are the same but for the rounding of their numbers; `slack` is that of small ones."""
     pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=False)
     return _NUMBER.sub("0", one) == _NUMBER.sub("0", other) and all(
-        math.isclose(float(a), float(b), rel_tol=2e-5, abs_tol=1e-12) for a, b in pairs
+        math.isclose(float(a), float(b), rel_tol=2e-5, abs_tol=slack) for a, b in pairs
     )
+
+
+def current(path: Path, shown: str, slack: float = 1e-12) -> None:
+    """Fail with a diff where a file is not what the program shows now."""
+    stands = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not alike(stands, shown, slack):
+        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
+        before, after = stands.splitlines(keepends=True), shown.splitlines(keepends=True)
+        diff = "".join(difflib.unified_diff(before, after, f"{name}, as it stands", f"{name}, as the program is"))
+        pytest.fail(f"{name} is stale: python -m tests.test_docs --update\n{diff}", pytrace=False)
 
 
 def refreshed(text: str, session: Session) -> str:
@@ -184,6 +198,13 @@ def drawn(picture: Picture) -> str:
     return draw(picture, outputs)
 
 
+def printed(*words: str) -> str:
+    """What a command prints that has to succeed."""
+    done = program.run(*words)
+    assert done.status == 0, f"{shlex.join(words)}: {done.stderr}"
+    return done.stdout
+
+
 def _anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives to a page's headings."""
     headings = _HEADING.findall(_FENCED.sub("", page.read_text(encoding="utf-8")))
@@ -195,7 +216,7 @@ def _anchors(page: Path) -> set[str]:
 )
 def test_the_page_shows_what_the_program_prints(page: Path, tmp_path: Path) -> None:
     text, session = page.read_text(encoding="utf-8"), Session(str(tmp_path))
-    assert text == refreshed(text, session)
+    current(page, refreshed(text, session))
     if session.missing:
         pytest.skip(f"all that can be run here agrees, but {', '.join(sorted(session.missing))} is not installed")
 
@@ -231,7 +252,27 @@ def test_a_translation_has_the_commands_of_its_original_in_the_same_passages(pag
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_the_picture_is_the_programs_own(picture: Picture) -> None:
-    assert alike(picture.path.read_text(encoding="utf-8"), drawn(picture))
+    current(picture.path, drawn(picture))
+
+
+def test_the_set_up_page_has_the_lines_of_the_readme() -> None:
+    (_, block), *others = _BLOCK.findall((ROOT / "docs" / "set-up.md").read_text(encoding="utf-8"))
+    assert not others
+    assert block.splitlines() == readme.setup_lines()[:1]
+
+
+def test_a_stale_page_fails_with_a_diff(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    block = "```console\n$ gradcli grad --fn mse --x 1 --w 2 --get gradients.w\n{}\n```\n"
+    page.write_text(block.format("3.0"), encoding="utf-8")
+    with pytest.raises(pytest.fail.Exception) as failed:
+        current(page, refreshed(page.read_text(encoding="utf-8"), Session(str(tmp_path))))
+    assert "page.md is stale: python -m tests.test_docs --update\n--- page.md, as it stands\n" in str(failed.value)
+    assert "\n-3.0\n+2.0\n" in str(failed.value)
+    page.write_text(block.format("2.0"), encoding="utf-8")
+    current(page, refreshed(page.read_text(encoding="utf-8"), Session(str(tmp_path))))
+    with pytest.raises(pytest.fail.Exception, match=re.escape("+++ new.md, as the program is\n@@ -0,0 +1 @@\n+new")):
+        current(tmp_path / "new.md", "new\n")
 
 
 def test_a_wrong_output_or_status_is_noticed(tmp_path: Path) -> None:
@@ -247,7 +288,12 @@ def test_a_wrong_output_or_status_is_noticed(tmp_path: Path) -> None:
 
 
 def update() -> None:
-    """Rewrite every output and every picture."""
+    """Rewrite every output, every picture and the catalogue."""
+    catalogue.PAGE.write_text(catalogue.page(printed), encoding="utf-8")
+    for name in catalogue.names(printed):
+        picture, shown = curves.path(name), curves.draw(name, printed)
+        if not picture.exists() or not alike(picture.read_text(encoding="utf-8"), shown, PIXEL):
+            picture.write_text(shown, encoding="utf-8")
     for page in PAGES:
         if page.name != "CONTRIBUTING.md":
             with tempfile.TemporaryDirectory() as folder:
@@ -263,8 +309,8 @@ def update() -> None:
             if new != old:
                 page.write_text(new, encoding="utf-8")
                 print(f"rewrote {page.relative_to(ROOT)}")
-    for picture in PICTURES:
-        picture.path.write_text(drawn(picture), encoding="utf-8")
+    for drawing in PICTURES:
+        drawing.path.write_text(drawn(drawing), encoding="utf-8")
 
 
 if __name__ == "__main__":
