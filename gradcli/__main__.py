@@ -1,6 +1,7 @@
 """The program: the version, else a warm call, else the whole command line. Heavy imports wait until they are needed."""
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` itself loads enum, a third of an empty Python
+import gc
 import os
 import sys
 
@@ -39,6 +40,7 @@ def main() -> int:
 
 
 def _cold(arguments: list[str]) -> int:
+    gc.disable()  # nothing of what loading makes is garbage; whoever goes on computing enables it again
     from gradcli.cli import program
     from gradcli.world import World
 

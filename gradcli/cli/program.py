@@ -73,6 +73,7 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
 
         return world.put_text(help.of(command, world) if command else help.root(world))
     call = _read(command, arguments[1:], world)
+    gc.enable()
     page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
     if isinstance(page, int):
         return page
@@ -166,7 +167,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
 def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes], float | None]:
     """PyTorch, what shows results, and the seconds that loading them took.
 
-    Collecting garbage while they load costs an eighth of the time and finds none.
+    Looking for garbage while they load costs an eighth of the time and finds none.
     """
     was_there = "torch" in sys.modules
     begun = time.monotonic()
