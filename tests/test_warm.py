@@ -34,6 +34,14 @@ def server() -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that fails leaves no call running."""
+    yield
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").end_calls()
+
+
 CASES: list[tuple[tuple[str, ...], str]] = [
     (MSE, ""),
     ((*MSE, "--json"), ""),

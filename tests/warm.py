@@ -35,13 +35,21 @@ class Server:
         self.folder = tempfile.mkdtemp(prefix="g")
         self.env = {**BASE, "XDG_RUNTIME_DIR": self.folder, "PYTHONPATH": source, "HOME": self.folder}
         del self.env["GRADCLI_SERVER"]
+        self.calls: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "Server":
         started = self.run("server", "start")
         assert started.status == 0, started.stderr
         return self
 
+    def end_calls(self) -> None:
+        """End what a test has left running."""
+        for call in self.calls:
+            call.kill()
+            call.wait()
+
     def __exit__(self, *_: object) -> None:
+        self.end_calls()
         for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder)
@@ -56,10 +64,15 @@ class Server:
 
     def start(self, *words: str, **more: Any) -> "subprocess.Popen[bytes]":
         """A call left running."""
-        env = {**self.env, **more.pop("env", {})}
-        return subprocess.Popen(
-            [*GRADCLI, *words], env=env, **{"cwd": self.folder, "stdin": subprocess.DEVNULL, **more}
-        )
+        more = {
+            "cwd": self.folder,
+            "stdin": subprocess.DEVNULL,
+            "process_group": 0,
+            **more,
+        }  # a group that Ctrl-Z can stop
+        call = subprocess.Popen([*GRADCLI, *words], env={**self.env, **more.pop("env", {})}, **more)
+        self.calls = [known for known in self.calls if known.poll() is None] + [call]
+        return call
 
     @property
     def status(self) -> dict[str, Any]:
