@@ -38,7 +38,7 @@ def _piece(value: Any) -> Any:
         raise TypeError
     if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
         raise TypeError
-    array = value.numpy()
+    array = value.numpy(force=True)  # whether it is recorded or not
     return array if array.ndim else array[()]
 
 
@@ -52,6 +52,7 @@ def _ready(value: Any) -> Any:
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):
         return value
+    value = value.detach().cpu()
     if bulk.is_many(value):
         return value
     return _fragment(value) if value.dtype in _DIRECT else numbers.nested(value)
