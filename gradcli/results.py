@@ -5,7 +5,7 @@ every form of output while it is None.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -30,8 +30,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """One thing that was differentiated, as evidence needs it: an expression of named tensors, and by what.
 
     `name` is what the result calls it (empty where there is one alone). `upstream` has the shape of the expression's value,

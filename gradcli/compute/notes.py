@@ -81,6 +81,7 @@ def _all_finite(result: Result) -> bool:
     """Whether every computed number of a result is finite."""
     agenda: list[Any] = [result]
     for value in agenda:
+        kind: type = type(value)
         if isinstance(value, Tensor):
             if not finite(value):
                 return False
@@ -88,7 +89,7 @@ def _all_finite(result: Result) -> bool:
             agenda.extend(value.values())
         elif isinstance(value, list):
             agenda.extend(value)
-        elif names := _computed(type(value)):
+        elif names := _computed(kind):
             held = vars(value)
             agenda.extend([item for name in names if (item := held[name]) is not None])
     return True
