@@ -1,7 +1,7 @@
 """What each command computes: one frozen dataclass per command, its fields named as the JSON keys.
 
-Results hold detached tensors on the CPU and know nothing of how they are shown. A field marked `present` is left out of
-every form of output while it is None.
+What `compute` returns holds detached tensors on the CPU. Results know nothing of how they are shown. A field marked
+`present` is left out of every form of output while it is None.
 """
 
 from dataclasses import dataclass, field
