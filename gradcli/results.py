@@ -1,11 +1,11 @@
 """What each command computes: one frozen dataclass per command, its fields named as the JSON keys.
 
-Results hold detached tensors on the CPU and know nothing of how they are shown. A field marked `present` is left out of
-every form of output while it is None.
+What `compute` returns holds detached tensors on the CPU. Results know nothing of how they are shown. A field marked
+`present` is left out of every form of output while it is None.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -30,8 +30,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """One thing that was differentiated, as evidence needs it: an expression of named tensors, and by what.
 
     `name` is what the result calls it (empty where there is one alone). `upstream` has the shape of the expression's value,

@@ -1,7 +1,5 @@
 """`descend`: the steps that an optimiser of torch.optim takes down an expression, with the start in front."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -89,7 +87,7 @@ def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
     cause = ""
     for step in steps[-1:-3:-1]:
         if not cause and all(map(finite, step.parameters.values())):
-            cause = origin(replace(start.subject, inputs={**start.inputs, **step.parameters}), job)
+            cause = origin(start.subject._replace(inputs={**start.inputs, **step.parameters}), job)
     if len(steps) == 1:
         return f"NaN or inf at the start: {cause or 'a parameter itself is not finite'}"
     return f"NaN or inf after step {steps[-1].step}: {cause or 'the step itself was too long'}; {_CURE}"

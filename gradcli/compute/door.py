@@ -46,6 +46,19 @@ def compute(
 
     Raises GradcliError for whatever PyTorch refuses.
     """
+    return settled(computed(request, read_stdin, before, begin_step))
+
+
+def computed(
+    request: "Numeric | Why | Functions",
+    read_stdin: Callable[[], str],
+    before: Before,
+    begin_step: BeginStep = lambda number, total: None,
+) -> Result | WhyResult | FunctionsResult:
+    """What `compute` returns, its tensors as they came out: recorded, and on the job's device.
+
+    That is enough for JSON, which detaches each as it writes it.
+    """
     if not isinstance(request, Numeric):
         return _told(request, read_stdin)
     function = _function(type(request).__name__)
@@ -58,7 +71,7 @@ def compute(
                 from gradcli.compute.evidence import with_evidence
 
                 result = with_evidence(request, result, job)
-        return settled(result)
+        return result
     except (MemoryError, torch.OutOfMemoryError):
         raise SizeError("there is not enough memory for this", cure="use smaller tensors, or --dtype float32") from None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from gradcli.compute.door import compute
+from gradcli.compute.door import computed
 from gradcli.errors import GradcliError, UsageError
 from gradcli.evaluate.machine import Before
 from gradcli.requests.activate import Activate
@@ -97,7 +97,7 @@ def answer(line: bytes, before: Before, begin: Callable[[float], None], encode: 
         identity = identity_of(job)
         request = request_of(job, allow_files=allow_files)
         begin(request.timeout)
-        result = compute(request, _no_stdin, before, lambda number, total: begin(request.timeout))
+        result = computed(request, _no_stdin, before, lambda number, total: begin(request.timeout))
         return encode((identity, result))
     except GradcliError as error:
         return failure(identity, error.kind, worded(error))

@@ -77,19 +77,22 @@ _ASIDE = frozenset({"inputs", "defaults", "notes", "subjects", "history", "steps
 """Fields that hold no computed numbers."""
 
 
-def _all_finite(value: Any) -> bool:
+def _all_finite(result: Result) -> bool:
     """Whether every computed number of a result is finite."""
-    if isinstance(value, Tensor):
-        return finite(value)
-    if not value or isinstance(value, str):
-        return True
-    if isinstance(value, dict):
-        return all(map(_all_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_all_finite, value))
-    kind: type = type(value)
-    held = vars(value) if (names := _computed(kind)) else {}
-    return all(_all_finite(item) for name in names if (item := held[name]) is not None)
+    agenda: list[Any] = [result]
+    for value in agenda:
+        kind: type = type(value)
+        if isinstance(value, Tensor):
+            if not finite(value):
+                return False
+        elif isinstance(value, dict):
+            agenda.extend(value.values())
+        elif isinstance(value, list):
+            agenda.extend(value)
+        elif names := _computed(kind):
+            held = vars(value)
+            agenda.extend([item for name in names if (item := held[name]) is not None])
+    return True
 
 
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:

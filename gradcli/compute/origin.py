@@ -34,12 +34,13 @@ def listed(tensor: Tensor) -> list[Any]:
 
 def finite(tensor: Tensor) -> bool:
     """Whether every number of a tensor is finite."""
-    if not (tensor.is_floating_point() or tensor.is_complex()):
+    if tensor.is_floating_point():
+        if not tensor.ndim:
+            return math.isfinite(tensor.item())
+        if tensor.numel() <= _FEW:
+            return all(map(math.isfinite, listed(tensor)))
+    elif not tensor.is_complex():
         return True
-    if not tensor.ndim and not tensor.is_complex():
-        return math.isfinite(tensor.item())
-    if tensor.numel() <= _FEW and not tensor.is_complex():
-        return all(map(math.isfinite, listed(tensor)))
     return bool(torch.isfinite(tensor.detach().sum())) or bool(torch.isfinite(tensor.detach()).all())
 
 

@@ -1,9 +1,8 @@
 """What the commands on expressions share: the inputs as leaves, the expression run on them, the steps on the way."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,8 +25,7 @@ def parsed(request: Grad | OfExpression, job: Job) -> Expression:
     return expression.parse(request.source(job.read_stdin), request.input_names)
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """An expression that was run: what it was run on, by what it is differentiated, and what came out."""
 
     program: Expression
@@ -102,6 +100,6 @@ def differentiable(done: Run, asked: Sequence[str]) -> Run:
     """The same run, differentiated by the class indices among its inputs only where they were asked for."""
     if not done.indices:
         return done
-    return replace(
-        done, by={name: tensor for name, tensor in done.by.items() if name in asked or name not in done.indices}
+    return done._replace(
+        by={name: tensor for name, tensor in done.by.items() if name in asked or name not in done.indices}
     )

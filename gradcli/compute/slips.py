@@ -6,7 +6,6 @@ An expression is rewritten call by call on a copy of its syntax tree; a variant 
 import ast
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TypeAlias
 
 from gradcli.results import Subject
@@ -43,7 +42,7 @@ def variants(subject: Subject, name: str) -> Iterator[Subject]:
     for rewrite in _REWRITES.get(name, ()):
         text = rewritten(subject, rewrite)
         if text is not None:
-            yield replace(subject, expression=text)
+            yield subject._replace(expression=text)
 
 
 def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:

@@ -102,7 +102,7 @@ def _compile(expression: Expression) -> list[_Act]:
     for step in expression.steps:
         moves = step.kind in MOVES
         try:
-            does = MOVES[step.kind](step) if moves else _bound(step._replace(place=_NOWHERE))
+            does = MOVES[step.kind](step) if moves else _bound(Step(step.kind, _NOWHERE, *step[2:]))
         except GradcliError as error:
             error.place = step.place
             raise

@@ -1,6 +1,6 @@
 """What can be checked of a whole request without PyTorch: one use of standard input, files that are there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,18 +15,17 @@ from gradcli.text.literal import FromStdin, Literal
 from gradcli.text.paths import FromFile
 
 
-def literals(request: Any) -> Iterator[Literal]:
+def literals(request: Any) -> list[Literal]:
     """Every tensor literal of a request."""
-    if isinstance(request, Plot):  # whose words are of several kinds
-        yield from (item.literal for item in request.inputs)
+    found = [item.literal for item in request.inputs] if isinstance(request, Plot) else []  # words of several kinds
     kind: type = type(request)
     for name, several in _holding(kind):
         value = getattr(request, name)
         if several:
-            for item in value:
-                yield item.literal
+            found += [item.literal for item in value]
         elif value is not None:
-            yield value
+            found.append(value)
+    return found
 
 
 @cache

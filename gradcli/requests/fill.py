@@ -62,16 +62,26 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
         if value is not None:
             values[name] = option.kind.from_json(value, key, many=option.many or option.repeatable)
     kind: type = request
-    for name in _required(kind):
+    required, defaults = _unsaid(kind)
+    for name in required:
         if name not in values:
             raise UsageError(f"{name} is missing: {known[name].help}")
-    return request(**values)
+    made = object.__new__(
+        request
+    )  # its own __init__ sets each of twenty fields by a call, as long as a small product takes
+    vars(made).update(defaults)
+    vars(made).update(values)
+    if check := getattr(made, "__post_init__", None):
+        check()
+    return made
 
 
 @cache
-def _required(request: type) -> tuple[str, ...]:
-    """The fields that have no default."""
-    return tuple(name for name, option in options(request).items() if option.default is MISSING)
+def _unsaid(request: type) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The fields that have no default, and the defaults of the others."""
+    known = options(request)
+    required = tuple(name for name, option in known.items() if option.default is MISSING)
+    return required, {name: option.default for name, option in known.items() if name not in required}
 
 
 def _missing(name: str, option: Option) -> UsageError:

@@ -2,6 +2,7 @@
 
 from typing import Any, BinaryIO
 
+import numpy as np
 import orjson
 import torch
 from torch import Tensor
@@ -10,8 +11,9 @@ from gradcli import addresses
 from gradcli.results import FunctionsResult, Result, WhyResult
 from gradcli.show import bulk, numbers
 
-_DIRECT = frozenset({torch.float32, torch.float64, torch.int64, torch.bool})
-"""The dtypes whose shortest digits orjson writes by itself."""
+_SCALAR = {torch.float32: np.float32, torch.float64: float, torch.int64: int, torch.bool: bool}
+_DIRECT = frozenset(_SCALAR)
+"""The dtypes whose shortest digits orjson writes by itself, and what it writes a number of each from."""
 _QUICK = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -38,8 +40,9 @@ def _piece(value: Any) -> Any:
         raise TypeError
     if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
         raise TypeError
-    array = value.numpy()
-    return array if array.ndim else array[()]
+    if not value.ndim:
+        return _SCALAR[value.dtype](value.item())
+    return value.numpy(force=True)  # whether it is recorded or not
 
 
 def _ready(value: Any) -> Any:
@@ -52,6 +55,7 @@ def _ready(value: Any) -> Any:
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):
         return value
+    value = value.detach().cpu()
     if bulk.is_many(value):
         return value
     return _fragment(value) if value.dtype in _DIRECT else numbers.nested(value)

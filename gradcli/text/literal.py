@@ -75,10 +75,10 @@ def from_json(value: object, source: Source) -> Numbers:
             place = source.span(0, len(source.text))
             LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="take brackets away")
         kinds = set(map(type, leaves))
-        if kinds == {bool}:
-            return Numbers(cast(list[bool], leaves), shape, "bool", source)
         if kinds == {float}:
-            return Numbers(cast(list[float], leaves), shape, "float", source)
+            return Numbers(cast("list[float]", leaves), shape, "float", source)
+        if kinds == {bool}:
+            return Numbers(cast("list[bool]", leaves), shape, "bool", source)
         return Numbers(list(map(_json_number, leaves)), shape, "float", source)
     except ValueError as error:
         cure = "every row must hold as many numbers, or nothing but true and false"
@@ -98,7 +98,7 @@ def _flatten(value: object) -> tuple[list[object], Shape]:
                 held = (len(item),) if isinstance(item, list) else ()
                 raise ValueError(f"{describe(row, held)}, and {describe(1, (width,))}")
         shape.append(width)
-        level = list(chain.from_iterable(cast(list[list[object]], level)))
+        level = list(chain.from_iterable(cast("list[list[object]]", level)))
     return level, tuple(shape)
 
 

@@ -40,11 +40,13 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
         part, depth, node = agenda.pop()
         if isinstance(part, Step):
             reader.origins.append(node)
-        if isinstance(part, Step | Label):
+            done.append(part)
+            continue
+        if isinstance(part, Label):
             done.append(part)
             continue
         if not isinstance(part, ast.AST):
-            agenda.extend((child, depth, node) for child in reversed(part()))
+            agenda.extend([(child, depth, node) for child in reversed(part())])
             continue
         if isinstance(part, ast.expr):
             reader.nodes += 1
@@ -59,7 +61,7 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
             raise reader.refused_node(part)
         leading = _leading(part)
         children = reversed(rule(reader, part))
-        agenda.extend((child, depth if child is leading else deeper, part) for child in children)
+        agenda.extend([(child, depth if child is leading else deeper, part) for child in children])
     if not last:
         reader.origins.append(statement)
         done.append(reader.step("drop", statement))
@@ -68,12 +70,11 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
 
 def _leading(node: ast.AST) -> ast.expr | None:
     """The operand that does not nest: a chain of `+` or of methods counts one, however long."""
-    match node:
-        case ast.BinOp(left=first) | ast.Attribute(value=first) | ast.Subscript(value=first):
-            return first
-        case ast.Call(func=ast.Attribute(value=first)) | ast.Call(func=first):
-            return first
-    return None
+    if isinstance(node, ast.BinOp):
+        return node.left
+    if isinstance(node, ast.Call):
+        return node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    return node.value if isinstance(node, (ast.Attribute, ast.Subscript)) else None
 
 
 def _expression_statement(reader: Reader, node: ast.Expr) -> list[Part]:
