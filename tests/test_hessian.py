@@ -139,3 +139,10 @@ def test_a_mistake_is_named_with_its_cure(words: list[str], says: str) -> None:
     assert (shown.status, shown.stdout) == (2, "")
     assert shown.stderr.startswith("error: ")
     assert says in shown.stderr
+
+
+def test_an_input_without_elements_has_a_hessian_without_elements() -> None:
+    found = run("hessian", "x.sum() + y**2", "x=zeros(0)", "y=3", "--json").json
+    assert found["hessian"] == {"x": {"x": [], "y": []}, "y": {"x": [], "y": 2.0}}
+    assert found["eigenvalues"] == [2.0]
+    assert run("hessian", "x.sum()", "x=zeros(0)", "--json").json["eigenvalues"] == []

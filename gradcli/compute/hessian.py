@@ -33,7 +33,7 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
     slopes, blocks = core.hessian(run.value.reshape(()), run.by)
     joint = torch.cat(
         [
-            torch.cat([block.reshape(run.by[a].numel(), -1) for block in row.values()], dim=1)
+            torch.cat([block.reshape(run.by[a].numel(), run.by[b].numel()) for b, block in row.items()], dim=1)
             for a, row in blocks.items()
         ]
     )
