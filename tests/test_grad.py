@@ -1,5 +1,6 @@
 """`grad`: values and gradients of expressions and of --fn, against closed forms and plain PyTorch."""
 
+import json
 import math
 import shlex
 from collections.abc import Callable
@@ -400,3 +401,27 @@ def test_random_inputs_are_drawn_in_order_from_one_seeded_generator() -> None:
     assert run(*words, "7").json == result
     assert run(*words, "8").json != result
     assert run(*words[:-1]).json == run(*words, "0").json
+
+
+@pytest.mark.parametrize(
+    ("command", "job", "drawn"),
+    [
+        (("grad", "--fn", "mse"), {"fn": "mse"}, {"w": (2,), "x": (2,)}),
+        (("loss", "mse"), {"names": "mse"}, {"target": (2,), "pred": (2,)}),
+        (("perceptron",), {}, {"target": (1,), "w": (1, 2), "x": (2,)}),
+    ],
+)
+def test_random_inputs_are_drawn_in_the_order_given(
+    command: tuple[str, ...], job: dict[str, str], drawn: dict[str, tuple[int, ...]]
+) -> None:
+    """One generator, seeded once: the words, a job of a batch and the program draw the same."""
+    literals = {name: f"rand({','.join(map(str, shape))})" for name, shape in drawn.items()}
+    words = [*command, *(f"--{name}={literal}" for name, literal in literals.items())]
+    inputs = run(*words, "--json").json["inputs"]
+    torch.manual_seed(0)
+    for name, shape in drawn.items():
+        assert torch.equal(torch.tensor(inputs[name]), torch.rand(shape))
+    line = json.dumps({"command": command[0], **job, **literals})
+    assert json.loads(run("batch", stdin=line).stdout)["inputs"] == inputs
+    lines = run(*words, "--code").stdout.splitlines()
+    assert [line.split(" = ")[0] for line in lines if "torch.rand(" in line] == list(drawn)

@@ -29,9 +29,12 @@ def parse(command: str, records: tuple[type, ...], words: Sequence[str]) -> tupl
     """
     known = {flag_name(name): option for name, option in _fields(records).items()}
     try:
-        return parser(command, records).main(list(_guarded(words, known)), standalone_mode=False)  # type: ignore[no-any-return]
+        bare, given = parser(command, records).main(list(_guarded(words, known)), standalone_mode=False)
     except TyperException as error:
         raise UsageError(_reworded(error), cure=f"gradcli {command} --help lists the options") from None
+    order = [word.partition("=")[0] for word in words]
+    typed = sorted((name for name in given if flag_name(name) in order), key=lambda name: order.index(flag_name(name)))
+    return bare, {name: given[name] for name in typed}
 
 
 def _fields(records: tuple[type, ...]) -> dict[str, Option]:

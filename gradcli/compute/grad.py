@@ -118,7 +118,7 @@ def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str
         with translated("x*w + b", inputs):
             shape = (inputs["x"] * inputs["w"] + inputs["b"]).shape
         inputs["y"] = torch.ones(shape, dtype=job.dtype, device=job.device)
-    return inputs
+    return {name: inputs[name] for name in request.input_names}
 
 
 def _default_wrt(request: Grad, given: Mapping[str, Tensor]) -> list[str]:

@@ -1,5 +1,8 @@
 """`loss`: value, elements and d loss / d pred of each loss."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -12,13 +15,15 @@ from gradcli.requests.loss import Loss
 from gradcli.results import LossResult, LossValue, Subject
 from gradcli.tables.catalogue import FIXED_REDUCTION
 from gradcli.text.call import Call
+from gradcli.text.literal import Literal
 
 
 def loss(request: Loss, job: Job) -> LossResult:
     """The losses of `request`, each reduced, in elements, and differentiated by pred (with reduction none: its sum)."""
-    pred, target = job.floating("pred", request.pred), job.tensor(request.target)
+    makers: dict[str, Callable[[Literal], Tensor]] = {"pred": partial(job.floating, "pred"), "target": job.tensor}
+    inputs = {name: makers[name](getattr(request, name)) for name in request.as_given(tuple(makers))}
+    pred, target = inputs["pred"], inputs["target"]
     values = [_evaluate(call, pred, target, request.reduction, job) for call in request.names]
-    inputs = {"pred": pred, "target": target}
     several = len(values) > 1
     subjects = [
         Subject(

@@ -26,7 +26,7 @@ def perceptron(request: Perceptron, job: Job) -> PerceptronResult | PerceptronTr
 
 
 def _forward(request: Perceptron, job: Job) -> PerceptronResult:
-    given = {"x": request.x, "w": request.w, "b": request.b, "target": request.target}
+    given = {name: getattr(request, name) for name in request.as_given(("x", "w", "b", "target"))}
     inputs = {name: job.number(0) if value is None else job.tensor(value) for name, value in given.items()}
     defaults = ["b"] if request.b is None else []
     _check_shapes(inputs["x"], inputs["w"], inputs["b"])

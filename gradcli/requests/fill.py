@@ -17,7 +17,9 @@ Given: TypeAlias = str | bool | list[str] | None
 
 
 def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given]) -> T:
-    """The request of that type: `words` are the bare words in order, `given` the options by field name.
+    """The request of that type: `words` are the bare words in order, `given` the options by field name, in their order.
+
+    A type with a field `order` is told the names of the options that were given, in their order.
 
     Raises UsageError for a word too many or a required field that is missing, and what the fields' kinds raise.
     """
@@ -42,6 +44,8 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
     if len(sources) > taken:
         extra = sources[taken]
         raise UsageError("one word too many", place=extra.span(0, len(extra.text)), cure="quote what belongs together")
+    if hasattr(request, "order"):
+        values["order"] = tuple(name for name in given if name in values)
     return request(**values)
 
 
@@ -66,11 +70,11 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
     for name in required:
         if name not in values:
             raise UsageError(f"{name} is missing: {known[name].help}")
-    made = object.__new__(
-        request
-    )  # its own __init__ sets each of twenty fields by a call, as long as a small product takes
+    made = object.__new__(request)  # its own __init__ sets each of twenty fields by a call: as long as a small product
     vars(made).update(defaults)
     vars(made).update(values)
+    if hasattr(request, "order"):
+        vars(made)["order"] = tuple(values)
     if check := getattr(made, "__post_init__", None):
         check()
     return made

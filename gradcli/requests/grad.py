@@ -78,7 +78,7 @@ class Grad(Wrt, Explained):
         """The names that the expression may use for its inputs."""
         if self.fn is None:
             return tuple(item.name for item in self.inputs)
-        return FN_INPUTS if isinstance(self.fn.entry, Loss) else FN_INPUTS[:3]
+        return self.as_given(FN_INPUTS if isinstance(self.fn.entry, Loss) else FN_INPUTS[:3])
 
     def _check_fn(self, fn: Call) -> None:
         if self.expression is not None or self.inputs:

@@ -1,6 +1,7 @@
 """The options that commands share, each declared once, as base classes of the requests that have them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import ClassVar
@@ -42,6 +43,8 @@ class Numeric:
     device: str = option(DEVICE, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
     seed: int = option(WHOLE, "seed of rand, randn and random functions", 0)
     timeout: float = option(NUMBER, "seconds that the computation may take; 0 lifts the limit", 60.0)
+    order: tuple[str, ...] = ()
+    """The options that were given, in their order."""
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
@@ -51,6 +54,10 @@ class Numeric:
             raise UsageError("--seed: the seed must fit in 64 bits")
         if not 0 <= self.timeout < 1e9:
             raise UsageError("--timeout: seconds, 0 or more", cure="0 lifts the limit")
+
+    def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Inputs that are options in the order given, those not given last: each may draw random numbers."""
+        return (*(name for name in self.order if name in names), *(name for name in names if name not in self.order))
 
     @property
     def typed(self) -> Source | None:
