@@ -424,7 +424,7 @@ def test_progress_is_told_to_a_terminal_once_it_takes_long(monkeypatch: pytest.M
     assert _on_a_terminal(words) == ""
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     said = _on_a_terminal(words)
-    assert "step 0 of 300" in said
+    assert "step 1 of 300" in said
     assert said.endswith("\r")
     assert _on_a_terminal([*words, "--quiet"]) == ""
     assert run(*words).stderr == "", "no terminal"

@@ -8,6 +8,7 @@ commands alone. The commands of one page run in order in one empty folder. Each 
     python -m tests.test_docs --update    rewrites every output, every picture and the catalogue
 """
 
+import atexit
 import difflib
 import math
 import os
@@ -19,13 +20,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from docs import catalogue, curves
 from docs.pictures import PICTURES, Picture, draw
-from tests import program, readme
+from tests import program, readme, warm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -85,17 +87,28 @@ class Session:
         return errors + piped, status
 
     def _shell(self, command: str) -> tuple[str, int]:
-        """What needs a shell gets one, with a `gradcli` on its path; each of its calls loads PyTorch."""
+        """What needs a shell gets one, with a `gradcli` on its path, and a server of the tests' own where there can be one."""
+        server = _server()
         with tempfile.TemporaryDirectory() as binaries:
             wrapper = Path(binaries) / "gradcli"
             wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m gradcli "$@"\n', encoding="utf-8")
             wrapper.chmod(0o755)
-            env = {**program.BASE, "PATH": f"{binaries}:{_PATH}", "PYTHONPATH": str(ROOT)}
+            env = {**(server.env if server else program.BASE), "PATH": f"{binaries}:{_PATH}", "PYTHONPATH": str(ROOT)}
             done = subprocess.run(
                 ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 cwd=self.folder, env=env, check=False,
             )  # fmt: skip
         return done.stdout, done.returncode
+
+
+@cache
+def _server() -> warm.Server | None:
+    """A server for the calls of shells, which ends with the tests."""
+    if not sys.platform.startswith("linux"):
+        return None
+    started = warm.Server()
+    atexit.register(started.__exit__)
+    return started.__enter__()
 
 
 def _stages(command: str) -> list[tuple[dict[str, str], list[str]]] | None:

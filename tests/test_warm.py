@@ -278,7 +278,7 @@ def test_an_ignored_interrupt_stays_ignored(server: Server) -> None:
     "words",
     [
         ("grad", "sum(torch.lu_unpack(A, zeros(0, dtype=torch.int32))[2])", "A=1,2;3,4"),
-        ("grad", "x = x + 0; linalg.inv(randn(3000,3000)).sum()*x", "x=1", "--timeout", "0.05"),
+        ("grad", "linalg.inv(A).sum()*x", "x=1", "A=eye(5000)", "--timeout", "0.4"),
         ("grad", "x*rand(60000,60000).sum()", "x=1"),
     ],
 )
