@@ -29,6 +29,8 @@ AHEAD = 8
 """Frames for each worker that may be under way or waiting for their turn: the bound on memory."""
 PIECE = 1 << 18
 """Bytes read at a time."""
+IN_PIPE = 60_000
+"""Bytes that a pipe holds while nobody reads it: somewhat less than the 64 KiB of Linux."""
 FLUSH = 0.05
 """Seconds that an answer may wait for the next ones of its frame."""
 GARBAGE = 20_000
@@ -91,11 +93,12 @@ def _told(lines: list[bytes]) -> list[bytes]:
 
 @dataclass
 class _Frame:
-    """Some consecutive lines, and the answers to the first of them."""
+    """Some consecutive lines, and the answers to the first of them; `base` of them were there when it was given last."""
 
     lines: list[bytes]
     answers: list[bytes] = field(default_factory=list)
     given_back: int = 0
+    base: int = 0
 
     @property
     def whole(self) -> bool:
@@ -117,42 +120,50 @@ class _Worker:
         self.fd, answers = os.pipe()
         self.ends = (tasks, answers)
         self._rest = b""
-        self._base = 0
         self._overdue = False
-        self.frame: _Frame | None = None
+        self.frames: deque[_Frame] = deque()
+        """What was given and is not answered, the frame in hand first."""
 
     def give(self, frame: _Frame) -> None:
         """Hand over the lines of a frame that have no answer yet."""
-        self.frame = frame
-        self._base = len(frame.answers)
-        body = b"\n".join(frame.lines[self._base :])
+        self.frames.append(frame)
+        frame.base = len(frame.answers)
+        body = b"\n".join(frame.lines[frame.base :])
         _write(self._tasks, struct.pack("=q", len(body)) + body)
 
     def receive(self) -> None:
         """Take the answers that are there. A job that killed the worker is answered here, and the others given anew."""
-        frame = self.frame
-        assert frame is not None
         piece = os.read(self.fd, PIECE)
         if not piece:
             raise ChildProcessError("the nursery of a batch has ended")
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        death = next((i for i, line in enumerate(lines) if line.startswith(b"!")), None)
-        if death is None:
-            frame.answers += lines
-        else:
-            frame.answers += lines[: death - 1]  # the line in front of the mark is empty, or was cut off
-            self._bury(frame, int(lines[death][1:]))
-        if frame.whole:
-            self.frame = None
+        begun = 0
+        for death in [i for i, line in enumerate(lines) if line.startswith(b"!")]:
+            self._share(lines[begun : death - 1])  # the line in front of the mark is empty, or was cut off
+            self._bury(*map(int, lines[death][1:].split()))
+            begun = death + 1
+        self._share(lines[begun:])
 
-    def _bury(self, frame: _Frame, signum: int) -> None:
-        """Answer the job that the worker died of, and give the new worker what has no answer yet."""
-        number = self._base + int(_STATE.unpack_from(self.page)[0])
+    def _share(self, lines: list[bytes]) -> None:
+        """Give answers to the frames that they belong to."""
+        while lines:
+            frame = self.frames[0]
+            room = len(frame.lines) - len(frame.answers)
+            frame.answers += lines[:room]
+            lines = lines[room:]
+            if frame.whole:
+                self.frames.popleft()
+
+    def _bury(self, signum: int, number: int) -> None:
+        """Answer the job that the worker died of, and give the new worker what has no answer yet, behind what it has."""
+        if not self.frames:
+            return
+        frame = self.frames.popleft()
+        number += frame.base
         if len(frame.answers) <= number < len(frame.lines):
             frame.lines[number] = _READY + _death(frame.lines[number], signum, overdue=self._overdue)
         self._overdue = False
-        if not frame.whole:
-            self.give(frame)
+        self.give(frame)
 
     def watch(self) -> None:
         """End the job in hand where it has run for longer than it may."""
@@ -200,18 +211,19 @@ def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Genera
     ended = False
     try:
         while not ended or waiting or order:
-            idle = [worker for worker in workers if worker.frame is None]
+            idle = [worker for worker in workers if len(worker.frames) < (2 if jobs == 1 else 1)]
             for position, worker in enumerate(idle):
-                if waiting and len(order) < AHEAD * jobs:
-                    share = -(-len(waiting) // (len(idle) - position))
-                    frame = _Frame([waiting.popleft() for _ in range(min(FRAME, share))])
-                    order.append(frame)
-                    worker.give(frame)
+                share = min(FRAME, -(-len(waiting) // (len(idle) - position)))
+                if not share or len(order) >= AHEAD * jobs or (worker.frames and not _fits(islice(waiting, share))):
+                    continue
+                frame = _Frame([waiting.popleft() for _ in range(share)])
+                order.append(frame)
+                worker.give(frame)
             wants_more = not ended and len(waiting) < FRAME * AHEAD * jobs
             if wants_more and lines.fd is None and not waiting:
                 ended = _read(lines, waiting)
                 continue
-            busy = {worker.fd: worker for worker in workers if worker.frame is not None}
+            busy = {worker.fd: worker for worker in workers if worker.frames}
             inlet = [lines.fd] if wants_more and lines.fd is not None else []
             ready, _, _ = select.select([*busy, *inlet], [], [], 0.2 if busy else None)
             for fd in ready:
@@ -220,7 +232,7 @@ def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Genera
                 else:
                     ended = _read(lines, waiting)
             for worker in busy.values():
-                if worker.frame is not None:
+                if worker.frames:
                     worker.watch()
             found: list[bytes] = []
             while order:
@@ -235,6 +247,11 @@ def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Genera
         os.waitpid(nursery, 0)
         for worker in workers:
             worker.end()
+
+
+def _fits(lines: Iterable[bytes]) -> bool:
+    """Whether a pipe can hold them: what a lone worker is given while it is at the frame before must not wait to be read."""
+    return sum(len(line) + 1 for line in lines) < IN_PIPE
 
 
 def _read(lines: Lines, waiting: deque[bytes]) -> bool:
@@ -309,7 +326,8 @@ def _be_nursery(workers: list[_Worker], *, allow_files: bool) -> None:
                 pid, status = os.wait()
                 worker = alive.pop(pid)
                 if os.WIFSIGNALED(status):
-                    _write(worker.ends[1], b"\n!%d\n" % os.WTERMSIG(status))
+                    number = _STATE.unpack_from(worker.page)[0]  # before the next one is born, and writes there too
+                    _write(worker.ends[1], b"\n!%d %d\n" % (os.WTERMSIG(status), number))
                     family = [worker, *alive.values()]
                     alive[_born(worker, family, allow_files=allow_files)] = worker
                 else:  # there are no more tasks
