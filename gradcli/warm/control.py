@@ -162,7 +162,7 @@ def _daemon(place: str, idle: float, lock: int) -> None:
         os.dup2(fd, target)
     os.set_inheritable(lock, True)
     keep = os.dup2(lock, 3, inheritable=True)
-    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(keep + 1, wire.DESCRIPTORS)
     os.chdir("/")
     path = [os.path.abspath(folder) for folder in sys.path]
     program = f"import sys; sys.path[:] = {path!r}; from gradcli.warm.server import main; main({place + '.socket'!r}, {idle!r})"

@@ -15,6 +15,9 @@ READY, ACCEPTED, REFUSED, DONE, DIED = b"h", b"a", b"r", b"d", b"k"
 """The first byte of a message to the client. With ACCEPTED comes the worker's process number, with DONE its exit status, with
 DIED the signal that it died of and the place that it was at."""
 
+DESCRIPTORS = 1 << 16
+"""More descriptors than anybody has open; the system's own bound may be a thousand million, and closing them takes its time."""
+
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIKE_THE_SERVERS = (
     "ATEN_", "CUDA_", "GOMP_", "KMP_", "LD_", "MKL_", "OMP_", "OPENBLAS_", "PYTHONHASHSEED", "PYTHONHOME", "PYTHONOPTIMIZE",

@@ -46,7 +46,7 @@ def _forget_the_server(inlet: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     os.setpgid(0, 0)
     os.closerange(3, inlet)
-    os.closerange(inlet + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(inlet + 1, wire.DESCRIPTORS)
 
 
 def _next_call(inlet: socket.socket) -> socket.socket | None:
