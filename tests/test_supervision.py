@@ -17,6 +17,7 @@ import pytest
 
 from tests import program
 from tests.program import run
+from tests.warm import until
 
 LONG_PRODUCT = ["grad", "A = rand(3000, 3000) * x; " + "A = A @ A / 1000; " * 40 + "A.sum()", "x=1", "--timeout", "0"]
 """Minutes of matrix products, each of them a second or more inside PyTorch."""
@@ -53,17 +54,6 @@ def group(leader: int) -> list[int]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in listed.splitlines()]
     return [int(pid) for pid, pgid, stat in rows if int(pgid) == leader and not stat.startswith("Z")]
-
-
-def until(condition: object, seconds: float = 20) -> bool:
-    """Whether a condition came true in that time."""
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def busy(leader: int) -> bool:

@@ -136,7 +136,7 @@ def _all_of(fd: int) -> bytes:
         shown += piece
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> bool:
+def until(condition: Callable[..., object], seconds: float = 20) -> bool:
     """Whether a condition came true in that time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
