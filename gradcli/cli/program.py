@@ -42,8 +42,8 @@ def bury(arguments: Sequence[str], world: World, signum: int, where: tuple[int, 
     """What the parent says and returns when the worker of this call, which the server forked, has died at a place."""
 
     def told() -> int:
-        if signum in (1, 2, 15):
-            raise Died(signum)
+        if isinstance(death := death_of(signum, where, Limits(0)), Died):
+            raise death
         call = _read(_command(arguments[0]), arguments[1:], world)
         raise death_of(signum, where, Limits(call.request.timeout, call.request.typed))
 
