@@ -1,6 +1,5 @@
 """What `gradcli functions` answers without PyTorch: the whole catalogue, as tables by family or as JSON."""
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,25 +43,20 @@ def _table(family: str, members: Sequence[dict[str, Any]], world: World) -> str:
 
 
 def _block(family: str, members: Sequence[dict[str, Any]], columns: Sequence[tuple[str, str]], world: World) -> str:
-    from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    text = io.StringIO()
-    colour = world.colour(world.stdout)
-    console = Console(
-        file=text, width=world.width or 1_000_000, color_system="standard" if colour else None, force_terminal=colour,
-        no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
-    )  # fmt: skip
+    from gradcli.page import Page, frame
+
+    sheet = Page(colour=world.colour(world.stdout), width=world.width)
     present = [(key, heading) for key, heading in columns if any(fact[key] is not None for fact in members)]
     table = Table(
         title=Text(family, style="bold"), title_justify="left", border_style="dim", header_style="bold cyan",
-        box=box.ASCII2 if world.ascii_only else box.ROUNDED, show_lines=False,
+        box=frame(ascii_only=world.ascii_only), show_lines=False,
     )  # fmt: skip
     for key, heading in present:
         table.add_column(Text(heading), no_wrap=key in ("name", "torch"), overflow="fold")
     for fact in members:
         table.add_row(*(Text("" if fact[key] is None else fact[key]) for key, _ in present))
-    console.print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+    sheet.draw(table)
+    return sheet.text

@@ -1,14 +1,13 @@
 """Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor PyTorch."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import MISSING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gradcli.cli.commands import COMMANDS, PANELS, Command
+from gradcli.page import Page
 from gradcli.requests.options import Option, flag_name, options
 from gradcli.world import World
 
@@ -16,20 +15,11 @@ INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jac
 _WIDEST = 100
 
 
-class Page:
+class HelpPage(Page):
     """A page of help that is being written."""
 
     def __init__(self, world: World) -> None:
-        self._text = io.StringIO()
-        colour = world.colour(world.stdout)
-        self._console = Console(
-            file=self._text, width=min(world.width or _WIDEST, _WIDEST), color_system="standard" if colour else None,
-            force_terminal=colour, no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
-        )  # fmt: skip
-
-    def line(self, text: str = "", style: str = "") -> None:
-        """One line, wrapped at the page's width."""
-        self._console.print(Text(text, style=style))
+        super().__init__(colour=world.colour(world.stdout), width=min(world.width or _WIDEST, _WIDEST))
 
     def rows(self, heading: str, rows: list[tuple[str, str]]) -> None:
         """Two columns under a heading."""
@@ -42,7 +32,7 @@ class Page:
         grid.add_column()
         for left, right in rows:
             grid.add_row(Text(f"  {left}", style="cyan"), Text(right))
-        self._console.print(grid)
+        self.draw(grid)
 
     def examples(self, examples: Sequence[tuple[str, str]]) -> None:
         """Commands to copy, and what each shows below it."""
@@ -52,14 +42,10 @@ class Page:
             self.line(f"  {line}", "cyan")
             self.line(f"      {what}", "dim")
 
-    def text(self) -> str:
-        """All that was written."""
-        return "\n".join(line.rstrip() for line in self._text.getvalue().split("\n"))
-
 
 def root(world: World) -> str:
     """The help of `gradcli` itself: its commands by panel."""
-    page = Page(world)
+    page = HelpPage(world)
     page.line("usage: gradcli COMMAND ...")
     page.line()
     page.line(INTRODUCTION)
@@ -69,12 +55,12 @@ def root(world: World) -> str:
         "Options", [("-h, --help", "this help, or that of a command"), ("--version", "versions of gradcli and PyTorch")]
     )
     page.examples([command.examples[0] for command in COMMANDS.values()][:3])
-    return page.text()
+    return page.text
 
 
 def of(command: Command, world: World) -> str:
     """The help of one command, ended by its examples."""
-    page = Page(world)
+    page = HelpPage(world)
     fields = options(command.request)
     words = [_word(name, option) for name, option in fields.items() if option.positional]
     page.line(" ".join(["usage: gradcli", command.name, *words, "[OPTIONS]"]))
@@ -88,7 +74,7 @@ def of(command: Command, world: World) -> str:
     shown = [_row(name, option) for name, option in options(command.shown).items()]
     page.rows("Output", [*shown, ("-h, --help", "this help")])
     page.examples(command.examples)
-    return page.text()
+    return page.text
 
 
 def _word(name: str, option: Option) -> str:

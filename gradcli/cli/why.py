@@ -31,10 +31,10 @@ def _json() -> str:
 
 
 def _list(world: World) -> str:
-    from gradcli.cli.help import Page  # rich, which errors and programs do without
+    from gradcli.cli.help import HelpPage  # rich, which errors and programs do without
 
-    sheet = Page(world)
+    sheet = HelpPage(world)
     sheet.line("Mistakes of autograd. gradcli why NAME makes one and cures it; a pasted error finds its own.")
     for family, rows in listing().items():
         sheet.rows(family, rows)
-    return sheet.text()
+    return sheet.text

@@ -3,17 +3,15 @@
 No number is ever cut or wrapped: what does not fit beside goes below.
 """
 
-import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 from torch import Tensor
 
+from gradcli.page import Page, frame
 from gradcli.show import curve, numbers
 from gradcli.show.plotter import Window
 from gradcli.show.table import Block, Cell, Cells, Column, Curve, Table, chosen, take
@@ -51,32 +49,27 @@ class _Drawn:
 
 def render(tables: Sequence[Table | Curve], style: Style) -> str:
     """All tables and curves that are for the screen, a blank line between them, ended by a line feed."""
-    text = io.StringIO()
-    console = Console(
-        file=text, width=1_000_000, color_system="standard" if style.colour else None, force_terminal=style.colour,
-        no_color=not style.colour, legacy_windows=False, highlight=False, markup=False, emoji=False,
-    )  # fmt: skip
+    page = Page(colour=style.colour)
     for number, table in enumerate(table for table in tables if table.screen):
         if number:
-            console.print()
+            page.line()
         if isinstance(table, Curve):
             width = min(style.width or curve.COLUMNS, curve.COLUMNS)
-            text.write(curve.draw(table, Window(width, curve.ROWS, style.colour, style.ascii_only)) + "\n")
+            page.write(curve.draw(table, Window(width, curve.ROWS, style.colour, style.ascii_only)) + "\n")
         else:
-            _draw(console, table if style.full else chosen(table), style)
-    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+            _draw(page, table if style.full else chosen(table), style)
+    return page.text
 
 
-def _draw(console: Console, table: Table, style: Style) -> None:
+def _draw(page: Page, table: Table, style: Style) -> None:
     if table.title:
-        console.print(Text(_wrap(table.title, style), style="bold"), soft_wrap=True)
+        page.line(_wrap(table.title, style), "bold")
     columns = _columns(table, style)
     layout = _layout(columns, table.keys, style)
     for group in _groups(columns, layout, style):
-        console.print(_rich_table([*columns[: layout.keys], *group], layout, style), soft_wrap=True)
+        page.draw(_rich_table([*columns[: layout.keys], *group], layout, style))
     if table.caption:
-        lines = (_wrap(line, style) for line in table.caption.split("\n"))
-        console.print(Text("\n".join(lines), style="dim"), soft_wrap=True)
+        page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
 
 
 def _wrap(text: str, style: Style) -> str:
@@ -202,7 +195,7 @@ def _groups(columns: list[_Drawn], layout: _Layout, style: Style) -> list[list[_
 
 
 def _rich_table(columns: list[_Drawn], layout: _Layout, style: Style) -> RichTable:
-    lines = (box.ASCII2 if style.ascii_only else box.ROUNDED) if layout.lines else None
+    lines = frame(ascii_only=style.ascii_only) if layout.lines else None
     drawn = RichTable(
         box=lines,
         border_style="dim",

@@ -1,12 +1,9 @@
 """The page of one mistake: the program that makes it, what PyTorch said, why, and the program that does not."""
 
-import io
 import textwrap
 from collections.abc import Iterable
 
-from rich.console import Console
-from rich.text import Text
-
+from gradcli.page import Page
 from gradcli.results import WhyResult
 from gradcli.show.terminal import Style
 
@@ -28,22 +25,16 @@ def render(result: WhyResult, style: Style) -> str:
         ("It prints", result.cured.printed),
         ("Related", _wrapped(", ".join(result.related), style)),
     ]
-    text = io.StringIO()
-    console = Console(
-        file=text, width=1_000_000, color_system="standard" if style.colour else None, force_terminal=style.colour,
-        no_color=not style.colour, legacy_windows=False, highlight=False, markup=False, emoji=False,
-    )  # fmt: skip
-    for line in _wrapped(f"{result.name}: {result.title}", style):
-        console.print(Text(line, style="bold"))
-    console.print(Text(f"family: {result.family}", style="dim"))
+    page = Page(colour=style.colour)
+    page.lines(_wrapped(f"{result.name}: {result.title}", style), "bold")
+    page.line(f"family: {result.family}", "dim")
     for heading, lines in sections:
         if lines := list(lines):
-            console.print()
+            page.line()
             if heading:
-                console.print(Text(heading, style="bold"))
-            for line in lines:
-                console.print(Text(f"{_INDENT}{line}", style="cyan" if not heading else ""))
-    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+                page.line(heading, "bold")
+            page.lines((f"{_INDENT}{line}" for line in lines), "" if heading else "cyan")
+    return page.text
 
 
 def _wrapped(text: str, style: Style) -> list[str]:

@@ -1,0 +1,50 @@
+"""Text for people, drawn by rich into a string: the one place that makes a console."""
+
+import io
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+ENDLESS = 1_000_000
+"""The width of a page whose lines are as long as need be."""
+
+
+class Page:
+    """A page that is being drawn. Without `width` its lines are as long as need be; blanks at their ends are dropped."""
+
+    def __init__(self, *, colour: bool, width: int | None = None) -> None:
+        self._text = io.StringIO()
+        self._endless = width is None
+        self._console = Console(
+            file=self._text, width=width or ENDLESS, color_system="standard" if colour else None, force_terminal=colour,
+            no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
+        )  # fmt: skip
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Text in one style; lines that are wider than the page are wrapped."""
+        self.draw(Text(text, style=style))
+
+    def lines(self, texts: Iterable[str], style: str = "") -> None:
+        """Several lines in one style."""
+        for text in texts:
+            self.line(text, style)
+
+    def draw(self, drawing: RenderableType) -> None:
+        """Whatever rich can draw."""
+        self._console.print(drawing, soft_wrap=self._endless)
+
+    def write(self, text: str) -> None:
+        """Lines that are drawn already."""
+        self._text.write(text)
+
+    @property
+    def text(self) -> str:
+        """All that was drawn."""
+        return "\n".join(line.rstrip() for line in self._text.getvalue().split("\n"))
+
+
+def frame(*, ascii_only: bool) -> box.Box:
+    """The lines around a table."""
+    return box.ASCII2 if ascii_only else box.ROUNDED
