@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 
 from gradcli import batch
 from gradcli.errors import ExitStatus, FileError
-from gradcli.requests.batch import Batch, BatchShown
+from gradcli.requests.batch import Batch
+from gradcli.requests.shared import Shown
 from gradcli.supervise import Died, signals_to
 from gradcli.text.source import Source
 from gradcli.world import World, is_terminal
 
 
-def run(request: Batch, shown: BatchShown, world: World, read_stdin: Callable[[], str]) -> int:
+def run(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], str]) -> int:
     """Answer every job, and return the exit status: 1 where any of them failed.
 
     Raises FileError where the file of jobs cannot be read.
@@ -78,7 +79,7 @@ class _Mail:
 
 
 @contextlib.contextmanager
-def _progress(shown: BatchShown, world: World) -> Iterator[Callable[[int, int], None]]:
+def _progress(shown: Shown, world: World) -> Iterator[Callable[[int, int], None]]:
     """What is told of answered jobs and failures: a progress bar where stderr is a terminal."""
     if shown.quiet or not is_terminal(world.stderr):
         yield lambda count, failures: None

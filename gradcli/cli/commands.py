@@ -1,18 +1,22 @@
 """The list of commands: name, request, panel of the help, and examples."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradcli.requests.options import Option
 
 PANELS = ("Explore", "Learn", "Script")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Command:
     """One command. The paths name what is imported only when it is used.
 
-    `path` leads to its request type, `forms` to the options of output, `page` to what answers without PyTorch if it can.
+    `path` leads to its request type, `page` to what answers without PyTorch if it can. `forms` are the fields of `Shown` that
+    have a meaning here, each with words of its own for help where the usual ones do not fit; None: all of them.
     """
 
     name: str
@@ -20,7 +24,7 @@ class Command:
     panel: str
     summary: str
     examples: tuple[tuple[str, str], ...]
-    forms: str = "shared:Shown"
+    forms: Mapping[str, str] | None = None
     page: str = ""
 
     @property
@@ -32,9 +36,25 @@ class Command:
         return _load("requests", self.path)  # type: ignore[no-any-return]
 
     @property
-    def shown(self) -> type[Any]:
-        """The record whose fields are the options of output: `Shown`, or those of its fields that have a meaning here."""
-        return _load("requests", self.forms)  # type: ignore[no-any-return]
+    def output(self) -> "dict[str, Option]":
+        """The options of output, by field of `Shown`."""
+        from gradcli.requests.options import options
+        from gradcli.requests.shared import PICTURE_OUT, Shown
+
+        known = options(Shown)
+        if self.forms is None:
+            return known
+        found = {name: replace(known[name], help=said or known[name].help) for name, said in self.forms.items()}
+        if getattr(self.request, "pictures", False):
+            found["out"] = replace(found["out"], kind=PICTURE_OUT)
+        return found
+
+    @property
+    def options(self) -> "dict[str, Option]":
+        """Everything that may stand behind the command, by field: words, its own options, those it shares, output."""
+        from gradcli.requests.options import options
+
+        return options(self.request) | self.output
 
     @property
     def answer(self) -> Callable[..., str | int | None] | None:
@@ -116,7 +136,15 @@ COMMANDS = {
                 ("gradcli plot 'sin(w*x)' 'x=linspace(-5,5,200)' w=2", "any formula over any range"),
                 ("gradcli plot 'x**2 - y**2' 'x=linspace(-2,2,40)' 'y=linspace(-2,2,40)'", "two ranges: contour and gradient"),
             ),
-            forms="plot:PlotShown",
+            forms={
+                "json": "",
+                "csv": "",
+                "get": "one value by its path, such as curves.0.derivative.2",
+                "code": "",
+                "out": "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy",
+                "precision": "significant digits of the numbers below the picture",
+                "quiet": "",
+            },
         ),
         Command(
             "perceptron", "perceptron:Perceptron", "Learn", "one layer forward and its gradient, or its training",
@@ -141,7 +169,7 @@ COMMANDS = {
                 ("gradcli why 'grad can be implicitly created only for scalar outputs'", "a pasted error"),
                 ("python train.py 2>&1 | gradcli why", "a traceback from a pipe"),
             ),
-            forms="why:WhyShown",
+            forms={"json": "", "code": "the program that makes the mistake"},
             page="why:page",
         ),
         Command(
@@ -151,7 +179,7 @@ COMMANDS = {
                 ("gradcli functions relu", "one of them, and the slope that PyTorch picks at its kink"),
                 ("gradcli functions 'elu(alpha=2)' --json", "with an argument, as JSON"),
             ),
-            forms="functions:FunctionsShown",
+            forms={"json": ""},
             page="functions:page",
         ),
         Command(
@@ -161,7 +189,7 @@ COMMANDS = {
                 ("gradcli batch jobs.jsonl --jobs 2", "two processes, the order kept"),
                 ("echo '{\"command\": \"grad\", \"fn\": \"mse\", \"x\": 1, \"w\": 2}' | gradcli batch", "one job from a pipe"),
             ),
-            forms="batch:BatchShown",
+            forms={"quiet": "no progress bar"},
             page="batch:run",
         ),
         Command(
@@ -171,7 +199,7 @@ COMMANDS = {
                 ("gradcli server status", "is it there? exit status 0 or 1"),
                 ("gradcli server stop", "end it; calls that are under way are finished"),
             ),
-            forms="server:ServerShown",
+            forms={"json": "status as one JSON object on one line", "quiet": "say nothing: the exit status tells"},
             page="server:run",
         ),
         Command(
@@ -181,7 +209,7 @@ COMMANDS = {
                 ('eval "$(gradcli completion zsh)"', "in ~/.zshrc, behind compinit"),
                 ("gradcli completion fish | source", "in ~/.config/fish/config.fish"),
             ),
-            forms="completion:CompletionShown",
+            forms={},
             page="completion:page",
         ),
     )

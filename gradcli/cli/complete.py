@@ -86,9 +86,7 @@ def _flags(before: Sequence[str], known: Mapping[str, Option]) -> Iterator[Candi
 
 def _options(command: Command) -> dict[str, Option]:
     """The options of a command as they are written, those of output included."""
-    records = (command.request, command.shown)
-    fields = (pair for record in records for pair in options(record).items())
-    return {flag_name(name): option for name, option in fields if not option.positional}
+    return {flag_name(name): option for name, option in command.options.items() if not option.positional}
 
 
 def _read(words: Sequence[str], known: Mapping[str, Option]) -> tuple[list[str], str]:

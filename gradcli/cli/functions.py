@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradcli.requests.functions import Functions, FunctionsShown, facts, families
+from gradcli.requests.functions import Functions, facts, families
+from gradcli.requests.shared import Shown
 from gradcli.world import World
 
 COLUMNS = (
@@ -20,7 +21,7 @@ HALVES = (COLUMNS[:3], (COLUMNS[0], *COLUMNS[3:]))
 """The columns of the two blocks in which a terminal shows them that is too narrow for all."""
 
 
-def page(request: Functions, shown: FunctionsShown, world: World, read_stdin: Callable[[], str]) -> str | None:
+def page(request: Functions, shown: Shown, world: World, read_stdin: Callable[[], str]) -> str | None:
     """The catalogue for standard output; None where one entry is asked for, whose kinks PyTorch measures."""
     if request.name is not None:
         return None

@@ -71,7 +71,7 @@ def of(command: Command, world: World) -> str:
     for heading, wanted in (("Options", True), ("Computation", False)):
         rows = [_row(n, option) for n, option in fields.items() if not option.positional and (n in own) is wanted]
         page.rows(heading, rows)
-    shown = [_row(name, option) for name, option in options(command.shown).items()]
+    shown = [_row(name, option) for name, option in command.output.items()]
     page.rows("Output", [*shown, ("-h, --help", "this help")])
     page.examples(command.examples)
     return page.text

@@ -84,7 +84,7 @@ def _read(command: Command, arguments: Sequence[str], world: World) -> Call:
     """The call that the words make."""
     from gradcli.cli import words  # Typer, which help does without
 
-    bare, given = words.parse(command.name, (command.request, command.shown), arguments)
+    bare, given = words.parse(command, arguments)
     request = from_words(command.request, bare, given)
     shown = from_words(Shown, [], given)
     shown.check_with(request)

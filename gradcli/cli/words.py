@@ -13,38 +13,39 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from gradcli.cli.commands import Command
 from gradcli.errors import UsageError
 from gradcli.requests.fill import Given
-from gradcli.requests.options import FLAG, Option, flag_name, options
+from gradcli.requests.options import FLAG, Option, flag_name
 from gradcli.text.suggest import did_you_mean
 
 _GUARD = "\0"
 """Put before a value that begins with `-`, so that Typer does not take it for an option; no word can hold a NUL."""
 
 
-def parse(command: str, records: tuple[type, ...], words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
-    """The bare words and the options by field name of one command whose options are the fields of `records`.
+def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
+    """The bare words and the options by field name of one command.
 
     Raises UsageError for an unknown option, one given twice, or one without its value.
     """
-    known = {flag_name(name): option for name, option in _fields(records).items()}
+    known = {flag_name(name): option for name, option in _fields(command).items()}
     try:
-        bare, given = parser(command, records).main(list(_guarded(words, known)), standalone_mode=False)
+        bare, given = parser(command).main(list(_guarded(words, known)), standalone_mode=False)
     except TyperException as error:
-        raise UsageError(_reworded(error), cure=f"gradcli {command} --help lists the options") from None
+        raise UsageError(_reworded(error), cure=f"gradcli {command.name} --help lists the options") from None
     order = [word.partition("=")[0] for word in words]
     typed = sorted((name for name in given if flag_name(name) in order), key=lambda name: order.index(flag_name(name)))
     return bare, {name: given[name] for name in typed}
 
 
-def _fields(records: tuple[type, ...]) -> dict[str, Option]:
-    return {name: option for record in records for name, option in options(record).items() if not option.positional}
+def _fields(command: Command) -> dict[str, Option]:
+    return {name: option for name, option in command.options.items() if not option.positional}
 
 
 @cache
-def parser(command: str, records: tuple[type, ...]) -> Any:
+def parser(command: Command) -> Any:
     """Typer's parser of one command. Making it takes as long as using it, so a process that goes on keeps it."""
-    fields = _fields(records)
+    fields = _fields(command)
     parameters = [_parameter("words", list[str] | None, typer.Argument())]
     parameters += [_parameter(name, _type(option), typer.Option(flag_name(name))) for name, option in fields.items()]
 
@@ -53,7 +54,7 @@ def parser(command: str, records: tuple[type, ...]) -> Any:
 
     collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(command, cls=TyperCommand, add_help_option=False)(collect)
+    app.command(command.name, cls=TyperCommand, add_help_option=False)(collect)
     return typer.main.get_command(app)
 
 

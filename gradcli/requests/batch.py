@@ -20,13 +20,3 @@ class Batch:
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= MOST_JOBS:
             raise UsageError(f"--jobs: from 1 to {MOST_JOBS} processes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchShown:
-    """What `batch` shows beside its results."""
-
-    quiet: bool = option(FLAG, "no progress bar", False)
-
-    def check_with(self, request: object) -> None:
-        """Nothing that a batch is asked for is at odds with it."""

@@ -20,8 +20,3 @@ class Completion:
         if self.shell not in SHELLS:
             cure = did_you_mean(self.shell, SHELLS) or f"there are {', '.join(SHELLS)}"
             raise UsageError(f"there is no completion for {self.shell[:40]!r}", cure=cure)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompletionShown:
-    """`completion` has one form of output, the script."""

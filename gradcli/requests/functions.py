@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gradcli.requests.options import FLAG, FUNCTION, argument, option
+from gradcli.requests.options import FUNCTION, argument
 from gradcli.tables.catalogue import ACTIVATIONS, LOSSES, TARGETS, Activation, Loss
 from gradcli.text.call import Call
 from gradcli.text.source import Source
@@ -18,13 +18,6 @@ class Functions:
     device: ClassVar[str] = "cpu"
 
     name: Call | None = argument(FUNCTION, "an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all", None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FunctionsShown:
-    """The forms of output that `functions` has."""
-
-    json: bool = option(FLAG, "one JSON object on one line", False)
 
 
 def families() -> dict[str, list[Activation | Loss]]:

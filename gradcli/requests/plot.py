@@ -9,7 +9,7 @@ from typing import ClassVar
 from gradcli.errors import UsageError
 from gradcli.requests.formula import Formula
 from gradcli.requests.inputs import Input, is_input, read_inputs
-from gradcli.requests.options import FLAG, TEXT, WHOLE, Kind, argument, option
+from gradcli.requests.options import Kind, argument
 from gradcli.requests.shared import Numeric, Wrt
 from gradcli.tables.catalogue import ALONG_LAST_DIM, CATALOGUE
 from gradcli.tables.curves import HIGH, LOW, PROBABILITIES, has_curve
@@ -134,16 +134,3 @@ class Plot(Wrt, Numeric):
     def input_names(self) -> tuple[str, ...]:
         """The names that an expression may use for its inputs."""
         return tuple(item.name for item in self.inputs) or (X,)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlotShown:
-    """The forms of output that `plot` has."""
-
-    json: bool = option(FLAG, "one JSON object on one line", False)
-    csv: bool = option(FLAG, "comma-separated values with a header line", False)
-    get: str | None = option(TEXT, "one value by its path, such as curves.0.derivative.2", None)
-    code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
-    out: str | None = option(TEXT, "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy", None)
-    precision: int = option(WHOLE, "significant digits of the numbers below the picture", 6)
-    quiet: bool = option(FLAG, "no notes", False)

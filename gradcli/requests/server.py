@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import FLAG, Kind, argument, option
+from gradcli.requests.options import Kind, argument, option
 from gradcli.text.source import Source
 from gradcli.text.suggest import did_you_mean
 
@@ -40,11 +40,3 @@ class Server:
             raise UsageError(f"there is no server action {self.action[:40]!r}", cure=cure)
         if self.idle is not None and self.action != "start":
             raise UsageError(f"--idle has no meaning for server {self.action}", cure="gradcli server start --idle 45")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerShown:
-    """What `server` shows."""
-
-    json: bool = option(FLAG, "status as one JSON object on one line", False)
-    quiet: bool = option(FLAG, "say nothing: the exit status tells", False)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -25,10 +25,11 @@ from gradcli.text.source import Source
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 GRAPHS = ("tree", "dot", "mermaid")
 FILE_FORMS = (".json", ".csv", ".npz", ".npy")
-OUT = Kind("TEXT", lambda source: source.text, paths=Paths("", FILE_FORMS))
 DEVICE = Kind("TEXT", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
 PICTURE_FORMS = (".png", ".svg")
 """What matplotlib draws, of the commands that have a picture."""
+OUT = Kind("TEXT", lambda source: source.text, paths=Paths("", FILE_FORMS))
+PICTURE_OUT = replace(OUT, paths=Paths("", (*PICTURE_FORMS, *FILE_FORMS)))
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
@@ -119,7 +120,7 @@ class Shown:
     out: str | None = option(OUT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors whole", False)
-    quiet: bool = option(FLAG, "no notes", False)
+    quiet: bool = option(FLAG, "no notes, progress or hint", False)
 
     def __post_init__(self) -> None:
         forms = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradcli.errors import UsageError
-from gradcli.requests.options import FLAG, Kind, argument, option
+from gradcli.requests.options import Kind, argument
 from gradcli.tables.mistakes import ALIASES, FAMILIES, MISTAKES
 from gradcli.tables.mistakes.entry import Mistake
 from gradcli.text import matching
@@ -46,14 +46,6 @@ class Why:
         if not text.strip():
             return None
         return _by_text(text) if len(text.split()) > 1 else _by_name(text.strip())
-
-
-@dataclass(frozen=True, kw_only=True)
-class WhyShown:
-    """The forms of output that `why` has."""
-
-    json: bool = option(FLAG, "one JSON object on one line", False)
-    code: bool = option(FLAG, "the program that makes the mistake", False)
 
 
 def listing() -> dict[str, list[tuple[str, str]]]:

@@ -108,7 +108,7 @@ def load() -> Loaded:
         for words in CALLS:  # with an accelerator the first backward pass starts threads, which no fork has
             _play(words)
     for command in COMMANDS.values():
-        parser(command.name, (command.request, command.shown))
+        parser(command)
     libraries = filter(None, (import_module(name).__file__ for name in _LIBRARIES))
     files |= {path: _state(path) for path in libraries}
     gc.enable()
