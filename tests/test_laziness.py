@@ -64,7 +64,7 @@ def test_no_command_loads_sympy(tmp_path: Path) -> None:
         "x = torch.ones(3, requires_grad=True)\n"
         "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x})\n"
         "core.slopes(torch.exp, x)\n"
-        "from gradcli.compute import notes; notes._index(5, torch.zeros(2, 3))\n"
+        "from gradcli import addresses; addresses.index(5, (2, 3))\n"
         "sys.exit('sympy' in sys.modules)"
     )
     assert (

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gradcli import addresses
 from gradcli.compute import notes, softmax_jacobian
 from gradcli.compute.job import Job
 from gradcli.requests.fill import from_words
@@ -208,6 +209,6 @@ def test_saturation_is_counted_over_all_pieces(piece: int, monkeypatch: pytest.M
     assert "tanh is saturated at x[2200] = 12: its slope is 1.5e-10" in done.stderr
 
 
-def test_the_place_of_a_note_is_an_index_in_row_major_order() -> None:
-    assert [notes._index(i, torch.zeros(2, 3, 4)) for i in range(24)] == list(np.ndindex(2, 3, 4))
-    assert notes._index(0, torch.zeros(())) == ()
+def test_a_place_becomes_an_index_in_row_major_order() -> None:
+    assert [addresses.index(i, (2, 3, 4)) for i in range(24)] == list(np.ndindex(2, 3, 4))
+    assert addresses.index(0, ()) == ()

@@ -1,6 +1,5 @@
 """The one place that draws an error: the `error:` line, the place with its caret, the cure; seven lines at most."""
 
-from gradcli.cli.commands import COMMANDS
 from gradcli.errors import GradcliError, UsageError
 from gradcli.world import World
 
@@ -12,7 +11,7 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
     """The text for stderr, ended by a line feed."""
     label = error.place.label if error.place else ""
     line = f"{label}: {error.message}" if label else error.message
-    if error.topic and "why" in COMMANDS:
+    if error.topic:
         line += f" (gradcli why {error.topic})"
     cure = error.cure or (f"gradcli {command} --help".replace("  ", " ") if isinstance(error, UsageError) else "")
     below = [*(error.place.draw() if error.place else []), *(cure.splitlines() if cure else [])]

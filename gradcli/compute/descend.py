@@ -8,8 +8,7 @@ from gradcli.compute.job import Job
 from gradcli.compute.notes import look
 from gradcli.compute.optimizers import Chosen
 from gradcli.compute.origin import finite, origin
-from gradcli.compute.program import Run, run_expression
-from gradcli.errors import MathError
+from gradcli.compute.program import Run, one_number, run_expression
 from gradcli.evaluate.machine import evaluate
 from gradcli.requests.descend import Descend
 from gradcli.results import DescendResult, DescentStep, Stopped
@@ -24,11 +23,7 @@ def descend(request: Descend, job: Job) -> DescendResult:
     """
     optimizer = Chosen(request.optimizer, request.lr, request.set)
     start = run_expression(request, job)
-    if start.value.numel() != 1:
-        raise MathError(
-            f"a descent goes down one number, and the result has shape {list(start.value.shape)}",
-            cure="reduce it: put the expression in brackets and .sum() or .mean() behind", topic="non-scalar",
-        )  # fmt: skip
+    one_number(start.value, "a descent goes down one number")
     size = sum(tensor.numel() for tensor in start.by.values())
     ELEMENTS.check((request.steps + 1) * size, "the parameters of all steps", cure="fewer --steps")
     look(job, ())

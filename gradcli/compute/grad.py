@@ -11,7 +11,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.notes import look
-from gradcli.compute.program import Run, differentiable, parsed, run
+from gradcli.compute.program import Run, differentiable, one_number, parsed, run
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.evaluate.refusals import translated
 from gradcli.requests.grad import Grad
@@ -79,15 +79,11 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
     for point in points:
         done = differentiable(run(program, _completed(request, {**given, name: point}, job), chosen, job), request.wrt)
-        if done.value.numel() != 1:
-            raise MathError(
-                f"at each point of {name} the result must be one number, and its shape is {list(done.value.shape)}",
-                cure="reduce it: put the expression in brackets and .sum() behind", topic="non-scalar",
-            )  # fmt: skip
+        value = one_number(done.value, f"--each wants one number at each point of {name}")
         found = core.gradients(done.value, done.by, via=_VIA[request.via])
         _note_unused(done, found, job)
         look(job, {"dead-relu", *(note.code for note in job.notes)})
-        rows.append({name: point, "value": done.value.reshape(()), "gradients": found})
+        rows.append({name: point, "value": value, "gradients": found})
     defaults = [other for other in request.input_names if other not in given]
     inputs = given if not defaults else {**_completed(request, {**given, name: points}, job), **given}
     return GradEachResult(**job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name)

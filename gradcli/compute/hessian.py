@@ -5,8 +5,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
-from gradcli.compute.program import run_expression
-from gradcli.errors import MathError
+from gradcli.compute.program import one_number, run_expression
 from gradcli.requests.derivatives import Hessian
 from gradcli.results import HessianResult, Kind
 from gradcli.text.limits import ELEMENTS
@@ -23,14 +22,10 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
     Raises MathError where it is not one number, and SizeError where the Hessian has too many elements.
     """
     run = run_expression(request, job)
-    if run.value.numel() != 1:
-        raise MathError(
-            f"the Hessian is that of one number, and the result has shape {list(run.value.shape)}",
-            cure="reduce it: put the expression in brackets and .sum() behind", topic="non-scalar",
-        )  # fmt: skip
+    value = one_number(run.value, "the Hessian is that of one number")
     size = sum(tensor.numel() for tensor in run.by.values())
     ELEMENTS.check(size * size, "the Hessian")
-    slopes, blocks = core.hessian(run.value.reshape(()), run.by)
+    slopes, blocks = core.hessian(value, run.by)
     joint = torch.cat(
         [
             torch.cat([block.reshape(run.by[a].numel(), run.by[b].numel()) for b, block in row.items()], dim=1)
@@ -39,11 +34,11 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
     )
     eigenvalues = _eigenvalues(joint)
     steepest = max((float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0)
-    stationary = steepest <= STATIONARY * (1 + abs(float(run.value.detach())))
+    stationary = steepest <= STATIONARY * (1 + abs(float(value.detach())))
     return HessianResult(
         **job.header("hessian", run.inputs, subjects=[run.subject]),
         expression=run.program.understood,
-        value=run.value.reshape(()),
+        value=value,
         gradients=slopes,
         hessian=blocks,
         eigenvalues=eigenvalues,

@@ -8,12 +8,12 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.local_rules import Local, close, local_rule
+from gradcli.compute.program import program_of
 from gradcli.compute.tape import Operation, Tape, Use
 from gradcli.evaluate.machine import evaluate
 from gradcli.results import LedgerRow, Subject
 from gradcli.tables import rules
-from gradcli.text import expression
-from gradcli.text.source import Source
+from gradcli.text.program import Expression
 
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
@@ -32,7 +32,7 @@ class _Ledger:
     def __init__(self, subject: Subject, job: Job) -> None:
         self._subject = subject
         self._state = torch.get_rng_state() if subject.state is None else subject.state
-        program = expression.parse(Source(subject.expression), tuple(subject.inputs))
+        program = program_of(subject)
         self._plain = self._without_tape(program, job)
         torch.set_rng_state(self._state)
         live = core.leaves(subject.inputs, subject.by)
@@ -55,7 +55,7 @@ class _Ledger:
 
     # --- PyTorch's two runs -----------------------------------------------------------------------------------------
 
-    def _without_tape(self, program: expression.Expression, job: Job) -> dict[str, Tensor | None]:
+    def _without_tape(self, program: Expression, job: Job) -> dict[str, Tensor | None]:
         """The gradients of the expression as it stands."""
         torch.set_rng_state(self._state)  # so that it draws the numbers that the result did
         live = core.leaves(self._subject.inputs, self._subject.by)

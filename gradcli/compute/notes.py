@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from gradcli import core
+from gradcli import addresses, core
 from gradcli.compute import kinks
-from gradcli.compute.job import Job, broadcast, together
-from gradcli.compute.origin import finite, listed, origin, program_of
+from gradcli.compute.job import Job, broadcast, dtype_name, together
+from gradcli.compute.origin import FEW, finite, listed, origin
+from gradcli.compute.program import program_of
 from gradcli.compute.sights import OTHERS, UNNAMED, Sight
 from gradcli.results import ActivateResult, HessianResult, Note, Result
 from gradcli.tables.catalogue import ACTIVATIONS, BY_ROW, LOSSES
@@ -31,9 +32,6 @@ REACH: Mapping[str, float] = {
     "mish": 13, "hardswish": 3, "softplus": 0, "elu": 13, "selu": 13, "celu": 0,
 }  # fmt: skip
 """The activations that saturate, and how far from 0 none of them does yet (0 where that depends on a parameter)."""
-
-SMALL = 64
-"""Up to so many elements a list of Python numbers is quicker to look through than a tensor."""
 
 PIECE = 2**22
 """Elements at most that are looked at together where that takes memory."""
@@ -130,9 +128,9 @@ def _saturated(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
         count += flat.numel()
     if not count:
         return
-    how = f"exactly 0 in {_dtype(x)}" if least == 0 else f"{least:.2g}"
+    how = f"exactly 0 in {dtype_name(x)}" if least == 0 else f"{least:.2g}"
     more = f"; {count} of {x.numel()} elements are saturated" if count > 1 else ""
-    place = _place(sight, _index(at, x))
+    place = _place(sight, addresses.index(at, x.shape))
     yield Note("saturated", f"{sight.name} is saturated at {place}: its slope is {how}{more}")
 
 
@@ -157,7 +155,7 @@ def _reaches_beyond(x: Tensor, reach: float) -> bool:
 
 def _ends(x: Tensor) -> tuple[float, float]:
     """The smallest and the largest number of a tensor; 0 and 0 where it is empty."""
-    if x.numel() > SMALL:
+    if x.numel() > FEW:
         low, high = torch.aminmax(x.detach())
         return float(low), float(high)
     found = listed(x) or [0.0]
@@ -173,13 +171,13 @@ def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     if not p.ndim or p.shape[dim] == 1:
         yield Note("saturated", f"{sight.name} over 1 element is always 1: its gradient is 0")
         return
-    if p.numel() <= SMALL and max(listed(p)) < 1 - 2 * FLAT:
+    if p.numel() <= FEW and max(listed(p)) < 1 - 2 * FLAT:
         return
     slope = (p * (1 - p)).amax(dim)
     flat = slope < FLAT
     if bool(flat.any()):
         largest = float(slope[flat].max())
-        how = f"exactly 0 in {_dtype(p)}" if largest == 0 else f"{largest:.2g} at most"
+        how = f"exactly 0 in {dtype_name(p)}" if largest == 0 else f"{largest:.2g} at most"
         rows = f"in {int(flat.sum())} of {flat.numel()} rows" if flat.ndim else ""
         text = f"{sight.name} is saturated {rows}".rstrip()
         yield Note("saturated", f"{text}: one probability is as good as 1, and the slopes are {how}")
@@ -222,7 +220,7 @@ def _at_kink(sight: Sight, place: int, hits: Tensor) -> Iterator[Note]:
     if not bool(hits.any()):
         return
     x = sight.operands[place].detach()
-    at = _index(hits.reshape(-1).to(torch.uint8).argmax(), x)
+    at = addresses.index(int(hits.reshape(-1).to(torch.uint8).argmax()), x.shape)
     left, chosen, right = (f"{slope:.4g}" for slope in kinks.slopes(_of_operand(sight, place), x, at))
     if left == right:
         return
@@ -350,19 +348,6 @@ def _dimension(sight: Sight) -> int:
     """The dimension along which softmax goes."""
     given = [*sight.operands[1:2], sight.settings.get("dim")]
     return next((dim for dim in given if isinstance(dim, int)), -1)
-
-
-def _dtype(x: Tensor) -> str:
-    return str(x.dtype).removeprefix("torch.")
-
-
-def _index(flat: Tensor | int, like: Tensor) -> tuple[int, ...]:
-    """The index of an element, from its place in row-major order. torch.unravel_index would load SymPy: 0.3 s."""
-    place, index = int(flat), []
-    for size in reversed(like.shape):
-        place, i = divmod(place, size)
-        index.append(i)
-    return tuple(reversed(index))
 
 
 def _place(sight: Sight, at: tuple[int, ...], operand: int = 0) -> str:

@@ -11,14 +11,13 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job, default_dtype, dtype_name
+from gradcli.compute.program import program_of
 from gradcli.errors import GradcliError
 from gradcli.evaluate.machine import After, Before, Evaluation, evaluate
 from gradcli.results import Subject
-from gradcli.text import expression
-from gradcli.text.program import Expression, Step
-from gradcli.text.source import Source
+from gradcli.text.program import Step
 
-_FEW = 64
+FEW = 64
 """Up to so many elements a list of Python numbers is quicker to look through than a tensor."""
 
 
@@ -37,16 +36,11 @@ def finite(tensor: Tensor) -> bool:
     if tensor.is_floating_point():
         if not tensor.ndim:
             return math.isfinite(tensor.item())
-        if tensor.numel() <= _FEW:
+        if tensor.numel() <= FEW:
             return all(map(math.isfinite, listed(tensor)))
     elif not tensor.is_complex():
         return True
     return bool(torch.isfinite(tensor.detach().sum())) or bool(torch.isfinite(tensor.detach()).all())
-
-
-def program_of(subject: Subject) -> Expression:
-    """The expression of a subject; parsing is cached."""
-    return expression.parse(Source(subject.expression), tuple(subject.inputs))
 
 
 def run_again(subject: Subject, inputs: dict[str, Tensor], before: Before, after: After | None = None) -> Evaluation:

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute import curves
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, dtype_name
 from gradcli.compute.notes import look
-from gradcli.compute.program import run
-from gradcli.errors import MathError, ShapeError
+from gradcli.compute.program import one_number, run
+from gradcli.errors import ShapeError
 from gradcli.requests.formula import Formula
 from gradcli.requests.plot import Plot, X
 from gradcli.results import Curve, PlotResult, Subject, SurfaceResult
@@ -91,7 +91,7 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
 
 def _described(tensor: Tensor) -> str:
     if not tensor.is_floating_point():
-        return f"holds {str(tensor.dtype).removeprefix('torch.')}"
+        return f"holds {dtype_name(tensor)}"
     return f"has shape {list(tensor.shape)}"
 
 
@@ -100,12 +100,7 @@ def _points(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[
 
     def at(point: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor | None]]:
         done = run(program, {**inputs, **point}, list(ranges), job)
-        if done.value.numel() != 1:
-            raise MathError(
-                f"at each point the result must be one number, and its shape is {list(done.value.shape)}",
-                cure="reduce it: put the expression in brackets and .sum() behind", topic="non-scalar",
-            )  # fmt: skip
-        value = done.value.reshape(())
+        value = one_number(done.value, "a plot wants one number at each point")
         if not value.requires_grad:
             return value, dict.fromkeys(ranges)
         try:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from gradcli import addresses
 from gradcli.compute.job import Job
 from gradcli.compute.rerun import Inputs, Rerun
 from gradcli.results import (
@@ -202,11 +203,7 @@ def evenly(size: int, count: int) -> list[int]:
 
 def element(name: str, place: int, tensor: Tensor) -> str:
     """One element of a tensor by its index: `w[0,1]`, or `w` alone where the tensor is one number."""
-    index = []
-    for size in reversed(tensor.shape):
-        place, at = divmod(place, size)
-        index.append(str(at))
-    return f"{name}[{','.join(reversed(index))}]" if index else name
+    return f"{name}[{','.join(map(str, addresses.index(place, tensor.shape)))}]" if tensor.ndim else name
 
 
 def _one_hot(like: Tensor, row: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute import sights
 from gradcli.compute.job import Job
+from gradcli.errors import MathError
 from gradcli.evaluate import library
 from gradcli.evaluate.machine import Before, evaluate
 from gradcli.requests.derivatives import OfExpression
@@ -18,6 +19,7 @@ from gradcli.results import Subject
 from gradcli.text import expression
 from gradcli.text.limits import PROGRAMS
 from gradcli.text.program import Expression, Step
+from gradcli.text.source import Source
 
 
 def parsed(request: Grad | OfExpression, job: Job) -> Expression:
@@ -94,6 +96,24 @@ def run_expression(request: OfExpression, job: Job) -> Run:
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
     return differentiable(run(parsed(request, job), inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt)
+
+
+def one_number(value: Tensor, rule: str) -> Tensor:
+    """A value that must be one number, as a 0-d tensor.
+
+    Raises MathError that begins with the `rule` and offers the cure.
+    """
+    if value.numel() == 1:
+        return value.reshape(())
+    raise MathError(
+        f"{rule}, and the result has shape {list(value.shape)}",
+        cure="reduce it: put the expression in brackets and .sum() or .mean() behind", topic="non-scalar",
+    )  # fmt: skip
+
+
+def program_of(subject: Subject) -> Expression:
+    """The expression of a subject; parsing is cached."""
+    return expression.parse(Source(subject.expression), tuple(subject.inputs))
 
 
 def differentiable(done: Run, asked: Sequence[str]) -> Run:

@@ -8,12 +8,11 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job, once_more
+from gradcli.compute.program import program_of
 from gradcli.errors import MathError
 from gradcli.evaluate.machine import evaluate
 from gradcli.results import Subject
-from gradcli.text import expression
-from gradcli.text.program import Expression, Step
-from gradcli.text.source import Source
+from gradcli.text.program import Step
 
 Inputs: TypeAlias = Mapping[str, Tensor]
 
@@ -31,7 +30,7 @@ class Rerun:
     """
 
     def __init__(self, subject: Subject, job: Job) -> None:
-        self.program: Expression = expression.parse(Source(subject.expression), tuple(subject.inputs))
+        self.program = program_of(subject)
         self.inputs = {name: widened(tensor) for name, tensor in subject.inputs.items()}
         self.by = subject.by
         self.upstream = None if subject.upstream is None else widened(subject.upstream)

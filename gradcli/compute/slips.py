@@ -8,11 +8,10 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
+from gradcli.compute.program import program_of
 from gradcli.results import Subject
 from gradcli.tables.catalogue import ACTIVATIONS, ALONG_LAST_DIM, LOSSES
 from gradcli.tables.slips import LOG_FACTORS
-from gradcli.text import expression
-from gradcli.text.source import Source
 
 Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
 """From a call and the path of its function to what stands in its place; None leaves it as it is."""
@@ -47,7 +46,7 @@ def variants(subject: Subject, name: str) -> Iterator[Subject]:
 
 def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
     """The subject's expression with its calls rewritten; None where none is, or where it is too deep to be written."""
-    program = expression.parse(Source(subject.expression), tuple(subject.inputs))
+    program = program_of(subject)
     try:
         tree = copy.deepcopy(program.tree)
         pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)

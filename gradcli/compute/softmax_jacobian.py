@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, dtype_name
 from gradcli.compute.sights import of_activation
 from gradcli.errors import ShapeError, UsageError
 from gradcli.requests.softmax_jacobian import SoftmaxJacobian
@@ -28,7 +28,7 @@ def softmax_jacobian(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResul
     x = job.tensor(request.vector)
     if x.ndim != 1 or not x.numel() or not x.is_floating_point():
         raise ShapeError(
-            f"softmax-jacobian wants one vector of numbers, got {str(x.dtype).removeprefix('torch.')} of shape {list(x.shape)}",
+            f"softmax-jacobian wants one vector of numbers, got {dtype_name(x)} of shape {list(x.shape)}",
             cure="for example 2,1,0.1",
         )
     n = x.numel()

@@ -1,21 +1,17 @@
 """`functions`: the catalogue to read, whole or one entry of it."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from gradcli.requests.options import FUNCTION, argument
+from gradcli.requests.shared import Told
 from gradcli.tables.catalogue import ACTIVATIONS, LOSSES, TARGETS, Activation, Loss
 from gradcli.text.call import Call
-from gradcli.text.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Functions:
+class Functions(Told):
     """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; of one also the slopes there."""
-
-    timeout: ClassVar[float] = 60.0
-    typed: ClassVar[Source | None] = None
-    device: ClassVar[str] = "cpu"
 
     name: Call | None = argument(FUNCTION, "an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all", None)
 

@@ -34,6 +34,15 @@ _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Told:
+    """A question about PyTorch itself; it has no options of computing, and is bounded as if it had their defaults."""
+
+    timeout: ClassVar[float] = 60.0
+    typed: ClassVar[Source | None] = None
+    device: ClassVar[str] = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Numeric:
     """How numbers are computed."""
 
@@ -43,7 +52,7 @@ class Numeric:
     dtype: str = option(TEXT, "the floating-point type of the job", "float32", choices=DTYPES)
     device: str = option(DEVICE, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
     seed: int = option(WHOLE, "seed of rand, randn and random functions", 0)
-    timeout: float = option(NUMBER, "seconds that the computation may take; 0 lifts the limit", 60.0)
+    timeout: float = option(NUMBER, "seconds that the computation may take; 0 lifts the limit", Told.timeout)
     order: tuple[str, ...] = ()
     """The options that were given, in their order."""
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import Kind, argument
+from gradcli.requests.shared import Told
 from gradcli.tables.mistakes import ALIASES, FAMILIES, MISTAKES
 from gradcli.tables.mistakes.entry import Mistake
 from gradcli.text import matching
@@ -25,12 +25,8 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Why:
+class Why(Told):
     """A mistake by its name, or by the error that PyTorch gave: reproduced, explained and cured. Alone: the list."""
-
-    timeout: ClassVar[float] = 60.0
-    typed: ClassVar[Source | None] = None
-    device: ClassVar[str] = "cpu"
 
     words: tuple[str, ...] = argument(
         NAME_OR_TEXT, "a mistake, or the text of an error or traceback; none, or -: standard input", (), many=True

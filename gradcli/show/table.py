@@ -7,6 +7,7 @@ from typing import overload
 
 from torch import Tensor
 
+from gradcli import addresses
 from gradcli.show import numbers
 
 
@@ -44,18 +45,10 @@ class Places(Sequence[str]):
         while start < stop:
             line, first = divmod(start, width)
             last = min(width, first + stop - start)
-            lead = opening + "".join(f"{i}," for i in self._outer(line))
+            lead = opening + "".join(f"{i}," for i in addresses.index(line, self.shape[:-1]))
             found += [f"{lead}{i}{closing}" for i in range(first, last)]
             start += last - first
         return found
-
-    def _outer(self, line: int) -> list[int]:
-        """The index of a line along the last dimension."""
-        index = []
-        for size in reversed(self.shape[:-1]):
-            line, place = divmod(line, size)
-            index.append(place)
-        return index[::-1]
 
 
 Cell = str | int | float | None

@@ -54,12 +54,6 @@ class Reader:
         whole = self.source.text
         return f"write {whole[: place.start]}{text}{whole[place.stop :]}"
 
-    def refuse_node(self, node: Any) -> None:
-        """Raise the error of a kind of syntax that has no rule."""
-        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is no part of an expression"))
-        words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
-        raise self.error(words or found.why, node, f"did you mean {right} ?" if right else found.cure)
-
     def refused_node(self, node: Any) -> ExpressionError:
         """The error of a kind of syntax that is not allowed."""
         found = NODES.get(type(node), Refusal(f"{type(node).__name__} is no part of an expression"))
