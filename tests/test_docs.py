@@ -5,7 +5,8 @@ error first, then what goes to standard output. Numbers may differ by rounding, 
 commands alone. The commands of one page run in order in one empty folder. Each must end with status 0, with 2 where an
 `error:` line is shown, or as a comment `# exit 1` says.
 
-    python -m tests.test_docs --update    rewrites every output, every picture and the catalogue
+    python -m tests.test_docs --update            rewrites every output, every picture and the catalogue
+    python -m tests.test_docs --update PAGE...    rewrites the outputs of these pages alone
 """
 
 import atexit
@@ -18,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -307,7 +308,14 @@ def update() -> None:
         picture, shown = curves.path(name), curves.draw(name, printed)
         if not picture.exists() or not alike(picture.read_text(encoding="utf-8"), shown, PIXEL):
             picture.write_text(shown, encoding="utf-8")
-    for page in PAGES:
+    outputs(PAGES)
+    for drawing in PICTURES:
+        drawing.path.write_text(drawn(drawing), encoding="utf-8")
+
+
+def outputs(pages: Sequence[Path]) -> None:
+    """Rewrite the outputs on some pages."""
+    for page in pages:
         if page.name != "CONTRIBUTING.md":
             with tempfile.TemporaryDirectory() as folder:
                 old = page.read_text(encoding="utf-8")
@@ -322,11 +330,12 @@ def update() -> None:
             if new != old:
                 page.write_text(new, encoding="utf-8")
                 print(f"rewrote {page.relative_to(ROOT)}")
-    for drawing in PICTURES:
-        drawing.path.write_text(drawn(drawing), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--update"]:
-        sys.exit("usage: python -m tests.test_docs --update")
-    update()
+    if sys.argv[1:2] != ["--update"]:
+        sys.exit("usage: python -m tests.test_docs --update [PAGE...]")
+    if sys.argv[2:]:
+        outputs([Path(page).resolve() for page in sys.argv[2:]])
+    else:
+        update()
