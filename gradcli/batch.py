@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import struct
+import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from gradcli.supervise import bound_memory, silent_stderr
+from gradcli.text.limits import JOB_TEXT
 
 FRAME = 256
 """Lines at most that a worker is given at a time."""
@@ -54,19 +56,44 @@ class Lines(Protocol):
         """The next lines, without their ends; None at the end."""
 
 
+class _Cutter:
+    """Pieces of a stream cut into lines. Of a line longer than `most` only so much is kept as shows that it is."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
+        self._begun: list[bytes] = []
+
+    def cut(self, piece: bytes) -> list[bytes]:
+        """The lines that a piece completes."""
+        *lines, last = piece.split(b"\n")
+        if lines:
+            lines[0] = self.rest() + lines[0]
+        if self._size <= self._most:
+            self._size += len(last)
+            self._begun.append(last)
+        return lines
+
+    def rest(self) -> bytes:
+        """What there is of a line that has not ended; it begins anew."""
+        found = b"".join(self._begun)
+        self._begun, self._size = [], 0
+        return found
+
+
 class LinesOfFile:
     """The lines of a pipe or file as they come in."""
 
     def __init__(self, fd: int) -> None:
         self.fd: int | None = fd
-        self._rest = b""
+        self._cutter = _Cutter(JOB_TEXT.value)
         self._begun = False
 
     def take(self) -> list[bytes] | None:
         """The lines that one read completes."""
         assert self.fd is not None
         piece = os.read(self.fd, PIECE)
-        *lines, self._rest = (self._rest + piece).split(b"\n") if piece else (self._rest, b"")
+        lines = self._cutter.cut(piece) if piece else [self._cutter.rest()]
         if lines and not self._begun:
             self._begun = True
             lines[0] = lines[0].removeprefix(MARK)
@@ -87,8 +114,14 @@ class LinesOfJobs:
 
 
 def _told(lines: list[bytes]) -> list[bytes]:
-    """The lines that hold something; none can be taken for an answer."""
-    return [b" " + line if line.startswith(_READY) else line for line in lines if line.strip()]
+    """The lines that hold something; none can be taken for an answer, and one that is too long has its answer already."""
+    return [_bounded(b" " + line if line.startswith(_READY) else line) for line in lines if line.strip()]
+
+
+def _bounded(line: bytes) -> bytes:
+    if len(line) <= JOB_TEXT.value:
+        return line
+    return _READY + _failure(None, "size", f"a job has at most {JOB_TEXT.value:,} {JOB_TEXT.unit} ({JOB_TEXT.reason})")
 
 
 @dataclass
@@ -119,7 +152,7 @@ class _Worker:
         tasks, self._tasks = os.pipe()
         self.fd, answers = os.pipe()
         self.ends = (tasks, answers)
-        self._rest = b""
+        self._cutter = _Cutter(sys.maxsize)
         self._overdue = False
         self.frames: deque[_Frame] = deque()
         """What was given and is not answered, the frame in hand first."""
@@ -136,7 +169,7 @@ class _Worker:
         piece = os.read(self.fd, PIECE)
         if not piece:
             raise ChildProcessError("the nursery of a batch has ended")
-        *lines, self._rest = (self._rest + piece).split(b"\n")
+        lines = self._cutter.cut(piece)
         begun = 0
         for death in [i for i, line in enumerate(lines) if line.startswith(b"!")]:
             self._share(lines[begun : death - 1])  # the line in front of the mark is empty, or was cut off
@@ -292,6 +325,11 @@ def _death(line: bytes, signum: int, *, overdue: bool) -> bytes:
         kind, message = "size", "the computation was killed, most likely for want of memory"
     else:
         kind, message = "math", f"PyTorch ended the process ({name}): check the arguments of its calls"
+    return _failure(identity, kind, message)
+
+
+def _failure(identity: object, kind: str, message: str) -> bytes:
+    """The result line of a job that no worker can answer."""
     return json.dumps({"id": identity, "error": {"kind": kind, "message": message}}, separators=(",", ":")).encode()
 
 

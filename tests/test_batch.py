@@ -1,5 +1,6 @@
 """`gradcli batch`: one line out for each job in, in order, whatever a job does."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from gradcli import batch
+from gradcli.text.limits import JOB_TEXT
 from tests.benchmarks import endless
 from tests.program import BASE, run
 
@@ -194,6 +196,26 @@ def test_blank_lines_give_nothing_and_a_last_line_needs_no_end() -> None:
     assert shown.status == 0
     assert len(shown.stdout.splitlines()) == 2
     assert run("batch", stdin="").stdout == ""
+
+
+def test_a_line_without_end_takes_no_more_memory_than_a_job_may(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(batch, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
+    monkeypatch.setattr(batch, "PIECE", 64)
+    jobs = tmp_path / "jobs"
+    jobs.write_bytes(b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001)
+    source = batch.LinesOfFile(os.open(jobs, os.O_RDONLY))
+    found: list[bytes] = []
+    while (lines := source.take()) is not None:
+        found += lines
+        assert sum(map(len, source._cutter._begun)) <= 1064
+    os.close(source.fd)  # type: ignore[arg-type]
+    assert [found[0], found[1], found[3]] == [b'{"id": 1}', b"x" * 1000, b'{"id": 2}']
+    for line in (found[2], found[4]):
+        answer = json.loads(line.removeprefix(b"\0"))
+        assert answer["error"]["kind"] == "size"
+        assert "at most 1,000 bytes" in answer["error"]["message"]
 
 
 def test_a_file_of_jobs_and_files_in_jobs(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ ARROWS = {
     "evaluate": {"evaluate", "text", "tables", "errors"},
     "requests": {"requests", "text", "tables", "errors"},
     "compute": {"addresses", "compute", "core", "evaluate", "requests", "results", "text", "tables", "errors"},
-    "batch": {"compute", "show", "supervise"},
+    "batch": {"compute", "show", "supervise", "text"},
     "code": {"code", "compute", "evaluate", "requests", "results", "show", "text", "tables", "errors"},
     "show": {"addresses", "show", "results", "requests", "text", "errors", "page", "world"},
     "cli": {

@@ -33,6 +33,7 @@ EXPRESSION_NODES = Limit(10_000, "operations and names", "more is a program, not
 PLAIN_INTEGER = Limit(2**63 - 1, "", "PyTorch's integers have 64 bits")
 CALL_TEXT = Limit(10_000, "characters", "a name with a weight for every one of a thousand classes is shorter")
 GRAPH_NODES = Limit(2_000, "nodes", "nobody can read a picture with more")
+JOB_TEXT = Limit(2**27, "bytes", "larger data is better kept in a file, such as .npy, with --allow-files")
 PASTED_TEXT = Limit(1_000_000, "characters", "the last lines of a log or a traceback are enough")
 
 PROGRAMS = 1024
