@@ -7,16 +7,8 @@ from torch import Tensor
 from gradcli.code.formulas import Formula
 from gradcli.code.literals import tensor_code
 from gradcli.requests.shared import Numeric
+from gradcli.tables.imports import imports
 from gradcli.text.literal import Literal
-
-_IMPORTS = (
-    ("torch.", "import torch"),
-    ("safetensors.", "import safetensors.torch"),
-    ("F.", "import torch.nn.functional as F"),
-    ("nn.", "from torch import nn"),
-    ("np.", "import numpy as np"),
-)
-"""What a program imports when a line of it says so."""
 
 _RANDOM = ("torch.rand", "dropout", "bernoulli", "multinomial", "normal", "poisson", "gumbel", "rrelu")
 """What in a program draws random numbers."""
@@ -75,6 +67,4 @@ class Script:
         if any(word in body for word in _RANDOM):
             head.append(f"torch.manual_seed({self._request.seed})")
         whole = "\n".join([*head, body])
-        words = whole.replace("(", " ").replace("[", " ").replace("-", " ").replace(",", " ").split()
-        imports = [line for prefix, line in _IMPORTS if any(word.startswith(prefix) for word in words)]
-        return "\n".join([*imports, "", *head, body]) + "\n"
+        return "\n".join([*imports(whole), "", *head, body]) + "\n"

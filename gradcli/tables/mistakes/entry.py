@@ -3,16 +3,10 @@
 from dataclasses import dataclass
 from inspect import cleandoc
 
+from gradcli.tables.imports import imports
+
 MARK = "  # <--"
 """Stands behind the line of a program that holds the mistake."""
-
-_IMPORTS = (
-    ("math.", "import math"),
-    ("torch.", "import torch"),
-    ("F.", "import torch.nn.functional as F"),
-    ("nn.", "from torch import nn"),
-)
-"""What a program imports when a line of it says so."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,4 @@ class Mistake:
 def whole(program: str) -> str:
     """A program with its imports, ended by a line feed."""
     body = cleandoc(program)
-    words = body.replace("(", " ").replace("[", " ").replace("-", " ").split()
-    imports = [line for prefix, line in _IMPORTS if any(word.startswith(prefix) for word in words)]
-    return "\n".join([*imports, "", body, ""])
+    return "\n".join([*imports(body), "", body, ""])
