@@ -9,7 +9,7 @@ from gradcli.compute.door import computed
 from gradcli.errors import GradcliError, UsageError
 from gradcli.evaluate.machine import Before
 from gradcli.requests.activate import Activate
-from gradcli.requests.check import check, literals
+from gradcli.requests.check import check
 from gradcli.requests.derivatives import Hessian, Jacobian
 from gradcli.requests.descend import Descend
 from gradcli.requests.fill import from_json
@@ -19,7 +19,6 @@ from gradcli.requests.loss import Loss
 from gradcli.requests.perceptron import Perceptron
 from gradcli.requests.shared import Numeric
 from gradcli.requests.softmax_jacobian import SoftmaxJacobian
-from gradcli.text.paths import FromFile
 from gradcli.text.suggest import did_you_mean
 
 COMMANDS: Mapping[str, type[Numeric]] = {
@@ -82,10 +81,7 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
     formula = getattr(request, "expression", None)
     if formula is not None and formula.typed is None and not (allow_files and not formula.from_stdin):
         raise UsageError("a job's expression is its text: files and standard input are refused", cure="--allow-files")
-    for literal in literals(request):
-        if isinstance(literal, FromFile) and not allow_files:
-            raise UsageError("a job may not read files", cure="gradcli batch --allow-files")
-    check(request, _no_stdin)
+    check(request, _no_stdin, allow_files=allow_files)
     return request
 
 

@@ -80,12 +80,12 @@ def _all_finite(result: Result) -> bool:
     agenda: list[Any] = [result]
     for value in agenda:
         kind: type = type(value)
-        if isinstance(value, Tensor):
+        if kind is Tensor:
             if not finite(value):
                 return False
-        elif isinstance(value, dict):
+        elif kind is dict:
             agenda.extend(value.values())
-        elif isinstance(value, list):
+        elif kind is list:
             agenda.extend(value)
         elif names := _computed(kind):
             held = vars(value)

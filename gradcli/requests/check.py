@@ -11,7 +11,7 @@ from gradcli.requests.inputs import INPUTS
 from gradcli.requests.options import TENSOR, options
 from gradcli.requests.plot import Plot
 from gradcli.text import expression, paths
-from gradcli.text.literal import FromStdin, Literal
+from gradcli.text.literal import FromStdin, Literal, Numbers
 from gradcli.text.paths import FromFile
 
 
@@ -34,14 +34,16 @@ def _holding(request: type) -> tuple[tuple[str, bool], ...]:
     return tuple((name, it.kind is INPUTS) for name, it in options(request).items() if it.kind in (TENSOR, INPUTS))
 
 
-def check(request: Any, read_stdin: Callable[[], str]) -> None:
+def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = True) -> None:
     """Check `request` as far as that goes without PyTorch.
 
-    Raises UsageError for a second use of standard input, FileError for a file that cannot be read, and for an expression
-    what parsing it raises.
+    Raises UsageError for a second use of standard input and for a file where none is allowed, FileError for one that cannot
+    be read, and for an expression what parsing it raises.
     """
     streams = getattr(request, "expression_from_stdin", False)
     for found in literals(request):
+        if isinstance(found, Numbers):
+            continue
         if isinstance(found, FromStdin):
             if streams:
                 raise UsageError(
@@ -50,6 +52,8 @@ def check(request: Any, read_stdin: Callable[[], str]) -> None:
             streams = True
             read_stdin()  # now, while stderr can still say that it is waited for
         elif isinstance(found, FromFile):
+            if not allow_files:
+                raise UsageError("a job may not read files", cure="gradcli batch --allow-files")
             paths.check_file(found)
     if isinstance(request, Grad | OfExpression):
         expression.parse(request.source(read_stdin), request.input_names)

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradcli.errors import FileError
 from gradcli.requests.options import Kind, Paths
@@ -17,12 +18,12 @@ class Formula:
 
     given: Source
 
-    @property
+    @cached_property
     def from_stdin(self) -> bool:
         """Whether the expression is to be read from standard input."""
         return self.given.text in ("-", "@-")
 
-    @property
+    @cached_property
     def typed(self) -> Source | None:
         """The expression where it stands among the words themselves."""
         return None if self.given.text.startswith("@") or self.from_stdin else self.given

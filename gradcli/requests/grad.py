@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradcli.errors import UsageError
 from gradcli.requests.formula import EXPRESSION, Formula
@@ -73,7 +74,7 @@ class Grad(Wrt, Explained):
         assert self.expression is not None
         return self.expression.load(read_stdin)
 
-    @property
+    @cached_property
     def input_names(self) -> tuple[str, ...]:
         """The names that the expression may use for its inputs."""
         if self.fn is None:
