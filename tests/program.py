@@ -1,6 +1,6 @@
 """Runs the program as its user does: words, pipes, variables, an exit status.
 
-Loading PyTorch takes seconds, so `run` forks from a process that has it, as the warm start will; the child gets real
+Loading PyTorch takes seconds, so `run` forks from a process that has it, as the server does; the child gets real
 pipes, its own variables and folder, and the whole program from `main` on. `cold` starts a fresh Python.
 """
 
@@ -10,16 +10,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import torch
 
-from gradcli.__main__ import main
+from gradcli import __main__ as entry
+from gradcli.cli import program
 from gradcli.cli.commands import COMMANDS
 from gradcli.compute.door import open_wide
+from gradcli.supervise import Progress
+from gradcli.world import World
 
 WHOLE = (
     "cli.help",
@@ -42,6 +45,8 @@ for command in COMMANDS.values():
 open_wide()
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
+Streams = tuple[int, int, int]
+Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BASE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "GRADCLI_SERVER": "off"}
 
@@ -62,24 +67,51 @@ class Ran:
 
 
 def run(*words: str, stdin: str | bytes = "", env: Mapping[str, str] | None = None, cwd: str | None = None) -> Ran:
-    """One call in a child forked from this process, which has PyTorch loaded."""
+    """One call in a child forked from this process, which has PyTorch loaded.
+
+    The child is the worker itself, as one of the server's is; what it dies of is told by a second child, as the client does.
+    """
     content = stdin.encode() if isinstance(stdin, str) else stdin
+    progress = Progress()
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(content)
         given.seek(0)
-        pid = os.fork()
-        if pid == 0:
-            child(words, (given.fileno(), out.fileno(), err.fileno()), {**BASE, **(env or {})}, cwd)
-        _, status = os.waitpid(pid, 0)
+        call = words, (given.fileno(), out.fileno(), err.fileno()), {**BASE, **(env or {})}, cwd
+
+        def work(arguments: list[str]) -> int:
+            return program.run(arguments, World.current(), progress)
+
+        def bury(arguments: list[str]) -> int:
+            return program.bury(arguments, World.current(), -status, progress.where())
+
+        status = _forked(call, work)
+        if status < 0:
+            status = _forked(call, bury)
+        progress.close()
         out.seek(0)
         err.seek(0)
-        return Ran(out.read().decode(), err.read().decode(), os.waitstatus_to_exitcode(status))
+        return Ran(out.read().decode(), err.read().decode(), status)
 
 
-def child(words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str, str], cwd: str | None) -> None:
-    """Be the program, called with these words on these streams; never returns."""
+def _forked(call: tuple[Sequence[str], Streams, Mapping[str, str], str | None], instead: Instead) -> int:
+    """The exit status of a call in a child, or the signal that it died of as a negative number."""
+    pid = os.fork()
+    if pid == 0:
+        child(*call, instead)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def child(
+    words: Sequence[str], streams: Streams, env: Mapping[str, str], cwd: str | None, instead: Instead | None = None
+) -> None:
+    """Be the program, called with these words on these streams; never returns.
+
+    `instead` is what to do instead of the cold program, parent and worker.
+    """
     status = 99
     try:
+        if instead is not None:
+            entry._cold = instead  # type: ignore[assignment]
         for target, fd in enumerate(streams):
             os.dup2(fd, target)
         os.environ.clear()
@@ -94,7 +126,7 @@ def child(words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str,
         sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
         sys.argv = ["gradcli", *words]
-        status = main()
+        status = entry.main()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
