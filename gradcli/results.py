@@ -7,7 +7,7 @@ What `compute` returns holds detached tensors on the CPU. Results know nothing o
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradcli.text.call import Call
 
@@ -299,6 +299,14 @@ class LayerFlow:
     saturated: Tensor
 
 
+class Stack(NamedTuple):
+    """What every activation of a flow is put into: the layers, what goes in below, and the gradient that enters above."""
+
+    layers: list[nn.Linear]
+    x: Tensor
+    upstream: Tensor
+
+
 @dataclass(frozen=True, kw_only=True)
 class FlowResult(Result):
     """The gradient through a stack of layers; `factors` hold by what each layer multiplies it on its way back."""
@@ -308,6 +316,9 @@ class FlowResult(Result):
     factors: dict[str, float | None]
     flat: dict[str, float] = aside()
     """For each activation the slope up to which an output counts as saturated."""
+    stack: Stack = aside()
+    calls: tuple[Call, ...] = aside()
+    """The activations."""
 
 
 @dataclass(frozen=True)
@@ -335,6 +346,8 @@ class PlotResult(Result):
     curves: list[Curve]
     along: str = aside()
     """What x is called."""
+    pointwise: tuple[Subject, ...] = aside()
+    """What each curve is at one point of the range, whole here, by which it is differentiated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,6 +358,8 @@ class SurfaceResult(Result):
     value: Tensor
     gradients: dict[str, Tensor | None]
     expression: str = aside()
+    pointwise: tuple[Subject, ...] = aside()
+    """What the surface is at one pair of points of the two ranges, whole here, by which it is differentiated."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -254,6 +254,14 @@ def test_honest_gradients_are_never_called_wrong(text: str, x: str, expected: li
     assert ran.status == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [("1-erf(x)", "5"), ("gelu(x)", "-6.5"), ("gelu(x, approximate='tanh')", "-5.75"), ("x-x*(1-1e-9)", "3")],
+)
+def test_what_cancels_scatters_by_more_than_its_own_size_and_is_not_called_wrong(text: str, x: str) -> None:
+    assert verdicts("grad", text, f"x={x}") == ["ok"]
+
+
 def test_a_kink_shows_the_slopes_of_both_sides_and_pytorchs_choice() -> None:
     ran = run("grad", "relu(x)", "x=0", "--check")
     assert table(ran, "x") == [["x", "0", "0.5", "0", "1", "kink"]]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gradcli import core
 from gradcli.compute.job import default_dtype
 from tests.program import run
 
@@ -170,6 +171,36 @@ def test_expectations() -> None:
     assert run("flow", "sigmoid", "--expect", "factors.sigmoid=1").status == 1
 
 
+def test_the_norm_in_each_layer_is_checked_against_closed_form_and_difference() -> None:
+    words = ("--layers", "30", "--width", "8", "--init", "xavier", "relu", "sigmoid", "--check")
+    found = flow(*words)
+    assert (set(found["check"]), found["ok"]) == ({"relu", "sigmoid"}, True)
+    assert found["check"]["sigmoid"]["max_rel_error"] < 1e-5
+    table = run("flow", *words).stdout.partition("Check by sigmoid: holds")[2]
+    rows = [line.strip("│").split("│") for line in table.splitlines() if line.startswith("│ layer ")]
+    shown = norms(found, "sigmoid")
+    assert [float(row[1]) for row in rows] == pytest.approx(shown, rel=1e-3), (
+        "the checked norms are those that are shown"
+    )
+    assert [float(row[3]) for row in rows] == pytest.approx(shown, rel=1e-3), "however small"
+
+
+def test_a_check_follows_what_float32_cannot_hold() -> None:
+    assert flow("--layers", "100", "--init", "normal", "--width", "16", "relu", "tanh", "--check", "--quiet")["ok"]
+    assert flow("--layers", "200", "--width", "16", "sigmoid", "--check", "--quiet")["ok"]
+
+
+def test_a_wrong_gradient_in_one_layer_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = core.gradients
+
+    def wrong(value: Tensor, inputs: Any, **more: Any) -> Any:
+        return {n: None if g is None else 1.01 * g if n == "t" else g for n, g in honest(value, inputs, **more).items()}
+
+    monkeypatch.setattr(core, "gradients", wrong)
+    shown = run("flow", "--layers", "2", "--width", "4", "tanh", "--check", "--json")
+    assert (shown.status, shown.json["check"]["tanh"]["ok"]) == (1, False)
+
+
 def test_a_batch_has_it_too() -> None:
     job = {"id": 1, "command": "flow", "activation": ["sigmoid", "relu"], "layers": 3, "width": 4, "init": "xavier"}
     found = json.loads(run("batch", stdin=json.dumps(job)).stdout)
@@ -189,8 +220,9 @@ def test_a_batch_has_it_too() -> None:
         (["--width", "0"], "--width"),
         (["--width", "100000"], "--width"),
         (["--init", "he"], "kaiming"),
-        (["--check"], "--check"),
-        (["--explain"], "--explain"),
+        (["--check", "--csv"], "--check has no place in --csv"),
+        (["--explain"], "gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain"),
+        (["--wrt", "x"], "the layers themselves"),
         (["--graph", "tree"], "--graph"),
         (["--expect", "5"], "name a value"),
     ],

@@ -544,6 +544,32 @@ def test_large_tensors_are_summarised_and_numbers_are_never_cut() -> None:
     assert "[2.5, 5.5]" in narrow
 
 
+def test_a_jacobian_has_a_ledger_for_each_row() -> None:
+    words = ("jacobian", "x**2*w", "x=3,5", "w=2", "--explain")
+    rows = run(*words, "--json").json["ledger"]
+    assert [row["name"] for row in rows if row["operation"] == "input"] == ["y[0]: x", "y[0]: w", "y[1]: x", "y[1]: w"]
+    found = {row["name"]: row["product"] for row in rows if row["operation"] == "gradient"}
+    assert found == {"y[0]: x": [12.0, 0.0], "y[0]: w": 9.0, "y[1]: x": [0.0, 20.0], "y[1]: w": 25.0}
+    shown = run(*words).stdout
+    assert "Chain rule: y[0] of x**2*w" in shown
+    assert "Chain rule: y[1] of x**2*w" in shown
+    assert "--row 0" in run("jacobian", "x*2", "x=zeros(30)", "--explain").stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "which"),
+    [("hessian", "whose derivatives the Hessian holds"), ("descend", "which makes the first step")],
+)
+def test_a_hessian_and_a_descent_have_the_ledger_of_the_gradient_at_the_start(command: str, which: str) -> None:
+    words = (command, "x**3*y", "x=3", "y=2", "--explain")
+    rows = run(*words, "--json").json["ledger"]
+    assert [(row["name"], row["product"]) for row in rows if row["operation"] == "gradient"] == [
+        ("x", 54.0),
+        ("y", 27.0),
+    ]
+    assert which in run(*words).stdout
+
+
 @pytest.mark.parametrize("words", [("--each", "x"), ("--csv",), ("--code",)])
 def test_the_ledger_has_no_place_there(words: tuple[str, ...]) -> None:
     done = run("grad", "x**2", "x=1,2", *words, "--explain")

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from gradcli import core
 from gradcli.compute import curves
 from gradcli.requests import shared
 from gradcli.tables.catalogue import ACTIVATIONS, CATALOGUE, LOSSES
@@ -148,13 +149,87 @@ def test_arrays_in_files(tmp_path: Path) -> None:
         assert run("plot", "x**2", "x=1,3", "--out", out, cwd=str(tmp_path)).stdout == f"wrote {out}\n"
     with np.load(tmp_path / "one.npz") as found:
         assert {name: array.tolist() for name, array in found.items()} == {
-            "x": [1.0, 3.0], "value": [1.0, 9.0], "derivative": [2.0, 6.0],
+            "x": [1.0, 3.0], "curves.0.value": [1.0, 9.0], "curves.0.derivative": [2.0, 6.0],
         }  # fmt: skip
     assert np.load(tmp_path / "one.npy").tolist() == [1.0, 9.0]
     run("plot", "x*y", *GRID, "--out", "two.npz", cwd=str(tmp_path))
     with np.load(tmp_path / "two.npz") as found:
         assert set(found) == {"x.x", "x.y", "value", "gradients.x", "gradients.y"}
         assert found["gradients.x"].shape == (9, 5)
+
+
+# evidence
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if has_curve(CATALOGUE[name]) and name not in PROBABILITIES])
+def test_every_function_is_checked_along_its_curve_against_its_closed_form(name: str) -> None:
+    shown = run("plot", name, "--check")
+    assert shown.status == 0, shown.stdout
+    if name == "step":
+        assert "Check by" not in shown.stdout, "PyTorch has no derivative of it"
+    else:
+        assert "Check by x: holds" in shown.stdout
+        assert "closed form" in shown.stdout
+        assert "wrong" not in shown.stdout
+
+
+def test_a_check_goes_point_by_point_and_names_a_kink() -> None:
+    words = ("plot", "relu(x)*y.sum()", "x=-1,0,2", "y=1,2", "--wrt", "x", "--check")
+    assert run(*words, "--json").json["check"] == {"x": {"max_abs_error": 0.0, "max_rel_error": 0.0, "ok": True}}
+    rows = [line.strip("│").split("│") for line in run(*words).stdout.splitlines() if line.startswith("│ x[")]
+    assert [(row[0].strip(), row[-1].strip()) for row in rows] == [("x[0]", "ok"), ("x[1]", "kink"), ("x[2]", "ok")]
+    assert [float(row[1]) for row in rows] == [0, 0, 3]
+
+
+def test_a_check_of_several_curves_and_of_two_ranges_has_a_name_for_each_slope() -> None:
+    assert set(run("plot", "tanh", "x**2", "--check", "--json").json["check"]) == {"tanh.x", "x**2.x"}
+    found = run("plot", "x*y**2", *GRID, "--check", "--json").json
+    assert (set(found["check"]), found["ok"]) == ({"x", "y"}, True)
+
+
+def test_a_wrong_slope_along_a_curve_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = core.gradients
+
+    def wrong(*args: Any, **more: Any) -> Any:
+        return {name: None if slope is None else 1.01 * slope for name, slope in honest(*args, **more).items()}
+
+    monkeypatch.setattr(core, "gradients", wrong)
+    shown = run("plot", "x**3", "x=1,2", "--check", "--json")
+    assert (shown.status, shown.json["check"]["x"]["ok"], shown.json["ok"]) == (1, False, False)
+
+
+@pytest.mark.parametrize(
+    ("expected", "status", "slip"),
+    [
+        ("x=-2,0,4", 0, None),
+        ("-2,0,4", 0, None),
+        ("derivative.2=4", 0, None),
+        ("curves.0.value.2=4", 0, None),
+        ("curves.0.derivative.2=-4", 1, "sign"),
+        ("curves.0.derivative.2=2", 1, "factor-half"),
+        ("curves.0.value=1,0,5", 1, None),
+    ],
+)
+def test_expectations_along_a_curve(expected: str, status: int, slip: str | None) -> None:
+    shown = run("plot", "x**2", "x=-1,0,2", "--expect", expected, "--json")
+    (found,) = shown.json["expect"].values()
+    assert (shown.status, found["slip"], shown.json["ok"]) == (status, slip, not status)
+
+
+def test_expectations_of_a_surface_and_of_one_of_several_curves() -> None:
+    shown = run("plot", "x*y**2", *GRID, "--expect", "gradients.y.8.4=4", "--expect", "value.8.4=-2", "--json")
+    assert {key: each["slip"] for key, each in shown.json["expect"].items()} == {
+        "gradients.y.8.4": None, "value.8.4": "sign",
+    }  # fmt: skip
+    assert run("plot", "sigmoid", "tanh", "--expect", "curves.1.value.96=0", "--get", "ok").stdout == "true\n"
+
+
+def test_evidence_stands_below_the_picture_in_few_lines() -> None:
+    picture, shown = run("plot", "relu").stdout, run("plot", "relu", "--check", "--expect", "x.192=1").stdout
+    assert shown.startswith(picture)
+    assert "x.192 is as expected" in shown
+    assert len(shown[len(picture) :].splitlines()) < 40
+    assert len(run("plot", "relu", "--check", "--full").stdout.splitlines()) > 193
 
 
 def test_what_is_not_finite_is_noted_with_its_cause() -> None:
@@ -392,8 +467,11 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
         (["-", "-"], "standard input is used twice"),
         (["-", "x=-"], "standard input is used twice"),
         (["relu", "--explain"], "--explain"),
-        (["relu", "--check"], "--check"),
-        (["relu", "--graph", "tree"], "--graph"),
+        (["relu", "--check", "--csv"], "--check has no place in --csv"),
+        (["relu", "--explain"], "gradcli grad 'sin(w*x)' x=1 w=2 --explain"),
+        (["relu", "--graph", "tree"], "gradcli grad 'sin(w*x)' x=1 w=2 --graph tree"),
+        (["relu", "tanh", "--expect", "1"], "no single gradient"),
+        (["relu", "tanh", "--expect", "tanh=1"], "curves.1.derivative"),
         (["relu", "--out", "a.pdf"], ".png, .svg, .json"),
         (["relu", "tanh", "--out", "a.npy"], "2 to choose from"),
         (["relu", "--json", "--csv"], "two forms"),

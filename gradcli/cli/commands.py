@@ -143,6 +143,7 @@ COMMANDS = {
                 "code": "",
                 "out": "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy",
                 "precision": "significant digits of the numbers below the picture",
+                "full": "show the tables of --check and --expect whole",
                 "quiet": "",
             },
         ),

@@ -30,12 +30,18 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     """
     known = {flag_name(name): option for name, option in _fields(command).items()}
     try:
-        bare, given = parser(command).main(list(_guarded(words, known)), standalone_mode=False)
+        guarded = list(_guarded(words, known, _instead(command)))
+        bare, given = parser(command).main(guarded, standalone_mode=False)
     except TyperException as error:
         raise UsageError(_reworded(error), cure=f"gradcli {command.name} --help lists the options") from None
     order = [word.partition("=")[0] for word in words]
     typed = sorted((name for name in given if flag_name(name) in order), key=lambda name: order.index(flag_name(name)))
     return bare, {name: given[name] for name in typed}
+
+
+def _instead(command: Command) -> dict[str, str]:
+    """The options of other commands that have no meaning here, and what to use instead."""
+    return {flag_name(name): cure for name, cure in getattr(command.request, "instead", {}).items()}
 
 
 def _fields(command: Command) -> dict[str, Option]:
@@ -78,7 +84,7 @@ def is_option(word: str) -> bool:
     return word == "-h" or (word[:2] == "--" and word[2:3].isalpha())
 
 
-def _guarded(words: Sequence[str], known: dict[str, Option]) -> Iterator[str]:
+def _guarded(words: Sequence[str], known: dict[str, Option], instead: dict[str, str]) -> Iterator[str]:
     """The words with every value that Typer could mistake for an option marked."""
     seen: set[str] = set()
     rest = iter(words)
@@ -90,13 +96,15 @@ def _guarded(words: Sequence[str], known: dict[str, Option]) -> Iterator[str]:
         elif not is_option(word):
             yield _GUARD + word if word[:1] == "-" else word
         else:
-            _check_option(name, known, seen)
+            _check_option(name, known, instead, seen)
             yield word
             if not equals and known[name].kind is not FLAG:
                 yield _value(name, next(rest, None))
 
 
-def _check_option(name: str, known: dict[str, Option], seen: set[str]) -> None:
+def _check_option(name: str, known: dict[str, Option], instead: dict[str, str], seen: set[str]) -> None:
+    if name in instead:
+        raise UsageError(f"{name} has no meaning here", cure=instead[name])
     if name not in known:
         raise UsageError(f"there is no option {name}", cure=did_you_mean(name, [*known, "--help"]))
     if name in seen and not known[name].repeatable:

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from gradcli.compute.closed import closed_form
-from gradcli.compute.differences import JUMP, Change, Estimate, Slopes, beside, careful, quick, usual_step
+from gradcli.compute.differences import JUMP, Change, Estimate, Slopes, beside, careful, grain, quick, usual_step
 from gradcli.compute.job import Job
 from gradcli.compute.probes import Held, Pair, Probe, probe
 from gradcli.compute.rerun import short
 from gradcli.errors import GradcliError, UsageError
-from gradcli.results import Checked, GradEachResult, PerceptronTraining, Result
+from gradcli.results import Checked, GradEachResult, PerceptronTraining, Result, Subject
 
 TOLERANCE = 1e-5
 """Relative; wider where the expression itself computes in less than float64."""
@@ -31,6 +31,8 @@ BESIDE = 16.0
 """How far from a point its neighbourhood is looked at, in usual steps."""
 ROUGH = 0.1
 """A difference that is in doubt by this part of itself tells nothing."""
+SURE = 1e-3
+"""A difference at a coarse step that is in doubt by less is believed."""
 
 HELD = {
     **dict.fromkeys(("detach", "detach_copy"), "detached"),
@@ -82,12 +84,18 @@ def check(result: Result, job: Job) -> dict[str, Checked]:
         prefix = f"{subject.name}." if subject.name else ""
         looked = probe(result, subject, job)
         for name in subject.by:
-            pairs = looked.pairs(name)
-            slopes = looked.slopes(looked.inputs, name, pairs) if pairs else None
-            if slopes is not None:
-                closed = closed_form(result, subject, name, looked, pairs)
-                found[prefix + name] = _Comparison(looked, name, pairs, slopes, closed).checked()
+            if (compared := compare(result, subject, name, looked)) is not None:
+                found[prefix + name] = compared
     return found
+
+
+def compare(result: Result, subject: Subject, name: str, looked: Probe) -> Checked | None:
+    """The slopes of a subject by the input `name`, compared; None where it has none."""
+    pairs = looked.pairs(name)
+    slopes = looked.slopes(looked.inputs, name, pairs) if pairs else None
+    if slopes is None:
+        return None
+    return _Comparison(looked, name, pairs, slopes, closed_form(result, subject, name, looked, pairs)).checked()
 
 
 _Row: TypeAlias = tuple[str, float, float, float, float]
@@ -107,6 +115,7 @@ class _Comparison:
         self.floor = NOTHING + (FLOOR * float(finite.abs().max()) if finite.numel() else 0.0)
         self.operations = [step for step in looked.rerun.program.steps if step.name]
         self._place = -1
+        self._grain = 0.0
         self._moved: dict[float, Tensor | None] = {}
         self._held: Held = None
 
@@ -168,15 +177,19 @@ class _Comparison:
 
     def _row(self, at: int) -> _Row:
         row, place = self.pairs[at]
+        self._grain = 0.0
         slope, x = float(self.slopes[at]), float(self.x[place])
         change = self._change(row, place)
         if math.isfinite(slope):
             central, alike = quick(change, x, self.epsilon)
             if alike and self._agree(slope, central.slope, self._zero(central)):
                 return self._against_closed(at), central.slope, math.nan, math.nan, self._zero(central)
+        self._grain = grain(change, x, self.epsilon)
         slopes = careful(change, x, self.epsilon)
         verdict = self._verdict(at, slopes)
         found = slopes.central
+        if verdict == "wrong" and (agreeing := self._past_stairs(slope, slopes)):
+            return self._against_closed(at), agreeing.slope, math.nan, math.nan, self._zero(agreeing)
         floor = self._zero(found) if found else self.floor
         difference = found.slope if found and verdict not in ("jump", "infinite") else math.nan
         if verdict == "kink" and slopes.left and slopes.right:
@@ -188,6 +201,13 @@ class _Comparison:
             )
             return verdict, difference, left, right, floor
         return verdict, difference, math.nan, math.nan, floor
+
+    def _past_stairs(self, slope: float, slopes: Slopes) -> Estimate | None:
+        """A sure difference at a coarser step that agrees; a fine one may lie on one stair of a rounding, and look surer."""
+        for each in slopes.coarse:
+            if each.doubt <= SURE * abs(slope) and self._agree(slope, each.slope, each.doubt):
+                return each
+        return None
 
     def _against_closed(self, at: int) -> str:
         """The verdict where autograd agrees with the difference: it must agree with the closed form too."""
@@ -241,7 +261,7 @@ class _Comparison:
             if moved is None or base is None:
                 return math.nan, 0.0
             delta, size = self.probe.change(moved, base, row)
-            return (delta, size) if math.isfinite(delta) else (math.nan, 0.0)
+            return (delta, max(size, self._grain)) if math.isfinite(delta) else (math.nan, 0.0)
 
         return change
 

@@ -12,7 +12,16 @@ from gradcli.compute.rerun import Inputs
 from gradcli.errors import GradcliError
 from gradcli.evaluate import functions
 from gradcli.evaluate.machine import evaluate
-from gradcli.results import ActivateResult, LossResult, PerceptronResult, Result, SoftmaxJacobianResult, Subject
+from gradcli.results import (
+    ActivateResult,
+    FlowResult,
+    LossResult,
+    PerceptronResult,
+    PlotResult,
+    Result,
+    SoftmaxJacobianResult,
+    Subject,
+)
 from gradcli.tables.catalogue import ALONG_LAST_DIM, BY_ROW, FIXED_REDUCTION, Loss
 from gradcli.text import expression
 from gradcli.text.call import TENSOR_PARAMETERS, Call
@@ -32,6 +41,8 @@ def closed_form(result: Result, subject: Subject, name: str, looked: Probe, pair
         with once_more(torch.float64):
             if isinstance(result, PerceptronResult):
                 found = _of_layer(*result.calls, looked.inputs, name)
+            elif isinstance(result, FlowResult):
+                found = _along_layer(subject.call, looked.inputs)
             else:
                 found = None if subject.call is None else _gradient(result, subject.call, looked, name)
     except GradcliError:  # shapes that the formula is not written for
@@ -43,7 +54,9 @@ def _gradient(result: Result, call: Call, looked: Probe, name: str) -> Tensor | 
     """The whole gradient by the input `name`, in its shape."""
     inputs, upstream = looked.inputs, looked.rerun.upstream
     reduction = _reduction(call)
-    if isinstance(result, ActivateResult):
+    if isinstance(result, PlotResult) and isinstance(call.entry, Loss):
+        return _of_loss(call, inputs["x"], inputs["target"], "sum", upstream)
+    if isinstance(result, ActivateResult | PlotResult):
         return _slope(call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])
     if isinstance(result, LossResult):
         reduction = next(loss.reduction for loss in result.losses if loss.name == call.text)
@@ -75,6 +88,13 @@ def _of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor
     by_z = (by_output * _slope(activation, {"x": z}, z)).reshape(len(rows), len(weights))
     found = {"x": by_z @ weights, "w": by_z.T @ rows, "b": by_z.sum(0) if b.ndim else by_z.sum()}[name]
     return found.reshape(inputs[name].shape)
+
+
+def _along_layer(call: Call | None, inputs: Inputs) -> Tensor:
+    """A flow's: how the layer's output, weighed by u, changes as z goes along d, sum over (u * activation'(z) * d)."""
+    assert call is not None
+    u = inputs["u"] @ inputs["w"] if "w" in inputs else inputs["u"]
+    return (u * _slope(call, {"x": inputs["z"]}, inputs["z"]) * inputs["d"]).sum()
 
 
 def _reduction(call: Call) -> str:

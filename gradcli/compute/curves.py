@@ -13,8 +13,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
-from gradcli.results import Curve
-from gradcli.tables.catalogue import Loss
+from gradcli.results import Curve, Subject
+from gradcli.tables.catalogue import FIXED_REDUCTION, Loss
 from gradcli.tables.curves import target
 from gradcli.text.call import Call
 
@@ -41,6 +41,15 @@ def unary(call: Call) -> functions.Unary:
         aims = torch.full_like
         return lambda x: torch.stack([norm(one, aims(one, aim)) for one in x.reshape(-1)]).reshape(x.shape)
     return lambda x: elements(x, torch.full_like(x, aim))
+
+
+def subject(call: Call, x: Tensor) -> Subject:
+    """The function of the catalogue as an expression of one number of x."""
+    if not isinstance(call.entry, Loss):
+        return Subject(call.text, call.applied("x"), {"x": x}, ("x",), call=call)
+    inputs = {"x": x, "target": x.new_tensor(target(call.entry))}
+    reduction = {} if call.entry.name in FIXED_REDUCTION else {"reduction": "sum"}  # of one element
+    return Subject(call.text, call.applied("x", "target", **reduction), inputs, ("x",), call=call)
 
 
 def of_call(call: Call, x: Tensor) -> Curve:

@@ -7,6 +7,7 @@ extrapolated (Richardson), and the one that changes least from a step to its hal
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 Change: TypeAlias = Callable[[float], tuple[float, float]]
@@ -16,6 +17,12 @@ STEPS = (256.0, 16.0, 1.0, 1 / 16, 1 / 256, 1 / 4096)
 """Multiples of the usual step, the cube root of epsilon."""
 ROUNDING = 8
 """Units in the last place that a value may be off by."""
+SPACING = 0.052
+"""Of the usual step, between the points that tell scatter; no power of two, at which straight lines have none."""
+SEEN = 17
+"""Points on each side that tell it."""
+SCATTER = 4.0
+"""Fourth differences of numbers that scatter are up to about so many times as large as they are."""
 JUMP = 1.9
 """A slope that grows by more when the step is halved is that of a jump, which makes it 2."""
 BEND = 1e-3
@@ -41,6 +48,8 @@ class Slopes:
     central: Estimate | None
     left: Estimate | None
     right: Estimate | None
+    coarse: tuple[Estimate, ...] = ()
+    """The central differences at steps above the usual one, which see past the stairs of a rounding."""
 
     @property
     def jumps(self) -> bool:
@@ -79,6 +88,32 @@ def quick(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
     return Estimate(slope, noise), gap <= BEND * max(abs(up), abs(down)) / step + noise
 
 
+def grain(change: Change, x: float, epsilon: float) -> float:
+    """What counts as the size of the values where they scatter by more than the rounding of their own size.
+
+    `1 - erf(x)` at 5 is 1e-12 and has the rounding of 1. The fourth differences of near points are what is no smooth curve;
+    the largest of them may be those of a kink or a jump.
+    """
+    found = []
+    for step in _bases(x, epsilon):
+        fourths = [each for side in (SPACING * step, -SPACING * step) for each in _fourths(change, side)]
+        found.append(sorted(fourths)[3 * len(fourths) // 4] / SCATTER if fourths else 0.0)
+    return min(found) / (ROUNDING * epsilon)
+
+
+def _fourths(change: Change, step: float) -> list[float]:
+    """The sizes of the fourth differences on one side that are finite."""
+    row = [change(step * number)[0] for number in range(1, SEEN)]
+    for _ in range(4):
+        row = [after - before for before, after in pairwise(row)]
+    return [abs(each) for each in row if math.isfinite(each)]
+
+
+def _bases(x: float, epsilon: float) -> list[float]:
+    """The usual step, and where a function may change within it, near 0, one in proportion to x."""
+    return [usual_step(x, epsilon), *([math.cbrt(epsilon) * abs(x)] if 0 < abs(x) < 1 else [])]
+
+
 def beside(change: Change, step: float, epsilon: float) -> Estimate | None:
     """The central difference at one step and its half, extrapolated; None where there is no value."""
     (whole, _), (half, noise) = (_slopes_at(change, each, epsilon)[0] for each in (step, step / 2))
@@ -89,18 +124,19 @@ def beside(change: Change, step: float, epsilon: float) -> Estimate | None:
 
 def careful(change: Change, x: float, epsilon: float) -> Slopes:
     """The slopes at x from every step of the ladder, the least doubtful of each."""
-    base = usual_step(x, epsilon)
-    steps = [base * factor for factor in STEPS]
-    if 0 < abs(x) < 1:
-        steps.append(math.cbrt(epsilon) * abs(x))  # near 0 a function may change within a step
+    base, *near = _bases(x, epsilon)
+    steps = [*(base * factor for factor in STEPS), *near]
     found: tuple[list[Estimate], list[Estimate], list[Estimate]] = ([], [], [])
+    coarse = []
     for step in sorted(steps):
         whole, half, quarter = (_slopes_at(change, step / part, epsilon) for part in (1, 2, 4))
         for kept, order, one, two, four in zip(found, (2, 1, 1), whole, half, quarter, strict=True):
             if all(math.isfinite(each[0]) for each in (one, two, four)):
                 kept.append(_extrapolated(order, one[0], two[0], *four))
+                if step > base and kept is found[0]:
+                    coarse.append(kept[-1])
     central, left, right = map(_least_doubtful, found)
-    return Slopes(central or right or left, left, right)
+    return Slopes(central or right or left, left, right, tuple(coarse))
 
 
 def _least_doubtful(estimates: list[Estimate]) -> Estimate | None:

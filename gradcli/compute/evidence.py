@@ -7,10 +7,23 @@ from gradcli.compute.check import check
 from gradcli.compute.expect import expect
 from gradcli.compute.job import Job
 from gradcli.compute.ledger import ledger
+from gradcli.compute.pointwise import check_points
+from gradcli.compute.probes import element, one_hot
 from gradcli.compute.softmax_ledger import softmax_ledger
 from gradcli.errors import UsageError
 from gradcli.requests.shared import Evidence, Explained
-from gradcli.results import GradEachResult, LedgerRow, PerceptronTraining, Result, SoftmaxJacobianResult
+from gradcli.results import (
+    FlowResult,
+    GradEachResult,
+    JacobianResult,
+    LedgerRow,
+    PerceptronTraining,
+    PlotResult,
+    Result,
+    SoftmaxJacobianResult,
+    Subject,
+    SurfaceResult,
+)
 
 
 def with_evidence(request: Evidence, result: Result, job: Job) -> Result:
@@ -19,7 +32,10 @@ def with_evidence(request: Evidence, result: Result, job: Job) -> Result:
     if isinstance(request, Explained) and request.explain:
         added["ledger"] = _ledgers(result, job)
     if request.check:
-        added["check"] = check(result, job)
+        if isinstance(result, PlotResult | SurfaceResult | FlowResult):
+            added["check"] = check_points(result, job)
+        else:
+            added["check"] = check(result, job)
     if request.expect:
         added["expect"] = expect(request.expect, request.tol, result, job)
     if "check" in added or "expect" in added:
@@ -38,7 +54,30 @@ def _ledgers(result: Result, job: Job) -> list[LedgerRow]:
     if isinstance(result, SoftmaxJacobianResult):
         return softmax_ledger(result)
     rows = []
-    for subject in result.subjects:
+    for subject in _explained(result):
         prefix = f"{subject.name}: " if subject.name else ""
         rows += [replace(row, name=prefix + row.name) for row in ledger(subject, job)]
     return rows
+
+
+EXPLAINED = 20
+"""Rows of a Jacobian that are explained, at most."""
+
+
+def _explained(result: Result) -> list[Subject]:
+    """What has a ledger of its own: each subject, and of a Jacobian each of its rows.
+
+    Raises UsageError where a Jacobian has too many.
+    """
+    if not isinstance(result, JacobianResult) or result.value.ndim == 0:
+        return list(result.subjects)
+    (subject,), value = result.subjects, result.value
+    if value.numel() > EXPLAINED:
+        raise UsageError(
+            f"--explain follows the rows of a Jacobian one by one, and this one has {value.numel()}",
+            cure=f"one of them alone: gradcli grad EXPR NAME=T --row {','.join('0' for _ in value.shape)} --explain",
+        )
+    return [
+        subject._replace(name=element(result.output, row, value), upstream=one_hot(value.detach(), row))
+        for row in range(value.numel())
+    ]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gradcli import addresses
 from gradcli.compute.job import Job, once_more
+from gradcli.compute.pointwise import at_point
 from gradcli.compute.rerun import Rerun, widened
 from gradcli.compute.slips import variants
 from gradcli.compute.tensors import TensorMaker
@@ -19,9 +20,11 @@ from gradcli.results import (
     FlowResult,
     JacobianResult,
     PerceptronTraining,
+    PlotResult,
     Result,
     SoftmaxJacobianResult,
     Subject,
+    SurfaceResult,
 )
 from gradcli.tables.catalogue import ALONG_LAST_DIM
 from gradcli.tables.slips import SLIPS, Slip
@@ -79,7 +82,10 @@ def _gradients(result: Result) -> dict[str, str]:
             return {name: f"{key}.{name}" for name in tree[key]}
     if isinstance(result, SoftmaxJacobianResult):
         return {"x": "jacobian" if result.row is None else "row"}
-    for key, name, field in (("functions", "x", "derivative"), ("losses", "pred", "gradient")):
+    singles = [("functions", "x", "derivative"), ("losses", "pred", "gradient")]
+    if isinstance(result, PlotResult):
+        singles.append(("curves", result.along, "derivative"))
+    for key, name, field in singles:
         if len(tree.get(key, ())) == 1 and tree[key][0][field] is not None:
             return {name: f"{key}.0.{field}"}
     return {}
@@ -107,14 +113,14 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
     tree = addresses.tree(result)
     if first in tree:
         return key
-    single = next((field for field in ("functions", "losses") if len(tree.get(field, ())) == 1), "")
+    single = next((field for field in ("functions", "losses", "curves") if len(tree.get(field, ())) == 1), "")
     if single and first in tree[single][0]:
         return f"{single}.0.{key}"
     known = [*names, *(tree[single][0] if single else ()), *(path for path, _ in addresses.leaves(tree))]
-    near = (
-        did_you_mean(key, known)
-        or f"there are {', '.join([*names, *(name for name in tree if name not in names)][:12])}"
-    )
+    numbers = [
+        path for path, leaf in addresses.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
+    ]
+    near = did_you_mean(key, known) or f"there are {', '.join([*names, *numbers][:12])}"
     raise UsageError(f"--expect: there is no {key!r} in the result", cure=near)
 
 
@@ -206,6 +212,8 @@ def _is_activation(subject: Subject) -> bool:
 def _origin(path: str, result: Result) -> tuple[Subject | None, str, str, list[int]]:
     """The subject that a path is about, what of it (value, gradient, jacobian), by which input, and an index into that."""
     keys = path.split(".")
+    if isinstance(result, PlotResult | SurfaceResult):
+        return _of_point(keys, result)
     if keys[0] in ("functions", "losses"):
         named = addresses.find(result, f"{keys[0]}.{keys[1]}.name")
         subjects = [each for each in result.subjects if each.name in ("", named)]
@@ -219,6 +227,19 @@ def _origin(path: str, result: Result) -> tuple[Subject | None, str, str, list[i
     if not subjects or not known or _mixes(result, subjects[0]):
         return None, kind, name, []
     return subjects[0], kind, name, [int(key) for key in index]
+
+
+def _of_point(keys: Sequence[str], result: PlotResult | SurfaceResult) -> tuple[Subject | None, str, str, list[int]]:
+    """The same for a path into a plot, which is about a subject where it leads to one point."""
+    match keys:
+        case ["curves", curve, ("value" | "derivative") as field, place] if isinstance(result, PlotResult):
+            kind = {"derivative": "gradient"}.get(field, field)
+            return at_point(result.pointwise[int(curve)], [int(place)]), kind, result.along, []
+        case ["value", first, second]:
+            return at_point(result.pointwise[0], [int(first), int(second)]), "value", "", []
+        case ["gradients", name, first, second]:
+            return at_point(result.pointwise[0], [int(first), int(second)]), "gradient", name, []
+    return None, "", "", []
 
 
 def _mixes(result: Result, subject: Subject) -> bool:

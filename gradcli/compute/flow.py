@@ -13,7 +13,7 @@ from gradcli.evaluate import functions
 from gradcli.evaluate.failures import wants_memory
 from gradcli.evaluate.refusals import translated
 from gradcli.requests.flow import Flow
-from gradcli.results import FlowResult, LayerFlow
+from gradcli.results import FlowResult, LayerFlow, Stack
 from gradcli.text.call import Call
 
 BATCH = 64
@@ -57,7 +57,10 @@ def flow(request: Flow, job: Job) -> FlowResult:
                 f"{name}: the gradient of {lost} of {request.layers} layers is exactly 0 in {request.dtype}",
             )
     verdict = "; ".join(_verdict(name, factors[name], rows, request.dtype) for name, rows in by_name.items())
-    return FlowResult(**job.header("flow", {}), layers=found, verdict=verdict, factors=factors, flat=flat)
+    return FlowResult(
+        **job.header("flow", {}), layers=found, verdict=verdict, factors=factors, flat=flat,
+        stack=Stack(layers, x, upstream), calls=request.activations,
+    )  # fmt: skip
 
 
 def _stack(request: Flow, job: Job) -> list[nn.Linear]:

@@ -228,11 +228,14 @@ def seed(number: int, device: torch.device) -> None:
         torch.manual_seed(number)
 
 
+_UNSETTLED = frozenset({"defaults", "notes", "subjects", "pointwise", "stack", "calls"})
+
+
 @cache
 def _settling(kind: type) -> tuple[str, ...]:
-    """The fields of a result that may hold tensors; subjects stay as they were run. Other types have none."""
+    """The fields of a result that may hold tensors; what evidence needs stays as it was run. Other types have none."""
     found = fields(kind) if is_dataclass(kind) else ()
-    return tuple(f.name for f in found if f.type is not str and f.name not in ("defaults", "notes", "subjects"))
+    return tuple(f.name for f in found if f.type is not str and f.name not in _UNSETTLED)
 
 
 T = TypeVar("T")

@@ -35,7 +35,10 @@ def plot(request: Plot, job: Job) -> PlotResult | SurfaceResult:
     (name,) = ranges
     curve = _curve(program, inputs, name, job)
     subjects = _first_bad(program, inputs, name, curve)
-    return PlotResult(**job.header("plot", inputs, subjects=subjects), x=inputs[name], curves=[curve], along=name)
+    return PlotResult(
+        **job.header("plot", inputs, subjects=subjects), x=inputs[name], curves=[curve], along=name,
+        pointwise=(Subject("", program.source.text, inputs, (name,)),),
+    )  # fmt: skip
 
 
 def _functions(request: Plot, job: Job) -> PlotResult:
@@ -43,17 +46,23 @@ def _functions(request: Plot, job: Job) -> PlotResult:
     x = torch.linspace(LOW, HIGH, POINTS, dtype=job.dtype, device=job.device)
     found: list[Curve] = []
     subjects: list[Subject] = []
+    pointwise: list[Subject] = []
     for function in request.functions:
         if isinstance(function, Formula):
             program = expression.parse(function.load(job.read_stdin), (X,))
             found.append(_curve(program, {X: x}, X, job, looking=False))
             subjects += _first_bad(program, {X: x}, X, found[-1])
+            pointwise.append(Subject(program.understood, program.source.text, {X: x}, (X,)))
             continue
         found.append(curves.of_call(function, x))
+        pointwise.append(curves.subject(function, x))
         if found[-1].derivative is None:
             name = function.entry.name
             job.note("no-derivative", f"PyTorch has no derivative of {name}; mathematically it is 0 wherever it exists")
-    return PlotResult(**job.header("plot", {X: x}, [X], subjects), x=x, curves=found, along=X)
+    if len(pointwise) == 1:
+        pointwise = [pointwise[0]._replace(name="")]
+    header = job.header("plot", {X: x}, [X], subjects)
+    return PlotResult(**header, x=x, curves=found, along=X, pointwise=tuple(pointwise))
 
 
 def _first_bad(program: Expression, inputs: Mapping[str, Tensor], name: str, curve: Curve) -> list[Subject]:
@@ -154,6 +163,7 @@ def _surface(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence
         value=torch.stack(values).reshape(shape),
         gradients={name: None if slope is None else slope.reshape(shape) for name, slope in joined.items()},
         expression=program.understood,
+        pointwise=(Subject("", program.source.text, dict(inputs), tuple(ranges)),),
     )
 
 

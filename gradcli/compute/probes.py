@@ -54,7 +54,7 @@ class Probe:
 
     def pairs(self, name: str) -> list[Pair]:
         """The slopes to look at by the input `name`."""
-        return [(None, place) for place in evenly(self.inputs[name].numel(), self._affordable)]
+        return [(None, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
 
     def total(self, name: str) -> int:
         """How many slopes there are by the input `name`."""
@@ -85,7 +85,8 @@ class Probe:
         return element(name, pair[1], self.inputs[name])
 
     @property
-    def _affordable(self) -> int:
+    def affordable(self) -> int:
+        """How many slopes by one input can be looked at in some seconds."""
         touched = self.base.numel() + sum(tensor.numel() for tensor in self.inputs.values())
         return max(8, min(CHECKED, WORK // max(1, 3 * touched)))
 
@@ -102,7 +103,7 @@ class JacobianProbe(Probe):
     def pairs(self, name: str) -> list[Pair]:
         """Rows and places of the whole Jacobian, or of the one row that was asked for."""
         rows = self.base.numel() if self._only is None else 1
-        pairs = _spread(rows, self.inputs[name].numel(), self._affordable)
+        pairs = _spread(rows, self.inputs[name].numel(), self.affordable)
         return pairs if self._only is None else [(self._only, place) for _, place in pairs]
 
     def total(self, name: str) -> int:
@@ -112,7 +113,7 @@ class JacobianProbe(Probe):
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
         """Autograd's slopes for the pairs at `inputs`, a vjp for each row."""
         rows = sorted({row for row, _ in pairs if row is not None})
-        upstreams = [_one_hot(self._shape, row) for row in rows]
+        upstreams = [one_hot(self._shape, row) for row in rows]
         found = dict(zip(rows, (by[name] for by in self.rerun.rows(inputs, upstreams)), strict=True))
         if all(gradient is None for gradient in found.values()):
             return None
@@ -129,7 +130,7 @@ class DiagonalProbe(JacobianProbe):
 
     def pairs(self, name: str) -> list[Pair]:
         """The diagonal, chosen evenly."""
-        return [(place, place) for place in evenly(self.inputs[name].numel(), self._affordable)]
+        return [(place, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
 
     def total(self, name: str) -> int:
         """How many slopes there are."""
@@ -151,7 +152,7 @@ class HessianProbe(Probe):
 
     def pairs(self, name: str) -> list[Pair]:
         """Rows are the elements of all inputs; as for a Jacobian."""
-        return _spread(self.base.numel(), self.inputs[name].numel(), self._affordable)
+        return _spread(self.base.numel(), self.inputs[name].numel(), self.affordable)
 
     def total(self, name: str) -> int:
         """How many second derivatives there are by the input `name` and any other."""
@@ -206,7 +207,8 @@ def element(name: str, place: int, tensor: Tensor) -> str:
     return f"{name}[{','.join(map(str, addresses.index(place, tensor.shape)))}]" if tensor.ndim else name
 
 
-def _one_hot(like: Tensor, row: int) -> Tensor:
+def one_hot(like: Tensor, row: int) -> Tensor:
+    """The upstream gradient that picks one element of a value, in its shape."""
     upstream = torch.zeros(like.numel(), dtype=like.dtype)
     upstream[row] = 1
     return upstream.reshape(like.shape)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from gradcli.requests.formula import EXPRESSION, Formula
 from gradcli.requests.inputs import INPUTS, Input
 from gradcli.requests.options import argument
-from gradcli.requests.shared import Evidence, Wrt
+from gradcli.requests.shared import Explained, Wrt
 from gradcli.text.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfExpression(Wrt, Evidence):
+class OfExpression(Wrt, Explained):
     """The words that every command on a free expression has."""
 
     expression: Formula = argument(EXPRESSION, "an expression, such as 'W @ x', @FILE or -")

@@ -60,9 +60,8 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
         name = key.replace("-", "_")
         option = known.get(name)
         if option is None:
-            raise UsageError(
-                f"there is no key {key[:80]!r}", cure=did_you_mean(name, known) or f"keys: {', '.join(known)}"
-            )
+            cure = getattr(request, "instead", {}).get(name) or did_you_mean(name, known)
+            raise UsageError(f"there is no key {key[:80]!r}", cure=cure or f"keys: {', '.join(known)}")
         if value is not None:
             values[name] = option.kind.from_json(value, key, many=option.many or option.repeatable)
     kind: type = request

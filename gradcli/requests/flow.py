@@ -1,6 +1,8 @@
 """`flow`: how large the gradient is in every layer of a deep stack."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import ACTIVATION, TEXT, WHOLE, argument, check_choice, option, repeated
@@ -18,6 +20,11 @@ USUAL = ("sigmoid", "tanh", "relu")
 class Flow(Evidence):
     """The gradient's size layer by layer through a deep stack of linear layers: does it vanish, explode or hold?"""
 
+    instead: ClassVar[Mapping[str, str]] = {
+        "explain": "the chain rule of one layer: gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain",
+        "wrt": "the layers themselves are differentiated by",
+    }
+
     names: tuple[Call, ...] = argument(ACTIVATION, "activations, as with --activation", (), many=True)
     activation: tuple[Call, ...] = repeated(
         ACTIVATION, "an activation behind every layer; may be repeated (default: sigmoid, tanh, relu)"
@@ -34,11 +41,6 @@ class Flow(Evidence):
         if self.width < 1:
             raise UsageError("--width: 1 or more")
         ELEMENTS.check(self.layers * self.width * self.width, "the weights of all layers", cure="a smaller --width")
-        if self.check:
-            raise UsageError(
-                "--check compares single slopes, and flow shows norms of thousands",
-                cure="check one layer: gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --check",
-            )
         seen: dict[str, Call] = {}
         for call in self.activations:
             if call.entry.name in ALONG_LAST_DIM:

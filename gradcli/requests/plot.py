@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from gradcli.errors import UsageError
 from gradcli.requests.formula import Formula
 from gradcli.requests.inputs import Input, is_input, read_inputs
 from gradcli.requests.options import Kind, argument
-from gradcli.requests.shared import Numeric, Wrt
+from gradcli.requests.shared import Evidence, Wrt
 from gradcli.tables.catalogue import ALONG_LAST_DIM, CATALOGUE
 from gradcli.tables.curves import HIGH, LOW, PROBABILITIES, has_curve
 from gradcli.text.call import Call, parse_call
@@ -81,10 +81,14 @@ WORDS = Kind("EXPR", _read_function, _read_words)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plot(Wrt, Numeric):
+class Plot(Wrt, Evidence):
     """A curve and its derivative over a range, or over two ranges a contour and gradient arrows."""
 
     pictures: ClassVar[bool] = True
+    instead: ClassVar[Mapping[str, str]] = {
+        "explain": "one point has a chain rule: gradcli grad 'sin(w*x)' x=1 w=2 --explain",
+        "graph": "one point has a graph: gradcli grad 'sin(w*x)' x=1 w=2 --graph tree",
+    }
 
     words: tuple[Formula | Call | Input, ...] = argument(
         WORDS,

@@ -1,11 +1,13 @@
 """The table of `--check`: autograd, closed form and difference of every slope, errors and verdicts, and what these mean."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from gradcli.results import Checked, Result
+from gradcli.results import Checked, DescendResult, FlowResult, PlotResult, Result, SurfaceResult
+from gradcli.show.steps import LAYERS
 from gradcli.show.table import Block, Cell, Cells, Column, Table
 
 MEANINGS = {
@@ -26,13 +28,20 @@ MEANINGS = {
 }
 """Every verdict and what it says."""
 
+ROWS: Mapping[type[Result], int] = {PlotResult: 11, SurfaceResult: 11, FlowResult: LAYERS}
+"""Rows that are shown on the screen of what has a row per point; of all others all are."""
+MARKED = 20
+"""Rows with another verdict than ok that are shown anyway."""
+
 
 def check_tables(result: Result, digits: int) -> list[Table]:
     """One table for each input that was checked."""
-    return [_table(name, checked) for name, checked in (result.check or {}).items()]
+    rows = ROWS.get(type(result), 0)
+    where = ["at the start"] if isinstance(result, DescendResult) else []
+    return [_table(name, checked, rows, where) for name, checked in (result.check or {}).items()]
 
 
-def _table(name: str, checked: Checked) -> Table:
+def _table(name: str, checked: Checked, rows: int, where: list[str]) -> Table:
     columns = [Column("slope by"), Column("autograd")]
     cells: list[Cells] = [checked.places, checked.slopes]
     more: list[tuple[str, Tensor | None]] = [
@@ -51,9 +60,10 @@ def _table(name: str, checked: Checked) -> Table:
     cells.append(checked.verdicts)
     verdict = "holds" if checked.ok else "does not hold"
     said = [f"{each}: {MEANINGS[each]}" for each in MEANINGS if MEANINGS[each] and each in checked.verdicts]
-    caption = "; ".join([*checked.remarks, *said])
+    caption = "; ".join([*where, *checked.remarks, *said])
     block = Block(len(checked.places), tuple(cells))
-    return Table(tuple(columns), (block,), f"Check by {name}: {verdict}", caption, csv=False)
+    kept = tuple(i for i, verdict in enumerate(checked.verdicts) if verdict != "ok")[:MARKED]
+    return Table(tuple(columns), (block,), f"Check by {name}: {verdict}", caption, csv=False, rows=rows, kept=kept)
 
 
 def _known(values: Tensor) -> list[Cell]:

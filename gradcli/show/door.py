@@ -56,18 +56,23 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
         return csv.render(result)
     if shown.out is not None:
         return f"wrote {shown.out}\n".encode(errors="replace")
+    evidence = result.ledger is not None or result.check is not None or result.expect is not None
+    picture = ""
     if isinstance(result, PlotResult | SurfaceResult):
         from gradcli.show import plot
 
-        return _encoded(plot.render(result, _window(world), shown.precision), world)
+        picture = plot.render(result, _window(world), shown.precision)
+        if not evidence:
+            return _encoded(picture, world)
     from gradcli.show import tables, terminal  # rich, which the other forms do without
 
-    drawn = [*tables.tables(result, shown.precision)]
-    if result.ledger is not None or result.check is not None or result.expect is not None:
+    drawn = [] if picture else [*tables.tables(result, shown.precision)]
+    if evidence:
         from gradcli.show.evidence import evidence_tables
 
         drawn += evidence_tables(result, shown.precision)
-    return _encoded(terminal.render(drawn, _style(shown, world)), world)
+    below = terminal.render(drawn, _style(shown, world))
+    return _encoded(f"{picture}\n{below}" if picture else below, world)
 
 
 def _style(shown: Shown, world: World) -> "Style":

@@ -1,14 +1,23 @@
 """The ledger as tables: one line per operation and path, to be followed with a pencil."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from gradcli.results import GradResult, LedgerRow, PerceptronResult, Result, SoftmaxJacobianResult
+from gradcli.results import (
+    DescendResult,
+    GradResult,
+    HessianResult,
+    JacobianResult,
+    LedgerRow,
+    PerceptronResult,
+    Result,
+    SoftmaxJacobianResult,
+)
 from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, Column, Table
+from gradcli.show.table import Block, Cell, Column, Places, Table
 from gradcli.text.call import Call
 
 _INLINE = 6
@@ -31,8 +40,10 @@ def ledger_tables(result: Result, digits: int) -> list[Table]:
 
 
 def _table(result: Result, number: int, rows: Sequence[LedgerRow], digits: int) -> Table:
-    subject = result.subjects[number]
-    prefix = f"{subject.name}: " if subject.name else ""
+    subject, part = result.subjects[0 if isinstance(result, JacobianResult) else number], ""
+    if isinstance(result, JacobianResult) and result.value.ndim:
+        part = Places(result.value.shape, result.output)[number]
+    prefix = f"{subject.name or part}: " if subject.name or part else ""
     columns: list[list[Cell]] = [
         [str(line) for line in range(1, len(rows) + 1)],
         [row.name.removeprefix(prefix) for row in rows],
@@ -44,6 +55,7 @@ def _table(result: Result, number: int, rows: Sequence[LedgerRow], digits: int) 
         [_rule(row, digits) for row in rows],
     ]
     text = result.expression if isinstance(result, GradResult) else subject.expression
+    text = f"{part} of {text}" if part else text
     operations = sum(row.operation not in ("input", "gradient") for row in rows)
     inputs = sum(row.operation == "input" for row in rows)
     cuts = [0, inputs, inputs + operations, len(rows)]
@@ -56,9 +68,18 @@ def _table(result: Result, number: int, rows: Sequence[LedgerRow], digits: int) 
     return Table(shown, tuple(blocks), f"Chain rule: {text}", _caption(result, subject.call), keys=3, csv=False)
 
 
+_WHICH: Mapping[type[Result], str] = {
+    DescendResult: "this is the gradient at the start, which makes the first step",
+    HessianResult: "this is the gradient, whose derivatives the Hessian holds",
+}
+"""Of which gradient the ledger is, where the result holds several."""
+
+
 def _caption(result: Result, call: Call | None) -> str:
     """How the lines are to be read, and what is special about this result."""
     lines = ["from the result back: product = upstream * local, and goes to the operand behind ->"]
+    if type(result) in _WHICH:
+        lines.append(_WHICH[type(result)])
     if isinstance(result, PerceptronResult) and result.inputs["w"].ndim == 2:
         lines.append("the lecture's w_jk, from input j to output k, is w[k][j] here")
     if call is not None and any(

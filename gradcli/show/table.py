@@ -83,7 +83,7 @@ class Table:
     """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes.
 
     `screen` is False for one that is for CSV alone. `rows` bounds the rows on the screen (0: no bound): the first, the last
-    and some evenly chosen between them.
+    and some evenly chosen between them, and those in `kept`.
     """
 
     columns: tuple[Column, ...]
@@ -94,6 +94,7 @@ class Table:
     csv: bool = field(default=True)
     screen: bool = True
     rows: int = 0
+    kept: tuple[int, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -113,17 +114,19 @@ class Curve:
 
 def chosen(table: Table) -> Table:
     """The table with the rows alone that are meant for the screen."""
-    blocks = tuple(_evenly(block, table.rows) if 0 < table.rows < block.rows else block for block in table.blocks)
+    blocks = tuple(
+        _evenly(block, table.rows, table.kept) if 0 < table.rows < block.rows else block for block in table.blocks
+    )
     return replace(table, blocks=blocks)
 
 
-def _evenly(block: Block, count: int) -> Block:
-    places = [round(i * (block.rows - 1) / (count - 1)) for i in range(count)]
+def _evenly(block: Block, count: int, kept: Sequence[int]) -> Block:
+    places = sorted({round(i * (block.rows - 1) / (count - 1)) for i in range(count)}.union(kept))
     cells = tuple(
         each if isinstance(each, str) else each[places] if isinstance(each, Tensor) else [each[i] for i in places]
         for each in block.cells
     )
-    return Block(count, cells)
+    return Block(len(places), cells)
 
 
 def take(cells: Cells, rows: range) -> Sequence[Cell]:
