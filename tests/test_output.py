@@ -258,6 +258,27 @@ def test_machines_get_no_colour(form: list[str]) -> None:
 # JSON
 
 
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (EACH, "expression rows"),
+        (TRAIN, "epochs converged w b history"),
+        (["descend", "x**2", "x=1", "--steps", "1"], "expression steps parameters value stopped"),
+        (["flow", "relu", "--layers", "2", "--width", "2"], "layers verdict factors"),
+        (["plot", "x**2", "x=1,2"], "x curves"),
+        (["plot", "x*y", "x=1,2", "y=3,4"], "x value gradients"),
+        (
+            [*GRAD, "--explain", "--check", "--expect", "value=1"],
+            "ledger check expect ok expression value gradients intermediates",
+        ),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_the_keys_of_the_json_are_those_of_the_contract(words: list[str], keys: str) -> None:
+    shown = run(*words, "--json", "--quiet")
+    assert list(orjson.loads(shown.stdout)) == ["command", "dtype", "inputs", "defaults", "notes", *keys.split()]
+
+
 @by_command
 def test_json_is_one_object_on_one_line(words: list[str]) -> None:
     shown = run(*words, "--json")

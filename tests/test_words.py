@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.program import cold, run
+from gradcli.cli.commands import COMMANDS as ALL
+from gradcli.requests.shared import Numeric
+from tests.program import Ran, cold, run
 
 COMMANDS = ["grad", "activate", "loss", "softmax-jacobian", "perceptron", "jacobian", "hessian", "plot"]
+
+
+SHARED = (
+    "--wrt", "--dtype", "--device", "--seed", "--timeout", "--check", "--expect", "--tol", "--explain",
+    "--json", "--csv", "--get", "--code", "--graph", "--out", "--precision", "--full", "--quiet",
+)  # fmt: skip
 
 
 def refused(*words: str, stdin: str = "", cwd: str | None = None) -> str:
@@ -328,9 +336,19 @@ def test_options_that_are_wrong_are_refused_by_every_command(command: str, words
 def test_the_help_of_the_program_groups_its_commands() -> None:
     text = run("--help").stdout
     assert text.isascii()
-    for word in ("Explore", "Learn", *COMMANDS):
+    for word in ("Explore", "Learn", "Script", *COMMANDS):
         assert word in text
     assert run("--help", "grad").status == 0
+    for words in ((), ("-h",), ("--help",)):
+        assert run(*words) == Ran(text, "", 0)
+
+
+@pytest.mark.parametrize("command", [name for name, it in ALL.items() if issubclass(it.request, Numeric)])
+def test_every_command_that_computes_has_the_shared_options_or_says_what_to_use_instead(command: str) -> None:
+    text = run(command, "--help").stdout
+    for option in SHARED:
+        if f"  {option}" not in text:
+            assert refused(command, option, "tree").startswith(f"error: {option} has no meaning here\n  ")
 
 
 def test_version_names_pytorchs_too() -> None:

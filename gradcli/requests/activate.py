@@ -1,6 +1,8 @@
 """`activate`: value and derivative of activations, side by side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gradcli.requests.options import ACTIVATION, TENSOR, argument, option
 from gradcli.requests.shared import Explained
@@ -11,6 +13,8 @@ from gradcli.text.literal import Literal
 @dataclass(frozen=True, kw_only=True)
 class Activate(Explained):
     """Value and derivative of one or several activations at x, side by side."""
+
+    instead: ClassVar[Mapping[str, str]] = {"wrt": "the derivative is by x, the only input"}
 
     names: tuple[Call, ...] = argument(ACTIVATION, "an activation, such as sigmoid or 'leaky_relu(0.2)'", many=True)
     x: Literal = option(TENSOR, "where to evaluate: a tensor of any shape")

@@ -1,6 +1,8 @@
 """`loss`: values, elements and gradients of losses, side by side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gradcli.requests.options import LOSS, TENSOR, TEXT, argument, check_choice, option
 from gradcli.requests.shared import Explained
@@ -13,6 +15,10 @@ REDUCTIONS = ("mean", "sum", "none")
 @dataclass(frozen=True, kw_only=True)
 class Loss(Explained):
     """Value of one or several losses, their elements, and d loss / d pred, side by side."""
+
+    instead: ClassVar[Mapping[str, str]] = {
+        "wrt": "the gradient is by pred; by others: gradcli grad 'mse(pred, target)' pred=1,2 target=0,0 --wrt target"
+    }
 
     names: tuple[Call, ...] = argument(LOSS, "a loss, such as mse or 'huber(delta=2)'", many=True)
     pred: Literal = option(TENSOR, "predictions (for cross_entropy: logits)")

@@ -1,6 +1,8 @@
 """`softmax-jacobian`: probabilities and the Jacobian of softmax."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import TENSOR, WHOLE, argument, option
@@ -11,6 +13,8 @@ from gradcli.text.literal import Literal
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxJacobian(Explained):
     """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j elsewhere."""
+
+    instead: ClassVar[Mapping[str, str]] = {"wrt": "the Jacobian is by the logits, the only input"}
 
     logits: Literal | None = argument(TENSOR, "the logits: one vector, such as 2,1,0.1", None)
     x: Literal | None = option(TENSOR, "the logits, as an option", None)

@@ -61,8 +61,9 @@ def _by_text(text: str) -> Found:
     found = matching.by_text(text)
     if not found:
         said = next(matching.sayings(text))
-        message = "no mistake is known by this text; the nearest are below"
-        raise UsageError(message, place=Source(said).span(0, len(said)), cure=_commands(matching.nearest(said)))
+        nearest = matching.nearest(said)
+        message = f"no mistake is known by this text{'; the nearest are below' if nearest else ''}"
+        raise UsageError(message, place=Source(said).span(0, len(said)), cure=_commands(nearest))
     return _found(found[0], found[1:])
 
 
