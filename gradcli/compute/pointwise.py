@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradcli import core
+from gradcli import addresses, core
 from gradcli.compute.check import compare
 from gradcli.compute.job import Job, once_more
 from gradcli.compute.probes import CHECKED, Probe, evenly
@@ -35,7 +35,7 @@ def check_points(result: PlotResult | SurfaceResult | FlowResult, job: Job) -> d
         total = torch.Size(shape).numel()
         by_name: dict[str, list[Checked]] = {}
         for place in evenly(total, Probe(at_point(subject, [0] * len(shape)), job).affordable):
-            index = _unravelled(place, shape)
+            index = addresses.index(place, shape)
             for name, one in _at(result, at_point(subject, index), job).items():
                 by_name.setdefault(name, []).append(replace(one, places=[f"{name}[{','.join(map(str, index))}]"]))
         found |= {prefix + name: _joined(points, total, "points") for name, points in by_name.items()}
@@ -50,14 +50,6 @@ def _at(result: PlotResult | SurfaceResult, point: Subject, job: Job) -> dict[st
     except core.NoDerivativeError:
         return {}
     return {name: one for name, one in found.items() if one is not None}
-
-
-def _unravelled(place: int, shape: Sequence[int]) -> list[int]:
-    index = []
-    for size in reversed(shape):
-        place, at = divmod(place, size)
-        index.append(at)
-    return index[::-1]
 
 
 def _joined(found: Sequence[Checked], total: int, what: str, remarks: tuple[str, ...] = ()) -> Checked:
