@@ -20,7 +20,8 @@ from types import CodeType, FunctionType
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-MARKS = "_marks"
+MARKS = "__marks__"
+"""What the marks are called in a marked module: nothing else may be."""
 NOWHERE = os.open(os.devnull, os.O_RDWR)
 MEMORY = 24 << 30
 
@@ -62,7 +63,7 @@ class Covered:
 
 def collect(work: Callable[[Noticed, list[pytest.Item]], None], tests: Sequence[str]) -> None:
     """Have pytest collect the tests, and `work` with them."""
-    without = [f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "xdist")]
+    without = [f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "xdist", "faulthandler")]
     options = [*without, "--assert=plain", "--capture=no", "--override-ini=addopts=", "--timeout=0"]
     if status := pytest.main([*options, *tests], plugins=[Noticed(work)]):
         raise SystemExit(f"collecting the tests ended with {status!r}")

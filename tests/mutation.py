@@ -100,7 +100,7 @@ class Run:
         covering = list(self.of_module[mutant.module] if mutant.at_import else self.known.lines.get(where, ()))
         self.random.shuffle(covering)
         likely = self.killers[mutant.module, mutant.scope]
-        covering.sort(key=lambda test: -likely[test])
+        covering.sort(key=lambda test: (-likely[test], self.known.seconds[test] > self.patience / 5))
         chosen: list[str] = []
         left = self.patience
         for test in (each for each in covering if each in self.tests):
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of that choice, and of the order of tests")
     parser.add_argument("--patience", type=float, default=6, metavar="S", help="seconds of tests for each mutant")
     parser.add_argument(
-        "--lines", nargs="+", type=int, default=(), metavar="LINE", help="only mutants of these statements"
+        "--only", default="", metavar="FILE", help="only what survived in the run that printed this file"
     )
     parser.add_argument(
         "--map", default="", metavar="FILE", help="keeps which tests run which line; only new ones run again"
@@ -228,11 +228,15 @@ def main() -> None:
     options = parser.parse_args()
     chosen: list[Mutant] = []
     worded = 0
+    survivors: set[str] = set()
+    if options.only:
+        with open(options.only, encoding="utf-8") as file:
+            survivors = {line.partition("  ")[2].rstrip("\n") for line in file}
     for module in options.modules:
         found = mutants(module, source_of(module))
         worded += sum(mutant.wording for mutant in found)
         found = [mutant for mutant in found if options.wording or not mutant.wording]
-        found = [mutant for mutant in found if not options.lines or mutant.statement in options.lines]
+        found = [mutant for mutant in found if not options.only or str(mutant) in survivors]
         for outside, most in ((False, options.sample), (True, options.tables)):
             kind = [mutant for mutant in found if mutant.at_import is outside]
             chosen += sorted(random.Random(options.seed).sample(kind, min(most, len(kind))), key=kind.index)
