@@ -1,5 +1,6 @@
 """`jacobian`: every output by every input, against closed forms, plain PyTorch and central differences."""
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gradcli import core
 from tests.program import run
 
 
@@ -52,11 +54,57 @@ def test_it_is_what_torch_func_says_and_what_central_differences_say(text: str) 
     assert torch.allclose(found, torch.func.jacrev(function)(x), rtol=1e-12, atol=1e-14)
 
 
-def test_wide_results_take_the_vectorised_way_and_agree() -> None:
+def test_wide_results_have_the_closed_form() -> None:
     result = run("jacobian", "sigmoid(W @ x)", "W=randn(400,400)", "x=randn(400)", "--wrt", "x", "--json").json
     w, x = torch.tensor(result["inputs"]["W"]), torch.tensor(result["inputs"]["x"])
     s = torch.sigmoid(w @ x)
     assert torch.allclose(torch.tensor(result["jacobian"]["x"]), (s * (1 - s))[:, None] * w, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_not_differentiated_and_what_is_drawn_stay_in_the_vectorised_way() -> None:
+    """Ten million elements that a row would read make it pay; W, an integer and random numbers are no variables of it."""
+    words = (
+        "W[0]*x*i + rand(400) * x + 0*c[0]",
+        "x=linspace(1,2,400)",
+        "W=full((1,400),3)",
+        "i=tensor(2)",
+        "c=zeros(9500000)",
+    )
+    value, found = (
+        torch.tensor(json.loads(run("jacobian", *words, "--wrt", "x", "--get", path).stdout))
+        for path in ("value", "jacobian.x")
+    )
+    torch.testing.assert_close(found, torch.diag(value / torch.linspace(1, 2, 400)))
+    assert len(set(found.diagonal().tolist())) > 300
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_the_vectorised_way_is_jacrev_piece_by_piece(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "CHUNK", 30)
+    monkeypatch.setattr(core, "jacobian_rows", None)
+    inputs = {name: torch.tensor(value, requires_grad=True) for name, value in (("x", [0.3, -1.2, 2.0]), ("w", 2.0))}
+
+    def function(given: dict[str, Tensor]) -> Tensor:
+        return CASES[text](given["x"]) * given["w"]
+
+    more = {**inputs, "unused": torch.ones(2, requires_grad=True)}
+    found = core.jacobian(function, function(more), more, touched=10**10)
+    assert list(found) == ["x", "w", "unused"]
+    assert found.pop("unused") is None
+    expected = torch.func.jacrev(function)({name: tensor.detach() for name, tensor in inputs.items()})
+    torch.testing.assert_close(found, expected)
+
+
+def test_what_cannot_be_vectorised_is_computed_by_rows() -> None:
+    x = torch.tensor([1.0, -2.0, 3.0], requires_grad=True)
+
+    def function(given: dict[str, Tensor]) -> Tensor:
+        chosen = given["x"][given["x"] > 0]  # how many there are depends on the data
+        return chosen**2 * chosen.tolist()[0]
+
+    found = core.jacobian(function, function({"x": x}), {"x": x}, touched=10**10)["x"]
+    assert found is not None
+    assert found.tolist() == [[2.0, 0.0, 0.0], [0.0, 0.0, 6.0]]
 
 
 def test_the_keys_of_the_json_are_these_and_no_others() -> None:

@@ -1,5 +1,6 @@
 """`jacobian`: d value / d input for each input, whole."""
 
+import torch
 from torch import Tensor
 
 from gradcli import core
@@ -21,7 +22,8 @@ def jacobian(request: Jacobian, job: Job) -> JacobianResult:
         ELEMENTS.check(run.value.numel() * tensor.numel(), f"the Jacobian by {name}")
 
     def again(inputs: dict[str, Tensor]) -> Tensor:
-        return evaluate(run.program, inputs).value
+        torch.set_rng_state(run.state)  # so that it draws the numbers that the value did
+        return evaluate(run.program, {**run.inputs, **inputs}).value
 
     blocks = core.jacobian(again, run.value, run.by, run.touched)
     for name, block in blocks.items():
