@@ -1,12 +1,15 @@
 """Expressions against plain PyTorch: names, forms, statements, places of errors, and how the text was understood."""
 
 # ruff: noqa: N803, N812  (matrices have capital names)
+import ast
 import math
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gradcli.errors import ExpressionError, GradcliError, MathError, ShapeError, SizeError
@@ -299,6 +302,30 @@ def test_how_it_was_understood(text: str, understood: str) -> None:
     assert read(text).understood == understood
 
 
+@st.composite
+def formulas(draw: st.DrawFn, depth: int = 3) -> str:
+    """Text over x, y and w with every operator, brackets where they may be missing or needless, and odd blanks."""
+    if not depth or draw(st.integers(0, 4)) == 0:
+        return draw(st.sampled_from(["x", "y", "w", "x[0]", "sin(x)"]))
+    first, second = draw(formulas(depth - 1)), draw(formulas(depth - 1))
+    form = draw(
+        st.sampled_from(
+            ["{0}{2}{3}{2}{1}", "({0}{2}{3}{2}{1})", "( {0} {3} {1}\n)", "-{0}", "(~{0})", "({0})", "sin({0})"]
+        )
+        | st.sampled_from(["{0} if w else {1}", "({0} if w else {1})", "(x < {0} <= {1})", "{0} > {1}"])
+    )
+    operator = draw(st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "@", "&", "|"]))
+    return form.format(first, second, draw(st.sampled_from(["", " "])), operator)
+
+
+@given(formulas())
+@settings(max_examples=150, deadline=None)
+def test_what_was_understood_is_the_same_to_python_and_stays_as_it_is(text: str) -> None:
+    shown = read(text).understood
+    assert ast.dump(ast.parse(shown)) == ast.dump(ast.parse(text.replace("\n", " ")))
+    assert read(shown).understood == shown
+
+
 ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("A @ B", ShapeError, "@", "cannot be multiplied", "left [3, 3], right [2, 3]\nthe right one transposed"),
     ("x @ B", ShapeError, "@", "", "left [3], right [2, 3]"),
@@ -355,6 +382,8 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("x.expand(10**9, 3)", SizeError, "expand", "3,000,000,000 elements", ""),
     ("2**2**10", SizeError, "**", "at most 64 bits", "2.0**100"),
     ("99999999999999999999*x", SizeError, "99999999999999999999", "at most 64 bits", ""),
+    ("x + '\ud800'", ExpressionError, "?", "a character that no text has", "plain characters"),
+    ("h = einsum('\u00e9', x)\n\nk = h # \u00e9\nk*einsum('\u00e9') + nope", ExpressionError, "nope", "unknown name nope", ""),
 ]  # fmt: skip
 """Text, kind of the error, what the carets are under, and pieces of the message and the cure."""
 

@@ -134,7 +134,8 @@ DOUBLING = "a = (1., 1.); " + "a = (a, a); " * 60
 LARGE = {
     "text": ("x +" + " " * EXPRESSION_TEXT.value + "x", "the expression is too long"),
     "nodes": ("; ".join(["x + x*x"] * (EXPRESSION_NODES.value // 4)), "the expression is too long"),
-    "brackets": ("(" * 201 + "x" + ")" * 201, "the expression is nested too deep"),
+    "brackets": ("(" * 201 + "x" + ")" * 201, "the expression is nested too deep: 201 levels"),
+    "brackets in a text": ("f'{" + "(" * 300 + "}'", "the expression is nested too deep"),
     "lists": ("[" * 201 + "x" + "]" * 201, "the expression is nested too deep"),
     "calls": ("sin(" * 201 + "x" + ")" * 201, "the expression is nested too deep"),
     "indices": ("x[" * 201 + "0" + "]" * 201, "the expression is nested too deep"),
@@ -164,7 +165,9 @@ LARGE = {
 @pytest.mark.parametrize("name", LARGE)
 def test_bounds_hold_before_anything_is_computed(name: str) -> None:
     expression, message = LARGE[name]
-    assert error_of(expression).message.startswith(message)
+    error = error_of(expression)
+    assert error.message.startswith(message)
+    assert error.place is not None
 
 
 @pytest.mark.parametrize(
@@ -177,6 +180,9 @@ def test_bounds_hold_before_anything_is_computed(name: str) -> None:
         "x" + ".sin()" * 2_500,
         "; ".join(["n = x*x"] * 2_000),
         "x" + " " * (EXPRESSION_TEXT.value - 1),
+        "+".join(["(x)"] * 300),
+        "x # " + "(" * 300,
+        "x if '" + "[" * 300 + "' == '' else x",
     ],
     ids=lambda text: text[:8],
 )

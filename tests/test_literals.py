@@ -78,6 +78,7 @@ FLOATING: list[tuple[str, Any]] = [
     ("[[], []]", [[], []]),
     ("[1. 2. 3.]", [1, 2, 3]),
     ("[ 1 -2]", [1, -2]),
+    ("[1 +2]", [1, 2]),
     ("[[1. -2.]\n [nan inf]]", [[1, -2], [NAN, INF]]),
     ("[pi 2*pi]", [math.pi, 2 * math.pi]),
     ('["NaN", 1, "Infinity", "-Infinity"]', [NAN, 1, INF, -INF]),
@@ -321,6 +322,27 @@ def test_python_and_json_prints_read_back(array: Any) -> None:
     assert list(from_json(json.loads(strings), Source(strings)).values) == pytest.approx(
         array.ravel().tolist(), nan_ok=True, rel=0
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "numbers", "shape", "dtype"),
+    [
+        (1.5, [1.5], (), "float"),
+        (3, [3.0], (), "float"),
+        (True, [True], (), "bool"),
+        ([1, 2.5], [1.0, 2.5], (2,), "float"),
+        ([[1, 2], [3, 4], [5, 6]], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], (3, 2), "float"),
+        ([[[1.0]], [[2.0]]], [1.0, 2.0], (2, 1, 1), "float"),
+        ([[True], [False]], [True, False], (2, 1), "bool"),
+        ([], [], (0,), "float"),
+        ([[], []], [], (2, 0), "float"),
+        (["Infinity", "-Infinity", "-inf", 2], [INF, -INF, -INF, 2.0], (4,), "float"),
+    ],
+)
+def test_json_values(value: object, numbers: list[Any], shape: tuple[int, ...], dtype: str) -> None:
+    found = from_json(value, Source(repr(value)))
+    assert (list(found.values), found.shape, found.dtype) == (numbers, shape, dtype)
+    assert [type(number) for number in found.values] == [type(number) for number in numbers]
 
 
 def test_many_numbers() -> None:

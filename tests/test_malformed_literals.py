@@ -3,6 +3,7 @@
 `python -m tests.test_malformed_literals` writes the messages of the cases anew, for a reader to compare.
 """
 
+import json
 import math
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcli.errors import GradcliError
+from gradcli.errors import GradcliError, LiteralError, SizeError
 from gradcli.text import literal_grammar
 from gradcli.text.constructors import Made
-from gradcli.text.literal import Numbers, from_json, parse, parse_stream
+from gradcli.text.literal import Numbers, from_json, parse, parse_stream, read_json
 from gradcli.text.source import Source
 
 CASES = Path(__file__).with_name("cases") / "malformed_literals.txt"
@@ -92,12 +93,43 @@ def test_the_short_way_reads_what_the_grammar_reads(text: str, lines: bool) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [[1, "x"], [None], {"a": 1}, [[1], [2, 3]], [[1], 2], [1, [2]], [1, True], "1", 10**400]
+    ("value", "message"),
+    [
+        ([1, "x"], "a text stands where a number is expected"),
+        ("1", "a text stands where a number is expected"),
+        ([None], "null stands where a number is expected"),
+        ({"a": 1}, "an object stands where a number is expected"),
+        ([1, True], "a bool stands where a number is expected"),
+        ([1, [2]], "a list stands where a number is expected"),
+        ([[1], [2, 3]], "row 2 holds 2 numbers, and row 1 holds one number"),
+        ([[1, 2], []], "row 2 holds 0 numbers, and row 1 holds 2 numbers"),
+        ([[1], 2], "row 2 is a bare number, and row 1 holds one number"),
+        (10**400, "a number too large for 64 bits"),
+        ([-(10**400)], "a number too large for 64 bits"),
+    ],
 )
-def test_json_that_is_no_tensor(value: object) -> None:
-    with pytest.raises(GradcliError) as caught:
-        from_json(value, Source("x"))
+def test_json_that_is_no_tensor(value: object, message: str) -> None:
+    with pytest.raises(LiteralError) as caught:
+        from_json(value, Source(repr(value)[:70], "inputs.x"))
+    assert caught.value.message == message
     assert caught.value.cure
+    assert caught.value.place is not None
+    assert caught.value.place.draw() == [repr(value)[:70], "^" * len(repr(value)[:70])]
+
+
+@pytest.mark.parametrize("depth", [64, 65, 5_000])
+def test_json_nests_at_most_64_deep(depth: int) -> None:
+    value = json.loads("[" * min(depth, 900) + "1" + "]" * min(depth, 900))
+    text = "[" * depth + "1" + "]" * depth
+    if depth == 64:
+        assert from_json(value, Source(text)).shape == (1,) * 64
+        assert read_json(text, Source(text)).shape == (1,) * 64
+        return
+    for read in (lambda: from_json(value, Source(text)), lambda: read_json(text, Source(text))):
+        with pytest.raises(SizeError, match="at most 64 are allowed") as caught:
+            read()
+        assert caught.value.place is not None
+        assert caught.value.cure
 
 
 # Malformed literals: a text file of an input, an empty line, and the error
