@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from gradcli import core
+from gradcli.errors import MathError
 from tests.program import run
 
 
@@ -362,6 +364,15 @@ def test_nothing_to_differentiate_is_an_error_with_the_cause(words: list[str], s
     assert (shown.status, shown.stdout) == (2, "")
     assert says in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_what_pytorch_refuses_in_other_words_is_passed_on() -> None:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    y = x.exp()
+    with torch.no_grad():
+        y.add_(1)  # no expression can do so
+    with pytest.raises(MathError, match="^PyTorch cannot differentiate this: .*modified by an inplace operation"):
+        core.gradients(y.sum(), {"x": x})
 
 
 def test_an_unused_input_is_null_with_a_note_and_one_times_zero_is_zero() -> None:
