@@ -12,6 +12,7 @@ process that has PyTorch and nothing of gradcli.
 import argparse
 import ast
 import importlib.machinery
+import math
 import os
 import pickle
 import random
@@ -95,12 +96,15 @@ class Run:
         }
 
     def choice(self, mutant: Mutant) -> tuple[list[str], int]:
-        """The tests to try, the likeliest first, as many as `patience` seconds hold; and how many there are in all."""
+        """The tests to try, as many as `patience` seconds hold, and how many there are in all.
+
+        First come those that have killed others of the same function, then the quickest.
+        """
         where = (mutant.module, mutant.statement)
         covering = list(self.of_module[mutant.module] if mutant.at_import else self.known.lines.get(where, ()))
         self.random.shuffle(covering)
         likely = self.killers[mutant.module, mutant.scope]
-        covering.sort(key=lambda test: (-likely[test], self.known.seconds[test] > self.patience / 5))
+        covering.sort(key=lambda test: (-likely[test], round(math.log2(self.known.seconds[test]))))
         chosen: list[str] = []
         left = self.patience
         for test in (each for each in covering if each in self.tests):
