@@ -101,13 +101,14 @@ class Run:
         First come those that have killed others of the same function, then the quickest.
         """
         where = (mutant.module, mutant.statement)
-        covering = list(self.of_module[mutant.module] if mutant.at_import else self.known.lines.get(where, ()))
+        known = self.of_module[mutant.module] if mutant.at_import else self.known.lines.get(where, ())
+        covering = [test for test in known if test in self.tests]
         self.random.shuffle(covering)
         likely = self.killers[mutant.module, mutant.scope]
         covering.sort(key=lambda test: (-likely[test], round(math.log2(self.known.seconds[test]))))
         chosen: list[str] = []
         left = self.patience
-        for test in (each for each in covering if each in self.tests):
+        for test in covering:
             left -= self.known.seconds[test]
             if chosen and left < 0:
                 break

@@ -143,6 +143,7 @@ FORMS: dict[str, Plain] = {
     "ones(2, 3, dtype=torch.float64)*B": lambda B, **_: B,
     "zeros_like(x) + torch.full((3,), 2.0)*x": lambda x, **_: 2 * x,
     "x.to(torch.float32).double()": lambda x, **_: x.float().double(),
+    "x.float().to(float)": lambda x, **_: x.float().double(),
     "einsum('ij,j->i', A, x)": lambda A, x, **_: A @ x,
     "cat([x, y], dim=0)": lambda x, y, **_: torch.cat([x, y]),
     "stack((x, y)).sum(0, keepdim=True)": lambda x, y, **_: (x + y)[None],
@@ -361,6 +362,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("0 < x < 1", ExpressionError, "<", "a tensor has many", "(a < x) & (x < b)"),
     ("x if x > 0 else y", ExpressionError, "x > 0", "this is a tensor", "where(condition, this, that)"),
     ("not x", ExpressionError, "not", "", "write ~"),
+    ("x > 0 and y > 0 and w", ExpressionError, "and", "'and' asks for one truth", "write &"),
     ("a, c = x", ExpressionError, "a, c", "2 names for 3 values", ""),
     ("x**2\n+ sinn(y)", ExpressionError, "sinn", "unknown function sinn", "did you mean sin"),
     ("lr*x", ExpressionError, "lr", "unknown name lr", ""),
@@ -411,6 +413,15 @@ def test_errors_say_what_where_and_what_to_do(
     assert pointed(error) == under
     assert message in error.message
     assert cure in error.cure
+
+
+@pytest.mark.parametrize("text", [*operators.SPACES, *(f"{path}(x)" for path in operators.SPACES if "." in path)])
+def test_a_namespace_is_no_value_and_something_in_it_is_offered(text: str) -> None:
+    error = error_of(text)
+    path = text.removesuffix("(x)")
+    assert error.message == f"{path} is a namespace, not a {'value' if path == text else 'function'}"
+    assert pointed(error) == path
+    assert read(error.cure.partition(": ")[2], ("x",)).names == {"x"}
 
 
 def test_places_count_characters_not_bytes() -> None:

@@ -371,7 +371,7 @@ def test_what_pytorch_refuses_in_other_words_is_passed_on() -> None:
     y = x.exp()
     with torch.no_grad():
         y.add_(1)  # no expression can do so
-    with pytest.raises(MathError, match="^PyTorch cannot differentiate this: .*modified by an inplace operation"):
+    with pytest.raises(MathError, match=r"^PyTorch cannot differentiate this: .*modified by an inplace operation"):
         core.gradients(y.sum(), {"x": x})
 
 

@@ -116,11 +116,23 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
     if (found := _fixed(reader, "torch", node.id, node)) is not None:
         return [found]
     if node.id in operators.SPACES:
-        raise reader.error(f"{node.id} is a namespace, not a value", node, f"name something in it: {node.id}.exp(x)")
+        raise reader.error(f"{node.id} is a namespace, not a value", node, f"name something in it: {_example(node.id)}")
     if find_function(node.id):
         raise reader.error(f"{node.id} is a function, not a value", node, f"call it: {node.id}(x)")
     reader.check_name(node.id, reader.span(node))
     raise reader.unknown(node.id, reader.span(node), "name", {*reader.scope, *operators.CONSTANTS, *function_names()})
+
+
+_EXAMPLES = {
+    "nn": "ReLU()", "F": "relu", "special": "expit", "masked": "sum",
+    "linalg": "inv", "np.linalg": "inv", "fft": "fft", "np.fft": "fft",
+}  # fmt: skip
+"""Something to call in each section of the allow-list that has no `exp`."""
+
+
+def _example(path: str) -> str:
+    """A call of something that a namespace has."""
+    return f"{path}.{_EXAMPLES.get(operators.SPACES[path], 'exp')}(x)"
 
 
 def _load(reader: Reader, node: ast.Name) -> Step:
@@ -163,7 +175,7 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
         return [node.value, lambda: [_value_attribute(reader, node)]]
     path, chain = found
     if not chain:
-        raise reader.error(f"{path} is a namespace, not a value", node, f"name something in it, such as {path}.exp(x)")
+        raise reader.error(f"{path} is a namespace, not a value", node, f"name something in it: {_example(path)}")
     first, *rest = chain
     place = reader.tail(first)
     if rest:
@@ -213,7 +225,9 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
     if isinstance(node.func, ast.Attribute) and (dotted := reader.namespace(node.func)):
         path, chain = dotted
         if not chain:
-            raise reader.error(f"{path} is a namespace, not a function", node.func, f"name a function: {path}.exp(x)")
+            raise reader.error(
+                f"{path} is a namespace, not a function", node.func, f"name a function: {_example(path)}"
+            )
         if len(chain) > 1 and _fixed(reader, path, chain[0].attr, node):
             return None
         found = operators.in_space(operators.SPACES[path], chain[0].attr) if len(chain) == 1 else None
