@@ -12,7 +12,6 @@ process that has PyTorch and nothing of gradcli.
 import argparse
 import ast
 import importlib.machinery
-import math
 import os
 import pickle
 import random
@@ -98,14 +97,20 @@ class Run:
     def choice(self, mutant: Mutant) -> tuple[list[str], int]:
         """The tests to try, as many as `patience` seconds hold, and how many there are in all.
 
-        First come those that have killed others of the same function, then the quickest.
+        First come those that have killed others of the same function, then one of each test function in turn.
         """
         where = (mutant.module, mutant.statement)
         known = self.of_module[mutant.module] if mutant.at_import else self.known.lines.get(where, ())
         covering = [test for test in known if test in self.tests]
         self.random.shuffle(covering)
         likely = self.killers[mutant.module, mutant.scope]
-        covering.sort(key=lambda test: (-likely[test], round(math.log2(self.known.seconds[test]))))
+        turns = Counter[str]()
+        order = {}
+        for test in covering:
+            function = test.partition("[")[0]
+            turns[function] += 1
+            order[test] = (-likely[test], turns[function], self.known.seconds[test])
+        covering.sort(key=order.__getitem__)
         chosen: list[str] = []
         left = self.patience
         for test in covering:
