@@ -449,6 +449,7 @@ CORRECTED: dict[str, Plain] = {
     "where(x = 0, 1, x)": lambda x, **_: x,
     "x > 0 ? x : 0*x": lambda x, **_: torch.relu(x),
     "A'": lambda A, **_: A.T,
+    "sum(stack([x, y])": lambda x, y, **_: (x + y).sum(),
     "sum((x + y)*x": lambda x, y, **_: ((x + y) * x).sum(),
     "\\frac{x}{2}": lambda x, **_: x / 2,
     "(x > 0 && x < 1)*x": lambda x, **_: ((x > 0) & (x < 1)) * x,

@@ -447,11 +447,46 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ("torch.max(x, y)", "1 where it is the larger, else 0"),
         ("torch.add(x, y, alpha=3)", ""),
         ("F.mse_loss(x, y, weight=y)", ""),
+        ("huber(x, y, delta=0.1)", "clamp(x - y, -0.1, 0.1)"),
+        ("F.smooth_l1_loss(x, y, beta=0.5)", "where(abs(x - y) < 0.5, (x - y)/0.5, sign(x - y))"),
+        ("elu(x, 0.5)", "where(x > 0, 1.0, 0.5*exp(x))"),
+        ("F.softplus(x, beta=2)", "where(2*x > 20.0, 1.0, sigmoid(2*x))"),
+        ("half_sse(x, y)", "x - y"),
+        ("l2_norm(x*w, w)", "(x*w - w)/sqrt(sum((x*w - w)**2))"),
+        ("l2_norm(w, x*w)", "(x*w - w)/sqrt(sum((w - x*w)**2))"),
+        ("mse(x*w, w)", "2*(x*w - w)/2"),
+        ("mse(w, x*w)", "2*(x*w - w)/2"),
+        ("sse(y, x)", "2*(x - y)"),
+        ("soft_margin(x*w, w)", "-w*sigmoid(-w*(x*w))/2"),
+        ("F.cross_entropy(stack([x, x*y])[None], c[None], reduction='sum')", "softmax(v1, -1) - one_hot(c[None], 2)"),
+        ("torch.std(x*w)", "(x*w - mean(x*w))/torch.std(x*w)"),
+        ("torch.norm(x*w, 2)", "x*w/torch.norm(x*w, 2)"),
+        ("torch.norm(x*w, 3)", ""),
+        ("torch.var(x*w, correction=0)", ""),
+        ("torch.sum(x*w, 0)", "1"),
+        ("(x*w).mean()", "1/2"),
+        ("x*w @ w", "w"),
+        ("F.gelu(x, approximate='tanh')", ""),
+        ("F.leaky_relu(x, y)", ""),
+        ("l1(x, y*w)", ""),
+        ("cross_entropy(stack([x, x]), c, label_smoothing=0.1)", ""),
+        ("F.cross_entropy(stack([x, x]), c, weight=w)", ""),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Using a target size")
 def test_formulas_name_what_the_user_named(text: str, formula: str) -> None:
-    rows = explain(text, x=1.5, y=torch.tensor(1.25).double(), c=1, by=("x",))
-    assert rows[3].rule == formula
+    inputs = {"x": torch.tensor(1.5), "y": torch.tensor(1.25), "c": torch.tensor(1), "w": torch.tensor([1.0, 2.0])}
+    row = next(row for row in explain(text, by=("x",), **inputs) if " -> " in row.operation)
+    assert row.rule == formula
+    if formula and " where it " not in formula:
+        assert isinstance(row.local, Tensor)
+        names = inputs | {"v1": torch.tensor([[1.5, 1.5 * 1.25]])}  # as stack([x, x*y])[None] is called
+        computed = evaluate(parse(Source(formula), tuple(names)), names).value
+        assert_same(computed.to(row.local).expand_as(row.local), row.local)
+
+
+def test_names_made_of_the_users_text_are_ascii() -> None:
+    assert explain("x*len('\u00e9')", x=[1.5])[1].name == r"x*len('\xe9')"
 
 
 # --- everything that an expression may hold -------------------------------------------------------------------------
