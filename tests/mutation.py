@@ -143,14 +143,15 @@ def in_functions(
     rest: list[Mutant] = [mutant for mutant in chosen if mutant.at_import]
 
     def work(noticed: Noticed, items: list[pytest.Item]) -> None:
-        program = Program(modules)
+        marked = sorted({*MODULES, *modules})  # whatever this run is about, so that what is kept holds for others
+        program = Program(marked)
         by_name = {item.nodeid: item for item in items}
         known = Covered()
         if options.map and os.path.exists(options.map):
             with open(options.map, "rb") as file:
                 known = pickle.load(file)
         new = [item for item in items if item.nodeid not in known.seconds]
-        more, ended = forked(lambda: covered(program, modules, noticed, new), 3000)
+        more, ended = forked(lambda: covered(program, marked, noticed, new), 3000)
         if not ended:
             raise SystemExit("the tests did not come to their end")
         assert isinstance(more, Covered)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gradcli.errors import ExpressionError, GradcliError, MathError, ShapeError, SizeError
+from gradcli.evaluate import library, machine
 from gradcli.evaluate.machine import Evaluation, evaluate
 from gradcli.tables import operators
 from gradcli.text.expression import Expression, parse
@@ -139,6 +140,7 @@ FORMS: dict[str, Plain] = {
     "x if x.ndim == 1 else -x": lambda x, **_: x,
     "-x if len(x) > 3 and True or not 1 < 2 < 3 else x": lambda x, **_: x,
     "x*x.shape[0] + A.size(1)": lambda x, **_: x * 3 + 3,
+    "x*ones((1,)*3).sum() + x*ones(3*[1][0])": lambda x, **_: x + x,
     "X.reshape(x.shape + (4,)).sum(0)": lambda X, **_: X.reshape(3, 4).sum(0),
     "ones(2, 3, dtype=torch.float64)*B": lambda B, **_: B,
     "zeros_like(x) + torch.full((3,), 2.0)*x": lambda x, **_: 2 * x,
@@ -211,6 +213,9 @@ def test_value_and_gradients_equal_plain_pytorch(text: str) -> None:
         ("sqrt(16)", 4.0),
         ("2 > 1", 1.0),
         ("10**18", 1e18),
+        ("9223372036854775807", 2.0**63),
+        ("2**62 + (2**62 - 1)", 2.0**63),
+        ("-(2**62) - (2**62 - 1)", -(2.0**63)),
     ],
 )
 def test_a_plain_number_is_a_result(text: str, number: float) -> None:
@@ -342,6 +347,8 @@ def test_what_was_understood_is_the_same_to_python_and_stays_as_it_is(text: str)
 ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("A @ B", ShapeError, "@", "cannot be multiplied", "left [3, 3], right [2, 3]\nthe right one transposed"),
     ("x @ B", ShapeError, "@", "", "left [3], right [2, 3]"),
+    ("X @ t", ShapeError, "@", "", "the left one transposed would fit"),
+    ("A.outer(x)", ShapeError, "outer", "", "shapes [3, 3], [3]"),
     ("x + 2*(A @ B)", ShapeError, "@", "", "left [3, 3], right [2, 3]"),
     ("x + t", ShapeError, "+", "must match the size", "left [3], right [4]"),
     ("sin(x) + mse(x, t)", ShapeError, "mse", "", "shapes [3], [4]"),
@@ -358,6 +365,13 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("x // 2", MathError, "//", "no derivative", "floor(a / b)"),
     ("x.sort()", ExpressionError, "x.sort()", "sequence of 2", "choose one: (x.sort()).values"),
     ("[x, y]", ExpressionError, "[x, y]", "sequence of 2", "stack([...])"),
+    ("x + [1]", ExpressionError, "+", "+ between a tensor and a sequence has no meaning", "stack([a, b])"),
+    ("[1] - x", ExpressionError, "-", "- between a sequence and a tensor has no meaning", "stack([a, b])"),
+    ("n = 2; (n^n)*x", ExpressionError, "^", "^ is no power", "write **"),
+    ("x.S", ExpressionError, "S", "a tensor has no .S", ""),
+    ("(x, y).values", ExpressionError, "values", "a sequence has no .values", ""),
+    ("n = 2; n[0]*x", ExpressionError, "0", "a number cannot be indexed by a number", ""),
+    ("x.shape[x]", ExpressionError, "x", "a sequence cannot be indexed by a tensor", ""),
     ("tensor([x, y])", ExpressionError, "tensor", "the gradient is lost", "stack([a, b])"),
     ("0 < x < 1", ExpressionError, "<", "a tensor has many", "(a < x) & (x < b)"),
     ("x if x > 0 else y", ExpressionError, "x > 0", "this is a tensor", "where(condition, this, that)"),
@@ -397,6 +411,9 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("ones(10**15)", SizeError, "ones", "1,000,000,000,000,000 elements", ""),
     ("x.expand(10**9, 3)", SizeError, "expand", "3,000,000,000 elements", ""),
     ("2**2**10", SizeError, "**", "at most 64 bits", "2.0**100"),
+    ("2**62 + 2**62", SizeError, "+", "at most 64 bits", "2.0**100"),
+    ("-(2**62) - 2**62", SizeError, "-", "at most 64 bits", "2.0**100"),
+    ("9223372036854775808", SizeError, "9223372036854775808", "at most 64 bits", "1e30"),
     ("99999999999999999999*x", SizeError, "99999999999999999999", "at most 64 bits", ""),
     ("x + '\ud800'", ExpressionError, "?", "a character that no text has", "plain characters"),
     ("h = einsum('\u00e9', x)\n\nk = h # \u00e9\nk*einsum('\u00e9') + nope", ExpressionError, "nope", "unknown name nope", ""),
@@ -462,6 +479,18 @@ def test_a_correction_can_be_copied_and_computes_what_was_meant(text: str) -> No
     verb, _, corrected = error_of(text).cure.partition(" ")
     assert verb == "write"
     torch.testing.assert_close(computed(corrected).value, CORRECTED[text](**inputs()))
+
+
+def test_a_name_that_the_installed_pytorch_lacks_is_an_error_that_names_its_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(torch.special, "gammaincc")
+    for kept in (library.function, machine._bound, machine._compile):
+        kept.cache_clear()
+    error = error_of("x + special.gammaincc(x, y)")
+    assert error.message == f"PyTorch {torch.__version__} has no special.gammaincc"
+    assert pointed(error) == "gammaincc"
+    assert error.cure
 
 
 def test_a_complex_input_is_refused_with_the_real_forms() -> None:

@@ -373,6 +373,8 @@ def test_what_pytorch_refuses_in_other_words_is_passed_on() -> None:
         y.add_(1)  # no expression can do so
     with pytest.raises(MathError, match=r"^PyTorch cannot differentiate this: .*modified by an inplace operation"):
         core.gradients(y.sum(), {"x": x})
+    with pytest.raises(torch.OutOfMemoryError), core.refusals():
+        raise torch.OutOfMemoryError("none left")
 
 
 def test_an_unused_input_is_null_with_a_note_and_one_times_zero_is_zero() -> None:

@@ -158,6 +158,12 @@ def test_malformed(written: str, expected: str) -> None:
     assert report(written) == expected
 
 
+@pytest.mark.parametrize("text", [f"{10**200}*{10**200}", f"tensor([{10**200}*{10**200}])", "1e200*1e200", "1/1e-309"])
+def test_a_product_beyond_64_bits_is_an_error(text: str) -> None:
+    with pytest.raises(LiteralError, match="the result is too large for a number of 64 bits"):
+        parse(Source(text))
+
+
 def test_there_are_many_malformed_cases() -> None:
     assert len({written for written, _ in cases()}) >= 60
 
