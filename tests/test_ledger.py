@@ -14,6 +14,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.ledger import ledger
+from gradcli.compute.local_rules import close
 from gradcli.evaluate.machine import evaluate
 from gradcli.requests.shared import Numeric
 from gradcli.results import LedgerRow, Subject
@@ -22,6 +23,9 @@ from gradcli.text.expression import parse
 from gradcli.text.source import Source
 from gradcli.text.substitution import substituted
 from tests.program import run
+
+
+EPS = torch.finfo(torch.float64).eps
 
 
 @pytest.fixture(autouse=True)
@@ -487,6 +491,29 @@ def test_formulas_name_what_the_user_named(text: str, formula: str) -> None:
 
 def test_names_made_of_the_users_text_are_ascii() -> None:
     assert explain("x*len('\u00e9')", x=[1.5])[1].name == r"x*len('\xe9')"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "terms", "same"),
+    [
+        (1.0, 1 + 60 * EPS, [1.0], True),
+        (1.0, 1 + 70 * EPS, [1.0], False),
+        (1 + 70 * EPS, 1.0, [1.0], False),
+        (1.0, 1 + 70 * EPS, [-5.0, 6.0], True),
+        (1.0, -1.0, [1.0], False),
+        (0.0, 1e-306, [0.0], True),
+        (0.0, 1e-305, [0.0], False),
+        (math.nan, math.nan, [1.0], True),
+        (math.nan, 1.0, [1.0], False),
+        (math.inf, math.inf, [1.0], True),
+        (math.inf, -math.inf, [1.0], False),
+    ],
+)
+def test_the_same_but_for_rounding_of_the_largest_term(
+    left: float, right: float, terms: list[float], same: bool
+) -> None:
+    others = torch.tensor([left, 2.0]), torch.tensor([right, 2.0])
+    assert close(*others, [torch.tensor([term, 2.0]) for term in terms]) is same
 
 
 # --- everything that an expression may hold -------------------------------------------------------------------------

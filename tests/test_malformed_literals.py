@@ -5,6 +5,7 @@
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ def test_json_nests_at_most_64_deep(depth: int) -> None:
         assert from_json(value, Source(text)).shape == (1,) * 64
         assert read_json(text, Source(text)).shape == (1,) * 64
         return
-    for read in (lambda: from_json(value, Source(text)), lambda: read_json(text, Source(text))):
+    for read in (partial(from_json, value, Source(text)), partial(read_json, text, Source(text))):
         with pytest.raises(SizeError, match="at most 64 are allowed") as caught:
             read()
         assert caught.value.place is not None
