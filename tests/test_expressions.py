@@ -418,6 +418,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("zeros(2**15, 1) < zeros(2**15)", SizeError, "<", "< would make 1,073,741,824 elements", ""),
     ("x.expand(10**9, 3)", SizeError, "expand", "3,000,000,000 elements", ""),
     ("2**2**10", SizeError, "**", "at most 64 bits", "2.0**100"),
+    ("1 << 10**18", SizeError, "<<", "at most 64 bits", "2.0**100"),
     ("2**62 + 2**62", SizeError, "+", "at most 64 bits", "2.0**100"),
     ("-(2**62) - 2**62", SizeError, "-", "at most 64 bits", "2.0**100"),
     ("9223372036854775808", SizeError, "9223372036854775808", "at most 64 bits", "1e30"),

@@ -24,7 +24,6 @@ from gradcli.text.source import Source
 from gradcli.text.substitution import substituted
 from tests.program import run
 
-
 EPS = torch.finfo(torch.float64).eps
 
 
