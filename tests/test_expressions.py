@@ -138,6 +138,7 @@ FORMS: dict[str, Plain] = {
     "x[i // 1 + 3 // i - 3]": lambda x, **_: x[1],
     "x[i]": lambda x, **_: x[1],
     "x[-1]": lambda x, **_: x[-1],
+    "-x if 1 < 3 < 2 or 3 < 2 < 9 else x": lambda x, **_: x,
     "x if x.ndim == 1 else -x": lambda x, **_: x,
     "-x if len(x) > 3 and True or not 1 < 2 < 3 else x": lambda x, **_: x,
     "x*x.shape[0] + A.size(1)": lambda x, **_: x * 3 + 3,
