@@ -90,11 +90,16 @@ def gradients(
                 tensor.retain_grad()  # for steps on the way; a leaf keeps its gradient anyway
                 tensor.grad = None
             output.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
-            return {name: tensor.grad for name, tensor in inputs.items()}
+            return {name: stored(tensor.grad) for name, tensor in inputs.items()}
         found = _grad(output, tuple(inputs.values()), keep=keep)
     except RuntimeError as error:
         raise _refusal(error) from None
-    return dict(zip(inputs, found, strict=True))
+    return dict(zip(inputs, map(stored, found), strict=True))
+
+
+def stored(gradient: Tensor | None) -> Tensor | None:
+    """The same gradient, its zeros in memory: for sgn PyTorch gives a tensor without any, and reading that may crash it."""
+    return gradient.clone() if gradient is not None and gradient._is_zerotensor() else gradient
 
 
 _engine = getattr(torch.autograd.Variable, "_execution_engine", None)
@@ -215,7 +220,7 @@ def hessian(output: Tensor, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Ten
             other: slope.new_zeros(slope.shape + inputs[other].shape) if block is None else block.detach()
             for other, block in rows.items()
         }
-    return {name: slope.detach() for name, slope in slopes.items()}, blocks
+    return {name: slope.detach().clone() for name, slope in slopes.items()}, blocks
 
 
 @dataclass(eq=False)

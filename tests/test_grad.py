@@ -438,3 +438,11 @@ def test_random_inputs_are_drawn_in_the_order_given(
     assert json.loads(run("batch", stdin=line).stdout)["inputs"] == inputs
     lines = run(*words, "--code").stdout.splitlines()
     assert [line.split(" = ")[0] for line in lines if "torch.rand(" in line] == list(drawn)
+
+
+@pytest.mark.parametrize("words", [[], ["--explain"], ["--via", "backward"], ["--graph", "tree"]])
+def test_zeros_that_pytorch_keeps_nowhere_are_zeros(words: list[str]) -> None:
+    """The gradient of sgn is a tensor without memory, whose numbers crash Python where they are read."""
+    shown = run("grad", "s = sgn(x); (s*y).sum()", "x=1,-2", "y=3,4", *words)
+    assert shown.status == 0, shown.stderr
+    assert run("hessian", "sgn(x).sum()", "x=1,-2", "--get", "gradients.x").stdout == "[0.0,0.0]\n"
