@@ -57,23 +57,10 @@ def _complete(shell: str, arguments: list[str]) -> int:
 
 def _version() -> int:
     from gradcli import __version__
+    from gradcli.installed import torch_version
 
-    sys.stdout.write(f"gradcli {__version__} (PyTorch {_torch_version()})\n")
+    sys.stdout.write(f"gradcli {__version__} (PyTorch {torch_version()})\n")
     return 0
-
-
-def _torch_version() -> str:
-    """PyTorch's version, read as text from the first installation on the path: importing it takes seconds."""
-    for folder in sys.path:
-        try:
-            with open(os.path.join(folder, "torch", "version.py"), encoding="utf-8") as file:
-                for line in file:
-                    name, _, value = line.partition("=")
-                    if name.partition(":")[0].strip() == "__version__":
-                        return value.strip().strip("'\"")
-        except OSError:
-            continue
-    return "not installed"
 
 
 def run() -> None:

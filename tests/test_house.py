@@ -14,8 +14,9 @@ FILES = sorted((ROOT / "gradcli").rglob("*.py"))
 
 ARROWS = {
     "errors": set(),
+    "installed": set(),
     "tables": {"tables"},
-    "text": {"text", "tables", "errors"},
+    "text": {"text", "tables", "installed", "errors"},
     "page": set(),
     "world": {"errors"},
     "supervise": {"errors", "text"},
@@ -43,7 +44,7 @@ ARROWS = {
         "world",
     },
     "warm": {"warm", "cli", "supervise", "errors", "world", "__init__"},
-    "__main__": {"cli", "warm", "world", "__init__"},
+    "__main__": {"cli", "warm", "world", "installed", "__init__"},
     "__init__": set(),
 }
 """Each room and the rooms that it may enter. `cli` enters `compute`, `show` and `code` by their doors alone."""

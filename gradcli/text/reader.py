@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradcli.errors import ExpressionError
+from gradcli.installed import torch_version
 from gradcli.tables import operators
 from gradcli.tables.operators import find_function
 from gradcli.text.program import Kind, Step
@@ -12,6 +13,9 @@ from gradcli.text.refused import NODES, Refusal, refusal
 from gradcli.text.source import Source, Span
 from gradcli.text.spelling import SYNONYMS, correction
 from gradcli.text.suggest import did_you_mean
+
+_PYTORCHS = ("torch.", "F.", "nn.", "special.", "linalg.", "fft.", "masked.")
+"""How a name begins that can only be PyTorch's, so that another version may have it."""
 
 
 class Reader:
@@ -71,15 +75,20 @@ class Reader:
                 f"write {pure}(...), which makes a new tensor" if known else found.cure,
             )
 
-    def unknown(self, name: str, place: Span, kind: str, candidates: Iterable[str]) -> ExpressionError:
-        """The error of a name that nobody has."""
-        if name in SYNONYMS:
-            cure = f"write {SYNONYMS[name]}"
+    def unknown(
+        self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
+    ) -> ExpressionError:
+        """The error of a name that nobody has; `prefix` is the namespace in front of it."""
+        if found := SYNONYMS.get(prefix + name):
+            cure = f"write {found}"
         elif name.isascii():
-            cure = did_you_mean(name, sorted(candidates))
+            cure = did_you_mean(name, sorted(candidates), prefix)
         else:
             cure = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
-        return self.error(f"unknown {kind} {name}", place, cure)
+        if kind != "name" and name.isascii() and (not cure or kind == "method" or prefix.startswith(_PYTORCHS)):
+            version = f"PyTorch {torch_version()} is installed"
+            cure = f"{cure} ({version})" if cure else version
+        return self.error(f"unknown {kind} {prefix}{name}", place, cure)
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
         """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a
