@@ -96,7 +96,8 @@ class _Writer(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """A function under PyTorch's name, with the arguments that gradcli filled in."""
         step = self._calls.get(node)
-        function = node.func if step and step.kind == "call" else self.visit(node.func)
+        named = isinstance(node.func, ast.Name)  # a module of the user's, or the float of float('inf')
+        function = node.func if named or (step and step.kind == "call") else self.visit(node.func)
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.func = function

@@ -42,6 +42,8 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         return SizeError(f"{name} needs more memory than there is", place=step.place, cure=shapes(step, operands))
     if isinstance(error, OverflowError | ZeroDivisionError):
         return ExpressionError(f"{name}: {said}", place=step.place, cure="the number is not finite")
+    if step.kind == "call" and step.name.startswith("nn.") and any(isinstance(value, Tensor) for value in operands):
+        return ExpressionError("the first brackets of a module hold its settings", place=step.place, cure=called(name))
     lines = [shapes(step, operands)]
     if "invalid combination of arguments" in said:
         got, _, expected = said.partition(", but expected one of:")
@@ -51,9 +53,16 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         lines.append(f"to compare write {keyword[1]} == ...; else leave {keyword[1]}= out")
     else:
         lines += [cure for pattern, cure in CURES if re.search(pattern, said)][:1]
+    if "bitwise_xor" in said:
+        said = "this is no power, and PyTorch compares no floating-point numbers bit by bit"
     lines += transposed(step, operands)
     cure = "\n".join(line for line in lines if line)
     return ShapeError(f"{name}: {said}", place=step.place, cure=cure, topic=topic(said))
+
+
+def called(module: str) -> str:
+    """How a module of torch.nn is called, as a cure."""
+    return f"call it: nn.{module}()({'pred, target' if module.endswith('Loss') else 'x'})"
 
 
 def shapes(step: Step, operands: Sequence[object]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
-from gradcli.evaluate.failures import explained, kind
+from gradcli.evaluate.failures import called, explained, kind
 from gradcli.tables import operators
 from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.text.program import Expression, Step
@@ -158,10 +158,13 @@ def _result(value: Any, expression: Expression) -> Tensor:
         fields = getattr(type(value), "__match_args__", ())
         one = f"({text}).{fields[0]}" if fields else f"({text})[0]"
         cure = f"choose one: {one}"
+        if (name := type(value).__name__) in ("max", "min"):
+            cure += f"\nor element by element: {name}imum(x, 0)"
         if not fields and ";" not in text:
             cure += "\nor make one tensor: stack([...])"
         raise ExpressionError(f"the result is a sequence of {len(value)}, not one tensor", place=place, cure=cure)
-    raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure="for example sum(x**2)")
+    cure = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
+    raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure=cure)
 
 
 # --- steps that move the machine ------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ _SEED = Refusal("seeds PyTorch's generator", "the seed is chosen by --seed")
 _HOOK = Refusal("runs code of its own", "give a step a name (h = ...) and its gradient is shown")
 _FILES = Refusal("reads or writes files", "give a file as an input: x=@data.npy")
 _RUNS = Refusal("runs or changes more than an expression")
+_OWN = "has parameters of its own"
 _BACKWARD = Refusal("is what the command does by itself", "leave it off: gradcli grad shows the gradients")
 
 NAMES = {
@@ -50,8 +51,19 @@ NAMES = {
     "empty": Refusal("shows memory that was never written", "write zeros(...)"),
     "empty_like": Refusal("shows memory that was never written", "write zeros_like(...)"),
     "resize": Refusal("shows memory that was never written", "write .reshape(...)"),
-    "Linear": Refusal("has parameters of its own", "write x @ W.T + b, with W and b as inputs"),
+    "Linear": Refusal(_OWN, "write x @ W.T + b, with W and b as inputs"),
     "PReLU": Refusal("has a parameter of its own", "write F.prelu(x, weight)"),
+    "Bilinear": Refusal(_OWN, "write F.bilinear(x, y, W, b), with W and b as inputs"),
+    "Embedding": Refusal(_OWN, "write F.embedding(i, W), or W[i], with W as an input"),
+    "LayerNorm": Refusal(_OWN, "write F.layer_norm(x, x.shape[-1:])"),
+    "GroupNorm": Refusal(_OWN, "write F.group_norm(x, 1)"),
+    **{f"Conv{n}d": Refusal(_OWN, f"write F.conv{n}d(x, W, b), with W and b as inputs") for n in (1, 2, 3)},
+    **{f"BatchNorm{n}d": Refusal(_OWN, "write F.batch_norm(x, None, None, training=True)") for n in (1, 2, 3)},
+    **dict.fromkeys(
+        ("RNN", "LSTM", "GRU"), Refusal(_OWN, "write a step: tanh(x @ W.T + h @ U.T), with W and U as inputs")
+    ),
+    "MultiheadAttention": Refusal(_OWN, "write F.scaled_dot_product_attention(q, k, v)"),
+    "Identity": Refusal("changes nothing", "leave it off"),
     "Sequential": Refusal("holds other modules", "write the steps one behind the other: h = ...; ..."),
 }
 """Names of PyTorch's and Python's that people try, and why not."""

@@ -8,6 +8,7 @@ from gradcli.errors import ExpressionError, SizeError
 from gradcli.tables import operators
 from gradcli.tables.operators import Operator, find_function, function_names
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
+from gradcli.text.numerals import NOT_FINITE
 from gradcli.text.program import Kind, Label, Step
 from gradcli.text.reader import Reader
 from gradcli.text.refused import KEYWORDS
@@ -202,7 +203,7 @@ def _no_such(reader: Reader, path: str, node: ast.Attribute) -> ExpressionError:
     """The error of a name that a namespace does not offer."""
     reader.check_name(node.attr, reader.tail(node), twin=True)
     known = operators.sections()[operators.SPACES[path]]
-    return reader.unknown(f"{path}.{node.attr}", reader.tail(node), "function", [f"{path}.{name}" for name in known])
+    return reader.unknown(node.attr, reader.tail(node), "function", known, prefix=f"{path}.")
 
 
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
@@ -237,6 +238,14 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
     return None
 
 
+def _not_finite(reader: Reader, node: ast.Call) -> float | None:
+    """The number that `float('-inf')` is, as programs write it; None for any other call."""
+    match node:
+        case ast.Call(ast.Name("float"), [ast.Constant(str(text))], []) if "float" not in reader.scope:
+            return NOT_FINITE.get(text.lower())
+    return None
+
+
 def _is_module(reader: Reader, node: ast.expr) -> bool:
     """Whether the value of `node` is a module of torch.nn."""
     if isinstance(node, ast.Name):
@@ -246,6 +255,8 @@ def _is_module(reader: Reader, node: ast.expr) -> bool:
 
 
 def _call(reader: Reader, node: ast.Call) -> list[Part]:
+    if (number := _not_finite(reader, node)) is not None:
+        return [reader.step("constant", node, value=number)]
     for keyword in node.keywords:
         _check_keyword(reader, keyword)
     arguments: list[Part] = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -253,6 +264,9 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     if found := _function(reader, node):
         operator, place = found
         if operator.positions is not None and len(node.args) > operator.positions:
+            if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
+                cure = reader.replaced(place, f"{place.text}()")
+                raise reader.error("the first brackets of a module hold its settings", place, cure)
             raise reader.error(
                 f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
             )

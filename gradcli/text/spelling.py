@@ -70,6 +70,15 @@ SYNONYMS = {
     "range": "arange(n)",
     "list": "[a, b]",
     "tuple": "(a, b)",
+    "float": "x.float(), or inf for float('inf')",
+    "int": "x.long()",
+    "sorted": "sort(x).values",
+    "np.std": "torch.std(x, correction=0)",
+    "np.var": "torch.var(x, correction=0)",
+    "np.median": "torch.quantile(x, 0.5)",
+    "np.sort": "torch.sort(x).values",
+    "np.transpose": "x.T",
+    "scipy": "torch",
     "integrate": "trapezoid(y, x)",
     "derivative": "gradcli grad for a derivative",
     "tau": "2*pi",
@@ -120,6 +129,8 @@ SLIPS = tuple(
     Slip(re.compile(pattern), instead, words)
     for pattern, instead, words in (
         (_FOREIGN.pattern, lambda match: FOREIGN[match[0]], "{name} is no character of Python"),
+        (r"\bd\s*/\s*d[A-Za-z]\w*\s+", "", "the derivative is what grad shows; the expression is the function alone"),
+        (r"\blambda\b(?!\s*\w*\s*(?:,|:))", "lambda_", "lambda is Python's own word"),
         (r"\$|(?<!\w)`|`(?!\w)", "", "quote the expression, so that the shell leaves it alone"),
         (r"\\(?:cdot|times)\b", "*", "LaTeX is not read"),
         (r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))", "LaTeX is not read"),
@@ -145,6 +156,9 @@ SLIPS = tuple(
         (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
     )
 )  # fmt: skip
+
+
+_POWER = re.compile(r"\^\s*-?\d")
 
 
 def powers(text: str) -> str:
@@ -178,7 +192,7 @@ def correction(text: str) -> tuple[str, str]:
             words = words or slip.words.format(name=_name(found[0]))
             text = changed
             if parses(text):
-                return words, text
+                return words, powers(text) if _POWER.search(text) else text
     return "", ""
 
 
