@@ -106,6 +106,7 @@ def test_the_expanded_text_is_an_expression_that_gives_the_same() -> None:
     [
         (["--fn", "mse", "x**2", "--x", "1"], "--fn"),
         (["--fn", "mse", "x=1"], "--fn"),
+        (["--fn", "mse", "--x", "1", "w=2"], "with --fn write --w 2"),
         (["--fn", "sigmoid", "--x", "1", "--y", "1"], "--y"),
         (["--fn", "mse"], "--x is missing"),
         (["--fn", "nll", "--x", "1,2"], "--y"),

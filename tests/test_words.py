@@ -170,13 +170,38 @@ def test_a_quoted_input_may_have_blanks(words: list[str]) -> None:
         (["w=2", "x=1,", "2"], "'x=1, 2'"),
         (["x=1,", "2", "w=2"], "'x=1, 2'"),
         (["x", "=", "1,", "2"], "'x=1, 2'"),
+        (["x", "=", "1", "w", "=", "2"], "'x=1'"),
     ],
 )
 def test_a_literal_that_the_shell_split_is_shown_quoted(words: list[str], quoted: str) -> None:
     assert quoted in refused("grad", "(w*x).sum()" if "w=2" in words else "x.sum()", *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "quoted"),
+    [
+        (["activate", "relu", "--x", "1,", "2"], "--x '1, 2'"),
+        (["activate", "relu", "--x", "-1", "2", "--json"], "--x '-1, 2'"),
+        (["activate", "relu", "--x=[1,", "2]"], "--x '[1, 2]'"),
+        (["loss", "mse", "--pred", "1,", "2", "--target", "1,", "2"], "--pred '1, 2'"),
+        (["perceptron", "--x", "[[1,", "2],", "[3,", "4]]", "--w", "1,2", "--target", "1"], "--x '[[1, 2], [3, 4]]'"),
+        (["softmax-jacobian", "1", "2", "3"], "'1, 2, 3'"),
+        (["softmax-jacobian", "[1,", "2]"], "'[1, 2]'"),
+        (["grad", "x", "**", "2", "x=3"], "'x ** 2'"),
+        (["hessian", "sin(", "x", ")", "x", "=", "3"], "'sin( x )'"),
+    ],
+    ids=" ".join,
+)
+def test_a_value_or_an_expression_that_the_shell_split_is_shown_quoted(words: list[str], quoted: str) -> None:
+    assert refused(*words).splitlines()[-1].endswith(f"quote it: {quoted}")
+
+
+def test_a_name_may_follow_the_numbers_of_an_option() -> None:
+    assert run("activate", "--x", "1,", "relu", "elu(0.5)", "--get", "inputs.x").stdout == "[1.0]\n"
+
+
 def test_the_right_order_is_shown_where_an_input_comes_first() -> None:
+    assert "gradcli jacobian 'x*w' x=3 'w=[1, 2]'" in refused("jacobian", "x=3", "w=[1, 2]", "x*w")
     assert "gradcli grad 'x**2' x=3" in refused("grad", "x=3", "x**2")
     assert "x**2" in refused("jacobian", "x=3", "x**2")
     assert "x**2" in refused("hessian", "w=1", "x=3", "x**2")

@@ -16,7 +16,8 @@ from typer.exceptions import TyperException
 from gradcli.cli.commands import Command
 from gradcli.errors import UsageError
 from gradcli.requests.fill import Given
-from gradcli.requests.options import FLAG, Option, flag_name
+from gradcli.requests.options import FLAG, TENSOR, Option, flag_name
+from gradcli.requests.split import check_values
 from gradcli.text.suggest import did_you_mean
 
 _GUARD = "\0"
@@ -29,6 +30,7 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     Raises UsageError for an unknown option, one given twice, or one without its value.
     """
     known = {flag_name(name): option for name, option in _fields(command).items()}
+    check_values(words, [name for name, option in known.items() if option.kind is TENSOR])
     try:
         guarded = list(_guarded(words, known, _instead(command)))
         bare, given = parser(command).main(guarded, standalone_mode=False)

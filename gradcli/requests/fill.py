@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import FLAG, Option, flag_name, options
+from gradcli.requests.split import too_many
 from gradcli.text.source import Source
 from gradcli.text.suggest import did_you_mean
 
@@ -25,6 +26,12 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
     """
     values: dict[str, Any] = {}
     sources = [Source(word) for word in words]
+    places = [option for option in options(request).values() if option.positional]
+    if len(words) > len(places) and not any(option.many for option in places):
+        extra = sources[len(places)]
+        raise too_many(words) or UsageError(
+            "one word too many", place=extra.span(0, len(extra.text)), cure="quote what belongs together"
+        )
     taken = 0
     for name, option in options(request).items():
         if not option.positional:
@@ -34,16 +41,13 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
             elif text is not None and text is not False:
                 values[name] = True if option.kind is FLAG else option.kind.read(Source(str(text), flag_name(name)))
         elif option.many and len(sources) > taken:
-            values[name] = option.kind.read_many(sources, taken)
+            values[name] = option.kind.read_many(sources, taken, request.__name__.lower())
             taken = len(sources)
         elif len(sources) > taken:
             values[name] = option.kind.read(sources[taken])
             taken += 1
         if name not in values and option.default is MISSING:
             raise _missing(name, option)
-    if len(sources) > taken:
-        extra = sources[taken]
-        raise UsageError("one word too many", place=extra.span(0, len(extra.text)), cure="quote what belongs together")
     if hasattr(request, "order"):
         values["order"] = tuple(name for name in given if name in values)
     return request(**values)

@@ -83,7 +83,9 @@ class Grad(Wrt, Explained):
 
     def _check_fn(self, fn: Call) -> None:
         if self.expression is not None or self.inputs:
-            raise UsageError("--fn and an expression are two things to differentiate", cure="choose one of them")
+            name, _, value = (self.expression.given.text if self.expression else "").partition("=")
+            cure = f"with --fn write --{name} {value}" if name in FN_INPUTS and value else "choose one of them"
+            raise UsageError("--fn and an expression are two things to differentiate", cure=cure)
         if self.x is None:
             raise UsageError("--x is missing", cure=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
         if not isinstance(fn.entry, Loss):

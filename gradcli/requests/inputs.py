@@ -2,11 +2,13 @@
 
 import keyword
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gradcli.errors import UsageError
+from gradcli.requests import split
 from gradcli.requests.options import TENSOR, TENSORS, Kind
 from gradcli.tables.operators import RESERVED
 from gradcli.text import literal
@@ -57,21 +59,24 @@ def read_input(source: Source) -> Input:
     return Input(name, literal.parse(Source(source.text[found.end() :], name)))
 
 
-def read_inputs(words: Sequence[Source], taken: int = 0) -> tuple[Input, ...]:
+def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") -> tuple[Input, ...]:
     """The NAME=T words of one command behind the first `taken`, in the order given, each name once.
 
     A word that is no NAME=T gets the cure that fits: the expression stands behind its inputs, or the shell split a literal
-    (`x = 1`, `x=1, 2`).
+    (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
     """
     for position in range(taken, len(words)):
         word = words[position].text
         if _ASSIGNMENT.match(word):
             continue
-        _check_split([each.text for each in words], position, taken)
-        if taken and _ASSIGNMENT.match(words[0].text):
-            raise UsageError(
-                "the expression comes first, its inputs after it", cure=f"gradcli grad '{word}' {words[0].text}"
-            )
+        texts = [each.text for each in words]
+        _check_split(texts, position, taken)
+        if taken and _ASSIGNMENT.match(texts[0]):
+            others = [text for text in texts if text != word]
+            cure = shlex.join(["gradcli", command, word, *others])
+            raise UsageError("the expression comes first, its inputs after it", cure=cure)
+        if position == taken and (error := split.expression_split(texts[: _end(texts, position)])):
+            raise error
     inputs: dict[str, Input] = {}
     for found in map(read_input, words[taken:]):
         if found.name in inputs:
@@ -88,11 +93,15 @@ def _check_split(words: Sequence[str], position: int, taken: int) -> None:
         start = position - 1
     else:
         return
-    stop = position + 1
-    while stop < len(words) and not _ASSIGNMENT.match(words[stop]):
-        stop += 1
-    whole = re.sub(r"^(\w+)\s*=\s*", r"\1=", " ".join(words[start:stop]))
+    whole = re.sub(r"^(\w+)\s*=\s*", r"\1=", " ".join(words[start : _end(words, position + 1)]))
     raise UsageError("the shell split a literal at its blanks", cure=f"quote it: '{whole}'")
+
+
+def _end(words: Sequence[str], position: int) -> int:
+    """Where the next input begins, from a position on: `x=1`, or `x` with its `=` in the next word."""
+    while position < len(words) and not _ASSIGNMENT.match(" ".join(words[position : position + 2])):
+        position += 1
+    return position
 
 
 def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:

@@ -38,7 +38,8 @@ class Kind:
 
     metavar: str
     read: Callable[[Source], Any]
-    read_words: Callable[[Sequence[Source], int], Any] | None = None
+    read_words: Callable[[Sequence[Source], int, str], Any] | None = None
+    """How several words are read, less the first few, given the command for words to copy."""
     accept: Callable[[Any, str], Any] | None = None
     """How a JSON value that is no text is taken, given the key that it stands under."""
     hints: tuple[str, ...] = ()
@@ -58,9 +59,11 @@ class Kind:
             return self.accept(value, key)
         raise _wrong(key, value, self.metavar or "true or false")
 
-    def read_many(self, words: Sequence[Source], taken: int = 0) -> Any:
+    def read_many(self, words: Sequence[Source], taken: int = 0, command: str = "") -> Any:
         """The values of `words` as a tuple, less the first `taken`, which earlier fields have read."""
-        return self.read_words(words, taken) if self.read_words else tuple(self.read(word) for word in words[taken:])
+        if self.read_words:
+            return self.read_words(words, taken, command)
+        return tuple(self.read(word) for word in words[taken:])
 
 
 @lru_cache(maxsize=PROGRAMS)

@@ -23,12 +23,12 @@ _X = re.compile(r"(?<![\w.])x(?!\w)")
 _RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
 
 
-def _read_words(words: Sequence[Source], taken: int = 0) -> tuple[Formula | Call | Input, ...]:
+def _read_words(words: Sequence[Source], taken: int = 0, command: str = "plot") -> tuple[Formula | Call | Input, ...]:
     """One expression and its inputs where a NAME=T is among the words behind the first; else a function in each word."""
     texts = [word.text for word in words]
     given = [is_input(text) for text in texts]
     if any(text.startswith("=") for text in texts[1:]):  # the shell split `x = 1`, which reading the inputs explains
-        return (Formula(words[0]), *read_inputs(words, 1))
+        return (Formula(words[0]), *read_inputs(words, 1, command))
     if given[0] and (any(given[1:]) or _RANGE.search(texts[0])):
         raise _order(texts, given)
     if not any(given[1:]):
@@ -39,7 +39,7 @@ def _read_words(words: Sequence[Source], taken: int = 0) -> tuple[Formula | Call
         raise UsageError(
             "beside NAME=T there is one expression", cure=f"several go over [{LOW:g}, {HIGH:g}]: {several}"
         )
-    return (Formula(words[0]), *read_inputs(words, 1))
+    return (Formula(words[0]), *read_inputs(words, 1, command))
 
 
 def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
