@@ -272,6 +272,8 @@ def test_index_target_of_an_entry() -> None:
             ShapeError,
             "a target in the shape of pred holds probabilities, and this one is torch.int64",
         ),
+        ("ce", (3,), [2.0], ShapeError, "pred is one row of 3 classes, and target a list"),
+        ("nll", (3,), [2.0], ShapeError, "pred is one row of 3 classes, and target a list"),
         ("nll", (3,), [0.0, 1.0, 0.0], ShapeError, "nll takes the index of one class for each row of pred"),
         ("multi_margin", (2, 3), [[0.0] * 3] * 2, ShapeError, "multi_margin takes the index of one class"),
         (

@@ -108,6 +108,9 @@ def index_target(function: Call | Loss, logits: Tensor, target: Tensor, place: P
         _check_probabilities(entry, target, place)
         return target
     indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, place)
+    if logits.ndim == 1 and indices.shape == (1,) and entry.name in ("cross_entropy", "nll"):
+        message = f"pred is one row of {len(logits)} classes, and target a list"  # PyTorch fails only going backward
+        raise ShapeError(message, place=place, cure=f"give the index alone: {int(indices)}", topic="class-shape")
     return indices.reshape(1) if indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1 else indices
 
 
