@@ -476,6 +476,10 @@ def test_names_of_notes_and_other_spellings(name: str) -> None:
     assert matching.by_name(name)
 
 
+def test_a_name_may_be_given_as_words() -> None:
+    assert run("why", "Non", "scalar", "--json").json["name"] == "non-scalar"
+
+
 def test_every_topic_of_the_program_is_an_entry() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "gradcli").rglob("*.py")]
     topics = {topic for source in sources for topic in re.findall(r'topic="([^"]+)"', source)}

@@ -41,7 +41,11 @@ class Why(Told):
         PASTED_TEXT.check(len(text), "the text", cure="cut it down: tail -n 50")
         if not text.strip():
             return None
-        return _by_text(text) if len(text.split()) > 1 else _by_name(text.strip())
+        words = text.split()
+        name = "-".join(words)
+        if len(words) > 1 and matching.by_name(name) is None:
+            return _by_text(text)
+        return _by_name(name)
 
 
 def listing() -> dict[str, list[tuple[str, str]]]:
