@@ -277,6 +277,12 @@ def test_numbers_from_a_pipe_have_the_shape_of_their_lines(stdin: str, shape: st
         assert shape is None or shown.stdout == shape + "\n"
 
 
+def test_an_error_in_several_lines_names_the_line() -> None:
+    assert "standard input, line 3: this name" in refused("activate", "relu", "--x", "-", stdin="1 2\n\n3 x\n")
+    assert "standard input, line 2: unknown name q" in refused("grad", "-", "x=1", stdin="h = x\nh + q\n")
+    assert "standard input: unknown name q" in refused("grad", "-", "x=1", stdin="x + q\n")
+
+
 def test_an_expression_from_a_pipe() -> None:
     assert run("grad", "-", "x=3", "--get", "gradients.x", stdin="x**2\n").stdout == "6.0\n"
 

@@ -55,8 +55,12 @@ class Span(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the user calls the text that this is a place in."""
-        return self.source.label
+        """What the user calls the text that this is a place in; with the line where it has several."""
+        label, text = self.source.label, self.source.text
+        if not label or "\n" not in text.strip():
+            return label
+        line = text.count("\n", 0, self.start) + 1
+        return f"{label}, line {line}"
 
     @property
     def text(self) -> str:
