@@ -127,6 +127,19 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
     assert found["id"] == ("k" if isinstance(job, dict) else None)
 
 
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        ({"fn": "mse", "x": None, "out": "x.json"}, "a job has no 'out'"),
+        ({"expression": "x", "inputs": {"x": None}}, 'a list holds numbers, "NaN"'),
+        ({"expression": "x", "inputs": {"x": [[1], [1, 2]]}}, "every row must hold as many numbers"),
+        ({"expression": "h = x\nh + q", "inputs": {"x": 1}}, "expression, line 2: unknown name q"),
+    ],
+)
+def test_the_message_says_what_where_and_what_to_do(job: dict[str, Any], says: str) -> None:
+    assert says in results({"command": "grad", **job}, status=1)[0]["error"]["message"]
+
+
 def test_what_editors_and_other_systems_put_around_a_job_is_no_part_of_it() -> None:
     job = '{"command": "grad", "fn": "mse", "x": 2}'
     plain, marked, ended = (

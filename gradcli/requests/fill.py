@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.options import FLAG, Option, flag_name, options
+from gradcli.requests.shared import Shown
 from gradcli.requests.split import too_many
 from gradcli.text.source import Source
 from gradcli.text.suggest import did_you_mean
@@ -64,6 +65,8 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
         name = key.replace("-", "_")
         option = known.get(name)
         if option is None:
+            if name in options(Shown):
+                raise UsageError(f"a job has no {key!r}", cure="its result is one line of JSON")
             cure = getattr(request, "instead", {}).get(name) or did_you_mean(name, known)
             raise UsageError(f"there is no key {key[:80]!r}", cure=cure or f"keys: {', '.join(known)}")
         if value is not None:

@@ -81,8 +81,8 @@ def from_json(value: object, source: Source) -> Numbers:
             return Numbers(cast("list[bool]", leaves), shape, "bool", source)
         return Numbers(list(map(_json_number, leaves)), shape, "float", source)
     except ValueError as error:
-        cure = "every row must hold as many numbers, or nothing but true and false"
-        raise LiteralError(str(error), place=source.span(0, len(source.text)), cure=cure) from None
+        message, cure = (*error.args, "every row must hold as many numbers")[:2]
+        raise LiteralError(message, place=source.span(0, len(source.text)), cure=cure) from None
 
 
 def _flatten(value: object) -> tuple[list[object], Shape]:
@@ -102,6 +102,9 @@ def _flatten(value: object) -> tuple[list[object], Shape]:
     return level, tuple(shape)
 
 
+_JSON_CURE = 'a list holds numbers, "NaN", "Infinity" and "-Infinity", or nothing but true and false'
+
+
 def _json_number(item: object) -> float:
     """A leaf of a JSON list as a float; ValueError where it is none."""
     if type(item) is float:
@@ -110,7 +113,7 @@ def _json_number(item: object) -> float:
         return _finite(item)
     if isinstance(item, str) and item.lower() in NOT_FINITE:
         return NOT_FINITE[item.lower()]
-    raise ValueError(f"{_JSON_NAMES.get(type(item), 'a list')} stands where a number is expected")
+    raise ValueError(f"{_JSON_NAMES.get(type(item), 'a list')} stands where a number is expected", _JSON_CURE)
 
 
 _JSON_NAMES = {str: "a text", dict: "an object", type(None): "null", bool: "a bool"}

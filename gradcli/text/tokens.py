@@ -165,8 +165,19 @@ def _stranger(source: Source, token: Token) -> LiteralError:
     if unicodedata.category(char) == "Cs":
         return LiteralError("this is not UTF-8 text", place=place, cure="save or type it as UTF-8")
     name = unicodedata.name(char, "control character").lower()
+    message = f"U+{ord(char):04X} ({name}) has no place in a literal"
+    return LiteralError(message, place=place, cure=_cure_of(char))
+
+
+def _cure_of(char: str) -> str:
+    """What to do about a character that is not ASCII."""
+    if unicodedata.decomposition(char).startswith("<super>"):
+        return SLIPS["power"].cure
     digit = unicodedata.digit(char, None)
     typed = _TYPED.get(char) or (unicodedata.normalize("NFKC", char) if digit is None else str(digit))
-    message = f"U+{ord(char):04X} ({name}) has no place in a literal"
-    readable = typed.isascii() and typed.isprintable()
-    return LiteralError(message, place=place, cure=f"type {typed} instead" if readable else "remove it")
+    typed = typed.replace("\u2044", "/")  # as in one half
+    if typed.isascii() and typed.isprintable():
+        return f"type {typed} instead"
+    if unicodedata.category(char) == "Sm":
+        return "a literal holds numbers; arithmetic belongs in the expression"
+    return "a literal holds numbers; names belong in the expression" if char.isalpha() else "remove it"
