@@ -18,6 +18,8 @@ CURES = (
     (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",
      "whole numbers are written i=tensor([0, 1]), or x.long()"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
+    (r"must be tuple of Tensors, not Tensor", "put them into a list: stack([a, b]), cat([a, b])"),
+    (r"step must be greater than zero", "backwards is .flip(0)"),
     (r"must be Tensor, not (?:list|tuple)", "put tensors together by stack([a, b]), numbers by tensor([1., 2.])"),
     (r"complex|Complex", "write .real, .imag or .abs() to come back to real numbers"),
 )  # fmt: skip
@@ -50,7 +52,8 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         said = f"it does not take {got.rpartition(' got ')[2]}"
         lines += [f"it takes {form.strip()}" for form in expected.split(" * ")[1:3]]
     elif keyword := re.search(r"unexpected keyword argument '?(\w+)", said):
-        lines.append(f"to compare write {keyword[1]} == ...; else leave {keyword[1]}= out")
+        compared = f"to compare write {keyword[1]} == ...; else leave {keyword[1]}= out"
+        lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
         lines += [cure for pattern, cure in CURES if re.search(pattern, said)][:1]
     if "bitwise_xor" in said:

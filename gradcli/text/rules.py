@@ -221,7 +221,9 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
             return None
         reader.check_name(name, place, twin=True)
         if operators.in_space("nn", name):
-            raise reader.error(f"{name} is a module", place, f"write nn.{name}")
+            settings = all(isinstance(argument, ast.Constant) for argument in node.args)
+            cure = f"write nn.{name}" if settings else reader.replaced(place, f"nn.{name}()")
+            raise reader.error(f"{name} is a module", place, cure)
         raise reader.unknown(name, place, "function", {*function_names(), *reader.scope})
     if isinstance(node.func, ast.Attribute) and (dotted := reader.namespace(node.func)):
         path, chain = dotted
