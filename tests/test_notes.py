@@ -3,10 +3,13 @@
 import os
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from gradcli.compute import sights
 from gradcli.compute.job import Job
@@ -372,3 +375,23 @@ def test_every_code_of_the_page_is_explained() -> None:
         codes = re.findall(r"^\| `([a-z-]+)` \|", page.read(), re.MULTILINE)
     assert len(codes) >= 14
     assert [code for code in codes if run("why", code, "--code").status] == ["pytorch"]
+
+
+IN_ORDER: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "F.poisson_nll_loss(x, y, True, False)": lambda x, y: F.poisson_nll_loss(x, y, True, False),
+    "F.kl_div(x, y, None, None, 'sum')": lambda x, y: F.kl_div(x, y, reduction="sum"),
+    "F.hinge_embedding_loss(x, y, 0.5)": lambda x, y: F.hinge_embedding_loss(x, y, 0.5),
+    "F.l1_loss(x, y, None, None, 'sum')": lambda x, y: F.l1_loss(x, y, reduction="sum"),
+    "F.binary_cross_entropy(x, y, None)": lambda x, y: F.binary_cross_entropy(x, y, None),
+    "F.cross_entropy(x, y, None)": lambda x, y: F.cross_entropy(x, y, None),
+}
+
+
+@pytest.mark.parametrize("call", IN_ORDER)
+def test_the_parameters_of_a_loss_may_stand_in_order(call: str) -> None:
+    x = torch.tensor([0.25, 0.75], requires_grad=True)
+    value = IN_ORDER[call](x, torch.tensor([1.0, -1.0]) if "hinge" in call else torch.tensor([0.0, 1.0]))
+    target = "y=1,-1" if "hinge" in call else "y=0,1"
+    result = run("grad", call, "x=0.25,0.75", target, "--wrt", "x", "--json").json
+    assert result["value"] == pytest.approx(value.item(), rel=1e-6)
+    assert result["gradients"]["x"] == pytest.approx(torch.autograd.grad(value, x)[0].tolist(), rel=1e-6)

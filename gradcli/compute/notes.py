@@ -203,7 +203,7 @@ def _kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
 
 
 def _loss_kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    pred, target = sight.operands
+    pred, target = sight.operands[:2]  # parameters may follow
     if _differentiated(pred) and (sight.name not in BY_ROW or pred.numel() <= ROWS):
         yield from _at_kink(sight, 0, kinks.of_loss(sight.name, sight.settings, pred, target))
 
@@ -272,7 +272,7 @@ def _looks_like_probabilities(x: Tensor) -> bool:
 
 def _improbable(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     """Targets that are to be probabilities, and are none."""
-    pred, target = sight.operands
+    pred, target = sight.operands[:2]  # parameters may follow
     if not isinstance(target, Tensor) or not target.is_floating_point() or not target.numel():
         return
     target = target.detach()
@@ -317,7 +317,7 @@ def _class_dimension(x: Tensor) -> int:
 
 def _broadcasts(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     """A loss for which PyTorch does not warn by itself."""
-    pred, target = sight.operands
+    pred, target = sight.operands[:2]  # parameters may follow
     if (
         isinstance(pred, Tensor)
         and isinstance(target, Tensor)
