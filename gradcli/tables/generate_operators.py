@@ -4,6 +4,9 @@ A public name is an operator when PyTorch lets tensor-like classes override it (
 nor sets state), when it does not end in `_`, and when one of its native schemas returns a tensor and changes none of its
 arguments. Functions of `F` that are written in Python have no schema and count as well. What the rule misses or should not
 have is listed below by hand, with the reason.
+
+What the installed PyTorch has is merged into the file, which so holds for every version that it was run with: `name+2.14` is
+there since 2.14, `name-2.14` no more from 2.14 on.
 """
 
 import importlib
@@ -20,7 +23,7 @@ import numpy as np
 import torch
 from torch import masked, nn, overrides
 
-from gradcli.tables.operators import FILE
+from gradcli.tables.operators import FILE, entries
 
 DENIED = {
     "cpu": "the device is the command's",
@@ -117,7 +120,10 @@ NUMPY_DIFFERS = {
     "var": "divides by n, not n - 1",
 }
 NUMPY_RENAMES = """array=torch.tensor expand_dims=torch.unsqueeze fabs=torch.abs max=torch.amax min=torch.amin
-    mod=torch.remainder power=torch.pow"""
+    mod=torch.remainder power=torch.pow trapz=torch.trapz"""
+"""`trapz` has its own name; NumPy had it until 2.3, and people still write it."""
+OTHERS = {"np", "np.linalg", "np.fft", "math"}
+"""Sections of what NumPy and Python name otherwise; a name that one of their versions has stays, since PyTorch computes it."""
 MATH_DIFFERS = {"dist": "takes any sequences", "prod": "takes any sequence", "frexp": "a pair of plain numbers"}
 MATH_RENAMES = "degrees=torch.rad2deg fabs=torch.abs radians=torch.deg2rad"
 
@@ -204,11 +210,50 @@ def tables() -> dict[str, list[str]]:
     }
 
 
-def render(found: dict[str, list[str]]) -> str:
+def merged(known: dict[str, list[str]], found: dict[str, list[str]], version: str) -> dict[str, list[str]]:
+    """The file's sections with what PyTorch `version` has merged into them; a file that tells the truth stays as it is."""
+
+    def marked(entry: str, marks: dict[str, str], there: set[str]) -> str:
+        since, until = marks.get("+", ""), marks.get("-", "")
+        if entry in there:
+            since = version if since and _older(version, since) else since
+            until = "" if until and not _older(version, until) else until
+        elif not (since and _older(version, since)):
+            until = version if not until or _older(version, until) else until
+        return entry + (f"+{since}" if since else "") + (f"-{until}" if until else "")
+
+    sections: dict[str, list[str]] = {}
+    for section, there in found.items():
+        old = {entry: {mark[0]: mark[1:] for mark in marks} for entry, *marks in map(split, known.get(section, ()))}
+        new = {entry: {"+": version} if section in known else {} for entry in there if entry not in old}
+        together = list((old | new).items()) if there != sorted(there) else sorted((old | new).items())
+        if section in OTHERS:
+            sections[section] = [entry for entry, _ in together]
+        else:
+            sections[section] = [marked(entry, marks, set(there)) for entry, marks in together]
+    return sections
+
+
+def split(entry: str) -> list[str]:
+    """An entry of the file and its marks."""
+    return re.split(r"(?=[+-][0-9])", entry)
+
+
+def _older(one: str, other: str) -> bool:
+    return tuple(map(int, one.split("."))) < tuple(map(int, other.split(".")))
+
+
+def installed() -> str:
+    """The installed PyTorch's version as marks have it: 2.14."""
+    return ".".join(torch.__version__.split(".")[:2])
+
+
+def render(sections: dict[str, list[str]]) -> str:
     """The text of the file: a heading and wrapped names per section."""
-    version = re.match(r"\d+\.\d+", torch.__version__)
-    lines = [f"# What an expression may use of PyTorch {version[0] if version else ''}: made by generate_operators.py."]
-    for section, names in found.items():
+    lines = [
+        "# What an expression may use of PyTorch 2.13 (+2.14: since 2.14, -2.14: no more): made by generate_operators.py."
+    ]
+    for section, names in sections.items():
         lines += ["", f"[{section}]"]
         line = ""
         for name in names:
@@ -220,7 +265,13 @@ def render(found: dict[str, list[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def renewed() -> str:
+    """The text that the file must have for the installed PyTorch."""
+    return render(merged(entries(), tables(), installed()))
+
+
 if __name__ == "__main__":
+    text = renewed()
     with open(FILE, "w", encoding="ascii") as file:
-        file.write(render(tables()))
+        file.write(text)
     sys.stdout.write(f"{FILE}\n")

@@ -75,19 +75,28 @@ PYTHON = {"len": Operator("python.len")}
 
 @cache
 def sections() -> Mapping[str, Mapping[str, Operator]]:
-    """Every section of the file: its names and what they stand for."""
+    """Every section of the file: its names and what they stand for, whichever PyTorch has them."""
     found: dict[str, dict[str, Operator]] = {}
+    for section, words in entries().items():
+        found[section] = {}
+        for word in words:
+            entry, _, positions = word.partition("+")[0].partition("-")[0].partition("/")
+            name, _, path = entry.partition("=")
+            found[section][name] = Operator(path or f"{section}.{name}", int(positions) if positions else None)
+    return found
+
+
+def entries() -> dict[str, list[str]]:
+    """Every section of the file: its entries as they are written."""
+    found: dict[str, list[str]] = {}
     section = ""
     with open(FILE, encoding="ascii") as file:
         for line in file:
             if line.startswith("["):
                 section = line.strip("[]\n")
-                found[section] = {}
-            elif not line.startswith("#"):
-                for word in line.split():
-                    entry, _, positions = word.partition("/")
-                    name, _, path = entry.partition("=")
-                    found[section][name] = Operator(path or f"{section}.{name}", int(positions) if positions else None)
+                found[section] = []
+            elif section:
+                found[section] += line.split()
     return found
 
 
