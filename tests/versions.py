@@ -1,4 +1,4 @@
-"""Every Python, PyTorch and other package that is promised: the whole suite in a fresh environment of each, a row of result each.
+"""Every Python, PyTorch and other package that is promised: the whole suite in a fresh environment of each, one row for each.
 
     python -m tests.versions [--json] [-- PYTEST WORD ...]
     python -m tests.versions --python python3.12 python3.13 --torch 2.13.0 2.14.1 [--others lowest pinned newest]
