@@ -1,3 +1,3 @@
 """gradcli: a gradient explorer for the shell."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -31,7 +31,7 @@ from docs.pictures import PICTURES, Picture, draw
 from tests import program, readme, warm
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TRANSLATED = sorted((ROOT / "docs" / "zh-TW").glob("*.md"))
 """Each has its original, of the same name, in docs/."""
 
