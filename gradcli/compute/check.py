@@ -51,6 +51,7 @@ DELIBERATE = {
             "eigvalsh",
             "ldl_factor",
             "ldl_factor_ex",
+            "matrix_sqrth",
         ),
         "symmetric",
     ),
