@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import marshal
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from gradcli.warm import wire
 from tests import program
 from tests.program import ROOT, Ran
 from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
@@ -372,6 +374,42 @@ def test_a_stranger_who_speaks_to_the_socket_does_no_harm(server: Server) -> Non
             stranger.connect(f"{server.folder}/gradcli/{name}")
             stranger.sendall(said)
     assert server.served(lambda: server.run(*MSE)) == 1
+
+
+def test_the_socket_is_its_users_alone(server: Server) -> None:
+    folder = Path(f"{server.folder}/gradcli")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.glob("*.socket")} == {0o600}
+
+
+def test_another_user_who_reaches_the_socket_all_the_same_is_hung_up_on(server: Server) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    (path,) = Path(f"{server.folder}/gradcli").glob("*.socket")
+    opened = {place: stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent, path.parent.parent)}
+    for place in opened:
+        place.chmod(0o777)
+    try:
+        assert [_asked(str(path), user) for user in (0, 65534)] == ["answered", "hung up"]
+    finally:
+        for place, mode in opened.items():
+            place.chmod(mode)
+
+
+def _asked(path: str, user: int) -> str:
+    """What comes of asking the server for its status as that user."""
+    pid = os.fork()
+    if pid == 0:
+        outcome = 2
+        with contextlib.suppress(OSError, wire.Cold):
+            os.setresuid(user, user, user)
+            connection = wire.connected(path, 10)
+            outcome = 1
+            connection.send(wire.STATUS)
+            wire.send(connection, marshal.dumps(wire.surroundings()))
+            outcome = 0 if wire.receive(connection)[0] else 1
+        os._exit(outcome)
+    return ("answered", "hung up", "not reached")[os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
 
 
 def test_changed_source_runs_cold_and_ends_the_server(short: Path) -> None:
