@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradcli.compute import files
+from gradcli.errors import LiteralError
 from gradcli.text.constructors import Made
 from gradcli.text.literal import FromStdin, Literal, Numbers, parse_stream
 from gradcli.text.numerals import INTEGERS
@@ -48,7 +49,7 @@ class TensorMaker:
                 flat = torch.tensor(literal.values if shape else literal.values[0], dtype=dtype, device=self.device)
                 return flat if len(shape) < 2 else flat.reshape(shape)
             case Made():
-                made = _CONSTRUCTORS[literal.name](**literal.arguments, dtype=self.dtype, device=self.device)
+                made = self._made(literal)
                 return made if literal.sign > 0 else made.neg_()
             case FromStdin():
                 return self(parse_stream(Source(self.read_stdin(), "standard input")))
@@ -57,3 +58,14 @@ class TensorMaker:
                 if not isinstance(found, Tensor):
                     return self(found)
                 return found.to(device=self.device, dtype=torch.bool if found.dtype == torch.bool else self.dtype)
+
+    def _made(self, literal: Made) -> Tensor:
+        try:
+            return _CONSTRUCTORS[literal.name](**literal.arguments, dtype=self.dtype, device=self.device)
+        except RuntimeError as error:
+            if "without overflow" not in str(error):
+                raise
+            dtype = str(self.dtype).removeprefix("torch.")
+            place = literal.source.span(0, len(literal.source.text))
+            cure = "smaller numbers" if dtype == "float64" else "smaller numbers, or --dtype float64"
+            raise LiteralError(f"{literal.name} is given a number too large for {dtype}", place=place, cure=cure) from None
