@@ -50,11 +50,11 @@ def _places(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[float, ..
     return tuple(place for place in found if place == place)
 
 
-def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> Tensor:
+def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor | float) -> Tensor:
     """The elements of `pred` at which a loss has no derivative, as a mask in the shape of `pred`."""
     entry = CATALOGUE[name]
     assert isinstance(entry, Loss)
-    pred, target = pred.detach(), target.detach()
+    pred, target = pred.detach(), torch.as_tensor(target).detach()
     mask = torch.zeros_like(pred, dtype=torch.bool)
     if name not in BY_ROW:
         for place in places(entry, settings, pred, target):
@@ -101,7 +101,7 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name == "norm":
         return _alike(x, x == 0, settings.get("dim"), lambda same, size: same == size)
-    if name in ("maximum", "minimum", "fmax", "fmin") or any(isinstance(other, Tensor) for other in rest):
+    if name in ("maximum", "minimum", "fmax", "fmin") or any(isinstance(other, Tensor | float) for other in rest):
         return _union(x, [x == other for other in rest if _is_value(other)])
     dim = next((d for d in [*rest, settings.get("dim")] if d is not None), None)
     best = x.amax if name in ("max", "amax") else x.amin
