@@ -30,6 +30,14 @@ class Place(Protocol):
         """The text around the place, and the caret under it: two lines."""
 
 
+LONGEST = 1_400
+"""Characters of a message, and of each line of its cure: what they quote of the user's text may be longer."""
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
 class GradcliError(Exception):
     """Something the user can put right: what is wrong, where it is, and what to do about it.
 
@@ -41,9 +49,9 @@ class GradcliError(Exception):
 
     def __init__(self, message: str, *, place: Place | None = None, cure: str = "", topic: str = "") -> None:
         super().__init__(message)
-        self.message = message
+        self.message = _bounded(message)
         self.place = place
-        self.cure = cure
+        self.cure = cure if len(cure) <= LONGEST else "\n".join(map(_bounded, cure.split("\n")))
         self.topic = topic
 
 

@@ -1,6 +1,7 @@
 """The one place that draws an error: the `error:` line, the place with its caret, the cure; seven lines at most."""
 
 from gradcli.errors import GradcliError, UsageError
+from gradcli.text.source import quoted
 from gradcli.world import World
 
 _LINES = 7
@@ -9,7 +10,7 @@ _CHARACTERS = 2900
 
 def draw(error: GradcliError, world: World, command: str = "") -> str:
     """The text for stderr, ended by a line feed."""
-    label = error.place.label if error.place else ""
+    label = quoted(error.place.label) if error.place else ""
     line = f"{label}: {error.message}" if label else error.message
     if error.topic:
         line += f" (gradcli why {error.topic})"

@@ -19,6 +19,7 @@ from gradcli.requests.loss import Loss
 from gradcli.requests.perceptron import Perceptron
 from gradcli.requests.shared import Numeric
 from gradcli.requests.softmax_jacobian import SoftmaxJacobian
+from gradcli.text.source import quoted
 from gradcli.text.suggest import did_you_mean
 
 COMMANDS: Mapping[str, type[Numeric]] = {
@@ -105,7 +106,7 @@ def answer(line: bytes, before: Before, begin: Callable[[float], None], encode: 
 
 def worded(error: GradcliError) -> str:
     """An error on one line: what is wrong, where, and what to do."""
-    label = f"{error.place.label}: " if error.place and error.place.label else ""
+    label = f"{quoted(error.place.label)}: " if error.place and error.place.label else ""
     cure = error.cure.split("\n")[0]
     return f"{label}{error.message}{f' ({cure})' if cure else ''}"
 

@@ -13,7 +13,7 @@ from gradcli.requests.options import TENSOR, TENSORS, Kind
 from gradcli.tables.operators import RESERVED
 from gradcli.text import literal
 from gradcli.text.literal import Literal
-from gradcli.text.source import Source
+from gradcli.text.source import Source, quoted
 
 _ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)")
 
@@ -38,7 +38,7 @@ def check_name(name: str, text: str, label: str) -> None:
         return
     place = Source(text, label).span(0, len(name))
     if not owned:
-        raise UsageError(f"{name!r} cannot be a name", place=place, cure="use ASCII letters, digits and _")
+        raise UsageError(f"{quoted(name)!r} cannot be a name", place=place, cure="use ASCII letters, digits and _")
     owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
     raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
 

@@ -10,7 +10,7 @@ from gradcli.tables import operators
 from gradcli.tables.operators import find_function
 from gradcli.text.program import Kind, Step
 from gradcli.text.refused import NODES, Refusal, refusal
-from gradcli.text.source import Source, Span
+from gradcli.text.source import Source, Span, quoted
 from gradcli.text.spelling import SYNONYMS, correction
 from gradcli.text.suggest import did_you_mean
 
@@ -88,7 +88,7 @@ class Reader:
         if kind != "name" and name.isascii() and (not cure or kind == "method" or prefix.startswith(_PYTORCHS)):
             version = f"PyTorch {torch_version()} is installed"
             cure = f"{cure} ({version})" if cure else version
-        return self.error(f"unknown {kind} {prefix}{name}", place, cure)
+        return self.error(f"unknown {kind} {quoted(prefix + name)}", place, cure)
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
         """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a

@@ -10,6 +10,11 @@ VALUE = 200
 """Characters of a JSON value that errors may quote from."""
 
 
+def quoted(text: str) -> str:
+    """As much of the user's text as an error quotes."""
+    return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
+
+
 def _width(text: str) -> int:
     """The terminal columns that `text` takes: East Asian wide characters take two, combining ones none."""
     return sum(
