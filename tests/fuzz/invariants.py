@@ -1,0 +1,93 @@
+"""What must hold of whatever the program says: each function looks at one kind of output and returns a complaint, or nothing."""
+
+import re
+from typing import Any
+
+import orjson
+
+KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math")
+FAULT = "a fault of gradcli itself"
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def of_error(text: str, given: str) -> str:
+    """An error on stderr: `error:`, at most six more lines, all of them short; `given` is what the user gave."""
+    lines = ESCAPES.sub("", text).split("\n")
+    if FAULT in text:
+        return f"fault: {lines[0][:200]}"
+    if not lines[0].startswith("error: ") or len(lines[0]) < 10:
+        return f"form: it begins with {lines[0][:80]!r}"
+    if lines.pop():
+        return "form: the last line has no end"
+    if len(lines) > 7:
+        return f"form: {len(lines)} lines"
+    if any(not line.startswith("  ") for line in lines[1:]):
+        return "form: a line below the first is not set in"
+    if len(text) >= 3000:
+        return "form: 3,000 characters or more"
+    if ELLIPSIS in text and ELLIPSIS not in given:
+        return "form: an ellipsis of one character"
+    return ""
+
+
+def of_notes(text: str) -> str:
+    """What a call that succeeds says on stderr: notes, one a line."""
+    bad = [line for line in text.splitlines() if not line.startswith("note: ")]
+    return f"stderr: {bad[0][:120]!r} is no note" if bad else ""
+
+
+def of_json(text: bytes) -> str:
+    """The one line of `--json`."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return f"json: {error}"
+    if not isinstance(found, dict) or text.count(b"\n") != 1:
+        return "json: not one object on one line"
+    return ""
+
+
+def of_line(answer: bytes, given: bytes) -> tuple[str, str]:
+    """What a result line of a batch says of its job (`ok`, or the kind of its error), and a complaint."""
+    try:
+        found = orjson.loads(answer)
+    except orjson.JSONDecodeError as error:
+        return "broken", f"json: {error}: {answer[:120]!r}"
+    if not isinstance(found, dict) or "id" not in found:
+        return "broken", "line: no object with an id"
+    if (complaint := of_identity(found["id"], given)) or "error" not in found:
+        return "ok", complaint
+    kind, message = found["error"].get("kind"), found["error"].get("message")
+    if kind not in KINDS or not isinstance(message, str) or not message:
+        return "broken", f"line: the error is {found['error']}"
+    if FAULT in message:
+        return kind, f"fault: {message[:200]}"
+    if "\n" in message or len(message) >= 3000:
+        return kind, "form: the message is no short line"
+    if ELLIPSIS in message and ELLIPSIS.encode() not in given and b"\\u" not in given:
+        return kind, "form: an ellipsis of one character"
+    return _death(kind, message), ""
+
+
+def of_identity(identity: Any, given: bytes) -> str:
+    """The id of a result line is that of its job, or null where the job cannot be read."""
+    try:
+        job = orjson.loads(given)
+    except orjson.JSONDecodeError:
+        job = None
+    expected = job.get("id") if isinstance(job, dict) else None
+    if identity == expected or (identity is None and len(given) > 1000):  # null for an id that nests too deep
+        return ""
+    return f"order: the id is {str(identity)[:40]}, not {str(expected)[:40]}"
+
+
+def _death(kind: str, message: str) -> str:
+    """The kind of an error, or which bound of the worker it ran into."""
+    if message.startswith("PyTorch ended the process"):
+        return "crash of PyTorch"
+    if message.startswith("it ran for longer"):
+        return "too long"
+    if message.startswith("the computation was killed"):
+        return "killed"
+    return kind

@@ -1,0 +1,49 @@
+"""Makes an input that fails small: leaves out what the failure does not need."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from tests.fuzz.files import File
+from tests.fuzz.runners import Call
+
+Part = TypeVar("Part", bound=Sequence[object])
+SECONDS = 20
+"""What shrinking one input may take."""
+
+
+def shrink(given: object, fails: Callable[[object], bool]) -> object:
+    """A smaller input of the same kind that fails, too."""
+    deadline = time.monotonic() + SECONDS
+
+    def still(candidate: object) -> bool:
+        return time.monotonic() < deadline and fails(candidate)
+
+    match given:
+        case str() | bytes() | list():
+            return _fewer(given, still)
+        case Call():
+            words = _fewer(given.words, lambda words: still(Call(words, given.stdin, given.env)))
+            for place in range(len(words)):
+                word = _fewer(words[place], lambda w, p=place: still(Call((*words[:p], w, *words[p + 1 :]), given.stdin, given.env)))  # type: ignore[misc]
+                words = (*words[:place], word, *words[place + 1 :])
+            stdin = _fewer(given.stdin, lambda stdin: still(Call(words, stdin, given.env)))
+            return Call(words, stdin, given.env)
+        case File():
+            return File(given.suffix, _fewer(given.content, lambda content: still(File(given.suffix, content, given.key))), given.key)
+    return given
+
+
+def _fewer(given: Part, fails: Callable[[Part], bool]) -> Part:
+    """`given` without the pieces that it fails without, ever smaller pieces."""
+    size = len(given) // 2
+    while size:
+        start = 0
+        while start < len(given):
+            candidate = given[:start] + given[start + size :]  # type: ignore[operator]
+            if fails(candidate):
+                given = candidate
+            else:
+                start += size
+        size //= 2
+    return given
