@@ -9,6 +9,7 @@ from gradcli.compute.sights import of_activation, of_loss
 from gradcli.errors import ShapeError
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
+from gradcli.evaluate.refusals import translated
 from gradcli.requests.perceptron import Perceptron
 from gradcli.results import Epoch, PerceptronResult, PerceptronTraining, Subject
 from gradcli.tables.catalogue import Loss
@@ -109,7 +110,9 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
                 w, b = w + lr * error * row, b + lr * error
         else:
             live = core.leaves({"w": w, "b": b}, ["w", "b"])
-            slopes = core.gradients(loss(activation(x @ live["w"] + live["b"]), target), live)
+            output = activation(x @ live["w"] + live["b"])
+            with translated(request.loss.text, {"output": output, "target": target}):
+                slopes = core.gradients(loss(output, target), live)
             w, b = (old if slope is None else old - lr * slope for old, slope in ((w, slopes["w"]), (b, slopes["b"])))
         output = activation(x @ w + b)
         errors = int((~((output - target).abs() < 0.5)).sum())  # NaN is an error too
