@@ -273,7 +273,7 @@ def _looks_like_probabilities(x: Tensor) -> bool:
 def _improbable(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     """Targets that are to be probabilities, and are none."""
     pred, target = sight.operands[:2]  # parameters may follow
-    if not isinstance(target, Tensor) or not target.is_floating_point() or not target.numel():
+    if not (isinstance(pred, Tensor) and isinstance(target, Tensor) and target.is_floating_point() and target.numel()):
         return
     target = target.detach()
     low, high = _ends(target)
