@@ -12,7 +12,7 @@ from gradcli.requests.options import (
     ACTIVATION, FLAG, FUNCTION, INDEX, LOSS, NAMES, NUMBER, TENSOR, WHOLE, Kind, Option, flag_name, options,
 )  # fmt: skip
 from gradcli.requests.setting import SETTING
-from tests.fuzz import corpus, grammar, mutation
+from tests.fuzz import corpus, grammar, mutation, samples
 from tests.fuzz.grammar import Chance
 
 PATIENCE = 1
@@ -294,15 +294,15 @@ def of_expectation(chance: Chance, **more: Any) -> dict[str, Any]:
 
 def of_operator(chance: Chance, **more: Any) -> dict[str, Any]:
     """One of PyTorch's own samples of an operator, one number or one input of it changed to something hostile."""
-    while not (found := corpus.samples(chance.choice(corpus.operators()))):
+    while not (found := samples.of(chance.choice(samples.operators()))):
         pass
     text, tensors = chance.choice(found)
-    inputs = {name: corpus.literal(tensor) for name, tensor in tensors.items()}
+    inputs = {name: samples.literal(tensor) for name, tensor in tensors.items()}
     if not inputs or chance.random() < 0.5:
         text = mutation.text(text, chance, grammar.EXPRESSION_WORDS, [text]) if chance.random() < 0.3 else mutation.number(text, chance)
     else:
         name = chance.choice([*inputs])
-        inputs[name] = corpus.literal(corpus.HOSTILE[chance.choice([*corpus.HOSTILE])](tensors[name]))
+        inputs[name] = samples.literal(samples.HOSTILE[chance.choice([*samples.HOSTILE])](tensors[name]))
     flags = {"check": True} if chance.random() < 0.03 else {"explain": True} if chance.random() < 0.1 else {}
     return {**more, "command": "grad", "expression": f"({text}).sum()" if chance.random() < 0.8 else text, "inputs": inputs,
             "dtype": "float64", "timeout": PATIENCE, **flags}  # fmt: skip

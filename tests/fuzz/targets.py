@@ -116,18 +116,18 @@ def _completed(line: str) -> None:
 TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
-        Target("literals", _jobs(requests.of_literal), runners.lines, 22, 4_000),
-        Target("pasted numbers", _draw(grammar.literal), _texts(lambda t: literal.parse_stream(Source(t, "standard input"))), 14, 1_000),
-        Target("expressions", _jobs(requests.of_expression), runners.lines, 14, 2_000),
-        Target("operators", _jobs(requests.of_operator), runners.lines, 3, 1_000),
+        Target("literals", _jobs(requests.of_literal), runners.lines, 26, 4_000),
+        Target("pasted numbers", _draw(grammar.literal), _texts(lambda t: literal.parse_stream(Source(t, "standard input"))), 18, 1_000),
+        Target("expressions", _jobs(requests.of_expression), runners.lines, 10, 2_000),
+        Target("operators", _jobs(requests.of_operator), runners.lines, 1.2, 1_000),
         Target("batch lines", lambda chance, number: requests.line(chance), runners.lines, 16, 2_000),
-        Target("words", _words, _texts(_read_words), 8, 500),
-        Target("calls", _call, lambda given, scratch: [runners.call(each, scratch) for each in given], 0.6, 20),
-        Target("files", lambda chance, number: files.draw(chance), files.run, 7, 1_500),
-        Target("names", _draw(grammar.function), _texts(lambda t: call.parse_call(Source(t, "NAME"))), 6, 1_000),
-        Target("pasted errors", _draw(grammar.message), _texts(lambda t: Why(words=(t,)).find(str)), 4, 300),
-        Target("paths", _draw(grammar.path), _texts(_follow), 2.4, 300),
+        Target("words", _words, _texts(_read_words), 6, 500),
+        Target("calls", _call, lambda given, scratch: [runners.call(each, scratch) for each in given], 0.3, 20),
+        Target("files", lambda chance, number: files.draw(chance), files.run, 8, 1_500),
+        Target("names", _draw(grammar.function), _texts(lambda t: call.parse_call(Source(t, "NAME"))), 7, 1_000),
+        Target("pasted errors", _draw(grammar.message), _texts(lambda t: Why(words=(t,)).find(str)), 3, 300),
+        Target("paths", _draw(grammar.path), _texts(_follow), 2, 300),
         Target("expectations", _jobs(requests.of_expectation), runners.lines, 2, 1_000),
-        Target("completion", _draw(lambda chance: "gradcli " + " ".join(requests.words(chance))), _texts(_completed), 1, 200),
+        Target("completion", _draw(lambda chance: "gradcli " + " ".join(requests.words(chance))), _texts(_completed), 0.5, 200),
     )
 }
