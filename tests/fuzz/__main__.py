@@ -74,12 +74,14 @@ def _kind(verdict: str) -> str:
 
 
 def _smallest(target: Target, given: list[Any], one: Any, kind: str) -> object:
+    """The smallest input known that fails so: of the one input, or where that does not fail alone, of the block."""
+
     def fails(candidate: Any) -> bool:
         return kind in map(_kind, target.run([candidate], scratch()))
 
     if fails(one):
         return shrink(one, fails)
-    return shrink(given, lambda candidate: kind in map(_kind, target.run(candidate, scratch())))  # type: ignore[call-overload]
+    return shrink(given, lambda block: isinstance(block, list) and kind in map(_kind, target.run(block, scratch())))
 
 
 def schedule(names: list[str]) -> Iterator[tuple[str, int]]:
@@ -102,7 +104,9 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=sys.maxsize, help="end after as many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only", nargs="*", choices=TARGETS, default=[*TARGETS], metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument(
+        "--only", nargs="*", choices=TARGETS, default=[*TARGETS], metavar="TARGET", help=", ".join(TARGETS)
+    )
     parser.add_argument("--block", type=int, help="this block of each target alone")
     asked = parser.parse_args()
     blocks = iter([(name, asked.block) for name in asked.only]) if asked.block is not None else schedule(asked.only)

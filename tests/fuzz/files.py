@@ -34,19 +34,28 @@ def valid() -> dict[str, list[bytes]]:
     """Files that can be read, by suffix."""
     torch.manual_seed(0)
     matrix, vector = np.arange(6.0).reshape(2, 3), torch.randn(5)
-    arrays = [matrix, matrix.astype(">f4"), np.asfortranarray(matrix), np.float64(2), np.zeros((0, 3)), np.arange(4), np.array([True, False]),
-              np.arange(3, dtype=np.float16), matrix.astype(np.longdouble), np.array(["a"]), np.array([1j]), np.zeros(3, dtype="f4,i2")]  # fmt: skip
-    tensors: list[Any] = [vector, torch.arange(3), torch.randn(2, 3, dtype=torch.float64), {"w": vector, "b": torch.tensor(1.0)}, vector.half(),
-                          torch.nn.Linear(2, 2).state_dict(), [vector], "text", vector.to_sparse(), torch.randn(2, dtype=torch.complex64)]  # fmt: skip
+    arrays = [matrix, matrix.astype(">f4"), np.asfortranarray(matrix), np.float64(2), np.zeros((0, 3)), np.arange(4),
+    np.array([True, False]),
+              np.arange(3, dtype=np.float16), matrix.astype(np.longdouble), np.array(["a"]), np.array([1j]), np.zeros(3,
+              dtype="f4,i2")]  # fmt: skip
+    tensors: list[Any] = [vector, torch.arange(3), torch.randn(2, 3, dtype=torch.float64), {"w": vector,
+    "b": torch.tensor(1.0)}, vector.half(),
+                          torch.nn.Linear(2, 2).state_dict(), [vector], "text", vector.to_sparse(), torch.randn(2,
+                          dtype=torch.complex64)]  # fmt: skip
     return {
         ".npy": [_npy(array) for array in arrays],
         ".npz": [_npz(False, a=matrix), _npz(True, a=matrix, b=np.arange(3.0)), _npz(False), _npz(False, a=np.array(["x"]))],
-        ".csv": [b"a,b\n1,2\n3,4\n", b"1,2\n3,4", b"1;2\n3;4\n", b"x\n1\n2\n", b"\xef\xbb\xbf1,2\r\n3,4\r\n", b"# c\n1,nan\n", b'"1","2"\n'],
+        ".csv": [b"a,b\n1,2\n3,4\n", b"1,2\n3,4", b"1;2\n3;4\n", b"x\n1\n2\n", b"\xef\xbb\xbf1,2\r\n3,4\r\n", b"# c\n1,nan\n",
+        b'"1","2"\n'],
         ".tsv": [b"a\tb\n1\t2\n3\t4\n", b"1\t2\n", b"1.5\n"],
-        ".txt": [b"1 2\n3 4\n", b"tensor([[1., 2.],\n        [3., 4.]])\n", b"[1. 2. 3.]", b"array([1, 2])", b"a b\n1 2\n", b"1\n2\n3\n"],
-        ".json": [b"[1, 2, 3]", b"[[1, 2], [3, 4]]", b"1.5", b'[1, "NaN", "-Infinity"]', b"[true, false]", b'{"a": 1}', b"[]", b"null"],
-        ".pt": [*(_pt(value) for value in tensors), _pt(vector, _use_new_zipfile_serialization=False), _pt({"w": vector}, pickle_protocol=4)],
-        ".safetensors": [safetensors.torch.save({"w": vector, "b": torch.ones(2, 2)}), safetensors.torch.save({"w": torch.arange(3)})],
+        ".txt": [b"1 2\n3 4\n", b"tensor([[1., 2.],\n        [3., 4.]])\n", b"[1. 2. 3.]", b"array([1, 2])", b"a b\n1 2\n",
+        b"1\n2\n3\n"],
+        ".json": [b"[1, 2, 3]", b"[[1, 2], [3, 4]]", b"1.5", b'[1, "NaN", "-Infinity"]', b"[true, false]", b'{"a": 1}', b"[]",
+        b"null"],
+        ".pt": [*(_pt(value) for value in tensors), _pt(vector, _use_new_zipfile_serialization=False), _pt({"w": vector},
+        pickle_protocol=4)],
+        ".safetensors": [safetensors.torch.save({"w": vector, "b": torch.ones(2, 2)}),
+        safetensors.torch.save({"w": torch.arange(3)})],
         ".py": [text.encode("utf-8", "surrogatepass") for text in corpus.expressions()[::5]],
     }  # fmt: skip
 
@@ -80,7 +89,13 @@ def draw(chance: Chance) -> File:
         content = grammar.literal(chance).encode("utf-8", "replace")
     elif chance.random() < 0.9:
         content = mutation.raw(content, chance, [*others, *valid()[chance.choice([*valid()])]])
-    return File(suffix, content, chance.choice(("", "", "a", "w", "b", "x", "a.npy", "data")) if suffix in (".npz", ".pt", ".safetensors") else "")
+    return File(
+        suffix,
+        content,
+        chance.choice(("", "", "a", "w", "b", "x", "a.npy", "data"))
+        if suffix in (".npz", ".pt", ".safetensors")
+        else "",
+    )
 
 
 def _repacked(content: bytes, chance: Chance) -> bytes:
@@ -92,11 +107,17 @@ def _repacked(content: bytes, chance: Chance) -> bytes:
         return content
     file = io.BytesIO()
     broken = chance.randrange(len(members) or 1)
-    with zipfile.ZipFile(file, "w", chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
+    with zipfile.ZipFile(
+        file, "w", chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    ) as archive:
         for number, (name, member) in enumerate(members):
             if number == broken:
                 member = mutation.raw(member, chance, [other for _, other in members])
-                name = mutation.text(name, chance, ("..", "/", ".npy", "data.pkl"), [name]) if chance.random() < 0.1 else name
+                name = (
+                    mutation.text(name, chance, ("..", "/", ".npy", "data.pkl"), [name])
+                    if chance.random() < 0.1
+                    else name
+                )
             archive.writestr(name.replace("\0", "").encode("utf-8", "replace").decode() or "x", member)
     return file.getvalue()
 

@@ -13,11 +13,16 @@ Chance = random.Random
 # --- literals ---------------------------------------------------------------------------------------------------------
 
 LITERAL_WORDS = (
-    *"0123456789,;[]()+-*/=@ \n", "1.5", "-2", "1e3", "pi", "nan", "inf", "-inf", "True", "False", "NaN", "Infinity", "'NaN'", "null",
-    "tensor(", "torch.tensor(", "array(", "np.array(", "np.float64(", "Parameter containing:", "torch.", "dtype=", "float32", "int64",
-    "torch.int8", "torch.bool", "size=", "device='cuda:0'", "grad_fn=<AddBackward0>", "requires_grad=True", "...", "1j", "@-", "@",
-    "@../data/good.npy", "@../data/two.npz:a", "@../data/two.npz", "@../data/good.csv", "@../data/good.json", "@../data/a.fifo.npy",
-    "@../data/folder.npy", "@../data/dangling.pt", "@../data/empty.npy", "@/dev/zero", "@/dev/stdin", "@~/x.npy", ".npz:", *CONSTRUCTORS,
+    *"0123456789,;[]()+-*/=@ \n", "1.5", "-2", "1e3", "pi", "nan", "inf", "-inf", "True", "False", "NaN", "Infinity", "'NaN'",
+    "null",
+    "tensor(", "torch.tensor(", "array(", "np.array(", "np.float64(", "Parameter containing:", "torch.", "dtype=", "float32",
+    "int64",
+    "torch.int8", "torch.bool", "size=", "device='cuda:0'", "grad_fn=<AddBackward0>", "requires_grad=True", "...", "1j", "@-",
+    "@",
+    "@../data/good.npy", "@../data/two.npz:a", "@../data/two.npz", "@../data/good.csv", "@../data/good.json",
+    "@../data/a.fifo.npy",
+    "@../data/folder.npy", "@../data/dangling.pt", "@../data/empty.npy", "@/dev/zero", "@/dev/stdin", "@~/x.npy", ".npz:",
+    *CONSTRUCTORS,
 )  # fmt: skip
 _SIDES = ("0", "1", "2", "3", "5", "-1", "2.0", "10**3", "100000", "268435457", "9223372036854775808", "inf", "x")
 
@@ -60,7 +65,9 @@ def _row(chance: Chance) -> str:
 
 def _rows(chance: Chance) -> str:
     width = chance.randrange(1, 4)
-    return chance.choice((";", "; ", "\n")).join(",".join(_several(chance, width)) for _ in range(chance.randrange(1, 4)))
+    return chance.choice((";", "; ", "\n")).join(
+        ",".join(_several(chance, width)) for _ in range(chance.randrange(1, 4))
+    )
 
 
 def _brackets(chance: Chance, depth: int = 0) -> str:
@@ -85,7 +92,8 @@ def _printed(chance: Chance) -> str:
     inside = _brackets(chance)
     form = chance.choice(
         ("tensor({})", "tensor({}, dtype=torch.float64)", "array({})", "tensor({}, grad_fn=<MulBackward0>)",
-         "Parameter containing:\ntensor({}, requires_grad=True)", "tensor({}, dtype=torch.int64)", "np.array({}, dtype=float32)",
+         "Parameter containing:\ntensor({}, requires_grad=True)", "tensor({}, dtype=torch.int64)",
+         "np.array({}, dtype=float32)",
          "tensor({}, device='cuda:0')", "torch.tensor({})"),
     )  # fmt: skip
     return form.format(inside.replace(", ", " ") if chance.random() < 0.1 else inside)
@@ -109,29 +117,75 @@ def _literal(chance: Chance) -> str:
 # --- expressions ------------------------------------------------------------------------------------------------------
 
 INPUTS = ("x", "y", "A", "t", "s")
-_PLAIN = ("sin", "exp", "log", "relu", "sigmoid", "tanh", "abs", "sqrt", "softmax", "square", "neg", "sum", "mean", "max", "cumsum", "F.gelu")
+_PLAIN = (
+    "sin",
+    "exp",
+    "log",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "abs",
+    "sqrt",
+    "softmax",
+    "square",
+    "neg",
+    "sum",
+    "mean",
+    "max",
+    "cumsum",
+    "F.gelu",
+)
 """Functions that take any tensor alone, so that more of what is made can be computed."""
 _FUNCTIONS = sorted(operators.function_names())
 _METHODS = sorted(operators.sections()["Tensor"])
 _PROPERTIES = sorted(operators.sections()["properties"])
 _MODULES = sorted(operators.sections()["nn"])
 _SPACED = [
-    f"{space}.{name}" for space, section in operators.SPACES.items() for name in operators.sections()[section] if "." not in name
+    f"{space}.{name}"
+    for space, section in operators.SPACES.items()
+    for name in operators.sections()[section]
+    if "." not in name
 ]
 _KEYWORDS = (
     "dim=0", "dim=-1", "dim=1", "dim=(0, 1)", "dim=None", "keepdim=True", "p=1", "p=inf", "p='fro'", "reduction='sum'",
-    "reduction='none'", "dtype=torch.float64", "dtype=torch.int64", "weight=y", "alpha=2", "beta=0.5", "n=3", "size=(2, 2)", "eps=1e-3",
-    "out=x", "inplace=True", "generator=None", "device='cpu'", "requires_grad=True", "training=False", "correction=0", "mode='nearest'",
+    "reduction='none'", "dtype=torch.float64", "dtype=torch.int64", "weight=y", "alpha=2", "beta=0.5", "n=3", "size=(2, 2)",
+    "eps=1e-3",
+    "out=x", "inplace=True", "generator=None", "device='cpu'", "requires_grad=True", "training=False", "correction=0",
+    "mode='nearest'",
 )  # fmt: skip
 _SAFE = ("x", "x", "y", "s", "2", "0.5", "x[:2]", "A[0, 0]", "x*y")
 _ATOMS = (
-    *INPUTS, *INPUTS, *INPUTS, *INPUTS, *_SAFE, *_SAFE, "1", "2", "0.5", "-1", "0", "pi", "e", "inf", "nan", "None", "True", "...", "'mean'", "1j", "x.shape",
+    *INPUTS, *INPUTS, *INPUTS, *INPUTS, *_SAFE, *_SAFE, "1", "2", "0.5", "-1", "0", "pi", "e", "inf", "nan", "None", "True",
+    "...", "'mean'", "1j", "x.shape",
     "len(x)", "x.T", "A.mT", "A[0]", "x[x > 0]", "x[1:]", "torch.float64", "torch.ones(3)", "randn(3)", "3",
 )  # fmt: skip
-_OPERATORS = (*"+-*/@", "**", *"+-*/@", "**", "//", "%", "&", "|", "^", "<<", ">>", "<", "<=", "==", "!=", ">", "and", "or", "is", "in")
+_OPERATORS = (
+    *"+-*/@",
+    "**",
+    *"+-*/@",
+    "**",
+    "//",
+    "%",
+    "&",
+    "|",
+    "^",
+    "<<",
+    ">>",
+    "<",
+    "<=",
+    "==",
+    "!=",
+    ">",
+    "and",
+    "or",
+    "is",
+    "in",
+)
 EXPRESSION_WORDS = (
-    *_ATOMS, *_OPERATORS, *_KEYWORDS, *"()[],.:;=\n#", "lambda", "for", "if", "else", "not", "import", "await", "yield", "del", "n = ",
-    "+=", ":=", "f''", "__class__", "__import__('os')", ".data", ".item()", ".backward()", "torch.load", "F.", "nn.", "np.", "math.",
+    *_ATOMS, *_OPERATORS, *_KEYWORDS, *"()[],.:;=\n#", "lambda", "for", "if", "else", "not", "import", "await", "yield",
+    "del", "n = ",
+    "+=", ":=", "f''", "__class__", "__import__('os')", ".data", ".item()", ".backward()", "torch.load", "F.", "nn.", "np.",
+    "math.",
     "torch.linalg.", *_FUNCTIONS[::7], *(f".{name}()" for name in _METHODS[::7]),
 )  # fmt: skip
 
@@ -195,19 +249,43 @@ def _expression(chance: Chance, depth: int) -> str:
 
 
 def _index(chance: Chance) -> str:
-    return chance.choice(("0", "-1", "1", ":", "1:", "::2", ":-1", "...", "None", "t", "x > 0", "[0, 1]", "5", "2**63", "0.5", "s", "::0"))
+    return chance.choice(
+        (
+            "0",
+            "-1",
+            "1",
+            ":",
+            "1:",
+            "::2",
+            ":-1",
+            "...",
+            "None",
+            "t",
+            "x > 0",
+            "[0, 1]",
+            "5",
+            "2**63",
+            "0.5",
+            "s",
+            "::0",
+        )
+    )
 
 
 # --- paths, names, messages -------------------------------------------------------------------------------------------
 
 PATH_WORDS = (
-    *".0123456789,-=@ ", "value", "gradients", "w", "x", "y", "inputs", "functions", "losses", "notes", "text", "name", "jacobian",
-    "hessian", "eigenvalues", "steps", "parameters", "intermediates", "ledger", "expression", "..", "99999999999999999999", "-1", "None",
+    *".0123456789,-=@ ", "value", "gradients", "w", "x", "y", "inputs", "functions", "losses", "notes", "text", "name",
+    "jacobian",
+    "hessian", "eigenvalues", "steps", "parameters", "intermediates", "ledger", "expression", "..", "99999999999999999999",
+    "-1", "None",
 )  # fmt: skip
 _PATHS = (
-    "value", "gradients.w", "gradients.x.0", "gradients", "functions.0.value.2", "functions.0", "losses.1.gradient", "inputs.x.0.1",
+    "value", "gradients.w", "gradients.x.0", "gradients", "functions.0.value.2", "functions.0", "losses.1.gradient",
+    "inputs.x.0.1",
     "notes.0.text", "defaults", "jacobian.x.0.1", "hessian.x.x", "eigenvalues.0", "kind", "stationary", "steps.3.parameters.x",
-    "probabilities.1", "label", "z", "output", "history.0.w", "layers.2.gradient_norm", "verdict", "intermediates.n.gradient", "dtype",
+    "probabilities.1", "label", "z", "output", "history.0.w", "layers.2.gradient_norm", "verdict", "intermediates.n.gradient",
+    "dtype",
 )  # fmt: skip
 
 
@@ -230,16 +308,35 @@ def function(chance: Chance) -> str:
     if chance.random() < 0.3:
         entry = CATALOGUE[found]
         given = [
-            f"{each.name}={chance.choice((each.default, 0, -1, 0.5, 1e30, 'mean', None, True, (1, 2)))!r}" for each in entry.parameters
+            f"{each.name}={chance.choice((each.default, 0, -1, 0.5, 1e30, 'mean', None, True, (1, 2)))!r}"
+            for each in entry.parameters
         ]
         found += f"({', '.join(given or [number(chance)])})"
-    return mutation.text(found, chance, (*"()=,.-", "nan", "1e400", "reduction", "alpha"), [*CATALOGUE]) if chance.random() < 0.25 else found
+    return (
+        mutation.text(found, chance, (*"()=,.-", "nan", "1e400", "reduction", "alpha"), [*CATALOGUE])
+        if chance.random() < 0.25
+        else found
+    )
 
 
 def message(chance: Chance) -> str:
     """What may be pasted to `why`."""
     found = chance.choice(corpus.messages())
-    words = ("RuntimeError: ", "Error: ", "\n", "Traceback", "Warning: ", "tensor", "[3, 4]", "0x7f", "\x1b[31m", "grad", "...", "of", "-")
+    words = (
+        "RuntimeError: ",
+        "Error: ",
+        "\n",
+        "Traceback",
+        "Warning: ",
+        "tensor",
+        "[3, 4]",
+        "0x7f",
+        "\x1b[31m",
+        "grad",
+        "...",
+        "of",
+        "-",
+    )
     return mutation.text(found, chance, words, corpus.messages()) if chance.random() < 0.9 else found
 
 

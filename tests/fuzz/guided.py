@@ -16,7 +16,7 @@ from hashlib import sha256
 from tests.fuzz import corpus, invariants
 
 try:
-    import atheris
+    import atheris  # type: ignore[import-untyped,unused-ignore]
 except ImportError:
     sys.exit("error: coverage is measured by atheris, which is not installed\n  pip install atheris")
 
@@ -110,7 +110,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     _sow(asked.corpus)
-    options = [f"-max_total_time={asked.seconds}", f"-seed={asked.seed}", "-timeout=10", "-max_len=4096", "-rss_limit_mb=4096"]
+    options = [
+        f"-max_total_time={asked.seconds}",
+        f"-seed={asked.seed}",
+        "-timeout=10",
+        "-max_len=4096",
+        "-rss_limit_mb=4096",
+    ]
     atheris.Setup([sys.argv[0], *options, asked.corpus], one)
     atheris.Fuzz()
 

@@ -1,4 +1,4 @@
-"""What must hold of whatever the program says: each function looks at one kind of output and returns a complaint, or nothing."""
+"""What must hold of whatever the program says: each function looks at one kind of output, and complains or says nothing."""
 
 import re
 from typing import Any

@@ -4,18 +4,25 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
-NUMBERS = (
-    "0", "-0", "1", "-1", "2", "7", "-1000", "0.5", "1e-300", "1e308", "1e400", "1e-5000", "nan", "inf", "-inf", "10**6", "10**12",
-    "2**31", "2**62", "-2**62", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "99999999999999999999", "1_000",
-    "0x10", "0b1", "1j", "1.", ".5", "1..2", "1e", "1e+", "00", "1/0", "1/3", "pi", "e", "None", "True", "\N{FULLWIDTH DIGIT ONE}",
+NUMBERS: tuple[str, ...] = (
+    "0", "-0", "1", "-1", "2", "7", "-1000", "0.5", "1e-300", "1e308", "1e400", "1e-5000", "nan", "inf", "-inf", "10**6",
+    "10**12",
+    "2**31", "2**62", "-2**62", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "99999999999999999999",
+    "1_000",
+    "0x10", "0b1", "1j", "1.", ".5", "1..2", "1e", "1e+", "00", "1/0", "1/3", "pi", "e", "None", "True",
+    "\N{FULLWIDTH DIGIT ONE}",
     "\N{ARABIC-INDIC DIGIT THREE}", "\N{SUPERSCRIPT TWO}", "\N{VULGAR FRACTION ONE HALF}",
 )  # fmt: skip
-SIGNS = (
-    *"+-*/%@^&|~<>=!?.,:;()[]{}#\\'\"`$_ \t\n\r\f\v\0\x1b\x7f", "**", "//", "==", "!=", "->", ":=", "...", "<<", ">>", "'''", '"""',
+SIGNS: tuple[str, ...] = (
+    *"+-*/%@^&|~<>=!?.,:;()[]{}#\\'\"`$_ \t\n\r\f\v\0\x1b\x7f", "**", "//", "==", "!=", "->", ":=", "...", "<<", ">>", "'''",
+    '"""',
     "\N{HORIZONTAL ELLIPSIS}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{MIDDLE DOT}", "\N{LEFT SINGLE QUOTATION MARK}",
-    "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NO-BREAK SPACE}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{LINE SEPARATOR}",
-    "\N{NEXT LINE}", "\N{COMBINING ACUTE ACCENT}", "\N{FULLWIDTH LATIN SMALL LETTER X}", "\N{PILE OF POO}", "\N{CJK UNIFIED IDEOGRAPH-68AF}",
-    "\N{FULLWIDTH LEFT PARENTHESIS}", "\N{GREEK SMALL LETTER SIGMA}", "\udc80", "\udcff", "\N{PARTIAL DIFFERENTIAL}", "\N{SQUARE ROOT}",
+    "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NO-BREAK SPACE}", "\N{RIGHT-TO-LEFT OVERRIDE}",
+    "\N{LINE SEPARATOR}",
+    "\N{NEXT LINE}", "\N{COMBINING ACUTE ACCENT}", "\N{FULLWIDTH LATIN SMALL LETTER X}", "\N{PILE OF POO}",
+    "\N{CJK UNIFIED IDEOGRAPH-68AF}",
+    "\N{FULLWIDTH LEFT PARENTHESIS}", "\N{GREEK SMALL LETTER SIGMA}", "\udc80", "\udcff", "\N{PARTIAL DIFFERENTIAL}",
+    "\N{SQUARE ROOT}",
 )  # fmt: skip
 REPEATS = (2, 3, 10, 65, 201, 1_000)
 _TOKEN = re.compile(r"\w+|\s+|\*\*|.", re.DOTALL)
@@ -36,11 +43,12 @@ def number(given: str, chance: random.Random) -> str:
     if not places:
         return given
     place = chance.choice(places)
-    return given[: place.start()] + chance.choice(NUMBERS) + given[place.end() :]
+    start, stop = place.span()
+    return given[:start] + chance.choice(NUMBERS) + given[stop:]
 
 
 def _tokens(given: str) -> list[str]:
-    return _TOKEN.findall(given) or [""]
+    return [found[0] for found in _TOKEN.finditer(given)] or [""]
 
 
 def _replace_number(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
@@ -97,13 +105,17 @@ def _splice(given: str, chance: random.Random, words: Sequence[str], others: Seq
 
 Change = Callable[[str, random.Random, Sequence[str], Sequence[str]], str]
 CHANGES: tuple[Change, ...] = (
-    _replace_number, _replace_number, _replace_word, _replace_word, _insert_word, _insert_sign, _delete, _swap, _repeat, _cut, _splice,
+    _replace_number, _replace_number, _replace_word, _replace_word, _insert_word, _insert_sign, _delete, _swap, _repeat, _cut,
+    _splice,
 )  # fmt: skip
 
 PIECES = (
-    b"\0", b"\xff", b"\x80", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\r", b"\n", b"\n\n", b"\t",
-    b"\\", b'"', b"'", b"[", b"]", b"{", b"}", b",", b":", b"null", b"true", b"NaN", b"-Infinity", b"1e400", b"-0", b"\\u0000", b"\\ud800",
-    b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"\x80\x00\x00\x00\x00\x00\x00\x00", b"PK\x05\x06",
+    b"\0", b"\xff", b"\x80", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\r", b"\n",
+    b"\n\n", b"\t",
+    b"\\", b'"', b"'", b"[", b"]", b"{", b"}", b",", b":", b"null", b"true", b"NaN", b"-Infinity", b"1e400", b"-0",
+    b"\\u0000", b"\\ud800",
+    b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"\x80\x00\x00\x00\x00\x00\x00\x00",
+    b"PK\x05\x06",
 )  # fmt: skip
 
 

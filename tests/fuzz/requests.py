@@ -9,7 +9,19 @@ from typing import Any
 from gradcli.cli.commands import COMMANDS
 from gradcli.compute.jobs import COMMANDS as JOBS
 from gradcli.requests.options import (
-    ACTIVATION, FLAG, FUNCTION, INDEX, LOSS, NAMES, NUMBER, TENSOR, WHOLE, Kind, Option, flag_name, options,
+    ACTIVATION,
+    FLAG,
+    FUNCTION,
+    INDEX,
+    LOSS,
+    NAMES,
+    NUMBER,
+    TENSOR,
+    WHOLE,
+    Kind,
+    Option,
+    flag_name,
+    options,
 )  # fmt: skip
 from gradcli.requests.setting import SETTING
 from tests.fuzz import corpus, grammar, mutation, samples
@@ -22,15 +34,21 @@ LONG = ("steps", "epochs", "layers", "timeout")
 
 
 def _whole(chance: Chance) -> str:
-    return chance.choice(("0", "1", "2", "3", "5", "10", "-1", "100", "10000001", "9223372036854775807", "1.5", "x", "", "1_0", "9" * 30))
+    return chance.choice(
+        ("0", "1", "2", "3", "5", "10", "-1", "100", "10000001", "9223372036854775807", "1.5", "x", "", "1_0", "9" * 30)
+    )
 
 
 def _number(chance: Chance) -> str:
-    return chance.choice(("0", "0.1", "1", "1/3", "-1", "1e-300", "1e300", "nan", "inf", "1e400", "", "x", "1,2", "tensor(1)"))
+    return chance.choice(
+        ("0", "0.1", "1", "1/3", "-1", "1e-300", "1e300", "nan", "inf", "1e400", "", "x", "1,2", "tensor(1)")
+    )
 
 
 def _names(chance: Chance) -> str:
-    return ",".join(chance.choice(("x", "y", "w", "b", "A", "z", "", " x ", "x.y")) for _ in range(chance.randrange(1, 4)))
+    return ",".join(
+        chance.choice(("x", "y", "w", "b", "A", "z", "", " x ", "x.y")) for _ in range(chance.randrange(1, 4))
+    )
 
 
 def _tensor(chance: Chance) -> str:
@@ -42,21 +60,52 @@ def _index(chance: Chance) -> str:
 
 
 def _setting(chance: Chance) -> str:
-    names = ("momentum", "nesterov", "betas", "eps", "weight_decay", "line_search_fn", "max_iter", "lr", "foreach", "params", "x")
-    values = ("0.9", "true", "none", "0.9,0.99", "(0.5,)", "[]", "strong_wolfe", "-1", "1e400", "nan", "", "{}", "10", "(((", "0,")
+    names = (
+        "momentum",
+        "nesterov",
+        "betas",
+        "eps",
+        "weight_decay",
+        "line_search_fn",
+        "max_iter",
+        "lr",
+        "foreach",
+        "params",
+        "x",
+    )
+    values = (
+        "0.9",
+        "true",
+        "none",
+        "0.9,0.99",
+        "(0.5,)",
+        "[]",
+        "strong_wolfe",
+        "-1",
+        "1e400",
+        "nan",
+        "",
+        "{}",
+        "10",
+        "(((",
+        "0,",
+    )
     return f"{chance.choice(names)}={chance.choice(values)}"
 
 
 _TEXTS: Mapping[Kind, grammar.Draw] = {
-    WHOLE: _whole, NUMBER: _number, NAMES: _names, TENSOR: _tensor, INDEX: _index, SETTING: _setting, ACTIVATION: grammar.function,
+    WHOLE: _whole, NUMBER: _number, NAMES: _names, TENSOR: _tensor, INDEX: _index, SETTING: _setting,
+    ACTIVATION: grammar.function,
     LOSS: grammar.function, FUNCTION: grammar.function,
 }  # fmt: skip
 _BY_NAME: Mapping[str, grammar.Draw] = {
     "expression": grammar.expression,
     "expect": grammar.expectation,
     "get": grammar.path,
-    "out": lambda chance: chance.choice(("out", "r.", "é ", "..", "")) + chance.choice((".json", ".csv", ".npz", ".npy", ".svg", ".x", "")),
-    "train": lambda chance: chance.choice(("and", "or", "xor", "nand", "nor", "@../data/good.csv", "@../data/good.npy", "@../data/none.csv")),
+    "out": lambda chance: chance.choice(("out", "r.", "é ", "..", "")) + chance.choice((".json", ".csv", ".npz", ".npy",
+    ".svg", ".x", "")),
+    "train": lambda chance: chance.choice(("and", "or", "xor", "nand", "nor", "@../data/good.csv", "@../data/good.npy",
+    "@../data/none.csv")),
     "each": lambda chance: chance.choice(("x", "y", "z", "")),
     "device": lambda chance: chance.choice(("cpu", "cpu:0", "cpu:1", "cuda", "cuda:7", "mps", "xpu", "tpu", "cpu ", "")),
     "timeout": lambda chance: chance.choice(("0.3", "1", "-1", "nan", "inf", "1e9", "x")),
@@ -127,7 +176,11 @@ def _bare(command: str, name: str, option: Option, chance: Chance) -> list[str]:
     if command == "plot":
         if chance.random() < 0.5:
             return [grammar.function(chance)]
-        return [grammar.expression(chance), "x=linspace(-2,2,9)", *(f"{key}={text}" for key, text in _inputs(chance).items() if key != "x")]
+        return [
+            grammar.expression(chance),
+            "x=linspace(-2,2,9)",
+            *(f"{key}={text}" for key, text in _inputs(chance).items() if key != "x"),
+        ]
     if name in ("expression", "logits") and chance.random() < 0.3:
         return []
     return [_text(name, option, chance) for _ in range(chance.choice((1, 1, 2, 3)) if option.many else 1)]
@@ -137,8 +190,10 @@ def _any_word(chance: Chance) -> str:
     return chance.choice(
         (
             lambda: chance.choice([*COMMANDS]),
-            lambda: "--" + chance.choice(("json", "csv", "get", "code", "explain", "check", "quiet", "full", "help", "version", "jsn", "x", "wrt")),
-            lambda: chance.choice(("-", "--", "-h", "-x", "---", "--=", "--x=", "", " ", "@", "@-", "=", "x=", "--dtype=float16", "--timeout=1")),
+            lambda: "--" + chance.choice(("json", "csv", "get", "code", "explain", "check", "quiet", "full", "help",
+            "version", "jsn", "x", "wrt")),
+            lambda: chance.choice(("-", "--", "-h", "-x", "---", "--=", "--x=", "", " ", "@", "@-", "=", "x=",
+            "--dtype=float16", "--timeout=1")),
             lambda: grammar.expression(chance),
             lambda: f"{chance.choice('xywAbts')}={_tensor(chance)}",
             lambda: _tensor(chance),
@@ -161,8 +216,10 @@ def _escaped(word: str) -> bool:
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 2**64, 10**30, 1e308, -0.0, "", "x", "NaN", "-Infinity", "1,2",
-    "@x.npy", "-", "\0", "\ud800", "\N{PILE OF POO}", "a" * 300, [], [[]], [1, [2]], [[1, 2], [3]], [None], ["NaN", 1], [True, False],
+    None, True, False, 0, -1, 1.5, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 2**64, 10**30, 1e308, -0.0, "", "x", "NaN",
+    "-Infinity", "1,2",
+    "@x.npy", "-", "\0", "\ud800", "\N{PILE OF POO}", "a" * 300, [], [[]], [1, [2]], [[1, 2], [3]], [None], ["NaN", 1], [True,
+    False],
     [True, 1], [1e400], {}, {"x": 1}, {"": 1}, {"x": None}, {"x y": [1]}, {"lambda": 1}, {"x": {"y": 1}}, [{}], [[[[[1.0]]]]],
 )  # fmt: skip
 """JSON values that most keys do not want."""
@@ -212,7 +269,7 @@ def _tensor_value(text: str, chance: Chance) -> Any:
     """A literal as JSON where it is that, else as text."""
     if chance.random() < 0.7:
         try:
-            return json.loads(text if text[:1] == "[" or text[-1:].isdigit() and "," not in text else f"[{text}]")
+            return json.loads(text if text[:1] == "[" or (text[-1:].isdigit() and "," not in text) else f"[{text}]")
         except (ValueError, RecursionError):
             return text
     return text
@@ -220,7 +277,9 @@ def _tensor_value(text: str, chance: Chance) -> Any:
 
 def line(chance: Chance) -> bytes:
     """A line of a batch, right or wrong: most are JSON, and some no text at all."""
-    found = json.dumps(job(chance, id=_identity(chance)), ensure_ascii=chance.random() < 0.5).encode("utf-8", "surrogatepass")
+    found = json.dumps(job(chance, id=_identity(chance)), ensure_ascii=chance.random() < 0.5).encode(
+        "utf-8", "surrogatepass"
+    )
     broken = chance.random()
     if broken < 0.3:
         found = mutation.raw(found, chance, OTHERS)
@@ -231,7 +290,9 @@ def line(chance: Chance) -> bytes:
 
 
 def _identity(chance: Chance) -> Any:
-    return chance.choice((None, 0, chance.randrange(10**6), "a", "\N{PILE OF POO}", [1, {"a": None}], 1.5, True, -1, 2**63, "x" * 100))
+    return chance.choice(
+        (None, 0, chance.randrange(10**6), "a", "\N{PILE OF POO}", [1, {"a": None}], 1.5, True, -1, 2**63, "x" * 100)
+    )
 
 
 Deep = Callable[[int], bytes]
@@ -245,8 +306,10 @@ DEEP: tuple[Deep, ...] = (
 )
 OTHERS = (
     b"{}", b"[]", b"null", b"1", b'""', b'{"command": "grad"}', b'{"id": 1, "id": 2, "command": "grad", "fn": "mse", "x": 1}',
-    b'{"command": "grad", "expression": "x", "inputs": {"x": 1, "x": 2}}', b'{"command": "loss", "names": ["mse"], "pred": [1], "target": [1]}',
-    b'// comment', b"NaN", b'{"a": NaN}', b"{'a': 1}", b'{"command": "activate", "names": "relu", "x": [[1, 2], [3, "NaN"]]}', b"\x1f\x8b\x08",
+    b'{"command": "grad", "expression": "x", "inputs": {"x": 1, "x": 2}}',
+    b'{"command": "loss", "names": ["mse"], "pred": [1], "target": [1]}',
+    b'// comment', b"NaN", b'{"a": NaN}', b"{'a': 1}", b'{"command": "activate", "names": "relu", "x": [[1, 2], [3, "NaN"]]}',
+    b"\x1f\x8b\x08",
 )  # fmt: skip
 
 
@@ -283,13 +346,27 @@ def of_literal(chance: Chance, **more: Any) -> dict[str, Any]:
     dtype = chance.choice(("float32", "float32", "float64", "float16", "bfloat16"))
     if chance.random() < 0.3:
         return {**more, "command": "activate", "names": ["relu"], "x": text, "dtype": dtype, "timeout": PATIENCE}
-    return {**more, "command": "grad", "expression": "x.sum()", "inputs": {"x": text}, "dtype": dtype, "timeout": PATIENCE}
+    return {
+        **more,
+        "command": "grad",
+        "expression": "x.sum()",
+        "inputs": {"x": text},
+        "dtype": dtype,
+        "timeout": PATIENCE,
+    }
 
 
 def of_expectation(chance: Chance, **more: Any) -> dict[str, Any]:
     """A job with paths into its result."""
     wanted = [grammar.expectation(chance) for _ in range(chance.choice((1, 1, 2)))]
-    return {**more, "command": "grad", "expression": "mse(w*x, 1)", "inputs": {"x": [1, 2], "w": 2}, "expect": wanted, "timeout": PATIENCE}
+    return {
+        **more,
+        "command": "grad",
+        "expression": "mse(w*x, 1)",
+        "inputs": {"x": [1, 2], "w": 2},
+        "expect": wanted,
+        "timeout": PATIENCE,
+    }
 
 
 def of_operator(chance: Chance, **more: Any) -> dict[str, Any]:
@@ -299,7 +376,11 @@ def of_operator(chance: Chance, **more: Any) -> dict[str, Any]:
     text, tensors = chance.choice(found)
     inputs = {name: samples.literal(tensor) for name, tensor in tensors.items()}
     if not inputs or chance.random() < 0.5:
-        text = mutation.text(text, chance, grammar.EXPRESSION_WORDS, [text]) if chance.random() < 0.3 else mutation.number(text, chance)
+        text = (
+            mutation.text(text, chance, grammar.EXPRESSION_WORDS, [text])
+            if chance.random() < 0.3
+            else mutation.number(text, chance)
+        )
     else:
         name = chance.choice([*inputs])
         inputs[name] = samples.literal(samples.HOSTILE[chance.choice([*samples.HOSTILE])](tensors[name]))
@@ -319,7 +400,9 @@ def patient(line: bytes) -> bool:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and any(name in LONG and found[name] != PATIENCE for name in found) | ("timeout" not in found)
+    return isinstance(found, dict) and any(name in LONG and found[name] != PATIENCE for name in found) | (
+        "timeout" not in found
+    )
 
 
 def seeded(seed: int, target: str, block: int) -> random.Random:

@@ -10,16 +10,17 @@ import resource
 import select
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import FrameType
 from typing import TypeVar
 
 from gradcli.cli import report
+from gradcli.compute.jobs import COMMANDS as COMMANDS_OF_JOBS
 from gradcli.errors import GradcliError
 from gradcli.world import World
 from tests import program
@@ -300,7 +301,7 @@ def call(given: Call, scratch: Scratch) -> str:
         return _judge(words, ended, out.read(), err.read().decode(errors="replace"), given, scratch)
 
 
-_WITH_TIMEOUT = frozenset(requests.JOBS) | {"plot"}
+_WITH_TIMEOUT = frozenset(COMMANDS_OF_JOBS) | {"plot"}
 
 
 def _tame(words: Sequence[str]) -> Iterator[str]:
@@ -330,7 +331,7 @@ def _judge(words: Sequence[str], ended: Ended, out: bytes, err: str, given: Call
     plain = words[: words.index("--")] if "--" in words else words
     helped = any(word in ("-h", "--help") for word in plain) or not words
     targets = [word.removeprefix("--out=") for word in plain if word.startswith("--out=")]
-    targets += [after for word, after in zip(plain, plain[1:], strict=False) if word == "--out"]
+    targets += [after for word, after in pairwise(plain) if word == "--out"]
     traces = _traces(scratch, targets if ended.status in (0, 1) else ())
     complaint = "; ".join(filter(None, traces))
     if ended.status == 2:

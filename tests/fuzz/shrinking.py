@@ -22,15 +22,19 @@ def shrink(given: object, fails: Callable[[object], bool]) -> object:
     match given:
         case str() | bytes() | list():
             return _fewer(given, still)
-        case Call():
-            words = _fewer(given.words, lambda words: still(Call(words, given.stdin, given.env)))
-            for place in range(len(words)):
-                word = _fewer(words[place], lambda w, p=place: still(Call((*words[:p], w, *words[p + 1 :]), given.stdin, given.env)))  # type: ignore[misc]
-                words = (*words[:place], word, *words[place + 1 :])
-            stdin = _fewer(given.stdin, lambda stdin: still(Call(words, stdin, given.env)))
-            return Call(words, stdin, given.env)
+        case Call(stdin=stdin, env=env):
+            words = _fewer(given.words, lambda words: still(Call(words, stdin, env)))
+            for place, word in enumerate(words):
+                before, after = words[:place], words[place + 1 :]
+                shorter = _fewer(word, lambda w, b=before, a=after: still(Call((*b, w, *a), stdin, env)))  # type: ignore[misc]
+                words = (*before, shorter, *after)
+            return Call(words, _fewer(stdin, lambda stdin: still(Call(words, stdin, env))), env)
         case File():
-            return File(given.suffix, _fewer(given.content, lambda content: still(File(given.suffix, content, given.key))), given.key)
+            return File(
+                given.suffix,
+                _fewer(given.content, lambda content: still(File(given.suffix, content, given.key))),
+                given.key,
+            )
     return given
 
 

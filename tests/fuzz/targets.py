@@ -6,22 +6,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from gradcli import addresses
 from gradcli.cli import program
+from gradcli.cli.commands import COMMANDS
 from gradcli.cli.complete import complete
 from gradcli.compute.door import compute
 from gradcli.errors import UsageError
 from gradcli.requests.check import check
-from gradcli.requests.fill import from_words
-from gradcli.requests.expectation import read as read_expectation
-from gradcli.cli.commands import COMMANDS
 from gradcli.requests.why import Why
 from gradcli.results import Result
 from gradcli.show import json as show_json
-from gradcli.text import call, expression, literal
+from gradcli.text import call, literal
 from gradcli.text.source import Source
 from gradcli.world import World
-from tests.fuzz import corpus, files, grammar, mutation, requests, runners
+from tests.fuzz import files, grammar, mutation, requests, runners
 from tests.fuzz.grammar import Chance
 from tests.fuzz.runners import Call, Scratch
 
@@ -45,6 +42,10 @@ class Target:
 def _jobs(draw: Callable[..., Mapping[str, Any]]) -> Draw:
     """Jobs that can be read, so that each result line must have its number."""
     return lambda chance, number: requests.written(draw(chance, id=number))
+
+
+def _side_by_side(given: Sequence[bytes], scratch: Scratch) -> list[str]:
+    return runners.lines(given, scratch, ("--jobs", "2"))
 
 
 def _texts(read: Callable[[str], object]) -> Run:
@@ -83,9 +84,12 @@ def results() -> list[Result]:
     found = []
     for words in (
         ["grad", "n = w*x; mse(n, 1)", "x=1,2", "w=2", "--explain", "--check", "--expect", "w=1"],
-        ["activate", "relu", "gelu", "--x=-1,0,2"], ["loss", "mse", "l1", "--pred=1,2,3", "--target=0,0,0"], ["jacobian", "x**2", "x=linspace(0,1,50)"],
-        ["hessian", "(x**2).sum()", "x=1,2"], ["descend", "x**2", "x=1", "--steps", "4"], ["softmax-jacobian", "1,2,3"], ["plot", "relu"],
-        ["perceptron", "--train", "and", "--epochs", "2"], ["flow", "--layers", "3", "--width", "4"], ["grad", "x.sum()", "x=zeros(0)"],
+        ["activate", "relu", "gelu", "--x=-1,0,2"], ["loss", "mse", "l1", "--pred=1,2,3", "--target=0,0,0"], ["jacobian",
+        "x**2", "x=linspace(0,1,50)"],
+        ["hessian", "(x**2).sum()", "x=1,2"], ["descend", "x**2", "x=1", "--steps", "4"], ["softmax-jacobian", "1,2,3"],
+        ["plot", "relu"],
+        ["perceptron", "--train", "and", "--epochs", "2"], ["flow", "--layers", "3", "--width", "4"], ["grad", "x.sum()",
+        "x=zeros(0)"],
     ):  # fmt: skip
         read = program._read(COMMANDS[words[0]], words[1:], World.current())
         result = compute(read.request, str, lambda step, operands: None, lambda number, total: None)
@@ -117,10 +121,16 @@ TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
         Target("literals", _jobs(requests.of_literal), runners.lines, 26, 4_000),
-        Target("pasted numbers", _draw(grammar.literal), _texts(lambda t: literal.parse_stream(Source(t, "standard input"))), 18, 1_000),
+        Target(
+            "pasted numbers",
+            _draw(grammar.literal),
+            _texts(lambda t: literal.parse_stream(Source(t, "standard input"))),
+            18,
+            1_000,
+        ),
         Target("expressions", _jobs(requests.of_expression), runners.lines, 10, 2_000),
         Target("operators", _jobs(requests.of_operator), runners.lines, 1.2, 1_000),
-        Target("batch lines", lambda chance, number: requests.line(chance), runners.lines, 16, 2_000),
+        Target("batch lines", lambda chance, number: requests.line(chance), _side_by_side, 16, 2_000),
         Target("words", _words, _texts(_read_words), 6, 500),
         Target("calls", _call, lambda given, scratch: [runners.call(each, scratch) for each in given], 0.3, 20),
         Target("files", lambda chance, number: files.draw(chance), files.run, 8, 1_500),
@@ -128,6 +138,12 @@ TARGETS: Mapping[str, Target] = {
         Target("pasted errors", _draw(grammar.message), _texts(lambda t: Why(words=(t,)).find(str)), 3, 300),
         Target("paths", _draw(grammar.path), _texts(_follow), 2, 300),
         Target("expectations", _jobs(requests.of_expectation), runners.lines, 2, 1_000),
-        Target("completion", _draw(lambda chance: "gradcli " + " ".join(requests.words(chance))), _texts(_completed), 0.5, 200),
+        Target(
+            "completion",
+            _draw(lambda chance: "gradcli " + " ".join(requests.words(chance))),
+            _texts(_completed),
+            0.5,
+            200,
+        ),
     )
 }
