@@ -124,6 +124,7 @@ def _of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream:
     if call.entry.name in BY_ROW:
         return _by_rows(call, pred, functions.index_target(call, pred, target), reduction, upstream)
     slope = _slope(call, {"pred": pred, "target": target}, pred)
+    slope = slope.expand(torch.broadcast_shapes(pred.shape, target.shape))  # kl_div's does not speak of pred
     weights = _parameters(call, slope).get("weight", torch.ones_like(slope))
     count = weights.expand_as(slope).sum() if call.entry.name in MEAN_BY_WEIGHT else slope.numel()
     share = {"mean": 1 / count, "batchmean": 1 / len(pred) if pred.ndim else 1}.get(reduction, 1.0)
