@@ -38,6 +38,8 @@ def told(result: dict[str, object]) -> str:
             return f"{kind}: {message}"
         case {"value": value, "notes": list(notes)}:
             return f"{value} {' '.join(note['code'] for note in notes)}".strip()
+        case {"ok": ok}:
+            return f"ok: {ok}"
     return "done"
 
 

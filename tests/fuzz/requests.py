@@ -146,14 +146,23 @@ def _inputs(chance: Chance) -> dict[str, str]:
 
 def words(chance: Chance) -> list[str]:
     """The words of one call, right or wrong; each could be handed over by a shell."""
-    found = list(chance.choice(corpus.calls())) if chance.random() < 0.3 else _words(chance)
-    if chance.random() < 0.5:
+    found = [*chance.choice(corpus.calls()), *_form(chance)] if chance.random() < 0.6 else _words(chance)
+    if chance.random() < 0.35:
         found = mutation.words(found, chance, lambda: _any_word(chance))
-    if chance.random() < 0.3 and found:
+    if chance.random() < 0.25 and found:
         place = chance.randrange(len(found))
         others = [word for call in corpus.calls()[:50] for word in call] or [""]
         found[place] = mutation.text(found[place], chance, grammar.LITERAL_WORDS, others)
     return [_of_shell(word) for word in found]
+
+
+def _form(chance: Chance) -> list[str]:
+    """One more option of those that say what is shown and how, or none."""
+    if chance.random() < 0.3:
+        return []
+    options = COMMANDS["grad"].output | {name: COMMANDS["grad"].options[name] for name in ("dtype", "check", "explain", "expect")}
+    name = chance.choice([*options])
+    return [flag_name(name), *([] if options[name].kind is FLAG else [_text(name, options[name], chance)])]
 
 
 def _words(chance: Chance) -> list[str]:

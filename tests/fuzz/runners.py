@@ -56,7 +56,8 @@ class Scratch:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**program.BASE, "HOME": self.path("home"), "XDG_RUNTIME_DIR": self.path("home")}
+        home = self.path("home")
+        return {**program.BASE, "HOME": home, "XDG_RUNTIME_DIR": home, "MPLCONFIGDIR": self.path("data")}  # its fonts are its own
 
     def written(self) -> list[str]:
         """The files that lie where none should; they are removed."""
@@ -304,6 +305,10 @@ def call(given: Call, scratch: Scratch) -> str:
 _WITH_TIMEOUT = frozenset(COMMANDS_OF_JOBS) | {"plot"}
 
 
+_LONG = re.compile(r"\d\d|[2-9]|e|pi|^0$")
+"""Times that may be longer than a run can wait for."""
+
+
 def _tame(words: Sequence[str]) -> Iterator[str]:
     """The words with files of `--out` in the working folder, and no time limit that a run cannot wait for."""
     before = ""
@@ -313,8 +318,10 @@ def _tame(words: Sequence[str]) -> Iterator[str]:
             word = word.replace("/", "_").replace("~", "_")
         elif name == "--out" and equals:
             word = f"--out={value.replace('/', '_').replace('~', '_')}"
-        elif "--timeout" in (before, name) and re.search(r"\d\d|[2-9]|e|pi|^0$", value if equals else word):
-            word = f"{name}=1" if equals else "1"
+        elif before == "--timeout" and _LONG.search(word):
+            word = "1"
+        elif name == "--timeout" and _LONG.search(value):
+            word = "--timeout=1"
         yield word
         before = word
 
