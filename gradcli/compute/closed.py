@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.compute.job import once_more
+from gradcli.compute.job import once_more, together
 from gradcli.compute.probes import Pair, Probe
 from gradcli.compute.rerun import Inputs
 from gradcli.errors import GradcliError
@@ -124,7 +124,7 @@ def _of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream:
     if call.entry.name in BY_ROW:
         return _by_rows(call, pred, functions.index_target(call, pred, target), reduction, upstream)
     slope = _slope(call, {"pred": pred, "target": target}, pred)
-    slope = slope.expand(torch.broadcast_shapes(pred.shape, target.shape))  # kl_div's does not speak of pred
+    slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not speak of pred
     weights = _parameters(call, slope).get("weight", torch.ones_like(slope))
     count = weights.expand_as(slope).sum() if call.entry.name in MEAN_BY_WEIGHT else slope.numel()
     share = {"mean": 1 / count, "batchmean": 1 / len(pred) if pred.ndim else 1}.get(reduction, 1.0)
