@@ -31,7 +31,7 @@ class Place(Protocol):
 
 
 LONGEST = 1_400
-"""Characters of a message, and of each line of its cure: what they quote of the user's text may be longer."""
+"""Characters of a message, which is one line, and of each line of its cure: what they quote of the user's text may be more."""
 
 
 def _bounded(text: str) -> str:
@@ -49,7 +49,7 @@ class GradcliError(Exception):
 
     def __init__(self, message: str, *, place: Place | None = None, cure: str = "", topic: str = "") -> None:
         super().__init__(message)
-        self.message = _bounded(message)
+        self.message = _bounded(" ".join(message.split("\n")))
         self.place = place
         self.cure = cure if len(cure) <= LONGEST else "\n".join(map(_bounded, cure.split("\n")))
         self.topic = topic
