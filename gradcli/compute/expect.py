@@ -137,7 +137,8 @@ def _number(result: Result, key: str, path: str) -> Tensor:
         )
     if isinstance(value, dict | list):
         inside = ", ".join(leaf for leaf, _ in addresses.leaves(value, path))
-        raise UsageError(f"--expect: {key} is more than one value", cure=f"choose one of {inside[:300]}")
+        said, cure = ("more than one value", f"choose one of {inside[:300]}") if inside else ("empty", "--get shows it")
+        raise UsageError(f"--expect: {key} is {said}", cure=cure)
     raise UsageError(f"--expect: {key} is no number", cure="--get shows it")
 
 

@@ -9,6 +9,10 @@ from torch import Tensor
 from gradcli.errors import GradcliError, Place, ShapeError
 
 
+_UNNAMED = re.compile(r"[\w.]*<(?:lambda|locals)>[\w.<>]*\(\)")
+"""What Python calls a function of ours that has no name of its own."""
+
+
 @contextmanager
 def translated(what: str, tensors: Mapping[str, Tensor], place: Place | None = None) -> Iterator[None]:
     """Turn any exception of PyTorch's inside the block into a ShapeError about `what`, with the shapes of `tensors`."""
@@ -26,7 +30,7 @@ def words(error: Exception) -> str:
     text = (
         str(error).split(" (Triggered internally")[0].split("\nException raised from")[0].split("(Could this error")[0]
     )
-    return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
+    return _UNNAMED.sub("it", re.sub(r"\s+", " ", text)).strip()[:500] or type(error).__name__
 
 
 def topic(said: str) -> str:
