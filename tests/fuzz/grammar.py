@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from gradcli.tables import operators
-from gradcli.tables.catalogue import CATALOGUE
+from gradcli.tables.catalogue import ACTIVATIONS, CATALOGUE, LOSSES
 from gradcli.text.constructors import CONSTRUCTORS
 from tests.fuzz import corpus, mutation
 
@@ -196,6 +196,68 @@ def expression(chance: Chance) -> str:
     return mutation.text(found, chance, EXPRESSION_WORDS, corpus.expressions()) if chance.random() < 0.3 else found
 
 
+def right_expression(chance: Chance) -> str:
+    """An expression that is most likely right: of elements of three numbers, made one at the end."""
+    depth = chance.choice((1, 1, 2, 2, 3))
+    steps = [f"n = {_right(chance, 1)}; "] if chance.random() < 0.25 else []
+    found = _right(chance, depth, (*_VECTORS, "n") if steps else _VECTORS)
+    return "".join(steps) + chance.choice(_MADE_ONE).format(found)
+
+
+_VECTORS = (
+    "x",
+    "x",
+    "y",
+    "s*x",
+    "x*y",
+    "0*x",
+    "x[:3]",
+    "A[0, 0]*x",
+    "x.abs()",
+    "(A @ x[:2])[0]*y",
+    "x + s",
+    "x.detach()",
+    "t*x",
+    "-x",
+    "2.",
+    "1",
+)
+_MADE_ONE = (
+    "({}).sum()", "({}).sum()", "mean({})", "({}).norm()", "({})[0]", "({}).max()", "({}).prod()", "({}).std()", "max({})",
+    "amin({})",
+    "torch.stack([{}, x]).sum()", "torch.linalg.norm({})", "({}).var(correction=0)", "({}).median()", "logsumexp({}, 0)",
+    "({}) @ x",
+    "torch.norm({}, p=1)", "({}).topk(2).values.sum()", "({}).sort().values[1]", "({}).cummax(0).values.sum()",
+    "({}).clamp(0, 1).sum()",
+)  # fmt: skip
+_PAIRS = (
+    "{} + {}", "{} - {}", "{} * {}", "{} / {}", "({}) ** ({})", "maximum({}, {})", "torch.min({}, {})",
+    "where(x > 0, {}, {})", "atan2({}, {})",
+    "torch.dist({}, {})", "clamp({}, max={})", "torch.fmod({}, {})", "torch.outer({}, {})[0]", "torch.hypot({}, {})",
+    "xlogy({}, {})",
+    "torch.lerp({}, {}, 0.5)", "copysign({}, {})", "cosine_similarity({}, {}, 0)", "torch.cross({}, {}, 0)",
+    "F.pairwise_distance({}, {})",
+)  # fmt: skip
+
+
+def _right(chance: Chance, depth: int, atoms: Sequence[str] = _VECTORS) -> str:
+    if depth <= 0:
+        return chance.choice(atoms)
+    one, two = _right(chance, depth - 1, atoms), _right(chance, depth - 1, atoms)
+    match chance.randrange(6):
+        case 0 | 1:
+            return f"({chance.choice(_PAIRS).format(one, two)})"
+        case 2:
+            return f"{chance.choice(sorted(ACTIVATIONS))}({one})"
+        case 3:
+            kept = chance.choice(("", ", reduction='sum'", ", reduction='none'"))
+            return f"{chance.choice(sorted(LOSSES))}({one}, {two}{kept})"
+        case 4:
+            return f"({one}).{chance.choice(_METHODS)}()"
+        case _:
+            return f"{chance.choice(_PLAIN)}({one})"
+
+
 def _statements(chance: Chance) -> str:
     if chance.random() < 0.75:
         found = _expression(chance, chance.choice((1, 2, 2, 3, 4)))
@@ -304,19 +366,18 @@ def expectation(chance: Chance) -> str:
 
 def function(chance: Chance) -> str:
     """A function of the catalogue by its name, with arguments or without, right or wrong."""
-    found = chance.choice([*CATALOGUE])
-    if chance.random() < 0.3:
-        entry = CATALOGUE[found]
-        given = [
-            f"{each.name}={chance.choice((each.default, 0, -1, 0.5, 1e30, 'mean', None, True, (1, 2)))!r}"
-            for each in entry.parameters
-        ]
-        found += f"({', '.join(given or [number(chance)])})"
-    return (
-        mutation.text(found, chance, (*"()=,.-", "nan", "1e400", "reduction", "alpha"), [*CATALOGUE])
-        if chance.random() < 0.25
-        else found
-    )
+    name = chance.choice([*CATALOGUE])
+    found = arguments(name, chance) if chance.random() < 0.3 else name
+    words = (*"()=,.-", "nan", "1e400", "reduction", "alpha")
+    return mutation.text(found, chance, words, [*CATALOGUE]) if chance.random() < 0.25 else found
+
+
+def arguments(name: str, chance: Chance) -> str:
+    """A function of the catalogue with a value for each of its parameters."""
+    values = (0, -1, 0.5, 1e30, "mean", None, True, (1, 2))
+    parameters = CATALOGUE[name].parameters
+    given = [f"{each.name}={chance.choice((each.default, each.default, *values))!r}" for each in parameters]
+    return f"{name}({', '.join(given or [number(chance)])})"
 
 
 def message(chance: Chance) -> str:

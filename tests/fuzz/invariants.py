@@ -8,6 +8,8 @@ import orjson
 KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math")
 FAULT = "a fault of gradcli itself"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+INTERNAL = re.compile(r"<locals>|<lambda>|object at 0x|<class '|\( *\)$| $")
+"""What no message says: Python's names for what is ours, a cure that is empty."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -28,6 +30,8 @@ def of_error(text: str, given: str) -> str:
         return "form: 3,000 characters or more"
     if ELLIPSIS in text and ELLIPSIS not in given:
         return "form: an ellipsis of one character"
+    if INTERNAL.search(lines[0].rstrip()) and not INTERNAL.search(given):
+        return f"words: {lines[0][:120]}"
     return ""
 
 
@@ -67,6 +71,8 @@ def of_line(answer: bytes, given: bytes) -> tuple[str, str]:
         return kind, "form: the message is no short line"
     if ELLIPSIS in message and ELLIPSIS.encode() not in given and b"\\u" not in given:
         return kind, "form: an ellipsis of one character"
+    if INTERNAL.search(message) and not INTERNAL.search(given.decode(errors="replace")):
+        return kind, f"words: {message[:120]}"
     return _death(kind, message), ""
 
 

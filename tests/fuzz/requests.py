@@ -3,7 +3,7 @@
 import json
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradcli.cli.commands import COMMANDS
@@ -24,6 +24,7 @@ from gradcli.requests.options import (
     options,
 )  # fmt: skip
 from gradcli.requests.setting import SETTING
+from gradcli.tables.catalogue import ACTIVATIONS, CATALOGUE, LOSSES
 from tests.fuzz import corpus, grammar, mutation, samples
 from tests.fuzz.grammar import Chance
 
@@ -160,7 +161,9 @@ def _form(chance: Chance) -> list[str]:
     """One more option of those that say what is shown and how, or none."""
     if chance.random() < 0.3:
         return []
-    options = COMMANDS["grad"].output | {name: COMMANDS["grad"].options[name] for name in ("dtype", "check", "explain", "expect")}
+    options = COMMANDS["grad"].output | {
+        name: COMMANDS["grad"].options[name] for name in ("dtype", "check", "explain", "expect")
+    }
     name = chance.choice([*options])
     return [flag_name(name), *([] if options[name].kind is FLAG else [_text(name, options[name], chance)])]
 
@@ -347,6 +350,112 @@ def of_expression(chance: Chance, **more: Any) -> dict[str, Any]:
         if chance.random() < often:
             found[key] = draw()
     return found
+
+
+def right(chance: Chance, **more: Any) -> dict[str, Any]:
+    """A job that is most likely right, with any evidence: what comes behind all checks."""
+    shape = chance.choice(((), (1,), (3,), (2, 3), (2, 3), (0,), (2, 1, 2)))
+    command, given = chance.choice(_RIGHT)(chance, shape)
+    flags = {name: True for name in ("check", "explain") if chance.random() < 0.25 and command in _WITH_LEDGER}
+    dtype = chance.choice(("float32", "float32", "float64", "float16", "bfloat16"))
+    wanted = {"expect": [grammar.expectation(chance)]} if chance.random() < 0.1 else {}
+    return {**more, "command": command, **given, **flags, **wanted, "dtype": dtype, "timeout": 2 * PATIENCE}
+
+
+def _numbers(chance: Chance, shape: Sequence[int]) -> Any:
+    """Nested lists of numbers, many of which mean something to some function."""
+    if shape:
+        return [_numbers(chance, shape[1:]) for _ in range(shape[0])]
+    return chance.choice(
+        (
+            0,
+            1,
+            -1,
+            0.5,
+            2,
+            -0.0,
+            1e-8,
+            100,
+            -100,
+            1e30,
+            "NaN",
+            "Infinity",
+            round(chance.gauss(0, 2), 3),
+            round(chance.random(), 3),
+        )
+    )
+
+
+def _functions(chance: Chance, known: Sequence[str]) -> list[str]:
+    return [
+        grammar.arguments(name, chance) if chance.random() < 0.2 else name
+        for name in chance.sample(known, chance.choice((1, 1, 2, 4)))
+    ]
+
+
+def _layer(chance: Chance, shape: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    batch, inside, out = chance.choice(((), (2,))), (chance.choice((1, 2, 3)),), chance.choice(((), (1,), (2,)))
+    given = {
+        "x": _numbers(chance, batch + inside),
+        "w": _numbers(chance, out + inside),
+        "target": _numbers(chance, batch + out),
+    }
+    if chance.random() < 0.3:
+        given = {"train": chance.choice(("and", "xor")), "epochs": 3, "lr": chance.choice((0, 1, 1e30))}
+    return "perceptron", given | {
+        "activation": chance.choice(sorted(ACTIVATIONS)),
+        "loss": chance.choice(sorted(LOSSES)),
+    }
+
+
+def _on_expression(chance: Chance, shape: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    names = {"x": (3,), "y": (3,), "A": (2, 2), "s": ()}
+    given = {
+        name: _numbers(chance, sides) if chance.random() < 0.4 else usual
+        for (name, sides), usual in zip(names.items(), _USUAL, strict=True)
+    }
+    more = {"steps": 3, "optimizer": chance.choice(("sgd", "adam", "lbfgs", "rprop", "adamw"))}
+    command = chance.choices(("grad", "jacobian", "hessian", "descend"), (70, 10, 12, 8))[0]
+    found = {"expression": grammar.right_expression(chance), "inputs": given | {"t": "tensor([0,2,1])"}}
+    return command, found | (more if command == "descend" else {})
+
+
+_USUAL: tuple[Any, ...] = ([1, -2, 3], [0.5, 2, 1], [[1, 2], [3, 4]], 2)
+_WITH_LEDGER = ("grad", "activate", "loss", "perceptron", "softmax-jacobian")
+_RIGHT: tuple[Callable[[Chance, Sequence[int]], tuple[str, dict[str, Any]]], ...] = (
+    _on_expression,
+    _on_expression,
+    _on_expression,
+    _layer,
+    lambda chance, shape: (
+        "activate",
+        {"names": _functions(chance, sorted(ACTIVATIONS)), "x": _numbers(chance, shape)},
+    ),
+    lambda chance, shape: (
+        "loss",
+        {
+            "names": _functions(chance, sorted(LOSSES)),
+            "pred": _numbers(chance, shape),
+            "target": _numbers(chance, shape if chance.random() < 0.6 else chance.choice(((), (3,), (2,)))),
+            "reduction": chance.choice(("mean", "sum", "none")),
+        },
+    ),
+    lambda chance, shape: (
+        "softmax-jacobian",
+        {"x": _numbers(chance, shape[:1] or (3,)), "row": chance.choice((None, None, 0, -1))},
+    ),
+    lambda chance, shape: (
+        "grad",
+        {
+            "fn": chance.choice(sorted(CATALOGUE)),
+            **{name: _numbers(chance, chance.choice((shape, ()))) for name in ("x", *chance.sample("wby", 2))},
+        },
+    ),
+    lambda chance, shape: (
+        "flow",
+        {"names": chance.sample(sorted(ACTIVATIONS), 1), "layers": 3, "width": chance.choice((1, 4))},
+    ),
+)
 
 
 def of_literal(chance: Chance, **more: Any) -> dict[str, Any]:

@@ -57,7 +57,12 @@ class Scratch:
     @property
     def env(self) -> dict[str, str]:
         home = self.path("home")
-        return {**program.BASE, "HOME": home, "XDG_RUNTIME_DIR": home, "MPLCONFIGDIR": self.path("data")}  # its fonts are its own
+        return {
+            **program.BASE,
+            "HOME": home,
+            "XDG_RUNTIME_DIR": home,
+            "MPLCONFIGDIR": self.path("data"),
+        }  # its fonts are its own
 
     def written(self) -> list[str]:
         """The files that lie where none should; they are removed."""

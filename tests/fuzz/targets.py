@@ -129,6 +129,7 @@ TARGETS: Mapping[str, Target] = {
             1_000,
         ),
         Target("expressions", _jobs(requests.of_expression), runners.lines, 10, 2_000),
+        Target("right jobs", _jobs(requests.right), runners.lines, 7, 2_000),
         Target("operators", _jobs(requests.of_operator), runners.lines, 1.2, 1_000),
         Target("batch lines", lambda chance, number: requests.line(chance), _side_by_side, 16, 2_000),
         Target("words", _words, _texts(_read_words), 6, 500),
