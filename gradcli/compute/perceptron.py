@@ -9,7 +9,6 @@ from gradcli.compute.sights import of_activation, of_loss
 from gradcli.errors import ShapeError
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
-from gradcli.evaluate.refusals import translated
 from gradcli.requests.perceptron import Perceptron
 from gradcli.results import Epoch, PerceptronResult, PerceptronTraining, Subject
 from gradcli.tables.catalogue import Loss

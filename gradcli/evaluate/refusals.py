@@ -8,7 +8,6 @@ from torch import Tensor
 
 from gradcli.errors import GradcliError, Place, ShapeError
 
-
 _UNNAMED = re.compile(r"[\w.]*<(?:lambda|locals)>[\w.<>]*\(\)")
 """What Python calls a function of ours that has no name of its own."""
 
