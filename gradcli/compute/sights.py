@@ -106,8 +106,6 @@ def _of_function(step: Step, name: str, label: Callable[[], str], operands: tupl
     for key in ("input", "target")[len(arguments) : tensors]:
         if key in keywords:
             arguments = (*arguments, keywords.pop(key))
-    if isinstance(CATALOGUE.get(name), Loss) and len(arguments) > tensors:
-        name = ""  # which of its parameters the further places mean, only PyTorch knows
     settings = _settings(name, arguments[tensors:], keywords)
     return Sight(name, arguments, settings, value, partial(library.function(step.name), **keywords), label)
 

@@ -53,7 +53,7 @@ class Kind:
         if many and not (self.accept and isinstance(value, dict)):
             items = value if isinstance(value, list) else [value]
             if self.read_words and all(isinstance(item, str) for item in items):
-                return self.read_words([Source(item, key) for item in items], 0)
+                return self.read_many([Source(item, key) for item in items])
             if self.accept and any(isinstance(item, dict) for item in items):
                 raise _wrong(key, value, "object")
             return tuple(self.from_json(item, key) for item in items)
