@@ -4,13 +4,14 @@ So neither gradcli's language nor its functions are their own witness. Slopes co
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from gradcli.compute.job import default_dtype
 
 _TORCH = (
     *(
@@ -44,19 +45,9 @@ LOW = {torch.float32: 1e-5, torch.bfloat16: 4e-2, torch.float16: 1e-2}
 """Each smaller dtype with the relative and absolute error that its rounding explains."""
 
 
-@contextmanager
-def float64() -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
 def evaluated(text: str, **names: object) -> Tensor:
     """The number or tensor that `text` means, in float64."""
-    with float64():
+    with default_dtype(torch.float64):
         return torch.as_tensor(eval(text, {"__builtins__": {}}, _NAMES | names), dtype=torch.float64)
 
 

@@ -4,7 +4,9 @@ Loading PyTorch takes seconds, so `run` forks from a process that has it, as the
 pipes, its own variables and folder, and the whole program from `main` on. `cold` starts a fresh Python.
 """
 
+import contextlib
 import importlib
+import io
 import os
 import signal
 import subprocess
@@ -21,6 +23,7 @@ from gradcli import __main__ as entry
 from gradcli.cli import program
 from gradcli.cli.commands import COMMANDS
 from gradcli.compute.door import open_wide
+from gradcli.compute.job import once_more
 from gradcli.supervise import Progress
 from gradcli.world import World
 
@@ -131,6 +134,14 @@ def child(
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def printed(program: str) -> str:
+    """What a PyTorch program prints, run in this process; what it changes of PyTorch is put back."""
+    out = io.StringIO()
+    with once_more(torch.get_default_dtype()), contextlib.redirect_stdout(out):
+        exec(compile(program, "<program>", "exec"), {})
+    return out.getvalue()
 
 
 def cold(*words: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: str | None = None) -> Ran:

@@ -1,6 +1,5 @@
 """Every operator of PyTorch's database under `--check`: none crashes, and none is called wrong but for a known reason."""
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from gradcli.compute import probes
 from gradcli.compute.check import check
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, once_more
 from gradcli.errors import GradcliError
 from gradcli.requests.shared import Numeric
 from gradcli.results import Checked, Result, Subject
@@ -33,12 +32,8 @@ REFUSED = {"linalg.eig", "as_strided/partial_views"}
 def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compute in float64, as the database's samples are, and look at a few slopes of each input."""
     monkeypatch.setattr(probes, "CHECKED", 4)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with once_more(torch.float64):
         yield
-    torch.set_default_dtype(before)
 
 
 def checks(typed: Typed) -> Iterator[Checked]:

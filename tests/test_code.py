@@ -1,20 +1,17 @@
 """`--code`: the program runs as it stands and prints the numbers that `--json` holds."""
 
-import contextlib
-import io
 import math
 import os
 import re
 import shlex
-import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from tests.program import printed as output
 from tests.program import run
 
 ROOT = Path(__file__).parent.parent
@@ -142,16 +139,8 @@ def wanted(found: dict[str, Any], words: list[str]) -> list[float]:
 
 
 def printed(program: str) -> list[float]:
-    """The numbers that a program prints, run in this process from a clean state."""
-    before = torch.get_default_dtype()
-    out = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(out), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch may warn of a broadcast in the program as it did in gradcli
-            exec(compile(program, "<program>", "exec"), {})
-    finally:
-        torch.set_default_dtype(before)
-    text = re.sub(r"^(?!-?[\d\[]|-?inf|nan).*? (?=-?[\[\d]|-?inf|nan)", "", out.getvalue(), flags=re.MULTILINE)
+    """The numbers that a program prints."""
+    text = re.sub(r"^(?!-?[\d\[]|-?inf|nan).*? (?=-?[\[\d]|-?inf|nan)", "", output(program), flags=re.MULTILINE)
     return [float(token) for token in re.findall(r"-?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf|nan)\b", text)]
 
 

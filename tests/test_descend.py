@@ -1,7 +1,6 @@
 """`descend`: every optimiser of torch.optim against a plain loop, published minima, and what ends a descent."""
 
 import inspect
-import io
 import json
 import math
 import os
@@ -9,7 +8,7 @@ import pty
 import re
 import tempfile
 import time
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from gradcli.compute.jobs import answer
 from gradcli.requests.fill import from_words
 from gradcli.requests.perceptron import Perceptron
 from gradcli.tables.optimizers import NAMES
-from tests.program import BASE, child, run
+from tests.program import BASE, child, printed, run
 
 HIMMELBLAU = "(x**2 + y - 11)**2 + (x + y**2 - 7)**2"
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
@@ -280,13 +279,7 @@ def test_files_hold_every_array_or_the_parameters(tmp_path: Path) -> None:
 def test_the_program_prints_the_same_numbers(words: list[str]) -> None:
     code = run("descend", *words, "--steps", "6", "--code").stdout
     result = descend(*words, "--steps", "6")
-    before = torch.get_default_dtype()
-    try:
-        with redirect_stdout(io.StringIO()) as printed:
-            exec(compile(code, "program", "exec"), {})
-    finally:
-        torch.set_default_dtype(before)
-    lines = printed.getvalue().splitlines()
+    lines = printed(code).splitlines()
     assert len(lines) == 7
     for line, step in zip(lines, result["steps"], strict=True):
         number, value, rest = line.split(" ", 2)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from gradcli.compute.job import default_dtype
 from gradcli.errors import ExpressionError, GradcliError, MathError, ShapeError, SizeError
 from gradcli.evaluate import library, machine
 from gradcli.evaluate.machine import Evaluation, evaluate
@@ -23,10 +24,8 @@ from gradcli.text.source import Source
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
     """Compute in float64: the job's dtype is PyTorch's default."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+    with default_dtype(torch.float64):
+        yield
 
 
 def inputs() -> dict[str, Tensor]:

@@ -1,8 +1,6 @@
 """`flow`: the gradient through a deep stack, against a stack of plain PyTorch and against what theory says of it."""
 
-import io
 import json
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 
 from gradcli import core
 from gradcli.compute.job import default_dtype
-from tests.program import run
+from tests.program import printed, run
 
 
 def flow(*words: str) -> Any:
@@ -153,13 +151,9 @@ def test_files_and_single_values(tmp_path: Path) -> None:
 )
 def test_the_program_prints_the_same_numbers(words: list[str]) -> None:
     words = ["flow", *words, "--layers", "4", "--width", "6"]
-    before = torch.get_default_dtype()
-    try:
-        with redirect_stdout(io.StringIO()) as printed:
-            exec(compile(run(*words, "--code").stdout, "program", "exec"), {})
-    finally:
-        torch.set_default_dtype(before)
-    for line, row in zip(printed.getvalue().splitlines(), run(*words, "--json").json["layers"], strict=True):
+    for line, row in zip(
+        printed(run(*words, "--code").stdout).splitlines(), run(*words, "--json").json["layers"], strict=True
+    ):
         number, name, *values = line.split(" ")
         assert (int(number), name) == (row["layer"], row["activation"])
         expected = [row[key] for key in ("gradient_norm", "mean", "std", "saturated")]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, default_dtype
 from gradcli.compute.ledger import ledger
 from gradcli.compute.local_rules import close
 from gradcli.evaluate.machine import evaluate
@@ -30,10 +30,8 @@ EPS = torch.finfo(torch.float64).eps
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
     """Compute in float64, as the command line does with --dtype float64."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+    with default_dtype(torch.float64):
+        yield
 
 
 def explain(text: str, *, upstream: Tensor | None = None, by: tuple[str, ...] = (), **inputs: Any) -> list[LedgerRow]:

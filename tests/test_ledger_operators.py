@@ -1,13 +1,12 @@
 """Every operator of PyTorch's own database through the ledger: none fails, and every gradient is autograd's."""
 
-import warnings
 from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, once_more
 from gradcli.compute.ledger import ledger
 from gradcli.errors import GradcliError
 from gradcli.requests.shared import Numeric
@@ -19,12 +18,8 @@ from tests.test_operators import NOT_TYPED, assert_same, outputs
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
     """Compute in float64, as the database's samples are."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with once_more(torch.float64):
         yield
-    torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize("name", [name for name in ENTRIES if name not in NOT_TYPED])

@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from gradcli.compute import sights
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, once_more
 from gradcli.compute.notes import look
 from gradcli.compute.origin import origin
 from gradcli.errors import GradcliError
@@ -331,16 +330,10 @@ def test_quiet_keeps_them_in_json_alone() -> None:
 def test_no_operator_of_pytorch_trips_the_notes() -> None:
     """Rules and the search for NaN on the samples of PyTorch's own database: remarks or none, but no exception."""
     looked = 0
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for operator in ENTRIES.values():
-                for sample in samples(operator, 2):
-                    looked += _looked_at(operator, sample)
-    finally:
-        torch.set_default_dtype(before)
+    with once_more(torch.float64):
+        for operator in ENTRIES.values():
+            for sample in samples(operator, 2):
+                looked += _looked_at(operator, sample)
     assert looked > 100
 
 

@@ -1,6 +1,5 @@
 """The allow-list against the installed PyTorch, and every operator of PyTorch's database through parse and evaluate."""
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gradcli.compute.job import once_more
 from gradcli.errors import ExpressionError, GradcliError
 from gradcli.evaluate import library
 from gradcli.evaluate.machine import evaluate
@@ -43,12 +43,8 @@ NOT_TYPED = {
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
     """Compute in float64, as the database's samples are."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with once_more(torch.float64):
         yield
-    torch.set_default_dtype(before)
 
 
 def test_the_allow_list_is_that_of_the_installed_pytorch() -> None:
