@@ -17,6 +17,7 @@ import orjson
 import pytest
 import torch
 
+from gradcli import core
 from gradcli.show import json
 from tests import program
 from tests.program import Ran, cold, run
@@ -676,6 +677,17 @@ def test_on_bad_input_stdout_stays_empty_and_no_file_appears(option: list[str], 
         shown = run(*words, *option, cwd=str(tmp_path))
         assert (shown.status, shown.stdout) == (2, ""), words
     assert os.listdir(tmp_path) == []
+
+
+def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **more: Any) -> Any:
+        raise ZeroDivisionError("a slip of ours")
+
+    monkeypatch.setattr(core, "gradients", broken)
+    shown = run("grad", "x**2", "x=1")
+    assert (shown.status, shown.stdout, shown.stderr.count("\n")) == (70, "", 1)
+    assert shown.stderr.startswith("error: a fault of gradcli itself (ZeroDivisionError: a slip of ours at ")
+    assert "please report it" in shown.stderr
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

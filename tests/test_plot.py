@@ -201,8 +201,9 @@ def test_a_wrong_slope_along_a_curve_ends_with_1(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("expected", "status", "slip"),
     [
-        ("x=-2,0,4", 0, None),
+        ("x=-1,0,2", 0, None),
         ("-2,0,4", 0, None),
+        ("derivative=-2,0,4", 0, None),
         ("derivative.2=4", 0, None),
         ("curves.0.value.2=4", 0, None),
         ("curves.0.derivative.2=-4", 1, "sign"),
@@ -225,9 +226,9 @@ def test_expectations_of_a_surface_and_of_one_of_several_curves() -> None:
 
 
 def test_evidence_stands_below_the_picture_in_few_lines() -> None:
-    picture, shown = run("plot", "relu").stdout, run("plot", "relu", "--check", "--expect", "x.192=1").stdout
+    picture, shown = run("plot", "relu").stdout, run("plot", "relu", "--check", "--expect", "derivative.192=1").stdout
     assert shown.startswith(picture)
-    assert "x.192 is as expected" in shown
+    assert "derivative.192 is as expected" in shown
     assert len(shown[len(picture) :].splitlines()) < 40
     assert len(run("plot", "relu", "--check", "--full").stdout.splitlines()) > 193
 

@@ -84,7 +84,7 @@ def _gradients(result: Result) -> dict[str, str]:
         return {"x": "jacobian" if result.row is None else "row"}
     singles = [("functions", "x", "derivative"), ("losses", "pred", "gradient")]
     if isinstance(result, PlotResult):
-        singles.append(("curves", result.along, "derivative"))
+        singles.append(("curves", "derivative", "derivative"))  # x itself is a path: that of the points
     for key, name, field in singles:
         if len(tree.get(key, ())) == 1 and tree[key][0][field] is not None:
             return {name: f"{key}.0.{field}"}
