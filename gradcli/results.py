@@ -179,6 +179,8 @@ class GradEachResult(Result):
     expression: str
     rows: list[dict[str, Any]]
     each: str = aside()
+    pointwise: tuple[Subject, ...] = aside()
+    """What was differentiated at each point."""
 
 
 @dataclass(frozen=True, kw_only=True)

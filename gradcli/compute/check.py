@@ -17,7 +17,7 @@ from gradcli.compute.job import Job
 from gradcli.compute.probes import Held, Pair, Probe, probe
 from gradcli.compute.rerun import short
 from gradcli.errors import GradcliError, UsageError
-from gradcli.results import Checked, GradEachResult, PerceptronTraining, Result, Subject
+from gradcli.results import Checked, PerceptronTraining, Result, Subject
 
 TOLERANCE = 1e-5
 """Relative; wider where the expression itself computes in less than float64."""
@@ -74,10 +74,6 @@ def check(result: Result, job: Job) -> dict[str, Checked]:
 
     Raises UsageError for results that are many gradients or none.
     """
-    if isinstance(result, GradEachResult):
-        raise UsageError(
-            "--check compares one gradient, and --each makes many", cure="leave out --each, and give one point"
-        )
     if isinstance(result, PerceptronTraining):
         raise UsageError("--check compares one gradient, and --train makes many", cure="give --x, --w and --target")
     found: dict[str, Checked] = {}

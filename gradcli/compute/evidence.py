@@ -32,7 +32,7 @@ def with_evidence(request: Evidence, result: Result, job: Job) -> Result:
     if isinstance(request, Explained) and request.explain:
         added["ledger"] = _ledgers(result, job)
     if request.check:
-        if isinstance(result, PlotResult | SurfaceResult | FlowResult):
+        if isinstance(result, GradEachResult | PlotResult | SurfaceResult | FlowResult):
             added["check"] = check_points(result, job)
         else:
             added["check"] = check(result, job)

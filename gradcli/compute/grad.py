@@ -76,6 +76,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         )
     program = parsed(request, job)
     rows: list[dict[str, Any]] = []
+    pointwise: list[Subject] = []
     chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
     for point in points:
         done = differentiable(run(program, _completed(request, {**given, name: point}, job), chosen, job), request.wrt)
@@ -84,9 +85,14 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         _note_unused(done, found, job)
         look(job, {"dead-relu", *(note.code for note in job.notes)})
         rows.append({name: point, "value": value, "gradients": found})
+        reached = tuple([other for other in done.by if found[other] is not None])
+        pointwise.append(done.subject._replace(by=reached, call=request.fn))
     defaults = [other for other in request.input_names if other not in given]
     inputs = given if not defaults else {**_completed(request, {**given, name: points}, job), **given}
-    return GradEachResult(**job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name)
+    return GradEachResult(
+        **job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name,
+        pointwise=tuple(pointwise),
+    )  # fmt: skip
 
 
 def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> None:

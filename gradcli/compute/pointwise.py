@@ -1,4 +1,4 @@
-"""`--check` of results with many points, the curves of `plot` and the layers of `flow`: each point compared by itself."""
+"""`--check` of results with many points: those of `--each`, the curves of `plot`, the layers of `flow`, each by itself."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from gradcli.compute.check import compare
 from gradcli.compute.job import Job, once_more
 from gradcli.compute.probes import CHECKED, Probe, evenly
 from gradcli.evaluate import functions
-from gradcli.results import Checked, FlowResult, PlotResult, Subject, SurfaceResult
+from gradcli.results import Checked, FlowResult, GradEachResult, PlotResult, Subject, SurfaceResult
 from gradcli.text.call import Call
 
 
@@ -21,9 +21,11 @@ def at_point(subject: Subject, index: Sequence[int]) -> Subject:
     return subject._replace(inputs={**subject.inputs, **point})
 
 
-def check_points(result: PlotResult | SurfaceResult | FlowResult, job: Job) -> dict[str, Checked]:
-    """The slopes of every curve at its points, or the norms of every activation's layers; of many some, chosen evenly."""
+def check_points(result: GradEachResult | PlotResult | SurfaceResult | FlowResult, job: Job) -> dict[str, Checked]:
+    """The slopes at the points, or the norms of every activation's layers; of many some, chosen evenly."""
     found: dict[str, Checked] = {}
+    if isinstance(result, GradEachResult):
+        return _along(result, job)
     if isinstance(result, FlowResult):
         for call in result.calls:
             layers = [each for each in _layers(result, call, job) if each is not None]
@@ -42,7 +44,18 @@ def check_points(result: PlotResult | SurfaceResult | FlowResult, job: Job) -> d
     return found
 
 
-def _at(result: PlotResult | SurfaceResult, point: Subject, job: Job) -> dict[str, Checked]:
+def _along(result: GradEachResult, job: Job) -> dict[str, Checked]:
+    """The gradients by each input at the points of `--each`."""
+    points, by_name = result.pointwise, dict[str, list[Checked]]()
+    for i in evenly(len(points), Probe(points[0], job).affordable) if points else ():
+        place = f"{result.each}[{i}]"
+        for name, one in _at(result, points[i], job).items():
+            places = [place if name == result.each else f"{label} at {place}" for label in one.places]
+            by_name.setdefault(name, []).append(replace(one, places=places))
+    return {name: _joined(found, len(points), "points") for name, found in by_name.items()}
+
+
+def _at(result: GradEachResult | PlotResult | SurfaceResult, point: Subject, job: Job) -> dict[str, Checked]:
     """The slopes at one point; none where PyTorch has no derivative, as the picture has none."""
     looked = Probe(point, job)
     try:

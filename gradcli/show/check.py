@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gradcli.results import Checked, DescendResult, FlowResult, PlotResult, Result, SurfaceResult
+from gradcli.results import Checked, DescendResult, FlowResult, GradEachResult, PlotResult, Result, SurfaceResult
 from gradcli.show.steps import LAYERS
 from gradcli.show.table import Block, Cell, Cells, Column, Table
 
@@ -28,7 +28,7 @@ MEANINGS = {
 }
 """Every verdict and what it says."""
 
-ROWS: Mapping[type[Result], int] = {PlotResult: 11, SurfaceResult: 11, FlowResult: LAYERS}
+ROWS: Mapping[type[Result], int] = {GradEachResult: 60, PlotResult: 11, SurfaceResult: 11, FlowResult: LAYERS}
 """Rows that are shown on the screen of what has a row per point; of all others all are."""
 MARKED = 20
 """Rows with another verdict than ok that are shown anyway."""
