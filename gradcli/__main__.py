@@ -16,7 +16,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     if shell := os.environ.get("_GRADCLI_COMPLETE"):
         return _complete(shell, arguments)
-    if arguments == ["--version"]:
+    if arguments[:1] == ["--version"]:
         return _version()
     wish = os.environ.get("GRADCLI_SERVER", "")
     if wish == "off" or (arguments[:1] and arguments[0] in _ALWAYS_COLD):

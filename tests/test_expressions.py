@@ -383,7 +383,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("x > 0 and y > 0 and w", ExpressionError, "and", "'and' asks for one truth", "write &"),
     ("a, c = x", ExpressionError, "a, c", "2 names for 3 values", ""),
     ("x**2\n+ sinn(y)", ExpressionError, "sinn", "unknown function sinn", "did you mean sin"),
-    ("lr*x", ExpressionError, "lr", "unknown name lr", ""),
+    ("lr*x", ExpressionError, "lr", "unknown name lr", "give it a value: lr=1"),
     ("torch.sofmax(x, 0)", ExpressionError, "sofmax", "unknown function torch.sofmax", "did you mean torch.softmax"),
     ("x.rellu()", ExpressionError, "rellu", "unknown method rellu", "did you mean relu"),
     ("learning_rate = w; learning_rat*x", ExpressionError, "learning_rat", "", "did you mean learning_rate?"),

@@ -387,6 +387,9 @@ def test_version_names_pytorchs_too() -> None:
     assert shown.status == 0
     assert torch.__version__ in shown.stdout
     assert shown.stdout.startswith("gradcli ")
+    assert run("--version", "grad") == shown
+    assert "did you mean --version" in refused("--versoin")
+    assert refused("--json").startswith("error: --json stands behind a command\n")
 
 
 def test_a_fresh_python_draws_usage_errors_in_the_same_form() -> None:

@@ -93,6 +93,8 @@ def _read(command: Command, arguments: Sequence[str], world: World) -> Call:
 
 def _command(name: str) -> Command:
     if name not in COMMANDS:
+        if name[:2] == "--" and name[2:].partition("=")[0] in vars(Shown()):
+            raise UsageError(f"{name[:80]} stands behind a command", cure="gradcli --help lists the commands")
         what, known = ("option", [*HELP, "--version"]) if name.startswith("-") else ("command", list(COMMANDS))
         cure = did_you_mean(name, known) or "gradcli --help lists the commands"
         raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)

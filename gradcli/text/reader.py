@@ -83,6 +83,8 @@ class Reader:
             cure = f"write {found}"
         elif name.isascii():
             cure = did_you_mean(name, sorted(candidates), prefix)
+            if kind == "name":
+                cure += f"{' or ' if cure else ''}give it a value: {quoted(name)}=1"
         else:
             cure = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
         if kind != "name" and name.isascii() and (not cure or kind == "method" or prefix.startswith(_PYTORCHS)):
