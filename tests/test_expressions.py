@@ -68,6 +68,7 @@ FORMS: dict[str, Plain] = {
     "F.cross_entropy(X, t, reduction='sum')": lambda X, t, **_: F.cross_entropy(X, t.long(), reduction="sum"),
     "softmax(x)[1]": lambda x, **_: torch.softmax(x, -1)[1],
     "x.masked_fill(x < 0, float('-inf')).exp()": lambda x, **_: torch.where(x < 0, 0.0, x.exp()),
+    "F.relu(x, False) + F.elu(x, inplace=False)": lambda x, **_: F.relu(x) + F.elu(x),
     "x.relu().sum()": lambda x, **_: x.relu().sum(),
     "torch.linalg.det(A)": lambda A, **_: torch.linalg.det(A),
     "x.T @ x": lambda x, **_: x @ x,

@@ -265,7 +265,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     names = tuple(keyword.arg or "" for keyword in node.keywords)
     if found := _function(reader, node):
         operator, place = found
-        if operator.positions is not None and len(node.args) > operator.positions:
+        if operator.positions is not None and any(map(_says_more, node.args[operator.positions :])):
             if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
                 cure = reader.replaced(place, f"{place.text}()")
                 raise reader.error("the first brackets of a module hold its settings", place, cure)
@@ -304,10 +304,16 @@ def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[
     return [*arguments, step]
 
 
+def _says_more(node: ast.expr) -> bool:
+    """Whether an argument is more than the False that it is by default."""
+    return not (isinstance(node, ast.Constant) and node.value is False)
+
+
 def _check_keyword(reader: Reader, keyword: ast.keyword) -> None:
     if keyword.arg is None:
         raise reader.error("** in front of a value unpacks it", keyword.value, "write the arguments out")
-    if keyword.arg in KEYWORDS or keyword.arg.startswith("_"):
+    harmless = keyword.arg in ("inplace", "requires_grad") and not _says_more(keyword.value)
+    if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
         why = KEYWORDS.get(keyword.arg, "is private")
         place = reader.span(keyword)
         place = reader.source.span(place.start, place.start + len(keyword.arg))
