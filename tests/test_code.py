@@ -57,6 +57,7 @@ COMMANDS = [
     "grad '(x + ones(1)).sum()' x=1,2 --dtype float64",
     "grad 'x.masked_fill(x < 0, float(\"-inf\")).exp().sum()' x=1,-2",
     "grad 'A[i]' A=1,2,3 'i=tensor(1)'",
+    "grad 'F.cross_entropy(target=t, input=a)' a=1,2,3 t=1",
     "grad 'x*y' x=inf y=2",
     "activate sigmoid softmax step 'prelu(0.1)' --x -2,0,2",
     "activate log_softmax --x '1,2;3,4'",

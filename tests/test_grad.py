@@ -447,3 +447,20 @@ def test_zeros_that_pytorch_keeps_nowhere_are_zeros(words: list[str]) -> None:
     shown = run("grad", "s = sgn(x); (s*y).sum()", "x=1,-2", "y=3,4", *words)
     assert shown.status == 0, shown.stderr
     assert run("hessian", "sgn(x).sum()", "x=1,-2", "--get", "gradients.x").stdout == "[0.0,0.0]\n"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "F.cross_entropy(a, t)",
+        "F.cross_entropy(a, target=t)",
+        "F.cross_entropy(target=t, input=a)",
+        "nn.CrossEntropyLoss()(target=t, input=a)",
+    ],
+)
+def test_the_target_of_an_index_loss_has_no_gradient_wherever_it_stands(call: str) -> None:
+    p = torch.softmax(torch.tensor([2, 1, 0.1], dtype=torch.float64), 0)
+    result = grad(call, "a=2,1,0.1", "t=1")
+    assert result["gradients"]["t"] is None
+    assert result["gradients"]["a"] == pytest.approx((p - torch.tensor([0, 1, 0])).tolist(), rel=1e-12)
+    assert result["notes"] == []

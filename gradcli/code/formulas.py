@@ -134,17 +134,23 @@ class _Writer(ast.NodeTransformer):
 
     def _fit_target(self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         """The target of an index loss as PyTorch takes it."""
-        if len(arguments) < 2 or not all(isinstance(value, Tensor) for value in arguments[:2]):
+        given = {**dict(zip(("input", "target"), arguments, strict=False)), **keywords}
+        logits, target = given.get("input"), given.get("target")
+        if not (isinstance(logits, Tensor) and isinstance(target, Tensor)):
             return
-        logits, target = arguments[:2]
+        named = next((keyword for keyword in node.keywords if keyword.arg == "target"), None)
+        typed = named.value if named else node.args[1]
         settings = {name: value for name, value in keywords.items() if name == "ignore_index"}
         fitted = index_target(Call(entry.name, entry, settings), logits, target)
-        text = ast.unparse(node.args[1]) if isinstance(node.args[1], ast.Name) else f"({ast.unparse(node.args[1])})"
+        text = ast.unparse(typed) if isinstance(typed, ast.Name) else f"({ast.unparse(typed)})"
         if fitted.dtype != target.dtype:
             text += ".long()"
         if fitted.shape != target.shape:
             text += ".reshape(1)"
-        node.args[1] = _parsed(text)
+        if named:
+            named.value = _parsed(text)
+        else:
+            node.args[1] = _parsed(text)
 
 
 def _insisted(function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Sequence[int]:

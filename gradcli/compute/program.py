@@ -74,11 +74,14 @@ def _watching(program: Expression, targets: list[Any], before: Before) -> Before
 
     def watch(step: Step, operands: list[Any]) -> None:
         before(step, operands)
-        given = operands
         if step.kind == "apply":
-            given = operands[1:] if type(operands[0]) in library.INDEXED_MODULES else []
+            if type(operands[0]) not in library.INDEXED_MODULES:
+                return
         elif step.name not in library.INDEXED:
             return
+        count = len(operands) - len(step.keywords)
+        given = operands[step.kind == "apply" : count]
+        library.by_place(given, dict(zip(step.keywords, operands[count:], strict=True)), "input", "target")
         match given:
             case [Tensor() as logits, Tensor() as target, *_] if target.shape != logits.shape:
                 targets.append(target)

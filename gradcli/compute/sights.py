@@ -112,10 +112,14 @@ def _of_function(step: Step, name: str, label: Callable[[], str], operands: tupl
 
 def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> Sight:
     """A call of a torch.nn module; one that no note is about has no name."""
-    module, *arguments = operands
+    module, *given = operands
+    count = len(given) - len(step.keywords)
+    arguments, keywords = given[:count], dict(zip(step.keywords, given[count:], strict=True))
+    library.by_place(arguments, keywords, "input", "target")
+    again = partial(library.apply, module, **keywords)
     name = canonical(type(module).__name__)
     attributes = {key: found for key, found in vars(module).items() if not key.startswith("_")}
-    return Sight(name, tuple(arguments), _settings(name, (), attributes), value, partial(library.apply, module), label)
+    return Sight(name, tuple(arguments), _settings(name, (), attributes), value, again, label)
 
 
 def _settings(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _prepared(function: Function, prepare: Prepare) -> Function:
     return call
 
 
-def _by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> None:
+def by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> None:
     """Move the first arguments, which have these names, out of the keywords to their places."""
     for place, name in enumerate(names):
         if name in keywords and place <= len(arguments):
@@ -111,7 +111,7 @@ def _class_indices(entry: Loss) -> Prepare:
     """The target of a loss holds class indices, which may be written as any whole numbers."""
 
     def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
-        _by_place(arguments, keywords, "input", "target")
+        by_place(arguments, keywords, "input", "target")
         if len(arguments) > 1:
             settings = {"ignore_index": keywords["ignore_index"]} if "ignore_index" in keywords else {}
             arguments[1] = _indices(entry, settings, *arguments[:2])
@@ -131,7 +131,7 @@ def _indices(entry: Loss, settings: Mapping[str, Any], pred: Any, target: Any) -
 
 def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
     """ctc_loss reads memory that is not its own where a label is out of range."""
-    _by_place(arguments, keywords, "log_probs", "targets")
+    by_place(arguments, keywords, "log_probs", "targets")
     match arguments:
         case [Tensor() as pred, Tensor() as target, *_] if pred.ndim and target.numel():
             classes, lowest, highest = pred.shape[-1], int(target.min()), int(target.max())
@@ -168,7 +168,7 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
         _labels(listed, keywords)
     elif entry := INDEXED_MODULES.get(type(module)):
         ignored = getattr(module, "ignore_index", -100)
-        _by_place(listed, keywords, "input", "target")
+        by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
             listed[1] = _indices(entry, {} if ignored == -100 else {"ignore_index": ignored}, *listed)
     return module(*listed, **keywords)
