@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from gradcli import batch
 from gradcli.text.limits import JOB_TEXT
 from tests.benchmarks import endless
 from tests.program import BASE, run
+from tests.warm import on_a_terminal
 
 ROOT = Path(__file__).parent.parent
 KILLER = {
@@ -127,17 +129,16 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
     assert found["id"] == ("k" if isinstance(job, dict) else None)
 
 
-@pytest.mark.parametrize(
-    ("job", "says"),
-    [
-        ({"fn": "mse", "x": None, "out": "x.json"}, "a job has no 'out'"),
-        ({"expression": "x", "inputs": {"x": None}}, 'a list holds numbers, "NaN"'),
-        ({"expression": "x", "inputs": {"x": [[1], [1, 2]]}}, "every row must hold as many numbers"),
-        ({"expression": "h = x\nh + q", "inputs": {"x": 1}}, "expression, line 2: unknown name q"),
-    ],
-)
-def test_the_message_says_what_where_and_what_to_do(job: dict[str, Any], says: str) -> None:
-    assert says in results({"command": "grad", **job}, status=1)[0]["error"]["message"]
+def test_the_message_says_what_where_and_what_to_do() -> None:
+    said = {
+        "a job has no 'out'": {"fn": "mse", "x": None, "out": "x.json"},
+        'a list holds numbers, "NaN"': {"expression": "x", "inputs": {"x": None}},
+        "every row must hold as many numbers": {"expression": "x", "inputs": {"x": [[1], [1, 2]]}},
+        "expression, line 2: unknown name q": {"expression": "h = x\nh + q", "inputs": {"x": 1}},
+    }
+    found = results(*({"command": "grad", **job} for job in said.values()), status=1)
+    for words, line in zip(said, found, strict=True):
+        assert words in line["error"]["message"]
 
 
 def test_what_editors_and_other_systems_put_around_a_job_is_no_part_of_it() -> None:
@@ -288,3 +289,30 @@ def test_the_same_from_python() -> None:
 def test_usage() -> None:
     assert run("batch", "--jobs", "0").status == 2
     assert run("batch", "--json").status == 2
+
+
+def test_values_of_inputs_are_numbers_lists_bools_or_literals() -> None:
+    given = {"x": [["NaN", 1], ["-Infinity", 2.5]], "m": [True, False], "i": "tensor([0, 1])", "r": "2*pi", "n": 3}
+    (found,) = results(
+        {"command": "jacobian", "expression": "x*m*r + n + i", "inputs": given, "dtype": "float64"}, words=("-",)
+    )
+    assert found["inputs"] == {**given, "i": [0, 1], "r": 2 * math.pi, "n": 3.0}
+    assert found["id"] is None
+
+
+def test_what_a_job_may_not_have_is_refused() -> None:
+    commands = [{"command": name, "fn": "mse", "x": 1} for name in ("plot", "why", "server", "batch", "functions")]
+    keys = [
+        {"command": "grad", "fn": "mse", "x": 1, **more} for more in ({"out": "a"}, {"code": True}, {"graph": "dot"})
+    ]
+    found = results(*commands, *keys, status=1)
+    assert {line["error"]["kind"] for line in found} == {"usage"}
+    for line, name in zip(found, ("plot", "why", "server", "batch", "functions", "out", "code", "graph"), strict=True):
+        assert f"no command '{name}'" in line["error"]["message"] or f"no '{name}'" in line["error"]["message"]
+
+
+def test_a_terminal_sees_progress(tmp_path: Path) -> None:
+    (tmp_path / "jobs.jsonl").write_text('{"command": "activate", "names": "relu", "x": 1}\n' * 3)
+    shown, status = on_a_terminal(["batch", "jobs.jsonl"], 80, BASE, str(tmp_path), fork=True)
+    assert status == 0
+    assert b"3 jobs" in shown  # and none in a pipe, as `results` sees to
