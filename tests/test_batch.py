@@ -130,7 +130,7 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
 
 
 def test_the_message_says_what_where_and_what_to_do() -> None:
-    said = {
+    said: dict[str, dict[str, Any]] = {
         "a job has no 'out'": {"fn": "mse", "x": None, "out": "x.json"},
         'a list holds numbers, "NaN"': {"expression": "x", "inputs": {"x": None}},
         "every row must hold as many numbers": {"expression": "x", "inputs": {"x": [[1], [1, 2]]}},

@@ -9,13 +9,18 @@ from gradcli.installed import torch_version
 from gradcli.tables import operators
 from gradcli.tables.operators import find_function
 from gradcli.text.program import Kind, Step
-from gradcli.text.refused import NODES, Refusal, refusal
+from gradcli.text.refused import KEYWORDS, NODES, Refusal, refusal
 from gradcli.text.source import Source, Span, quoted
 from gradcli.text.spelling import SYNONYMS, correction
 from gradcli.text.suggest import did_you_mean
 
 _PYTORCHS = ("torch.", "F.", "nn.", "special.", "linalg.", "fft.", "masked.")
 """How a name begins that can only be PyTorch's, so that another version may have it."""
+
+
+def says_more(node: ast.expr) -> bool:
+    """Whether an argument is more than the False that it is by default."""
+    return not (isinstance(node, ast.Constant) and node.value is False)
 
 
 class Reader:
@@ -74,6 +79,17 @@ class Reader:
                 place,
                 f"write {pure}(...), which makes a new tensor" if known else found.cure,
             )
+
+    def check_keyword(self, keyword: ast.keyword) -> None:
+        """Raise the error of an argument that no call may have."""
+        if keyword.arg is None:
+            raise self.error("** in front of a value unpacks it", keyword.value, "write the arguments out")
+        harmless = keyword.arg in ("inplace", "requires_grad") and not says_more(keyword.value)
+        if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
+            why = KEYWORDS.get(keyword.arg, "is private")
+            start = self.span(keyword).start
+            place = self.source.span(start, start + len(keyword.arg))
+            raise self.error(f"{keyword.arg}= is refused: it {why}", place, "leave it out")
 
     def unknown(
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""

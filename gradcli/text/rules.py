@@ -10,7 +10,7 @@ from gradcli.tables.operators import Operator, find_function, function_names
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
 from gradcli.text.numerals import NOT_FINITE
 from gradcli.text.program import Kind, Label, Step
-from gradcli.text.reader import Reader
+from gradcli.text.reader import Reader, says_more
 from gradcli.text.refused import KEYWORDS
 from gradcli.text.source import Span
 from gradcli.text.spelling import powers
@@ -260,12 +260,12 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     if (number := _not_finite(reader, node)) is not None:
         return [reader.step("constant", node, value=number)]
     for keyword in node.keywords:
-        _check_keyword(reader, keyword)
+        reader.check_keyword(keyword)
     arguments: list[Part] = [*node.args, *(keyword.value for keyword in node.keywords)]
     names = tuple(keyword.arg or "" for keyword in node.keywords)
     if found := _function(reader, node):
         operator, place = found
-        if operator.positions is not None and any(map(_says_more, node.args[operator.positions :])):
+        if operator.positions is not None and any(map(says_more, node.args[operator.positions :])):
             if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
                 cure = reader.replaced(place, f"{place.text}()")
                 raise reader.error("the first brackets of a module hold its settings", place, cure)
@@ -302,22 +302,6 @@ def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[
     step = reader.step("method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names)
     reader.calls[node] = step
     return [*arguments, step]
-
-
-def _says_more(node: ast.expr) -> bool:
-    """Whether an argument is more than the False that it is by default."""
-    return not (isinstance(node, ast.Constant) and node.value is False)
-
-
-def _check_keyword(reader: Reader, keyword: ast.keyword) -> None:
-    if keyword.arg is None:
-        raise reader.error("** in front of a value unpacks it", keyword.value, "write the arguments out")
-    harmless = keyword.arg in ("inplace", "requires_grad") and not _says_more(keyword.value)
-    if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
-        why = KEYWORDS.get(keyword.arg, "is private")
-        place = reader.span(keyword)
-        place = reader.source.span(place.start, place.start + len(keyword.arg))
-        raise reader.error(f"{keyword.arg}= is refused: it {why}", place, "leave it out")
 
 
 def _last_dimension(
