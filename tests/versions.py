@@ -134,7 +134,7 @@ def counted(report: Path) -> tuple[int, int, tuple[str, ...]]:
     return len(cases) - skipped - len(failed), skipped, failed
 
 
-SHOWN = ("torch", "numpy", "orjson", "rich", "typer", "matplotlib", "safetensors", "hypothesis", "pytest")
+SHOWN = ("torch", "numpy", "orjson", "rich", "typer", "matplotlib")
 
 
 def table(rows: Sequence[Row]) -> Table:
