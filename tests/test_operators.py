@@ -34,8 +34,8 @@ NOT_TYPED = {
     "sparse.mm/reduce": SPARSE,
     "sparse.sampled_addmm": SPARSE,
     "to": "every sample names a memory format; with a dtype alone it is allowed",
-    "torch.ops.aten._safe_softmax.default": PRIVATE,
     "zero_": "works in place; the pure form is 0*x",
+    **{name: PRIVATE for name in ENTRIES if name.startswith("torch.ops.")},
 }
 """Entries of the database that nobody can type as an expression, and why."""
 
