@@ -5,6 +5,7 @@ A line with a backslash is read with Python's escapes. The last sections kill or
 program, which supervises it; the others are read and computed in this process.
 """
 
+import ast
 import faulthandler
 import os
 import sys
@@ -190,6 +191,20 @@ def test_what_is_within_the_bounds_is_computed(expression: str) -> None:
     inputs = tensors()
     value = evaluate(parse(Source(expression), tuple(inputs)), inputs).value
     assert value.shape == (3,)
+
+
+NEWER = {
+    "TypeAlias": ("type X = int", "'type' gives a type a name"),
+    "TemplateStr": ("t'{x}'", "a t-string runs code inside a text"),
+}
+
+
+@pytest.mark.parametrize("kind", NEWER)
+def test_syntax_that_only_a_newer_python_reads_is_refused_by_name(kind: str) -> None:
+    if not hasattr(ast, kind):
+        pytest.skip("this Python does not read it")
+    expression, message = NEWER[kind]
+    assert error_of(expression).message == message
 
 
 def test_there_are_enough_of_them() -> None:

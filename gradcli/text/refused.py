@@ -104,6 +104,10 @@ NODES: dict[type[ast.AST], Refusal] = {
     ast.Dict: Refusal("dictionaries are no values of tensors", "write the arguments out"),
     ast.Set: Refusal("sets are no values of tensors", "write round brackets to group, [..] for a list"),
     ast.Starred: Refusal("'*' in front of a value unpacks it", "write the values out"),
+    **{getattr(ast, name): refusal for name, refusal in {
+        "TypeAlias": Refusal("'type' gives a type a name", "leave it off"), # since Python 3.12
+        "TemplateStr": Refusal("a t-string runs code inside a text", "write the text itself"), # since 3.14
+    }.items() if hasattr(ast, name)},
 }  # fmt: skip
 """Kinds of syntax that are refused, and why."""
 
