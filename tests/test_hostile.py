@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from gradcli.errors import GradcliError
+from gradcli.evaluate import growth
 from gradcli.evaluate.machine import evaluate
 from gradcli.text.expression import parse
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
@@ -205,6 +206,35 @@ def test_syntax_that_only_a_newer_python_reads_is_refused_by_name(kind: str) -> 
         pytest.skip("this Python does not read it")
     expression, message = NEWER[kind]
     assert error_of(expression).message == message
+
+
+FORESEEN = """
+zeros(2, 3); ones((2, 3)); rand([2, 3]); randn(size=(2, 3)); zeros(()); x.new_zeros(2, 3); x.new_ones((4,))
+torch.full((2, 3), 7); x.new_full((2, 2), 1.); torch.randint(0, 9, (2, 3)); torch.normal(0., 1., (2, 3)); arange(5); arange(1, 7, 2)
+arange(5., 0., -1.); linspace(0, 1, 7); logspace(0, 1, steps=4); eye(3); eye(2, 4); randperm(5); hann_window(6); fft.fftfreq(5); x.repeat(2, 3)
+x.tile((2, 2)); outer(x, y); kron(A, A); matmul(A, ones(2, 3)); matmul(ones(2, 1, 2, 3), ones(5, 3, 4)); bmm(A[None], A[None])
+linear(ones(4, 2), ones(3, 2)); tensordot(x, y, dims=0); einsum('ij,jk->ik', A, ones(2, 3)); einsum('ij,jk', A, ones(2, 3))
+einsum(' i , j -> i j ', x, y); einsum('i,i', x, y); einsum('ij->', A); cartesian_prod(x, y); repeat_interleave(x, 3)
+repeat_interleave(x, tensor([1, 2, 3])); block_diag(A, ones(1, 3)); cdist(ones(3, 2), A); cov(A); corrcoef(ones(3, 2)); cov(x)
+diag(x); diag(x, 1); diag(x, -2); diagflat(x); vander(x); vander(x, 5); torch.linalg.vander(x, N=2); one_hot(t, 4); one_hot(t)
+bincount(t); bincount(t, minlength=7); histc(x, 5); pad(A, (1, 2)); pad(A, (1, 2, 3, 0)); interpolate(x[None, None], size=7)
+interpolate(x[None, None], scale_factor=2); interpolate(A[None, None], scale_factor=(2, 3)); interpolate(A[None, None], size=5)
+F.conv_transpose1d(ones(2, 1, 4), ones(1, 3, 1), stride=2)
+F.conv_transpose2d(ones(1, 1, 3, 4), ones(1, 2, 1, 1), stride=(2, 3))
+fft.fft(x); fft.fft(x, 8); fft.fft2(A, s=(4, 5)); fft.fftn(ones(2, 3, 4), s=(5,)); F.fold(ones(1, 4, 4), (3, 3), 2)
+affine_grid(ones(1, 2, 3), (1, 1, 4, 5)); adaptive_avg_pool1d(A, 5)
+adaptive_max_pool2d(A[None], (3, 4)); adaptive_avg_pool2d(A[None], 3)
+"""
+
+
+@pytest.mark.parametrize("text", FORESEEN.replace("\n", ";").strip(";").split(";"), ids=str.strip)
+@pytest.mark.filterwarnings("ignore")
+def test_the_size_that_is_foreseen_is_the_size_that_comes(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreseen: list[float] = []
+    monkeypatch.setattr(growth, "refuse", lambda name, elements: foreseen.append(elements))
+    inputs = tensors()
+    value = evaluate(parse(Source(f"v = {text.strip()}; v.abs()"), tuple(inputs)), inputs).value
+    assert foreseen[-1] == value.numel()
 
 
 def test_there_are_enough_of_them() -> None:

@@ -470,6 +470,12 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ("F.gelu(x, approximate='tanh')", ""),
         ("F.leaky_relu(x, y)", ""),
         ("l1(x, y*w)", ""),
+        ("F.kl_div(x*w, w, reduction='batchmean')", "-w/2"),
+        ("F.kl_div(stack([x*w, x*w, x*w]), stack([w, w, w]), reduction='batchmean')", "-stack([w, w, w])/3"),
+        (
+            "cross_entropy(x*w, c, label_smoothing=0.1)",
+            "0.9*(softmax(x*w, -1) - one_hot(c, 2)) + 0.1*(softmax(x*w, -1) - 1/2)",
+        ),
         ("cross_entropy(stack([x, x]), c, label_smoothing=0.1)", ""),
         ("F.cross_entropy(stack([x, x]), c, weight=w)", ""),
     ],
