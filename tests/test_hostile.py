@@ -212,7 +212,7 @@ FORESEEN = """
 zeros(2, 3); ones((2, 3)); rand([2, 3]); randn(size=(2, 3)); zeros(()); x.new_zeros(2, 3); x.new_ones((4,))
 torch.full((2, 3), 7); x.new_full((2, 2), 1.); torch.randint(0, 9, (2, 3)); torch.normal(0., 1., (2, 3)); arange(5)
 arange(1, 7, 2); arange(5., 0., -1.); linspace(0, 1, 7); logspace(0, 1, steps=4); eye(3); eye(2, 4); randperm(5)
-hann_window(6); fft.fftfreq(5); x.repeat(2, 3); x.tile((2, 2)); outer(x, y); kron(A, A); matmul(A, ones(2, 3))
+hann_window(6); fft.fftfreq(5); x.repeat(2, 3); x.tile((2, 2)); x.tile(dims=(2, 2)); outer(x, y); kron(A, A); matmul(A, ones(2, 3))
 matmul(ones(2, 1, 2, 3), ones(5, 3, 4)); bmm(A[None], A[None]); linear(ones(4, 2), ones(3, 2))
 tensordot(x, y, dims=0); einsum('ij,jk->ik', A, ones(2, 3)); einsum('ij,jk', A, ones(2, 3))
 einsum(' i , j -> i j ', x, y); einsum('i,i', x, y); einsum('ij->', A); cartesian_prod(x, y); repeat_interleave(x, 3)
