@@ -83,6 +83,11 @@ def test_the_kin_of_softmax_show_their_diagonals_too(name: str, slope: Callable[
     assert any("softmax-jacobian" in note["text"] for note in shown["notes"])
 
 
+def test_softmax_of_one_number_is_1_whatever_it_is() -> None:
+    found = run("activate", "softmax", "log_softmax", "softmin", "--x", "3", "--json").json["functions"]
+    assert [(each["value"], each["derivative"]) for each in found] == [(1.0, 0.0), (0.0, 0.0), (1.0, 0.0)]
+
+
 def test_step_has_values_and_no_derivative_and_says_why() -> None:
     shown = run("activate", "step", "--x", "-1,0,0.5", "--json").json
     assert shown["functions"] == [{"name": "step", "value": [0.0, 0.0, 1.0], "derivative": None}]
