@@ -100,8 +100,9 @@ class Run:
         First come those that have killed others of the same function, then one of each test function in turn.
         """
         where = (mutant.module, mutant.statement)
-        known = self.of_module[mutant.module] if mutant.at_import else self.known.lines.get(where, ())
-        covering = [test for test in known if test in self.tests]
+        running = [test for test in self.known.lines.get(where, ()) if test in self.tests]
+        # What runs at import, a table or a function that only fills one, is anybody's who runs something of the module.
+        covering = running or [test for test in self.of_module[mutant.module] if test in self.tests]
         self.random.shuffle(covering)
         likely = self.killers[mutant.module, mutant.scope]
         turns = Counter[str]()
@@ -118,7 +119,7 @@ class Run:
             if chosen and left < 0:
                 break
             chosen.append(test)
-        return chosen, len(covering)
+        return chosen, len(covering if mutant.at_import else running)
 
     def outcome(self, mutant: Mutant, tests: list[str], covering: int, kill: Callable[[], object]) -> Outcome:
         """Let `kill` try, in a fork; it returns the test that failed."""
@@ -166,6 +167,9 @@ def in_functions(
             if mutant.at_import:
                 continue
             tests, covering = run[0].choice(mutant)
+            if not covering:
+                rest.append(mutant)
+                continue
             tree = mutated(source_of(mutant.module), mutant)
 
             def kill(mutant: Mutant = mutant, tests: list[str] = tests, tree: ast.Module = tree) -> str | int:

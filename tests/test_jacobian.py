@@ -79,8 +79,9 @@ def test_what_is_not_differentiated_and_what_is_drawn_stay_in_the_vectorised_way
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_the_vectorised_way_is_jacrev_piece_by_piece(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "CHUNK", 30)
+@pytest.mark.parametrize("chunk", [1, 30])
+def test_the_vectorised_way_is_jacrev_piece_by_piece(text: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "CHUNK", chunk)
     monkeypatch.setattr(core, "jacobian_rows", None)
     inputs = {name: torch.tensor(value, requires_grad=True) for name, value in (("x", [0.3, -1.2, 2.0]), ("w", 2.0))}
 
