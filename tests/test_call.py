@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from gradcli.errors import ExpressionError, GradcliError, LiteralError, ShapeError, SizeError
 from gradcli.evaluate import functions
+from gradcli.evaluate.machine import evaluate
 from gradcli.tables.catalogue import Activation, Loss
 from gradcli.text.call import Call, Family, parse_call
+from gradcli.text.expression import parse
 from gradcli.text.source import Source
 
 
@@ -207,6 +209,32 @@ WEIGHT = torch.tensor([1.0, 2.0, 3.0])
 )
 def test_loss_with_reduction(text: str, reduction: str | None, target: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(functions.loss(read(text, Loss), reduction)(PRED, target), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "reduction", "expression"),
+    [
+        ("mse", "mean", "mse(pred, target)"),
+        ("mse", "sum", "mse(pred, target, reduction='sum')"),
+        ("huber(delta=2)", "none", "huber(pred, target, delta=2, reduction='none')"),
+        ("sse", "mean", "sse(pred, target)"),
+        ("sse", "none", "mse(pred, target, reduction='none')"),
+        ("half_sse", "none", "0.5*mse(pred, target, reduction='none')"),
+        ("l2_norm", "none", "l2_norm(pred, target)"),
+        ("bce_with_logits(weight=None)", "mean", "bce_with_logits(pred, target, weight=None)"),
+        (
+            "bce_with_logits(pos_weight=3)",
+            "sum",
+            "bce_with_logits(pred, target, pos_weight=tensor(3.0), reduction='sum')",
+        ),
+        ("bce_with_logits (weight=[1,2,3])", "mean", "bce_with_logits(pred, target, weight=tensor([1.0, 2.0, 3.0]))"),
+    ],
+)
+def test_a_loss_as_an_expression_is_the_same_loss(text: str, reduction: str, expression: str) -> None:
+    call, inputs = read(text, Loss), {"pred": PRED, "target": REAL}
+    assert call.compared(reduction) == expression
+    value = evaluate(parse(Source(expression), tuple(inputs)), inputs).value
+    torch.testing.assert_close(value, functions.loss(call, reduction)(PRED, REAL))
 
 
 def test_elements() -> None:

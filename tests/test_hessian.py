@@ -55,6 +55,16 @@ def test_rosenbrock() -> None:
     assert hessian("(1-x)**2 + 100*(y-x**2)**2", "x=1", "y=1")["kind"] == "minimum"
 
 
+def test_an_input_that_is_not_on_the_path_has_derivatives_of_0_with_a_note() -> None:
+    result = hessian("x**2", "x=3", "y=1,2")
+    assert result["gradients"] == {"x": 6.0, "y": [0.0, 0.0]}
+    assert result["hessian"] == {
+        "x": {"x": 2.0, "y": [0.0, 0.0]},
+        "y": {"x": [0.0, 0.0], "y": [[0.0, 0.0], [0.0, 0.0]]},
+    }
+    assert [note["code"] for note in result["notes"]] == ["unused-input"]
+
+
 def test_blocks_of_several_inputs_have_the_shape_of_both() -> None:
     result = hessian("(W @ x).pow(3).sum() + b*x.sum()", "W=1,2,3;4,5,6", "x=0.1,0.2,0.3", "b=2")
     shapes = {"W": (2, 3), "x": (3,), "b": ()}
