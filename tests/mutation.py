@@ -97,7 +97,8 @@ class Run:
     def choice(self, mutant: Mutant) -> tuple[list[str], int]:
         """The tests to try, as many as `patience` seconds hold, and how many there are in all.
 
-        First come those that have killed others of the same function, then one of each test function in turn.
+        First come those that have killed others of the same function, then one of each test function in turn,
+        slow ones later.
         """
         where = (mutant.module, mutant.statement)
         running = [test for test in self.known.lines.get(where, ()) if test in self.tests]
@@ -110,7 +111,7 @@ class Run:
         for test in covering:
             function = test.partition("[")[0]
             turns[function] += 1
-            order[test] = (-likely[test], turns[function], self.known.seconds[test])
+            order[test] = (-likely[test], turns[function] + 20 * self.known.seconds[test])
         covering.sort(key=order.__getitem__)
         chosen: list[str] = []
         left = self.patience
