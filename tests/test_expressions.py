@@ -173,6 +173,7 @@ FORMS: dict[str, Plain] = {
     "h = x*w; h.sum()": lambda x, w, **_: (x * w).sum(),
     "h = x\nh += y  # more\nh *= 2": lambda x, y, **_: (x + y) * 2,
     "v, j = A.max(0); v*v": lambda A, **_: A.max(0).values ** 2,
+    "h = x*w\r\nh.sum()": lambda x, w, **_: (x * w).sum(),
     "(a, c), d = (x, y), w; a*c*d": lambda x, y, w, **_: x * y * w,
     "a, c, d = x; a*c + d": lambda x, **_: x[0] * x[1] + x[2],
     "f = g = x*2; f + g": lambda x, **_: x * 4,

@@ -564,6 +564,12 @@ def test_a_name_that_is_bound_anew_is_told_apart() -> None:
     assert [row.name for row in rows] == ["x", "n + x", "n + x", "n_2", "n_2", "n", "x"]
 
 
+def test_several_results_of_one_operation_are_called_together_by_its_text() -> None:
+    rows = explain("U, S, V = torch.linalg.svd(x); S.sum() + U.square().sum()", x=[[2.0, 3.0], [1.0, 5.0]])
+    assert [row.name for row in rows if row.operation == "svd -> x"] == ["torch.linalg.svd(x)"]
+    assert {row.name for row in rows} >= {"S.sum()", "U.square()"}
+
+
 def test_an_upstream_gradient_is_where_the_chain_begins() -> None:
     found = run("grad", "x**2", "x=1,2", "--vjp", "10,100", "--explain", "--json").json["ledger"]
     assert found[1]["upstream"] == [10.0, 100.0]
