@@ -29,6 +29,9 @@ _Item = TypeVar("_Item")
 _PRINTED = re.compile(r"\s*(\[|\(|Parameter containing|((torch|np|numpy)\.)?(tensor|array)\()")
 """How a text file begins that holds a pasted tensor and no columns."""
 
+_OBJECT = re.compile(r":? *<[^<>]* object at 0x\w+>")
+"""What Python calls an object of its own, in a message that is not meant for users."""
+
 _HEADER = 16_384
 """Bytes at the head of an array that are looked at; NumPy's own headers stay below 10,000."""
 
@@ -62,7 +65,7 @@ def read(literal: FromFile) -> Found:
         raise _fault(literal, "the file is not UTF-8 text", "save it as UTF-8") from None
     except Exception as error:  # whatever NumPy, zipfile, pickle and PyTorch raise at a broken or hostile file
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = lines[0].encode("ascii", "replace").decode()[:150]
+        reason = _OBJECT.sub("", lines[0]).encode("ascii", "replace").decode()[:150]
         raise _fault(literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file anew") from None
 
 
