@@ -8,8 +8,8 @@ import orjson
 KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math")
 FAULT = "a fault of gradcli itself"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-INTERNAL = re.compile(r"<locals>|<lambda>|object at 0x|<class '|\( *\)$| $")
-"""What no message says: Python's names for what is ours, a cure that is empty."""
+INTERNAL = re.compile(r"<locals>|<lambda>|object at 0x|<class '|one of \)")
+"""What no message says: Python's names for what is ours, a choice of nothing."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
