@@ -7,12 +7,15 @@ A finding names its target and block; `--only TARGET --block N` runs that block 
 """
 
 import argparse
+import resource
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
@@ -37,33 +40,35 @@ class Block:
     """By its kind, what failed first: the complaint and the smallest input known."""
 
 
-_scratch: list[Scratch] = []
+@cache
+def scratch(root: str = "") -> Scratch:
+    """The folder of this process, in the folder of the run."""
+    made = Scratch(tempfile.mkdtemp(prefix="gradcli-fuzz-", dir=root or None))
+    files.furnish(made)
+    results()
+    return made
 
 
-def scratch() -> Scratch:
-    """The folder of this process."""
-    if not _scratch:
-        _scratch.append(Scratch())
-        files.furnish(_scratch[0])
-        results()
-    return _scratch[0]
+_shrunk: set[tuple[str, str]] = set()
+"""The targets and kinds of findings that this process has made small."""
 
 
-def run_block(name: str, number: int, seed: int) -> Block:
+def run_block(name: str, number: int, seed: int, root: str) -> Block:
     """Draw and run one block, and make small what fails in it."""
     target, block = TARGETS[name], Block(name, number)
     begun = time.monotonic()
     chance = requests.seeded(seed, name, number)
     given = [target.draw(chance, place) for place in range(target.size)]
-    verdicts = target.run(given, scratch())
-    for one, verdict in zip(given, verdicts, strict=True):
+    place = scratch(root)
+    for one, verdict in zip(given, target.run(given, place), strict=True):
         if not verdict.startswith("!"):
             block.verdicts[verdict] += 1
             continue
         kind = _kind(verdict)
         block.verdicts[kind] += 1
-        if kind not in block.findings:
-            block.findings[kind] = (verdict, _smallest(target, given, one, kind))
+        if (name, kind) not in _shrunk:
+            _shrunk.add((name, kind))
+            block.findings[kind] = (verdict, _smallest(target, given, one, kind, place))
     block.seconds = time.monotonic() - begun
     return block
 
@@ -73,15 +78,15 @@ def _kind(verdict: str) -> str:
     return "".join(char for char in verdict.partition(": ")[0] if not char.isdigit()) + verdict.partition(": ")[2][:40]
 
 
-def _smallest(target: Target, given: list[Any], one: Any, kind: str) -> object:
+def _smallest(target: Target, given: list[Any], one: Any, kind: str, place: Scratch) -> object:
     """The smallest input known that fails so: of the one input, or where that does not fail alone, of the block."""
 
     def fails(candidate: Any) -> bool:
-        return kind in map(_kind, target.run([candidate], scratch()))
+        return kind in map(_kind, target.run([candidate], place))
 
     if fails(one):
         return shrink(one, fails)
-    return shrink(given, lambda block: isinstance(block, list) and kind in map(_kind, target.run(block, scratch())))
+    return shrink(given, lambda block: isinstance(block, list) and kind in map(_kind, target.run(block, place)))
 
 
 def schedule(names: list[str]) -> Iterator[tuple[str, int]]:
@@ -91,11 +96,6 @@ def schedule(names: list[str]) -> Iterator[tuple[str, int]]:
         name = min(names, key=lambda each: (done[each] + 1) * TARGETS[each].size / TARGETS[each].share)
         yield name, done[name]
         done[name] += 1
-
-
-def _clean() -> None:
-    for each in _scratch:
-        each.remove()
 
 
 def main() -> int:
@@ -114,13 +114,16 @@ def main() -> int:
     found: dict[str, Block] = {}
     spent: dict[str, float] = defaultdict(float)
     findings = 0
-    with ProcessPoolExecutor(asked.jobs, mp_context=get_context("fork")) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="gradcli-fuzz-") as root,
+        ProcessPoolExecutor(asked.jobs, mp_context=get_context("fork")) as pool,
+    ):
         running: set[Future[Block]] = set()
         while True:
             while len(running) < asked.jobs and time.monotonic() < begun + asked.seconds and inputs < asked.inputs:
                 if (block := next(blocks, None)) is None:
                     break
-                running.add(pool.submit(run_block, *block, asked.seed))
+                running.add(pool.submit(run_block, *block, asked.seed, root))
                 inputs += TARGETS[block[0]].size
             if not running:
                 break
@@ -151,7 +154,13 @@ def _summary(found: dict[str, Block], spent: dict[str, float], seconds: float, f
         total += count
         counted = ", ".join(f"{verdict} {number:,}" for verdict, number in block.verdicts.most_common())
         print(f"{name}: {count:,} inputs at {count / spent[name]:,.0f} a second: {counted}")
-    print(f"{total:,} inputs in {seconds:.0f} s with seed {seed}: {findings} findings")
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    processor = sum(each.ru_utime + each.ru_stime for each in used)
+    peak = max(each.ru_maxrss for each in used) / 1024
+    print(
+        f"{total:,} inputs in {seconds:.0f} s, {processor:.0f} s of processor time, with seed {seed}: {findings} findings"
+    )
+    print(f"the largest process took {peak:,.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from types import FrameType
 from typing import TypeVar
@@ -44,7 +44,7 @@ class Hung(BaseException):
 class Scratch:
     """A folder in which everything happens: nothing may be written into `work` and `home`, and nobody stay behind."""
 
-    root: str = field(default_factory=lambda: tempfile.mkdtemp(prefix="gradcli-fuzz-"))
+    root: str
 
     def __post_init__(self) -> None:
         for name in ("work", "home", "data"):
@@ -93,9 +93,6 @@ class Scratch:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         return left
-
-    def remove(self) -> None:
-        shutil.rmtree(self.root)
 
 
 @dataclass(frozen=True)
