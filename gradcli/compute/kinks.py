@@ -101,7 +101,8 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name == "norm":
         return _alike(x, x == 0, settings.get("dim"), lambda same, size: same == size)
-    if name in ("maximum", "minimum", "fmax", "fmin") or any(isinstance(other, Tensor | float) for other in rest):
+    compared = any(isinstance(other, Tensor | float) for other in rest)
+    if place or compared or name in ("maximum", "minimum", "fmax", "fmin"):
         return _union(x, [x == other for other in rest if _is_value(other)])
     dim = next((d for d in [*rest, settings.get("dim")] if d is not None), None)
     best = x.amax if name in ("max", "amax") else x.amin

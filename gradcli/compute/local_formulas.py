@@ -90,7 +90,9 @@ def _of_loss(entry: Loss, operation: Operation, texts: list[str], place: int) ->
     pred, target = operation.arguments[:2]
     weighted = any(isinstance(value, Tensor) for value in settings.values())
     by_row = entry.name in BY_ROW
-    if weighted or pred.ndim > 2 or not (by_row or getattr(target, "shape", None) == pred.shape):
+    if weighted or not isinstance(pred, Tensor) or pred.ndim > 2:
+        return ""
+    if not (by_row or getattr(target, "shape", None) == pred.shape):
         return ""
     rows = (len(pred) if pred.ndim == 2 else 1) if by_row else pred.numel()
     reduction = settings.pop("reduction", FIXED_REDUCTION.get(entry.name, "mean"))
