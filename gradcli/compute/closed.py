@@ -127,8 +127,8 @@ def _of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream:
     slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not speak of pred
     weights = _parameters(call, slope).get("weight", torch.ones_like(slope))
     count = weights.expand_as(slope).sum() if call.entry.name in MEAN_BY_WEIGHT else slope.numel()
-    share = {"mean": 1 / count, "batchmean": 1 / len(pred) if pred.ndim else 1}.get(reduction, 1.0)
-    return (slope * share * (1 if upstream is None else upstream)).sum_to_size(pred.shape)
+    terms = {"mean": count, "batchmean": len(pred) if pred.ndim else 1}.get(reduction, 1)  # none where it is empty
+    return (slope / terms * (1 if upstream is None else upstream)).sum_to_size(pred.shape)
 
 
 def _by_rows(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None) -> Tensor | None:
