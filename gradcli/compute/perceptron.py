@@ -93,7 +93,12 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
     lr = 1.0 if request.lr is None else request.lr
     step = request.activation.entry.name == "step"
     activation = functions.activation(request.activation)
-    loss = functions.loss(request.loss, None)
+    compared = functions.loss(request.loss, None)
+
+    def loss(output: Tensor) -> Tensor:
+        with translated(request.loss.text, {"output": output, "target": target}):
+            return compared(output, target)
+
     if step and not bool(((target == 0) | (target == 1)).all()):
         raise ShapeError(
             "the perceptron rule wants targets of 0 and 1", cure="use --activation sigmoid or other targets"
@@ -109,13 +114,11 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
                 w, b = w + lr * error * row, b + lr * error
         else:
             live = core.leaves({"w": w, "b": b}, ["w", "b"])
-            output = activation(x @ live["w"] + live["b"])
-            with translated(request.loss.text, {"output": output, "target": target}):
-                slopes = core.gradients(loss(output, target), live)
+            slopes = core.gradients(loss(activation(x @ live["w"] + live["b"])), live)
             w, b = (old if slope is None else old - lr * slope for old, slope in ((w, slopes["w"]), (b, slopes["b"])))
         output = activation(x @ w + b)
         errors = int((~((output - target).abs() < 0.5)).sum())  # NaN is an error too
-        history.append(Epoch(epoch, errors, loss(output, target), w, b))
+        history.append(Epoch(epoch, errors, loss(output), w, b))
         if step and not errors:
             break
     last = history[-1]
