@@ -10,6 +10,7 @@ from gradcli.errors import GradcliError, Place, ShapeError
 
 _UNNAMED = re.compile(r"[\w.]*<(?:lambda|locals)>[\w.<>]*\(\)")
 """What Python calls a function of ours that has no name of its own."""
+_CLASS = re.compile(r"<class '([\w.]+)'>")
 
 
 @contextmanager
@@ -29,7 +30,8 @@ def words(error: Exception) -> str:
     text = (
         str(error).split(" (Triggered internally")[0].split("\nException raised from")[0].split("(Could this error")[0]
     )
-    return _UNNAMED.sub("it", re.sub(r"\s+", " ", text)).strip()[:500] or type(error).__name__
+    text = _UNNAMED.sub("it", _CLASS.sub(r"\1", text))
+    return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
 
 
 def topic(said: str) -> str:
