@@ -135,7 +135,8 @@ def _by_rows(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream:
     """The same for losses whose elements are rows of classes; those with more dimensions have no closed form here."""
     entry = call.entry
     assert isinstance(entry, Loss)
-    if pred.ndim not in (1, 2) or (entry.target == "class" and target.shape == pred.shape):
+    alike = target.shape == pred.shape  # classes alike are probabilities, and what is not classes may be broadcast
+    if pred.ndim not in (1, 2) or not pred.numel() or alike == (entry.target == "class"):
         return None
     rows, aims = (
         pred.reshape(-1, pred.shape[-1]),
