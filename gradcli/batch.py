@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from gradcli.supervise import bound_memory, silent_stderr
+from gradcli.supervise import bound_memory, silent_streams
 from gradcli.text.limits import JOB_TEXT
 
 FRAME = 256
@@ -349,7 +349,7 @@ def _be_nursery(workers: list[_Worker], *, allow_files: bool) -> None:
             worker.close()
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        with silent_stderr():
+        with silent_streams():
             import gradcli.compute.jobs
             import gradcli.show.door  # noqa: F401 - both are loaded for the workers
             from gradcli.compute.door import open_wide

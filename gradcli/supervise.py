@@ -87,22 +87,29 @@ class Progress:
 
 
 @contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Drop what C code writes to stderr, such as glibc's last words before a crash: the parent says it better."""
+def silent_streams() -> Iterator[None]:
+    """Drop what C code writes to stdout and stderr: what MKL says of arguments, which would stand amid the result, and glibc's
+    last words before a crash, which the parent says better.
+    """
     os.environ["LIBC_FATAL_STDERR_"] = "1"  # else glibc writes to the terminal itself
-    try:
-        kept = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # stderr is closed
-        yield
-        return
-    os.dup2(nowhere, 2)
+    kept = {}
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):  # it is closed
+            kept[stream] = os.dup(stream)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in kept:
+        os.dup2(nowhere, stream)
     os.close(nowhere)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        if (
+            sys.platform != "win32" and "ctypes" in sys.modules
+        ):  # PyTorch is loaded: what C has not written yet goes nowhere, too
+            sys.modules["ctypes"].CDLL(None).fflush(None)
+        for stream, copy in kept.items():
+            os.dup2(copy, stream)
+            os.close(copy)
 
 
 def bound_memory() -> None:

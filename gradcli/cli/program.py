@@ -13,7 +13,7 @@ from gradcli.cli.progress import Steps
 from gradcli.errors import ExitStatus, GradcliError, UsageError
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Shown
-from gradcli.supervise import Died, Limits, Progress, death_of, die, silent_stderr, supervised
+from gradcli.supervise import Died, Limits, Progress, death_of, die, silent_streams, supervised
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
@@ -146,7 +146,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
     compute, show, loading = _open_door()
     seconds = call.request.timeout
     progress.computing(seconds, limit_memory=call.request.device == "cpu")
-    with Steps(world, quiet=call.shown.quiet) as steps, silent_stderr():
+    with Steps(world, quiet=call.shown.quiet) as steps, silent_streams():
 
         def begin_step(number: int, total: int) -> None:
             progress.step(seconds)
