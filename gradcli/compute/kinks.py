@@ -116,7 +116,7 @@ def _alike(x: Tensor, marked: Tensor, dim: Any, enough: Callable[[Tensor, int], 
 
 
 def _dims(dim: Any) -> Any:
-    return () if dim is None else dim
+    return () if dim is None else int(dim) if isinstance(dim, bool) else dim
 
 
 def _is_value(bound: Any) -> bool:
