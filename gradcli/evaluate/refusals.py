@@ -10,6 +10,7 @@ from gradcli.errors import GradcliError, Place, ShapeError
 
 _UNNAMED = re.compile(r"[\w.]*<(?:lambda|locals)>[\w.<>]*\(\)")
 """What Python calls a function of ours that has no name of its own."""
+_ASSERT = re.compile(r'\S+ INTERNAL ASSERT FAILED at "[^"]*":\d+, please report a bug to PyTorch\.\s*(?=\S)')
 _CLASS = re.compile(r"<class '([\w.]+)'>")
 
 
@@ -30,7 +31,7 @@ def words(error: Exception) -> str:
     text = (
         str(error).split(" (Triggered internally")[0].split("\nException raised from")[0].split("(Could this error")[0]
     )
-    text = _UNNAMED.sub("it", _CLASS.sub(r"\1", text))
+    text = _UNNAMED.sub("it", _CLASS.sub(r"\1", _ASSERT.sub("", text)))
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
 
 
