@@ -48,6 +48,14 @@ def test_what_was_found_once(job: str, expected: str) -> None:
     assert found()[job] == expected
 
 
+def test_what_libraries_print_does_not_reach_standard_output() -> None:
+    """MKL says on standard output that a matrix of nan is an illegal argument."""
+    shown = run(
+        "grad", "torch.linalg.lstsq(A, b, driver='gelsd').solution.sum()", "A=full((3,2),nan)", "b=ones(3,1)", "--json"
+    )
+    assert (shown.status, shown.stdout) == (2, "")
+
+
 @pytest.mark.parametrize(
     "said",
     [
