@@ -32,6 +32,11 @@ _PRINTED = re.compile(r"\s*(\[|\(|Parameter containing|((torch|np|numpy)\.)?(ten
 _OBJECT = re.compile(r":? *<[^<>]* object at 0x\w+>")
 """What Python calls an object of its own, in a message that is not meant for users."""
 
+_WHERE_IN_PYTORCH = re.compile(r"\[enforce fail at [^]]*\] \. ")
+
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What NumPy writes, and all that Python unpacks a bounded piece at a time."""
+
 _HEADER = 16_384
 """Bytes at the head of an array that are looked at; NumPy's own headers stay below 10,000."""
 
@@ -64,13 +69,22 @@ def read(literal: FromFile) -> Found:
     except UnicodeDecodeError:
         raise _fault(literal, "the file is not UTF-8 text", "save it as UTF-8") from None
     except Exception as error:  # whatever NumPy, zipfile, pickle and PyTorch raise at a broken or hostile file
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = _OBJECT.sub("", lines[0]).encode("ascii", "replace").decode()[:150]
-        raise _fault(literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file anew") from None
+        raise _unreadable(literal, _reason(error)) from None
 
 
 def _fault(literal: FromFile, message: str, cure: str) -> FileError:
     return FileError(message, place=literal.place, cure=cure)
+
+
+def _unreadable(literal: FromFile, reason: str) -> FileError:
+    return _fault(literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file anew")
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of an error that a library raised, less PyTorch's word for where in its source that was."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    sentence = _OBJECT.sub("", _WHERE_IN_PYTORCH.sub("", lines[0])).split(". ")[0]
+    return sentence.encode("ascii", "replace").decode()[:150]
 
 
 def _npy(literal: FromFile) -> Tensor:
@@ -84,6 +98,8 @@ def _npz(literal: FromFile) -> Tensor:
     with zipfile.ZipFile(literal.path) as archive:
         members = {info.filename[:-4]: info for info in archive.infolist() if info.filename.endswith(".npy")}
         member = _pick(literal, members)
+        if member.compress_type not in _PACKINGS:
+            raise _unreadable(literal, "NumPy does not pack arrays in this way")
         with archive.open(member) as stream:
             _check_header(literal, stream, member.file_size)
         with archive.open(member) as stream:
@@ -95,7 +111,10 @@ def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
     head = io.BytesIO(stream.read(_HEADER))
     version = np.lib.format.read_magic(head)
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = reader(head)
+    try:
+        shape, _, dtype = reader(head)
+    except Exception:  # what NumPy says of it quotes the whole header, or an object of Python's by its address
+        raise _unreadable(literal, "its header describes no array") from None
     if dtype.kind in _NOT_NUMBERS:
         held, cure = _NOT_NUMBERS[dtype.kind]
         raise _fault(literal, f"the array holds {held}, not real numbers", cure)
@@ -159,11 +178,16 @@ def _strided(literal: FromFile, tensor: Tensor) -> Tensor:
     """`tensor` where it is one of plain numbers that are there."""
     if tensor.is_complex():
         raise _fault(literal, "the tensor holds complex numbers", "save its .real and its .imag")
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         raise _fault(
-            literal, "the tensor is sparse, quantized or without numbers", "save x.to_dense() or x.dequantize()"
+            literal, "the tensor is sparse, quantized, nested or without numbers", "save x.to_dense() or x.dequantize()"
         )
     ELEMENTS.check(tensor.numel(), "the tensor", place=literal.place, cure="save a part of it")
+    try:
+        torch.empty(1, dtype=tensor.dtype).float()
+    except RuntimeError:
+        message = f"the tensor holds {tensor.dtype}, which PyTorch cannot turn into real numbers"
+        raise _fault(literal, message, "save x.float()") from None
     return tensor
 
 
@@ -203,6 +227,10 @@ def _json(literal: FromFile) -> Numbers:
 def _columns(literal: FromFile) -> Tensor:
     try:
         return torch.from_numpy(columns.read(literal.path, literal.suffix))
+    except UnicodeDecodeError:
+        raise
+    except SizeError as error:
+        raise SizeError(error.message, place=literal.place, cure=error.cure) from None
     except ValueError as error:
         cure = "columns hold numbers, below at most one line of names"
         raise _fault(literal, str(error), cure) from None

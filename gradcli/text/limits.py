@@ -25,6 +25,7 @@ class Limit:
 
 ELEMENTS = Limit(2**28, "elements", "a tensor of that size takes 1 GiB in float32")
 LITERAL_TEXT = Limit(2**27, "characters", "larger data is better kept in a file, such as .npy")
+COLUMNS_TEXT = Limit(2**32, "bytes", "larger data is better kept as .npy")
 LITERAL_DEPTH = Limit(64, "levels of nesting", "PyTorch's own tensors have at most 64 dimensions")
 RESULTS = Limit(2**16, "values", "each of them is an object of its own")
 EXPRESSION_TEXT = Limit(100_000, "characters", "no formula on a page is longer")
