@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from gradcli.errors import ExitStatus, FileError, UsageError
+from gradcli.errors import ExitStatus, FileError
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class World:
     def put(self, content: bytes) -> ExitStatus:
         """Write to standard output: CLOSED_PIPE, without a word, where its reader has gone.
 
-        Raises UsageError where it cannot be written.
+        Raises FileError where it cannot be written.
         """
         try:
             self.stdout.flush()
@@ -88,7 +88,8 @@ class World:
             return ExitStatus.CLOSED_PIPE
         except OSError as error:
             _drop_what_is_left(self.stdout)
-            raise UsageError(f"standard output cannot be written: {(error.strerror or '').lower()}") from None
+            reason = (error.strerror or "unknown reason").lower()
+            raise FileError(f"standard output cannot be written: {reason}", cure="see where it leads, and df") from None
         return ExitStatus.OK
 
     def put_text(self, text: str) -> ExitStatus:

@@ -19,13 +19,14 @@ class OutFile:
         self.temporary = ""
 
     def __enter__(self) -> "OutFile":
-        self._target = os.path.realpath(self._path)
-        self._mode = self._existing_mode()
-        folder, name = os.path.split(self._target)
         try:
+            self._target = os.path.realpath(self._path)
+            self._mode = self._existing_mode()
+            folder, name = os.path.split(self._target)
             handle, self.temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
         except (OSError, ValueError) as error:
             raise self._failure(error) from None
+        os.chmod(self.temporary, 0o600)  # whatever the umask says, this process is going to write it
         os.close(handle)
         return self
 
@@ -45,15 +46,13 @@ class OutFile:
             raise self._failure(error) from None
 
     def _existing_mode(self) -> int:
-        """The mode of the file that is there, or the one that a new file gets."""
+        """The mode of the file that is there, or the one that a new file gets. Raises OSError, ValueError and FileError."""
         try:
             mode = os.stat(self._target).st_mode
         except (FileNotFoundError, NotADirectoryError):
             mask = os.umask(0)
             os.umask(mask)
             return 0o666 & ~mask
-        except (OSError, ValueError) as error:
-            raise self._failure(error) from None
         if not stat.S_ISREG(mode):
             raise FileError(f"--out: {self._path!r} is there and is no regular file", cure="name a file")
         if not os.access(self._target, os.W_OK):

@@ -45,7 +45,8 @@ class Steps:
         if self._fd >= 0:
             if self._said:
                 self._write("")
-                os.write(self._fd, b"\r")
+                with contextlib.suppress(OSError):
+                    os.write(self._fd, b"\r")
             os.close(self._fd)
 
     def _write(self, text: str) -> None:

@@ -110,4 +110,5 @@ def _write(result: Result, shown: Shown, path: str) -> None:
         with open(path, "wb") as file:
             archive.write(result, shown.out_suffix, file)
     except OSError as error:
-        raise FileError(f"--out: {shown.out!r} cannot be written: {(error.strerror or '').lower()}") from None
+        reason = (error.strerror or "the disk is full").lower()  # NumPy tells no reason
+        raise FileError(f"--out: {shown.out!r} cannot be written: {reason}", cure="see df and ulimit -f") from None
