@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from gradcli.supervise import bound_memory, silent_streams
+from gradcli.errors import FileError
+from gradcli.supervise import bound_memory, existing_folder, silent_streams
 from gradcli.text.limits import JOB_TEXT
 
 FRAME = 256
@@ -162,13 +163,14 @@ class _Worker:
         self.frames.append(frame)
         frame.base = len(frame.answers)
         body = b"\n".join(frame.lines[frame.base :])
-        _write(self._tasks, struct.pack("=q", len(body)) + body)
+        with suppress(BrokenPipeError):  # whoever should read it has ended, as `receive` is going to see
+            _write(self._tasks, struct.pack("=q", len(body)) + body)
 
     def receive(self) -> None:
         """Take the answers that are there. A job that killed the worker is answered here, and the others given anew."""
         piece = os.read(self.fd, PIECE)
         if not piece:
-            raise ChildProcessError("the nursery of a batch has ended")
+            raise FileError("PyTorch cannot be loaded, or has ended", cure="gradcli flow --layers 1 says why")
         lines = self._cutter.cut(piece)
         begun = 0
         for death in [i for i, line in enumerate(lines) if line.startswith(b"!")]:
@@ -350,11 +352,12 @@ def _be_nursery(workers: list[_Worker], *, allow_files: bool) -> None:
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         with silent_streams():
-            import gradcli.compute.jobs
-            import gradcli.show.door  # noqa: F401 - both are loaded for the workers
-            from gradcli.compute.door import open_wide
+            with existing_folder():
+                import gradcli.compute.jobs
+                import gradcli.show.door  # noqa: F401 - both are loaded for the workers
+                from gradcli.compute.door import open_wide
 
-            open_wide()
+                open_wide()
             bound_memory()
             gc.collect()
             gc.freeze()  # what is loaded stays: no search for garbage goes through it again
@@ -363,9 +366,9 @@ def _be_nursery(workers: list[_Worker], *, allow_files: bool) -> None:
             while alive:
                 pid, status = os.wait()
                 worker = alive.pop(pid)
-                if os.WIFSIGNALED(status):
+                if status:  # a library may end a process without a signal
                     number = _STATE.unpack_from(worker.page)[0]  # before the next one is born, and writes there too
-                    _write(worker.ends[1], b"\n!%d %d\n" % (os.WTERMSIG(status), number))
+                    _write(worker.ends[1], b"\n!%d %d\n" % (os.WTERMSIG(status) or signal.SIGABRT, number))
                     family = [worker, *alive.values()]
                     alive[_born(worker, family, allow_files=allow_files)] = worker
                 else:  # there are no more tasks

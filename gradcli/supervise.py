@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from gradcli.errors import ExitStatus, GradcliError, MathError, Place, SizeError
 from gradcli.text.source import Source, Span
 
-_RELAYED = ("SIGINT", "SIGTERM", "SIGHUP")
+_RELAYED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 _CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"}
-_PLACE = struct.Struct("=ii")
+_PLACE = struct.Struct("=iii")
+"""The page: start and stop of the place, and whether the worker has come to its own end."""
 
 
 def _relayed() -> list[signal.Signals]:
@@ -74,16 +75,44 @@ class Progress:
 
     def at(self, place: Span) -> None:
         """The place in the expression that is about to be computed."""
-        _PLACE.pack_into(self._page, 0, place.start, place.stop)
+        _PLACE.pack_into(self._page, 0, place.start, place.stop, 0)
+
+    def end(self) -> None:
+        """The work is done: what this process exits with now is its status."""
+        _PLACE.pack_into(self._page, 0, 0, 0, 1)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the worker has come to its own end. Libraries end a process too, with a status that means nothing here."""
+        return bool(_PLACE.unpack_from(self._page)[2])
 
     def where(self) -> tuple[int, int]:
         """The place that the worker was at last, as start and stop in the expression; (0, 0) where it was at none."""
-        start, stop = _PLACE.unpack_from(self._page)
+        start, stop, _ = _PLACE.unpack_from(self._page)
         return start, stop
 
     def close(self) -> None:
         """Give the page back."""
         self._page.close()
+
+
+@contextlib.contextmanager
+def existing_folder() -> Iterator[None]:
+    """Be somewhere else for a while where the current folder has been deleted: in such a one MKL, and with it PyTorch,
+    ends the process while it is loaded.
+    """
+    here = None
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        here = os.open(".", os.O_RDONLY)
+        os.chdir("/")
+    try:
+        yield
+    finally:
+        if here is not None:
+            os.fchdir(here)
+            os.close(here)
 
 
 @contextlib.contextmanager
@@ -153,34 +182,75 @@ def supervised(work: Callable[[Progress], int], limits: Limits) -> int:
     progress = Progress()
     if not hasattr(os, "fork"):
         return work(progress)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _relayed())  # a worker is never without its parent's care
-    pid = os.fork()
-    if pid == 0:
-        _be_worker(work, progress)
-    try:
-        with signals_to(_die_now):
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            _, status = os.waitpid(pid, 0)
-    except Died as death:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        raise death from None
+    with held():  # a worker is never without its parent's care
+        parting = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _be_worker(work, progress, parting)
+        os.close(parting[0])
+        try:
+            with signals_to(_die_now):
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _relayed())
+                _, status = os.waitpid(pid, 0)
+                signal.pthread_sigmask(signal.SIG_BLOCK, _relayed())
+        except Died as death:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):  # it may just have ended
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            raise death from None
+        finally:
+            os.close(parting[1])
     if os.WIFSIGNALED(status):
         raise death_of(os.WTERMSIG(status), progress.where(), limits)
+    if not progress.ended:
+        message = f"a library of PyTorch's ended the process (exit status {os.WEXITSTATUS(status)})"
+        raise MathError(
+            message, place=_place(progress.where(), limits), cure="there may be too little memory: see ulimit -v"
+        )
     return os.WEXITSTATUS(status)
 
 
-def _be_worker(work: Callable[[Progress], int], progress: Progress) -> None:
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Hold back the signals that end a program, so that what is begun here is cleaned up; `supervised` takes them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _relayed())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _be_worker(work: Callable[[Progress], int], progress: Progress, parting: tuple[int, int]) -> None:
     """Do the work and leave without Python's and PyTorch's teardown, which takes 0.3 s."""
     status: int = ExitStatus.FAULT
     try:
+        end_with_parent(*parting)
         progress.begin()
         status = work(progress)
+        progress.end()
     finally:
         os._exit(status)
 
 
+def end_with_parent(reader: int, writer: int) -> None:
+    """Let this process be killed when its parent, who keeps `writer` of this pipe, has ended without a chance to see to it.
+
+    Only Linux knows how; elsewhere a worker whose parent was killed goes on to its own end.
+    """
+    os.close(writer)
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(reader, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(reader, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(reader, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC)
+
+
 def _die_now(signum: int, frame: object) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _relayed())  # what comes next is cleaning up
     raise Died(signum)
 
 
@@ -202,12 +272,18 @@ def death_of(signum: int, where: tuple[int, int], limits: Limits) -> BaseExcepti
     name = signal.Signals(signum).name
     if name in _RELAYED:
         return Died(signum)
-    start, stop = where
-    place = limits.source.span(start, stop) if limits.source and stop > start else None
+    place = _place(where, limits)
     if name == "SIGALRM":
         cure = "--timeout 0 lifts the limit"
         return SizeError(f"it ran for more than {limits.seconds:g} s", place=place, cure=cure)
+    if name == "SIGXCPU":
+        return SizeError("it took more processor time than this shell allows", place=place, cure="see ulimit -t")
     return _crashed(name, place) if name in _CRASHES else _killed(name, place)
+
+
+def _place(where: tuple[int, int], limits: Limits) -> Place | None:
+    start, stop = where
+    return limits.source.span(start, stop) if limits.source and stop > start else None
 
 
 def _crashed(name: str, place: Place | None) -> GradcliError:
@@ -223,4 +299,5 @@ def die(signum: int) -> int:
     if sys.platform != "win32":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signum})
     return 128 + signum

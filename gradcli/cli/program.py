@@ -10,10 +10,20 @@ from typing import Any
 from gradcli.cli import hint, report
 from gradcli.cli.commands import COMMANDS, Command
 from gradcli.cli.progress import Steps
-from gradcli.errors import ExitStatus, GradcliError, UsageError
+from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Shown
-from gradcli.supervise import Died, Limits, Progress, death_of, die, silent_streams, supervised
+from gradcli.supervise import (
+    Died,
+    Limits,
+    Progress,
+    death_of,
+    die,
+    existing_folder,
+    held,
+    silent_streams,
+    supervised,
+)
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
@@ -57,12 +67,15 @@ def _reported(arguments: Sequence[str], world: World, action: Callable[[], int])
         return action()
     except Died as death:
         return die(death.signum)
-    except GradcliError as error:
-        world.tell(report.draw(error, world, command))
-        return ExitStatus.BAD_INPUT
-    except Exception as error:  # in the parent, which computes nothing
-        world.tell(report.fault(error))
-        return ExitStatus.FAULT
+    except Exception as error:
+        return _told(error, world, command)
+
+
+def _told(error: Exception, world: World, command: str) -> ExitStatus:
+    """Say what went wrong; the exit status that it means."""
+    shown = error if isinstance(error, GradcliError) else report.shortage(error)
+    world.tell(report.draw(shown, world, command) if shown else report.fault(error))
+    return ExitStatus.BAD_INPUT if shown else ExitStatus.FAULT
 
 
 def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
@@ -111,7 +124,7 @@ def _supervise(call: Call, world: World, here: Progress | None) -> int:
         return supervised(lambda progress: _work(call, world, progress, ""), limits)
     from gradcli.cli.outfile import OutFile  # tempfile, which only files need
 
-    with OutFile(call.shown.out) as file:
+    with held(), OutFile(call.shown.out) as file:
         status = supervised(lambda progress: _work(call, world, progress, file.temporary), limits)
         if status in (ExitStatus.OK, ExitStatus.FAILED):
             file.put_in_place()
@@ -125,13 +138,8 @@ def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
         status = world.put(content) or status
         if loading is not None and not call.shown.quiet:
             hint.remind(world, loading)
-        return status
-    except GradcliError as error:
-        world.tell(report.draw(error, world, call.command.name))
-        status = ExitStatus.BAD_INPUT
-    except Exception as error:  # a fault of ours
-        world.tell(report.fault(error))
-        status = ExitStatus.FAULT
+    except Exception as error:
+        return _told(error, world, call.command.name)
     return status
 
 
@@ -174,9 +182,14 @@ def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes], float | None
     was_there = "torch" in sys.modules
     begun = time.monotonic()
     gc.disable()
-    from gradcli.compute.door import compute
-    from gradcli.show.door import show
-
+    try:
+        with existing_folder():
+            from gradcli.compute.door import compute
+            from gradcli.show.door import show
+    except ImportError as error:
+        if (error.name or "").startswith("gradcli"):
+            raise
+        raise FileError(f"PyTorch cannot be loaded: {error}", cure="see ulimit -v, or install it anew") from None
     gc.enable()
     return compute, show, None if was_there else time.monotonic() - begun
 

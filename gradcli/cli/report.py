@@ -1,11 +1,15 @@
 """The one place that draws an error: the `error:` line, the place with its caret, the cure; seven lines at most."""
 
-from gradcli.errors import GradcliError, UsageError
+import errno
+
+from gradcli.errors import GradcliError, SizeError, UsageError
 from gradcli.text.source import quoted
 from gradcli.world import World
 
 _LINES = 7
 _CHARACTERS = 2900
+_SCARCE = {errno.EMFILE: "-n", errno.ENFILE: "-n", errno.EAGAIN: "-u", errno.ENOMEM: "-v"}
+"""What the system says where a process may have no more of something, and the option of ulimit that shows the bound."""
 
 
 def draw(error: GradcliError, world: World, command: str = "") -> str:
@@ -27,6 +31,16 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
 def _printable(text: str) -> str:
     """`text` without lone surrogates, which no stream can write."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def shortage(error: Exception) -> GradcliError | None:
+    """The error to show where the system has refused a process, a descriptor or memory, which is no fault of gradcli."""
+    if isinstance(error, MemoryError):
+        return SizeError("there is not enough memory for this", cure="see ulimit -v, or ask for less")
+    if isinstance(error, OSError) and error.errno in _SCARCE:
+        reason = (error.strerror or "").lower()
+        return SizeError(f"the system refuses: {reason}", cure=f"ulimit {_SCARCE[error.errno]} shows the bound")
+    return None
 
 
 def fault(error: Exception) -> str:
