@@ -51,27 +51,40 @@ def _complete(shell: str, arguments: list[str]) -> int:
     """Answer a completion script, which asks by that variable; names of files may be no text."""
     from gradcli.cli.complete import complete
 
-    sys.stdout.buffer.write(complete(shell, arguments).encode("utf-8", "surrogateescape"))
-    return 0
+    return _put(complete(shell, arguments).encode("utf-8", "surrogateescape"))
 
 
 def _version() -> int:
     from gradcli import __version__
     from gradcli.installed import torch_version
 
-    sys.stdout.write(f"gradcli {__version__} (PyTorch {torch_version()})\n")
+    return _put(f"gradcli {__version__} (PyTorch {torch_version()})\n".encode())
+
+
+def _put(content: bytes) -> int:
+    """Write to standard output, and return the exit status, as `World.put` would; that one takes longer to load than this."""
+    try:
+        if sys.stdout:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        return 141
+    except OSError as error:
+        if sys.stderr:
+            sys.stderr.write(f"error: standard output cannot be written: {(error.strerror or '').lower()}\n")
+        return 2
     return 0
 
 
 def run() -> None:
     """Run one call and end this process: the whole of `gradcli`."""
     status = main()
-    try:
-        for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr):
+        try:
             if stream:
                 stream.flush()
-    except OSError:
-        sys.exit(status)  # Python reports it
+        except OSError:
+            pass  # it was written before, and the status says that it could not be
     os._exit(status)  # nothing is left to do, and Python's own end takes as long as an empty Python
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from gradcli.errors import ExitStatus, FileError
+from gradcli.text.limits import LITERAL_TEXT
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,16 @@ class World:
     def read_stdin(self) -> str:
         """All of standard input as text. A terminal is told on stderr that it is waited for.
 
-        Raises FileError where standard input is closed or no UTF-8 text.
+        Raises FileError where standard input is closed or no UTF-8 text, and SizeError where it holds too much.
         """
         if self.stdin is None:
             raise FileError("standard input is closed", cure="give the numbers as an argument, or pipe them in")
         if is_terminal(self.stdin):
             self.tell("reading standard input; end it with Ctrl-D\n")
         try:
-            return self.stdin.buffer.read().decode("utf-8-sig")
+            content = self.stdin.buffer.read(LITERAL_TEXT.value + 1)
+            LITERAL_TEXT.check(len(content), "standard input")  # it may have no end
+            return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise FileError(f"standard input is no UTF-8 text (byte {error.start})") from None
         except OSError as error:

@@ -18,7 +18,7 @@ ARROWS = {
     "tables": {"tables"},
     "text": {"text", "tables", "installed", "errors"},
     "page": set(),
-    "world": {"errors"},
+    "world": {"errors", "text"},
     "supervise": {"errors", "text"},
     "results": {"text"},
     "addresses": {"results", "text", "errors"},
@@ -26,7 +26,7 @@ ARROWS = {
     "evaluate": {"evaluate", "text", "tables", "errors"},
     "requests": {"requests", "text", "tables", "errors"},
     "compute": {"addresses", "compute", "core", "evaluate", "requests", "results", "text", "tables", "errors"},
-    "batch": {"compute", "show", "supervise", "text"},
+    "batch": {"compute", "show", "supervise", "text", "errors"},
     "code": {"code", "compute", "evaluate", "requests", "results", "show", "text", "tables", "errors"},
     "show": {"addresses", "show", "results", "requests", "text", "errors", "page", "world"},
     "cli": {

@@ -186,8 +186,8 @@ def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes], float | None
         with existing_folder():
             from gradcli.compute.door import compute
             from gradcli.show.door import show
-    except ImportError as error:
-        if (error.name or "").startswith("gradcli"):
+    except (ImportError, RuntimeError) as error:  # the second of PyTorch where there is no /dev/urandom
+        if (getattr(error, "name", None) or "").startswith("gradcli"):
             raise
         raise FileError(f"PyTorch cannot be loaded: {error}", cure="see ulimit -v, or install it anew") from None
     gc.enable()

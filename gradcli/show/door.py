@@ -55,7 +55,7 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
 
         return csv.render(result)
     if shown.out is not None:
-        return f"wrote {shown.out}\n".encode(errors="replace")
+        return _encoded(f"wrote {shown.out}\n", world)
     evidence = result.ledger is not None or result.check is not None or result.expect is not None
     picture = ""
     if isinstance(result, PlotResult | SurfaceResult):

@@ -54,6 +54,8 @@ def parse_path(source: Source) -> FromFile:
     path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
     suffix = suffix.lower()
     if suffix not in SUFFIXES:
+        if path.startswith("/dev/"):  # what the shell puts for <(...) among them
+            raise LiteralError("this is no file with a suffix", place=place, cure="pipe it in: - is standard input")
         cure = f"the suffix says how a file is read: {' '.join(SUFFIXES)}"
         raise LiteralError(
             "this kind of file is not read" if suffix else "the file has no suffix", place=place, cure=cure
