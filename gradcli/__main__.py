@@ -70,8 +70,10 @@ def _put(content: bytes) -> int:
     except BrokenPipeError:
         return 141
     except OSError as error:
-        if sys.stderr:
-            sys.stderr.write(f"error: standard output cannot be written: {(error.strerror or '').lower()}\n")
+        try:  # noqa: SIM105 - contextlib is not free
+            print(f"error: standard output cannot be written: {(error.strerror or '').lower()}", file=sys.stderr)
+        except OSError:
+            pass
         return 2
     return 0
 
