@@ -39,7 +39,8 @@ def run(arguments: list[str]) -> "NoReturn":
     connection = wire.connected(wire.meeting_point() + ".socket", PATIENCE)
     try:
         worker = _hand_over(connection, arguments)
-    except (OSError, ValueError):
+    except (Cold, OSError, ValueError):
+        connection.close()  # else Python may warn of it
         raise Cold("the server did not take the call") from None
     connection.settimeout(None)
     _relay(worker)
