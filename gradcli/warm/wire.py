@@ -72,6 +72,10 @@ def surroundings() -> tuple[str, str, list[int], list[tuple[str, str]]]:
     """What must be the same on both sides for a call to be the same: Python, and what is read when PyTorch is loaded."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     chosen = sorted(item for item in os.environ.items() if item[0].startswith(_LIKE_THE_SERVERS))
+    try:  # noqa: SIM105 - contextlib is not free
+        chosen.append(("", os.readlink("/proc/self/ns/mnt")))  # in a container the same path may be another file
+    except OSError:
+        pass
     return sys.version, sys.getfilesystemencoding(), cores, chosen
 
 
