@@ -118,6 +118,7 @@ def test_negative_zero_keeps_its_sign(text: str) -> None:
 KEPT = [
     ("tensor([1, 2])", torch.tensor([1, 2])),
     ("tensor(5)", torch.tensor(5)),
+    ("tensor([9223372036854775807, -9223372036854775808])", torch.tensor([2**63 - 1, -(2**63)])),
     ("tensor([9007199254740993, 2*3])", torch.tensor([9007199254740993, 6])),
     ("tensor([[0, 255]], dtype=torch.uint8)", torch.tensor([[0, 255]], dtype=torch.uint8)),
     ("tensor([-128], dtype=torch.int8)", torch.tensor([-128], dtype=torch.int8)),
