@@ -478,6 +478,12 @@ def test_places_count_characters_not_bytes() -> None:
     assert pointed(error) == "nope"
 
 
+def test_where_no_correction_is_known_python_says_what_is_wrong_without_its_guess() -> None:
+    error = error_of("x + " * 150 + "sin(x y)")  # too long to be corrected
+    assert (error.message, pointed(error)) == ("invalid syntax", "x")
+    assert error.cure.startswith("the syntax is Python's")
+
+
 CORRECTED: dict[str, Plain] = {
     "x^2": lambda x, **_: x**2,
     "2*x^2 + 1": lambda x, **_: 2 * x**2 + 1,
