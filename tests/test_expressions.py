@@ -121,6 +121,9 @@ FORMS: dict[str, Plain] = {
     ),
     "nn.NLLLoss(reduction='sum')(input=X, target=t)": lambda X, t, **_: F.nll_loss(X, t.long(), reduction="sum"),
     "cross_entropy(input=X, target=t)": lambda X, t, **_: F.cross_entropy(X, t.long()),
+    "cross_entropy(X, t, tensor([1., 2., 3.]))": lambda X, t, **_: F.cross_entropy(
+        X, t.long(), torch.tensor([1.0, 2.0, 3.0])
+    ),
     "cross_entropy(x, 2)": lambda x, **_: F.cross_entropy(x, torch.tensor(2)),
     "cross_entropy(x[None], i)": lambda x, **_: F.cross_entropy(x[None], torch.tensor([1])),
     "cross_entropy(x, p)": lambda x, p, **_: F.cross_entropy(x, p),

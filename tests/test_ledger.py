@@ -399,6 +399,14 @@ def test_the_rule_of_softmax_gives_its_product() -> None:
     assert_same(row.product, p * (upstream - (upstream * p).sum()))
 
 
+def test_an_elementwise_operation_that_no_table_knows_has_its_slope_in_numbers() -> None:
+    x = torch.tensor([0.5, 1.0, 2.0])
+    row = steps(explain("(torch.special.i0(x)*x).sum()", x=x))["i0 -> x"]
+    assert isinstance(row.local, Tensor)
+    assert_same(row.local, torch.special.i1(x))
+    assert_same(row.product, torch.special.i1(x) * x)
+
+
 def test_an_operation_that_looks_elementwise_by_accident_is_not_called_so() -> None:
     """With an upstream of ones softmin passes 0 on, as an elementwise operation of slope 0 would."""
     rows = explain("torch.logcumsumexp(x, 0).sum() + F.softmin(x, 0).sum()", x=[1.0, 2.0, 3.0])
