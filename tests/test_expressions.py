@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gradcli.compute.job import default_dtype
-from gradcli.errors import ExpressionError, GradcliError, MathError, ShapeError, SizeError
+from gradcli.errors import ExpressionError, GradcliError, LiteralError, MathError, ShapeError, SizeError
 from gradcli.evaluate import library, machine
 from gradcli.evaluate.machine import Evaluation, evaluate
 from gradcli.tables import operators
@@ -375,6 +375,8 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("torch.sum(x, 'a')", ShapeError, "sum", "does not take (Tensor, str)", "it takes (Tensor input, *"),
     ("where(x=0)", ShapeError, "where", "", ""),
     ("norm(x, q=2)", ShapeError, "norm", "", "to compare write q == ..."),
+    ("nn.CrossEntropyLoss()(X, t - 100)", LiteralError, "nn.CrossEntropyLoss()", "target[0] is -100", "count from 0"),
+    ("cross_entropy(X, t - 100)", LiteralError, "cross_entropy", "target[0] is -100", "count from 0"),
     ("cross_entropy(x, 7)", ShapeError, "cross_entropy", "target is 7, and pred has 3 classes", ""),
     ("x.half() @ linalg.inv(A.half())", ShapeError, "inv", "", "--dtype float32"),
     ("fft.fft(x)", MathError, "fft.fft(x)", "complex", "write (fft.fft(x)).abs() or (fft.fft(x)).real"),

@@ -1,5 +1,6 @@
 """The ledger: every product is what autograd passed on, the last lines are the gradients, and a pencil can follow it."""
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -324,6 +325,30 @@ def test_matrix_products_show_their_rule_in_shapes(
     names = "Wx"
     found = [row.local for row in rows if row.operation.partition(" -> ")[2] in names and " -> " in row.operation]
     assert found == [f"dL/d{name} = {rule}" for name, rule in zip(names, rules, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((3,), (3, 2)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)),
+     ((1, 2, 3), (5, 3, 4)), ((5, 2, 3), (3,))],
+)  # fmt: skip
+def test_the_shapes_in_the_rule_of_a_matrix_product_are_those_of_the_products(
+    a: tuple[int, ...], b: tuple[int, ...]
+) -> None:
+    inputs = {"a": torch.ones(a), "b": torch.ones(b)}
+    found = steps(explain("(a @ b).sum()", **inputs))
+    for name, rule in (("a", "upstream @ b^T"), ("b", "a^T @ upstream")):
+        local = str(found[f"@ -> {name}"].local)
+        head, shapes = local.split(": ")
+        assert head == f"dL/d{name} = {rule}"
+        made, *summed = shapes.split(" = ")[1].split(", summed to ")
+        left, right, product, operand = (
+            json.loads(text) for text in (*shapes.split(" = ")[0].split(" @ "), made, [made, *summed][-1])
+        )
+        assert list((torch.ones(left) @ torch.ones(right)).shape) == product
+        assert math.prod(operand) == inputs[name].numel()
+        assert [size for size in operand if size > 1] == [size for size in inputs[name].shape if size > 1]
+        assert bool(summed) == (operand != product)
 
 
 def test_a_product_of_two_vectors_has_a_local_derivative() -> None:
