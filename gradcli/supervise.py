@@ -132,10 +132,8 @@ def silent_streams() -> Iterator[None]:
     try:
         yield
     finally:
-        if (
-            sys.platform != "win32" and "ctypes" in sys.modules
-        ):  # PyTorch is loaded: what C has not written yet goes nowhere, too
-            sys.modules["ctypes"].CDLL(None).fflush(None)
+        if sys.platform != "win32" and "ctypes" in sys.modules:  # PyTorch is loaded
+            sys.modules["ctypes"].CDLL(None).fflush(None)  # what C holds back goes nowhere, too
         for stream, copy in kept.items():
             os.dup2(copy, stream)
             os.close(copy)
