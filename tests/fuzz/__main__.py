@@ -1,12 +1,13 @@
 """Fuzzes every target in turn, and ends with 1 where something did not hold.
 
-    python -m tests.fuzz [--seconds 60] [--seed 0] [--inputs N] [--jobs 1] [--only TARGET ...] [--block N]
+    python -m tests.fuzz [--seconds 60] [--seed 0] [--inputs N] [--jobs 2] [--only TARGET ...] [--block N]
 
 What is drawn depends on the seed alone: the same seed gives the same inputs in the same order, and time only says how many.
 A finding names its target and block; `--only TARGET --block N` runs that block again.
 """
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
@@ -103,7 +104,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--inputs", type=int, default=sys.maxsize, help="end after as many")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes; one per processor")
     parser.add_argument(
         "--only", nargs="*", choices=TARGETS, default=[*TARGETS], metavar="TARGET", help=", ".join(TARGETS)
     )
