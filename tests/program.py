@@ -105,7 +105,12 @@ def _forked(call: tuple[Sequence[str], Streams, Mapping[str, str], str | None], 
 
 
 def child(
-    words: Sequence[str], streams: Streams, env: Mapping[str, str], cwd: str | None, instead: Instead | None = None
+    words: Sequence[str],
+    streams: Streams,
+    env: Mapping[str, str],
+    cwd: str | None,
+    instead: Instead | None = None,
+    seconds: int = 100,
 ) -> None:
     """Be the program, called with these words on these streams; never returns.
 
@@ -121,7 +126,7 @@ def child(
         os.environ.update(env)
         if cwd:
             os.chdir(cwd)
-        signal.alarm(100)
+        signal.alarm(seconds)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background has it ignored
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         encoding = env["PYTHONIOENCODING"]

@@ -19,6 +19,7 @@ from itertools import pairwise
 from types import FrameType
 from typing import TypeVar
 
+from gradcli.batch import FRAME
 from gradcli.cli import report
 from gradcli.compute.jobs import COMMANDS as COMMANDS_OF_JOBS
 from gradcli.errors import GradcliError
@@ -28,6 +29,8 @@ from tests.fuzz import invariants, requests
 
 HANG = 10
 """Seconds after which an input that has not been answered hangs."""
+LONGEST = 70
+"""Seconds after which even a job that has the time limit of every job, a minute, should have been answered."""
 MEMORY = 4 << 30
 """Bytes of address space that a process may have beside what PyTorch's libraries take."""
 _SUBREAPER = 36
@@ -109,7 +112,7 @@ def _bounded(scratch: Scratch, words: Sequence[str], streams: tuple[int, int, in
     with open("/proc/self/statm", encoding="ascii") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    program.child(words, streams, {**scratch.env, **env}, scratch.path("work"))
+    program.child(words, streams, {**scratch.env, **env}, scratch.path("work"), seconds=1_000)
 
 
 def _wait(pid: int) -> Ended:
@@ -197,12 +200,11 @@ def _batch(given: Sequence[bytes], scratch: Scratch, words: Sequence[str]) -> li
             _bounded(scratch, ("batch", *words), (theirs_in, theirs_out, err.fileno()), {})
         os.close(theirs_in)
         os.close(theirs_out)
-        answers, whole = _converse(ours_out, ours_in, b"\n".join(given) + b"\n")
+        answers, whole = _converse(ours_out, ours_in, given)
         if not whole:
             _end(pid)
             scratch.left_running()
-            hung = given[len(answers)]
-            return [*_judged(answers, given), "outlasted" if requests.patient(hung) else "!hang"]
+            return [*_judged(answers, given), "outlasted" if _may_wait(answers, given) else "!hang"]
         ended = _wait(pid)
         err.seek(0)
         said = err.read().decode(errors="replace")
@@ -227,14 +229,18 @@ def _judged(answers: Sequence[bytes], given: Sequence[bytes]) -> list[str]:
     return found
 
 
-def _converse(out: int, into: int, content: bytes) -> tuple[list[bytes], bool]:
-    """Write all of `content` and read lines until there are no more; whether that came to an end."""
+def _converse(out: int, into: int, given: Sequence[bytes]) -> tuple[list[bytes], bool]:
+    """Write all lines and read answers until there are no more; whether that came to an end."""
     os.set_blocking(out, False)
-    rest, said, open_out = memoryview(content), bytearray(), True
+    rest, said, open_out, silent = memoryview(b"\n".join(given) + b"\n"), bytearray(), True, 0
     while True:
         ready, writable, _ = select.select([into], [out] if open_out else [], [], HANG)
         if not ready and not writable:
-            break
+            silent += HANG
+            if silent > LONGEST or not _may_wait(bytes(said).split(b"\n")[:-1], given):
+                break
+            continue
+        silent = 0
         if writable:
             try:
                 rest = rest[os.write(out, rest[: 1 << 16]) :]
@@ -252,6 +258,11 @@ def _converse(out: int, into: int, content: bytes) -> tuple[list[bytes], bool]:
         os.close(out)
     os.close(into)
     return bytes(said).split(b"\n")[:-1], bool(ready)
+
+
+def _may_wait(answers: Sequence[bytes], given: Sequence[bytes]) -> bool:
+    """Whether silence is no fault: an answer may wait for that of a job behind it, which may ask for more time."""
+    return any(map(requests.patient, given[len(answers) : len(answers) + FRAME]))
 
 
 def _traces(scratch: Scratch, allowed: Sequence[str]) -> list[str]:
