@@ -1,5 +1,6 @@
 """Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor PyTorch."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import MISSING
 
@@ -65,7 +66,8 @@ def of(command: Command, world: World) -> str:
     words = [_word(name, option) for name, option in fields.items() if option.positional]
     page.line(" ".join(["usage: gradcli", command.name, *words, "[OPTIONS]"]))
     page.line()
-    page.line((command.request.__doc__ or "").split("\n")[0])
+    # Python leaves docstrings out where it is told to; a dataclass then has its signature there.
+    page.line(command.summary if sys.flags.optimize > 1 else (command.request.__doc__ or "").split("\n")[0])
     own = command.request.__dict__.get("__annotations__", {})
     page.rows("Words", [(_word(name, option), option.help) for name, option in fields.items() if option.positional])
     for heading, wanted in (("Options", True), ("Computation", False)):
