@@ -335,7 +335,7 @@ def test_matrix_products_show_their_rule_in_shapes(
 def test_the_shapes_in_the_rule_of_a_matrix_product_are_those_of_the_products(
     a: tuple[int, ...], b: tuple[int, ...]
 ) -> None:
-    inputs = {"a": torch.ones(a), "b": torch.ones(b)}
+    inputs: dict[str, Any] = {"a": torch.ones(a), "b": torch.ones(b)}
     found = steps(explain("(a @ b).sum()", **inputs))
     for name, rule in (("a", "upstream @ b^T"), ("b", "a^T @ upstream")):
         local = str(found[f"@ -> {name}"].local)
