@@ -404,13 +404,15 @@ def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) 
             while header := _exactly(tasks, 8):
                 found: list[bytes] = []
                 sent = time.monotonic()
-                for number, line in enumerate(_exactly(tasks, struct.unpack("=q", header)[0]).split(b"\n")):
+                lines = _exactly(tasks, struct.unpack("=q", header)[0]).split(b"\n")
+                waited_for = len(lines) < FRAME  # no more were there: nobody shall wait for a slow job behind
+                for number, line in enumerate(lines):
                     _STATE.pack_into(page, 0, number, 0.0, me)
                     if line.startswith(_READY):
                         found.append(line[1:])
                     else:
                         found.append(answer(line, _ignore, begin, encode, allow_files=allow_files))
-                    if time.monotonic() - sent > FLUSH:
+                    if waited_for or time.monotonic() - sent > FLUSH:
                         _write(results, b"\n".join(found) + b"\n")
                         found, sent = [], time.monotonic()
                 if found:

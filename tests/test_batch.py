@@ -17,7 +17,7 @@ import torch
 from gradcli import batch
 from gradcli.text.limits import JOB_TEXT
 from tests.benchmarks import endless
-from tests.program import BASE, run
+from tests.program import BASE, child, run
 from tests.warm import on_a_terminal
 
 ROOT = Path(__file__).parent.parent
@@ -272,6 +272,30 @@ def test_answers_come_while_the_pipe_waits_and_an_interrupt_leaves_whole_lines()
             return
         time.sleep(0.1)
     pytest.fail("a process was left behind")
+
+
+def test_an_answer_does_not_wait_for_a_slow_job_that_came_with_it() -> None:
+    given, answers, nowhere = os.pipe(), os.pipe(), os.open(os.devnull, os.O_WRONLY)
+    pid = os.fork()
+    if pid == 0:
+        os.setpgid(0, 0)
+        os.close(given[1])
+        child(["batch"], (given[0], answers[1], nowhere), BASE, None)
+    try:
+        endless = {
+            "command": "grad",
+            "expression": "special.legendre_polynomial_p(x, 10**12)",
+            "inputs": {"x": 1.5},
+            "timeout": 0,
+        }
+        jobs = [{"id": 1, "command": "activate", "names": "relu", "x": 1}, {"id": 2, **endless}]
+        os.write(given[1], "".join(f"{json.dumps(job)}\n" for job in jobs).encode())
+        assert json.loads(os.read(answers[0], 1 << 16))["id"] == 1
+    finally:
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for fd in (*given, *answers, nowhere):
+            os.close(fd)
 
 
 def test_memory_does_not_grow_with_the_jobs() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gradcli.errors import UsageError
 from gradcli.requests.options import ACTIVATION, LOSS, NUMBER, TENSOR, TENSORS, WHOLE, Kind, flag_name, option
 from gradcli.requests.shared import Explained, Wrt
+from gradcli.tables.catalogue import BY_ROW
 from gradcli.tables.catalogue import Activation as ActivationEntry
 from gradcli.tables.catalogue import Loss as LossEntry
 from gradcli.text.call import Call, parse_call
@@ -46,6 +47,11 @@ class Perceptron(Wrt, Explained):
             if self.train not in GATES and not self.train.startswith("@"):
                 raise UsageError(
                     f"--train: {self.train!r} is no data to learn", cure=f"one of {', '.join(GATES)}, or @FILE"
+                )
+            if self.loss.entry.name in BY_ROW:
+                raise UsageError(
+                    f"--loss: {self.loss.entry.name} compares several outputs, and a layer that learns has one",
+                    cure="such as half_sse, mse or bce",
                 )
             if self.epochs is not None and not 1 <= self.epochs <= 1_000_000:
                 raise UsageError("--epochs: from 1 to 1,000,000")
