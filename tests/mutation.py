@@ -104,6 +104,7 @@ class Run:
         running = [test for test in self.known.lines.get(where, ()) if test in self.tests]
         # What runs at import, a table or a function that only fills one, is anybody's who runs something of the module.
         covering = running or [test for test in self.of_module[mutant.module] if test in self.tests]
+        covering = covering or sorted(self.tests & self.known.seconds.keys())  # a module that is nothing but tables
         self.random.shuffle(covering)
         likely = self.killers[mutant.module, mutant.scope]
         turns = Counter[str]()
