@@ -528,6 +528,12 @@ def test_formulas_name_what_the_user_named(text: str, formula: str) -> None:
         assert_same(computed.to(row.local).expand_as(row.local), row.local)
 
 
+def test_the_formula_of_an_activation_is_by_its_input_alone() -> None:
+    rows = steps(explain("prelu(x, y)", x=-2.0, y=0.25))
+    assert (numbers(rows["prelu -> x"].local), numbers(rows["prelu -> y"].local)) == (0.25, -2.0)
+    assert rows["prelu -> y"].rule == ""
+
+
 def test_names_made_of_the_users_text_are_ascii() -> None:
     assert explain("x*len('\u00e9')", x=[1.5])[1].name == r"x*len('\xe9')"
 
