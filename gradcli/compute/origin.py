@@ -38,7 +38,9 @@ def finite(tensor: Tensor) -> bool:
             return math.isfinite(tensor.item())
         if tensor.numel() <= FEW:
             return all(map(math.isfinite, listed(tensor)))
-    elif not tensor.is_complex():
+    elif tensor.is_complex():  # of some of these PyTorch knows neither sum nor isfinite
+        return finite(torch.view_as_real(tensor.detach().resolve_conj()))
+    else:
         return True
     return bool(torch.isfinite(tensor.detach().sum())) or bool(torch.isfinite(tensor.detach()).all())
 
@@ -90,7 +92,7 @@ def origin(subject: Subject, job: Job) -> str:
 
 def _said(one: Done) -> str:
     """An operation with the numbers that it was given, at the first element that is not finite: `log(0) = -inf`."""
-    bad = (~torch.isfinite(one.value.detach())).reshape(-1).to(torch.uint8).argmax()
+    bad = _first_bad(one.value)
     result = _number(one.value.detach().reshape(-1)[bad])
     given = []
     for operand in one.operands:
@@ -105,6 +107,13 @@ def _said(one: Done) -> str:
     if one.step.kind == "operator":
         return f"{f' {name} '.join(given) if len(given) > 1 else name + given[0]} = {result}"
     return f"{name}({', '.join(given)}) = {result}"
+
+
+def _first_bad(tensor: Tensor) -> Tensor:
+    """The place of the first element that is not finite, in row-major order."""
+    tensor = tensor.detach()
+    bad = ~torch.isfinite(torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor)
+    return (bad.any(-1) if tensor.is_complex() else bad).reshape(-1).to(torch.uint8).argmax()
 
 
 def _number(element: Tensor) -> str:
@@ -150,7 +159,7 @@ def _backward(subject: Subject, steps: Sequence[Done], value: Tensor) -> str:
 
 
 def _turned(one: Done, operand: Tensor, reached: Tensor, passed: Tensor) -> str:
-    bad = (~torch.isfinite(passed)).reshape(-1).to(torch.uint8).argmax()
+    bad = _first_bad(passed)
     upstream = (
         f"the gradient {_number(reached.reshape(-1)[bad])}" if reached.shape == passed.shape else "a finite gradient"
     )
