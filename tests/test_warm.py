@@ -279,7 +279,7 @@ def test_an_ignored_interrupt_stays_ignored(server: Server) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("grad", "sum(torch.lu_unpack(A, zeros(0, dtype=torch.int32))[2])", "A=1,2;3,4"),
+        ("grad", "torch.linalg.lstsq(A, ones(2, 0), driver='gelss').solution.sum()", "A=1,2;3,4"),
         ("grad", "linalg.inv(A).sum()*x", "x=1", "A=eye(5000)", "--timeout", "0.4"),
         ("grad", "x*rand(60000,60000).sum()", "x=1"),
     ],
