@@ -73,7 +73,7 @@ needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 
 
 def test_a_computation_that_takes_too_long_is_one_error_that_names_the_place() -> None:
-    shown = run("grad", "2*special.legendre_polynomial_p(x, 10**12)", "x=0.5", "--timeout", "0.3")
+    shown = run("grad", "A = ones(1).expand(9000,9000); (A @ A).sum()*x", "x=1", "--timeout", "0.3")
     assert (shown.status, shown.stdout) == (2, "")
     lines = shown.stderr.splitlines()
     assert lines[0].startswith("error: ")
@@ -81,7 +81,7 @@ def test_a_computation_that_takes_too_long_is_one_error_that_names_the_place() -
     assert any("--timeout" in line for line in lines)
     caret = next(i for i, line in enumerate(lines) if set(line.strip()) == {"^"})
     column = lines[caret].index("^")
-    assert lines[caret - 1][column:].startswith("legendre")
+    assert lines[caret - 1][column] == "@"
 
 
 def test_timeout_0_lifts_the_limit_and_a_quick_call_keeps_within_any() -> None:
