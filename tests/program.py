@@ -127,8 +127,7 @@ def child(
         if cwd:
             os.chdir(cwd)
         signal.alarm(seconds)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background has it ignored
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        usual_signals()
         encoding = env["PYTHONIOENCODING"]
         sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
@@ -139,6 +138,13 @@ def child(
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def usual_signals() -> None:
+    """Signals as a shell hands them on; a test run in the background has some of them ignored."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def printed(program: str) -> str:

@@ -17,7 +17,7 @@ import torch
 from gradcli import batch
 from gradcli.text.limits import JOB_TEXT
 from tests.benchmarks import endless
-from tests.program import BASE, child, run
+from tests.program import BASE, child, run, usual_signals
 from tests.warm import on_a_terminal
 
 ROOT = Path(__file__).parent.parent
@@ -246,7 +246,7 @@ def started(*words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "gradcli", "batch", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env={**BASE, "PYTHONPATH": str(ROOT)}, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background has it ignored
+        preexec_fn=usual_signals,
     )  # fmt: skip
 
 

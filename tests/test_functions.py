@@ -145,3 +145,9 @@ def test_usage() -> None:
     assert run("functions", "relu", "--dtype", "float64").status == 2
     assert run("functions", "relu", "--csv").status == 2
     assert "functions" in run("--help").stdout
+
+
+def test_arguments_that_pytorch_refuses_are_an_error() -> None:
+    done = run("functions", "rrelu(5, upper=0)")
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: rrelu(5, upper=0): Lower bound should be less than")

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
 from gradcli.compute.tensors import TensorMaker
+from gradcli.errors import LiteralError
 from gradcli.text.constructors import CONSTRUCTORS, Made
 from gradcli.text.literal import FromStdin, Numbers, from_json, parse, parse_stream
 from gradcli.text.paths import FromFile
@@ -352,3 +353,10 @@ def test_many_numbers() -> None:
     assert isinstance(column, Numbers)
     assert list(column.values) == values
     assert equal(make(f"[{' '.join(map(str, values))}]"), torch.arange(100_000.0))
+
+
+@pytest.mark.parametrize("text", ["1" * 10**6 + "x", f"[{'1' * 10**6}q]", f"1.{'2' * 10**6}e{'3' * 10**5}q"], ids=len)
+def test_the_time_for_a_long_number_grows_with_its_length_alone(text: str) -> None:
+    """With the square of it, each of these would take hours."""
+    with pytest.raises(LiteralError):
+        parse(Source(text))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.program import BASE, ROOT, Ran, child
+from tests.program import BASE, ROOT, Ran, child, usual_signals
 
 SURROUNDINGS: tuple[dict[str, str], ...] = (
     {},
@@ -68,6 +68,7 @@ class Server:
             "cwd": self.folder,
             "stdin": subprocess.DEVNULL,
             "process_group": 0,
+            "preexec_fn": usual_signals,
             **more,
         }  # a group that Ctrl-Z can stop
         call = subprocess.Popen([*GRADCLI, *words], env={**self.env, **more.pop("env", {})}, **more)

@@ -277,4 +277,4 @@ def _computed(rerun: Rerun, kind: str, name: str) -> Tensor | None:
     ones = torch.eye(value.numel(), dtype=value.dtype).reshape(-1, *value.shape)
     rows = [row[name] for row in rerun.rows(rerun.inputs, list(ones))]
     blocks = [torch.zeros_like(rerun.inputs[name]) if row is None else row for row in rows]
-    return torch.stack(blocks).reshape(*value.shape, *rerun.inputs[name].shape)
+    return torch.stack(blocks).reshape(value.shape + rerun.inputs[name].shape)

@@ -9,6 +9,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute import curves, kinks, notes
 from gradcli.evaluate import functions
+from gradcli.evaluate.refusals import translated
 from gradcli.requests.functions import Functions, facts
 from gradcli.results import FunctionsResult
 from gradcli.tables.catalogue import ALONG_LAST_DIM, Loss, Target
@@ -30,9 +31,17 @@ SAMPLES: dict[Target, tuple[list[float], Any]] = {
 
 
 def describe(request: Functions) -> FunctionsResult:
-    """The entry that `request` names, its kinks measured with the arguments given."""
+    """The entry that `request` names, its kinks measured with the arguments given.
+
+    Raises ShapeError where PyTorch refuses the arguments.
+    """
     call = request.name
     assert call is not None, "the whole catalogue is shown without PyTorch"
+    with translated(call.text, {}):
+        return _described(call)
+
+
+def _described(call: Call) -> FunctionsResult:
     measured = _of_loss(call) if isinstance(call.entry, Loss) else _of_activation(call)
     found = {**facts(call.entry), "kinks": measured, "notes": notes.codes(call.entry.name)}
     if not has_curve(call.entry):

@@ -30,8 +30,9 @@ class Slip(NamedTuple):
 FORMS = "write 2, or 1,2,3, or [[1,2],[3,4]], or zeros(2,3), or @data.npy"
 """The cure where nothing nearer is known."""
 
-_DIGITS = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
-_NUMBER = _DIGITS + r"(?:[eE][-+]?[0-9]+)?"
+# Possessive: digits are never given back, or a long run of them would be tried in all ways to divide it.
+_DIGITS = r"(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)"
+_NUMBER = _DIGITS + r"(?:[eE][-+]?[0-9]++)?+"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 
 SLIPS = {
