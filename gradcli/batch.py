@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from gradcli.errors import FileError
-from gradcli.supervise import bound_memory, existing_folder, silent_streams
+from gradcli.supervise import bound_memory, end_at_once, existing_folder, held, silent_streams
 from gradcli.text.limits import JOB_TEXT
 
 FRAME = 256
@@ -229,9 +229,10 @@ class _Worker:
 
 def _start_nursery(workers: list[_Worker], *, allow_files: bool) -> int:
     """The number of the process that these workers will be born from."""
-    nursery = os.fork()
-    if nursery == 0:
-        _be_nursery(workers, allow_files=allow_files)
+    with held():  # what a handler raises while Python forks is lost
+        nursery = os.fork()
+        if nursery == 0:
+            _be_nursery(workers, allow_files=allow_files)
     for worker in workers:
         worker.leave()
     return nursery
@@ -349,8 +350,7 @@ def _be_nursery(workers: list[_Worker], *, allow_files: bool) -> None:
     try:
         for worker in workers:
             worker.close()
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        end_at_once()
         with silent_streams():
             with existing_folder():
                 import gradcli.compute.jobs

@@ -51,11 +51,8 @@ class Progress:
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
 
     def begin(self) -> None:
-        """From now on this process is a worker: Python's own handlers of signals would wait for PyTorch to return."""
-        for number in _relayed():
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _relayed())
+        """From now on this process is a worker."""
+        end_at_once()
 
     def computing(self, seconds: float, *, limit_memory: bool) -> None:
         """PyTorch is loaded: the time limit begins, and with `limit_memory` no more memory is to be had than is free."""
@@ -206,6 +203,14 @@ def supervised(work: Callable[[Progress], int], limits: Limits) -> int:
             message, place=_place(progress.where(), limits), cure="there may be too little memory: see ulimit -v"
         )
     return os.WEXITSTATUS(status)
+
+
+def end_at_once() -> None:
+    """Let the signals that end a program end this process: Python's own handlers would wait for PyTorch to return."""
+    for number in _relayed():
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _relayed())
 
 
 @contextlib.contextmanager

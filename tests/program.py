@@ -69,10 +69,17 @@ class Ran:
         return orjson.loads(self.stdout)
 
 
-def run(*words: str, stdin: str | bytes = "", env: Mapping[str, str] | None = None, cwd: str | None = None) -> Ran:
+def run(
+    *words: str,
+    stdin: str | bytes = "",
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    whole: bool = False,
+) -> Ran:
     """One call in a child forked from this process, which has PyTorch loaded.
 
     The child is the worker itself, as one of the server's is; what it dies of is told by a second child, as the client does.
+    With `whole` it is a cold call's parent, and has a worker of its own.
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     progress = Progress()
@@ -87,8 +94,8 @@ def run(*words: str, stdin: str | bytes = "", env: Mapping[str, str] | None = No
         def bury(arguments: list[str]) -> int:
             return program.bury(arguments, World.current(), -status, progress.where())
 
-        status = _forked(call, work)
-        if status < 0:
+        status = _forked(call, None if whole else work)
+        if status < 0 and not whole:
             status = _forked(call, bury)
         progress.close()
         out.seek(0)
@@ -96,7 +103,7 @@ def run(*words: str, stdin: str | bytes = "", env: Mapping[str, str] | None = No
         return Ran(out.read().decode(), err.read().decode(), status)
 
 
-def _forked(call: tuple[Sequence[str], Streams, Mapping[str, str], str | None], instead: Instead) -> int:
+def _forked(call: tuple[Sequence[str], Streams, Mapping[str, str], str | None], instead: Instead | None) -> int:
     """The exit status of a call in a child, or the signal that it died of as a negative number."""
     pid = os.fork()
     if pid == 0:

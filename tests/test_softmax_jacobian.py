@@ -92,7 +92,7 @@ def test_one_logit_has_probability_one_and_no_slope() -> None:
         (["1"], "vector"),
         (["zeros(0)"], "[0]"),
         (["tensor([1,2])"], "int64"),
-        (["1,2", "3,4"], "one word too many"),
+        (["1,2", "3,4"], "quote it: '1,2 3,4'"),
         (["1,2", "--row", "2"], "0 to 1"),
         (["1,2", "--row", "-3"], "0 to 1"),
         (["1,2", "--row", "x"], "--row"),

@@ -77,6 +77,9 @@ def _serve(connection: socket.socket, server: socket.socket, progress: Progress,
     except (OSError, EOFError, ValueError, TypeError):
         return 0
     if changed or surroundings != loaded.surroundings:
+        signal.signal(
+            signal.SIGHUP, signal.SIG_IGN
+        )  # the caller hangs up at once, and what this process ends with counts
         connection.send(wire.message(wire.REFUSED))
         return OUTDATED if changed else 0
     connection.settimeout(None)
