@@ -508,9 +508,9 @@ def test_a_dead_server_leaves_no_worker_and_the_call_in_hand_finishes() -> None:
 def test_an_idle_server_ends_by_itself_and_each_call_renews_it() -> None:
     own = Server()
     with ending(own):
-        assert own.run("server", "start", "--idle", "3s").status == 0
+        assert own.run("server", "start", "--idle", "2s").status == 0
         for _ in range(3):
-            time.sleep(1.5)
+            time.sleep(1)
             assert own.run(*MSE, "--get", "value").stdout == "1.0\n"
         assert own.status["running"]  # asking does not renew
         assert until(lambda: not own.processes(), 10)
