@@ -13,8 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import matplotlib.backends.backend_agg
-import matplotlib.backends.backend_svg  # noqa: F401 - both are loaded here, once for all forks
 import numpy as np
 import pytest
 import torch
