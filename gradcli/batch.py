@@ -239,9 +239,16 @@ def _start_nursery(workers: list[_Worker], *, allow_files: bool) -> int:
 
 
 def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Generator[list[bytes], None, None]:
-    """The result lines in the order of the jobs, as many at a time as have come in; their line ends are left to the caller."""
+    """The result lines in the order of the jobs, as many at a time as have come in; their line ends are left to the caller.
+
+    The processes are started now, and end with the generator.
+    """
     workers = [_Worker() for _ in range(jobs)]
-    nursery = _start_nursery(workers, allow_files=allow_files)
+    return _answers(lines, workers, _start_nursery(workers, allow_files=allow_files))
+
+
+def _answers(lines: Lines, workers: list[_Worker], nursery: int) -> Generator[list[bytes], None, None]:
+    jobs = len(workers)
     waiting: deque[bytes] = deque()
     order: deque[_Frame] = deque()
     ended = False

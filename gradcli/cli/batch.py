@@ -23,7 +23,7 @@ def run(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], str
     failures = 0
     source = batch.LinesOfFile(fd)
     found = batch.answers(source, jobs=request.jobs, allow_files=request.allow_files)
-    mail = _Mail()
+    mail = _Mail()  # in charge once the processes are there: what a handler raises while Python forks is lost
     with signals_to(mail.arrive), _progress(shown, world) as progress, contextlib.closing(found):
         for lines in found:
             failures += sum(map(batch.failed, lines))
