@@ -387,7 +387,8 @@ def test_the_time_limit_is_that_of_one_step() -> None:
 def test_in_a_batch_too() -> None:
     begun: list[float] = []
     job = {"command": "descend", "expression": "x**2", "inputs": {"x": 1}, "steps": 4, "timeout": 7}
-    answer(json.dumps(job).encode(), lambda step, operands: None, begun.append, lambda pair: b"", allow_files=False)
+    line = json.dumps(job).encode()
+    answer(line, 1, lambda step, operands: None, begun.append, lambda pair: b"", allow_files=False, environ={})
     assert begun == [7.0] * 6, "the job, the start and four steps"
 
 

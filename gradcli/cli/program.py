@@ -55,7 +55,7 @@ def bury(arguments: Sequence[str], world: World, signum: int, where: tuple[int, 
         if isinstance(death := death_of(signum, where, Limits(0)), Died):
             raise death
         call = _read(_command(arguments[0]), arguments[1:], world)
-        raise death_of(signum, where, Limits(call.request.timeout, call.request.typed))
+        raise death_of(signum, where, _limits(call.request))
 
     return _reported(arguments, world, told)
 
@@ -71,10 +71,10 @@ def _reported(arguments: Sequence[str], world: World, action: Callable[[], int])
         return _told(error, world, command)
 
 
-def _told(error: Exception, world: World, command: str) -> ExitStatus:
+def _told(error: BaseException, world: World, command: str) -> ExitStatus:
     """Say what went wrong; the exit status that it means."""
     shown = error if isinstance(error, GradcliError) else report.shortage(error)
-    world.tell(report.draw(shown, world, command) if shown else report.fault(error))
+    world.tell(report.draw(shown, world, command) if shown else report.fault(error, world))
     return ExitStatus.BAD_INPUT if shown else ExitStatus.FAULT
 
 
@@ -116,7 +116,7 @@ def _command(name: str) -> Command:
 
 def _supervise(call: Call, world: World, here: Progress | None) -> int:
     """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
-    limits = Limits(call.request.timeout, call.request.typed)
+    limits = _limits(call.request)
     if call.shown.out is None and here is not None:
         here.begin()
         return _work(call, world, here, "")
@@ -131,6 +131,10 @@ def _supervise(call: Call, world: World, here: Progress | None) -> int:
     return status
 
 
+def _limits(request: Any) -> Limits:
+    return Limits(request.timeout, request.typed, request.timed)
+
+
 def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
     """The whole way from a valid request to bytes, in the worker."""
     try:
@@ -138,7 +142,7 @@ def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
         status = world.put(content) or status
         if loading is not None and not call.shown.quiet:
             hint.remind(world, loading)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the second of a library that would end the process
         return _told(error, world, call.command.name)
     return status
 

@@ -12,7 +12,7 @@ from gradcli.compute.rerun import Rerun, widened
 from gradcli.compute.slips import variants
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import GradcliError, ShapeError, UsageError
-from gradcli.requests import expectation
+from gradcli.requests.expectation import Expectation
 from gradcli.results import (
     ActivateResult,
     DescendResult,
@@ -38,7 +38,7 @@ ROWS = 1000
 """Rows of a Jacobian that are computed again for a slip, at most."""
 
 
-def expect(texts: Sequence[str], tolerance: float, result: Result, job: Job) -> dict[str, Expected]:
+def expect(wanted: Sequence[Expectation], tolerance: float, result: Result, job: Job) -> dict[str, Expected]:
     """Every expectation beside what was computed, by the name that the user gave it.
 
     Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be read, and ShapeError for
@@ -47,8 +47,7 @@ def expect(texts: Sequence[str], tolerance: float, result: Result, job: Job) -> 
     names = _gradients(result)
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
     found: dict[str, Expected] = {}
-    for text in texts:
-        read = expectation.read(text)
+    for read in wanted:
         key = read.key or _only([name for name, path in names.items() if addresses.find(result, path) is not None])
         if key in found:
             raise UsageError(f"--expect: {key} is expected twice", cure="expect each value once")

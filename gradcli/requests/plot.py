@@ -77,7 +77,7 @@ def _read_function(source: Source) -> Formula | Call:
     return call
 
 
-WORDS = Kind("EXPR", _read_function, _read_words)
+WORDS = Kind("EXPR", _read_function, _read_words, outside=lambda word: None if isinstance(word, Call) else word.outside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +100,6 @@ class Plot(Wrt, Evidence):
         super().__post_init__()
         if self.wrt and not self.inputs:
             raise UsageError("--wrt has no meaning without NAME=T", cure="the functions are drawn over x")
-        if sum(formula.from_stdin for formula in self.formulas) > 1:
-            raise UsageError(
-                "standard input is used twice", cure="it can be read once; put one of them in a file: @FILE"
-            )
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -119,11 +115,6 @@ class Plot(Wrt, Evidence):
     def formulas(self) -> tuple[Formula, ...]:
         """Those of the functions that are expressions."""
         return tuple(word for word in self.words if isinstance(word, Formula))
-
-    @property
-    def expression_from_stdin(self) -> bool:
-        """Whether standard input holds an expression, so that no input can use it."""
-        return any(formula.from_stdin for formula in self.formulas)
 
     @property
     def typed(self) -> Source | None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from gradcli.errors import UsageError
-from gradcli.requests import expectation
+from gradcli.requests.expectation import EXPECT, Expectation
 from gradcli.requests.options import (
     FLAG,
     NAMES,
@@ -38,6 +38,7 @@ class Told:
     """A question about PyTorch itself; it has no options of computing, and is bounded as if it had their defaults."""
 
     timeout: ClassVar[float] = 60.0
+    timed: ClassVar[str] = ""
     typed: ClassVar[Source | None] = None
     device: ClassVar[str] = "cpu"
 
@@ -48,6 +49,8 @@ class Numeric:
 
     pictures: ClassVar[bool] = False
     """Whether the result can be drawn into a file."""
+    timed: ClassVar[str] = ""
+    """What `timeout` bounds where that is less than the whole computation."""
 
     dtype: str = option(TEXT, "the floating-point type of the job", "float32", choices=DTYPES)
     device: str = option(DEVICE, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
@@ -80,15 +83,13 @@ class Evidence(Numeric):
     """How the numbers are held against others: closed forms, differences, and what the user expects."""
 
     check: bool = option(FLAG, "beside autograd: closed form and central difference, in float64", False)
-    expect: tuple[str, ...] = repeated(TEXT, "what you expect, such as w=2 or value=1; may be repeated")
+    expect: tuple[Expectation, ...] = repeated(EXPECT, "what you expect, such as w=2 or value=1; may be repeated")
     tol: float = option(NUMBER, "relative tolerance of --expect", 1e-3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.tol < float("inf"):
             raise UsageError("--tol: a tolerance is a number from 0 up")
-        for text in self.expect:
-            expectation.read(text)
 
     @property
     def wanted(self) -> bool:

@@ -92,7 +92,7 @@ def _death(kind: str, message: str) -> str:
     """The kind of an error, or which bound of the worker it ran into."""
     if message.startswith("PyTorch ended the process"):
         return "crash of PyTorch"
-    if message.startswith("it ran for longer"):
+    if message.startswith("it ran for more"):
         return "too long"
     if message.startswith("the computation was killed"):
         return "killed"
