@@ -294,7 +294,7 @@ def death_of(signum: int, where: tuple[int, int], limits: Limits) -> BaseExcepti
 def cause(status: int, where: tuple[int, int], limits: Limits) -> GradcliError:
     """The error of a worker that has ended at a place, its work undone, with a status as os.waitpid gives it."""
     start, stop = where
-    place: Place | None = limits.source.span(start, stop) if limits.source and stop > start else None
+    place: Place | None = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
     if not os.WIFSIGNALED(status):
         message = f"a library of PyTorch's ended the process (exit status {os.waitstatus_to_exitcode(status)})"
         return MathError(message, place=place, cure="there may be too little memory: see ulimit -v")

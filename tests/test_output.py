@@ -690,6 +690,25 @@ def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(m
     assert "please report it" in shown.stderr
 
 
+def test_gradcli_debug_adds_the_whole_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **more: Any) -> Any:
+        try:
+            raise KeyError("what led to it")
+        except KeyError as error:
+            raise SystemExit("a slip\nof ours") from error
+
+    monkeypatch.setattr(core, "gradients", broken)
+    plain = run("grad", "x**2", "x=1")
+    assert run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "0"}) == plain
+    shown = run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "1"})
+    assert (shown.status, shown.stdout) == (plain.status, plain.stdout) == (70, "")
+    first, rest = shown.stderr.split("\n", 1)
+    assert first + "\n" == plain.stderr
+    assert rest.startswith("Traceback (most recent call last):\n")
+    for words in ("what led to it", "in broken", "in compute", "a slip\nof ours"):
+        assert words in rest
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_an_operator_without_the_dtype_offers_float32(dtype: str) -> None:
     shown = run("grad", "torch.linalg.det(A)", "A=1,2;3,4", "--dtype", dtype)

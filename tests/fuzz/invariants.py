@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math")
+KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math", "fault")
 FAULT = "a fault of gradcli itself"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 INTERNAL = re.compile(r"<locals>|<lambda>|object at 0x|<class '|one of \)")
