@@ -169,7 +169,7 @@ class GradResult(Result):
     seed: str = aside()
     """What was differentiated where the value is not one number: `row 1`, `vjp`."""
     upstream: Tensor | None = aside()
-    """The upstream gradient, where one was chosen."""
+    """The upstream gradient of --vjp."""
 
 
 @dataclass(frozen=True, kw_only=True)
