@@ -111,12 +111,10 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
     if first in names:
         return names[first] + dot + rest
     tree = addresses.tree(result)
-    if first in tree:
-        return key
-    single = next((field for field in ("functions", "losses", "curves") if len(tree.get(field, ())) == 1), "")
-    if single and first in tree[single][0]:
-        return f"{single}.0.{key}"
-    known = [*names, *(tree[single][0] if single else ()), *(path for path, _ in addresses.leaves(tree))]
+    path = addresses.whole(tree, key)
+    if path.partition(".")[0] in tree:
+        return path
+    known = [*names, *addresses.short(tree), *(path for path, _ in addresses.leaves(tree))]
     numbers = [
         path for path, leaf in addresses.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
     ]
