@@ -97,7 +97,7 @@ class Expected:
     met: list[bool] = aside()
     """For each element, where both have the same shape; empty otherwise."""
     advice: str = aside()
-    """What the slip means and what to do."""
+    """What the slip means and what to do, or what to do where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
