@@ -278,6 +278,13 @@ def test_a_loss_that_broadcasts(name: str) -> None:
         ("where(x > 0, x.sqrt(), 0).sum()", ["x=0,4"], "going backward, sqrt at 0 turns the gradient 0 into nan"),
         ("(x**2).sqrt()", ["x=0"], "going backward, sqrt at 0 turns the gradient 1 into inf"),
         ("2*x", ["x=nan"], "x itself"),
+        ("softmax(x + m, -1)[0] + sqrt(z)", ["x=1,2", "m=0,-inf", "z=0"], "sqrt at 0 turns the gradient 1 into inf"),
+        (
+            "sqrt(where(x > 0, x, 0)).sum() + (z**2).sqrt()",
+            ["x=-1,4", "z=0"],
+            "in gradients.z: going backward, sqrt at 0",
+        ),
+        ("stack([x, log(y)]).sum()", ["x=1", "y=0"], "log(0) = -inf"),
         ("linalg.inv(A).sum() * (1/(s - 1))", ["A=eye(2)", "s=1"], "1 / 0 = inf"),
     ],
 )

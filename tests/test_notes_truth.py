@@ -254,7 +254,7 @@ def test_shapes_broadcast_where_they_differ() -> None:
     for chance in cases(8):
         pred, target = (torch.rand(chance.choice(shapes), dtype=torch.float64) for _ in range(2))
         try:
-            joint = torch.broadcast_tensors(pred, target)[0].shape
+            joint = (pred + target).shape
         except RuntimeError:
             continue
         for text, due in {

@@ -53,15 +53,16 @@ def features(subject: Subject, name: str) -> frozenset[Feature]:
         return frozenset()
     names = {name}
     for line in program.tree.body:  # the steps that are made of the input
-        if isinstance(line, ast.Assign | ast.AugAssign) and _reads(line, names):
-            names |= {
-                node.id for node in ast.walk(line) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
+        names |= _bound(line) if _reads(line, names) else set()
     live = [node for node in nodes if isinstance(node, ast.expr) and _reads(node, names)]
     squares = [node for node in live if _is_square(node, program)]
+    squared = {
+        made for line in program.tree.body if any(node in squares for node in ast.walk(line)) for made in _bound(line)
+    }
     found: set[Feature] = {"square"} if squares else set()
+    halves = (inner for node in live if _is_halved(node) for inner in ast.walk(node))
     if any(_path(node, program).endswith("half_sse") for node in squares) or any(
-        inner in squares for node in live if _is_halved(node) for inner in ast.walk(node)
+        inner in squares or (isinstance(inner, ast.Name) and inner.id in squared) for inner in halves
     ):
         found.add("half-square")
     for node in live:
@@ -71,6 +72,11 @@ def features(subject: Subject, name: str) -> frozenset[Feature]:
         if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)) or path.rpartition(".")[2] in _PRODUCTS:
             found.add("product")
     return frozenset(found)
+
+
+def _bound(line: ast.stmt) -> set[str]:
+    """The names that a statement binds."""
+    return {node.id for node in ast.walk(line) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def _reads(node: ast.AST, names: Set[str]) -> bool:
