@@ -48,6 +48,19 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+def lone(found: dict[str, Any]) -> str:
+    """The path of the one function, loss or curve of a tree, whose fields need no prefix: `functions.0`; else empty."""
+    return next(
+        (f"{several}.0" for several in ("functions", "losses", "curves") if len(found.get(several, ())) == 1), ""
+    )
+
+
+def whole(found: dict[str, Any], path: str) -> str:
+    """A path into a tree, with the prefix that may be left out: `value` of one function is `functions.0.value`."""
+    first, only = path.partition(".")[0], lone(found)
+    return f"{only}.{path}" if only and first not in found and first in found[only[:-2]][0] else path
+
+
 def find(result: Result, path: str, option: str = "--get") -> Any:
     """What lies at `path` in a result: a subtree, a leaf, or an element or row of a tensor.
 
@@ -55,7 +68,7 @@ def find(result: Result, path: str, option: str = "--get") -> Any:
     """
     value = tree(result)
     done: list[str] = []
-    for key in path.split("."):
+    for key in whole(value, path).split("."):
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif isinstance(value, list | Tensor) and _is_index(key, value):
@@ -64,6 +77,12 @@ def find(result: Result, path: str, option: str = "--get") -> Any:
             raise _unknown(path, done, value, option)
         done.append(key)
     return value
+
+
+def short(found: dict[str, Any]) -> list[str]:
+    """The names in a tree that need no prefix."""
+    only = lone(found)
+    return list(found[only[:-2]][0]) if only else []
 
 
 def index(place: int, shape: Sequence[int]) -> tuple[int, ...]:
@@ -85,7 +104,7 @@ def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
     if isinstance(value, dict):
         keys = [f"{prefix}.{key}" if prefix else key for key in value]
         cure = (
-            did_you_mean(path, [name for name, _ in leaves(value, prefix)] + keys)
+            did_you_mean(path, [*(() if done else short(value)), *(name for name, _ in leaves(value, prefix)), *keys])
             or f"there are {', '.join(keys[:12])}"
         )
     elif isinstance(value, list) or (isinstance(value, Tensor) and value.ndim):

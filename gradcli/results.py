@@ -97,7 +97,7 @@ class Expected:
     met: list[bool] = aside()
     """For each element, where both have the same shape; empty otherwise."""
     advice: str = aside()
-    """What the slip means and what to do."""
+    """What the slip means and what to do, or what to do where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ class GradResult(Result):
     seed: str = aside()
     """What was differentiated where the value is not one number: `row 1`, `vjp`."""
     upstream: Tensor | None = aside()
-    """The upstream gradient, where one was chosen."""
+    """The upstream gradient of --vjp."""
 
 
 @dataclass(frozen=True, kw_only=True)

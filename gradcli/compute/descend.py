@@ -8,7 +8,7 @@ from gradcli.compute.job import Job
 from gradcli.compute.notes import look
 from gradcli.compute.optimizers import Chosen
 from gradcli.compute.origin import finite, origin
-from gradcli.compute.program import Run, one_number, run_expression
+from gradcli.compute.program import Run, note_unreached, one_number, run_expression
 from gradcli.evaluate.machine import evaluate
 from gradcli.requests.descend import Descend
 from gradcli.results import DescendResult, DescentStep, Stopped
@@ -53,7 +53,7 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
         loss = ready.pop() if ready else value()
         for name, slope in core.gradients(loss, live, via="backward").items():
             if slope is None:
-                job.note("unused-input", f"the result does not depend on {name}: it stays where it is")
+                note_unreached(start, name, job, "it stays where it is")
         return loss
 
     steps: list[DescentStep] = []

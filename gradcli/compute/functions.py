@@ -87,9 +87,11 @@ def _of_loss(call: Call) -> list[dict[str, Any]]:
 
 
 def _measured(call: Call, function: functions.Unary, x: Tensor, at: tuple[int, ...]) -> dict[str, float | None]:
+    point = torch.zeros_like(x, dtype=torch.bool)
+    point[at] = True
     try:
-        slopes = kinks.slopes(function, x, at)
+        slopes = kinks.slopes(function, x, point)
     except core.NoDerivativeError:
         return {"left": None, "right": None, "pytorch": None}
-    left, right = (float(f"{slope:.{DIGITS}g}") for slope in (slopes.left, slopes.right))
-    return {"left": left, "right": right, "pytorch": slopes.pytorch}
+    left, right = (float(f"{float(slope):.{DIGITS}g}") for slope in (slopes.left, slopes.right))
+    return {"left": left, "right": right, "pytorch": float(slopes.pytorch)}

@@ -62,10 +62,8 @@ def arrays(result: Result) -> dict[str, npt.NDArray[np.generic]]:
     """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix is left out."""
     body = {name: value for name, value in addresses.tree(result).items() if name not in _HEADER}
     found = {path: leaf for path, leaf in addresses.leaves(body) if isinstance(leaf, Tensor)}
-    for several in ("functions", "losses"):
-        if len(body.get(several, ())) == 1:
-            found = {path.removeprefix(f"{several}.0."): leaf for path, leaf in found.items()}
-    return {path: _array(leaf) for path, leaf in found.items()}
+    prefix = "" if isinstance(result, PlotResult) else f"{addresses.lone(body)}."  # curves are beside x
+    return {path.removeprefix(prefix): _array(leaf) for path, leaf in found.items()}
 
 
 def main(result: Result) -> Tensor:

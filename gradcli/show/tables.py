@@ -127,11 +127,14 @@ def _grad(result: GradResult, digits: int) -> list[Table]:
         steps = {name: step.value for name, step in result.intermediates.items()}
         slopes = {name: step.gradient for name, step in result.intermediates.items()}
         found.append(_without_csv(_inputs_table(steps, slopes, [], "Steps", ""), "step"))
-    if not single:
-        block = Block(value.numel(), (Places(value.shape, "result"), value.reshape(-1)))
-        found.append(
-            Table((Column("result"), Column("value")), (block,), f"Result; gradient of {result.seed}", csv=False)
-        )
+    if not single or result.upstream is not None:
+        columns = [Column("result"), Column("value")]
+        cells: list[Cells] = [Places(value.shape, "result"), value.reshape(-1)]
+        if result.upstream is not None:
+            columns.append(Column("upstream"))
+            cells.append(result.upstream.reshape(-1))
+        block = Block(value.numel(), tuple(cells))
+        found.append(Table(tuple(columns), (block,), f"Result; gradient of {result.seed}", csv=False))
     return found
 
 

@@ -33,9 +33,11 @@ ALIASES: Mapping[str, str] = {
     "integer-input": "int-dtype",
     "nan": "not-a-number",
     "no-derivative": "step-activation",
+    "rebound": "non-leaf-grad",
     "requires-grad": "no-grad",
     "retain-graph": "backward-twice",
     "saturated": "saturation",
+    "upstream": "vjp-shape",
     "vanishing": "saturation",
     "zero-grad": "accumulate",
 }
