@@ -24,7 +24,12 @@ def says_more(node: ast.expr) -> bool:
 
 
 class Reader:
-    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn."""
+    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn.
+
+    `expanded` holds the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
+    nobody typed, and the place that errors show for each; `held` the arguments that such a tree reads by a name; `pythons` the
+    calls that are Python's own for plain numbers, and of which function.
+    """
 
     def __init__(self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]) -> None:
         self.source = source
@@ -37,10 +42,16 @@ class Reader:
         self.notes: dict[tuple[str, str], None] = {}
         self.calls: dict[ast.AST, Step] = {}
         self.origins: list[ast.AST] = []
+        self.made: dict[ast.AST, Span] = {}
+        self.held: dict[str, ast.expr] = {}
+        self.expanded: dict[ast.AST, ast.expr] = {}
+        self.pythons: dict[ast.AST, str] = {}
         self.nodes = 0
 
     def span(self, node: Any) -> Span:
         """The place of a node of the tree."""
+        if (made := self.made.get(node)) is not None:
+            return made
         start = self.position(node.lineno, node.col_offset)
         return self.source.span(start, self.position(node.end_lineno, node.end_col_offset))
 
@@ -125,5 +136,7 @@ class Reader:
 
     def tail(self, node: ast.Attribute) -> Span:
         """The place of the name behind the dot."""
+        if (made := self.made.get(node)) is not None:
+            return made
         stop = self.span(node).stop
         return self.source.span(stop - len(node.attr), stop)
