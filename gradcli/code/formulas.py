@@ -11,7 +11,7 @@ from gradcli.evaluate import library
 from gradcli.evaluate.functions import index_target
 from gradcli.evaluate.machine import evaluate
 from gradcli.tables.catalogue import Loss
-from gradcli.tables.operators import CONSTANTS, LAST_DIMENSION, PYTHON_TYPES, SPACES, in_space
+from gradcli.tables.operators import CONSTANTS, LAST_DIMENSION, PYTHON_TYPES, RANDOM, RANDOM_MODULES, SPACES, in_space
 from gradcli.text import expression
 from gradcli.text.call import Call
 from gradcli.text.program import Expression, Step
@@ -37,11 +37,11 @@ _WITH_MORE = {"step": "torch.heaviside", "prelu": "F.prelu", "threshold": "F.thr
 class Formula:
     """An expression as a piece of a PyTorch program: `lines` of statements, and `value`, its result or the name of it."""
 
-    def __init__(self, text: str, inputs: Mapping[str, Tensor]) -> None:
+    def __init__(self, text: str, inputs: Mapping[str, Tensor], device: str = "cpu") -> None:
         program = expression.parse(Source(text), tuple(inputs))
         operands: dict[int, list[Any]] = {}
         evaluate(program, inputs, lambda step, values: operands.__setitem__(id(step), list(values)))
-        *before, last = _Writer(program, operands, set(inputs)).written()
+        *before, last = _Writer(program, operands, set(inputs), device).written()
         self.lines = [ast.unparse(node) for node in before]
         if isinstance(last, ast.Assign):
             self.lines.append(ast.unparse(last))
@@ -60,7 +60,8 @@ class Formula:
 class _Writer(ast.NodeTransformer):
     """Rewrites a copy of the checked tree; `operands` are those that each step of the expression had when it was run."""
 
-    def __init__(self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str]) -> None:
+    def __init__(self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str], device: str) -> None:
+        self._device = device
         copies: dict[int, Any] = {}
         self._tree = deepcopy(program.tree, copies)
         self._held = {name: deepcopy(value, copies) for name, value in program.held.items()}
@@ -116,6 +117,32 @@ class _Writer(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        """A function under PyTorch's name, on the device where it is computed."""
+        step, written = self._calls.get(node), self._call(node)
+        if step is None or self._device == "cpu" or not isinstance(written, ast.Call):
+            return written
+        return self._drawn(written, step)
+
+    def _drawn(self, node: ast.Call, step: Step) -> ast.expr:
+        """A call that draws random numbers does so on the CPU, as gradcli does; any other as it is."""
+        operands, bound = self._operands.get(id(step), []), step.kind in ("method", "apply")
+        module = step.kind == "apply" and bool(operands)
+        name = type(operands[0]).__name__ if module else step.name.rpartition(".")[2]
+        if name not in (RANDOM_MODULES if module else RANDOM) or step.name.startswith("nn.") or "*" in step.keywords:
+            return node
+        if isinstance(node.func, ast.Attribute) and step.kind == "method":
+            node.func.value = _on_cpu(node.func.value)
+        given = operands[bound:]
+        node.args = [
+            _on_cpu(arg) if isinstance(value, Tensor) else arg for arg, value in zip(node.args, given, strict=False)
+        ]
+        for keyword, value in zip(node.keywords, given[len(node.args) :], strict=False):
+            keyword.value = _on_cpu(keyword.value) if isinstance(value, Tensor) else keyword.value
+        if not any(isinstance(value, Tensor) for value in operands):
+            node.keywords.append(ast.keyword("device", ast.Constant("cpu")))
+        return ast.Call(ast.Attribute(node, "to", ast.Load()), [ast.Constant(self._device)], [])
+
+    def _call(self, node: ast.Call) -> ast.expr:
         """A function under PyTorch's name, with the arguments that gradcli filled in."""
         step = self._calls.get(node)
         named = isinstance(node.func, ast.Name)  # a module of the user's
@@ -123,7 +150,7 @@ class _Writer(ast.NodeTransformer):
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.func = function
-        if step is None:
+        if step is None or step.kind == "apply":
             return node
         if "dim" in step.keywords and step.name in LAST_DIMENSION and not _given(node, "dim"):
             node.keywords.append(ast.keyword("dim", _parsed("-1")))
@@ -190,6 +217,10 @@ class _Holder(ast.NodeTransformer):
             return node
         first, self._first = self._first, None
         return first
+
+
+def _on_cpu(node: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(node, "cpu", ast.Load()), [], [])
 
 
 def _insisted(function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Sequence[int]:

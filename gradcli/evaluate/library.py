@@ -153,12 +153,6 @@ def _number(python: Function) -> Function:
     return call
 
 
-RANDOM_MODULES = (
-    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU,
-    nn.FractionalMaxPool2d, nn.FractionalMaxPool3d,
-)  # fmt: skip
-
-
 def _on_cpu(function: Function) -> Function:
     """The same function, computed on the CPU and its result moved back, so that it draws the same numbers on every device."""
 
@@ -283,7 +277,7 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
         by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
             listed[1] = _indices(entry, {} if ignored == -100 else {"ignore_index": ignored}, *listed)
-    call: Function = _on_cpu(module) if isinstance(module, RANDOM_MODULES) else module
+    call: Function = _on_cpu(module) if type(module).__name__ in operators.RANDOM_MODULES else module
     return call(*listed, **keywords)
 
 

@@ -84,6 +84,10 @@ _DRAWING = """alpha_dropout bernoulli binomial dropout dropout1d dropout2d dropo
     svd_lowrank"""
 RANDOM = frozenset(_DRAWING.split())
 """Functions and methods that may draw random numbers, in every namespace."""
+_DRAWING_MODULES = """AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout FractionalMaxPool2d
+    FractionalMaxPool3d RReLU"""
+RANDOM_MODULES = frozenset(_DRAWING_MODULES.split())
+"""Modules of torch.nn that may."""
 
 PYTHON = {name: Operator(f"python.{name}") for name in ("len", "float", "int")}
 """Python's own functions that are allowed."""

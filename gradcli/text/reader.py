@@ -23,6 +23,11 @@ def says_more(node: ast.expr) -> bool:
     return not (isinstance(node, ast.Constant) and node.value is False)
 
 
+def starred(values: list[ast.expr]) -> tuple[int, ...]:
+    """The places of the values that `*` takes apart."""
+    return tuple([place for place, value in enumerate(values) if isinstance(value, ast.Starred)])
+
+
 class Reader:
     """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn.
 

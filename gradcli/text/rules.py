@@ -9,11 +9,11 @@ from gradcli.tables import operators
 from gradcli.tables.operators import Operator, find_function, function_names
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
 from gradcli.text.program import Kind, Label, Step
-from gradcli.text.reader import Reader, says_more
+from gradcli.text.reader import Reader, says_more, starred
 from gradcli.text.refused import KEYWORDS
 from gradcli.text.source import Span
 from gradcli.text.spelled import expand, method
-from gradcli.text.spelling import powers
+from gradcli.text.spelling import SYNONYMS, powers
 
 Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
 """What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
@@ -203,9 +203,18 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
 
 def _no_such(reader: Reader, path: str, node: ast.Attribute) -> ExpressionError:
     """The error of a name that a namespace does not offer."""
-    reader.check_name(node.attr, reader.tail(node), twin=True)
-    known = operators.sections()[operators.SPACES[path]]
-    return reader.unknown(node.attr, reader.tail(node), "function", known, prefix=f"{path}.")
+    place, section = reader.tail(node), operators.SPACES[path]
+    if f"{section}.{node.attr}" not in SYNONYMS:
+        reader.check_name(node.attr, place, twin=True)
+        if section in operators.SPELT and (twin := find_function(node.attr)):
+            return reader.error(f"unknown function {path}.{node.attr}", place, f"write {twin.path}, which is PyTorch's")
+    return reader.unknown(
+        node.attr,
+        place,
+        "function",
+        operators.sections()[section],
+        prefix=f"{section if section in operators.SPELT else path}.",
+    )
 
 
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
@@ -254,7 +263,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     for keyword in node.keywords:
         reader.check_keyword(keyword)
     args, names = node.args, tuple(keyword.arg or "" for keyword in node.keywords)
-    if _starred(args):
+    if starred(args):
         args, names = [ast.copy_location(ast.Tuple(args, ast.Load()), node)], ("*", *names)
     arguments: list[Part] = [*args, *(keyword.value for keyword in node.keywords)]
     if found := _function(reader, node):
@@ -275,7 +284,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         reader.calls[node] = step
         return [*arguments, step]
     if _is_module(reader, node.func):
-        step = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
+        step = reader.calls[node] = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
         return [node.func, *arguments, step]
     if isinstance(node.func, ast.Attribute):
         if meaning := method(reader, node, reader.tail(node.func)):
@@ -302,11 +311,6 @@ def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[
     step = reader.step("method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names)
     reader.calls[node] = step
     return [*arguments, step]
-
-
-def _starred(values: list[ast.expr]) -> tuple[int, ...]:
-    """The places of the values that `*` takes apart."""
-    return tuple([place for place, value in enumerate(values) if isinstance(value, ast.Starred)])
 
 
 def _last_dimension(
@@ -388,7 +392,7 @@ def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:
     if isinstance(node.ctx, ast.Load):
         kind: Kind = "tuple" if isinstance(node, ast.Tuple) else "list"
         items = [item.value if isinstance(item, ast.Starred) else item for item in node.elts]
-        return [*items, reader.step(kind, node, take=len(items), value=_starred(node.elts))]
+        return [*items, reader.step(kind, node, take=len(items), value=starred(node.elts))]
     count = len(node.elts)
     parts: list[Part] = [reader.step("copy", node), reader.step("unbind", node, take=1, value=count)]
     parts.append(reader.step("unpack", node))

@@ -154,7 +154,11 @@ class _Meaning(ast.NodeTransformer):
             for part in ast.walk(tree)
             if isinstance(part, ast.Name) and part in self._reader.made
         ]
-        computed = {name: value for name, value in self._given.items() if value and not _is_literal(value)}
+        computed = {
+            name: value
+            for name, value in self._given.items()
+            if value and not _is_literal(value) and (self._name, name) not in _CONVERTERS
+        }
         if all(named.count(name) < 2 for name in computed):
             return []
         parts: list[ast.expr | Step] = []
@@ -162,7 +166,7 @@ class _Meaning(ast.NodeTransformer):
             held = f"{name}1"
             while held in self._reader.scope or held in self._reader.held:
                 held += "1"
-            self._reader.held[held] = value = self.visit(value)  # a width of padding reads the array
+            self._reader.held[held] = value
             self._given[name] = self._made(ast.Name(held, ast.Load()))
             step = self._reader.step
             parts += [value, step("store", self._place, name=held), step("drop", self._place)]
