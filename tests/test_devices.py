@@ -1,4 +1,4 @@
-"""Random numbers are the CPU's on every device. The meta device, which every machine has, stands for one that is not the CPU."""
+"""Random numbers are the CPU's on every device; the meta device, which every machine has, stands for another one."""
 
 import pytest
 import torch

@@ -468,7 +468,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("math.comb(w, 2)", ExpressionError, "comb", "takes plain numbers", "exp(lgamma(n + 1))"),
     ("math.log(-1)*x", ExpressionError, "log", "log: math domain error", "tensor(-1.)"),
     ("torch.sum(*w)", ExpressionError, "torch.sum(*w)", "* takes sequences apart", "leave out the *"),
-    ("a = [0]*1000; b = [*a*900, *a*900]; x", SizeError, "[*a*900, *a*900]", "too many values", ""),
+    ("a = (0,)*60000; b = (*a, *a); x", SizeError, "(*a, *a)", "too many values", ""),
     ("np.tile(x, 10**9)", SizeError, "tile", "3,000,000,000 elements", ""),
     ("np.pad(x, 10**9)", SizeError, "pad", "2,000,000,003 elements", ""),
     ("np.repeat(x, 10**9)", SizeError, "repeat", "3,000,000,000 elements", ""),

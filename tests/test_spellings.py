@@ -1,5 +1,7 @@
 """Every name under `np.` and `math.` against NumPy and Python themselves: the same numbers, or refused."""
 
+import ast
+import inspect
 import math
 import warnings
 from collections.abc import Iterator
@@ -225,3 +227,64 @@ def test_every_name_gives_the_numbers_of_numpy_and_python(section: str) -> None:
             missing = tried - agreed if agreed else {"its operands"}
             wrong += [f"{path}({row.signature}): never compared with {it}" for it in missing - {""}]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("section", operators.SPELT)
+def test_parameters_are_those_of_numpy_in_their_order(section: str) -> None:
+    for name in spellings.names(section):
+        try:
+            known = list(inspect.signature(theirs(f"{section}.{name}", {})).parameters.values())
+        except (AttributeError, ValueError):
+            continue  # another version has it, or it does not tell its parameters
+        if section == "math" or name == "arange" or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in known):
+            continue  # Python's have no names, and NumPy's there depend on how many are given
+        for row in spellings.rows(section, name):
+            placed = [p.arg for p in (*row.arguments.posonlyargs, *row.arguments.args)]
+            assert placed == [p.name for p in known][: len(placed)], f"{section}.{name}({row.signature})"
+            assert {p.arg for p in row.arguments.kwonlyargs} <= {p.name for p in known}, (
+                f"{section}.{name}({row.signature})"
+            )
+
+
+def test_what_is_left_out_is_an_argument_of_its_own() -> None:
+    """A parameter that was not given vanishes with the argument that it is."""
+    for section in (*operators.SPELT, "Tensor"):
+        for name in spellings.names(section):
+            for row in spellings.rows(section, name):
+                calls = [node for node in ast.walk(row.meaning) if isinstance(node, ast.Call)]
+                whole = [item for call in calls for item in (*call.args, *(k.value for k in call.keywords))]
+                used = {node.id for node in ast.walk(row.meaning) if isinstance(node, ast.Name) and node not in whole}
+                listed = row.arguments
+                pairs: list[tuple[ast.arg, ast.expr | None]] = []
+                pairs += zip(listed.args[::-1], listed.defaults[::-1], strict=False)
+                pairs += zip(listed.kwonlyargs, listed.kw_defaults, strict=True)
+                optional = {p.arg for p, d in pairs if isinstance(d, ast.Constant) and d.value is ...}
+                assert not used & optional, f"{section}.{name}({row.signature})"
+
+
+METHODS = ("a.copy()", "a.astype(float)", "a.astype('float64')", "a.dot(b)", "a.transpose()", "a.T", "a.cumsum()",
+           "a.round(1)", "a.std(ddof=1)", "a.var(axis=0, ddof=0)", "a.sum(axis=0, keepdims=True)", "a.mean(axis=-1)",
+           "a.reshape(-1)", "a.ravel()", "a.max()", "a.argmax(axis=0)", "a.clip(0, 1)", "a.prod(axis=0)", "a.trace()",
+           "a.squeeze()", "a.flatten()", "a @ b", "a.swapaxes(0, 1)", "a.shape", "a.ndim", "a[np.newaxis]", "a.cumprod()")  # fmt: skip
+
+
+def test_methods_of_arrays_give_the_numbers_of_numpy() -> None:
+    for text in METHODS:
+        compared = 0
+        for group in ("vectors", "matrices", "wide", "cubes", "mixed", "symmetric", "steep"):
+            arrays = dict(zip("ab", GROUPS[group], strict=True))
+            try:
+                expected, found = numbers(theirs(text, arrays)), numbers(ours(text, arrays))
+            except Exception:
+                continue
+            assert same(found, expected), f"{text} of {group}"
+            compared += 1
+        assert compared, text
+
+
+def test_the_rest_of_python_is_python() -> None:
+    for text in ("math.tau", "math.log(8, 2)", "math.floor(2.7)", "math.sqrt(2)", "math.comb(5, 2)", "math.factorial(5)",
+                 "math.gcd(12, 18)", "math.isclose(1.0, 1.0 + 1e-12)", "math.dist([1, 2], [4, 6])", "math.prod([2, 3.5])",
+                 "max(2, 3)", "min([4, 3, 5])", "abs(-2)", "round(2.5)", "round(2.567, 1)", "pow(2, 10)", "sum([1, 2, 3])",
+                 "float(3)", "int(2.9)", "float('-inf')", "[*[1, 2], 3]", "(*(1, 2), *[3])", "max(*[1, 5], 2)"):  # fmt: skip
+        assert ours(text, {}) == eval(text, {"math": math}), text

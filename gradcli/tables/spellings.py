@@ -15,9 +15,11 @@ ROWS = """
 [np]
 abs absolute arccos arccosh arcsin arcsinh arctan arctanh acos acosh asin asinh atan atanh cos cosh sin sinh tan tanh
     exp exp2 expm1 log log10 log1p log2 sqrt square reciprocal negative positive floor ceil trunc fix deg2rad rad2deg
-    isfinite isinf isnan isneginf isposinf isreal signbit logical_not bitwise_not conj real imag angle sinc i0 frexp
+    isfinite isinf isnan isneginf isposinf isreal signbit logical_not bitwise_not conj sinc i0 frexp
     (x): torch.{}(x)
 sign(x): torch.sign(x)
+real imag(val): torch.{}(val)
+angle(z): torch.angle(z)
 fabs(x): torch.abs(x)
 rint(x): torch.round(x)
 radians(x): torch.deg2rad(x)
@@ -150,8 +152,10 @@ shape(a): a.shape
 ndim(a): a.ndim
 size(a): a.numel()
 
-array asarray(object): object
-array asarray(object, dtype): object.to(dtype)
+array(object): object
+array(object, dtype): object.to(dtype)
+asarray(a): a
+asarray(a, dtype): a.to(dtype)
 copy(a): torch.clone(a)
 zeros ones(shape, dtype=...): torch.{}(shape, dtype=dtype)
 zeros_like ones_like(a, dtype=...): torch.{}(a, dtype=dtype)
@@ -220,8 +224,8 @@ std var(self, axis=..., *, ddof, keepdims=...): self.{}(dim=axis, correction=ddo
 """
 
 
-ARRAYS = """a a1 a2 ar arr array ary aweights b condition element f fweights iterable m object p q seq test_elements v weights
-    x x1 x2 y A"""
+ARRAYS = """a a1 a2 ar arr array ary aweights b condition element f fweights iterable m object p q seq test_elements v val weights
+    x x1 x2 y z A"""
 """Parameters that take whatever NumPy makes an array of, such as a list of numbers or of arrays."""
 
 

@@ -124,6 +124,19 @@ class Reader:
             cure = f"{cure} ({version})" if cure else version
         return self.error(f"unknown {kind} {quoted(prefix + name)}", place, cure)
 
+    def no_such(self, path: str, node: ast.Attribute) -> ExpressionError:
+        """The error of a name that a namespace does not offer."""
+        place, section = self.tail(node), operators.SPACES[path]
+        spelt = section in operators.SPELT
+        if f"{section}.{node.attr}" not in SYNONYMS:
+            self.check_name(node.attr, place, twin=True)
+            if spelt and (twin := find_function(node.attr)):
+                return self.error(
+                    f"unknown function {path}.{node.attr}", place, f"write {twin.path}, which is PyTorch's"
+                )
+        prefix = f"{section if spelt else path}."
+        return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
+
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
         """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a
         value.

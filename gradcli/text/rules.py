@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from gradcli.errors import ExpressionError, SizeError
+from gradcli.errors import SizeError
 from gradcli.tables import operators
 from gradcli.tables.operators import Operator, find_function, function_names
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
@@ -13,7 +13,7 @@ from gradcli.text.reader import Reader, says_more, starred
 from gradcli.text.refused import KEYWORDS
 from gradcli.text.source import Span
 from gradcli.text.spelled import expand, method
-from gradcli.text.spelling import SYNONYMS, powers
+from gradcli.text.spelling import powers
 
 Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
 """What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
@@ -182,12 +182,12 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
     first, *rest = chain
     place = reader.tail(first)
     if rest:
-        raise _no_such(reader, path, first)
+        raise reader.no_such(path, first)
     if (step := _fixed(reader, path, first.attr, place)) is not None:
         return [step]
     if operators.in_space(operators.SPACES[path], first.attr):
         raise reader.error(f"{path}.{first.attr} is a function, not a value", node, f"call it: {path}.{first.attr}(x)")
-    raise _no_such(reader, path, first)
+    raise reader.no_such(path, first)
 
 
 def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
@@ -199,22 +199,6 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
     if operators.in_space("Tensor", node.attr):
         raise reader.error(f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()")
     raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
-
-
-def _no_such(reader: Reader, path: str, node: ast.Attribute) -> ExpressionError:
-    """The error of a name that a namespace does not offer."""
-    place, section = reader.tail(node), operators.SPACES[path]
-    if f"{section}.{node.attr}" not in SYNONYMS:
-        reader.check_name(node.attr, place, twin=True)
-        if section in operators.SPELT and (twin := find_function(node.attr)):
-            return reader.error(f"unknown function {path}.{node.attr}", place, f"write {twin.path}, which is PyTorch's")
-    return reader.unknown(
-        node.attr,
-        place,
-        "function",
-        operators.sections()[section],
-        prefix=f"{section if section in operators.SPELT else path}.",
-    )
 
 
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
@@ -246,7 +230,7 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
             return None
         found = operators.in_space(operators.SPACES[path], chain[0].attr) if len(chain) == 1 else None
         if found is None:
-            raise _no_such(reader, path, chain[0])
+            raise reader.no_such(path, chain[0])
         return found, reader.tail(chain[0])
     return None
 
