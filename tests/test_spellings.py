@@ -265,7 +265,8 @@ def test_what_is_left_out_is_an_argument_of_its_own() -> None:
 METHODS = ("a.copy()", "a.astype(float)", "a.astype('float64')", "a.dot(b)", "a.transpose()", "a.T", "a.cumsum()",
            "a.round(1)", "a.std(ddof=1)", "a.var(axis=0, ddof=0)", "a.sum(axis=0, keepdims=True)", "a.mean(axis=-1)",
            "a.reshape(-1)", "a.ravel()", "a.max()", "a.argmax(axis=0)", "a.clip(0, 1)", "a.prod(axis=0)", "a.trace()",
-           "a.squeeze()", "a.flatten()", "a @ b", "a.swapaxes(0, 1)", "a.shape", "a.ndim", "a[np.newaxis]", "a.cumprod()")  # fmt: skip
+           "a.squeeze()", "a.flatten()", "a @ b", "a.swapaxes(0, 1)", "a.shape", "a.ndim", "a[np.newaxis]",
+           "a.cumprod()")  # fmt: skip
 
 
 def test_methods_of_arrays_give_the_numbers_of_numpy() -> None:
