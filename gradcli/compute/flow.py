@@ -40,7 +40,7 @@ def flow(request: Flow, job: Job) -> FlowResult:
     seed(request.seed, job.device)  # random activations have drawn
     try:
         layers = _stack(request, job)
-        x, upstream = (torch.randn(BATCH, request.width, device=job.device) for _ in range(2))
+        x, upstream = (torch.randn(BATCH, request.width, device="cpu").to(job.device) for _ in range(2))
         found = [row for call in request.activations for row in _through(layers, call, x, upstream, flat[call.text])]
     except RuntimeError as error:
         if wants_memory(error):
@@ -64,13 +64,13 @@ def flow(request: Flow, job: Job) -> FlowResult:
 
 
 def _stack(request: Flow, job: Job) -> list[nn.Linear]:
-    """The linear layers, their weights drawn as `request` wants them."""
-    layers = [nn.Linear(request.width, request.width, device=job.device) for _ in range(request.layers)]
+    """The linear layers, their weights drawn as `request` says, on the CPU: they are the same on every device."""
+    layers = [nn.Linear(request.width, request.width, device="cpu") for _ in range(request.layers)]
     if request.init != "default":
         for layer in layers:
             INITS[request.init](layer.weight)
             nn.init.zeros_(layer.bias)
-    return layers
+    return [layer.to(job.device) for layer in layers]
 
 
 def _flat(call: Call, job: Job) -> float:

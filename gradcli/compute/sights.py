@@ -87,6 +87,8 @@ def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], 
     """The steps that notes look at, by identity, and how each makes a sight of its operands and value."""
     found: dict[int, Callable[[tuple[Any, ...], Any], Sight]] = {}
     for step, node in zip(program.steps, program.origins, strict=True):
+        if "*" in step.keywords:
+            continue  # which argument is which is known only when it runs
         label = partial(_label, step, node)
         if step.kind == "apply":
             found[id(step)] = partial(_of_module, step, label)

@@ -131,8 +131,12 @@ def variants(subject: Subject, name: str) -> Iterator[Subject]:
 
 
 def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
-    """The subject's expression with its calls rewritten; None where none is, or where it is too deep to be written."""
+    """The subject's expression with its calls rewritten; None where none is, or where it
+    cannot be written: it is too deep, or has arguments under names that nobody typed.
+    """
     program = program_of(subject)
+    if program.held:
+        return None
     try:
         tree = copy.deepcopy(program.tree)
         pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)
