@@ -176,7 +176,7 @@ RIGHT: dict[str, list[float]] = {
     "bce-dtype": [-(math.log(0.9) + math.log(0.8)) / 2],
     "broadcast": [0],
     "target-size": [LOGITS_LOSS],
-    "shape-mismatch": [3] * 4,
+    "shape-mismatch": [2, 10],
     "size-mismatch": [2] * 6,
     "dtype-mix": [3],
     "integer-mean": [1.5],
@@ -196,7 +196,6 @@ RIGHT: dict[str, list[float]] = {
 COMMONEST = {
     **dict.fromkeys(("late-flag", "no-grad-block", "detached", "not-differentiable", "second-derivative"), "no-grad"),
     **dict.fromkeys(("shared-graph", "carried-state"), "backward-twice"),
-    "step-before-backward": "inplace-saved",
 }
 """The mistakes of which PyTorch says the same as of a commoner one."""
 
@@ -301,7 +300,7 @@ def test_what_pytorch_says_finds_its_entry(mistake: Mistake) -> None:
 
 CHANGES = (
     (r"\d+", "417"),
-    (r"\b(?:Float|Double|float|double)\b", "Half"),
+    (r"(?<!')\b(?:Float|Double|float|double)\b", "Half"),
     (r"\bLong\b", "Int"),
     (r"torch\.FloatTensor \[[\d, ]*\]", "torch.cuda.HalfTensor [64, 10]"),
     (r"torch\.Size\(\[[\d, ]*\]\)", "torch.Size([8, 3, 224, 224])"),
@@ -312,7 +311,7 @@ CHANGES = (
     (r"\bcpu\b|\bmeta\b", "cuda:1"),
     (r"complex64", "complex128"),
     (r"for \*:", "for -=:"),
-    (r"aten::\w+", "aten::nextafter"),
+    (r"aten::\w+", "aten::floor_divide"),
     (r"softmax", "log_softmax"),
 )
 
@@ -329,10 +328,8 @@ def test_other_numbers_shapes_types_and_names_find_it_too(mistake: Mistake) -> N
     ("program", "name"),
     [
         ("torch.tensor([1, 2]).requires_grad_()", "int-dtype"),
-        ("torch.tensor(1.0).requires_grad(True)", "flag-typo"),
         ("x = torch.zeros(2, requires_grad=True)\nx[0] = 1", "inplace-leaf"),
         ("x = torch.ones(2, requires_grad=True)\nimport numpy\nnumpy.exp(x)", "numpy-on-grad"),
-        ("x = torch.ones((), requires_grad=True)\ntorch.autograd.grad(x.item(), x)", "item-breaks"),
         ("F.nll_loss(torch.ones(2, 3), torch.tensor([0.0, 1.0]))", "class-target"),
         ("F.binary_cross_entropy(torch.rand(3), torch.rand(3, 1))", "target-size"),
         ("F.binary_cross_entropy_with_logits(torch.rand(3), torch.tensor([0, 1, 1]))", "bce-dtype"),
@@ -569,7 +566,7 @@ def test_a_pasted_text_as_one_word_or_many_or_from_a_pipe() -> None:
         (["nograd"], ["there is no mistake 'nograd'", "no-grad"]),
         (["xyzzy"], ["there is no mistake 'xyzzy'", "gradcli why"]),
         (["the gradient of my softmax is strange"], ["no mistake is known", "gradcli why softmax-sum"]),
-        (["vanishing gradient"], ["no mistake is known", "gradcli why saturation"]),
+        (["the exploding of my vanishing"], ["no mistake is known", "gradcli why saturation: "]),
         (["--code"], ["--code wants the name"]),
         (["no-grad", "--code", "--json"], ["two forms"]),
         (["no-grad", "--csv"], ["there is no option --csv"]),

@@ -64,7 +64,7 @@ def _by_name(name: str) -> Found:
 def _by_text(text: str) -> Found:
     found = matching.by_text(text)
     if not found:
-        said = next(matching.sayings(text))
+        said = matching.last_said(text)
         nearest = matching.nearest(said)
         message = f"no mistake is known by this text{'; the nearest are below' if nearest else ''}"
         raise UsageError(message, place=Source(said).span(0, len(said)), cure=_commands(nearest))

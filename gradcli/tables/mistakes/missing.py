@@ -1,6 +1,6 @@
 """Mistakes that cut the way from the result back to the input: no gradient, or None."""
 
-from gradcli.tables.mistakes.entry import Mistake
+from gradcli.tables.mistakes.entry import Mistake, Vague
 
 _NO_GRAPH = (
     "element 0 of tensors does not require grad and does not have a grad_fn",
@@ -18,8 +18,12 @@ MISSING = (
             y.backward()
         """,
         cause="PyTorch records operations only on tensors that have requires_grad=True, and none of the inputs has it. "
-        "So y holds the number 4 and nothing of how it came about: there is no way back.",
-        cure="Say requires_grad=True where the input is made, before anything is computed from it.",
+        "So y holds the number 4 and nothing of how it came about: there is no way back. The parameters of a module have it "
+        "from the start. Where one is trained, all of them are frozen, or the loss was computed under no_grad.",
+        cure="Say requires_grad=True where the input is made, before anything is computed from it. In a training loop: unfreeze "
+        "what is to learn, and call backward() outside of the evaluation loop, whose losses have no graph. A Trainer that "
+        "checkpoints gradients of a frozen model with adapters needs model.enable_input_require_grads(). Where "
+        "print(loss.requires_grad) says False, print the same of each step before, up to the one that lost it.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x ** 2
@@ -27,6 +31,7 @@ MISSING = (
             print(x.grad)
         """,
         fragments=_NO_GRAPH,
+        symptoms=("loss requires_grad false", "no grad_fn"),
         related=("wrong-cure", "grad-of-plain-input", "second-derivative"),
     ),
     Mistake(
@@ -134,7 +139,11 @@ MISSING = (
             y.sum().backward()
             print(y.detach(), z.grad)
         """,
-        fragments=("derivative for ... is not implemented",),
+        fragments=(
+            "derivative for ...<heaviside|argmax|argmin|argsort|bucketize|searchsorted|floor_divide|histc|bincount> is not "
+            "implemented",
+        ),
+        symptoms=("step derivative", "heaviside gradient", "round gradient zero", "sign gradient zero"),
         related=("not-differentiable", "kink"),
     ),
     Mistake(
@@ -154,10 +163,12 @@ MISSING = (
             print(y.item(), x.grad)
         """,
         fragments=(
-            "'float' object has no attribute",
-            "'int' object has no attribute",
-            "object has no attribute 'backward'",
-            "'float' object is not iterable",
+            "'<float|int|numpy.float64|numpy.float32|ndarray>' object has no attribute '<backward|detach|requires_grad|"
+            "requires_grad_|retain_grad|grad_fn>'",
+        ),
+        vague=(
+            Vague("'<float|int>' object has no attribute '<clone|cpu|cuda|grad|item>'"),
+            Vague("'float' object is not iterable", ("torch.autograd.grad", "autograd.grad"), alone=False),
         ),
         related=("detached", "scalar-of-grad"),
     ),
@@ -265,7 +276,7 @@ MISSING = (
             w.requires_grad_()
             print(w.requires_grad)
         """,
-        fragments=("'bool' object is not callable",),
+        vague=(Vague("'bool' object is not callable", (".requires_grad",), alone=False),),
         related=("no-grad",),
     ),
     Mistake(
@@ -276,15 +287,27 @@ MISSING = (
             w.grad.zero_()  # <--
         """,
         cause="A tensor's grad is None until the first backward() reaches it. It stays None after torch.autograd.grad, "
-        "which returns the gradients instead, and for an input that the loss does not depend on.",
-        cure="Call backward() first. optimizer.zero_grad() and w.grad = None work at any time.",
+        "which returns the gradients instead, for a frozen parameter, and for one that the loss does not depend on: a layer that "
+        "is made and not called, or a branch that was not taken.",
+        cure="Call backward() first. optimizer.zero_grad() and w.grad = None work at any time. A loop over all parameters "
+        "skips those without a gradient: if p.grad is not None. Which they are, this shows after backward(): "
+        "[name for name, p in model.named_parameters() if p.grad is None].",
         cured="""
             w = torch.tensor(2.0, requires_grad=True)
             w.grad = None
             (w ** 2).backward()
             print(w.grad)
         """,
-        fragments=("'NoneType' object has no attribute", "'NoneType' object is not subscriptable"),
+        fragments=(
+            "'NoneType' object has no attribute '<zero_|add_|sub_|mul_|div_|copy_|clamp_|fill_|detach_|requires_grad_|detach|"
+            "numel|is_sparse>'",
+        ),
+        vague=(
+            Vague("'NoneType' object has no attribute '<data|clone|norm>'"),
+            Vague("'NoneType' object has no attribute", (".grad",), alone=False),
+            Vague("'NoneType' object is not subscriptable", (".grad",), alone=False),
+        ),
+        symptoms=("grad none", "gradient none", "gradients none", "grad nonetype"),
         related=("unused-input", "non-leaf-grad", "reassigned-leaf"),
     ),
     Mistake(
@@ -313,6 +336,7 @@ MISSING = (
             "If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf",
             "If you indeed want the gradient for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor",
         ),
+        symptoms=("grad none intermediate", "grad none non-leaf", "gradient intermediate", "grad non-leaf"),
         related=("reassigned-leaf", "optimizer-leaf", "grad-none"),
     ),
     Mistake(
