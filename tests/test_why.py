@@ -3,6 +3,7 @@
 PyTorch says the texts live, so that a release that words one differently fails here. Numbers come from closed forms.
 """
 
+import html
 import math
 import os
 import pty
@@ -10,7 +11,7 @@ import re
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TextIO
@@ -401,6 +402,8 @@ def test_the_same_mistake_said_in_other_words(program: str, name: str) -> None:
         ("AttributeError: 'numpy.float64' object has no attribute 'backward'", "item-breaks"),
         ("TypeError: unsupported operand type(s) for *: 'NoneType' and 'float'", "reassigned-leaf"),
         ("RuntimeError: derivative for argmax is not implemented", "step-activation"),
+        ("x.requires_grad(True)\nTypeError: 'bool' object is not callable", "flag-typo"),
+        ("torch.autograd.grad(x.item(), x)\nTypeError: 'float' object is not iterable", "item-breaks"),
         ("RuntimeError: Function 'SqrtBackward' returned nan values in its 0th output.", "anomaly"),
         ("ValueError: Target and input must have the same number of elements. Using a target size (torch.Size([3, 1])) "
          "that is different to the input size (torch.Size([3])) is deprecated. Please ensure they have the same size.",
@@ -409,6 +412,98 @@ def test_the_same_mistake_said_in_other_words(program: str, name: str) -> None:
 )  # fmt: skip
 def test_earlier_wordings_and_pieces(text: str, name: str) -> None:
     assert asked(text).mistake.name == name
+
+
+def pasted_cases() -> Iterator[tuple[str, str]]:
+    """The texts of tests/cases/pasted.txt, each with the entry that it means; `-`: none."""
+    text = (ROOT / "tests" / "cases" / "pasted.txt").read_text(encoding="utf-8")
+    for block in re.split(r"^=== ", text, flags=re.MULTILINE)[1:]:
+        name, _, said = block.partition("\n")
+        yield name, said
+
+
+def wrapped(text: str, width: int) -> str:
+    """The text as a terminal of this width has it: words are cut."""
+    return "\n".join(
+        line[start : start + width] for line in text.split("\n") for start in range(0, max(1, len(line)), width)
+    )
+
+
+def quoted(text: str) -> str:
+    return "".join(f"> {line}\n" for line in text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [str, lambda text: wrapped(text, 60), lambda text: wrapped(text, 72), lambda text: wrapped(text, 80), quoted, html.escape,
+     lambda text: quoted(wrapped(text, 70)), lambda text: text.replace("\n", "\r\n"), lambda text: f'"{text}"'],
+    ids=["plain", "60 columns", "72 columns", "80 columns", "quoted", "HTML", "wrapped and quoted", "CRLF", "in quotes"],
+)  # fmt: skip
+def test_pasted_texts_find_their_entry_however_they_were_copied(copied: Callable[[str], str]) -> None:
+    cases = list(pasted_cases())
+    assert sum(name != "-" for name, _ in cases) >= 150
+    assert sum(name == "-" for name, _ in cases) >= 60
+    wrong = []
+    for name, text in cases:
+        found = [mistake.name for mistake in matching.by_text(copied(text))]
+        if found[:1] != [name] * (name != "-"):
+            wrong.append((name, found, copied(text)))
+    assert wrong == []
+
+
+def test_nothing_is_near_to_an_error_of_something_else() -> None:
+    near = {
+        text: found
+        for name, text in pasted_cases()
+        if name == "-" and (found := matching.nearest(matching.last_said(text)))
+    }
+    assert near == {}
+
+
+def test_an_unknown_error_after_a_known_warning_is_not_answered_by_the_warning() -> None:
+    text = f"train.py:3: {said('broadcast')}\n  return F.mse_loss(x, y)\n"
+    assert asked(text).mistake.name == "broadcast"
+    assert matching.by_text(text + "Traceback (most recent call last):\n  File x\nKeyError: 'val'\n") == []
+    assert matching.by_text(text + "KeyError: 'val'\n") == []
+    assert (
+        matching.by_text(text + "Traceback (most recent call last):\n  File x\nyaml.scanner.Scan: mapping values\n")
+        == []
+    )
+    known = f"Traceback (most recent call last):\n  File x\n{said('non-scalar')}\n"
+    assert asked(text + known).mistake.name == "non-scalar"
+    assert asked(known + text).mistake.name == "non-scalar"
+
+
+def test_a_line_without_a_name_of_an_error_counts() -> None:
+    line = said("non-scalar").partition(": ")[2]
+    assert asked(f"{line}\nmain.py:1: FutureWarning: this will change\n").mistake.name == "non-scalar"
+    assert asked(f"main.py:1: {said('broadcast')}\n  return F.mse_loss(x, y)\n{line}\n").mistake.name == "non-scalar"
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("why loss is nan", "not-a-number"),
+        ("Why is my loss NaN?", "not-a-number"),
+        ("loss becomes nan after 3 epochs", "not-a-number"),
+        ("grad is None", "grad-none"),
+        ("why is w.grad None", "grad-none"),
+        ("vanishing gradients", "saturation"),
+        ("my relu is dead", "dead-relu"),
+        ("the loss explodes", "learning-rate"),
+        ("gradients accumulate", "accumulate"),
+    ],
+)
+def test_a_symptom_in_plain_words_finds_its_entry(question: str, name: str) -> None:
+    assert asked(question).mistake.name == name
+    assert Why(words=tuple(question.split())).find(str) == asked(question)
+
+
+@pytest.mark.parametrize(
+    "question", ["loss of a pandas column is nan", "the nan in naan bread", "none of my files", "loss"]
+)
+def test_a_question_about_something_else_is_not_answered(question: str) -> None:
+    assert matching.by_text(question) == []
 
 
 def shown_traceback() -> str:

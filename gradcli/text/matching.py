@@ -20,6 +20,9 @@ _LETTER = re.compile("[A-Za-z_]")
 _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
 """The name of an error in front of what it says."""
 
+_FOREIGN = re.compile(r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII)
+"""The name of an error that PyTorch seldom gives."""
+
 _FEWEST = 3
 """Words that a piece of a message must have to be recognised by itself."""
 
@@ -29,24 +32,30 @@ _AROUND = 16
 _QUESTION = 12
 """Words that a question in plain words has at most."""
 
-_TERMS = frozenset(
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_TERMS = _set(
     """
     autograd backward batch_size bce broadcasting classes clone create_graph cross cuda data-dependent derivative detach
     differentiated dtype eigenvalues entropy exploding forward grad grad_fn gradcheck gradient gradients graph hessian
     in-place inplace jacobian jacrev kink kl leaf log_softmax logits logsumexp loss mean mse nan nll no_grad non-leaf
     non-scalar optimizer relu requires_grad retain_graph retain_grad saturated saturation scalar sigmoid softmax tensor
     tensors unused upstream vanishing vjp vmap weights zero_grad
-    """.split()
+    """
 )
 """The words of the trade: an entry is near a text only by these."""
 
-_FILLERS = frozenset(
+_FILLERS = _set(
     """
     a about after all always and are at be because becomes become before by can do does during every for from get gets getting
-    go goes going has have how i in into is it its keep keeps after just layer layers model my net network neural not of on
+    go goes going has have how i in into is it its keep keeps just layer layers model my net network neural not of on
     only or parameter parameters pytorch so some sometimes stay stays step steps still suddenly that the then there these
-    this to torch train training turn turned turns up variable was weight weights what when where which while why with
-    """.split()
+    this to torch train training epoch epochs iteration batch batches value values x w y turn
+    turned turns up variable was weight weights what when where which while why with
+    """
 )
 """Words of a question that mean nothing by themselves."""
 
@@ -80,7 +89,7 @@ def nearest(text: str) -> list[Mistake]:
     """The three mistakes that share the most telling words with a text, fewer where fewer are near."""
     words = _plain_words(text)
     near = {name: {*known} & words & _TERMS for name, known in _telling().items()}
-    few = 1 if len(words - _FILLERS) <= _FEWEST else 2
+    few = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEWEST else 1
     scores = {
         name: sum(_telling()[name][word] for word in shared) for name, shared in near.items() if len(shared) >= few
     }
@@ -164,10 +173,9 @@ def _pattern(fragment: str) -> str:
 
 
 def _asserted(said: str, text: str) -> str:
-    """What a GPU's late error is about: the assertion that failed before it, where the text shows one."""
-    if "device-side assert" in said and (failed := re.findall(r"Assertion\s.*?failed", text, re.DOTALL)):
-        return "\n".join(failed)
-    return said
+    """What a GPU's late error is about: the assertions that failed before it, where the text shows any."""
+    late = "devicesideassert" in pasted.letters(said)
+    return "\n".join(pasted.assertions(text)) or said if late else said
 
 
 def _scores(said: str, text: str) -> dict[str, int]:
@@ -191,13 +199,9 @@ def _matches(piece: _Piece, squeezed: _Squeezed) -> Iterator[_Match]:
 
 def _is_meant(vague: Vague, match: _Match, said: str, text: str) -> bool:
     """Whether a vague piece is about PyTorch: the text shows it, or is nothing but the message."""
-    around = (
-        len(pasted.letters(text))
-        - (match.stop - match.start)
-        - len(pasted.letters(said))
-        + len(pasted.letters(_NAMED.sub("", said)))
-    )
-    return pasted.shows(text, vague.signs) or (vague.alone and around <= _AROUND)
+    message = len(pasted.letters(_NAMED.sub("", said))) - (match.stop - match.start)
+    around = len(pasted.letters(text)) - len(pasted.letters(said))
+    return (vague.alone and max(message, around) <= _AROUND) or pasted.shows(text, vague.signs)
 
 
 def _latest(found: list[_Match], squeezed: _Squeezed) -> list[_Match]:

@@ -6,6 +6,12 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+
+def cut(word: str) -> str:
+    """A pattern for a word that a line break may cut."""
+    return r"\n?".join(map(re.escape, word))
+
+
 _COLOUR = re.compile(r"(?:\x1b|\\x1b|\\u001b|\\033|\^\[|\u241b)?\[\d{1,3}(?:;\d{1,3})*m")
 """Codes of colour, those of which the first character got lost included."""
 
@@ -25,24 +31,22 @@ _SOURCE = re.compile(
 
 _HEADER = "tracebackmostrecentcalllast"
 _CHAINED = ("aboveexceptionwasthedirectcause", "handlingoftheaboveexception")
-_MESSENGERS = re.compile(
-    r"[\w.]*(?:ChildFailedError|CalledProcessError|Process(?:Raised|Exited)Exception|RayTaskError|SystemExit)"
-)
+_MESSENGERS = re.compile(r"(?:childfailed|calledprocess|raytask)error|process(?:raised|exited)exception|systemexit")
 """Errors that only report another one, which is above them."""
+
+_NAME = 20
+"""Characters of its name that a line break may have cut off from where an error seems to begin."""
+
+_LONGEST_NAME = 100
 
 _LAST = 100
 """Errors and warnings of a log that are looked at, from its end."""
 
 
-def _cut(word: str) -> str:
-    """A pattern for a word that a line break may cut."""
-    return r"\n?".join(map(re.escape, word))
-
-
 _MARKER = re.compile(
     rf"""(?<![A-Za-z0-9_.])(?<!except[ ])(?:
-        [A-Za-z0-9_.]*?(?:(?P<warning>{_cut("Warning")})
-            |{_cut("Error")}|{_cut("Exception")}|{_cut("Interrupt")}|SystemExit|Exception[ ]Value)\n?(?:[ ]?[:\uff1a]|[ \t]*$)
+        [A-Za-z0-9_.]*?(?:(?P<warning>{cut("Warning")})
+            |{cut("Error")}|{cut("Exception")}|{cut("Interrupt")}|SystemExit|Exception[ ]Value)\n?(?:[ ]?[:\uff1a]|[ \t]*$)
         | (?:[A-Za-z0-9_]+\.)+error: | ERROR: | ^error:
     )""",
     re.MULTILINE | re.VERBOSE,
@@ -84,10 +88,15 @@ def without_source(text: str) -> str:
     return _SOURCE.sub("", text)
 
 
+def assertions(text: str) -> list[str]:
+    """The assertions of a GPU's kernels that a plain text says have failed."""
+    return re.findall(rf"{cut('Assertion')}\s[^\x00]*?{cut('failed')}", text)
+
+
 def shows(text: str, signs: Iterable[str]) -> bool:
     """Whether one of the words is in a plain text, cut by a line break or not; one that begins with a dot is an attribute."""
     return any(
-        re.search(rf"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{_cut(sign)}(?![A-Za-z])", text) for sign in signs
+        re.search(rf"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])", text) for sign in signs
     )
 
 
@@ -98,17 +107,19 @@ def letters(text: str) -> str:
 
 def statements(text: str) -> list[Statement]:
     """The errors and warnings of a plain text in order; what is before the first of them is a bare one."""
-    marks = {found.start(): bool(found["warning"]) for found in _MARKER.finditer(text)}
+    marks = {found.start(): (found.end(), bool(found["warning"])) for found in _MARKER.finditer(text)}
     for found in _RAISED.finditer(text):
-        marks.setdefault(found.end(), False)
+        marks.setdefault(found.end(), (found.end() + _LONGEST_NAME, False))
     places = sorted(marks)
     pieces = [text[start:stop] for start, stop in pairwise([0, *places, len(text)])]
-    found = [Statement(pieces[0], warning=False, follows=True, bare=True)]
+    stated = [Statement(pieces[0], warning=False, follows=True, bare=True)]
     for before, said, place in zip(pieces, pieces[1:], places, strict=False):
+        end, warning = marks[place]
         between = letters(before)
-        own = _HEADER in between and not any(words in between for words in _CHAINED)
-        found.append(Statement(said, marks[place], follows=not own or bool(_MESSENGERS.match(said)), bare=False))
-    return found
+        follows = _HEADER not in between or any(words in between for words in _CHAINED)
+        reports = _MESSENGERS.search(letters(text[max(0, place - _NAME) : end]))
+        stated.append(Statement(said, warning, follows or bool(reports), bare=False))
+    return stated
 
 
 def counting(text: str) -> Iterator[Statement]:

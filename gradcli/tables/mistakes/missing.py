@@ -20,9 +20,9 @@ MISSING = (
         cause="PyTorch records operations only on tensors that have requires_grad=True, and none of the inputs has it. "
         "So y holds the number 4 and nothing of how it came about: there is no way back. The parameters of a module have it "
         "from the start. Where one is trained, all of them are frozen, or the loss was computed under no_grad.",
-        cure="Say requires_grad=True where the input is made, before anything is computed from it. In a training loop: unfreeze "
-        "what is to learn, and call backward() outside of the evaluation loop, whose losses have no graph. A Trainer that "
-        "checkpoints gradients of a frozen model with adapters needs model.enable_input_require_grads(). Where "
+        cure="Say requires_grad=True where the input is made, before anything is computed from it. In a training loop: "
+        "unfreeze what is to learn, and call backward() outside of the evaluation loop, whose losses have no graph. A "
+        "Trainer that checkpoints gradients of a frozen model with adapters needs model.enable_input_require_grads(). Where "
         "print(loss.requires_grad) says False, print the same of each step before, up to the one that lost it.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
@@ -287,8 +287,8 @@ MISSING = (
             w.grad.zero_()  # <--
         """,
         cause="A tensor's grad is None until the first backward() reaches it. It stays None after torch.autograd.grad, "
-        "which returns the gradients instead, for a frozen parameter, and for one that the loss does not depend on: a layer that "
-        "is made and not called, or a branch that was not taken.",
+        "which returns the gradients instead, for a frozen parameter, and for one that the loss does not depend on: a layer "
+        "that is made and not called, or a branch that was not taken.",
         cure="Call backward() first. optimizer.zero_grad() and w.grad = None work at any time. A loop over all parameters "
         "skips those without a gradient: if p.grad is not None. Which they are, this shows after backward(): "
         "[name for name, p in model.named_parameters() if p.grad is None].",

@@ -84,8 +84,8 @@ NUMBERS = (
                 y.backward()
         """,
         cause="The slope of a square root at 0 is infinite, and the upstream gradient is 0: 0 * inf = nan. The forward "
-        "values are fine; only anomaly detection names the operation, here PowBackward0. Logarithms, quotients, norms, acos and "
-        "atan2 have such points too, and a gradient that overflowed in half precision is inf, which the next product turns "
+        "values are fine; only anomaly detection names the operation, here PowBackward0. Logarithms, quotients, norms, acos "
+        "and atan2 have such points too, and a gradient that overflowed in half precision is inf, which the next product turns "
         "into nan.",
         cure="Keep the input of the operation that is named away from its bad point: an eps inside the root or the norm "
         "(Pow, Sqrt, LinalgVectorNorm), clamp(min=eps) before Log and below a Div, clamp to -1 + eps and 1 - eps before Acos. "
