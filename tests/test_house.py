@@ -30,6 +30,7 @@ ARROWS = {
     "code": {"code", "compute", "evaluate", "requests", "results", "show", "text", "tables", "errors"},
     "show": {"addresses", "show", "results", "requests", "text", "errors", "page", "world"},
     "cli": {
+        "addresses",
         "batch",
         "cli",
         "page",

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
+import orjson
 import pytest
 
 from gradcli.compute import why
@@ -634,6 +635,35 @@ def test_the_json_of_an_entry() -> None:
     assert shown.stdout.count("\n") == 1
 
 
+def test_other_causes_of_one_message_are_told_with_their_titles() -> None:
+    shown = run("why", said("no-grad")).stdout
+    same, related = shown[shown.index("The same message, other causes") :].split("Related")
+    assert [line.split()[0] for line in same.splitlines()[1:] if line] == list(COMMONEST)[:5]
+    for name in COMMONEST:
+        if COMMONEST[name] == "no-grad":
+            assert re.search(rf"^  {name} +{re.escape(MISTAKES[name].title)}$", same, re.MULTILINE)
+    assert f"wrong-cure           {MISTAKES['wrong-cure'].title}" in related
+    assert "The same message" not in run("why", "non-scalar").stdout
+    narrow = run("why", "late-flag", env={"COLUMNS": "50"}).stdout
+    assert max(map(len, narrow.splitlines())) <= 50
+
+
+def test_one_value_and_a_file(tmp_path: Path) -> None:
+    assert run("why", "no-grad", "--get", "name").stdout == "no-grad\n"
+    assert run("why", "no-grad", "--get", "related.0").stdout == "late-flag\n"
+    assert run("why", "--get", "mistakes.0.name").stdout == "no-grad\n"
+    assert run("why", "--get", "mistakes.0").json == run("why", "--json").json["mistakes"][0]
+    for words in (["why", "no-grad"], ["why"]):
+        assert run(*words, "--out", "w.json", "--quiet", cwd=str(tmp_path)).stdout == "wrote w.json\n"
+        assert orjson.loads((tmp_path / "w.json").read_bytes()) == run(*words, "--json").json
+    assert run("why", "no-grad", "--code", "--quiet").stdout == MISTAKES["no-grad"].code
+
+
+def test_an_index_that_is_too_large_names_the_entry_about_ranges() -> None:
+    assert "(gradcli why class-range)" in run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "3").stderr
+    assert "(gradcli why class-target)" in run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "0.5").stderr
+
+
 def test_the_program_makes_the_mistake() -> None:
     program = run("why", "non-scalar", "--code").stdout
     assert program == MISTAKES["non-scalar"].code
@@ -658,15 +688,18 @@ def test_a_pasted_text_as_one_word_or_many_or_from_a_pipe() -> None:
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["nograd"], ["there is no mistake 'nograd'", "no-grad"]),
+        (["nograd"], ["there is no mistake 'nograd'", f"gradcli why no-grad: {MISTAKES['no-grad'].title}"]),
+        (["--get", "mistakes.0.nam"], ["did you mean mistakes.0.name"]),
+        (["no-grad", "--get", "cur"], ["did you mean cure"]),
+        (["no-grad", "--out", "x.csv"], ["none of the suffixes .json"]),
         (["xyzzy"], ["there is no mistake 'xyzzy'", "gradcli why"]),
         (["the gradient of my softmax is strange"], ["no mistake is known", "gradcli why softmax-sum"]),
         (["the exploding of my vanishing"], ["no mistake is known", "gradcli why saturation: "]),
-        (["--code"], ["--code wants the name"]),
+        (["--code"], ["--code needs the name"]),
         (["no-grad", "--code", "--json"], ["two forms"]),
         (["no-grad", "--csv"], ["there is no option --csv"]),
         (["no-grad", "--dtype", "float64"], ["there is no option --dtype"]),
-        (["--out", "x.json"], ["there is no option --out"]),
+        (["--out", "x.txt"], ["none of the suffixes .json"]),
     ],
 )
 def test_refusals(words: list[str], parts: list[str]) -> None:
@@ -689,7 +722,9 @@ def test_errors_of_other_commands_name_their_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status"), [(["why"], 0), (["why", "--json"], 0), (["why", "nograd"], 2), (["why", "no-grad", "--code"], 0)]
+    ("words", "status"),
+    [(["why"], 0), (["why", "--json"], 0), (["why", "--get", "mistakes.0.name"], 0), (["why", "nograd"], 2),
+     (["why", "no-grad", "--code"], 0)],
 )  # fmt: skip
 def test_pytorch_stays_out_where_nothing_is_run(words: list[str], status: int, tmp_path: Path) -> None:
     modules, found = loaded(tmp_path, *words)
