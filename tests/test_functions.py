@@ -120,7 +120,7 @@ def test_a_loss_without_kinks_has_none(name: str) -> None:
 def test_the_list_says_of_each_entry_what_the_entry_says() -> None:
     every = run("functions", "--json").json["functions"]
     for each in every:
-        assert all(set(kink) == {"at", "pred", "target", "left", "right", "pytorch"} for kink in each["kinks"])
+        assert all(set(kink) == {"at", "place", "pred", "target", "left", "right", "pytorch"} for kink in each["kinks"])
         assert all(isinstance(kink["at"], float) for kink in each["kinks"])
     for name in ("relu", "hardtanh", "step", "l1", "multi_margin", "hinge_embedding"):
         assert entry(name) in every
@@ -130,6 +130,7 @@ def test_a_kink_of_a_loss_names_its_sample() -> None:
     (kink,) = entry("multi_margin")["kinks"]
     assert (kink["at"], kink["pred"], kink["target"]) == (0.0, [1.0, 0.0, 0.0], 0)
     assert "target 0, pred [1.0, 0.0, 0.0]" in run("functions", "multi_margin").stdout
+    assert [kink["place"] for kink in entry("l1")["kinks"]] == ["target"]
     (kink,) = entry("hinge_embedding")["kinks"]
     assert (kink["at"], kink["pred"], kink["target"]) == (1.0, 1.0, -1.0)
 

@@ -21,7 +21,7 @@ ARROWS = {
     "world": {"errors", "text"},
     "supervise": {"errors", "text"},
     "results": {"text"},
-    "addresses": {"results", "text", "errors"},
+    "addresses": {"text", "errors"},
     "core": {"errors"},
     "evaluate": {"evaluate", "text", "tables", "errors"},
     "requests": {"requests", "text", "tables", "errors"},

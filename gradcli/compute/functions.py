@@ -72,6 +72,7 @@ def _of_activation(call: Call) -> list[dict[str, Any]]:
     return [
         {
             "at": place,
+            "place": f"{place:g}",
             "pred": None,
             "target": None,
             **_measured(call, function, torch.tensor(place, dtype=torch.float64), ()),
@@ -88,7 +89,7 @@ def _of_loss(call: Call) -> list[dict[str, Any]]:
     aim = torch.tensor(target, dtype=torch.int64 if call.entry.target in ("class", "labels") else torch.float64)
     start = torch.tensor(pred, dtype=torch.float64)
     found = []
-    for place in kinks.places(call.entry, call.bound, start, aim):
+    for text, place in zip(call.entry.kinks, kinks.places(call.entry, call.bound, start, aim), strict=True):
         candidates = place.double().broadcast_to(*place.shape[:-1], len(start)).reshape(-1, len(start))[0]
         at = next((i for i, number in enumerate(candidates.tolist()) if math.isfinite(number)), None)
         if at is not None:
@@ -96,7 +97,7 @@ def _of_loss(call: Call) -> list[dict[str, Any]]:
             point[at] = candidates[at]
             measured = _measured(call, lambda x: function(x, aim), point, (at,))
             sample = {"pred": _plain(point.tolist()), "target": _plain(target)}
-            found.append({"at": float(point[at]), **sample, **measured})
+            found.append({"at": float(point[at]), "place": text, **sample, **measured})
     return found
 
 

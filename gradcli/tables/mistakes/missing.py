@@ -19,7 +19,8 @@ MISSING = (
         """,
         cause="PyTorch records operations only on tensors that have requires_grad=True, and none of the inputs has it. "
         "So y holds the number 4 and nothing of how it came about: there is no way back. The parameters of a module have it "
-        "from the start. Where one is trained, all of them are frozen, or the loss was computed under no_grad.",
+        "from the start. Where a module is trained and this is said, they are all frozen, or the loss "
+        "was computed under no_grad.",
         cure="Say requires_grad=True where the input is made, before anything is computed from it. In a training loop: "
         "unfreeze what is to learn, and call backward() outside of the evaluation loop, whose losses have no graph. A "
         "Trainer that checkpoints gradients of a frozen model with adapters needs model.enable_input_require_grads(). Where "
