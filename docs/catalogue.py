@@ -65,7 +65,7 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
 
 
 def _kink(kink: Mapping[str, Any]) -> str:
-    place = kink["at"] if isinstance(kink["at"], str) else f"{kink['at']:g}"
+    place = kink["place"]
     if kink["left"] is None:
         return f"- kink at `{place}`"
     left, picked, right = (f"{kink[key]:.6g}" for key in ("left", "pytorch", "right"))

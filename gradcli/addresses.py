@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gradcli.errors import UsageError
-from gradcli.results import Result
 from gradcli.text.suggest import did_you_mean
+
+if TYPE_CHECKING:  # what has tensors has loaded PyTorch; a list of names goes the same way without it
+    from torch import Tensor
 
 
 def tree(value: Any) -> Any:
     """A result as nested dicts and lists under its JSON keys; the leaves are tensors, numbers, text, bools and None."""
-    if isinstance(value, Tensor):
+    if _is_tensor(value):
         return value
     if isinstance(value, dict):
         return {name: tree(item) for name, item in value.items()}
@@ -61,7 +61,7 @@ def whole(found: dict[str, Any], path: str) -> str:
     return f"{only}.{path}" if only and first not in found and first in found[only[:-2]][0] else path
 
 
-def find(result: Result, path: str, option: str = "--get") -> Any:
+def find(result: object, path: str, option: str = "--get") -> Any:
     """What lies at `path` in a result: a subtree, a leaf, or an element or row of a tensor.
 
     Raises UsageError about `option` that names the nearest paths where nothing lies there.
@@ -71,7 +71,7 @@ def find(result: Result, path: str, option: str = "--get") -> Any:
     for key in whole(value, path).split("."):
         if isinstance(value, dict) and key in value:
             value = value[key]
-        elif isinstance(value, list | Tensor) and _is_index(key, value):
+        elif (isinstance(value, list) or _is_tensor(value)) and _is_index(key, value):
             value = value[int(key)]
         else:
             raise _unknown(path, done, value, option)
@@ -94,7 +94,11 @@ def index(place: int, shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(reversed(found))
 
 
-def _is_index(key: str, value: list[Any] | Tensor) -> bool:
+def _is_tensor(value: object) -> "TypeGuard[Tensor]":
+    return hasattr(value, "ndim")
+
+
+def _is_index(key: str, value: "list[Any] | Tensor") -> bool:
     size = len(value) if isinstance(value, list) or value.ndim else 0
     return key.isascii() and key.isdigit() and len(key) < 12 and int(key) < size
 
@@ -107,7 +111,7 @@ def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
             did_you_mean(path, [*(() if done else short(value)), *(name for name, _ in leaves(value, prefix)), *keys])
             or f"there are {', '.join(keys[:12])}"
         )
-    elif isinstance(value, list) or (isinstance(value, Tensor) and value.ndim):
+    elif isinstance(value, list) or (_is_tensor(value) and value.ndim):
         cure = (
             f"{prefix} holds {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
             if len(value)

@@ -403,3 +403,7 @@ class WhyResult:
     """The cure in words alone."""
     made: Demonstration = aside()
     cured: Demonstration = aside()
+    same: list[tuple[str, str]] = aside()
+    """Name and title of the mistakes of which PyTorch says the same."""
+    neighbours: list[tuple[str, str]] = aside()
+    """Name and title of others to look at."""

@@ -90,7 +90,20 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
     if isinstance(page, int):
         return page
-    return _supervise(call, world, here) if page is None else world.put_text(page)
+    return _supervise(call, world, here) if page is None else _put(page, call.shown.out, world)
+
+
+def _put(page: str, out: str | None, world: World) -> int:
+    """Write a page to standard output, or to the file of --out."""
+    if out is None:
+        return world.put_text(page)
+    from gradcli.cli.outfile import OutFile  # tempfile, which only files need
+
+    with held(), OutFile(out) as file:
+        with open(file.temporary, "w", encoding="utf-8") as written:
+            written.write(page)
+        file.put_in_place()
+    return world.put_text(f"wrote {out}\n")
 
 
 def _read(command: Command, arguments: Sequence[str], world: World) -> Call:

@@ -41,6 +41,8 @@ class Told:
     timed: ClassVar[str] = ""
     typed: ClassVar[Source | None] = None
     device: ClassVar[str] = "cpu"
+    files: ClassVar[tuple[str, ...]] = (".json",)
+    """The suffixes that `--out` has for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +155,13 @@ class Shown:
 
     def check_with(self, request: object) -> None:
         """Raise a UsageError where `request` asks for evidence that this form has no place for, or has no such file."""
-        forms = (*PICTURE_FORMS, *FILE_FORMS) if getattr(request, "pictures", False) else FILE_FORMS
+        pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
+        forms = getattr(request, "files", (*pictures, *FILE_FORMS))
         if self.out is not None and self.out_suffix not in forms:
             raise UsageError(
                 f"--out: {self.out!r} has none of the suffixes {', '.join(forms)}",
-                cure="the suffix says what is written: result.json, table.csv, arrays.npz, main.npy",
+                cure="the suffix says what is written: result.json"
+                + (", table.csv, arrays.npz, main.npy" if ".npz" in forms else ""),
             )
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
             raise UsageError(

@@ -1,7 +1,7 @@
 """`--out FILE`: what each suffix writes. `.npz` holds every array of the result, `.npy` the main one."""
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from gradcli.results import (
     ActivateResult,
     DescendResult,
     FlowResult,
+    FunctionsResult,
     GradEachResult,
     GradResult,
     HessianResult,
@@ -25,13 +26,14 @@ from gradcli.results import (
     Result,
     SoftmaxJacobianResult,
     SurfaceResult,
+    WhyResult,
 )
 from gradcli.show import csv, json
 
 _HEADER = frozenset({"command", "dtype", "inputs", "defaults", "notes"})
 
 
-def write(result: Result, suffix: str, file: BinaryIO) -> None:
+def write(result: Result | WhyResult | FunctionsResult, suffix: str, file: BinaryIO) -> None:
     """Write `result` to `file` in the form of `suffix`.
 
     Raises UsageError where `.npy` is asked for and no array is the main one.
@@ -107,7 +109,7 @@ _MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
     SurfaceResult: lambda result: [result.value],
 }
 
-_WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
+_WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
     ".json": json.write,
     ".csv": csv.write,
     ".npz": _write_npz,

@@ -18,12 +18,10 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
     """
-    if not isinstance(result, Result):
-        return json.render(result) if shown.json else _page(result, shown, world)
     if temporary:
         _write(result, shown, temporary)
     content = _form(result, shown, world)
-    if not (shown.quiet or shown.json):
+    if isinstance(result, Result) and not (shown.quiet or shown.json):
         for note in result.notes:
             world.tell(f"note: {note.text} [{note.code}]\n")
     return content
@@ -45,17 +43,19 @@ def line(answer: tuple[bytes, Result]) -> bytes:
     return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
 
 
-def _form(result: Result, shown: Shown, world: World) -> bytes:
+def _form(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
     if shown.json:
         return json.render(result)
     if shown.get is not None:
         return json.render_path(result, shown.get)
-    if shown.csv:
+    if shown.csv and isinstance(result, Result):
         from gradcli.show import csv
 
         return csv.render(result)
     if shown.out is not None:
         return _encoded(f"wrote {shown.out}\n", world)
+    if not isinstance(result, Result):
+        return _page(result, shown, world)
     evidence = result.ledger is not None or result.check is not None or result.expect is not None
     picture = ""
     if isinstance(result, PlotResult | SurfaceResult):
@@ -103,7 +103,7 @@ def _encoded(text: str, world: World) -> bytes:
     return text.encode(world.stdout.encoding or "utf-8", "replace")
 
 
-def _write(result: Result, shown: Shown, path: str) -> None:
+def _write(result: Result | WhyResult | FunctionsResult, shown: Shown, path: str) -> None:
     from gradcli.show import archive
 
     try:

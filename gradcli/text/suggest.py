@@ -4,13 +4,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def near_names(word: str, candidates: Iterable[str]) -> list[str]:
+    """The known names nearest to `word`, at most three; none where none is near."""
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    return [by_lower[name] for name in get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)]
+
+
 def did_you_mean(word: str, candidates: Iterable[str], prefix: str = "") -> str:
     """`did you mean A or B?` for the known names nearest to `word`, or an empty text where none is near.
 
     `prefix` is written before each: what all of them begin with makes none of them nearer.
     """
-    by_lower = {candidate.lower(): candidate for candidate in candidates}
-    near = get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)
-    if not near:
-        return ""
-    return f"did you mean {' or '.join(prefix + by_lower[name] for name in near)}?"
+    near = near_names(word, candidates)
+    return f"did you mean {' or '.join(prefix + name for name in near)}?" if near else ""
