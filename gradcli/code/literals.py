@@ -20,8 +20,15 @@ _LOADERS = {
 """How a program reads the binary formats; the numbers of text files are written out."""
 
 
-def tensor_code(literal: Literal | None, tensor: Tensor, *, leaf: bool) -> str:
-    """The expression that makes `tensor`; with `leaf` one that records what is done with it."""
+def tensor_code(literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False) -> str:
+    """The expression that makes `tensor`; with `leaf` one that records what is done with it.
+
+    With `filled` the literal is two numbers, and `tensor` [n] what lies between them.
+    """
+    if filled:
+        drawn = isinstance(literal, Made) and literal.name.startswith("rand")
+        ends = f"*{tensor_code(literal, tensor, leaf=False)}" if drawn else _values(tensor[:: len(tensor) - 1])[1:-1]
+        return f"torch.linspace({ends}, {len(tensor)})"
     flag = ", requires_grad=True" if leaf else ""
     if isinstance(literal, Made):
         arguments = ", ".join(_argument(literal.name, key, value) for key, value in literal.arguments.items())
