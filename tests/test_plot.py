@@ -533,7 +533,17 @@ def test_other_commands_have_no_picture() -> None:
 
 
 def test_odd_ranges_are_drawn() -> None:
-    for x in ("1,1,1", "nan,1,2", "-inf,0,inf", "inf,inf,nan", "3,1,2", "2,1", "1e38,2e38", "logspace(-3,3,20)", "1e-40,2e-40"):
+    for x in (
+        "1,1,1",
+        "nan,1,2",
+        "-inf,0,inf",
+        "inf,inf,nan",
+        "3,1,2",
+        "2,1",
+        "1e38,2e38",
+        "logspace(-3,3,20)",
+        "1e-40,2e-40",
+    ):
         shown = run("plot", "x*1.5", f"x={x}")
         assert shown.status == 0, (x, shown.stderr)
         assert max(map(len, shown.stdout.splitlines())) <= 80

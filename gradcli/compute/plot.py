@@ -108,14 +108,15 @@ def _between(name: str, tensor: Tensor, least: int) -> Tensor:
     Raises UsageError where nothing lies between the ends, or where they are too far apart.
     """
     low, high = tensor.tolist()
-    said = f"{name} goes from {low:g} to {high:g}"
+    said, cure = f"{name} goes from {low:g} to {high:g}", f"two different ends, such as {name}=-5,5"
     if low == high:
-        raise UsageError(f"{said}, which is one point", cure=f"another end, or more than two points: {name}={low:g},{low + 1:g}")
+        raise UsageError(f"{said}, which is one point", cure=cure)
     points = tensor
     if math.isfinite(high - low):
         points = torch.linspace(low, high, steps(low, high, least) + 1, dtype=tensor.dtype, device=tensor.device)
     if not bool(points.isfinite().all()):
-        raise UsageError(f"{said}, and a range needs finite ends, not too far apart for {dtype_name(tensor)}", cure=f"{name}=-5,5")
+        said += f": a range needs finite ends, not too far apart for {dtype_name(tensor)}"
+        raise UsageError(said, cure=cure)
     return points
 
 

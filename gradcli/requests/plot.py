@@ -92,7 +92,7 @@ class Plot(Wrt, Evidence):
 
     words: tuple[Formula | Call | Input, ...] = argument(
         WORDS,
-        "an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers: a range; more: the points); or functions of x alone",
+        "an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a range); or functions of x alone",
         many=True,
     )
 
