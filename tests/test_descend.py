@@ -116,7 +116,7 @@ def test_arguments_reach_the_optimiser(name: str, words: list[str], arguments: d
     [
         (("mse(w*x, y)",), "x, y and w move, the target of mse (y) too"),
         (("nn.L1Loss()(w*x, target=y - w)",), "x, y and w move, the target of l1 (y, w) too"),
-        (("loss = nn.HuberLoss(); loss(w*x, y) + z",), "x, y and w move, the target of huber (y) too"),  # z: unused, 0
+        (("loss = nn.HuberLoss(); loss(w*x, y)",), "x, y and w move, the target of huber (y) too"),
         (("cross_entropy(w*x, softmax(y, 0))",), "x, y and w move, the target of cross_entropy (y) too"),
         (("half_sse(2*x, y)",), "x and y move, the target of half_sse (y) too"),
         (("mse(w*x, y)", "--wrt", "w,x,y"), ""),
@@ -130,12 +130,7 @@ def test_arguments_reach_the_optimiser(name: str, words: list[str], arguments: d
 )
 def test_a_target_that_moves_is_noted_and_only_then(words: tuple[str, ...], said: str) -> None:
     inputs = [f"{name}={value}" for name, value in {"x": "1,2", "y": "0,3", "w": "0.5"}.items()]
-    z = "z = w*0; " if " z" in words[0] else ""
-    shown = (
-        descend(z + words[0], *inputs, "--steps", "2", *words[1:])
-        if "--steps" not in words
-        else descend(*words, *inputs)
-    )
+    shown = descend(*words, *inputs, *(() if "--steps" in words else ("--steps", "2")))
     texts = [note["text"] for note in shown["notes"] if note["code"] == "moving-target"]
     assert texts == ([f"{said}; --wrt NAMES leaves all others as they are"] if said else [])
 
