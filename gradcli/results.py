@@ -348,6 +348,8 @@ class PlotResult(Result):
     curves: list[Curve]
     along: str = aside()
     """What x is called."""
+    filled: tuple[str, ...] = aside()
+    """The ranges of which two numbers, the ends, were given."""
     pointwise: tuple[Subject, ...] = aside()
     """What each curve is at one point of the range, whole here, by which it is differentiated."""
 
@@ -360,6 +362,8 @@ class SurfaceResult(Result):
     value: Tensor
     gradients: dict[str, Tensor | None]
     expression: str = aside()
+    filled: tuple[str, ...] = aside()
+    """The ranges of which two numbers, the ends, were given."""
     pointwise: tuple[Subject, ...] = aside()
     """What the surface is at one pair of points of the two ranges, whole here, by which it is differentiated."""
 

@@ -111,6 +111,30 @@ def test_arguments_reach_the_optimiser(name: str, words: list[str], arguments: d
     assert rows(result) != [pytest.approx(row, rel=1e-12) for row in plain(name, 8, lr=0.05)]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("mse(w*x, y)",), "x, y and w move, the target of mse (y) too"),
+        (("nn.L1Loss()(w*x, target=y - w)",), "x, y and w move, the target of l1 (y, w) too"),
+        (("loss = nn.HuberLoss(); loss(w*x, y)",), "x, y and w move, the target of huber (y) too"),
+        (("cross_entropy(w*x, softmax(y, 0))",), "x, y and w move, the target of cross_entropy (y) too"),
+        (("half_sse(2*x, y)",), "x and y move, the target of half_sse (y) too"),
+        (("mse(w*x, y)", "--wrt", "w,x,y"), ""),
+        (("mse(w*x, y)", "--steps", "0"), ""),
+        (("mse(w*x, y.detach())",), ""),
+        (("mse(w*x, 0*y)",), ""),  # its gradient is 0
+        (("mse(w*x, ones(2)) + y.square().sum()",), ""),
+        (("(w*x - y).square().mean()",), ""),  # nobody can tell which of them is data
+        (("mse(ones(2), y)",), ""),  # what else should move
+    ],
+)
+def test_a_target_that_moves_is_noted_and_only_then(words: tuple[str, ...], said: str) -> None:
+    inputs = [f"{name}={value}" for name, value in {"x": "1,2", "y": "0,3", "w": "0.5"}.items()]
+    shown = descend(*words, *inputs, *(() if "--steps" in words else ("--steps", "2")))
+    texts = [note["text"] for note in shown["notes"] if note["code"] == "moving-target"]
+    assert texts == ([f"{said}; --wrt NAMES leaves all others as they are"] if said else [])
+
+
 def test_logistic_regression_is_that_of_numpy(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=(40, 2))

@@ -110,10 +110,16 @@ def test_in_a_pipe_a_table_is_as_wide_as_it_needs() -> None:
 
 @by_command
 def test_an_ascii_locale_gets_ascii(words: list[str]) -> None:
-    shown = run(*words, env={"PYTHONIOENCODING": "ascii"})
-    assert shown.status == 0
-    assert shown.stdout.isascii()
-    assert "?" not in shown.stdout
+    for env in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONIOENCODING": ""}):
+        shown = run(*words, env=env)
+        assert shown.status == 0
+        assert shown.stdout.isascii()
+        assert "?" not in shown.stdout
+
+
+def test_a_variable_of_pythons_own_wins_over_the_locale() -> None:
+    for env in ({"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONIOENCODING": "", "PYTHONUTF8": "1"}):
+        assert "\u256d" in run("activate", "relu", "--x", "1", env=env).stdout
 
 
 @pytest.mark.parametrize("words", [["activate", "sigmoid", "--x", "1", "--json"], ["grad", "\u03b1*x", "x=1"]])

@@ -83,9 +83,7 @@ def test_a_warm_call_is_a_cold_call_byte_for_byte(words: tuple[str, ...], stdin:
     """In a pipe, in every surroundings, against the whole program run in a process forked from the tests' own."""
     for more in (*SURROUNDINGS, {"COLUMNS": "30"}):
         env = {**server.env, **more}
-        cold = program.run(
-            *words, stdin=stdin, env=env if env["PYTHONIOENCODING"] else {**env, "PYTHONIOENCODING": "utf-8"}
-        )
+        cold = program.run(*words, stdin=stdin, env=env)
         assert server.run(*words, stdin=stdin, env=more) == cold
 
 
@@ -102,7 +100,7 @@ def test_a_terminal_sees_the_same(words: tuple[str, ...], server: Server) -> Non
     if not env["PYTHONIOENCODING"]:
         del env["PYTHONIOENCODING"]
     warm = on_a_terminal(words, columns, env, server.folder)
-    assert warm == on_a_terminal(words, columns, {**env, "PYTHONIOENCODING": "utf-8"}, server.folder, fork=True)
+    assert warm == on_a_terminal(words, columns, env, server.folder, fork=True)
 
 
 def test_calls_really_are_warm(server: Server) -> None:

@@ -135,8 +135,8 @@ COMMANDS = {
             "plot", "plot:Plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG",
             (
                 ("gradcli plot sigmoid tanh relu", "functions of the catalogue over [-6, 6]"),
-                ("gradcli plot 'sin(w*x)' 'x=linspace(-5,5,200)' w=2", "any formula over any range"),
-                ("gradcli plot 'x**2 - y**2' 'x=linspace(-2,2,40)' 'y=linspace(-2,2,40)'", "two ranges: contour and gradient"),
+                ("gradcli plot 'sin(w*x)' x=-5,5 w=2", "any formula over any range"),
+                ("gradcli plot 'x**2 - y**2' x=-2,2 y=-2,2", "two ranges: contour and gradient"),
             ),
             forms={
                 "json": "",

@@ -75,7 +75,10 @@ def expression(script: Script, request: Plot, result: PlotResult | SurfaceResult
     else:
         (curve,) = result.curves
         text, slopes = curve.name, {result.along: curve.derivative}
-    made = {item.name: script.tensor(item.literal, result.inputs[item.name], leaf=False) for item in request.inputs}
+    made = {
+        item.name: script.tensor(item.literal, result.inputs[item.name], leaf=False, filled=item.name in result.filled)
+        for item in request.inputs
+    }
     inline = {name for name in slopes if len(slopes) == 1 and "rand" not in made[name]}
     for name in [name for name in made if name not in inline]:  # in the order given, which is that of random numbers
         script.add(f"{_all(name) if name in slopes else name} = {made[name]}")

@@ -20,11 +20,19 @@ _LOADERS = {
 """How a program reads the binary formats; the numbers of text files are written out."""
 
 
-def tensor_code(literal: Literal | None, tensor: Tensor, *, leaf: bool, device: str = "cpu") -> str:
+def tensor_code(
+    literal: Literal | None, tensor: Tensor, *, leaf: bool, device: str = "cpu", filled: bool = False
+) -> str:
     """The expression that makes `tensor`; with `leaf` one that records what is done with it.
 
-    On another `device` than the CPU a constructor runs on the CPU all the same, and its numbers are moved.
+    On another `device` than the CPU a constructor runs on the CPU all the same, and its numbers are moved. With `filled` the
+    literal is two numbers, and `tensor` [n] what lies between them.
     """
+    if filled:
+        drawn = isinstance(literal, Made) and literal.name.startswith("rand")
+        outer = tensor[:: len(tensor) - 1]
+        ends = f"*{tensor_code(literal, outer, leaf=False, device=device)}" if drawn else _values(outer)[1:-1]
+        return f"torch.linspace({ends}, {len(tensor)})"
     flag = ", requires_grad=True" if leaf else ""
     if isinstance(literal, Made):
         arguments = ", ".join(_argument(literal.name, key, value) for key, value in literal.arguments.items())

@@ -49,9 +49,9 @@ class Script:
         for name, tensor in tensors.items():
             self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in chosen)}")
 
-    def tensor(self, literal: Literal | None, tensor: Tensor, *, leaf: bool) -> str:
+    def tensor(self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False) -> str:
         """The expression that makes an input; random numbers are drawn on the CPU and moved."""
-        return tensor_code(literal, tensor, leaf=leaf, device=self._request.device)
+        return tensor_code(literal, tensor, leaf=leaf, device=self._request.device, filled=filled)
 
     def formula(self, text: str, inputs: Mapping[str, Tensor], *wishes: str) -> str:
         """The statements of an expression; the name of its result."""

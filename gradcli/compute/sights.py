@@ -1,7 +1,7 @@
 """What a run passes that may be worth a note: the operations that notes look at, with their operands and results."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from inspect import signature
 from typing import Any, NamedTuple
@@ -148,6 +148,18 @@ def _order(path: str) -> tuple[str, ...]:
     return tuple(signature(library.pytorch_function(path)).parameters)[2:] if path.startswith("F.") else ()
 
 
+def target_of(step: Step, operands: Sequence[Any]) -> tuple[str, Any] | None:
+    """The name of the loss of the catalogue that a step applies, as a function or a module, and its target."""
+    module = step.kind == "apply"
+    name = _LOSSES.get(_squeezed(type(operands[0]).__name__ if module else step.name.rpartition(".")[2]))
+    if name is None or not (module or step.kind == "call"):
+        return None
+    count = len(operands) - len(step.keywords)
+    arguments, keywords = list(operands[module:count]), dict(zip(step.keywords, operands[count:], strict=True))
+    library.by_place(arguments, keywords, "input", "target")
+    return (name, arguments[1]) if len(arguments) > 1 else None
+
+
 def canonical(path: str) -> str:
     """The name under which notes know the function at a path such as `Tensor.sigmoid` or `CrossEntropyLoss`; empty: not."""
     return _CANONICAL.get(_squeezed(path.rpartition(".")[2]), "")
@@ -157,6 +169,7 @@ def _squeezed(name: str) -> str:
     return name.lower().replace("_", "").removesuffix("loss")
 
 
+_LOSSES = {_squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)}
 _CANONICAL = {
     **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if entry.name not in SILENT},
     **{name: name for name in OTHERS},

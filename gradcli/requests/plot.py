@@ -64,7 +64,7 @@ def _read_function(source: Source) -> Formula | Call:
         )  # fmt: skip
     if not has_curve(entry):
         row = "stack([x, 0*x])"
-        cure = f"gradcli plot '{entry.name}({row}, y)' 'x=linspace(-6,6,193)' y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
+        cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
         raise UsageError(
             f"{entry.name} compares the numbers of a whole row, and a curve has one at each point",
             place=source.span(0, len(source.text)), cure=cure or "give an expression that is one number",
@@ -72,7 +72,7 @@ def _read_function(source: Source) -> Formula | Call:
     if entry.name in PROBABILITIES:
         raise UsageError(
             f"{entry.name} takes probabilities, and is not defined over [{LOW:g}, {HIGH:g}]",
-            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(x, y)' 'x=linspace(0.01,0.99,99)' y=1",
+            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1",
         )  # fmt: skip
     return call
 
@@ -92,7 +92,7 @@ class Plot(Wrt, Evidence):
 
     words: tuple[Formula | Call | Input, ...] = argument(
         WORDS,
-        "an expression and its inputs, such as 'sin(w*x)' 'x=linspace(-5,5,200)' w=2; or functions of x alone",
+        "an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a range); or functions of x alone",
         many=True,
     )
 

@@ -168,6 +168,8 @@ class Shown:
                 "--out: pictures are drawn by matplotlib, which is not installed", cure="pip install 'gradcli[plot]'"
             )
         form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
+        if not (form or self.json or self.get is not None) and self.out_suffix not in ("", ".json", ".npz"):
+            form = f"a {self.out_suffix} file"
         asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
         if form and asked:
             raise UsageError(f"{asked} has no place in {form}", cure=f"use the table or --json with {asked}")

@@ -369,4 +369,33 @@ LOSSES = (
         ),
         related=("class-shape",),
     ),
+    Mistake(
+        "moving-target",
+        "the optimizer moves the target too, so the loss falls and nothing is learnt",
+        program="""
+            w = torch.tensor(1.0, requires_grad=True)
+            target = torch.tensor(3.0, requires_grad=True)
+            optimizer = torch.optim.SGD([w, target], lr=0.25)  # <--
+            for step in range(30):
+                optimizer.zero_grad()
+                F.mse_loss(w, target).backward()
+                optimizer.step()
+            print(w.detach(), target.detach())
+        """,
+        cause="A loss has a gradient by its target as well as by its prediction, and the optimizer takes a step along both. "
+        "They meet half way: the loss is 0, but w is 2 and not 3. Data and targets are no parameters.",
+        cure="Give the optimizer the parameters alone, and make targets without requires_grad. In gradcli descend, --wrt w "
+        "says what moves.",
+        cured="""
+            w = torch.tensor(1.0, requires_grad=True)
+            target = torch.tensor(3.0)
+            optimizer = torch.optim.SGD([w], lr=0.25)
+            for step in range(30):
+                optimizer.zero_grad()
+                F.mse_loss(w, target).backward()
+                optimizer.step()
+            print(w.detach(), target)
+        """,
+        related=("optimizer-leaf", "learning-rate"),
+    ),
 )
