@@ -24,10 +24,13 @@ from gradcli.supervise import (
     silent_streams,
     supervised,
 )
+from gradcli.text.source import quoted
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
 HELP = ("-h", "--help")
+_WISHES = ("", "off", "auto")
+"""What GRADCLI_SERVER may be. Help does not look at it: it is where the values are looked up."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
         from gradcli.cli import help  # rich, which errors do without
 
         return world.put_text(help.of(command, world) if command else help.root(world))
+    if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
+        cure = "it may be off (never use a server) or auto (start one), or unset"
+        raise UsageError(f"the variable GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
     call = _read(command, arguments[1:], world)
     gc.enable()
     page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
