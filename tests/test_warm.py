@@ -166,7 +166,11 @@ def test_what_a_worker_cannot_take_over_runs_cold(words: str, before: str, taken
 
 
 def test_niceness_and_bounds_of_open_files_are_the_callers(server: Server) -> None:
-    call = server.start(*LONG, preexec_fn=lambda: (os.nice(7), resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))))
+    def bounded() -> None:
+        os.nice(7)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))
+
+    call = server.start(*LONG, preexec_fn=bounded)
     worker = working(server, call)
     assert os.getpriority(os.PRIO_PROCESS, worker) == os.getpriority(os.PRIO_PROCESS, 0) + 7
     assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (300, 400)
@@ -576,8 +580,8 @@ def test_a_wish_that_there_is_none_of_is_an_error(wish: str) -> None:
         assert (refused.status, refused.stdout) == (2, "")
         assert refused.stderr.startswith(f"error: the variable GRADCLI_SERVER is {wish!r}\n  it may be off")
         assert " auto " in refused.stderr
-    for words in (("--version",), (), ("--help",), ("grad", "--help")):
-        assert program.run(*words, env={"GRADCLI_SERVER": wish}).status == 0
+    for asking in (("--version",), (), ("--help",), ("grad", "--help")):
+        assert program.run(*asking, env={"GRADCLI_SERVER": wish}).status == 0
     assert program.run(*MSE, "--get", "value", env={"GRADCLI_SERVER": ""}).stdout == "1.0\n"
 
 
