@@ -168,19 +168,23 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
 
         result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place), begin_step)
     progress.showing()
-    status = ExitStatus.FAILED if result.ok is False else ExitStatus.OK
+    remarks = ""
     if call.shown.code:
         from gradcli.code.programs import program
 
-        return program(call.request, result).encode(), status, loading
-    if call.shown.graph is not None:
+        content = program(call.request, result).encode()
+    elif call.shown.graph is not None:
         from gradcli.code.graph import graph
 
-        return graph(result, call.shown.graph, ascii_only=world.ascii_only).encode(), status, loading
-    return show(result, call.shown, world, temporary), status, loading
+        content = graph(result, call.shown.graph, ascii_only=world.ascii_only).encode()
+    else:
+        content, remarks = show(result, call.shown, world, temporary)
+    progress.shown()
+    world.tell(remarks)
+    return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK, loading
 
 
-def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes], float | None]:
+def _open_door() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], float | None]:
     """PyTorch, what shows results, and the seconds that loading them took.
 
     Looking for garbage while they load costs an eighth of the time and finds none.
