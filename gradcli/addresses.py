@@ -62,7 +62,7 @@ def whole(found: dict[str, Any], path: str) -> str:
 
 
 def find(result: object, path: str, option: str = "--get") -> Any:
-    """What lies at `path` in a result: a subtree, a leaf, or an element or row of a tensor.
+    """What lies at `path` in a result: a subtree, a leaf, an element or row of a tensor, or a column of a list of rows.
 
     Raises UsageError about `option` that names the nearest paths where nothing lies there.
     """
@@ -73,10 +73,22 @@ def find(result: object, path: str, option: str = "--get") -> Any:
             value = value[key]
         elif (isinstance(value, list) or _is_tensor(value)) and _is_index(key, value):
             value = value[int(key)]
+        elif isinstance(value, list) and value and all(isinstance(item, dict) and key in item for item in value):
+            value = [item[key] for item in value]
         else:
             raise _unknown(path, done, value, option)
         done.append(key)
-    return value
+    return stacked(value) if isinstance(value, list) else value
+
+
+def stacked(column: list[Any]) -> Any:
+    """One tensor where all items are tensors of one shape; else the list as it is."""
+    shapes = {item.shape if _is_tensor(item) else None for item in column}
+    if len(shapes) != 1 or None in shapes:
+        return column
+    import torch  # which has made these tensors
+
+    return torch.stack(column)
 
 
 def short(found: dict[str, Any]) -> list[str]:
@@ -112,11 +124,10 @@ def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
             or f"there are {', '.join(keys[:12])}"
         )
     elif isinstance(value, list) or (_is_tensor(value) and value.ndim):
-        cure = (
-            f"{prefix} holds {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
-            if len(value)
-            else f"{prefix} is empty"
-        )
+        columns = [f"{prefix}.{key}" for key in value[0]] if len(value) and isinstance(value[0], dict) else []
+        items = f"{prefix} holds {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
+        of_all = f"; of all of them: {', '.join(columns)}" if columns else ""
+        cure = items + of_all if len(value) else f"{prefix} is empty"
     else:
         cure = f"{prefix} is a single value"
     return UsageError(f"{option}: there is no {path!r} in the result", cure=cure)

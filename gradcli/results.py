@@ -22,6 +22,11 @@ def aside() -> Any:
     return field(default=None, metadata={"aside": True})
 
 
+def by_row() -> Any:
+    """A list of rows with the same keys, of which files of arrays hold the columns."""
+    return field(metadata={"rows": True})
+
+
 @dataclass(frozen=True)
 class Note:
     """One remark on a result: a stable code, and a line of text with sizes."""
@@ -177,7 +182,7 @@ class GradEachResult(Result):
     """Value and gradients point by point along one 1-D input: each row holds the point, `value` and `gradients`."""
 
     expression: str
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = by_row()
     each: str = aside()
     pointwise: tuple[Subject, ...] = aside()
     """What was differentiated at each point."""
@@ -256,7 +261,7 @@ class PerceptronTraining(Result):
     converged: bool
     w: Tensor
     b: Tensor
-    history: list[Epoch]
+    history: list[Epoch] = by_row()
     layer: str = aside()
 
 
@@ -277,7 +282,7 @@ class DescendResult(Result):
     """A descent: every step with the start in front, where it ended, and why it ended there."""
 
     expression: str
-    steps: list[DescentStep]
+    steps: list[DescentStep] = by_row()
     parameters: dict[str, Tensor]
     value: Tensor
     stopped: Stopped
@@ -313,7 +318,7 @@ class Stack(NamedTuple):
 class FlowResult(Result):
     """The gradient through a stack of layers; `factors` hold by what each layer multiplies it on its way back."""
 
-    layers: list[LayerFlow]
+    layers: list[LayerFlow] = by_row()
     verdict: str
     factors: dict[str, float | None]
     flat: dict[str, float] = aside()

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from gradcli import core
-from gradcli.show import json
+from gradcli.results import DescendResult, DescentStep
+from gradcli.show import archive, json
 from tests import program
 from tests.program import Ran, cold, run
 
@@ -296,6 +297,59 @@ def test_json_is_one_object_on_one_line(words: list[str]) -> None:
     assert result["dtype"] == "float32"
     assert isinstance(result["inputs"], dict)
     assert all(set(note) == {"code", "text"} for note in result["notes"])
+
+
+ROWS = {
+    "steps": ["descend", "((w - 1)**2).sum()*y", "w=0,3", "y=2", "--wrt", "w", "--steps", "3"],
+    "rows": ["grad", "x**2*w.sum()", "x=1,2,3", "w=1,2;3,4", "y=1", "--each", "x"],
+    "history": ["perceptron", "--train", "nand", "--epochs", "3"],
+    "layers": ["flow", "relu", "tanh", "--layers", "3", "--width", "4"],
+}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_a_file_of_arrays_and_get_have_the_columns_of_rows(rows: str, tmp_path: Path) -> None:
+    """One array for each column, text too, as the JSON has it row by row; --get has it under the same path."""
+    result = run(*ROWS[rows], "--json").json
+    assert run(*ROWS[rows], "--quiet", "--out", "a.npz", cwd=str(tmp_path)).status == 0
+    with np.load(tmp_path / "a.npz") as file:
+        stacked = {name: file[name] for name in file if name.startswith(f"{rows}.")}
+    kept = {path: [_at(row, path) for row in result[rows]] for path in _paths(result[rows][0])}
+    assert stacked.keys() == {f"{rows}.{path}" for path, column in kept.items() if column[0] is not None}
+    for path, column in kept.items():
+        if column[0] is not None:
+            assert stacked[f"{rows}.{path}"].tolist() == np.array(column, stacked[f"{rows}.{path}"].dtype).tolist()
+        assert orjson.loads(run(*ROWS[rows], "--quiet", "--get", f"{rows}.{path}").stdout) == column
+    one, same = (run(*ROWS[rows], "--quiet", "--get", each) for each in (f"{rows}.{path}.2", f"{rows}.2.{path}"))
+    assert one == same
+    wrong = run(*ROWS[rows], "--quiet", "--get", f"{rows}.nothing")
+    assert (wrong.status, wrong.stdout) == (2, "")
+    assert f"of all of them: {rows}." in wrong.stderr
+
+
+def _paths(row: Any, path: str = "") -> list[str]:
+    if isinstance(row, dict):
+        return [found for key, item in row.items() for found in _paths(item, f"{path}.{key}" if path else key)]
+    return [path]
+
+
+def _at(row: Any, path: str) -> Any:
+    for key in path.split("."):
+        row = row[key]
+    return row
+
+
+def test_rows_of_unequal_shapes_are_arrays_by_themselves() -> None:
+    steps = [DescentStep(i, torch.tensor(i / 2), {"w": torch.ones(i + 1)}) for i in range(2)]
+    result = DescendResult(
+        command="descend", dtype="float32", inputs={}, defaults=[], notes=[], expression="w", steps=steps,
+        parameters={}, value=torch.tensor(0.5), stopped="steps",
+    )  # fmt: skip
+    found = {name: array.tolist() for name, array in archive.arrays(result).items()}
+    assert found == {
+        "value": 0.5, "steps.step": [0, 1], "steps.value": [0.0, 0.5],
+        "steps.0.parameters.w": [1.0], "steps.1.parameters.w": [1.0, 1.0],
+    }  # fmt: skip
 
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -26,7 +26,7 @@ from gradcli.text.call import Call
 from gradcli.world import World
 from tests.closed_forms import evaluated
 from tests.drawings import panels
-from tests.program import Ran, run
+from tests.program import Ran, cold, run
 
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
 NUMBERS = [*ACTIVATIONS, *LOSSES]
@@ -450,12 +450,23 @@ def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_
         assert str(tmp_path).encode() not in first
 
 
-def test_settings_of_a_user_do_not_change_a_picture(tmp_path: Path) -> None:
-    (tmp_path / "matplotlibrc").write_text("lines.color: red\nfont.size: 30\naxes.grid: True\n", encoding="utf-8")
-    run("plot", "relu", "--out", "a.svg", cwd=str(tmp_path))
-    (tmp_path / "matplotlibrc").unlink()
-    run("plot", "relu", "--out", "b.svg", cwd=str(tmp_path))
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+def test_nothing_but_the_picture_is_written_and_no_settings_are_read(tmp_path: Path) -> None:
+    """In a fresh Python, which has yet to load matplotlib: settings in each place that it knows, and an empty home."""
+    plain, hostile, home, rest = (tmp_path / name for name in ("plain", "hostile", "home", "rest"))
+    for folder in (plain, hostile, home, rest):
+        folder.mkdir()
+    settings = "lines.linewidth: 30\nsvg.fonttype: none\nbackend: nonsense\nno such line\n"
+    for path in (hostile / "matplotlibrc", rest / "matplotlibrc"):
+        path.write_text(settings, encoding="utf-8")
+    assert run("plot", "relu", "--out", "a.svg", cwd=str(plain)).status == 0
+    env = {
+        "HOME": str(home), "TMPDIR": str(home), "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "", "MPLBACKEND": "nonsense",
+        "MATPLOTLIBRC": str(rest),
+    }  # fmt: skip
+    assert cold("plot", "relu", "--out", "a.svg", cwd=str(hostile), env=env) == Ran("wrote a.svg\n", "", 0)
+    assert (plain / "a.svg").read_bytes() == (hostile / "a.svg").read_bytes()
+    assert list(home.iterdir()) == []
+    assert sorted(path.name for path in hostile.iterdir()) == ["a.svg", "matplotlibrc"]
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

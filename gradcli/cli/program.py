@@ -24,10 +24,13 @@ from gradcli.supervise import (
     silent_streams,
     supervised,
 )
+from gradcli.text.source import quoted
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
 HELP = ("-h", "--help")
+_WISHES = ("", "off", "auto")
+"""What GRADCLI_SERVER may be. Help does not look at it: it is where the values are looked up."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
         from gradcli.cli import help  # rich, which errors do without
 
         return world.put_text(help.of(command, world) if command else help.root(world))
+    if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
+        cure = "it may be off (never use a server) or auto (start one), or unset"
+        raise UsageError(f"the variable GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
     call = _read(command, arguments[1:], world)
     gc.enable()
     page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
@@ -179,19 +185,23 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
 
         result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place), begin_step)
     progress.showing()
-    status = ExitStatus.FAILED if result.ok is False else ExitStatus.OK
+    remarks = ""
     if call.shown.code:
         from gradcli.code.programs import program
 
-        return program(call.request, result).encode(), status, loading
-    if call.shown.graph is not None:
+        content = program(call.request, result).encode()
+    elif call.shown.graph is not None:
         from gradcli.code.graph import graph
 
-        return graph(result, call.shown.graph, ascii_only=world.ascii_only).encode(), status, loading
-    return show(result, call.shown, world, temporary), status, loading
+        content = graph(result, call.shown.graph, ascii_only=world.ascii_only).encode()
+    else:
+        content, remarks = show(result, call.shown, world, temporary)
+    progress.shown()
+    world.tell(remarks)
+    return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK, loading
 
 
-def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes], float | None]:
+def _open_door() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], float | None]:
     """PyTorch, what shows results, and the seconds that loading them took.
 
     Looking for garbage while they load costs an eighth of the time and finds none.

@@ -13,18 +13,15 @@ if TYPE_CHECKING:
     from gradcli.show.terminal import Style
 
 
-def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> bytes:
-    """The bytes for standard output. With `--out` the result is written to the file `temporary` first.
+def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
+    """The bytes for standard output, and the notes for standard error. With `--out` the file `temporary` is written first.
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
     """
     if temporary:
         _write(result, shown, temporary)
-    content = _form(result, shown, world)
-    if isinstance(result, Result) and not (shown.quiet or shown.json):
-        for note in result.notes:
-            world.tell(f"note: {note.text} [{note.code}]\n")
-    return content
+    notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []
+    return _form(result, shown, world), "".join(f"note: {note.text} [{note.code}]\n" for note in notes)
 
 
 def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
