@@ -98,7 +98,7 @@ def test_a_part_is_answered_whole_or_not_at_all_and_once(folder: Path) -> None:
     shell(recipe("cat part."), folder)
     status, failed = shell(recipe("grep"), folder)
     assert (status, len(failed.splitlines())) == (0, 1)
-    assert "no JSON" in failed
+    assert "not JSON" in failed
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: the extra ray brings it")
