@@ -82,8 +82,9 @@ class Block:
 class Table:
     """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes.
 
-    `screen` is False for one that is for CSV alone. `rows` bounds the rows on the screen (0: no bound): the first, the last
-    and some evenly chosen between them, and those in `kept`.
+    Where the columns do not fit side by side, `narrow` is drawn instead, if there is one; else further columns go below, and
+    the first `keys` and the last `ends` columns are in every piece. `screen` is False for one that is for CSV alone. `rows`
+    bounds the rows on the screen (0: no bound): the first, the last and some evenly chosen between them, and those in `kept`.
     """
 
     columns: tuple[Column, ...]
@@ -91,6 +92,8 @@ class Table:
     title: str = ""
     caption: str = ""
     keys: int = 1
+    ends: int = 0
+    narrow: "Table | None" = None
     csv: bool = field(default=True)
     screen: bool = True
     rows: int = 0
