@@ -1,7 +1,6 @@
 """The way of one call: words, request, result, bytes. The parent goes as far as the request; a worker does the rest."""
 
 import gc
-import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -14,6 +13,7 @@ from gradcli.cli.progress import Loading, Steps
 from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Shown
+from gradcli.requests.split import without_command
 from gradcli.supervise import (
     Died,
     Limits,
@@ -30,8 +30,6 @@ from gradcli.world import World
 
 HELP = ("-h", "--help")
 HELP_COMMAND = "help"
-_FORMULA = 200
-"""Characters of a first word that is still worth offering back as a formula."""
 
 
 @dataclass(frozen=True)
@@ -131,22 +129,10 @@ def _command(words: Sequence[str]) -> Command:
             raise UsageError(f"{name[:80]} must come after a command", cure=f"gradcli COMMAND ... {name[:80]}")
         known = [*HELP, "--version"]
     what = "option" if name.startswith("-") else "command"
-    cure = did_you_mean(name, known) or (what == "command" and _meant(words)) or "gradcli help lists the commands"
+    cure = (
+        did_you_mean(name, known) or (what == "command" and without_command(words)) or "gradcli help lists the commands"
+    )
     raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)
-
-
-def _meant(words: Sequence[str]) -> str:
-    """The call to which words belong that begin with a function or a formula instead of a command; empty: none."""
-    from gradcli.tables.catalogue import ACTIVATIONS, LOSSES
-    from gradcli.text.spelling import parses
-
-    name = words[0].partition("(")[0]
-    if name in ACTIVATIONS and "=" not in "".join(words[1:]):
-        return f"gradcli activate {shlex.quote(words[0])} x=-2,0,2"
-    if name in LOSSES and "=" not in "".join(words[1:]):
-        return f"gradcli loss {shlex.quote(words[0])} pred=1,2 target=0,0"
-    formula = not words[0].isidentifier() and len(words[0]) <= _FORMULA and parses(words[0])
-    return shlex.join(["gradcli", "grad", *words]) if formula else ""
 
 
 def _supervise(call: Call, world: World, here: Progress | None) -> int:

@@ -40,12 +40,12 @@ def signature(function: Callable[..., object] | None) -> str:
     return f"{getattr(function, '__name__', '')}{known.replace(parameters=bare, return_annotation=inspect.Signature.empty)}"
 
 
-def _tensors(values: Sequence[object]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)
+def _tensors(operands: Sequence[object]) -> Iterator[Tensor]:
+    """The tensors among the operands, and in their lists, as `cat` takes them; what a list nests deeper has no say."""
+    for operand in operands:
+        for value in operand if isinstance(operand, list | tuple) else (operand,):
+            if isinstance(value, Tensor):
+                yield value
 
 
 def _product(found: re.Match[str], step: Step, shapes: Shapes) -> str:
@@ -95,8 +95,8 @@ def _reshape(found: re.Match[str], step: Step, shapes: Shapes) -> str:
 def _dimension(found: re.Match[str], step: Step, shapes: Shapes) -> str:
     first, last, got = map(int, found.groups())
     if not last:
-        return f"there is no dimension {got}: the tensor has one, numbered 0 or -1"
-    return f"there is no dimension {got}: the tensor has {last + 1}, numbered 0 to {last} or {first} to -1"
+        return f"there is no dimension {got}: the tensor has one dimension, numbered 0 or -1"
+    return f"there is no dimension {got}: the tensor has {last + 1} dimensions, numbered 0 to {last} or {first} to -1"
 
 
 def _missing(found: re.Match[str], step: Step, shapes: Shapes) -> str:

@@ -1,13 +1,19 @@
-"""What the shell took apart at its blanks: pieces of one literal or expression among the words, and their quoted form."""
+"""Words that make no command, and what was meant: pieces of one literal or expression that the shell took apart at its blanks,
+a function or a formula where the command belongs.
+"""
 
 import re
 import shlex
 from collections.abc import Collection, Sequence
 
 from gradcli.errors import UsageError
+from gradcli.tables.catalogue import ACTIVATIONS, LOSSES
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|inf|nan|pi)(?:/\d+)?"
 _PIECE = re.compile(rf"[\[(]*(?:{_NUMBER})?(?:[\])]*[,;][\[(]*(?:{_NUMBER})?)*[\])]*")
+
+_FORMULA = 200
+"""Characters of a first word that is still worth offering back as a formula."""
 
 
 def check_values(words: Sequence[str], tensors: Collection[str]) -> None:
@@ -54,3 +60,15 @@ def expression_split(words: Sequence[str]) -> UsageError | None:
     if not parses(whole):
         return None
     return UsageError("the shell split the expression at its blanks", cure=f"quote it: {shlex.quote(whole)}")
+
+
+def without_command(words: Sequence[str]) -> str:
+    """The call that was meant where a function or a formula is in the place of the command; empty where there is none."""
+    from gradcli.text.spelling import parses  # the grammar of expressions, which only an error needs
+
+    first, name = words[0], words[0].partition("(")[0]
+    if name in ACTIVATIONS or name in LOSSES:
+        inputs = "x=-2,0,2" if name in ACTIVATIONS else "pred=1,2 target=0,0"
+        return f"gradcli {'activate' if name in ACTIVATIONS else 'loss'} {shlex.quote(first)} {inputs}"
+    formula = not first.isidentifier() and len(first) <= _FORMULA and parses(first)
+    return shlex.join(["gradcli", "grad", *words]) if formula else ""

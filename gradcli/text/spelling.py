@@ -31,6 +31,7 @@ FOREIGN = {
     "\u2032": ".T",
     "\u221a": "sqrt ",
     "\u2211": "sum ",
+    "\u03a3": "sum ",
     "\u220f": "prod ",
     "\u221e": "inf",
     "\u03c0": "pi",
@@ -50,8 +51,8 @@ GREEK = {
     **dict(zip("\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6\u03b7\u03b8\u03b9\u03ba\u03bb\u03bc\u00b5\u03bd\u03be\u03c1\u03c3\u03c4\u03c5\u03c6\u03c7\u03c8\u03c9",
         ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lam", "mu", "mu", "nu", "xi",
          "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"), strict=True)),
-    **dict(zip("\u0393\u0394\u0398\u039b\u039e\u03a3\u03a6\u03a8\u03a9",
-        ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega"), strict=True)),
+    **dict(zip("\u0393\u0394\u0398\u039b\u039e\u03a6\u03a8\u03a9",
+        ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Phi", "Psi", "Omega"), strict=True)),
 }  # fmt: skip
 """Greek letters as names; lambda is Python's own word."""
 
@@ -114,6 +115,11 @@ def _apply_function(match: re.Match[str]) -> str:
     return f"{match[1]}({match[2]})" if match[1] in function_names() else match[0]
 
 
+def _without_definition(match: re.Match[str]) -> str:
+    """`f(x) =` left out, where no function has that name: `sum(x) = 3` is a comparison."""
+    return match[0] if match[1] in function_names() else ""
+
+
 def _norm(match: re.Match[str]) -> str:
     """`||x||_1` as a call; 2 and F are what norm computes anyway."""
     order = match[2] or "2"
@@ -146,7 +152,7 @@ SLIPS = tuple(
         (r"\u03c3(?=\s*\()", "sigmoid", "the logistic function is written sigmoid(...)"),
         (f"[{''.join(GREEK)}]", lambda match: GREEK[match[0]], "a Greek letter is written as a name"),
         (_FOREIGN.pattern, lambda match: FOREIGN[match[0]], "Python does not read {name}"),
-        (r"\A\s*[A-Za-z]\w*\s*\(\s*[A-Za-z]\w*(?:\s*,\s*[A-Za-z]\w*)*\s*\)\s*:?=(?!=)\s*", "",
+        (r"\A\s*([A-Za-z]\w*)\s*\(\s*[A-Za-z]\w*(?:\s*,\s*[A-Za-z]\w*)*\s*\)\s*:?=(?!=)\s*", _without_definition,
          "an expression is the right-hand side alone"),
         (r"\s+(?:at|for|where|when|with|given)\s+((?:[A-Za-z]\w*\s*=\s*[^=,;\s]+(?:\s*(?:,|;|and\b)\s*|\s*))+)\Z", "",
          "inputs come after the expression, each a word of its own: {inputs}"),
@@ -213,7 +219,7 @@ def correction(text: str) -> tuple[str, str]:
         if (found := slip.pattern.search(text)) and (changed := slip.pattern.sub(slip.instead, text)) != text:
             words = words or slip.words.format(name=_name(found[0]), inputs=_inputs(found[0]))
             text = changed
-            if parses(text):
+            if text.isascii() and parses(text):
                 return words, powers(text) if _POWER.search(text) else text
     return "", ""
 
