@@ -14,10 +14,10 @@ PAGE = Path(__file__).parent / "catalogue.md"
 HEAD = """\
 # Catalogue
 
-Every activation and loss that gradcli knows by name. This page is made from what [functions](commands/functions.md) prints. A
-whole line is the value, a broken one the derivative by `x`, in a loss by `pred`; a dot is the slope that PyTorch picks between
-two others. A loss has the target 0; where that is a probability, a count, a sign or a class, [plot](commands/plot.md) says
-which. A function of a whole row is shown for two logits, of which the first one moves and the other one is 0.
+Every activation and loss that gradcli has by name. This page is made from the output of [functions](commands/functions.md). A
+solid line is the value, a dashed one the derivative by `x`, for a loss by `pred`; a dot is the slope that PyTorch picks between
+two others. A loss has the target 0; [plot](commands/plot.md) says which target it has if that is a probability, a count, a sign
+or a class. A function of a whole row is shown for two logits, of which the first moves and the second is 0.
 [activate](commands/activate.md) and [loss](commands/loss.md) compute them, and expressions may call each by its name.
 """
 
@@ -65,7 +65,7 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
 
 
 def _kink(kink: Mapping[str, Any]) -> str:
-    place = kink["at"] if isinstance(kink["at"], str) else f"{kink['at']:g}"
+    place = kink["place"]
     if kink["left"] is None:
         return f"- kink at `{place}`"
     left, picked, right = (f"{kink[key]:.6g}" for key in ("left", "pytorch", "right"))

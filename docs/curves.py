@@ -36,12 +36,12 @@ ROWS = {
     "softmax": ("softmax(stack([x, 0*x]))[0]",),
     "log_softmax": ("log_softmax(stack([x, 0*x]))[0]",),
     "softmin": ("softmin(stack([x, 0*x]))[0]",),
-    "bce": ("bce(x, y)", "x=linspace(0.01,0.99,99)", "y=1"),
-    "cross_entropy": ("cross_entropy(stack([x, 0*x]), y)", "x=linspace(-6,6,193)", "y=0"),
-    "nll": ("nll(stack([x, 0*x]), y)", "x=linspace(-6,6,193)", "y=0"),
+    "bce": ("bce(x, y)", "x=0.01,0.99", "y=1"),
+    "cross_entropy": ("cross_entropy(stack([x, 0*x]), y)", "x=-6,6", "y=0"),
+    "nll": ("nll(stack([x, 0*x]), y)", "x=-6,6", "y=0"),
     "multilabel_margin": ("multilabel_margin(stack([x, 0*x]), tensor([0, -1]))",),
     "multilabel_soft_margin": ("multilabel_soft_margin(stack([x, 0*x]), tensor([1.0, 0.0]))",),
-    "multi_margin": ("multi_margin(stack([x, 0*x]), y)", "x=linspace(-6,6,193)", "y=0"),
+    "multi_margin": ("multi_margin(stack([x, 0*x]), y)", "x=-6,6", "y=0"),
 }
 """What is drawn where a name alone is no curve over [-6, 6]: the first of two logits moves, and the other one is 0."""
 

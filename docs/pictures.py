@@ -44,7 +44,7 @@ class Picture:
 PICTURES = (
     Picture("grad", ("gradcli grad --fn mse --x 1 --w 2", "gradcli softmax-jacobian 2,1,0.1")),
     Picture("plot", ("gradcli plot gelu",)),
-    Picture("contour", ("gradcli plot 'x**2 + 3*y**2' 'x=linspace(-2,2,60)' 'y=linspace(-2,2,60)'",)),
+    Picture("contour", ("gradcli plot 'x**2 + 3*y**2' x=-2,2 y=-2,2",)),
     Picture("steps", ("gradcli grad 'h = w*x + b; O = sigmoid(h); (O - t)**2 / 2' x=1 w=0.5 b=0 t=1",)),
 )
 

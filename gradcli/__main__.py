@@ -19,8 +19,8 @@ def main() -> int:
     if arguments[:1] == ["--version"]:
         return _version()
     wish = os.environ.get("GRADCLI_SERVER", "")
-    if wish == "off" or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
-        return _cold(arguments)
+    if wish not in ("", "auto") or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
+        return _cold(arguments)  # where the wish is none that there is, it says so
     from gradcli.warm import client
 
     try:

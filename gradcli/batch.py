@@ -2,8 +2,8 @@
 
 The parent holds no PyTorch. It deals lines out to workers, a frame of some at a time, and gives back each answer in its
 turn. The workers are children of a nursery, a process that has PyTorch loaded and does nothing but fork the next worker when
-one has died: so PyTorch is loaded once, and a job that kills its worker costs milliseconds. What a worker is at, and until
-when, lies in a page of memory that parent and worker both see.
+one has died: so PyTorch is loaded once, and a job that kills its worker costs milliseconds. What a worker is at lies in a
+page of memory that parent and worker both see; a job that runs for too long is ended by the worker's own alarm.
 """
 
 import gc
@@ -20,10 +20,10 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from gradcli.errors import FileError
-from gradcli.supervise import bound_memory, end_at_once, existing_folder, held, silent_streams
+from gradcli.errors import FAULT, ExitStatus, FileError, ToldFault, fault, traceback_of
+from gradcli.supervise import Limits, bound_memory, cause, end_at_once, existing_folder, held, silent_streams, wait
 from gradcli.text.limits import JOB_TEXT
 
 FRAME = 256
@@ -42,8 +42,30 @@ MARK = b"\xef\xbb\xbf"
 """What some editors begin a text in UTF-8 with."""
 _READY = b"\0"
 """In front of a line that is an answer already: that of a job which killed its worker."""
-_STATE = struct.Struct("=qdq")
-"""The page: the number of the job in its frame, when it must be done (0: whenever), the worker's process number."""
+_DONE, _FAILED = b"+", b"-"
+"""In front of an answer on its way to the parent: whether the job is a success."""
+_STATE = struct.Struct("=qdqq")
+"""The page: the number of the job in its frame, the seconds it may take (0: any), the worker's process number, and the size of
+what the worker says before it ends by a fault; that itself is the rest of the page."""
+_PAGE = 1 << 18
+_HEADER = struct.Struct("=qq")
+"""In front of a frame: how many lines it has, and the bytes of their numbers and texts."""
+_IDLE, _NURSERY = -1, -2
+"""In place of the number of a job: the worker has no frame in hand; it is the nursery that has ended."""
+
+
+class Line(NamedTuple):
+    """A line of jobs and its number, from 1."""
+
+    number: int
+    text: bytes
+
+
+class Answer(NamedTuple):
+    """A result line without its end, and whether it is a success: the job was done, and what it checks and expects holds."""
+
+    line: bytes
+    ok: bool
 
 
 class Lines(Protocol):
@@ -53,7 +75,7 @@ class Lines(Protocol):
     def fd(self) -> int | None:
         """What to wait for until there are more; None where they are always there."""
 
-    def take(self) -> list[bytes] | None:
+    def take(self) -> list[Line] | None:
         """The next lines, without their ends; None at the end."""
 
 
@@ -88,17 +110,18 @@ class LinesOfFile:
     def __init__(self, fd: int) -> None:
         self.fd: int | None = fd
         self._cutter = _Cutter(JOB_TEXT.value)
-        self._begun = False
+        self._count = 0
 
-    def take(self) -> list[bytes] | None:
+    def take(self) -> list[Line] | None:
         """The lines that one read completes."""
         assert self.fd is not None
         piece = os.read(self.fd, PIECE)
         lines = self._cutter.cut(piece) if piece else [self._cutter.rest()]
-        if lines and not self._begun:
-            self._begun = True
+        if lines and not self._count:
             lines[0] = lines[0].removeprefix(MARK)
-        return _told(lines) if piece or lines[0].strip() else None
+        numbered = list(map(Line, range(self._count + 1, self._count + len(lines) + 1), lines))
+        self._count += len(lines)
+        return _told(numbered) if piece or lines[0].strip() else None
 
 
 class LinesOfJobs:
@@ -107,29 +130,31 @@ class LinesOfJobs:
     fd: int | None = None
 
     def __init__(self, jobs: Iterable[Mapping[str, Any]]) -> None:
-        self._jobs = iter(jobs)
+        self._jobs = enumerate(jobs, 1)
 
-    def take(self) -> list[bytes] | None:
+    def take(self) -> list[Line] | None:
         """The next frame's worth of jobs."""
-        return [json.dumps(dict(job)).encode() for job in islice(self._jobs, FRAME)] or None
+        return [Line(number, json.dumps(dict(job)).encode()) for number, job in islice(self._jobs, FRAME)] or None
 
 
-def _told(lines: list[bytes]) -> list[bytes]:
+def _told(lines: list[Line]) -> list[Line]:
     """The lines that hold something; none can be taken for an answer, and one that is too long has its answer already."""
-    return [_bounded(b" " + line if line.startswith(_READY) else line) for line in lines if line.strip()]
+    return [_bounded(line) for line in lines if line.text.strip()]
 
 
-def _bounded(line: bytes) -> bytes:
-    if len(line) <= JOB_TEXT.value:
-        return line
-    return _READY + _failure(None, "size", f"a job has at most {JOB_TEXT.value:,} {JOB_TEXT.unit} ({JOB_TEXT.reason})")
+def _bounded(line: Line) -> Line:
+    number, text = line
+    if len(text) > JOB_TEXT.value:
+        message = f"line {number}: a job has at most {JOB_TEXT.value:,} {JOB_TEXT.unit} ({JOB_TEXT.reason})"
+        return Line(number, _READY + _failure(None, {"kind": "size", "message": message}))
+    return Line(number, b" " + text) if text.startswith(_READY) else line
 
 
 @dataclass
 class _Frame:
     """Some consecutive lines, and the answers to the first of them; `base` of them were there when it was given last."""
 
-    lines: list[bytes]
+    lines: list[Line]
     answers: list[bytes] = field(default_factory=list)
     given_back: int = 0
     base: int = 0
@@ -138,9 +163,9 @@ class _Frame:
     def whole(self) -> bool:
         return len(self.answers) == len(self.lines)
 
-    def news(self) -> list[bytes]:
+    def news(self) -> list[Answer]:
         """The answers that came in since this was asked last."""
-        found = self.answers[self.given_back :]
+        found = [Answer(line[1:], line.startswith(_DONE)) for line in self.answers[self.given_back :]]
         self.given_back = len(self.answers)
         return found
 
@@ -149,12 +174,11 @@ class _Worker:
     """A worker, seen from the parent: a pipe in each direction, and the page. `ends` are those of the worker itself."""
 
     def __init__(self) -> None:
-        self.page = mmap.mmap(-1, mmap.PAGESIZE)
+        self.page = mmap.mmap(-1, _PAGE)
         tasks, self._tasks = os.pipe()
         self.fd, answers = os.pipe()
         self.ends = (tasks, answers)
         self._cutter = _Cutter(sys.maxsize)
-        self._overdue = False
         self.frames: deque[_Frame] = deque()
         """What was given and is not answered, the frame in hand first."""
 
@@ -162,12 +186,16 @@ class _Worker:
         """Hand over the lines of a frame that have no answer yet."""
         self.frames.append(frame)
         frame.base = len(frame.answers)
-        body = b"\n".join(frame.lines[frame.base :])
+        rest = frame.lines[frame.base :]
+        body = struct.pack(f"={len(rest)}q", *(line.number for line in rest)) + b"\n".join(line.text for line in rest)
         with suppress(BrokenPipeError):  # whoever should read it has ended, as `receive` is going to see
-            _write(self._tasks, struct.pack("=q", len(body)) + body)
+            _write(self._tasks, _HEADER.pack(len(rest), len(body)) + body)
 
     def receive(self) -> None:
-        """Take the answers that are there. A job that killed the worker is answered here, and the others given anew."""
+        """Take the answers that are there. A job that killed the worker is answered here, and the others given anew.
+
+        Raises FileError where PyTorch cannot be loaded, and ToldFault where the nursery has ended by a fault.
+        """
         piece = os.read(self.fd, PIECE)
         if not piece:
             raise FileError("PyTorch cannot be loaded, or has ended", cure="gradcli flow --layers 1 says why")
@@ -175,7 +203,7 @@ class _Worker:
         begun = 0
         for death in [i for i, line in enumerate(lines) if line.startswith(b"!")]:
             self._share(lines[begun : death - 1])  # the line in front of the mark is empty, or was cut off
-            self._bury(*map(int, lines[death][1:].split()))
+            self._bury(*json.loads(lines[death][1:]))
             begun = death + 1
         self._share(lines[begun:])
 
@@ -189,25 +217,18 @@ class _Worker:
             if frame.whole:
                 self.frames.popleft()
 
-    def _bury(self, signum: int, number: int) -> None:
+    def _bury(self, status: int, number: int, seconds: float, told: list[str]) -> None:
         """Answer the job that the worker died of, and give the new worker what has no answer yet, behind what it has."""
+        if number == _NURSERY:
+            raise ToldFault(*told) if len(told) == 2 else FileError(told[0], cure="see ulimit -v, or install it again")
         if not self.frames:
             return
         frame = self.frames.popleft()
         number += frame.base
         if len(frame.answers) <= number < len(frame.lines):
-            frame.lines[number] = _READY + _death(frame.lines[number], signum, overdue=self._overdue)
-        self._overdue = False
+            line = frame.lines[number]
+            frame.lines[number] = Line(line.number, _READY + _death(line.text, status, seconds, told))
         self.give(frame)
-
-    def watch(self) -> None:
-        """End the job in hand where it has run for longer than it may."""
-        number, deadline, pid = _STATE.unpack_from(self.page)
-        if 0 < deadline < time.monotonic():
-            self._overdue = True
-            _STATE.pack_into(self.page, 0, number, 0.0, pid)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
         """End the worker, whatever it is at."""
@@ -238,7 +259,7 @@ def _start_nursery(workers: list[_Worker], *, allow_files: bool) -> int:
     return nursery
 
 
-def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Generator[list[bytes], None, None]:
+def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Generator[list[Answer], None, None]:
     """The result lines in the order of the jobs, as many at a time as have come in; their line ends are left to the caller.
 
     The processes are started now, and end with the generator.
@@ -247,9 +268,9 @@ def answers(lines: Lines, *, jobs: int = 1, allow_files: bool = False) -> Genera
     return _answers(lines, workers, _start_nursery(workers, allow_files=allow_files))
 
 
-def _answers(lines: Lines, workers: list[_Worker], nursery: int) -> Generator[list[bytes], None, None]:
+def _answers(lines: Lines, workers: list[_Worker], nursery: int) -> Generator[list[Answer], None, None]:
     jobs = len(workers)
-    waiting: deque[bytes] = deque()
+    waiting: deque[Line] = deque()
     order: deque[_Frame] = deque()
     ended = False
     try:
@@ -268,16 +289,13 @@ def _answers(lines: Lines, workers: list[_Worker], nursery: int) -> Generator[li
                 continue
             busy = {worker.fd: worker for worker in workers if worker.frames}
             inlet = [lines.fd] if wants_more and lines.fd is not None else []
-            ready, _, _ = select.select([*busy, *inlet], [], [], 0.2 if busy else None)
+            ready, _, _ = select.select([*busy, *inlet], [], [])
             for fd in ready:
                 if fd in busy:
                     busy[fd].receive()
                 else:
                     ended = _read(lines, waiting)
-            for worker in busy.values():
-                if worker.frames:
-                    worker.watch()
-            found: list[bytes] = []
+            found: list[Answer] = []
             while order:
                 found += order[0].news()
                 if not order[0].whole:
@@ -292,12 +310,12 @@ def _answers(lines: Lines, workers: list[_Worker], nursery: int) -> Generator[li
             worker.end()
 
 
-def _fits(lines: Iterable[bytes]) -> bool:
+def _fits(lines: Iterable[Line]) -> bool:
     """Whether a pipe can hold them: what a lone worker is given while it is at the frame before must not wait to be read."""
-    return sum(len(line) + 1 for line in lines) < IN_PIPE
+    return sum(len(line.text) + 9 for line in lines) < IN_PIPE
 
 
-def _read(lines: Lines, waiting: deque[bytes]) -> bool:
+def _read(lines: Lines, waiting: deque[Line]) -> bool:
     """Take in the next lines; whether that was the end."""
     more = lines.take()
     if more is None:
@@ -314,33 +332,26 @@ def run(
     A job is what a line of `gradcli batch` holds. A job that fails gives `{"id": .., "error": {"kind": .., "message": ..}}`.
     """
     for found in answers(LinesOfJobs(jobs), jobs=processes, allow_files=allow_files):
-        yield from map(json.loads, found)
+        yield from (json.loads(answer.line) for answer in found)
 
 
-def failed(line: bytes) -> bool:
-    """Whether a result line is that of a job that failed."""
-    return line.startswith(b'{"id":')
-
-
-def _death(line: bytes, signum: int, *, overdue: bool) -> bytes:
-    """The result line of a job that killed its worker."""
+def _death(line: bytes, status: int, seconds: float, told: list[str]) -> bytes:
+    """The result line of a job of which its worker died: by a fault where it told one."""
     try:
         identity = json.loads(line).get("id")
     except (ValueError, AttributeError, RecursionError):
         identity = None
-    name = signal.Signals(signum).name
-    if overdue:
-        kind, message = "size", "it ran for longer than its timeout (raise it, or give 0 to lift it)"
-    elif signum == signal.SIGKILL:
-        kind, message = "size", "the computation was killed, most likely for want of memory"
-    else:
-        kind, message = "math", f"PyTorch ended the process ({name}): check the arguments of its calls"
-    return _failure(identity, kind, message)
+    if told:
+        return _failure(identity, {"kind": FAULT, "message": told[0]} | ({"traceback": told[1]} if told[1] else {}))
+    error = cause(status, (0, 0), Limits(seconds))
+    return _failure(
+        identity, {"kind": error.kind, "message": f"{error.message}{f' ({error.cure})' if error.cure else ''}"}
+    )
 
 
-def _failure(identity: object, kind: str, message: str) -> bytes:
+def _failure(identity: object, error: Mapping[str, str]) -> bytes:
     """The result line of a job that no worker can answer."""
-    return json.dumps({"id": identity, "error": {"kind": kind, "message": message}}, separators=(",", ":")).encode()
+    return json.dumps({"id": identity, "error": error}, separators=(",", ":")).encode()
 
 
 def _write(fd: int, content: bytes) -> None:
@@ -354,34 +365,60 @@ def _write(fd: int, content: bytes) -> None:
 
 def _be_nursery(workers: list[_Worker], *, allow_files: bool) -> None:
     """Load PyTorch once, then keep every worker alive until there are no more tasks; never returns."""
+    told: list[str] = []
     try:
         for worker in workers:
             worker.close()
         end_at_once()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # an alarm ends a worker, whatever C++ is at
         with silent_streams():
-            with existing_folder():
-                import gradcli.compute.jobs
-                import gradcli.show.door  # noqa: F401 - both are loaded for the workers
-                from gradcli.compute.door import open_wide
-
-                open_wide()
+            _load()
             bound_memory()
             gc.collect()
             gc.freeze()  # what is loaded stays: no search for garbage goes through it again
             gc.set_threshold(GARBAGE)
             alive = {_born(worker, workers, allow_files=allow_files): worker for worker in workers}
             while alive:
-                pid, status = os.wait()
+                pid, status = wait(-1)
                 worker = alive.pop(pid)
                 if status:  # a library may end a process without a signal
-                    number = _STATE.unpack_from(worker.page)[0]  # before the next one is born, and writes there too
-                    _write(worker.ends[1], b"\n!%d %d\n" % (os.WTERMSIG(status) or signal.SIGABRT, number))
+                    number, seconds, _, size = _STATE.unpack_from(worker.page)
+                    last = json.loads(worker.page[_STATE.size : _STATE.size + size] or b"[]")
+                    _STATE.pack_into(worker.page, 0, _IDLE, 0.0, 0, 0)
+                    if number == _IDLE and last:
+                        raise ToldFault(*last)
+                    _write(worker.ends[1], b"\n!%b\n" % json.dumps([status, number, seconds, last]).encode())
                     family = [worker, *alive.values()]
                     alive[_born(worker, family, allow_files=allow_files)] = worker
                 else:  # there are no more tasks
                     worker.leave()
+    except FileError as error:
+        told = [error.message]
+    except BaseException as error:
+        told = [fault(error), traceback_of(error, os.environ)]
     finally:
+        for worker in workers if told else ():
+            with suppress(OSError):  # that of a worker without tasks is closed
+                _write(worker.ends[1], b"\n!%b\n" % json.dumps([0, _NURSERY, 0, told]).encode())
         os._exit(0)
+
+
+def _load() -> None:
+    """Load what the workers need.
+
+    Raises FileError where PyTorch cannot be loaded.
+    """
+    try:
+        with existing_folder():
+            import gradcli.compute.jobs
+            import gradcli.show.door  # noqa: F401 - both are loaded for the workers
+            from gradcli.compute.door import open_wide
+
+            open_wide()
+    except (ImportError, RuntimeError) as error:  # the second of PyTorch where there is no /dev/urandom
+        if (getattr(error, "name", None) or "").startswith("gradcli"):
+            raise
+        raise FileError(f"PyTorch cannot be loaded: {error}") from None
 
 
 def _born(worker: _Worker, workers: list[_Worker], *, allow_files: bool) -> int:
@@ -397,35 +434,53 @@ def _born(worker: _Worker, workers: list[_Worker], *, allow_files: bool) -> int:
 
 def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) -> None:
     """Answer frame after frame until there are no more tasks; never returns."""
+    me, number, status = os.getpid(), _IDLE, 0
     try:
+        _STATE.pack_into(page, 0, number, 0.0, me, 0)
         from gradcli.compute.job import listening
         from gradcli.compute.jobs import answer
         from gradcli.show.door import line as encode
 
-        me, number = os.getpid(), 0
-
         def begin(seconds: float) -> None:
-            _STATE.pack_into(page, 0, number, time.monotonic() + seconds if seconds else 0.0, me)
+            _STATE.pack_into(page, 0, number, seconds, me, 0)
+            signal.setitimer(signal.ITIMER_REAL, seconds)  # where the time is over, it ends this process
 
         with listening():
-            while header := _exactly(tasks, 8):
+            while header := _exactly(tasks, _HEADER.size):
+                number = 0
+                _STATE.pack_into(page, 0, number, 0.0, me, 0)
                 found: list[bytes] = []
                 sent = time.monotonic()
-                lines = _exactly(tasks, struct.unpack("=q", header)[0]).split(b"\n")
-                waited_for = len(lines) < FRAME  # no more were there: nobody shall wait for a slow job behind
-                for number, line in enumerate(lines):
-                    _STATE.pack_into(page, 0, number, 0.0, me)
+                count, size = _HEADER.unpack(header)
+                body = _exactly(tasks, size)
+                places = struct.unpack_from(f"={count}q", body)
+                waited_for = count < FRAME  # no more were there: nobody shall wait for a slow job behind
+                for number, line in enumerate(body[8 * count :].split(b"\n")):
+                    _STATE.pack_into(page, 0, number, 0.0, me, 0)
                     if line.startswith(_READY):
-                        found.append(line[1:])
+                        found.append(_FAILED + line[1:])
                     else:
-                        found.append(answer(line, _ignore, begin, encode, allow_files=allow_files))
+                        made, ok = answer(
+                            line, places[number], _ignore, begin, encode, allow_files=allow_files, environ=os.environ
+                        )
+                        signal.setitimer(signal.ITIMER_REAL, 0)
+                        found.append((_DONE if ok else _FAILED) + made)
                     if waited_for or time.monotonic() - sent > FLUSH:
                         _write(results, b"\n".join(found) + b"\n")
                         found, sent = [], time.monotonic()
                 if found:
                     _write(results, b"\n".join(found) + b"\n")
+                number = _IDLE
+                _STATE.pack_into(page, 0, number, 0.0, me, 0)
+    except BrokenPipeError:
+        pass  # the parent has ended
+    except BaseException as error:
+        status = ExitStatus.FAULT
+        said = json.dumps([fault(error), traceback_of(error, os.environ)[-_PAGE // 8 :]]).encode()
+        _STATE.pack_into(page, 0, number, 0.0, me, len(said))
+        page[_STATE.size : _STATE.size + len(said)] = said
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
 def _exactly(fd: int, size: int) -> bytes:

@@ -1,9 +1,10 @@
 """The errors that a user can cause, as facts with a place, and the exit statuses of the program.
 
 An error is worded where it is found and drawn in one place (`gradcli.cli.report`). Its class is its kind, the word that
-a batch result line carries.
+a batch result line carries. What is no GradcliError is a fault of gradcli's own.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar, Protocol
 
@@ -95,3 +96,41 @@ class MathError(GradcliError):
     """Nothing to differentiate, a result that is not one number, or no derivative."""
 
     kind = "math"
+
+
+FAULT = "fault"
+"""The kind of a fault of gradcli's own, which is no GradcliError."""
+
+
+class ToldFault(Exception):  # noqa: N818 - the fault itself was another exception
+    """A fault of gradcli's own in another process, as that told it, with its traceback."""
+
+    def __init__(self, told: str, traceback: str) -> None:
+        super().__init__(told)
+        self.traceback = traceback
+
+
+def fault(error: BaseException) -> str:
+    """What is said of a fault of gradcli's own, on one line: what it is, where it happened, and how to report it."""
+    if isinstance(error, ToldFault):
+        return str(error)
+    what = _bounded(" ".join(f"{type(error).__name__}: {error}".split()))
+    line = error.__traceback__
+    while line and line.tb_next:
+        line = line.tb_next
+    where = f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}" if line else ""
+    return (
+        f"a fault of gradcli itself ({what}{where}); please report it with the command that caused it and the traceback "
+        "that GRADCLI_DEBUG=1 adds"
+    )
+
+
+def traceback_of(error: BaseException, environ: Mapping[str, str]) -> str:
+    """The whole traceback of a fault, with the errors that led to it; nothing unless GRADCLI_DEBUG asks for it."""
+    if environ.get("GRADCLI_DEBUG", "0") in ("", "0"):
+        return ""
+    if isinstance(error, ToldFault):
+        return error.traceback
+    from traceback import format_exception  # which nothing else needs
+
+    return "".join(format_exception(error))

@@ -22,6 +22,11 @@ def aside() -> Any:
     return field(default=None, metadata={"aside": True})
 
 
+def by_row() -> Any:
+    """A list of rows with the same keys, of which files of arrays hold the columns."""
+    return field(metadata={"rows": True})
+
+
 @dataclass(frozen=True)
 class Note:
     """One remark on a result: a stable code, and a line of text with sizes."""
@@ -97,7 +102,7 @@ class Expected:
     met: list[bool] = aside()
     """For each element, where both have the same shape; empty otherwise."""
     advice: str = aside()
-    """What the slip means and what to do."""
+    """What the slip means and what to do, or what to do where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +174,7 @@ class GradResult(Result):
     seed: str = aside()
     """What was differentiated where the value is not one number: `row 1`, `vjp`."""
     upstream: Tensor | None = aside()
-    """The upstream gradient, where one was chosen."""
+    """The upstream gradient of --vjp."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +182,7 @@ class GradEachResult(Result):
     """Value and gradients point by point along one 1-D input: each row holds the point, `value` and `gradients`."""
 
     expression: str
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = by_row()
     each: str = aside()
     pointwise: tuple[Subject, ...] = aside()
     """What was differentiated at each point."""
@@ -256,7 +261,7 @@ class PerceptronTraining(Result):
     converged: bool
     w: Tensor
     b: Tensor
-    history: list[Epoch]
+    history: list[Epoch] = by_row()
     layer: str = aside()
 
 
@@ -277,7 +282,7 @@ class DescendResult(Result):
     """A descent: every step with the start in front, where it ended, and why it ended there."""
 
     expression: str
-    steps: list[DescentStep]
+    steps: list[DescentStep] = by_row()
     parameters: dict[str, Tensor]
     value: Tensor
     stopped: Stopped
@@ -313,7 +318,7 @@ class Stack(NamedTuple):
 class FlowResult(Result):
     """The gradient through a stack of layers; `factors` hold by what each layer multiplies it on its way back."""
 
-    layers: list[LayerFlow]
+    layers: list[LayerFlow] = by_row()
     verdict: str
     factors: dict[str, float | None]
     flat: dict[str, float] = aside()
@@ -348,6 +353,8 @@ class PlotResult(Result):
     curves: list[Curve]
     along: str = aside()
     """What x is called."""
+    filled: tuple[str, ...] = aside()
+    """The ranges of which two numbers, the ends, were given."""
     pointwise: tuple[Subject, ...] = aside()
     """What each curve is at one point of the range, whole here, by which it is differentiated."""
 
@@ -360,6 +367,8 @@ class SurfaceResult(Result):
     value: Tensor
     gradients: dict[str, Tensor | None]
     expression: str = aside()
+    filled: tuple[str, ...] = aside()
+    """The ranges of which two numbers, the ends, were given."""
     pointwise: tuple[Subject, ...] = aside()
     """What the surface is at one pair of points of the two ranges, whole here, by which it is differentiated."""
 
@@ -403,3 +412,7 @@ class WhyResult:
     """The cure in words alone."""
     made: Demonstration = aside()
     cured: Demonstration = aside()
+    same: list[tuple[str, str]] = aside()
+    """Name and title of the mistakes of which PyTorch says the same."""
+    neighbours: list[tuple[str, str]] = aside()
+    """Name and title of others to look at."""

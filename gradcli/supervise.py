@@ -21,6 +21,8 @@ _RELAYED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 _CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"}
 _PLACE = struct.Struct("=iii")
 """The page: start and stop of the place, and whether the worker has come to its own end."""
+SHOWING = (-1, 0)
+"""The place of a worker that has computed everything, and shows it."""
 
 
 def _relayed() -> list[signal.Signals]:
@@ -38,10 +40,13 @@ class Died(BaseException):
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds a worker: seconds of computing (0: none), and the expression for the place of an error."""
+    """What bounds a worker: seconds of computing (0: none), the expression for the place of an error, and what is timed
+    where that is less than the whole.
+    """
 
     seconds: float
     source: Source | None = None
+    timed: str = ""
 
 
 class Progress:
@@ -67,8 +72,13 @@ class Progress:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def showing(self) -> None:
-        """The numbers are there: the time limit is lifted, however slowly they are read."""
+        """The numbers are there, and what is done with them within the time limit is at no place of the expression."""
+        _PLACE.pack_into(self._page, 0, 0, 0, 0)
+
+    def shown(self) -> None:
+        """All that will be written is there: the time limit is lifted, however slowly it is read."""
         self.step(0)
+        _PLACE.pack_into(self._page, 0, *SHOWING, 0)
 
     def at(self, place: Span) -> None:
         """The place in the expression that is about to be computed."""
@@ -186,7 +196,7 @@ def supervised(work: Callable[[Progress], int], limits: Limits) -> int:
         try:
             with signals_to(_die_now):
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _relayed())
-                _, status = os.waitpid(pid, 0)
+                _, status = wait(pid)
                 signal.pthread_sigmask(signal.SIG_BLOCK, _relayed())
         except Died as death:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):  # it may just have ended
@@ -198,11 +208,20 @@ def supervised(work: Callable[[Progress], int], limits: Limits) -> int:
     if os.WIFSIGNALED(status):
         raise death_of(os.WTERMSIG(status), progress.where(), limits)
     if not progress.ended:
-        message = f"a library of PyTorch's ended the process (exit status {os.WEXITSTATUS(status)})"
-        raise MathError(
-            message, place=_place(progress.where(), limits), cure="there may be too little memory: see ulimit -v"
-        )
+        raise cause(status, progress.where(), limits)
     return os.WEXITSTATUS(status)
+
+
+def wait(pid: int) -> tuple[int, int]:
+    """What os.waitpid returns; but where a process was killed at the hard limit of its processor time, the signal is
+    SIGXCPU: the system says SIGKILL.
+    """
+    import resource
+
+    pid, status, used = os.wait4(pid, 0)
+    most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    spent = used.ru_utime + used.ru_stime + 0.5  # the system counts by ticks
+    return pid, signal.SIGXCPU if status == signal.SIGKILL and 0 <= most <= spent else status
 
 
 def end_at_once() -> None:
@@ -272,29 +291,29 @@ def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 def death_of(signum: int, where: tuple[int, int], limits: Limits) -> BaseException:
     """What a worker's death by a signal means: Died where somebody asked for it, else the error to show."""
-    name = signal.Signals(signum).name
-    if name in _RELAYED:
-        return Died(signum)
-    place = _place(where, limits)
+    asked = signum in _relayed()
+    return Died(signum) if asked else cause(signum, where, limits)
+
+
+def cause(status: int, where: tuple[int, int], limits: Limits) -> GradcliError:
+    """The error of a worker that has ended at a place, its work undone, with a status as os.waitpid gives it."""
+    start, stop = where
+    place: Place | None = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
+    if not os.WIFSIGNALED(status):
+        message = f"a library of PyTorch's ended the process (exit status {os.waitstatus_to_exitcode(status)})"
+        return MathError(message, place=place, cure="there may be too little memory: see ulimit -v")
+    name = signal.Signals(os.WTERMSIG(status)).name
     if name == "SIGALRM":
-        cure = "--timeout 0 lifts the limit"
-        return SizeError(f"it ran for more than {limits.seconds:g} s", place=place, cure=cure)
+        what = "showing the result took" if where == SHOWING else "it ran for"
+        cure = f"--timeout bounds {limits.timed}; 0 lifts the limit" if limits.timed else "--timeout 0 lifts the limit"
+        return SizeError(f"{what} more than {limits.seconds:g} s", place=place, cure=cure)
     if name == "SIGXCPU":
         return SizeError("it took more processor time than this shell allows", place=place, cure="see ulimit -t")
-    return _crashed(name, place) if name in _CRASHES else _killed(name, place)
-
-
-def _place(where: tuple[int, int], limits: Limits) -> Place | None:
-    start, stop = where
-    return limits.source.span(start, stop) if limits.source and stop > start else None
-
-
-def _crashed(name: str, place: Place | None) -> GradcliError:
-    return MathError(f"PyTorch ended the process here ({name})", place=place, cure="check the arguments of this call")
-
-
-def _killed(name: str, place: Place | None) -> GradcliError:
-    return SizeError(f"the computation was killed ({name}), most likely for want of memory", place=place)
+    if name in _CRASHES:
+        message = f"PyTorch ended the process{' here' if place else ''} ({name})"
+        return MathError(message, place=place, cure="check the arguments of this call")
+    why = ", most likely for lack of memory" if name == "SIGKILL" else ""
+    return SizeError(f"the computation was killed ({name}){why}", place=place)
 
 
 def die(signum: int) -> int:

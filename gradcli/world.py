@@ -50,8 +50,14 @@ class World:
 
     @property
     def ascii_only(self) -> bool:
-        """Whether standard output can carry nothing but ASCII."""
-        return not (self.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+        """Whether standard output should carry nothing but ASCII: its encoding, or LC_ALL=C, says so.
+
+        In that locale Python writes UTF-8 all the same. A variable of Python's own that chooses the encoding wins.
+        """
+        if not (self.stdout.encoding or "").lower().replace("-", "").startswith("utf"):
+            return True
+        chosen = self.environ.get("PYTHONIOENCODING") or self.environ.get("PYTHONUTF8") == "1"
+        return self.environ.get("LC_ALL") in ("C", "POSIX") and not chosen
 
     @property
     def height(self) -> int | None:

@@ -135,7 +135,7 @@ def child(
             os.chdir(cwd)
         signal.alarm(seconds)
         usual_signals()
-        encoding = env["PYTHONIOENCODING"]
+        encoding = env.get("PYTHONIOENCODING") or "utf-8"
         sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115

@@ -158,7 +158,7 @@ def equality(number: int) -> list[str]:
         for page, words in list(documented())[:number]:
             for more in SURROUNDINGS:
                 env = {**server.env, "TERM": "xterm-256color", **more}
-                off = {**env, "GRADCLI_SERVER": "off", "PYTHONIOENCODING": "utf-8"}
+                off = {**env, "GRADCLI_SERVER": "off"}
                 pairs: list[tuple[object, object]] = [
                     (server.run(*words, env=env), program.run(*words, env=off, cwd=server.folder)),
                     *(

@@ -1,20 +1,24 @@
 """`gradcli batch`: one line out for each job in, in order, whatever a job does."""
 
 import dataclasses
+import importlib
 import json
 import math
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from gradcli import batch
+from gradcli import batch, core, supervise
 from gradcli.text.limits import JOB_TEXT
 from tests.benchmarks import endless
 from tests.program import BASE, child, run, usual_signals
@@ -108,7 +112,7 @@ def test_a_result_is_the_json_of_the_command(job: dict[str, Any], words: list[st
         ({"command": "grad", "fn": "mse", "x": 1, "seed": True}, "usage"),
         ({"command": "grad", "fn": "mse", "x": "1,,2"}, "literal"),
         ({"command": "grad", "fn": "mse", "x": [[1], [1, 2]]}, "literal"),
-        ({"command": "grad", "fn": "mse", "x": {"a": 1}}, "literal"),
+        ({"command": "grad", "fn": "mse", "x": {"a": 1}}, "usage"),
         ({"command": "grad", "expression": "2x", "inputs": {"x": 1}}, "expression"),
         ({"command": "activate", "names": ["sigmod"], "x": 1}, "expression"),
         ({"command": "grad", "expression": "x.item()", "inputs": {"x": 1}}, "expression"),
@@ -132,13 +136,56 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
 def test_the_message_says_what_where_and_what_to_do() -> None:
     said: dict[str, dict[str, Any]] = {
         "a job has no 'out'": {"fn": "mse", "x": None, "out": "x.json"},
-        'a list holds numbers, "NaN"': {"expression": "x", "inputs": {"x": None}},
+        'a list holds numbers, "NaN"': {"expression": "x", "inputs": {"x": [None]}},
         "every row must hold as many numbers": {"expression": "x", "inputs": {"x": [[1], [1, 2]]}},
         "expression, line 2: unknown name q": {"expression": "h = x\nh + q", "inputs": {"x": 1}},
     }
     found = results(*({"command": "grad", **job} for job in said.values()), status=1)
     for words, line in zip(said, found, strict=True):
         assert words in line["error"]["message"]
+
+
+def test_a_line_that_holds_no_job_is_named_by_its_number() -> None:
+    good = b'{"command": "activate", "names": "relu", "x": 1}'
+    lines = [
+        b"",
+        good,
+        b"   ",
+        b"no json",
+        good,
+        b"\xff",
+        b"[1]",
+        b'{"id": ' + b"[" * 300 + b"]" * 300 + b"}",
+        b"",
+        b"{,}",
+    ]
+    shown = run("batch", "--jobs", "2", stdin=b"\n".join(lines))
+    said = [line["error"]["message"] for line in map(json.loads, shown.stdout.splitlines()) if "error" in line]
+    assert [re.search(r"line \d+", message)[0] for message in said] == [f"line {n}" for n in (4, 6, 7, 8, 10)]  # type: ignore[index]
+    assert said[0] == "line 4 is not JSON (character 1: invalid literal, expected 'null')"
+    assert said[-1].startswith("line 10 is not JSON (character 2: ")
+
+
+def test_the_exit_status_tells_of_checks_and_expectations() -> None:
+    job = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
+    (held,) = results({**job, "expect": "x=6", "check": True})
+    assert held["ok"]
+    first, missed, last = results(job, {**job, "expect": "x=5"}, job, status=1)
+    assert first == last
+    assert missed["ok"] is False
+    assert "error" not in missed
+
+
+def test_a_failed_check_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = core.gradients
+
+    def doubled(*arguments: Any, **keywords: Any) -> dict[str, torch.Tensor | None]:
+        return {name: None if slope is None else 2 * slope for name, slope in right(*arguments, **keywords).items()}
+
+    monkeypatch.setattr(core, "gradients", doubled)
+    (found,) = results({"command": "grad", "expression": "x**2", "inputs": {"x": 3}, "check": True}, status=1)
+    assert found["ok"] is False
+    assert "error" not in found
 
 
 def test_what_editors_and_other_systems_put_around_a_job_is_no_part_of_it() -> None:
@@ -177,6 +224,129 @@ def test_a_warning_that_pytorch_gives_once_in_a_process_is_a_note_of_every_job()
     first, second = results(job, job)
     assert first == second
     assert [note["code"] for note in first["notes"]] == ["pytorch"]
+
+
+# faults of our own
+
+
+def broken(place: str, error: BaseException) -> Callable[..., Any]:
+    """The function of that place, failing for the job that says so."""
+    module, _, name = place.rpartition(".")
+    right = getattr(importlib.import_module(module), name)
+
+    def wrong(*arguments: Any, **keywords: Any) -> Any:
+        if "SLIP" in str(arguments):
+            raise error
+        return right(*arguments, **keywords)
+
+    return wrong
+
+
+def with_a_slip(monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException, **env: str) -> tuple[Any, ...]:
+    """The results of a batch in which the second of three jobs meets an error of ours at a place."""
+    monkeypatch.setattr(place, broken(place, error))
+    job = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
+    jobs = [job, {**job, "id": 2, "expression": "x**2 # SLIP"}, {**job, "id": 3}]
+    shown = run("batch", stdin="\n".join(map(json.dumps, jobs)), env=env)
+    assert (shown.status, shown.stderr) == (1, "")
+    first, fault, last = map(json.loads, shown.stdout.splitlines())
+    assert first["value"] == last["value"] == 9.0
+    assert (fault["id"], fault["error"]["kind"]) == (2, "fault")
+    return fault["error"]["message"], fault["error"].get("traceback", "")
+
+
+INSIDE, IN_THE_LOOP = "gradcli.compute.jobs.request_of", "gradcli.compute.jobs.answer"
+
+
+@pytest.mark.parametrize("place", [INSIDE, IN_THE_LOOP])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("a slip\nof ours"), SystemExit("a slip of ours"), KeyError("a slip of ours")]
+)
+def test_a_fault_of_gradclis_own_is_told_whole(
+    place: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message, traceback = with_a_slip(monkeypatch, place, error)
+    assert message.startswith(f"a fault of gradcli itself ({type(error).__name__}: ")
+    assert "a slip of ours" in message
+    assert "at test_batch.py:" in message
+    assert "please report it" in message
+    assert "\n" not in message
+    assert traceback == ""
+
+
+@pytest.mark.parametrize("place", [INSIDE, IN_THE_LOOP])
+def test_gradcli_debug_adds_the_traceback(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, traceback = with_a_slip(monkeypatch, place, ValueError("a slip of ours"), GRADCLI_DEBUG="1")
+    assert traceback.startswith("Traceback (most recent call last)")
+    assert "in answer" in traceback or "in _be_worker" in traceback
+    assert traceback.endswith("ValueError: a slip of ours\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (ImportError("no library"), 2, "error: PyTorch cannot be loaded: no library\n"),
+        (
+            ZeroDivisionError("a slip of ours"),
+            70,
+            "error: a fault of gradcli itself (ZeroDivisionError: a slip of ours at ",
+        ),
+    ],
+)
+def test_what_goes_wrong_before_the_first_job_is_told_too(
+    error: Exception, status: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> None:
+        raise error
+
+    monkeypatch.setattr("gradcli.compute.door.open_wide", failing)
+    shown = run("batch", stdin='{"command": "activate", "names": "relu", "x": 1}', env={"GRADCLI_DEBUG": "1"})
+    assert (shown.status, shown.stdout) == (status, "")
+    assert shown.stderr.startswith(words)
+    assert ("in failing" in shown.stderr) == (status == 70)
+
+
+# time
+
+
+def test_a_job_that_takes_too_long_is_told_as_that() -> None:
+    jobs = [
+        SLOW,
+        {**SLOW, "expect": "x=1", "check": True},
+        {"command": "descend", "expression": SLOW["expression"], "inputs": {"x": 1}, "timeout": 0.05},
+        {"command": "grad", "expression": "x", "inputs": {"x": 1}, "timeout": 1e-6},
+    ]
+    for line, seconds in zip(results(*jobs, status=1), ("0.05", "0.05", "0.05", "1e-06"), strict=True):
+        assert line["error"] == {
+            "kind": "size",
+            "message": f"it ran for more than {seconds} s (--timeout 0 lifts the limit)",
+        }
+
+
+def test_the_time_of_a_job_is_its_own(tmp_path: Path) -> None:
+    """Neither the jobs before it count, nor how long it takes until its answer is read."""
+    jobs = [{"command": "grad", "expression": "x**2", "inputs": {"x": i}, "timeout": 0.3} for i in range(3000)]
+    found = batch.run(jobs)
+    next(found)
+    time.sleep(0.5)
+    assert all("error" not in line for line in found)
+
+
+def test_a_limit_of_processor_time_is_no_lack_of_memory() -> None:
+    pid = os.fork()
+    if pid == 0:  # one that may use a second, as after `ulimit -t 1`, and has a worker
+        status = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+            worker = os.fork()
+            while worker == 0:
+                pass
+            status = int(supervise.wait(worker) != (worker, signal.SIGXCPU))
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    told = supervise.cause(signal.SIGXCPU, (0, 0), supervise.Limits(60))
+    assert (told.kind, told.message) == ("size", "it took more processor time than this shell allows")
 
 
 def test_killers_among_many_jobs_cost_nobody_else_an_answer() -> None:
@@ -222,14 +392,14 @@ def test_a_line_without_end_takes_no_more_memory_than_a_job_may(
     source = batch.LinesOfFile(os.open(jobs, os.O_RDONLY))
     found: list[bytes] = []
     while (lines := source.take()) is not None:
-        found += lines
+        found += [line.text for line in lines]
         assert sum(map(len, source._cutter._begun)) <= 1064
     os.close(source.fd)  # type: ignore[arg-type]
     assert [found[0], found[1], found[3]] == [b'{"id": 1}', b"x" * 1000, b'{"id": 2}']
-    for line in (found[2], found[4]):
+    for line, number in ((found[2], 3), (found[4], 6)):
         answer = json.loads(line.removeprefix(b"\0"))
         assert answer["error"]["kind"] == "size"
-        assert "at most 1,000 bytes" in answer["error"]["message"]
+        assert f"line {number}: a job has at most 1,000 bytes" in answer["error"]["message"]
 
 
 def test_a_file_of_jobs_and_files_in_jobs(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ COMMANDS = [
     "plot 'n = x**2; n + floor(x)' gelu 'sin(x)/x' --dtype float64",
     "plot 'sin(w*x)' 'x=linspace(-5,5,20)' w=2",
     "plot 'mse(w*x, y)' 'w=linspace(-1,3,5)' x=1,2 y=2,4 --wrt w",
+    "plot 'x**2*b' x=-0.1,0.3 b='randn(1)' --wrt x",
+    "plot 'x*y' 'x=rand(2)' y=1,2,3 --wrt x,y",
     "plot 'w*x**2*y' 'x=randn(3)' w=2 'y=rand(2)' --seed 3",
     "plot 'where(x > 0, 1.0, 0.0)' x=-1,0,1",
 ]

@@ -111,6 +111,30 @@ def test_arguments_reach_the_optimiser(name: str, words: list[str], arguments: d
     assert rows(result) != [pytest.approx(row, rel=1e-12) for row in plain(name, 8, lr=0.05)]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("mse(w*x, y)",), "x, y and w move, the target of mse (y) too"),
+        (("nn.L1Loss()(w*x, target=y - w)",), "x, y and w move, the target of l1 (y, w) too"),
+        (("loss = nn.HuberLoss(); loss(w*x, y)",), "x, y and w move, the target of huber (y) too"),
+        (("cross_entropy(w*x, softmax(y, 0))",), "x, y and w move, the target of cross_entropy (y) too"),
+        (("half_sse(2*x, y)",), "x and y move, the target of half_sse (y) too"),
+        (("mse(w*x, y)", "--wrt", "w,x,y"), ""),
+        (("mse(w*x, y)", "--steps", "0"), ""),
+        (("mse(w*x, y.detach())",), ""),
+        (("mse(w*x, 0*y)",), ""),  # its gradient is 0
+        (("mse(w*x, ones(2)) + y.square().sum()",), ""),
+        (("(w*x - y).square().mean()",), ""),  # nobody can tell which of them is data
+        (("mse(ones(2), y)",), ""),  # what else should move
+    ],
+)
+def test_a_target_that_moves_is_noted_and_only_then(words: tuple[str, ...], said: str) -> None:
+    inputs = [f"{name}={value}" for name, value in {"x": "1,2", "y": "0,3", "w": "0.5"}.items()]
+    shown = descend(*words, *inputs, *(() if "--steps" in words else ("--steps", "2")))
+    texts = [note["text"] for note in shown["notes"] if note["code"] == "moving-target"]
+    assert texts == ([f"{said}; --wrt NAMES leaves all others as they are"] if said else [])
+
+
 def test_logistic_regression_is_that_of_numpy(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=(40, 2))
@@ -254,9 +278,8 @@ def test_csv_is_a_row_per_step() -> None:
 def test_files_hold_every_array_or_the_parameters(tmp_path: Path) -> None:
     run("descend", "((w - 1)**2).sum()", "w=0,3", "--steps", "2", "--out", "d.npz", cwd=str(tmp_path))
     found = np.load(tmp_path / "d.npz")
-    assert set(found) == {"value", "parameters.w"} | {
-        f"steps.{i}.{k}" for i in range(3) for k in ("value", "parameters.w")
-    }
+    assert set(found) == {"value", "parameters.w", "steps.step", "steps.value", "steps.parameters.w"}
+    assert found["steps.parameters.w"].shape == (3, 2)
     run("descend", "((w - 1)**2).sum()", "w=0,3", "--steps", "2", "--out", "w.npy", cwd=str(tmp_path))
     assert np.array_equal(np.load(tmp_path / "w.npy"), found["parameters.w"])
 
@@ -387,7 +410,8 @@ def test_the_time_limit_is_that_of_one_step() -> None:
 def test_in_a_batch_too() -> None:
     begun: list[float] = []
     job = {"command": "descend", "expression": "x**2", "inputs": {"x": 1}, "steps": 4, "timeout": 7}
-    answer(json.dumps(job).encode(), lambda step, operands: None, begun.append, lambda pair: b"", allow_files=False)
+    line = json.dumps(job).encode()
+    answer(line, 1, lambda step, operands: None, begun.append, lambda pair: b"", allow_files=False, environ={})
     assert begun == [7.0] * 6, "the job, the start and four steps"
 
 

@@ -269,6 +269,14 @@ def test_the_picture_is_the_programs_own(picture: Picture) -> None:
     current(picture.path, drawn(picture))
 
 
+def test_the_picture_of_the_graph_has_the_numbers_of_the_graph() -> None:
+    """Graphviz drew it, and where it puts them differs from release to release."""
+    graph = printed("grad", "--fn", "mse", "--x", "1", "--w", "2", "--graph", "dot")
+    labels = [line for label in re.findall(r'label="([^"]*)"', graph) for line in label.split(r"\n")]
+    drawing = (ROOT / "docs" / "images" / "graph.svg").read_text(encoding="utf-8")
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", drawing) == labels
+
+
 def test_the_set_up_page_has_the_lines_of_the_readme() -> None:
     (_, block), *others = _BLOCK.findall((ROOT / "docs" / "set-up.md").read_text(encoding="utf-8"))
     assert not others

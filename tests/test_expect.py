@@ -4,6 +4,10 @@ The slips are made here by hand or by plain PyTorch, never by gradcli's own rewr
 """
 
 import math
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from gradcli.compute.door import compute
+from gradcli.requests.fill import from_words
+from gradcli.requests.grad import Grad
 from gradcli.tables.slips import SLIPS
 from tests.program import run
 
@@ -350,6 +357,196 @@ def test_probabilities_of_probabilities() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_slips_are_exact_in_small_dtypes(dtype: str) -> None:
     assert slip("grad", "(x**3).sum()", "x=1.5,2.5", "--dtype", dtype, "--expect", "-6.75,-18.75") == "sign"
+
+
+def judged(expression: str, given: str, *inputs: str, dtype: str = "float64") -> tuple[bool, str | None, str]:
+    """Whether an answer holds, the slip, and what is said of it; computed in this process."""
+    request = from_words(Grad, [expression, *inputs], {"expect": [given], "dtype": dtype, "wrt": "x"})
+    result = compute(request, lambda: "", lambda step, operands: None)
+    (found,) = result.expect.values()  # type: ignore[union-attr]
+    return found.ok, found.slip, found.advice
+
+
+PARTS = [
+    "log(x)",
+    "x**2",
+    "sigmoid(x)",
+    "3*x",
+    "exp(-x)",
+    "x*y",
+    "log2(x + 3)",
+    "tanh(x)*x",
+    "(x - y)**2/2",
+    "softplus(x)",
+]
+WRONG: dict[str, Callable[[Tensor], Tensor]] = {
+    "sign": lambda right: -right, "factor-2": lambda right: 2*right, "factor-half": lambda right: right/2,
+    "nothing": lambda right: right, "off": lambda right: right*1.37 + 0.011, "swapped": lambda right: right.flip(0),
+}  # fmt: skip
+
+
+def test_a_slip_that_is_named_describes_the_users_number() -> None:
+    """Random expressions, answers right and wrong, in many digits and in few: to 1e-4, or as far as they were written."""
+    named = set()
+    for number in range(80):
+        chance = random.Random(number)
+        expression = f"({chance.choice(PARTS)} + {chance.choice(PARTS)}).{chance.choice(['sum', 'mean'])}()"
+        x = torch.tensor([chance.uniform(0.3, 2) for _ in range(chance.choice([1, 3]))], dtype=torch.float64)
+        leaf, y = x.clone().requires_grad_(), torch.tensor(0.7, dtype=torch.float64)
+        scope = {**vars(torch), "softplus": F.softplus, "x": leaf, "y": y}
+        right = slope(eval(expression, {}, scope), leaf)
+        kind, digits = chance.choice(list(WRONG)), chance.choice([2, 3, 4, 12])
+        words = [f"{value:.{digits}g}" for value in WRONG[kind](right).tolist()]
+        given = torch.tensor([float(word) for word in words], dtype=torch.float64)
+        ok, found, said = judged(expression, f"[{','.join(words)}]", f"x={x.tolist()}", "y=0.7")
+        half = torch.tensor(
+            [0.5 * 10.0 ** int(Decimal(word).as_tuple().exponent) for word in words], dtype=torch.float64
+        )
+        limit = torch.maximum(half, 1e-4 * given.abs()) * 1.001 + 1e-9
+        assert ok == bool(((right - given).abs() <= 1e-3 * given.abs() + 1e-6).all())
+        if found in ("sign", "factor-2", "factor-half"):
+            assert bool(((WRONG[found](right) - given).abs() <= limit * 2).all()), (expression, words, right, found)
+        elif found in ("mean-for-sum", "sum-for-mean"):
+            ratio = len(x) if found == "sum-for-mean" else 1 / len(x)
+            assert bool(((ratio * right - given).abs() <= limit * 2).all()), (expression, words, right, found)
+        elif found == "activation-derivative":
+            assert any(name in expression for name in ("sigmoid", "tanh", "softplus"))
+        elif found == "log-base":
+            assert "log" in expression
+        if kind in ("sign", "factor-2", "factor-half") and digits > 2:
+            assert found == kind, (expression, words, right, found)
+        if not ok and "right to the digits" in said:
+            assert found is None
+            assert bool(((right - given).abs() <= half * 1.001).all())
+            tol = float(said.split("--tol ")[1].split()[0])
+            assert bool(((right - given).abs() <= tol * given.abs() + 1e-6).all())
+            assert not bool(((right - given).abs() <= 1e-3 * given.abs() + 1e-6).all())
+        if kind == "off" and found is None and not ok:
+            assert "right to the digits" in said or "--explain" in said
+        named.add(found)
+    assert named >= {"sign", "factor-2", "factor-half", None}
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "said"),
+    [
+        ("-0.538", None, "no known slip gives yours: --explain shows each step"),
+        ("-0.540", "sign", "(to the digits given)"),
+        ("-0.54", "sign", "(to the digits given)"),
+        ("-5.4e-1", "sign", ""),
+        ("-0.5403", "sign", ""),
+        ("-0.541", None, ""),  # the cosine of 1 is 0.5403
+        ("1.08", "factor-2", ""),
+        ("1.1", "factor-2", "(to the digits given)"),
+        ("0.27", "factor-half", ""),
+        ("0.5", None, "yours is right to the digits given: --tol 0.09 accepts it"),
+        ("0.6", None, "no known slip"),
+        ("-1/2", None, ""),  # which is exact
+        ("0", None, "no known slip"),
+        ("-0.00", None, "no known slip"),
+    ],
+)
+def test_the_digits_given_decide(given: str, found: str | None, said: str) -> None:
+    ran = judged("sin(x)", given, "x=1")
+    assert ran[:2] == (False, found)
+    assert said in ran[2]
+
+
+def test_an_exact_slip_comes_before_one_to_the_digits_given() -> None:
+    """A third is 3 times too small, and 2 times, rounded to a whole number, as well."""
+    assert judged("x.mean()", "1,1,1", "x=1,2,3")[1] == "sum-for-mean"
+    assert judged("x.mean()", "[0.7,0.7,0.7]", "x=1,2,3")[1] == "factor-2"
+
+
+REASONS: dict[str, list[tuple[str, float, bool]]] = {
+    "the 1/2 in front of the square": [
+        ("half_sse(x, y)", 2, True), ("0.5*(x - y)**2", 2, True), ("(x - y).pow(2)/2", 2, True), ("1/2*(x**2)", 2, True),
+        ("h = (x - y)**2; h/2", 2, True), ("mse(x, y)", 2, False), ("sin(x)", 2, False), ("x**3", 2, False),
+        ("0.5*y**2*sin(x)", 2, False), ("0.5*x + y**2", 2, False),
+    ],
+    "the derivative of a square brings down a factor 2": [
+        ("mse(x, y)", 0.5, True), ("x**2", 0.5, True), ("nn.MSELoss()(x, y)", 0.5, True), ("torch.square(x)", 0.5, True),
+        ("exp(x)", 0.5, False), ("x**3", 0.5, False), ("y**2*exp(x)", 0.5, False), ("x*y", 0.5, False),
+    ],
+    "a difference the wrong way round": [
+        ("(x - y)**2", -1, True), ("bce_with_logits(x, y)", -1, True), ("exp(x)", -1, False), ("x + (y - 1)", -1, False),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_reason_is_given_only_where_the_expression_has_it(reason: str) -> None:
+    for expression, factor, has in REASONS[reason]:
+        leaf, y = torch.tensor(1.7, dtype=torch.float64, requires_grad=True), torch.tensor(0.6, dtype=torch.float64)
+        scope = {**vars(torch), "nn": torch.nn, "x": leaf, "y": y, "mse": F.mse_loss, "half_sse": lambda a, b: (a - b)**2/2,
+                 "bce_with_logits": F.binary_cross_entropy_with_logits, "h": (leaf - y)**2}  # fmt: skip
+        right = slope(eval(expression.rpartition(";")[2].strip(), {}, scope), leaf)
+        _, found, said = judged(expression, repr(float(factor * right)), "x=1.7", "y=0.6")
+        assert found == {2: "factor-2", 0.5: "factor-half", -1: "sign"}[factor], expression
+        assert (reason in said) is has, (expression, said)
+
+
+def test_what_to_try_next_is_what_the_command_has() -> None:
+    for words, said in {
+        ("grad", "x**3", "x=2", "--expect", "7.7"): "--explain shows each step",
+        ("grad", "x**3", "x=2", "--expect", "7.7", "--explain"): "the chain rule shows each step",
+        (
+            "grad",
+            "x**3",
+            "x=1,2",
+            "--each",
+            "x",
+            "--expect",
+            "rows.0.value=7.7",
+        ): "grad at one of the points with --explain",
+        ("perceptron", "--train", "and", "--epochs", "2", "--expect", "b=7.7"): "--check compares",
+        ("activate", "tanh", "--x", "1", "--expect", "7.7"): "--explain shows each step",
+        ("jacobian", "x**2", "x=linspace(0,1,30)", "--expect", "value.3=7.7"): "--check compares",
+    }.items():
+        assert said in run(*words).stdout, words
+
+
+def test_random_numbers_that_are_drawn_again_make_no_slip() -> None:
+    """Other draws than those of the result would make a number that has nothing to do with it."""
+    right = run("grad", "(x*torch.rand(3)*y).sum()", "y=rand(3)", "x=1,2,3", "--wrt", "x", "--json").json["gradients"][
+        "x"
+    ]
+    words = ("grad", "(x*torch.rand(3)*y).sum()", "y=rand(3)", "x=1,2,3", "--wrt", "x", "--expect")
+    assert slip(*words, str([-value for value in right])) == "sign"
+    assert slip(*words, str([value + 1 for value in right])) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "short", "whole"),
+    [
+        (("activate", "sigmoid", "--x", "0,1"), "value", "functions.0.value"),
+        (("activate", "sigmoid", "--x", "0,1"), "derivative.1", "functions.0.derivative.1"),
+        (("loss", "mse", "--pred", "1,2", "--target", "0,0"), "gradient", "losses.0.gradient"),
+        (("plot", "sin(x)", "x=0,1,2"), "value.2", "curves.0.value.2"),
+    ],
+)
+def test_get_and_expect_read_the_same_paths(words: tuple[str, ...], short: str, whole: str) -> None:
+    got = run(*words, "--get", short).stdout
+    assert got == run(*words, "--get", whole).stdout != ""
+    for path in (short, whole):
+        assert expected(*words, "--expect", f"{path}={got.strip()}")[path]["ok"]
+
+
+def test_npz_members_are_paths_of_get(tmp_path: Path) -> None:
+    for words in (("activate", "sigmoid"), ("activate", "sigmoid", "relu")):
+        assert run(*words, "--x", "0,1", "--out", "r.npz", cwd=str(tmp_path)).status == 0
+        with np.load(tmp_path / "r.npz") as arrays:
+            assert ("value" in arrays) == (len(words) == 2)
+            for path, array in arrays.items():
+                assert run(
+                    *words, "--x", "0,1", "--get", path
+                ).stdout == f"{str(array.tolist()).replace(' ', '')}\n" or (
+                    np.allclose(array, eval(run(*words, "--x", "0,1", "--get", path).stdout))
+                )
+    ran = run("activate", "sigmoid", "relu", "--x", "0", "--get", "value")
+    assert ran.status == 2
+    assert "there is no 'value'" in ran.stderr
+    assert "did you mean value?" in run("activate", "sigmoid", "--x", "0", "--get", "valeu").stderr
 
 
 def test_deep_expressions_have_no_slip_and_no_fault() -> None:

@@ -1,6 +1,8 @@
 """`flow`: the gradient through a deep stack, against a stack of plain PyTorch and against what theory says of it."""
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,12 @@ def test_the_numbers_are_those_of_a_plain_stack() -> None:
     hs: list[Tensor] = [x]
     for w in weights:
         hs.append(1 / (1 + torch.exp(-hs[-1] @ w.T)))
-    delta, expected = upstream / upstream.numel(), []
+    delta, expected, gains = upstream / upstream.numel(), [], []
     for w, h in reversed(list(zip(weights, hs[1:], strict=True))):
         delta = delta * h * (1 - h)
         expected.append(delta.norm().item())
         delta = delta @ w
+        gains.append(delta.norm().item() / expected[-1])
     assert norms(result, "sigmoid") == pytest.approx(expected[::-1], rel=1e-10)
     for row, h in zip(result["layers"], hs[1:], strict=True):
         assert row["mean"] == pytest.approx(h.mean().item(), rel=1e-10)
@@ -46,6 +49,9 @@ def test_the_numbers_are_those_of_a_plain_stack() -> None:
         assert row["saturated"] == pytest.approx((h * (1 - h) <= 0.025).double().mean().item())
     factor = (expected[-1] / expected[0]) ** (1 / 3)
     assert result["factors"] == {"sigmoid": pytest.approx(factor, rel=1e-10)}
+    gain = math.prod(gains[:-1]) ** (1 / 3)  # what the first layer passes on reaches no layer
+    parts = f"{gain:.3g} by the weights times {factor / gain:.3g} by the slopes (0.25 at most)"
+    assert result["verdict"].startswith(f"sigmoid: vanishing, a factor {factor:.3g} per layer: {parts}, and ")
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
@@ -72,6 +78,36 @@ def test_relus_halve_what_the_weights_pass(init: str, variance: float, word: str
     result = flow("--activation", "relu", "--init", init)
     assert result["factors"]["relu"] == pytest.approx((64 * variance / 2) ** 0.5, rel=0.1)
     assert word in result["verdict"]
+
+
+@pytest.mark.parametrize("init", ["default", "xavier", "normal"])
+def test_another_way_to_draw_weights_is_named_where_it_holds_the_gradient(init: str) -> None:
+    """What a verdict says of another --init is what that call says of itself."""
+    words = ("sigmoid", "tanh", "relu", "selu", "--width", "32", "--seed", "3")
+    others = {
+        each: flow(*words, "--init", each)["factors"] for each in {"default", "kaiming", "xavier", "normal"} - {init}
+    }
+    result = flow(*words, "--init", init)
+    for (name, factor), verdict in zip(result["factors"].items(), result["verdict"].split("; "), strict=True):
+        steady = [each for each, factors in others.items() if 0.9 <= factors[name] <= 1.1]
+        if 0.9 <= factor <= 1.1:
+            assert "would hold" not in verdict
+        elif found := re.search(r", and --init (\w+) would hold it \((.*)\)$", verdict):
+            assert found[1] in steady
+            assert found[2] == f"{others[found[1]][name]:.3g}"
+        else:
+            assert (steady, verdict.endswith(", and no other --init would hold it")) == ([], True)
+
+
+def test_stacks_too_large_to_draw_again_are_told_no_other_way() -> None:
+    assert flow("relu", "--layers", "65", "--width", "256")["verdict"].endswith("saturated)")
+
+
+def test_half_of_the_relus_are_off_and_that_is_told() -> None:
+    found = re.search(r"times (.*) by the slopes \((\d+)% saturated\)", flow("relu")["verdict"])
+    assert found
+    assert float(found[1]) == pytest.approx(0.5**0.5, rel=0.05)
+    assert float(found[2]) == pytest.approx(50, abs=5)
 
 
 def test_several_activations_side_by_side_share_one_stack() -> None:

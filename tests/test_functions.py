@@ -1,8 +1,10 @@
 """`functions`: the catalogue to read; the slopes at kinks against plain autograd and against the closed forms beside them."""
 
 import math
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -13,7 +15,19 @@ from tests.program import run
 from tests.test_laziness import HEAVY, loaded
 
 torch.where(torch.ones(1) > 0, 1.0, 0.0)  # the first call of this kind imports something, which `evaluated` forbids
-KEYS = {"name", "family", "torch", "aliases", "formula", "derivative", "range", "target", "parameters", "kinks"}
+KEYS = {
+    "name",
+    "family",
+    "torch",
+    "aliases",
+    "formula",
+    "derivative",
+    "range",
+    "target",
+    "parameters",
+    "kinks",
+    "notes",
+}
 
 
 def entry(name: str) -> Any:
@@ -21,12 +35,12 @@ def entry(name: str) -> Any:
     return found
 
 
-def test_the_list_holds_every_entry_and_loads_no_pytorch(tmp_path: Any) -> None:
+def test_the_list_holds_every_entry_and_its_table_loads_no_pytorch(tmp_path: Any) -> None:
     found = run("functions", "--json").json["functions"]
     assert [each["name"] for each in found] == [*ACTIVATIONS, *LOSSES]
     assert all(set(each) == KEYS for each in found)
     assert {each["family"] for each in found} == {"activation", "loss"}
-    for words in (["functions"], ["functions", "--json"], ["functions", "rleu"]):
+    for words in (["functions"], ["functions", "rleu"]):
         modules, _ = loaded(tmp_path, *words)
         assert modules & set(HEAVY) == set()
 
@@ -35,7 +49,7 @@ def test_the_list_says_what_the_catalogue_says() -> None:
     found = {each["name"]: each for each in run("functions", "--json").json["functions"]}
     assert found["sigmoid"]["formula"] == "1/(1 + exp(-x))"
     assert found["sigmoid"]["aliases"] == ["logistic", "expit"]
-    assert found["hardtanh"]["kinks"] == [{"at": "min_val"}, {"at": "max_val"}]
+    assert [kink["at"] for kink in found["hardtanh"]["kinks"]] == [-1, 1]
     assert found["huber"]["parameters"][1] == {"name": "delta", "default": 1.0, "choices": []}
     assert found["mse"]["range"] is None
     assert found["mse"]["target"] == "any numbers, in the shape of pred"
@@ -103,6 +117,36 @@ def test_a_loss_without_kinks_has_none(name: str) -> None:
     assert entry(name)["kinks"] == []
 
 
+def test_the_list_says_of_each_entry_what_the_entry_says() -> None:
+    every = run("functions", "--json").json["functions"]
+    for each in every:
+        assert all(set(kink) == {"at", "place", "pred", "target", "left", "right", "pytorch"} for kink in each["kinks"])
+        assert all(isinstance(kink["at"], float) for kink in each["kinks"])
+    for name in ("relu", "hardtanh", "step", "l1", "multi_margin", "hinge_embedding"):
+        assert entry(name) in every
+
+
+def test_a_kink_of_a_loss_names_its_sample() -> None:
+    (kink,) = entry("multi_margin")["kinks"]
+    assert (kink["at"], kink["pred"], kink["target"]) == (0.0, [1.0, 0.0, 0.0], 0)
+    assert "target 0, pred [1.0, 0.0, 0.0]" in run("functions", "multi_margin").stdout
+    assert [kink["place"] for kink in entry("l1")["kinks"]] == ["target"]
+    (kink,) = entry("hinge_embedding")["kinks"]
+    assert (kink["at"], kink["pred"], kink["target"]) == (1.0, 1.0, -1.0)
+
+
+def test_one_value_and_a_file(tmp_path: Path) -> None:
+    assert run("functions", "relu", "--get", "functions.0.kinks.0.pytorch").stdout == "0.0\n"
+    assert run("functions", "--get", "functions.0.name").stdout == "relu\n"
+    assert "did you mean functions.0.name" in run("functions", "relu", "--get", "functions.0.nam").stderr
+    for words in (["functions", "relu"], ["functions"]):
+        assert run(*words, "--out", "f.json", "--quiet", cwd=str(tmp_path)).stdout == "wrote f.json\n"
+        assert orjson.loads((tmp_path / "f.json").read_bytes()) == run(*words, "--json").json
+        refused = run(*words, "--out", "f.npz", cwd=str(tmp_path))
+        assert (refused.status, refused.stdout) == (2, "")
+        assert "none of the suffixes .json" in refused.stderr
+
+
 def test_arguments_move_the_kinks() -> None:
     assert [kink["at"] for kink in entry("hardtanh(min_val=-2, max_val=0.5)")["kinks"]] == [-2.0, 0.5]
     assert entry("elu")["kinks"] == []
@@ -111,7 +155,8 @@ def test_arguments_move_the_kinks() -> None:
 
 
 def test_the_step_has_a_kink_without_slopes() -> None:
-    assert entry("step")["kinks"] == [{"at": 0.0, "left": None, "right": None, "pytorch": None}]
+    (kink,) = entry("step")["kinks"]
+    assert (kink["at"], kink["left"], kink["right"], kink["pytorch"]) == (0.0, None, None, None)
 
 
 def test_one_entry_as_a_page() -> None:

@@ -21,7 +21,7 @@ ARROWS = {
     "world": {"errors", "text"},
     "supervise": {"errors", "text"},
     "results": {"text"},
-    "addresses": {"results", "text", "errors"},
+    "addresses": {"text", "errors"},
     "core": {"errors"},
     "evaluate": {"evaluate", "text", "tables", "errors"},
     "requests": {"requests", "text", "tables", "errors"},
@@ -30,6 +30,7 @@ ARROWS = {
     "code": {"code", "compute", "evaluate", "requests", "results", "show", "text", "tables", "errors"},
     "show": {"addresses", "show", "results", "requests", "text", "errors", "page", "world"},
     "cli": {
+        "addresses",
         "batch",
         "cli",
         "page",

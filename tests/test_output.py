@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from gradcli import core
-from gradcli.show import json
+from gradcli.results import DescendResult, DescentStep
+from gradcli.show import archive, json
 from tests import program
 from tests.program import Ran, cold, run
 
@@ -110,10 +111,16 @@ def test_in_a_pipe_a_table_is_as_wide_as_it_needs() -> None:
 
 @by_command
 def test_an_ascii_locale_gets_ascii(words: list[str]) -> None:
-    shown = run(*words, env={"PYTHONIOENCODING": "ascii"})
-    assert shown.status == 0
-    assert shown.stdout.isascii()
-    assert "?" not in shown.stdout
+    for env in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONIOENCODING": ""}):
+        shown = run(*words, env=env)
+        assert shown.status == 0
+        assert shown.stdout.isascii()
+        assert "?" not in shown.stdout
+
+
+def test_a_variable_of_pythons_own_wins_over_the_locale() -> None:
+    for env in ({"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONIOENCODING": "", "PYTHONUTF8": "1"}):
+        assert "\u256d" in run("activate", "relu", "--x", "1", env=env).stdout
 
 
 @pytest.mark.parametrize("words", [["activate", "sigmoid", "--x", "1", "--json"], ["grad", "\u03b1*x", "x=1"]])
@@ -290,6 +297,59 @@ def test_json_is_one_object_on_one_line(words: list[str]) -> None:
     assert result["dtype"] == "float32"
     assert isinstance(result["inputs"], dict)
     assert all(set(note) == {"code", "text"} for note in result["notes"])
+
+
+ROWS = {
+    "steps": ["descend", "((w - 1)**2).sum()*y", "w=0,3", "y=2", "--wrt", "w", "--steps", "3"],
+    "rows": ["grad", "x**2*w.sum()", "x=1,2,3", "w=1,2;3,4", "y=1", "--each", "x"],
+    "history": ["perceptron", "--train", "nand", "--epochs", "3"],
+    "layers": ["flow", "relu", "tanh", "--layers", "3", "--width", "4"],
+}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_a_file_of_arrays_and_get_have_the_columns_of_rows(rows: str, tmp_path: Path) -> None:
+    """One array for each column, text too, as the JSON has it row by row; --get has it under the same path."""
+    result = run(*ROWS[rows], "--json").json
+    assert run(*ROWS[rows], "--quiet", "--out", "a.npz", cwd=str(tmp_path)).status == 0
+    with np.load(tmp_path / "a.npz") as file:
+        stacked = {name: file[name] for name in file if name.startswith(f"{rows}.")}
+    kept = {path: [_at(row, path) for row in result[rows]] for path in _paths(result[rows][0])}
+    assert stacked.keys() == {f"{rows}.{path}" for path, column in kept.items() if column[0] is not None}
+    for path, column in kept.items():
+        if column[0] is not None:
+            assert stacked[f"{rows}.{path}"].tolist() == np.array(column, stacked[f"{rows}.{path}"].dtype).tolist()
+        assert orjson.loads(run(*ROWS[rows], "--quiet", "--get", f"{rows}.{path}").stdout) == column
+    one, same = (run(*ROWS[rows], "--quiet", "--get", each) for each in (f"{rows}.{path}.2", f"{rows}.2.{path}"))
+    assert one == same
+    wrong = run(*ROWS[rows], "--quiet", "--get", f"{rows}.nothing")
+    assert (wrong.status, wrong.stdout) == (2, "")
+    assert f"of all of them: {rows}." in wrong.stderr
+
+
+def _paths(row: Any, path: str = "") -> list[str]:
+    if isinstance(row, dict):
+        return [found for key, item in row.items() for found in _paths(item, f"{path}.{key}" if path else key)]
+    return [path]
+
+
+def _at(row: Any, path: str) -> Any:
+    for key in path.split("."):
+        row = row[key]
+    return row
+
+
+def test_rows_of_unequal_shapes_are_arrays_by_themselves() -> None:
+    steps = [DescentStep(i, torch.tensor(i / 2), {"w": torch.ones(i + 1)}) for i in range(2)]
+    result = DescendResult(
+        command="descend", dtype="float32", inputs={}, defaults=[], notes=[], expression="w", steps=steps,
+        parameters={}, value=torch.tensor(0.5), stopped="steps",
+    )  # fmt: skip
+    found = {name: array.tolist() for name, array in archive.arrays(result).items()}
+    assert found == {
+        "value": 0.5, "steps.step": [0, 1], "steps.value": [0.0, 0.5],
+        "steps.0.parameters.w": [1.0], "steps.1.parameters.w": [1.0, 1.0],
+    }  # fmt: skip
 
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -688,6 +748,25 @@ def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(m
     assert (shown.status, shown.stdout, shown.stderr.count("\n")) == (70, "", 1)
     assert shown.stderr.startswith("error: a fault of gradcli itself (ZeroDivisionError: a slip of ours at ")
     assert "please report it" in shown.stderr
+
+
+def test_gradcli_debug_adds_the_whole_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **more: Any) -> Any:
+        try:
+            raise KeyError("what led to it")
+        except KeyError as error:
+            raise SystemExit("a slip\nof ours") from error
+
+    monkeypatch.setattr(core, "gradients", broken)
+    plain = run("grad", "x**2", "x=1")
+    assert run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "0"}) == plain
+    shown = run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "1"})
+    assert (shown.status, shown.stdout) == (plain.status, plain.stdout) == (70, "")
+    first, rest = shown.stderr.split("\n", 1)
+    assert first + "\n" == plain.stderr
+    assert rest.startswith("Traceback (most recent call last):\n")
+    for words in ("what led to it", "in broken", "in compute", "a slip\nof ours"):
+        assert words in rest
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

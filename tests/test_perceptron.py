@@ -195,6 +195,34 @@ def test_a_file_holds_input_columns_and_then_the_target(tmp_path: Path) -> None:
     assert len(shown.json["w"]) == 3
 
 
+def shown_training(*words: str) -> tuple[str, list[list[str]]]:
+    """The title and the rows of a training's table."""
+    title, *lines = run("perceptron", "--train", *words).stdout.splitlines()
+    return title, [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line[:1] == "│"][1:]
+
+
+def test_the_table_says_since_when_there_are_no_errors() -> None:
+    history = layer("--train", "and")["history"]
+    since = max(epoch["epoch"] for epoch in history if epoch["errors"]) + 1
+    assert 1 < since < len(history) == 100
+    title, rows = shown_training("and")
+    assert title == f"learning and with sigmoid: converged, without errors since epoch {since} of 100"
+    assert {"1", str(since), "100"} <= {row[0] for row in rows}
+    assert len(rows) <= 12
+    assert len(shown_training("and", "--full")[1]) == 100
+    title, rows = shown_training("and", "--activation", "step")
+    assert title.endswith(f": converged after {len(rows)} epochs")
+    assert shown_training("or", "--epochs", "1")[0].endswith(": not converged after 1 epoch")
+
+
+def test_equal_rows_are_shown_once_and_told_whole_elsewhere() -> None:
+    rows = shown_training("xor", "--activation", "step")[1]
+    assert [row[:2] for row in rows] == [["1", "2"], ["2 to 100", "2"]]
+    assert shown_training("xor", "--epochs", "7", "--full")[1][0][0] == "1 to 7"
+    assert [row[0] for row in shown_training("and", "--lr", "inf")[1]] == ["1", "2 to 100"]  # NaN beside NaN
+    assert len(run("perceptron", "--train", "xor", "--activation", "step", "--csv").stdout.splitlines()) == 101
+
+
 def test_csv_of_a_training_is_a_row_per_epoch() -> None:
     lines = run("perceptron", "--train", "or", "--activation", "step", "--csv").stdout.splitlines()
     assert lines[0] == "epoch,errors,loss,w[0],w[1],b"

@@ -26,7 +26,7 @@ from gradcli.text.call import Call
 from gradcli.world import World
 from tests.closed_forms import evaluated
 from tests.drawings import panels
-from tests.program import Ran, run
+from tests.program import Ran, cold, run
 
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
 NUMBERS = [*ACTIVATIONS, *LOSSES]
@@ -120,6 +120,37 @@ def test_two_ranges_have_a_row_for_each_point_of_the_first() -> None:
     assert np.array(found["gradients"]["y"]) == pytest.approx(np.broadcast_to(x**2, (9, 5)))
 
 
+def test_two_numbers_are_the_ends_of_a_range() -> None:
+    found = run("plot", "relu(w*x)", "x=-2,2", "w=3", "--json").json
+    x = found["x"]
+    assert x == found["inputs"]["x"] == np.linspace(-2, 2, 129).tolist()  # powers of two: 0 and the kink are exact
+    assert found["curves"][0]["value"] == [max(3 * at, 0.0) for at in x]
+    assert found["curves"][0]["derivative"] == [3.0 * (at > 0) for at in x]
+    assert found["notes"] == []  # the kink lies at a point that nobody gave
+    assert run("plot", "relu(w*x)", "x=2,-2", "w=3", "--get", "x").json == x[::-1]
+    assert run("plot", "sin(x)", "x=-6,6", "--get", "x").json == run("plot", "sigmoid", "--get", "x").json
+    uneven = run("plot", "log(x)", "x=-", "--dtype", "float64", "--get", "x", stdin="0.1\n0.4\n").json
+    assert uneven == pytest.approx(np.linspace(0.1, 0.4, 193).tolist())
+    assert run("plot", "log(x)", "x=1,2,4", "--get", "x").json == [1, 2, 4]
+
+
+def test_two_ranges_by_their_ends_are_a_grid() -> None:
+    found = run("plot", "x*y + c", "x=-2,2", "y=3,-1", "c=1", "--json").json
+    x, y = np.array(found["x"]["x"]), np.array(found["x"]["y"])
+    assert (x[0], x[-1], y[0], y[-1]) == (-2, 2, 3, -1)
+    assert min(len(x), len(y)) > 32
+    assert found["value"] == (x[:, None] * y + 1).tolist()
+    assert found["gradients"]["x"] == np.broadcast_to(y, (len(x), len(y))).tolist()
+    given = run("plot", "x*y", "x=-2,2", "y=1,2,3", "--json").json["x"]
+    assert (given["x"], given["y"]) == (x.tolist(), [1, 2, 3])
+
+
+def test_data_of_two_numbers_are_no_range_where_wrt_says_what_is() -> None:
+    found = run("plot", "mse(w*x, y)", "w=-1,3", "x=1,2", "y=2,4", "--wrt", "w", "--json").json
+    assert (len(found["x"]), found["inputs"]["y"]) == (129, [2, 4])
+    assert found["curves"][0]["value"] == pytest.approx([2.5 * (w - 2) ** 2 for w in found["x"]])
+
+
 def test_wrt_says_which_input_is_the_range() -> None:
     words = ("mse(w*x, y)", "w=linspace(-1,3,5)", "x=1,2", "y=2,4")
     (curve,) = run("plot", *words, "--wrt", "w", "--json").json["curves"]
@@ -130,13 +161,13 @@ def test_wrt_says_which_input_is_the_range() -> None:
 
 def test_expressions_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("n = x**2\nn + 1\n", encoding="utf-8")
-    assert run("plot", "@f.py", "x=1,2", "--get", "curves.0.value", cwd=str(tmp_path)).stdout == "[2.0,5.0]\n"
-    assert run("plot", "-", "x=1,2", "--get", "curves.0.value", stdin="x**3").stdout == "[1.0,8.0]\n"
-    assert run("plot", "x**2", "x=-", "--get", "curves.0.value", stdin="1\n2\n").stdout == "[1.0,4.0]\n"
+    assert run("plot", "@f.py", "x=1,2,3", "--get", "curves.0.value", cwd=str(tmp_path)).json == [2, 5, 10]
+    assert run("plot", "-", "x=1,2,3", "--get", "curves.0.value", stdin="x**3").json == [1, 8, 27]
+    assert run("plot", "x**2", "x=-", "--get", "curves.0.value", stdin="1\n2\n3\n").json == [1, 4, 9]
 
 
 def test_csv_has_a_row_for_each_point() -> None:
-    assert run("plot", "t**2", "t=1,3", "--csv").stdout == "t,t**2,d_t**2\n1.0,1.0,2.0\n3.0,9.0,6.0\n"
+    assert run("plot", "t**2", "t=1,2,3", "--csv").stdout == "t,t**2,d_t**2\n1.0,1.0,2.0\n2.0,4.0,4.0\n3.0,9.0,6.0\n"
     lines = run("plot", "x*y", *GRID, "--csv").stdout.splitlines()
     assert lines[:3] == ["x,y,value,d_x,d_y", "-2.0,-1.0,2.0,-1.0,-2.0", "-2.0,-0.5,1.0,-0.5,-2.0"]
     assert len(lines) == 46
@@ -144,12 +175,12 @@ def test_csv_has_a_row_for_each_point() -> None:
 
 def test_arrays_in_files(tmp_path: Path) -> None:
     for out in ("one.npz", "one.npy"):
-        assert run("plot", "x**2", "x=1,3", "--out", out, cwd=str(tmp_path)).stdout == f"wrote {out}\n"
+        assert run("plot", "x**2", "x=1,2,3", "--out", out, cwd=str(tmp_path)).stdout == f"wrote {out}\n"
     with np.load(tmp_path / "one.npz") as found:
         assert {name: array.tolist() for name, array in found.items()} == {
-            "x": [1.0, 3.0], "curves.0.value": [1.0, 9.0], "curves.0.derivative": [2.0, 6.0],
+            "x": [1.0, 2.0, 3.0], "curves.0.value": [1.0, 4.0, 9.0], "curves.0.derivative": [2.0, 4.0, 6.0],
         }  # fmt: skip
-    assert np.load(tmp_path / "one.npy").tolist() == [1.0, 9.0]
+    assert np.load(tmp_path / "one.npy").tolist() == [1.0, 4.0, 9.0]
     run("plot", "x*y", *GRID, "--out", "two.npz", cwd=str(tmp_path))
     with np.load(tmp_path / "two.npz") as found:
         assert set(found) == {"x.x", "x.y", "value", "gradients.x", "gradients.y"}
@@ -419,12 +450,23 @@ def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_
         assert str(tmp_path).encode() not in first
 
 
-def test_settings_of_a_user_do_not_change_a_picture(tmp_path: Path) -> None:
-    (tmp_path / "matplotlibrc").write_text("lines.color: red\nfont.size: 30\naxes.grid: True\n", encoding="utf-8")
-    run("plot", "relu", "--out", "a.svg", cwd=str(tmp_path))
-    (tmp_path / "matplotlibrc").unlink()
-    run("plot", "relu", "--out", "b.svg", cwd=str(tmp_path))
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+def test_nothing_but_the_picture_is_written_and_no_settings_are_read(tmp_path: Path) -> None:
+    """In a fresh Python, which has yet to load matplotlib: settings in each place that it knows, and an empty home."""
+    plain, hostile, home, rest = (tmp_path / name for name in ("plain", "hostile", "home", "rest"))
+    for folder in (plain, hostile, home, rest):
+        folder.mkdir()
+    settings = "lines.linewidth: 30\nsvg.fonttype: none\nbackend: nonsense\nno such line\n"
+    for path in (hostile / "matplotlibrc", rest / "matplotlibrc"):
+        path.write_text(settings, encoding="utf-8")
+    assert run("plot", "relu", "--out", "a.svg", cwd=str(plain)).status == 0
+    env = {
+        "HOME": str(home), "TMPDIR": str(home), "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "", "MPLBACKEND": "nonsense",
+        "MATPLOTLIBRC": str(rest),
+    }  # fmt: skip
+    assert cold("plot", "relu", "--out", "a.svg", cwd=str(hostile), env=env) == Ran("wrote a.svg\n", "", 0)
+    assert (plain / "a.svg").read_bytes() == (hostile / "a.svg").read_bytes()
+    assert list(home.iterdir()) == []
+    assert sorted(path.name for path in hostile.iterdir()) == ["a.svg", "matplotlibrc"]
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -448,6 +490,9 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
         (["sin(x)", "cos(x)", "x=1,2"], "gradcli plot 'sin(x)' 'cos(x)'"),
         (["x**2", "x=3"], "every input is one number"),
         (["x**2", "x=3,"], "x has shape [1]"),
+        (["x**2", "x=3,3"], "x goes from 3 to 3, which is one point"),
+        (["x**2", "x=-inf,inf"], "a range needs finite ends"),
+        (["x**2", "x=-4e4,4e4", "--dtype", "float16"], "not too far apart for float16"),
         (["x**2", "x=tensor([1,2])"], "x holds int64"),
         (["W@x", "W=eye(2)", "x=1,2"], "W has shape [2, 2]"),
         (["x*y*z", "x=1,2", "y=1,2", "z=1,2"], "--wrt x"),
@@ -486,8 +531,8 @@ def test_errors_say_the_way_out(words: list[str], said: str, tmp_path: Path) -> 
 def test_the_ways_out_work() -> None:
     for words in (
         ("softmax(stack([x, 0*x]))[0]",),
-        ("cross_entropy(stack([x, 0*x]), y)", "x=linspace(-6,6,193)", "y=0"),
-        ("bce(x, y)", "x=linspace(0.01,0.99,99)", "y=1"),
+        ("cross_entropy(stack([x, 0*x]), y)", "x=-6,6", "y=0"),
+        ("bce(x, y)", "x=0.01,0.99", "y=1"),
     ):
         assert run("plot", *words).status == 0
 
@@ -499,7 +544,17 @@ def test_other_commands_have_no_picture() -> None:
 
 
 def test_odd_ranges_are_drawn() -> None:
-    for x in ("1,1", "nan,1,2", "-inf,inf", "inf,nan", "3,1,2", "1e38,2e38", "logspace(-3,3,20)", "1e-40,2e-40"):
+    for x in (
+        "1,1,1",
+        "nan,1,2",
+        "-inf,0,inf",
+        "inf,inf,nan",
+        "3,1,2",
+        "2,1",
+        "1e38,2e38",
+        "logspace(-3,3,20)",
+        "1e-40,2e-40",
+    ):
         shown = run("plot", "x*1.5", f"x={x}")
         assert shown.status == 0, (x, shown.stderr)
         assert max(map(len, shown.stdout.splitlines())) <= 80

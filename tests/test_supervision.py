@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from gradcli import supervise
+from gradcli.errors import SizeError
+from gradcli.text.source import Source
 from tests import program
 from tests.program import run
 from tests.warm import until
@@ -82,6 +85,36 @@ def test_a_computation_that_takes_too_long_is_one_error_that_names_the_place() -
     caret = next(i for i, line in enumerate(lines) if set(line.strip()) == {"^"})
     column = lines[caret].index("^")
     assert lines[caret - 1][column] == "@"
+
+
+SLOW_STEP = "A = ones(1).expand(5000,5000); (A @ A).sum()*x**2/1e12"
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["grad", SLOW_STEP, "x=1", "--check", "--expect", "x=2"], "--timeout 0 lifts the limit"),
+        (["descend", SLOW_STEP, "x=1"], "--timeout bounds one step; 0 lifts the limit"),
+        (
+            ["perceptron", "--train", "@rows.csv", "--activation", "step"],
+            "--timeout bounds one epoch; 0 lifts the limit",
+        ),
+    ],
+)
+def test_what_the_time_limit_bounds_is_told(words: list[str], cure: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("0,1,1\n1,0,0\n" * 20_000)
+    shown = run(*words, "--timeout", "0.05", cwd=str(tmp_path))
+    assert (shown.status, shown.stdout) == (2, "")
+    first, *_, last = shown.stderr.splitlines()
+    assert first == "error: it ran for more than 0.05 s"
+    assert last.strip() == cure
+
+
+def test_a_time_limit_that_ends_the_showing_says_so_and_blames_no_operation() -> None:
+    told = supervise.cause(signal.SIGALRM, supervise.SHOWING, supervise.Limits(2, Source("x*2")))
+    assert isinstance(told, SizeError)
+    assert told.message == "showing the result took more than 2 s"
+    assert told.place is None
 
 
 def test_timeout_0_lifts_the_limit_and_a_quick_call_keeps_within_any() -> None:

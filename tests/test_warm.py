@@ -4,6 +4,7 @@ import contextlib
 import json
 import marshal
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -83,9 +84,7 @@ def test_a_warm_call_is_a_cold_call_byte_for_byte(words: tuple[str, ...], stdin:
     """In a pipe, in every surroundings, against the whole program run in a process forked from the tests' own."""
     for more in (*SURROUNDINGS, {"COLUMNS": "30"}):
         env = {**server.env, **more}
-        cold = program.run(
-            *words, stdin=stdin, env=env if env["PYTHONIOENCODING"] else {**env, "PYTHONIOENCODING": "utf-8"}
-        )
+        cold = program.run(*words, stdin=stdin, env=env)
         assert server.run(*words, stdin=stdin, env=more) == cold
 
 
@@ -102,7 +101,7 @@ def test_a_terminal_sees_the_same(words: tuple[str, ...], server: Server) -> Non
     if not env["PYTHONIOENCODING"]:
         del env["PYTHONIOENCODING"]
     warm = on_a_terminal(words, columns, env, server.folder)
-    assert warm == on_a_terminal(words, columns, {**env, "PYTHONIOENCODING": "utf-8"}, server.folder, fork=True)
+    assert warm == on_a_terminal(words, columns, env, server.folder, fork=True)
 
 
 def test_calls_really_are_warm(server: Server) -> None:
@@ -129,6 +128,50 @@ def test_folder_umask_variables_and_arguments_are_the_callers(server: Server, tm
     odd = server.run("grad", "x\udcff", "x=1")
     assert odd.status == 2
     assert odd == server.run("grad", "x\udcff", "x=1", env={"GRADCLI_SERVER": "off"})
+
+
+def in_a_shell(server: Server, words: str, before: str = "") -> tuple[str, int]:
+    """What a call of the server's user prints, made by bash after other words, and how many calls the server took for it."""
+    printed: list[str] = []
+
+    def run() -> None:
+        script = f"{before} {sys.executable} -m gradcli {words}"
+        done = subprocess.run(["bash", "-c", script], env=server.env, capture_output=True, text=True, check=False)
+        printed.append(done.stdout + done.stderr)
+
+    taken = server.served(run)
+    return printed[0], taken
+
+
+JOB = """'{"command": "activate", "names": "relu", "x": 1}'"""
+
+
+@pytest.mark.parametrize(
+    ("words", "before", "taken"),
+    [
+        (f"batch <(echo {JOB}) | cut -d, -f1", "", 0),
+        (f"batch /dev/fd/3 3< <(echo {JOB}) | cut -d, -f1", "", 0),
+        ("batch /dev/stdin | cut -d, -f1", f"echo {JOB} |", 1),
+        ("activate relu --x 1 --json | cut -d, -f1", "ulimit -t 1000;", 0),
+        ("activate relu --x 1 --json | cut -d, -f1", "ulimit -Sn 100;", 0),
+        ("activate relu --x 1 --json | cut -d, -f1", "ulimit -Sn 300;", 1),
+        ("activate relu --x 1 --json | cut -d, -f1", "chrt --idle 0", 0),
+    ],
+)
+def test_what_a_worker_cannot_take_over_runs_cold(words: str, before: str, taken: int, server: Server) -> None:
+    """Descriptors that the shell has opened, and bounds against which loading PyTorch would have counted."""
+    assert in_a_shell(server, words, before) == ('{"command":"activate"\n', taken)
+
+
+def test_niceness_and_bounds_of_open_files_are_the_callers(server: Server) -> None:
+    def bounded() -> None:
+        os.nice(7)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))
+
+    call = server.start(*LONG, preexec_fn=bounded)
+    worker = working(server, call)
+    assert os.getpriority(os.PRIO_PROCESS, worker) == os.getpriority(os.PRIO_PROCESS, 0) + 7
+    assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (300, 400)
 
 
 def test_a_folder_that_is_gone_is_still_the_callers(server: Server, tmp_path: Path) -> None:
@@ -525,6 +568,19 @@ def test_auto_starts_the_server_behind_the_first_call() -> None:
         assert own.run(*MSE, "--get", "value") == Ran("1.0\n", "", 0)  # its pipes end: the server has not kept them
         assert until(lambda: own.status["running"])
         assert own.served(lambda: own.run(*MSE)) == 1
+
+
+@pytest.mark.parametrize("wish", ["AUTO", "of\x1b", " "])
+def test_a_wish_that_there_is_none_of_is_an_error(wish: str) -> None:
+    """For every call that computes or is about the server; help, where the values are looked up, does not ask for it."""
+    for words in (MSE, ("functions",), ("server", "status"), ("completion", "bash"), ("batch",)):
+        refused = program.run(*words, env={"GRADCLI_SERVER": wish})
+        assert (refused.status, refused.stdout) == (2, "")
+        assert refused.stderr.startswith(f"error: the variable GRADCLI_SERVER is {wish!r}\n  it may be off")
+        assert " auto " in refused.stderr
+    for asking in (("--version",), (), ("--help",), ("grad", "--help")):
+        assert program.run(*asking, env={"GRADCLI_SERVER": wish}).status == 0
+    assert program.run(*MSE, "--get", "value", env={"GRADCLI_SERVER": ""}).stdout == "1.0\n"
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ def run(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], str
     mail = _Mail()  # in charge once the processes are there: what a handler raises while Python forks is lost
     with signals_to(mail.arrive), _progress(shown, world) as progress, contextlib.closing(found):
         for lines in found:
-            failures += sum(map(batch.failed, lines))
+            failures += sum(not answer.ok for answer in lines)
             try:
-                mail.write(world.stdout.fileno(), b"\n".join(lines) + b"\n")
+                mail.write(world.stdout.fileno(), b"\n".join(answer.line for answer in lines) + b"\n")
             except BrokenPipeError:
                 return ExitStatus.CLOSED_PIPE
             except OSError as error:

@@ -38,7 +38,7 @@ class Command:
     @property
     def output(self) -> "dict[str, Option]":
         """The options of output, by field of `Shown`."""
-        from gradcli.requests.options import options
+        from gradcli.requests.options import Paths, options
         from gradcli.requests.shared import PICTURE_OUT, Shown
 
         known = options(Shown)
@@ -47,6 +47,8 @@ class Command:
         found = {name: replace(known[name], help=said or known[name].help) for name, said in self.forms.items()}
         if getattr(self.request, "pictures", False):
             found["out"] = replace(found["out"], kind=PICTURE_OUT)
+        if "out" in found and (files := getattr(self.request, "files", ())):
+            found["out"] = replace(found["out"], kind=replace(found["out"].kind, paths=Paths("", files)))
         return found
 
     @property
@@ -133,8 +135,8 @@ COMMANDS = {
             "plot", "plot:Plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG",
             (
                 ("gradcli plot sigmoid tanh relu", "functions of the catalogue over [-6, 6]"),
-                ("gradcli plot 'sin(w*x)' 'x=linspace(-5,5,200)' w=2", "any formula over any range"),
-                ("gradcli plot 'x**2 - y**2' 'x=linspace(-2,2,40)' 'y=linspace(-2,2,40)'", "two ranges: contour and gradient"),
+                ("gradcli plot 'sin(w*x)' x=-5,5 w=2", "any formula over any range"),
+                ("gradcli plot 'x**2 - y**2' x=-2,2 y=-2,2", "two ranges: contour and gradient"),
             ),
             forms={
                 "json": "",
@@ -170,7 +172,13 @@ COMMANDS = {
                 ("gradcli why 'grad can be implicitly created only for scalar outputs'", "a pasted error"),
                 ("python train.py 2>&1 | gradcli why", "a traceback from a pipe"),
             ),
-            forms={"json": "", "code": "the program that makes the mistake"},
+            forms={
+                "json": "",
+                "get": "one value by its path, such as cure or related.0; of the list mistakes.0.name",
+                "code": "the program that makes the mistake",
+                "out": "write to FILE instead: .json",
+                "quiet": "no hint",
+            },
             page="why:page",
         ),
         Command(
@@ -180,7 +188,12 @@ COMMANDS = {
                 ("gradcli functions relu", "one of them, and the slope that PyTorch picks at its kink"),
                 ("gradcli functions 'elu(alpha=2)' --json", "with an argument, as JSON"),
             ),
-            forms={"json": ""},
+            forms={
+                "json": "",
+                "get": "one value by its path, such as functions.0.kinks.0.pytorch",
+                "out": "write to FILE instead: .json",
+                "quiet": "no hint",
+            },
             page="functions:page",
         ),
         Command(

@@ -1,6 +1,5 @@
-"""What `gradcli functions` answers without PyTorch: the whole catalogue, as tables by family or as JSON."""
+"""What `gradcli functions` answers without PyTorch: the whole catalogue, as tables by family."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,13 +21,10 @@ HALVES = (COLUMNS[:3], (COLUMNS[0], *COLUMNS[3:]))
 
 
 def page(request: Functions, shown: Shown, world: World, read_stdin: Callable[[], str]) -> str | None:
-    """The catalogue for standard output; None where one entry is asked for, whose kinks PyTorch measures."""
-    if request.name is not None:
+    """The tables of the catalogue; None where slopes at kinks are asked for, which PyTorch measures."""
+    if request.name is not None or shown.json or shown.out or shown.get is not None:
         return None
     found = {family: [facts(entry) for entry in entries] for family, entries in families().items()}
-    if shown.json:
-        every = [fact for members in found.values() for fact in members]
-        return json.dumps({"functions": every}, separators=(",", ":")) + "\n"
     return "\n".join(_table(family, members, world) for family, members in found.items()) + _footer()
 
 

@@ -25,11 +25,14 @@ from gradcli.supervise import (
     silent_streams,
     supervised,
 )
+from gradcli.text.source import quoted
 from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
 HELP = ("-h", "--help")
 HELP_COMMAND = "help"
+_WISHES = ("", "off", "auto")
+"""What GRADCLI_SERVER may be. Help does not look at it: it is where the values are looked up."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def bury(arguments: Sequence[str], world: World, signum: int, where: tuple[int, 
         if isinstance(death := death_of(signum, where, Limits(0)), Died):
             raise death
         call = _read(_command(arguments), arguments[1:], world)
-        raise death_of(signum, where, Limits(call.request.timeout, call.request.typed))
+        raise death_of(signum, where, _limits(call.request))
 
     return _reported(arguments, world, told)
 
@@ -73,10 +76,10 @@ def _reported(arguments: Sequence[str], world: World, action: Callable[[], int])
         return _told(error, world, command)
 
 
-def _told(error: Exception, world: World, command: str) -> ExitStatus:
+def _told(error: BaseException, world: World, command: str) -> ExitStatus:
     """Say what went wrong; the exit status that it means."""
     shown = error if isinstance(error, GradcliError) else report.shortage(error)
-    world.tell(report.draw(shown, world, command) if shown else report.fault(error))
+    world.tell(report.draw(shown, world, command) if shown else report.fault(error, world))
     return ExitStatus.BAD_INPUT if shown else ExitStatus.FAULT
 
 
@@ -85,12 +88,28 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     if not arguments or arguments[0] in (HELP_COMMAND, *HELP) or any(word in HELP for word in words_before_end):
         return world.put_text(_help(arguments, world))
     command = _command(arguments)
+    if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
+        cure = "it may be off (never use a server) or auto (start one), or unset"
+        raise UsageError(f"the variable GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
     call = _read(command, arguments[1:], world)
     gc.enable()
     page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
     if isinstance(page, int):
         return page
-    return _supervise(call, world, here) if page is None else world.put_text(page)
+    return _supervise(call, world, here) if page is None else _put(page, call.shown.out, world)
+
+
+def _put(page: str, out: str | None, world: World) -> int:
+    """Write a page to standard output, or to the file of --out."""
+    if out is None:
+        return world.put_text(page)
+    from gradcli.cli.outfile import OutFile  # tempfile, which only files need
+
+    with held(), OutFile(out) as file:
+        with open(file.temporary, "w", encoding="utf-8") as written:
+            written.write(page)
+        file.put_in_place()
+    return world.put_text(f"wrote {out}\n")
 
 
 def _help(arguments: Sequence[str], world: World) -> str:
@@ -137,7 +156,7 @@ def _command(words: Sequence[str]) -> Command:
 
 def _supervise(call: Call, world: World, here: Progress | None) -> int:
     """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
-    limits = Limits(call.request.timeout, call.request.typed)
+    limits = _limits(call.request)
     if call.shown.out is None and here is not None:
         here.begin()
         return _work(call, world, here, "")
@@ -152,6 +171,10 @@ def _supervise(call: Call, world: World, here: Progress | None) -> int:
     return status
 
 
+def _limits(request: Any) -> Limits:
+    return Limits(request.timeout, request.typed, request.timed)
+
+
 def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
     """The whole way from a valid request to bytes, in the worker."""
     try:
@@ -159,7 +182,7 @@ def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
         status = world.put(content) or status
         if loading is not None and not call.shown.quiet:
             hint.remind(world, loading)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the second of a library that would end the process
         return _told(error, world, call.command.name)
     return status
 
@@ -184,19 +207,23 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
 
         result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place), begin_step)
     progress.showing()
-    status = ExitStatus.FAILED if result.ok is False else ExitStatus.OK
+    remarks = ""
     if call.shown.code:
         from gradcli.code.programs import program
 
-        return program(call.request, result).encode(), status, loading
-    if call.shown.graph is not None:
+        content = program(call.request, result).encode()
+    elif call.shown.graph is not None:
         from gradcli.code.graph import graph
 
-        return graph(result, call.shown.graph, ascii_only=world.ascii_only).encode(), status, loading
-    return show(result, call.shown, world, temporary), status, loading
+        content = graph(result, call.shown.graph, ascii_only=world.ascii_only).encode()
+    else:
+        content, remarks = show(result, call.shown, world, temporary)
+    progress.shown()
+    world.tell(remarks)
+    return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK, loading
 
 
-def _open_door() -> tuple[Callable[..., Any], Callable[..., bytes], float | None]:
+def _open_door() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], float | None]:
     """PyTorch, what shows results, and the seconds that loading them took.
 
     Looking for garbage while they load costs an eighth of the time and finds none.

@@ -2,6 +2,7 @@
 
 import errno
 
+from gradcli import errors
 from gradcli.errors import GradcliError, SizeError, UsageError
 from gradcli.text.source import quoted
 from gradcli.world import World
@@ -33,7 +34,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def shortage(error: Exception) -> GradcliError | None:
+def shortage(error: BaseException) -> GradcliError | None:
     """The error to show where the system has refused a process, a descriptor or memory, which is no fault of gradcli."""
     if isinstance(error, MemoryError):
         return SizeError("there is not enough memory for this", cure="see ulimit -v, or ask for less")
@@ -43,13 +44,6 @@ def shortage(error: Exception) -> GradcliError | None:
     return None
 
 
-def fault(error: Exception) -> str:
-    """The one line for a fault of gradcli's own."""
-    what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    line = error.__traceback__
-    while line and line.tb_next:
-        line = line.tb_next
-    where = f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}" if line else ""
-    return _printable(
-        f"error: a fault of gradcli itself ({what}{where}); please report it with the command that caused it\n"
-    )
+def fault(error: BaseException, world: World) -> str:
+    """The one line for a fault of gradcli's own; with GRADCLI_DEBUG=1 the whole traceback below it."""
+    return _printable(f"error: {errors.fault(error)}\n{errors.traceback_of(error, world.environ)}")

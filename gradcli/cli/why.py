@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+from gradcli import addresses
 from gradcli.errors import UsageError
 from gradcli.requests.shared import Shown
 from gradcli.requests.why import Why, listing
@@ -12,22 +13,27 @@ from gradcli.world import World
 def page(request: Why, shown: Shown, world: World, read_stdin: Callable[[], str]) -> str | None:
     """The text for standard output; None where a mistake is to be run.
 
-    Raises UsageError where no mistake is known by the name or text, or where --code is given without one.
+    Raises UsageError where no mistake is known by the name or text, or where --code is given without one, and for a path of
+    --get that is not there.
     """
     nothing = str  # standard input that nobody feeds is not waited for
-    found = request.find(read_stdin if request.words or world.stdin_is_fed else nothing)
-    if found is not None:
-        return found.mistake.code if shown.code else None
+    meant = request.find(read_stdin if request.words or world.stdin_is_fed else nothing)
+    if meant is not None:
+        return meant.mistake.code if shown.code else None
     if shown.code:
-        raise UsageError("--code wants the name of a mistake", cure="gradcli why no-grad --code")
-    return _json() if shown.json else _list(world)
-
-
-def _json() -> str:
-    mistakes = [
-        {"name": name, "family": family, "title": title} for family, rows in listing().items() for name, title in rows
-    ]
-    return json.dumps({"mistakes": mistakes}, separators=(",", ":")) + "\n"
+        raise UsageError("--code needs the name of a mistake", cure="gradcli why no-grad --code")
+    if not (shown.json or shown.out or shown.get is not None):
+        return _list(world)
+    found: object = {
+        "mistakes": [
+            {"name": name, "family": family, "title": title}
+            for family, rows in listing().items()
+            for name, title in rows
+        ]
+    }
+    if shown.get is not None:
+        found = addresses.find(found, shown.get)
+    return (found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))) + "\n"
 
 
 def _list(world: World) -> str:

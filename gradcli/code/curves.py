@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from gradcli.code.formulas import Formula
-from gradcli.code.literals import tensor_code
 from gradcli.code.script import Script
 from gradcli.requests.formula import Formula as Expression
 from gradcli.requests.plot import Plot, X
@@ -35,7 +33,7 @@ def curves(script: Script, request: Plot, result: PlotResult) -> None:
         elif curve is result.curves[0]:
             script.add(f"x = {points}, requires_grad=True)")
             script.show("x", "x")
-        script.add(f"y = {Formula(_applied(function), {X: result.x}).value}")
+        script.add(f"y = {script.read(_applied(function), {X: result.x}).value}")
         script.show(_quoted(curve.name), "y")
         if curve.derivative is not None:
             script.show(f"{_quoted(curve.name)}'", "torch.autograd.grad(y.sum(), x)[0]")
@@ -77,7 +75,10 @@ def expression(script: Script, request: Plot, result: PlotResult | SurfaceResult
     else:
         (curve,) = result.curves
         text, slopes = curve.name, {result.along: curve.derivative}
-    made = {item.name: tensor_code(item.literal, result.inputs[item.name], leaf=False) for item in request.inputs}
+    made = {
+        item.name: script.tensor(item.literal, result.inputs[item.name], leaf=False, filled=item.name in result.filled)
+        for item in request.inputs
+    }
     inline = {name for name in slopes if len(slopes) == 1 and "rand" not in made[name]}
     for name in [name for name in made if name not in inline]:  # in the order given, which is that of random numbers
         script.add(f"{_all(name) if name in slopes else name} = {made[name]}")

@@ -1,7 +1,5 @@
 """The program of `descend`: torch.optim in a loop that prints step, value and parameters, the start first."""
 
-from gradcli.code.formulas import Formula
-from gradcli.code.literals import tensor_code
 from gradcli.code.script import Script
 from gradcli.compute.optimizers import asks_again
 from gradcli.requests.descend import Descend
@@ -21,12 +19,12 @@ def descent(script: Script, request: Descend, result: DescendResult) -> None:
     bound = expression.parse(Source(result.expression), tuple(inputs)).assigned
     given = {name: script.fresh(f"{name}_given") if name in bound else name for name in inputs}
     for name, tensor in inputs.items():
-        script.add(f"{given[name]} = {tensor_code(literals.get(name), tensor, leaf=name in chosen)}")
+        script.add(f"{given[name]} = {script.tensor(literals.get(name), tensor, leaf=name in chosen)}")
     optimizer, step = script.fresh("optimizer"), script.fresh("step")
     kind, _, arguments = result.optimizer.partition("(")
     script.add(f"{optimizer} = torch.optim.{kind}([{', '.join(given[name] for name in chosen)}], {arguments}")
     again = [f"{name} = {given[name]}" for name in bound if name in inputs]  # the expression binds them anew
-    formula = Formula(result.expression, inputs)
+    formula = script.read(result.expression, inputs)
     value = formula.value if formula.value.isidentifier() else script.fresh("loss", "value")
     compute = [*again, *formula.lines, *([] if value == formula.value else [f"{value} = {formula.value}"])]
     zero, backward = f"{optimizer}.zero_grad()", f"{value}.backward()"

@@ -2,7 +2,6 @@
 
 import torch
 
-from gradcli.code.formulas import Formula
 from gradcli.code.script import Script
 from gradcli.compute.flow import BATCH
 from gradcli.requests.flow import Flow
@@ -18,12 +17,16 @@ _INITS = {
 def flow(script: Script, request: Flow, result: FlowResult) -> None:
     """Write the program that prints a line for each activation and layer: norm, mean, spread, saturated share."""
     width = request.width
-    script.add(f"layers = [nn.Linear({width}, {width}) for _ in range({request.layers})]")
+    there, moved = script.on_cpu, script.moved
+    script.add(f"layers = [nn.Linear({width}, {width}{there}) for _ in range({request.layers})]")
     if request.init in _INITS:
         script.add("for layer in layers:", f"    {_INITS[request.init]}", "    nn.init.zeros_(layer.bias)")
-    script.add(f"x, upstream = torch.randn({BATCH}, {width}), torch.randn({BATCH}, {width})")
+    if moved:
+        script.add(f"layers = [layer{moved} for layer in layers]")
+    drawn = f"torch.randn({BATCH}, {width}{there}){moved}"
+    script.add(f"x, upstream = {drawn}, {drawn}")
     for call in request.activations:
-        activation = Formula(call.applied("z"), {"z": torch.zeros(1)}).value
+        activation = script.read(call.applied("z"), {"z": torch.zeros(1)}).value
         script.add(
             "",
             "h, passed = x, []",

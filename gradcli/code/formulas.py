@@ -11,7 +11,7 @@ from gradcli.evaluate import library
 from gradcli.evaluate.functions import index_target
 from gradcli.evaluate.machine import evaluate
 from gradcli.tables.catalogue import Loss
-from gradcli.tables.operators import CONSTANTS, LAST_DIMENSION, SPACES, in_space
+from gradcli.tables.operators import CONSTANTS, LAST_DIMENSION, PYTHON_TYPES, RANDOM, RANDOM_MODULES, SPACES, in_space
 from gradcli.text import expression
 from gradcli.text.call import Call
 from gradcli.text.program import Expression, Step
@@ -37,11 +37,11 @@ _WITH_MORE = {"step": "torch.heaviside", "prelu": "F.prelu", "threshold": "F.thr
 class Formula:
     """An expression as a piece of a PyTorch program: `lines` of statements, and `value`, its result or the name of it."""
 
-    def __init__(self, text: str, inputs: Mapping[str, Tensor]) -> None:
+    def __init__(self, text: str, inputs: Mapping[str, Tensor], device: str = "cpu") -> None:
         program = expression.parse(Source(text), tuple(inputs))
         operands: dict[int, list[Any]] = {}
         evaluate(program, inputs, lambda step, values: operands.__setitem__(id(step), list(values)))
-        *before, last = _Writer(program, operands, set(inputs)).written()
+        *before, last = _Writer(program, operands, set(inputs), device).written()
         self.lines = [ast.unparse(node) for node in before]
         if isinstance(last, ast.Assign):
             self.lines.append(ast.unparse(last))
@@ -60,17 +60,35 @@ class Formula:
 class _Writer(ast.NodeTransformer):
     """Rewrites a copy of the checked tree; `operands` are those that each step of the expression had when it was run."""
 
-    def __init__(self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str]) -> None:
+    def __init__(self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str], device: str) -> None:
+        self._device = device
         copies: dict[int, Any] = {}
         self._tree = deepcopy(program.tree, copies)
+        self._held = {name: deepcopy(value, copies) for name, value in program.held.items()}
         self._calls: dict[ast.AST, Step] = {copies[id(node)]: step for node, step in program.calls.items()}
         self._operands = operands
         self._scope = inputs | set(program.assigned)
+        self._made = {copies[id(node)] for node in program.made if id(node) in copies}
 
     def written(self) -> list[ast.stmt]:
         """The statements, rewritten."""
         found: ast.Module = self.visit(self._tree)
+        for name, value in self._held.items():  # one may be part of an earlier one, and so comes later
+            uses = [node for node in ast.walk(found) if isinstance(node, ast.Name) and node.id == name]
+            found = _Holder(name, self.visit(value), once=len(uses) == 1).visit(found)
         return found.body
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        """A choice that nobody typed is made already: of the two calls one was computed."""
+        if node not in self._made:
+            self.generic_visit(node)
+            return node
+        return self.visit(node.body if self._ran(node.body) else node.orelse)  # type: ignore[no-any-return]
+
+    def _ran(self, node: ast.expr) -> bool:
+        """Whether the first call in a part of the tree was computed."""
+        calls = (self._calls[part] for part in ast.walk(node) if part in self._made and part in self._calls)
+        return id(next(calls, None)) in self._operands
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
         """`n += v` binds n anew; written as it stands, PyTorch would change the tensor in place."""
@@ -80,28 +98,59 @@ class _Writer(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         """Constants and dtypes are torch's."""
-        if node.id in self._scope or not (node.id in CONSTANTS or in_space("dtypes", node.id)):
+        name = PYTHON_TYPES.get(node.id, node.id)
+        if node.id in self._scope or not (name in CONSTANTS or in_space("dtypes", name)):
             return node
-        return _parsed(f"torch.{node.id}")
+        return _parsed(f"torch.{name}")
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """`math.pi`, `np.float32` and their kin are torch's."""
         dotted = ast.unparse(node)
         space, _, name = dotted.rpartition(".")
+        if SPACES.get(space) == "np":
+            name = PYTHON_TYPES.get(name, name)
         if SPACES.get(space) in ("torch", "np", "math") and (name in CONSTANTS or in_space("dtypes", name)):
             return _parsed(f"torch.{name}")
+        if SPACES.get(space) == "np" and name == "newaxis":
+            return _parsed("None")
         self.generic_visit(node)
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        """A function under PyTorch's name, on the device where it is computed."""
+        step, written = self._calls.get(node), self._call(node)
+        if step is None or self._device == "cpu" or not isinstance(written, ast.Call):
+            return written
+        return self._drawn(written, step)
+
+    def _drawn(self, node: ast.Call, step: Step) -> ast.expr:
+        """A call that draws random numbers does so on the CPU, as gradcli does; any other as it is."""
+        operands, bound = self._operands.get(id(step), []), step.kind in ("method", "apply")
+        module = step.kind == "apply" and bool(operands)
+        name = type(operands[0]).__name__ if module else step.name.rpartition(".")[2]
+        if name not in (RANDOM_MODULES if module else RANDOM) or step.name.startswith("nn.") or "*" in step.keywords:
+            return node
+        if isinstance(node.func, ast.Attribute) and step.kind == "method":
+            node.func.value = _on_cpu(node.func.value)
+        given = operands[bound:]
+        node.args = [
+            _on_cpu(arg) if isinstance(value, Tensor) else arg for arg, value in zip(node.args, given, strict=False)
+        ]
+        for keyword, value in zip(node.keywords, given[len(node.args) :], strict=False):
+            keyword.value = _on_cpu(keyword.value) if isinstance(value, Tensor) else keyword.value
+        if not any(isinstance(value, Tensor) for value in operands):
+            node.keywords.append(ast.keyword("device", ast.Constant("cpu")))
+        return ast.Call(ast.Attribute(node, "to", ast.Load()), [ast.Constant(self._device)], [])
+
+    def _call(self, node: ast.Call) -> ast.expr:
         """A function under PyTorch's name, with the arguments that gradcli filled in."""
         step = self._calls.get(node)
-        named = isinstance(node.func, ast.Name)  # a module of the user's, or the float of float('inf')
+        named = isinstance(node.func, ast.Name)  # a module of the user's
         function = node.func if named or (step and step.kind == "call") else self.visit(node.func)
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.func = function
-        if step is None:
+        if step is None or step.kind == "apply":
             return node
         if "dim" in step.keywords and step.name in LAST_DIMENSION and not _given(node, "dim"):
             node.keywords.append(ast.keyword("dim", _parsed("-1")))
@@ -122,7 +171,10 @@ class _Writer(ast.NodeTransformer):
     def _fit(self, node: ast.Call, step: Step) -> None:
         """Class indices as int64, and plain numbers as tensors where PyTorch insists on them."""
         values = self._operands.get(id(step))
-        if values is None or step.name.startswith(("nn.", "python.", "catalogue.")):
+        if values is None or step.name.startswith(("nn.", "python.", "math.", "catalogue.")) or "*" in step.keywords:
+            return
+        if isinstance(step.value, str) and library.plain(values):
+            node.func = _parsed(step.value)
             return
         arguments = values[: len(values) - len(step.keywords)]
         keywords = dict(zip(step.keywords, values[len(arguments) :], strict=True))
@@ -151,6 +203,24 @@ class _Writer(ast.NodeTransformer):
             named.value = _parsed(text)
         else:
             node.args[1] = _parsed(text)
+
+
+class _Holder(ast.NodeTransformer):
+    """Puts a value into the places of its name: as it is where there is one, else by `:=` in the first."""
+
+    def __init__(self, name: str, value: ast.expr, *, once: bool) -> None:
+        self._name = name
+        self._first: ast.expr | None = value if once else ast.NamedExpr(ast.Name(name, ast.Store()), value)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id != self._name or self._first is None:
+            return node
+        first, self._first = self._first, None
+        return first
+
+
+def _on_cpu(node: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(node, "cpu", ast.Load()), [], [])
 
 
 def _insisted(function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Sequence[int]:

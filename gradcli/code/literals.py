@@ -20,18 +20,28 @@ _LOADERS = {
 """How a program reads the binary formats; the numbers of text files are written out."""
 
 
-def tensor_code(literal: Literal | None, tensor: Tensor, *, leaf: bool) -> str:
-    """The expression that makes `tensor`; with `leaf` one that records what is done with it."""
+def tensor_code(
+    literal: Literal | None, tensor: Tensor, *, leaf: bool, device: str = "cpu", filled: bool = False
+) -> str:
+    """The expression that makes `tensor`; with `leaf` one that records what is done with it.
+
+    On another `device` than the CPU a constructor runs on the CPU all the same, and its numbers are moved. With `filled` the
+    literal is two numbers, and `tensor` [n] what lies between them.
+    """
+    if filled:
+        drawn = isinstance(literal, Made) and literal.name.startswith("rand")
+        outer = tensor[:: len(tensor) - 1]
+        ends = f"*{tensor_code(literal, outer, leaf=False, device=device)}" if drawn else _values(outer)[1:-1]
+        return f"torch.linspace({ends}, {len(tensor)})"
     flag = ", requires_grad=True" if leaf else ""
     if isinstance(literal, Made):
         arguments = ", ".join(_argument(literal.name, key, value) for key, value in literal.arguments.items())
-        if literal.sign < 0:
-            return (
-                f"-torch.{literal.name}({arguments})"
-                if not leaf
-                else f"(-torch.{literal.name}({arguments})).requires_grad_()"
-            )
-        return f"torch.{literal.name}({arguments}{flag})"
+        elsewhere = device != "cpu"
+        if literal.sign > 0 and not elsewhere:
+            return f"torch.{literal.name}({arguments}{flag})"
+        moved = f'torch.{literal.name}({arguments}, device="cpu").to("{device}")' if elsewhere else ""
+        made = ("-" if literal.sign < 0 else "") + (moved or f"torch.{literal.name}({arguments})")
+        return f"({made}).requires_grad_()" if leaf and literal.sign < 0 else made + ".requires_grad_()" * leaf
     if isinstance(literal, FromFile) and literal.suffix in _LOADERS and (literal.key or literal.suffix == ".npy"):
         loaded = _LOADERS[literal.suffix].format(path=literal.path, key=literal.key)
         if literal.suffix == ".pt":

@@ -8,8 +8,6 @@ from torch import Tensor
 from gradcli.code import curves
 from gradcli.code.descent import descent
 from gradcli.code.flow import flow
-from gradcli.code.formulas import Formula
-from gradcli.code.literals import tensor_code
 from gradcli.code.script import Script
 from gradcli.code.training import training
 from gradcli.compute.job import DTYPES, once_more
@@ -52,7 +50,7 @@ def _activate(script: Script, request: Activate, result: ActivateResult) -> None
     x = result.inputs["x"]
     script.inputs({"x": x}, {"x": request.x}, ["x"])
     for call, function in zip(request.names, result.functions, strict=True):
-        formula = Formula(call.applied("x"), {"x": x})
+        formula = script.read(call.applied("x"), {"x": x})
         script.add(f"y = {formula.value}")
         script.show(call.text, "y")
         if function.derivative is None:
@@ -68,12 +66,12 @@ def _loss(script: Script, request: Loss, result: LossResult) -> None:
     inputs = result.inputs
     script.inputs(inputs, {"pred": request.pred, "target": request.target}, ["pred"])
     for call, found in zip(request.names, result.losses, strict=True):
-        script.add(f"loss = {Formula(call.compared(found.reduction), inputs).value}")
+        script.add(f"loss = {script.read(call.compared(found.reduction), inputs).value}")
         script.show(call.text, "loss")
         total = "loss.sum()" if found.value.ndim else "loss"
         script.show(f"d {call.text}/d pred", f"torch.autograd.grad({total}, pred)[0]")
         if found.elements is not None:
-            elements = Formula(call.compared("none"), inputs).value
+            elements = script.read(call.compared("none"), inputs).value
             script.show(f"{call.text}, elements", f"({elements})" if " * " in elements else elements)
 
 
@@ -96,7 +94,7 @@ def _grad(script: Script, request: Grad, result: GradResult) -> None:
     if request.row is not None:
         out = f"{value}[{', '.join(map(str, request.row))}]"
     elif result.upstream is not None:
-        upstream = tensor_code(request.vjp, result.upstream, leaf=False)
+        upstream = script.tensor(request.vjp, result.upstream, leaf=False)
     if request.via == "backward":
         script.add(*(f"{name}.retain_grad()" for name in steps))
     for name in (value, *named):
@@ -136,7 +134,7 @@ def _grad_each(script: Script, request: Grad, result: GradEachResult) -> None:
     if request.fn is not None and request.y is None and "y" in others:
         others["y"] = point.new_ones(())
     script.inputs(others, literals, [other for other in others if other in gradients])
-    script.add(f"for {name} in {tensor_code(literals[name], result.inputs[name], leaf=False)}:")
+    script.add(f"for {name} in {script.tensor(literals[name], result.inputs[name], leaf=False)}:")
     inner = Script(request, {*result.inputs})
     if name in gradients:
         inner.add(f"{name} = {name}.clone().requires_grad_()")
@@ -151,7 +149,7 @@ def _grad_each(script: Script, request: Grad, result: GradEachResult) -> None:
 def _jacobian(script: Script, request: Jacobian, result: JacobianResult) -> None:
     chosen = [name for name, block in result.jacobian.items() if block is not None]
     script.inputs(result.inputs, _literals(request), [])
-    lines, function = Formula(result.expression, result.inputs).as_function(chosen)
+    lines, function = script.read(result.expression, result.inputs).as_function(chosen)
     script.add(*lines)
     if lines:
         script.add(f'print("value", {function}({", ".join(chosen)}).tolist())')
@@ -167,7 +165,7 @@ def _jacobian(script: Script, request: Jacobian, result: JacobianResult) -> None
 def _hessian(script: Script, request: Hessian, result: HessianResult) -> None:
     chosen = list(result.hessian)
     script.inputs(result.inputs, _literals(request), [])
-    lines, function = Formula(result.expression, result.inputs).as_function(chosen)
+    lines, function = script.read(result.expression, result.inputs).as_function(chosen)
     script.add(*lines or [f"f = {function}"])
     several = len(chosen) > 1
     arguments = ", ".join(chosen)
@@ -216,8 +214,8 @@ def _perceptron(script: Script, request: Perceptron, result: PerceptronResult) -
     script.inputs(inputs, literals, chosen)
     script.add("z = x @ w + b" if inputs["w"].ndim == 1 else "z = x @ w.T + b")
     values = {**inputs, "z": result.z, "output": result.output}
-    script.add(f"output = {Formula(request.activation.applied('z'), values).value}")
-    script.add(f"loss = {Formula(request.loss.applied('output', 'target'), values).value}")
+    script.add(f"output = {script.read(request.activation.applied('z'), values).value}")
+    script.add(f"loss = {script.read(request.loss.applied('output', 'target'), values).value}")
     for name in ("z", "output", "loss"):
         script.show(name, name)
     if chosen:

@@ -19,8 +19,15 @@ class Script:
 
     def __init__(self, request: Numeric, inputs: Iterable[str]) -> None:
         self._request = request
+        elsewhere = request.device != "cpu"
+        self.on_cpu = ', device="cpu"' if elsewhere else ""
+        self.moved = f'.to("{request.device}")' if elsewhere else ""
         self._taken = set(inputs)
         self.lines: list[str] = []
+
+    def read(self, text: str, inputs: Mapping[str, Tensor]) -> Formula:
+        """An expression in PyTorch's words, on the request's device."""
+        return Formula(text, inputs, self._request.device)
 
     def add(self, *lines: str) -> None:
         """Statements, one a line."""
@@ -40,11 +47,15 @@ class Script:
         """One line for each input; those in `leaves` record what is done with them."""
         chosen = set(leaves)
         for name, tensor in tensors.items():
-            self.add(f"{name} = {tensor_code(literals.get(name), tensor, leaf=name in chosen)}")
+            self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in chosen)}")
+
+    def tensor(self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False) -> str:
+        """The expression that makes an input; random numbers are drawn on the CPU and moved."""
+        return tensor_code(literal, tensor, leaf=leaf, device=self._request.device, filled=filled)
 
     def formula(self, text: str, inputs: Mapping[str, Tensor], *wishes: str) -> str:
         """The statements of an expression; the name of its result."""
-        formula = Formula(text, inputs)
+        formula = self.read(text, inputs)
         self.add(*formula.lines)
         if formula.value.isidentifier():
             return formula.value

@@ -1,6 +1,5 @@
 """The program of `perceptron --train`: the perceptron rule row by row, or gradient descent on the whole data."""
 
-from gradcli.code.formulas import Formula
 from gradcli.code.script import Script
 from gradcli.requests.perceptron import Perceptron
 from gradcli.results import PerceptronTraining
@@ -28,9 +27,9 @@ def training(script: Script, request: Perceptron, result: PerceptronTraining) ->
     step = "" if lr == 1 else f"{lr!r} * "
 
     def output(of: str) -> str:
-        return Formula(request.activation.applied(f"{of} @ w + b"), values).value
+        return script.read(request.activation.applied(f"{of} @ w + b"), values).value
 
-    loss = Formula(request.loss.applied("output", "target"), values).value
+    loss = script.read(request.loss.applied("output", "target"), values).value
     script.add(f"for epoch in range(1, {result.epochs + 1}):")
     if rule:
         script.add(

@@ -1,5 +1,8 @@
 """`descend`: the steps that an optimiser of torch.optim takes down an expression, with the start in front."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -8,11 +11,13 @@ from gradcli.compute.job import Job
 from gradcli.compute.notes import look
 from gradcli.compute.optimizers import Chosen
 from gradcli.compute.origin import finite, origin
-from gradcli.compute.program import Run, one_number, run_expression
+from gradcli.compute.program import Run, note_unreached, one_number, run_expression
+from gradcli.compute.sights import target_of
 from gradcli.evaluate.machine import evaluate
 from gradcli.requests.descend import Descend
 from gradcli.results import DescendResult, DescentStep, Stopped
 from gradcli.text.limits import ELEMENTS
+from gradcli.text.program import Step
 
 
 def descend(request: Descend, job: Job) -> DescendResult:
@@ -29,6 +34,8 @@ def descend(request: Descend, job: Job) -> DescendResult:
     look(job, ())
     torch.set_rng_state(start.state)  # so that the first step draws what a program without this look would draw
     steps, stopped = _steps(request, optimizer, start, job)
+    if not request.wrt:
+        _note_moving_target(start, steps, job)
     last = steps[-1]
     return DescendResult(
         **job.header("descend", start.inputs, subjects=[start.subject]),
@@ -36,6 +43,29 @@ def descend(request: Descend, job: Job) -> DescendResult:
         steps=steps, parameters=last.parameters, value=last.value, stopped=stopped,
         optimizer=f"{optimizer.name}({optimizer.text})",
     )  # fmt: skip
+
+
+def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> None:
+    """Remark on the inputs that have moved, where the target of a loss is made of one of them."""
+    first, last = steps[0].parameters, steps[-1].parameters
+    moved = [name for name in start.by if not torch.equal(first[name], last[name])]
+    found: list[tuple[str, Tensor]] = []
+
+    def watch(step: Step, operands: list[Any]) -> None:
+        job.before(step, operands)
+        match target_of(step, operands):
+            case str() as loss, Tensor(requires_grad=True) as target:
+                found.append((loss, target))
+
+    if len(moved) > 1:
+        evaluate(start.program, {**start.inputs, **start.by}, watch)
+    for loss, target in found:
+        slopes = core.gradients(target.sum(), {name: start.by[name] for name in moved}, keep=True)
+        if made_of := [name for name, slope in slopes.items() if slope is not None]:
+            moving = f"{', '.join(moved[:-1])} and {moved[-1]}"
+            said = f"{moving} move, the target of {loss} ({', '.join(made_of)}) too"
+            job.note("moving-target", f"{said}; --wrt NAMES leaves all others as they are")
+            return
 
 
 def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list[DescentStep], Stopped]:
@@ -53,7 +83,7 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
         loss = ready.pop() if ready else value()
         for name, slope in core.gradients(loss, live, via="backward").items():
             if slope is None:
-                job.note("unused-input", f"the result does not depend on {name}: it stays where it is")
+                note_unreached(start, name, job, "it stays where it is")
         return loss
 
     steps: list[DescentStep] = []

@@ -37,10 +37,21 @@ def with_evidence(request: Evidence, result: Result, job: Job) -> Result:
         else:
             added["check"] = check(result, job)
     if request.expect:
-        added["expect"] = expect(request.expect, request.tol, result, job)
+        added["expect"] = expect(request.expect, request.tol, result, job, _next_step(request, result))
     if "check" in added or "expect" in added:
         added["ok"] = all(found.ok for kind in ("check", "expect") for found in added.get(kind, {}).values())
     return replace(result, **added) if added else result
+
+
+def _next_step(request: Evidence, result: Result) -> str:
+    """What may help with a number that is off and fits no slip: the ledger, where there is one."""
+    if isinstance(result, GradEachResult | PlotResult | SurfaceResult):
+        shows = "grad at one of the points with --explain shows each step"
+    elif not isinstance(request, Explained) or isinstance(result, PerceptronTraining) or _is_long(result):
+        shows = "--check compares PyTorch's own with differences"
+    else:
+        shows = "the chain rule shows each step" if request.explain else "--explain shows each step"
+    return f"no known slip gives yours: {shows}"
 
 
 def _ledgers(result: Result, job: Job) -> list[LedgerRow]:
@@ -64,6 +75,10 @@ EXPLAINED = 20
 """Rows of a Jacobian that are explained, at most."""
 
 
+def _is_long(result: Result) -> bool:
+    return isinstance(result, JacobianResult) and result.value.numel() > EXPLAINED
+
+
 def _explained(result: Result) -> list[Subject]:
     """What has a ledger of its own: each subject, and of a Jacobian each of its rows.
 
@@ -72,7 +87,7 @@ def _explained(result: Result) -> list[Subject]:
     if not isinstance(result, JacobianResult) or result.value.ndim == 0:
         return list(result.subjects)
     (subject,), value = result.subjects, result.value
-    if value.numel() > EXPLAINED:
+    if _is_long(result):
         raise UsageError(
             f"--explain follows the rows of a Jacobian one by one, and this one has {value.numel()}",
             cure=f"one of them alone: gradcli grad EXPR NAME=T --row {','.join('0' for _ in value.shape)} --explain",

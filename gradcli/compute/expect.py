@@ -1,18 +1,20 @@
-"""`--expect`: what the user expects beside what came out, and on a miss the slip that explains it exactly."""
+"""`--expect`: what the user expects beside what came out, and on a miss the slip that explains it, or what to do next."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from gradcli import addresses
+from gradcli.compute import files
 from gradcli.compute.job import Job, once_more
 from gradcli.compute.pointwise import at_point
 from gradcli.compute.rerun import Rerun, widened
-from gradcli.compute.slips import variants
+from gradcli.compute.slips import features, variants
 from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import GradcliError, ShapeError, UsageError
-from gradcli.requests import expectation
+from gradcli.requests.expectation import Expectation
 from gradcli.results import (
     ActivateResult,
     DescendResult,
@@ -27,19 +29,23 @@ from gradcli.results import (
     SurfaceResult,
 )
 from gradcli.tables.catalogue import ALONG_LAST_DIM
-from gradcli.tables.slips import SLIPS, Slip
+from gradcli.tables.slips import SLIPS, Feature, Slip
+from gradcli.text.literal import Literal, Numbers, half_units
+from gradcli.text.paths import FromFile
 from gradcli.text.suggest import did_you_mean
 
 ZERO = 1e-6
 """What is added to the tolerance of every element, so that zero can be expected."""
 EXACT = 1e-4
-"""Relative tolerance to which a slip must fit."""
+"""Relative tolerance to which a slip must fit, where the digits given are not fewer."""
 ROWS = 1000
 """Rows of a Jacobian that are computed again for a slip, at most."""
 
 
-def expect(texts: Sequence[str], tolerance: float, result: Result, job: Job) -> dict[str, Expected]:
-    """Every expectation beside what was computed, by the name that the user gave it.
+def expect(
+    wanted: Sequence[Expectation], tolerance: float, result: Result, job: Job, next_step: str
+) -> dict[str, Expected]:
+    """Every expectation beside what was computed, by the name that the user gave it; of a miss without a slip `next_step`.
 
     Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be read, and ShapeError for
     one in another shape than the result's.
@@ -47,22 +53,63 @@ def expect(texts: Sequence[str], tolerance: float, result: Result, job: Job) -> 
     names = _gradients(result)
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
     found: dict[str, Expected] = {}
-    for text in texts:
-        read = expectation.read(text)
+    for read in wanted:
         key = read.key or _only([name for name, path in names.items() if addresses.find(result, path) is not None])
         if key in found:
             raise UsageError(f"--expect: {key} is expected twice", cure="expect each value once")
         path = _path(key, names, result)
         computed = _number(result, key, path)
-        expected = _fitted(widened(make(read.value)).double(), computed, key)
+        given = widened(make(read.value)).double()
+        expected = _fitted(given, computed, key)
         met = close(expected, computed.double(), tolerance) if expected.shape == computed.shape else None
         ok = met is not None and bool(met.all())
-        slip = None if ok else _slip(expected, computed, path, result, job)
+        half = torch.zeros(()) if ok else _half_units(read.value, given).reshape(expected.shape)
+        slip, advice = (None, "") if ok else _missed(expected, computed, half, path, result, job)
         found[key] = Expected(
-            expected, computed, ok, slip.name if slip else None,
-            met=[] if met is None else met.reshape(-1).tolist(), advice=slip.words if slip else "",
+            expected, computed, ok, slip,
+            met=[] if met is None else met.reshape(-1).tolist(), advice="" if ok else advice or next_step,
         )  # fmt: skip
     return found
+
+
+def _half_units(literal: Literal, given: Tensor) -> Tensor:
+    """Half a unit of the last digit that each expected number was written with, in their shape; 0 where no text tells."""
+    lines = isinstance(literal, FromFile)
+    written = files.read(literal) if isinstance(literal, FromFile) else literal
+    if not isinstance(written, Numbers):
+        return torch.zeros_like(given)
+    return torch.tensor(half_units(written, lines=lines), dtype=torch.float64).reshape(given.shape)
+
+
+def _missed(
+    expected: Tensor, computed: Tensor, half: Tensor, path: str, result: Result, job: Job
+) -> tuple[str | None, str]:
+    """The slip that explains a miss, and what there is to say of it: of one that is right as far as it was written, that."""
+    guesses = [] if isinstance(result, _WITHOUT_SLIPS) else list(_slips(computed, path, result, job))
+    for slip, reason, guess in guesses:
+        if _fits(expected, guess, torch.zeros_like(half)):
+            return slip.name, f"{slip.words}{reason}"
+    if expected.shape == computed.shape and (tolerance := _accepting(expected, computed.double(), half)):
+        return None, f"yours is right to the digits given: --tol {tolerance} accepts it"
+    for slip, reason, guess in guesses:
+        if _fits(expected, guess, half):
+            return slip.name, f"{slip.words}{reason} (to the digits given)"
+    return None, ""
+
+
+def _accepting(expected: Tensor, computed: Tensor, half: Tensor) -> str:
+    """The round tolerance that accepts numbers which are right to the digits given; empty where they are not."""
+    off = (computed - expected).abs()
+    if not bool((close(expected, computed, 0.0) | (off <= half * _SLACK)).all()):
+        return ""
+    needed = float(((off - ZERO) / expected.abs()).nan_to_num(0.0).max())
+    unit = 10.0 ** math.floor(math.log10(needed))
+    whole = math.ceil(needed / unit * _SLACK)
+    return f"{whole * unit:.2g}"
+
+
+_SLACK = 1 + 1e-9
+"""What keeps the end of a range inside it."""
 
 
 def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
@@ -111,12 +158,10 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
     if first in names:
         return names[first] + dot + rest
     tree = addresses.tree(result)
-    if first in tree:
-        return key
-    single = next((field for field in ("functions", "losses", "curves") if len(tree.get(field, ())) == 1), "")
-    if single and first in tree[single][0]:
-        return f"{single}.0.{key}"
-    known = [*names, *(tree[single][0] if single else ()), *(path for path, _ in addresses.leaves(tree))]
+    path = addresses.whole(tree, key)
+    if path.partition(".")[0] in tree:
+        return path
+    known = [*names, *addresses.short(tree), *(path for path, _ in addresses.leaves(tree))]
     numbers = [
         path for path, leaf in addresses.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
     ]
@@ -165,28 +210,39 @@ _WITHOUT_SLIPS = (DescendResult, FlowResult, PerceptronTraining)
 # --- slips ----------------------------------------------------------------------------------------------------------
 
 
-def _slip(expected: Tensor, computed: Tensor, path: str, result: Result, job: Job) -> Slip | None:
-    """The first slip of the table that explains the expected value exactly."""
-    if isinstance(result, _WITHOUT_SLIPS):
-        return None
+def _slips(computed: Tensor, path: str, result: Result, job: Job) -> Iterator[tuple[Slip, str, Tensor]]:
+    """Each slip of the table, its reason where the expression has it, and what would have come out: its forms in turn."""
     subject, kind, name, rest = _origin(path, result)
     again = None if subject is None else _observed(subject, kind, name, rest, job)
-    right = computed.double() if again is None or again.shape != computed.shape else again
+    right = computed.double()
+    if again is not None and again.shape == right.shape and _same(again, computed):
+        right = again  # the same with more digits
+    else:
+        subject = None  # it drew other random numbers, and so would its variants
+    there: frozenset[Feature] = frozenset()
+    if subject is not None and kind != "value":
+        there = features(subject, name) | ({"gradient"} if kind == "gradient" else {"jacobian"})
     for slip in SLIPS:
+        reason = next((words for feature, words in slip.reasons if feature in there), "")
         for guess in _guesses(slip, right, subject, kind, name, rest, job):
-            if _fits(expected, guess):
-                return slip
-    return None
+            yield slip, reason, guess
 
 
-def _fits(expected: Tensor, guess: Tensor) -> bool:
-    """Whether every element is the guess's; zeros alone, which any slip would give, fit nothing."""
+def _same(again: Tensor, computed: Tensor) -> bool:
+    """Whether numbers that were computed again in float64 are those of the result, but for rounding."""
+    eps = torch.finfo(computed.dtype).eps if computed.is_floating_point() else 0.0
+    return torch.allclose(again.double(), computed.double(), rtol=eps**0.5, atol=eps**0.5 * ZERO, equal_nan=True)
+
+
+def _fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
+    """Whether every element is the guess's, as far as it was written; zeros alone, which any slip would give, fit nothing."""
     if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
         return False
     size = float(guess.abs().max())
     if size <= ZERO:
         return False
-    return bool(((expected - guess).abs() <= EXACT * guess.abs() + EXACT * ZERO * size).all())
+    limit = torch.maximum(EXACT * guess.abs() + EXACT * ZERO * size, half * _SLACK)
+    return bool(((expected - guess).abs() <= limit).all())
 
 
 def _guesses(

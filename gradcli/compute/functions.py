@@ -1,4 +1,4 @@
-"""`functions NAME`: one entry of the catalogue, with the slopes that PyTorch really picks at its kinks."""
+"""`functions`: entries of the catalogue, with the slopes that PyTorch really picks at their kinks."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from gradcli import core
 from gradcli.compute import curves, kinks, notes
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
-from gradcli.requests.functions import Functions, facts
+from gradcli.requests.functions import Functions, facts, families
 from gradcli.results import FunctionsResult
 from gradcli.tables.catalogue import ALONG_LAST_DIM, Loss, Target
 from gradcli.tables.curves import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS, has_curve
@@ -31,19 +31,26 @@ SAMPLES: dict[Target, tuple[list[float], Any]] = {
 
 
 def describe(request: Functions) -> FunctionsResult:
-    """The entry that `request` names, its kinks measured with the arguments given.
+    """The entry that `request` names, or all of them, the kinks measured with the arguments given.
 
     Raises ShapeError where PyTorch refuses the arguments.
     """
     call = request.name
-    assert call is not None, "the whole catalogue is shown without PyTorch"
+    if call is None:
+        return FunctionsResult(
+            functions=[_facts(Call(each.name, each)) for members in families().values() for each in members]
+        )
     with translated(call.text, {}):
         return _described(call)
 
 
-def _described(call: Call) -> FunctionsResult:
+def _facts(call: Call) -> dict[str, Any]:
     measured = _of_loss(call) if isinstance(call.entry, Loss) else _of_activation(call)
-    found = {**facts(call.entry), "kinks": measured, "notes": notes.codes(call.entry.name)}
+    return {**facts(call.entry), "kinks": measured, "notes": notes.codes(call.entry.name)}
+
+
+def _described(call: Call) -> FunctionsResult:
+    found = _facts(call)
     if not has_curve(call.entry):
         return FunctionsResult(functions=[found])
     x = _range(call)
@@ -63,7 +70,13 @@ def _of_activation(call: Call) -> list[dict[str, Any]]:
     assert call.entry.name not in ALONG_LAST_DIM or not call.entry.kinks
     function = functions.activation(call)
     return [
-        {"at": place, **_measured(call, function, torch.tensor(place, dtype=torch.float64), ())}
+        {
+            "at": place,
+            "place": f"{place:g}",
+            "pred": None,
+            "target": None,
+            **_measured(call, function, torch.tensor(place, dtype=torch.float64), ()),
+        }
         for place in kinks.of_activation(call.entry.name, call.bound)
     ]
 
@@ -82,14 +95,23 @@ def _of_loss(call: Call) -> list[dict[str, Any]]:
         if at is not None:
             point = start.clone()
             point[at] = candidates[at]
-            found.append({"at": text, **_measured(call, lambda x: function(x, aim), point, (at,))})
+            measured = _measured(call, lambda x: function(x, aim), point, (at,))
+            sample = {"pred": _plain(point.tolist()), "target": _plain(target)}
+            found.append({"at": float(point[at]), "place": text, **sample, **measured})
     return found
 
 
+def _plain(sample: Any) -> Any:
+    """A sample, as a number where it is one."""
+    return sample[0] if isinstance(sample, list) and len(sample) == 1 else sample
+
+
 def _measured(call: Call, function: functions.Unary, x: Tensor, at: tuple[int, ...]) -> dict[str, float | None]:
+    point = torch.zeros_like(x, dtype=torch.bool)
+    point[at] = True
     try:
-        slopes = kinks.slopes(function, x, at)
+        slopes = kinks.slopes(function, x, point)
     except core.NoDerivativeError:
         return {"left": None, "right": None, "pytorch": None}
-    left, right = (float(f"{slope:.{DIGITS}g}") for slope in (slopes.left, slopes.right))
-    return {"left": left, "right": right, "pytorch": slopes.pytorch}
+    left, right = (float(f"{float(slope):.{DIGITS}g}") for slope in (slopes.left, slopes.right))
+    return {"left": left, "right": right, "pytorch": float(slopes.pytorch)}

@@ -11,12 +11,18 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job
 from gradcli.compute.notes import look
-from gradcli.compute.program import Run, differentiable, one_number, parsed, run
+from gradcli.compute.program import Run, differentiable, note_unreached, one_number, parsed, run
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.evaluate.refusals import translated
 from gradcli.requests.grad import Grad
 from gradcli.results import GradEachResult, GradResult, Intermediate, Subject
+from gradcli.text.constructors import Made
 from gradcli.text.suggest import did_you_mean
+
+RANDOM = frozenset({"rand", "randn"})
+"""Constructors of literals that draw."""
+LISTED = 16
+"""Numbers that were drawn which a note lists, at most."""
 
 _VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 
@@ -43,6 +49,10 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     for name, step in done.steps.items():
         if step.is_complex():
             job.note("complex-step", f"the step {name} is complex: the table shows it, JSON has null")
+    for name in done.steps:
+        if (count := sum(step.kind == "store" and step.name == name for step in done.program.steps)) > 1:
+            job.note("rebound", f"{name} is bound {count} times, and the steps show its last value alone: "
+                     "give each step a name of its own")  # fmt: skip
     null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or name in done.indices)]
     reached = tuple([name for name in done.by if found[name] is not None])
     subject = Subject("", done.program.source.text, inputs, reached, upstream, request.fn, done.state)
@@ -53,7 +63,7 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         gradients={name: found.get(name) for name in inputs if name in done.by or name in null},
         intermediates={name: Intermediate(step, found.get(_step(name))) for name, step in done.steps.items()},
         seed=seed,
-        upstream=upstream,
+        upstream=upstream if request.vjp is not None else None,
     )
 
 
@@ -98,7 +108,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
 def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> None:
     for name in done.by:
         if found[name] is None:
-            job.note("unused-input", f"the result does not depend on {name}: its gradient is null")
+            note_unreached(done, name, job, "its gradient is null")
 
 
 def _given(request: Grad, job: Job) -> dict[str, Tensor]:
@@ -140,11 +150,31 @@ def _upstream(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -
                 f"--vjp: the upstream gradient has shape {list(upstream.shape)}, the result has {list(value.shape)}",
                 cure="give one number for each element of the result", topic="vjp-shape",
             )  # fmt: skip
+        if isinstance(request.vjp, Made) and request.vjp.name in RANDOM:
+            job.note("upstream", f"--vjp drew {_drawn(upstream)}")
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:
         message = f"the result is not one number: its shape is {list(value.shape)}"
         raise MathError(message, cure=_cures(request, done, given, job), topic="non-scalar")
     return None, ""
+
+
+def _drawn(upstream: Tensor) -> str:
+    """Random numbers as a literal that --vjp reads back to the same, where they are few."""
+    if upstream.numel() > LISTED:
+        return f"{upstream.numel()} random numbers, which the table shows beside the result"
+    shortest = torch.tensor(
+        [
+            next(
+                short
+                for digits in range(6, 18)
+                if upstream.new_tensor(short := float(f"{number:.{digits}g}")) == number
+            )
+            for number in upstream.reshape(-1).tolist()
+        ],
+        dtype=torch.float64,
+    )
+    return str(shortest.reshape(upstream.shape).tolist()).replace(" ", "")
 
 
 def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:

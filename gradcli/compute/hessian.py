@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
-from gradcli.compute.program import one_number, run_expression
+from gradcli.compute.program import leads_to_result, one_number, run_expression
 from gradcli.requests.derivatives import Hessian
 from gradcli.results import HessianResult, Kind
 from gradcli.text.limits import ELEMENTS
@@ -33,6 +33,9 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
         ]
     )
     eigenvalues = _eigenvalues(joint)
+    for name, slope in slopes.items():
+        if not any(bool(block.any()) for block in (slope, *blocks[name].values())) and not leads_to_result(run, name):
+            job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
     steepest = max((float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0)
     stationary = steepest <= STATIONARY * (1 + abs(float(value.detach())))
     return HessianResult(

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
-from gradcli.compute.program import Run, run_expression
+from gradcli.compute.program import Run, note_unreached, run_expression
 from gradcli.evaluate.machine import evaluate
 from gradcli.requests.derivatives import Jacobian
 from gradcli.results import JacobianResult
@@ -28,7 +28,7 @@ def jacobian(request: Jacobian, job: Job) -> JacobianResult:
     blocks = core.jacobian(again, run.value, run.by, run.touched)
     for name, block in blocks.items():
         if block is None:
-            job.note("unused-input", f"the result does not depend on {name}: its Jacobian is null")
+            note_unreached(run, name, job, "its Jacobian is null")
     return JacobianResult(
         **job.header("jacobian", run.inputs, subjects=[run.subject]),
         expression=run.program.understood,

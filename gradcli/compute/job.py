@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -157,8 +157,8 @@ class Job:
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:
-        """The job's dtype as PyTorch's default, and PyTorch's warnings as notes."""
-        with listening() as caught:
+        """The job's dtype and device as PyTorch's defaults, and PyTorch's warnings as notes."""
+        with listening() as caught, nullcontext() if self.device.type == "cpu" else self.device:
             if torch.get_default_dtype() == self.dtype:
                 yield
             else:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from gradcli.compute.door import computed
-from gradcli.errors import GradcliError, UsageError
+from gradcli.errors import FAULT, GradcliError, UsageError, fault, traceback_of
 from gradcli.evaluate.machine import Before
 from gradcli.requests.activate import Activate
 from gradcli.requests.check import check
@@ -38,10 +38,10 @@ COMMANDS: Mapping[str, type[Numeric]] = {
 Encode = Callable[[Any], bytes]
 
 
-def read_job(line: bytes) -> dict[str, Any]:
-    """The JSON object of a line.
+def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
+    """The JSON object of the line of this number, and its id as the result line has it.
 
-    Raises UsageError where the line is not one JSON object.
+    Raises UsageError where the line is not one JSON object, or its id cannot be written.
     """
     try:
         job = orjson.loads(line)
@@ -49,22 +49,15 @@ def read_job(line: bytes) -> dict[str, Any]:
         try:
             line.decode()
         except UnicodeDecodeError as wrong:
-            raise UsageError(f"this line is no UTF-8 text (byte {wrong.start})") from None
-        raise UsageError(f"this line is no JSON: {error}") from None
+            raise UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})") from None
+        raise UsageError(f"line {number} is not JSON (character {error.pos + 1}: {error.msg})") from None
     if not isinstance(job, dict):
-        raise UsageError("a job is one JSON object", cure='{"command": "grad", "fn": "mse", "x": 1, "w": 2}')
-    return job
-
-
-def identity_of(job: Mapping[str, Any]) -> bytes:
-    """The id of a job as its result line has it.
-
-    Raises UsageError where it can be read and not be written.
-    """
+        cure = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
+        raise UsageError(f"line {number} is not a JSON object, which a job is", cure=cure)
     try:
-        return orjson.dumps(job.get("id"))
+        return job, orjson.dumps(job.get("id"))
     except orjson.JSONEncodeError:
-        raise UsageError("the id nests too deep", cure="a number or a text is enough") from None
+        raise UsageError(f"the id in line {number} nests too deep", cure="a number or a text is enough") from None
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
@@ -79,29 +72,36 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
         raise UsageError(said, cure=did_you_mean(str(name), COMMANDS) or f"commands: {known}")
     fields = {key: value for key, value in job.items() if key not in ("id", "command")}
     request = from_json(COMMANDS[name], fields)
-    formula = getattr(request, "expression", None)
-    if formula is not None and formula.typed is None and not (allow_files and not formula.from_stdin):
-        raise UsageError("a job's expression is its text: files and standard input are refused", cure="--allow-files")
     check(request, _no_stdin, allow_files=allow_files)
     return request
 
 
-def answer(line: bytes, before: Before, begin: Callable[[float], None], encode: Encode, *, allow_files: bool) -> bytes:
-    """The result line of one job, without its line end. `begin` is told the seconds that the job or its next step may take."""
+def answer(
+    line: bytes,
+    number: int,
+    before: Before,
+    begin: Callable[[float], None],
+    encode: Encode,
+    *,
+    allow_files: bool,
+    environ: Mapping[str, str],
+) -> tuple[bytes, bool]:
+    """The result line of the job in the line of this number, without its line end, and whether it is a success: the job was
+    done, and its checks and expectations hold. `begin` is told the seconds that the job or its next step may take.
+    """
     identity = b"null"
     try:
-        job = read_job(line)
-        identity = identity_of(job)
+        job, identity = read_job(line, number)
         request = request_of(job, allow_files=allow_files)
         begin(request.timeout)
         result = computed(request, _no_stdin, before, lambda number, total: begin(request.timeout))
-        return encode((identity, result))
+        return encode((identity, result)), result.ok is not False
     except GradcliError as error:
-        return failure(identity, error.kind, worded(error))
-    except Exception as error:
-        return failure(
-            identity, "math", f"a fault of gradcli itself ({type(error).__name__}: {error}); please report it"
-        )
+        return failure(identity, error.kind, worded(error)), False
+    except MemoryError:
+        return failure(identity, "size", "there is not enough memory for this"), False
+    except (Exception, SystemExit) as error:  # the second of a library that would end the process
+        return failure(identity, FAULT, fault(error), traceback_of(error, environ)), False
 
 
 def worded(error: GradcliError) -> str:
@@ -111,9 +111,10 @@ def worded(error: GradcliError) -> str:
     return f"{label}{error.message}{f' ({cure})' if cure else ''}"
 
 
-def failure(identity: bytes, kind: str, message: str) -> bytes:
+def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> bytes:
     """The result line of a job that failed."""
-    error = orjson.dumps({"kind": kind, "message": message.encode("utf-8", "replace").decode()})
+    told = {"kind": kind, "message": message} | ({"traceback": traceback} if traceback else {})
+    error = orjson.dumps({name: text.encode("utf-8", "replace").decode() for name, text in told.items()})
     return b'{"id":%b,"error":%b}' % (identity, error)
 
 

@@ -15,27 +15,28 @@ from gradcli.text.source import Source
 
 
 class Slopes(NamedTuple):
-    """The slopes a hair to the left and to the right of a point, and the one that PyTorch picks there."""
+    """The slopes a hair to the left and to the right of some points, and those that PyTorch picks there."""
 
-    left: float
-    pytorch: float
-    right: float
+    left: Tensor
+    pytorch: Tensor
+    right: Tensor
 
 
-def slopes(function: Callable[[Tensor], Tensor], x: Tensor, at: tuple[int, ...]) -> Slopes:
-    """The slopes of the sum of `function(x)` along the element of `x` at the index `at`, there and beside it.
+def slopes(function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor) -> Slopes:
+    """The slopes of the sum of `function(x)` along the elements of `x` that a mask marks, there and beside it.
 
-    Raises MathError where PyTorch has no derivative.
+    All of them are moved together, so several need a function of which each has outputs of its own. Raises MathError where
+    PyTorch has no derivative.
     """
     x = x.detach()
-    hair = 8 * torch.finfo(x.dtype).eps * max(1.0, abs(float(x[at])))
+    hair = 8 * torch.finfo(x.dtype).eps * x[points].abs().clamp(min=1)
     found = []
-    for step in (-hair, 0.0, hair):
-        moved = x.clone()
-        moved[at] += step
-        leaf = moved.requires_grad_()
+    for side in (-1, 0, 1):
+        leaf = x.clone()
+        leaf[points] += side * hair
+        leaf.requires_grad_()
         slope = core.gradients(function(leaf).sum(), {"x": leaf})["x"]
-        found.append(0.0 if slope is None else float(slope[at]))
+        found.append(hair.new_zeros(hair.shape) if slope is None else slope[points])
     return Slopes(*found)
 
 
@@ -100,13 +101,19 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         bounds = [*rest, *settings.values()] if place == 0 else []
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name == "norm":
-        return _alike(x, x == 0, settings.get("dim"), lambda same, size: same == size)
-    compared = any(isinstance(other, Tensor | float) for other in rest)
-    if place or compared or name in ("maximum", "minimum", "fmax", "fmin"):
+        dim = rest[1] if len(rest) > 1 else settings.get("dim")  # behind the order
+        return _alike(x, x == 0, dim, lambda same, size: same == size)
+    if place or compares(name, rest):
         return _union(x, [x == other for other in rest if _is_value(other)])
     dim = next((d for d in [*rest, settings.get("dim")] if d is not None), None)
     best = x.amax if name in ("max", "amax") else x.amin
     return _alike(x, x == best(_dims(dim), keepdim=True), dim, lambda same, size: same > 1)
+
+
+def compares(name: str, rest: Sequence[Any]) -> bool:
+    """Whether a function of these further operands compares element with element, and not those of one tensor."""
+    compared = any(isinstance(other, Tensor | float) for other in rest)
+    return compared or name in ("maximum", "minimum", "fmax", "fmin")
 
 
 def _alike(x: Tensor, marked: Tensor, dim: Any, enough: Callable[[Tensor, int], Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ measured, by PyTorch itself.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -14,11 +14,11 @@ from torch import Tensor
 
 from gradcli import addresses, core
 from gradcli.compute import kinks
-from gradcli.compute.job import Job, broadcast, dtype_name, together
-from gradcli.compute.origin import FEW, finite, listed, origin
-from gradcli.compute.program import program_of
+from gradcli.compute.job import Job, dtype_name
+from gradcli.compute.loss_notes import SUMMED, TWICE, broadcasts, improbable, no_logarithms, twice
+from gradcli.compute.origin import FEW, ends, finite, listed, origin
 from gradcli.compute.sights import OTHERS, UNNAMED, Sight
-from gradcli.results import ActivateResult, HessianResult, Note, Result
+from gradcli.results import ActivateResult, Note, Result
 from gradcli.tables.catalogue import ACTIVATIONS, BY_ROW, LOSSES
 
 Rule: TypeAlias = Callable[[Sight, Sequence[Sight]], Iterator[Note]]
@@ -33,8 +33,14 @@ REACH: Mapping[str, float] = {
 }  # fmt: skip
 """The activations that saturate, and how far from 0 none of them does yet (0 where that depends on a parameter)."""
 
+COARSE: Mapping[str, float] = {"sigmoid": 5, "tanh": 2.5, "softsign": 100}
+"""The same for 16 bits, where the slope is made of a value near 1, which they round to 1 sooner."""
+
 PIECE = 2**22
 """Elements at most that are looked at together where that takes memory."""
+
+SAME = 1e-3
+"""Slopes on two sides of a point that differ by less than this part of them are told as equal."""
 
 NEAR = 0.1
 """Around a kink, more than rounding in any dtype moves the place of one."""
@@ -54,11 +60,6 @@ def remark(result: Result, job: Job) -> None:
         what = f"NaN or inf in {', '.join(broken[:3])}{more}"
         for cause in {origin(subject, job): None for subject in result.subjects} or {"": None}:
             job.note("not-a-number", f"{what}: {cause}" if cause else what)
-    if isinstance(result, HessianResult):
-        for subject in result.subjects:
-            for name in subject.by:
-                if name not in program_of(subject).names:
-                    job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
 
 
 def look(job: Job, told: Container[str]) -> None:
@@ -119,10 +120,13 @@ def _computed(kind: type) -> tuple[str, ...]:
 
 def _saturated(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     x = sight.operands[0]
-    if not _differentiated(x) or not _reaches_beyond(x, REACH[sight.name]):
+    if not _differentiated(x):
+        return
+    reach, (low, high) = _reach(sight, x), ends(x)
+    if -reach <= low and high <= reach:
         return
     least, at, count = torch.inf, 0, 0
-    for start, flat, slope in _flat_slopes(sight, x.detach().reshape(-1)):
+    for start, flat, slope in _flat_slopes(sight, x.detach().reshape(-1), reach):
         if float(slope.min()) < least:
             least, at = float(slope.min()), start + int(flat[slope.argmin()])
         count += flat.numel()
@@ -134,32 +138,29 @@ def _saturated(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     yield Note("saturated", f"{sight.name} is saturated at {place}: its slope is {how}{more}")
 
 
-def _flat_slopes(sight: Sight, x: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _reach(sight: Sight, x: Tensor) -> float:
+    """How far from 0 an activation has no slope yet that is flat, or that is 0 by rounding alone."""
+    if sight.settings.get("alpha", 1) != 1:
+        return 0
+    coarse = COARSE if torch.finfo(x.dtype).bits == 16 else REACH
+    return coarse.get(sight.name, REACH[sight.name])
+
+
+def _flat_slopes(sight: Sight, x: Tensor, reach: float) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Where an elementwise function of many numbers is flat: a piece's start, places in it, and the size of their slopes.
 
-    Only what lies beyond the reach is differentiated once more, a bounded number at a time.
+    A bounded number at a time is differentiated once more, those that are not far too: vectorised, PyTorch may round otherwise.
+    At a kink there is no slope.
     """
+    bends = kinks.of_activation(sight.name, sight.settings)
     for start in range(0, x.numel(), PIECE):
         piece = x[start : start + PIECE]
-        far = (piece.abs() > REACH[sight.name]).nonzero().view(-1)
-        slope = core.slopes(_of_operand(sight, 0), piece[far])[1].abs()
-        flat = slope < FLAT
+        slope = core.slopes(_of_operand(sight, 0), piece)[1].abs()
+        flat = (slope < FLAT) & (piece.abs() > reach)
+        for place in bends:
+            flat &= piece != place
         if bool(flat.any()):
-            yield start, far[flat], slope[flat]
-
-
-def _reaches_beyond(x: Tensor, reach: float) -> bool:
-    low, high = _ends(x)
-    return high > reach or low < -reach
-
-
-def _ends(x: Tensor) -> tuple[float, float]:
-    """The smallest and the largest number of a tensor; 0 and 0 where it is empty."""
-    if x.numel() > FEW:
-        low, high = torch.aminmax(x.detach())
-        return float(low), float(high)
-    found = listed(x) or [0.0]
-    return min(found), max(found)
+            yield start, flat.nonzero().view(-1), slope[flat]
 
 
 def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
@@ -167,14 +168,15 @@ def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     if not _differentiated(sight.operands[0]) or not sight.value.numel():
         return
     p = sight.value.detach()
-    dim = _dimension(sight)
+    dim = sight.dimension
     if not p.ndim or p.shape[dim] == 1:
-        yield Note("saturated", f"{sight.name} over 1 element is always 1: its gradient is 0")
+        if bool((p == 1).all()):
+            yield Note("saturated", f"{sight.name} over 1 element is always 1: its gradient is 0")
         return
     if p.numel() <= FEW and max(listed(p)) < 1 - 2 * FLAT:
         return
     slope = (p * (1 - p)).amax(dim)
-    flat = slope < FLAT
+    flat = (slope < FLAT) & (p.amax(dim) > 0.5)  # of very many, each probability may be that small
     if bool(flat.any()):
         largest = float(slope[flat].max())
         how = f"exactly 0 in {dtype_name(p)}" if largest == 0 else f"{largest:.2g} at most"
@@ -185,7 +187,7 @@ def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
 
 def _dead(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     x = sight.operands[0]
-    if _differentiated(x) and (largest := _ends(x)[1]) < 0:
+    if _differentiated(x) and (largest := ends(x)[1]) < 0:
         text = f"every input of {sight.name} is negative (the largest of {sight.label()} is {largest:.6g})"
         yield Note("dead-relu", f"{text}: its gradient is exactly 0")
 
@@ -196,134 +198,54 @@ def _dead(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
 def _kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     x = sight.operands[0]
     if _differentiated(x):
-        low, high = _ends(x)
+        low, high = ends(x)
         for place in kinks.of_activation(sight.name, sight.settings):
-            if not (low > place + NEAR or high < place - NEAR):
+            if not (low > place + NEAR or high < place - NEAR or _draws(sight)):
                 yield from _at_kink(sight, 0, x.detach() == place)
+
+
+def _draws(sight: Sight) -> bool:
+    """Whether rrelu is training: its slope on the left was drawn, and would be drawn again."""
+    return sight.name == "rrelu" and (sight.settings.get("training") is True or True in sight.operands[3:])
 
 
 def _loss_kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     pred, target = sight.operands[:2]  # parameters may follow
     if _differentiated(pred) and (sight.name not in BY_ROW or pred.numel() <= ROWS):
-        yield from _at_kink(sight, 0, kinks.of_loss(sight.name, sight.settings, pred, target))
+        apart = sight.name not in BY_ROW and sight.name != "l2_norm"
+        yield from _at_kink(sight, 0, kinks.of_loss(sight.name, sight.settings, pred, target), apart=apart)
 
 
 def _other_kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     """Functions beside the catalogue: the operand that is differentiated, and where it meets 0, a bound or a tie."""
     for place, operand in enumerate(sight.operands):
         if _differentiated(operand):
-            yield from _at_kink(sight, place, kinks.of_other(sight.name, sight.operands, sight.settings, place))
+            rest = [other for number, other in enumerate(sight.operands) if number != place]
+            apart = sight.name in ("abs", "absolute", "clamp", "clip") or place > 0 or kinks.compares(sight.name, rest)
+            hits = kinks.of_other(sight.name, sight.operands, sight.settings, place)
+            yield from _at_kink(sight, place, hits, apart=apart)
             return
 
 
-def _at_kink(sight: Sight, place: int, hits: Tensor) -> Iterator[Note]:
+def _at_kink(sight: Sight, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
+    """What elements in the places `hits` meet; `apart`: each has outputs of its own, so all are measured, else the first."""
     if not bool(hits.any()):
         return
     x = sight.operands[place].detach()
-    at = addresses.index(int(hits.reshape(-1).to(torch.uint8).argmax()), x.shape)
-    left, chosen, right = (f"{slope:.4g}" for slope in kinks.slopes(_of_operand(sight, place), x, at))
-    if left == right:
+    found = hits.reshape(-1).nonzero().view(-1)
+    measured = found if apart else found[:1]
+    mask = torch.zeros_like(hits.reshape(-1)).index_fill(0, measured, value=True).view(hits.shape)
+    left, chosen, right = kinks.slopes(_of_operand(sight, place), x, mask)
+    bent = (left - right).abs() > SAME * torch.maximum(left.abs(), right.abs())
+    if not bool(bent.any()):
         return
-    count = int(hits.sum())
+    count = int(bent.sum()) if apart else found.numel()
     more = f"; {count} elements are at one" if count > 1 else ""
-    where = f"{sight.name} has a kink at {_place(sight, at, place)}"
-    yield Note("kink", f"{where}: PyTorch takes the slope {chosen} (left {left}, right {right}){more}")
-
-
-# --- losses ---------------------------------------------------------------------------------------------------------
-
-
-def _twice(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    """A function that applies softmax or sigmoid by itself, fed with what they made."""
-    x, wants = sight.operands[0], _WANTS[sight.name]
-    maker = next((other.name for other in before if other.value is x and other.name in wants.made_by), "")
-    if maker:
-        yield Note("double-softmax", f"{sight.name} is given what {maker} made: {wants.words}")
-    elif wants.rows and isinstance(x, Tensor) and _looks_like_probabilities(x):
-        text = f"{sight.name} is given rows between 0 and 1 that add up to 1, like those of softmax"
-        yield Note("double-softmax", f"{text}: {wants.words}")
-
-
-@dataclass(frozen=True)
-class _Wants:
-    """What a function must not be given: what these make, or with `rows` whatever looks like it; `words` say what instead."""
-
-    made_by: tuple[str, ...]
-    words: str
-    rows: bool = False
-
-
-_WANTS = {
-    "cross_entropy": _Wants(("softmax",), "it applies softmax itself, so give it the logits", rows=True),
-    "nll": _Wants(("softmax",), "it wants log-probabilities, so use log_softmax", rows=True),
-    "bce_with_logits": _Wants(("sigmoid",), "it applies sigmoid itself, so give it the logits, or use bce"),
-    "softmax": _Wants(("softmax",), "softmax twice makes probabilities more alike; once is enough"),
-}
-
-
-def _looks_like_probabilities(x: Tensor) -> bool:
-    """Whether every row lies strictly between 0 and 1 and adds up to 1."""
-    if not x.ndim or not x.is_floating_point() or not x.numel() or x.shape[_class_dimension(x)] < 2:
-        return False
-    x = x.detach()
-    low, high = _ends(x)
-    return low > 0 and high < 1 and not bool(_off_one(x).any())
-
-
-def _improbable(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    """Targets that are to be probabilities, and are none."""
-    pred, target = sight.operands[:2]  # parameters may follow
-    if not (isinstance(pred, Tensor) and isinstance(target, Tensor) and target.is_floating_point() and target.numel()):
-        return
-    target = target.detach()
-    low, high = _ends(target)
-    if sight.name == "kl_div" and sight.settings.get("log_target"):
-        target, low, high = target.exp(), 0.0, 1.0
-    if low < 0 or high > 1:
-        end = low if low < 0 else high
-        yield Note("probabilities", f"a target of {sight.name} is {end:.6g}: probabilities lie between 0 and 1")
-    elif sight.name in SUMMED and target.ndim and target.shape == pred.shape:
-        yield from _sums(sight.name, "target", target)
-    if sight.name == "kl_div" and (largest := _ends(pred)[1]) > 0:
-        words = "kl_div wants log-probabilities, such as log_softmax gives"
-        yield Note("probabilities", f"an element of {sight.label()} is {largest:.6g}: {words}")
-
-
-def _sums(name: str, what: str, x: Tensor) -> Iterator[Note]:
-    off = _off_one(x)
-    if bool(off.any()):
-        dim = -1 if name == "kl_div" else _class_dimension(x)
-        sums = x.sum(dim).reshape(-1)
-        wrong = sums[(sums - 1).abs().argmax()]
-        yield Note(
-            "probabilities", f"a row of the {what} of {name} adds up to {float(wrong):.6g}, and probabilities to 1"
-        )
-
-
-SUMMED = frozenset({"cross_entropy", "kl_div"})
-"""Losses whose target holds the probabilities of one distribution per row."""
-
-
-def _off_one(x: Tensor) -> Tensor:
-    """Which rows do not add up to 1, as far as rounding allows to tell."""
-    return (x.double().sum(_class_dimension(x)) - 1).abs() > 8 * torch.finfo(x.dtype).eps * x.shape[
-        _class_dimension(x)
-    ] + 1e-5
-
-
-def _class_dimension(x: Tensor) -> int:
-    return min(1, x.ndim - 1)
-
-
-def _broadcasts(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    """A loss for which PyTorch does not warn by itself."""
-    pred, target = sight.operands[:2]  # parameters may follow
-    if (
-        isinstance(pred, Tensor)
-        and isinstance(target, Tensor)
-        and together(pred.shape, target.shape) != list(pred.shape)
-    ):
-        yield broadcast(pred.shape, target.shape)
+    first = int(bent.to(torch.uint8).argmax())
+    where = f"{sight.name} has a kink at {_place(sight, addresses.index(int(measured[first]), x.shape), place)}"
+    about = "about " if torch.finfo(x.dtype).bits == 16 else ""  # beside the kink is not near it there
+    sides = f"left {about}{float(left[first]):.4g}, right {about}{float(right[first]):.4g}"
+    yield Note("kink", f"{where}: PyTorch takes the slope {float(chosen[first]):.4g} ({sides}){more}")
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
@@ -344,12 +266,6 @@ def _of_operand(sight: Sight, place: int) -> Callable[[Tensor], Tensor]:
     return function
 
 
-def _dimension(sight: Sight) -> int:
-    """The dimension along which softmax goes."""
-    given = [*sight.operands[1:2], sight.settings.get("dim")]
-    return next((dim for dim in given if isinstance(dim, int)), -1)
-
-
 def _place(sight: Sight, at: tuple[int, ...], operand: int = 0) -> str:
     """An element of an operand and its number: `x[1] = 100`."""
     label = UNNAMED if operand else sight.label()
@@ -367,9 +283,10 @@ def _table() -> dict[str, tuple[Rule, ...]]:
         (_kink, (name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative)),
         (_loss_kink, (name for name, entry in LOSSES.items() if entry.kinks)),
         (_other_kink, OTHERS),
-        (_twice, _WANTS),
-        (_improbable, (name for name, entry in LOSSES.items() if entry.target == "probability" or name in SUMMED)),
-        (_broadcasts, ("l2_norm", "kl_div", "poisson_nll", "hinge_embedding")),
+        (twice, TWICE),
+        (no_logarithms, ("nll", "kl_div")),
+        (improbable, (name for name, entry in LOSSES.items() if entry.target == "probability" or name in SUMMED)),
+        (broadcasts, ("l2_norm", "kl_div", "poisson_nll", "hinge_embedding")),
     )
     for rule, names in more:
         for name in names:
@@ -387,6 +304,7 @@ def codes(name: str) -> list[str]:
 
 _CODES: Mapping[Rule, str] = {
     _saturated: "saturated", _saturated_rows: "saturated", _dead: "dead-relu", _kink: "kink", _loss_kink: "kink",
-    _other_kink: "kink", _twice: "double-softmax", _improbable: "probabilities", _broadcasts: "broadcast",
+    _other_kink: "kink", twice: "double-softmax", no_logarithms: "probabilities", improbable: "probabilities",
+    broadcasts: "broadcast",
 }  # fmt: skip
 """The code of the notes that each rule makes."""

@@ -1,5 +1,6 @@
 """`plot`: functions at the points of one range, or an expression at every pair of points of two."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -10,11 +11,11 @@ from gradcli.compute import curves
 from gradcli.compute.job import Job, dtype_name
 from gradcli.compute.notes import look
 from gradcli.compute.program import one_number, run
-from gradcli.errors import ShapeError
+from gradcli.errors import ShapeError, UsageError
 from gradcli.requests.formula import Formula
 from gradcli.requests.plot import Plot, X
 from gradcli.results import Curve, PlotResult, Subject, SurfaceResult
-from gradcli.tables.curves import HIGH, LOW, POINTS
+from gradcli.tables.curves import CURVE, HIGH, LOW, POINTS, SURFACE, steps
 from gradcli.text import expression
 from gradcli.text.program import Expression
 
@@ -28,16 +29,19 @@ def plot(request: Plot, job: Job) -> PlotResult | SurfaceResult:
         return _functions(request, job)
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
     ranges = _ranges(request, inputs, job)
+    least = CURVE if len(ranges) == 1 else SURFACE
+    filled = tuple(name for name in ranges if len(inputs[name]) == 2)
+    inputs |= {name: _between(name, inputs[name], least) for name in filled}
     (source,) = request.sources(job.read_stdin)
     program = expression.parse(source, request.input_names)
     if len(ranges) == 2:
-        return _surface(program, inputs, ranges, job)
+        return _surface(program, inputs, ranges, filled, job)
     (name,) = ranges
-    curve = _curve(program, inputs, name, job)
+    curve = _curve(program, inputs, name, job, looking=not filled)
     subjects = _first_bad(program, inputs, name, curve)
     return PlotResult(
         **job.header("plot", inputs, subjects=subjects), x=inputs[name], curves=[curve], along=name,
-        pointwise=(Subject("", program.source.text, inputs, (name,)),),
+        filled=filled, pointwise=(Subject("", program.source.text, inputs, (name,)),),
     )  # fmt: skip
 
 
@@ -84,7 +88,7 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     asked = job.wrt(request.wrt, inputs, list(inputs)) if request.wrt else []
     ranges = asked or [name for name, tensor in inputs.items() if tensor.ndim]
     some = next((name for name in ranges if inputs[name].ndim == 1), next(iter(inputs)))
-    example, whole = f"'{some}=linspace(-5,5,200)'", f"say which to go along, the others stay whole: --wrt {some}"
+    example, whole = f"{some}=-5,5", f"say which to go along, the others stay whole: --wrt {some}"
     if not 1 <= len(ranges) <= 2:
         said = f"{', '.join(ranges)} are {len(ranges)} of them" if ranges else "every input is one number"
         raise ShapeError(f"a plot goes along one or two ranges, and {said}", cure=whole if ranges else example)
@@ -96,6 +100,24 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
                 cure=example if name == some else whole,
             )
     return ranges
+
+
+def _between(name: str, tensor: Tensor, least: int) -> Tensor:
+    """The points from one end of a range to the other, which may be the lower one.
+
+    Raises UsageError where nothing lies between the ends, or where they are too far apart.
+    """
+    low, high = tensor.tolist()
+    said, cure = f"{name} goes from {low:g} to {high:g}", f"two different ends, such as {name}=-5,5"
+    if low == high:
+        raise UsageError(f"{said}, which is one point", cure=cure)
+    points = tensor
+    if math.isfinite(high - low):
+        points = torch.linspace(low, high, steps(low, high, least) + 1, dtype=tensor.dtype, device=tensor.device)
+    if not bool(points.isfinite().all()):
+        said += f": a range needs finite ends, not too far apart for {dtype_name(tensor)}"
+        raise UsageError(said, cure=cure)
+    return points
 
 
 def _described(tensor: Tensor) -> str:
@@ -142,7 +164,9 @@ def _curve(program: Expression, inputs: Mapping[str, Tensor], name: str, job: Jo
     return curve
 
 
-def _surface(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[str], job: Job) -> SurfaceResult:
+def _surface(
+    program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[str], filled: tuple[str, ...], job: Job
+) -> SurfaceResult:
     """The expression at every pair of points, a row for each point of the first range."""
     first, second = ranges
     at = _points(program, inputs, ranges, job)
@@ -151,11 +175,13 @@ def _surface(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence
     for a in inputs[first].unbind():
         for b in inputs[second].unbind():
             value, found = at({first: a, second: b})
-            look(job, {"dead-relu", *(note.code for note in job.notes)})
+            if not filled:
+                look(job, {"dead-relu", *(note.code for note in job.notes)})
             values.append(value)
             for name in ranges:
                 slopes[name].append(found[name])
     shape = (len(inputs[first]), len(inputs[second]))
+    job.sights.clear()
     joined = {name: _joined(slopes[name], inputs[name], program, name, job) for name in ranges}
     return SurfaceResult(
         **job.header("plot", inputs),
@@ -163,6 +189,7 @@ def _surface(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence
         value=torch.stack(values).reshape(shape),
         gradients={name: None if slope is None else slope.reshape(shape) for name, slope in joined.items()},
         expression=program.understood,
+        filled=filled,
         pointwise=(Subject("", program.source.text, dict(inputs), tuple(ranges)),),
     )
 

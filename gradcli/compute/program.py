@@ -67,6 +67,46 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
     return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
 
 
+def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
+    """Note why autograd returned None by the input `name`, and what follows: the end of the sentence."""
+    if leads_to_result(done, name):
+        job.note("no-derivative", f"nothing that autograd differentiates leads from {name} to the result: {so}")
+    else:
+        job.note("unused-input", f"the result does not depend on {name}: {so}")
+
+
+def leads_to_result(done: Run, name: str) -> bool:
+    """Whether operations of any kind lead from the input `name` to the result; found by running once more."""
+    if name not in done.program.names:
+        return False
+    known: dict[int, Any] = {
+        id(tensor): tensor for tensor in done.inputs.values()
+    }  # kept, so that no identity comes twice
+    touched = {id(done.inputs[name])}
+    given = False
+
+    def before(step: Step, operands: list[Any]) -> None:
+        nonlocal given
+        given = any(id(operand) in touched for operand in operands)
+
+    def after(step: Step, value: Any) -> None:
+        for one in (value, *(value if isinstance(value, tuple | list) else ())):
+            if (
+                isinstance(one, Tensor | tuple | list | slice)
+                and not isinstance(one, torch.Size)
+                and id(one) not in known
+            ):
+                known[id(one)] = one
+                if given:
+                    touched.add(id(one))
+
+    state = torch.get_rng_state()
+    torch.set_rng_state(done.state)
+    result = evaluate(done.program, done.inputs, before, after).value
+    torch.set_rng_state(state)
+    return id(result) in touched
+
+
 def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
     """`before`, which also collects the class indices of the index losses where the expression has any."""
     if not _may_take_indices(program):

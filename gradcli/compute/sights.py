@@ -1,8 +1,9 @@
 """What a run passes that may be worth a note: the operations that notes look at, with their operands and results."""
 
 import ast
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache, partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -39,6 +40,13 @@ class Sight(NamedTuple):
     value: Any
     again: Callable[..., Any]
     label: Callable[[], str]
+
+    @property
+    def dimension(self) -> int:
+        """The dimension along which softmax goes, counted from 0."""
+        given = [*self.operands[1:2], self.settings.get("dim")]
+        dim: int = next((dim for dim in given if isinstance(dim, int)), -1)
+        return dim % max(1, int(self.value.ndim))
 
 
 def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> Sight:
@@ -79,6 +87,8 @@ def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], 
     """The steps that notes look at, by identity, and how each makes a sight of its operands and value."""
     found: dict[int, Callable[[tuple[Any, ...], Any], Sight]] = {}
     for step, node in zip(program.steps, program.origins, strict=True):
+        if "*" in step.keywords:
+            continue  # which argument is which is known only when it runs
         label = partial(_label, step, node)
         if step.kind == "apply":
             found[id(step)] = partial(_of_module, step, label)
@@ -106,7 +116,7 @@ def _of_function(step: Step, name: str, label: Callable[[], str], operands: tupl
     for key in ("input", "target")[len(arguments) : tensors]:
         if key in keywords:
             arguments = (*arguments, keywords.pop(key))
-    settings = _settings(name, arguments[tensors:], keywords)
+    settings = _settings(name, arguments[tensors:], keywords, step.name)
     return Sight(name, arguments, settings, value, partial(library.function(step.name), **keywords), label)
 
 
@@ -122,14 +132,32 @@ def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], 
     return Sight(name, tuple(arguments), _settings(name, (), attributes), value, again, label)
 
 
-def _settings(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     """The parameters of a catalogue function by name, given in order or by name, else their defaults; others as given."""
     entry = CATALOGUE.get(name)
     if entry is None:
         return dict(keywords)
     known = {parameter.name: parameter.default for parameter in entry.parameters}
-    placed = {} if isinstance(entry, Loss) else dict(zip(known, arguments, strict=False))
-    return {**known, **placed, **keywords}
+    order = (_order(path) if arguments else ()) if isinstance(entry, Loss) else known
+    return {**known, **dict(zip(order, arguments, strict=False)), **keywords}
+
+
+@cache
+def _order(path: str) -> tuple[str, ...]:
+    """The parameters of a loss behind its prediction and target, in PyTorch's order; a function in C++ tells none."""
+    return tuple(signature(library.pytorch_function(path)).parameters)[2:] if path.startswith("F.") else ()
+
+
+def target_of(step: Step, operands: Sequence[Any]) -> tuple[str, Any] | None:
+    """The name of the loss of the catalogue that a step applies, as a function or a module, and its target."""
+    module = step.kind == "apply"
+    name = _LOSSES.get(_squeezed(type(operands[0]).__name__ if module else step.name.rpartition(".")[2]))
+    if name is None or not (module or step.kind == "call"):
+        return None
+    count = len(operands) - len(step.keywords)
+    arguments, keywords = list(operands[module:count]), dict(zip(step.keywords, operands[count:], strict=True))
+    library.by_place(arguments, keywords, "input", "target")
+    return (name, arguments[1]) if len(arguments) > 1 else None
 
 
 def canonical(path: str) -> str:
@@ -141,6 +169,7 @@ def _squeezed(name: str) -> str:
     return name.lower().replace("_", "").removesuffix("loss")
 
 
+_LOSSES = {_squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)}
 _CANONICAL = {
     **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if entry.name not in SILENT},
     **{name: name for name in OTHERS},

@@ -5,13 +5,15 @@ An expression is rewritten call by call on a copy of its syntax tree; a variant 
 
 import ast
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from itertools import islice
 from typing import TypeAlias
 
 from gradcli.compute.program import program_of
 from gradcli.results import Subject
 from gradcli.tables.catalogue import ACTIVATIONS, ALONG_LAST_DIM, LOSSES
-from gradcli.tables.slips import LOG_FACTORS
+from gradcli.tables.slips import LOG_FACTORS, Feature
+from gradcli.text.program import Expression
 
 Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
 """From a call and the path of its function to what stands in its place; None leaves it as it is."""
@@ -19,6 +21,7 @@ Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
 _REDUCED = {
     entry.torch for entry in LOSSES.values() if any(parameter.name == "reduction" for parameter in entry.parameters)
 }
+_COMPARED = {entry.torch for entry in LOSSES.values()} | {"catalogue.sse", "catalogue.half_sse", "catalogue.l2_norm"}
 _SUMS = {"catalogue.sse": "1.0", "catalogue.half_sse": "0.5"}
 """Losses that are sums by definition, each with its factor before mse."""
 _ELEMENTWISE = {
@@ -36,6 +39,89 @@ _SOFTMAXES = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
 _CROSS_ENTROPIES = frozenset({"cross_entropy", "CrossEntropyLoss"})
 
 
+_SQUARES = frozenset({"square", "mse_loss", "MSELoss", "sse", "half_sse"})
+_PRODUCTS = frozenset({"matmul", "mm", "mv", "bmm", "addmm", "baddbmm", "linear", "einsum", "dot", "outer"})
+NODES = 2000
+"""Nodes of a syntax tree that are looked through for reasons, at most."""
+
+
+def features(subject: Subject, name: str) -> frozenset[Feature]:
+    """What lies on the way from the input `name`: the reasons for a slip ask for it."""
+    program = program_of(subject)
+    nodes = list(islice(ast.walk(program.tree), NODES + 1))
+    if len(nodes) > NODES:
+        return frozenset()
+    names = {name}
+    for line in program.tree.body:  # the steps that are made of the input
+        names |= _bound(line) if _reads(line, names) else set()
+    live = [node for node in nodes if isinstance(node, ast.expr) and _reads(node, names)]
+    squares = [node for node in live if _is_square(node, program)]
+    squared = {
+        made for line in program.tree.body if any(node in squares for node in ast.walk(line)) for made in _bound(line)
+    }
+    found: set[Feature] = {"square"} if squares else set()
+    halves = (inner for node in live if _is_halved(node) for inner in ast.walk(node))
+    if any(_path(node, program).endswith("half_sse") for node in squares) or any(
+        inner in squares or (isinstance(inner, ast.Name) and inner.id in squared) for inner in halves
+    ):
+        found.add("half-square")
+    for node in live:
+        path = _path(node, program)
+        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)) or path in _COMPARED:
+            found.add("difference")
+        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)) or path.rpartition(".")[2] in _PRODUCTS:
+            found.add("product")
+    return frozenset(found)
+
+
+def _bound(line: ast.stmt) -> set[str]:
+    """The names that a statement binds."""
+    return {node.id for node in ast.walk(line) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _reads(node: ast.AST, names: Set[str]) -> bool:
+    return any(isinstance(inner, ast.Name) and inner.id in names for inner in ast.walk(node))
+
+
+def _path(node: ast.AST, program: Expression) -> str:
+    """The path of the function that a node calls; a module that is called at once goes by its own."""
+    made = program.calls.get(node.func) if isinstance(node, ast.Call) else None
+    step = made or program.calls.get(node)
+    return step.name if step else ""
+
+
+def _is_square(node: ast.AST, program: Expression) -> bool:
+    """Whether a node is the second power of something, or a loss made of squares."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Pow) and _is_number(node.right, 2)
+    last = _path(node, program).rpartition(".")[2]
+    powered = last == "pow" and isinstance(node, ast.Call) and bool(node.args) and _is_number(node.args[-1], 2)
+    return powered or last in _SQUARES
+
+
+def _is_halved(node: ast.AST) -> bool:
+    """Whether a node is half of something: `0.5*e`, `e/2`, `1/2*e`."""
+    match node:
+        case ast.BinOp(op=ast.Mult()):
+            return any(
+                _is_number(side, 0.5)
+                or (
+                    isinstance(side, ast.BinOp)
+                    and _is_number(side.left, 1)
+                    and isinstance(side.op, ast.Div)
+                    and _is_number(side.right, 2)
+                )
+                for side in (node.left, node.right)
+            )
+        case ast.BinOp(op=ast.Div()):
+            return _is_number(node.right, 2)
+    return False
+
+
+def _is_number(node: ast.AST, number: float) -> bool:
+    return isinstance(node, ast.Constant) and node.value == number
+
+
 def variants(subject: Subject, name: str) -> Iterator[Subject]:
     """The subject as each form of the slip's variant `name` would have it; none where the slip cannot have been made."""
     for rewrite in _REWRITES.get(name, ()):
@@ -45,8 +131,12 @@ def variants(subject: Subject, name: str) -> Iterator[Subject]:
 
 
 def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
-    """The subject's expression with its calls rewritten; None where none is, or where it is too deep to be written."""
+    """The subject's expression with its calls rewritten; None where none is, or where it
+    cannot be written: it is too deep, or has arguments under names that nobody typed.
+    """
     program = program_of(subject)
+    if program.held:
+        return None
     try:
         tree = copy.deepcopy(program.tree)
         pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)

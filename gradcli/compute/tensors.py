@@ -33,7 +33,8 @@ class TensorMaker:
     """Makes tensors of literals: `TensorMaker(torch.float32, torch.device("cpu"), sys.stdin.read)(literal)`.
 
     `read_stdin` returns the text of standard input, and is called once for each literal that stands for it. Random
-    numbers come from PyTorch's default generator, which the caller seeds.
+    numbers come from PyTorch's default generator, which the caller seeds. Constructors run on the CPU, so that an input holds
+    the same numbers on every device.
     """
 
     def __init__(self, dtype: torch.dtype, device: torch.device | str, read_stdin: Callable[[], str]) -> None:
@@ -61,7 +62,7 @@ class TensorMaker:
 
     def _made(self, literal: Made) -> Tensor:
         try:
-            return _CONSTRUCTORS[literal.name](**literal.arguments, dtype=self.dtype, device=self.device)
+            return _CONSTRUCTORS[literal.name](**literal.arguments, dtype=self.dtype, device="cpu").to(self.device)
         except RuntimeError as error:
             if "without overflow" not in str(error):
                 raise

@@ -26,12 +26,14 @@ def why(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
         cause=mistake.cause,
         cure=f"{mistake.cure}\n\n{mistake.cured_code}",
         code=mistake.code,
-        related=list(found.related),
+        related=found.related,
         title=mistake.title,
         family=family_of(mistake),
         advice=mistake.cure,
         made=made,
         cured=cured,
+        same=[(other.name, other.title) for other in found.same],
+        neighbours=[(other.name, other.title) for other in found.neighbours],
     )
 
 

@@ -137,17 +137,18 @@ def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, place:
     broken = (indices != target) | (kept & (indices < lowest))
     reason = f"and a {'label' if labels else 'class index'} is a whole number from {lowest} up"
     cure = "labels count from 0, and -1 ends them" if labels else "classes count from 0"
-    _refuse(LiteralError, target, broken, reason, place, cure)
-    _refuse(ShapeError, indices, kept & (indices >= classes), f"and pred has {classes} classes", place, cure)
+    _refuse(LiteralError, target, broken, reason, place, cure, "class-target")
+    beyond = kept & (indices >= classes)
+    _refuse(ShapeError, indices, beyond, f"and pred has {classes} classes", place, cure, "class-range")
     return indices
 
 
 def _refuse(
-    error: type[GradcliError], target: Tensor, wrong: Tensor, reason: str, place: Place | None, cure: str
+    error: type[GradcliError], target: Tensor, wrong: Tensor, reason: str, place: Place | None, cure: str, topic: str
 ) -> None:
     """Raise `error` about the first number of `target` that is `wrong`, if any is."""
     if bool(wrong.any()):
         at = wrong.nonzero()[0].tolist()
         name = f"target[{','.join(map(str, at))}]" if at else "target"
         number = target[tuple(at)].item()
-        raise error(f"{name} is {number}, {reason}", place=place, cure=cure, topic="class-target")
+        raise error(f"{name} is {number}, {reason}", place=place, cure=cure, topic=topic)

@@ -1,5 +1,7 @@
 """PyTorch's functions under the paths of the allow-list, each resolved once, with our rules for the few that need them."""
 
+import builtins
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias, cast
@@ -9,12 +11,13 @@ import torch.masked
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from gradcli.errors import ExpressionError, ShapeError
+from gradcli.errors import ExpressionError, ShapeError, SizeError
 from gradcli.evaluate import functions
 from gradcli.tables import operators
 from gradcli.tables.catalogue import CATALOGUE, LOSSES, Loss
 from gradcli.text.call import Call
 from gradcli.text.limits import RESULTS
+from gradcli.text.numerals import NOT_FINITE
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -33,17 +36,36 @@ DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in oper
 
 
 @cache
-def function(path: str) -> Function:
+def function(path: str, python: object = None) -> Function:
     """The function or module class at a path of the allow-list.
 
+    `python` is the function of Python's that computes plain numbers: `math.sqrt`, or a bare name.
     Raises ExpressionError where the installed PyTorch has none of that name.
     """
     if path in _OWN:
         return _OWN[path]
     found = pytorch_function(path)
+    if path.rpartition(".")[2] in operators.RANDOM and not path.startswith("nn."):
+        found = _on_cpu(found)
     if prepare := _PREPARED.get(path):
         return _prepared(found, prepare)
-    return found if path.startswith("nn.") else _with_numbers(found)
+    return found if path.startswith("nn.") else _with_numbers(found, _python(python))
+
+
+def _python(name: object) -> Function | None:
+    """Python's own function of that name, out of the few that expressions know."""
+    if not isinstance(name, str):
+        return None
+    space, _, last = name.rpartition(".")
+    return cast(Function, getattr(math, last) if space else getattr(builtins, last))
+
+
+def plain(values: Sequence[Any]) -> bool:
+    """Whether Python's own functions may have these arguments: numbers, and sequences that are added up."""
+    return all(
+        isinstance(value, int | float) or (isinstance(value, tuple | list) and not isinstance(value, torch.Size))
+        for value in values
+    )
 
 
 def pytorch_function(path: str) -> Function:
@@ -57,13 +79,18 @@ def pytorch_function(path: str) -> Function:
     return cast(Function, found)
 
 
-def _with_numbers(function: Function) -> Function:
-    """The same function, taking plain numbers where PyTorch insists on tensors: `sqrt(2)`, `maximum(x, 0)`, `mse(x, 1)`."""
+def _with_numbers(function: Function, python: Function | None = None) -> Function:
+    """The same function, taking plain numbers where PyTorch insists on tensors: `sqrt(2)`, `maximum(x, 0)`, `mse(x, 1)`.
+
+    Where all arguments are plain and Python has the function too, it is Python's.
+    """
 
     def call(*arguments: Any, **keywords: Any) -> Any:
         try:
             return function(*arguments, **keywords)
         except (TypeError, AttributeError) as error:
+            if python and plain(arguments):
+                return _of_numbers(python, *arguments, **keywords)
             for places in liftable(arguments):
                 try:
                     return function(*lifted(arguments, places), **keywords)
@@ -72,6 +99,85 @@ def _with_numbers(function: Function) -> Function:
             raise error
 
     return call
+
+
+def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
+    """Python's own function of plain numbers. Raises ExpressionError where it has no value, SizeError for one too large."""
+    numbers = [value for value in arguments if isinstance(value, int | float)]
+    if python in _LARGE and any(abs(value) > LARGEST for value in numbers[: 2 if python is pow else 1]):
+        raise SizeError(
+            f"{python.__name__} of a number beyond {LARGEST:,} is too large", cure="write a float: 2.0**100"
+        )
+    try:
+        return python(*arguments, **keywords)
+    except (ValueError, OverflowError, ZeroDivisionError) as error:
+        raise ExpressionError(
+            f"{python.__name__}: {error}", cure="in tensors it gives nan or inf: tensor(-1.)"
+        ) from None
+
+
+LARGEST = 10_000
+"""Beyond it a whole number's factorial or power takes long to compute, and is refused before that."""
+_LARGE = (pow, math.comb, math.factorial, math.perm)
+
+
+def _whole(python: Function) -> Function:
+    """A function of math that tensors have no twin for."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if not plain(arguments):
+            twin = "isclose(a, b)" if python is math.isclose else "exp(lgamma(n + 1)) for a factorial"
+            raise ExpressionError(f"math.{python.__name__} takes plain numbers", cure=f"for tensors write {twin}")
+        return _of_numbers(python, *arguments, **keywords)
+
+    return call
+
+
+def _number(python: Function) -> Function:
+    """Python's own type of numbers, called with one."""
+
+    def call(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise ExpressionError(
+                f"{python.__name__} takes the number out of the graph, so it has no gradient",
+                cure="leave it off, or write .detach() for a constant",
+            )
+        if python is float and isinstance(value, str) and value.lower() in NOT_FINITE:
+            return NOT_FINITE[value.lower()]
+        if isinstance(value, int | float | Tensor):
+            return python(value)
+        raise ExpressionError(
+            f"{python.__name__} takes one number", cure="the only text is float('inf') or float('nan')"
+        )
+
+    return call
+
+
+def _on_cpu(function: Function) -> Function:
+    """The same function, computed on the CPU and its result moved back, so that it draws the same numbers on every device."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        device = torch.get_default_device()
+        if device.type == "cpu":
+            return function(*arguments, **keywords)
+        with torch.device("cpu"):
+            drawn = function(*_moved(arguments, "cpu"), **_moved(keywords, "cpu"))
+        return _moved(drawn, device)
+
+    return call
+
+
+def _moved(value: Any, device: torch.device | str) -> Any:
+    """A value with its tensors on another device."""
+    match value:
+        case Tensor():
+            return value.to(device)
+        case dict():
+            return {key: _moved(item, device) for key, item in value.items()}
+        case tuple() | list() if not isinstance(value, torch.Size):
+            items = [_moved(item, device) for item in value]
+            return type(value)(items) if type(value) in (list, tuple) or hasattr(value, "n_fields") else items
+    return value
 
 
 def liftable(arguments: Sequence[Any]) -> list[list[int]]:
@@ -171,7 +277,8 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
         by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
             listed[1] = _indices(entry, {} if ignored == -100 else {"ignore_index": ignored}, *listed)
-    return module(*listed, **keywords)
+    call: Function = _on_cpu(module) if type(module).__name__ in operators.RANDOM_MODULES else module
+    return call(*listed, **keywords)
 
 
 def _tensor(data: Any, **keywords: Any) -> Tensor:
@@ -229,6 +336,9 @@ _PREPARED: Mapping[str, Prepare] = {
 
 _OWN: Mapping[str, Function] = {
     "python.len": len,
+    "python.float": _number(float),
+    "python.int": _number(int),
+    **{f"math.{name}": _whole(getattr(math, name)) for name in operators.WHOLE},
     "Tensor.to": _to,
     "torch.tensor": _tensor,
     "torch.as_tensor": _tensor,

@@ -5,9 +5,10 @@ steps over a stack of values. Nothing here looks up the user's text in PyTorch.
 """
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -231,7 +232,7 @@ def _jump(step: Step) -> Compute:
 
 
 def _call(step: Step) -> Compute:
-    function, name = library.function(step.name), step.name.rpartition(".")[2]
+    function, name = library.function(step.name, step.value), step.name.rpartition(".")[2]
     names, count = step.keywords, step.take - len(step.keywords)
     if step.take == 1 and not names and name not in growth.COUNTS:
         return function  # one operand broadcasts with nothing
@@ -243,6 +244,7 @@ def _call(step: Step) -> Compute:
 
     def call_with_keywords(*values: Any) -> Any:
         arguments, keywords = values[:count], dict(zip(names, values[count:], strict=True))
+        arguments += keywords.pop("*", ())
         check(arguments, keywords)
         return function(*arguments, **keywords)
 
@@ -262,8 +264,36 @@ def _method(step: Step) -> Compute:
 
 
 def _apply(step: Step) -> Compute:
-    count = step.take - len(step.keywords)
-    return lambda *values: library.apply(*values[:count], **dict(zip(step.keywords, values[count:], strict=True)))
+    names, count = step.keywords, step.take - len(step.keywords)
+
+    def apply(*values: Any) -> Any:
+        keywords = dict(zip(names, values[count:], strict=True))
+        return library.apply(*values[:count], *keywords.pop("*", ()), **keywords)
+
+    return apply
+
+
+def _sequence(step: Step) -> Compute:
+    """A tuple or list; what stands behind a `*` is taken apart."""
+    build: Callable[[Iterable[Any]], Any] = tuple if step.kind == "tuple" else list
+    places = cast(tuple[int, ...], step.value or ())
+
+    def spread(*values: Any) -> Any:
+        parts = [_parts(value) if place in places else (value,) for place, value in enumerate(values)]
+        RESULTS.check(sum(map(len, parts)), "this makes too many values")
+        return build(chain.from_iterable(parts))
+
+    return spread if places else lambda *values: build(values)
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    """The values that `*` makes of one: the items of a sequence, the rows of a tensor."""
+    if isinstance(value, Tensor) and value.ndim:
+        RESULTS.check(len(value), "this makes too many values")
+        return value.unbind()
+    if isinstance(value, tuple | list):
+        return value
+    raise ExpressionError(f"* takes sequences apart, and this is {kind(value)}", cure="leave out the *")
 
 
 _ATTRIBUTES: Mapping[str, Compute] = {
@@ -330,7 +360,7 @@ VALUES: Mapping[str, Callable[[Step], Compute]] = {
     "index": _index,
     "unbind": _unbind,
     "slice": lambda step: slice,
-    "tuple": lambda step: lambda *values: values,
-    "list": lambda step: lambda *values: list(values),
+    "tuple": _sequence,
+    "list": _sequence,
 }
 """Steps that take values and leave one."""

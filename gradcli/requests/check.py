@@ -1,37 +1,35 @@
 """What can be checked of a whole request without PyTorch: one use of standard input, files that are there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from gradcli.errors import UsageError
 from gradcli.requests.derivatives import OfExpression
 from gradcli.requests.grad import Grad
-from gradcli.requests.inputs import INPUTS
-from gradcli.requests.options import TENSOR, options
+from gradcli.requests.options import options
 from gradcli.requests.plot import Plot
 from gradcli.text import expression, paths
-from gradcli.text.literal import FromStdin, Literal, Numbers
+from gradcli.text.literal import FromStdin, Literal
 from gradcli.text.paths import FromFile
 
 
-def literals(request: Any) -> list[Literal]:
-    """Every tensor literal of a request."""
-    found = [item.literal for item in request.inputs] if isinstance(request, Plot) else []  # words of several kinds
+def outside(request: Any) -> Iterator[Literal | None]:
+    """Whatever a request holds that may stand for a file or for standard input."""
     kind: type = type(request)
-    for name, several in _holding(kind):
+    for name, several, within in _asked(kind):
         value = getattr(request, name)
         if several:
-            found += [item.literal for item in value]
+            yield from map(within, value)
         elif value is not None:
-            found.append(value)
-    return found
+            yield within(value)
 
 
 @cache
-def _holding(request: type) -> tuple[tuple[str, bool], ...]:
-    """The fields of a request type that hold literals, and whether they hold named ones."""
-    return tuple((name, it.kind is INPUTS) for name, it in options(request).items() if it.kind in (TENSOR, INPUTS))
+def _asked(request: type) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
+    """The fields of a request type that may name a file, whether they hold several values, and what finds it in one."""
+    known = options(request)
+    return tuple((name, it.many or it.repeatable, it.kind.outside) for name, it in known.items() if it.kind.outside)
 
 
 def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = True) -> None:
@@ -40,10 +38,8 @@ def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = Tr
     Raises UsageError for a second use of standard input and for a file where none is allowed, FileError for one that cannot
     be read, and for an expression what parsing it raises.
     """
-    streams = getattr(request, "expression_from_stdin", False)
-    for found in literals(request):
-        if isinstance(found, Numbers):
-            continue
+    streams = False
+    for found in outside(request):
         if isinstance(found, FromStdin):
             if streams:
                 raise UsageError(
@@ -53,7 +49,7 @@ def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = Tr
             read_stdin()  # now, while stderr can still say that it is waited for
         elif isinstance(found, FromFile):
             if not allow_files:
-                raise UsageError("a job may not read files", cure="gradcli batch --allow-files")
+                raise UsageError("a job may not name a file", place=found.place, cure="gradcli batch --allow-files")
             paths.check_file(found)
     if isinstance(request, Grad | OfExpression):
         expression.parse(request.source(read_stdin), request.input_names)

@@ -18,11 +18,6 @@ class OfExpression(Wrt, Explained):
     inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as W='1,2;3,4' x=1,2", (), many=True)
 
     @property
-    def expression_from_stdin(self) -> bool:
-        """Whether standard input holds the expression, so that no input can use it."""
-        return self.expression.from_stdin
-
-    @property
     def typed(self) -> Source | None:
         """The expression where it stands among the words themselves."""
         return self.expression.typed

@@ -1,6 +1,7 @@
 """`descend`: gradient descent on an expression, step by step."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.derivatives import OfExpression
@@ -15,6 +16,8 @@ MOST_STEPS = 1_000_000
 @dataclass(frozen=True, kw_only=True)
 class Descend(OfExpression):
     """Gradient descent on an expression that is one number, by any optimiser of torch.optim; --timeout bounds one step."""
+
+    timed: ClassVar[str] = "one step"
 
     optimizer: str = option(OPTIMIZER, "an optimiser of torch.optim, such as sgd, adam or lbfgs", "sgd")
     lr: float = option(NUMBER, "learning rate", 0.1)

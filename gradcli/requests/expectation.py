@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from gradcli.errors import UsageError
+from gradcli.requests.options import TENSOR, TENSORS, Kind, wrong
 from gradcli.text import literal
 from gradcli.text.literal import FromStdin, Literal
 from gradcli.text.source import Source
@@ -19,17 +21,33 @@ class Expectation:
     value: Literal
 
 
-def read(text: str) -> Expectation:
+def read(source: Source) -> Expectation:
     """One `--expect`.
 
     Raises LiteralError with the place where the value cannot be read, and UsageError where it is standard input.
     """
-    found = _NAMED.match(text)
+    found = _NAMED.match(source.text)
     key = found[1] if found else ""
-    rest = text[found.end() :] if found else text
+    rest = source.text[found.end() :] if found else source.text
     if not rest.strip():
         raise UsageError("--expect: nothing is expected", cure="--expect w=2, or --expect 2")
-    value = literal.parse(Source(rest, f"--expect {key}".rstrip()))
+    value = literal.parse(Source(rest, f"{source.label} {key}".rstrip()))
     if isinstance(value, FromStdin):
         raise UsageError("--expect: standard input is for the inputs", cure="put what you expect in a file: @FILE")
     return Expectation(key, value)
+
+
+def accept(value: Any, key: str) -> tuple[Expectation, ...]:
+    """The expectations of a JSON value: an object has them by name, numbers alone are those of the only gradient."""
+    items = value if isinstance(value, list) else [value]
+    if (
+        value is None
+        or isinstance(value, bool)
+        or (value is not items[0] and any(isinstance(item, dict) for item in items))
+    ):
+        raise wrong(key, value, 'a text, a number, a list or an object, such as "w=2" or {"w": 2}')
+    named = value if isinstance(value, dict) else {"": value}
+    return tuple(Expectation(name, TENSOR.from_json(item, f"{key} {name}".rstrip())) for name, item in named.items())
+
+
+EXPECT = Kind("TEXT", read, accept=accept, paths=TENSORS, outside=lambda expectation: expectation.value)

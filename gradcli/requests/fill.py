@@ -64,6 +64,10 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
     for key, value in job.items():
         name = key.replace("-", "_")
         option = known.get(name)
+        if name == "quiet":  # the notes are part of the object, as with --json
+            if value is not None:
+                FLAG.from_json(value, key)
+            continue
         if option is None:
             if name in options(Shown):
                 raise UsageError(f"a job has no {key!r}", cure="its result is one line of JSON")
@@ -74,7 +78,7 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
     kind: type = request
     required, defaults = _unsaid(kind)
     for name in required:
-        if name not in values:
+        if values.get(name, ()) == ():
             raise UsageError(f"{name} is missing: {known[name].help}")
     made = object.__new__(request)  # its own __init__ sets each of twenty fields by a call: as long as a small product
     vars(made).update(defaults)

@@ -1,14 +1,17 @@
 """An expression as it was given: the text itself, `@FILE`, or standard input."""
 
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from gradcli.errors import FileError
 from gradcli.requests.options import Kind, Paths
+from gradcli.text import paths
 from gradcli.text.limits import EXPRESSION_TEXT
+from gradcli.text.literal import FromStdin
+from gradcli.text.paths import FromFile
 from gradcli.text.source import Source
 
 
@@ -19,43 +22,40 @@ class Formula:
     given: Source
 
     @cached_property
-    def from_stdin(self) -> bool:
-        """Whether the expression is to be read from standard input."""
-        return self.given.text in ("-", "@-")
+    def outside(self) -> FromFile | FromStdin | None:
+        """What holds the expression; None where it stands among the words themselves."""
+        text = self.given.text
+        if text in ("-", "@-"):
+            return FromStdin(self.given)
+        return FromFile(os.path.expanduser(text[1:]), "", "", self.given) if text.startswith("@") else None
 
-    @cached_property
+    @property
     def typed(self) -> Source | None:
         """The expression where it stands among the words themselves."""
-        return None if self.given.text.startswith("@") or self.from_stdin else self.given
+        return None if self.outside else self.given
 
     def load(self, read_stdin: Callable[[], str]) -> Source:
         """The expression itself.
 
         Raises FileError where the file cannot be read, and SizeError where it is too long for an expression.
         """
-        if typed := self.typed:
-            return typed
-        if self.from_stdin:
+        if (file := self.outside) is None:
+            return self.given
+        if isinstance(file, FromStdin):
             return Source(read_stdin(), "standard input")
-        text = self.given.text
-        path = os.path.expanduser(text[1:])
-        place = self.given.span(0, len(text))
+        paths.check_file(file)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                raise FileError(
-                    "this is no regular file", place=place, cure="pipe the expression in: - is standard input"
-                )
-            with open(path, "rb") as file:
-                content = file.read(4 * EXPRESSION_TEXT.value + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "no file can have this name"
+            with open(file.path, "rb") as opened:
+                content = opened.read(4 * EXPRESSION_TEXT.value + 1)
+        except OSError as error:
+            reason = (error.strerror or "unknown reason").lower()
             raise FileError(
-                f"the expression cannot be read: {reason.lower()}", place=place, cure="check the path"
+                f"the expression cannot be read: {reason}", place=file.place, cure="check the path"
             ) from None
         try:
-            return Source(content.decode("utf-8-sig"), text[1:])
+            return Source(content.decode("utf-8-sig"), self.given.text[1:])
         except UnicodeDecodeError as error:
-            raise FileError(f"the file is no UTF-8 text (byte {error.start})", place=place) from None
+            raise FileError(f"the file is not UTF-8 text (byte {error.start})", place=file.place) from None
 
 
-EXPRESSION = Kind("EXPR", Formula, paths=Paths("@"))
+EXPRESSION = Kind("EXPR", Formula, paths=Paths("@"), outside=attrgetter("outside"))

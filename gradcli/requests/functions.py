@@ -22,7 +22,7 @@ def families() -> dict[str, list[Activation | Loss]]:
 
 
 def facts(entry: Activation | Loss) -> dict[str, Any]:
-    """What the catalogue says of an entry, under the keys of the JSON; kinks are places alone.
+    """What the catalogue says of an entry, under the keys of the JSON that need no PyTorch.
 
     `range` is None for a loss and `target`, what its target holds, for an activation.
     """
@@ -38,5 +38,4 @@ def facts(entry: Activation | Loss) -> dict[str, Any]:
         "parameters": [
             {"name": each.name, "default": each.default, "choices": list(each.choices)} for each in entry.parameters
         ],
-        "kinks": [{"at": place} for place in entry.kinks],
     }

@@ -64,11 +64,6 @@ class Grad(Wrt, Explained):
             )
 
     @property
-    def expression_from_stdin(self) -> bool:
-        """Whether standard input holds the expression, so that no input can use it."""
-        return self.expression is not None and self.expression.from_stdin
-
-    @property
     def typed(self) -> Source | None:
         """The expression where it stands among the words themselves."""
         return self.expression.typed if self.expression is not None else None

@@ -5,11 +5,12 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from gradcli.errors import UsageError
 from gradcli.requests import split
-from gradcli.requests.options import TENSOR, TENSORS, Kind
+from gradcli.requests.options import TENSOR, TENSORS, Kind, wrong
 from gradcli.tables.operators import RESERVED
 from gradcli.text import literal
 from gradcli.text.literal import Literal
@@ -24,6 +25,11 @@ class Input:
 
     name: str
     literal: Literal
+
+    @property
+    def outside(self) -> Literal:
+        """What may stand for a file or for standard input."""
+        return self.literal
 
 
 def input_name(text: str) -> str:
@@ -114,7 +120,7 @@ def _end(words: Sequence[str], position: int) -> int:
 def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
     """A JSON object of named inputs: numbers and nested lists, or literals as text."""
     if not isinstance(value, dict):
-        raise UsageError(f"{key}: an object of named inputs is expected", cure='{"x": 1, "w": [1, 2]}')
+        raise wrong(key, value, 'an object of named inputs, such as {"x": 1, "w": [1, 2]}')
     found = []
     for name, item in value.items():
         check_name(name, name, key)
@@ -122,4 +128,4 @@ def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
     return tuple(found)
 
 
-INPUTS = Kind("NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS)
+INPUTS = Kind("NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS, outside=attrgetter("outside"))

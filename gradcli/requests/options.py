@@ -4,6 +4,7 @@ A `Kind` reads one sort of value from either side; `option` and `argument` make 
 their help and their default. The command line, batch, help and completion all read these records.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
@@ -14,7 +15,7 @@ from gradcli.tables.catalogue import ACTIVATIONS, LOSSES, Activation, Loss
 from gradcli.text import call, literal
 from gradcli.text.limits import PROGRAMS
 from gradcli.text.paths import SUFFIXES
-from gradcli.text.source import Source, ValueSource
+from gradcli.text.source import Source, ValueSource, quoted
 from gradcli.text.suggest import did_you_mean
 
 SHORT = 200
@@ -41,27 +42,33 @@ class Kind:
     read_words: Callable[[Sequence[Source], int, str], Any] | None = None
     """How several words are read, less the first few, given the command for words to copy."""
     accept: Callable[[Any, str], Any] | None = None
-    """How a JSON value that is no text is taken, given the key that it stands under."""
+    """How a JSON value that is neither a text nor a list of texts is taken, given the key that it stands under."""
     hints: tuple[str, ...] = ()
     paths: Paths | None = None
+    outside: Callable[[Any], literal.Literal | None] | None = None
+    """What in a value of this kind may stand for a file or for standard input; where there is nothing, no value can name
+    either."""
 
     def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
         """The value of a job's key.
 
-        Raises UsageError for a JSON value of the wrong sort, and what `read` raises.
+        Raises UsageError for a JSON value of the wrong type, and what `read` raises.
         """
-        if many and not (self.accept and isinstance(value, dict)):
-            items = value if isinstance(value, list) else [value]
-            if self.read_words and all(isinstance(item, str) for item in items):
-                return self.read_many([Source(item, key) for item in items])
-            if self.accept and any(isinstance(item, dict) for item in items):
-                raise _wrong(key, value, "object")
-            return tuple(self.from_json(item, key) for item in items)
         if isinstance(value, str):
-            return _read_again(self, value, key) if len(value) <= SHORT else self.read(Source(value, key))
+            return self._texts([value], key) if many else self._text(value, key)
+        if many and isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return self._texts(value, key)
         if self.accept:
             return self.accept(value, key)
-        raise _wrong(key, value, self.metavar or "true or false")
+        raise wrong(key, value, "a text or a list of texts" if many else "a text")
+
+    def _texts(self, texts: Sequence[str], key: str) -> Any:
+        if self.read_words:
+            return self.read_words([Source(text, key) for text in texts], 0, "")
+        return tuple(self._text(text, key) for text in texts)
+
+    def _text(self, text: str, key: str) -> Any:
+        return _read_again(self, text, key) if len(text) <= SHORT else self.read(Source(text, key))
 
     def read_many(self, words: Sequence[Source], taken: int = 0, command: str = "") -> Any:
         """The values of `words` as a tuple, less the first `taken`, which earlier fields have read."""
@@ -131,16 +138,18 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         raise UsageError(f"{flag_name(name)}: {value!r} is none of {', '.join(known)}", cure=cure)
 
 
-def _wrong(key: str, value: Any, wanted: str) -> UsageError:
-    return UsageError(f"{key}: {str(value)[:40]} is no {wanted}", cure=f"give {wanted} as JSON, or as text")
+def wrong(key: str, value: Any, wanted: str) -> UsageError:
+    """The error of a JSON value of the wrong type."""
+    got = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else json.dumps(value)[:40]
+    return UsageError(f"{quoted(key)}: expected {wanted}, got {got}")
 
 
-def _accept(*kinds: type) -> Callable[[Any, str], Any]:
-    """Take JSON values of these types alone; a bool is no number."""
+def _accept(wanted: str, *kinds: type) -> Callable[[Any, str], Any]:
+    """Take JSON values of these types alone; a bool is not a number."""
 
     def accept(value: Any, key: str) -> Any:
         if type(value) not in kinds:
-            raise _wrong(key, value, " or ".join(kind.__name__ for kind in kinds))
+            raise wrong(key, value, wanted)
         return value
 
     return accept
@@ -149,22 +158,24 @@ def _accept(*kinds: type) -> Callable[[Any, str], Any]:
 def _accept_index(value: Any, key: str) -> tuple[int, ...]:
     places = value if isinstance(value, list) else [value]
     if not all(type(place) is int for place in places):
-        raise _wrong(key, value, "index")
+        raise wrong(key, value, "a whole number or a list of them")
     return tuple(places)
 
 
 def _accept_names(value: Any, key: str) -> tuple[str, ...]:
     if not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
-        raise _wrong(key, value, "list of names")
+        raise wrong(key, value, "a text or a list of texts")
     return tuple(value)
 
 
 def _accept_tensor(value: Any, key: str) -> literal.Literal:
+    if value is None or isinstance(value, dict):
+        raise wrong(key, value, "a number, true or false, a list of them, or a literal as text")
     return literal.from_json(value, ValueSource(value, key))
 
 
 def _flag(source: Source) -> bool:
-    return source.text == "true"
+    raise wrong(source.label, source.text, "true or false")
 
 
 def _whole(source: Source) -> int:
@@ -202,14 +213,14 @@ def _index(source: Source) -> tuple[int, ...]:
         ) from None
 
 
-FLAG = Kind("", _flag, accept=_accept(bool))
+FLAG = Kind("", _flag, accept=_accept("true or false", bool))
 TEXT = Kind("TEXT", lambda source: source.text)
-WHOLE = Kind("N", _whole, accept=_accept(int))
-NUMBER = Kind("NUMBER", _number, accept=_accept(int, float))
+WHOLE = Kind("N", _whole, accept=_accept("a whole number", int))
+NUMBER = Kind("NUMBER", _number, accept=_accept("a number", int, float))
 NAMES = Kind("NAMES", _names, accept=_accept_names)
 INDEX = Kind("INDEX", _index, accept=_accept_index)
 TENSORS = Paths("@", tuple(SUFFIXES))
-TENSOR = Kind("T", literal.parse, accept=_accept_tensor, paths=TENSORS)
+TENSOR = Kind("T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value)
 ACTIVATION = Kind("NAME", lambda source: call.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
 LOSS = Kind("NAME", lambda source: call.parse_call(source, Loss), hints=tuple(LOSSES))
 FUNCTION = Kind("NAME", lambda source: call.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))

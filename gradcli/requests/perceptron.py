@@ -8,12 +8,16 @@ from gradcli.requests.shared import Explained, Wrt
 from gradcli.tables.catalogue import BY_ROW
 from gradcli.tables.catalogue import Activation as ActivationEntry
 from gradcli.tables.catalogue import Loss as LossEntry
+from gradcli.text import literal
 from gradcli.text.call import Call, parse_call
 from gradcli.text.literal import Literal
 from gradcli.text.source import Source
 
 GATES = ("and", "or", "xor", "nand")
-DATA = Kind("TEXT", lambda source: source.text, hints=GATES, paths=TENSORS)
+DATA = Kind(
+    "TEXT", lambda source: source.text, hints=GATES, paths=TENSORS,
+    outside=lambda text: literal.parse(Source(text, "--train")) if text.startswith("@") else None,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,11 @@ class Perceptron(Wrt, Explained):
     train: str = option(DATA, "data to learn: and, or, xor, nand, or @FILE with the target in the last column", "")
     lr: float | None = option(NUMBER, "learning rate of --train", None, shown="1")
     epochs: int | None = option(WHOLE, "passes over the data of --train, at most", None, shown="100")
+
+    @property
+    def timed(self) -> str:  # type: ignore[override]
+        """What `timeout` bounds: with --train one pass over the data."""
+        return "one epoch" if self.train else ""
 
     def __post_init__(self) -> None:
         Explained.__post_init__(self)

@@ -64,7 +64,7 @@ def _read_function(source: Source) -> Formula | Call:
         )  # fmt: skip
     if not has_curve(entry):
         row = "stack([x, 0*x])"
-        cure = f"gradcli plot '{entry.name}({row}, y)' 'x=linspace(-6,6,193)' y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
+        cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
         raise UsageError(
             f"{entry.name} compares the numbers of a whole row, and a curve has one at each point",
             place=source.span(0, len(source.text)), cure=cure or "give an expression that is one number",
@@ -72,12 +72,12 @@ def _read_function(source: Source) -> Formula | Call:
     if entry.name in PROBABILITIES:
         raise UsageError(
             f"{entry.name} takes probabilities, and is not defined over [{LOW:g}, {HIGH:g}]",
-            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(x, y)' 'x=linspace(0.01,0.99,99)' y=1",
+            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1",
         )  # fmt: skip
     return call
 
 
-WORDS = Kind("EXPR", _read_function, _read_words)
+WORDS = Kind("EXPR", _read_function, _read_words, outside=lambda word: None if isinstance(word, Call) else word.outside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class Plot(Wrt, Evidence):
 
     words: tuple[Formula | Call | Input, ...] = argument(
         WORDS,
-        "an expression and its inputs, such as 'sin(w*x)' 'x=linspace(-5,5,200)' w=2; or functions of x alone",
+        "an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a range); or functions of x alone",
         many=True,
     )
 
@@ -100,10 +100,6 @@ class Plot(Wrt, Evidence):
         super().__post_init__()
         if self.wrt and not self.inputs:
             raise UsageError("--wrt has no meaning without NAME=T", cure="the functions are drawn over x")
-        if sum(formula.from_stdin for formula in self.formulas) > 1:
-            raise UsageError(
-                "standard input is used twice", cure="it can be read once; put one of them in a file: @FILE"
-            )
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -119,11 +115,6 @@ class Plot(Wrt, Evidence):
     def formulas(self) -> tuple[Formula, ...]:
         """Those of the functions that are expressions."""
         return tuple(word for word in self.words if isinstance(word, Formula))
-
-    @property
-    def expression_from_stdin(self) -> bool:
-        """Whether standard input holds an expression, so that no input can use it."""
-        return any(formula.from_stdin for formula in self.formulas)
 
     @property
     def typed(self) -> Source | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gradcli.errors import GradcliError, UsageError
-from gradcli.requests.options import Kind
+from gradcli.requests.options import Kind, wrong
 from gradcli.text import literal
 from gradcli.text.source import Source
 
@@ -71,16 +71,16 @@ def _single(text: str, source: Source, start: int) -> Value:
 def accept(value: Any, key: str) -> tuple[Setting, ...]:
     """A JSON object of arguments: numbers, bools, null, text, lists of them as tuples."""
     if not isinstance(value, dict):
-        raise UsageError(f"{key}: an object of arguments is expected", cure='{"momentum": 0.9}')
-    return tuple(Setting(name, _from_json(item)) for name, item in value.items())
+        raise wrong(key, value, 'an object of arguments, such as {"momentum": 0.9}')
+    return tuple(Setting(name, _from_json(item, f"{key} {name}")) for name, item in value.items())
 
 
-def _from_json(value: Any) -> Value:
-    if isinstance(value, dict):
-        raise UsageError("an argument of an optimiser is no JSON object", cure="give a number, a list or text")
-    if isinstance(value, str):
-        return _value(value, Source(value, "set"), 0)
-    return tuple(map(_from_json, value)) if isinstance(value, list) else value
+def _from_json(value: Any, key: str) -> Value:
+    parts = value if isinstance(value, list) else [value]
+    if any(isinstance(part, dict | list) for part in parts):
+        raise wrong(key, value, "a number, true, false, null, a text or a list of these")
+    found = tuple(_value(part, Source(part, key), 0) if isinstance(part, str) else part for part in parts)
+    return found if isinstance(value, list) else found[0]
 
 
 SETTING = Kind("NAME=VALUE", read, accept=accept)

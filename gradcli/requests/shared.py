@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from gradcli.errors import UsageError
-from gradcli.requests import expectation
+from gradcli.requests.expectation import EXPECT, Expectation
 from gradcli.requests.options import (
     FLAG,
     NAMES,
@@ -40,8 +40,11 @@ class Told:
     """A question about PyTorch itself; it has no options of computing, and is bounded as if it had their defaults."""
 
     timeout: ClassVar[float] = 60.0
+    timed: ClassVar[str] = ""
     typed: ClassVar[Source | None] = None
     device: ClassVar[str] = "cpu"
+    files: ClassVar[tuple[str, ...]] = (".json",)
+    """The suffixes that `--out` has for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,8 @@ class Numeric:
 
     pictures: ClassVar[bool] = False
     """Whether the result can be drawn into a file."""
+    timed: ClassVar[str] = ""
+    """What `timeout` bounds where that is less than the whole computation."""
 
     dtype: str = option(TEXT, "the floating-point type of the job", "float32", choices=DTYPES)
     device: str = option(DEVICE, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
@@ -87,15 +92,13 @@ class Evidence(Numeric):
     """How the numbers are held against others: closed forms, differences, and what the user expects."""
 
     check: bool = option(FLAG, "beside autograd: closed form and central difference, in float64", False)
-    expect: tuple[str, ...] = repeated(TEXT, "what you expect, such as w=2 or value=1; may be repeated")
+    expect: tuple[Expectation, ...] = repeated(EXPECT, "what you expect, such as w=2 or value=1; may be repeated")
     tol: float = option(NUMBER, "relative tolerance of --expect", 1e-3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.tol < float("inf"):
             raise UsageError("--tol: a tolerance is a number from 0 up")
-        for text in self.expect:
-            expectation.read(text)
 
     @property
     def wanted(self) -> bool:
@@ -159,17 +162,21 @@ class Shown:
 
     def check_with(self, request: object) -> None:
         """Raise a UsageError where `request` asks for evidence that this form has no place for, or has no such file."""
-        forms = (*PICTURE_FORMS, *FILE_FORMS) if getattr(request, "pictures", False) else FILE_FORMS
+        pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
+        forms = getattr(request, "files", (*pictures, *FILE_FORMS))
         if self.out is not None and self.out_suffix not in forms:
             raise UsageError(
                 f"--out: {self.out!r} has none of the suffixes {', '.join(forms)}",
-                cure="the suffix says what is written: result.json, table.csv, arrays.npz, main.npy",
+                cure="the suffix says what is written: result.json"
+                + (", table.csv, arrays.npz, main.npy" if ".npz" in forms else ""),
             )
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
             raise UsageError(
                 "--out: pictures are drawn by matplotlib, which is not installed", cure="pip install 'gradcli[plot]'"
             )
         form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
+        if not (form or self.json or self.get is not None) and self.out_suffix not in ("", ".json", ".npz"):
+            form = f"a {self.out_suffix} file"
         asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
         if form and asked:
             raise UsageError(f"{asked} has no place in {form}", cure=f"use the table or --json with {asked}")

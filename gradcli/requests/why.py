@@ -11,17 +11,23 @@ from gradcli.tables.mistakes.entry import Mistake
 from gradcli.text import matching
 from gradcli.text.limits import PASTED_TEXT
 from gradcli.text.source import Source
-from gradcli.text.suggest import did_you_mean
+from gradcli.text.suggest import near_names
 
 NAME_OR_TEXT = Kind("NAME", lambda source: source.text, hints=tuple(MISTAKES))
 
 
 @dataclass(frozen=True)
 class Found:
-    """The mistake that was asked for, and the names of those to look at next."""
+    """The mistake that was asked for, others of which PyTorch says the same, and those to look at next."""
 
     mistake: Mistake
-    related: tuple[str, ...]
+    same: tuple[Mistake, ...]
+    neighbours: tuple[Mistake, ...]
+
+    @property
+    def related(self) -> list[str]:
+        """The names of all but the mistake itself."""
+        return [other.name for other in (*self.same, *self.neighbours)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +62,16 @@ def listing() -> dict[str, list[tuple[str, str]]]:
 def _by_name(name: str) -> Found:
     mistake = matching.by_name(name)
     if mistake is None:
-        cure = did_you_mean(name[:80], [*MISTAKES, *ALIASES]) or _commands(matching.nearest(name))
-        raise UsageError(f"there is no mistake {name[:80]!r}", cure=cure)
+        close = [ALIASES.get(known, known) for known in near_names(name[:80], [*MISTAKES, *ALIASES])]
+        near = [MISTAKES[known] for known in dict.fromkeys(close)] or matching.nearest(name)
+        raise UsageError(f"there is no mistake {name[:80]!r}", cure=_commands(near))
     return _found(mistake, [])
 
 
 def _by_text(text: str) -> Found:
     found = matching.by_text(text)
     if not found:
-        said = next(matching.sayings(text))
+        said = matching.last_said(text)
         nearest = matching.nearest(said)
         message = f"no mistake is known by this text{'; the nearest are below' if nearest else ''}"
         raise UsageError(message, place=Source(said).span(0, len(said)), cure=_commands(nearest))
@@ -73,8 +80,8 @@ def _by_text(text: str) -> Found:
 
 def _found(mistake: Mistake, fitting: list[Mistake]) -> Found:
     """The mistake with those that fit the same text, those of which PyTorch says the same, and its own neighbours."""
-    names = [other.name for other in (*fitting, *matching.sharing(mistake))]
-    return Found(mistake, tuple(dict.fromkeys([*names, *mistake.related])))
+    same = {other.name: other for other in (*fitting, *matching.sharing(mistake))}
+    return Found(mistake, tuple(same.values()), tuple(MISTAKES[name] for name in mistake.related if name not in same))
 
 
 def _commands(mistakes: list[Mistake]) -> str:

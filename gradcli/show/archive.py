@@ -1,7 +1,8 @@
 """`--out FILE`: what each suffix writes. `.npz` holds every array of the result, `.npy` the main one."""
 
 from collections.abc import Callable
-from typing import BinaryIO
+from dataclasses import fields
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from gradcli.results import (
     ActivateResult,
     DescendResult,
     FlowResult,
+    FunctionsResult,
     GradEachResult,
     GradResult,
     HessianResult,
@@ -25,13 +27,14 @@ from gradcli.results import (
     Result,
     SoftmaxJacobianResult,
     SurfaceResult,
+    WhyResult,
 )
 from gradcli.show import csv, json
 
 _HEADER = frozenset({"command", "dtype", "inputs", "defaults", "notes"})
 
 
-def write(result: Result, suffix: str, file: BinaryIO) -> None:
+def write(result: Result | WhyResult | FunctionsResult, suffix: str, file: BinaryIO) -> None:
     """Write `result` to `file` in the form of `suffix`.
 
     Raises UsageError where `.npy` is asked for and no array is the main one.
@@ -59,13 +62,36 @@ def _write_npy(result: Result, file: BinaryIO) -> None:
 
 
 def arrays(result: Result) -> dict[str, npt.NDArray[np.generic]]:
-    """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix is left out."""
+    """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix is left out.
+
+    Of a list of rows each column is one array: numbers and text too, without which its tensors would lose what they are of.
+    """
     body = {name: value for name, value in addresses.tree(result).items() if name not in _HEADER}
+    rows = {each.name: body.pop(each.name) for each in fields(result) if each.metadata.get("rows")}
     found = {path: leaf for path, leaf in addresses.leaves(body) if isinstance(leaf, Tensor)}
-    for several in ("functions", "losses"):
-        if len(body.get(several, ())) == 1:
-            found = {path.removeprefix(f"{several}.0."): leaf for path, leaf in found.items()}
-    return {path: _array(leaf) for path, leaf in found.items()}
+    prefix = "" if isinstance(result, PlotResult) else f"{addresses.lone(body)}."  # curves are beside x
+    arrays = {path.removeprefix(prefix): _array(leaf) for path, leaf in found.items()}
+    for name, each in rows.items():
+        arrays |= _columns(name, each)
+    return arrays
+
+
+def _columns(name: str, rows: list[Any]) -> dict[str, npt.NDArray[np.generic]]:
+    """The columns of a list of rows as arrays; tensors whose shapes differ, or that some rows lack, each by themselves."""
+    columns: dict[str, list[Any]] = {}
+    for row in rows:
+        for path, leaf in addresses.leaves(row):
+            columns.setdefault(path, []).append(leaf)
+    found: dict[str, npt.NDArray[np.generic]] = {}
+    for path, column in columns.items():
+        whole = addresses.stacked(column)
+        if isinstance(whole, Tensor):
+            found[f"{name}.{path}"] = _array(whole)
+        elif not any(isinstance(leaf, Tensor | None) for leaf in column):
+            found[f"{name}.{path}"] = np.array(column)
+        else:
+            found |= {f"{name}.{i}.{path}": _array(leaf) for i, leaf in enumerate(column) if isinstance(leaf, Tensor)}
+    return found
 
 
 def main(result: Result) -> Tensor:
@@ -109,7 +135,7 @@ _MAIN: dict[type[Result], Callable[..., list[Tensor]]] = {
     SurfaceResult: lambda result: [result.value],
 }
 
-_WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
+_WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
     ".json": json.write,
     ".csv": csv.write,
     ".npz": _write_npz,

@@ -13,20 +13,15 @@ if TYPE_CHECKING:
     from gradcli.show.terminal import Style
 
 
-def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> bytes:
-    """The bytes for standard output. With `--out` the result is written to the file `temporary` first.
+def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
+    """The bytes for standard output, and the notes for standard error. With `--out` the file `temporary` is written first.
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
     """
-    if not isinstance(result, Result):
-        return json.render(result) if shown.json else _page(result, shown, world)
     if temporary:
         _write(result, shown, temporary)
-    content = _form(result, shown, world)
-    if not (shown.quiet or shown.json):
-        for note in result.notes:
-            world.tell(f"note: {note.text} [{note.code}]\n")
-    return content
+    notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []
+    return _form(result, shown, world), "".join(f"note: {note.text} [{note.code}]\n" for note in notes)
 
 
 def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
@@ -45,17 +40,19 @@ def line(answer: tuple[bytes, Result]) -> bytes:
     return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
 
 
-def _form(result: Result, shown: Shown, world: World) -> bytes:
+def _form(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
     if shown.json:
         return json.render(result)
     if shown.get is not None:
         return json.render_path(result, shown.get)
-    if shown.csv:
+    if shown.csv and isinstance(result, Result):
         from gradcli.show import csv
 
         return csv.render(result)
     if shown.out is not None:
         return _encoded(f"wrote {shown.out}\n", world)
+    if not isinstance(result, Result):
+        return _page(result, shown, world)
     evidence = result.ledger is not None or result.check is not None or result.expect is not None
     picture = ""
     if isinstance(result, PlotResult | SurfaceResult):
@@ -103,7 +100,7 @@ def _encoded(text: str, world: World) -> bytes:
     return text.encode(world.stdout.encoding or "utf-8", "replace")
 
 
-def _write(result: Result, shown: Shown, path: str) -> None:
+def _write(result: Result | WhyResult | FunctionsResult, shown: Shown, path: str) -> None:
     from gradcli.show import archive
 
     try:

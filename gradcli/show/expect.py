@@ -23,7 +23,7 @@ def _table(key: str, found: Expected) -> Table:
 
 
 def _caption(found: Expected) -> str:
-    said = [f"{found.slip}: {found.advice}"] if found.slip else []
+    said = [f"{found.slip}: {found.advice}" if found.slip else found.advice] if found.advice else []
     if not found.met:
         said.append(f"expected shape {shape_text(found.expected)}, computed shape {shape_text(found.computed)}")
     return "; ".join(said)

@@ -12,8 +12,8 @@ from gradcli.show.table import Block, Cell, Column, Table
 _WIDEST = 100
 _SMALL = (64, 16)
 """Columns and rows of the curve."""
-_INDENT = 14
-"""Columns before what is said of each thing."""
+_FRAME = 20
+"""Columns of the frame, and of what is said in front of each thing."""
 
 ROWS = (
     ("PyTorch", "torch"), ("also called", "aliases"), ("formula", "formula"), ("derivative", "derivative"), ("range", "range"),
@@ -23,13 +23,9 @@ ROWS = (
 
 
 def render(result: FunctionsResult, style: terminal.Style, window: Window) -> str:
-    """The page as text: facts line by line, the curve where there is one, then a table of the kinks."""
+    """The page as text: a table of facts, the curve where there is one, then a table of the kinks."""
     (facts,) = result.functions
-    lines = [f"{facts['name']}, {'an activation' if facts['family'] == 'activation' else 'a loss'}", ""]
-    for heading, key in ROWS:
-        if said := _said(key, facts[key]):
-            lines += _wrapped(heading, said, style)
-    text = "\n".join(lines) + "\n"
+    text = terminal.render([_facts(facts, style)], style)
     if result.x is not None and result.curve is not None:
         small = replace(window, width=min(window.width, _SMALL[0]), height=min(window.height, _SMALL[1]))
         text += "\n" + plot.curves(result.x, [result.curve], result.along, small)
@@ -51,15 +47,23 @@ def _parameter(parameter: dict[str, Any]) -> str:
     return f"{parameter['name']}={parameter['default']}{choices}"
 
 
-def _wrapped(heading: str, text: str, style: terminal.Style) -> list[str]:
-    width = max(40, min(style.width or _WIDEST, _WIDEST))
-    return textwrap.wrap(
-        text, width, initial_indent=heading.ljust(_INDENT), subsequent_indent=" " * _INDENT,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+def _facts(facts: dict[str, Any], style: terminal.Style) -> Table:
+    width = max(20, min(style.width or _WIDEST, _WIDEST) - _FRAME)
+    rows = []
+    for heading, key in ROWS:
+        said = textwrap.wrap(_said(key, facts[key]), width, break_long_words=False, break_on_hyphens=False)
+        rows += [(heading if not number else "", line) for number, line in enumerate(said)]
+    headings, texts = zip(*rows, strict=True)
+    family = "an activation" if facts["family"] == "activation" else "a loss"
+    return Table(
+        (Column("what"), Column(facts["name"])), (Block(len(rows), (headings, texts)),), f"{facts['name']}, {family}"
+    )
 
 
 def _kinks(kinks: list[dict[str, Any]]) -> Table:
     columns: list[list[Cell]] = [[kink[key] for kink in kinks] for key in ("at", "left", "pytorch", "right")]
     heads = (Column("kink at"), Column("slope to the left"), Column("PyTorch picks"), Column("slope to the right"))
-    return Table(heads, (Block(len(kinks), tuple(columns)),))
+    pred, target = kinks[0]["pred"], kinks[0]["target"]
+    sample = "" if target is None else f"one element of pred is moved; target {target}"
+    caption = f"{sample}, pred {pred} at the kink" if isinstance(pred, list) else sample
+    return Table(heads, (Block(len(kinks), tuple(columns)),), caption=caption)

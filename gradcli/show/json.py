@@ -77,12 +77,12 @@ def render(result: Result | WhyResult | FunctionsResult) -> bytes:
     return encode(result, b"\n")
 
 
-def write(result: Result, file: BinaryIO) -> None:
+def write(result: Result | WhyResult | FunctionsResult, file: BinaryIO) -> None:
     """Write what `render` returns to a file, without holding the whole of it."""
     bulk.write(_ready(addresses.tree(result)), file, b"\n")
 
 
-def render_path(result: Result, path: str) -> bytes:
+def render_path(result: Result | WhyResult | FunctionsResult, path: str) -> bytes:
     """`--get`: a number, text or null bare, all else as compact JSON.
 
     Raises UsageError where there is no such path.

@@ -1,9 +1,11 @@
 """`--out curve.png` and `curve.svg`: the same picture by matplotlib, byte for byte the same each time."""
 
-import logging
 from math import isnan
 from typing import Any, BinaryIO
 
+import gradcli.show.drawing  # noqa: F401 - loads matplotlib, and so comes first
+
+# isort: split
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,9 +27,8 @@ ARROWS = 16
 
 def write(result: Result, form: str, file: BinaryIO) -> None:
     """Draw a result of `plot` as `png` or `svg`."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on caches and fonts are no news of ours
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever a user's own settings are
+        matplotlib.rcdefaults()  # whatever was set where matplotlib was loaded already
         matplotlib.rcParams["svg.hashsalt"] = "gradcli"
         matplotlib.rcParams["axes.unicode_minus"] = False
         assert isinstance(result, PlotResult | SurfaceResult)

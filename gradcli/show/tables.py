@@ -127,11 +127,14 @@ def _grad(result: GradResult, digits: int) -> list[Table]:
         steps = {name: step.value for name, step in result.intermediates.items()}
         slopes = {name: step.gradient for name, step in result.intermediates.items()}
         found.append(_without_csv(_inputs_table(steps, slopes, [], "Steps", ""), "step"))
-    if not single:
-        block = Block(value.numel(), (Places(value.shape, "result"), value.reshape(-1)))
-        found.append(
-            Table((Column("result"), Column("value")), (block,), f"Result; gradient of {result.seed}", csv=False)
-        )
+    if not single or result.upstream is not None:
+        columns = [Column("result"), Column("value")]
+        cells: list[Cells] = [Places(value.shape, "result"), value.reshape(-1)]
+        if result.upstream is not None:
+            columns.append(Column("upstream"))
+            cells.append(result.upstream.reshape(-1))
+        block = Block(value.numel(), tuple(cells))
+        found.append(Table(tuple(columns), (block,), f"Result; gradient of {result.seed}", csv=False))
     return found
 
 
@@ -252,9 +255,41 @@ def _training(result: PerceptronTraining, digits: int) -> list[Table]:
     ]
     cells: list[Any] = [[epoch.epoch for epoch in history], [epoch.errors for epoch in history]]
     cells += [torch.stack([epoch.loss for epoch in history]), *w.unbind(1), torch.stack([epoch.b for epoch in history])]
-    verdict = "converged" if result.converged else "not converged"
-    title = f"{result.layer}: {verdict} after {result.epochs} epochs"
-    return [Table(tuple(columns), (Block(len(history), tuple(cells)),), title, _shapes(result))]
+    every = Block(len(history), tuple(cells))
+    since = next((i for i in range(len(history), 0, -1) if history[i - 1].errors), 0)  # no errors from here on
+    count = f"{result.epochs} epochs" if result.epochs > 1 else "1 epoch"
+    verdict = f"{'converged' if result.converged else 'not converged'} after {count}"
+    if since < len(history) - 1:
+        verdict = f"converged, without errors since epoch {history[since].epoch} of {result.epochs}"
+    distinct, kept = _equal_rows_once(every, since)
+    return [
+        Table(
+            tuple(columns),
+            (distinct,),
+            f"{result.layer}: {verdict}",
+            _shapes(result),
+            csv=False,
+            rows=steps.ROWS,
+            kept=kept,
+        ),
+        Table(tuple(columns), (every,), screen=False),
+    ]
+
+
+def _equal_rows_once(block: Block, place: int) -> tuple[Block, tuple[int, ...]]:
+    """The block with rows that equal the one before left out, the first column then counting from one to another.
+
+    Beside it the number of the row that stands for the one at `place`; none where that is behind the last.
+    """
+    counts, *rest = block.cells
+    state = torch.stack([torch.as_tensor(cells).double() for cells in rest], 1)
+    changed = (state[1:] != state[:-1]) & ~(state[1:].isnan() & state[:-1].isnan())
+    starts = [0, *(changed.any(1).nonzero().reshape(-1) + 1).tolist()]
+    ends = [start - 1 for start in starts[1:]] + [block.rows - 1]
+    spans = [str(counts[a]) if a == b else f"{counts[a]} to {counts[b]}" for a, b in zip(starts, ends, strict=True)]
+    left = [cells[starts] if isinstance(cells, Tensor) else [cells[i] for i in starts] for cells in rest]
+    kept = tuple(i for i, (a, b) in enumerate(zip(starts, ends, strict=True)) if a <= place <= b)
+    return Block(len(starts), (spans, *left)), kept
 
 
 def _plot(result: PlotResult, digits: int) -> list[Table]:

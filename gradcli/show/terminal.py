@@ -3,11 +3,15 @@
 No number is ever cut or wrapped: what does not fit beside goes below.
 """
 
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import repeat
 from typing import Literal
 
+from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 from torch import Tensor
@@ -21,6 +25,10 @@ THRESHOLD = 1000
 EDGE = 3
 """PyTorch's own: a tensor of more elements than the threshold is summarised by this many at each end."""
 GAP = "..."
+_MARK = "\ue000"
+"""A character that nobody has given a meaning: it stands for a cell that is not filled yet."""
+_MARKS = re.compile(f"{_MARK}+")
+_INTEGER = re.compile(r"[^.e]*")
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,18 @@ class _Drawn:
 
     @property
     def longest_word(self) -> int:
-        """The characters below which the column cannot be narrowed by breaking texts at blanks; the heading is not broken."""
-        words = (len(word) for block in self.blocks for cell in block for word in cell.split())
+        """The columns below which this one cannot be narrowed by breaking texts at blanks; the heading is not broken."""
+        words = (_width(word) for block in self.blocks for cell in block for word in cell.split())
         return max(len(self.heading), *words, 1)
 
+    @cached_property
+    def widest(self) -> int:
+        """The columns of the terminal that the widest cell takes."""
+        return max((_width(cell) for block in self.blocks for cell in block), default=0)
+
     def within(self, heading: int | None) -> int:
-        """The characters that the column takes where its heading is broken into pieces of `heading` at most, or not at all."""
-        cells = max((len(cell) for block in self.blocks for cell in block), default=0)
-        return max(1, cells, len(self.heading) if heading is None else min(heading, len(self.heading)))
+        """The columns of the terminal that this one takes with its heading in pieces of `heading` at most, or whole."""
+        return max(1, self.widest, len(self.heading) if heading is None else min(heading, len(self.heading)))
 
 
 def render(tables: Sequence[Table | Curve], style: Style) -> str:
@@ -75,7 +87,7 @@ def _draw(page: Page, table: Table, style: Style) -> None:
     if table.title:
         page.line(_wrap(table.title, style), "bold")
     for piece, layout in _pieces(columns, table, style):
-        page.draw(_rich_table(piece, layout, style))
+        page.write(_drawn(piece, layout, style))
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
     return None
@@ -138,16 +150,17 @@ def _text(cell: Cell, style: Style) -> str:
 
 def _align(blocks: list[list[str]]) -> list[list[str]]:
     """Numbers padded on both sides so that their decimal points stand below each other; other cells to the right."""
-    split = [(cell[: _point(cell)], cell[_point(cell) :]) for block in blocks for cell in block if _is_number(cell)]
-    left = max((len(head) for head, _ in split), default=0)
-    right = max((len(tail) for _, tail in split), default=0)
-
-    def aligned(cell: str) -> str:
-        point = _point(cell)
-        padded = cell[:point].rjust(left) + cell[point:].ljust(right)
-        return padded if _is_number(cell) else cell.rjust(left + right)
-
-    return [[aligned(cell) for cell in block] for block in blocks]
+    split = [[(cell, _is_number(cell), _point(cell)) for cell in block] for block in blocks]
+    numbers = [(len(cell), point) for block in split for cell, number, point in block if number]
+    left = max((point for _, point in numbers), default=0)
+    right = max((size - point for size, point in numbers), default=0)
+    return [
+        [
+            (" " * (left - point) + cell if number else cell.rjust(left + right)).ljust(left + right)
+            for cell, number, point in block
+        ]
+        for block in split
+    ]
 
 
 def _is_number(cell: str) -> bool:
@@ -156,7 +169,7 @@ def _is_number(cell: str) -> bool:
 
 def _point(cell: str) -> int:
     """Where the integer part of a number ends."""
-    return next((i for i, char in enumerate(cell) if char in ".e"), len(cell))
+    return len(_INTEGER.match(cell)[0])  # type: ignore[index]  # it always matches
 
 
 @dataclass(frozen=True)
@@ -232,8 +245,11 @@ def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[
     ]
 
 
-def _rich_table(columns: list[_Drawn], layout: _Layout, style: Style) -> RichTable:
-    drawn = RichTable(
+def _drawn(columns: list[_Drawn], layout: _Layout, style: Style) -> str:
+    """A table as text. Rich draws one line of each block, a mark in each cell, as a pattern for all of its rows: for as many
+    rows of its own it takes a hundred times as long.
+    """
+    table = RichTable(
         box=None if layout.lines == "none" else frame(ascii_only=style.ascii_only, rules=layout.lines == "rules"),
         border_style="dim",
         header_style="bold cyan",
@@ -241,20 +257,38 @@ def _rich_table(columns: list[_Drawn], layout: _Layout, style: Style) -> RichTab
         pad_edge=layout.lines == "grid",
     )
     widths = [column.within(layout.heading) for column in columns]
-    for column, width in zip(
-        columns, widths, strict=True
-    ):  # numbers are padded already: rich would strip the blanks behind them
+    for column, width in zip(columns, widths, strict=True):
         pieces = [column.heading[i : i + width] for i in range(0, len(column.heading), width)] or [""]
-        drawn.add_column(
-            Text("\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)), no_wrap=True
-        )
+        heading = "\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)
+        table.add_column(Text(heading), no_wrap=True)
     blocks = range(len(columns[0].blocks))
-    for number in blocks:  # one cell of many lines for each column: rich takes ten times as long for as many rows
-        cells = [column.blocks[number] for column in columns]
-        padded = (
-            [c.rjust(w) if column.numeric else c for c in cell]
-            for cell, w, column in zip(cells, widths, columns, strict=True)
+    for block in blocks:
+        more = len(columns[0].blocks[block]) > 1 and block + 1 < len(blocks)
+        table.add_row(*(Text(_MARK * width) for width in widths), end_section=more)
+    pattern = Page(colour=style.colour)
+    pattern.draw(table)
+    rows = iter(blocks)
+    lines: list[str] = []
+    for line in pattern.text.splitlines():
+        lines += _filled(line, columns, widths, next(rows)) if _MARK in line else [line]
+    return "\n".join(lines) + "\n"
+
+
+def _filled(pattern: str, columns: list[_Drawn], widths: list[int], block: int) -> list[str]:
+    """The lines of a block, by the pattern of one of them."""
+    first, *others = _MARKS.split(pattern)
+    parts: list[Iterable[str]] = []
+    for column, width, behind in zip(columns, widths, others, strict=True):
+        cells = column.blocks[block] or [""]  # of a tensor without elements one line is left
+        parts.append(
+            [" " * (width - _width(c)) + c for c in cells]
+            if column.numeric
+            else [c + " " * (width - _width(c)) for c in cells]
         )
-        rows = len(cells[0])
-        drawn.add_row(*(Text("\n".join(lines)) for lines in padded), end_section=rows > 1 and number + 1 < len(blocks))
-    return drawn
+        parts.append(repeat(behind))
+    return [first + "".join(row) for row in zip(*parts, strict=False)]
+
+
+def _width(text: str) -> int:
+    """The columns of a terminal that a text takes."""
+    return len(text) if text.isascii() else cell_len(text)

@@ -1,7 +1,7 @@
 """The page of one mistake: the program that makes it, what PyTorch said, why, and the program that does not."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gradcli.page import Page
 from gradcli.results import WhyResult
@@ -23,7 +23,8 @@ def render(result: WhyResult, style: Style) -> str:
         ("Cure", _wrapped(result.advice, style)),
         ("", result.cured.program.splitlines()),
         ("It prints", result.cured.printed),
-        ("Related", _wrapped(", ".join(result.related), style)),
+        ("The same message, other causes", _listed(result.same, style)),
+        ("Related", _listed(result.neighbours, style)),
     ]
     page = Page(colour=style.colour)
     page.lines(_wrapped(f"{result.name}: {result.title}", style), "bold")
@@ -37,7 +38,17 @@ def render(result: WhyResult, style: Style) -> str:
     return page.text
 
 
-def _wrapped(text: str, style: Style) -> list[str]:
+def _listed(others: Sequence[tuple[str, str]], style: Style) -> list[str]:
+    """Names and titles in two columns."""
+    widest = max((len(name) for name, _ in others), default=0) + 2
+    lines = []
+    for name, title in others:
+        first, *more = _wrapped(title, style, widest)
+        lines += [name.ljust(widest) + first, *(" " * widest + line for line in more)]
+    return lines
+
+
+def _wrapped(text: str, style: Style, indent: int = 0) -> list[str]:
     """Prose in lines that fit, broken at blanks alone."""
-    width = max(20, min(style.width or _WIDEST, _WIDEST) - len(_INDENT))
+    width = max(20, min(style.width or _WIDEST, _WIDEST) - len(_INDENT) - indent)
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

@@ -11,7 +11,6 @@ there since 2.14, `name-2.14` no more from 2.14 on.
 
 import importlib
 import inspect
-import math
 import re
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
 from types import ModuleType
 
-import numpy as np
 import torch
 from torch import masked, nn, overrides
 
@@ -102,31 +100,6 @@ DTYPES = """bfloat16 bool cdouble cfloat complex64 complex128 double float float
     int64 long short uint8"""
 CONSTANTS = "e inf nan pi"
 
-NUMPY_DIFFERS = {
-    "gradient": "one array instead of a tuple",
-    "lstsq": "other fields",
-    "max": "values alone along an axis",
-    "median": "the mean of the two in the middle",
-    "meshgrid": "rows and columns the other way round",
-    "min": "values alone along an axis",
-    "nanmedian": "the mean of the two in the middle",
-    "select": "chooses by conditions",
-    "sort": "values alone",
-    "split": "counts the parts, not their size",
-    "std": "divides by n, not n - 1",
-    "take": "along an axis",
-    "transpose": "no axes needed",
-    "unique": "sorted parts under other names",
-    "var": "divides by n, not n - 1",
-}
-NUMPY_RENAMES = """array=torch.tensor expand_dims=torch.unsqueeze fabs=torch.abs max=torch.amax min=torch.amin
-    mod=torch.remainder power=torch.pow trapz=torch.trapz"""
-"""`trapz` has its own name; NumPy had it until 2.3, and people still write it."""
-OTHERS = {"np", "np.linalg", "np.fft", "math"}
-"""Sections of what NumPy and Python name otherwise; a name that one of their versions has stays, since PyTorch computes it."""
-MATH_DIFFERS = {"dist": "takes any sequences", "prod": "takes any sequence", "frexp": "a pair of plain numbers"}
-MATH_RENAMES = "degrees=torch.rad2deg fabs=torch.abs radians=torch.deg2rad"
-
 
 def pure_schemas() -> set[str]:
     """The native functions that return a tensor and change none of their arguments."""
@@ -177,32 +150,12 @@ def fields() -> set[str]:
     return {field for kind in kinds for field in getattr(kind, "__match_args__", ())}
 
 
-def twins(
-    other: ModuleType, differs: dict[str, str], renames: str, known: dict[str, list[str]], *spaces: str
-) -> list[str]:
-    """The functions of `other` that mean the same under the same name in one of our namespaces, as `name=path`."""
-    same: dict[str, str] = {}
-    for space in spaces:
-        for name in (entry.partition("/")[0] for entry in known[space]):
-            if (
-                name not in differs
-                and callable(getattr(other, name, None))
-                and not isinstance(getattr(other, name), type)
-            ):
-                same.setdefault(name, f"{name}={space}.{name}")
-    return sorted({*same.values(), *renames.split()})
-
-
 def tables() -> dict[str, list[str]]:
     """Every section of the file: its name and its entries."""
     overridable, pure = set(overrides.get_testing_overrides()), pure_schemas()
     known = {space: list(operators(space, overridable, pure)) for space in SPACES}
     return known | {
         "nn": sorted(modules()),
-        "np": twins(np, NUMPY_DIFFERS, NUMPY_RENAMES, known, "torch"),
-        "np.linalg": twins(np.linalg, NUMPY_DIFFERS, "", known, "linalg"),
-        "np.fft": twins(np.fft, NUMPY_DIFFERS, "", known, "fft"),
-        "math": twins(math, MATH_DIFFERS, MATH_RENAMES, known, "torch"),
         "properties": PROPERTIES.split(),
         "fields": sorted(fields()),
         "dtypes": DTYPES.split(),
@@ -227,10 +180,7 @@ def merged(known: dict[str, list[str]], found: dict[str, list[str]], version: st
         old = {entry: {mark[0]: mark[1:] for mark in marks} for entry, *marks in map(split, known.get(section, ()))}
         new = {entry: {"+": version} if section in known else {} for entry in there if entry not in old}
         together = list((old | new).items()) if there != sorted(there) else sorted((old | new).items())
-        if section in OTHERS:
-            sections[section] = [entry for entry, _ in together]
-        else:
-            sections[section] = [marked(entry, marks, set(there)) for entry, marks in together]
+        sections[section] = [marked(entry, marks, set(there)) for entry, marks in together]
     return sections
 
 

@@ -1,7 +1,8 @@
 """The allow-list of expressions: which names of PyTorch, NumPy and math may be used, and what each stands for.
 
-The names are data, `operators.txt`, made by `generate_operators.py`. Nothing here imports PyTorch: a function is a path such
-as `torch.exp`, `F.mse_loss`, `nn.MSELoss` or `Tensor.relu`, which `gradcli.evaluate` turns into the real one.
+PyTorch's names are data, `operators.txt`, made by `generate_operators.py`; NumPy's and math's are in `spellings.py`.
+Nothing here imports PyTorch: a function is a path such as `torch.exp`, `F.mse_loss`, `nn.MSELoss` or `Tensor.relu`, which
+`gradcli.evaluate` turns into the real one.
 """
 
 import os
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from gradcli.tables import spellings
 from gradcli.tables.catalogue import CATALOGUE
 
 FILE = os.path.join(os.path.dirname(__file__), "operators.txt")
@@ -53,11 +55,17 @@ SPACES = {
 }
 """What may be written before a dot, and the section of the allow-list that it opens."""
 
+SPELT = ("np", "np.linalg", "np.fft", "math")
+"""Sections of names that `gradcli.tables.spellings` says in PyTorch's."""
+
 CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
 """Numbers under their own names and behind torch, np and math."""
 
+TAU = 6.283185307179586
+"""What math has beside them."""
+
 PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "complex128"}
-"""What Python's own types mean to PyTorch as a dtype."""
+"""What Python's own types mean to PyTorch and NumPy as a dtype."""
 
 
 COMPOSED = frozenset({"l2_norm", "sse", "half_sse", "step", "prelu", "threshold"})
@@ -69,8 +77,26 @@ LAST_DIMENSION = frozenset(
 )
 """Functions whose dimension, where it is left out, is the last one."""
 
-PYTHON = {"len": Operator("python.len")}
+_DRAWING = """alpha_dropout bernoulli binomial dropout dropout1d dropout2d dropout3d feature_alpha_dropout feature_dropout
+    fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices gru
+    gumbel_softmax lobpcg lstm multi_head_attention_forward multinomial native_dropout normal pca_lowrank poisson rand
+    rand_like randint randint_like randn randn_like randperm rnn_relu rnn_tanh rrelu scaled_dot_product_attention
+    svd_lowrank"""
+RANDOM = frozenset(_DRAWING.split())
+"""Functions and methods that may draw random numbers, in every namespace."""
+_DRAWING_MODULES = """AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout FractionalMaxPool2d
+    FractionalMaxPool3d RReLU"""
+RANDOM_MODULES = frozenset(_DRAWING_MODULES.split())
+"""Modules of torch.nn that may."""
+
+PYTHON = {name: Operator(f"python.{name}") for name in ("len", "float", "int")}
 """Python's own functions that are allowed."""
+
+TWINS = frozenset({"abs", "max", "min", "pow", "round", "sum"})
+"""Functions of PyTorch that share a bare name with one of Python's, which computes plain numbers and adds up a list."""
+
+WHOLE = {name: Operator(f"math.{name}") for name in ("comb", "factorial", "isclose", "isqrt", "perm")}
+"""Functions of math for plain numbers alone: PyTorch has none for tensors under that meaning."""
 
 
 @cache
@@ -80,9 +106,11 @@ def sections() -> Mapping[str, Mapping[str, Operator]]:
     for section, words in entries().items():
         found[section] = {}
         for word in words:
-            entry, _, positions = word.partition("+")[0].partition("-")[0].partition("/")
-            name, _, path = entry.partition("=")
-            found[section][name] = Operator(path or f"{section}.{name}", int(positions) if positions else None)
+            name, _, positions = word.partition("+")[0].partition("-")[0].partition("/")
+            found[section][name] = Operator(f"{section}.{name}", int(positions) if positions else None)
+    for section in SPELT:
+        found[section] = {name: Operator(f"{section}.{name}") for name in spellings.names(section)}
+    found["math"] |= WHOLE
     return found
 
 

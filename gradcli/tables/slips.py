@@ -2,18 +2,24 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
+
+Feature = Literal["square", "half-square", "difference", "product", "gradient", "jacobian"]
+"""What an expression may have on the way from the input, and what is asked of it: `gradcli.compute.slips` tells."""
 
 
 @dataclass(frozen=True)
 class Slip:
     """One slip, seen from the user's number.
 
-    `words` say what happened and what to do. It fits where the number is a multiple of the right one by one of `factors`,
-    or what a `variant` of the computation gives: `gradcli.compute.slips` has one by each such name.
+    `words` describe the number, and the first of `reasons` whose feature is there says what happened or what to do. It fits
+    where the number is a multiple of the right one by one of `factors`, or what a `variant` of the computation gives:
+    `gradcli.compute.slips` has one by each such name.
     """
 
     name: str
     words: str
+    reasons: tuple[tuple[Feature, str], ...] = ()
     factors: tuple[float, ...] = ()
     variant: str = ""
 
@@ -24,17 +30,20 @@ LOG_FACTORS = (1 / math.log(2), 1 / math.log(10), math.log(2), math.log(10))
 SLIPS = (
     Slip(
         "sign",
-        "yours has the opposite sign: look for a lost minus, or pred - target the wrong way round",
+        "yours has the opposite sign: look for a lost minus",
+        reasons=(("difference", ", or for a difference the wrong way round"),),
         factors=(-1.0,),
     ),
     Slip(
         "factor-2",
-        "yours is twice the computed one: the 1/2 in front of a square cancels the 2 of its derivative",
+        "yours is twice the computed one",
+        reasons=(("half-square", ": the 1/2 in front of the square cancels the 2 of its derivative"),),
         factors=(2.0,),
     ),
     Slip(
         "factor-half",
-        "yours is half the computed one: the derivative of a square brings down a factor 2",
+        "yours is half the computed one",
+        reasons=(("square", ": the derivative of a square brings down a factor 2"),),
         factors=(0.5,),
     ),
     Slip(
@@ -49,7 +58,12 @@ SLIPS = (
     ),
     Slip(
         "transposed",
-        "yours is the transposed matrix: a gradient has the shape of its input, so swap the factors of the product",
+        "yours is the transposed matrix",
+        reasons=(
+            ("product", ": a gradient has the shape of its input, so swap the factors of the product"),
+            ("gradient", ": a gradient has the shape of its input"),
+            ("jacobian", ": a Jacobian has a row for each output and a column for each input"),
+        ),
         variant="transposed",
     ),
     Slip(
@@ -59,13 +73,13 @@ SLIPS = (
     ),
     Slip(
         "log-base",
-        "yours is for a logarithm to another base: log is the natural one, so that d log(x)/dx = 1/x",
+        "yours is for a logarithm to another base: log is the natural one, and that to base b has the derivative 1/(x ln(b))",
         variant="log-base",
     ),
     Slip(
         "double-softmax",
-        "yours applies softmax twice: cross_entropy and log_softmax take raw logits",
+        "yours applies softmax twice: softmax, log_softmax and cross_entropy take raw logits",
         variant="double-softmax",
     ),
 )
-"""All of them; the first that fits exactly is named."""
+"""All of them; the first that fits is named."""

@@ -10,10 +10,11 @@ import sys
 import unicodedata
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
@@ -58,15 +59,21 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     if not tree.body:
         raise ExpressionError("the expression is empty", place=source.span(0), cure="for example 'mse(w*x, y)'")
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
+    typed = [node for node in reader.origins if node not in reader.made] if reader.made else reader.origins
+    title = understood(text, tree, typed, position)
+    if reader.expanded:
+        _put(tree, reader.held, reader.expanded)
     return Expression(
         source=source,
         tree=tree,
         steps=_link(parts),
-        understood=understood(text, tree, reader.origins, position),
+        understood=title,
         names=frozenset(reader.used),
         assigned=tuple(reader.assigned),
         calls=reader.calls,
         origins=tuple(reader.origins),
+        made=frozenset(reader.made),
+        held=reader.held,
         notes=tuple(reader.notes),
     )
 
@@ -145,6 +152,26 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     return ExpressionError(
         said[:1].lower() + said[1:], place=place, cure="the syntax is Python's, for example 2*x**2 + sin(x)"
     )
+
+
+def _put(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:
+    """Put into a tree and the arguments held for it what their calls of NumPy's and Python's names mean."""
+
+    def meant(node: Any) -> Any:
+        while node in expanded:
+            node = expanded[node]
+        return node
+
+    held |= {name: meant(value) for name, value in held.items()}
+    agenda = [tree, *held.values()]
+    while agenda:
+        parent = agenda.pop()
+        for name, value in ast.iter_fields(parent):
+            if isinstance(value, list):
+                value[:] = map(meant, value)
+            elif isinstance(value, ast.AST):
+                setattr(parent, name, meant(value))
+        agenda.extend(ast.iter_child_nodes(parent))
 
 
 def _line_starts(text: str) -> list[int]:

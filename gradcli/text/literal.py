@@ -64,6 +64,19 @@ def parse_stream(source: Source) -> Numbers | Made:
     return _parse(source, source.text.strip(), lines=True)
 
 
+_DIGITS = re.compile(r"[-+]?\s*([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?", re.ASCII)
+
+
+def half_units(literal: Numbers, *, lines: bool = False) -> list[float]:
+    """Half a unit of the last digit that each number is written with; 0 of a zero and of what is exact, such as `1/3`."""
+    found = []
+    for text, value in zip(literal_grammar.texts(literal.source, lines=lines), literal.values, strict=True):
+        digits = _DIGITS.fullmatch(text.strip())
+        exponent = int(digits[3] or 0) - len(digits[2] or "") if digits and value else None
+        found.append(0.0 if exponent is None or not -400 < exponent < 300 else 0.5 * 10.0**exponent)
+    return found
+
+
 def from_json(value: object, source: Source) -> Numbers:
     """The tensor that a JSON value stands for: numbers, nested lists, the strings "NaN" "Infinity" "-Infinity", bools.
 

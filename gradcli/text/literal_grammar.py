@@ -63,6 +63,13 @@ def read(source: Source, *, lines: bool) -> Made | tuple[list[Number], Shape, st
     return _Parser(source, lines=lines).literal()
 
 
+def texts(source: Source, *, lines: bool) -> list[str]:
+    """How each number of a literal is written, in row-major order; none of a constructor. Raises LiteralError, SizeError."""
+    parser = _Parser(source, lines=lines)
+    parser.literal()
+    return [source.text[start:stop] for start, stop in parser.places]
+
+
 class _Parser(Scalars):
     """Reads one literal. Numbers go to `values` in the order in which they stand, so that an item is only its shape."""
 

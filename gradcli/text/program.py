@@ -28,11 +28,12 @@ class Step(NamedTuple):
     dtype           PyTorch's `name`
     operator        `name` is its symbol
     compare         `value` holds the symbols between the operands
-    call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values belong to `keywords`
+    call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values belong to `keywords`, and
+                    that of `*` is a tuple of arguments; `value` of a call is Python's own function for plain numbers
     apply           the first value is a module of torch.nn, the others its arguments
     attribute       `name` of a tensor or of several results
     unbind          makes a tuple of `value` values from a tensor or a sequence of that length
-    index, slice, tuple, list   as in Python
+    index, slice, tuple, list   as in Python; `value` holds the places of values that `*` takes apart
     """
 
     kind: Kind
@@ -47,10 +48,11 @@ class Step(NamedTuple):
 class Expression:
     """A checked expression.
 
-    `steps` compute it; `tree` is the same as Python's syntax tree, `understood` the text on one line with parentheses where
-    precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
-    (code, text) of what was filled in. `calls` are the steps that the calls of the tree became; `origins`, one for each step,
-    the nodes that the steps came from.
+    `steps` compute it; `tree` is the same as Python's syntax tree, with what NumPy's and Python's names mean in their places,
+    `made` the nodes of those, and `held` the arguments that they read by a name; `understood` is the text on one line with
+    parentheses where precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order.
+    `notes` are (code, text) of what was filled in. `calls` are the steps that the calls of the tree became; `origins`, one for
+    each step, the nodes that the steps came from.
     """
 
     source: Source
@@ -61,4 +63,6 @@ class Expression:
     assigned: tuple[str, ...]
     calls: Mapping[ast.AST, Step]
     origins: tuple[ast.AST, ...]
+    made: frozenset[ast.AST]
+    held: Mapping[str, ast.expr]
     notes: tuple[tuple[str, str], ...]

@@ -23,8 +23,18 @@ def says_more(node: ast.expr) -> bool:
     return not (isinstance(node, ast.Constant) and node.value is False)
 
 
+def starred(values: list[ast.expr]) -> tuple[int, ...]:
+    """The places of the values that `*` takes apart."""
+    return tuple([place for place, value in enumerate(values) if isinstance(value, ast.Starred)])
+
+
 class Reader:
-    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn."""
+    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn.
+
+    `expanded` holds the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
+    nobody typed, and the place that errors show for each; `held` the arguments that such a tree reads by a name; `pythons` the
+    calls that are Python's own for plain numbers, and of which function.
+    """
 
     def __init__(self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]) -> None:
         self.source = source
@@ -37,10 +47,16 @@ class Reader:
         self.notes: dict[tuple[str, str], None] = {}
         self.calls: dict[ast.AST, Step] = {}
         self.origins: list[ast.AST] = []
+        self.made: dict[ast.AST, Span] = {}
+        self.held: dict[str, ast.expr] = {}
+        self.expanded: dict[ast.AST, ast.expr] = {}
+        self.pythons: dict[ast.AST, str] = {}
         self.nodes = 0
 
     def span(self, node: Any) -> Span:
         """The place of a node of the tree."""
+        if (made := self.made.get(node)) is not None:
+            return made
         start = self.position(node.lineno, node.col_offset)
         return self.source.span(start, self.position(node.end_lineno, node.end_col_offset))
 
@@ -108,6 +124,19 @@ class Reader:
             cure = f"{cure} ({version})" if cure else version
         return self.error(f"unknown {kind} {quoted(prefix + name)}", place, cure)
 
+    def no_such(self, path: str, node: ast.Attribute) -> ExpressionError:
+        """The error of a name that a namespace does not offer."""
+        place, section = self.tail(node), operators.SPACES[path]
+        spelt = section in operators.SPELT
+        if f"{section}.{node.attr}" not in SYNONYMS:
+            self.check_name(node.attr, place, twin=True)
+            if spelt and (twin := find_function(node.attr)):
+                return self.error(
+                    f"unknown function {path}.{node.attr}", place, f"write {twin.path}, which is PyTorch's"
+                )
+        prefix = f"{section if spelt else path}."
+        return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
+
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
         """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a
         value.
@@ -125,5 +154,7 @@ class Reader:
 
     def tail(self, node: ast.Attribute) -> Span:
         """The place of the name behind the dot."""
+        if (made := self.made.get(node)) is not None:
+            return made
         stop = self.span(node).stop
         return self.source.span(stop - len(node.attr), stop)

@@ -4,15 +4,15 @@ import ast
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from gradcli.errors import ExpressionError, SizeError
+from gradcli.errors import SizeError
 from gradcli.tables import operators
 from gradcli.tables.operators import Operator, find_function, function_names
 from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
-from gradcli.text.numerals import NOT_FINITE
 from gradcli.text.program import Kind, Label, Step
-from gradcli.text.reader import Reader, says_more
+from gradcli.text.reader import Reader, says_more, starred
 from gradcli.text.refused import KEYWORDS
 from gradcli.text.source import Span
+from gradcli.text.spelled import expand, method
 from gradcli.text.spelling import powers
 
 Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
@@ -114,6 +114,8 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
         return _bind(reader, node)
     if node.id in reader.scope:
         return [_load(reader, node)]
+    if node in reader.made:
+        return [reader.step("load", node, name=node.id)]
     if (found := _fixed(reader, "torch", node.id, node)) is not None:
         return [found]
     if node.id in operators.SPACES:
@@ -161,9 +163,9 @@ def _fixed(reader: Reader, space: str, name: str, place: Span | ast.AST) -> Step
     if name in operators.CONSTANTS and space in ("torch", "np", "numpy", "math"):
         return reader.step("constant", place, value=operators.CONSTANTS[name])
     if space == "math":
-        return None
-    if isinstance(place, ast.Name) and name in operators.PYTHON_TYPES:
-        return reader.step("dtype", place, name=operators.PYTHON_TYPES[name])
+        return reader.step("constant", place, value=operators.TAU) if name == "tau" else None
+    if isinstance(place, ast.Name) or space in ("np", "numpy"):
+        name = operators.PYTHON_TYPES.get(name, name)
     if space in ("torch", "np", "numpy") and operators.in_space("dtypes", name):
         return reader.step("dtype", place, name=name)
     return reader.step("constant", place) if name == "newaxis" else None
@@ -180,12 +182,12 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
     first, *rest = chain
     place = reader.tail(first)
     if rest:
-        raise _no_such(reader, path, first)
+        raise reader.no_such(path, first)
     if (step := _fixed(reader, path, first.attr, place)) is not None:
         return [step]
     if operators.in_space(operators.SPACES[path], first.attr):
         raise reader.error(f"{path}.{first.attr} is a function, not a value", node, f"call it: {path}.{first.attr}(x)")
-    raise _no_such(reader, path, first)
+    raise reader.no_such(path, first)
 
 
 def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
@@ -197,13 +199,6 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
     if operators.in_space("Tensor", node.attr):
         raise reader.error(f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()")
     raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
-
-
-def _no_such(reader: Reader, path: str, node: ast.Attribute) -> ExpressionError:
-    """The error of a name that a namespace does not offer."""
-    reader.check_name(node.attr, reader.tail(node), twin=True)
-    known = operators.sections()[operators.SPACES[path]]
-    return reader.unknown(node.attr, reader.tail(node), "function", known, prefix=f"{path}.")
 
 
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
@@ -235,16 +230,8 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
             return None
         found = operators.in_space(operators.SPACES[path], chain[0].attr) if len(chain) == 1 else None
         if found is None:
-            raise _no_such(reader, path, chain[0])
+            raise reader.no_such(path, chain[0])
         return found, reader.tail(chain[0])
-    return None
-
-
-def _not_finite(reader: Reader, node: ast.Call) -> float | None:
-    """The number that `float('-inf')` is, as programs write it; None for any other call."""
-    match node:
-        case ast.Call(ast.Name("float"), [ast.Constant(str(text))], []) if "float" not in reader.scope:
-            return NOT_FINITE.get(text.lower())
     return None
 
 
@@ -257,14 +244,16 @@ def _is_module(reader: Reader, node: ast.expr) -> bool:
 
 
 def _call(reader: Reader, node: ast.Call) -> list[Part]:
-    if (number := _not_finite(reader, node)) is not None:
-        return [reader.step("constant", node, value=number)]
     for keyword in node.keywords:
         reader.check_keyword(keyword)
-    arguments: list[Part] = [*node.args, *(keyword.value for keyword in node.keywords)]
-    names = tuple(keyword.arg or "" for keyword in node.keywords)
+    args, names = node.args, tuple(keyword.arg or "" for keyword in node.keywords)
+    if starred(args):
+        args, names = [ast.copy_location(ast.Tuple(args, ast.Load()), node)], ("*", *names)
+    arguments: list[Part] = [*args, *(keyword.value for keyword in node.keywords)]
     if found := _function(reader, node):
         operator, place = found
+        if operator.path.rpartition(".")[0] in operators.SPELT and operator not in operators.WHOLE.values():
+            return [*expand(reader, operator.path, node, place)]
         if operator.positions is not None and any(map(says_more, node.args[operator.positions :])):
             if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
                 cure = reader.replaced(place, f"{place.text}()")
@@ -273,13 +262,17 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
                 f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
             )
         names += _last_dimension(reader, operator.path, node, arguments, first=not operator.path.startswith("nn."))
-        step = reader.step("call", place, take=len(arguments), name=operator.path, keywords=names)
+        twin = isinstance(node.func, ast.Name) and node.func.id in operators.TWINS
+        python = node.func.id if twin else reader.pythons.get(node)  # type: ignore[attr-defined]
+        step = reader.step("call", place, take=len(arguments), name=operator.path, keywords=names, value=python)
         reader.calls[node] = step
         return [*arguments, step]
     if _is_module(reader, node.func):
-        step = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
+        step = reader.calls[node] = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
         return [node.func, *arguments, step]
     if isinstance(node.func, ast.Attribute):
+        if meaning := method(reader, node, reader.tail(node.func)):
+            return [*meaning]
         return [node.func.value, lambda: _method(reader, node, arguments, names)]
     if type(node.func) not in RULES:
         raise reader.refused_node(node.func)
@@ -382,7 +375,8 @@ def _slice(reader: Reader, node: ast.Slice) -> list[Part]:
 def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:
     if isinstance(node.ctx, ast.Load):
         kind: Kind = "tuple" if isinstance(node, ast.Tuple) else "list"
-        return [*node.elts, reader.step(kind, node, take=len(node.elts))]
+        items = [item.value if isinstance(item, ast.Starred) else item for item in node.elts]
+        return [*items, reader.step(kind, node, take=len(items), value=starred(node.elts))]
     count = len(node.elts)
     parts: list[Part] = [reader.step("copy", node), reader.step("unbind", node, take=1, value=count)]
     parts.append(reader.step("unpack", node))

@@ -48,7 +48,10 @@ class ValueSource(Source):
     @property
     def text(self) -> str:
         """The beginning of the value as Python writes it."""
-        return str(self.__dict__["value"])[:VALUE]
+        try:
+            return str(self.__dict__["value"])[:VALUE]
+        except RecursionError:
+            return "a list that nests too deep"
 
 
 class Span(NamedTuple):

@@ -36,6 +36,8 @@ def run(arguments: list[str]) -> "NoReturn":
 
     Raises Cold where no server took the call, and Lost where its worker died.
     """
+    if any("/fd/" in word for word in arguments):
+        raise Cold("a descriptor, such as the shell gives for <(...), is this process's own")
     connection = wire.connected(wire.meeting_point() + ".socket", PATIENCE)
     try:
         worker = _hand_over(connection, arguments)

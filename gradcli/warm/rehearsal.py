@@ -7,9 +7,11 @@ import contextlib
 import gc
 import os
 import pkgutil
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TextIO
 
 import gradcli
@@ -46,7 +48,25 @@ CALLS = (
 )
 """Calls of each kind, words parted by blanks. None of them may make PyTorch warn: it warns of some things only once."""
 _NOT_LOADED = ("gradcli.__main__", "gradcli.tables.generate_operators", "gradcli.warm")
+_BY_MATPLOTLIB = ("gradcli.show.drawing", "gradcli.show.picture")
 _LIBRARIES = ("torch", "torch.version", "numpy", "orjson", "rich", "typer")
+
+
+Bounds = dict[int, tuple[int, int]]
+"""What `ulimit` shows of a process: the soft and the hard bound of each resource."""
+
+
+_RESOURCES = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+
+
+def bounds_of(process: int) -> Bounds:
+    """The bounds of a process of this user, 0 for this one; none where the system does not tell.
+
+    Raises OSError where there is no such process.
+    """
+    if not hasattr(resource, "prlimit"):
+        return {}
+    return {number: resource.prlimit(process, number) for number in _RESOURCES}
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,7 @@ class Loaded:
     threads: int
     surroundings: tuple[str, str, list[int], list[tuple[str, str]]]
     sources: Sources
+    bounds: Bounds
 
     def restore_threads(self) -> None:
         """Let PyTorch compute with as many threads as in a cold call. The server has one: a pool does not survive a fork."""
@@ -101,8 +122,9 @@ def load() -> Loaded:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    unwanted = _NOT_LOADED if find_spec("matplotlib") else (*_NOT_LOADED, *_BY_MATPLOTLIB)
     for module in pkgutil.walk_packages(gradcli.__path__, "gradcli."):
-        if not module.name.startswith(_NOT_LOADED):
+        if not module.name.startswith(unwanted):
             import_module(module.name)
     if not (torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()):
         for words in CALLS:  # with an accelerator the first backward pass starts threads, which no fork has
@@ -114,7 +136,7 @@ def load() -> Loaded:
     gc.enable()
     gc.collect()
     gc.freeze()  # a collection in a worker would write to every object, and so copy every page
-    return Loaded(torch.__version__, threads, surroundings, Sources(files))
+    return Loaded(torch.__version__, threads, surroundings, Sources(files), bounds_of(0))
 
 
 def _play(words: str) -> None:

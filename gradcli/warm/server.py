@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -225,11 +224,8 @@ def _tell(group: int, number: int) -> None:
 
 
 def _is_ours(connection: socket.socket) -> bool:
-    """Whether the caller is this user; where the system does not tell, the folder's permissions have to do."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(credentials[4:8], sys.byteorder) == os.getuid()
+    """Whether the caller is this user, in the same group, which decides on files too."""
+    return wire.caller(connection)[1:] == (os.getuid(), os.getegid())
 
 
 def _memory() -> int | None:

@@ -126,6 +126,17 @@ def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
     return (content if len(content) == size else b""), descriptors(ancillary)
 
 
+def caller(connection: _socket.socket) -> tuple[int, int, int]:
+    """Who called, as the system tells it: process, user and group. Where it does not, the folder's permissions have to do:
+    no process, and this one's own user and group.
+    """
+    if not hasattr(_socket, "SO_PEERCRED"):
+        return 0, os.getuid(), os.getegid()
+    packed = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    process, user, group = (int.from_bytes(packed[i : i + 4], sys.byteorder) for i in (0, 4, 8))
+    return process, user, group
+
+
 def _exactly(connection: _socket.socket, size: int) -> bytes:
     content = b""
     while len(content) < size:

@@ -7,6 +7,7 @@ umask are the caller's, and from there on it is the program that a cold call run
 import contextlib
 import marshal
 import os
+import resource
 import select
 import signal
 import socket
@@ -18,9 +19,11 @@ from gradcli.cli.program import run
 from gradcli.errors import ExitStatus
 from gradcli.supervise import Progress
 from gradcli.warm import rehearsal, wire
-from gradcli.warm.rehearsal import Loaded
+from gradcli.warm.rehearsal import Bounds, Loaded, bounds_of
 from gradcli.world import World
 
+AMPLE = 256
+"""Open files that a call never needs, so that it is all the same which bound above it holds."""
 OUTDATED = 3
 """The exit status of a worker that has found the program's source changed."""
 
@@ -76,7 +79,7 @@ def _serve(connection: socket.socket, server: socket.socket, progress: Progress,
         surroundings, arguments, environ, mask, streams = marshal.loads(call)
     except (OSError, EOFError, ValueError, TypeError):
         return 0
-    if changed or surroundings != loaded.surroundings:
+    if changed or surroundings != loaded.surroundings or not _bounded_alike(wire.caller(connection)[0], loaded.bounds):
         signal.signal(
             signal.SIGHUP, signal.SIG_IGN
         )  # the caller hangs up at once, and what this process ends with counts
@@ -100,6 +103,29 @@ def _serve(connection: socket.socket, server: socket.socket, progress: Progress,
     with contextlib.suppress(OSError):
         connection.send(wire.message(wire.DONE, status))
     return 0
+
+
+def _bounded_alike(process: int, bounds: Bounds) -> bool:
+    """Take over niceness, policy and bounds of the caller's process; whether this one is bounded as a cold call would be.
+
+    Loading counts against the bounds of processor time and memory, and this process has it behind it: bounds that are not
+    the server's own are not taken over but make the call cold. Only that of open files is, where it is ample, because it
+    differs from one terminal program to the next.
+    """
+    if not process:  # the system does not tell who calls
+        return True
+    try:
+        theirs = bounds_of(process)
+        files = {resource.RLIMIT_NOFILE: theirs[resource.RLIMIT_NOFILE]} if theirs else {}
+        if {**bounds, **files} != theirs or any(soft < AMPLE for soft, _ in files.values()):
+            return False
+        for number, both in files.items():
+            resource.setrlimit(number, both)
+        if (nice := os.getpriority(os.PRIO_PROCESS, process)) != os.getpriority(os.PRIO_PROCESS, 0):
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+        return os.sched_getscheduler(process) == os.sched_getscheduler(0)
+    except (OSError, ValueError):  # what a process has given away it may not take back
+        return False
 
 
 def _become(

@@ -54,7 +54,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "e": lambda text: expression.parse(Source(text), ("x", "y", "A", "t", "s")),
     "n": lambda text: call.parse_call(Source(text, "NAME")),
     "w": lambda text: Why(words=(text,)).find(str),
-    "x": expectation.read,
+    "x": lambda text: expectation.read(Source(text, "--expect")),
     "i": lambda text: inputs.read_inputs([Source(word) for word in text.split("\0")]),
     "o": lambda text: setting.read(Source(text, "--set")),
     "j": _job,

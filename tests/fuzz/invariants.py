@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math")
+KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math", "fault")
 FAULT = "a fault of gradcli itself"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 INTERNAL = re.compile(r"<locals>|<lambda>|object at 0x|<class '|one of \)")
@@ -92,7 +92,7 @@ def _death(kind: str, message: str) -> str:
     """The kind of an error, or which bound of the worker it ran into."""
     if message.startswith("PyTorch ended the process"):
         return "crash of PyTorch"
-    if message.startswith("it ran for longer"):
+    if message.startswith("it ran for more"):
         return "too long"
     if message.startswith("the computation was killed"):
         return "killed"

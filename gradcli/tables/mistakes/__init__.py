@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from gradcli.tables.mistakes.entry import Mistake
 from gradcli.tables.mistakes.graph import START, TWICE
 from gradcli.tables.mistakes.in_place import IN_PLACE
+from gradcli.tables.mistakes.leaving import LEAVING
 from gradcli.tables.mistakes.losses import LOSSES
 from gradcli.tables.mistakes.missing import MISSING
 from gradcli.tables.mistakes.numbers import NUMBERS
 from gradcli.tables.mistakes.shapes import FUNC, SHAPES
 
 FAMILIES: Mapping[str, tuple[Mistake, ...]] = {
-    "no gradient": MISSING,
+    "no gradient": (*MISSING, *LEAVING),
     "starting backward": START,
     "backward again": TWICE,
     "changed in place": IN_PLACE,
@@ -33,9 +34,11 @@ ALIASES: Mapping[str, str] = {
     "integer-input": "int-dtype",
     "nan": "not-a-number",
     "no-derivative": "step-activation",
+    "rebound": "non-leaf-grad",
     "requires-grad": "no-grad",
     "retain-graph": "backward-twice",
     "saturated": "saturation",
+    "upstream": "vjp-shape",
     "vanishing": "saturation",
     "zero-grad": "accumulate",
 }

@@ -8,14 +8,31 @@ from gradcli.tables.imports import imports
 MARK = "  # <--"
 """Stands behind the line of a program that holds the mistake."""
 
+PYTORCH = ("torch", ".grad", "requires_grad", "autograd", ".backward(")
+"""What a traceback of a program that uses PyTorch holds."""
+
+
+@dataclass(frozen=True)
+class Vague:
+    """A piece of a message that other programs than PyTorch's give too, written as the fragments of a mistake are.
+
+    It counts in a text that holds one of `signs`, and by itself where it is all that was pasted and `alone` is true.
+    """
+
+    text: str
+    signs: tuple[str, ...] = PYTORCH
+    alone: bool = True
+
 
 @dataclass(frozen=True)
 class Mistake:
     """One mistake. `program` makes it and `cured` is the same without it; both are written without their imports.
 
-    `fragments` are pieces of what PyTorch says, in this release or in earlier ones: words in order, numbers and
-    punctuation aside, `...` for a few words that differ from one time to the next. A mistake that PyTorch lets pass
-    in silence has none, and `program` prints the number that comes of it. `related` names other mistakes.
+    `fragments` are pieces of what PyTorch says, in this release or in earlier ones: letters in order, numbers, blanks and
+    punctuation aside, `...` for a few words that differ from one time to the next, `<a|b>` for one of several words.
+    `vague` are pieces that need more than themselves. A mistake that PyTorch lets pass in silence has neither, and
+    `program` prints the number that comes of it. `symptoms` are plain words for it, such as `loss nan`: a question that
+    holds them, and otherwise nothing of its own, means this entry. `related` names other mistakes.
     """
 
     name: str
@@ -25,6 +42,8 @@ class Mistake:
     cure: str
     cured: str
     fragments: tuple[str, ...] = ()
+    vague: tuple[Vague, ...] = ()
+    symptoms: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
 
     @property

@@ -134,6 +134,7 @@ START = (
             p[1].backward()
             print(a.grad)
         """,
+        symptoms=("softmax gradient zero", "gradient softmax sum zero", "softmax sum gradient"),
         related=("non-scalar", "jacobian-shape"),
     ),
     Mistake(
@@ -265,6 +266,14 @@ TWICE = (
                 (x ** 2).backward()
                 print(x.grad)
         """,
+        symptoms=(
+            "gradients add",
+            "gradients accumulate",
+            "gradient accumulates",
+            "gradient doubles",
+            "gradients grow",
+            "grad doubles",
+        ),
         related=("backward-twice", "grad-none"),
     ),
 )

@@ -1,6 +1,6 @@
 """Mistakes of changing a tensor in place, and of the update of weights."""
 
-from gradcli.tables.mistakes.entry import Mistake
+from gradcli.tables.mistakes.entry import Mistake, Vague
 
 _SAVED = (
     "one of the variables needed for gradient computation has been modified by an inplace operation",
@@ -44,8 +44,11 @@ IN_PLACE = (
             second.backward()
         """,
         cause="step() changes the weights in place, and the second loss was computed with the old ones. Its gradient "
-        "would belong to neither.",
-        cure="Call backward() on all losses before step(), or compute the second loss after it.",
+        "would belong to neither. The message names no operation that made the tensor, because a weight is made by none "
+        "(or TBackward0 or AsStridedBackward0: the transposed weight of nn.Linear).",
+        cure="Call backward() on all losses before step(), or compute the second loss after it: in a GAN, with the fake "
+        "samples detached for the discriminator. Where no optimizer is between, a buffer was changed: BatchNorm that runs "
+        "twice under DistributedDataParallel needs broadcast_buffers=False.",
         cured="""
             w = torch.tensor([1.0, 2.0], requires_grad=True)
             optimizer = torch.optim.SGD([w], lr=0.1)
@@ -55,7 +58,12 @@ IN_PLACE = (
             optimizer.step()
             print(w.grad, w.detach())
         """,
-        fragments=_SAVED,
+        fragments=(
+            *_SAVED,
+            f"{_SAVED[0]}: [...Tensor [2]] is at version 2; expected version 1",
+            f"{_SAVED[0]}: [...Tensor [2]], which is output 0 of <TBackward0|AsStridedBackward0>, is at version",
+        ),
+        symptoms=("two losses two optimizers",),
         related=("shared-graph",),
     ),
     Mistake(
@@ -105,8 +113,12 @@ IN_PLACE = (
                 print(w.detach())
         """,
         fragments=(
-            "unsupported operand type(s) for ... and 'NoneType'",
-            "unsupported operand type(s) for ...: 'NoneType' and",
+            "unsupported operand type(s) for <times|minus|plus|over>: 'Tensor' and 'NoneType'",
+            "unsupported operand type(s) for <times|minus|plus|over>: 'NoneType' and 'Tensor'",
+        ),
+        vague=(
+            Vague("unsupported operand type(s) for <times|minus>: 'float' and 'NoneType'"),
+            Vague("unsupported operand type(s) for <times|minus>: 'NoneType' and 'float'"),
         ),
         related=("non-leaf-grad", "grad-none", "inplace-leaf"),
     ),

@@ -1,6 +1,6 @@
 """Mistakes in the call of a loss: the wrong kind of input or target, and losses that mean something else."""
 
-from gradcli.tables.mistakes.entry import Mistake
+from gradcli.tables.mistakes.entry import Mistake, Vague
 
 _TARGET_SIZE = "Using a target size ... that is different to the input size"
 
@@ -228,6 +228,7 @@ LOSSES = (
             "Assertion t >= 0 && t < n_classes failed",
             "Assertion cur_target >= 0 && cur_target < n_classes failed",
             "CUDA error: device-side assert triggered",
+            "nll_loss ... Assertion t >= 0 && t < n_classes failed",
         ),
         related=("class-target",),
     ),
@@ -308,9 +309,12 @@ LOSSES = (
             loss = F.binary_cross_entropy(p, target.float())
             print(loss)
         """,
-        fragments=(
-            "Found dtype Long but expected",
-            "result type ... can't be cast to the desired output type",
+        fragments=("Found dtype Long but expected",),
+        vague=(
+            Vague(
+                "result type ... can't be cast to the desired output type",
+                ("binary_cross_entropy", "binary_cross_entropy_with_logits", "BCELoss", "BCEWithLogitsLoss"),
+            ),
         ),
         related=("class-target", "bce-range"),
     ),
@@ -335,7 +339,6 @@ LOSSES = (
         fragments=(
             _TARGET_SIZE,
             "This will likely lead to incorrect results due to broadcasting",
-            "Please ensure they have the same size",
         ),
         related=("class-shape", "size-mismatch"),
     ),
@@ -348,8 +351,11 @@ LOSSES = (
             loss = F.binary_cross_entropy_with_logits(z, target)
         """,
         cause="[2] against [2, 1] would broadcast to [2, 2], which is never meant. These losses refuse where others "
-        "broadcast.",
-        cure="Give both one shape: target.squeeze(1), or z.unsqueeze(1).",
+        "broadcast. An input [batch, 2] against a target [batch] is another matter: a network with one output for each class, "
+        "and a loss that expects one for each label.",
+        cure="Give both one shape: target.squeeze(1), or z.unsqueeze(1). Two classes: let the last layer have one output, and "
+        "squeeze it. One of many classes: cross_entropy, with class indices as the target. Several labels at once: a target of "
+        "0 and 1 in the shape of the input, such as F.one_hot(target, classes).float().",
         cured="""
             z = torch.tensor([2.0, -1.0])
             target = torch.tensor([[1.0], [0.0]])
@@ -362,5 +368,34 @@ LOSSES = (
             _TARGET_SIZE,
         ),
         related=("class-shape",),
+    ),
+    Mistake(
+        "moving-target",
+        "the optimizer moves the target too, so the loss falls and nothing is learnt",
+        program="""
+            w = torch.tensor(1.0, requires_grad=True)
+            target = torch.tensor(3.0, requires_grad=True)
+            optimizer = torch.optim.SGD([w, target], lr=0.25)  # <--
+            for step in range(30):
+                optimizer.zero_grad()
+                F.mse_loss(w, target).backward()
+                optimizer.step()
+            print(w.detach(), target.detach())
+        """,
+        cause="A loss has a gradient by its target as well as by its prediction, and the optimizer takes a step along both. "
+        "They meet half way: the loss is 0, but w is 2 and not 3. Data and targets are no parameters.",
+        cure="Give the optimizer the parameters alone, and make targets without requires_grad. In gradcli descend, --wrt w "
+        "says what moves.",
+        cured="""
+            w = torch.tensor(1.0, requires_grad=True)
+            target = torch.tensor(3.0)
+            optimizer = torch.optim.SGD([w], lr=0.25)
+            for step in range(30):
+                optimizer.zero_grad()
+                F.mse_loss(w, target).backward()
+                optimizer.step()
+            print(w.detach(), target)
+        """,
+        related=("optimizer-leaf", "learning-rate"),
     ),
 )

@@ -1,6 +1,6 @@
 """Mistakes that cut the way from the result back to the input: no gradient, or None."""
 
-from gradcli.tables.mistakes.entry import Mistake
+from gradcli.tables.mistakes.entry import Mistake, Vague
 
 _NO_GRAPH = (
     "element 0 of tensors does not require grad and does not have a grad_fn",
@@ -18,8 +18,13 @@ MISSING = (
             y.backward()
         """,
         cause="PyTorch records operations only on tensors that have requires_grad=True, and none of the inputs has it. "
-        "So y holds the number 4 and nothing of how it came about: there is no way back.",
-        cure="Say requires_grad=True where the input is made, before anything is computed from it.",
+        "So y holds the number 4 and nothing of how it came about: there is no way back. The parameters of a module have it "
+        "from the start. Where a module is trained and this is said, they are all frozen, or the loss "
+        "was computed under no_grad.",
+        cure="Say requires_grad=True where the input is made, before anything is computed from it. In a training loop: "
+        "unfreeze what is to learn, and call backward() outside of the evaluation loop, whose losses have no graph. A "
+        "Trainer that checkpoints gradients of a frozen model with adapters needs model.enable_input_require_grads(). Where "
+        "print(loss.requires_grad) says False, print the same of each step before, up to the one that lost it.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x ** 2
@@ -27,6 +32,7 @@ MISSING = (
             print(x.grad)
         """,
         fragments=_NO_GRAPH,
+        symptoms=("loss requires_grad false", "no grad_fn"),
         related=("wrong-cure", "grad-of-plain-input", "second-derivative"),
     ),
     Mistake(
@@ -134,7 +140,11 @@ MISSING = (
             y.sum().backward()
             print(y.detach(), z.grad)
         """,
-        fragments=("derivative for ... is not implemented",),
+        fragments=(
+            "derivative for ...<heaviside|argmax|argmin|argsort|bucketize|searchsorted|floor_divide|histc|bincount> is not "
+            "implemented",
+        ),
+        symptoms=("step derivative", "heaviside gradient", "round gradient zero", "sign gradient zero"),
         related=("not-differentiable", "kink"),
     ),
     Mistake(
@@ -154,10 +164,12 @@ MISSING = (
             print(y.item(), x.grad)
         """,
         fragments=(
-            "'float' object has no attribute",
-            "'int' object has no attribute",
-            "object has no attribute 'backward'",
-            "'float' object is not iterable",
+            "'<float|int|numpy.float64|numpy.float32|ndarray>' object has no attribute '<backward|detach|requires_grad|"
+            "requires_grad_|retain_grad|grad_fn>'",
+        ),
+        vague=(
+            Vague("'<float|int>' object has no attribute '<clone|cpu|cuda|grad|item>'"),
+            Vague("'float' object is not iterable", ("torch.autograd.grad", "autograd.grad"), alone=False),
         ),
         related=("detached", "scalar-of-grad"),
     ),
@@ -265,7 +277,7 @@ MISSING = (
             w.requires_grad_()
             print(w.requires_grad)
         """,
-        fragments=("'bool' object is not callable",),
+        vague=(Vague("'bool' object is not callable", (".requires_grad",), alone=False),),
         related=("no-grad",),
     ),
     Mistake(
@@ -276,15 +288,27 @@ MISSING = (
             w.grad.zero_()  # <--
         """,
         cause="A tensor's grad is None until the first backward() reaches it. It stays None after torch.autograd.grad, "
-        "which returns the gradients instead, and for an input that the loss does not depend on.",
-        cure="Call backward() first. optimizer.zero_grad() and w.grad = None work at any time.",
+        "which returns the gradients instead, for a frozen parameter, and for one that the loss does not depend on: a layer "
+        "that is made and not called, or a branch that was not taken.",
+        cure="Call backward() first. optimizer.zero_grad() and w.grad = None work at any time. A loop over all parameters "
+        "skips those without a gradient: if p.grad is not None. Which they are, this shows after backward(): "
+        "[name for name, p in model.named_parameters() if p.grad is None].",
         cured="""
             w = torch.tensor(2.0, requires_grad=True)
             w.grad = None
             (w ** 2).backward()
             print(w.grad)
         """,
-        fragments=("'NoneType' object has no attribute", "'NoneType' object is not subscriptable"),
+        fragments=(
+            "'NoneType' object has no attribute '<zero_|add_|sub_|mul_|div_|copy_|clamp_|fill_|detach_|requires_grad_|detach|"
+            "numel|is_sparse>'",
+        ),
+        vague=(
+            Vague("'NoneType' object has no attribute '<data|clone|norm>'"),
+            Vague("'NoneType' object has no attribute", (".grad",), alone=False),
+            Vague("'NoneType' object is not subscriptable", (".grad",), alone=False),
+        ),
+        symptoms=("grad none", "gradient none", "gradients none", "grad nonetype"),
         related=("unused-input", "non-leaf-grad", "reassigned-leaf"),
     ),
     Mistake(
@@ -313,103 +337,7 @@ MISSING = (
             "If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf",
             "If you indeed want the gradient for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor",
         ),
+        symptoms=("grad none intermediate", "grad none non-leaf", "gradient intermediate", "grad non-leaf"),
         related=("reassigned-leaf", "optimizer-leaf", "grad-none"),
-    ),
-    Mistake(
-        "tensor-copy",
-        "torch.tensor(x) copies the number and loses the graph",
-        program="""
-            x = torch.tensor(2.0, requires_grad=True)
-            y = torch.tensor(x ** 2)  # <--
-            print(y.requires_grad)
-        """,
-        cause="torch.tensor makes a new leaf from plain values. A list of tensors, torch.tensor([a, b]), loses the graph "
-        "in the same way, with another warning or none.",
-        cure="Use the tensor as it is; put several together by torch.stack or torch.cat.",
-        cured="""
-            x = torch.tensor(2.0, requires_grad=True)
-            y = torch.stack([x ** 2, x ** 3])
-            y.sum().backward()
-            print(x.grad)
-        """,
-        fragments=(
-            "To copy construct from a tensor, it is recommended to use",
-            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor)",
-        ),
-        related=("scalar-of-grad", "detached"),
-    ),
-    Mistake(
-        "numpy-on-grad",
-        "NumPy cannot record, so PyTorch refuses to hand over the tensor",
-        program="""
-            x = torch.tensor([1.0, 2.0], requires_grad=True)
-            y = x.numpy()  # <--
-        """,
-        cause="A NumPy array shares the tensor's memory and knows nothing of autograd: whatever NumPy did would be "
-        "missing from the gradient. np.exp(x), np.asarray(x) and matplotlib's plot(x) call numpy() too.",
-        cure="For printing and plotting x.detach().numpy(). In a formula use PyTorch's function: torch.exp(x).",
-        cured="""
-            x = torch.tensor([1.0, 2.0], requires_grad=True)
-            y = torch.exp(x)
-            y.sum().backward()
-            print(x.detach().numpy(), x.grad)
-        """,
-        fragments=(
-            "Can't call numpy() on Tensor that requires grad",
-            "Can't call numpy() on Variable that requires grad",
-            "Use tensor.detach().numpy() instead",
-            "Use var.detach().numpy() instead",
-        ),
-        related=("scalar-of-grad",),
-    ),
-    Mistake(
-        "scalar-of-grad",
-        "a function of Python's math turned the tensor into a number",
-        program="""
-            x = torch.tensor(1.0, requires_grad=True)
-            y = math.exp(x)  # <--
-            print(y)
-        """,
-        cause="math.exp takes a plain number, so the tensor is converted without a word of code, and the history is lost. "
-        "The result has no backward().",
-        cure="Use PyTorch's function of the same name.",
-        cured="""
-            x = torch.tensor(1.0, requires_grad=True)
-            y = torch.exp(x)
-            y.backward()
-            print(x.grad)
-        """,
-        fragments=(
-            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior",
-            "Consider using tensor.detach() first",
-        ),
-        related=("item-breaks", "numpy-on-grad", "tensor-copy"),
-    ),
-    Mistake(
-        "inference-mode",
-        "tensors made in inference mode can never enter a graph",
-        program="""
-            w = torch.tensor([1.0, 2.0], requires_grad=True)
-            with torch.inference_mode():  # <--
-                features = torch.ones(2) * 3
-            loss = (w * features).sum()
-        """,
-        cause="inference_mode is quicker than no_grad because its tensors lack what autograd needs to keep them safe, "
-        "for as long as they live. Here w * features has to save them for the backward pass.",
-        cure="Use torch.no_grad() where the results go on into training, or take features.clone() outside the block.",
-        cured="""
-            w = torch.tensor([1.0, 2.0], requires_grad=True)
-            with torch.no_grad():
-                features = torch.ones(2) * 3
-            loss = (w * features).sum()
-            loss.backward()
-            print(w.grad)
-        """,
-        fragments=(
-            "Inference tensors cannot be saved for backward",
-            "you can make a clone to get a normal tensor",
-            "Inplace update to inference tensor outside InferenceMode is not allowed",
-        ),
-        related=("no-grad-block",),
     ),
 )

@@ -53,14 +53,26 @@ NUMBERS = (
         """,
         cause="log of a negative number, 0/0, inf - inf and 0 * inf are nan, and nan + anything is nan. The loss is nan "
         "although one element was fine, and the gradient may hide it: here -1 looks like a number.",
-        cure="Find the first operation that makes it, and keep its input in the domain: clamp, softplus, an eps.",
+        cure="Find the first operation that makes it, and keep its input in the domain: clamp, softplus, an eps. Look at the "
+        "data too, and at a learning rate that lets the loss grow until it overflows.",
         cured="""
             x = torch.tensor([1.0, -1.0], requires_grad=True)
             loss = F.softplus(x).log().sum()
             loss.backward()
             print(loss.detach(), x.grad)
         """,
-        related=("anomaly", "nan-where", "nan-sqrt", "nan-xlogx", "underflow"),
+        symptoms=(
+            "loss nan",
+            "nan loss",
+            "losses nan",
+            "weights nan",
+            "output nan",
+            "outputs nan",
+            "gradient nan",
+            "gradients nan",
+            "grad nan",
+        ),
+        related=("anomaly", "nan-where", "nan-sqrt", "nan-xlogx", "underflow", "learning-rate"),
     ),
     Mistake(
         "anomaly",
@@ -72,8 +84,13 @@ NUMBERS = (
                 y.backward()
         """,
         cause="The slope of a square root at 0 is infinite, and the upstream gradient is 0: 0 * inf = nan. The forward "
-        "values are fine; only anomaly detection names the operation, here PowBackward0.",
-        cure="Keep the input away from the point with the infinite slope: an eps inside the root.",
+        "values are fine; only anomaly detection names the operation, here PowBackward0. Logarithms, quotients, norms, acos "
+        "and atan2 have such points too, and a gradient that overflowed in half precision is inf, which the next product turns "
+        "into nan.",
+        cure="Keep the input of the operation that is named away from its bad point: an eps inside the root or the norm "
+        "(Pow, Sqrt, LinalgVectorNorm), clamp(min=eps) before Log and below a Div, clamp to -1 + eps and 1 - eps before Acos. "
+        "For Mul, Exp or a layer look at what comes after it: print its output's largest value, and lower the learning rate "
+        "where that grows.",
         cured="""
             x = torch.tensor(0.0, requires_grad=True)
             with torch.autograd.set_detect_anomaly(True):
@@ -82,6 +99,7 @@ NUMBERS = (
             print(x.grad)
         """,
         fragments=("returned nan values in its ... output", "Traceback of forward call that caused the error"),
+        symptoms=("nan backward", "gradient nan loss", "grad nan loss"),
         related=("not-a-number", "nan-sqrt", "nan-where"),
     ),
     Mistake(
@@ -203,6 +221,16 @@ NUMBERS = (
             loss.backward()
             print(loss.detach(), z.grad)
         """,
+        symptoms=(
+            "vanishing gradient",
+            "vanishing gradients",
+            "gradient vanishes",
+            "gradients vanish",
+            "sigmoid gradient zero",
+            "gradient zero",
+            "gradients zero",
+            "grad zero",
+        ),
         related=("underflow", "dead-relu", "float-precision"),
     ),
     Mistake(
@@ -221,6 +249,7 @@ NUMBERS = (
             F.leaky_relu(z).sum().backward()
             print(z.grad)
         """,
+        symptoms=("relu dead", "relu dying", "relu zero", "relu gradient zero"),
         related=("kink", "saturation"),
     ),
     Mistake(
@@ -284,6 +313,17 @@ NUMBERS = (
                 optimizer.step()
                 print(w.detach())
         """,
+        symptoms=(
+            "loss explodes",
+            "loss diverges",
+            "loss exploding",
+            "loss grows",
+            "loss increases",
+            "loss increasing",
+            "learning rate large",
+            "learning rate high",
+            "loss oscillates",
+        ),
         related=("accumulate", "dead-relu"),
     ),
 )

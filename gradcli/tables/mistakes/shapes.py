@@ -5,26 +5,28 @@ from gradcli.tables.mistakes.entry import Mistake
 SHAPES = (
     Mistake(
         "shape-mismatch",
-        "the inner sizes of a matrix product differ",
+        "a layer made for another number of features, or a matrix that lies the wrong way",
         program="""
-            x = torch.ones(2, 3)
-            w = torch.ones(2, 3)
-            y = x @ w  # <--
+            images = torch.ones(2, 4, 3, 3)
+            layer = nn.Linear(4, 10)  # <--
+            y = layer(images.flatten(1))
         """,
-        cause="In a product [a, b] @ [b, c] the columns of the left must be as many as the rows of the right: here 3 and "
-        "2. nn.Linear keeps its weight as [out, in] and multiplies by its transpose.",
-        cure="Transpose the one that lies the wrong way: x @ w.T.",
+        cause="In a product [a, b] @ [b, c] the columns of the left must be as many as the rows of the right. nn.Linear "
+        "multiplies [batch, features] by [in_features, out_features]: here 36 features, 4 * 3 * 3, meet in_features = 4.",
+        cure="Make the layer for the features that arrive: in_features is the last size of its input, which "
+        "print(x.shape) in front of it shows, or nn.LazyLinear(10) finds out. After a convolution flatten all but the "
+        "batch: x.flatten(1). Matrices of your own: transpose the one that lies the wrong way, x @ w.T.",
         cured="""
-            x = torch.ones(2, 3)
-            w = torch.ones(2, 3)
-            y = x @ w.T
-            print(y)
+            images = torch.ones(2, 4, 3, 3)
+            layer = nn.Linear(4 * 3 * 3, 10)
+            y = layer(images.flatten(1))
+            print(y.shape)
         """,
         fragments=(
             "mat1 and mat2 shapes cannot be multiplied",
             "size mismatch, got input ... mat ... vec",
             "inconsistent tensor size, expected tensor ... and src ... to have the same number of elements",
-            "size mismatch, m1 ... m2",
+            "size mismatch, m1: [2 x 3], m2: [4 x 5]",
         ),
         related=("size-mismatch", "dtype-mix"),
     ),
@@ -60,8 +62,10 @@ SHAPES = (
             y = x @ w
         """,
         cause="Products of matrices do not convert. NumPy computes in float64, so an array that comes from there is "
-        "float64, while weights are float32.",
-        cure="Convert the data where they are made: x.float(), or x.to(w.dtype).",
+        "float64, while weights are float32. With half precision it is a model that was made half or bfloat16, or a layer "
+        "outside of autocast, that meets float32.",
+        cure="Convert the data where they are made: x.float(), or x.to(w.dtype). Half precision: leave the model float32 and "
+        "put forward and loss under torch.autocast, or convert model and inputs both: model.half(), x.half().",
         cured="""
             x = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
             w = torch.ones(2, 1)
@@ -150,7 +154,7 @@ SHAPES = (
         fragments=(
             "Implicit dimension choice for ... has been deprecated",
             "Change the call to include dim=X as an argument",
-            "missing 1 required positional arguments: 'dim'",
+            "<softmax|log_softmax>() missing 1 required positional arguments: 'dim'",
         ),
         related=("softmax-sum", "double-softmax"),
     ),

@@ -1,0 +1,139 @@
+"""What a pasted text says: its errors and warnings, whatever it was copied from and wrapped by."""
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+
+def cut(word: str) -> str:
+    """A pattern for a word that a line break may cut."""
+    return r"\n?".join(map(re.escape, word))
+
+
+_COLOUR = re.compile(r"(?:\x1b|\\x1b|\\u001b|\\033|\^\[|\u241b)?\[\d{1,3}(?:;\d{1,3})*m")
+"""Codes of colour, those of which the first character got lost included."""
+
+_TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|p|pre|span|strong)(?:\s[^<>]*)?/?>")
+
+_PREFIX = re.compile(
+    r"""^[ \t]*(?:[>|│┃❱]+[ \t]?)+ | ^E[ \t]{2,} | ^\[rank\d+\]:[ \t]? | ^[\w.-]+[ \t]+\|[ \t]
+    | ^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)?\]?[ \t]?""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""What quoting, pytest, a launcher of several processes or a log puts before each line."""
+
+_SOURCE = re.compile(
+    r"^[ \t]*(?:-+>[ \t]*)?(?:\d+[ \t]+)?raise\b.*$|^(?:-+>[ \t]*\d+|[ \t]{2,}\d+)[ \t].*$", re.MULTILINE
+)
+"""Lines of a program that a traceback shows: one that raises, and those that a notebook numbers."""
+
+_HEADER = "tracebackmostrecentcalllast"
+_CHAINED = ("aboveexceptionwasthedirectcause", "handlingoftheaboveexception")
+_MESSENGERS = re.compile(r"(?:childfailed|calledprocess|raytask)error|process(?:raised|exited)exception|systemexit")
+"""Errors that only report another one, which is above them."""
+
+_NAME = 20
+"""Characters of its name that a line break may have cut off from where an error seems to begin."""
+
+_LONGEST_NAME = 100
+
+_LAST = 100
+"""Errors and warnings of a log that are looked at, from its end."""
+
+
+_MARKER = re.compile(
+    rf"""(?<![A-Za-z0-9_.])(?<!except[ ])(?:
+        [A-Za-z0-9_.]*?(?:(?P<warning>{cut("Warning")})
+            |{cut("Error")}|{cut("Exception")}|{cut("Interrupt")}|SystemExit|Exception[ ]Value)\n?(?:[ ]?[:\uff1a]|[ \t]*$)
+        | (?:[A-Za-z0-9_]+\.)+error: | ERROR: | ^error:
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""Where an error or a warning begins."""
+
+_RAISED = re.compile(
+    r"^Traceback \(most recent call last\):.*\n(?:(?:[ \t].*)?\n)*(?=[A-Za-z_][\w.]*(?::|\s*$))", re.MULTILINE
+)
+"""A traceback up to its last line, which names an error whatever its class is called."""
+
+
+class Statement(NamedTuple):
+    """One error or warning of a text, with all that follows up to the next one.
+
+    `follows`: it came of what is said before it, or only tells of that.
+    `bare`: it has no name of an error in front, so that only what it says can tell that it is one.
+    """
+
+    said: str
+    warning: bool
+    follows: bool
+    bare: bool
+
+
+def plain(text: str) -> str:
+    """The text without colour, quote marks, markup and escapes."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\\n", "\n")
+    text = _COLOUR.sub("", text)
+    if "<" in text:
+        text = _TAG.sub("", text)
+    while "&" in text and (meant := html.unescape(text)) != text:
+        text = meant
+    return _PREFIX.sub("", text)
+
+
+def without_source(text: str) -> str:
+    """A plain text without the lines of a program that say what it may raise, or that a notebook shows around one."""
+    return _SOURCE.sub("", text)
+
+
+def assertions(text: str) -> list[str]:
+    """The assertions of a GPU's kernels that a plain text says have failed."""
+    return re.findall(rf"{cut('Assertion')}\s[^\x00]*?{cut('failed')}", text)
+
+
+def shows(text: str, signs: Iterable[str]) -> bool:
+    """Whether one of the words is in a plain text, cut by a line break or not; one that begins with a dot is an attribute."""
+    return any(
+        re.search(rf"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])", text) for sign in signs
+    )
+
+
+def letters(text: str) -> str:
+    """The letters and underscores of a text in lower case, and nothing else."""
+    return "".join(re.findall("[A-Za-z_]+", text)).lower()
+
+
+def statements(text: str) -> list[Statement]:
+    """The errors and warnings of a plain text in order; what is before the first of them is a bare one."""
+    marks = {found.start(): (found.end(), bool(found["warning"])) for found in _MARKER.finditer(text)}
+    for found in _RAISED.finditer(text):
+        marks.setdefault(found.end(), (found.end() + _LONGEST_NAME, False))
+    places = sorted(marks)
+    pieces = [text[start:stop] for start, stop in pairwise([0, *places, len(text)])]
+    stated = [Statement(pieces[0], warning=False, follows=True, bare=True)]
+    for before, said, place in zip(pieces, pieces[1:], places, strict=False):
+        end, warning = marks[place]
+        between = letters(before)
+        follows = _HEADER not in between or any(words in between for words in _CHAINED)
+        reports = _MESSENGERS.search(letters(text[max(0, place - _NAME) : end]))
+        stated.append(Statement(said, warning, follows or bool(reports), bare=False))
+    return stated
+
+
+def counting(text: str) -> Iterator[Statement]:
+    """The statements of a plain text that may be the answer, the likeliest first.
+
+    That is the last error, those that it came of, and the words in front; warnings only where nothing failed.
+    """
+    found = statements(text)
+    for statement in reversed([each for each in found if not each.warning][-_LAST:]):
+        yield statement
+        if not statement.follows:
+            return
+    if all(statement.warning or statement.bare for statement in found):
+        for statement in reversed(found[1:][-_LAST:]):
+            if _HEADER in letters(statement.said):  # the error behind it is of no name, or was cut off
+                return
+            yield statement

@@ -1,0 +1,412 @@
+"""Notes are true or not there: what makes each one true, computed in plain PyTorch, against the notes on random cases."""
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from gradcli.compute.door import compute
+from gradcli.requests.fill import from_words
+from gradcli.requests.grad import Grad
+from tests.program import run
+
+DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "float16", "bfloat16")}
+CASES = 60
+"""Random cases for each rule: milliseconds each, because they are computed in this process."""
+
+
+def literal(tensor: Tensor) -> str:
+    """A tensor as an input is written, with all its digits."""
+    return str(tensor.tolist()) if tensor.dtype != torch.int64 else f"tensor({tensor.tolist()})"
+
+
+def told(expression: str, inputs: dict[str, Tensor], dtype: str = "float64", **options: str) -> dict[str, list[str]]:
+    """The notes on `grad` by code."""
+    words = [expression, *(f"{name}={literal(tensor)}" for name, tensor in inputs.items())]
+    result = compute(from_words(Grad, words, {"dtype": dtype, **options}), lambda: "", lambda step, operands: None)
+    found: dict[str, list[str]] = {}
+    for note in result.notes:  # type: ignore[union-attr]
+        found.setdefault(note.code, []).append(note.text)
+    return found
+
+
+def cases(seed: int) -> Iterator[random.Random]:
+    """Generators of random choices, PyTorch's seeded alike."""
+    for number in range(CASES):
+        torch.manual_seed(1000 * seed + number)
+        yield random.Random(1000 * seed + number)
+
+
+def slope(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    leaf = x.clone().requires_grad_()
+    return torch.autograd.grad(function(leaf).sum(), leaf)[0]
+
+
+FLAT: dict[str, tuple[Callable[[Tensor], Tensor], float, Sequence[float]]] = {
+    "sigmoid(x)": (torch.sigmoid, 0, ()), "tanh(x)": (torch.tanh, 0, ()), "logsigmoid(x)": (F.logsigmoid, 0, ()),
+    "hardsigmoid(x)": (F.hardsigmoid, 0, (-3, 3)), "hardtanh(x)": (F.hardtanh, 0, (-1, 1)),
+    "softsign(x)": (F.softsign, 0, ()), "gelu(x)": (F.gelu, 2, ()), "silu(x)": (F.silu, 2, ()), "mish(x)": (F.mish, 2, ()),
+    "hardswish(x)": (F.hardswish, 2, (-3, 3)), "softplus(x)": (F.softplus, 0, ()), "elu(x)": (F.elu, 0, ()),
+    "elu(x, alpha=1e-7)": (lambda x: F.elu(x, 1e-7), 0, (0,)), "celu(x, 0.1)": (lambda x: F.celu(x, 0.1), 0, ()),
+    "selu(x)": (F.selu, 0, ()),
+}  # fmt: skip
+"""Activations that saturate; how far from 0 their least value may lie, where the slope is 0 too; where they bend."""
+
+
+def test_saturated_is_a_slope_below_a_millionth() -> None:
+    hits = 0
+    for chance in cases(1):
+        text, (function, least, bends) = chance.choice(list(FLAT.items()))
+        dtype = chance.choice(list(DTYPES))
+        x = (torch.randn(chance.choice([1, 3, 70])) * chance.choice([1, 4, 10, 300])).to(DTYPES[dtype])
+        x[0] = chance.choice([0.0, 3.0, -1.0, -0.75, torch.inf, torch.nan, float(x[0])])
+        flat = slope(function, x).abs() < 1e-6
+        flat &= (x.abs() > least) & ~torch.isin(x, torch.tensor(bends, dtype=x.dtype))
+        found = told(text, {"x": x}, dtype, vjp=literal(torch.ones(len(x)))).get("saturated", [])
+        assert bool(found) == bool(flat.any()), (text, x, found)
+        if found:
+            hits += 1
+            assert ("exactly 0" in found[0]) == bool((slope(function, x)[flat] == 0).any()), (text, dtype, x, found)
+            assert (f"{int(flat.sum())} of {len(x)}" in found[0]) == (int(flat.sum()) > 1)
+    assert 10 < hits < CASES
+
+
+def test_a_row_of_softmax_is_saturated_where_one_probability_is_all() -> None:
+    hits = 0
+    for chance in cases(2):
+        rows, dim = chance.choice([1, 3]), chance.choice([0, 1])
+        x = torch.randn(rows, chance.choice([1, 2, 5]), dtype=torch.float64) * chance.choice([1, 10, 100, 1000])
+        p = torch.softmax(x, dim)
+        flat = ((p * (1 - p)).amax(dim) < 1e-6) & (p.amax(dim) > 0.5)
+        found = told(f"softmax(x, {dim}).sum()", {"x": x}).get("saturated", [])
+        assert bool(found) == bool(flat.any()), (x, dim, found)
+        hits += bool(found)
+        if found and p.shape[dim] > 1:
+            assert f"{int(flat.sum())} of {flat.numel()} rows" in found[0]
+    assert 10 < hits < CASES
+    assert "saturated" not in notes_of("grad", "softmax(x, -1)[0]", "x=zeros(1100000)")
+
+
+def notes_of(*words: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for note in run(*words, "--json").json["notes"]:
+        found.setdefault(note["code"], []).append(note["text"])
+    return found
+
+
+def test_a_relu_is_dead_where_every_input_is_negative() -> None:
+    for chance in cases(3):
+        x = torch.randn(chance.choice([1, 2, 5, 70])) - chance.choice([0, 2, 4])
+        x[-1] = chance.choice([0.0, torch.nan, -torch.inf, float(x[-1])])
+        found = told("nn.ReLU()(x).sum()", {"x": x}, "float32")
+        assert ("dead-relu" in found) == bool((x < 0).all()), (x, found)
+
+
+BENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "relu(x).sum()": lambda x, y: x == 0,
+    "abs(x).sum()": lambda x, y: x == 0,
+    "leaky_relu(x, 0.5).sum()": lambda x, y: x == 0,
+    "leaky_relu(x, 1).sum()": lambda x, y: x != x,
+    "elu(x).sum()": lambda x, y: x != x,
+    "elu(x, 2).sum()": lambda x, y: x == 0,
+    "relu6(x).sum()": lambda x, y: (x == 0) | (x == 6),
+    "softshrink(x, 1).sum()": lambda x, y: x.abs() == 1,
+    "x.clamp(-1, 1).sum()": lambda x, y: x.abs() == 1,
+    "x.clamp(min=y).sum()": lambda x, y: x == y,
+    "torch.clamp(x, 1, y).sum()": lambda x, y: ((x == 1) & (y > 1)) | ((x == y) & (y > 1)),
+    "maximum(x, y).sum()": lambda x, y: x == y,
+    "torch.min(x, y).sum()": lambda x, y: x == y,
+    "x.max()": lambda x, y: (x == x.max()) & (int((x == x.max()).sum()) > 1),
+    "x.min(0)[0]": lambda x, y: (x == x.min()) & (int((x == x.min()).sum()) > 1),
+    "torch.norm(x)": lambda x, y: (x == 0) & bool((x == 0).all()),
+    "norm(x.view(1, -1), 2, 1).sum()": lambda x, y: (x == 0) & bool((x == 0).all()),
+    "l1(x, y)": lambda x, y: x == y,
+    "F.l1_loss(x, y, weight=w)": lambda x, y: (x == y) & (torch.arange(len(x)) > 0),
+    "mse(x, y)": lambda x, y: x != x,
+    "l2_norm(x, y)": lambda x, y: (x == y) & bool((x == y).all()),
+    "rrelu(x, training=True).sum()": lambda x, y: x != x,
+}
+"""Where functions have no derivative by x; the weight w is 0 for the first element and 1 for the others."""
+
+
+def test_a_kink_is_met_exactly_or_not_at_all() -> None:
+    hits = 0
+    for number, chance in enumerate(cases(4)):
+        for text in list(BENDS)[number % 3 :: 3]:
+            x, y = (
+                torch.tensor(chance.choices([-1.0, 0.0, 1.0, 2.0, 6.0], k=chance.choice([2, 2, 3]))) for _ in range(2)
+            )
+            x, y = x[: len(y)], y[: len(x)]
+            x = x + chance.choice([0, 0, 0, 1e-5])
+            w = (torch.arange(len(x)) > 0).float()
+            given = {"x": x, **({"y": y} if "y" in text else {}), **({"w": w} if "=w" in text else {})}
+            here = int(BENDS[text](x, y).sum())
+            found = told(text, given, "float32", wrt="x").get("kink", [])
+            counts = [int(more[1]) if (more := re.search("; ([0-9]+) elements", said)) else 1 for said in found]
+            assert sum(counts) == here, (text, given, found)
+            hits += here > 0
+    assert hits > CASES
+
+
+FED: dict[str, tuple[bool, str]] = {
+    "cross_entropy(a, y)": (False, ""),
+    "cross_entropy(softmax(a, -1), y)": (True, "softmax"),
+    "cross_entropy(softmax(a, -1)[None], y)": (True, "softmax"),
+    "cross_entropy(softmax(a, -1).view(1, -1), y)": (True, "softmax"),
+    "cross_entropy(log_softmax(a, -1), y)": (False, ""),
+    "cross_entropy(sigmoid(a), y)": (False, ""),
+    "cross_entropy(3*softmax(a, -1), y)": (False, ""),
+    "nll(log_softmax(a, -1), y)": (False, ""),
+    "nll(a.softmax(0), y)": (True, "softmax"),
+    "nll(softmax(a, -1).log(), y)": (False, ""),
+    "bce_with_logits(sigmoid(a), b)": (True, "sigmoid"),
+    "bce_with_logits(softmax(a, 0), b)": (False, ""),
+    "bce(sigmoid(a), b)": (False, ""),
+    "softmax(softmax(a, 0), -1)[0]": (True, "softmax"),
+    "softmax(softmax(c, 0), 1)[0, 0]": (False, ""),
+    "softmax(softmax(c, 1), -1)[0, 0]": (True, "softmax"),
+    "p = softmax(a, -1); cross_entropy(a, y) + p[0]": (False, ""),
+}
+
+
+def test_softmax_is_applied_twice_only_where_it_is() -> None:
+    inputs = {
+        "a": torch.tensor([0.7, 0.2, 0.1]), "b": torch.tensor([0.0, 1.0, 1.0]), "y": torch.tensor(2.0),
+        "c": torch.tensor([[0.5, 0.5], [0.1, 0.9]]),
+    }  # fmt: skip
+    for text, (due, maker) in FED.items():
+        given = {name: tensor for name, tensor in inputs.items() if re.search(rf"\b{name}\b", text)}
+        found = told(text, given, wrt="a" if "a" in given else "c").get("double-softmax", [])
+        assert len(found) == due, (text, found)
+        assert not due or f"what {maker} made" in found[0]
+
+
+def test_class_indices_are_no_probabilities() -> None:
+    for chance in cases(5):
+        classes, batch = chance.choice([2, 3, 5]), chance.choice([0, 1, 4])
+        z = torch.randn(*((batch, classes) if batch else (classes,)))
+        y = torch.randint(classes, (batch,) if batch else ())
+        text = chance.choice([
+            "cross_entropy(z, y)", "F.cross_entropy(z, target=y)", "nn.CrossEntropyLoss()(z, y)",
+            "cross_entropy(z, y, label_smoothing=0.1)", "cross_entropy(z, y, ignore_index=1, reduction='sum')",
+        ])  # fmt: skip
+        assert not told(text, {"z": z, "y": chance.choice([y, y.double()])}, wrt="z"), (text, z, y)
+    assert notes_of("grad", "cross_entropy(z, y)", "z=2,1,0.1", "y=2") == {}
+    assert notes_of("grad", "--fn", "cross_entropy", "--x", "2,1,0.1", "--y", "2") == {}
+    each = notes_of("grad", "cross_entropy(stack([x, 2*x, 1 - x]), y)", "x=1,2", "y=2", "--each", "x")
+    assert each == {}
+
+
+def _target(chance: random.Random, shape: Sequence[int]) -> Tensor:
+    """Numbers that add up to 1 along the rows, along the columns, as a whole, or not at all, some of them outside 0 to 1."""
+    p = torch.rand(*shape, dtype=torch.float64) + 0.01
+    dims = chance.choice([(-1,), (0,), tuple(range(len(shape))), ()])
+    p = p / p.sum(dims, keepdim=True) if dims else p
+    if chance.random() < 0.3:
+        p.view(-1)[0] = chance.choice([-0.5, 1.5, torch.nan])
+    return p
+
+
+def _adds_up(p: Tensor, dims: tuple[int, ...] | int) -> bool:
+    return bool(((p.sum(dims) - 1).abs() <= 1e-5).all())
+
+
+def test_targets_that_are_no_probabilities_are_told_and_others_are_not() -> None:
+    hits = 0
+    for chance in cases(6):
+        shape = chance.choice([(3,), (2, 2), (2, 3), (2, 2, 3)])
+        p = _target(chance, shape)
+        outside = bool(((p < 0) | (p > 1)).any())
+        broken = bool(p.isnan().any())  # of which nothing is said here
+        a = torch.randn(*shape, dtype=torch.float64)
+        anywhere = any(_adds_up(p, dim) for dim in range(p.ndim)) or _adds_up(p, tuple(range(p.ndim)))
+        due = {
+            "cross_entropy(a, p)": outside or not _adds_up(p, min(1, p.ndim - 1)),
+            "bce_with_logits(a, p)": outside,
+            "kl_div(-a.abs(), p)": outside or not anywhere,
+            "F.kl_div(-a.abs(), p.log(), reduction='sum', log_target=True)": not anywhere,
+            "F.kl_div(-a.abs(), p.log(), None, None, 'sum', True)": not anywhere,
+            "nn.KLDivLoss(reduction='sum', log_target=True)(-a.abs(), p.log())": not anywhere,
+        }
+        text = chance.choice(list(due))
+        if broken or ("log()" in text and outside):
+            continue
+        found = told(text, {"a": a, "p": p}, wrt="a").get("probabilities", [])
+        assert bool(found) == due[text], (text, p, found)
+        hits += due[text]
+    assert 10 < hits < CASES
+
+
+def test_predictions_that_are_no_logarithms_of_probabilities() -> None:
+    for chance in cases(7):
+        a = torch.randn(3, dtype=torch.float64) - chance.choice([0, 2])
+        for text in ("nll(a, y)", "kl_div(a, softmax(a.detach(), 0))"):
+            given = {"a": a, **({"y": torch.tensor(1)} if "y" in text else {})}
+            assert ("probabilities" in told(text, given, wrt="a")) == bool((a > 0).any()), (text, a)
+
+
+def test_shapes_broadcast_where_they_differ() -> None:
+    shapes = [(), (1,), (3,), (3, 1), (1, 3), (2, 3)]
+    for chance in cases(8):
+        pred, target = (torch.rand(chance.choice(shapes), dtype=torch.float64) for _ in range(2))
+        try:
+            joint = (pred + target).shape
+        except RuntimeError:
+            continue
+        for text, due in {
+            "mse(x, y)": pred.shape != target.shape,
+            "huber(x, y)": pred.shape != target.shape,
+            "poisson_nll(x, y)": joint != pred.shape,
+            "l2_norm(x, y)": joint != pred.shape,
+            "(x - y).pow(2).sum()": False,
+        }.items():
+            found = told(text, {"x": pred, "y": target}, wrt="x").get("broadcast", [])
+            assert len(found) == due, (text, pred.shape, target.shape, found)
+            assert not due or all(str(list(shape)) in found[0] for shape in (pred.shape, target.shape, joint))
+
+
+PIECES = ["log(x)", "sqrt(x)", "1/x", "x**2", "exp(x)", "softmax(stack([x, -inf*x.detach().abs()]), 0)[0]",
+          "where(x > 0, sqrt(x), 0)", "sqrt(where(x > 0, x, 0))", "where(x > 5, log(x), x)", "x*0"]  # fmt: skip
+
+
+def _plainly(text: str, x: Tensor, y: Tensor) -> Tensor:
+    names = {"log": torch.log, "sqrt": torch.sqrt, "exp": torch.exp, "softmax": torch.softmax, "stack": torch.stack,
+             "where": torch.where, "inf": torch.inf, "x": x, "y": y}  # fmt: skip
+    return eval(text, {}, names)  # type: ignore[no-any-return]
+
+
+def test_not_a_number_is_told_where_one_came_out_and_its_cause_is_on_the_way() -> None:
+    """What has nothing to do with a number that is not finite is no cause of it, though it may not be finite itself."""
+    hits = 0
+    for chance in cases(9):
+        one, other = chance.choice(PIECES), chance.choice(PIECES).replace("x", "y")
+        other = other.replace("eyp", "exp").replace("softmay", "softmax")
+        text = f"{one} + {other}"
+        x, y = (torch.tensor(chance.choice([-1.0, 0.0, 2.0, 200.0, 1000.0])) for _ in range(2))
+        leaves = [tensor.double().requires_grad_() for tensor in (x, y)]
+        value = _plainly(text, *leaves)
+        slopes = torch.autograd.grad(value, leaves, allow_unused=True)
+        bad = [not bool(found.isfinite()) for found in (value, *(s for s in slopes if s is not None))]
+        found = told(text, {"x": x, "y": y}).get("not-a-number", [])
+        assert bool(found) == any(bad), (text, x, y, found)
+        hits += any(bad)
+        if found and ("came first" in found[0] or "going backward" in found[0]):
+            cause = found[0].partition(": ")[2]
+            name = cause.removeprefix("going backward, ").split("(")[0].split(" ")[0]
+            parts = [
+                part
+                for part, leaf in ((one, leaves[0]), (other, leaves[1]))
+                if not bool(_plainly(part, *leaves).isfinite())
+                or not bool(torch.autograd.grad(_plainly(part, *leaves), leaf)[0].isfinite())
+            ]
+            assert any(name in part for part in parts) or cause[0] in "1-", (text, x, y, found, parts)
+    assert 10 < hits < CASES
+
+
+def test_the_dtype_is_blamed_only_where_it_is_to_blame() -> None:
+    cases = {
+        ("exp(x)", "100"): "ends at", ("log(exp(x))", "-200"): "too small", ("1/(x - 0.1)", "0.1"): "", ("log(x)", "0"): "",
+        ("1/exp(x)", "-200"): "ends at",
+    }  # fmt: skip
+    for (text, x), blamed in cases.items():
+        (found,) = told(text, {"x": torch.tensor(float(x))}, "float32")["not-a-number"]
+        assert ("ends at" in found, "too small" in found) == (blamed == "ends at", blamed == "too small"), found
+
+
+ROLES: dict[str, str] = {
+    "used": "", "times zero": "", "absent": "unused-input", "dropped": "unused-input", "unpacked": "unused-input",
+    "detached": "no-derivative", "compared": "no-derivative", "counted": "no-derivative", "shape": "unused-input",
+}  # fmt: skip
+LINES = {
+    "used": ("", "{x}**2"), "times zero": ("", "0*{x}"), "absent": ("", "1"), "dropped": ("h = 3*{x}", "1"),
+    "unpacked": ("h, k = 3*{x}, 2", "k"), "detached": ("h = {x}.detach()", "h*2"), "compared": ("", "({x} > 0).double()"),
+    "counted": ("", "torch.norm({x}, 0)"), "shape": ("", "2*{x}.numel()"),
+}  # fmt: skip
+
+
+def test_what_does_not_lead_to_the_result_and_what_autograd_does_not_follow_are_told_apart() -> None:
+    for chance in cases(10):
+        roles = {name: chance.choice(list(ROLES)) for name in ("x", "y")}
+        lines = [LINES[role][0].format(x=name) for name, role in roles.items()]
+        total = " + ".join(["z", *(LINES[role][1].format(x=name) for name, role in roles.items())])
+        text = "; ".join([*filter(None, lines), total]).replace("h, k = 3*y, 2", "i, j = 3*y, 2")
+        if roles["y"] == "unpacked":
+            text = text.removesuffix("k") + "j"
+        elif lines[0] and lines[1]:
+            text = text.replace("h = 3*y", "i = 3*y").replace("h = y.detach()", "i = y.detach()")
+            text = text.removesuffix("h*2") + "i*2" if roles["y"] == "detached" else text
+        found = told(text, dict.fromkeys("xyz", torch.tensor(2.0)))
+        for name, role in roles.items():
+            for code in ("unused-input", "no-derivative"):
+                due = ROLES[role] == code
+                assert any(f" {name}" in said for said in found.get(code, [])) == due, (text, code, found)
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("h = 2*x; h = h + 1; h**2", {"h": 2}),
+        ("h = 2*x; h += 1; h *= 3; h", {"h": 3}),
+        ("h = 2*x; k = h; k**2", {}),
+        ("n = 2; n = 3; n*x", {}),  # plain numbers, which are no steps
+        ("a, b = x, 2*x; a, b = b, a; a*b", {"a": 2, "b": 2}),
+        ("h = 2*x; h = 3*x", {"h": 2}),
+    ],
+)
+def test_a_step_that_is_bound_again_is_told(text: str, bound: dict[str, int]) -> None:
+    found = told(text, {"x": torch.tensor(1.5)}).get("rebound", [])
+    assert [said.split(",")[0] for said in found] == [f"{name} is bound {count} times" for name, count in bound.items()]
+
+
+def test_the_upstream_gradient_that_was_drawn_is_shown() -> None:
+    torch.manual_seed(3)
+    x, upstream = torch.randn(2), torch.randn(2, 2)
+    words = ("grad", "outer(x, x)", "x=randn(2)", "--seed", "3", "--vjp")
+    ran = run(*words, "randn(2,2)", "--json").json
+    (note,) = [note["text"] for note in ran["notes"] if note["code"] == "upstream"]
+    drawn = note.rpartition(" ")[2]
+    assert torch.equal(torch.tensor(eval(drawn)), upstream)
+    assert run(*words, drawn, "--json").json["gradients"] == ran["gradients"]
+    leaf = x.requires_grad_()
+    exact = torch.autograd.grad((torch.outer(leaf, leaf) * upstream).sum(), leaf)[0]
+    assert ran["gradients"]["x"] == pytest.approx(exact.tolist(), rel=1e-5)
+    table = run(*words, "randn(2,2)").stdout
+    assert "upstream" in table
+    assert all(f"{number:.4g}"[:5] in table for number in upstream.view(-1).tolist())
+    assert "upstream" in run("grad", "x**2", "x=3", "--vjp", "2").stdout
+    assert notes_of("grad", "2*x", "x=1,2", "--vjp", "1,2") == {}
+    assert "100 random numbers" in notes_of("grad", "2*x", "x=zeros(100)", "--vjp", "-rand(100)")["upstream"][0]
+    assert "upstream" not in run("grad", "2*x", "x=1,2", "--row", "1").stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "not_given"),
+    [
+        ("integer-input", "x*y x=1 y=tensor(2) --wrt x,y", "x*y x=1 y=tensor(2)"),
+        ("softmax-dim", "softmax(x)[0] x=1,2", "softmax(x,-1)[0]+nn.Softmax(0)(x)[0]+x.softmax(dim=0)[0] x=1,2"),
+        ("complex-step", "h=torch.fft.fft(x);h.abs().sum() x=1,2", "h=torch.fft.fft(x).abs();h.sum() x=1,2"),
+        ("pytorch", "x.std() x=1,", "x.std() x=1,2"),
+    ],
+)
+def test_notes_on_what_was_given(code: str, given: str, not_given: str) -> None:
+    assert code in notes_of("grad", *given.split(" "))
+    assert code not in notes_of("grad", *not_given.split(" "))
+
+
+def test_notes_on_whole_commands() -> None:
+    assert "diagonal" in notes_of("activate", "softmax", "--x", "1,2")
+    assert "diagonal" not in notes_of("activate", "tanh", "--x", "1,2")
+    assert "no-derivative" in notes_of("activate", "step", "--x", "1")
+    assert "no-derivative" not in notes_of("activate", "relu", "--x", "1")
+    lost = run("flow", "sigmoid", "--layers", "60", "--width", "2", "--json").json
+    zeros = sum(row["gradient_norm"] == 0 for row in lost["layers"])
+    assert [note["code"] for note in lost["notes"]] == ["vanishing"] * (zeros > 0)
+    assert notes_of("flow", "tanh", "--layers", "5") == {}
+    for command in ("hessian", "jacobian"):
+        assert "unused-input" in notes_of(command, "h = 3*y; x**2", "x=1", "y=2")
+        assert "unused-input" not in notes_of(command, "x**2 + 0*y", "x=1", "y=2")
+    assert "no-derivative" in notes_of("jacobian", "x.detach()*y", "x=1", "y=2")
