@@ -69,7 +69,7 @@ class _Drawn:
 def render(tables: Sequence[Table | Curve], style: Style) -> str:
     """All tables and curves that are for the screen, a blank line between them, ended by a line feed."""
     page = Page(colour=style.colour)
-    for number, table in enumerate(table for table in tables if table.screen):
+    for number, table in enumerate(table for table in tables if table.screen and (style.full or not table.more)):
         if number:
             page.line()
         if isinstance(table, Curve):
