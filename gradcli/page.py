@@ -45,6 +45,12 @@ class Page:
         return "\n".join(line.rstrip() for line in self._text.getvalue().split("\n"))
 
 
-def frame(*, ascii_only: bool) -> box.Box:
-    """The lines around a table."""
+_RULES = box.Box("----\n    \n----\n    \n----\n----\n    \n----\n".replace("-", "\u2500"))
+_ASCII_RULES = box.Box("----\n    \n----\n    \n----\n----\n    \n----\n", ascii=True)
+
+
+def frame(*, ascii_only: bool, rules: bool = False) -> box.Box:
+    """The lines around a table: around every cell, or with `rules` above and below rows alone."""
+    if rules:
+        return _ASCII_RULES if ascii_only else _RULES
     return box.ASCII2 if ascii_only else box.ROUNDED

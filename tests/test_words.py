@@ -64,7 +64,8 @@ def test_a_word_that_begins_with_one_dash_is_a_value(words: list[str], path: str
 
 def test_dash_h_is_the_only_short_option() -> None:
     assert run("grad", "-h").stdout == run("grad", "--help").stdout
-    assert run("-h").stdout == run("--help").stdout == run().stdout
+    assert run("-h").stdout == run("--help").stdout == run("help").stdout
+    assert run("grad", "-h").stdout == run("help", "grad").stdout == run("help", "grad", "--help").stdout
     assert "sage" in run("-h").stdout
     for word in ("-v", "-x", "-q", "-hx"):
         assert "usage:" not in run("grad", word, "x=1", "h=2", "q=3", "v=4", "hx=5").stdout
@@ -322,7 +323,10 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it(word: str, tmp_pat
 def test_every_command_has_help_with_two_or_three_examples_that_run(command: str) -> None:
     text = run(command, "--help").stdout
     assert text.isascii()
-    shown = text.partition("\nExamples\n")[2]
+    usage, _, shown = text.partition("\nExamples\n")
+    assert usage.startswith(f"usage: gradcli {command} ")
+    assert usage.count("\n") <= 5  # examples come first
+    shown = shown.partition("\n\n")[0]
     examples = [line.strip() for line in shown.splitlines() if re.match(r"  \S", line)]
     assert 2 <= len(examples) <= 3
     assert all(f"gradcli {command}" in example for example in examples)
@@ -376,7 +380,7 @@ def test_the_help_of_the_program_groups_its_commands() -> None:
     for word in ("Explore", "Learn", "Script", *COMMANDS):
         assert word in text
     assert run("--help", "grad").status == 0
-    for words in ((), ("-h",), ("--help",)):
+    for words in (("-h",), ("help",)):
         assert run(*words) == Ran(text, "", 0)
 
 
@@ -395,9 +399,118 @@ def test_version_names_pytorchs_too() -> None:
     assert shown.stdout.startswith("gradcli ")
     assert run("--version", "grad") == shown
     assert "did you mean --version" in refused("--versoin")
-    assert refused("--json").startswith("error: --json stands behind a command\n")
+    assert refused("--json").startswith("error: --json must come after a command\n")
 
 
 def test_a_fresh_python_draws_usage_errors_in_the_same_form() -> None:
     for words in (["grad", "--nonsense"], ["grda"]):
         assert cold(*words) == run(*words)
+
+
+# the first screen, and help
+
+
+def test_the_first_screen_fits_80_by_24_and_shows_what_most_people_try_first() -> None:
+    shown = run(env={"COLUMNS": "80"})
+    assert (shown.status, shown.stderr) == (0, "")
+    lines = shown.stdout.splitlines()
+    assert len(lines) <= 22  # and two for the prompt
+    assert max(map(len, lines)) <= 80
+    for words in ("--fn mse", "--explain", "--expect", "why", "server start", "gradcli help", *ALL):
+        assert words in shown.stdout
+
+
+def test_the_examples_of_the_first_screen_run() -> None:
+    for line in run().stdout.splitlines():
+        if line.startswith("  gradcli ") and "help" not in line and "server" not in line:
+            command = re.split(r"  +", line.strip())[0]
+            assert run(*shlex.split(command)[1:]).status == ("w=4" in command), command
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["grad", "--help"], ["server", "--help"]])
+def test_help_ends_with_the_variables_and_the_documentation(words: list[str]) -> None:
+    text = run(*words).stdout if words else run("--help").stdout
+    below = text.partition("\nEnvironment\n")[2]
+    assert all(name in below for name in ("NO_COLOR", "COLUMNS", "GRADCLI_SERVER", "GRADCLI_DEBUG"))
+    page = re.fullmatch(r"(?s).*\n\nDocumentation: (docs/[\w/-]+\.md) in the source of gradcli\n", text)
+    assert page
+    assert Path(page[1]).is_file() or not Path("docs").is_dir()
+
+
+def test_help_takes_one_command() -> None:
+    assert "did you mean loss" in refused("help", "los")
+    assert "gradcli help grad" in refused("help", "grad", "loss")
+
+
+# NAME=T of an input that has an option
+
+
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["activate", "sigmoid", "x=-1,2"], ["activate", "sigmoid", "--x", "-1,2"]),
+        (["activate", "x = 1", "sigmoid"], ["activate", "sigmoid", "--x", "1"]),
+        (["loss", "mse", "pred=1,2", "target=0,0"], ["loss", "mse", "--pred", "1,2", "--target", "0,0"]),
+        (["loss", "mse", "target=rand(2)", "--pred", "rand(2)"], ["loss", "mse", "--target", "rand(2)", "--pred", "rand(2)"]),
+        (["grad", "--fn", "mse", "x=1", "w=2"], ["grad", "--fn", "mse", "--x", "1", "--w", "2"]),
+        (["grad", "x=1", "w=2", "--fn=mse", "--expect", "w=2"], ["grad", "--fn", "mse", "--x=1", "--w=2", "--expect", "w=2"]),
+        (["perceptron", "x=1,2", "w=1,1", "target=1"], ["perceptron", "--x", "1,2", "--w", "1,1", "--target", "1"]),
+        (["softmax-jacobian", "x=2,1"], ["softmax-jacobian", "2,1"]),
+        (["softmax-jacobian", "--", "x=2,1"], ["softmax-jacobian", "2,1"]),
+    ],
+)  # fmt: skip
+def test_an_input_that_has_an_option_may_be_a_word(words: list[str], same: list[str]) -> None:
+    shown = run(*words, "--json") if "--" not in words else run("softmax-jacobian", "--json", *words[1:])
+    assert shown == run(*same, "--json")
+    assert shown.status == 0
+
+
+def test_an_input_that_is_no_option_stays_a_word_of_the_expression() -> None:
+    assert run("grad", "vjp*seed", "vjp=2", "seed=3", "--get", "value").stdout == "6.0\n"
+    assert "with --fn there is no input 'z'" in refused("grad", "--fn", "mse", "x=1", "z=2")
+    assert "x is given twice" in refused("activate", "relu", "x=1", "--x", "2")
+
+
+@pytest.mark.parametrize(
+    ("words", "quoted"),
+    [
+        (["activate", "relu", "x", "=", "1"], "'x=1'"),
+        (["activate", "relu", "x", "=1"], "'x=1'"),
+        (["activate", "relu", "x=", "1"], "'x=1'"),
+        (["activate", "relu", "x=1,", "2"], "'x=1, 2'"),
+        (["loss", "mse", "pred=1,", "2", "target=0,0"], "'pred=1, 2'"),
+    ],
+)
+def test_a_named_input_that_the_shell_split_is_shown_quoted(words: list[str], quoted: str) -> None:
+    assert quoted in refused(*words)
+
+
+# what a new user types
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["grad", "f(x)=x**2", "x=3"], "write x**2"),
+        (["grad", "f(x, y) = x*y", "x=3", "y=1"], "write x*y"),
+        (["grad", "x**2 at x=3"], "write x**2"),
+        (["grad", "w*x**2 for x = 3, w=2"], "each a word of its own: x=3 w=2"),
+        (["grad", "\u03b1*x", "x=1", "\u03b1=2"], "write alpha, in the expression too"),
+        (["grad", "\u03b1*x", "x=1", "alpha=2"], "write alpha*x"),
+        (["grad", "\u03bb*x", "x=1"], "write lam*x"),
+        (["grad", "\u03c3(w\u00b7x)", "x=1", "w=2"], "write sigmoid(w*x)"),
+        (["grad", "\u03a3x", "x=1,2"], "write sum(x)"),
+        (["grad", "||x||", "x=1,2"], "write norm(x)"),
+        (["grad", "||x - y||_1", "x=1,2", "y=1,1"], "write norm(x - y, 1)"),
+        (["grad", "||x||^2", "x=1,2"], "write norm(x)**2"),
+        (["grad", "train.py"], "@train.py reads the expression from it"),
+        (["grad", "import torch\nx = torch.tensor(1.)\ny = x**2\ny.backward()"], "give the formula and its inputs"),
+        (["jac", "x**2", "x=1"], "did you mean jacobian?"),
+        (["sigmoid", "1"], "gradcli activate sigmoid x=-2,0,2"),
+        (["mse"], "gradcli loss mse pred=1,2 target=0,0"),
+        (["w*x", "w=1", "x=2"], "gradcli grad 'w*x' w=1 x=2"),
+        (["x"], "gradcli help lists the commands"),
+    ],
+)  # fmt: skip
+def test_what_a_new_user_types_gets_the_cure_that_fits(words: list[str], cure: str) -> None:
+    assert cure in refused(*words)

@@ -80,8 +80,9 @@ class _Mail:
 
 @contextlib.contextmanager
 def _progress(shown: Shown, world: World) -> Iterator[Callable[[int, int], None]]:
-    """What is told of answered jobs and failures: a progress bar where stderr is a terminal."""
-    if shown.quiet or not is_terminal(world.stderr):
+    """What is told of answered jobs and failures: a progress bar, on a terminal that nothing else is written to or typed at."""
+    others = [stream for stream in (world.stdin, world.stdout) if stream is not None]
+    if shown.quiet or not is_terminal(world.stderr) or any(map(is_terminal, others)):
         yield lambda count, failures: None
         return
     from rich.console import Console

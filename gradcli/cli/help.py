@@ -13,6 +13,33 @@ from gradcli.requests.options import Option, flag_name, options
 from gradcli.world import World
 
 INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jacobians that PyTorch computes."
+
+FIRST = (
+    ("gradcli grad --fn mse --x 1 --w 2", "a loss and its gradients"),
+    ("gradcli grad '(w*x - 1)**2' x=1 w=2", "any formula of PyTorch's"),
+    ("gradcli grad '(w*x - 1)**2' x=1 w=2 --explain", "the chain rule in numbers"),
+    ("gradcli grad '(w*x - 1)**2' x=1 w=2 --expect w=4", "is my answer right?"),
+    ("gradcli activate sigmoid relu x=-2,0,2", "values and derivatives"),
+    ("gradcli jacobian 'softmax(x)' x=2,1,0.1", "a whole Jacobian"),
+    ("gradcli plot 'x*sigmoid(x)' x=-6,6", "a curve and its slope"),
+    ("python train.py 2>&1 | gradcli why", "what an error means"),
+    ("gradcli server start", "later calls take 0.03 s"),
+)
+"""What the first screen shows: what most people try first, one line each."""
+
+ROOT_OPTIONS = (
+    ("-h, --help", "this help, or that of a command"),
+    ("--version", "the versions of gradcli and PyTorch"),
+)
+
+ENVIRONMENT = (
+    ("NO_COLOR, FORCE_COLOR", "no colour; colour in a pipe too"),
+    ("COLUMNS, LINES", "the size of the screen that tables and pictures are made for"),
+    ("GRADCLI_SERVER", "off: never use the server; auto: start it after the first call"),
+    ("GRADCLI_DEBUG", "1: a fault of gradcli's own shows its whole traceback"),
+)
+"""The variables that every command obeys."""
+
 _WIDEST = 100
 
 
@@ -22,7 +49,7 @@ class HelpPage(Page):
     def __init__(self, world: World) -> None:
         super().__init__(colour=world.colour(world.stdout), width=min(world.width or _WIDEST, _WIDEST))
 
-    def rows(self, heading: str, rows: list[tuple[str, str]]) -> None:
+    def rows(self, heading: str, rows: Sequence[tuple[str, str]]) -> None:
         """Two columns under a heading."""
         if not rows:
             return
@@ -43,6 +70,31 @@ class HelpPage(Page):
             self.line(f"  {line}", "cyan")
             self.line(f"      {what}", "dim")
 
+    def ending(self, page: str) -> None:
+        """The variables, and where the documentation is."""
+        self.rows("Environment", ENVIRONMENT)
+        self.line()
+        self.line(f"Documentation: {page} in the source of gradcli")
+
+
+def first(world: World) -> str:
+    """What `gradcli` alone shows: one screen of 80 x 24."""
+    page = HelpPage(world)
+    page.line("gradcli: gradients from the command line, computed by PyTorch")
+    page.rows("Try", FIRST)
+    page.rows(
+        "Commands", [(panel, " ".join(name for name in COMMANDS if COMMANDS[name].panel == panel)) for panel in PANELS]
+    )
+    page.rows(
+        "More",
+        (
+            ("gradcli help", "what each command does"),
+            ("gradcli help grad", "one command: its options and examples"),
+            ("docs/getting-started.md", "five minutes, in the source of gradcli"),
+        ),
+    )
+    return page.text
+
 
 def root(world: World) -> str:
     """The help of `gradcli` itself: its commands by panel."""
@@ -50,17 +102,17 @@ def root(world: World) -> str:
     page.line("usage: gradcli COMMAND ...")
     page.line()
     page.line(INTRODUCTION)
+    page.examples([command.examples[0] for command in COMMANDS.values()][:3])
     for panel in PANELS:
         page.rows(panel, [(command.name, command.summary) for command in COMMANDS.values() if command.panel == panel])
-    page.rows(
-        "Options", [("-h, --help", "this help, or that of a command"), ("--version", "versions of gradcli and PyTorch")]
-    )
-    page.examples([command.examples[0] for command in COMMANDS.values()][:3])
+    page.rows("Help", [("help [COMMAND]", "this help, or that of a command")])
+    page.rows("Options", ROOT_OPTIONS)
+    page.ending("docs/index.md")
     return page.text
 
 
 def of(command: Command, world: World) -> str:
-    """The help of one command, ended by its examples."""
+    """The help of one command: usage and examples, then every word and option."""
     page = HelpPage(world)
     fields = options(command.request)
     words = [_word(name, option) for name, option in fields.items() if option.positional]
@@ -68,6 +120,7 @@ def of(command: Command, world: World) -> str:
     page.line()
     # Python leaves docstrings out where it is told to; a dataclass then has its signature there.
     page.line(command.summary if sys.flags.optimize > 1 else (command.request.__doc__ or "").split("\n")[0])
+    page.examples(command.examples)
     own = command.request.__dict__.get("__annotations__", {})
     page.rows("Words", [(_word(name, option), option.help) for name, option in fields.items() if option.positional])
     for heading, wanted in (("Options", True), ("Computation", False)):
@@ -75,7 +128,7 @@ def of(command: Command, world: World) -> str:
         page.rows(heading, rows)
     shown = [_row(name, option) for name, option in command.output.items()]
     page.rows("Output", [*shown, ("-h, --help", "this help")])
-    page.examples(command.examples)
+    page.ending(f"docs/commands/{command.name}.md")
     return page.text
 
 

@@ -3,16 +3,17 @@
 import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gradcli.cli import hint, report
 from gradcli.cli.commands import COMMANDS, Command
-from gradcli.cli.progress import Steps
+from gradcli.cli.progress import Loading, Steps
 from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Shown
+from gradcli.requests.split import without_command
 from gradcli.supervise import (
     Died,
     Limits,
@@ -29,6 +30,7 @@ from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
 HELP = ("-h", "--help")
+HELP_COMMAND = "help"
 _WISHES = ("", "off", "auto")
 """What GRADCLI_SERVER may be. Help does not look at it: it is where the values are looked up."""
 
@@ -57,7 +59,7 @@ def bury(arguments: Sequence[str], world: World, signum: int, where: tuple[int, 
     def told() -> int:
         if isinstance(death := death_of(signum, where, Limits(0)), Died):
             raise death
-        call = _read(_command(arguments[0]), arguments[1:], world)
+        call = _read(_command(arguments), arguments[1:], world)
         raise death_of(signum, where, _limits(call.request))
 
     return _reported(arguments, world, told)
@@ -83,11 +85,9 @@ def _told(error: BaseException, world: World, command: str) -> ExitStatus:
 
 def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     words_before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    command = _command(arguments[0]) if arguments and arguments[0] not in HELP else None
-    if command is None or any(word in HELP for word in words_before_end):
-        from gradcli.cli import help  # rich, which errors do without
-
-        return world.put_text(help.of(command, world) if command else help.root(world))
+    if not arguments or arguments[0] in (HELP_COMMAND, *HELP) or any(word in HELP for word in words_before_end):
+        return world.put_text(_help(arguments, world))
+    command = _command(arguments)
     if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
         cure = "it may be off (never use a server) or auto (start one), or unset"
         raise UsageError(f"the variable GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
@@ -112,6 +112,17 @@ def _put(page: str, out: str | None, world: World) -> int:
     return world.put_text(f"wrote {out}\n")
 
 
+def _help(arguments: Sequence[str], world: World) -> str:
+    """The first screen, the whole help, or that of a command."""
+    asked = [word for word in arguments if word not in HELP][arguments[:1] == [HELP_COMMAND] :]
+    command = _command(asked) if asked else None
+    if len(asked) > 1 and arguments[0] == HELP_COMMAND:
+        raise UsageError("help takes the name of one command", cure=f"gradcli help {asked[0]}")
+    from gradcli.cli import help  # rich, which errors do without
+
+    return help.of(command, world) if command else help.root(world) if arguments else help.first(world)
+
+
 def _read(command: Command, arguments: Sequence[str], world: World) -> Call:
     """The call that the words make."""
     from gradcli.cli import words  # Typer, which help does without
@@ -123,14 +134,24 @@ def _read(command: Command, arguments: Sequence[str], world: World) -> Call:
     return Call(command, request, shown, _once(world.read_stdin))
 
 
-def _command(name: str) -> Command:
-    if name not in COMMANDS:
+def _command(words: Sequence[str]) -> Command:
+    """The command that the first word names.
+
+    Raises UsageError where there is none, with the command that was meant: a function's or a formula's too.
+    """
+    name = words[0]
+    if name in COMMANDS:
+        return COMMANDS[name]
+    known: Collection[str] = [HELP_COMMAND, *COMMANDS]
+    if name.startswith("-"):
         if name[:2] == "--" and name[2:].partition("=")[0] in vars(Shown()):
-            raise UsageError(f"{name[:80]} stands behind a command", cure="gradcli --help lists the commands")
-        what, known = ("option", [*HELP, "--version"]) if name.startswith("-") else ("command", list(COMMANDS))
-        cure = did_you_mean(name, known) or "gradcli --help lists the commands"
-        raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)
-    return COMMANDS[name]
+            raise UsageError(f"{name[:80]} must come after a command", cure=f"gradcli COMMAND ... {name[:80]}")
+        known = [*HELP, "--version"]
+    what = "option" if name.startswith("-") else "command"
+    cure = (
+        did_you_mean(name, known) or (what == "command" and without_command(words)) or "gradcli help lists the commands"
+    )
+    raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)
 
 
 def _supervise(call: Call, world: World, here: Progress | None) -> int:
@@ -174,7 +195,8 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
     from gradcli.requests.check import check  # the language of expressions, which help and usage errors do without
 
     check(call.request, call.read_stdin)
-    compute, show, loading = _open_door()
+    with Loading(world, quiet=call.shown.quiet):
+        compute, show, loading = _open_door()
     seconds = call.request.timeout
     progress.computing(seconds, limit_memory=call.request.device == "cpu")
     with Steps(world, quiet=call.shown.quiet) as steps, silent_streams():

@@ -1,16 +1,51 @@
-"""How far a computation of many steps is, on a terminal's stderr, once it takes longer than two seconds."""
+"""What a terminal's stderr shows while nothing else comes: that PyTorch is loading, how far a computation of many steps is."""
 
+import _thread
 import contextlib
 import os
+import sys
 import time
 from types import TracebackType
 
 from gradcli.world import World, is_terminal
 
+LOADING = "loading PyTorch ..."
+SILENCE = 0.5
+"""Seconds of loading before it is shown."""
 PATIENCE = 2.0
-"""Seconds before anything is said."""
+"""Seconds of computing before the steps are shown."""
 PAUSE = 0.1
-"""Seconds between two words."""
+"""Seconds between two updates."""
+
+
+class Loading:
+    """Shows that PyTorch is being loaded once that takes long, and removes the line when it is done."""
+
+    def __init__(self, world: World, *, quiet: bool) -> None:
+        self._world = world
+        self._shows = not quiet and "torch" not in sys.modules and is_terminal(world.stderr)
+        self._loaded = _thread.allocate_lock()
+        self._removed = _thread.allocate_lock()
+
+    def __enter__(self) -> None:
+        if self._shows:
+            self._loaded.acquire()
+            self._removed.acquire()
+            _thread.start_new_thread(self._show, ())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shows:
+            self._loaded.release()
+            self._removed.acquire()  # no thread is left when the computation begins
+
+    def _show(self) -> None:
+        if not self._loaded.acquire(timeout=SILENCE):
+            self._world.tell(LOADING)
+            self._loaded.acquire()
+            self._world.tell(f"\r{' ' * len(LOADING)}\r")
+        self._removed.release()
 
 
 class Steps:

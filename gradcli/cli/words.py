@@ -5,7 +5,7 @@ Only `-h` and `--` followed by a letter are options; every other word that begin
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
@@ -16,7 +16,9 @@ from typer.exceptions import TyperException
 from gradcli.cli.commands import Command
 from gradcli.errors import UsageError
 from gradcli.requests.fill import Given
+from gradcli.requests.inputs import input_name
 from gradcli.requests.options import FLAG, TENSOR, Option, flag_name
+from gradcli.requests.shared import Numeric
 from gradcli.requests.split import check_values
 from gradcli.text.suggest import did_you_mean
 
@@ -30,8 +32,10 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     Raises UsageError for an unknown option, one given twice, or one without its value.
     """
     known = {flag_name(name): option for name, option in _fields(command).items()}
-    check_values(words, [name for name, option in known.items() if option.kind is TENSOR])
+    named = _named(command, words)
+    check_values(words, [*named, *(name for name, option in known.items() if option.kind is TENSOR)])
     try:
+        words = [*_as_options(words, named, known)]
         guarded = list(_guarded(words, known, _instead(command)))
         bare, given = parser(command).main(guarded, standalone_mode=False)
     except TyperException as error:
@@ -39,6 +43,32 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     order = [word.partition("=")[0] for word in words]
     typed = sorted((name for name in given if flag_name(name) in order), key=lambda name: order.index(flag_name(name)))
     return bare, {name: given[name] for name in typed}
+
+
+def _named(command: Command, words: Sequence[str]) -> tuple[str, ...]:
+    """The inputs with an option that these words may also give as NAME=T."""
+    given = {word.partition("=")[0].removeprefix("--") for word in words if is_option(word)}
+    return command.request.named(given) if issubclass(command.request, Numeric) else ()
+
+
+def _as_options(words: Sequence[str], named: Collection[str], known: Mapping[str, Option]) -> Iterator[str]:
+    """The words with each NAME=T of `named` as the option that it stands for: `x=1` as `--x=1`."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            behind = list(rest)
+            yield from (_as_option(each) for each in behind if input_name(each) in named)
+            yield word
+            yield from (each for each in behind if input_name(each) not in named)
+            return
+        yield _as_option(word) if input_name(word) in named else word
+        if word in known and known[word].kind is not FLAG and (value := next(rest, None)) is not None:
+            yield value
+
+
+def _as_option(word: str) -> str:
+    name, _, value = word.partition("=")
+    return f"--{name.strip()}={value}"
 
 
 def _instead(command: Command) -> dict[str, str]:

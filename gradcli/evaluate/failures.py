@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from torch import Tensor, dtype, nn
 
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
+from gradcli.evaluate import library
 from gradcli.evaluate.refusals import topic, words
+from gradcli.evaluate.rewording import reworded, signature
 from gradcli.text.program import Step
 
 CURES = (
@@ -17,6 +19,7 @@ CURES = (
      "an index is a whole number; as an input: i=tensor(1)"),
     (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",
      "whole numbers are written i=tensor([0, 1]), or x.long()"),
+    (r"same dtype|expected scalar type", "write .float() behind the one of whole numbers"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
     (r"must be tuple of Tensors, not Tensor", "put them into a list: stack([a, b]), cat([a, b])"),
     (r"step must be greater than zero", "backwards is .flip(0)"),
@@ -58,9 +61,16 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         lines += [cure for pattern, cure in CURES if re.search(pattern, said)][:1]
     if "bitwise_xor" in said:
         said = "this is no power, and PyTorch compares no floating-point numbers bit by bit"
+    topics, said = topic(said), reworded(said, step, operands)
+    if (
+        said.endswith(" missing")
+        and step.kind in ("call", "method")
+        and (form := signature(library.pytorch_function(step.name)))
+    ):
+        lines.append(form)
     lines += transposed(step, operands)
     cure = "\n".join(line for line in lines if line)
-    return ShapeError(f"{name}: {said}", place=step.place, cure=cure, topic=topic(said))
+    return ShapeError(f"{name}: {said}", place=step.place, cure=cure, topic=topics)
 
 
 def called(module: str) -> str:
@@ -79,7 +89,7 @@ def shapes(step: Step, operands: Sequence[object]) -> str:
 def transposed(step: Step, operands: Sequence[object]) -> list[str]:
     """The matrix product that would fit, where one operand only lies the wrong way."""
     match step.name, operands:
-        case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right]:
+        case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right] if left.shape[1] != right.shape[0]:
             if right.ndim == 2 and left.shape[1] == right.shape[1]:
                 return ["the right one transposed would fit: .T behind it"]
             if left.shape[0] == right.shape[0]:

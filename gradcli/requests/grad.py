@@ -1,18 +1,19 @@
 """`grad`: the value of an expression and its gradient by each input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 
 from gradcli.errors import UsageError
 from gradcli.requests.formula import EXPRESSION, Formula
-from gradcli.requests.inputs import INPUTS, Input
+from gradcli.requests.inputs import INPUTS, Input, input_name
 from gradcli.requests.options import FUNCTION, INDEX, TENSOR, TEXT, argument, check_choice, option
 from gradcli.requests.shared import Explained, Wrt
 from gradcli.tables.catalogue import Loss
 from gradcli.text.call import Call
 from gradcli.text.literal import Literal
 from gradcli.text.source import Source
+from gradcli.text.suggest import did_you_mean
 
 VIAS = ("grad", "backward")
 FN_INPUTS = ("x", "w", "b", "y")
@@ -47,6 +48,11 @@ class Grad(Wrt, Explained):
         else:
             self._check_fn(self.fn)
 
+    @classmethod
+    def named(cls, given: Collection[str]) -> tuple[str, ...]:
+        """With --fn its inputs may be given as NAME=T; without it NAME=T is an input of the expression."""
+        return FN_INPUTS if "fn" in given else ()
+
     def _check_expression(self, given: list[str]) -> None:
         if given:
             cure = f"with an expression write {given[0]}=T" if self.expression else "--fn mse, for example"
@@ -78,9 +84,11 @@ class Grad(Wrt, Explained):
 
     def _check_fn(self, fn: Call) -> None:
         if self.expression is not None or self.inputs:
-            name, _, value = (self.expression.given.text if self.expression else "").partition("=")
-            cure = f"with --fn write --{name} {value}" if name in FN_INPUTS and value else "choose one of them"
-            raise UsageError("--fn and an expression are two things to differentiate", cure=cure)
+            name = input_name(self.expression.given.text) if self.expression else self.inputs[0].name
+            if not name:
+                raise UsageError("--fn and an expression are two things to differentiate", cure="choose one of them")
+            cure = did_you_mean(name, FN_INPUTS) or f"its inputs are {', '.join(FN_INPUTS)}"
+            raise UsageError(f"with --fn there is no input {name!r}", cure=cure)
         if self.x is None:
             raise UsageError("--x is missing", cure=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
         if not isinstance(fn.entry, Loss):

@@ -32,9 +32,10 @@ class Input:
         return self.literal
 
 
-def is_input(text: str) -> bool:
-    """Whether a word begins as NAME=T does."""
-    return _ASSIGNMENT.match(text) is not None
+def input_name(text: str) -> str:
+    """The NAME of a word that begins as NAME=T does, else an empty text."""
+    found = _ASSIGNMENT.match(text)
+    return found[1] if found else ""
 
 
 def check_name(name: str, text: str, label: str) -> None:
@@ -44,7 +45,13 @@ def check_name(name: str, text: str, label: str) -> None:
         return
     place = Source(text, label).span(0, len(name))
     if not owned:
-        raise UsageError(f"{quoted(name)!r} cannot be a name", place=place, cure="use ASCII letters, digits and _")
+        from gradcli.text.spelling import ascii_name  # the grammar of expressions, which only an error needs
+
+        written = ascii_name(name)
+        cure = (
+            f"write {written}, in the expression too" if written.isidentifier() else "use ASCII letters, digits and _"
+        )
+        raise UsageError(f"{quoted(name)!r} cannot be a name", place=place, cure=cure)
     owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
     raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
 

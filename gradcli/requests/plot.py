@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.requests.formula import Formula
-from gradcli.requests.inputs import Input, is_input, read_inputs
+from gradcli.requests.inputs import Input, input_name, read_inputs
 from gradcli.requests.options import Kind, argument
 from gradcli.requests.shared import Evidence, Wrt
 from gradcli.tables.catalogue import ALONG_LAST_DIM, CATALOGUE
@@ -26,7 +26,7 @@ _RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
 def _read_words(words: Sequence[Source], taken: int = 0, command: str = "plot") -> tuple[Formula | Call | Input, ...]:
     """One expression and its inputs where a NAME=T is among the words behind the first; else a function in each word."""
     texts = [word.text for word in words]
-    given = [is_input(text) for text in texts]
+    given = [input_name(text) != "" for text in texts]
     if any(text.startswith("=") for text in texts[1:]):  # the shell split `x = 1`, which reading the inputs explains
         return (Formula(words[0]), *read_inputs(words, 1, command))
     if given[0] and (any(given[1:]) or _RANGE.search(texts[0])):

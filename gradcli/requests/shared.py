@@ -1,7 +1,7 @@
 """The options that commands share, each declared once, as base classes of the requests that have them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import ClassVar
@@ -12,12 +12,14 @@ from gradcli.requests.options import (
     FLAG,
     NAMES,
     NUMBER,
+    TENSOR,
     TEXT,
     WHOLE,
     Kind,
     Paths,
     check_choice,
     option,
+    options,
     repeated,
 )
 from gradcli.text.source import Source
@@ -69,6 +71,11 @@ class Numeric:
             raise UsageError("--seed: the seed must fit in 64 bits")
         if not 0 <= self.timeout < 1e9:
             raise UsageError("--timeout: seconds, 0 or more", cure="0 lifts the limit")
+
+    @classmethod
+    def named(cls, given: Collection[str]) -> tuple[str, ...]:
+        """The options that may also be given as words NAME=T, beside the options in `given`: the inputs."""
+        return tuple(name for name, it in options(cls).items() if it.kind is TENSOR and not it.positional)
 
     def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
         """Inputs that are options in the order given, those not given last: each may draw random numbers."""

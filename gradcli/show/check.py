@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from gradcli.results import Checked, DescendResult, FlowResult, GradEachResult, PlotResult, Result, SurfaceResult
-from gradcli.show.steps import LAYERS
+from gradcli.results import DescendResult, FlowResult, GradEachResult, PlotResult, Result, SurfaceResult
+from gradcli.show import numbers
+from gradcli.show.steps import ROWS as LAYERS
 from gradcli.show.table import Block, Cell, Cells, Column, Table
 
 MEANINGS = {
@@ -35,38 +36,54 @@ MARKED = 20
 
 
 def check_tables(result: Result, digits: int) -> list[Table]:
-    """One table for each input that was checked."""
-    rows = ROWS.get(type(result), 0)
-    where = ["at the start"] if isinstance(result, DescendResult) else []
-    return [_table(name, checked, rows, where) for name, checked in (result.check or {}).items()]
-
-
-def _table(name: str, checked: Checked, rows: int, where: list[str]) -> Table:
+    """The table of all inputs that were checked, a block for each."""
+    checked = result.check or {}
+    if not checked:
+        return []
     columns = [Column("slope by"), Column("autograd")]
-    cells: list[Cells] = [checked.places, checked.slopes]
-    more: list[tuple[str, Tensor | None]] = [
-        ("closed form", checked.closed),
-        ("difference", checked.difference),
-        ("from the left", checked.left),
-        ("from the right", checked.right),
-        ("error", checked.absolute),
-        ("relative", checked.relative),
-    ]
-    for heading, values in more:
-        if values is not None and (heading == "difference" or not bool(values.isnan().all())):
+    cells: list[list[Cells]] = [[each.places, each.slopes] for each in checked.values()]
+    for heading, field, shown in (
+        ("closed form", "closed", _known),
+        ("difference", "difference", _known),
+        ("from the left", "left", _known),
+        ("from the right", "right", _known),
+        ("error", "absolute", _roughly),
+        ("relative", "relative", _roughly),
+    ):
+        values: list[Tensor | None] = [getattr(each, field) for each in checked.values()]
+        if heading == "difference" or not all(value is None or bool(value.isnan().all()) for value in values):
             columns.append(Column(heading))
-            cells.append(_known(values))
+            for block, value in zip(cells, values, strict=True):
+                block.append("" if value is None else shown(value))
     columns.append(Column("verdict"))
-    cells.append(checked.verdicts)
-    verdict = "holds" if checked.ok else "does not hold"
-    said = [f"{each}: {MEANINGS[each]}" for each in MEANINGS if MEANINGS[each] and each in checked.verdicts]
-    caption = "; ".join([*where, *checked.remarks, *said])
-    block = Block(len(checked.places), tuple(cells))
-    kept = tuple(i for i, verdict in enumerate(checked.verdicts) if verdict != "ok")[:MARKED]
-    return Table(tuple(columns), (block,), f"Check by {name}: {verdict}", caption, csv=False, rows=rows, kept=kept)
+    blocks = []
+    for block, each in zip(cells, checked.values(), strict=True):
+        marked = [i for i, verdict in enumerate(each.verdicts) if verdict != "ok"][:MARKED]
+        blocks.append(Block(len(each.places), (*block, each.verdicts), kept=tuple(marked)))
+    wrong = [name for name, each in checked.items() if not each.ok]
+    title = f"Check: does not hold by {', '.join(wrong)}" if wrong else "Check: holds"
+    rows = ROWS.get(type(result), 0)
+    return [Table(tuple(columns), tuple(blocks), title, _caption(result), ends=1, csv=False, rows=rows)]
 
 
-def _known(values: Tensor) -> list[Cell]:
+def _caption(result: Result) -> str:
+    """Where and how was checked, and what the verdicts mean; what is said of some inputs alone names them."""
+    checked = result.check or {}
+    said = ["at the start"] if isinstance(result, DescendResult) else []
+    for remark in dict.fromkeys(remark for each in checked.values() for remark in each.remarks):
+        of = [name for name, each in checked.items() if remark in each.remarks]
+        said.append(remark if len(of) == len(checked) else f"{', '.join(of)}: {remark}")
+    verdicts = {verdict for each in checked.values() for verdict in each.verdicts}
+    return "; ".join(
+        [*said, *(f"{each}: {MEANINGS[each]}" for each in MEANINGS if MEANINGS[each] and each in verdicts)]
+    )
+
+
+def _known(values: Tensor) -> list[Any]:
     """The numbers, and nothing where there is none."""
-    numbers: list[Any] = values.tolist()
-    return [None if math.isnan(number) else number for number in numbers]
+    return [None if math.isnan(number) else number for number in values.tolist()]
+
+
+def _roughly(values: Tensor) -> list[Cell]:
+    """Errors to two digits: what counts is how large they are."""
+    return [None if number is None else numbers.significant(number, 2) for number in _known(values)]

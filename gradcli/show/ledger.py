@@ -1,5 +1,6 @@
 """The ledger as tables: one line per operation and path, to be followed with a pencil."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -65,7 +66,36 @@ def _table(result: Result, number: int, rows: Sequence[LedgerRow], digits: int) 
         if stop > start
     ]
     shown = tuple(Column(heading) for heading in _HEADINGS)
-    return Table(shown, tuple(blocks), f"Chain rule: {text}", _caption(result, subject.call), keys=3, csv=False)
+    title, caption = f"Chain rule: {text}", _caption(result, subject.call)
+    narrow = _narrow(rows[inputs:], columns, inputs, prefix, title, caption)
+    return Table(shown, tuple(blocks), title, caption, keys=3, csv=False, narrow=narrow)
+
+
+def _narrow(
+    rows: Sequence[LedgerRow], columns: Sequence[Sequence[Cell]], inputs: int, prefix: str, title: str, caption: str
+) -> Table:
+    """The ledger without what the table above it shows already, and with each text once: it fits a window of 80 columns.
+
+    Inputs are left out, an operation's name holds the operation, and its value in a rule is called `value`.
+    """
+    names = [row.name.removeprefix(prefix) for row in rows]
+    several = {name for name, count in Counter(names).items() if count > 1}
+    labels, rules = [], []
+    for row, name, rule in zip(rows, names, columns[-1][inputs:], strict=True):
+        operand = row.operation.partition(" -> ")[2]
+        labels.append(
+            f"gradient by {name}" if row.operation == "gradient"
+            else f"{name} -> {operand}" if name in several and operand else name
+        )  # fmt: skip
+        rules.append(str(rule).replace(name, "value") if len(name) > len("value") else rule)
+    count = sum(row.operation != "gradient" for row in rows)
+    cells = [labels, *(column[inputs:] for column in columns[3:-1]), rules]
+    blocks = tuple(
+        Block(stop - start, tuple(column[start:stop] for column in cells))
+        for start, stop in ((0, count), (count, len(rows)))
+        if stop > start
+    )
+    return Table((Column("operation"), *map(Column, _HEADINGS[3:])), blocks, title, caption, csv=False)
 
 
 _WHICH: Mapping[type[Result], str] = {
@@ -77,7 +107,7 @@ _WHICH: Mapping[type[Result], str] = {
 
 def _caption(result: Result, call: Call | None) -> str:
     """How the lines are to be read, and what is special about this result."""
-    lines = ["from the result back: product = upstream * local, and goes to the operand behind ->"]
+    lines = ["from the result back: product = upstream * local, and is passed to the operand after ->"]
     if type(result) in _WHICH:
         lines.append(_WHICH[type(result)])
     if isinstance(result, PerceptronResult) and result.inputs["w"].ndim == 2:

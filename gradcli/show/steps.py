@@ -11,10 +11,8 @@ from gradcli.show import numbers
 from gradcli.show.table import Block, Column, Curve, Places, Table
 
 ROWS = 11
-"""Steps that are shown on the screen."""
-LAYERS = 60
-"""Layers that are shown on the screen."""
-BAR = 16
+"""Steps or layers that are shown on the screen."""
+BAR = 9
 """Characters of the longest bar."""
 
 _ENDS = {
@@ -67,8 +65,8 @@ def flow(result: FlowResult, digits: int) -> list[Table | Curve]:
     caption = "\n".join([*result.verdict.split("; "), f"{scale}; {result.dtype}"])
     lower = Block(len(layers), tuple(values))
     return [
-        Table(tuple(columns), (block,), title, caption, csv=False, rows=LAYERS),
-        Table(tuple(outputs), (lower,), "Outputs of each layer", _SATURATED, csv=False, rows=LAYERS),
+        Table(tuple(columns), (block,), title, caption, csv=False, rows=ROWS),
+        Table(tuple(outputs), (lower,), "Outputs of each layer", _SATURATED, csv=False, more=True),
         _for_csv(result),
     ]
 

@@ -72,18 +72,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows that belong together, such as one input's elements."""
+    """Rows that belong together, such as one input's elements. Those in `kept` are shown even where only some are."""
 
     rows: int
     cells: tuple[Cells, ...]
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
     """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv` writes.
 
-    `screen` is False for one that is for CSV alone. `rows` bounds the rows on the screen (0: no bound): the first, the last
-    and some evenly chosen between them, and those in `kept`.
+    Where the columns do not fit side by side, `narrow` is drawn instead, if there is one; else further columns go below, and
+    the first `keys` and the last `ends` columns are in every piece. `screen` is False for one that is for CSV alone, `more`
+    marks one that is shown with --full alone. `rows` bounds the rows on the screen (0: no bound): the first, the last and some
+    evenly chosen between them.
     """
 
     columns: tuple[Column, ...]
@@ -91,10 +94,12 @@ class Table:
     title: str = ""
     caption: str = ""
     keys: int = 1
+    ends: int = 0
+    narrow: "Table | None" = None
     csv: bool = field(default=True)
     screen: bool = True
+    more: bool = False
     rows: int = 0
-    kept: tuple[int, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -110,18 +115,17 @@ class Curve:
     name: str
     along: str
     screen: bool = field(default=True, init=False)
+    more: bool = field(default=False, init=False)
 
 
 def chosen(table: Table) -> Table:
     """The table with the rows alone that are meant for the screen."""
-    blocks = tuple(
-        _evenly(block, table.rows, table.kept) if 0 < table.rows < block.rows else block for block in table.blocks
-    )
+    blocks = tuple(_evenly(block, table.rows) if 0 < table.rows < block.rows else block for block in table.blocks)
     return replace(table, blocks=blocks)
 
 
-def _evenly(block: Block, count: int, kept: Sequence[int]) -> Block:
-    places = sorted({round(i * (block.rows - 1) / (count - 1)) for i in range(count)}.union(kept))
+def _evenly(block: Block, count: int) -> Block:
+    places = sorted({round(i * (block.rows - 1) / (count - 1)) for i in range(count)}.union(block.kept))
     cells = tuple(
         each if isinstance(each, str) else each[places] if isinstance(each, Tensor) else [each[i] for i in places]
         for each in block.cells

@@ -261,25 +261,23 @@ def _training(result: PerceptronTraining, digits: int) -> list[Table]:
     verdict = f"{'converged' if result.converged else 'not converged'} after {count}"
     if since < len(history) - 1:
         verdict = f"converged, without errors since epoch {history[since].epoch} of {result.epochs}"
-    distinct, kept = _equal_rows_once(every, since)
     return [
         Table(
             tuple(columns),
-            (distinct,),
+            (_equal_rows_once(every, since),),
             f"{result.layer}: {verdict}",
             _shapes(result),
             csv=False,
             rows=steps.ROWS,
-            kept=kept,
         ),
         Table(tuple(columns), (every,), screen=False),
     ]
 
 
-def _equal_rows_once(block: Block, place: int) -> tuple[Block, tuple[int, ...]]:
+def _equal_rows_once(block: Block, place: int) -> Block:
     """The block with rows that equal the one before left out, the first column then counting from one to another.
 
-    Beside it the number of the row that stands for the one at `place`; none where that is behind the last.
+    The row that stands for the one at `place` is kept on the screen.
     """
     counts, *rest = block.cells
     state = torch.stack([torch.as_tensor(cells).double() for cells in rest], 1)
@@ -289,7 +287,7 @@ def _equal_rows_once(block: Block, place: int) -> tuple[Block, tuple[int, ...]]:
     spans = [str(counts[a]) if a == b else f"{counts[a]} to {counts[b]}" for a, b in zip(starts, ends, strict=True)]
     left = [cells[starts] if isinstance(cells, Tensor) else [cells[i] for i in starts] for cells in rest]
     kept = tuple(i for i, (a, b) in enumerate(zip(starts, ends, strict=True)) if a <= place <= b)
-    return Block(len(starts), (spans, *left)), kept
+    return Block(len(starts), (spans, *left), kept)
 
 
 def _plot(result: PlotResult, digits: int) -> list[Table]:

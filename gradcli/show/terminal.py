@@ -5,10 +5,11 @@ No number is ever cut or wrapped: what does not fit beside goes below.
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
+from typing import Literal
 
 from rich.cells import cell_len
 from rich.table import Table as RichTable
@@ -49,6 +50,12 @@ class _Drawn:
     blocks: list[list[str]]
     numeric: bool
 
+    @property
+    def longest_word(self) -> int:
+        """The columns below which this one cannot be narrowed by breaking texts at blanks; the heading is not broken."""
+        words = (_width(word) for block in self.blocks for cell in block for word in cell.split())
+        return max(len(self.heading), *words, 1)
+
     @cached_property
     def widest(self) -> int:
         """The columns of the terminal that the widest cell takes."""
@@ -62,7 +69,7 @@ class _Drawn:
 def render(tables: Sequence[Table | Curve], style: Style) -> str:
     """All tables and curves that are for the screen, a blank line between them, ended by a line feed."""
     page = Page(colour=style.colour)
-    for number, table in enumerate(table for table in tables if table.screen):
+    for number, table in enumerate(table for table in tables if table.screen and (style.full or not table.more)):
         if number:
             page.line()
         if isinstance(table, Curve):
@@ -74,14 +81,16 @@ def render(tables: Sequence[Table | Curve], style: Style) -> str:
 
 
 def _draw(page: Page, table: Table, style: Style) -> None:
+    columns = _columns(table, style)
+    if table.narrow is not None and not GRID.holds(columns, style.width):
+        return _draw(page, table.narrow, style)
     if table.title:
         page.line(_wrap(table.title, style), "bold")
-    columns = _columns(table, style)
-    layout = _layout(columns, table.keys, style)
-    for group in _groups(columns, layout, style):
-        page.write(_drawn([*columns[: layout.keys], *group], layout, style))
+    for piece, layout in _pieces(columns, table, style):
+        page.write(_drawn(piece, layout, style))
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
+    return None
 
 
 def _wrap(text: str, style: Style) -> str:
@@ -165,46 +174,75 @@ def _point(cell: str) -> int:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How columns are set beside each other: how many are keys, lines or blanks between them, how wide a heading may be."""
+    """How columns are set side by side: what is drawn around them, the blanks between them, how wide a heading may be."""
 
-    keys: int
-    lines: bool
-    heading: int | None
+    lines: Literal["grid", "rules", "none"]
+    heading: int | None = None
     blanks: int = 2
 
     def taken(self, columns: Sequence[_Drawn]) -> int:
         """The characters that columns take, the blanks and lines around them included."""
-        between = 3 if self.lines else self.blanks
-        return sum(column.within(self.heading) + between for column in columns) + (1 if self.lines else -between)
+        between, edges = {"grid": (3, 1), "rules": (2, 0), "none": (self.blanks, -self.blanks)}[self.lines]
+        return sum(column.within(self.heading) + between for column in columns) + edges
+
+    def holds(self, columns: Sequence[_Drawn], width: int | None) -> bool:
+        """Whether the columns fit side by side into `width`; into None everything does."""
+        return width is None or self.taken(columns) <= width
 
 
-def _layout(columns: list[_Drawn], keys: int, style: Style) -> _Layout:
-    """The first layout in which every column fits beside the keys; in a very narrow window headings break, lines go."""
-    choices = [
-        _Layout(keys, lines=True, heading=None),
-        _Layout(1, lines=True, heading=None),
-        _Layout(1, lines=True, heading=6),
-        _Layout(1, lines=False, heading=6),
-        _Layout(1, lines=False, heading=6, blanks=1),
-    ]
-    for layout in choices if style.width is not None else choices[:1]:
-        head = columns[: layout.keys]
-        if all(layout.taken([*head, column]) <= (style.width or 0) for column in columns[layout.keys :]):
-            return layout
-    return choices[0] if style.width is None else choices[-1]
+GRID = _Layout("grid")
+RULES = _Layout("rules")
+NARROW = (_Layout("grid", heading=6), _Layout("none", heading=6), _Layout("none", heading=6, blanks=1))
+"""What is left in a very narrow window: headings are broken, then lines left out."""
 
 
-def _groups(columns: list[_Drawn], layout: _Layout, style: Style) -> list[list[_Drawn]]:
-    """The columns behind the keys, split so that each group fits beside the keys in the width; one column at least."""
-    keys, rest = columns[: layout.keys], columns[layout.keys :]
-    if style.width is None:
-        return [rest]
+def _pieces(columns: list[_Drawn], table: Table, style: Style) -> list[tuple[list[_Drawn], _Layout]]:
+    """What is drawn of a table, one below the other: all its columns where they fit, else some at a time."""
+    for layout in (GRID, RULES):
+        if layout.holds(columns, style.width):
+            return [(columns, layout)]
+    assert style.width is not None
+    if folded := _folded(columns, style.width):
+        return [(folded, RULES)]
+    stop = len(columns) - table.ends
+    for layout, keys in ((GRID, table.keys), (GRID, 1), *((narrow, 1) for narrow in NARROW)):
+        around = [*columns[:keys], *columns[stop:]]
+        if all(layout.holds([*around, column], style.width) for column in columns[keys:stop]):
+            break
     groups: list[list[_Drawn]] = [[]]
-    for column in rest:
-        if groups[-1] and layout.taken([*keys, *groups[-1], column]) > style.width:
+    for column in columns[keys:stop]:
+        if groups[-1] and not layout.holds([*around, *groups[-1], column], style.width):
             groups.append([])
         groups[-1].append(column)
-    return groups
+    return [([*columns[:keys], *group, *columns[stop:]], layout) for group in groups]
+
+
+def _folded(columns: list[_Drawn], width: int) -> list[_Drawn] | None:
+    """The columns with texts broken at blanks so that all fit side by side; None where even that is not enough."""
+    texts = {i: column.within(None) for i, column in enumerate(columns) if not column.numeric}
+    least = {i: columns[i].longest_word for i in texts}
+    excess = RULES.taken(columns) - width
+    if excess > sum(texts[i] - least[i] for i in texts):
+        return None
+    for _ in range(excess):
+        texts[max((i for i in texts if texts[i] > least[i]), key=lambda i: texts[i])] -= 1
+    blocks = [_broken([column.blocks[number] for column in columns], texts) for number in range(len(columns[0].blocks))]
+    return [replace(column, blocks=[block[i] for block in blocks]) for i, column in enumerate(columns)]
+
+
+def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[str]]:
+    """The columns of one block as lines: texts of the columns in `widths` are broken, each row as high as its highest cell."""
+    rows = [
+        [
+            textwrap.wrap(cell, widths[i], break_long_words=False, break_on_hyphens=False) if i in widths else [cell]
+            for i, cell in enumerate(row)
+        ]
+        for row in zip(*cells, strict=True)
+    ]
+    return [
+        [line for row in rows for line in [*row[i], *[""] * (max(map(len, row)) - len(row[i]))]]
+        for i in range(len(cells))
+    ]
 
 
 def _drawn(columns: list[_Drawn], layout: _Layout, style: Style) -> str:
@@ -212,11 +250,11 @@ def _drawn(columns: list[_Drawn], layout: _Layout, style: Style) -> str:
     rows of its own it takes a hundred times as long.
     """
     table = RichTable(
-        box=frame(ascii_only=style.ascii_only) if layout.lines else None,
+        box=None if layout.lines == "none" else frame(ascii_only=style.ascii_only, rules=layout.lines == "rules"),
         border_style="dim",
         header_style="bold cyan",
-        padding=(0, 1) if layout.lines else (0, layout.blanks, 0, 0),
-        pad_edge=layout.lines,
+        padding=(0, 1) if layout.lines == "grid" else (0, 1 if layout.lines == "rules" else layout.blanks, 0, 0),
+        pad_edge=layout.lines == "grid",
     )
     widths = [column.within(layout.heading) for column in columns]
     for column, width in zip(columns, widths, strict=True):

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
@@ -27,6 +28,13 @@ from gradcli.text.spelling import correction
 __all__ = ["Expression", "Step", "parse"]
 
 _BRACKETS = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])""")
+_FILE = re.compile(r"\s*[\w./~-]*\w\.py\s*")
+_STATEMENT = re.compile(
+    r"^[ \t]*(?:import\s+\w|from\s+[\w.]+\s+import\b|def\s+\w+\s*\(|class\s+\w|(?:for|while|with)\s.+:[ \t]*$)"
+    r"|\.backward\(|\bprint\(|\.step\(\)|requires_grad",
+    re.MULTILINE,
+)
+"""What programs hold and formulas do not; one of them alone has an error of its own."""
 _INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
 
 
@@ -42,6 +50,7 @@ def parse(source: Source, inputs: Collection[str]) -> Expression:
 @lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     _check_size(source)
+    _check_formula(source)
     # Indentation means nothing here; a line break for each blank keeps every character where it was.
     text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
     tree = _syntax_tree(source, text)
@@ -67,6 +76,20 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
         held=reader.held,
         notes=tuple(reader.notes),
     )
+
+
+def _check_formula(source: Source) -> None:
+    """Raise an ExpressionError for the name of a Python file, and for a whole program."""
+    if _FILE.fullmatch(source.text):
+        raise ExpressionError(
+            "this is the name of a file", place=source.span(0, len(source.text)),
+            cure=f"@{source.text.strip()} reads the expression from it",
+        )  # fmt: skip
+    if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
+        raise ExpressionError(
+            "this is a Python program, and an expression is one formula", place=source.span(*found[0].span()),
+            cure="give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+        )  # fmt: skip
 
 
 def _check_size(source: Source) -> None:

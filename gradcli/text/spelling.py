@@ -31,6 +31,7 @@ FOREIGN = {
     "\u2032": ".T",
     "\u221a": "sqrt ",
     "\u2211": "sum ",
+    "\u03a3": "sum ",
     "\u220f": "prod ",
     "\u221e": "inf",
     "\u03c0": "pi",
@@ -45,6 +46,15 @@ FOREIGN = {
     "\uff0c": ",",
 }
 """Characters of a formula on a page, and what Python reads instead."""
+
+GREEK = {
+    **dict(zip("\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6\u03b7\u03b8\u03b9\u03ba\u03bb\u03bc\u00b5\u03bd\u03be\u03c1\u03c3\u03c4\u03c5\u03c6\u03c7\u03c8\u03c9",
+        ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lam", "mu", "mu", "nu", "xi",
+         "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"), strict=True)),
+    **dict(zip("\u0393\u0394\u0398\u039b\u039e\u03a6\u03a8\u03a9",
+        ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Phi", "Psi", "Omega"), strict=True)),
+}  # fmt: skip
+"""Greek letters as names; lambda is Python's own word."""
 
 SYNONYMS = {
     "ln": "log(x)",
@@ -102,6 +112,17 @@ def _apply_function(match: re.Match[str]) -> str:
     return f"{match[1]}({match[2]})" if match[1] in function_names() else match[0]
 
 
+def _without_definition(match: re.Match[str]) -> str:
+    """`f(x) =` left out, where no function has that name: `sum(x) = 3` is a comparison."""
+    return match[0] if match[1] in function_names() else ""
+
+
+def _norm(match: re.Match[str]) -> str:
+    """`||x||_1` as a call; 2 and F are what norm computes anyway."""
+    order = match[2] or "2"
+    return f"norm({match[1]})" if order in ("2", "F") else f"norm({match[1]}, {order})"
+
+
 def _close(match: re.Match[str]) -> str:
     """The text with the brackets that were never closed."""
     text, missing = match[0], ""
@@ -115,7 +136,7 @@ def _close(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class Slip:
-    """One habit: what it looks like, what to write instead, and the sentence that says so."""
+    """One habit: what it looks like, what to write instead, and the sentence that says so, with the groups of the match."""
 
     pattern: re.Pattern[str]
     instead: str | Callable[[re.Match[str]], str]
@@ -125,7 +146,13 @@ class Slip:
 SLIPS = tuple(
     Slip(re.compile(pattern), instead, words)
     for pattern, instead, words in (
-        (_FOREIGN.pattern, lambda match: FOREIGN[match[0]], "{name} is no character of Python"),
+        (r"\u03c3(?=\s*\()", "sigmoid", "the logistic function is written sigmoid(...)"),
+        (f"[{''.join(GREEK)}]", lambda match: GREEK[match[0]], "a Greek letter is written as a name"),
+        (_FOREIGN.pattern, lambda match: FOREIGN[match[0]], "Python does not read {name}"),
+        (r"\A\s*([A-Za-z]\w*)\s*\(\s*[A-Za-z]\w*(?:\s*,\s*[A-Za-z]\w*)*\s*\)\s*:?=(?!=)\s*", _without_definition,
+         "an expression is the right-hand side alone"),
+        (r"\s+(?:at|for|where|when|with|given)\s+((?:[A-Za-z]\w*\s*=\s*[^=,;\s]+(?:\s*(?:,|;|and\b)\s*|\s*))+)\Z", "",
+         "inputs come after the expression, each a word of its own: {inputs}"),
         (r"\bd\s*/\s*d[A-Za-z]\w*\s+", "", "the derivative is what grad shows; the expression is the function alone"),
         (r"\blambda\b(?!\s*\w*\s*(?:,|:))", "lambda_", "lambda is Python's own word"),
         (r"\$|(?<!\w)`|`(?!\w)", "", "quote the expression, so that the shell leaves it alone"),
@@ -133,6 +160,7 @@ SLIPS = tuple(
         (r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))", "LaTeX is not read"),
         (r"\\([A-Za-z]+)", r"\1", "LaTeX is not read"),
         (r"\^\s*\{([^{}]*)\}", r"**(\1)", "LaTeX is not read: a power is written **"),
+        (r"(?:\|\||\\\|)\s*([^|]+?)\s*(?:\|\||\\\|)(?:_(?:\{?(\w+)\}?))?", _norm, "a norm is written norm(...)"),
         (r"\|\s*([^|]+?)\s*\|", r"abs(\1)", "an absolute value is written abs(...)"),
         (_CONDITION + "&&" + _CONDITION, r"(\1) & (\2)", "both conditions at once are written &"),
         (_CONDITION + r"\|\|" + _CONDITION, r"(\1) | (\2)", "either condition is written |"),
@@ -186,11 +214,22 @@ def correction(text: str) -> tuple[str, str]:
         return "", ""
     for slip in SLIPS:
         if (found := slip.pattern.search(text)) and (changed := slip.pattern.sub(slip.instead, text)) != text:
-            words = words or slip.words.format(name=_name(found[0]))
+            words = words or slip.words.format(name=_name(found[0]), inputs=_inputs(found[0]))
             text = changed
-            if parses(text):
+            if text.isascii() and parses(text):
                 return words, powers(text) if _POWER.search(text) else text
     return "", ""
+
+
+def ascii_name(name: str) -> str:
+    """A name with its Greek letters written out; empty where other letters are not ASCII."""
+    written = "".join(GREEK.get(char, char) for char in name)
+    return written if written.isascii() else ""
+
+
+def _inputs(text: str) -> str:
+    """`at x=3, w = 2` as words of a command line."""
+    return " ".join(f"{name}={value}" for name, value in re.findall(r"([A-Za-z]\w*)\s*=\s*([^=,;\s]+)", text))
 
 
 def _name(char: str) -> str:
