@@ -34,6 +34,11 @@ LONGEST = 1_400
 """Characters of a message, which is one line, and of each line of its cure: what they quote of the user's text may be more."""
 
 
+def printable(text: str) -> str:
+    """`text` on one line: what a terminal would obey, or cannot show, is written by its number, as Python does in a string."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def _bounded(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
@@ -49,9 +54,9 @@ class GradcliError(Exception):
 
     def __init__(self, message: str, *, place: Place | None = None, cure: str = "", topic: str = "") -> None:
         super().__init__(message)
-        self.message = _bounded(" ".join(message.split("\n")))
+        self.message = _bounded(printable(" ".join(message.split("\n"))))
         self.place = place
-        self.cure = cure if len(cure) <= LONGEST else "\n".join(map(_bounded, cure.split("\n")))
+        self.cure = "\n".join(_bounded(printable(line)) for line in cure.split("\n"))
         self.topic = topic
 
 

@@ -2,7 +2,7 @@
 
 import errno
 
-from gradcli.errors import GradcliError, SizeError, UsageError
+from gradcli.errors import GradcliError, SizeError, UsageError, printable
 from gradcli.text.source import quoted
 from gradcli.world import World
 
@@ -14,7 +14,7 @@ _SCARCE = {errno.EMFILE: "-n", errno.ENFILE: "-n", errno.EAGAIN: "-u", errno.ENO
 
 def draw(error: GradcliError, world: World, command: str = "") -> str:
     """The text for stderr, ended by a line feed."""
-    label = quoted(error.place.label) if error.place else ""
+    label = printable(quoted(error.place.label)) if error.place else ""
     line = f"{label}: {error.message}" if label else error.message
     if error.topic:
         line += f" (gradcli why {error.topic})"
@@ -23,14 +23,8 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
     first = "error:"
     if world.colour(world.stderr):
         first = f"\x1b[1;31m{first}\x1b[0m"
-    head = " ".join(line.split("\n"))[: _CHARACTERS // 2]
-    text = "\n".join([f"{first} {head}", *(f"  {part}" for part in below[: _LINES - 1])])
-    return _printable(text[:_CHARACTERS]) + "\n"
-
-
-def _printable(text: str) -> str:
-    """`text` without lone surrogates, which no stream can write."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    text = "\n".join([f"{first} {line[: _CHARACTERS // 2]}", *(f"  {part}" for part in below[: _LINES - 1])])
+    return text[:_CHARACTERS] + "\n"
 
 
 def shortage(error: Exception) -> GradcliError | None:
@@ -45,11 +39,9 @@ def shortage(error: Exception) -> GradcliError | None:
 
 def fault(error: Exception) -> str:
     """The one line for a fault of gradcli's own."""
-    what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    what = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
     line = error.__traceback__
     while line and line.tb_next:
         line = line.tb_next
     where = f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}" if line else ""
-    return _printable(
-        f"error: a fault of gradcli itself ({what}{where}); please report it with the command that caused it\n"
-    )
+    return f"error: a fault of gradcli itself ({what}{where}); please report it with the command that caused it\n"

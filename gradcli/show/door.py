@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from gradcli.errors import FileError
+from gradcli.errors import FileError, printable
 from gradcli.requests.shared import Shown
 from gradcli.results import FunctionsResult, PlotResult, Result, SurfaceResult, WhyResult
 from gradcli.show import json
@@ -23,7 +23,7 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
     if temporary:
         _write(result, shown, temporary)
     notes = [] if shown.quiet or shown.json else result.notes
-    return _form(result, shown, world), "".join(f"note: {note.text} [{note.code}]\n" for note in notes)
+    return _form(result, shown, world), "".join(f"note: {printable(note.text)} [{note.code}]\n" for note in notes)
 
 
 def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
@@ -52,7 +52,7 @@ def _form(result: Result, shown: Shown, world: World) -> bytes:
 
         return csv.render(result)
     if shown.out is not None:
-        return _encoded(f"wrote {shown.out}\n", world)
+        return _encoded(f"wrote {printable(shown.out)}\n", world)
     evidence = result.ledger is not None or result.check is not None or result.expect is not None
     picture = ""
     if isinstance(result, PlotResult | SurfaceResult):
