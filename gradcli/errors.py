@@ -35,6 +35,11 @@ LONGEST = 1_400
 """Characters of a message, which is one line, and of each line of its cure: what they quote of the user's text may be more."""
 
 
+def printable(text: str) -> str:
+    """`text` on one line: what a terminal would obey, or cannot show, is written by its number, as Python does in a string."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def _bounded(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
@@ -50,9 +55,9 @@ class GradcliError(Exception):
 
     def __init__(self, message: str, *, place: Place | None = None, cure: str = "", topic: str = "") -> None:
         super().__init__(message)
-        self.message = _bounded(" ".join(message.split("\n")))
+        self.message = _bounded(printable(" ".join(message.split("\n"))))
         self.place = place
-        self.cure = cure if len(cure) <= LONGEST else "\n".join(map(_bounded, cure.split("\n")))
+        self.cure = "\n".join(_bounded(printable(line)) for line in cure.split("\n"))
         self.topic = topic
 
 
@@ -114,7 +119,7 @@ def fault(error: BaseException) -> str:
     """What is said of a fault of gradcli's own, on one line: what it is, where it happened, and how to report it."""
     if isinstance(error, ToldFault):
         return str(error)
-    what = _bounded(" ".join(f"{type(error).__name__}: {error}".split()))
+    what = _bounded(printable(" ".join(f"{type(error).__name__}: {error}".split())))
     line = error.__traceback__
     while line and line.tb_next:
         line = line.tb_next
@@ -133,4 +138,6 @@ def traceback_of(error: BaseException, environ: Mapping[str, str]) -> str:
         return error.traceback
     from traceback import format_exception  # which nothing else needs
 
-    return "".join(format_exception(error))
+    return (
+        "".join(format_exception(error)).encode("utf-8", "replace").decode("utf-8")
+    )  # no stream takes lone surrogates

@@ -72,13 +72,12 @@ class Progress:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def showing(self) -> None:
-        """The numbers are there, and what is done with them within the time limit is at no place of the expression."""
-        _PLACE.pack_into(self._page, 0, 0, 0, 0)
+        """The numbers are there; what is done with them within the time limit is at no place of the expression."""
+        _PLACE.pack_into(self._page, 0, *SHOWING, 0)
 
     def shown(self) -> None:
         """All that will be written is there: the time limit is lifted, however slowly it is read."""
         self.step(0)
-        _PLACE.pack_into(self._page, 0, *SHOWING, 0)
 
     def at(self, place: Span) -> None:
         """The place in the expression that is about to be computed."""

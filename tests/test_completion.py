@@ -132,6 +132,24 @@ def test_bash_is_answered_in_pieces_as_it_breaks_words(tmp_path: Path, monkeypat
 # without what is heavy
 
 
+def test_a_name_that_a_terminal_would_obey_is_offered_in_a_form_that_it_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bash has such a form, which it reads as the same name; inside of quotes, and in the other shells, it is left out."""
+    monkeypatch.chdir(tmp_path)
+    names = [f"a{odd}b.npy" for odd in ("\x1b[2J", "\n", "\r", "\x07", "\x9b", "\u202e", "\U000e0001", "\udcff")]
+    for name in names:
+        Path(name).touch()
+    answer = complete("bash", ["gradcli activate relu --x @", ""])
+    assert answer.isascii()
+    assert "\x1b" not in answer
+    words = "printf '%s\\0' " + " ".join(answer.splitlines())
+    read = subprocess.run(["bash", "-c", words], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}).stdout
+    assert sorted(read[:-1].split(b"\0")) == sorted(os.fsencode(f"@{name}") for name in names)
+    assert complete("bash", ["gradcli activate relu --x '@", ""]) == ""
+    assert complete("zsh", ["activate", "relu", "--x", "@"]) == complete("fish", ["activate", "relu", "--x", "@"]) == ""
+
+
 def test_nothing_heavy_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_GRADCLI_COMPLETE", "zsh")
     for words in (["gr"], ["grad", "--fn", "m"], ["why", ""], ["descend", "x**2", "x=1", "--"]):

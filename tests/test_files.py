@@ -21,6 +21,7 @@ from gradcli.text.limits import ELEMENTS
 from gradcli.text.literal import parse
 from gradcli.text.paths import SUFFIXES, FromFile, check_file
 from gradcli.text.source import Source
+from tests.program import Ran, run
 
 SAVED = torch.tensor([[1.0, -2.5, 3.25], [4.0, 5.0, float("inf")]])
 
@@ -356,3 +357,62 @@ def test_a_file_that_is_cut_off(literal: str) -> None:
     for size in (5, 70, len(whole) // 2, len(whole) - 8):
         write(name, whole[:size])
         assert isinstance(refusal(literal), FileError), size
+
+
+# --- names that mislead, and names that no terminal may see as they are ---
+
+
+def test_a_path_with_a_tilde_or_a_dash_says_what_to_type(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {"HOME": str(home)}
+    for words, said in {
+        ("grad", "x", "x=1", "--out", "~/x.json"): f"write {home}/x.json",
+        ("grad", "x", "x=1", "--out", "~nobody-here/x.json"): "no user is called nobody-here",
+        ("grad", "x", "x=1", "--out", "-"): "--json, --csv and --get write to",
+        ("batch", "~/jobs.jsonl"): f"write {home}/jobs.jsonl",
+        ("batch", "-jobs.jsonl"): "- alone is standard input",
+        ("activate", "relu", "--x", "@~/x.npy"): f"there is no such file: {home}/x.npy",
+        ("activate", "relu", "--x", "@~nobody-here/x.npy"): "no user is called nobody-here",
+        ("activate", "relu", "--x", "@-.npy"): "- alone is standard input",
+        ("activate", "relu", "--x", "~/x.npy"): "\n  @~/x.npy\n",
+        ("grad", "x", "x=-.npz:w"): "\n  @-.npz:w\n",
+    }.items():
+        refused = run(*words, env=env, cwd=str(tmp_path))
+        assert (refused.status, refused.stdout) == (2, ""), words
+        assert said in refused.stderr
+    (tmp_path / "~").mkdir()
+    assert run("grad", "x", "x=1", "--out", "~/x.json", env=env, cwd=str(tmp_path)).status == 0  # a folder of that name
+    assert (tmp_path / "~" / "x.json").exists()
+
+
+ODD = ("\x1b[2J", "\n", "\r", "\x07", "\x9b", "\u202e", "\u2066", "\u200b", "\udcff")
+"""What a terminal obeys: escape sequences, ends of lines, a bell, marks of direction; what it cannot show."""
+
+
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+def test_what_a_terminal_obeys_is_never_printed(odd: str, tmp_path: Path) -> None:
+    """In errors, the line of --out, usage errors and completion, wherever a word of the user's or a file's name can stand."""
+    name = f"a{odd}b"
+    escaped = name.encode("unicode_escape").decode()
+    assert run("grad", "x", "x=1", "--out", f"{name}.json", cwd=str(tmp_path)) == Ran(f"wrote {escaped}.json\n", "", 0)
+    assert (tmp_path / f"{name}.json").exists()
+    for words in (
+        ("grad", "x", "x=1", "--out", f"no/{name}.json"),
+        ("grad", "x", "x=1", "--out", name),
+        ("activate", "relu", "--x", f"@{name}.npy"),
+        ("activate", "relu", "--x", name),
+        ("activate", name, "--x", "1"),
+        ("batch", f"{name}.jsonl"),
+        ("perceptron", "--train", f"@{name}.csv"),
+        ("grad", f"@{name}"),
+        ("grad", "x", "x=1", f"--{name}"),
+        ("grad", "x", "x=1", "--get", name),
+        ("grad", "x", "x=1", name),
+        ("grad", "x", "x=1", "--device", name),
+        (name,),
+    ):
+        refused = run(*words, cwd=str(tmp_path))
+        assert (refused.status, refused.stdout) == (2, ""), words
+        assert all(char.isprintable() for char in refused.stderr.replace("\n", "")), words
+        assert refused.stderr.count("\n") <= 7

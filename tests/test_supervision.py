@@ -117,6 +117,13 @@ def test_a_time_limit_that_ends_the_showing_says_so_and_blames_no_operation() ->
     assert told.place is None
 
 
+def test_what_takes_too_long_to_show_is_that_error_without_a_place() -> None:
+    for form in ("--full", "--csv"):
+        shown = run("activate", "relu", "--x", "zeros(9000000)", form, "--timeout", "1")
+        assert (shown.status, shown.stdout) == (2, "")
+        assert shown.stderr == "error: showing the result took more than 1 s\n  --timeout 0 lifts the limit\n"
+
+
 def test_timeout_0_lifts_the_limit_and_a_quick_call_keeps_within_any() -> None:
     assert run("grad", "x**2", "x=3", "--timeout", "0", "--get", "value").stdout == "9.0\n"
     assert run("grad", "x**2", "x=3", "--timeout", "30", "--get", "value").stdout == "9.0\n"

@@ -10,6 +10,7 @@ from gradcli.errors import ExitStatus, FileError
 from gradcli.requests.batch import Batch
 from gradcli.requests.shared import Shown
 from gradcli.supervise import Died, signals_to
+from gradcli.text.paths import advice
 from gradcli.text.source import Source
 from gradcli.world import World, is_terminal
 
@@ -50,7 +51,9 @@ def _open(path: str, world: World) -> int:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no file can have this name"
         place = Source(path, "FILE").span(0, len(path))
-        raise FileError(f"the jobs cannot be read: {reason.lower()}", place=place, cure="check the path") from None
+        raise FileError(
+            f"the jobs cannot be read: {reason.lower()}", place=place, cure=advice(path) or "check the path"
+        ) from None
     return fd
 
 

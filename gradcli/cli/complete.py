@@ -33,11 +33,11 @@ def complete(shell: str, arguments: Sequence[str]) -> str:
         line, breaks = (*arguments, "", "")[:2]
         typed = _split(line)
         found = candidates([word.text for word in typed[1:]] or [""])
-        lines = [_for_bash(each, typed[-1], breaks) for each in found]
+        lines = [_for_bash(each, typed[-1], breaks) for each in found if each.word.isprintable() or not typed[-1].quote]
     else:
         found = candidates([_unquoted(word) for word in arguments] or [""])
-        lines = [f"{each.word}\t{each.help}".rstrip("\t") for each in found]
-    return "".join(f"{line}\n" for line in lines if "\n" not in line)
+        lines = [f"{each.word}\t{each.help}".rstrip("\t") for each in found if each.word.isprintable()]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def candidates(words: Sequence[str]) -> list[Candidate]:
@@ -194,4 +194,14 @@ def _for_bash(candidate: Candidate, typed: _Word, breaks: str) -> str:
     if typed.quote:
         return candidate.word
     cut = max((typed.text.rfind(char) for char in breaks if char not in " \t\n\"'"), default=-1) + 1
-    return re.sub(r"([\s'\"\\$`&|;<>()*?\[\]{}!#~])", r"\\\1", candidate.word[cut:])
+    return "".join(map(_char_for_bash, candidate.word[cut:]))
+
+
+def _char_for_bash(char: str) -> str:
+    """One character of a name; what cannot be seen by its number, so that no terminal obeys it and bash still means it."""
+    code = ord(char)
+    if char.isprintable():
+        return f"\\{char}" if char in " '\"\\$`&|;<>()*?[]{}!#~" else char
+    if code < 0x80 or 0xDC80 <= code <= 0xDCFF:  # the latter a byte that is no UTF-8
+        return rf"$'\x{code & 0xFF:02x}'"
+    return rf"$'\u{code:04x}'" if code < 0x10000 else rf"$'\U{code:08x}'"

@@ -6,6 +6,7 @@ import stat
 import tempfile
 
 from gradcli.errors import FileError
+from gradcli.text.paths import advice
 
 
 class OutFile:
@@ -61,6 +62,5 @@ class OutFile:
 
     def _failure(self, error: Exception) -> FileError:
         reason = (getattr(error, "strerror", None) or "no file can have this name").lower()
-        return FileError(
-            f"--out: {self._path!r} cannot be written: {reason}", cure="check the folder and its permissions"
-        )
+        cure = advice(self._path) or "check the folder and its permissions"
+        return FileError(f"--out: {self._path!r} cannot be written: {reason}", cure=cure)

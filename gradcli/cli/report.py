@@ -3,7 +3,7 @@
 import errno
 
 from gradcli import errors
-from gradcli.errors import GradcliError, SizeError, UsageError
+from gradcli.errors import GradcliError, SizeError, UsageError, printable
 from gradcli.text.source import quoted
 from gradcli.world import World
 
@@ -15,7 +15,7 @@ _SCARCE = {errno.EMFILE: "-n", errno.ENFILE: "-n", errno.EAGAIN: "-u", errno.ENO
 
 def draw(error: GradcliError, world: World, command: str = "") -> str:
     """The text for stderr, ended by a line feed."""
-    label = quoted(error.place.label) if error.place else ""
+    label = printable(quoted(error.place.label)) if error.place else ""
     line = f"{label}: {error.message}" if label else error.message
     if error.topic:
         line += f" (gradcli why {error.topic})"
@@ -24,14 +24,8 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
     first = "error:"
     if world.colour(world.stderr):
         first = f"\x1b[1;31m{first}\x1b[0m"
-    head = " ".join(line.split("\n"))[: _CHARACTERS // 2]
-    text = "\n".join([f"{first} {head}", *(f"  {part}" for part in below[: _LINES - 1])])
-    return _printable(text[:_CHARACTERS]) + "\n"
-
-
-def _printable(text: str) -> str:
-    """`text` without lone surrogates, which no stream can write."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    text = "\n".join([f"{first} {line[: _CHARACTERS // 2]}", *(f"  {part}" for part in below[: _LINES - 1])])
+    return text[:_CHARACTERS] + "\n"
 
 
 def shortage(error: BaseException) -> GradcliError | None:
@@ -46,4 +40,4 @@ def shortage(error: BaseException) -> GradcliError | None:
 
 def fault(error: BaseException, world: World) -> str:
     """The one line for a fault of gradcli's own; with GRADCLI_DEBUG=1 the whole traceback below it."""
-    return _printable(f"error: {errors.fault(error)}\n{errors.traceback_of(error, world.environ)}")
+    return f"error: {errors.fault(error)}\n{errors.traceback_of(error, world.environ)}"

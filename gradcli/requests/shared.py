@@ -167,7 +167,9 @@ class Shown:
         if self.out is not None and self.out_suffix not in forms:
             raise UsageError(
                 f"--out: {self.out!r} has none of the suffixes {', '.join(forms)}",
-                cure="the suffix says what is written: result.json"
+                cure="standard output is what --json, --csv and --get write to without --out"
+                if self.out == "-"
+                else "the suffix says what is written: result.json"
                 + (", table.csv, arrays.npz, main.npy" if ".npz" in forms else ""),
             )
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from gradcli.errors import FileError
+from gradcli.errors import FileError, printable
 from gradcli.requests.shared import Shown
 from gradcli.results import FunctionsResult, PlotResult, Result, SurfaceResult, WhyResult
 from gradcli.show import json
@@ -21,7 +21,7 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
     if temporary:
         _write(result, shown, temporary)
     notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []
-    return _form(result, shown, world), "".join(f"note: {note.text} [{note.code}]\n" for note in notes)
+    return _form(result, shown, world), "".join(f"note: {printable(note.text)} [{note.code}]\n" for note in notes)
 
 
 def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
@@ -50,7 +50,7 @@ def _form(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Wor
 
         return csv.render(result)
     if shown.out is not None:
-        return _encoded(f"wrote {shown.out}\n", world)
+        return _encoded(f"wrote {printable(shown.out)}\n", world)
     if not isinstance(result, Result):
         return _page(result, shown, world)
     evidence = result.ledger is not None or result.check is not None or result.expect is not None

@@ -18,8 +18,8 @@ from gradcli.text import literal_grammar
 from gradcli.text.constructors import Made, Shape
 from gradcli.text.limits import LITERAL_DEPTH, LITERAL_TEXT
 from gradcli.text.numerals import INTEGERS, NOT_FINITE, Number, describe
-from gradcli.text.paths import FromFile, parse_path
-from gradcli.text.source import Source
+from gradcli.text.paths import FromFile, is_named, parse_path
+from gradcli.text.source import Source, quoted
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,13 @@ def parse(source: Source) -> Literal:
         return FromStdin(source)
     if text.startswith("@"):
         return parse_path(source)
-    return _parse(source, text, lines=False)
+    try:
+        return _parse(source, text, lines=False)
+    except LiteralError:
+        if not is_named(text):
+            raise
+        place = source.span(0, len(source.text))
+        raise LiteralError("a file needs @ before its name", place=place, cure=f"@{quoted(text)}") from None
 
 
 def parse_stream(source: Source) -> Numbers | Made:

@@ -2,12 +2,13 @@
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gradcli.errors import FileError, LiteralError
-from gradcli.text.source import Source, Span
+from gradcli.text.source import Source, Span, quoted
 from gradcli.text.suggest import did_you_mean
 
 SUFFIXES: Mapping[str, bool] = {
@@ -38,6 +39,12 @@ class FromFile:
     def place(self) -> Span:
         """The literal that names the file."""
         return self.source.span(0, len(self.source.text))
+
+
+def is_named(text: str) -> bool:
+    """Whether `text` ends as the name of a file that is read, such as `~/data.npz:weights`."""
+    keyed = _KEYED.fullmatch(text)
+    return os.path.splitext(keyed[1] if keyed else text)[1].lower() in SUFFIXES
 
 
 def parse_path(source: Source) -> FromFile:
@@ -76,7 +83,8 @@ def check_file(literal: FromFile) -> None:
     try:
         status = os.stat(literal.path)
     except (FileNotFoundError, NotADirectoryError):
-        raise FileError("there is no such file", place=literal.place, cure=_nearest(literal.path)) from None
+        where = f": {quoted(literal.path)}" if literal.source.text.strip()[1:].startswith("~") else ""
+        raise FileError(f"there is no such file{where}", place=literal.place, cure=_nearest(literal.path)) from None
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise FileError(f"the file cannot be reached: {reason}", place=literal.place, cure="check the path") from None
@@ -92,8 +100,20 @@ def check_file(literal: FromFile) -> None:
         raise FileError("the file is empty", place=literal.place, cure="check the program that wrote it")
 
 
+def advice(path: str) -> str:
+    """What to type instead of a path that begins with ~ or -, which mean something elsewhere; empty for any other."""
+    if path.startswith("~"):
+        whole = os.path.expanduser(path)
+        if whole == path:
+            return f"no user is called {quoted(path[1:].partition('/')[0])}: write the whole path"
+        return f"the shell leaves ~ as it is in quotes and after an equals sign; write {shlex.quote(whole)}"
+    return "- alone is standard input; a name that begins with it is a file's" if path.startswith("-") else ""
+
+
 def _nearest(path: str) -> str:
-    """The files of the same folder whose names are near, or what to look at where there is none."""
+    """What to type where a path is misleading, else the files of its folder whose names are near, or what to look at."""
+    if said := advice(path):
+        return said
     folder, name = os.path.split(path)
     try:
         names = [entry for entry in os.listdir(folder or ".") if entry.isascii() and entry.isprintable()]

@@ -4,6 +4,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gradcli.errors import printable
+
 QUOTED = 80
 """Characters of the user's text that an error shows around a place."""
 VALUE = 200
@@ -22,9 +24,11 @@ def _width(text: str) -> int:
     )
 
 
-def _printable(text: str) -> str:
-    """`text` with each control character, line break and lone surrogate as one space or `?`, so that columns hold."""
-    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+def _shown(text: str) -> str:
+    """`text` as an error quotes it: every kind of blank is a blank, and whatever else cannot be seen is escaped."""
+    if text.isprintable():
+        return text
+    return printable("".join(" " if char == "\t" or unicodedata.category(char) == "Zs" else char for char in text))
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Span(NamedTuple):
         end = min(last, begin + QUOTED)
         before = "..." if begin > first else ""
         after = "..." if end < last else ""
-        shown = before + _printable(text[begin:end]) + after
-        indent = len(before) + _width(_printable(text[begin : self.start]))
-        carets = _width(_printable(text[self.start : min(self.stop, end)]))
+        shown = before + _shown(text[begin:end]) + after
+        indent = len(before) + _width(_shown(text[begin : self.start]))
+        carets = _width(_shown(text[self.start : min(self.stop, end)]))
         return [shown, " " * indent + "^" * max(1, carets)]
