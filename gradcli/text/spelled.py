@@ -101,7 +101,7 @@ def _misfit(reader: Reader, path: str, node: ast.Call, place: Span) -> Expressio
     """The error of a call that no row of its name takes."""
     section, _, name = path.rpartition(".")
     rows = spellings.rows(section, name)
-    ways = " or ".join(dict.fromkeys(f"{path}({row.signature.replace('=...', '=None')})" for row in rows))
+    ways = " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
     known = {parameter for row in rows for parameter in _parameters(row)}
     cure = f"write {ways}"
     if operators.in_space("torch", name):
