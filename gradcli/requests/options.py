@@ -204,6 +204,8 @@ def _index(source: Source) -> tuple[int, ...]:
 
 FLAG = Kind("", _flag, accept=_accept(bool))
 TEXT = Kind("TEXT", lambda source: source.text)
+NAME = Kind("NAME", lambda source: source.text)
+"""The name of one input."""
 WHOLE = Kind("N", _whole, accept=_accept(int))
 NUMBER = Kind("NUMBER", _number, accept=_accept(int, float))
 NAMES = Kind("NAMES", _names, accept=_accept_names)

@@ -13,7 +13,7 @@ from gradcli.text.literal import Literal
 from gradcli.text.source import Source
 
 GATES = ("and", "or", "xor", "nand")
-DATA = Kind("TEXT", lambda source: source.text, hints=GATES, paths=TENSORS)
+DATA = Kind("DATA", lambda source: source.text, hints=GATES, paths=TENSORS)
 
 
 @dataclass(frozen=True, kw_only=True)
