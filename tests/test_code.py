@@ -45,6 +45,7 @@ COMMANDS = [
     "grad 'h = x*3; h += 1; x = h**2; x*2' x=2",
     "grad 'W @ x' 'W=1,2;3,4' x=1,2 --vjp 1,-1",
     "grad 'x**2' 'x=linspace(-1,1,5)' --each x",
+    "grad 'mse(w*x, y)' x=1,2 w=3 y=1 --each x --via backward",
     "grad 'maximum(x, 0) + sqrt(2)*pi' x=3",
     "grad 'cross_entropy(W @ x, t)' 'W=randn(3,2)' x=1,2 t=2 --dtype float64 --seed 7",
     "grad 'ce(a, t)' 'a=[[1,2,3]]' t=1",

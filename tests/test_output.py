@@ -143,12 +143,6 @@ def test_a_precision_that_is_none_is_an_error(digits: str) -> None:
     assert "--precision" in shown.stderr
 
 
-def test_precision_leaves_json_csv_and_get_exact() -> None:
-    for form in (["--json"], ["--csv"], ["--get", "functions.0.value"]):
-        words = ["activate", "sigmoid", "--x", "0.3,0.7", *form]
-        assert run(*words, "--precision", "2").stdout == run(*words).stdout
-
-
 def test_zero_stands_for_exact_zero_alone() -> None:
     text = run("activate", "sigmoid", "--x", "-80,0", "--dtype", "float64").stdout
     assert "1.80485e-35" in text

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from gradcli.cli import program
 from gradcli.cli.commands import COMMANDS as ALL
+from gradcli.errors import UsageError
+from gradcli.requests.options import flag_name
 from gradcli.requests.shared import Numeric
+from gradcli.world import World
 from tests.program import Ran, cold, run
 
 COMMANDS = [name for name, it in ALL.items() if issubclass(it.request, Numeric)]
@@ -18,6 +22,21 @@ SHARED = (
     "--wrt", "--dtype", "--device", "--seed", "--timeout", "--check", "--expect", "--tol", "--explain",
     "--json", "--csv", "--get", "--code", "--graph", "--out", "--precision", "--full", "--quiet",
 )  # fmt: skip
+
+
+VALID = {
+    "grad": ["x**2", "x=1"],
+    "activate": ["relu", "--x", "1"],
+    "loss": ["mse", "--pred", "1", "--target", "1"],
+    "softmax-jacobian": ["1,2"],
+    "perceptron": ["--x", "1,", "--w", "1,", "--target", "1"],
+    "jacobian": ["x**2", "x=1"],
+    "hessian": ["x**2", "x=1"],
+    "plot": ["x**2", "x=1,2"],
+    "descend": ["x**2", "x=1"],
+    "flow": ["relu", "--layers", "2", "--width", "2"],
+}
+"""For each command that computes, words that it takes."""
 
 
 def refused(*words: str, stdin: str = "", cwd: str | None = None) -> str:
@@ -359,19 +378,75 @@ def test_every_command_has_help_with_two_or_three_examples_that_run(command: str
     ids=" ".join,
 )
 def test_options_that_are_wrong_are_refused_by_every_command(command: str, words: list[str]) -> None:
-    valid = {
-        "grad": ["x**2", "x=1"],
-        "activate": ["relu", "--x", "1"],
-        "loss": ["mse", "--pred", "1", "--target", "1"],
-        "softmax-jacobian": ["1,2"],
-        "perceptron": ["--x", "1,", "--w", "1,", "--target", "1"],
-        "jacobian": ["x**2", "x=1"],
-        "hessian": ["x**2", "x=1"],
-        "plot": ["x**2", "x=1,2"],
-        "descend": ["x**2", "x=1"],
-        "flow": ["relu", "--layers", "2", "--width", "2"],
-    }[command]
-    assert words[0] in refused(command, *valid, *words)
+    assert words[0] in refused(command, *VALID[command], *words)
+
+
+FORMS = {
+    "the table": [],
+    "--json": ["--json"],
+    "--csv": ["--csv"],
+    "--get": ["--get", "command"],
+    "--code": ["--code"],
+    "--graph": ["--graph", "tree"],
+    **{f"a {suffix} file": ["--out", f"a{suffix}"] for suffix in (".json", ".csv", ".npz", ".npy")},
+    "--json beside a file": ["--json", "--out", "a.csv"],
+}
+TABLES, EVIDENCE = {"--precision": "3", "--full": None}, {"--explain": None, "--check": None, "--expect": "value=1"}
+NO_EVIDENCE = {"--csv", "--code", "--graph", "a .csv file", "a .npy file"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_without_a_meaning_in_a_form_is_refused_with_the_reason(command: str) -> None:
+    """Every form with every option of tables and of evidence: read as a call is, up to where it would compute."""
+    known = {flag_name(name) for name in ALL[command].options}
+    for form, words in FORMS.items():
+        if words and words[0] not in known:
+            continue
+        for option, value in {**TABLES, **EVIDENCE, "--quiet": None}.items():
+            if option not in known:
+                continue
+            given = [*VALID[command], *words, option, *([] if value is None else [value])]
+            if command == "plot" and option == "--full":
+                given.append("--check")
+            meaningless = form in NO_EVIDENCE if option in EVIDENCE else option in TABLES and form != "the table"
+            if not meaningless:
+                program._read(ALL[command], given, World.current())
+                continue
+            with pytest.raises(UsageError) as error:
+                program._read(ALL[command], given, World.current())
+            said = str(error.value)
+            assert option in said
+            assert form in said or words[0] in said
+
+
+def test_options_that_other_options_give_a_meaning_are_refused_without_them() -> None:
+    assert "--tol has no meaning without --expect" in refused("grad", "x**2", "x=1", "--tol", "0.1")
+    assert "of --check and --expect" in refused("plot", "relu", "--full")
+    assert run("grad", "x**2", "x=1", "--expect", "2", "--tol", "0.1", "--precision", "3", "--full").status == 0
+
+
+@pytest.mark.parametrize("command", [name for name, it in ALL.items() if "get" in it.output])
+def test_the_paths_that_the_help_of_get_names_exist(command: str) -> None:
+    """In the result of one of the examples, or of the command alone."""
+    _, _, such = ALL[command].output["get"].help.partition("such as ")
+    paths = re.findall(r"[a-z_]+(?:\.\w+)+|\b(?!or\b|of\b|the\b|list\b)[a-z_]+", such)
+    assert paths
+    calls = [
+        shlex.split(line)[2:] for line, _ in ALL[command].examples if line.startswith("gradcli") and "--get" not in line
+    ]
+    for path in paths:
+        assert any(run(command, *words, "--get", path).status == 0 for words in (*calls, [])), path
+
+
+def test_no_help_calls_a_value_a_text_where_it_has_a_name() -> None:
+    named = {
+        flag_name(name): it.kind.metavar
+        for command in ALL.values()
+        for name, it in command.options.items()
+        if not it.choices
+    }
+    assert "TEXT" not in named.values()
+    assert (named["--out"], named["--get"], named["--device"]) == ("FILE", "PATH", "DEVICE")
 
 
 def test_the_help_of_the_program_groups_its_commands() -> None:

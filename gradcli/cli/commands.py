@@ -15,8 +15,9 @@ PANELS = ("Explore", "Learn", "Script")
 class Command:
     """One command. The paths name what is imported only when it is used.
 
-    `path` leads to its request type, `page` to what answers without PyTorch if it can. `forms` are the fields of `Shown` that
-    have a meaning here, each with words of its own for help where the usual ones do not fit; None: all of them.
+    `path` leads to its request type, `page` to what answers without PyTorch if it can. `paths` are examples
+    for --get. `forms` are the fields of `Shown` that have a meaning here, each with words of its own for help where the
+    usual ones do not fit; None: all of them.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Command:
     panel: str
     summary: str
     examples: tuple[tuple[str, str], ...]
+    paths: str = ""
     forms: Mapping[str, str] | None = None
     page: str = ""
 
@@ -42,9 +44,10 @@ class Command:
         from gradcli.requests.shared import PICTURE_OUT, Shown
 
         known = options(Shown)
-        if self.forms is None:
-            return known
-        found = {name: replace(known[name], help=said or known[name].help) for name, said in self.forms.items()}
+        forms = dict.fromkeys(known, "") if self.forms is None else self.forms
+        found = {name: replace(known[name], help=said or known[name].help) for name, said in forms.items()}
+        if self.paths:
+            found["get"] = replace(found["get"], help=f"{found['get'].help}, such as {self.paths}")
         if getattr(self.request, "pictures", False):
             found["out"] = replace(found["out"], kind=PICTURE_OUT)
         if "out" in found and (files := getattr(self.request, "files", ())):
@@ -82,6 +85,7 @@ COMMANDS = {
                 ("gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1", "any formula of PyTorch's"),
                 ("gradcli grad --fn mse --x 1 --w 2 --get gradients.w", "one number for a script"),
             ),
+            paths="value or gradients.w",
         ),
         Command(
             "activate", "activate:Activate", "Explore", "value and derivative of activations, side by side",
@@ -90,6 +94,7 @@ COMMANDS = {
                 ("gradcli activate 'leaky_relu(0.2)' --x -1", "arguments follow the name"),
                 ("seq -5 5 | gradcli activate gelu --x - --csv", "numbers from a pipe"),
             ),
+            paths="functions.0.derivative.2",
         ),
         Command(
             "loss", "loss:Loss", "Explore", "loss value, its elements, and d loss / d pred",
@@ -98,6 +103,7 @@ COMMANDS = {
                 ("gradcli loss cross_entropy --pred 2,1,0.1 --target 0", "logits against a class index"),
                 ("gradcli loss 'huber(delta=2)' --pred 3 --target 0 --reduction sum", "with an argument"),
             ),
+            paths="losses.0.gradient.2",
         ),
         Command(
             "softmax-jacobian", "softmax_jacobian:SoftmaxJacobian", "Explore", "probabilities and the Jacobian of softmax",
@@ -106,6 +112,7 @@ COMMANDS = {
                 ("gradcli softmax-jacobian 2,1,0.1 --row 1", "the gradient of p_1 alone"),
                 ("gradcli softmax-jacobian 2,1,0.1 --get label", "the predicted class"),
             ),
+            paths="label or jacobian.0.1",
         ),
         Command(
             "jacobian", "derivatives:Jacobian", "Explore", "the whole Jacobian of an expression",
@@ -114,6 +121,7 @@ COMMANDS = {
                 ("gradcli jacobian 'stack([r*cos(t), r*sin(t)])' r=2 t=pi/3", "polar coordinates"),
                 ("gradcli jacobian 'sigmoid(x)' x=-1,0,1 --csv", "for a spreadsheet"),
             ),
+            paths="jacobian.x.0",
         ),
         Command(
             "hessian", "derivatives:Hessian", "Explore", "the Hessian, its eigenvalues, minimum, maximum or saddle",
@@ -122,6 +130,7 @@ COMMANDS = {
                 ("gradcli hessian '(1-x)**2 + 100*(y-x**2)**2' x=1 y=1", "Rosenbrock's minimum"),
                 ("gradcli hessian 'x.pow(4).sum()' x=1,2 --get eigenvalues", "the eigenvalues alone"),
             ),
+            paths="kind or hessian.x.y",
         ),
         Command(
             "descend", "descend:Descend", "Explore", "gradient descent with any optimiser of torch.optim",
@@ -130,6 +139,7 @@ COMMANDS = {
                 ("gradcli descend '(1-x)**2 + 100*(y-x**2)**2' x=-1 y=2 --optimizer lbfgs", "Rosenbrock's valley"),
                 ("gradcli descend 'mse(w*x, y)' x=1,2,3 y=2,4,6 w=0 --wrt w --set momentum=0.9", "a slope, with momentum"),
             ),
+            paths="stopped or parameters.x",
         ),
         Command(
             "plot", "plot:Plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG",
@@ -138,10 +148,11 @@ COMMANDS = {
                 ("gradcli plot 'sin(w*x)' x=-5,5 w=2", "any formula over any range"),
                 ("gradcli plot 'x**2 - y**2' x=-2,2 y=-2,2", "two ranges: contour and gradient"),
             ),
+            paths="curves.0.derivative.2",
             forms={
                 "json": "",
                 "csv": "",
-                "get": "one value by its path, such as curves.0.derivative.2",
+                "get": "",
                 "code": "",
                 "out": "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy",
                 "precision": "significant digits of the numbers below the picture",
@@ -156,6 +167,7 @@ COMMANDS = {
                 ("gradcli perceptron --train and --activation step", "the perceptron rule learns AND"),
                 ("gradcli perceptron --train xor --activation step --get converged", "and never XOR"),
             ),
+            paths="output or gradients.w.1",
         ),
         Command(
             "flow", "flow:Flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady",
@@ -164,6 +176,7 @@ COMMANDS = {
                 ("gradcli flow --activation relu --init kaiming --layers 50", "what keeps a gradient alive"),
                 ("gradcli flow --activation tanh --init xavier --get factors.tanh", "the factor per layer"),
             ),
+            paths="factors.relu or layers.0.gradient_norm",
         ),
         Command(
             "why", "why:Why", "Learn", "the error doctor: a famous mistake made and cured before your eyes",

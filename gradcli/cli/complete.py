@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradcli.cli.commands import COMMANDS, Command
-from gradcli.requests.options import FLAG, NAMES, Option, Paths, flag_name, options
+from gradcli.requests.options import FLAG, NAME, NAMES, Option, Paths, flag_name, options
 
 _ROOT = {"--help": "this help, or that of a command", "--version": "versions of gradcli and PyTorch"}
 _INPUT = re.compile(r"([^\W\d]\w*)=(?!=)")
@@ -121,7 +121,7 @@ def _of(option: Option, current: str, bare: Sequence[str]) -> Iterator[Candidate
     """The candidates for a value: its choices, the words that its kind knows, inputs that were named, files."""
     kind = option.kind
     yield from map(Candidate, option.choices or kind.hints)
-    if kind is NAMES:
+    if kind is NAMES or kind is NAME:
         done = current.rpartition(",")[0].split(",")
         start = current[: current.rfind(",") + 1]
         named = (found[1] for word in bare if (found := _INPUT.match(word)))

@@ -139,7 +139,11 @@ def _grad_each(script: Script, request: Grad, result: GradEachResult) -> None:
     if name in gradients:
         inner.add(f"{name} = {name}.clone().requires_grad_()")
     value = inner.formula(result.expression, {**others, name: point}, "value", "result")
-    slopes = _grad_line(inner, value, gradients)
+    if request.via == "backward":
+        inner.add(*(f"{other}.grad = None" for other in gradients if other != name), f"{value}.backward()")
+        slopes = [f"{other}.grad" for other in gradients]
+    else:
+        slopes = _grad_line(inner, value, gradients)
     printed = [f"{name}.tolist()", f"{value}.tolist()"]
     printed += [f"{slope}.tolist()" for slope in slopes]
     inner.add(f"print({', '.join(printed)})")

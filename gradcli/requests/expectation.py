@@ -50,4 +50,4 @@ def accept(value: Any, key: str) -> tuple[Expectation, ...]:
     return tuple(Expectation(name, TENSOR.from_json(item, f"{key} {name}".rstrip())) for name, item in named.items())
 
 
-EXPECT = Kind("TEXT", read, accept=accept, paths=TENSORS, outside=lambda expectation: expectation.value)
+EXPECT = Kind("[PATH=]T", read, accept=accept, paths=TENSORS, outside=lambda expectation: expectation.value)

@@ -7,7 +7,7 @@ from functools import cached_property
 from gradcli.errors import UsageError
 from gradcli.requests.formula import EXPRESSION, Formula
 from gradcli.requests.inputs import INPUTS, Input, input_name
-from gradcli.requests.options import FUNCTION, INDEX, TENSOR, TEXT, argument, check_choice, option
+from gradcli.requests.options import FUNCTION, INDEX, NAME, TENSOR, TEXT, argument, check_choice, option
 from gradcli.requests.shared import Explained, Wrt
 from gradcli.tables.catalogue import Loss
 from gradcli.text.call import Call
@@ -33,7 +33,7 @@ class Grad(Wrt, Explained):
     via: str = option(TEXT, "autograd.grad, or loss.backward(): the same numbers", "grad", choices=VIAS)
     row: tuple[int, ...] | None = option(INDEX, "differentiate this element of the result, such as 1 or 0,-1", None)
     vjp: Literal | None = option(TENSOR, "differentiate with this upstream gradient, in the shape of the result", None)
-    each: str = option(TEXT, "go along this 1-D input point by point, one row each", "")
+    each: str = option(NAME, "go along this 1-D input point by point, one row each", "")
 
     def __post_init__(self) -> None:
         Explained.__post_init__(self)

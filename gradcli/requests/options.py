@@ -215,6 +215,8 @@ def _index(source: Source) -> tuple[int, ...]:
 
 FLAG = Kind("", _flag, accept=_accept("true or false", bool))
 TEXT = Kind("TEXT", lambda source: source.text)
+NAME = Kind("NAME", lambda source: source.text)
+"""The name of one input."""
 WHOLE = Kind("N", _whole, accept=_accept("a whole number", int))
 NUMBER = Kind("NUMBER", _number, accept=_accept("a number", int, float))
 NAMES = Kind("NAMES", _names, accept=_accept_names)

@@ -15,7 +15,7 @@ from gradcli.text.source import Source
 
 GATES = ("and", "or", "xor", "nand")
 DATA = Kind(
-    "TEXT", lambda source: source.text, hints=GATES, paths=TENSORS,
+    "DATA", lambda source: source.text, hints=GATES, paths=TENSORS,
     outside=lambda text: literal.parse(Source(text, "--train")) if text.startswith("@") else None,
 )  # fmt: skip
 

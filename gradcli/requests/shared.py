@@ -27,11 +27,21 @@ from gradcli.text.source import Source
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 GRAPHS = ("tree", "dot", "mermaid")
 FILE_FORMS = (".json", ".csv", ".npz", ".npy")
-DEVICE = Kind("TEXT", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
+DEVICE = Kind("DEVICE", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
 PICTURE_FORMS = (".png", ".svg")
 """What matplotlib draws, of the commands that have a picture."""
-OUT = Kind("TEXT", lambda source: source.text, paths=Paths("", FILE_FORMS))
+PATH = Kind("PATH", lambda source: source.text)
+OUT = Kind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
 PICTURE_OUT = replace(OUT, paths=Paths("", (*PICTURE_FORMS, *FILE_FORMS)))
+_TABLELESS = {
+    "json": "holds all numbers exactly",
+    "csv": "holds all numbers exactly",
+    "get": "prints a value exactly",
+    "code": "prints a program",
+    "graph": "draws operations",
+    "out": "leaves one line on standard output",
+}
+"""The fields of `Shown` that put something else in the place of the tables."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
@@ -92,13 +102,17 @@ class Evidence(Numeric):
     """How the numbers are held against others: closed forms, differences, and what the user expects."""
 
     check: bool = option(FLAG, "beside autograd: closed form and central difference, in float64", False)
-    expect: tuple[Expectation, ...] = repeated(EXPECT, "what you expect, such as w=2 or value=1; may be repeated")
+    expect: tuple[Expectation, ...] = repeated(
+        EXPECT, "what you expect of a gradient by its name, or of any value by its path; may be repeated"
+    )
     tol: float = option(NUMBER, "relative tolerance of --expect", 1e-3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.tol < float("inf"):
             raise UsageError("--tol: a tolerance is a number from 0 up")
+        if "tol" in self.order and not self.expect:
+            raise UsageError("--tol has no meaning without --expect", cure="leave out --tol, or say what you expect")
 
     @property
     def wanted(self) -> bool:
@@ -133,13 +147,15 @@ class Shown:
 
     json: bool = option(FLAG, "one JSON object on one line", False)
     csv: bool = option(FLAG, "comma-separated values with a header line", False)
-    get: str | None = option(TEXT, "one value by its path, such as gradients.w or functions.0.value.2", None)
+    get: str | None = option(PATH, "one value by its path", None)
     code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
     graph: str | None = option(TEXT, "the autograd graph", None, choices=GRAPHS)
     out: str | None = option(OUT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors whole", False)
     quiet: bool = option(FLAG, "no notes, progress or hint", False)
+    order: tuple[str, ...] = ()
+    """The options that were given, in their order."""
 
     def __post_init__(self) -> None:
         forms = [
@@ -176,12 +192,27 @@ class Shown:
             raise UsageError(
                 "--out: pictures are drawn by matplotlib, which is not installed", cure="pip install 'gradcli[plot]'"
             )
+        self._check_table(request)
         form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
         if not (form or self.json or self.get is not None) and self.out_suffix not in ("", ".json", ".npz"):
             form = f"a {self.out_suffix} file"
         asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
         if form and asked:
             raise UsageError(f"{asked} has no place in {form}", cure=f"use the table or --json with {asked}")
+
+    def _check_table(self, request: object) -> None:
+        """Raise a UsageError where an option of tables is given, and there is none on standard output."""
+        form, why = next(((f"--{name}", why) for name, why in _TABLELESS.items() if getattr(self, name)), ("", ""))
+        for name in ("precision", "full"):
+            if form and name in self.order:
+                raise UsageError(
+                    f"--{name} applies to tables and has no meaning with {form}, which {why}",
+                    cure=f"leave out --{name}",
+                )
+        if "full" in self.order and getattr(request, "pictures", False) and not getattr(request, "wanted", True):
+            raise UsageError(
+                "--full shows the tables of --check and --expect, and neither is given", cure="leave out --full"
+            )
 
     @property
     def out_suffix(self) -> str:
