@@ -18,12 +18,15 @@ MEANINGS = {
     "flat": "constant between jumps, as rounding is: the slope is exactly 0",
     "infinite": "the slope or the value grows without bound here, and no difference can follow it",
     "nan": "the function has no value here, and so no slope",
-    "rough": "rounding drowns the difference, which tells nothing",
+    "rough": "rounding, or faster change than a step can follow, hides the slope from the difference: it cannot tell",
+    "none": "PyTorch has no derivative of this function, and the difference is its slope",
+    "undefined": "the function jumps here and has no derivative at this point, and PyTorch has none of it",
     "detached": "detach stops the gradient on purpose: with what is detached held fixed both agree",
     "random": "drawing numbers passes no gradient to what they were drawn from: with that held fixed both agree",
     "symmetric": "PyTorch takes the matrix as symmetric and splits the slope between an element and its mirror image",
     "straight-through": "PyTorch lets the gradient pass as if nothing were rounded, on purpose",
     "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right for what log_softmax made",
+    "pytorch": "the function is smooth and autograd agrees right beside this point, but not at it: PyTorch's formula is wrong here",
     "wrong": "autograd disagrees with the others",
 }
 """Every verdict and what it says."""
@@ -43,7 +46,9 @@ def check_tables(result: Result, digits: int) -> list[Table]:
 
 def _table(name: str, checked: Checked, rows: int, where: list[str]) -> Table:
     columns = [Column("slope by"), Column("autograd")]
-    cells: list[Cells] = [checked.places, checked.slopes]
+    underived = [verdict in ("none", "undefined") for verdict in checked.verdicts]
+    slopes: list[Cell] = checked.slopes.tolist()
+    cells: list[Cells] = [checked.places, [None if no else slope for no, slope in zip(underived, slopes, strict=True)]]
     more: list[tuple[str, Tensor | None]] = [
         ("closed form", checked.closed),
         ("difference", checked.difference),
