@@ -37,11 +37,15 @@ ROUGH = 0.1
 SURE = 2.5e-4
 """A slope that agrees only because the difference is in doubt by a larger part of it has no verdict."""
 
+STEPWISE = frozenset({"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "step", "//"})
+"""Operations that are constant between jumps."""
+
 HELD = {
     **dict.fromkeys(("detach", "detach_copy"), "detached"),
     **dict.fromkeys(("bernoulli", "normal", "poisson", "multinomial"), "random"),
+    **dict.fromkeys(STEPWISE, "between-jumps"),
 }
-"""Operations through which autograd passes no gradient on purpose, and the verdict: proved by holding their operands."""
+"""Operations through which autograd passes no gradient, and the verdict: proved by holding their operands."""
 
 DELIBERATE = {
     **dict.fromkeys(
@@ -64,9 +68,6 @@ DELIBERATE = {
     "ctc_loss": "assumes-log-softmax",
 }
 """Operations whose gradient PyTorch defines otherwise than as the slope, and the verdict."""
-
-STEPWISE = frozenset({"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "step", "//"})
-"""Operations that are constant between jumps."""
 
 SELECTING = frozenset(
     {"where", "sort", "msort", "topk", "median", "nanmedian", "kthvalue", "mode", "quantile", "nanquantile", "cummax", "cummin",
@@ -130,8 +131,7 @@ class _Comparison:
         self.x = looked.inputs[name].detach().reshape(-1)
         self.epsilon = looked.rerun.coarsest
         self.tolerance = max(TOLERANCE, 4 * self.epsilon ** (2 / 3))
-        finite = self.slopes[self.slopes.isfinite()]
-        self.floor = NOTHING + (FLOOR * float(finite.abs().max()) if finite.numel() else 0.0)
+        self.floor = _floor(self.slopes)
         self.operations = [step for step in looked.rerun.program.steps if step.name]
         self._place = -1
         self._moved: dict[float, Tensor | None] = {}
@@ -207,7 +207,7 @@ class _Comparison:
         verdict = self._verdict(at, slopes)
         found, sides = slopes.central, (slopes.left, slopes.right)
         if found and verdict in ("ok", "flat", "rough"):
-            found = min((found, *slopes.rivals), key=lambda each: abs(each.slope - slope))
+            found = min((found, *slopes.rivals, *slopes.blurred), key=lambda each: abs(each.slope - slope))
         floor = self._zero(found) if found else self.floor
         difference = found.slope if found and verdict not in ("jump", "infinite", "undefined") else math.nan
         if verdict in ("kink", "jump", "undefined") and slopes.left and slopes.right:
@@ -246,25 +246,27 @@ class _Comparison:
             return self._against_closed(at) if known else "edge" if one_sided else "rough"
         if math.isinf(slope) and slopes.diverges:
             return "infinite"
-        if self._right_beside(at, slopes.smallest) and not (math.isnan(slope) and smooth):
+        if self._right_beside(at, slopes) and not (math.isnan(slope) and smooth):
             if one_sided:
                 return "edge"
-            if smooth and not (self._has(STEPWISE | SELECTING) or self._at_kink()):
+            if smooth and slopes.confirmed and not (self._has(STEPWISE | SELECTING) or self._at_kink()):
                 return "pytorch"
-            return "jump" if slopes.jumps else "kink"
+            if slopes.confirmed or not smooth:
+                return "jump" if slopes.jumps else "kink"
         if self._held_agrees(at):
-            return next(HELD[short(step)] for step in self.operations if short(step) in HELD)
+            return next(verdict for name, verdict in HELD.items() if self._has({name}))
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
         if found := next((DELIBERATE[short(step)] for step in self.operations if short(step) in DELIBERATE), ""):
             return found
         if any("hermitian" in step.keywords for step in self.operations):
             return "symmetric"
-        return "wrong" if slopes.confirmed else "rough"
+        return "wrong" if slopes.confirmed or math.isnan(slope) else "rough"
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
-        """Whether the slope may be right, but lies within what rounding may have done to the difference."""
-        seen = [slopes.central, *(each for each in slopes.rivals if each.doubt < ROUGH * abs(each.slope))]
+        """Whether the slope lies within what rounding may have done to the difference."""
+        rivals = [each for each in slopes.rivals if each.doubt < ROUGH * abs(each.slope)]
+        seen = [slopes.central, *rivals, *slopes.blurred]
         return any(each and self._near(slope, each.slope, self._zero(each)) for each in seen)
 
     def _at_kink(self) -> bool:
@@ -275,11 +277,12 @@ class _Comparison:
         """What counts as zero beside a difference."""
         return self.floor + central.doubt + (RESIDUE if central.slope == 0 else 0.0)
 
-    def _agree(self, slope: float, central: Estimate) -> bool:
+    def _agree(self, slope: float, central: Estimate, floor: float | None = None) -> bool:
         """Whether a slope agrees with a difference as closely as a wrong one would not."""
+        floor = self.floor if floor is None else floor
         sure = SURE * max(abs(slope), abs(central.slope))
         doubt = central.doubt if slope == 0 else min(central.doubt, sure)
-        return self._near(slope, central.slope, self.floor + doubt)
+        return self._near(slope, central.slope, floor + doubt)
 
     def _near(self, one: float, other: float, zero: float) -> bool:
         return bool(abs(one - other) <= self.tolerance * max(abs(one), abs(other)) + zero)
@@ -315,37 +318,45 @@ class _Comparison:
         tensor = self.probe.inputs[self.name]
         return {**self.probe.inputs, self.name: moved.reshape(tensor.shape)}
 
-    def _right_beside(self, at: int, smallest: float) -> bool:
+    def _right_beside(self, at: int, slopes: Slopes) -> bool:
         """Whether autograd agrees with the difference a little to the left and to the right, wherever there are values.
 
-        A little is some usual steps, or, where the function changes within these, some of the smallest.
+        A little is some usual steps; beside a kink or a jump also less, because another one may be as near.
         """
         row, place = self.pairs[at]
         usual = usual_step(float(self.x[place]), self.epsilon)
-        for far, step in ((BESIDE * usual, usual / 4), (BESIDE * smallest, smallest)):
-            seen = [self._right_at(row, place, offset, step) for offset in (-far, far)]
+        less = slopes.steps if slopes.bends or slopes.diverges else ()
+        for step in (usual / 4, *(step for step in reversed(less) if step < usual / 4)):
+            seen = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
             if False not in seen and True in seen:
                 return True
         return False
 
     def _right_at(self, row: int | None, place: int, offset: float, step: float) -> bool | None:
         x = float(self.x[place]) + offset
-        slope = beside(self._change(row, place, offset), x, step, self.epsilon)
-        if slope is None:
+        difference = beside(self._change(row, place, offset), x, step, self.epsilon)
+        if difference is None:
             return None
-        found = self.probe.slopes(self._inputs(place, offset), self.name, [(row, place)])
-        return self._agree(0.0 if found is None else float(found[0]), slope)
+        near = [pair for pair in self.pairs if pair[0] == row]
+        found = self.probe.slopes(self._inputs(place, offset), self.name, near)
+        if found is None:
+            return self._agree(0.0, difference)
+        return self._agree(float(found[near.index((row, place))]), difference, _floor(found))
 
     def _held_agrees(self, at: int) -> bool:
         """Whether autograd is right about the function in which what carries no gradient keeps its value."""
-        if not any(short(step) in HELD for step in self.operations):
+        if not self._has(HELD):
             return False
         row, place = self.pairs[at]
         kept, self._moved = self._moved, {}
         self._held = self.probe.rerun.operands(frozenset(HELD))
         try:
-            slopes = careful(self._change(row, place), float(self.x[place]), self.epsilon)
+            return self._hidden(float(self.slopes[at]), careful(self._change(row, place), float(self.x[place]), self.epsilon))
         finally:
             self._held, self._moved = None, kept
-        central = slopes.central
-        return central is not None and self._near(float(self.slopes[at]), central.slope, self._zero(central))
+
+
+def _floor(slopes: Tensor) -> float:
+    """What counts as zero among these slopes."""
+    finite = slopes[slopes.isfinite()]
+    return NOTHING + (FLOOR * float(finite.abs().max()) if finite.numel() else 0.0)

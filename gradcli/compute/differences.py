@@ -34,11 +34,11 @@ SCATTER = 4.0
 """Fourth differences of numbers that scatter are up to about so many times as large as they are."""
 BETWEEN = 8 * (math.sqrt(2) - 1)
 """Where a further point is, between the third and the fourth."""
-NOTHING = 2.0**-1000
+NOTHING = 2.0**-1020
 """The least size of a window."""
 LENIENT = 2.0
 """How many times further apart than is in doubt two estimates may be that agree."""
-UNRESOLVED = 0.1
+UNRESOLVED = 0.02
 """Scatter by that part of the range of the values says that a window does not follow the function."""
 JUMP = 1.9
 """A slope that grows by more when the step is halved is that of a jump, which makes it 2."""
@@ -68,9 +68,11 @@ class Slopes:
     left: Estimate | None
     right: Estimate | None
     rivals: tuple[Estimate, ...] = ()
+    blurred: tuple[Estimate, ...] = ()
+    """From windows that are not resolved because of scatter as small as the rounding of x or of 1, as of `1 + tanh(x)`."""
     confirmed: bool = True
-    smallest: float = 0.0
-    """The step of the smallest window."""
+    steps: tuple[float, ...] = ()
+    """The steps of the windows, the smallest first."""
 
     @property
     def jumps(self) -> bool:
@@ -122,10 +124,13 @@ def careful(change: Change, x: float, epsilon: float) -> Slopes:
     resolved = [window for window in windows if _resolved(window, epsilon)]
     seen = [_seen(window, epsilon) for window in resolved or windows]
     sides = ([each.central for each in seen], [each.left for each in seen], [each.right for each in seen])
-    central, left, right = map(_nearest, sides)
+    central, below, above = map(_nearest, sides)
     rivals = tuple(_surest(run) for run in _runs(each.central for each in seen if not each.bends))
+    least = ROUNDING**2 * epsilon * max(1.0, abs(x))
+    unresolved = [window for window in windows if not _resolved(window, epsilon)]
+    blurred = [_seen(window, epsilon).central for window in unresolved if all(side.scatter <= least for side in window)]
     confirmed = bool(resolved) and len(next(_runs(sides[0]), ())) > 1
-    return Slopes(central or right or left, left, right, rivals, confirmed, windows[0][1].step)
+    return Slopes(central or above or below, below, above, rivals, tuple(filter(None, blurred)), confirmed, tuple(right.step for _, right in windows))
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,11 @@ class _Side:
         for _ in range(4):
             row = tuple(after - before for before, after in pairwise(row))
         return max(self.misfit, *(abs(each) / SCATTER for each in row if math.isfinite(each)), 0.0)
+
+    @property
+    def reach(self) -> float:
+        """The largest change."""
+        return max((abs(each) for each in self.changes if math.isfinite(each)), default=0.0)
 
     @property
     def quotients(self) -> tuple[float, float, float]:
@@ -192,11 +202,7 @@ def _windows(change: Change, x: float, epsilon: float) -> list[_Window]:
 
 def _resolved(window: _Window, epsilon: float) -> bool:
     """Whether the values follow a curve, or scatter by no more than their own rounding."""
-    for side in window:
-        reach = max((abs(each) for each in side.changes if math.isfinite(each)), default=0.0)
-        if side.scatter > max(UNRESOLVED * reach, ROUNDING**2 * epsilon * side.size):
-            return False
-    return True
+    return all(side.scatter <= max(UNRESOLVED * side.reach, ROUNDING**2 * epsilon * side.size) for side in window)
 
 
 def _seen(window: _Window, epsilon: float) -> Slopes:

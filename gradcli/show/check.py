@@ -23,6 +23,7 @@ MEANINGS = {
     "undefined": "the function jumps here and has no derivative at this point, and PyTorch has none of it",
     "detached": "detach stops the gradient on purpose: with what is detached held fixed both agree",
     "random": "drawing numbers passes no gradient to what they were drawn from: with that held fixed both agree",
+    "between-jumps": "rounding jumps too often for a step: with what is rounded held fixed both agree",
     "symmetric": "PyTorch takes the matrix as symmetric and splits the slope between an element and its mirror image",
     "straight-through": "PyTorch lets the gradient pass as if nothing were rounded, on purpose",
     "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right for what log_softmax made",
