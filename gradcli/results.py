@@ -135,6 +135,8 @@ class ActivateResult(Result):
     """The activations asked for, side by side."""
 
     functions: list[FunctionValue]
+    underived: tuple[Subject, ...] = aside()
+    """Those of which PyTorch has no derivative."""
 
 
 @dataclass(frozen=True)

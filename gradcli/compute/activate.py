@@ -19,12 +19,12 @@ def activate(request: Activate, job: Job) -> ActivateResult:
     x = job.floating("x", request.x)
     values = [_evaluate(call, x, job) for call in request.names]
     several = len(values) > 1
-    subjects = [
-        Subject(call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call)
-        for call, found in zip(request.names, values, strict=True)
-        if found.derivative is not None
-    ]
-    return ActivateResult(**job.header("activate", {"x": x}, subjects=subjects), functions=values)
+    found: dict[bool, list[Subject]] = {True: [], False: []}
+    for call, value in zip(request.names, values, strict=True):
+        subject = Subject(call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call)
+        found[value.derivative is not None].append(subject)
+    header = job.header("activate", {"x": x}, subjects=found[True])
+    return ActivateResult(**header, functions=values, underived=tuple(found[False]))
 
 
 def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:

@@ -1,11 +1,16 @@
 """Slopes by differences: of one number along one line, from both sides, each with how far it may be off.
 
-A step too large feels the curve, one too small the rounding. So each slope is taken at several steps and half of them,
-extrapolated (Richardson), and the one that changes least from a step to its half is kept.
+A step too large feels the curve, one too small the rounding. So slopes are taken in windows of many sizes. In each, the
+quotients at its step, its half and its quarter are extrapolated to step 0, and their changes say how far the result may be off
+(C. Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Advances in Engineering Software 4, 1982). How far rounding puts
+it off is measured, not assumed: by the fourth differences of the points in the window (J. Moré and S. Wild, "Estimating
+computational noise", SIAM J. Sci. Comput. 33, 2011). Of the windows the surest is kept among those that agree with all smaller
+ones (O. Lepski's rule for the choice of a bandwidth, 1990): in a window of many periods of a sine all quotients are small and
+look sure.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeAlias
@@ -13,16 +18,28 @@ from typing import TypeAlias
 Change: TypeAlias = Callable[[float], tuple[float, float]]
 """From a step to the change of the number, and to the size of what changed; NaN where there is no value."""
 
-STEPS = (256.0, 16.0, 1.0, 1 / 16, 1 / 256, 1 / 4096)
-"""Multiples of the usual step, the cube root of epsilon."""
+LARGEST = 2.0**12
+"""The largest window, in usual steps."""
+SMALLEST = 2.0**-12
+"""The smallest window, in the usual step of numbers up to 1; smaller ones only where that is too coarse."""
+FACTOR = 16.0
+"""From one window to the next."""
+POINTS = 8
+"""Points of a window on each side."""
+ULPS = 16
+"""Units in the last place of x that a window spans at least, on each side."""
 ROUNDING = 8
 """Units in the last place that a value may be off by."""
-SPACING = 0.052
-"""Of the usual step, between the points that tell scatter; no power of two, at which straight lines have none."""
-SEEN = 17
-"""Points on each side that tell it."""
 SCATTER = 4.0
 """Fourth differences of numbers that scatter are up to about so many times as large as they are."""
+BETWEEN = 8 * (math.sqrt(2) - 1)
+"""Where a further point is, between the third and the fourth."""
+NOTHING = 2.0**-1020
+"""The least size of a window."""
+LENIENT = 2.0
+"""How many times further apart than is in doubt two estimates may be that agree."""
+UNRESOLVED = 0.02
+"""Scatter by that part of the range of the values says that a window does not follow the function."""
 JUMP = 1.9
 """A slope that grows by more when the step is halved is that of a jump, which makes it 2."""
 BEND = 1e-3
@@ -42,14 +59,20 @@ class Estimate:
 class Slopes:
     """The slope by central difference, and from each side; None where the function has no values there.
 
-    Where one side alone has values, `central` is the slope from that side.
+    Where one side alone has values, `central` is the slope from that side. `rivals` are what windows of all
+    sizes say in which both sides look alike: in small ones `1e8 + x` is one stair of its rounding. `confirmed`: several windows agree
+    on `central`. Where none do, the function may change faster than the smallest step can follow, as `sin` at 1e300.
     """
 
     central: Estimate | None
     left: Estimate | None
     right: Estimate | None
-    coarse: tuple[Estimate, ...] = ()
-    """The central differences at steps above the usual one, which see past the stairs of a rounding."""
+    rivals: tuple[Estimate, ...] = ()
+    blurred: tuple[Estimate, ...] = ()
+    """From windows that are not resolved because of scatter as small as the rounding of x or of 1, as of `1 + tanh(x)`."""
+    confirmed: bool = True
+    steps: tuple[float, ...] = ()
+    """The steps of the windows, the smallest first."""
 
     @property
     def jumps(self) -> bool:
@@ -71,12 +94,14 @@ class Slopes:
         return gap > BEND * largest + 4 * (self.left.doubt + self.right.doubt)
 
 
-def usual_step(x: float, epsilon: float) -> float:
-    """The step that balances curvature and rounding for a number computed with that machine epsilon.
+def _power(number: float) -> float:
+    """The nearest power of two, with which straight lines come out exactly."""
+    return 2.0 ** round(math.log2(number))
 
-    A power of two, so that straight lines come out exactly.
-    """
-    return 2.0 ** round(math.log2(math.cbrt(epsilon) * max(1.0, abs(x)))) if math.isfinite(x) else math.nan
+
+def usual_step(x: float, epsilon: float) -> float:
+    """The step that balances curvature and rounding for a number computed with that machine epsilon."""
+    return _power(math.cbrt(epsilon) * max(1.0, abs(x))) if math.isfinite(x) else math.nan
 
 
 def quick(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
@@ -88,78 +113,153 @@ def quick(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
     return Estimate(slope, noise), gap <= BEND * max(abs(up), abs(down)) / step + noise
 
 
-def grain(change: Change, x: float, epsilon: float) -> float:
-    """What counts as the size of the values where they scatter by more than the rounding of their own size.
-
-    `1 - erf(x)` at 5 is 1e-12 and has the rounding of 1. The fourth differences of near points are what is no smooth curve;
-    the largest of them may be those of a kink or a jump.
-    """
-    found = []
-    for step in _bases(x, epsilon):
-        fourths = [each for side in (SPACING * step, -SPACING * step) for each in _fourths(change, side)]
-        found.append(sorted(fourths)[3 * len(fourths) // 4] / SCATTER if fourths else 0.0)
-    return min(found) / (ROUNDING * epsilon)
-
-
-def _fourths(change: Change, step: float) -> list[float]:
-    """The sizes of the fourth differences on one side that are finite."""
-    row = [change(step * number)[0] for number in range(1, SEEN)]
-    for _ in range(4):
-        row = [after - before for before, after in pairwise(row)]
-    return [abs(each) for each in row if math.isfinite(each)]
-
-
-def _bases(x: float, epsilon: float) -> list[float]:
-    """The usual step, and where a function may change within it, near 0, one in proportion to x."""
-    return [usual_step(x, epsilon), *([math.cbrt(epsilon) * abs(x)] if 0 < abs(x) < 1 else [])]
-
-
-def beside(change: Change, step: float, epsilon: float) -> Estimate | None:
-    """The central difference at one step and its half, extrapolated; None where there is no value."""
-    (whole, _), (half, noise) = (_slopes_at(change, each, epsilon)[0] for each in (step, step / 2))
-    if not (math.isfinite(whole) and math.isfinite(half)):
-        return None
-    return Estimate((4 * half - whole) / 3, noise)
+def beside(change: Change, x: float, step: float, epsilon: float) -> Estimate | None:
+    """The central difference at one step, its half and its quarter, extrapolated; None where there is no value."""
+    return _seen(_window(change, x, step), epsilon).central
 
 
 def careful(change: Change, x: float, epsilon: float) -> Slopes:
-    """The slopes at x from every step of the ladder, the least doubtful of each."""
-    base, *near = _bases(x, epsilon)
-    steps = [*(base * factor for factor in STEPS), *near]
-    found: tuple[list[Estimate], list[Estimate], list[Estimate]] = ([], [], [])
-    coarse = []
-    for step in sorted(steps):
-        whole, half, quarter = (_slopes_at(change, step / part, epsilon) for part in (1, 2, 4))
-        for kept, order, one, two, four in zip(found, (2, 1, 1), whole, half, quarter, strict=True):
-            if all(math.isfinite(each[0]) for each in (one, two, four)):
-                kept.append(_extrapolated(order, one[0], two[0], *four))
-                if step > base and kept is found[0]:
-                    coarse.append(kept[-1])
-    central, left, right = map(_least_doubtful, found)
-    return Slopes(central or right or left, left, right, tuple(coarse))
+    """The slopes at x from windows of many sizes."""
+    windows = _windows(change, x, epsilon)
+    resolved = [window for window in windows if _resolved(window, epsilon)]
+    seen = [_seen(window, epsilon) for window in resolved or windows]
+    sides = ([each.central for each in seen], [each.left for each in seen], [each.right for each in seen])
+    central, below, above = map(_nearest, sides)
+    rivals = tuple(_surest(run) for run in _runs(each.central for each in seen if not each.bends))
+    least = ROUNDING**2 * epsilon * max(1.0, abs(x))
+    unresolved = [window for window in windows if not _resolved(window, epsilon)]
+    blurred = [_seen(window, epsilon).central for window in unresolved if all(side.scatter <= least for side in window)]
+    confirmed = bool(resolved) and len(next(_runs(sides[0]), ())) > 1
+    return Slopes(
+        central or above or below,
+        below,
+        above,
+        rivals,
+        tuple(filter(None, blurred)),
+        confirmed,
+        tuple(right.step for _, right in windows),
+    )
 
 
-def _least_doubtful(estimates: list[Estimate]) -> Estimate | None:
-    """The estimate that changes least with the step, and how the slope grows at the smallest steps."""
-    if not estimates:
-        return None
-    growth = next((each.growth for each in estimates if each.growth), 1.0)
-    return replace(min(estimates, key=lambda each: each.doubt), growth=growth)
+@dataclass(frozen=True)
+class _Side:
+    """The changes at the points of a window on one side, in order from x; `step` has the side's sign."""
+
+    step: float
+    changes: tuple[float, ...]
+    size: float
+    misfit: float
+    """How far the value at `BETWEEN` is from the curve through its neighbours: a sine may look smooth at regular points."""
+
+    @property
+    def scatter(self) -> float:
+        """How far the values are from any smooth curve."""
+        row = self.changes
+        for _ in range(4):
+            row = tuple(after - before for before, after in pairwise(row))
+        return max(self.misfit, *(abs(each) / SCATTER for each in row if math.isfinite(each)), 0.0)
+
+    @property
+    def reach(self) -> float:
+        """The largest change."""
+        return max((abs(each) for each in self.changes if math.isfinite(each)), default=0.0)
+
+    @property
+    def quotients(self) -> tuple[float, float, float]:
+        """The slopes over the whole step, half of it and a quarter."""
+        whole, half, quarter = (self.changes[POINTS // part - 1] / (self.step / part) for part in (1, 2, 4))
+        return whole, half, quarter
 
 
-def _slopes_at(change: Change, step: float, epsilon: float) -> tuple[tuple[float, float], ...]:
-    """Central, left and right slope at one step, each with what rounding may do to it."""
-    (up, above), (down, below) = change(step), change(-step)
-    noise = ROUNDING * epsilon * max(above, below) / step
-    return ((up - down) / (2 * step), noise), (-down / step, noise), (up / step, noise)
+_Window: TypeAlias = tuple[_Side, _Side]
 
 
-def _extrapolated(order: int, whole: float, half: float, quarter: float, noise: float) -> Estimate:
-    """What the slopes at a step, its half and its quarter tend to, with an error of `order` in the step.
+def _window(change: Change, x: float, step: float) -> _Window:
+    return _side(change, x, -step), _side(change, x, step)
 
-    Two of them may agree by accident, as over the stairs of a rounding; three hardly do.
+
+def _side(change: Change, x: float, step: float) -> _Side:
+    points = [change(step * number / POINTS) for number in range(1, POINTS + 1)]
+    changes = tuple(delta for delta, _ in points)
+    offset = (x + step * BETWEEN / POINTS) - x
+    seen, curve = change(offset)[0], _cubic(offset * POINTS / step, changes)
+    return _Side(
+        step, changes, max(size for _, size in points), abs(seen - curve) if math.isfinite(seen - curve) else 0.0
+    )
+
+
+def _cubic(at: float, changes: Sequence[float]) -> float:
+    """The curve through the four points around `BETWEEN`."""
+    nodes = range(int(BETWEEN) - 1, int(BETWEEN) + 3)
+    weights = (math.prod((at - other) / (node - other) for other in nodes if other != node) for node in nodes)
+    return sum(weight * changes[node - 1] for node, weight in zip(nodes, weights, strict=True))
+
+
+def _windows(change: Change, x: float, epsilon: float) -> list[_Window]:
+    """The windows by their size, the smallest first."""
+    least = max(ULPS * epsilon * abs(x), NOTHING)
+    smallest = _power(max(SMALLEST * usual_step(0.0, epsilon), least))
+    count = 1 + int(math.log(max(1.0, LARGEST * usual_step(x, epsilon) / smallest), FACTOR))
+    steps = {smallest * FACTOR**number for number in range(count)}
+    if 0 < abs(x) < 1:  # near 0 a function may change with x itself
+        near = _power(max(least, math.cbrt(epsilon) * abs(x)))
+        steps |= {near, near * FACTOR}
+    found = [_window(change, x, step) for step in sorted(steps)]
+    while not _resolved(found[0], epsilon) and found[0][1].step > FACTOR * least:
+        found.insert(0, _window(change, x, found[0][1].step / FACTOR))
+    return found
+
+
+def _resolved(window: _Window, epsilon: float) -> bool:
+    """Whether the values follow a curve, or scatter by no more than their own rounding."""
+    return all(side.scatter <= max(UNRESOLVED * side.reach, ROUNDING**2 * epsilon * side.size) for side in window)
+
+
+def _seen(window: _Window, epsilon: float) -> Slopes:
+    """The slopes that one window tells."""
+    left, right = window
+    noise = max(side.scatter + ROUNDING * epsilon * side.size for side in window) / right.step
+    both = [(one + other) / 2 for one, other in zip(left.quotients, right.quotients, strict=True)]
+    return Slopes(*(_extrapolated(*each, noise) for each in ((2, both), (1, left.quotients), (1, right.quotients))))
+
+
+def _extrapolated(order: int, quotients: Sequence[float], noise: float) -> Estimate | None:
+    """What the slopes over a step, its half and its quarter tend to, with errors of `order` and twice that in the step.
+
+    `noise` is that of the values over the step. None where there is no value.
     """
-    gain = 2**order
-    doubt = max(abs(quarter - half), abs(half - whole) / gain)
-    growth = abs(quarter / half) if abs(half) > ROUNDING * noise else 0.0
-    return Estimate((gain * quarter - half) / (gain - 1), doubt + noise, growth)
+    if not all(map(math.isfinite, quotients)):
+        return None
+    (whole, half, quarter), gain = quotients, 2**order
+    coarse, fine = ((gain * after - before) / (gain - 1) for before, after in ((whole, half), (half, quarter)))
+    slope = fine + (fine - coarse) / (gain**2 - 1)
+    growth = abs(quarter / half) if abs(half) > ROUNDING * 4 * noise else 0.0
+    return Estimate(slope, max(abs(slope - fine), abs(slope - coarse)) + 4 * noise, growth)
+
+
+def _runs(estimates: Iterable[Estimate | None]) -> Iterator[list[Estimate]]:
+    """The estimates in runs of neighbours that agree with one another, that of the smallest windows first."""
+    run: list[Estimate] = []
+    for each in estimates:
+        if each is None:
+            continue
+        if any(_contradict(each, other) for other in run):
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
+
+
+def _surest(run: Sequence[Estimate]) -> Estimate:
+    return min(run, key=lambda each: each.doubt)
+
+
+def _contradict(one: Estimate, other: Estimate) -> bool:
+    return abs(one.slope - other.slope) > LENIENT * (one.doubt + other.doubt)
+
+
+def _nearest(estimates: Sequence[Estimate | None]) -> Estimate | None:
+    """What the smallest windows that agree tell, with the growth at small steps; None where there is no value."""
+    growth = next((each.growth for each in estimates if each is not None and each.growth), 1.0)
+    return next((replace(_surest(run), growth=growth) for run in _runs(estimates)), None)

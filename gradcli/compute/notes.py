@@ -297,6 +297,15 @@ def _table() -> dict[str, tuple[Rule, ...]]:
 _RULES = _table()
 
 
+def at_kink(sights: Sequence[Sight]) -> bool:
+    """Whether any operation of a run is at a kink."""
+    return any(
+        _CODES[rule] == "kink" and any(True for _ in rule(sight, ()))
+        for sight in sights
+        for rule in _RULES.get(sight.name, ())
+    )
+
+
 def codes(name: str) -> list[str]:
     """The codes of the notes that may be due to a function."""
     return list(dict.fromkeys(_CODES[rule] for rule in _RULES.get(name, ())))

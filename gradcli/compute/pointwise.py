@@ -56,12 +56,9 @@ def _along(result: GradEachResult, job: Job) -> dict[str, Checked]:
 
 
 def _at(result: GradEachResult | PlotResult | SurfaceResult, point: Subject, job: Job) -> dict[str, Checked]:
-    """The slopes at one point; none where PyTorch has no derivative, as the picture has none."""
+    """The slopes at one point."""
     looked = Probe(point, job)
-    try:
-        found = {name: compare(result, point, name, looked) for name in point.by}
-    except core.NoDerivativeError:
-        return {}
+    found = {name: compare(result, point, name, looked) for name in point.by}
     return {name: one for name, one in found.items() if one is not None}
 
 

@@ -6,16 +6,16 @@ Hessian is the Jacobian of autograd's gradient.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from gradcli import addresses
 from gradcli.compute.job import Job
-from gradcli.compute.rerun import Inputs, Rerun
+from gradcli.compute.rerun import Held, Inputs, Rerun
 from gradcli.results import (
     ActivateResult,
     HessianResult,
@@ -25,10 +25,8 @@ from gradcli.results import (
     Subject,
 )
 from gradcli.tables.catalogue import ALONG_LAST_DIM
-from gradcli.text.program import Step
 
 Pair: TypeAlias = tuple[int | None, int]
-Held: TypeAlias = Mapping[Step, Sequence[Any]] | None
 
 CHECKED = 200
 """Slopes that are looked at for one input; of more, as many are chosen evenly."""
@@ -146,7 +144,7 @@ class HessianProbe(Probe):
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, one behind the other."""
-        found = self.rerun.gradients(inputs)
+        found = self.rerun.gradients(inputs, held=held)
         parts = [inputs[name].new_zeros(inputs[name].shape) if g is None else g for name, g in found.items()]
         return torch.cat([part.reshape(-1) for part in parts]).double()
 

@@ -9,12 +9,15 @@ from torch import Tensor
 from gradcli import core
 from gradcli.compute.job import Job, once_more
 from gradcli.compute.program import program_of
+from gradcli.compute.sights import Sight, watching
 from gradcli.errors import MathError
 from gradcli.evaluate.machine import evaluate
 from gradcli.results import Subject
 from gradcli.text.program import Step
 
 Inputs: TypeAlias = Mapping[str, Tensor]
+Held: TypeAlias = Mapping[Step, Sequence[Any]] | None
+"""Operands that some steps get instead of their own."""
 
 
 def widened(tensor: Tensor) -> Tensor:
@@ -38,7 +41,7 @@ class Rerun:
         self._before = job.before
         self._seed = torch.initial_seed()
 
-    def value(self, inputs: Inputs, held: Mapping[Step, Sequence[Any]] | None = None) -> Tensor:
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The value at `inputs`; the steps in `held` get these operands instead of their own.
 
         Raises GradcliError for whatever PyTorch refuses.
@@ -66,14 +69,25 @@ class Rerun:
             evaluate(self.program, self.inputs, before)
         return seen
 
-    def gradients(self, inputs: Inputs, upstream: Tensor | None = None) -> dict[str, Tensor | None]:
-        """Autograd's gradient by each input that the subject is differentiated by, for an upstream gradient."""
-        return self.rows(inputs, [upstream])[0]
+    def sights(self) -> list[Sight]:
+        """What notes look at in the run at the subject's own inputs."""
+        found: list[Sight] = []
+        before, after = watching(self.program, self._before, found)
+        torch.default_generator.manual_seed(self._seed)
+        with once_more(torch.float64):
+            evaluate(self.program, core.leaves(self.inputs, self.by), before, after)
+        return found
 
-    def rows(self, inputs: Inputs, upstreams: Sequence[Tensor | None]) -> list[dict[str, Tensor | None]]:
+    def gradients(self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None) -> dict[str, Tensor | None]:
+        """Autograd's gradient by each input that the subject is differentiated by, for an upstream gradient."""
+        return self.rows(inputs, [upstream], held)[0]
+
+    def rows(
+        self, inputs: Inputs, upstreams: Sequence[Tensor | None], held: Held = None
+    ) -> list[dict[str, Tensor | None]]:
         """The gradients for each of several upstream gradients, from one run."""
         live = core.leaves(inputs, self.by)
-        value = self.value(live)
+        value = self.value(live, held)
         chosen = {name: live[name] for name in self.by}
         if not value.requires_grad:
             return [dict.fromkeys(chosen) for _ in upstreams]

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gradcli.results import DescendResult, FlowResult, GradEachResult, PlotResult, Result, SurfaceResult
+from gradcli.results import Checked, DescendResult, FlowResult, GradEachResult, PlotResult, Result, SurfaceResult
 from gradcli.show import numbers
 from gradcli.show.steps import ROWS as LAYERS
 from gradcli.show.table import Block, Cell, Cells, Column, Table
@@ -19,12 +19,16 @@ MEANINGS = {
     "flat": "constant between jumps, as rounding is: the slope is exactly 0",
     "infinite": "the slope or the value grows without bound here, and no difference can follow it",
     "nan": "the function has no value here, and so no slope",
-    "rough": "rounding drowns the difference, which tells nothing",
+    "rough": "rounding, or faster change than a step can follow, hides the slope from the difference: it cannot tell",
+    "none": "PyTorch has no derivative of this function, and the difference is its slope",
+    "undefined": "the function jumps here and has no derivative at this point, and PyTorch has none of it",
     "detached": "detach stops the gradient on purpose: with what is detached held fixed both agree",
     "random": "drawing numbers passes no gradient to what they were drawn from: with that held fixed both agree",
+    "between-jumps": "rounding jumps too often for a step: with what is rounded held fixed both agree",
     "symmetric": "PyTorch takes the matrix as symmetric and splits the slope between an element and its mirror image",
     "straight-through": "PyTorch lets the gradient pass as if nothing were rounded, on purpose",
     "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right for what log_softmax made",
+    "pytorch": "the function is smooth and autograd agrees right beside this point, but not at it: PyTorch's formula is wrong here",
     "wrong": "autograd disagrees with the others",
 }
 """Every verdict and what it says."""
@@ -41,7 +45,7 @@ def check_tables(result: Result, digits: int) -> list[Table]:
     if not checked:
         return []
     columns = [Column("slope by"), Column("autograd")]
-    cells: list[list[Cells]] = [[each.places, each.slopes] for each in checked.values()]
+    cells: list[list[Cells]] = [[each.places, _autograd(each)] for each in checked.values()]
     for heading, field, shown in (
         ("closed form", "closed", _known),
         ("difference", "difference", _known),
@@ -77,6 +81,12 @@ def _caption(result: Result) -> str:
     return "; ".join(
         [*said, *(f"{each}: {MEANINGS[each]}" for each in MEANINGS if MEANINGS[each] and each in verdicts)]
     )
+
+
+def _autograd(checked: Checked) -> list[Any]:
+    """Autograd's slopes; nothing where it has none."""
+    slopes = zip(checked.slopes.tolist(), checked.verdicts, strict=True)
+    return [None if verdict in ("none", "undefined") else slope for slope, verdict in slopes]
 
 
 def _known(values: Tensor) -> list[Any]:

@@ -1,0 +1,91 @@
+"""The check on numbers of all sizes: right gradients are never called wrong, and wrong ones are, or it says that it cannot tell."""
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.compute.check import check
+from gradcli.compute.job import Job, once_more
+from gradcli.requests.shared import Numeric
+from gradcli.results import Checked, GradResult, Subject
+from gradcli.tables.catalogue import ACTIVATIONS, ALONG_LAST_DIM
+
+SIZES = [0.0, 1e-300, -1e-12, 1e-6, 0.3, -1.7, 5.0, -6.5, 40.0, 1e3, -1e6, 1e12, 1e155, -1e300]
+
+
+@pytest.fixture(autouse=True)
+def double() -> Iterator[None]:
+    """Compute in float64, as the check itself does."""
+    with once_more(torch.float64):
+        yield
+
+
+def checked(text: str, x: Tensor) -> Checked | None:
+    header: Any = {"command": "grad", "dtype": "float64", "inputs": {"x": x}, "defaults": [], "notes": []}
+    result = GradResult(
+        **header,
+        subjects=(Subject("", text, {"x": x}, ("x",)),),
+        expression=text,
+        value=x,
+        gradients={},
+        intermediates={},
+    )
+    return check(result, Job(Numeric(dtype="float64"), lambda: "")).get("x")
+
+
+def expressions() -> Iterator[str]:
+    """Every activation, the functions of a first course, and random compositions of them, always the same."""
+    for name, entry in ACTIVATIONS.items():
+        if name not in ALONG_LAST_DIM and entry.derivative is not None and name not in ("rrelu", "dropout"):
+            yield f"{name}(x).sum()"
+    plain = ["sin({})", "exp({})", "log({})", "sqrt({})", "({})**3", "1/({})", "tanh({})", "erf({})", "abs({})", "floor({})",
+             "cos({})", "({})*x", "({}) + 1e8", "({}) - x", "sigmoid({})", "relu({})", "atan({})", "2**({})", "trunc({})*x",
+             "log1p({})", "where(x > 1, {}, x)"]  # fmt: skip
+    for form in plain:
+        yield f"({form.format('x')}).sum()"
+    draw = random.Random(7)
+    for _ in range(40):
+        text = "x"
+        for _ in range(draw.randint(2, 3)):
+            text = draw.choice(plain).format(text)
+        yield f"({text}).sum()"
+
+
+TEXTS = list(expressions())
+SPOILT = 1.001
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = core.gradients
+    factor = 1.0
+
+    def gradients(*arguments: Any, **keywords: Any) -> dict[str, Tensor | None]:
+        return {
+            name: None if slope is None else slope * factor for name, slope in right(*arguments, **keywords).items()
+        }
+
+    monkeypatch.setattr(core, "gradients", gradients)
+    judged = 0
+    for at, text in enumerate(TEXTS[part::4]):
+        for number in SIZES[at % 2 :: 2]:
+            factor = 1.0
+            x = torch.tensor([number])
+            found = checked(text, x)
+            if found is None:
+                continue
+            slope = float(found.slopes[0])
+            assert found.ok or math.isnan(slope), f"{text} at {number}: {found.verdicts} {slope} {found.difference}"
+            factor = SPOILT
+            spoilt = checked(text, x)
+            assert spoilt is not None
+            if math.isfinite(slope) and abs(slope) > 1e-25:
+                judged += not spoilt.ok
+                assert spoilt.verdicts != ["ok"], f"{text} at {number}: {slope} {spoilt.difference}"
+    assert judged > 80
