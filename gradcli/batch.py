@@ -336,7 +336,9 @@ def run(
 
 
 def _death(line: bytes, status: int, seconds: float, told: list[str]) -> bytes:
-    """The result line of a job of which its worker died: by a fault where it told one."""
+    """The result line of a job of which its worker died: the one that it told, or of a fault where it told that."""
+    if len(told) == 1:
+        return told[0].encode()
     try:
         identity = json.loads(line).get("id")
     except (ValueError, AttributeError, RecursionError):
@@ -358,6 +360,14 @@ def _write(fd: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(fd, view) :]
+
+
+class _DeviceLostError(Exception):
+    """A GPU that this process cannot use again: it ends with the answer to the job that did it, and another goes on."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 # --- in the nursery and its workers ---------------------------------------------------------------------------------
@@ -437,6 +447,7 @@ def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) 
     me, number, status = os.getpid(), _IDLE, 0
     try:
         _STATE.pack_into(page, 0, number, 0.0, me, 0)
+        from gradcli.compute.door import lost
         from gradcli.compute.job import listening
         from gradcli.compute.jobs import answer
         from gradcli.show.door import line as encode
@@ -464,6 +475,8 @@ def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) 
                             line, places[number], _ignore, begin, encode, allow_files=allow_files, environ=os.environ
                         )
                         signal.setitimer(signal.ITIMER_REAL, 0)
+                        if lost:
+                            raise _DeviceLostError(made)
                         found.append((_DONE if ok else _FAILED) + made)
                     if waited_for or time.monotonic() - sent > FLUSH:
                         _write(results, b"\n".join(found) + b"\n")
@@ -476,7 +489,8 @@ def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) 
         pass  # the parent has ended
     except BaseException as error:
         status = ExitStatus.FAULT
-        said = json.dumps([fault(error), traceback_of(error, os.environ)[-_PAGE // 8 :]]).encode()
+        told = [fault(error), traceback_of(error, os.environ)[-_PAGE // 8 :]]
+        said = json.dumps([error.answer.decode()] if isinstance(error, _DeviceLostError) else told).encode()
         _STATE.pack_into(page, 0, number, 0.0, me, len(said))
         page[_STATE.size : _STATE.size + len(said)] = said
     finally:

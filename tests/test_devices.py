@@ -1,12 +1,21 @@
 """Random numbers are the CPU's on every device; the meta device, which every machine has, stands for another one."""
 
+from collections.abc import Callable
+from typing import Any
+
+import orjson
 import pytest
 import torch
 
+from gradcli import batch
 from gradcli.code.formulas import Formula
 from gradcli.code.literals import tensor_code
+from gradcli.compute import door, job
 from gradcli.compute.tensors import TensorMaker
+from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.machine import evaluate
+from gradcli.requests.fill import from_json
+from gradcli.requests.grad import Grad
 from gradcli.tables import operators
 from gradcli.text.expression import parse
 from gradcli.text.literal import parse as read
@@ -74,3 +83,60 @@ def test_the_names_that_draw_are_names_of_the_allow_list() -> None:
     for name in operators.RANDOM:
         assert any(operators.in_space(space, name) for space in ("torch", "F", "Tensor", "linalg")), name
     assert all(operators.in_space("nn", name) for name in operators.RANDOM_MODULES)
+
+
+ASSERT = "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported at some other API call"
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A device `cuda` that computes as the CPU does and reports an assertion when it is synchronised: a GPU's late error."""
+    monkeypatch.setattr(job, "_device", lambda name: torch.device("cpu"))
+    found: list[str] = []
+    monkeypatch.setattr(door, "lost", found)
+
+    def report() -> None:
+        raise RuntimeError(ASSERT)
+
+    monkeypatch.setattr(torch.accelerator, "synchronize", report)
+    return found
+
+
+def asked(expression: str, **inputs: Any) -> Callable[[], object]:
+    request = from_json(Grad, {"expression": expression, "inputs": inputs, "device": "cuda"})
+    return lambda: door.compute(request, lambda: "", lambda step, operands: None)
+
+
+def test_an_error_that_a_gpu_reports_late_is_the_cpus_with_its_place(
+    gpu: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = torch.Tensor.gather
+    late = iter([True])
+
+    def gather(x: torch.Tensor, *given: Any) -> torch.Tensor:
+        return x if next(late, False) else real(x, *given)  # the GPU's kernel goes on, and reports it later
+
+    monkeypatch.setattr(torch.Tensor, "gather", gather)
+    with pytest.raises(GradcliError) as raised:
+        asked("x.gather(0, i).sum()", x=[1, 2], i="tensor([5])")()
+    assert "index 5 is outside dimension 0" in raised.value.message
+    assert "CUDA" not in raised.value.message
+    assert raised.value.place is not None
+    assert raised.value.place.draw()[1].strip() == "^^^^^^"
+    assert gpu == ["cuda"]
+
+
+def test_an_error_of_the_gpu_alone_says_so(gpu: list[str]) -> None:
+    with pytest.raises(MathError, match="cuda reported an error, and the CPU computes the same without one"):
+        asked("x**2", x=3)()
+
+
+def test_a_batch_goes_on_with_another_worker_where_a_gpu_is_lost(gpu: list[str]) -> None:
+    on = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
+    jobs = [{**on, "id": number, "device": "cuda" if number in (1, 4) else "cpu"} for number in range(6)]
+    lines = batch.LinesOfJobs(jobs)
+    found = [orjson.loads(answer.line) for some in batch.answers(lines) for answer in some]
+    assert [each["id"] for each in found] == list(range(6))
+    assert [each.get("gradients", each.get("error", {}).get("kind")) for each in found] == [
+        "math" if number in (1, 4) else {"x": 6.0} for number in range(6)
+    ]

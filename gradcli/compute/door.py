@@ -3,7 +3,9 @@
 Only what the request needs is loaded behind it: a cold `grad` does without the error doctor and without evidence.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import torch
 
 from gradcli.compute.job import BeginStep, Job, settled
 from gradcli.compute.notes import remark
-from gradcli.errors import SizeError
+from gradcli.errors import GradcliError, MathError, SizeError
 from gradcli.evaluate.machine import Before
 from gradcli.requests.shared import Evidence, Numeric
 from gradcli.results import FunctionsResult, Result, WhyResult
@@ -57,10 +59,35 @@ def computed(
 ) -> Result | WhyResult | FunctionsResult:
     """What `compute` returns, its tensors as they came out: recorded, and on the job's device.
 
-    That is enough for JSON, which detaches each as it writes it.
+    That is enough for JSON, which detaches each as it writes it. An error that a GPU reports late is found again on the CPU,
+    which names the operation.
     """
     if not isinstance(request, Numeric):
         return _told(request, read_stdin)
+    if request.device == "cpu":
+        return _computed(request, read_stdin, before, begin_step)
+    try:
+        result = _computed(request, read_stdin, before, begin_step)
+        torch.accelerator.synchronize()  # what is still wrong is told now
+        return result
+    except (RuntimeError, GradcliError) as error:
+        if not _LATE.search(str(error)):
+            raise
+    lost.append(request.device)
+    _computed(replace(request, device="cpu"), read_stdin, before, begin_step)
+    raise MathError(
+        f"{request.device} reported an error, and the CPU computes the same without one", cure="--device cpu"
+    )
+
+
+_LATE = re.compile(r"CUDA error|device-side assert|HIP error")
+"""What PyTorch says of an error that a GPU reports at some later operation than the one that caused it."""
+
+lost: list[str] = []
+"""The devices that have reported such an error: this process cannot use them again."""
+
+
+def _computed(request: Numeric, read_stdin: Callable[[], str], before: Before, begin_step: BeginStep) -> Result:
     function = _function(type(request).__name__)
     try:
         job = Job(request, read_stdin, before, begin_step)
