@@ -84,7 +84,7 @@ def _narrow(
     for row, name, rule in zip(rows, names, columns[-1][inputs:], strict=True):
         operand = row.operation.partition(" -> ")[2]
         labels.append(
-            f"gradient by {name}" if row.operation == "gradient"
+            f"d/d{name}" if row.operation == "gradient"
             else f"{name} -> {operand}" if name in several and operand else name
         )  # fmt: skip
         rules.append(str(rule).replace(name, "value") if len(name) > len("value") else rule)
@@ -107,7 +107,7 @@ _WHICH: Mapping[type[Result], str] = {
 
 def _caption(result: Result, call: Call | None) -> str:
     """How the lines are to be read, and what is special about this result."""
-    lines = ["from the result back: product = upstream * local, and is passed to the operand after ->"]
+    lines = ["product = upstream * local, passed from the result back to the operand after ->"]
     if type(result) in _WHICH:
         lines.append(_WHICH[type(result)])
     if isinstance(result, PerceptronResult) and result.inputs["w"].ndim == 2:
