@@ -5,6 +5,7 @@ import importlib
 import json
 import math
 import os
+import pty
 import re
 import resource
 import signal
@@ -22,7 +23,7 @@ from gradcli import batch, core, supervise
 from gradcli.text.limits import JOB_TEXT
 from tests.benchmarks import endless
 from tests.program import BASE, child, run, usual_signals
-from tests.warm import on_a_terminal
+from tests.warm import all_of
 
 ROOT = Path(__file__).parent.parent
 KILLER = {
@@ -502,8 +503,17 @@ def test_what_a_job_may_not_have_is_refused() -> None:
         assert f"no command '{name}'" in line["error"]["message"] or f"no '{name}'" in line["error"]["message"]
 
 
-def test_a_terminal_sees_progress(tmp_path: Path) -> None:
+def test_a_terminal_sees_progress_where_nothing_else_is_written_or_typed(tmp_path: Path) -> None:
     (tmp_path / "jobs.jsonl").write_text('{"command": "activate", "names": "relu", "x": 1}\n' * 3)
-    shown, status = on_a_terminal(["batch", "jobs.jsonl"], 80, BASE, str(tmp_path), fork=True)
-    assert status == 0
-    assert b"3 jobs" in shown  # and none in a pipe, as `results` sees to
+    for stdin, stdout, seen in (("file", "file", True), ("file", "terminal", False), ("terminal", "file", False)):
+        ours, theirs = pty.openpty()
+        with open(tmp_path / "other", "w+b") as other:
+            fds = {"file": other.fileno(), "terminal": theirs}
+            pid = os.fork()
+            if pid == 0:
+                os.close(ours)
+                child(["batch", "jobs.jsonl"], (fds[stdin], fds[stdout], theirs), BASE, str(tmp_path))
+            os.close(theirs)
+            shown = all_of(ours)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert (b"3 jobs" in shown) is seen  # and none in a pipe, as `results` sees to

@@ -1,6 +1,7 @@
 """`--check`: what it compares, its verdicts, and that a wrong gradient does not pass."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,10 +37,12 @@ def verdicts(*words: str, name: str = "x") -> list[str]:
 def table(ran: Ran, name: str) -> list[list[str]]:
     """The cells of the check's table by the input `name`, its heading left out."""
     assert ran.status in (0, 1), ran.stderr
-    lines = ran.stdout.split(f"Check by {name}:")[1].splitlines()
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    lines = ran.stdout.split("\nCheck: ")[1].splitlines()
     stop = next((i for i, line in enumerate(lines) if line.startswith("╰")), len(lines))
-    return rows[1 : sum(line.startswith("│") for line in lines[:stop])]
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines[:stop] if line.startswith("│")]
+    if rows[0][0] == "function":
+        return [row[1:] for row in rows[1:] if row[0] == name]
+    return [row for row in rows[1:] if re.search(rf"(?:^|/ ){re.escape(name)}(?:$|\[| at )", row[0])]
 
 
 def compared(text: str, upstream: Tensor | None = None, **inputs: Tensor) -> dict[str, Checked]:

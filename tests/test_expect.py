@@ -135,7 +135,7 @@ def test_the_table_has_a_row_per_element() -> None:
     assert ran.status == 1
     lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in ran.stdout.splitlines() if "│" in line]
     assert lines[-2:] == [["x[0]", "2", "2", "0", "ok"], ["x[1]", "5", "4", "-1", "off"]]
-    assert "x is not as expected" in ran.stdout
+    assert "Not as expected: x" in ran.stdout
 
 
 @pytest.mark.parametrize("form", [["--json"], ["--get", "expect.w.ok"], ["--quiet"]])

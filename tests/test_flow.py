@@ -206,13 +206,13 @@ def test_the_norm_in_each_layer_is_checked_against_closed_form_and_difference() 
     found = flow(*words)
     assert (set(found["check"]), found["ok"]) == ({"relu", "sigmoid"}, True)
     assert found["check"]["sigmoid"]["max_rel_error"] < 1e-5
-    table = run("flow", *words).stdout.partition("Check by sigmoid: holds")[2]
-    rows = [line.strip("│").split("│") for line in table.splitlines() if line.startswith("│ layer ")]
+    table = run("flow", *words, "--full").stdout.partition("Check: holds")[2]
+    rows = [line.strip("│").split("│") for line in table.splitlines() if line.startswith("│ sigmoid ")]
     shown = norms(found, "sigmoid")
-    assert [float(row[1]) for row in rows] == pytest.approx(shown, rel=1e-3), (
+    assert [float(row[2]) for row in rows] == pytest.approx(shown, rel=1e-3), (
         "the checked norms are those that are shown"
     )
-    assert [float(row[3]) for row in rows] == pytest.approx(shown, rel=1e-3), "however small"
+    assert [float(row[4]) for row in rows] == pytest.approx(shown, rel=1e-3), "however small"
 
 
 def test_a_check_follows_what_float32_cannot_hold() -> None:

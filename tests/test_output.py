@@ -91,6 +91,45 @@ def test_no_line_is_wider_than_the_terminal(words: list[str], width: int) -> Non
     assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["(w*x - 1)**2", "x=1", "w=2"],
+        ["sigmoid(w*x + b)", "x=0.5", "w=-1.25", "b=0.3"],
+        ["bce(sigmoid(w*x + b), y)", "x=0.5", "w=-1.25", "b=0.3", "y=1"],
+        ["log(1+exp(-x**2/2))", "x=1.3"],
+        ["mse(tanh(w*x), y)", "x=0.3", "w=1.7", "y=0.2"],
+        ["0.5*(sigmoid(w*x) - t)**2", "x=1.5", "w=0.7", "t=1"],
+        ["exp(-x**2)*sin(3*x)", "x=0.7"],
+        ["relu(a*b + c)/d", "a=1.25", "b=-3.5", "c=7", "d=1.5"],
+    ],
+    ids=" ".join,
+)
+def test_the_ledger_of_a_formula_of_numbers_fits_80_columns_in_one_piece(words: list[str]) -> None:
+    shown = run("grad", *words, "--explain", env={"COLUMNS": "80"}).stdout
+    ledger = shown[shown.index("Chain rule: ") :]
+    heads = [line for line in ledger.splitlines() if "upstream" in line and "local" in line and "=" not in line]
+    assert len(heads) == 1
+    for heading in ("operation", "value", "local", "upstream", "product", "rule"):
+        assert heading in heads[0]
+    answers = run("grad", *words, "--json").json["gradients"]
+    for name, gradient in answers.items():
+        row = next(line for line in ledger.splitlines() if re.search(rf"d/d{name}\b", line))
+        assert f"{gradient:.6g}" in row.replace("000 ", " "), "the last lines are the answer"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_every_piece_of_a_check_names_its_rows_and_has_the_verdict(width: int) -> None:
+    words = ["grad", "sigmoid(w*x)", "w=-1.2345", "x=0.3", "--check", "--expect", "w=0.1", "--expect", "x=2"]
+    shown = run(*words, env={"COLUMNS": str(width)})
+    assert shown.status == 1
+    check, _, expected = shown.stdout.partition("Check: holds")[2].partition("Not as expected: ")
+    for text, head in ((check, "slope by"), (expected, "value")):
+        heads = [line for line in text.splitlines() if head in line and "autograd disagrees" not in line]
+        assert heads
+        assert all("verdict" in line for line in heads)
+
+
 def test_even_twenty_columns_hold_a_table() -> None:
     text = run("activate", "relu", "--x", "-1,0,1", env={"COLUMNS": "20"}).stdout
     assert max(map(len, text.splitlines())) <= 20

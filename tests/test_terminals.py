@@ -5,6 +5,7 @@ What a table looks like on a terminal is in `test_output`, the worker and its pa
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import pty
@@ -21,7 +22,9 @@ from pathlib import Path
 
 import pytest
 
+from gradcli.cli import progress
 from gradcli.text.limits import Limit
+from gradcli.world import World
 from tests import program
 from tests.program import BASE, ROOT, cold, run
 from tests.test_supervision import LONG_PRODUCT, LONG_SINGLE, busy, group, needs_proc, running
@@ -72,6 +75,25 @@ class Keyboard:
         assert until(ended)
         self.read()
         return found[0]
+
+
+def test_loading_is_shown_on_a_terminal_after_a_while_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as stderr:
+        world = dataclasses.replace(World.current(), stderr=stderr)
+        monkeypatch.delitem(sys.modules, "torch")
+        monkeypatch.setattr(progress, "SILENCE", 0.0)
+        with progress.Loading(world, quiet=False):
+            shown = os.read(read, 100)
+        gone = os.read(read, 100)
+        with progress.Loading(world, quiet=True):
+            pass
+        monkeypatch.setattr(progress, "SILENCE", 60.0)
+        with progress.Loading(world, quiet=False):
+            pass
+        assert not select.select([read], [], [], 0)[0], "nothing with --quiet, nothing where it does not take long"
+    assert shown == b"loading PyTorch ..."
+    assert gone == b"\r" + b" " * len(shown) + b"\r"
 
 
 @contextlib.contextmanager

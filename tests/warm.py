@@ -115,16 +115,17 @@ def on_a_terminal(
             os.close(ours)
             child(words, (theirs, theirs, theirs), {**env, "GRADCLI_SERVER": "off"}, cwd)
         os.close(theirs)
-        shown = _all_of(ours)
+        shown = all_of(ours)
         return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     process = subprocess.Popen(
         [*GRADCLI, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cwd, start_new_session=True
     )
     os.close(theirs)
-    return _all_of(ours), process.wait(timeout=100)
+    return all_of(ours), process.wait(timeout=100)
 
 
-def _all_of(fd: int) -> bytes:
+def all_of(fd: int) -> bytes:
+    """All that is written to a terminal until nobody has its other end any more."""
     shown = b""
     while True:
         try:

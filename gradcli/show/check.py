@@ -44,8 +44,12 @@ def check_tables(result: Result, digits: int) -> list[Table]:
     checked = result.check or {}
     if not checked:
         return []
-    columns = [Column("slope by"), Column("autograd")]
-    cells: list[list[Cells]] = [[each.places, _autograd(each)] for each in checked.values()]
+    places = [place for each in checked.values() for place in each.places]
+    named = len(set(places)) < len(places)  # several functions at the same places
+    columns = [*([Column("function")] if named else []), Column("slope by"), Column("autograd")]
+    cells: list[list[Cells]] = [
+        [*([name] if named else []), each.places, _autograd(each)] for name, each in checked.items()
+    ]
     for heading, field, shown in (
         ("closed form", "closed", _known),
         ("difference", "difference", _known),
@@ -67,7 +71,7 @@ def check_tables(result: Result, digits: int) -> list[Table]:
     wrong = [name for name, each in checked.items() if not each.ok]
     title = f"Check: does not hold by {', '.join(wrong)}" if wrong else "Check: holds"
     rows = ROWS.get(type(result), 0)
-    return [Table(tuple(columns), tuple(blocks), title, _caption(result), ends=1, csv=False, rows=rows)]
+    return [Table(tuple(columns), tuple(blocks), title, _caption(result), keys=1 + named, ends=1, csv=False, rows=rows)]
 
 
 def _caption(result: Result) -> str:
