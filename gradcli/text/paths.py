@@ -83,7 +83,7 @@ def check_file(literal: FromFile) -> None:
     try:
         status = os.stat(literal.path)
     except (FileNotFoundError, NotADirectoryError):
-        where = f": {quoted(literal.path)}" if literal.source.text.strip()[1:].startswith("~") else ""
+        where = f": {literal.path}" if literal.source.text.strip()[1:].startswith("~") else ""
         raise FileError(f"there is no such file{where}", place=literal.place, cure=_nearest(literal.path)) from None
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
