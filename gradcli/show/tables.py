@@ -275,16 +275,16 @@ def _training(result: PerceptronTraining, digits: int) -> list[Table]:
 
 
 def _equal_rows_once(block: Block, place: int) -> Block:
-    """The block with rows that equal the one before left out, the first column then counting from one to another.
+    """The block with rows that equal the one before left out, the first column, which counts from 1, then from one to another.
 
     The row that stands for the one at `place` is kept on the screen.
     """
-    counts, *rest = block.cells
+    rest = block.cells[1:]
     state = torch.stack([torch.as_tensor(cells).double() for cells in rest], 1)
     changed = (state[1:] != state[:-1]) & ~(state[1:].isnan() & state[:-1].isnan())
     starts = [0, *(changed.any(1).nonzero().reshape(-1) + 1).tolist()]
     ends = [start - 1 for start in starts[1:]] + [block.rows - 1]
-    spans = [str(counts[a]) if a == b else f"{counts[a]} to {counts[b]}" for a, b in zip(starts, ends, strict=True)]
+    spans: list[Cell] = [a + 1 if a == b else f"{a + 1} to {b + 1}" for a, b in zip(starts, ends, strict=True)]
     left = [cells[starts] if isinstance(cells, Tensor) else [cells[i] for i in starts] for cells in rest]
     kept = tuple(i for i, (a, b) in enumerate(zip(starts, ends, strict=True)) if a <= place <= b)
     return Block(len(starts), (spans, *left), kept)
