@@ -279,7 +279,9 @@ def test_what_cancels_scatters_by_more_than_its_own_size_and_is_not_called_wrong
 
 
 def test_a_closed_form_judges_where_rounding_hides_the_difference() -> None:
-    assert verdicts("activate", "gelu('tanh')", "sigmoid", "--x", "-6.5", "--dtype", "float64", name="gelu('tanh').x") == ["ok"]
+    assert verdicts(
+        "activate", "gelu('tanh')", "sigmoid", "--x", "-6.5", "--dtype", "float64", name="gelu('tanh').x"
+    ) == ["ok"]
     assert verdicts("activate", "sigmoid", "--x", "40", "--dtype", "float64") == ["ok"]
 
 
@@ -289,7 +291,9 @@ def test_a_step_is_said_to_have_no_derivative() -> None:
         ["x[0]", "", "0", "", "", "none"], ["x[1]", "", "", "0", "inf", "undefined"], ["x[2]", "", "0", "", "", "none"],
     ]  # fmt: skip
     assert "has no derivative at this point" in ran.stdout
-    assert checked("activate", "step", "--x", "0")["check"] == {"x": {"max_abs_error": 0, "max_rel_error": 0, "ok": True}}
+    assert checked("activate", "step", "--x", "0")["check"] == {
+        "x": {"max_abs_error": 0, "max_rel_error": 0, "ok": True}
+    }
 
 
 def test_a_hessian_goes_through_what_is_detached() -> None:

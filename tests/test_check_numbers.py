@@ -1,4 +1,4 @@
-"""The check on numbers of all sizes: right gradients are never called wrong, and wrong ones are, or it says that it cannot tell."""
+"""The check on numbers of all sizes: right gradients are never called wrong; wrong ones are, or it says that it cannot tell."""
 
 import math
 import random
@@ -29,7 +29,12 @@ def double() -> Iterator[None]:
 def checked(text: str, x: Tensor) -> Checked | None:
     header: Any = {"command": "grad", "dtype": "float64", "inputs": {"x": x}, "defaults": [], "notes": []}
     result = GradResult(
-        **header, subjects=(Subject("", text, {"x": x}, ("x",)),), expression=text, value=x, gradients={}, intermediates={}
+        **header,
+        subjects=(Subject("", text, {"x": x}, ("x",)),),
+        expression=text,
+        value=x,
+        gradients={},
+        intermediates={},
     )
     return check(result, Job(Numeric(dtype="float64"), lambda: "")).get("x")
 
@@ -62,7 +67,9 @@ def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(part: int, mo
     factor = 1.0
 
     def gradients(*arguments: Any, **keywords: Any) -> dict[str, Tensor | None]:
-        return {name: None if slope is None else slope * factor for name, slope in right(*arguments, **keywords).items()}
+        return {
+            name: None if slope is None else slope * factor for name, slope in right(*arguments, **keywords).items()
+        }
 
     monkeypatch.setattr(core, "gradients", gradients)
     judged = 0

@@ -17,8 +17,8 @@ from gradcli.compute.closed import closed_form
 from gradcli.compute.differences import JUMP, Change, Estimate, Slopes, beside, careful, quick, usual_step
 from gradcli.compute.job import Job
 from gradcli.compute.notes import at_kink
-from gradcli.compute.probes import Held, HessianProbe, Pair, Probe, probe
-from gradcli.compute.rerun import short
+from gradcli.compute.probes import HessianProbe, Pair, Probe, probe
+from gradcli.compute.rerun import Held, short
 from gradcli.errors import GradcliError, UsageError
 from gradcli.results import ActivateResult, Checked, PerceptronTraining, Result, Subject
 
@@ -183,7 +183,9 @@ class _Comparison:
         if drawing:
             found.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
         if "pytorch" in verdicts and isinstance(self.probe, HessianProbe) and not names.isdisjoint(POWERS):
-            found.append("PyTorch's second derivative of pow by base and exponent is 0 at exponent 0, and should be 1/base")
+            found.append(
+                "PyTorch's second derivative of pow by base and exponent is 0 at exponent 0, and should be 1/base"
+            )
         return found
 
     def _rows(self) -> list[_Row]:
@@ -351,7 +353,9 @@ class _Comparison:
         kept, self._moved = self._moved, {}
         self._held = self.probe.rerun.operands(frozenset(HELD))
         try:
-            return self._hidden(float(self.slopes[at]), careful(self._change(row, place), float(self.x[place]), self.epsilon))
+            return self._hidden(
+                float(self.slopes[at]), careful(self._change(row, place), float(self.x[place]), self.epsilon)
+            )
         finally:
             self._held, self._moved = None, kept
 

@@ -60,8 +60,8 @@ class Slopes:
     """The slope by central difference, and from each side; None where the function has no values there.
 
     Where one side alone has values, `central` is the slope from that side. `rivals` are what windows of all
-    sizes say in which both sides look alike: in small ones `1e8 + x` is one stair of its rounding. `confirmed`: several windows agree
-    on `central`. Where none do, the function may change faster than the smallest step can follow, as `sin` at 1e300.
+    sizes say in which both sides look alike: in small ones `1e8 + x` is one stair of its rounding. `confirmed`: several
+    windows agree on `central`. Where none do, the function may change faster than a step can follow, as `sin` at 1e300.
     """
 
     central: Estimate | None
@@ -130,7 +130,15 @@ def careful(change: Change, x: float, epsilon: float) -> Slopes:
     unresolved = [window for window in windows if not _resolved(window, epsilon)]
     blurred = [_seen(window, epsilon).central for window in unresolved if all(side.scatter <= least for side in window)]
     confirmed = bool(resolved) and len(next(_runs(sides[0]), ())) > 1
-    return Slopes(central or above or below, below, above, rivals, tuple(filter(None, blurred)), confirmed, tuple(right.step for _, right in windows))
+    return Slopes(
+        central or above or below,
+        below,
+        above,
+        rivals,
+        tuple(filter(None, blurred)),
+        confirmed,
+        tuple(right.step for _, right in windows),
+    )
 
 
 @dataclass(frozen=True)
@@ -175,7 +183,9 @@ def _side(change: Change, x: float, step: float) -> _Side:
     changes = tuple(delta for delta, _ in points)
     offset = (x + step * BETWEEN / POINTS) - x
     seen, curve = change(offset)[0], _cubic(offset * POINTS / step, changes)
-    return _Side(step, changes, max(size for _, size in points), abs(seen - curve) if math.isfinite(seen - curve) else 0.0)
+    return _Side(
+        step, changes, max(size for _, size in points), abs(seen - curve) if math.isfinite(seen - curve) else 0.0
+    )
 
 
 def _cubic(at: float, changes: Sequence[float]) -> float:
@@ -210,7 +220,9 @@ def _seen(window: _Window, epsilon: float) -> Slopes:
     left, right = window
     noise = max(side.scatter + ROUNDING * epsilon * side.size for side in window) / right.step
     both = [(one + other) / 2 for one, other in zip(left.quotients, right.quotients, strict=True)]
-    return Slopes(*(_extrapolated(*each, noise) for each in ((2, both), (1, left.quotients), (1, right.quotients))))
+    return Slopes(
+        _extrapolated(2, both, noise), _extrapolated(1, left.quotients, noise), _extrapolated(1, right.quotients, noise)
+    )  # fmt: skip
 
 
 def _extrapolated(order: int, quotients: Sequence[float], noise: float) -> Estimate | None:

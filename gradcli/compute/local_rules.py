@@ -54,10 +54,10 @@ def local_rule(
             return told(_matmul(tape, operation, use, result))
         text = formula(tape, operation, use, result, name)
         if not result.ndim or _is_elementwise(operation, name):
-            rule = text or _told(operation, use, name) or f"d {operation.name} / d operand, element by element"
+            rule = text or _told(tape, operation, use, name) or f"d {operation.name} / d operand, element by element"
             slope = _derivative(operation, use, result, upstream, product)
             return Local(f"upstream * ({rule})" if slope is None else slope, rule)
-    words = _told(operation, use, name) or _einsum(tape, operation, use, name) or (text and f"upstream * ({text})")
+    words = _told(tape, operation, use, name) or (text and f"upstream * ({text})")
     return told(f"{words or f'vjp of {operation.name}'}: {shapes}")
 
 
@@ -83,8 +83,10 @@ def _setting(operation: Operation, key: str, place: int, default: Any = None) ->
     return operation.keywords.get(key, (*operation.arguments, *[default] * place, default)[place])
 
 
-def _told(operation: Operation, use: Use, name: str) -> str:
+def _told(tape: Tape, operation: Operation, use: Use, name: str) -> str:
     """The rule that the table has for an operation and the role of its operand."""
+    if name == "einsum" and (found := _einsum(tape, operation, use)):
+        return found
     plain = name.partition(" ")[0]
     if name in ("norm", "normalize"):
         return _of_norm(operation, name)
@@ -115,13 +117,15 @@ def _of_norm(operation: Operation, name: str) -> str:
     whole, other = rules.NORMS[name]
     if p in (None, 2, "fro"):
         return whole
-    return other.format(p=f"{p:g}") if isinstance(p, int | float) and 0 < p < math.inf else ""
+    if p == math.inf:
+        return rules.MAXIMUM_NORM if name == "norm" else ""
+    return other.format(p=f"{p:g}") if isinstance(p, int | float) and p > 0 else ""
 
 
-def _einsum(tape: Tape, operation: Operation, use: Use, name: str) -> str:
+def _einsum(tape: Tape, operation: Operation, use: Use) -> str:
     """The rule of an einsum as another one, where every dimension of the operand is in it once, and in something else too."""
     equation = operation.arguments[0] if operation.arguments else None
-    if name != "einsum" or not isinstance(equation, str) or "." in equation:
+    if not isinstance(equation, str) or "." in equation:
         return ""
     terms, arrow, out = equation.replace(" ", "").partition("->")
     parts, names = terms.split(","), tape.operands(operation)[1:]
@@ -166,13 +170,11 @@ def _shape(tensor: Tensor) -> str:
     return str(list(tensor.shape))
 
 
-def _derivative(
-    operation: Operation, use: Use, result: Tensor, upstream: Tensor, product: Tensor
-) -> Tensor | None:
+def _derivative(operation: Operation, use: Use, result: Tensor, upstream: Tensor, product: Tensor) -> Tensor | None:
     """d result / d operand, in the operand's shape where the result is one number, else element by element.
 
-    None where an operand does not grow to the shape of the result, or where upstream * local is not `product` in floating point, as where
-    PyTorch keeps an infinite local derivative from meeting an upstream 0.
+    None where an operand does not grow to the shape of the result, or where upstream * local is not `product` in floating
+    point, as where PyTorch keeps an infinite local derivative from meeting an upstream 0.
     """
     operand = use.tensor.detach()
     if result.is_complex() or operand.is_complex() or result.layout != torch.strided or operand.layout != torch.strided:

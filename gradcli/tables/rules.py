@@ -3,8 +3,8 @@
 Which rule is shown depends on the operation, its settings and the dimensions of its operands, never on their numbers.
 
 A formula is an expression of the operands `a`, `b`, `c` in their order, the result `y`, and the number `n` of elements of
-`a`. Nothing is computed from it: the numbers beside it are PyTorch's. Words are completed by the shapes. `upstream` is the gradient
-that reached the result, `operand` the one that the rule is about, `result` what the operation made.
+`a`. Nothing is computed from it: the numbers beside it are PyTorch's. Words are completed by the shapes. `upstream` is the
+gradient that reached the result, `operand` the one that the rule is about, `result` what the operation made.
 """
 
 from collections.abc import Mapping
@@ -162,7 +162,7 @@ _NORMALISED = (
 )
 _WEIGHT = "upstream*n, summed to the shape of weight, with n = result before weight and bias"
 _BIAS = "upstream, summed to the shape of bias"
-_BY_CHANNEL = "upstream*weight/sqrt(running_var + eps), which are constants here"
+_BY_CHANNEL = "upstream*weight/sqrt(running_var + eps)"
 _ATTENTION = "S = P*(G - sum(G*P)), G = upstream @ value.mT, P = softmax(scale*(query @ key.mT) + mask)"
 _DISTANCE = "upstream*sign(d)*(abs(d)/result)**(p - 1), with d = x1 - x2 + eps"
 _SAME = "with the same stride, padding, dilation and groups"
@@ -306,6 +306,8 @@ NORMS: Mapping[str, tuple[str, str]] = {
     ),
 }
 """Those that depend on p: for p = 2, and for others."""
+MAXIMUM_NORM = "upstream*sign(operand) at the largest, shared by ties, 0 elsewhere"
+"""For p = inf."""
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
@@ -350,8 +352,8 @@ SETTINGS: Mapping[str, tuple[str, int, object, Mapping[object, str]]] = {
 """Settings that make it another operation: the parameter, its place, its default, and what each value adds to the name."""
 
 ELEMENTWISE = frozenset({
-    "where", "maximum", "minimum", "clamp", "dropout", "dropout in eval mode", "alpha_dropout", "feature_alpha_dropout", "gammaln", "multigammaln",
-    "expit", "erfcx", "xlog1py", "softshrink", "fill",
+    "where", "maximum", "minimum", "clamp", "dropout", "dropout in eval mode", "alpha_dropout", "feature_alpha_dropout",
+    "gammaln", "multigammaln", "expit", "erfcx", "xlog1py", "softshrink", "fill",
 })  # fmt: skip
 """Elementwise operations that neither have a formula here nor are marked as such by PyTorch."""
 
