@@ -54,7 +54,7 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One line of the chain rule. `local` is a tensor, or the rule in words where no elementwise derivative says it."""
+    """One line of the chain rule. `local` is a tensor, or the rule in words where no number says it."""
 
     name: str
     operation: str
@@ -62,8 +62,8 @@ class LedgerRow:
     local: Tensor | str | None
     upstream: Tensor | None
     product: Tensor | None
-    rule: str = aside()
-    """The local derivative as a formula."""
+    rule: str | None = None
+    """The local derivative as a formula, or the rule in words."""
     paths: tuple[Tensor, ...] | None = aside()
     """What was added where paths join: their sum is `upstream`, in a row of a gradient `product`."""
 

@@ -258,7 +258,7 @@ def test_a_hessian_is_compared_with_differences_of_the_gradient() -> None:
         ("(trunc(x)*x).sum()", "1000000000000.5,-1000000.5,2.5", ["rough", "rough", "ok"]),
         ("trunc(exp(x)).sum()", "40,1,2", ["between-jumps", "flat", "flat"]),
         ("relu(x - 1).sum()", "1.000000001,0.999999999,1", ["ok", "ok", "kink"]),
-        ("gelu(x, approximate='tanh').sum()", "-6.5,-7,-6", ["rough", "rough", "rough"]),
+        ("gelu(x, approximate='tanh').sum()", "-6.5,-7,-6", ["rough", "rough", "ok"]),
         ("bce(x, y).sum()", "0,0.5,1", ["edge", "ok", "edge"]),
         ("(x*nan).sum()", "1,2,3", ["nan"] * 3),
     ],

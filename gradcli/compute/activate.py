@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
+from gradcli.compute.curves import NO_DERIVATIVE
 from gradcli.compute.job import Job
 from gradcli.compute.sights import of_activation
 from gradcli.evaluate import functions
@@ -37,10 +38,7 @@ def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
         try:
             value, slope = (core.diagonal_slopes if mixes else core.slopes)(function, x)
         except core.NoDerivativeError:
-            job.note(
-                "no-derivative",
-                f"PyTorch has no derivative of {call.entry.name}; mathematically it is 0 wherever it exists",
-            )
+            job.note("no-derivative", NO_DERIVATIVE.format(call.entry.name))
             return FunctionValue(call.text, function(x), None)
     job.sights.append(of_activation(call, core.leaves({"x": x}, ["x"])["x"], value, "x"))
     return FunctionValue(call.text, value, slope)

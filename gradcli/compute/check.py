@@ -17,8 +17,8 @@ from gradcli.compute.closed import closed_form
 from gradcli.compute.differences import JUMP, Change, Estimate, Slopes, beside, careful, quick, usual_step
 from gradcli.compute.job import Job
 from gradcli.compute.notes import at_kink
-from gradcli.compute.probes import Held, HessianProbe, Pair, Probe, probe
-from gradcli.compute.rerun import short
+from gradcli.compute.probes import HessianProbe, Pair, Probe, probe
+from gradcli.compute.rerun import Held, short
 from gradcli.errors import GradcliError, UsageError
 from gradcli.results import ActivateResult, Checked, PerceptronTraining, Result, Subject
 

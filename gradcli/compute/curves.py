@@ -18,6 +18,9 @@ from gradcli.tables.catalogue import FIXED_REDUCTION, Loss
 from gradcli.tables.curves import target
 from gradcli.text.call import Call
 
+NO_DERIVATIVE = "PyTorch has no derivative of {}: it is 0 off x = 0, and at x = 0 there is none"
+"""Of a step of the catalogue."""
+
 At = Callable[[float], tuple[float, float]]
 """Value and derivative at one more point."""
 

@@ -60,8 +60,8 @@ class Slopes:
     """The slope by central difference, and from each side; None where the function has no values there.
 
     Where one side alone has values, `central` is the slope from that side. `rivals` are what windows of all
-    sizes say in which both sides look alike: in small ones `1e8 + x` is one stair of its rounding. `confirmed`: several windows agree
-    on `central`. Where none do, the function may change faster than the smallest step can follow, as `sin` at 1e300.
+    sizes say in which both sides look alike: in small ones `1e8 + x` is one stair of its rounding. `confirmed`: several
+    windows agree on `central`. Where none do, the function may change faster than a step can follow, as `sin` at 1e300.
     """
 
     central: Estimate | None
@@ -220,7 +220,9 @@ def _seen(window: _Window, epsilon: float) -> Slopes:
     left, right = window
     noise = max(side.scatter + ROUNDING * epsilon * side.size for side in window) / right.step
     both = [(one + other) / 2 for one, other in zip(left.quotients, right.quotients, strict=True)]
-    return Slopes(*(_extrapolated(*each, noise) for each in ((2, both), (1, left.quotients), (1, right.quotients))))
+    return Slopes(
+        _extrapolated(2, both, noise), _extrapolated(1, left.quotients, noise), _extrapolated(1, right.quotients, noise)
+    )  # fmt: skip
 
 
 def _extrapolated(order: int, quotients: Sequence[float], noise: float) -> Estimate | None:

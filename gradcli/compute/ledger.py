@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.compute.job import Job
-from gradcli.compute.local_rules import Local, close, local_rule
+from gradcli.compute.local_rules import Local, close, local_rule, told
 from gradcli.compute.program import program_of
 from gradcli.compute.tape import Operation, Tape, Use
 from gradcli.evaluate.machine import evaluate
@@ -95,17 +95,17 @@ class _Ledger:
         found: list[LedgerRow] = []
         for use, operand in zip(operation.uses, self._operands(operation), strict=True):
             product = self._reached.get(id(use.alias))
-            told = self._local(operation, use, reached, product)
+            local = self._local(operation, use, reached, product)
             joined = None if found else paths
             found.append(
-                LedgerRow(name, f"{called} -> {operand}", value, told.value, upstream, product, told.formula, joined)
+                LedgerRow(name, f"{called} -> {operand}", value, local.value, upstream, product, local.rule, joined)
             )
         return found
 
     def _local(self, operation: Operation, use: Use, reached: list[Tensor], product: Tensor | None) -> Local:
         if product is None:
             unused = not reached and any(result.requires_grad for result in operation.results)
-            return Local(rules.UNUSED if unused else rules.ENDED)
+            return told(rules.UNUSED if unused else rules.ENDED)
         return local_rule(
             self._tape, operation, use, [(result, self._reached[id(result)]) for result in reached], product
         )

@@ -37,7 +37,7 @@ def formula(tape: Tape, operation: Operation, use: Use, result: Tensor, name: st
 def _from_rules(operation: Operation, texts: list[str], place: int, result: Tensor, name: str, y: str) -> str:
     table = rules.FORMULAS.get(name)
     exact = not operation.step.keywords
-    if table is None and result.numel() == 1 and (name != "@" or result.ndim == 0):
+    if table is None and not result.ndim:
         table = rules.WHOLE.get(name)
         exact |= name in rules.ANY_MORE
     if table is None or not exact or place >= len(table):

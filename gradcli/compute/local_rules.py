@@ -4,8 +4,11 @@ A local derivative is PyTorch's own, of the operation alone. It is given only wh
 broadcast, is what autograd passed on; all else is told in words.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,18 +17,26 @@ from gradcli import core
 from gradcli.compute.local_formulas import formula
 from gradcli.compute.tape import Operation, Tape, Use
 from gradcli.tables import rules
-from gradcli.tables.catalogue import ALONG_LAST_DIM, find_activation
+from gradcli.tables.catalogue import ALONG_LAST_DIM, BY_ROW, CATALOGUE, find_activation, find_loss
 
 _ULPS = 64
 """Rounding errors that numbers which are the same may differ by, counted on the largest term of a sum."""
+_TABLES = (CATALOGUE, rules.MOVES, rules.ALONG, rules.RULES, rules.SYNONYMS)
+_MODULES = {name.replace("_", ""): name for table in _TABLES for name in table}
+"""The names of functions by those of their modules in lower case, without the dimensions: `LayerNorm`, `BatchNorm1d`."""
 
 
 @dataclass(frozen=True)
 class Local:
-    """The local derivative in numbers or words, and its formula where it has one."""
+    """The local derivative in numbers, or else the rule in words, and the rule as it is shown."""
 
     value: Tensor | str
-    formula: str = ""
+    rule: str
+
+
+def told(text: str) -> Local:
+    """A rule that words alone say."""
+    return Local(text, text)
 
 
 def local_rule(
@@ -35,27 +46,116 @@ def local_rule(
     name = _known_as(operation)
     shapes = f"{', '.join(_shape(upstream) for _, upstream in reached)} -> {_shape(product)}"
     if name in rules.MOVES:
-        return Local(f"{rules.MOVES[name]}: {shapes}")
+        return told(f"{rules.MOVES[name]}: {shapes}")
+    text = ""
     if len(operation.results) == 1:
         result, upstream = reached[0]
-        slope = _derivative(operation, use, result, upstream, product, known=_is_elementwise(name))
-        if slope is not None:
-            return Local(slope, formula(tape, operation, use, result, name))
-        if name == "@":
-            return Local(_matmul(tape, operation, use, result))
-        if name == "linear" and not operation.step.keywords:
-            return Local(f"{rules.LINEAR[use.place[0]]}: {shapes}")
-    if name in rules.ALONG:
-        return Local(f"{rules.ALONG[name]}: {shapes}")
-    return Local(f"vjp of {operation.name}: {shapes}")
+        if name == "@" and result.ndim:
+            return told(_matmul(tape, operation, use, result))
+        text = formula(tape, operation, use, result, name)
+        if not result.ndim or _is_elementwise(operation, name):
+            rule = text or _told(tape, operation, use, name) or f"d {operation.name} / d operand, element by element"
+            slope = _derivative(operation, use, result, upstream, product)
+            return Local(f"upstream * ({rule})" if slope is None else slope, rule)
+    words = _told(tape, operation, use, name) or (text and f"upstream * ({text})")
+    return told(f"{words or f'vjp of {operation.name}'}: {shapes}")
 
 
 def _known_as(operation: Operation) -> str:
     """The name under which the rules know an operation."""
     name = operation.name
+    if operation.step.kind == "apply":
+        squeezed = name.lower()
+        name = next((_MODULES[each] for each in (squeezed, squeezed[:-2]) if each in _MODULES), name)
     if name in ("max", "min") and any(isinstance(other, Tensor) for other in operation.arguments[1:2]):
         return f"{name}imum"
-    return rules.SYNONYMS.get(name, name)
+    name = rules.SYNONYMS.get(name, name)
+    if name not in rules.SETTINGS:
+        return name
+    key, place, default, meanings = rules.SETTINGS[name]
+    return name + meanings.get(_setting(operation, key, place, default), "")
+
+
+def _setting(operation: Operation, key: str, place: int, default: Any = None) -> Any:
+    """A parameter of a function or a module as it was given, else its default."""
+    if operation.step.kind == "apply":
+        return getattr(operation.operands[0], key, default)
+    return operation.keywords.get(key, (*operation.arguments, *[default] * place, default)[place])
+
+
+def _told(tape: Tape, operation: Operation, use: Use, name: str) -> str:
+    """The rule that the table has for an operation and the role of its operand."""
+    if name == "einsum" and (found := _einsum(tape, operation, use)):
+        return found
+    plain = name.partition(" ")[0]
+    if name in ("norm", "normalize"):
+        return _of_norm(operation, name)
+    names = rules.ROLES.get(operation.step.name) or rules.ROLES.get(plain, ("input", "other"))
+    place = use.place[0] - (operation.step.kind == "apply")
+    named = place - len(operation.arguments)
+    role = operation.step.keywords[named] if named >= 0 else names[place] if place < len(names) else ""
+    table = rules.RULES.get(name, {})
+    text = table.get(role) or table.get("") or rules.ALONG.get(name, "")
+    if name in ("var", "std"):
+        return text.replace("correction", f"{_correction(operation):g}")
+    if "upstream*weight" in text and _setting(operation, "weight", names.index("weight")) is None:
+        text = text.replace("upstream*weight", "upstream")
+    return text
+
+
+def _correction(operation: Operation) -> float:
+    """What a variance leaves out of the number of its terms."""
+    given = [*(value for value in operation.arguments[1:] if isinstance(value, bool)), *operation.keywords.values()]
+    known = operation.keywords.get("correction")
+    return 1 if known is None and False not in given else known or 0
+
+
+def _of_norm(operation: Operation, name: str) -> str:
+    """The rule of a norm, or of what is divided by it, for the p that was given."""
+    key = next((key for key in ("p", "ord") if key in operation.keywords), "p")
+    p = _setting(operation, key, 1, 2)
+    whole, other = rules.NORMS[name]
+    if p in (None, 2, "fro"):
+        return whole
+    if p == math.inf:
+        return rules.MAXIMUM_NORM if name == "norm" else ""
+    return other.format(p=f"{p:g}") if isinstance(p, int | float) and p > 0 else ""
+
+
+def _einsum(tape: Tape, operation: Operation, use: Use) -> str:
+    """The rule of an einsum as another one, where every dimension of the operand is in it once, and in something else too."""
+    equation = operation.arguments[0] if operation.arguments else None
+    if not isinstance(equation, str) or "." in equation:
+        return ""
+    terms, arrow, out = equation.replace(" ", "").partition("->")
+    parts, names = terms.split(","), tape.operands(operation)[1:]
+    at = use.place[-1] - (len(use.place) == 1)
+    if len(use.place) > 1 or not arrow or len(names) != len(parts):
+        return ""
+    own, others = parts[at], [(part, text) for i, (part, text) in enumerate(zip(parts, names, strict=True)) if i != at]
+    seen = {*out, *(letter for part, _ in others for letter in part)}
+    if len(set(own)) < len(own) or not seen.issuperset(own):
+        return ""
+    equation = ",".join([out, *(part for part, _ in others)])
+    return f"einsum('{equation}->{own}', {', '.join(['upstream', *(text for _, text in others)])})"
+
+
+def _is_elementwise(operation: Operation, name: str) -> bool:
+    """Whether each number of the result is made from one number of each operand, whatever these are."""
+    if name in rules.FORMULAS or name in rules.ELEMENTWISE:
+        return True
+    entry = find_activation(name) or find_loss(name)
+    if entry is not None:
+        return entry.name not in ALONG_LAST_DIM and entry.name not in BY_ROW
+    return _is_pointwise(operation.name)
+
+
+@cache
+def _is_pointwise(name: str) -> bool:
+    """Whether PyTorch itself marks a function as elementwise."""
+    packets = (getattr(torch.ops.aten, each, None) for each in (name, f"special_{name}"))
+    overloads = [getattr(packet, each) for packet in packets if packet is not None for each in packet.overloads()]
+    return any(torch.Tag.pointwise in overload.tags for overload in overloads)
 
 
 def close(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
@@ -70,43 +170,29 @@ def _shape(tensor: Tensor) -> str:
     return str(list(tensor.shape))
 
 
-def _is_elementwise(name: str) -> bool:
-    activation = find_activation(name)
-    return name in rules.FORMULAS or (activation is not None and activation.name not in ALONG_LAST_DIM)
-
-
-def _derivative(
-    operation: Operation, use: Use, result: Tensor, upstream: Tensor, product: Tensor, *, known: bool
-) -> Tensor | None:
+def _derivative(operation: Operation, use: Use, result: Tensor, upstream: Tensor, product: Tensor) -> Tensor | None:
     """d result / d operand, in the operand's shape where the result is one number, else element by element.
 
-    None where the operation is not of that kind, or where upstream * local is not `product` in floating point, as where
-    PyTorch keeps an infinite local derivative from meeting an upstream 0.
+    None where an operand does not grow to the shape of the result, or where upstream * local is not `product` in floating
+    point, as where PyTorch keeps an infinite local derivative from meeting an upstream 0.
     """
     operand = use.tensor.detach()
     if result.is_complex() or operand.is_complex() or result.layout != torch.strided or operand.layout != torch.strided:
         return None
-    whole = result.numel() == 1
+    whole = not result.ndim
     try:
         leaf = (operand if whole else operand.expand(result.shape)).clone().requires_grad_()
         value = operation.again(use, leaf)
         if not isinstance(value, Tensor) or value.shape != result.shape:
             return None
         slope = core.gradients(value.sum(), {"": leaf}, keep=True)[""]
-        if slope is None or not (whole or known or _is_diagonal(value, leaf, slope)):
+        if slope is None:
             return None
     except Exception:  # whatever PyTorch says where an operand cannot grow to the shape of the result
         return None
     terms = (upstream.reshape(()) if whole else upstream) * slope
     passed, scale = (term.sum_to_size(operand.shape).to(product.dtype) for term in (terms, terms.abs()))
     return slope if close(passed, product, [scale]) else None
-
-
-def _is_diagonal(value: Tensor, leaf: Tensor, slope: Tensor) -> bool:
-    """Whether each element depends on its own operand alone: then any upstream gradient is passed on times the slope."""
-    probe = 1.5 + torch.sin(torch.arange(1, value.numel() + 1, device=value.device)).view(value.shape).to(value.dtype)
-    passed = core.gradients(value, {"": leaf}, upstream=probe)[""]
-    return passed is not None and close(passed, probe * slope, [probe * slope])
 
 
 def _matmul(tape: Tape, operation: Operation, use: Use, result: Tensor) -> str:

@@ -62,7 +62,7 @@ def _functions(request: Plot, job: Job) -> PlotResult:
         pointwise.append(curves.subject(function, x))
         if found[-1].derivative is None:
             name = function.entry.name
-            job.note("no-derivative", f"PyTorch has no derivative of {name}; mathematically it is 0 wherever it exists")
+            job.note("no-derivative", curves.NO_DERIVATIVE.format(name))
     if len(pointwise) == 1:
         pointwise = [pointwise[0]._replace(name="")]
     header = job.header("plot", {X: x}, [X], subjects)

@@ -26,8 +26,10 @@ def softmax_ledger(result: SoftmaxJacobianResult) -> list[LedgerRow]:
         for j in range(n):
             operation = "p_i (1 - p_i)" if i == j else "-p_i p_j"
             local = f"{numbers[i]} (1 - {numbers[i]})" if i == j else f"-{numbers[i]} {numbers[j]}"
-            rows.append(LedgerRow(f"p{i}/x{j}", operation, jacobian[i, j], local, None, None))
+            rule = f"p{i}(1-p{i})" if i == j else f"-p{i} p{j}"
+            rule = f"{rule} = {float(jacobian[i, j]):.{_DIGITS}g}"
+            rows.append(LedgerRow(f"p{i}/x{j}", operation, jacobian[i, j], local, None, None, rule))
     asymmetry, sums = (jacobian - jacobian.T).abs().max(), jacobian.sum(1).abs().max()
-    rows.append(LedgerRow("symmetric", "max |J_ij - J_ji|", asymmetry, None, None, None))
-    rows.append(LedgerRow("rows sum to 0", "max |sum_j J_ij|", sums, None, None, None))
+    rows.append(LedgerRow("symmetric", "max |J_ij - J_ji|", asymmetry, None, None, None, "J_ij = J_ji"))
+    rows.append(LedgerRow("rows sum to 0", "max |sum_j J_ij|", sums, None, None, None, "sum_j J_ij = 0"))
     return rows

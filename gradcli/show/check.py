@@ -28,7 +28,7 @@ MEANINGS = {
     "symmetric": "PyTorch takes the matrix as symmetric and splits the slope between an element and its mirror image",
     "straight-through": "PyTorch lets the gradient pass as if nothing were rounded, on purpose",
     "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right for what log_softmax made",
-    "pytorch": "the function is smooth and autograd agrees right beside this point, but not at it: PyTorch's formula is wrong here",
+    "pytorch": "PyTorch's formula is wrong at this very point: the function is smooth, and autograd agrees right beside it",
     "wrong": "autograd disagrees with the others",
 }
 """Every verdict and what it says."""

@@ -121,7 +121,7 @@ def _caption(result: Result, call: Call | None) -> str:
 
 def _rule(row: LedgerRow, digits: int) -> str:
     """The formula or the words of the local rule, and the sum of the paths where they join."""
-    parts = [row.local if isinstance(row.local, str) else row.rule]
+    parts = [row.rule]
     total = row.product if row.operation == "gradient" else row.upstream
     if row.paths and total is not None:
         what = "" if row.operation == "gradient" else "upstream = "
@@ -178,9 +178,7 @@ def _cells(result: SoftmaxJacobianResult, rows: Sequence[LedgerRow], digits: int
 
 def _short(row: LedgerRow) -> str:
     """A cell's formula with its own indices: `p0(1-p0)`, `-p0 p1`."""
-    output, place = row.name.split("/")
-    other = f"p{place[1:]}"
-    return f"{output}(1-{output})" if output == other else f"-{output} {other}"
+    return (row.rule or "").partition(" = ")[0]
 
 
 def _cell_text(tensor: Tensor | None, digits: int) -> str:

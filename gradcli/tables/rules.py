@@ -1,7 +1,10 @@
 """The ledger's rules: for each operation its local derivatives as formulas, or how it passes a gradient on, in words.
 
+Which rule is shown depends on the operation, its settings and the dimensions of its operands, never on their numbers.
+
 A formula is an expression of the operands `a`, `b`, `c` in their order, the result `y`, and the number `n` of elements of
-`a`. Nothing is computed from it: the numbers beside it are PyTorch's. Words are completed by the shapes.
+`a`. Nothing is computed from it: the numbers beside it are PyTorch's. Words are completed by the shapes. `upstream` is the
+gradient that reached the result, `operand` the one that the rule is about, `result` what the operation made.
 """
 
 from collections.abc import Mapping
@@ -9,10 +12,14 @@ from collections.abc import Mapping
 SYNONYMS: Mapping[str, str] = {
     "add": "+", "sub": "-", "subtract": "-", "mul": "*", "multiply": "*", "div": "/", "divide": "/", "true_divide": "/",
     "pow": "**", "float_power": "**", "remainder": "%", "matmul": "@", "mm": "@", "mv": "@", "bmm": "@",
-    "inner": "dot", "vdot": "dot", "vecdot": "dot", "negative": "neg", "absolute": "abs", "clip": "clamp",
+    "vdot": "dot", "vecdot": "dot", "negative": "neg", "absolute": "abs", "clip": "clamp",
     "arcsin": "asin", "arccos": "acos",
     "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "concat": "cat", "concatenate": "cat",
-    "fmax": "maximum", "fmin": "minimum", "vector_norm": "norm",
+    "fmax": "maximum", "fmin": "minimum", "vector_norm": "norm", "ger": "outer", "upsample": "interpolate",
+    "dropout1d": "dropout", "dropout2d": "dropout", "dropout3d": "dropout", "feature_dropout": "dropout",
+    "arctan2": "atan2",
+    "zeropad": "pad", "constantpad": "pad", "reflectionpad": "pad with copies", "replicationpad": "pad with copies",
+    "circularpad": "pad with copies",
 }  # fmt: skip
 """Other names of the operations below."""
 
@@ -69,6 +76,8 @@ WHOLE: Mapping[str, tuple[str, ...]] = {
     "norm": ("a/y",),
     "@": ("b", "a"),
     "dot": ("b", "a"),
+    "inner": ("b", "a"),
+    "logsumexp": ("exp(a - y)",),
     "std": ("(a - mean(a))/((n - 1)*y)",),
     "var": ("2*(a - mean(a))/(n - 1)",),
 }
@@ -103,10 +112,10 @@ MOVES: Mapping[str, str] = {
     **dict.fromkeys(
         ("reshape", "view", "view_as", "reshape_as", "flatten", "ravel", "unflatten", "squeeze", "unsqueeze", "atleast_1d",
          "atleast_2d", "atleast_3d", "contiguous", "clone", "positive", "alias", "real", "to", "float", "double", "half",
-         "bfloat16", "type_as"), _SHAPED),
+         "bfloat16", "type_as", "identity", "conj", "resolve_conj"), _SHAPED),
     **dict.fromkeys(
         ("T", "mT", "H", "mH", "t", "transpose", "permute", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "flip",
-         "fliplr", "flipud", "roll", "rot90"), _TURNED),
+         "fliplr", "flipud", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), _TURNED),
     **dict.fromkeys(
         ("index", "unbind", "select", "narrow", "gather", "take", "take_along_dim", "index_select", "masked_select",
          "diagonal", "diag", "split", "chunk", "tensor_split", "hsplit", "vsplit", "dsplit", "sort", "topk", "kthvalue",
@@ -118,28 +127,238 @@ MOVES: Mapping[str, str] = {
 
 ALONG: Mapping[str, str] = {
     "sum": "upstream, repeated along the summed dimension",
+    "nansum": "upstream, repeated along the summed dimension, 0 where the operand is NaN",
     "mean": "upstream / number of terms, repeated along the dimension",
-    "prod": "upstream * product / operand",
+    "nanmean": "upstream / number of terms, repeated along the dimension, 0 where the operand is NaN",
+    "prod": "upstream * the product of the others",
+    "var": "upstream*2*(operand - mean(operand))/(n - correction)",
+    "std": "upstream*(operand - mean(operand))/((n - correction)*result)",
     "max": _CHOSEN,
     "min": _CHOSEN,
+    "aminmax": _CHOSEN,
     "median": _CHOSEN,
+    "nanmedian": _CHOSEN,
     "mode": _CHOSEN,
+    "cummax": "upstream, added up at the places of the largest so far",
+    "cummin": "upstream, added up at the places of the smallest so far",
+    "quantile": "upstream at the neighbours of the quantile, by their weights",
+    "nanquantile": "upstream at the neighbours of the quantile, by their weights",
     "amax": "upstream put back at the largest, shared by ties, 0 elsewhere",
     "amin": "upstream put back at the smallest, shared by ties, 0 elsewhere",
-    "norm": "upstream * operand / norm",
     "logsumexp": "upstream * softmax(operand)",
     "softmax": "p * (upstream - sum(upstream * p))",
     "log_softmax": "upstream - softmax(operand) * sum(upstream)",
     "softmin": "-p * (upstream - sum(upstream * p))",
     "cumsum": "upstream, summed from the end",
+    "cumprod": "upstream * the products without this number, summed from it on",
+    "logcumsumexp": "exp(operand) * (upstream * exp(-result), summed from the end)",
+    "diff": "upstream of the difference before it less that of the one after",
 }
 """Operations along a dimension, where their result is more than one number."""
 
+_NORMALISED = (
+    "(g - mean(g) - n*mean(g*n))/s, with g = upstream*weight, n = (input - mean(input))/s, s = sqrt(var(input) + eps), "
+    "mean and var "
+)
+_WEIGHT = "upstream*n, summed to the shape of weight, with n = result before weight and bias"
+_BIAS = "upstream, summed to the shape of bias"
+_BY_CHANNEL = "upstream*weight/sqrt(running_var + eps)"
+_ATTENTION = "S = P*(G - sum(G*P)), G = upstream @ value.mT, P = softmax(scale*(query @ key.mT) + mask)"
+_DISTANCE = "upstream*sign(d)*(abs(d)/result)**(p - 1), with d = x1 - x2 + eps"
+_SAME = "with the same stride, padding, dilation and groups"
+_SPREAD = "upstream / size of the window, spread over each window and added up"
+_LARGEST = "upstream put back at the largest of each window, 0 elsewhere"
+_WRITTEN = "upstream at the places that it was written to"
+_OVERWRITTEN = "upstream, 0 where it was overwritten"
+_COPIED = "upstream without the padding, that of each copy added to what was copied"
+
+RULES: Mapping[str, Mapping[str, str]] = {
+    "+": {"input": "1", "other": "alpha"},
+    "-": {"input": "1", "other": "-alpha"},
+    "gelu": {
+        "input": "(1 + t)/2 + input*(1 - t**2)*c*(1 + 3*0.044715*input**2)/2, "
+        "with t = tanh(c*(input + 0.044715*input**3)), c = sqrt(2/pi)",
+    },
+    "linear": {"input": "upstream @ weight", "weight": "upstream^T @ input", "bias": "upstream, summed over the batch"},
+    "bilinear": {
+        "input1": "einsum('bo,oij,bj->bi', upstream, weight, input2)",
+        "input2": "einsum('bo,oij,bi->bj', upstream, weight, input1)",
+        "weight": "einsum('bo,bi,bj->oij', upstream, input1, input2)",
+        "bias": "upstream, summed over the batch",
+    },
+    **{
+        f"conv{n}d": {
+            "input": f"conv_transpose{n}d(upstream, weight), {_SAME}",
+            "weight": "each weight: upstream * the input that it was multiplied with, summed over the batch and all places",
+            "bias": "upstream, summed over the batch and all places",
+        }
+        for n in (1, 2, 3)
+    },
+    **{
+        f"conv_transpose{n}d": {
+            "input": f"conv{n}d(upstream, weight), {_SAME}",
+            "weight": "each weight: upstream * the input that it was multiplied with, summed over the batch and all places",
+            "bias": "upstream, summed over the batch and all places",
+        }
+        for n in (1, 2, 3)
+    },
+    "layer_norm": {"input": f"{_NORMALISED}over the normalized dimensions", "weight": _WEIGHT, "bias": _BIAS},
+    "batch_norm": {"input": f"{_NORMALISED}over all but the channels", "weight": _WEIGHT, "bias": _BIAS},
+    "instance_norm": {"input": f"{_NORMALISED}over the places of each channel", "weight": _WEIGHT, "bias": _BIAS},
+    "group_norm": {"input": f"{_NORMALISED}over each group", "weight": _WEIGHT, "bias": _BIAS},
+    "batch_norm in eval mode": {"input": _BY_CHANNEL, "weight": _WEIGHT, "bias": _BIAS},
+    "instance_norm in eval mode": {"input": _BY_CHANNEL, "weight": _WEIGHT, "bias": _BIAS},
+    "rms_norm": {
+        "input": "(g - n*mean(g*n))/r, with g = upstream*weight, n = input/r, r = sqrt(mean(input**2) + eps), "
+        "mean over the normalized dimensions",
+        "weight": "upstream*input/r, summed to the shape of weight, with r = sqrt(mean(input**2) + eps)",
+    },
+    "embedding": {"weight": "the rows of upstream, added up at the rows that were looked up"},
+    "embedding_bag": {"weight": "the rows of upstream, each one's share added up at the rows that were looked up"},
+    "scaled_dot_product_attention": {
+        "query": f"scale*(S @ key), with {_ATTENTION}",
+        "key": f"scale*(S.mT @ query), with {_ATTENTION}",
+        "value": "P.mT @ upstream, with P = softmax(scale*(query @ key.mT) + mask)",
+        "attn_mask": f"S, with {_ATTENTION}",
+    },
+    "cosine_similarity": {
+        "x1": "upstream*(x2/(norm(x1)*norm(x2)) - result*x1/norm(x1)**2)",
+        "x2": "upstream*(x1/(norm(x1)*norm(x2)) - result*x2/norm(x2)**2)",
+    },
+    "pairwise_distance": {"x1": _DISTANCE, "x2": f"-{_DISTANCE}"},
+    "cdist": {
+        "x1": "upstream*sign(d)*(abs(d)/result)**(p - 1), summed over the rows of x2, with d = x1 - x2 for each pair of rows",
+        "x2": "-upstream*sign(d)*(abs(d)/result)**(p - 1), summed over the rows of x1, with d = x1 - x2 for each pair of rows",
+    },
+    "interpolate": {"input": "upstream, each number shared among those that it was made from, by their weights"},
+    **{
+        f"{kind}{n}d": {"input": rule}
+        for n in (1, 2, 3)
+        for kind, rule in (
+            ("max_pool", _LARGEST), ("adaptive_max_pool", _LARGEST), ("fractional_max_pool", _LARGEST),
+            ("avg_pool", _SPREAD), ("adaptive_avg_pool", _SPREAD),
+            ("max_unpool", "upstream at the places that the numbers were put to"),
+            ("lp_pool", "upstream*(input/result)**(p - 1), spread over each window and added up"),
+        )
+    },
+    "pad": {"input": "upstream without the padding"},
+    "pad with copies": {"input": _COPIED},
+    "glu": {"input": "upstream*sigmoid(b) for the first half a, upstream*a*sigmoid(b)*(1 - sigmoid(b)) for the second half b"},
+    "prelu": {"weight": "upstream*input where input < 0, else 0, summed to the shape of weight"},
+    "outer": {"input": "upstream @ vec2", "vec2": "upstream.mT @ input"},
+    "inner": {"input": "upstream @ other", "other": "upstream.mT @ input"},
+    "cross": {"input": "cross(other, upstream)", "other": "cross(upstream, input)"},
+    "addmm": {"input": "beta*upstream", "mat1": "alpha*(upstream @ mat2.mT)", "mat2": "alpha*(mat1.mT @ upstream)"},
+    "baddbmm": {"input": "beta*upstream", "batch1": "alpha*(upstream @ batch2.mT)", "batch2": "alpha*(batch1.mT @ upstream)"},
+    "addmv": {"input": "beta*upstream", "mat": "alpha*outer(upstream, vec)", "vec": "alpha*(mat.mT @ upstream)"},
+    "addr": {"input": "beta*upstream", "vec1": "alpha*(upstream @ vec2)", "vec2": "alpha*(upstream.mT @ vec1)"},
+    "kron": dict.fromkeys(("input", "other"), "the blocks of upstream, weighed by the other operand and summed"),
+    "tensordot": dict.fromkeys(("a", "b"), "upstream times the other operand, summed over the dimensions which that one kept"),
+    "einsum": {"": "upstream times the other operands, summed over all dimensions that this operand lacks"},
+    "multi_dot": {"": "(the product before it)^T @ upstream @ (the product behind it)^T"},
+    "chain_matmul": {"": "(the product before it)^T @ upstream @ (the product behind it)^T"},
+    "inv": {"": "-result.mT @ upstream @ result.mT"},
+    "solve": {"A": "-S @ result.mT, with S = solve(A.mT, upstream)", "B": "solve(A.mT, upstream)"},
+    "det": {"": "upstream*result*inv(operand).mT"},
+    "logdet": {"": "upstream*inv(operand).mT"},
+    "trace": {"": "upstream on the diagonal, 0 elsewhere"},
+    "diag_embed": {"": "the diagonal of upstream"},
+    "diagflat": {"": "the diagonal of upstream"},
+    "scatter": {"input": _OVERWRITTEN, "src": _WRITTEN},
+    "scatter_add": {"input": "upstream", "src": _WRITTEN},
+    "index_add": {"input": "upstream", "source": _WRITTEN},
+    "index_copy": {"input": _OVERWRITTEN, "source": _WRITTEN},
+    "index_put": {"input": _OVERWRITTEN, "values": _WRITTEN},
+    "index_fill": {"input": _OVERWRITTEN},
+    "masked_scatter": {"input": _OVERWRITTEN, "source": _WRITTEN},
+    "select_scatter": {"input": _OVERWRITTEN, "src": _WRITTEN},
+    "slice_scatter": {"input": _OVERWRITTEN, "src": _WRITTEN},
+    "diagonal_scatter": {"input": _OVERWRITTEN, "src": _WRITTEN},
+    "fold": {"input": "the patches of upstream, each from its place"},
+    "dropout": {"input": "mask/(1 - p)"},
+    "dropout in eval mode": {"input": "1"},
+    "masked_fill": {"input": "1 where nothing was filled in, else 0", "value": "upstream where it was filled in, summed"},
+    "cross_entropy": {"input": "softmax(input) - one_hot(target), each row times its class's weight, over the sum of these"},
+    "nll_loss": {"input": "-1 at the target class, each times its class's weight, over the sum of these"},
+    "margin_ranking_loss": {
+        "input1": "-target/n where the loss is above 0, else 0", "input2": "target/n where the loss is above 0, else 0",
+    },
+    "cosine_embedding_loss": dict.fromkeys(
+        ("input1", "input2"), "that of cosine_similarity, times -1 where target is 1, 1 where the loss is above 0, over n"
+    ),
+    "triplet_margin_loss": {
+        "anchor": "(a - p)/|a - p| - (a - n)/|a - n|, over the number of rows, where the loss is above 0, else 0",
+        "positive": "(p - a)/|a - p|, over the number of rows, where the loss is above 0, else 0",
+        "negative": "(a - n)/|a - n|, over the number of rows, where the loss is above 0, else 0",
+    },
+    "gaussian_nll_loss": {
+        "input": "(input - target)/var/n", "var": "(1/var - (input - target)**2/var**2)/2/n",
+        "target": "(target - input)/var/n",
+    },
+}  # fmt: skip
+"""All other operations, by the role of the operand: the name of PyTorch's parameter, "" for whichever."""
+
+NORMS: Mapping[str, tuple[str, str]] = {
+    "norm": ("upstream*operand/result", "upstream*sign(operand)*(abs(operand)/result)**({p} - 1)"),
+    "normalize": (
+        "(upstream - result*sum(upstream*result))/r, with r = norm(input)",
+        "(upstream - u*sum(upstream*result))/r, with u = sign(input)*(abs(input)/r)**({p} - 1), r = norm(input, {p})",
+    ),
+}
+"""Those that depend on p: for p = 2, and for others."""
+MAXIMUM_NORM = "upstream*sign(operand) at the largest, shared by ties, 0 elsewhere"
+"""For p = inf."""
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("linear", *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), "prelu"),
+        ("input", "weight", "bias"),
+    ),
+    "bilinear": ("input1", "input2", "weight", "bias"),
+    "layer_norm": ("input", "normalized_shape", "weight", "bias"),
+    "rms_norm": ("input", "normalized_shape", "weight"),
+    "group_norm": ("input", "num_groups", "weight", "bias"),
+    **dict.fromkeys(("batch_norm", "instance_norm"), ("input", "running_mean", "running_var", "weight", "bias")),
+    **dict.fromkeys(("torch.batch_norm", "torch.instance_norm"), ("input", "weight", "bias")),
+    "embedding": ("input", "weight"),
+    "embedding_bag": ("input", "weight"),
+    "scaled_dot_product_attention": ("query", "key", "value", "attn_mask"),
+    **dict.fromkeys(("cosine_similarity", "pairwise_distance", "cdist"), ("x1", "x2")),
+    "outer": ("input", "vec2"),
+    "addmm": ("input", "mat1", "mat2"),
+    "baddbmm": ("input", "batch1", "batch2"),
+    "addmv": ("input", "mat", "vec"),
+    "addr": ("input", "vec1", "vec2"),
+    "tensordot": ("a", "b"),
+    "solve": ("A", "B"),
+    **dict.fromkeys(("scatter", "scatter_add"), ("input", "dim", "index", "src")),
+    **dict.fromkeys(("index_add", "index_copy"), ("input", "dim", "index", "source")),
+    "index_put": ("input", "indices", "values"),
+    "masked_scatter": ("input", "mask", "source"),
+    **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter"), ("input", "src")),
+    "masked_fill": ("input", "mask", "value"),
+    **dict.fromkeys(("margin_ranking_loss", "cosine_embedding_loss"), ("input1", "input2", "target")),
+    "triplet_margin_loss": ("anchor", "positive", "negative"),
+    "gaussian_nll_loss": ("input", "target", "var"),
+}
+"""The parameters of these by place; of others `input` and `other`."""
+
+SETTINGS: Mapping[str, tuple[str, int, object, Mapping[object, str]]] = {
+    "batch_norm": ("training", 5, False, {False: " in eval mode"}),
+    "instance_norm": ("use_input_stats", 5, True, {False: " in eval mode"}),
+    "dropout": ("training", 2, True, {False: " in eval mode"}),
+    "pad": ("mode", 2, "constant", dict.fromkeys(("reflect", "replicate", "circular"), " with copies")),
+}
+"""Settings that make it another operation: the parameter, its place, its default, and what each value adds to the name."""
+
+ELEMENTWISE = frozenset({
+    "where", "maximum", "minimum", "clamp", "dropout", "dropout in eval mode", "alpha_dropout", "feature_alpha_dropout",
+    "gammaln", "multigammaln", "expit", "erfcx", "xlog1py", "softshrink", "fill",
+})  # fmt: skip
+"""Elementwise operations that neither have a formula here nor are marked as such by PyTorch."""
+
 ODD = frozenset({"mse", "l1", "smooth_l1", "huber", "sse", "half_sse", "l2_norm"})
 """Losses of pred - target alone: their derivative by the target is that by pred with the other sign."""
-
-LINEAR = ("upstream @ weight", "upstream^T @ input", "upstream, summed over the batch")
-"""F.linear, by the place of the operand."""
 
 ENDED = "no gradient passes"
 UNUSED = "the result does not use it"
