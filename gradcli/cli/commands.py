@@ -173,7 +173,7 @@ COMMANDS = {
             "flow", "flow:Flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady",
             (
                 ("gradcli flow --activation sigmoid --activation relu --layers 20", "why deep sigmoid networks do not learn"),
-                ("gradcli flow --activation relu --init kaiming --layers 50", "an initialisation that keeps the gradient alive"),
+                ("gradcli flow --activation relu --init kaiming --layers 50", "Kaiming's rule keeps the gradient steady"),
                 ("gradcli flow --activation tanh --init xavier --get factors.tanh", "the factor per layer"),
             ),
             paths="factors.relu or layers.0.gradient_norm",
