@@ -639,13 +639,13 @@ def test_the_json_of_an_entry() -> None:
 
 def test_other_causes_of_one_message_are_told_with_their_titles() -> None:
     shown = run("why", said("no-grad")).stdout
-    same, related = shown[shown.index("The same message, other causes") :].split("Related")
+    same, related = shown[shown.index("Other causes of the same message") :].split("Related")
     assert [line.split()[0] for line in same.splitlines()[1:] if line] == list(COMMONEST)[:5]
     for name in COMMONEST:
         if COMMONEST[name] == "no-grad":
             assert re.search(rf"^  {name} +{re.escape(MISTAKES[name].title)}$", same, re.MULTILINE)
     assert f"wrong-cure           {MISTAKES['wrong-cure'].title}" in related
-    assert "The same message" not in run("why", "non-scalar").stdout
+    assert "the same message" not in run("why", "non-scalar").stdout
     narrow = run("why", "late-flag", env={"COLUMNS": "50"}).stdout
     assert max(map(len, narrow.splitlines())) <= 50
 

@@ -429,7 +429,7 @@ def test_options_that_other_options_give_a_meaning_are_refused_without_them() ->
 def test_the_paths_that_the_help_of_get_names_exist(command: str) -> None:
     """In the result of one of the examples, or of the command alone."""
     _, _, such = ALL[command].output["get"].help.partition("such as ")
-    paths = re.findall(r"[a-z_]+(?:\.\w+)+|\b(?!or\b|of\b|the\b|list\b)[a-z_]+", such)
+    paths = re.findall(r"[a-z_]+(?:\.\w+)+|\b(?!or\b|for\b|the\b|list\b)[a-z_]+", such)
     assert paths
     calls = [
         shlex.split(line)[2:] for line, _ in ALL[command].examples if line.startswith("gradcli") and "--get" not in line

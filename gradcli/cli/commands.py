@@ -79,10 +79,10 @@ COMMANDS = {
     command.name: command
     for command in (
         Command(
-            "grad", "grad:Grad", "Explore", "value of an expression and its gradient by each input",
+            "grad", "grad:Grad", "Explore", "value of an expression and its gradient for each input",
             (
-                ("gradcli grad --fn mse --x 1 --w 2", "the lecture's case: loss 1, dw = 2, dx = 4"),
-                ("gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1", "any formula of PyTorch's"),
+                ("gradcli grad --fn mse --x 1 --w 2", "mean squared error: loss 1, dw = 2, dx = 4"),
+                ("gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1", "any PyTorch formula"),
                 ("gradcli grad --fn mse --x 1 --w 2 --get gradients.w", "one number for a script"),
             ),
             paths="value or gradients.w",
@@ -90,7 +90,7 @@ COMMANDS = {
         Command(
             "activate", "activate:Activate", "Explore", "value and derivative of activations, side by side",
             (
-                ("gradcli activate sigmoid tanh relu --x -2,0,2", "three activations beside each other"),
+                ("gradcli activate sigmoid tanh relu --x -2,0,2", "three activations side by side"),
                 ("gradcli activate 'leaky_relu(0.2)' --x -1", "arguments follow the name"),
                 ("seq -5 5 | gradcli activate gelu --x - --csv", "numbers from a pipe"),
             ),
@@ -133,9 +133,9 @@ COMMANDS = {
             paths="kind or hessian.x.y",
         ),
         Command(
-            "descend", "descend:Descend", "Explore", "gradient descent with any optimiser of torch.optim",
+            "descend", "descend:Descend", "Explore", "gradient descent with any optimiser from torch.optim",
             (
-                ("gradcli descend '(x - 3)**2' x=0", "a hundred steps of 0.1"),
+                ("gradcli descend '(x - 3)**2' x=0", "100 steps with learning rate 0.1"),
                 ("gradcli descend '(1-x)**2 + 100*(y-x**2)**2' x=-1 y=2 --optimizer lbfgs", "Rosenbrock's valley"),
                 ("gradcli descend 'mse(w*x, y)' x=1,2,3 y=2,4,6 w=0 --wrt w --set momentum=0.9", "a slope, with momentum"),
             ),
@@ -144,7 +144,7 @@ COMMANDS = {
         Command(
             "plot", "plot:Plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG",
             (
-                ("gradcli plot sigmoid tanh relu", "functions of the catalogue over [-6, 6]"),
+                ("gradcli plot sigmoid tanh relu", "catalogue functions over [-6, 6]"),
                 ("gradcli plot 'sin(w*x)' x=-5,5 w=2", "any formula over any range"),
                 ("gradcli plot 'x**2 - y**2' x=-2,2 y=-2,2", "two ranges: contour and gradient"),
             ),
@@ -156,38 +156,38 @@ COMMANDS = {
                 "code": "",
                 "out": "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy",
                 "precision": "significant digits of the numbers below the picture",
-                "full": "show the tables of --check and --expect whole",
+                "full": "show the full tables of --check and --expect",
                 "quiet": "",
             },
         ),
         Command(
-            "perceptron", "perceptron:Perceptron", "Learn", "one layer forward and its gradient, or its training",
+            "perceptron", "perceptron:Perceptron", "Learn", "forward pass and gradient of one layer, or its training",
             (
                 ("gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1", "dE/dw_j = (O - t) O (1 - O) x_j"),
                 ("gradcli perceptron --train and --activation step", "the perceptron rule learns AND"),
-                ("gradcli perceptron --train xor --activation step --get converged", "and never XOR"),
+                ("gradcli perceptron --train xor --activation step --get converged", "but it cannot learn XOR"),
             ),
             paths="output or gradients.w.1",
         ),
         Command(
             "flow", "flow:Flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady",
             (
-                ("gradcli flow --activation sigmoid --activation relu --layers 20", "why deep sigmoids do not learn"),
-                ("gradcli flow --activation relu --init kaiming --layers 50", "what keeps a gradient alive"),
+                ("gradcli flow --activation sigmoid --activation relu --layers 20", "why deep sigmoid networks do not learn"),
+                ("gradcli flow --activation relu --init kaiming --layers 50", "Kaiming's rule keeps the gradient steady"),
                 ("gradcli flow --activation tanh --init xavier --get factors.tanh", "the factor per layer"),
             ),
             paths="factors.relu or layers.0.gradient_norm",
         ),
         Command(
-            "why", "why:Why", "Learn", "the error doctor: a famous mistake made and cured before your eyes",
+            "why", "why:Why", "Learn", "reproduce, explain and fix a common PyTorch error",
             (
-                ("gradcli why no-grad", "what happens, why, and the cure"),
+                ("gradcli why no-grad", "what happens, why, and how to fix it"),
                 ("gradcli why 'grad can be implicitly created only for scalar outputs'", "a pasted error"),
                 ("python train.py 2>&1 | gradcli why", "a traceback from a pipe"),
             ),
             forms={
                 "json": "",
-                "get": "one value by its path, such as cure or related.0; of the list mistakes.0.name",
+                "get": "one value by its path, such as cure or related.0; for the list, mistakes.0.name",
                 "code": "the program that makes the mistake",
                 "out": "write to FILE instead: .json",
                 "quiet": "no hint",
@@ -198,7 +198,7 @@ COMMANDS = {
             "functions", "functions:Functions", "Learn", "the catalogue: formula, derivative, range, kinks, PyTorch's name",
             (
                 ("gradcli functions", "every activation and loss"),
-                ("gradcli functions relu", "one of them, and the slope that PyTorch picks at its kink"),
+                ("gradcli functions relu", "one function, with the slope that PyTorch uses at its kink"),
                 ("gradcli functions 'elu(alpha=2)' --json", "with an argument, as JSON"),
             ),
             forms={
@@ -213,7 +213,7 @@ COMMANDS = {
             "batch", "batch:Batch", "Script", "one JSON job per line in, one JSON result per line out",
             (
                 ("gradcli batch jobs.jsonl > results.jsonl", "a file of jobs"),
-                ("gradcli batch jobs.jsonl --jobs 2", "two processes, the order kept"),
+                ("gradcli batch jobs.jsonl --jobs 2", "two processes; results stay in order"),
                 ("echo '{\"command\": \"grad\", \"fn\": \"mse\", \"x\": 1, \"w\": 2}' | gradcli batch", "one job from a pipe"),
             ),
             forms={"quiet": "no progress bar"},
@@ -223,17 +223,17 @@ COMMANDS = {
             "server", "server:Server", "Script", "keep PyTorch loaded: a call takes hundredths of a second",
             (
                 ("gradcli server start", "load PyTorch once; every later call of yours uses it"),
-                ("gradcli server status", "is it there? exit status 0 or 1"),
-                ("gradcli server stop", "end it; calls that are under way are finished"),
+                ("gradcli server status", "is it running? exit status 0 or 1"),
+                ("gradcli server stop", "stop it; calls in progress are finished"),
             ),
-            forms={"json": "status as one JSON object on one line", "quiet": "say nothing: the exit status tells"},
+            forms={"json": "status as one JSON object on one line", "quiet": "print nothing: use the exit status"},
             page="server:run",
         ),
         Command(
-            "completion", "completion:Completion", "Script", "the completion script of bash, zsh or fish",
+            "completion", "completion:Completion", "Script", "completion script for bash, zsh or fish",
             (
                 ('eval "$(gradcli completion bash)"', "in ~/.bashrc"),
-                ('eval "$(gradcli completion zsh)"', "in ~/.zshrc, behind compinit"),
+                ('eval "$(gradcli completion zsh)"', "in ~/.zshrc, after compinit"),
                 ("gradcli completion fish | source", "in ~/.config/fish/config.fish"),
             ),
             forms={},

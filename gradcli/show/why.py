@@ -14,16 +14,16 @@ _INDENT = "  "
 def render(result: WhyResult, style: Style) -> str:
     """The page as text. Prose is wrapped, code and what PyTorch printed are not."""
     said = [line for text in result.made.said for line in _wrapped(text, style)]
-    silent = "PyTorch says nothing, and the program prints" if not said else "The program prints"
+    silent = "PyTorch reports no error, and the program prints" if not said else "The program prints"
     sections: list[tuple[str, Iterable[str]]] = [
         ("", result.made.program.splitlines()),
-        ("PyTorch says", said),
+        ("PyTorch reports", said),
         (silent, result.made.printed),
         ("Why", _wrapped(result.cause, style)),
         ("Cure", _wrapped(result.advice, style)),
         ("", result.cured.program.splitlines()),
         ("It prints", result.cured.printed),
-        ("The same message, other causes", _listed(result.same, style)),
+        ("Other causes of the same message", _listed(result.same, style)),
         ("Related", _listed(result.neighbours, style)),
     ]
     page = Page(colour=style.colour)

@@ -15,15 +15,15 @@ _TWICE = (
 START = (
     Mistake(
         "non-scalar",
-        "the result has several elements, and backward wants one number",
+        "the result has several elements, but backward needs one number",
         program="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = x ** 2
             y.backward()  # <--
         """,
-        cause="A gradient is the derivative of ONE number by many. y has two elements, so there are two gradients, and "
-        "PyTorch does not guess which one, or which sum of them, is meant.",
-        cure="Make it one number: y.sum(), y.mean() or y[0]. Or say what to weigh the elements with: "
+        cause="A gradient is the derivative of ONE number with respect to many. y has two elements, so there are two "
+        "gradients, and PyTorch does not guess which one, or which sum of them, you mean.",
+        cure="Reduce it to one number: y.sum(), y.mean() or y[0]. Or give a weight for each element: "
         "y.backward(gradient=v). All gradients at once are the Jacobian: torch.func.jacrev.",
         cured="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -42,9 +42,9 @@ START = (
             y = z * z
             y.backward()  # <--
         """,
-        cause="Of two complex numbers none is the smaller, so there is nothing to descend. PyTorch differentiates real "
+        cause="Complex numbers have no order, so a complex loss cannot be minimised. PyTorch differentiates real "
         "results; their inputs may be complex.",
-        cure="Take the real number that you mean: y.real, y.abs(), y.abs() ** 2.",
+        cure="Use a real quantity instead: y.real, y.abs() or y.abs() ** 2.",
         cured="""
             z = torch.tensor(1.0 + 2.0j, requires_grad=True)
             y = z.abs() ** 2
@@ -56,15 +56,15 @@ START = (
     ),
     Mistake(
         "vjp-shape",
-        "the upstream gradient has another shape than the output",
+        "the upstream gradient and the output have different shapes",
         program="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = x ** 2
             y.backward(gradient=torch.ones(3))  # <--
         """,
-        cause="backward(gradient=v) computes the product of v and the Jacobian: v holds one weight for each element of the "
-        "output.",
-        cure="Give v the shape of the output: torch.ones_like(y), for example.",
+        cause="backward(gradient=v) computes the product of v and the Jacobian: v contains one weight for each "
+        "element of the output.",
+        cure="Give v the shape of the output, for example torch.ones_like(y).",
         cured="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = x ** 2
@@ -85,9 +85,9 @@ START = (
             first = torch.autograd.grad(x ** 3, x)[0]  # <--
             second = torch.autograd.grad(first, x)[0]
         """,
-        cause="The gradient is computed without being recorded, unless create_graph=True asks for it. A linear function "
-        "fails even then: its gradient is a constant, which depends on nothing.",
-        cure="Say create_graph=True in every differentiation but the last.",
+        cause="The computation of a gradient is itself recorded only with create_graph=True. A linear function fails "
+        "even then: its gradient is a constant, which does not depend on x.",
+        cure="Pass create_graph=True in every differentiation but the last.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             first = torch.autograd.grad(x ** 3, x, create_graph=True)[0]
@@ -99,14 +99,15 @@ START = (
     ),
     Mistake(
         "create-graph-leak",
-        "backward(create_graph=True) keeps the graph alive for ever",
+        "backward(create_graph=True) keeps the graph alive forever",
         program="""
             x = torch.tensor(2.0, requires_grad=True)
             (x ** 3).backward(create_graph=True)  # <--
         """,
-        cause="The gradient in x.grad now holds the graph, and the graph holds x: a circle that is not freed while x.grad "
-        "is there. In a loop the memory grows.",
-        cure="torch.autograd.grad(..., create_graph=True) returns the gradient instead of putting it into x.",
+        cause="The gradient in x.grad now references the graph, and the graph references x: a reference cycle that is "
+        "not freed while x.grad is set. In a loop, memory use grows.",
+        cure="Use torch.autograd.grad(..., create_graph=True), which returns the gradient instead of storing it in "
+        "x.grad.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             first = torch.autograd.grad(x ** 3, x, create_graph=True)[0]
@@ -125,9 +126,9 @@ START = (
             p.sum().backward()  # <--
             print(a.grad)
         """,
-        cause="The probabilities add up to 1 whatever a is, so their sum does not change with a: its gradient is 0, up to "
-        "rounding. The usual .sum() before backward() asks the wrong question here.",
-        cure="Differentiate one probability, p[1], or a loss such as -log p[1].",
+        cause="The probabilities add up to 1 for every a, so their sum does not change with a: its gradient is 0, up "
+        "to rounding. The usual .sum() before backward() is the wrong choice here.",
+        cure="Differentiate one probability, p[1], or a loss, for example -log p[1].",
         cured="""
             a = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
             p = torch.softmax(a, dim=0)
@@ -139,7 +140,7 @@ START = (
     ),
     Mistake(
         "custom-function",
-        "a backward of one's own returns too few gradients",
+        "a custom backward returns too few gradients",
         program="""
             class Scale(torch.autograd.Function):
                 @staticmethod
@@ -154,9 +155,9 @@ START = (
             x = torch.tensor(3.0, requires_grad=True)
             Scale.apply(x, 2.0).backward()
         """,
-        cause="backward must return one gradient for each argument of forward, in order. forward took x and factor, so "
-        "two are expected.",
-        cure="Return None for an argument that is not differentiated.",
+        cause="backward must return one gradient for each argument of forward, in order. Here forward takes x and "
+        "factor, so backward must return two.",
+        cure="Return None for an argument that needs no gradient.",
         cured="""
             class Scale(torch.autograd.Function):
                 @staticmethod
@@ -180,17 +181,17 @@ START = (
 TWICE = (
     Mistake(
         "backward-twice",
-        "the graph was used up by the first backward",
+        "the graph was freed by the first backward",
         program="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x ** 2
             y.backward()
             y.backward()  # <--
         """,
-        cause="To save memory, backward() throws away what the graph had saved. x + 1 saves nothing, so there the second "
-        "call passes and x.grad silently doubles.",
-        cure="Compute y again before the second call. retain_graph=True keeps the graph where two calls are really "
-        "meant; their gradients then add up in x.grad.",
+        cause="To save memory, backward() frees the values that the graph has saved. x + 1 saves nothing, so with it "
+        "the second call succeeds and x.grad silently doubles.",
+        cure="Compute y again before the second call. If you really need two calls, retain_graph=True keeps the "
+        "graph; the two gradients then add up in x.grad.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             for step in range(2):
@@ -204,15 +205,15 @@ TWICE = (
     ),
     Mistake(
         "shared-graph",
-        "two losses share a part of the graph, and the first frees it",
+        "two losses share part of the graph, and the first backward frees it",
         program="""
             x = torch.tensor(1.0, requires_grad=True)
             h = x.exp()
             (2 * h).backward()
             (3 * h).backward()  # <--
         """,
-        cause="Both losses go back through h = exp(x). The first backward() frees what exp had saved.",
-        cure="Add the losses and call backward() once: the gradient of a sum is the sum of the gradients. Or say "
+        cause="Both losses backpropagate through h = exp(x). The first backward() frees what exp saved.",
+        cure="Add the losses and call backward() once: the gradient of a sum is the sum of the gradients. Or pass "
         "retain_graph=True in all calls but the last.",
         cured="""
             x = torch.tensor(1.0, requires_grad=True)
@@ -225,7 +226,7 @@ TWICE = (
     ),
     Mistake(
         "carried-state",
-        "a state carried from step to step brings the old graph along",
+        "a state carried from step to step keeps the old graph",
         program="""
             w = torch.tensor(0.5, requires_grad=True)
             h = torch.tensor(1.0)
@@ -233,9 +234,9 @@ TWICE = (
                 h = torch.tanh(w * h + x)  # <--
                 h.backward()
         """,
-        cause="In the second step h still hangs on the graph of the first one, which is freed. The same happens to the "
-        "hidden state of an RNN and to a running average of losses.",
-        cure="Cut the state off between the steps by detach(): each step is then differentiated on its own.",
+        cause="In the second step h is still connected to the graph of the first step, which has been freed. The same "
+        "happens with the hidden state of an RNN and with a running average of losses.",
+        cure="Cut the state off between the steps with detach(): each step is then differentiated separately.",
         cured="""
             w = torch.tensor(0.5, requires_grad=True)
             h = torch.tensor(1.0)
@@ -256,8 +257,8 @@ TWICE = (
                 (x ** 2).backward()  # <--
                 print(x.grad)
         """,
-        cause="backward() adds to x.grad, so that several losses and several small batches can be summed. In a training "
-        "loop the old gradients must go first.",
+        cause="backward() adds to x.grad, which allows the gradients of several losses or small batches to be summed. "
+        "In a training loop the old gradients must be cleared first.",
         cure="Call optimizer.zero_grad(), or set x.grad = None, before each backward().",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)

@@ -18,10 +18,10 @@ IN_PLACE = (
             y += 1  # <--
             y.sum().backward()
         """,
-        cause="The derivative of exp is its own result, so exp keeps y for the way back, and y += 1 changed it. PyTorch "
-        "counts the changes of every tensor and notices.",
-        cure="Write y = y + 1, which makes a new tensor and leaves the old one alone. nn.ReLU(inplace=True) and "
-        "x[i] = ... are the same slip.",
+        cause="The derivative of exp is its own result, so exp saves y for the backward pass, and y += 1 changes it. "
+        "PyTorch tracks the version of every tensor and detects the change.",
+        cure="Write y = y + 1, which creates a new tensor and leaves the old one unchanged. nn.ReLU(inplace=True) and "
+        "x[i] = ... can cause the same error.",
         cured="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = x.exp()
@@ -34,7 +34,7 @@ IN_PLACE = (
     ),
     Mistake(
         "step-before-backward",
-        "the optimizer moved the weights between two backward passes",
+        "the optimizer changed the weights between two backward passes",
         program="""
             w = torch.tensor([1.0, 2.0], requires_grad=True)
             optimizer = torch.optim.SGD([w], lr=0.1)
@@ -43,12 +43,13 @@ IN_PLACE = (
             optimizer.step()  # <--
             second.backward()
         """,
-        cause="step() changes the weights in place, and the second loss was computed with the old ones. Its gradient "
-        "would belong to neither. The message names no operation that made the tensor, because a weight is made by none "
-        "(or TBackward0 or AsStridedBackward0: the transposed weight of nn.Linear).",
-        cure="Call backward() on all losses before step(), or compute the second loss after it: in a GAN, with the fake "
-        "samples detached for the discriminator. Where no optimizer is between, a buffer was changed: BatchNorm that runs "
-        "twice under DistributedDataParallel needs broadcast_buffers=False.",
+        cause="step() changes the weights in place, but the second loss was computed with the old weights. Its "
+        "gradient would be right for neither. The message names no operation that produced the tensor, because a "
+        "weight is not the result of one (or it names TBackward0 or AsStridedBackward0: the transposed weight of "
+        "nn.Linear).",
+        cure="Call backward() on all losses before step(), or compute the second loss after it: in a GAN, with the "
+        "fake samples detached for the discriminator. If there is no optimizer step in between, a buffer was changed: "
+        "BatchNorm that runs twice under DistributedDataParallel needs broadcast_buffers=False.",
         cured="""
             w = torch.tensor([1.0, 2.0], requires_grad=True)
             optimizer = torch.optim.SGD([w], lr=0.1)
@@ -73,9 +74,10 @@ IN_PLACE = (
             w = torch.tensor([1.0, 2.0], requires_grad=True)
             w -= 0.1  # <--
         """,
-        cause="w is a leaf: the place where gradients end. Changing it as a recorded operation would make it a result, "
-        "and there would be no leaf left to hold the gradient. w[0] = 1 is the same on a part of it.",
-        cure="Do the update inside torch.no_grad(), where nothing is recorded, or let torch.optim do it.",
+        cause="w is a leaf: the place where gradients are stored. Recording an in-place change would make it the "
+        "result of an operation, and there would be no leaf left to hold the gradient. w[0] = 1 does the same to a "
+        "part of it.",
+        cure="Do the update inside torch.no_grad(), where nothing is recorded, or use an optimizer from torch.optim.",
         cured="""
             w = torch.tensor([1.0, 2.0], requires_grad=True)
             with torch.no_grad():
@@ -93,16 +95,16 @@ IN_PLACE = (
     ),
     Mistake(
         "reassigned-leaf",
-        "w = w - lr * w.grad makes a new w that is no leaf",
+        "w = w - lr * w.grad creates a new w that is not a leaf",
         program="""
             w = torch.tensor(2.0, requires_grad=True)
             for step in range(2):
                 (w ** 2).backward()
                 w = w - 0.1 * w.grad  # <--
         """,
-        cause="The right-hand side is a new tensor, the result of a recorded operation. In the second pass the gradient "
-        "goes on to the old w, and the new one's grad is None.",
-        cure="Change the same tensor, inside torch.no_grad(), and clear its gradient.",
+        cause="The right-hand side is a new tensor, the result of a recorded operation. In the second iteration the "
+        "gradient flows to the old w, and the grad of the new one is None.",
+        cure="Update the same tensor, inside torch.no_grad(), and clear its gradient.",
         cured="""
             w = torch.tensor(2.0, requires_grad=True)
             for step in range(2):
@@ -130,9 +132,9 @@ IN_PLACE = (
             a, b = x.unbind()
             a.add_(1)  # <--
         """,
-        cause="unbind, split and chunk return several views that share one memory. PyTorch would have to rewrite the "
-        "history of all of them, and refuses.",
-        cure="Make a new tensor: a = a + 1.",
+        cause="unbind, split and chunk return several views that share memory. PyTorch would have to rewrite the "
+        "history of all of them, and raises an error instead.",
+        cure="Create a new tensor: a = a + 1.",
         cured="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             a, b = x.unbind()
@@ -150,13 +152,13 @@ IN_PLACE = (
     ),
     Mistake(
         "inplace-expanded",
-        "an expanded tensor repeats one number, which cannot be written to",
+        "an expanded tensor repeats one number and cannot be written to",
         program="""
             x = torch.ones(1).expand(3)
             x.add_(1)  # <--
         """,
-        cause="expand copies nothing: all three elements are one place in memory. Writing to them would add 1 three "
-        "times, or once, as it happens.",
+        cause="expand copies nothing: all three elements share one memory location. Writing to them could add 1 once "
+        "or three times.",
         cure="Call .clone() first, or use x.repeat(3), which copies.",
         cured="""
             x = torch.ones(1).expand(3).clone()
@@ -171,7 +173,7 @@ IN_PLACE = (
     ),
     Mistake(
         "data-attribute",
-        "changing .data goes behind autograd's back: a wrong gradient, no error",
+        "changing .data bypasses autograd: a wrong gradient, no error",
         program="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = x.sigmoid()
@@ -179,9 +181,11 @@ IN_PLACE = (
             y.sum().backward()
             print(x.grad)
         """,
-        cause="The derivative of the sigmoid is computed from its own result, y (1 - y), and y was overwritten. Changes "
-        "made through .data are not counted, so PyTorch cannot notice; made through .detach() they are.",
-        cure="Never use .data: detach() to read, torch.no_grad() to update weights, clone() for a copy to play with.",
+        cause="The derivative of the sigmoid is computed from its result, y (1 - y), and y was overwritten. PyTorch "
+        "does not track changes made through .data, so it cannot detect this; changes made through .detach() are "
+        "tracked.",
+        cure="Do not use .data: use detach() to read values, torch.no_grad() to update weights, and clone() for a "
+        "copy that you can modify.",
         cured="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = x.sigmoid()

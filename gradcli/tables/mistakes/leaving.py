@@ -5,15 +5,15 @@ from gradcli.tables.mistakes.entry import Mistake
 LEAVING = (
     Mistake(
         "tensor-copy",
-        "torch.tensor(x) copies the number and loses the graph",
+        "torch.tensor(x) copies the value and loses the graph",
         program="""
             x = torch.tensor(2.0, requires_grad=True)
             y = torch.tensor(x ** 2)  # <--
             print(y.requires_grad)
         """,
-        cause="torch.tensor makes a new leaf from plain values. A list of tensors, torch.tensor([a, b]), loses the graph "
-        "in the same way, with another warning or none.",
-        cure="Use the tensor as it is; put several together by torch.stack or torch.cat.",
+        cause="torch.tensor creates a new leaf from plain values. A list of tensors, torch.tensor([a, b]), loses the "
+        "graph in the same way, with a different warning or none.",
+        cure="Use the tensor as it is; combine several with torch.stack or torch.cat.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             y = torch.stack([x ** 2, x ** 3])
@@ -28,14 +28,14 @@ LEAVING = (
     ),
     Mistake(
         "numpy-on-grad",
-        "NumPy cannot record, so PyTorch refuses to hand over the tensor",
+        "NumPy cannot record operations, so PyTorch refuses to convert the tensor",
         program="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = x.numpy()  # <--
         """,
-        cause="A NumPy array shares the tensor's memory and knows nothing of autograd: whatever NumPy did would be "
-        "missing from the gradient. np.exp(x), np.asarray(x) and matplotlib's plot(x) call numpy() too.",
-        cure="For printing and plotting x.detach().numpy(). In a formula use PyTorch's function: torch.exp(x).",
+        cause="A NumPy array shares the tensor's memory but is not tracked by autograd: whatever NumPy computed would "
+        "be missing from the gradient. np.exp(x), np.asarray(x) and matplotlib's plot(x) call numpy() too.",
+        cure="For printing and plotting use x.detach().numpy(). In a formula use PyTorch's function: torch.exp(x).",
         cured="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             y = torch.exp(x)
@@ -52,14 +52,14 @@ LEAVING = (
     ),
     Mistake(
         "scalar-of-grad",
-        "a function of Python's math turned the tensor into a number",
+        "a function from Python's math module turned the tensor into a number",
         program="""
             x = torch.tensor(1.0, requires_grad=True)
             y = math.exp(x)  # <--
             print(y)
         """,
-        cause="math.exp takes a plain number, so the tensor is converted without a word of code, and the history is lost. "
-        "The result has no backward().",
+        cause="math.exp takes a plain number, so the tensor is converted implicitly, and its history is lost. The "
+        "result has no backward().",
         cure="Use PyTorch's function of the same name.",
         cured="""
             x = torch.tensor(1.0, requires_grad=True)
@@ -75,16 +75,17 @@ LEAVING = (
     ),
     Mistake(
         "inference-mode",
-        "tensors made in inference mode can never enter a graph",
+        "tensors created in inference mode can never enter a graph",
         program="""
             w = torch.tensor([1.0, 2.0], requires_grad=True)
             with torch.inference_mode():  # <--
                 features = torch.ones(2) * 3
             loss = (w * features).sum()
         """,
-        cause="inference_mode is quicker than no_grad because its tensors lack what autograd needs to keep them safe, "
-        "for as long as they live. Here w * features has to save them for the backward pass.",
-        cure="Use torch.no_grad() where the results go on into training, or take features.clone() outside the block.",
+        cause="inference_mode is faster than no_grad because its tensors lack, permanently, the version counters that "
+        "autograd needs to save them. Here w * features has to save features for the backward pass.",
+        cure="Use torch.no_grad() if the results are used for training later, or use features.clone() outside the "
+        "block.",
         cured="""
             w = torch.tensor([1.0, 2.0], requires_grad=True)
             with torch.no_grad():

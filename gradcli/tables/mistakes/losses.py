@@ -15,10 +15,10 @@ LOSSES = (
             loss.backward()
             print(loss.detach(), pred.grad)
         """,
-        cause="Squaring the norm undoes its root and leaves the sum. F.mse_loss divides it by the number of elements, so "
+        cause="Squaring the norm undoes its root and leaves the sum. F.mse_loss divides by the number of elements, so "
         "loss and gradient differ by that factor; for one element they agree.",
-        cure="F.mse_loss for the mean, F.mse_loss(..., reduction='sum') for the squared norm; a learning rate belongs to "
-        "one of them.",
+        cure="Use F.mse_loss for the mean and F.mse_loss(..., reduction='sum') for the squared norm; each needs a "
+        "learning rate of its own.",
         cured="""
             pred = torch.tensor([3.0, 5.0], requires_grad=True)
             target = torch.tensor([1.0, 1.0])
@@ -37,9 +37,9 @@ LOSSES = (
             loss.backward()
             print(pred.grad)
         """,
-        cause="On paper the gradient of the sum of squares is 2 (pred - target) = [2, 4, 6]. Losses take the mean unless "
-        "told otherwise, and so each gradient is a third of that.",
-        cure="Say reduction='sum' to get the paper's numbers, or put 1/n into the formula on paper.",
+        cause="On paper the gradient of the sum of squares is 2 (pred - target) = [2, 4, 6]. PyTorch's losses take "
+        "the mean by default, so each gradient is a third of that.",
+        cure="Pass reduction='sum' to get the numbers on paper, or add the factor 1/n to the formula on paper.",
         cured="""
             pred = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
             loss = F.mse_loss(pred, torch.zeros(3), reduction="sum")
@@ -56,9 +56,9 @@ LOSSES = (
             p = torch.tensor([[0.25, 0.75]])
             print(F.kl_div(log_q, p))  # <--
         """,
-        cause="The KL divergence is a sum over the classes. reduction='mean', the default, divides it by the number of "
+        cause="The KL divergence is a sum over the classes. The default, reduction='mean', divides by the number of "
         "classes too.",
-        cure="Say reduction='batchmean': the sum over the classes, the mean over the batch.",
+        cure="Pass reduction='batchmean': the sum over the classes, averaged over the batch.",
         cured="""
             log_q = torch.log(torch.tensor([[0.5, 0.5]]))
             p = torch.tensor([[0.25, 0.75]])
@@ -72,17 +72,17 @@ LOSSES = (
     ),
     Mistake(
         "double-softmax",
-        "cross_entropy contains a softmax, and got probabilities",
+        "cross_entropy contains a softmax, but was given probabilities",
         program="""
             a = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
             loss = F.cross_entropy(torch.softmax(a, dim=0), torch.tensor(0))  # <--
             loss.backward()
             print(loss.detach(), a.grad)
         """,
-        cause="cross_entropy takes logits and applies log_softmax itself. Applied to probabilities, which lie between 0 and "
-        "1, it flattens them: the loss never gets near 0 and the gradient is small. nll_loss of probabilities is even "
-        "negative.",
-        cure="Pass the logits. Use softmax only to show probabilities.",
+        cause="cross_entropy takes logits and applies log_softmax itself. Applied to probabilities, which are between "
+        "0 and 1, it flattens them: the loss never gets near 0 and the gradient is small. nll_loss of probabilities "
+        "is even negative.",
+        cure="Pass the logits. Use softmax only to display probabilities.",
         cured="""
             a = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
             loss = F.cross_entropy(a, torch.tensor(0))
@@ -93,15 +93,15 @@ LOSSES = (
     ),
     Mistake(
         "sigmoid-twice",
-        "binary_cross_entropy_with_logits contains a sigmoid, and got probabilities",
+        "binary_cross_entropy_with_logits contains a sigmoid, but was given probabilities",
         program="""
             z = torch.tensor(4.0, requires_grad=True)
             loss = F.binary_cross_entropy_with_logits(torch.sigmoid(z), torch.tensor(1.0))  # <--
             loss.backward()
             print(loss.detach(), z.grad)
         """,
-        cause="The loss applies the sigmoid itself. A second one squeezes 0 to 1 into 0.5 to 0.73, so even a perfect "
-        "prediction keeps a loss of 0.31.",
+        cause="The loss applies the sigmoid itself. A second sigmoid maps the range 0 to 1 to 0.5 to 0.73, so even a "
+        "perfect prediction has a loss of 0.31.",
         cure="Pass the logits, or use binary_cross_entropy for probabilities.",
         cured="""
             z = torch.tensor(4.0, requires_grad=True)
@@ -121,9 +121,9 @@ LOSSES = (
             loss.backward()
             print(loss.detach(), a.grad)
         """,
-        cause="cross_entropy takes a target in the shape of the logits as probabilities and does not check that they add up "
-        "to 1. With a sum of 2 the loss is that of two samples together, and its gradient is 2 p - target.",
-        cure="Divide the target by its sum. For several labels that may hold at once use "
+        cause="cross_entropy treats a target in the shape of the logits as probabilities and does not check that they "
+        "add up to 1. With a sum of 2 the loss is that of two samples together, and its gradient is 2 p - target.",
+        cure="Divide the target by its sum. If several labels can be true at once, use "
         "binary_cross_entropy_with_logits.",
         cured="""
             a = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
@@ -137,15 +137,15 @@ LOSSES = (
     ),
     Mistake(
         "class-target",
-        "class indices must be whole numbers of type int64",
+        "class indices must be integers of type int64",
         program="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([0.0, 1.0])  # <--
             loss = F.cross_entropy(logits, target)
         """,
-        cause="A target of shape [batch] names the class of each row: a position, not a quantity. It was written with "
-        "points, or read from a file as float.",
-        cure="target.long(), or write torch.tensor([0, 1]).",
+        cause="A target of shape [batch] contains the class of each row: an index, not a quantity. It was written "
+        "with decimal points, or read from a file as float.",
+        cure="Use target.long(), or write torch.tensor([0, 1]).",
         cured="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([0, 1])
@@ -164,15 +164,15 @@ LOSSES = (
     ),
     Mistake(
         "one-hot-target",
-        "a one-hot target must be floating",
+        "a one-hot target must be floating point",
         program="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([[1, 0, 0], [0, 1, 0]])  # <--
             loss = F.cross_entropy(logits, target)
         """,
-        cause="A target in the shape of the logits holds probabilities, and these are floating-point numbers. F.one_hot "
-        "returns integers.",
-        cure="target.float(), or the class indices themselves: target.argmax(dim=1).",
+        cause="A target in the shape of the logits contains probabilities, which are floating-point numbers. "
+        "F.one_hot returns integers.",
+        cure="Use target.float(), or the class indices themselves: target.argmax(dim=1).",
         cured="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([[1, 0, 0], [0, 1, 0]])
@@ -184,15 +184,15 @@ LOSSES = (
     ),
     Mistake(
         "class-shape",
-        "class indices want the shape [batch], not [batch, 1]",
+        "class indices must have shape [batch], not [batch, 1]",
         program="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([[0], [1]])  # <--
             loss = F.cross_entropy(logits, target)
         """,
-        cause="One index for each row is a vector. A column, as it comes out of a table, looks like several targets for "
+        cause="One index for each row is a vector. A column, as read from a table, looks like several targets for "
         "each sample.",
-        cure="target.squeeze(1).",
+        cure="Use target.squeeze(1).",
         cured="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([[0], [1]])
@@ -208,14 +208,14 @@ LOSSES = (
     ),
     Mistake(
         "class-range",
-        "a class index outside 0 to C - 1",
+        "a class index is outside 0 to C - 1",
         program="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([1, 3])  # <--
             loss = F.cross_entropy(logits, target)
         """,
-        cause="Three classes have the indices 0, 1 and 2. Labels that count from 1, or a last layer that is too small, give "
-        "an index too many. On a GPU the same slip is a device-side assert.",
+        cause="Three classes have the indices 0, 1 and 2. Labels that count from 1, or a last layer that is too "
+        "small, lead to an index that is too large. On a GPU the same mistake is a device-side assert.",
         cure="Count from 0, or give the last layer as many outputs as there are classes.",
         cured="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
@@ -234,15 +234,15 @@ LOSSES = (
     ),
     Mistake(
         "batch-size",
-        "logits and targets are not equally many",
+        "logits and targets have different batch sizes",
         program="""
             logits = torch.tensor([[2.0, 1.0, 0.1]])
             target = torch.tensor([0, 1])  # <--
             loss = F.cross_entropy(logits, target)
         """,
-        cause="The first dimension counts the samples, and it is 1 in the logits and 2 in the target. Often a reshape has "
-        "mixed batch and classes, or the last batch of an epoch is smaller.",
-        cure="Print both shapes: [batch, classes] and [batch] belong together.",
+        cause="The first dimension counts the samples: it is 1 for the logits and 2 for the target. Often a reshape "
+        "has mixed batch and classes, or the last batch of an epoch is smaller.",
+        cure="Print both shapes: they must be [batch, classes] and [batch].",
         cured="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([0, 1])
@@ -260,9 +260,9 @@ LOSSES = (
             target = torch.tensor([-100, -100])
             print(F.cross_entropy(logits, target))  # <--
         """,
-        cause="-100 marks targets that do not count, such as padding. The mean divides by how many do count, and 0/0 is "
-        "nan.",
-        cure="Skip such a batch, or take the sum and divide by the count, at least 1.",
+        cause="-100 marks targets that do not count, for example padding. The mean divides by the number of targets "
+        "that count, and 0/0 is nan.",
+        cure="Skip such a batch, or take the sum and divide by the count, but at least by 1.",
         cured="""
             logits = torch.tensor([[2.0, 1.0, 0.1], [0.0, 3.0, 1.0]])
             target = torch.tensor([-100, -100])
@@ -273,13 +273,15 @@ LOSSES = (
     ),
     Mistake(
         "bce-range",
-        "binary_cross_entropy wants probabilities, and got logits",
+        "binary_cross_entropy needs probabilities, but was given logits",
         program="""
             z = torch.tensor([2.0, -1.0])
             loss = F.binary_cross_entropy(z, torch.tensor([1.0, 0.0]))  # <--
         """,
-        cause="The loss takes log p and log (1 - p), so p must lie between 0 and 1. The last layer's output does not.",
-        cure="binary_cross_entropy_with_logits takes the output as it is, and is more exact than a sigmoid before.",
+        cause="The loss computes log p and log (1 - p), so p must be between 0 and 1. The output of the last layer is "
+        "not limited to that range.",
+        cure="Use binary_cross_entropy_with_logits: it takes the output as it is, and is more accurate than a "
+        "separate sigmoid.",
         cured="""
             z = torch.tensor([2.0, -1.0])
             loss = F.binary_cross_entropy_with_logits(z, torch.tensor([1.0, 0.0]))
@@ -295,14 +297,14 @@ LOSSES = (
     ),
     Mistake(
         "bce-dtype",
-        "the target of a binary loss must be floating",
+        "the target of a binary loss must be floating point",
         program="""
             p = torch.tensor([0.9, 0.2])
             target = torch.tensor([1, 0])  # <--
             loss = F.binary_cross_entropy(p, target)
         """,
-        cause="The target is a probability here, and 1 and 0 written without points are integers.",
-        cure="target.float().",
+        cause="The target is a probability here, but 1 and 0 written without a decimal point are integers.",
+        cure="Use target.float().",
         cured="""
             p = torch.tensor([0.9, 0.2])
             target = torch.tensor([1, 0])
@@ -327,9 +329,9 @@ LOSSES = (
             loss = F.mse_loss(pred, target)  # <--
             print(loss)
         """,
-        cause="[3] and [3, 1] broadcast to [3, 3]: each prediction meets each target. The prediction is perfect, the loss is "
-        "not 0. pred - target does the same without a warning.",
-        cure="Give both one shape: target.squeeze(1), pred.unsqueeze(1) or reshape.",
+        cause="[3] and [3, 1] broadcast to [3, 3]: each prediction is compared with each target. The prediction is "
+        "perfect, but the loss is not 0. pred - target does the same without a warning.",
+        cure="Give both the same shape: target.squeeze(1), pred.unsqueeze(1) or reshape.",
         cured="""
             pred = torch.tensor([1.0, 2.0, 3.0])
             target = torch.tensor([[1.0], [2.0], [3.0]])
@@ -344,18 +346,18 @@ LOSSES = (
     ),
     Mistake(
         "target-size",
-        "a binary loss refuses a target of another shape",
+        "a binary loss needs a target of the same shape as its input",
         program="""
             z = torch.tensor([2.0, -1.0])
             target = torch.tensor([[1.0], [0.0]])  # <--
             loss = F.binary_cross_entropy_with_logits(z, target)
         """,
-        cause="[2] against [2, 1] would broadcast to [2, 2], which is never meant. These losses refuse where others "
-        "broadcast. An input [batch, 2] against a target [batch] is another matter: a network with one output for each class, "
-        "and a loss that expects one for each label.",
-        cure="Give both one shape: target.squeeze(1), or z.unsqueeze(1). Two classes: let the last layer have one output, and "
-        "squeeze it. One of many classes: cross_entropy, with class indices as the target. Several labels at once: a target of "
-        "0 and 1 in the shape of the input, such as F.one_hot(target, classes).float().",
+        cause="[2] and [2, 1] would broadcast to [2, 2], which is never intended. These losses raise an error where "
+        "others broadcast. An input [batch, 2] with a target [batch] is a different problem: the network has one "
+        "output for each class, and the loss expects one for each label.",
+        cure="Give both the same shape: target.squeeze(1), or z.unsqueeze(1). Two classes: use one output in the last "
+        "layer, and squeeze it. One of many classes: cross_entropy, with class indices as the target. Several labels "
+        "at once: a target of 0 and 1 in the shape of the input, for example F.one_hot(target, classes).float().",
         cured="""
             z = torch.tensor([2.0, -1.0])
             target = torch.tensor([[1.0], [0.0]])
@@ -371,7 +373,7 @@ LOSSES = (
     ),
     Mistake(
         "moving-target",
-        "the optimizer moves the target too, so the loss falls and nothing is learnt",
+        "the optimizer changes the target too, so the loss falls but nothing is learnt",
         program="""
             w = torch.tensor(1.0, requires_grad=True)
             target = torch.tensor(3.0, requires_grad=True)
@@ -382,10 +384,10 @@ LOSSES = (
                 optimizer.step()
             print(w.detach(), target.detach())
         """,
-        cause="A loss has a gradient by its target as well as by its prediction, and the optimizer takes a step along both. "
-        "They meet half way: the loss is 0, but w is 2 and not 3. Data and targets are no parameters.",
-        cure="Give the optimizer the parameters alone, and make targets without requires_grad. In gradcli descend, --wrt w "
-        "says what moves.",
+        cause="A loss has a gradient with respect to its target as well as its prediction, and the optimizer updates "
+        "both. They meet half way: the loss is 0, but w is 2 instead of 3. Data and targets are not parameters.",
+        cure="Pass only the parameters to the optimizer, and create targets without requires_grad. In gradcli "
+        "descend, --wrt w selects what is updated.",
         cured="""
             w = torch.tensor(1.0, requires_grad=True)
             target = torch.tensor(3.0)

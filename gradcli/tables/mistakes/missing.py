@@ -11,20 +11,21 @@ _NO_GRAPH = (
 MISSING = (
     Mistake(
         "no-grad",
-        "nothing was asked to record: no input has requires_grad",
+        "nothing was recorded: no input has requires_grad",
         program="""
             x = torch.tensor(2.0)  # <--
             y = x ** 2
             y.backward()
         """,
-        cause="PyTorch records operations only on tensors that have requires_grad=True, and none of the inputs has it. "
-        "So y holds the number 4 and nothing of how it came about: there is no way back. The parameters of a module have it "
-        "from the start. Where a module is trained and this is said, they are all frozen, or the loss "
-        "was computed under no_grad.",
-        cure="Say requires_grad=True where the input is made, before anything is computed from it. In a training loop: "
-        "unfreeze what is to learn, and call backward() outside of the evaluation loop, whose losses have no graph. A "
-        "Trainer that checkpoints gradients of a frozen model with adapters needs model.enable_input_require_grads(). Where "
-        "print(loss.requires_grad) says False, print the same of each step before, up to the one that lost it.",
+        cause="PyTorch records operations only on tensors that have requires_grad=True, and none of the inputs does. "
+        "So y contains the value 4 but no history of how it was computed: there is nothing to backpropagate through. "
+        "The parameters of a module have requires_grad=True from the start. If this error occurs while a module is "
+        "trained, all its parameters are frozen, or the loss was computed under torch.no_grad().",
+        cure="Set requires_grad=True when you create the input, before anything is computed from it. In a training "
+        "loop: unfreeze the parameters to train, and call backward() outside the evaluation loop, whose losses have "
+        "no graph. A Trainer that uses gradient checkpointing on a frozen model with adapters needs "
+        "model.enable_input_require_grads(). If print(loss.requires_grad) shows False, print the same for each "
+        "earlier step until you find the one that lost it.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x ** 2
@@ -37,15 +38,15 @@ MISSING = (
     ),
     Mistake(
         "late-flag",
-        "requires_grad was set when the graph had been built already",
+        "requires_grad was set after the graph had been built",
         program="""
             w = torch.tensor(2.0)
             loss = (w - 1) ** 2
             w.requires_grad_()  # <--
             loss.backward()
         """,
-        cause="The graph is made while the loss is being computed, and at that time w was a plain number. Setting the "
-        "flag later changes w, not the graph that is there. Where another input was recorded there is not even an "
+        cause="The graph is built while the loss is computed, and at that time w did not require a gradient. Setting "
+        "the flag later changes w, but not the existing graph. If another input was recorded, there is not even an "
         "error: w.grad simply stays None.",
         cure="Set the flag first, or compute the loss again after setting it.",
         cured="""
@@ -67,9 +68,9 @@ MISSING = (
                 y = x ** 2
             y.backward()
         """,
-        cause="Inside torch.no_grad() nothing is recorded, whatever the inputs say. The block is meant for evaluation "
-        "and for updating weights.",
-        cure="Compute outside the block what is to be differentiated.",
+        cause="Inside torch.no_grad() nothing is recorded, even if the inputs have requires_grad=True. The block is "
+        "meant for evaluation and for updating weights.",
+        cure="Move the computation that you want to differentiate out of the block.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x ** 2
@@ -81,15 +82,16 @@ MISSING = (
     ),
     Mistake(
         "detached",
-        "detach() cut the tensor off from its history",
+        "detach() cut the tensor off from the graph",
         program="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x.detach() ** 2  # <--
             y.backward()
         """,
-        cause="detach() returns the same numbers without their history: for autograd they are constants. Where only one "
-        "of several paths is detached there is no error, and the gradient lacks that path.",
-        cure="Leave detach() for what is to be printed, plotted or held constant.",
+        cause="detach() returns a tensor with the same values but no history: autograd treats it as a constant. If "
+        "only one of several paths is detached, there is no error, and the gradient lacks the contribution of that "
+        "path.",
+        cure="Use detach() only for values to print, to plot or to treat as constants.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x ** 2
@@ -101,16 +103,16 @@ MISSING = (
     ),
     Mistake(
         "not-differentiable",
-        "argmax, a comparison or a cast to integers lies on the way",
+        "argmax, a comparison or an integer cast breaks the graph",
         program="""
             scores = torch.tensor([0.2, 0.9], requires_grad=True)
             correct = (scores > 0.5).float().sum()  # <--
             correct.backward()
         """,
-        cause="A comparison answers true or false, argmax a position: nothing that changes smoothly with its input. "
-        "Their results carry no history, and .float() does not bring one back.",
-        cure="Optimise something smooth that stands for it: a sigmoid for a threshold, softmax for argmax. Keep the count "
-        "of correct answers for reporting.",
+        cause="A comparison returns true or false, argmax returns a position: neither changes smoothly with its "
+        "input. Their results have no history, and .float() does not restore it.",
+        cure="Optimise a smooth substitute: a sigmoid instead of a threshold, softmax instead of argmax. Use the "
+        "number of correct answers only for reporting.",
         cured="""
             scores = torch.tensor([0.2, 0.9], requires_grad=True)
             soft = torch.sigmoid(scores - 0.5).sum()
@@ -122,16 +124,17 @@ MISSING = (
     ),
     Mistake(
         "step-activation",
-        "the step has no derivative to learn by",
+        "the derivative of a step function is zero or undefined",
         program="""
             z = torch.tensor([-1.0, 2.0], requires_grad=True)
             y = torch.heaviside(z, torch.tensor(0.0))  # <--
             y.sum().backward()
         """,
-        cause="The slope of a step is 0 wherever it has one, and at 0 it has none, so gradient descent cannot move the "
-        "weights. For heaviside PyTorch refuses; round, floor and sign return a gradient of zeros without a word.",
-        cure="Use sigmoid in place of the step. To keep the step in the forward pass, let the gradient pass through a "
-        "sigmoid (straight-through); for one layer there is the perceptron rule.",
+        cause="The slope of a step function is 0 everywhere except at the jump, where it is undefined, so gradient "
+        "descent cannot move the weights. For heaviside PyTorch raises an error; round, floor and sign silently "
+        "return a gradient of zeros.",
+        cure="Use sigmoid instead of the step. To keep the step in the forward pass, use the gradient of a sigmoid in "
+        "the backward pass (straight-through estimator); a single layer can be trained with the perceptron rule.",
         cured="""
             z = torch.tensor([-1.0, 2.0], requires_grad=True)
             smooth = torch.sigmoid(z)
@@ -149,14 +152,14 @@ MISSING = (
     ),
     Mistake(
         "item-breaks",
-        "item() left the world of tensors",
+        "item() returns a Python number without a graph",
         program="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x.item() ** 2  # <--
             y.backward()
         """,
-        cause="item(), float() and tolist() return plain Python numbers, which know nothing of gradients.",
-        cure="Stay with tensors up to the loss; call item() only on what is printed.",
+        cause="item(), float() and tolist() return plain Python numbers, which carry no gradient information.",
+        cure="Keep everything a tensor up to the loss; call item() only on values to print.",
         cured="""
             x = torch.tensor(2.0, requires_grad=True)
             y = x ** 2
@@ -175,13 +178,14 @@ MISSING = (
     ),
     Mistake(
         "int-dtype",
-        "integers cannot have a gradient",
+        "integer tensors cannot have a gradient",
         program="""
             x = torch.tensor([1, 2], requires_grad=True)  # <--
         """,
-        cause="A derivative asks what an arbitrarily small change does, and integers have no small changes. "
-        "torch.tensor([1, 2]) holds int64, because the numbers are written without a point.",
-        cure="Write a point, or convert: torch.tensor([1.0, 2.0]), x.float().",
+        cause="A derivative measures the effect of an arbitrarily small change, and integers cannot change by "
+        "arbitrarily small amounts. torch.tensor([1, 2]) has dtype int64, because the numbers are written without a "
+        "decimal point.",
+        cure="Write a decimal point, or convert: torch.tensor([1.0, 2.0]), x.float().",
         cured="""
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             (x ** 2).sum().backward()
@@ -202,9 +206,10 @@ MISSING = (
             y = x ** 2
             dx, dw = torch.autograd.grad(y, [x, w])  # <--
         """,
-        cause="w was never used on the way to y, so there is no path from y back to it. That is often a slip: a layer that "
-        "is never called, or a name that was bound anew.",
-        cure="If it is no slip, allow_unused=True returns None for such an input, materialize_grads=True returns zeros.",
+        cause="w was not used to compute y, so there is no path from y back to w. Often this is a mistake: a layer "
+        "that is never called, or a name that was assigned again.",
+        cure="If it is intended, allow_unused=True returns None for such an input, and materialize_grads=True returns "
+        "zeros.",
         cured="""
             x = torch.tensor(3.0, requires_grad=True)
             w = torch.tensor(2.0, requires_grad=True)
@@ -220,14 +225,14 @@ MISSING = (
     ),
     Mistake(
         "grad-of-plain-input",
-        "one of the inputs asked for has no requires_grad",
+        "one of the requested inputs does not have requires_grad",
         program="""
             x = torch.tensor(3.0)  # <--
             w = torch.tensor(2.0, requires_grad=True)
             dx, dw = torch.autograd.grad(x * w, [x, w])
         """,
-        cause="w was recorded and x was not, so the graph knows x as a constant.",
-        cure="Say requires_grad=True for every input that you differentiate by.",
+        cause="w was recorded and x was not, so x is a constant in the graph.",
+        cure="Set requires_grad=True on every input that you differentiate with respect to.",
         cured="""
             x = torch.tensor(3.0, requires_grad=True)
             w = torch.tensor(2.0, requires_grad=True)
@@ -250,9 +255,9 @@ MISSING = (
             loss.backward()
             print(w.grad)
         """,
-        cause="The flag makes the loss an input of its own: backward now starts and ends there. The error is gone, and "
-        "so is any chance that w gets a gradient.",
-        cure="The flag belongs on what is differentiated by, before the loss is computed.",
+        cause="The flag makes the loss itself a leaf: backward now starts and ends there. The error is gone, but w "
+        "still gets no gradient.",
+        cure="Set the flag on the inputs, before the loss is computed.",
         cured="""
             w = torch.tensor(2.0, requires_grad=True)
             loss = (w - 1) ** 2
@@ -263,15 +268,16 @@ MISSING = (
     ),
     Mistake(
         "flag-typo",
-        "a misspelt flag is a new attribute, and nobody complains",
+        "a misspelt flag creates a new attribute without an error",
         program="""
             w = torch.tensor(2.0)
             w.require_grad = True  # <--
             print(w.requires_grad)
         """,
-        cause="Python lets any attribute be set on a tensor, so require_grad becomes one and requires_grad stays False. "
-        "Called as a function, w.requires_grad(True), it is an error, because requires_grad is a plain bool.",
-        cure="w.requires_grad_(), with the s and the underscore: a method that does not exist cannot be called in silence.",
+        cause="Python allows any attribute to be set on a tensor, so require_grad becomes a new attribute and "
+        "requires_grad stays False. Calling it, w.requires_grad(True), is an error, because requires_grad is a plain "
+        "bool.",
+        cure="Call w.requires_grad_(), with the s and the underscore: a misspelt method raises an error.",
         cured="""
             w = torch.tensor(2.0)
             w.requires_grad_()
@@ -282,17 +288,17 @@ MISSING = (
     ),
     Mistake(
         "grad-none",
-        "grad is None: nothing has been put there yet",
+        "grad is None: no gradient has been stored yet",
         program="""
             w = torch.tensor(2.0, requires_grad=True)
             w.grad.zero_()  # <--
         """,
-        cause="A tensor's grad is None until the first backward() reaches it. It stays None after torch.autograd.grad, "
-        "which returns the gradients instead, for a frozen parameter, and for one that the loss does not depend on: a layer "
-        "that is made and not called, or a branch that was not taken.",
-        cure="Call backward() first. optimizer.zero_grad() and w.grad = None work at any time. A loop over all parameters "
-        "skips those without a gradient: if p.grad is not None. Which they are, this shows after backward(): "
-        "[name for name, p in model.named_parameters() if p.grad is None].",
+        cause="A tensor's grad is None until the first backward() reaches it. It stays None after "
+        "torch.autograd.grad, which returns the gradients instead, for a frozen parameter, and for a parameter that "
+        "the loss does not depend on: a layer that is created but not called, or a branch that was not taken.",
+        cure="Call backward() first. optimizer.zero_grad() and w.grad = None work at any time. In a loop over all "
+        "parameters, skip those without a gradient: if p.grad is not None. This lists them after backward(): [name "
+        "for name, p in model.named_parameters() if p.grad is None].",
         cured="""
             w = torch.tensor(2.0, requires_grad=True)
             w.grad = None
@@ -313,17 +319,17 @@ MISSING = (
     ),
     Mistake(
         "non-leaf-grad",
-        "grad of an intermediate result is not kept",
+        "the grad of an intermediate result is not kept",
         program="""
             x = torch.tensor(3.0, requires_grad=True)
             h = x * 2
             (h ** 2).backward()
             print(h.grad)  # <--
         """,
-        cause="Only leaves, tensors that you made yourself, keep their gradient; those of intermediate results are used and "
-        "thrown away. What .double(), .to(device) or * 0.1 returns is an intermediate result too, even in the line that "
-        "makes a weight.",
-        cure="Call h.retain_grad() before backward(). Give dtype and device where the tensor is made.",
+        cause="Only leaves, the tensors that you create yourself, keep their gradient; the gradients of intermediate "
+        "results are freed after use. The result of .double(), .to(device) or * 0.1 is an intermediate result too, "
+        "even in the line that creates a weight.",
+        cure="Call h.retain_grad() before backward(). Set dtype and device when you create the tensor.",
         cured="""
             x = torch.tensor(3.0, requires_grad=True)
             h = x * 2

@@ -5,7 +5,7 @@ from gradcli.tables.mistakes.entry import Mistake
 NUMBERS = (
     Mistake(
         "kink",
-        "at a kink there is no derivative, and PyTorch chooses one",
+        "there is no derivative at a kink, so PyTorch chooses a value",
         program="""
             functions = {"relu": F.relu, "leaky_relu": F.leaky_relu, "elu": F.elu, "abs": torch.abs}
             for name, function in functions.items():
@@ -13,10 +13,10 @@ NUMBERS = (
                 function(x).backward()  # <--
                 print(name, x.grad)
         """,
-        cause="At 0 these functions have one slope on the left and another on the right. PyTorch returns one of them, or "
-        "something between; which one differs from function to function and may differ between releases.",
-        cure="Do not build on the value at a kink, and do not check a gradient there by finite differences. Where it "
-        "matters take a smooth relative: softplus for relu.",
+        cause="At 0 these functions have one slope on the left and another on the right. PyTorch returns one of them, "
+        "or a value in between; which one depends on the function and may change between releases.",
+        cure="Do not rely on the value at a kink, and do not check a gradient there with finite differences. If it "
+        "matters, use a smooth alternative: softplus instead of relu.",
         cured="""
             x = torch.tensor(0.0, requires_grad=True)
             F.softplus(x).backward()
@@ -26,15 +26,16 @@ NUMBERS = (
     ),
     Mistake(
         "ties",
-        "of equal maxima max() shares the gradient, max(dim) gives it to one",
+        "with equal maxima, max() shares the gradient and max(dim) gives it to one",
         program="""
             x = torch.tensor([2.0, 2.0, 1.0], requires_grad=True)
             x.max(dim=0).values.backward()  # <--
             print(x.grad)
         """,
-        cause="The maximum has a kink where two elements are equal. max(dim) and topk name a position, and the whole "
-        "gradient goes there; max() and amax split it evenly.",
-        cure="Choose the one that you mean: amax to share, max(dim) for one winner, logsumexp for a smooth maximum.",
+        cause="The maximum has a kink where two elements are equal. max(dim) and topk select one position, which gets "
+        "the whole gradient; max() and amax split it evenly.",
+        cure="Choose the one that you need: amax to share the gradient, max(dim) for one winner, logsumexp for a "
+        "smooth maximum.",
         cured="""
             x = torch.tensor([2.0, 2.0, 1.0], requires_grad=True)
             x.amax(dim=0).backward()
@@ -44,17 +45,18 @@ NUMBERS = (
     ),
     Mistake(
         "not-a-number",
-        "one nan spreads through everything behind it",
+        "one nan spreads to everything computed from it",
         program="""
             x = torch.tensor([1.0, -1.0], requires_grad=True)
             loss = x.log().sum()  # <--
             loss.backward()
             print(loss.detach(), x.grad)
         """,
-        cause="log of a negative number, 0/0, inf - inf and 0 * inf are nan, and nan + anything is nan. The loss is nan "
-        "although one element was fine, and the gradient may hide it: here -1 looks like a number.",
-        cure="Find the first operation that makes it, and keep its input in the domain: clamp, softplus, an eps. Look at the "
-        "data too, and at a learning rate that lets the loss grow until it overflows.",
+        cause="The log of a negative number, 0/0, inf - inf and 0 * inf are nan, and nan + anything is nan. The loss "
+        "is nan although one element was fine, and the gradient may hide the problem: here -1 looks like a valid "
+        "number.",
+        cure="Find the first operation that produces nan, and keep its input in the domain: clamp, softplus, an eps. "
+        "Check the data too, and the learning rate: if it is too large, the loss grows until it overflows.",
         cured="""
             x = torch.tensor([1.0, -1.0], requires_grad=True)
             loss = F.softplus(x).log().sum()
@@ -76,21 +78,21 @@ NUMBERS = (
     ),
     Mistake(
         "anomaly",
-        "a gradient turned into nan on the way back",
+        "a gradient became nan in the backward pass",
         program="""
             x = torch.tensor(0.0, requires_grad=True)
             with torch.autograd.set_detect_anomaly(True):
                 y = x ** 0.5 * 0  # <--
                 y.backward()
         """,
-        cause="The slope of a square root at 0 is infinite, and the upstream gradient is 0: 0 * inf = nan. The forward "
-        "values are fine; only anomaly detection names the operation, here PowBackward0. Logarithms, quotients, norms, acos "
-        "and atan2 have such points too, and a gradient that overflowed in half precision is inf, which the next product turns "
-        "into nan.",
-        cure="Keep the input of the operation that is named away from its bad point: an eps inside the root or the norm "
-        "(Pow, Sqrt, LinalgVectorNorm), clamp(min=eps) before Log and below a Div, clamp to -1 + eps and 1 - eps before Acos. "
-        "For Mul, Exp or a layer look at what comes after it: print its output's largest value, and lower the learning rate "
-        "where that grows.",
+        cause="The slope of a square root at 0 is infinite, and the upstream gradient is 0: 0 * inf = nan. The "
+        "forward values are fine; only anomaly detection names the operation, here PowBackward0. Logarithms, "
+        "quotients, norms, acos and atan2 have such points too, and a gradient that overflows in half precision is "
+        "inf, which the next product turns into nan.",
+        cure="Keep the input of the named operation away from its singular point: an eps inside the root or the norm "
+        "(Pow, Sqrt, LinalgVectorNorm), clamp(min=eps) before Log and on the denominator of Div, clamp to -1 + eps "
+        "and 1 - eps before Acos. For Mul, Exp or a layer, look at what comes after it: print the largest value of "
+        "its output, and lower the learning rate if that grows.",
         cured="""
             x = torch.tensor(0.0, requires_grad=True)
             with torch.autograd.set_detect_anomaly(True):
@@ -104,16 +106,16 @@ NUMBERS = (
     ),
     Mistake(
         "nan-where",
-        "where hides the bad value and not its gradient",
+        "where hides the bad value but not its gradient",
         program="""
             x = torch.tensor([0.0, 4.0], requires_grad=True)
             y = torch.where(x > 0, x.sqrt(), 0.0)  # <--
             y.sum().backward()
             print(x.grad)
         """,
-        cause="where computes both branches everywhere and sends the gradient 0 into the one that was not chosen. The "
-        "slope of sqrt at 0 is infinite, and 0 * inf = nan.",
-        cure="Use where twice: make the input harmless first, choose the result afterwards.",
+        cause="where computes both branches everywhere and passes a gradient of 0 to the branch that was not chosen. "
+        "The slope of sqrt at 0 is infinite, and 0 * inf = nan.",
+        cure="Use where twice: first to make the input harmless, then to choose the result.",
         cured="""
             x = torch.tensor([0.0, 4.0], requires_grad=True)
             safe = torch.where(x > 0, x, 1.0)
@@ -132,9 +134,9 @@ NUMBERS = (
             length.backward()
             print(x.grad)
         """,
-        cause="The chain rule multiplies the infinite slope of the root by the slope 0 of the square: inf * 0 = nan. It "
-        "strikes distances between equal points and standard deviations of equal numbers.",
-        cure="torch.linalg.norm knows the case and returns 0. In a formula of your own add an eps inside the root.",
+        cause="The chain rule multiplies the infinite slope of the root by the slope 0 of the square: inf * 0 = nan. "
+        "The same happens with distances between equal points and standard deviations of equal numbers.",
+        cure="torch.linalg.norm handles this case and returns 0. In a formula of your own, add an eps inside the root.",
         cured="""
             x = torch.tensor([0.0, 0.0], requires_grad=True)
             length = torch.linalg.norm(x)
@@ -145,15 +147,17 @@ NUMBERS = (
     ),
     Mistake(
         "nan-xlogx",
-        "p log p at p = 0 is 0 on paper and nan in PyTorch",
+        "p log p at p = 0 is 0 on paper but nan in PyTorch",
         program="""
             p = torch.tensor([0.0, 1.0], requires_grad=True)
             entropy = -(p * p.log()).sum()  # <--
             entropy.backward()
             print(entropy.detach(), p.grad)
         """,
-        cause="log 0 is -inf, and 0 * -inf is nan. The limit of p log p is 0, which a computer cannot know.",
-        cure="torch.special.entr and torch.xlogy contain the limit. The slope at 0 stays infinite, as it is on paper.",
+        cause="log 0 is -inf, and 0 * -inf is nan. The limit of p log p is 0, but floating-point arithmetic does not "
+        "take limits.",
+        cure="torch.special.entr and torch.xlogy handle this case. The slope at 0 is still infinite, as it is on "
+        "paper.",
         cured="""
             p = torch.tensor([0.0, 1.0], requires_grad=True)
             entropy = torch.special.entr(p).sum()
@@ -172,8 +176,9 @@ NUMBERS = (
             print(A.grad)
         """,
         cause="The derivative divides by differences of eigenvalues, and here they are equal: every direction is an "
-        "eigenvector. svd has the same trouble with equal singular values.",
-        cure="Build the loss on the eigenvalues, or on a matrix function that does not name the vectors.",
+        "eigenvector. svd has the same problem with equal singular values.",
+        cure="Compute the loss from the eigenvalues, or from a matrix function that does not depend on individual "
+        "eigenvectors.",
         cured="""
             A = torch.eye(2, requires_grad=True)
             values = torch.linalg.eigvalsh(A)
@@ -191,9 +196,9 @@ NUMBERS = (
             loss.backward()
             print(loss.detach(), a.grad)
         """,
-        cause="exp(-200) is too small for float32 and becomes 0, whose logarithm is -inf. log_softmax subtracts before it "
-        "exponentiates and never forms the tiny number.",
-        cure="F.log_softmax, torch.logsumexp, F.cross_entropy in place of the separate steps.",
+        cause="exp(-200) is too small for float32 and becomes 0, whose logarithm is -inf. log_softmax subtracts the "
+        "maximum before it takes the exponential and never computes the tiny number.",
+        cure="Use F.log_softmax, torch.logsumexp or F.cross_entropy instead of the separate steps.",
         cured="""
             a = torch.tensor([0.0, 200.0], requires_grad=True)
             loss = -F.log_softmax(a, dim=0)[0]
@@ -204,7 +209,7 @@ NUMBERS = (
     ),
     Mistake(
         "saturation",
-        "a saturated sigmoid has slope 0, and nothing is learnt",
+        "a saturated sigmoid has slope 0, so nothing is learnt",
         program="""
             z = torch.tensor(200.0, requires_grad=True)
             loss = F.binary_cross_entropy(torch.sigmoid(z), torch.tensor(0.0))  # <--
@@ -212,9 +217,9 @@ NUMBERS = (
             print(loss.detach(), z.grad)
         """,
         cause="Far from 0 the sigmoid is flat: its slope s (1 - s) shrinks, and in float32 it is exactly 0 from about "
-        "z = 17 on, because s is rounded to 1. The prediction is entirely wrong, the gradient is 0.",
-        cure="Give the logits to the loss that contains the sigmoid: the two slopes cancel on paper, before anything is "
-        "rounded.",
+        "z = 17 on, because s is rounded to 1. The prediction is entirely wrong, but the gradient is 0.",
+        cure="Pass the logits to a loss that contains the sigmoid: the slopes of the log and the sigmoid then cancel "
+        "in the formula, before anything is rounded.",
         cured="""
             z = torch.tensor(200.0, requires_grad=True)
             loss = F.binary_cross_entropy_with_logits(z, torch.tensor(0.0))
@@ -235,15 +240,15 @@ NUMBERS = (
     ),
     Mistake(
         "dead-relu",
-        "a relu that is negative for all data never learns again",
+        "a relu whose input is negative for all data stops learning",
         program="""
             z = torch.tensor([-3.0, -1.0], requires_grad=True)
             F.relu(z).sum().backward()  # <--
             print(z.grad)
         """,
-        cause="For z < 0 relu is flat: its gradient is exactly 0, so the weights before it are not moved, and z stays "
-        "negative. A large learning rate can push a unit there in one step.",
-        cure="leaky_relu, elu or gelu keep a slope on the left; so does a smaller learning rate.",
+        cause="For z < 0 relu is flat: its gradient is exactly 0, so the weights that produce z do not change, and z "
+        "stays negative. A large learning rate can push a unit there in one step.",
+        cure="Use leaky_relu, elu or gelu, which keep a slope on the left, or a smaller learning rate.",
         cured="""
             z = torch.tensor([-3.0, -1.0], requires_grad=True)
             F.leaky_relu(z).sum().backward()
@@ -254,14 +259,14 @@ NUMBERS = (
     ),
     Mistake(
         "float-precision",
-        "float32 has seven digits, and adding 1 may change nothing",
+        "float32 has seven digits, so adding 1 may change nothing",
         program="""
             x = torch.tensor(16777216.0)
             print(x + 1 - x)  # <--
         """,
-        cause="float32 keeps 24 bits. From 2**24 = 16777216 on the next number is 2 further, so 1 is rounded away. For "
-        "the same reason 0.1 + 0.2 is 0.3 in about seven digits only.",
-        cure="Compute in float64 where small differences of large numbers matter, or subtract first.",
+        cause="float32 has 24 significant bits. From 2**24 = 16777216 on, neighbouring numbers are 2 apart, so the "
+        "added 1 is rounded away. For the same reason 0.1 + 0.2 is 0.3 only to about seven digits.",
+        cure="Use float64 if small differences of large numbers matter, or subtract first.",
         cured="""
             x = torch.tensor(16777216.0, dtype=torch.float64)
             print(x + 1 - x)
@@ -275,9 +280,9 @@ NUMBERS = (
             x = torch.tensor([1.0, 2.0], requires_grad=True)
             torch.autograd.gradcheck(torch.sin, x)  # <--
         """,
-        cause="gradcheck moves x by 1e-6 and divides the difference by it. In float32 most digits of that difference are "
-        "rounding, so a correct gradient fails.",
-        cure="Check in float64.",
+        cause="gradcheck moves x by 1e-6 and divides the change of the result by that. In float32 most digits of the "
+        "change are rounding error, so a correct gradient fails.",
+        cure="Run the check in float64.",
         cured="""
             x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
             print(torch.autograd.gradcheck(torch.sin, x))
@@ -291,7 +296,7 @@ NUMBERS = (
     ),
     Mistake(
         "learning-rate",
-        "a step too long jumps over the minimum, further each time",
+        "too large a step jumps over the minimum, further each time",
         program="""
             w = torch.tensor(1.0, requires_grad=True)
             optimizer = torch.optim.SGD([w], lr=1.1)  # <--
@@ -303,7 +308,7 @@ NUMBERS = (
         """,
         cause="Each step multiplies w by 1 - 2 lr. With lr = 1.1 that is -1.2: the sign flips and the size grows. Steps "
         "shrink only while lr is below 2 divided by the curvature, here 1.",
-        cure="Make the learning rate smaller, often by a factor of ten.",
+        cure="Reduce the learning rate, often by a factor of ten.",
         cured="""
             w = torch.tensor(1.0, requires_grad=True)
             optimizer = torch.optim.SGD([w], lr=0.1)

@@ -5,17 +5,18 @@ from gradcli.tables.mistakes.entry import Mistake
 SHAPES = (
     Mistake(
         "shape-mismatch",
-        "a layer made for another number of features, or a matrix that lies the wrong way",
+        "a layer for another number of features, or a matrix that must be transposed",
         program="""
             images = torch.ones(2, 4, 3, 3)
             layer = nn.Linear(4, 10)  # <--
             y = layer(images.flatten(1))
         """,
-        cause="In a product [a, b] @ [b, c] the columns of the left must be as many as the rows of the right. nn.Linear "
-        "multiplies [batch, features] by [in_features, out_features]: here 36 features, 4 * 3 * 3, meet in_features = 4.",
-        cure="Make the layer for the features that arrive: in_features is the last size of its input, which "
-        "print(x.shape) in front of it shows, or nn.LazyLinear(10) finds out. After a convolution flatten all but the "
-        "batch: x.flatten(1). Matrices of your own: transpose the one that lies the wrong way, x @ w.T.",
+        cause="In a product [a, b] @ [b, c] the number of columns on the left must equal the number of rows on the "
+        "right. nn.Linear multiplies [batch, features] by [in_features, out_features]: here there are 36 features, 4 "
+        "* 3 * 3, but in_features is 4.",
+        cure="Set in_features of the layer to the last size of its input, which print(x.shape) before the layer "
+        "shows, or use nn.LazyLinear(10), which finds it out. After a convolution, flatten all dimensions but the "
+        "batch: x.flatten(1). For matrices of your own, transpose the one in the wrong orientation: x @ w.T.",
         cured="""
             images = torch.ones(2, 4, 3, 3)
             layer = nn.Linear(4 * 3 * 3, 10)
@@ -38,9 +39,9 @@ SHAPES = (
             b = torch.ones(2)
             y = a + b  # <--
         """,
-        cause="Shapes are compared from the last dimension: 3 against 2. Sizes must be equal, or one of them 1. [2] is a "
-        "row of two, not a column.",
-        cure="Put a 1 where the other is to be repeated: b.unsqueeze(1) has shape [2, 1].",
+        cause="Shapes are compared from the last dimension: 3 and 2. Sizes must be equal, or one of them must be 1. "
+        "[2] is a row of two, not a column.",
+        cure="Insert a dimension of size 1 where the other tensor should be repeated: b.unsqueeze(1) has shape [2, 1].",
         cured="""
             a = torch.ones(2, 3)
             b = torch.ones(2)
@@ -55,17 +56,18 @@ SHAPES = (
     ),
     Mistake(
         "dtype-mix",
-        "float32 meets float64 in one operation",
+        "float32 and float64 in one operation",
         program="""
             x = torch.tensor([[1.0, 2.0]], dtype=torch.float64)  # <--
             w = torch.ones(2, 1)
             y = x @ w
         """,
-        cause="Products of matrices do not convert. NumPy computes in float64, so an array that comes from there is "
-        "float64, while weights are float32. With half precision it is a model that was made half or bfloat16, or a layer "
-        "outside of autocast, that meets float32.",
-        cure="Convert the data where they are made: x.float(), or x.to(w.dtype). Half precision: leave the model float32 and "
-        "put forward and loss under torch.autocast, or convert model and inputs both: model.half(), x.half().",
+        cause="Matrix products do not convert dtypes. NumPy computes in float64, so an array that comes from it is "
+        "float64, while weights are float32. With half precision, the model was converted to half or bfloat16 and its "
+        "input is still float32, or a layer runs outside autocast.",
+        cure="Convert the data where it is created: x.float(), or x.to(w.dtype). With half precision, keep the model "
+        "in float32 and run forward and loss under torch.autocast, or convert both model and inputs: model.half(), "
+        "x.half().",
         cured="""
             x = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
             w = torch.ones(2, 1)
@@ -86,14 +88,14 @@ SHAPES = (
     ),
     Mistake(
         "integer-mean",
-        "integers have no mean",
+        "integer tensors have no mean",
         program="""
             x = torch.tensor([1, 2])  # <--
             y = x.mean()
         """,
-        cause="The mean of integers is a fraction, which an integer tensor cannot hold. Numbers written without a point "
-        "are int64.",
-        cure="Write a point, or convert: x.float().mean(), x.mean(dtype=torch.float32).",
+        cause="The mean of integers is a fraction, which an integer tensor cannot store. Numbers written without a "
+        "decimal point are int64.",
+        cure="Write a decimal point, or convert: x.float().mean(), x.mean(dtype=torch.float32).",
         cured="""
             x = torch.tensor([1, 2])
             y = x.float().mean()
@@ -109,16 +111,16 @@ SHAPES = (
     ),
     Mistake(
         "device-mix",
-        "one tensor on the GPU, the other on the CPU",
+        "one tensor is on the GPU, the other on the CPU",
         program="""
             x = torch.ones(2)
             w = torch.ones(2, device="meta")  # <--
             y = x + w
         """,
-        cause="An operation runs on one device, and nothing is moved in silence. A model moved by .to('cuda') needs its "
-        "inputs moved too, and so do tensors made on the way. (The device meta, which every machine has, stands for the "
-        "GPU here.)",
-        cure="Make all tensors on one device: torch.ones(2, device=x.device), x.to(w.device).",
+        cause="An operation runs on one device, and tensors are not moved automatically. If a model is moved with "
+        ".to('cuda'), its inputs and the tensors created along the way must be moved too. (The meta device, which "
+        "every machine has, stands in for the GPU here.)",
+        cure="Create all tensors on one device: torch.ones(2, device=x.device), x.to(w.device).",
         cured="""
             x = torch.ones(2)
             w = torch.ones(2, device=x.device)
@@ -137,15 +139,16 @@ SHAPES = (
     ),
     Mistake(
         "softmax-dim",
-        "softmax along which dimension?",
+        "softmax without dim: along which dimension?",
         program="""
             x = torch.tensor([[[2.0, 1.0]]])
             p = F.softmax(x)  # <--
             print(p)
         """,
-        cause="Without dim PyTorch guesses, and its guess depends on the number of dimensions: for three it is the first, here "
-        "of size 1, so that every probability is 1. torch.softmax and x.softmax do not guess, and fail.",
-        cure="Say dim=-1: the classes are the last dimension.",
+        cause="Without dim PyTorch guesses, and its guess depends on the number of dimensions: for three it is the "
+        "first, here of size 1, so every probability is 1. torch.softmax and x.softmax do not guess, and raise an "
+        "error.",
+        cure="Pass dim=-1 if the classes are the last dimension.",
         cured="""
             x = torch.tensor([[[2.0, 1.0]]])
             p = F.softmax(x, dim=-1)
@@ -160,14 +163,14 @@ SHAPES = (
     ),
     Mistake(
         "optimizer-leaf",
-        "an optimizer moves leaves, not results",
+        "an optimizer updates leaves, not results of operations",
         program="""
             w = torch.ones(2, requires_grad=True) * 0.5  # <--
             optimizer = torch.optim.SGD([w], lr=0.1)
         """,
         cause="The multiplication made w the result of an operation; the leaf is the tensor of ones, which has no name. "
         ".double() and .to(device) do the same.",
-        cure="Compute first, then say requires_grad_(), or give the number to the constructor.",
+        cure="Compute first, then call requires_grad_(), or pass the number to the constructor.",
         cured="""
             w = (torch.ones(2) * 0.5).requires_grad_()
             optimizer = torch.optim.SGD([w], lr=0.1)
@@ -183,13 +186,14 @@ SHAPES = (
 FUNC = (
     Mistake(
         "func-grad-scalar",
-        "torch.func.grad wants a function with one number as its result",
+        "torch.func.grad needs a function that returns one number",
         program="""
             x = torch.tensor([1.0, 2.0])
             print(torch.func.grad(torch.square)(x))  # <--
         """,
         cause="grad is defined for functions that return one number; torch.square returns as many as it is given.",
-        cure="Sum inside the function, or ask for the Jacobian: torch.func.jacrev. vmap(grad(f)) goes element by element.",
+        cure="Sum inside the function, or compute the Jacobian: torch.func.jacrev. vmap(grad(f)) works element by "
+        "element.",
         cured="""
             x = torch.tensor([1.0, 2.0])
             print(torch.func.jacrev(torch.square)(x))
@@ -202,15 +206,16 @@ FUNC = (
     ),
     Mistake(
         "jacobian-shape",
-        "a Jacobian of matrices has output.shape + input.shape",
+        "the Jacobian of matrices has shape output.shape + input.shape",
         program="""
             x = torch.ones(2, 3)
             jacobian = torch.func.jacrev(torch.square)(x)  # <--
             print(jacobian.shape)
         """,
-        cause="Every output is differentiated by every input, those of the other rows of the batch included: (2, 3) by "
-        "(2, 3) is (2, 3, 2, 3), and what couples different rows is 0. For a batch that grows with its square.",
-        cure="torch.func.vmap(jacrev(f)) differentiates each row by itself: (2, 3, 3).",
+        cause="Every output is differentiated with respect to every input, including those of other rows of the "
+        "batch: (2, 3) by (2, 3) is (2, 3, 2, 3), and the entries that couple different rows are 0. The Jacobian "
+        "grows with the square of the batch size.",
+        cure="torch.func.vmap(jacrev(f)) differentiates each row separately: (2, 3, 3).",
         cured="""
             x = torch.ones(2, 3)
             jacobian = torch.func.vmap(torch.func.jacrev(torch.square))(x)
@@ -220,17 +225,19 @@ FUNC = (
     ),
     Mistake(
         "closed-form",
-        "a Jacobian of softmax by n backward passes, where one outer product says it",
+        "n backward passes for the Jacobian of softmax, which has a closed form",
         program="""
             x = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
             p = torch.softmax(x, dim=0)
             for p_i in p:
                 print(torch.autograd.grad(p_i, x, retain_graph=True)[0])  # <--
         """,
-        cause="Each pass gives one row and reads all n logits: a thousand rows take a thousand passes, though the numbers are "
-        "right. For softmax the whole is known: p_i (1 - p_i) on the diagonal, -p_i p_j elsewhere.",
-        cure="Write the closed form, and compare some rows with autograd's before you trust it. gradcli does both from 513 "
-        "logits on, and says so. In training you rarely need a Jacobian: what backward() wants is one row times it.",
+        cause="Each pass gives one row and reads all n logits: a thousand rows take a thousand passes, although the "
+        "numbers are right. For softmax the whole Jacobian is known: p_i (1 - p_i) on the diagonal, -p_i p_j "
+        "elsewhere.",
+        cure="Use the closed form, and compare some rows with autograd's before you trust it. gradcli does both from "
+        "513 logits on, and says so. In training you rarely need a Jacobian: backward() needs only a row vector times "
+        "it.",
         cured="""
             x = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
             p = torch.softmax(x, dim=0)
@@ -243,15 +250,15 @@ FUNC = (
     ),
     Mistake(
         "vmap-branch",
-        "an if on a tensor under vmap",
+        "an if statement on a tensor under vmap",
         program="""
             def absolute(x):
                 return x if x > 0 else -x  # <--
 
             print(torch.func.vmap(absolute)(torch.tensor([-1.0, 2.0])))
         """,
-        cause="Under vmap x stands for all samples at once, and the samples would take different branches.",
-        cure="Compute both branches and choose by torch.where.",
+        cause="Under vmap x represents all samples at once, and the samples may take different branches.",
+        cure="Compute both branches and choose with torch.where.",
         cured="""
             def absolute(x):
                 return torch.where(x > 0, x, -x)
@@ -273,8 +280,8 @@ FUNC = (
 
             print(torch.func.vmap(scaled)(torch.ones(2, 4)))
         """,
-        cause="item() asks for one plain number, and under vmap there is one for each sample.",
-        cure="Leave out item(): the tensor of one number can be computed with as it is.",
+        cause="item() returns one plain number, but under vmap there is one for each sample.",
+        cure="Leave out item(): a tensor with one element can be used directly.",
         cured="""
             def scaled(x):
                 return x / x.sum()
@@ -296,8 +303,8 @@ FUNC = (
 
             print(torch.func.vmap(noisy)(torch.ones(2)))  # <--
         """,
-        cause="One draw for all samples and one for each are both sensible, so PyTorch wants to be told.",
-        cure="Say randomness='different', or 'same'.",
+        cause="One draw for all samples and one for each are both sensible, so PyTorch requires a choice.",
+        cure="Pass randomness='different' or randomness='same'.",
         cured="""
             def noisy(x):
                 return x + 0 * torch.rand(())
@@ -312,7 +319,7 @@ FUNC = (
     ),
     Mistake(
         "vmap-inplace",
-        "writing under vmap into a tensor from outside",
+        "writing under vmap to a tensor from outside",
         program="""
             squares = torch.zeros(2)
 
@@ -322,8 +329,8 @@ FUNC = (
 
             print(torch.func.vmap(square)(torch.tensor([1.0, 2.0])))
         """,
-        cause="squares exists once, and vmap would have to write one value for each sample into the same place.",
-        cure="Return what each sample computes; vmap puts the results together.",
+        cause="squares exists once, and vmap would have to write one value for each sample to the same place.",
+        cure="Return the result for each sample; vmap puts the results together.",
         cured="""
             def square(x):
                 return x ** 2
