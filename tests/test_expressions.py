@@ -475,7 +475,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("np.outer(A.repeat(9999, 1), A.repeat(9999, 1))", SizeError, "outer", "elements", ""),
     ("torch.newfunc2099(x)", ExpressionError, "newfunc2099", "", f"PyTorch {torch.__version__} is installed"),
     ("x.sinh2099()", ExpressionError, "sinh2099", "", f"PyTorch {torch.__version__} is installed"),
-    ("lambda*x", ExpressionError, "", "lambda is Python's own word", "write lambda_*x"),
+    ("lambda*x", ExpressionError, "", "lambda is a Python keyword", "write lambda_*x"),
     ("LeakyReLU(x)", ExpressionError, "LeakyReLU", "LeakyReLU is a module", "write nn.LeakyReLU()(x)"),
     ("stack(x, y)", ShapeError, "stack", "", "put them into a list: stack([a, b])"),
     ("x[::-1]", ShapeError, "::-1", "", "backwards is .flip(0)"),
@@ -483,7 +483,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("torch = x", ExpressionError, "torch", "own name", ""),
     ("(x", ExpressionError, "(", "a bracket was never closed", "write (x)"),
     ("sum({x, y})", ExpressionError, "{x, y}", "sets are no values", "write round brackets to group"),
-    ("sum({'a': x})", ExpressionError, "{'a': x}", "dictionaries are no values", "write the arguments out"),
+    ("sum({'a': x})", ExpressionError, "{'a': x}", "dictionaries are no values", "write out the arguments"),
     ("ones(10**15)", SizeError, "ones", "1,000,000,000,000,000 elements", ""),
     ("add(zeros(2**15, 1), other=zeros(2**15))", SizeError, "add", "add would make 1,073,741,824 elements", ""),
     ("x.expand(10**9, 3)", SizeError, "expand", "3,000,000,000 elements", ""),
@@ -493,7 +493,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("-(2**62) - 2**62", SizeError, "-", "at most 64 bits", "2.0**100"),
     ("9223372036854775808", SizeError, "9223372036854775808", "at most 64 bits", "1e30"),
     ("99999999999999999999*x", SizeError, "99999999999999999999", "at most 64 bits", ""),
-    ("x + '\ud800'", ExpressionError, "?", "a character that no text has", "plain characters"),
+    ("x + '\ud800'", ExpressionError, "?", "invalid character", "plain characters"),
     ("h = einsum('\u00e9', x)\n\nk = h # \u00e9\nk*einsum('\u00e9') + nope", ExpressionError, "nope", "unknown name nope", ""),
 ]  # fmt: skip
 """Text, kind of the error, what the carets are under, and pieces of the message and the cure."""

@@ -345,7 +345,7 @@ def test_too_few_descriptors_are_an_error() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert (ran.status, ran.stdout) == (2, "")
-    assert ran.stderr == "error: the system refuses: too many open files\n  ulimit -n shows the bound\n"
+    assert ran.stderr == "error: the system refuses: too many open files\n  ulimit -nshows the limit\n"
 
 
 @pytest.mark.parametrize("words", [["grad", "x.sum()", "x=-"], ["grad", "-", "x=1"], ["why"]])

@@ -79,10 +79,10 @@ COMMANDS = {
     command.name: command
     for command in (
         Command(
-            "grad", "grad:Grad", "Explore", "value of an expression and its gradient by each input",
+            "grad", "grad:Grad", "Explore", "value of an expression and its gradients",
             (
                 ("gradcli grad --fn mse --x 1 --w 2", "the lecture's case: loss 1, dw = 2, dx = 4"),
-                ("gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1", "any formula of PyTorch's"),
+                ("gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1", "any formula in PyTorch"),
                 ("gradcli grad --fn mse --x 1 --w 2 --get gradients.w", "one number for a script"),
             ),
             paths="value or gradients.w",
@@ -90,7 +90,7 @@ COMMANDS = {
         Command(
             "activate", "activate:Activate", "Explore", "value and derivative of activations, side by side",
             (
-                ("gradcli activate sigmoid tanh relu --x -2,0,2", "three activations beside each other"),
+                ("gradcli activate sigmoid tanh relu --x -2,0,2", "three activations side by side"),
                 ("gradcli activate 'leaky_relu(0.2)' --x -1", "arguments follow the name"),
                 ("seq -5 5 | gradcli activate gelu --x - --csv", "numbers from a pipe"),
             ),
@@ -133,7 +133,7 @@ COMMANDS = {
             paths="kind or hessian.x.y",
         ),
         Command(
-            "descend", "descend:Descend", "Explore", "gradient descent with any optimiser of torch.optim",
+            "descend", "descend:Descend", "Explore", "gradient descent with any optimiser from torch.optim",
             (
                 ("gradcli descend '(x - 3)**2' x=0", "a hundred steps of 0.1"),
                 ("gradcli descend '(1-x)**2 + 100*(y-x**2)**2' x=-1 y=2 --optimizer lbfgs", "Rosenbrock's valley"),
@@ -156,7 +156,7 @@ COMMANDS = {
                 "code": "",
                 "out": "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy",
                 "precision": "significant digits of the numbers below the picture",
-                "full": "show the tables of --check and --expect whole",
+                "full": "show the tables of --check and --expect in full",
                 "quiet": "",
             },
         ),
@@ -179,16 +179,16 @@ COMMANDS = {
             paths="factors.relu or layers.0.gradient_norm",
         ),
         Command(
-            "why", "why:Why", "Learn", "the error doctor: a famous mistake made and cured before your eyes",
+            "why", "why:Why", "Learn", "the error doctor: reproduce, explain and fix a common PyTorch error",
             (
-                ("gradcli why no-grad", "what happens, why, and the cure"),
+                ("gradcli why no-grad", "what happens, why, and the fix"),
                 ("gradcli why 'grad can be implicitly created only for scalar outputs'", "a pasted error"),
                 ("python train.py 2>&1 | gradcli why", "a traceback from a pipe"),
             ),
             forms={
                 "json": "",
-                "get": "one value by its path, such as cure or related.0; of the list mistakes.0.name",
-                "code": "the program that makes the mistake",
+                "get": "one value by its path, such as cure or related.0; for the list mistakes.0.name",
+                "code": "the program that reproduces the mistake",
                 "out": "write to FILE instead: .json",
                 "quiet": "no hint",
             },
@@ -198,7 +198,7 @@ COMMANDS = {
             "functions", "functions:Functions", "Learn", "the catalogue: formula, derivative, range, kinks, PyTorch's name",
             (
                 ("gradcli functions", "every activation and loss"),
-                ("gradcli functions relu", "one of them, and the slope that PyTorch picks at its kink"),
+                ("gradcli functions relu", "one function, with the slope that PyTorch picks at its kink"),
                 ("gradcli functions 'elu(alpha=2)' --json", "with an argument, as JSON"),
             ),
             forms={
@@ -213,7 +213,7 @@ COMMANDS = {
             "batch", "batch:Batch", "Script", "one JSON job per line in, one JSON result per line out",
             (
                 ("gradcli batch jobs.jsonl > results.jsonl", "a file of jobs"),
-                ("gradcli batch jobs.jsonl --jobs 2", "two processes, the order kept"),
+                ("gradcli batch jobs.jsonl --jobs 2", "two processes, in the same order"),
                 ("echo '{\"command\": \"grad\", \"fn\": \"mse\", \"x\": 1, \"w\": 2}' | gradcli batch", "one job from a pipe"),
             ),
             forms={"quiet": "no progress bar"},
@@ -222,18 +222,18 @@ COMMANDS = {
         Command(
             "server", "server:Server", "Script", "keep PyTorch loaded: a call takes hundredths of a second",
             (
-                ("gradcli server start", "load PyTorch once; every later call of yours uses it"),
-                ("gradcli server status", "is it there? exit status 0 or 1"),
-                ("gradcli server stop", "end it; calls that are under way are finished"),
+                ("gradcli server start", "load PyTorch once; every later call uses it"),
+                ("gradcli server status", "is it running? exit status 0 or 1"),
+                ("gradcli server stop", "stop it once the running calls are finished"),
             ),
-            forms={"json": "status as one JSON object on one line", "quiet": "say nothing: the exit status tells"},
+            forms={"json": "status as one JSON object on one line", "quiet": "print nothing, only set the exit status"},
             page="server:run",
         ),
         Command(
-            "completion", "completion:Completion", "Script", "the completion script of bash, zsh or fish",
+            "completion", "completion:Completion", "Script", "the completion script for bash, zsh or fish",
             (
                 ('eval "$(gradcli completion bash)"', "in ~/.bashrc"),
-                ('eval "$(gradcli completion zsh)"', "in ~/.zshrc, behind compinit"),
+                ('eval "$(gradcli completion zsh)"', "in ~/.zshrc, after compinit"),
                 ("gradcli completion fish | source", "in ~/.config/fish/config.fish"),
             ),
             forms={},

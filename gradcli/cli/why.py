@@ -40,7 +40,7 @@ def _list(world: World) -> str:
     from gradcli.cli.help import HelpPage  # rich, which errors and programs do without
 
     sheet = HelpPage(world)
-    sheet.line("Mistakes of autograd. gradcli why NAME makes one and cures it; a pasted error finds its own.")
+    sheet.line("Common autograd mistakes. gradcli why NAME reproduces and fixes one; or paste an error message.")
     for family, rows in listing().items():
         sheet.rows(family, rows)
     return sheet.text
