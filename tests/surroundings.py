@@ -92,7 +92,7 @@ CASES = [
          "2\nold\n", "may not be written", ("setpriv",), alone=True),
     Case("nobody and a umask", f"mkdir my; chmod 777 my; umask 777; {NOBODY} $G {VALUE[:-12]} --out my/r.json; echo $?; "
          "stat -c %a my/r.json", "wrote my/r.json\n0\n0\n", "", ("setpriv",), alone=True),
-    Case("no more processes", f"{NOBODY} bash -c \"ulimit -u 1; exec $G {VALUE}\"; echo $?", "2\n", "error: the system refuses",
+    Case("no more processes", f"{NOBODY} bash -c \"ulimit -u 1; exec $G {VALUE}\"; echo $?", "2\n", "error: the system refused",
          ("setpriv",), alone=True),
     Case("Big5", f"localedef -i zh_TW -f BIG5 $PWD/zh_TW.BIG5 2>&-; env LOCPATH=$PWD LC_ALL=zh_TW.BIG5 PYTHONUTF8=0 $G "
          f"{VALUE[:-12]} --out $'\\xa4\\xa4.json' | iconv -f BIG5 -t UTF-8; ls *.json | iconv -f BIG5 -t UTF-8",

@@ -289,7 +289,7 @@ def test_gradcli_debug_adds_the_traceback(place: str, monkeypatch: pytest.Monkey
         (
             ZeroDivisionError("a slip of ours"),
             70,
-            "error: a fault of gradcli itself (ZeroDivisionError: a slip of ours at ",
+            "error: internal error in gradcli (ZeroDivisionError: a slip of ours at ",
         ),
     ],
 )

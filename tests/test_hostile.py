@@ -149,7 +149,7 @@ LARGE = {
     "open brackets": ("(" * 99_999, "the expression is nested too deep"),
     "questions": ("?" * 99_999, "invalid syntax"),
     "bars": ("|x" * 49_999, "invalid syntax"),
-    "digits": ("9" * 99_999, "integers have at most 64 bits"),
+    "digits": ("9" * 99_999, "a whole number has at most 64 bits"),
     "dots": ("x" + ".abs()" * 15_000, "the expression is too long or nested too deep"),
     "strings": ("'" + "a" * 99_000, "unterminated string literal"),
     "null": ("x\0", "source code string cannot contain null bytes"),

@@ -183,7 +183,7 @@ class Shown:
         if self.out is not None and self.out_suffix not in forms:
             raise UsageError(
                 f"--out: {self.out!r} does not end in one of {', '.join(forms)}",
-                cure="--json, --csv and --get without --out write to standard output"
+                cure="--json, --csv and --get write to standard output without --out"
                 if self.out == "-"
                 else "the suffix chooses the format: result.json"
                 + (", table.csv, arrays.npz, main.npy" if ".npz" in forms else ""),

@@ -138,7 +138,7 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     line = min(error.lineno or 1, len(starts))
     place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
     if "integer string conversion" in error.msg:
-        return SizeError("integers have at most 64 bits", place=place, cure="write a float, such as 1e30")
+        return SizeError("a whole number has at most 64 bits", place=place, cure="write a float, such as 1e30")
     if "too many nested" in error.msg:
         return SizeError("the expression is nested too deep", place=place, cure="split it into steps: h = ...; ...")
     words, right = correction(source.text)

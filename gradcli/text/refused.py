@@ -12,7 +12,9 @@ class Refusal:
     cure: str = ""
 
 
-_COPY = Refusal("takes the value out of the graph, so it has no gradient", "leave it out: tensors are shown as numbers")
+_COPY = Refusal(
+    "takes the number out of the graph, so it has no gradient", "leave it out: tensors are shown as numbers"
+)
 _DEVICE = Refusal("moves tensors between devices", "choose the device with --device")
 _SEED = Refusal("seeds PyTorch's generator", "choose the seed with --seed")
 _HOOK = Refusal("runs code in the backward pass", "name a step (h = ...) to see its gradient")

@@ -103,7 +103,9 @@ def _constant(reader: Reader, node: ast.Constant) -> list[Part]:
     if isinstance(value, bytes):
         raise reader.error("bytes are not supported", node, "write the string without b")
     if isinstance(value, int) and value > PLAIN_INTEGER.value:
-        raise SizeError("integers have at most 64 bits", place=reader.span(node), cure="write a float, such as 1e30")
+        raise SizeError(
+            "a whole number has at most 64 bits", place=reader.span(node), cure="write a float, such as 1e30"
+        )
     return [reader.step("constant", node, value=value)]
 
 

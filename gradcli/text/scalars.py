@@ -39,7 +39,7 @@ class Scalars(Cursor):
                 overflow = True
             if overflow:
                 raise self.error(
-                    "the result is too large for a 64-bit number", "write inf if that is meant", start=start
+                    "the result is too large for a 64-bit float", "write inf if that is meant", start=start
                 )
             value = result
         return value
@@ -67,7 +67,7 @@ class Scalars(Cursor):
         """Digits; those without a point or an exponent stay whole."""
         value = float(token.text)
         if math.isinf(value):
-            raise self.error("this is too large for a 64-bit number", "write inf if that is meant", token)
+            raise self.error("this is too large for a 64-bit float", "write inf if that is meant", token)
         return int(token.text.lstrip("0") or "0") if token.text.isdigit() else value
 
     def constant(self, token: Token) -> Number:
