@@ -198,7 +198,7 @@ class _Worker:
         """
         piece = os.read(self.fd, PIECE)
         if not piece:
-            raise FileError("PyTorch cannot be loaded, or has ended", cure="gradcli flow --layers 1 says why")
+            raise FileError("PyTorch could not be loaded, or it crashed", cure="gradcli flow --layers 1 shows why")
         lines = self._cutter.cut(piece)
         begun = 0
         for death in [i for i, line in enumerate(lines) if line.startswith(b"!")]:

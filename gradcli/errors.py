@@ -125,8 +125,8 @@ def fault(error: BaseException) -> str:
         line = line.tb_next
     where = f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}" if line else ""
     return (
-        f"a fault of gradcli itself ({what}{where}); please report it with the command that caused it and the traceback "
-        "that GRADCLI_DEBUG=1 adds"
+        f"internal error in gradcli ({what}{where}); please report it with the command and the traceback "
+        "that GRADCLI_DEBUG=1 shows"
     )
 
 

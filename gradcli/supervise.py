@@ -299,19 +299,21 @@ def cause(status: int, where: tuple[int, int], limits: Limits) -> GradcliError:
     start, stop = where
     place: Place | None = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
     if not os.WIFSIGNALED(status):
-        message = f"a library of PyTorch's ended the process (exit status {os.waitstatus_to_exitcode(status)})"
-        return MathError(message, place=place, cure="there may be too little memory: see ulimit -v")
+        message = f"a library that PyTorch uses ended the process (exit status {os.waitstatus_to_exitcode(status)})"
+        return MathError(message, place=place, cure="memory may be too low: see ulimit -v")
     name = signal.Signals(os.WTERMSIG(status)).name
     if name == "SIGALRM":
         what = "showing the result took" if where == SHOWING else "it ran for"
-        cure = f"--timeout bounds {limits.timed}; 0 lifts the limit" if limits.timed else "--timeout 0 lifts the limit"
+        cure = (
+            f"--timeout bounds {limits.timed}; 0 removes the limit" if limits.timed else "--timeout 0 removes the limit"
+        )
         return SizeError(f"{what} more than {limits.seconds:g} s", place=place, cure=cure)
     if name == "SIGXCPU":
-        return SizeError("it took more processor time than this shell allows", place=place, cure="see ulimit -t")
+        return SizeError("it used more CPU time than this shell allows", place=place, cure="see ulimit -t")
     if name in _CRASHES:
-        message = f"PyTorch ended the process{' here' if place else ''} ({name})"
+        message = f"PyTorch crashed{' here' if place else ''} ({name})"
         return MathError(message, place=place, cure="check the arguments of this call")
-    why = ", most likely for lack of memory" if name == "SIGKILL" else ""
+    why = ", probably out of memory" if name == "SIGKILL" else ""
     return SizeError(f"the computation was killed ({name}){why}", place=place)
 
 

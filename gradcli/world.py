@@ -96,7 +96,9 @@ class World:
         except OSError as error:
             _drop_what_is_left(self.stdout)
             reason = (error.strerror or "unknown reason").lower()
-            raise FileError(f"standard output cannot be written: {reason}", cure="see where it leads, and df") from None
+            raise FileError(
+                f"standard output cannot be written: {reason}", cure="check where it goes, and the free space (df)"
+            ) from None
         return ExitStatus.OK
 
     def put_text(self, text: str) -> ExitStatus:
@@ -125,7 +127,7 @@ class World:
             LITERAL_TEXT.check(len(content), "standard input")  # it may have no end
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise FileError(f"standard input is no UTF-8 text (byte {error.start})") from None
+            raise FileError(f"standard input is not UTF-8 text (byte {error.start})") from None
         except OSError as error:
             raise FileError(f"standard input cannot be read: {error.strerror}") from None
 

@@ -138,7 +138,7 @@ def test_the_message_says_what_where_and_what_to_do() -> None:
     said: dict[str, dict[str, Any]] = {
         "a job has no 'out'": {"fn": "mse", "x": None, "out": "x.json"},
         'a list holds numbers, "NaN"': {"expression": "x", "inputs": {"x": [None]}},
-        "every row must hold as many numbers": {"expression": "x", "inputs": {"x": [[1], [1, 2]]}},
+        "all rows must have the same shape": {"expression": "x", "inputs": {"x": [[1], [1, 2]]}},
         "expression, line 2: unknown name q": {"expression": "h = x\nh + q", "inputs": {"x": 1}},
     }
     found = results(*({"command": "grad", **job} for job in said.values()), status=1)
@@ -267,7 +267,7 @@ def test_a_fault_of_gradclis_own_is_told_whole(
     place: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message, traceback = with_a_slip(monkeypatch, place, error)
-    assert message.startswith(f"a fault of gradcli itself ({type(error).__name__}: ")
+    assert message.startswith(f"internal error in gradcli ({type(error).__name__}: ")
     assert "a slip of ours" in message
     assert "at test_batch.py:" in message
     assert "please report it" in message
@@ -290,7 +290,7 @@ def test_gradcli_debug_adds_the_traceback(place: str, monkeypatch: pytest.Monkey
         (
             ZeroDivisionError("a slip of ours"),
             70,
-            "error: a fault of gradcli itself (ZeroDivisionError: a slip of ours at ",
+            "error: internal error in gradcli (ZeroDivisionError: a slip of ours at ",
         ),
     ],
 )
@@ -320,7 +320,7 @@ def test_a_job_that_takes_too_long_is_told_as_that() -> None:
     for line, seconds in zip(results(*jobs, status=1), ("0.05", "0.05", "0.05", "1e-06"), strict=True):
         assert line["error"] == {
             "kind": "size",
-            "message": f"it ran for more than {seconds} s (--timeout 0 lifts the limit)",
+            "message": f"it ran for more than {seconds} s (--timeout 0 removes the limit)",
         }
 
 
@@ -347,7 +347,7 @@ def test_a_limit_of_processor_time_is_no_lack_of_memory() -> None:
             os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
     told = supervise.cause(signal.SIGXCPU, (0, 0), supervise.Limits(60))
-    assert (told.kind, told.message) == ("size", "it took more processor time than this shell allows")
+    assert (told.kind, told.message) == ("size", "it used more CPU time than this shell allows")
 
 
 def test_killers_among_many_jobs_cost_nobody_else_an_answer() -> None:

@@ -163,7 +163,7 @@ def test_a_batch_refuses_what_it_is_not_allowed(tmp_path: Path, monkeypatch: pyt
     assert list(map(json.loads, shown.stdout.splitlines())) == list(batch.run(jobs))
     for found in batch.run(jobs):
         assert found["error"]["kind"] == "usage"
-        assert "a job may not name a file" in found["error"]["message"]
+        assert "a job may not read a file" in found["error"]["message"]
     first, second, third = batch.run(jobs, allow_files=True)
     assert first["inputs"]["target"] == [2, 1]
     assert second["error"]["kind"] == "file"
@@ -190,6 +190,7 @@ TAKES: dict[Kind, Callable[[Any], bool]] = {
     options.TEXT: is_text,
     options.WHOLE: lambda value: is_text(value) or (is_number(value) and isinstance(value, int)),
     options.NUMBER: lambda value: is_text(value) or is_number(value),
+    options.NAME: is_text,
     options.NAMES: are_texts,
     options.INDEX: lambda value: (
         is_text(value) or all(type(each) is int for each in (value if type(value) is list else [value]))
@@ -236,9 +237,11 @@ def test_a_list_or_an_object_for_a_flag_or_a_number_says_what_is_expected() -> N
         "check: expected true or false, got 1": {"check": 1},
         "seed: expected a whole number, got 1.5": {"seed": 1.5},
         "tol: expected a number, got true": {"tol": True},
-        "expression: expected a text, got a list": {"expression": ["x"]},
-        "wrt: expected a text or a list of texts, got an object": {"wrt": {"x": 1}},
-        "x: expected a number, true or false, a list of them, or a literal as text, got null": {"inputs": {"x": None}},
+        "expression: expected a string, got a list": {"expression": ["x"]},
+        "wrt: expected a string or a list of strings, got an object": {"wrt": {"x": 1}},
+        "x: expected a number, true or false, a list of them, or a literal as a string, got null": {
+            "inputs": {"x": None}
+        },
     }
     jobs = [{"command": "grad", "expression": "x", "inputs": {"x": 1}, **more} for more in said.values()]
     assert [found["error"]["message"] for found in batch.run(jobs)] == list(said)

@@ -250,7 +250,7 @@ def test_a_batch_has_it_too() -> None:
         (["--width", "0"], "--width"),
         (["--width", "100000"], "--width"),
         (["--init", "he"], "kaiming"),
-        (["--check", "--csv"], "--check has no place in --csv"),
+        (["--check", "--csv"], "--check cannot be used with --csv"),
         (["--explain"], "gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain"),
         (["--wrt", "x"], "the layers themselves"),
         (["--graph", "tree"], "--graph"),

@@ -68,7 +68,7 @@ def test_what_libraries_print_does_not_reach_standard_output() -> None:
         "error: no such thing\n" + "  more\n" * 7,
         f"error: {'x' * 3000}\n",
         "error: 1, 2, \N{HORIZONTAL ELLIPSIS}\n",
-        "error: a fault of gradcli itself (KeyError: 1); please report it\n",
+        "error: internal error in gradcli (KeyError: 1); please report it\n",
     ],
 )
 def test_an_error_of_another_form_is_a_finding(said: str) -> None:
@@ -83,7 +83,7 @@ def test_an_error_of_another_form_is_a_finding(said: str) -> None:
         b'{"value":1}',
         b'{"value":1,"id":8}',
         b'{"id":7,"error":{"kind":"other","message":"no"}}',
-        b'{"id":7,"error":{"kind":"math","message":"a fault of gradcli itself (KeyError: 1); please report it"}}',
+        b'{"id":7,"error":{"kind":"math","message":"internal error in gradcli (KeyError: 1); please report it"}}',
         b'{"id":7,"error":{"kind":"math","message":"two\\nlines"}}',
     ],
 )

@@ -153,7 +153,7 @@ LARGE = {
     "dots": ("x" + ".abs()" * 15_000, "the expression is too long or nested too deep"),
     "strings": ("'" + "a" * 99_000, "unterminated string literal"),
     "null": ("x\0", "source code string cannot contain null bytes"),
-    "surrogate": ("x + '\ud800'", "a character that no text has"),
+    "surrogate": ("x + '\ud800'", "invalid character"),
     "doubling": (DOUBLING + "a", "the result is a sequence, not a tensor"),
     "doubling, into a tensor": (DOUBLING + "torch.tensor(a)", "torch.tensor is given too many values"),
     "doubling, as a size": (DOUBLING + "zeros(a)", "zeros: argument 'size'"),
@@ -195,8 +195,8 @@ def test_what_is_within_the_bounds_is_computed(expression: str) -> None:
 
 
 NEWER = {
-    "TypeAlias": ("type X = int", "'type' gives a type a name"),
-    "TemplateStr": ("t'{x}'", "a t-string runs code inside a text"),
+    "TypeAlias": ("type X = int", "'type' statements are not allowed"),
+    "TemplateStr": ("t'{x}'", "t-strings are not allowed: they run code"),
 }
 
 

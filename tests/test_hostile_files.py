@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "code in the type.npy": (npy(descr=f"__import__('os').mkdir('{OWNED}')"), HEADER),
     "a pickle.npy": (npy("(1,)", "'|O'", body=pickle.dumps(Deed())), "the array holds Python objects"),
     "a side of 5,000 digits.npy": (npy(f"({'9' * 5000},)"), HEADER),
-    "a side of 30 digits.npy": (npy(f"({'9' * 30},)"), "and at most 268,435,456 are allowed"),
+    "a side of 30 digits.npy": (npy(f"({'9' * 30},)"), "but at most 268,435,456 are allowed"),
     "no rows of too many columns.npy": (npy(f"(0, {'9' * 30})"), "cannot be read as .npy"),
     "two negative sides.npy": (npy("(-2, -1)"), "a side of negative length"),
     "a broken side.npy": (npy("(2.0,)"), HEADER),
@@ -148,12 +148,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "an exponent of 100,000 digits.csv": (b"1e" + b"9" * 100_000 + b"\n", "is too large for a number of 64 bits"),
     "commas.csv": (b"," * 1_000_000, "the file holds no numbers"),
     "a formula.csv": (b"=cmd|'/C calc'!A0,1\n", "is no number"),
-    "a call.txt": (f"tensor(__import__('os').mkdir('{OWNED}'))".encode(), "there is no such constructor"),
-    "a million digits.json": (b"[" + b"9" * 1_000_000 + b"]", "a number too large for 64 bits"),
+    "a call.txt": (f"tensor(__import__('os').mkdir('{OWNED}'))".encode(), "unknown constructor"),
+    "a million digits.json": (b"[" + b"9" * 1_000_000 + b"]", "the number is too large for 64 bits"),
     "an open door.json": (b"[" * 1_000_000, "levels of nesting"),
     "objects in objects.json": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "levels of nesting"),
-    "one key twice.json": (b'{"a": 1, "a": 2}', "an object stands where a number is expected"),
-    "half a character.json": (b'["\\ud800"]', "a text stands where a number is expected"),
+    "one key twice.json": (b'{"a": 1, "a": 2}', "expected a number, got an object"),
+    "half a character.json": (b'["\\ud800"]', "expected a number, got a string"),
 }  # fmt: skip
 """Each file by its name, with its content and words of the error."""
 

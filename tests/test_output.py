@@ -779,7 +779,7 @@ def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(m
     monkeypatch.setattr(core, "gradients", broken)
     shown = run("grad", "x**2", "x=1")
     assert (shown.status, shown.stdout, shown.stderr.count("\n")) == (70, "", 1)
-    assert shown.stderr.startswith("error: a fault of gradcli itself (ZeroDivisionError: a slip of ours at ")
+    assert shown.stderr.startswith("error: internal error in gradcli (ZeroDivisionError: a slip of ours at ")
     assert "please report it" in shown.stderr
 
 

@@ -367,7 +367,7 @@ def test_too_few_descriptors_are_an_error() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert (ran.status, ran.stdout) == (2, "")
-    assert ran.stderr == "error: the system refuses: too many open files\n  ulimit -n shows the bound\n"
+    assert ran.stderr == "error: the system refused: too many open files\n  ulimit -n shows the limit\n"
 
 
 @pytest.mark.parametrize("words", [["grad", "x.sum()", "x=-"], ["grad", "-", "x=1"], ["why"]])
@@ -375,7 +375,7 @@ def test_standard_input_without_an_end_is_read_no_further(words: list[str], monk
     monkeypatch.setattr("gradcli.world.LITERAL_TEXT", Limit(1000, "characters", "a test"))
     ran = run(*words, stdin="1\n" * 1000)
     assert (ran.status, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("error: standard input: 1,001 characters, and at most 1,000 are allowed")
+    assert ran.stderr.startswith("error: standard input: 1,001 characters, but at most 1,000 are allowed")
 
 
 def test_warnings_as_errors_and_no_home_change_nothing() -> None:

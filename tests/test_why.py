@@ -698,7 +698,7 @@ def test_a_pasted_text_as_one_word_or_many_or_from_a_pipe() -> None:
         (["the gradient of my softmax is strange"], ["no mistake is known", "gradcli why softmax-sum"]),
         (["the exploding of my vanishing"], ["no mistake is known", "gradcli why saturation: "]),
         (["--code"], ["--code needs the name"]),
-        (["no-grad", "--code", "--json"], ["two forms"]),
+        (["no-grad", "--code", "--json"], ["cannot be used together"]),
         (["no-grad", "--csv"], ["there is no option --csv"]),
         (["no-grad", "--dtype", "float64"], ["there is no option --dtype"]),
         (["--out", "x.txt"], ["none of the suffixes .json"]),

@@ -49,7 +49,7 @@ def _open(path: str, world: World) -> int:
         fd = os.open(path, os.O_RDONLY)
         os.read(fd, 0)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no file can have this name"
+        reason = getattr(error, "strerror", None) or "invalid file name"
         place = Source(path, "FILE").span(0, len(path))
         raise FileError(
             f"the jobs cannot be read: {reason.lower()}", place=place, cure=advice(path) or "check the path"

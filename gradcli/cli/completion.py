@@ -40,7 +40,7 @@ complete -o nosort -F _gradcli gradcli 2>/dev/null || complete -F _gradcli gradc
 """
 
 _ZSH = r"""#compdef gradcli
-# gradcli's completion for zsh: put this line into ~/.zshrc, behind compinit
+# gradcli's completion for zsh: put this line into ~/.zshrc, after compinit
 #     eval "$(gradcli completion zsh)"
 # or write it to a file _gradcli in a folder of $fpath.
 

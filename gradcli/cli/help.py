@@ -34,9 +34,9 @@ ROOT_OPTIONS = (
 
 ENVIRONMENT = (
     ("NO_COLOR, FORCE_COLOR", "no colour; colour in a pipe too"),
-    ("COLUMNS, LINES", "the size of the screen that tables and pictures are made for"),
+    ("COLUMNS, LINES", "the screen size for tables and pictures"),
     ("GRADCLI_SERVER", "off: never use the server; auto: start it after the first call"),
-    ("GRADCLI_DEBUG", "1: a fault of gradcli's own shows its whole traceback"),
+    ("GRADCLI_DEBUG", "1: an internal error shows its full traceback"),
 )
 """The variables that every command obeys."""
 

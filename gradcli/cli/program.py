@@ -89,8 +89,8 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
         return world.put_text(_help(arguments, world))
     command = _command(arguments)
     if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
-        cure = "it may be off (never use a server) or auto (start one), or unset"
-        raise UsageError(f"the variable GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
+        cure = "set it to off (never use a server) or auto (start one), or unset it"
+        raise UsageError(f"GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
     call = _read(command, arguments[1:], world)
     gc.enable()
     page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
@@ -238,7 +238,7 @@ def _open_door() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], 
     except (ImportError, RuntimeError) as error:  # the second of PyTorch where there is no /dev/urandom
         if (getattr(error, "name", None) or "").startswith("gradcli"):
             raise
-        raise FileError(f"PyTorch cannot be loaded: {error}", cure="see ulimit -v, or install it anew") from None
+        raise FileError(f"PyTorch cannot be loaded: {error}", cure="see ulimit -v, or install it again") from None
     gc.enable()
     return compute, show, None if was_there else time.monotonic() - begun
 

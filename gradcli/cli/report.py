@@ -31,10 +31,10 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
 def shortage(error: BaseException) -> GradcliError | None:
     """The error to show where the system has refused a process, a descriptor or memory, which is no fault of gradcli."""
     if isinstance(error, MemoryError):
-        return SizeError("there is not enough memory for this", cure="see ulimit -v, or ask for less")
+        return SizeError("there is not enough memory for this", cure="see ulimit -v, or use smaller inputs")
     if isinstance(error, OSError) and error.errno in _SCARCE:
         reason = (error.strerror or "").lower()
-        return SizeError(f"the system refuses: {reason}", cure=f"ulimit {_SCARCE[error.errno]} shows the bound")
+        return SizeError(f"the system refused: {reason}", cure=f"ulimit {_SCARCE[error.errno]}shows the limit")
     return None
 
 

@@ -17,7 +17,7 @@ def run(request: Server, shown: Shown, world: World, read_stdin: Callable[[], st
     Raises FileError where no server can be started.
     """
     if shown.json and request.action != "status":
-        raise UsageError(f"server {request.action} has no JSON", cure="gradcli server status --json")
+        raise UsageError(f"server {request.action} has no JSON output", cure="gradcli server status --json")
     line, status = _ACTIONS[request.action](request, shown)
     if not shown.quiet:
         return world.put_text(f"{line}\n") or status
@@ -48,12 +48,10 @@ def _told(found: dict[str, Any]) -> str:
     calls = "1 call" if found["calls"] == 1 else f"{found['calls']:,} calls"
     text = (
         f"running: process {found['pid']}, gradcli {found['version']}, PyTorch {found['torch']}, {calls} so far; "
-        f"it ends after {_time(found['idle'])} without a call"
+        f"it stops after {_time(found['idle'])} without a call"
     )
     return (
-        text
-        if found["fits"]
-        else f"{text}; this gradcli is not the one it has loaded: gradcli server start replaces it"
+        text if found["fits"] else f"{text}; it runs another version or environment: gradcli server start replaces it"
     )
 
 

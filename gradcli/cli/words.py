@@ -136,7 +136,7 @@ def _guarded(words: Sequence[str], known: dict[str, Option], instead: dict[str, 
 
 def _check_option(name: str, known: dict[str, Option], instead: dict[str, str], seen: set[str]) -> None:
     if name in instead:
-        raise UsageError(f"{name} has no meaning here", cure=instead[name])
+        raise UsageError(f"{name} does not apply here", cure=instead[name])
     if name not in known:
         raise UsageError(f"there is no option {name}", cure=did_you_mean(name, [*known, "--help"]))
     if name in seen and not known[name].repeatable:

@@ -14,7 +14,7 @@ from gradcli.text.literal import Literal
 class Activate(Explained):
     """Value and derivative of one or several activations at x, side by side."""
 
-    instead: ClassVar[Mapping[str, str]] = {"wrt": "the derivative is by x, the only input"}
+    instead: ClassVar[Mapping[str, str]] = {"wrt": "the derivative is with respect to x, the only input"}
 
     names: tuple[Call, ...] = argument(ACTIVATION, "an activation, such as sigmoid or 'leaky_relu(0.2)'", many=True)
     x: Literal = option(TENSOR, "where to evaluate: a tensor of any shape")

@@ -13,10 +13,10 @@ FILE = Kind("FILE", lambda source: source.text, paths=Paths(""))
 class Batch:
     """One JSON job per line in, one JSON result per line out, in order, by processes that load PyTorch once."""
 
-    file: str = argument(FILE, "the jobs; - or none: standard input", "-")
-    jobs: int = option(WHOLE, "processes that compute side by side", 1)
+    file: str = argument(FILE, "the jobs; - or nothing means standard input", "-")
+    jobs: int = option(WHOLE, "number of parallel processes", 1)
     allow_files: bool = option(FLAG, "let jobs read files: @FILE", False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= MOST_JOBS:
-            raise UsageError(f"--jobs: from 1 to {MOST_JOBS} processes")
+            raise UsageError(f"--jobs must be from 1 to {MOST_JOBS}")

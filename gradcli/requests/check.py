@@ -43,13 +43,13 @@ def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = Tr
         if isinstance(found, FromStdin):
             if streams:
                 raise UsageError(
-                    "standard input is used twice", cure="it can be read once; put one of them in a file: @FILE"
+                    "standard input is used twice", cure="it can be read only once; put one input in a file: @FILE"
                 )
             streams = True
             read_stdin()  # now, while stderr can still say that it is waited for
         elif isinstance(found, FromFile):
             if not allow_files:
-                raise UsageError("a job may not name a file", place=found.place, cure="gradcli batch --allow-files")
+                raise UsageError("a job may not read a file", place=found.place, cure="gradcli batch --allow-files")
             paths.check_file(found)
     if isinstance(request, Grad | OfExpression):
         expression.parse(request.source(read_stdin), request.input_names)

@@ -14,9 +14,9 @@ SHELL = Kind("|".join(SHELLS), lambda source: source.text, hints=SHELLS)
 class Completion:
     """The completion script of a shell, on standard output; no file is touched."""
 
-    shell: str = argument(SHELL, "the shell that is to complete commands, options, functions and files")
+    shell: str = argument(SHELL, "the shell to complete commands, options, functions and files in")
 
     def __post_init__(self) -> None:
         if self.shell not in SHELLS:
-            cure = did_you_mean(self.shell, SHELLS) or f"there are {', '.join(SHELLS)}"
+            cure = did_you_mean(self.shell, SHELLS) or f"choose one of {', '.join(SHELLS)}"
             raise UsageError(f"there is no completion for {self.shell[:40]!r}", cure=cure)

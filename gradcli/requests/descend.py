@@ -19,24 +19,24 @@ class Descend(OfExpression):
 
     timed: ClassVar[str] = "one step"
 
-    optimizer: str = option(OPTIMIZER, "an optimiser of torch.optim, such as sgd, adam or lbfgs", "sgd")
+    optimizer: str = option(OPTIMIZER, "an optimiser from torch.optim, such as sgd, adam or lbfgs", "sgd")
     lr: float = option(NUMBER, "learning rate", 0.1)
-    steps: int = option(WHOLE, "steps, at most", 100)
+    steps: int = option(WHOLE, "maximum number of steps", 100)
     set: tuple[Setting, ...] = repeated(
         SETTING, "another argument of the optimiser, such as momentum=0.9; may be repeated"
     )
-    min_move: float | None = option(NUMBER, "stop when no parameter moved by more than this in a step", None)
+    min_move: float | None = option(NUMBER, "stop when no parameter moves by more than this in a step", None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.steps <= MOST_STEPS:
-            raise UsageError(f"--steps: from 0 to {MOST_STEPS:,}")
+            raise UsageError(f"--steps must be from 0 to {MOST_STEPS:,}")
         if self.min_move is not None and not self.min_move >= 0:
-            raise UsageError("--min-move: a distance is a number from 0 up")
+            raise UsageError("--min-move must be 0 or more")
         seen: dict[str, Setting] = {}
         for setting in self.set:
             if setting.name in seen:
                 raise UsageError(f"--set {setting.name} is given twice", cure="give each argument once")
             if setting.name == "lr":
-                raise UsageError("--set lr: the learning rate has an option of its own", cure="--lr 0.1")
+                raise UsageError("--set lr: the learning rate has its own option", cure="--lr 0.1")
             seen[setting.name] = setting

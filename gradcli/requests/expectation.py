@@ -30,10 +30,10 @@ def read(source: Source) -> Expectation:
     key = found[1] if found else ""
     rest = source.text[found.end() :] if found else source.text
     if not rest.strip():
-        raise UsageError("--expect: nothing is expected", cure="--expect w=2, or --expect 2")
+        raise UsageError("--expect: the expected value is missing", cure="--expect w=2, or --expect 2")
     value = literal.parse(Source(rest, f"{source.label} {key}".rstrip()))
     if isinstance(value, FromStdin):
-        raise UsageError("--expect: standard input is for the inputs", cure="put what you expect in a file: @FILE")
+        raise UsageError("--expect cannot read standard input", cure="put the expected values in a file: @FILE")
     return Expectation(key, value)
 
 
@@ -45,7 +45,7 @@ def accept(value: Any, key: str) -> tuple[Expectation, ...]:
         or isinstance(value, bool)
         or (value is not items[0] and any(isinstance(item, dict) for item in items))
     ):
-        raise wrong(key, value, 'a text, a number, a list or an object, such as "w=2" or {"w": 2}')
+        raise wrong(key, value, 'a string, a number, a list or an object, such as "w=2" or {"w": 2}')
     named = value if isinstance(value, dict) else {"": value}
     return tuple(Expectation(name, TENSOR.from_json(item, f"{key} {name}".rstrip())) for name, item in named.items())
 

@@ -31,7 +31,7 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
     if len(words) > len(places) and not any(option.many for option in places):
         extra = sources[len(places)]
         raise too_many(words) or UsageError(
-            "one word too many", place=extra.span(0, len(extra.text)), cure="quote what belongs together"
+            "too many arguments", place=extra.span(0, len(extra.text)), cure="put quotes around what belongs together"
         )
     taken = 0
     for name, option in options(request).items():
@@ -70,7 +70,7 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
             continue
         if option is None:
             if name in options(Shown):
-                raise UsageError(f"a job has no {key!r}", cure="its result is one line of JSON")
+                raise UsageError(f"a job cannot have {key!r}", cure="its output is one line of JSON")
             cure = getattr(request, "instead", {}).get(name) or did_you_mean(name, known)
             raise UsageError(f"there is no key {key[:80]!r}", cure=cure or f"keys: {', '.join(known)}")
         if value is not None:

@@ -22,30 +22,30 @@ class Flow(Evidence):
 
     instead: ClassVar[Mapping[str, str]] = {
         "explain": "the chain rule of one layer: gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain",
-        "wrt": "the layers themselves are differentiated by",
+        "wrt": "the derivative is with respect to the layers",
     }
 
     names: tuple[Call, ...] = argument(ACTIVATION, "activations, as with --activation", (), many=True)
     activation: tuple[Call, ...] = repeated(
-        ACTIVATION, "an activation behind every layer; may be repeated (default: sigmoid, tanh, relu)"
+        ACTIVATION, "the activation after each layer; may be repeated (default: sigmoid, tanh, relu)"
     )
-    layers: int = option(WHOLE, "linear layers", 20)
-    width: int = option(WHOLE, "inputs and outputs of every layer", 64)
-    init: str = option(TEXT, "how weights are drawn; default is nn.Linear's own", "default", choices=INITS)
+    layers: int = option(WHOLE, "number of linear layers", 20)
+    width: int = option(WHOLE, "number of inputs and outputs of each layer", 64)
+    init: str = option(TEXT, "how weights are initialised; default is that of nn.Linear", "default", choices=INITS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("init", self.init, INITS)
         if not 2 <= self.layers <= 10_000:
-            raise UsageError("--layers: from 2 to 10,000")
+            raise UsageError("--layers must be from 2 to 10,000")
         if self.width < 1:
-            raise UsageError("--width: 1 or more")
+            raise UsageError("--width must be 1 or more")
         ELEMENTS.check(self.layers * self.width * self.width, "the weights of all layers", cure="a smaller --width")
         seen: dict[str, Call] = {}
         for call in self.activations:
             if call.entry.name in ALONG_LAST_DIM:
                 raise UsageError(
-                    f"{call.entry.name} mixes its inputs, and a stack wants an elementwise activation",
+                    f"{call.entry.name} mixes its inputs, but flow needs an elementwise activation",
                     cure="such as sigmoid, tanh or relu",
                 )
             if call.text in seen:

@@ -32,16 +32,16 @@ class Grad(Wrt, Explained):
     y: Literal | None = option(TENSOR, "target y of --fn", None, shown="ones")
     via: str = option(TEXT, "autograd.grad, or loss.backward(): the same numbers", "grad", choices=VIAS)
     row: tuple[int, ...] | None = option(INDEX, "differentiate this element of the result, such as 1 or 0,-1", None)
-    vjp: Literal | None = option(TENSOR, "differentiate with this upstream gradient, in the shape of the result", None)
-    each: str = option(NAME, "go along this 1-D input point by point, one row each", "")
+    vjp: Literal | None = option(TENSOR, "upstream gradient, with the shape of the result", None)
+    each: str = option(NAME, "evaluate at each element of this 1-D input, one row each", "")
 
     def __post_init__(self) -> None:
         Explained.__post_init__(self)
         check_choice("via", self.via, VIAS)
         if self.row is not None and self.vjp is not None:
-            raise UsageError("--row and --vjp choose two upstream gradients", cure="choose one of them")
+            raise UsageError("--row and --vjp cannot be used together", cure="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
-            raise UsageError("--each takes one number at each point, so that --row and --vjp have no meaning with it")
+            raise UsageError("--each needs one number at each point: --row and --vjp cannot be used with it")
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
             self._check_expression(given)
@@ -56,10 +56,10 @@ class Grad(Wrt, Explained):
     def _check_expression(self, given: list[str]) -> None:
         if given:
             cure = f"with an expression write {given[0]}=T" if self.expression else "--fn mse, for example"
-            raise UsageError(f"--{given[0]} belongs to --fn", cure=cure)
+            raise UsageError(f"--{given[0]} requires --fn", cure=cure)
         if self.expression is None:
             raise UsageError(
-                "nothing to differentiate: neither an expression nor --fn",
+                "nothing to differentiate: give an expression or --fn",
                 cure="gradcli grad --fn mse --x 1 --w 2\ngradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
             )
 
@@ -86,13 +86,13 @@ class Grad(Wrt, Explained):
         if self.expression is not None or self.inputs:
             name = input_name(self.expression.given.text) if self.expression else self.inputs[0].name
             if not name:
-                raise UsageError("--fn and an expression are two things to differentiate", cure="choose one of them")
+                raise UsageError("--fn and an expression cannot be used together", cure="choose one of them")
             cure = did_you_mean(name, FN_INPUTS) or f"its inputs are {', '.join(FN_INPUTS)}"
-            raise UsageError(f"with --fn there is no input {name!r}", cure=cure)
+            raise UsageError(f"--fn has no input {name!r}", cure=cure)
         if self.x is None:
             raise UsageError("--x is missing", cure=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
         if not isinstance(fn.entry, Loss):
             if self.y is not None:
-                raise UsageError(f"--y has no meaning with the activation {fn.entry.name}", cure="leave out --y")
+                raise UsageError(f"--y cannot be used with the activation {fn.entry.name}", cure="leave out --y")
         elif fn.entry.target == "class" and self.y is None:
-            raise UsageError(f"--y is missing: {fn.entry.name} wants class indices", cure="for example --y 0")
+            raise UsageError(f"--y is missing: {fn.entry.name} needs class indices", cure="for example --y 0")

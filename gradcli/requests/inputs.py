@@ -52,8 +52,8 @@ def check_name(name: str, text: str, label: str) -> None:
             f"write {written}, in the expression too" if written.isidentifier() else "use ASCII letters, digits and _"
         )
         raise UsageError(f"{quoted(name)!r} cannot be a name", place=place, cure=cure)
-    owner = "Python's" if keyword.iskeyword(name) else "PyTorch's, NumPy's or Python's"
-    raise UsageError(f"{name!r} is {owner} own name", place=place, cure=f"call the input {name}_ or {name}1")
+    owner = "Python" if keyword.iskeyword(name) else "PyTorch, NumPy or Python"
+    raise UsageError(f"{name!r} is a name of {owner}", place=place, cure=f"call the input {name}_ or {name}1")
 
 
 def read_input(source: Source) -> Input:
@@ -87,7 +87,7 @@ def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") 
         if taken and _ASSIGNMENT.match(texts[0]):
             others = [text for text in texts if text != word]
             cure = shlex.join(["gradcli", command, word, *others])
-            raise UsageError("the expression comes first, its inputs after it", cure=cure)
+            raise UsageError("the expression comes first, then its inputs", cure=cure)
         if position == taken and (error := split.expression_split(texts[: _end(texts, position)])):
             raise error
     inputs: dict[str, Input] = {}
@@ -107,7 +107,7 @@ def _check_split(words: Sequence[str], position: int, taken: int) -> None:
     else:
         return
     whole = re.sub(r"^(\w+)\s*=\s*", r"\1=", " ".join(words[start : _end(words, position + 1)]))
-    raise UsageError("the shell split a literal at its blanks", cure=f"quote it: '{whole}'")
+    raise UsageError("the shell split a literal at its spaces", cure=f"quote it: '{whole}'")
 
 
 def _end(words: Sequence[str], position: int) -> int:

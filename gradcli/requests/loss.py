@@ -17,13 +17,13 @@ class Loss(Explained):
     """Value of one or several losses, their elements, and d loss / d pred, side by side."""
 
     instead: ClassVar[Mapping[str, str]] = {
-        "wrt": "the gradient is by pred; by others: gradcli grad 'mse(pred, target)' pred=1,2 target=0,0 --wrt target"
+        "wrt": "the gradient is for pred; for target: gradcli grad 'mse(pred, target)' pred=1,2 target=0,0 --wrt target"
     }
 
     names: tuple[Call, ...] = argument(LOSS, "a loss, such as mse or 'huber(delta=2)'", many=True)
     pred: Literal = option(TENSOR, "predictions (for cross_entropy: logits)")
     target: Literal = option(TENSOR, "targets, or class indices for cross_entropy, nll and multi_margin")
-    reduction: str = option(TEXT, "how elements become one number", "mean", choices=REDUCTIONS)
+    reduction: str = option(TEXT, "how elements are reduced to one number", "mean", choices=REDUCTIONS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -60,7 +60,7 @@ class Kind:
             return self._texts(value, key)
         if self.accept:
             return self.accept(value, key)
-        raise wrong(key, value, "a text or a list of texts" if many else "a text")
+        raise wrong(key, value, "a string or a list of strings" if many else "a string")
 
     def _texts(self, texts: Sequence[str], key: str) -> Any:
         if self.read_words:
@@ -135,7 +135,7 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     known = tuple(choices)
     if value not in known:
         cure = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
-        raise UsageError(f"{flag_name(name)}: {value!r} is none of {', '.join(known)}", cure=cure)
+        raise UsageError(f"{flag_name(name)}: {value!r} is not one of {', '.join(known)}", cure=cure)
 
 
 def wrong(key: str, value: Any, wanted: str) -> UsageError:
@@ -164,13 +164,13 @@ def _accept_index(value: Any, key: str) -> tuple[int, ...]:
 
 def _accept_names(value: Any, key: str) -> tuple[str, ...]:
     if not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
-        raise wrong(key, value, "a text or a list of texts")
+        raise wrong(key, value, "a string or a list of strings")
     return tuple(value)
 
 
 def _accept_tensor(value: Any, key: str) -> literal.Literal:
     if value is None or isinstance(value, dict):
-        raise wrong(key, value, "a number, true or false, a list of them, or a literal as text")
+        raise wrong(key, value, "a number, true or false, a list of them, or a literal as a string")
     return literal.from_json(value, ValueSource(value, key))
 
 
@@ -197,7 +197,7 @@ def _number(source: Source) -> float:
 def _names(source: Source) -> tuple[str, ...]:
     names = tuple(name.strip() for name in source.text.split(","))
     if not all(names):
-        raise UsageError("expected names joined by commas", place=source.span(0, len(source.text)), cure="--wrt w,b")
+        raise UsageError("expected names separated by commas", place=source.span(0, len(source.text)), cure="--wrt w,b")
     return names
 
 

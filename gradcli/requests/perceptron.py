@@ -27,16 +27,16 @@ class Perceptron(Wrt, Explained):
     x: Literal | None = option(TENSOR, "inputs: [in], or [batch, in]", None)
     w: Literal | None = option(TENSOR, "weights: [in] for one output, or [out, in] as nn.Linear.weight", None)
     b: Literal | None = option(TENSOR, "bias: one number, or [out]", None, shown="0")
-    target: Literal | None = option(TENSOR, "targets t, in the shape of the output", None)
+    target: Literal | None = option(TENSOR, "targets t, with the shape of the output", None)
     activation: Call = option(
         ACTIVATION, "the activation", parse_call(Source("sigmoid"), ActivationEntry), shown="sigmoid"
     )
     loss: Call = option(
         LOSS, "the loss; half_sse is E = 1/2 sum (O - t)^2", parse_call(Source("half_sse"), LossEntry), shown="half_sse"
     )
-    train: str = option(DATA, "data to learn: and, or, xor, nand, or @FILE with the target in the last column", "")
+    train: str = option(DATA, "data to train on: and, or, xor, nand, or @FILE with the target in the last column", "")
     lr: float | None = option(NUMBER, "learning rate of --train", None, shown="1")
-    epochs: int | None = option(WHOLE, "passes over the data of --train, at most", None, shown="100")
+    epochs: int | None = option(WHOLE, "maximum number of passes over the data of --train", None, shown="100")
 
     @property
     def timed(self) -> str:  # type: ignore[override]
@@ -51,25 +51,23 @@ class Perceptron(Wrt, Explained):
             if given or self.wrt:
                 extra = [*given, "--wrt"][0]
                 raise UsageError(
-                    f"{extra} has no meaning with --train, which starts from zeros", cure=f"leave out {extra}"
+                    f"{extra} cannot be used with --train, which starts from zeros", cure=f"leave out {extra}"
                 )
             if self.train not in GATES and not self.train.startswith("@"):
                 raise UsageError(
-                    f"--train: {self.train!r} is no data to learn", cure=f"one of {', '.join(GATES)}, or @FILE"
+                    f"--train: there is no data set {self.train!r}", cure=f"one of {', '.join(GATES)}, or @FILE"
                 )
             if self.loss.entry.name in BY_ROW:
                 raise UsageError(
-                    f"--loss: {self.loss.entry.name} compares several outputs, and a layer that learns has one",
+                    f"--loss: {self.loss.entry.name} compares several outputs, but --train trains one",
                     cure="such as half_sse, mse or bce",
                 )
             if self.epochs is not None and not 1 <= self.epochs <= 1_000_000:
-                raise UsageError("--epochs: from 1 to 1,000,000")
+                raise UsageError("--epochs must be from 1 to 1,000,000")
             return
         for name in ("lr", "epochs"):
             if getattr(self, name) is not None:
-                raise UsageError(
-                    f"--{name} has no meaning without --train", cure=f"leave out --{name}, or add --train and"
-                )
+                raise UsageError(f"--{name} requires --train", cure=f"leave out --{name}, or add --train and")
         for name in ("x", "w", "target"):
             if layer[name] is None:
                 raise UsageError(f"--{name} is missing", cure="gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1")

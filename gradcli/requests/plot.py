@@ -37,7 +37,7 @@ def _read_words(words: Sequence[Source], taken: int = 0, command: str = "plot") 
     if foreign and (_X.search(foreign[0]) or foreign[0].partition("(")[0] in CATALOGUE):
         several = shlex.join(["gradcli", "plot", texts[0], foreign[0]])
         raise UsageError(
-            "beside NAME=T there is one expression", cure=f"several go over [{LOW:g}, {HIGH:g}]: {several}"
+            "only one expression is allowed with NAME=T", cure=f"for several over [{LOW:g}, {HIGH:g}]: {several}"
         )
     return (Formula(words[0]), *read_inputs(words, 1, command))
 
@@ -46,7 +46,7 @@ def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
     """The first word is an input: the expression is missing, or stands behind."""
     expression = next((text for text, is_one in zip(texts, given, strict=True) if not is_one), None)
     inputs = [text for text, is_one in zip(texts, given, strict=True) if is_one]
-    said = "the expression comes first, its inputs after it" if expression else "the expression is missing"
+    said = "the expression comes first, then its inputs" if expression else "the expression is missing"
     return UsageError(said, cure=shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs]))
 
 
@@ -59,19 +59,19 @@ def _read_function(source: Source) -> Formula | Call:
     entry = call.entry
     if entry.name in ALONG_LAST_DIM:
         raise UsageError(
-            f"{entry.name} mixes several numbers, and a curve has one at each point",
+            f"{entry.name} mixes several numbers, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
         )  # fmt: skip
     if not has_curve(entry):
         row = "stack([x, 0*x])"
         cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
         raise UsageError(
-            f"{entry.name} compares the numbers of a whole row, and a curve has one at each point",
+            f"{entry.name} compares the numbers of a whole row, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=cure or "give an expression that is one number",
         )  # fmt: skip
     if entry.name in PROBABILITIES:
         raise UsageError(
-            f"{entry.name} takes probabilities, and is not defined over [{LOW:g}, {HIGH:g}]",
+            f"{entry.name} takes probabilities and is not defined over [{LOW:g}, {HIGH:g}]",
             place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1",
         )  # fmt: skip
     return call
@@ -86,20 +86,20 @@ class Plot(Wrt, Evidence):
 
     pictures: ClassVar[bool] = True
     instead: ClassVar[Mapping[str, str]] = {
-        "explain": "one point has a chain rule: gradcli grad 'sin(w*x)' x=1 w=2 --explain",
-        "graph": "one point has a graph: gradcli grad 'sin(w*x)' x=1 w=2 --graph tree",
+        "explain": "for the chain rule at one point: gradcli grad 'sin(w*x)' x=1 w=2 --explain",
+        "graph": "for the graph at one point: gradcli grad 'sin(w*x)' x=1 w=2 --graph tree",
     }
 
     words: tuple[Formula | Call | Input, ...] = argument(
         WORDS,
-        "an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a range); or functions of x alone",
+        "an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a range); or only functions of x",
         many=True,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.wrt and not self.inputs:
-            raise UsageError("--wrt has no meaning without NAME=T", cure="the functions are drawn over x")
+            raise UsageError("--wrt requires NAME=T", cure="the functions are drawn over x")
 
     @property
     def inputs(self) -> tuple[Input, ...]:

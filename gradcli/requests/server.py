@@ -31,12 +31,14 @@ DURATION = Kind("TIME", _seconds)
 class Server:
     """Keep PyTorch loaded: after `gradcli server start` every call of yours takes hundredths of a second."""
 
-    action: str = argument(ACTION, "start it, stop it, or ask whether it is there (exit status 1 where it is not)")
-    idle: float | None = option(DURATION, "end after so long without a call: 45 (minutes), 90s, 2h", None, shown="30")
+    action: str = argument(ACTION, "start it, stop it, or show whether it is running (exit status 1 if not)")
+    idle: float | None = option(
+        DURATION, "stop after this time without a call: 45 (minutes), 90s, 2h", None, shown="30"
+    )
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
             cure = did_you_mean(self.action, ACTIONS) or "start, stop or status"
             raise UsageError(f"there is no server action {self.action[:40]!r}", cure=cure)
         if self.idle is not None and self.action != "start":
-            raise UsageError(f"--idle has no meaning for server {self.action}", cure="gradcli server start --idle 45")
+            raise UsageError(f"--idle cannot be used with server {self.action}", cure="gradcli server start --idle 45")

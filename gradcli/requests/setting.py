@@ -78,7 +78,7 @@ def accept(value: Any, key: str) -> tuple[Setting, ...]:
 def _from_json(value: Any, key: str) -> Value:
     parts = value if isinstance(value, list) else [value]
     if any(isinstance(part, dict | list) for part in parts):
-        raise wrong(key, value, "a number, true, false, null, a text or a list of these")
+        raise wrong(key, value, "a number, true, false, null, a string or a list of these")
     found = tuple(_value(part, Source(part, key), 0) if isinstance(part, str) else part for part in parts)
     return found if isinstance(value, list) else found[0]
 

@@ -34,12 +34,12 @@ PATH = Kind("PATH", lambda source: source.text)
 OUT = Kind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
 PICTURE_OUT = replace(OUT, paths=Paths("", (*PICTURE_FORMS, *FILE_FORMS)))
 _TABLELESS = {
-    "json": "holds all numbers exactly",
-    "csv": "holds all numbers exactly",
+    "json": "writes all numbers exactly",
+    "csv": "writes all numbers exactly",
     "get": "prints a value exactly",
     "code": "prints a program",
     "graph": "draws operations",
-    "out": "leaves one line on standard output",
+    "out": "writes one line to standard output",
 }
 """The fields of `Shown` that put something else in the place of the tables."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
@@ -66,21 +66,21 @@ class Numeric:
     timed: ClassVar[str] = ""
     """What `timeout` bounds where that is less than the whole computation."""
 
-    dtype: str = option(TEXT, "the floating-point type of the job", "float32", choices=DTYPES)
-    device: str = option(DEVICE, "where PyTorch computes: cpu, cuda, cuda:1, mps", "cpu")
+    dtype: str = option(TEXT, "the floating-point type", "float32", choices=DTYPES)
+    device: str = option(DEVICE, "the device to compute on: cpu, cuda, cuda:1, mps", "cpu")
     seed: int = option(WHOLE, "seed of rand, randn and random functions", 0)
-    timeout: float = option(NUMBER, "seconds that the computation may take; 0 lifts the limit", Told.timeout)
+    timeout: float = option(NUMBER, "time limit of the computation in seconds; 0 for no limit", Told.timeout)
     order: tuple[str, ...] = ()
     """The options that were given, in their order."""
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
         if self.device != "cpu" and not _DEVICE.fullmatch(self.device):
-            raise UsageError(f"--device: {self.device!r} is no device", cure="cpu, cuda, cuda:0, mps or xpu")
+            raise UsageError(f"--device: {self.device!r} is not a device", cure="cpu, cuda, cuda:0, mps or xpu")
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError("--seed: the seed must fit in 64 bits")
         if not 0 <= self.timeout < 1e9:
-            raise UsageError("--timeout: seconds, 0 or more", cure="0 lifts the limit")
+            raise UsageError("--timeout must be 0 or more seconds", cure="0 means no limit")
 
     @classmethod
     def named(cls, given: Collection[str]) -> tuple[str, ...]:
@@ -101,18 +101,18 @@ class Numeric:
 class Evidence(Numeric):
     """How the numbers are held against others: closed forms, differences, and what the user expects."""
 
-    check: bool = option(FLAG, "beside autograd: closed form and central difference, in float64", False)
+    check: bool = option(FLAG, "compare with the closed form and a central difference, in float64", False)
     expect: tuple[Expectation, ...] = repeated(
-        EXPECT, "what you expect of a gradient by its name, or of any value by its path; may be repeated"
+        EXPECT, "the expected value of a gradient by name, or of any value by path; may be repeated"
     )
     tol: float = option(NUMBER, "relative tolerance of --expect", 1e-3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.tol < float("inf"):
-            raise UsageError("--tol: a tolerance is a number from 0 up")
+            raise UsageError("--tol must be 0 or more")
         if "tol" in self.order and not self.expect:
-            raise UsageError("--tol has no meaning without --expect", cure="leave out --tol, or say what you expect")
+            raise UsageError("--tol requires --expect", cure="leave out --tol, or add --expect")
 
     @property
     def wanted(self) -> bool:
@@ -137,7 +137,7 @@ class Wrt:
     """What is differentiated by."""
 
     wrt: tuple[str, ...] = option(
-        NAMES, "inputs to differentiate by, such as w,b", (), shown="every floating input given"
+        NAMES, "inputs to differentiate with respect to, such as w,b", (), shown="every floating-point input"
     )
 
 
@@ -152,7 +152,7 @@ class Shown:
     graph: str | None = option(TEXT, "the autograd graph", None, choices=GRAPHS)
     out: str | None = option(OUT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
-    full: bool = option(FLAG, "show large tensors whole", False)
+    full: bool = option(FLAG, "show large tensors in full", False)
     quiet: bool = option(FLAG, "no notes, progress or hint", False)
     order: tuple[str, ...] = ()
     """The options that were given, in their order."""
@@ -162,19 +162,19 @@ class Shown:
             f"--{name}" for name in ("json", "csv", "get", "code", "graph") if getattr(self, name) not in (False, None)
         ]
         if len(forms) > 1:
-            raise UsageError(f"{' and '.join(forms)} are two forms of output", cure="choose one of them")
+            raise UsageError(f"{' and '.join(forms)} cannot be used together", cure="choose one of them")
         if self.code and self.out is not None:
             raise UsageError(
-                "--code and --out are two forms of output", cure="redirect the program: --code > program.py"
+                "--code and --out cannot be used together", cure="redirect the program: --code > program.py"
             )
         if self.graph is not None:
             check_choice("graph", self.graph, GRAPHS)
             if self.out is not None:
                 raise UsageError(
-                    "--graph and --out are two forms of output", cure="redirect it: --graph dot > graph.dot"
+                    "--graph and --out cannot be used together", cure="redirect it: --graph dot > graph.dot"
                 )
         if not 1 <= self.precision <= 100:
-            raise UsageError("--precision: from 1 to 100 significant digits")
+            raise UsageError("--precision must be from 1 to 100")
 
     def check_with(self, request: object) -> None:
         """Raise a UsageError where `request` asks for evidence that this form has no place for, or has no such file."""
@@ -182,15 +182,15 @@ class Shown:
         forms = getattr(request, "files", (*pictures, *FILE_FORMS))
         if self.out is not None and self.out_suffix not in forms:
             raise UsageError(
-                f"--out: {self.out!r} has none of the suffixes {', '.join(forms)}",
-                cure="standard output is what --json, --csv and --get write to without --out"
+                f"--out: {self.out!r} does not end in one of {', '.join(forms)}",
+                cure="--json, --csv and --get write to standard output without --out"
                 if self.out == "-"
-                else "the suffix says what is written: result.json"
+                else "the suffix chooses the format: result.json"
                 + (", table.csv, arrays.npz, main.npy" if ".npz" in forms else ""),
             )
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
             raise UsageError(
-                "--out: pictures are drawn by matplotlib, which is not installed", cure="pip install 'gradcli[plot]'"
+                "--out: pictures need matplotlib, which is not installed", cure="pip install 'gradcli[plot]'"
             )
         self._check_table(request)
         form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
@@ -198,7 +198,7 @@ class Shown:
             form = f"a {self.out_suffix} file"
         asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
         if form and asked:
-            raise UsageError(f"{asked} has no place in {form}", cure=f"use the table or --json with {asked}")
+            raise UsageError(f"{asked} cannot be used with {form}", cure=f"use the table or --json with {asked}")
 
     def _check_table(self, request: object) -> None:
         """Raise a UsageError where an option of tables is given, and there is none on standard output."""
@@ -206,13 +206,11 @@ class Shown:
         for name in ("precision", "full"):
             if form and name in self.order:
                 raise UsageError(
-                    f"--{name} applies to tables and has no meaning with {form}, which {why}",
+                    f"--{name} applies to tables and cannot be used with {form}, which {why}",
                     cure=f"leave out --{name}",
                 )
         if "full" in self.order and getattr(request, "pictures", False) and not getattr(request, "wanted", True):
-            raise UsageError(
-                "--full shows the tables of --check and --expect, and neither is given", cure="leave out --full"
-            )
+            raise UsageError("--full requires --check or --expect", cure="leave out --full")
 
     @property
     def out_suffix(self) -> str:

@@ -14,16 +14,16 @@ from gradcli.text.literal import Literal
 class SoftmaxJacobian(Explained):
     """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j elsewhere."""
 
-    instead: ClassVar[Mapping[str, str]] = {"wrt": "the Jacobian is by the logits, the only input"}
+    instead: ClassVar[Mapping[str, str]] = {"wrt": "the Jacobian is with respect to the logits, the only input"}
 
     logits: Literal | None = argument(TENSOR, "the logits: one vector, such as 2,1,0.1", None)
     x: Literal | None = option(TENSOR, "the logits, as an option", None)
-    row: int | None = option(WHOLE, "show row i alone: d p_i / d x_j for every j", None)
+    row: int | None = option(WHOLE, "show only row i: d p_i / d x_j for every j", None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.logits is not None and self.x is not None:
-            raise UsageError("the logits are given twice, as a word and as --x", cure="give them once")
+            raise UsageError("the logits are given twice, as an argument and as --x", cure="give them once")
         if self.logits is None and self.x is None:
             raise UsageError("the logits are missing", cure="gradcli softmax-jacobian 2,1,0.1")
 

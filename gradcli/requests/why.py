@@ -35,7 +35,10 @@ class Why(Told):
     """A mistake by its name, or by the error that PyTorch gave: reproduced, explained and cured. Alone: the list."""
 
     words: tuple[str, ...] = argument(
-        NAME_OR_TEXT, "a mistake, or the text of an error or traceback; none, or -: standard input", (), many=True
+        NAME_OR_TEXT,
+        "a mistake, or the text of an error or traceback; - or nothing means standard input",
+        (),
+        many=True,
     )
 
     def find(self, read_stdin: Callable[[], str]) -> Found | None:
@@ -44,7 +47,7 @@ class Why(Told):
         Raises UsageError where no mistake is known by that name or text, and SizeError where the text is too long.
         """
         text = read_stdin() if self.words in ((), ("-",)) else " ".join(self.words)
-        PASTED_TEXT.check(len(text), "the text", cure="cut it down: tail -n 50")
+        PASTED_TEXT.check(len(text), "the text", cure="shorten it: tail -n 50")
         if not text.strip():
             return None
         words = text.split()
@@ -73,7 +76,7 @@ def _by_text(text: str) -> Found:
     if not found:
         said = matching.last_said(text)
         nearest = matching.nearest(said)
-        message = f"no mistake is known by this text{'; the nearest are below' if nearest else ''}"
+        message = f"no known mistake matches this text{'; the nearest are below' if nearest else ''}"
         raise UsageError(message, place=Source(said).span(0, len(said)), cure=_commands(nearest))
     return _found(found[0], found[1:])
 
@@ -86,4 +89,4 @@ def _found(mistake: Mistake, fitting: list[Mistake]) -> Found:
 
 def _commands(mistakes: list[Mistake]) -> str:
     lines = [f"gradcli why {mistake.name}: {mistake.title}" for mistake in mistakes]
-    return "\n".join(lines) or "gradcli why lists the mistakes that are known"
+    return "\n".join(lines) or "gradcli why lists the known mistakes"

@@ -97,14 +97,16 @@ def _find(name: str, family: Family, place: Span) -> Activation | Loss:
 
 def _unknown(name: str, family: Family, place: Span) -> ExpressionError:
     if not name:
-        return ExpressionError("the name of a function is missing", place=place, cure="all names: gradcli functions")
+        return ExpressionError(
+            "the name of a function is missing", place=place, cure="gradcli functions lists all names"
+        )
     if _is_numbers(name):
-        cure = f"numbers go behind their option: {_NUMBERS_BY[family]} {name}"
+        cure = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
     else:
         known = [other for other, entry in CATALOGUE.items() if family is None or isinstance(entry, family)]
-        cure = did_you_mean(name.rpartition(".")[2], known) or "all names: gradcli functions"
+        cure = did_you_mean(name.rpartition(".")[2], known) or "gradcli functions lists all names"
     kind = family.__name__.lower() if family else "function"
-    return ExpressionError(f"no {kind} is called {name[:80]!a}", place=place, cure=cure)
+    return ExpressionError(f"unknown {kind} {name[:80]!a}", place=place, cure=cure)
 
 
 def _is_numbers(text: str) -> bool:
@@ -119,8 +121,9 @@ def _arguments(source: Source, entry: Activation | Loss) -> dict[str, Value]:
     reader = _Reader(source, entry)
     call = reader.parse()
     if len(call.args) > len(entry.parameters):
-        takes = f"{len(entry.parameters)} at most" if entry.parameters else "no arguments"
-        raise reader.error(f"{entry.name} takes {takes}", call.args[len(entry.parameters)])
+        most = len(entry.parameters)
+        takes = f"at most {most} argument{'s' * (most > 1)}" if most else "no arguments"
+        raise reader.error(f"{entry.name} takes {takes}", call.args[most])
     given = {
         parameter.name: reader.read(parameter, node)
         for parameter, node in zip(entry.parameters, call.args, strict=False)
@@ -151,9 +154,9 @@ class _Reader:
         """The syntax tree of `NAME(...)`."""
         foreign = next((at for at, char in enumerate(self._line) if not char.isascii()), None)
         if foreign is not None:
-            message = f"the character U+{ord(self._line[foreign]):04X} has no meaning here"
-            raise ExpressionError(message, place=self._source.span(foreign), cure="write it in plain ASCII")
-        unreadable = "these arguments cannot be read"
+            message = f"invalid character U+{ord(self._line[foreign]):04X}"
+            raise ExpressionError(message, place=self._source.span(foreign), cure="use ASCII")
+        unreadable = "cannot parse these arguments"
         try:
             with warnings.catch_warnings(action="ignore"):
                 tree = ast.parse(self._line.lstrip(), mode="eval").body
@@ -163,7 +166,7 @@ class _Reader:
         except (ValueError, OverflowError, RecursionError, MemoryError):
             raise self._error(unreadable, 0, len(self._line.strip())) from None
         if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
-            raise self.error("this is more than one name with its arguments", tree, "a formula: gradcli grad EXPR")
+            raise self.error("expected one function name with its arguments", tree, "for a formula: gradcli grad EXPR")
         return tree
 
     def read(self, parameter: Parameter, node: ast.expr) -> Value:
@@ -173,7 +176,7 @@ class _Reader:
         if parameter.choices:
             wanted = " or ".join(str(choice) for choice in parameter.choices)
         if not takes(value) or (parameter.choices and value not in parameter.choices):
-            raise self.error(f"{parameter.name} is {wanted}", node)
+            raise self.error(f"{parameter.name} must be {wanted}", node)
         return value
 
     def error(self, message: str, node: ast.expr | ast.keyword, cure: str = "") -> ExpressionError:
@@ -211,7 +214,7 @@ class _Reader:
             case ast.Name(id=name) if name in _CONSTANTS:
                 return sign * _CONSTANTS[name]
             case _:
-                raise self.error("a number was expected", node)
+                raise self.error("expected a number", node)
 
 
 def _is_number(value: Value) -> bool:

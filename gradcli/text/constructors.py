@@ -55,9 +55,9 @@ def _arange(arguments: Mapping[str, Any]) -> Shape:
     if not all(map(math.isfinite, (start, end, step))):
         raise ValueError("arange needs finite numbers")
     if step == 0:
-        raise ValueError("the step of arange is 0")
+        raise ValueError("the step of arange must not be 0")
     if (end - start) * math.copysign(1, step) < 0:
-        raise ValueError(f"arange does not reach {end:g} from {start:g} by steps of {step:g}")
+        raise ValueError(f"arange cannot reach {end:g} from {start:g} in steps of {step:g}")
     # The quotient may be infinite, and a count may not; a number that large is refused anyway.
     return (math.ceil(min((end - start) / step, 1e300)),)
 
@@ -77,9 +77,9 @@ CONSTRUCTORS: Mapping[str, Constructor] = {
 }
 
 _ELSEWHERE = {
-    "dtype": "the job's dtype holds: --dtype float64",
-    "device": "the job's device holds: --device cuda",
-    "requires_grad": "gradients are taken by every floating input, or by those of --wrt",
+    "dtype": "the dtype is an option: --dtype float64",
+    "device": "the device is an option: --device cuda",
+    "requires_grad": "every floating-point input gets a gradient, or only those in --wrt",
     "generator": "the seed is an option: --seed 1",
 }
 """Keywords of PyTorch's constructors that are options of the command, with the cure."""
@@ -103,7 +103,7 @@ def check_keyword(name: str, keyword: str, place: Span) -> None:
     parameters = CONSTRUCTORS[name].parameters
     if keyword not in parameters:
         cure = _ELSEWHERE.get(keyword) or did_you_mean(keyword, parameters) or f"write {signature(name)}"
-        raise LiteralError(f"{name} takes no such argument here", place=place, cure=cure)
+        raise LiteralError(f"{name} has no such argument", place=place, cure=cure)
 
 
 def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
@@ -133,9 +133,9 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
 
 def check_shape(what: str, shape: Shape, place: Span) -> None:
     """Raise SizeError where a tensor of `shape` has too many dimensions or elements, or one side that is too long."""
-    LITERAL_DEPTH.check(len(shape), f"the shape of {what}", place=place, cure="ask for fewer dimensions")
+    LITERAL_DEPTH.check(len(shape), f"the shape of {what}", place=place, cure="use fewer dimensions")
     for count in (*shape, math.prod(shape)):
-        ELEMENTS.check(count, what, place=place, cure="ask for fewer")
+        ELEMENTS.check(count, what, place=place, cure="use fewer")
 
 
 def _named(name: str, constructor: Constructor, arguments: list[Argument]) -> list[tuple[str, Argument]]:
@@ -156,8 +156,8 @@ def _named(name: str, constructor: Constructor, arguments: list[Argument]) -> li
 def _joined(sizes: list[Argument]) -> Argument:
     for argument in sizes:
         if argument.bracketed:
-            cure = "write all sizes in one tuple, or each by itself: zeros(2, 3)"
-            raise LiteralError("a size in brackets stands alone", place=argument.place, cure=cure)
+            cure = "write zeros(2, 3) or zeros((2, 3))"
+            raise LiteralError("a size in brackets must be the only argument", place=argument.place, cure=cure)
     first, last = sizes[0].place, sizes[-1].place
     values = tuple(value for argument in sizes for value in argument.values)
     return Argument("", values, True, first.source.span(first.start, last.stop))
@@ -165,16 +165,14 @@ def _joined(sizes: list[Argument]) -> Argument:
 
 def _number(parameter: str, argument: Argument) -> float:
     if argument.bracketed or isinstance(argument.values[0], bool):
-        raise LiteralError(f"{parameter} is one number", place=argument.place, cure="write a number such as 3")
+        raise LiteralError(f"{parameter} must be one number", place=argument.place, cure="for example 3")
     return float(argument.values[0])
 
 
 def _whole(parameter: str, argument: Argument) -> int:
     value = _number(parameter, argument)
     if not value.is_integer() or value < 0:
-        raise LiteralError(
-            f"{parameter} is a whole number, 0 or more", place=argument.place, cure="write a number such as 3"
-        )
+        raise LiteralError(f"{parameter} must be a whole number, 0 or more", place=argument.place, cure="for example 3")
     return int(argument.values[0])
 
 

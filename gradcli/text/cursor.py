@@ -9,16 +9,16 @@ from gradcli.text.tokens import FORMS, Token, tokens
 STARTS = ("number", "name", "call", "string")
 """The kinds of the words, besides brackets and signs, that begin an item."""
 
-EXPRESSION = "give each tensor as an input of its own; arithmetic belongs in the expression"
-_SUM = ("a literal holds no sums", "a comma makes two numbers: 1, -2; sums belong in the expression")
+EXPRESSION = "give each tensor as a separate input; arithmetic belongs in the expression"
+_SUM = ("a literal cannot contain a sum", "put a comma between two numbers: 1, -2; sums belong in the expression")
 STRAYS = {
     "+": _SUM,
     "-": _SUM,
-    "*": ("a literal holds no arithmetic with lists", EXPRESSION),
-    "/": ("a literal holds no arithmetic with lists", EXPRESSION),
-    ",": ("a literal holds no arithmetic with lists", EXPRESSION),
+    "*": ("a literal cannot contain arithmetic on lists", EXPRESSION),
+    "/": ("a literal cannot contain arithmetic on lists", EXPRESSION),
+    ",": ("a literal cannot contain arithmetic on lists", EXPRESSION),
     ";": ("; separates rows only outside brackets", "write 1,2;3,4 or [[1,2],[3,4]]"),
-    "=": ("= stands only behind an argument's name", FORMS),
+    "=": ("= is allowed only after an argument's name", FORMS),
 }
 """What is wrong, and what to do, where one of these signs follows an item."""
 
@@ -62,13 +62,13 @@ class Cursor:
     def missing(self) -> LiteralError:
         """The error where a number is expected and something else stands."""
         if self.at("", "\n"):
-            return self.error("the text ends where a number is expected", FORMS)
+            return self.error("expected a number, but the text ends", FORMS)
         if self.token.kind == "keyword":
-            return self.error("an argument's name belongs in a constructor", FORMS)
+            return self.error("a named argument is allowed only in a constructor", FORMS)
         if self.at(","):
             return self.error("a number is missing before this comma", "leave out the comma, or write nan")
         found = "<" if self.token.kind == "angle" else self.token.text
-        return self.error(f"'{found}' stands where a number is expected", FORMS)
+        return self.error(f"expected a number, got '{found}'", FORMS)
 
     def stray(self) -> LiteralError:
         """The error where an item has ended and neither a separator nor an end follows."""
@@ -87,7 +87,7 @@ class Cursor:
         text = self.source.text
         line = text[text.rfind("\n", 0, self.stop) + 1 :].split("\n")[0].strip()
         if len(line) > 60 or not (line.isascii() and line.isprintable()):
-            return "separate numbers by commas: 1, 2, 3"
-        cure = f"separate numbers by commas: {', '.join(line.replace(',', ' ').split())}"
+            return "separate numbers with commas: 1, 2, 3"
+        cure = f"separate numbers with commas: {', '.join(line.replace(',', ' ').split())}"
         one = re.fullmatch(r"[-+]?[0-9]{1,3}( [0-9]{3})+", line)
-        return f"{cure}; one number is {line.replace(' ', '')}" if one else cure
+        return f"{cure}; for one number, write {line.replace(' ', '')}" if one else cure

@@ -83,11 +83,11 @@ def _check_formula(source: Source) -> None:
     if _FILE.fullmatch(source.text):
         raise ExpressionError(
             "this is the name of a file", place=source.span(0, len(source.text)),
-            cure=f"@{source.text.strip()} reads the expression from it",
+            cure=f"@{source.text.strip()} reads the expression from the file",
         )  # fmt: skip
     if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
         raise ExpressionError(
-            "this is a Python program, and an expression is one formula", place=source.span(*found[0].span()),
+            "this is a Python program, but an expression is one formula", place=source.span(*found[0].span()),
             cure="give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
         )  # fmt: skip
 
@@ -118,9 +118,7 @@ def _syntax_tree(source: Source, text: str) -> ast.Module:
             ) from None
         except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
             odd = next((i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), 0)
-            raise ExpressionError(
-                "a character that no text has", place=source.span(odd), cure="type it again, in plain characters"
-            ) from None
+            raise ExpressionError("invalid character", place=source.span(odd), cure="type it again") from None
 
 
 @contextmanager
@@ -150,7 +148,7 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     said = re.sub(r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said)
     said = said.encode("ascii", "replace").decode()
     return ExpressionError(
-        said[:1].lower() + said[1:], place=place, cure="the syntax is Python's, for example 2*x**2 + sin(x)"
+        said[:1].lower() + said[1:], place=place, cure="use Python's syntax, for example 2*x**2 + sin(x)"
     )
 
 

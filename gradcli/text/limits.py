@@ -19,22 +19,22 @@ class Limit:
         `where` goes to the error as it is (`place`, `cure`).
         """
         if count > self.value:
-            message = f"{what}: {count:,} {self.unit}, and at most {self.value:,} are allowed ({self.reason})"
+            message = f"{what}: {count:,} {self.unit}, but at most {self.value:,} are allowed ({self.reason})"
             raise SizeError(message, **where)  # type: ignore[arg-type]
 
 
 ELEMENTS = Limit(2**28, "elements", "a tensor of that size takes 1 GiB in float32")
-LITERAL_TEXT = Limit(2**27, "characters", "larger data is better kept in a file, such as .npy")
-COLUMNS_TEXT = Limit(2**32, "bytes", "larger data is better kept as .npy")
-LITERAL_DEPTH = Limit(64, "levels of nesting", "PyTorch's own tensors have at most 64 dimensions")
-RESULTS = Limit(2**16, "values", "each of them is an object of its own")
-EXPRESSION_TEXT = Limit(100_000, "characters", "no formula on a page is longer")
-EXPRESSION_DEPTH = Limit(200, "levels of nesting", "Python's own parser gives up soon after")
+LITERAL_TEXT = Limit(2**27, "characters", "keep larger data in a file, such as .npy")
+COLUMNS_TEXT = Limit(2**32, "bytes", "keep larger data as .npy")
+LITERAL_DEPTH = Limit(64, "levels of nesting", "PyTorch's tensors have at most 64 dimensions")
+RESULTS = Limit(2**16, "values", "each one is a separate object")
+EXPRESSION_TEXT = Limit(100_000, "characters", "no written formula is longer")
+EXPRESSION_DEPTH = Limit(200, "levels of nesting", "Python's parser fails not far beyond that")
 EXPRESSION_NODES = Limit(10_000, "operations and names", "more is a program, not an expression")
 PLAIN_INTEGER = Limit(2**63 - 1, "", "PyTorch's integers have 64 bits")
-CALL_TEXT = Limit(10_000, "characters", "a name with a weight for every one of a thousand classes is shorter")
-GRAPH_NODES = Limit(2_000, "nodes", "nobody can read a picture with more")
-JOB_TEXT = Limit(2**27, "bytes", "larger data is better kept in a file, such as .npy, with --allow-files")
+CALL_TEXT = Limit(10_000, "characters", "enough for a weight for each of a thousand classes")
+GRAPH_NODES = Limit(2_000, "nodes", "a larger picture is unreadable")
+JOB_TEXT = Limit(2**27, "bytes", "keep larger data in a file, such as .npy, with --allow-files")
 PASTED_TEXT = Limit(1_000_000, "characters", "the last lines of a log or a traceback are enough")
 
 PROGRAMS = 1024

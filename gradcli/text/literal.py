@@ -92,7 +92,7 @@ def from_json(value: object, source: Source) -> Numbers:
         leaves, shape = _flatten(value)
         if len(shape) > LITERAL_DEPTH.value:
             place = source.span(0, len(source.text))
-            LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="take brackets away")
+            LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="remove some brackets")
         kinds = set(map(type, leaves))
         if kinds == {float}:
             return Numbers(cast("list[float]", leaves), shape, "float", source)
@@ -100,7 +100,7 @@ def from_json(value: object, source: Source) -> Numbers:
             return Numbers(cast("list[bool]", leaves), shape, "bool", source)
         return Numbers(list(map(_json_number, leaves)), shape, "float", source)
     except ValueError as error:
-        message, cure = (*error.args, "every row must hold as many numbers")[:2]
+        message, cure = (*error.args, "all rows must have the same shape")[:2]
         raise LiteralError(message, place=source.span(0, len(source.text)), cure=cure) from None
 
 
@@ -115,13 +115,13 @@ def _flatten(value: object) -> tuple[list[object], Shape]:
         for row, item in enumerate(level, 1):
             if not isinstance(item, list) or len(item) != width:
                 held = (len(item),) if isinstance(item, list) else ()
-                raise ValueError(f"{describe(row, held)}, and {describe(1, (width,))}")
+                raise ValueError(f"{describe(row, held)}, but {describe(1, (width,))}")
         shape.append(width)
         level = list(chain.from_iterable(cast("list[list[object]]", level)))
     return level, tuple(shape)
 
 
-_JSON_CURE = 'a list holds numbers, "NaN", "Infinity" and "-Infinity", or nothing but true and false'
+_JSON_CURE = 'a list contains numbers, "NaN", "Infinity" and "-Infinity", or only true and false'
 
 
 def _json_number(item: object) -> float:
@@ -132,10 +132,10 @@ def _json_number(item: object) -> float:
         return _finite(item)
     if isinstance(item, str) and item.lower() in NOT_FINITE:
         return NOT_FINITE[item.lower()]
-    raise ValueError(f"{_JSON_NAMES.get(type(item), 'a list')} stands where a number is expected", _JSON_CURE)
+    raise ValueError(f"expected a number, got {_JSON_NAMES.get(type(item), 'a list')}", _JSON_CURE)
 
 
-_JSON_NAMES = {str: "a text", dict: "an object", type(None): "null", bool: "a bool"}
+_JSON_NAMES = {str: "a string", dict: "an object", type(None): "null", bool: "a bool"}
 
 
 def _finite(number: str | int) -> float:
@@ -145,7 +145,7 @@ def _finite(number: str | int) -> float:
     except OverflowError:
         value = math.inf
     if math.isinf(value):
-        raise ValueError("a number too large for 64 bits")
+        raise ValueError("the number is too large for 64 bits")
     return value
 
 
@@ -162,7 +162,7 @@ def read_json(text: str, source: Source) -> Numbers:
         return from_json(_DECODER.decode(text), source)
     except RecursionError:  # Python's own bound is far above ours
         depth = text.count("[") + text.count("{")
-        LITERAL_DEPTH.check(depth, "the list", place=source.span(0), cure="take brackets away")
+        LITERAL_DEPTH.check(depth, "the list", place=source.span(0), cure="remove some brackets")
         raise
 
 

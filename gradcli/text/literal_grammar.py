@@ -39,7 +39,7 @@ _CONVERTED: dict[str, type[float] | type[int]] = {"float": float, "bool": bool}
 """What the numbers of a dtype are in Python, where they are no whole numbers."""
 
 _ROW_ENDS = (";", "\n", "")
-_UNREADABLE = ("this argument is not read", "print the numbers alone: print(x.detach().to_dense())")
+_UNREADABLE = ("this argument is not supported", "print the numbers alone: print(x.detach().to_dense())")
 
 
 class _Sequence(NamedTuple):
@@ -92,14 +92,14 @@ class _Parser(Scalars):
     def rows(self) -> tuple[Shape, str]:
         """Rows up to the end of the text: their common shape, and the dtype."""
         if self.at(""):
-            raise self.error("there is no number here", FORMS)
+            raise self.error("there are no numbers here", FORMS)
         wrapped = self.token.kind == "call"
         count, semicolons = 0, False
         shape: Shape = ()
         row = _Sequence(0, (), False)
         while not self.at(""):
             if self.at(";"):
-                raise self.error("a row is missing here", "leave out one ;")
+                raise self.error("a row is missing here", "remove one ;")
             start = self.token.start
             row = self.sequence(*_ROW_ENDS, blanks=self.lines)
             count += 1
@@ -130,7 +130,7 @@ class _Parser(Scalars):
                 break
             found = self.separator(blanks=blanks)
             if separator and found != separator:
-                raise self.error("commas and blanks are mixed", "separate all numbers by commas")
+                raise self.error("commas and spaces are mixed", "separate all numbers with commas")
             separator = found
             if found == ",":
                 self.advance()
@@ -150,8 +150,8 @@ class _Parser(Scalars):
     def check_row(self, row: int, shape: Shape, first: Shape, start: int) -> None:
         """Raise unless the row that began at `start` has the shape of the first one."""
         if shape != first:
-            message = f"{describe(row, shape)}, and {describe(1, first)}"
-            raise self.error(message, "every row must hold as many numbers", start=start)
+            message = f"{describe(row, shape)}, but {describe(1, first)}"
+            raise self.error(message, "all rows must have the same shape", start=start)
 
     def item(self) -> Shape:
         """A list, a group, printed tensors or a number: its numbers go to `values`."""
@@ -225,7 +225,7 @@ class _Parser(Scalars):
             self.advance()
         values, shape = self.apart()
         if len(shape) > 1:
-            raise self.error("a size is one list", "write the sizes side by side: (2, 3)", start=start)
+            raise self.error("a size must be one flat list", "write it as (2, 3)", start=start)
         return Argument(keyword, values, shape != (), self.source.span(start, self.stop))
 
     def wrapper(self) -> Shape:
@@ -242,7 +242,7 @@ class _Parser(Scalars):
                 break
             start, keyword = self.token.start, self.token.text
             if self.token.kind != "keyword":
-                raise self.error(f"{name}(..) holds one list", "put the rows into one list: [[1, 2], [3, 4]]")
+                raise self.error(f"{name}(..) takes one list", "put the rows into one list: [[1, 2], [3, 4]]")
             self.advance()
             if keyword not in ("dtype", "size", "shape", *_IGNORED):
                 raise self.error(*_UNREADABLE, start=start)
@@ -265,7 +265,7 @@ class _Parser(Scalars):
         size = read_size("size", Argument("", values, shape != (), place))
         check_shape("tensor", size, place)
         if math.prod(size) != count:
-            raise self.error(f"the numbers are {count}, which this size does not hold", "leave it out", start=start)
+            raise self.error(f"this size does not match the number of values ({count})", "leave it out", start=start)
         return size
 
     def named_dtype(self) -> str:
@@ -274,11 +274,11 @@ class _Parser(Scalars):
         name = bare(token.text.strip("'\""))
         if name.startswith("complex"):
             raise self.error(
-                "complex numbers are not read", "give the real and the imaginary part as two inputs", token
+                "complex numbers are not supported", "give the real and the imaginary part as two inputs", token
             )
         if name not in DTYPES:
             cure = did_you_mean(name, DTYPES) or "leave it out"
-            raise self.error("there is no such dtype", cure, token)
+            raise self.error("unknown dtype", cure, token)
         return DTYPES[name]
 
     def kept(self, name: str, first: int, asked: str) -> str:
@@ -292,8 +292,8 @@ class _Parser(Scalars):
             low, high = INTEGERS[asked]
             for value, place in zip(self.values[first:], self.places[first:], strict=True):
                 if value != value // 1 or not low <= value <= high:
-                    message = f"{asked} holds whole numbers from {low} to {high}"
-                    cure = "a floating-point number has a point: 2."
+                    message = f"{asked} ranges from {low} to {high}"
+                    cure = "write a floating-point number with a point: 2."
                     raise self.error(message, cure, Token("number", "", *place))
         return asked
 

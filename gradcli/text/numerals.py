@@ -48,4 +48,4 @@ def describe(row: int, shape: Shape) -> str:
         return f"row {row} has shape {list(shape)}"
     if not shape:
         return f"row {row} is a bare number"
-    return f"row {row} holds {'one number' if shape == (1,) else f'{shape[0]} numbers'}"
+    return f"row {row} has {'one number' if shape == (1,) else f'{shape[0]} numbers'}"

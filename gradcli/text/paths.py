@@ -56,16 +56,16 @@ def parse_path(source: Source) -> FromFile:
     start = source.text.index("@") + 1
     place = source.span(start, start + len(text))
     if not text:
-        raise LiteralError("no path stands behind @", place=place, cure="write @data.npy, or - for standard input")
+        raise LiteralError("the path after @ is missing", place=place, cure="write @data.npy, or - for standard input")
     keyed = _KEYED.fullmatch(text)
     path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
     suffix = suffix.lower()
     if suffix not in SUFFIXES:
         if path.startswith("/dev/"):  # what the shell puts for <(...) among them
-            raise LiteralError("this is no file with a suffix", place=place, cure="pipe it in: - is standard input")
-        cure = f"the suffix says how a file is read: {' '.join(SUFFIXES)}"
+            raise LiteralError("a file under /dev has no suffix", place=place, cure="pipe it in: - is standard input")
+        cure = f"the suffix tells how to read a file: {' '.join(SUFFIXES)}"
         raise LiteralError(
-            "this kind of file is not read" if suffix else "the file has no suffix", place=place, cure=cure
+            "this type of file is not supported" if suffix else "the file has no suffix", place=place, cure=cure
         )
     if keyed and not SUFFIXES[suffix]:
         raise LiteralError(
@@ -73,7 +73,9 @@ def parse_path(source: Source) -> FromFile:
         )
     if keyed and not key:
         raise LiteralError(
-            "no key stands behind the colon", place=place, cure="write the array's name behind it, or leave it out"
+            "the key after the colon is missing",
+            place=place,
+            cure="write the array's name after it, or leave out the colon",
         )
     return FromFile(os.path.expanduser(path), suffix, key, source)
 
@@ -89,13 +91,13 @@ def check_file(literal: FromFile) -> None:
         reason = (error.strerror or "unknown reason").lower()
         raise FileError(f"the file cannot be reached: {reason}", place=literal.place, cure="check the path") from None
     except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
-        raise FileError("no file can have this name", place=literal.place, cure="check the path") from None
+        raise FileError("invalid file name", place=literal.place, cure="check the path") from None
     if stat.S_ISDIR(status.st_mode):
         raise FileError("this is a directory", place=literal.place, cure="name a file in it")
     if not stat.S_ISREG(status.st_mode):
-        raise FileError("this is no regular file", place=literal.place, cure="pipe it in: - is standard input")
+        raise FileError("this is not a regular file", place=literal.place, cure="pipe it in: - is standard input")
     if not os.access(literal.path, os.R_OK):
-        raise FileError("the file may not be read", place=literal.place, cure="check its permissions: ls -l")
+        raise FileError("no permission to read this file", place=literal.place, cure="check its permissions: ls -l")
     if status.st_size == 0:
         raise FileError("the file is empty", place=literal.place, cure="check the program that wrote it")
 
@@ -105,9 +107,9 @@ def advice(path: str) -> str:
     if path.startswith("~"):
         whole = os.path.expanduser(path)
         if whole == path:
-            return f"no user is called {quoted(path[1:].partition('/')[0])}: write the whole path"
-        return f"the shell leaves ~ as it is in quotes and after an equals sign; write {shlex.quote(whole)}"
-    return "- alone is standard input; a name that begins with it is a file's" if path.startswith("-") else ""
+            return f"there is no user {quoted(path[1:].partition('/')[0])}: write the full path"
+        return f"the shell does not expand ~ in quotes or after =; write {shlex.quote(whole)}"
+    return "only - alone means standard input; a name that begins with - is a file" if path.startswith("-") else ""
 
 
 def _nearest(path: str) -> str:

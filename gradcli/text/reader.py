@@ -81,7 +81,7 @@ class Reader:
 
     def refused_node(self, node: Any) -> ExpressionError:
         """The error of a kind of syntax that is not allowed."""
-        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is no part of an expression"))
+        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is not allowed"))
         words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
         return self.error(words or found.why, node, f"write {right}" if right else found.cure)
 
@@ -91,7 +91,7 @@ class Reader:
             pure = name.rstrip("_")
             known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
             raise self.error(
-                f"{name} is refused: it {found.why}",
+                f"{name} is not allowed: it {found.why}",
                 place,
                 f"write {pure}(...), which makes a new tensor" if known else found.cure,
             )
@@ -99,13 +99,13 @@ class Reader:
     def check_keyword(self, keyword: ast.keyword) -> None:
         """Raise the error of an argument that no call may have."""
         if keyword.arg is None:
-            raise self.error("** in front of a value unpacks it", keyword.value, "write the arguments out")
+            raise self.error("unpacking with ** is not allowed", keyword.value, "write out the arguments")
         harmless = keyword.arg in ("inplace", "requires_grad") and not says_more(keyword.value)
         if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
             why = KEYWORDS.get(keyword.arg, "is private")
             start = self.span(keyword).start
             place = self.source.span(start, start + len(keyword.arg))
-            raise self.error(f"{keyword.arg}= is refused: it {why}", place, "leave it out")
+            raise self.error(f"{keyword.arg}= is not allowed: it {why}", place, "leave it out")
 
     def unknown(
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
@@ -132,7 +132,7 @@ class Reader:
             self.check_name(node.attr, place, twin=True)
             if spelt and (twin := find_function(node.attr)):
                 return self.error(
-                    f"unknown function {path}.{node.attr}", place, f"write {twin.path}, which is PyTorch's"
+                    f"unknown function {path}.{node.attr}", place, f"write {twin.path}, PyTorch's function"
                 )
         prefix = f"{section if spelt else path}."
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)

@@ -101,7 +101,7 @@ def _augmented(reader: Reader, node: ast.AugAssign) -> list[Part]:
 def _constant(reader: Reader, node: ast.Constant) -> list[Part]:
     value = node.value
     if isinstance(value, bytes):
-        raise reader.error("bytes are no value of tensors", node, "write the text without b")
+        raise reader.error("bytes are not supported", node, "write the string without b")
     if isinstance(value, int) and value > PLAIN_INTEGER.value:
         raise SizeError(
             "a whole number has at most 64 bits", place=reader.span(node), cure="write a float, such as 1e30"
@@ -119,7 +119,9 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
     if (found := _fixed(reader, "torch", node.id, node)) is not None:
         return [found]
     if node.id in operators.SPACES:
-        raise reader.error(f"{node.id} is a namespace, not a value", node, f"name something in it: {_example(node.id)}")
+        raise reader.error(
+            f"{node.id} is a namespace, not a value", node, f"use a function from it: {_example(node.id)}"
+        )
     if find_function(node.id):
         raise reader.error(f"{node.id} is a function, not a value", node, f"call it: {node.id}(x)")
     reader.check_name(node.id, reader.span(node))
@@ -148,11 +150,11 @@ def _load(reader: Reader, node: ast.Name) -> Step:
 
 def _bind(reader: Reader, node: ast.Name) -> list[Part]:
     if node.id in operators.RESERVED:
-        raise reader.error(f"{node.id} is PyTorch's, NumPy's or Python's own name", node, f"call it {node.id}1")
+        raise reader.error(f"{node.id} is a name of PyTorch, NumPy or Python", node, f"call it {node.id}1")
     if node.id.startswith("__"):
-        raise reader.error("names that begin with __ are Python's own", node, "choose another name")
+        raise reader.error("names that begin with __ are reserved by Python", node, "choose another name")
     if not node.id.isascii():
-        raise reader.error("a name has ASCII letters, digits and _", node, "choose another name")
+        raise reader.error("a name may contain only ASCII letters, digits and _", node, "choose another name")
     reader.scope[node.id] = node in reader.modules
     reader.assigned[node.id] = None
     return [reader.step("store", node, name=node.id)]
@@ -178,7 +180,7 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
         return [node.value, lambda: [_value_attribute(reader, node)]]
     path, chain = found
     if not chain:
-        raise reader.error(f"{path} is a namespace, not a value", node, f"name something in it: {_example(path)}")
+        raise reader.error(f"{path} is a namespace, not a value", node, f"use a function from it: {_example(path)}")
     first, *rest = chain
     place = reader.tail(first)
     if rest:
@@ -224,7 +226,7 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
         path, chain = dotted
         if not chain:
             raise reader.error(
-                f"{path} is a namespace, not a function", node.func, f"name a function: {_example(path)}"
+                f"{path} is a namespace, not a function", node.func, f"use a function from it: {_example(path)}"
             )
         if len(chain) > 1 and _fixed(reader, path, chain[0].attr, node):
             return None
@@ -257,7 +259,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         if operator.positions is not None and any(map(says_more, node.args[operator.positions :])):
             if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
                 cure = reader.replaced(place, f"{place.text}()")
-                raise reader.error("the first brackets of a module hold its settings", place, cure)
+                raise reader.error("the first brackets of a module contain its settings", place, cure)
             raise reader.error(
                 f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
             )
@@ -305,7 +307,7 @@ def _last_dimension(
     if path not in operators.LAST_DIMENSION or given or len(node.args) > first:
         return ()
     name = path.split(".")[1]
-    reader.notes["softmax-dim", f"{name} without a dimension: the last one, dim=-1"] = None
+    reader.notes["softmax-dim", f"{name} without a dimension uses the last one, dim=-1"] = None
     arguments.append(reader.step("constant", node, value=-1))
     return ("dim",)
 
@@ -314,7 +316,7 @@ def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
     symbol = BINARY[type(node.op)]
     place = reader.between(node.left, node.right, symbol)
     if symbol == "^" and (_is_number(node.left) or _is_number(node.right)):
-        raise reader.error("^ is no power", place, f"write {powers(reader.source.text)}")
+        raise reader.error("^ is not a power", place, f"write {powers(reader.source.text)}")
     return [node.left, node.right, reader.step("operator", place, take=2, name=symbol)]
 
 
@@ -346,7 +348,7 @@ def _boolean(reader: Reader, node: ast.BoolOp) -> list[Part]:
 def _compare(reader: Reader, node: ast.Compare) -> list[Part]:
     for op in node.ops:
         if type(op) not in COMPARISONS:
-            raise reader.error("'in' and 'is' compare no numbers", node, "write == or !=, isin(x, y) for 'in'")
+            raise reader.error("'in' and 'is' do not compare numbers", node, "write == or !=, isin(x, y) for 'in'")
     symbols = tuple(COMPARISONS[type(op)] for op in node.ops)
     place = reader.between(node.left, node.comparators[0], symbols[0])
     step = reader.step("compare", place, take=len(symbols) + 1, name=" ".join(symbols), value=symbols)

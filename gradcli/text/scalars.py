@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from gradcli.text.constructors import CONSTRUCTORS, signature
 from gradcli.text.cursor import EXPRESSION, STRAYS, Cursor
 from gradcli.text.numerals import CONSTANTS, DTYPES, NOT_FINITE, Number, bare
+from gradcli.text.source import quoted
 from gradcli.text.suggest import did_you_mean
 from gradcli.text.tokens import Token
 
@@ -28,7 +29,7 @@ class Scalars(Cursor):
             start = self.token.start
             factor = self.factor()
             if isinstance(value, bool) or isinstance(factor, bool):
-                raise self.error("a bool is no factor", "write 1 or 0", start=start)
+                raise self.error("a bool cannot be a factor", "write 1 or 0", start=start)
             if operator.text == "/" and factor == 0:
                 raise self.error("division by zero", "write inf or nan if that is meant", start=start)
             try:
@@ -38,7 +39,7 @@ class Scalars(Cursor):
                 overflow = True
             if overflow:
                 raise self.error(
-                    "the result is too large for a number of 64 bits", "write inf if that is meant", start=start
+                    "the result is too large for a 64-bit float", "write inf if that is meant", start=start
                 )
             value = result
         return value
@@ -47,7 +48,7 @@ class Scalars(Cursor):
         """A number with at most one sign."""
         sign = self.advance().text if self.at("+", "-") else ""
         if sign and self.at("+", "-"):
-            raise self.error("a number has one sign", "leave out the others")
+            raise self.error("a number has at most one sign", "leave out the others")
         start = self.token.start
         if self.at("("):
             self.advance()
@@ -58,7 +59,7 @@ class Scalars(Cursor):
         else:
             raise self.missing()
         if sign and isinstance(value, bool):
-            raise self.error("a bool has no sign", "write 1 or 0", start=start)
+            raise self.error("a bool cannot have a sign", "write 1 or 0", start=start)
         # Integers have no negative zero, and -0 is meant as a float.
         return value if sign != "-" else -value if value else -0.0
 
@@ -66,7 +67,7 @@ class Scalars(Cursor):
         """Digits; those without a point or an exponent stay whole."""
         value = float(token.text)
         if math.isinf(value):
-            raise self.error("this is too large for a number of 64 bits", "write inf if that is meant", token)
+            raise self.error("this is too large for a 64-bit float", "write inf if that is meant", token)
         return int(token.text.lstrip("0") or "0") if token.text.isdigit() else value
 
     def constant(self, token: Token) -> Number:
@@ -74,7 +75,7 @@ class Scalars(Cursor):
         name = bare(token.text)
         value = CONSTANTS.get(name, NOT_FINITE.get(name.lower()))
         if value is None:
-            raise self.error("this name is no number", self.cure_for(name), token)
+            raise self.error(f"{quoted(token.text)!r} is a name, not a number", self.cure_for(name), token)
         return value
 
     def cure_for(self, name: str) -> str:
@@ -82,13 +83,15 @@ class Scalars(Cursor):
         if name in CONSTRUCTORS:
             return f"write {signature(name)}"
         near = did_you_mean(name, (*CONSTANTS, "inf", "nan", *CONSTRUCTORS))
-        return _NO_NUMBERS.get(name) or near or "an input is numbers; names belong in the expression"
+        return _NO_NUMBERS.get(name) or near or "an input needs numbers; names belong in the expression"
 
     def quoted(self, token: Token) -> float:
         """A not-finite number as JSON writes it."""
         value = NOT_FINITE.get(token.text[1:-1].lower())
         if value is None:
-            raise self.error("a text is no number", "leave the quotes out; only NaN and Infinity may have them", token)
+            raise self.error(
+                "a string is not a number", "remove the quotes; only NaN and Infinity may be quoted", token
+            )
         return value
 
     def scalar(self, token: Token) -> Number:
@@ -99,7 +102,7 @@ class Scalars(Cursor):
         if name not in DTYPES:
             near = did_you_mean(name, (*CONSTRUCTORS, *WRAPPERS))
             cure = near or f"the constructors are {', '.join(CONSTRUCTORS)}; functions belong in the expression"
-            raise self.error("there is no such constructor", cure, token)
+            raise self.error("unknown constructor", cure, token)
         self.advance()
         value = self.product(self.factor())
         self.expect(")")

@@ -43,14 +43,14 @@ SLIPS = {
     ),
     "complex": Slip(
         rf"(?:{_NUMBER}\s*[-+]\s*)?{_NUMBER}[ijIJ](?![A-Za-z0-9_])",
-        "complex numbers are not read",
+        "complex numbers are not supported",
         "give the real and the imaginary part as two inputs and join them in the expression: torch.complex(a, b)",
     ),
-    "based": Slip(r"0[xXoObB][A-Za-z0-9_]*", "numbers are decimal", "write it in decimal: 16, not 0x10"),
-    "grouped": Slip(r"[0-9][0-9.]*_[0-9_.]*", "a number has no underscores", "write it without: 1000, not 1_000"),
+    "based": Slip(r"0[xXoObB][A-Za-z0-9_]*", "only decimal numbers are supported", "write it in decimal: 16, not 0x10"),
+    "grouped": Slip(r"[0-9][0-9.]*_[0-9_.]*", "a number cannot contain underscores", "write 1000, not 1_000"),
     "points": Slip(
         r"(?:[0-9]+\.[0-9]*|\.[0-9]+)\.[0-9.]*",
-        "a number has one decimal point",
+        "a number has at most one decimal point",
         "put a comma between numbers: 1.2, 3",
     ),
     "exponent": Slip(
@@ -59,7 +59,7 @@ SLIPS = {
         "write 1.5e3 for 1500; a product with the constant e is 1.5*e",
     ),
     "power": Slip(
-        r"\*\*|\^", "powers are not read in a literal", "write 1e3 for 10**3; arithmetic belongs in the expression"
+        r"\*\*|\^", "powers are not supported in a literal", "write 1e3 for 10**3; arithmetic belongs in the expression"
     ),
 }
 
@@ -102,12 +102,12 @@ _TYPED = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-") | {
 """What a character that editors and web pages make stands for, where Unicode's own normal form does not say it."""
 
 _ASCII_CURES = {
-    "\\": "leave the backslash out: inside quotes the shell needs none",
-    ":": "a range is arange(start, end, step)",
-    "{": "lists stand in square brackets: [1, 2]",
-    "}": "lists stand in square brackets: [1, 2]",
-    "$": "the shell replaces $NAME only in double quotes",
-    "@": "@ begins the whole literal: @data.npy",
+    "\\": "remove the backslash: the shell does not need it inside quotes",
+    ":": "write a range as arange(start, end, step)",
+    "{": "write lists in square brackets: [1, 2]",
+    "}": "write lists in square brackets: [1, 2]",
+    "$": "the shell expands $NAME only in double quotes",
+    "@": "@ is allowed only at the start: @data.npy",
     "%": "write 0.5 for 50%",
     '"': "a quote was never closed",
     "'": "a quote was never closed",
@@ -133,7 +133,7 @@ def tokens(source: Source) -> Iterator[Token]:
             raise _stranger(source, token)
         if token.text in ("[", "("):
             opened.append(token)
-            LITERAL_DEPTH.check(len(opened), "the literal", place=source.span(token.start), cure="take brackets away")
+            LITERAL_DEPTH.check(len(opened), "the literal", place=source.span(token.start), cure="remove some brackets")
         elif token.text in _CLOSES:
             _close(source, opened, token)
         yield token
@@ -147,9 +147,9 @@ def _close(source: Source, opened: list[Token], token: Token) -> None:
     """Take the partner of a closing bracket off `opened`, or raise."""
     place = source.span(token.start)
     if not opened:
-        raise LiteralError(f"'{token.text}' closes nothing", place=place, cure=f"open it with {_CLOSES[token.text]}")
+        raise LiteralError(f"unmatched '{token.text}'", place=place, cure=f"open it with {_CLOSES[token.text]}")
     if opened[-1].text != _CLOSES[token.text]:
-        message = f"'{token.text}' does not close '{opened[-1].text}'"
+        message = f"'{token.text}' does not match '{opened[-1].text}'"
         raise LiteralError(message, place=place, cure=_partner(opened[-1]))
     opened.pop()
 
@@ -162,11 +162,11 @@ def _stranger(source: Source, token: Token) -> LiteralError:
     """The error for a character that no literal holds; the cure is the one it looks like, where there is one."""
     char, place = token.text, source.span(token.start)
     if char.isascii() and char.isprintable():
-        return LiteralError(f"{char!r} has no place in a literal", place=place, cure=_ASCII_CURES.get(char, FORMS))
+        return LiteralError(f"invalid character {char!r} in a literal", place=place, cure=_ASCII_CURES.get(char, FORMS))
     if unicodedata.category(char) == "Cs":
         return LiteralError("this is not UTF-8 text", place=place, cure="save or type it as UTF-8")
     name = unicodedata.name(char, "control character").lower()
-    message = f"U+{ord(char):04X} ({name}) has no place in a literal"
+    message = f"invalid character U+{ord(char):04X} ({name}) in a literal"
     return LiteralError(message, place=place, cure=_cure_of(char))
 
 

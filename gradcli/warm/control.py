@@ -52,7 +52,7 @@ def start(idle: float = IDLE) -> tuple[dict[str, Any], bool]:
             if ours:
                 raise FileError("the server ended while it was starting", cure=_last_words(place))
             ours = _launch(place, idle)
-    raise FileError(f"the server is not there after {PATIENCE:g} s", cure=f"look into {place}.log")
+    raise FileError(f"the server did not start within {PATIENCE:g} s", cure=f"see {place}.log")
 
 
 def start_behind() -> None:
@@ -104,14 +104,14 @@ def _place() -> str:
     Raises FileError where there can be none.
     """
     if not hasattr(os, "fork"):
-        raise FileError("this system has no fork: every call runs cold")
+        raise FileError("this system has no fork, which the server needs")
     try:
         with suppress(FileExistsError):
             os.mkdir(wire.folder(), 0o700)
         place = wire.meeting_point()
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or "no folder can have this name").lower()
-        raise FileError(f"the server's folder {wire.folder()!r} cannot be made: {reason}", cure=_CURE) from None
+        reason = (getattr(error, "strerror", None) or "invalid folder name").lower()
+        raise FileError(f"the server's folder {wire.folder()!r} cannot be created: {reason}", cure=_CURE) from None
     except wire.Cold as reason:
         raise FileError(f"the server cannot listen: {reason}", cure=_CURE) from None
     if len(os.fsencode(place + ".socket")) > 107:
@@ -119,7 +119,7 @@ def _place() -> str:
     return place
 
 
-_CURE = "set XDG_RUNTIME_DIR to a folder of yours with a short path"
+_CURE = "set XDG_RUNTIME_DIR to a folder that you own, with a short path"
 
 
 def _lock(place: str) -> int | None:
@@ -172,5 +172,5 @@ def _daemon(place: str, idle: float, lock: int) -> None:
 def _last_words(place: str) -> str:
     """The end of what the server wrote before it died."""
     with suppress(OSError, IndexError), open(f"{place}.log", encoding="utf-8", errors="replace") as file:
-        return f"it said: {file.read().strip().splitlines()[-1][:200]}"
-    return "try once more"
+        return f"its last message: {file.read().strip().splitlines()[-1][:200]}"
+    return "try again"

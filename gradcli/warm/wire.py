@@ -49,7 +49,7 @@ def meeting_point() -> str:
     except (OSError, ValueError):
         raise Cold(f"there is no folder {place}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise Cold(f"{place} is not yours alone")
+        raise Cold(f"{place} is not private to you")
     whose = os.fsencode(f"{_PACKAGE}\n{sys.prefix}")
     return f"{place}/{int.from_bytes(whose, 'big') % (2**61 - 1):x}"
 

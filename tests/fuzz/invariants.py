@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 KINDS = ("usage", "literal", "expression", "shape", "file", "size", "math", "fault")
-FAULT = "a fault of gradcli itself"
+FAULT = "internal error in gradcli"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 INTERNAL = re.compile(r"<locals>|<lambda>|object at 0x|<class '|one of \)")
 """What no message says: Python's names for what is ours, a choice of nothing."""
