@@ -99,15 +99,15 @@ def _narrow(
 
 
 _WHICH: Mapping[type[Result], str] = {
-    DescendResult: "this is the gradient at the start, which makes the first step",
-    HessianResult: "this is the gradient, whose derivatives the Hessian holds",
+    DescendResult: "this is the gradient at the start, used for the first step",
+    HessianResult: "this is the gradient; its derivatives are the Hessian",
 }
 """Of which gradient the ledger is, where the result holds several."""
 
 
 def _caption(result: Result, call: Call | None) -> str:
     """How the lines are to be read, and what is special about this result."""
-    lines = ["from the result back: product = upstream * local, and is passed to the operand after ->"]
+    lines = ["read from the result back: product = upstream * local, passed to the operand after ->"]
     if type(result) in _WHICH:
         lines.append(_WHICH[type(result)])
     if isinstance(result, PerceptronResult) and result.inputs["w"].ndim == 2:

@@ -14,7 +14,7 @@ _INDENT = "  "
 def render(result: WhyResult, style: Style) -> str:
     """The page as text. Prose is wrapped, code and what PyTorch printed are not."""
     said = [line for text in result.made.said for line in _wrapped(text, style)]
-    silent = "PyTorch says nothing, and the program prints" if not said else "The program prints"
+    silent = "PyTorch says nothing; the program prints" if not said else "The program prints"
     sections: list[tuple[str, Iterable[str]]] = [
         ("", result.made.program.splitlines()),
         ("PyTorch says", said),
