@@ -283,16 +283,16 @@ def test_index_target_of_an_entry() -> None:
 @pytest.mark.parametrize(
     ("text", "shape", "target", "error", "message"),
     [
-        ("ce", (3,), 3.0, ShapeError, "target is 3, and pred has 3 classes"),
-        ("nll", (2, 3), [0.0, 5.0], ShapeError, "target[1] is 5, and pred has 3 classes"),
-        ("ce", (1, 3, 2), [[0, 3]], ShapeError, "target[0,1] is 3, and pred has 3 classes"),
-        ("ce", (3,), -1.0, LiteralError, "target is -1.0, and a class index is a whole number from 0 up"),
-        ("ce", (2, 3), [-100, 1], LiteralError, "target[0] is -100, and a class index is a whole number from 0 up"),
-        ("ce(ignore_index=-7)", (2, 3), [-7, -8], LiteralError, "target[1] is -8, and a class index is a whole number"),
-        ("ce", (2, 3), [0.0, 0.5], LiteralError, "target[1] is 0.5, and a class index is a whole number from 0 up"),
-        ("ce", (3,), float("nan"), LiteralError, "target is nan, and"),
-        ("ce", (3,), float("inf"), LiteralError, "target is inf, and"),
-        ("ce", (3,), 1e30, LiteralError, "target is 1e+30, and"),
+        ("ce", (3,), 3.0, ShapeError, "target is 3, but pred has 3 classes"),
+        ("nll", (2, 3), [0.0, 5.0], ShapeError, "target[1] is 5, but pred has 3 classes"),
+        ("ce", (1, 3, 2), [[0, 3]], ShapeError, "target[0,1] is 3, but pred has 3 classes"),
+        ("ce", (3,), -1.0, LiteralError, "target is -1.0, but a class index is a whole number from 0 up"),
+        ("ce", (2, 3), [-100, 1], LiteralError, "target[0] is -100, but a class index is a whole number from 0 up"),
+        ("ce(ignore_index=-7)", (2, 3), [-7, -8], LiteralError, "target[1] is -8, but a class index is a whole number"),
+        ("ce", (2, 3), [0.0, 0.5], LiteralError, "target[1] is 0.5, but a class index is a whole number from 0 up"),
+        ("ce", (3,), float("nan"), LiteralError, "target is nan, but"),
+        ("ce", (3,), float("inf"), LiteralError, "target is inf, but"),
+        ("ce", (3,), 1e30, LiteralError, "target is 1e+30, but"),
         (
             "ce",
             (3,),
@@ -316,9 +316,9 @@ def test_index_target_of_an_entry() -> None:
             (3,),
             [0, -2, 0],
             LiteralError,
-            "target[1] is -2, and a label is a whole number from -1 up",
+            "target[1] is -2, but a label is a whole number from -1 up",
         ),
-        ("multilabel_margin", (3,), [0, 3, -1], ShapeError, "target[1] is 3, and pred has 3 classes"),
+        ("multilabel_margin", (3,), [0, 3, -1], ShapeError, "target[1] is 3, but pred has 3 classes"),
     ],
 )
 def test_index_target_refused(

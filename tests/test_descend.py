@@ -339,7 +339,7 @@ def test_expectations_and_the_check_of_the_first_gradient() -> None:
         (["(x-3)**2", "x=0", "--set", "momentum="], "number"),
         (["(x-3)**2", "x=0", "--set", "momentum=1,,2"], "number"),
         (["(x-3)**2", "x=0", "--set", "momentum=__import__('os')"], "number"),
-        (["(x-3)**2", "x=0", "--set", "momentum=big"], "a number expected"),
+        (["(x-3)**2", "x=0", "--set", "momentum=big"], "expected a number"),
         (["(x-3)**2", "x=0", "--set", "momentum=1", "--set", "momentum=2"], "twice"),
         (["(x-3)**2", "x=0", "--set", "nesterov=1"], "true or false"),
         (["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "betas=0.9"], "betas=0.9,0.999"),

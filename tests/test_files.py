@@ -207,7 +207,7 @@ def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
         ("(100000000000,)", SizeError, "100,000,000,000 elements"),
         ("(4, 100000000)", SizeError, "400,000,000 elements"),
         ("(-1,)", FileError, "negative"),
-        ("(1000,)", FileError, "cut off"),
+        ("(1000,)", FileError, "truncated"),
         ("('a',)", FileError, "cannot be read as .npy"),
         ("(a,)", FileError, "cannot be read as .npy"),
     ],
@@ -276,11 +276,11 @@ def test_keys() -> None:
     for name in ("@a.npz", "@a.pt", save_safetensors(weights=torch.ones(2), bias=torch.zeros(1))):
         several, wrong, unlike = refusal(name), refusal(f"{name}:weigths"), refusal(f"{name}:q")
         assert (several.message, several.cure) == (
-            "the file holds 2 arrays",
+            "the file contains 2 arrays",
             "name one after a colon; it contains bias, weights",
         )
         assert (wrong.message, wrong.cure) == ("the file has no array of this name", "did you mean weights?")
-        assert unlike.cure == "it holds bias, weights"
+        assert unlike.cure == "it contains bias, weights"
     assert refusal("@b.pt:w").message == "the file is a single tensor without a name"
 
 
@@ -297,14 +297,14 @@ def test_safetensors_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ("# a\n\n1,,2\n", "line 3, column 2: the cell is empty"),
         ("1,2,\n", "line 1, column 3: the cell is empty"),
         ("1,2\n3\n", "line 2: the number of columns changes from 2 to 1"),
-        ("1,1e400\n", "line 1, column 2: '1e400' is too large for a number of 64 bits"),
-        ("inf,1\n2,1e999\n", "line 2, column 2: '1e999' is too large for a number of 64 bits"),
+        ("1,1e400\n", "line 1, column 2: '1e400' is too large for a 64-bit float"),
+        ("inf,1\n2,1e999\n", "line 2, column 2: '1e999' is too large for a 64-bit float"),
         ("1,1_000\n", "line 1, column 2: '1_000' is not a number"),
         ("1,\u0663\n", "line 1, column 2: '\\u0663' is not a number"),
         ("1,2\n1,\x00\n", "the file is not UTF-8 text"),
         ("1,1+2j\n", "line 1, column 2: '1+2j' is not a number"),
-        ("a,b\n", "the file holds no numbers"),
-        ("\n\n", "the file holds no numbers"),
+        ("a,b\n", "the file contains no numbers"),
+        ("\n\n", "the file contains no numbers"),
     ],
 )
 def test_columns_that_hold_something_else(text: str, message: str) -> None:

@@ -51,7 +51,7 @@ def test_the_numbers_are_those_of_a_plain_stack() -> None:
     assert result["factors"] == {"sigmoid": pytest.approx(factor, rel=1e-10)}
     gain = math.prod(gains[:-1]) ** (1 / 3)  # what the first layer passes on reaches no layer
     parts = f"{gain:.3g} from the weights times {factor / gain:.3g} from the slopes (at most 0.25)"
-    assert result["verdict"].startswith(f"sigmoid: vanishing, a factor {factor:.3g} per layer: {parts}, and ")
+    assert result["verdict"].startswith(f"sigmoid: vanishing, a factor of {factor:.3g} per layer: {parts}, and ")
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
@@ -153,7 +153,7 @@ def test_the_table_has_bars_on_one_scale_and_the_verdict() -> None:
     lengths = [len(cells[2]) for cells in bars]
     assert lengths == sorted(lengths)
     result = flow("sigmoid", "relu", "--layers", "5", "--init", "kaiming")
-    assert "vanishing, a factor" in text
+    assert "vanishing, a factor of" in text
     largest = max(row["gradient_norm"] for row in result["layers"])
     assert max(len(cell) for cells in bars for cell in cells if set(cell) == {"#"}) == 16
     assert f"{largest:.2g}" in text

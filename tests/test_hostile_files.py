@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a directory that is elsewhere.npz": (
         b"PK\x05\x06\0\0\0\0\x01\0\x01\0\xff\xff\xff\x7f\xff\xff\xff\x7f\0\0", "cannot be read as .npz"
     ),
-    "names that move the cursor.npz": (packed({"a\x1b[2J.npy": npy(), "b.npy": npy()}), "the file holds 2 arrays"),
+    "names that move the cursor.npz": (packed({"a\x1b[2J.npy": npy(), "b.npy": npy()}), "the file contains 2 arrays"),
     # --- .pt
     "a pickle.pt": (pickle.dumps(Deed()), UNSAFE),
     "an object.pt": (saved({"w": Deed()}), UNSAFE),
@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a long number.pt": (pt(b"\x80\x02\x8b\xff\xff\xff\x7f\x01"), UNSAFE),
     "a long text.pt": (pt(b"\x80\x02X\xff\xff\xff\xffa"), "cannot be read as .pt"),
     "lists of lists of lists.pt": (
-        pt(b"\x80\x02]q\0" + b"".join(b"]q%c(%be" % (i + 1, b"h%c" % i * 9) for i in range(60)) + b"."), "holds a list"
+        pt(b"\x80\x02]q\0" + b"".join(b"]q%c(%be" % (i + 1, b"h%c" % i * 9) for i in range(60)) + b"."), "contains a list"
     ),
     "no end.pt": (pt(b"\x80\x02]"), "cannot be read as .pt"),
     "a packed pickle.pt": (packed({"a/data.pkl": bytes(2**20)}, 8), "the file is compressed, which PyTorch never does"),
@@ -145,8 +145,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     # --- .csv and .json
     "a NUL.csv": (b"1,2\n3,\x004\n", "not UTF-8 text"),
     "UTF-16.csv": ("1,2\n".encode("utf-16-le"), "not UTF-8 text"),
-    "an exponent of 100,000 digits.csv": (b"1e" + b"9" * 100_000 + b"\n", "is too large for a number of 64 bits"),
-    "commas.csv": (b"," * 1_000_000, "the file holds no numbers"),
+    "an exponent of 100,000 digits.csv": (b"1e" + b"9" * 100_000 + b"\n", "is too large for a 64-bit float"),
+    "commas.csv": (b"," * 1_000_000, "the file contains no numbers"),
     "a formula.csv": (b"=cmd|'/C calc'!A0,1\n", "is not a number"),
     "a call.txt": (f"tensor(__import__('os').mkdir('{OWNED}'))".encode(), "there is no such constructor"),
     "a million digits.json": (b"[" + b"9" * 1_000_000 + b"]", "a number too large for 64 bits"),

@@ -359,7 +359,7 @@ def test_what_does_not_lead_to_the_result_and_what_autograd_does_not_follow_are_
 )
 def test_a_step_that_is_bound_again_is_told(text: str, bound: dict[str, int]) -> None:
     found = told(text, {"x": torch.tensor(1.5)}).get("rebound", [])
-    assert [said.split(",")[0] for said in found] == [f"{name} is bound {count} times" for name, count in bound.items()]
+    assert [said.split(",")[0] for said in found] == [f"{name} is assigned {count} times" for name, count in bound.items()]
 
 
 def test_the_upstream_gradient_that_was_drawn_is_shown() -> None:

@@ -184,7 +184,7 @@ class _Comparison:
             found.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
         if "pytorch" in verdicts and isinstance(self.probe, HessianProbe) and not names.isdisjoint(POWERS):
             found.append(
-                "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0; it should be 1/base"
+                "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0, but should be 1/base"
             )
         return found
 

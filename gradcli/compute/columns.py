@@ -49,7 +49,7 @@ def _read(stream: IO[str], delimiters: str) -> "np.ndarray[Any, np.dtype[np.floa
     stream.seek(0)
     try:
         table = np.loadtxt(stream, delimiter=delimiter, skiprows=skipped, quotechar='"', ndmin=2)
-        fault = "" if table.size else "the file holds no numbers"
+        fault = "" if table.size else "the file contains no numbers"
     except UnicodeDecodeError:
         raise
     except ValueError as error:

@@ -90,13 +90,13 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     some = next((name for name in ranges if inputs[name].ndim == 1), next(iter(inputs)))
     example, whole = f"{some}=-5,5", f"choose the range, the other inputs stay whole: --wrt {some}"
     if not 1 <= len(ranges) <= 2:
-        said = f"{', '.join(ranges)} are {len(ranges)}" if ranges else "every input is one number"
+        said = f"{', '.join(ranges)} are {len(ranges)} ranges" if ranges else "every input is one number"
         raise ShapeError(f"a plot needs one or two ranges, but {said}", cure=whole if ranges else example)
     for name in ranges:
         tensor = inputs[name]
         if tensor.ndim != 1 or len(tensor) < 2 or not tensor.is_floating_point():
             raise ShapeError(
-                f"a range is a 1-D input of two or more numbers, and {name} {_described(tensor)}",
+                f"a range must be a 1-D input of two or more floats, but {name} {_described(tensor)}",
                 cure=example if name == some else whole,
             )
     return ranges
