@@ -121,12 +121,12 @@ def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
         keys = [f"{prefix}.{key}" if prefix else key for key in value]
         cure = (
             did_you_mean(path, [*(() if done else short(value)), *(name for name, _ in leaves(value, prefix)), *keys])
-            or f"there are {', '.join(keys[:12])}"
+            or f"the result has {', '.join(keys[:12])}"
         )
     elif isinstance(value, list) or (_is_tensor(value) and value.ndim):
         columns = [f"{prefix}.{key}" for key in value[0]] if len(value) and isinstance(value[0], dict) else []
-        items = f"{prefix} holds {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
-        of_all = f"; of all of them: {', '.join(columns)}" if columns else ""
+        items = f"{prefix} has {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
+        of_all = f"; for all of them: {', '.join(columns)}" if columns else ""
         cure = items + of_all if len(value) else f"{prefix} is empty"
     else:
         cure = f"{prefix} is a single value"

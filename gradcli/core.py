@@ -47,7 +47,7 @@ def _refusal(error: RuntimeError) -> Exception:
         return NoDerivativeError(
             f"PyTorch has no derivative of torch.{missing[1].removeprefix('aten::')}",
             topic="step-activation",
-            cure="use a smooth stand-in, such as sigmoid for a step",
+            cure="use a smooth approximation, such as sigmoid for a step",
         )
     if "does not require grad" in words:
         return MathError(

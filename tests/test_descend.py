@@ -114,11 +114,11 @@ def test_arguments_reach_the_optimiser(name: str, words: list[str], arguments: d
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("mse(w*x, y)",), "x, y and w move, the target of mse (y) too"),
-        (("nn.L1Loss()(w*x, target=y - w)",), "x, y and w move, the target of l1 (y, w) too"),
-        (("loss = nn.HuberLoss(); loss(w*x, y)",), "x, y and w move, the target of huber (y) too"),
-        (("cross_entropy(w*x, softmax(y, 0))",), "x, y and w move, the target of cross_entropy (y) too"),
-        (("half_sse(2*x, y)",), "x and y move, the target of half_sse (y) too"),
+        (("mse(w*x, y)",), "x, y and w move, and so does the target of mse (y)"),
+        (("nn.L1Loss()(w*x, target=y - w)",), "x, y and w move, and so does the target of l1 (y, w)"),
+        (("loss = nn.HuberLoss(); loss(w*x, y)",), "x, y and w move, and so does the target of huber (y)"),
+        (("cross_entropy(w*x, softmax(y, 0))",), "x, y and w move, and so does the target of cross_entropy (y)"),
+        (("half_sse(2*x, y)",), "x and y move, and so does the target of half_sse (y)"),
         (("mse(w*x, y)", "--wrt", "w,x,y"), ""),
         (("mse(w*x, y)", "--steps", "0"), ""),
         (("mse(w*x, y.detach())",), ""),
@@ -132,7 +132,7 @@ def test_a_target_that_moves_is_noted_and_only_then(words: tuple[str, ...], said
     inputs = [f"{name}={value}" for name, value in {"x": "1,2", "y": "0,3", "w": "0.5"}.items()]
     shown = descend(*words, *inputs, *(() if "--steps" in words else ("--steps", "2")))
     texts = [note["text"] for note in shown["notes"] if note["code"] == "moving-target"]
-    assert texts == ([f"{said}; --wrt NAMES leaves all others as they are"] if said else [])
+    assert texts == ([f"{said}; --wrt NAMES keeps all other inputs fixed"] if said else [])
 
 
 def test_logistic_regression_is_that_of_numpy(tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_expectations_and_the_check_of_the_first_gradient() -> None:
         (["(x-3)**2", "x=0", "--set", "momentum="], "number"),
         (["(x-3)**2", "x=0", "--set", "momentum=1,,2"], "number"),
         (["(x-3)**2", "x=0", "--set", "momentum=__import__('os')"], "number"),
-        (["(x-3)**2", "x=0", "--set", "momentum=big"], "a number expected"),
+        (["(x-3)**2", "x=0", "--set", "momentum=big"], "expected a number"),
         (["(x-3)**2", "x=0", "--set", "momentum=1", "--set", "momentum=2"], "twice"),
         (["(x-3)**2", "x=0", "--set", "nesterov=1"], "true or false"),
         (["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "betas=0.9"], "betas=0.9,0.999"),

@@ -154,18 +154,18 @@ def test_the_exit_status_with_a_file(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("x*y", "x=1", "y=2", "--expect", "1"), "which gradient is meant, of x, y?"),
+        (("x*y", "x=1", "y=2", "--expect", "1"), "the result has several gradients: x, y"),
         (("x*weight", "x=1", "weight=2", "--expect", "wieght=1"), "did you mean weight"),
         (("x*w", "x=1", "w=2", "--expect", "gradients.v=1"), "did you mean gradients."),
-        (("x*w", "x=1", "w=2", "--expect", "x=1", "--expect", "x=2"), "x is expected twice"),
+        (("x*w", "x=1", "w=2", "--expect", "x=1", "--expect", "x=2"), "x is given twice"),
         (("x*w", "x=1", "w=2", "--expect", "gradients=1"), "more than one value"),
-        (("x*w", "x=1", "w=2", "--expect", "command=1"), "no number"),
+        (("x*w", "x=1", "w=2", "--expect", "command=1"), "not a number"),
         (("x*1", "x=1", "w=2", "--expect", "w=0"), "w is null"),
         (("x*w", "x=1", "w=2", "--expect", " "), "nothing is expected"),
         (("x*w", "x=1", "w=2", "--expect", "x="), "nothing is expected"),
         (("x*w", "x=1", "w=2", "--expect", "x=-"), "standard input is for the inputs"),
-        (("x.sum()", "x=1,2;3,4", "--expect", "1,1"), "x has shape [2, 2], and what you expect has [2]"),
-        (("x.sum()", "x=1,2", "--expect", "1"), "x has shape [2], and what you expect has []"),
+        (("x.sum()", "x=1,2;3,4", "--expect", "1,1"), "x has shape [2, 2], but the expected value has [2]"),
+        (("x.sum()", "x=1,2", "--expect", "1"), "x has shape [2], but the expected value has []"),
         (("x**2", "x=1,2", "--each", "x", "--expect", "2"), "no single gradient"),
     ],
 )
@@ -430,7 +430,7 @@ def test_a_slip_that_is_named_describes_the_users_number() -> None:
 @pytest.mark.parametrize(
     ("given", "found", "said"),
     [
-        ("-0.538", None, "no known slip gives yours: --explain shows each step"),
+        ("-0.538", None, "no known slip gives your value: --explain shows each step"),
         ("-0.540", "sign", "(to the digits given)"),
         ("-0.54", "sign", "(to the digits given)"),
         ("-5.4e-1", "sign", ""),
@@ -439,7 +439,7 @@ def test_a_slip_that_is_named_describes_the_users_number() -> None:
         ("1.08", "factor-2", ""),
         ("1.1", "factor-2", "(to the digits given)"),
         ("0.27", "factor-half", ""),
-        ("0.5", None, "yours is right to the digits given: --tol 0.09 accepts it"),
+        ("0.5", None, "yours is right to the digits given; --tol 0.09 accepts it"),
         ("0.6", None, "no known slip"),
         ("-1/2", None, ""),  # which is exact
         ("0", None, "no known slip"),
@@ -468,7 +468,7 @@ REASONS: dict[str, list[tuple[str, float, bool]]] = {
         ("mse(x, y)", 0.5, True), ("x**2", 0.5, True), ("nn.MSELoss()(x, y)", 0.5, True), ("torch.square(x)", 0.5, True),
         ("exp(x)", 0.5, False), ("x**3", 0.5, False), ("y**2*exp(x)", 0.5, False), ("x*y", 0.5, False),
     ],
-    "a difference the wrong way round": [
+    "a difference in the wrong order": [
         ("(x - y)**2", -1, True), ("bce_with_logits(x, y)", -1, True), ("exp(x)", -1, False), ("x + (y - 1)", -1, False),
     ],
 }  # fmt: skip
@@ -498,7 +498,7 @@ def test_what_to_try_next_is_what_the_command_has() -> None:
             "x",
             "--expect",
             "rows.0.value=7.7",
-        ): "grad at one of the points with --explain",
+        ): "grad --explain at one of the points",
         ("perceptron", "--train", "and", "--epochs", "2", "--expect", "b=7.7"): "--check compares",
         ("activate", "tanh", "--x", "1", "--expect", "7.7"): "--explain shows each step",
         ("jacobian", "x**2", "x=linspace(0,1,30)", "--expect", "value.3=7.7"): "--check compares",

@@ -185,16 +185,16 @@ def test_a_file_without_permission() -> None:
         (np.array(["a"]), "text"),
         (np.array([b"a"]), "text"),
         (np.array([None, 1], dtype=object), "Python objects"),
-        (np.zeros(2, dtype=[("a", float)]), "records or a type that NumPy does not know"),
+        (np.zeros(2, dtype=[("a", float)]), "records, or a type unknown to NumPy"),
         (np.array(["2020"], dtype="M8[Y]"), "dates"),
-        (np.array([1], dtype="m8[s]"), "time spans"),
+        (np.array([1], dtype="m8[s]"), "time differences"),
     ],
 )
 def test_arrays_of_other_things(array: Any, held: str) -> None:
     np.save("a.npy", array)
     np.savez("a.npz", array)
     for literal in ("@a.npy", "@a.npz"):
-        assert refusal(literal).message == f"the array holds {held}, not real numbers"
+        assert refusal(literal).message == f"the array contains {held}, not real numbers"
 
 
 def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
@@ -207,7 +207,7 @@ def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
         ("(100000000000,)", SizeError, "100,000,000,000 elements"),
         ("(4, 100000000)", SizeError, "400,000,000 elements"),
         ("(-1,)", FileError, "negative"),
-        ("(1000,)", FileError, "cut off"),
+        ("(1000,)", FileError, "truncated"),
         ("('a',)", FileError, "cannot be read as .npy"),
         ("(a,)", FileError, "cannot be read as .npy"),
     ],
@@ -229,7 +229,7 @@ def test_packed_files_that_grow_are_refused() -> None:
     assert "header" in refusal("@a.npz").message
     with zipfile.ZipFile("a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(2**20))
-    assert refusal("@a.pt").message == "the file is packed, and PyTorch packs none"
+    assert refusal("@a.pt").message == "the file is compressed, which PyTorch never does"
 
 
 class Hostile:
@@ -251,12 +251,12 @@ def test_pickles_are_never_run() -> None:
 @pytest.mark.parametrize(
     ("saved", "message"),
     [
-        ([1, 2], "the file holds a list, not a tensor or a dict of tensors"),
-        (torch.nn.Linear(2, 1), "the file holds more than tensors"),
-        (torch.ones(2, dtype=torch.complex64), "the tensor holds complex numbers"),
-        (torch.ones(2).to_sparse(), "the tensor is sparse, quantized, nested or without numbers"),
-        (torch.ones(2, device="meta"), "the tensor is sparse, quantized, nested or without numbers"),
-        ({"epoch": 3}, "the file holds no arrays"),
+        ([1, 2], "the file contains a list, not a tensor or a dict of tensors"),
+        (torch.nn.Linear(2, 1), "the file contains more than tensors"),
+        (torch.ones(2, dtype=torch.complex64), "the tensor is complex"),
+        (torch.ones(2).to_sparse(), "the tensor is sparse, quantized, nested or without data"),
+        (torch.ones(2, device="meta"), "the tensor is sparse, quantized, nested or without data"),
+        ({"epoch": 3}, "the file contains no arrays"),
     ],
 )
 def test_pt_files_of_other_things(saved: object, message: str) -> None:
@@ -276,12 +276,12 @@ def test_keys() -> None:
     for name in ("@a.npz", "@a.pt", save_safetensors(weights=torch.ones(2), bias=torch.zeros(1))):
         several, wrong, unlike = refusal(name), refusal(f"{name}:weigths"), refusal(f"{name}:q")
         assert (several.message, several.cure) == (
-            "the file holds 2 arrays",
-            "name one behind a colon; it holds bias, weights",
+            "the file contains 2 arrays",
+            "name one after a colon; it contains bias, weights",
         )
-        assert (wrong.message, wrong.cure) == ("the file holds no array of this name", "did you mean weights?")
-        assert unlike.cure == "it holds bias, weights"
-    assert refusal("@b.pt:w").message == "the file holds one tensor, and no names"
+        assert (wrong.message, wrong.cure) == ("the file has no array of this name", "did you mean weights?")
+        assert unlike.cure == "it contains bias, weights"
+    assert refusal("@b.pt:w").message == "the file is a single tensor without a name"
 
 
 def test_safetensors_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,19 +292,19 @@ def test_safetensors_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,y\n1,2\n3,abc\n", "line 3, column 2: 'abc' is no number"),
-        ("1,x\n2,3\n", "line 1, column 2: 'x' is no number"),
+        ("x,y\n1,2\n3,abc\n", "line 3, column 2: 'abc' is not a number"),
+        ("1,x\n2,3\n", "line 1, column 2: 'x' is not a number"),
         ("# a\n\n1,,2\n", "line 3, column 2: the cell is empty"),
         ("1,2,\n", "line 1, column 3: the cell is empty"),
         ("1,2\n3\n", "line 2: the number of columns changes from 2 to 1"),
-        ("1,1e400\n", "line 1, column 2: '1e400' is too large for a number of 64 bits"),
-        ("inf,1\n2,1e999\n", "line 2, column 2: '1e999' is too large for a number of 64 bits"),
-        ("1,1_000\n", "line 1, column 2: '1_000' is no number"),
-        ("1,\u0663\n", "line 1, column 2: '\\u0663' is no number"),
+        ("1,1e400\n", "line 1, column 2: '1e400' is too large for a 64-bit float"),
+        ("inf,1\n2,1e999\n", "line 2, column 2: '1e999' is too large for a 64-bit float"),
+        ("1,1_000\n", "line 1, column 2: '1_000' is not a number"),
+        ("1,\u0663\n", "line 1, column 2: '\\u0663' is not a number"),
         ("1,2\n1,\x00\n", "the file is not UTF-8 text"),
-        ("1,1+2j\n", "line 1, column 2: '1+2j' is no number"),
-        ("a,b\n", "the file holds no numbers"),
-        ("\n\n", "the file holds no numbers"),
+        ("1,1+2j\n", "line 1, column 2: '1+2j' is not a number"),
+        ("a,b\n", "the file contains no numbers"),
+        ("\n\n", "the file contains no numbers"),
     ],
 )
 def test_columns_that_hold_something_else(text: str, message: str) -> None:

@@ -50,8 +50,8 @@ def test_the_numbers_are_those_of_a_plain_stack() -> None:
     factor = (expected[-1] / expected[0]) ** (1 / 3)
     assert result["factors"] == {"sigmoid": pytest.approx(factor, rel=1e-10)}
     gain = math.prod(gains[:-1]) ** (1 / 3)  # what the first layer passes on reaches no layer
-    parts = f"{gain:.3g} by the weights times {factor / gain:.3g} by the slopes (0.25 at most)"
-    assert result["verdict"].startswith(f"sigmoid: vanishing, a factor {factor:.3g} per layer: {parts}, and ")
+    parts = f"{gain:.3g} from the weights times {factor / gain:.3g} from the slopes (at most 0.25)"
+    assert result["verdict"].startswith(f"sigmoid: vanishing, a factor of {factor:.3g} per layer: {parts}, and ")
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
@@ -92,11 +92,11 @@ def test_another_way_to_draw_weights_is_named_where_it_holds_the_gradient(init: 
         steady = [each for each, factors in others.items() if 0.9 <= factors[name] <= 1.1]
         if 0.9 <= factor <= 1.1:
             assert "would hold" not in verdict
-        elif found := re.search(r", and --init (\w+) would hold it \((.*)\)$", verdict):
+        elif found := re.search(r", but --init (\w+) keeps it steady \((.*)\)$", verdict):
             assert found[1] in steady
             assert found[2] == f"{others[found[1]][name]:.3g}"
         else:
-            assert (steady, verdict.endswith(", and no other --init would hold it")) == ([], True)
+            assert (steady, verdict.endswith(", and no other --init keeps it steady")) == ([], True)
 
 
 def test_stacks_too_large_to_draw_again_are_told_no_other_way() -> None:
@@ -104,7 +104,7 @@ def test_stacks_too_large_to_draw_again_are_told_no_other_way() -> None:
 
 
 def test_half_of_the_relus_are_off_and_that_is_told() -> None:
-    found = re.search(r"times (.*) by the slopes \((\d+)% saturated\)", flow("relu")["verdict"])
+    found = re.search(r"times (.*) from the slopes \((\d+)% saturated\)", flow("relu")["verdict"])
     assert found
     assert float(found[1]) == pytest.approx(0.5**0.5, rel=0.05)
     assert float(found[2]) == pytest.approx(50, abs=5)
@@ -153,7 +153,7 @@ def test_the_table_has_bars_on_one_scale_and_the_verdict() -> None:
     lengths = [len(cells[2]) for cells in bars]
     assert lengths == sorted(lengths)
     result = flow("sigmoid", "relu", "--layers", "5", "--init", "kaiming")
-    assert "vanishing, a factor" in text
+    assert "vanishing, a factor of" in text
     largest = max(row["gradient_norm"] for row in result["layers"])
     assert max(len(cell) for cells in bars for cell in cells if set(cell) == {"#"}) == 16
     assert f"{largest:.2g}" in text
@@ -206,7 +206,7 @@ def test_the_norm_in_each_layer_is_checked_against_closed_form_and_difference() 
     found = flow(*words)
     assert (set(found["check"]), found["ok"]) == ({"relu", "sigmoid"}, True)
     assert found["check"]["sigmoid"]["max_rel_error"] < 1e-5
-    table = run("flow", *words, "--full").stdout.partition("Check: holds")[2]
+    table = run("flow", *words, "--full").stdout.partition("Check: passes")[2]
     rows = [line.strip("│").split("│") for line in table.splitlines() if line.startswith("│ sigmoid ")]
     shown = norms(found, "sigmoid")
     assert [float(row[2]) for row in rows] == pytest.approx(shown, rel=1e-3), (

@@ -294,9 +294,9 @@ def test_not_a_number_is_told_where_one_came_out_and_its_cause_is_on_the_way() -
         found = told(text, {"x": x, "y": y}).get("not-a-number", [])
         assert bool(found) == any(bad), (text, x, y, found)
         hits += any(bad)
-        if found and ("came first" in found[0] or "going backward" in found[0]):
+        if found and ("came first" in found[0] or "in the backward pass" in found[0]):
             cause = found[0].partition(": ")[2]
-            name = cause.removeprefix("going backward, ").split("(")[0].split(" ")[0]
+            name = cause.removeprefix("in the backward pass, ").split("(")[0].split(" ")[0]
             parts = [
                 part
                 for part, leaf in ((one, leaves[0]), (other, leaves[1]))
@@ -309,12 +309,12 @@ def test_not_a_number_is_told_where_one_came_out_and_its_cause_is_on_the_way() -
 
 def test_the_dtype_is_blamed_only_where_it_is_to_blame() -> None:
     cases = {
-        ("exp(x)", "100"): "ends at", ("log(exp(x))", "-200"): "too small", ("1/(x - 0.1)", "0.1"): "", ("log(x)", "0"): "",
-        ("1/exp(x)", "-200"): "ends at",
+        ("exp(x)", "100"): "the largest", ("log(exp(x))", "-200"): "too small", ("1/(x - 0.1)", "0.1"): "", ("log(x)", "0"): "",
+        ("1/exp(x)", "-200"): "the largest",
     }  # fmt: skip
     for (text, x), blamed in cases.items():
         (found,) = told(text, {"x": torch.tensor(float(x))}, "float32")["not-a-number"]
-        assert ("ends at" in found, "too small" in found) == (blamed == "ends at", blamed == "too small"), found
+        assert ("the largest" in found, "too small" in found) == (blamed == "the largest", blamed == "too small"), found
 
 
 ROLES: dict[str, str] = {
@@ -359,7 +359,9 @@ def test_what_does_not_lead_to_the_result_and_what_autograd_does_not_follow_are_
 )
 def test_a_step_that_is_bound_again_is_told(text: str, bound: dict[str, int]) -> None:
     found = told(text, {"x": torch.tensor(1.5)}).get("rebound", [])
-    assert [said.split(",")[0] for said in found] == [f"{name} is bound {count} times" for name, count in bound.items()]
+    assert [said.split(",")[0] for said in found] == [
+        f"{name} is assigned {count} times" for name, count in bound.items()
+    ]
 
 
 def test_the_upstream_gradient_that_was_drawn_is_shown() -> None:

@@ -197,7 +197,7 @@ def test_every_function_is_checked_along_its_curve_against_its_closed_form(name:
     if name == "step":
         assert "none: PyTorch has no derivative of this function" in shown.stdout
     else:
-        assert "Check: holds" in shown.stdout
+        assert "Check: passes" in shown.stdout
         assert "closed form" in shown.stdout
         assert "wrong" not in shown.stdout
 
@@ -493,12 +493,12 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
         (["x**2", "x=3,3"], "x goes from 3 to 3, which is one point"),
         (["x**2", "x=-inf,inf"], "a range needs finite ends"),
         (["x**2", "x=-4e4,4e4", "--dtype", "float16"], "not too far apart for float16"),
-        (["x**2", "x=tensor([1,2])"], "x holds int64"),
+        (["x**2", "x=tensor([1,2])"], "x is int64"),
         (["W@x", "W=eye(2)", "x=1,2"], "W has shape [2, 2]"),
         (["x*y*z", "x=1,2", "y=1,2", "z=1,2"], "--wrt x"),
         (["x**2", "x", "=", "1,2"], "quote it: 'x=1,2'"),
         (["x**2", "x=1,", "2"], "quote it: 'x=1, 2'"),
-        (["x*ones(2)", "x=1,2"], "a plot wants one number at each point, and the result has shape [2]"),
+        (["x*ones(2)", "x=1,2"], "a plot needs one number at each point, but the result has shape [2]"),
         (["softmax"], "gradcli plot 'softmax(stack([x, 0*x]))[0]'"),
         (["ce"], "gradcli plot 'cross_entropy(stack([x, 0*x]), y)'"),
         (["bce"], "takes probabilities"),

@@ -32,8 +32,8 @@ def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
     function = functions.activation(call)
     mixes = call.entry.name in ALONG_LAST_DIM
     if mixes:
-        job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is the Jacobian's diagonal, "
-                 "softmax-jacobian shows the whole")  # fmt: skip
+        job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is only the diagonal of the Jacobian; "
+                 "softmax-jacobian shows all of it")  # fmt: skip
     with translated(call.text, {"x": x}):
         try:
             value, slope = (core.diagonal_slopes if mixes else core.slopes)(function, x)

@@ -91,7 +91,7 @@ def check(result: Result, job: Job) -> dict[str, Checked]:
     Raises UsageError for results that are many gradients or none.
     """
     if isinstance(result, PerceptronTraining):
-        raise UsageError("--check compares one gradient, and --train makes many", cure="give --x, --w and --target")
+        raise UsageError("--check compares one gradient, but --train computes many", cure="give --x, --w and --target")
     found: dict[str, Checked] = {}
     underived = result.underived if isinstance(result, ActivateResult) else ()
     for subject in (*result.subjects, *underived):
@@ -173,18 +173,18 @@ class _Comparison:
         return torch.tensor(values, dtype=torch.float64)
 
     def _remarks(self, verdicts: Sequence[str]) -> list[str]:
-        found = [f"autograd, closed form and difference in float64, tolerance {self.tolerance:.1g} relative"]
+        found = [f"autograd, closed form and difference in float64, relative tolerance {self.tolerance:.1g}"]
         if self.closed is None:
-            found = [f"autograd and central difference in float64, tolerance {self.tolerance:.1g} relative"]
+            found = [f"autograd and central difference in float64, relative tolerance {self.tolerance:.1g}"]
         if (total := self.probe.total(self.name)) > len(self.pairs):
-            found.append(f"{len(self.pairs)} of {total} slopes, chosen evenly")
+            found.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
         names = {short(step) for step in self.operations}
         drawing = sorted(name for name in names if name in DRAWING or "dropout" in name.lower())
         if drawing:
             found.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
         if "pytorch" in verdicts and isinstance(self.probe, HessianProbe) and not names.isdisjoint(POWERS):
             found.append(
-                "PyTorch's second derivative of pow by base and exponent is 0 at exponent 0, and should be 1/base"
+                "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0, but should be 1/base"
             )
         return found
 

@@ -34,7 +34,7 @@ def _check_lines(raw: IO[bytes]) -> None:
     length = 0
     while piece := raw.read(_PIECE):
         if (place := piece.find(b"\0")) >= 0:
-            raise UnicodeDecodeError("utf-8", piece, place, place + 1, "no text holds it")
+            raise UnicodeDecodeError("utf-8", piece, place, place + 1, "a NUL byte")
         end = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
         length = len(piece) - end - 1 if end >= 0 else length + len(piece)
         LITERAL_TEXT.check(length, "a line of the file", cure="save it as .npy")
@@ -49,7 +49,7 @@ def _read(stream: IO[str], delimiters: str) -> "np.ndarray[Any, np.dtype[np.floa
     stream.seek(0)
     try:
         table = np.loadtxt(stream, delimiter=delimiter, skiprows=skipped, quotechar='"', ndmin=2)
-        fault = "" if table.size else "the file holds no numbers"
+        fault = "" if table.size else "the file contains no numbers"
     except UnicodeDecodeError:
         raise
     except ValueError as error:
@@ -90,9 +90,9 @@ def _faults(stream: IO[str], delimiter: str | None, skipped: int) -> Iterator[st
         for column, cell in enumerate(cells, 1):
             place = f"line {number}, column {column}"
             if not _is_number(cell):
-                yield f"{place}: {cell[:40]!a} is no number" if cell else f"{place}: the cell is empty"
+                yield f"{place}: {cell[:40]!a} is not a number" if cell else f"{place}: the cell is empty"
             elif math.isinf(float(cell)) and any(char.isdigit() for char in cell):
-                yield f"{place}: {cell[:40]!a} is too large for a number of 64 bits"
+                yield f"{place}: {cell[:40]!a} is too large for a 64-bit float"
         width = width or len(cells)
         if len(cells) != width:
             yield f"line {number}: the number of columns changes from {width} to {len(cells)}"

@@ -28,9 +28,9 @@ def descend(request: Descend, job: Job) -> DescendResult:
     """
     optimizer = Chosen(request.optimizer, request.lr, request.set)
     start = run_expression(request, job)
-    one_number(start.value, "a descent goes down one number")
+    one_number(start.value, "descend minimizes one number")
     size = sum(tensor.numel() for tensor in start.by.values())
-    ELEMENTS.check((request.steps + 1) * size, "the parameters of all steps", cure="fewer --steps")
+    ELEMENTS.check((request.steps + 1) * size, "the parameters of all steps", cure="use fewer --steps")
     look(job, ())
     torch.set_rng_state(start.state)  # so that the first step draws what a program without this look would draw
     steps, stopped = _steps(request, optimizer, start, job)
@@ -63,8 +63,8 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
         slopes = core.gradients(target.sum(), {name: start.by[name] for name in moved}, keep=True)
         if made_of := [name for name, slope in slopes.items() if slope is not None]:
             moving = f"{', '.join(moved[:-1])} and {moved[-1]}"
-            said = f"{moving} move, the target of {loss} ({', '.join(made_of)}) too"
-            job.note("moving-target", f"{said}; --wrt NAMES leaves all others as they are")
+            said = f"{moving} move, and so does the target of {loss} ({', '.join(made_of)})"
+            job.note("moving-target", f"{said}; --wrt NAMES keeps all other inputs fixed")
             return
 
 
@@ -83,7 +83,7 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
         loss = ready.pop() if ready else value()
         for name, slope in core.gradients(loss, live, via="backward").items():
             if slope is None:
-                note_unreached(start, name, job, "it stays where it is")
+                note_unreached(start, name, job, "it does not move")
         return loss
 
     steps: list[DescentStep] = []
@@ -115,7 +115,7 @@ def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
             cause = origin(start.subject._replace(inputs={**start.inputs, **step.parameters}), job)
     if len(steps) == 1:
         return f"NaN or inf at the start: {cause or 'a parameter itself is not finite'}"
-    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step itself was too long'}; {_CURE}"
+    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step was too large'}; {_CURE}"
 
 
 def _moved(before: DescentStep, after: DescentStep) -> float:

@@ -46,22 +46,22 @@ def with_evidence(request: Evidence, result: Result, job: Job) -> Result:
 def _next_step(request: Evidence, result: Result) -> str:
     """What may help with a number that is off and fits no slip: the ledger, where there is one."""
     if isinstance(result, GradEachResult | PlotResult | SurfaceResult):
-        shows = "grad at one of the points with --explain shows each step"
+        shows = "grad --explain at one of the points shows each step"
     elif not isinstance(request, Explained) or isinstance(result, PerceptronTraining) or _is_long(result):
-        shows = "--check compares PyTorch's own with differences"
+        shows = "--check compares PyTorch's gradient with differences"
     else:
         shows = "the chain rule shows each step" if request.explain else "--explain shows each step"
-    return f"no known slip gives yours: {shows}"
+    return f"no known slip gives your value: {shows}"
 
 
 def _ledgers(result: Result, job: Job) -> list[LedgerRow]:
     """The ledger of each subject, one behind the other; where there are several, every name begins with its subject."""
     if isinstance(result, GradEachResult):
         raise UsageError(
-            "--explain follows one gradient, and --each makes many", cure="leave out --each, and give one point"
+            "--explain follows one gradient, but --each computes many", cure="leave out --each and give one point"
         )
     if isinstance(result, PerceptronTraining):
-        raise UsageError("--explain follows one gradient, and --train makes many", cure="give --x, --w and --target")
+        raise UsageError("--explain follows one gradient, but --train computes many", cure="give --x, --w and --target")
     if isinstance(result, SoftmaxJacobianResult):
         return softmax_ledger(result)
     rows = []
@@ -89,8 +89,8 @@ def _explained(result: Result) -> list[Subject]:
     (subject,), value = result.subjects, result.value
     if _is_long(result):
         raise UsageError(
-            f"--explain follows the rows of a Jacobian one by one, and this one has {value.numel()}",
-            cure=f"one of them alone: gradcli grad EXPR NAME=T --row {','.join('0' for _ in value.shape)} --explain",
+            f"--explain follows at most {EXPLAINED} rows of a Jacobian, and this one has {value.numel()}",
+            cure=f"explain one row: gradcli grad EXPR NAME=T --row {','.join('0' for _ in value.shape)} --explain",
         )
     return [
         subject._replace(name=element(result.output, row, value), upstream=one_hot(value.detach(), row))

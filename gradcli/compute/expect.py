@@ -56,7 +56,7 @@ def expect(
     for read in wanted:
         key = read.key or _only([name for name, path in names.items() if addresses.find(result, path) is not None])
         if key in found:
-            raise UsageError(f"--expect: {key} is expected twice", cure="expect each value once")
+            raise UsageError(f"--expect: {key} is given twice", cure="give each value once")
         path = _path(key, names, result)
         computed = _number(result, key, path)
         given = widened(make(read.value)).double()
@@ -90,7 +90,7 @@ def _missed(
         if _fits(expected, guess, torch.zeros_like(half)):
             return slip.name, f"{slip.words}{reason}"
     if expected.shape == computed.shape and (tolerance := _accepting(expected, computed.double(), half)):
-        return None, f"yours is right to the digits given: --tol {tolerance} accepts it"
+        return None, f"yours is right to the digits given; --tol {tolerance} accepts it"
     for slip, reason, guess in guesses:
         if _fits(expected, guess, half):
             return slip.name, f"{slip.words}{reason} (to the digits given)"
@@ -143,10 +143,10 @@ def _only(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise UsageError(
-            "--expect: no single gradient here can be meant", cure="name a value, such as --expect value=1"
-        )
-    raise UsageError(f"--expect: which gradient is meant, of {', '.join(names)}?", cure=f"--expect {names[0]}=T")
+        raise UsageError("--expect: this result has no single gradient", cure="name a value, such as --expect value=1")
+    raise UsageError(
+        f"--expect: the result has several gradients: {', '.join(names)}", cure=f"name one: --expect {names[0]}=T"
+    )
 
 
 def _path(key: str, names: Mapping[str, str], result: Result) -> str:
@@ -165,7 +165,7 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
     numbers = [
         path for path, leaf in addresses.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
     ]
-    near = did_you_mean(key, known) or f"there are {', '.join([*names, *numbers][:12])}"
+    near = did_you_mean(key, known) or f"the result has {', '.join([*names, *numbers][:12])}"
     raise UsageError(f"--expect: there is no {key!r} in the result", cure=near)
 
 
@@ -178,13 +178,13 @@ def _number(result: Result, key: str, path: str) -> Tensor:
         return torch.tensor(value)
     if value is None:
         raise UsageError(
-            f"--expect: {key} is null", cure="autograd returned no gradient there, so that nothing can be compared"
+            f"--expect: {key} is null", cure="autograd returned no gradient there, so there is nothing to compare"
         )
     if isinstance(value, dict | list):
         inside = ", ".join(leaf for leaf, _ in addresses.leaves(value, path))
         said, cure = ("more than one value", f"choose one of {inside[:300]}") if inside else ("empty", "--get shows it")
         raise UsageError(f"--expect: {key} is {said}", cure=cure)
-    raise UsageError(f"--expect: {key} is no number", cure="--get shows it")
+    raise UsageError(f"--expect: {key} is not a number", cure="--get shows it")
 
 
 def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
@@ -198,7 +198,7 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
     if expected.shape == computed.shape or turned:
         return expected
     raise ShapeError(
-        f"--expect: {key} has shape {list(computed.shape)}, and what you expect has {list(expected.shape)}",
+        f"--expect: {key} has shape {list(computed.shape)}, but the expected value has {list(expected.shape)}",
         cure="give one number for each element, rows separated by ;",
     )
 

@@ -44,10 +44,10 @@ _NOT_NUMBERS = {
     "O": ("Python objects", "save an array of floats: a.astype(float)"),
     "U": ("text", "save an array of floats: a.astype(float)"),
     "S": ("text", "save an array of floats: a.astype(float)"),
-    "V": ("records or a type that NumPy does not know", "save each field as an array of floats"),
+    "V": ("records, or a type unknown to NumPy", "save each field as an array of floats"),
     "M": ("dates", "save an array of floats"),
-    "m": ("time spans", "save an array of floats"),
-    "c": ("complex numbers", "save its .real and its .imag"),
+    "m": ("time differences", "save an array of floats"),
+    "c": ("complex numbers", "save its .real and .imag"),
 }
 """What arrays hold that are none of numbers, by NumPy's letter for the kind, with the cure."""
 
@@ -77,7 +77,7 @@ def _fault(literal: FromFile, message: str, cure: str) -> FileError:
 
 
 def _unreadable(literal: FromFile, reason: str) -> FileError:
-    return _fault(literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file anew")
+    return _fault(literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file again")
 
 
 def _reason(error: Exception) -> str:
@@ -99,7 +99,7 @@ def _npz(literal: FromFile) -> Tensor:
         members = {info.filename[:-4]: info for info in archive.infolist() if info.filename.endswith(".npy")}
         member = _pick(literal, members)
         if member.compress_type not in _PACKINGS:
-            raise _unreadable(literal, "NumPy does not pack arrays in this way")
+            raise _unreadable(literal, "NumPy does not use this compression")
         with archive.open(member) as stream:
             _check_header(literal, stream, member.file_size)
         with archive.open(member) as stream:
@@ -114,15 +114,17 @@ def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
     try:
         shape, _, dtype = reader(head)
     except Exception:  # what NumPy says of it quotes the whole header, or an object of Python's by its address
-        raise _unreadable(literal, "its header describes no array") from None
+        raise _unreadable(literal, "its header does not describe an array") from None
     if dtype.kind in _NOT_NUMBERS:
         held, cure = _NOT_NUMBERS[dtype.kind]
-        raise _fault(literal, f"the array holds {held}, not real numbers", cure)
+        raise _fault(literal, f"the array contains {held}, not real numbers", cure)
     if any(side < 0 for side in shape):
-        raise _fault(literal, "the array has a side of negative length", "write the file anew")
-    ELEMENTS.check(math.prod(shape), "the array", place=literal.place, cure="save a part of it")
+        raise _fault(literal, "the array has a negative dimension", "write the file again")
+    ELEMENTS.check(math.prod(shape), "the array", place=literal.place, cure="save part of it")
     if head.tell() + math.prod(shape) * dtype.itemsize > size:
-        raise _fault(literal, "the file is cut off: it holds fewer numbers than it says", "copy or write it anew")
+        raise _fault(
+            literal, "the file is truncated: it has fewer numbers than its header says", "copy or write it again"
+        )
 
 
 def _tensor(array: "np.ndarray[Any, Any]") -> Tensor:
@@ -136,20 +138,20 @@ def _pick(literal: FromFile, members: Mapping[str, _Item]) -> _Item:
     """The member that the key names, or the only one."""
     shown = _listed(members)
     if not members:
-        raise _fault(literal, "the file holds no arrays", "check the program that wrote it")
+        raise _fault(literal, "the file contains no arrays", "check the program that wrote it")
     if literal.key in members:
         return members[literal.key]
     if literal.key:
-        raise _fault(literal, "the file holds no array of this name", did_you_mean(literal.key, members) or shown)
+        raise _fault(literal, "the file has no array of this name", did_you_mean(literal.key, members) or shown)
     if len(members) > 1:
-        raise _fault(literal, f"the file holds {len(members)} arrays", f"name one behind a colon; {shown}")
+        raise _fault(literal, f"the file contains {len(members)} arrays", f"name one after a colon; {shown}")
     return next(iter(members.values()))
 
 
 def _listed(names: Iterable[str]) -> str:
     """The first names, as far as a terminal can show them."""
     known = sorted(name for name in names if name.isascii() and name.isprintable() and len(name) <= 60)
-    return f"it holds {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
+    return f"it contains {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
 
 
 def _pt(literal: FromFile) -> Tensor:
@@ -157,36 +159,36 @@ def _pt(literal: FromFile) -> Tensor:
     if mapped:
         with zipfile.ZipFile(literal.path) as archive:
             if sum(info.file_size for info in archive.infolist()) > os.path.getsize(literal.path):
-                raise _fault(literal, "the file is packed, and PyTorch packs none", "write it by torch.save")
+                raise _fault(literal, "the file is compressed, which PyTorch never does", "write it with torch.save")
     try:
         found = torch.load(literal.path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:
         if "weights_only" not in str(error):
             raise
-        raise _fault(literal, "the file holds more than tensors", "save tensors alone: torch.save(x, PATH)") from None
+        raise _fault(literal, "the file contains more than tensors", "save only tensors: torch.save(x, PATH)") from None
     if isinstance(found, dict):
         found = _pick(literal, {str(key): value for key, value in found.items() if isinstance(value, Tensor)})
     elif literal.key:
-        raise _fault(literal, "the file holds one tensor, and no names", "leave out the colon and what follows")
+        raise _fault(literal, "the file is a single tensor without a name", "leave out the colon and the name")
     if not isinstance(found, Tensor):
-        message = f"the file holds a {type(found).__name__}, not a tensor or a dict of tensors"
-        raise _fault(literal, message, "save tensors alone: torch.save(x, PATH)")
+        message = f"the file contains a {type(found).__name__}, not a tensor or a dict of tensors"
+        raise _fault(literal, message, "save only tensors: torch.save(x, PATH)")
     return _strided(literal, found.detach())
 
 
 def _strided(literal: FromFile, tensor: Tensor) -> Tensor:
     """`tensor` where it is one of plain numbers that are there."""
     if tensor.is_complex():
-        raise _fault(literal, "the tensor holds complex numbers", "save its .real and its .imag")
+        raise _fault(literal, "the tensor is complex", "save its .real and .imag")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         raise _fault(
-            literal, "the tensor is sparse, quantized, nested or without numbers", "save x.to_dense() or x.dequantize()"
+            literal, "the tensor is sparse, quantized, nested or without data", "save x.to_dense() or x.dequantize()"
         )
-    ELEMENTS.check(tensor.numel(), "the tensor", place=literal.place, cure="save a part of it")
+    ELEMENTS.check(tensor.numel(), "the tensor", place=literal.place, cure="save part of it")
     try:
         torch.empty(1, dtype=tensor.dtype).float()
     except RuntimeError:
-        message = f"the tensor holds {tensor.dtype}, which PyTorch cannot turn into real numbers"
+        message = f"the tensor is {tensor.dtype}, which PyTorch cannot convert to real numbers"
         raise _fault(literal, message, "save x.float()") from None
     return tensor
 
@@ -196,12 +198,12 @@ def _safetensors(literal: FromFile) -> Tensor:
         from safetensors import safe_open
     except ImportError:
         cure = "pip install 'gradcli[safetensors]'"
-        raise _fault(literal, "reading .safetensors needs the package safetensors", cure) from None
+        raise _fault(literal, "reading .safetensors requires the package safetensors", cure) from None
     with safe_open(literal.path, framework="pt") as archive:
         names = archive.keys()
         name = _pick(literal, {name: name for name in names})
         shape = archive.get_slice(name).get_shape()
-        ELEMENTS.check(math.prod(shape), "the tensor", place=literal.place, cure="save a part of it")
+        ELEMENTS.check(math.prod(shape), "the tensor", place=literal.place, cure="save part of it")
         return _strided(literal, archive.get_tensor(name))
 
 
@@ -219,7 +221,7 @@ def _json(literal: FromFile) -> Numbers:
         return read_json(text, Source(text, literal.source.label))
     except json.JSONDecodeError as error:
         message = f"line {error.lineno}, column {error.colno}: {error.msg.lower()}"
-        raise _fault(literal, message, "the file holds one JSON number or list") from None
+        raise _fault(literal, message, "the file must be one JSON number or list") from None
     except GradcliError as error:
         raise type(error)(error.message, place=literal.place, cure=error.cure) from None
 
@@ -232,7 +234,7 @@ def _columns(literal: FromFile) -> Tensor:
     except SizeError as error:
         raise SizeError(error.message, place=literal.place, cure=error.cure) from None
     except ValueError as error:
-        cure = "columns hold numbers, below at most one line of names"
+        cure = "columns must be numbers, after at most one line of names"
         raise _fault(literal, str(error), cure) from None
 
 

@@ -63,7 +63,7 @@ def flow(request: Flow, job: Job) -> FlowResult:
     except RuntimeError as error:
         if wants_memory(error):
             raise SizeError(
-                "there is not enough memory for the stack", cure="a smaller --width, or fewer --layers"
+                "there is not enough memory for the stack", cure="use a smaller --width, or fewer --layers"
             ) from None
         raise
     by_name = {name: rows for name, (rows, _) in found.items()}
@@ -106,7 +106,7 @@ def _holding(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
     """
     if request.layers * request.width**2 > TRIED:
         return {}
-    found = {call.text: ", and no other --init would hold it" for call in calls}
+    found = {call.text: ", and no other --init keeps it steady" for call in calls}
     left = list(calls)
     for init in ("kaiming", "xavier", "default", "normal"):
         if init == request.init or not left:
@@ -114,7 +114,7 @@ def _holding(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
         stack = _stack(replace(request, init=init), job)
         for call in tuple(left):
             if _steady(factor := _factor(stack, call)):
-                found[call.text] = f", and --init {init} would hold it ({factor:.3g})"
+                found[call.text] = f", but --init {init} keeps it steady ({factor:.3g})"
                 left.remove(call)
     return found
 
@@ -201,6 +201,6 @@ def _verdict(name: str, passing: Passing, rows: Sequence[LayerFlow], flat: float
     factor = passing.factor
     word = "steady" if _steady(factor) else "vanishing" if factor < 1 else "exploding"
     largest, flats = flat / FLAT, passing.saturated
-    why = f" ({largest:.3g} at most)" if largest < STEADY[0] else f" ({flats:.0%} saturated)" if flats > FLAT else ""
-    parts = f"{passing.weights:.3g} by the weights times {passing.slopes:.3g} by the slopes"
-    return f"{name}: {word}, a factor {factor:.3g} per layer: {parts}{why}"
+    why = f" (at most {largest:.3g})" if largest < STEADY[0] else f" ({flats:.0%} saturated)" if flats > FLAT else ""
+    parts = f"{passing.weights:.3g} from the weights times {passing.slopes:.3g} from the slopes"
+    return f"{name}: {word}, a factor of {factor:.3g} per layer: {parts}{why}"

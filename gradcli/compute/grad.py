@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute.job import Job
+from gradcli.compute.job import Job, dtype_name
 from gradcli.compute.notes import look
 from gradcli.compute.program import Run, differentiable, note_unreached, one_number, parsed, run
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
@@ -51,8 +51,8 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
             job.note("complex-step", f"the step {name} is complex: the table shows it, JSON has null")
     for name in done.steps:
         if (count := sum(step.kind == "store" and step.name == name for step in done.program.steps)) > 1:
-            job.note("rebound", f"{name} is bound {count} times, and the steps show its last value alone: "
-                     "give each step a name of its own")  # fmt: skip
+            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
+                     "give each step its own name")  # fmt: skip
     null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or name in done.indices)]
     reached = tuple([name for name in done.by if found[name] is not None])
     subject = Subject("", done.program.source.text, inputs, reached, upstream, request.fn, done.state)
@@ -81,7 +81,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     points = given[name]
     if points.ndim != 1 or not points.is_floating_point():
         raise ShapeError(
-            f"--each goes along one 1-D input, and {name} has shape {list(points.shape)}",
+            f"--each needs a 1-D input of floats, and {name} is {dtype_name(points)} of shape {list(points.shape)}",
             cure=f"{name}=linspace(-2,2,5)",
         )
     program = parsed(request, job)
@@ -90,7 +90,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
     for point in points:
         done = differentiable(run(program, _completed(request, {**given, name: point}, job), chosen, job), request.wrt)
-        value = one_number(done.value, f"--each wants one number at each point of {name}")
+        value = one_number(done.value, f"--each needs one number at each point of {name}")
         found = core.gradients(done.value, done.by, via=_VIA[request.via])
         _note_unused(done, found, job)
         look(job, {"dead-relu", *(note.code for note in job.notes)})
@@ -147,7 +147,7 @@ def _upstream(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -
         upstream = job.tensor(request.vjp).to(value.dtype)
         if upstream.shape != value.shape:
             raise ShapeError(
-                f"--vjp: the upstream gradient has shape {list(upstream.shape)}, the result has {list(value.shape)}",
+                f"--vjp: the upstream gradient has shape {list(upstream.shape)}, but the result has {list(value.shape)}",
                 cure="give one number for each element of the result", topic="vjp-shape",
             )  # fmt: skip
         if isinstance(request.vjp, Made) and request.vjp.name in RANDOM:
@@ -162,7 +162,7 @@ def _upstream(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -
 def _drawn(upstream: Tensor) -> str:
     """Random numbers as a literal that --vjp reads back to the same, where they are few."""
     if upstream.numel() > LISTED:
-        return f"{upstream.numel()} random numbers, which the table shows beside the result"
+        return f"{upstream.numel()} random numbers, which the table shows next to the result"
     shortest = torch.tensor(
         [
             next(

@@ -22,7 +22,7 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
     Raises MathError where it is not one number, and SizeError where the Hessian has too many elements.
     """
     run = run_expression(request, job)
-    value = one_number(run.value, "the Hessian is that of one number")
+    value = one_number(run.value, "hessian needs one number")
     size = sum(tensor.numel() for tensor in run.by.values())
     ELEMENTS.check(size * size, "the Hessian")
     slopes, blocks = core.hessian(value, run.by)

@@ -118,12 +118,14 @@ class Job:
                 if name not in floating:
                     self.note(
                         "integer-input",
-                        f"{name} holds {dtype_name(inputs[name])}: its gradient is null",
+                        f"{name} is {dtype_name(inputs[name])}: its gradient is null",
                     )
             return floating
         if not inputs:
             raise MathError(
-                "there is no input to differentiate by", cure="name one: gradcli grad 'x**2' x=3", topic="no-grad"
+                "there is no input to differentiate with respect to",
+                cure="give one: gradcli grad 'x**2' x=3",
+                topic="no-grad",
             )
         name = (asked or list(inputs))[0]
         raise _not_floating(name, inputs[name])
@@ -172,8 +174,8 @@ class Job:
 
 def _not_floating(name: str, tensor: Tensor) -> MathError:
     return MathError(
-        f"there is nothing to differentiate by: {name} holds {dtype_name(tensor)}, and gradients are of floating-point numbers",
-        cure=f"write {name} as plain numbers, such as 1,2, which are floating",
+        f"there is nothing to differentiate: {name} is {dtype_name(tensor)}, and only floating-point inputs have gradients",
+        cure=f"write {name} as plain numbers, such as 1,2, which are floats",
         topic="int-dtype",
     )
 
@@ -211,12 +213,15 @@ def _device(name: str) -> torch.device:
     Raises UsageError where this PyTorch cannot compute on it.
     """
     kind, _, index = name.partition(":")
-    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "xpu": torch.xpu.device_count()}.get(kind)
-    if kind == "mps":
-        count = int(torch.backends.mps.is_available())
-    if not count or int(index or 0) >= count:
-        has = f"{count} of them" if count else "none"
-        raise UsageError(f"--device: {name!r} is not to be had, this PyTorch sees {has}", cure="--device cpu")
+    counts = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+        "xpu": torch.xpu.device_count(),
+    }
+    if int(index or 0) >= counts[kind]:
+        has = ", ".join(f"{each}:{i}" if i else each for each, count in counts.items() for i in range(count))
+        raise UsageError(f"--device: {name!r} is not available; this PyTorch has: {has}", cure="--device cpu")
     return torch.device(name)
 
 

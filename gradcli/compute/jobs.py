@@ -53,11 +53,11 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
         raise UsageError(f"line {number} is not JSON (character {error.pos + 1}: {error.msg})") from None
     if not isinstance(job, dict):
         cure = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
-        raise UsageError(f"line {number} is not a JSON object, which a job is", cure=cure)
+        raise UsageError(f"line {number} is not a JSON object", cure=cure)
     try:
         return job, orjson.dumps(job.get("id"))
     except orjson.JSONEncodeError:
-        raise UsageError(f"the id in line {number} nests too deep", cure="a number or a text is enough") from None
+        raise UsageError(f"the id in line {number} is nested too deeply", cure="use a number or a string") from None
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
@@ -68,7 +68,7 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
     name = job.get("command")
     if not isinstance(name, str) or name not in COMMANDS:
         known = ", ".join(COMMANDS)
-        said = "command is missing" if name is None else f"there is no command {str(name)[:40]!r} for a batch"
+        said = "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
         raise UsageError(said, cure=did_you_mean(str(name), COMMANDS) or f"commands: {known}")
     fields = {key: value for key, value in job.items() if key not in ("id", "command")}
     request = from_json(COMMANDS[name], fields)

@@ -15,14 +15,14 @@ def twice(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     """A function that applies softmax or sigmoid by itself, fed with what they made."""
     maker = _made_by(sight, before)
     if maker and not (sight.name == maker.name and sight.dimension != maker.dimension):  # rows, and then columns
-        yield Note("double-softmax", f"{sight.name} is given what {maker.name} made: {TWICE[sight.name][1]}")
+        yield Note("double-softmax", f"{sight.name} is given the output of {maker.name}: {TWICE[sight.name][1]}")
 
 
 TWICE: Mapping[str, tuple[str, str]] = {
-    "cross_entropy": ("softmax", "it applies softmax itself, so give it the logits"),
+    "cross_entropy": ("softmax", "it applies softmax itself, so pass the logits"),
     "nll": ("softmax", "it takes log-probabilities, so use log_softmax"),
-    "bce_with_logits": ("sigmoid", "it applies sigmoid itself, so give it the logits, or use bce"),
-    "softmax": ("softmax", "softmax twice makes probabilities more alike; once is enough"),
+    "bce_with_logits": ("sigmoid", "it applies sigmoid itself, so pass the logits, or use bce"),
+    "softmax": ("softmax", "a second softmax evens out the probabilities; one is enough"),
 }
 """Functions that must not be given what another one makes: which, and what to do instead."""
 
@@ -47,7 +47,7 @@ def improbable(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
         what = "the exponential of a log-target" if logarithms else "a target"
         yield Note(
             "probabilities",
-            f"{what} of {sight.name} is {low if low < 0 else high:.6g}: probabilities lie between 0 and 1",
+            f"{what} of {sight.name} is {low if low < 0 else high:.6g}: probabilities are between 0 and 1",
         )
     elif summed and p.ndim:
         yield from _sums(sight.name, p)
@@ -75,7 +75,9 @@ def _sums(name: str, p: Tensor) -> Iterator[Note]:
         if not bool((off.abs() > ROUNDING * _grain(p) * terms + 1e-5).any()):
             return
         wrong.append(1 + float(off[off.abs().argmax()]))
-    yield Note("probabilities", f"a row of the target of {name} adds up to {wrong[0]:.6g}, and probabilities to 1")
+    yield Note(
+        "probabilities", f"a row of the target of {name} adds up to {wrong[0]:.6g}, but probabilities add up to 1"
+    )
 
 
 def _class_dimension(x: Tensor) -> int:
@@ -88,7 +90,7 @@ def no_logarithms(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     if isinstance(pred, Tensor) and (largest := ends(pred)[1]) > ROUNDING * _grain(pred):
         if sight.name in TWICE and _made_by(sight, before):
             return  # which says it
-        words = f"{sight.name} takes log-probabilities, such as those of log_softmax"
+        words = f"{sight.name} takes log-probabilities, such as the output of log_softmax"
         yield Note("probabilities", f"an element of {sight.label()} is {largest:.6g}: {words}")
 
 

@@ -179,10 +179,10 @@ def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     flat = (slope < FLAT) & (p.amax(dim) > 0.5)  # of very many, each probability may be that small
     if bool(flat.any()):
         largest = float(slope[flat].max())
-        how = f"exactly 0 in {dtype_name(p)}" if largest == 0 else f"{largest:.2g} at most"
+        how = f"exactly 0 in {dtype_name(p)}" if largest == 0 else f"at most {largest:.2g}"
         rows = f"in {int(flat.sum())} of {flat.numel()} rows" if flat.ndim else ""
         text = f"{sight.name} is saturated {rows}".rstrip()
-        yield Note("saturated", f"{text}: one probability is as good as 1, and the slopes are {how}")
+        yield Note("saturated", f"{text}: one probability is almost 1, and the slopes are {how}")
 
 
 def _dead(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
@@ -240,7 +240,7 @@ def _at_kink(sight: Sight, place: int, hits: Tensor, *, apart: bool = True) -> I
     if not bool(bent.any()):
         return
     count = int(bent.sum()) if apart else found.numel()
-    more = f"; {count} elements are at one" if count > 1 else ""
+    more = f"; {count} elements are at a kink" if count > 1 else ""
     first = int(bent.to(torch.uint8).argmax())
     where = f"{sight.name} has a kink at {_place(sight, addresses.index(int(measured[first]), x.shape), place)}"
     about = "about " if torch.finfo(x.dtype).bits == 16 else ""  # beside the kink is not near it there

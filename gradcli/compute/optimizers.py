@@ -37,7 +37,7 @@ class Chosen:
         known = available()
         bare = name.lower().removeprefix("torch.").removeprefix("optim.")
         if bare not in known:
-            cure = did_you_mean(bare, known) or f"there are {', '.join(sorted(known))}"
+            cure = did_you_mean(bare, known) or f"PyTorch has {', '.join(sorted(known))}"
             version = torch.__version__.partition("+")[0]
             raise UsageError(f"--optimizer: PyTorch {version} has no optimiser {name[:80]!r}", cure=cure)
         self.kind = known[bare]
@@ -72,7 +72,9 @@ class Chosen:
         try:
             return self.kind(parameters, **arguments)
         except Exception as error:  # whatever a constructor of PyTorch's says to a value of the wrong kind
-            raise UsageError(f"{self.name} refuses this: {words(error)}", cure=f"it was given {self.text}") from None
+            raise UsageError(
+                f"{self.name} cannot be created: {words(error)}", cure=f"it was given {self.text}"
+            ) from None
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
@@ -84,7 +86,7 @@ class Chosen:
         except Exception as error:  # an optimiser may meet an argument or a gradient that it cannot use as late as here
             raise MathError(
                 f"{self.name} cannot take a step: {words(error)}",
-                cure=f"it was given {self.text}; --optimizer chooses another",
+                cure=f"it was given {self.text}; choose another with --optimizer",
             ) from None
 
 
@@ -102,4 +104,4 @@ def _check_kind(setting: Setting, default: object) -> None:
         return
     if not fits:
         usual = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-        raise UsageError(f"--set {setting.name}: {wanted} expected", cure=f"PyTorch's own: {setting.name}={usual}")
+        raise UsageError(f"--set {setting.name}: expected {wanted}", cure=f"PyTorch's default: {setting.name}={usual}")

@@ -171,12 +171,12 @@ def _in_float64(subject: Subject, steps: Sequence[Done], number: int, value: Ten
     place = next(i for i, tensor in enumerate(tensors(steps[number].value)) if tensor is value)
     found = tensors(again[number].value)[place].detach().reshape(-1)[at]
     if bool(found.isfinite()) and float(found.abs()) > limits.max:
-        return f"; {dtype_name(value)} ends at {limits.max:.6g}, try --dtype float64"
+        return f"; the largest {dtype_name(value)} is {limits.max:.6g}, try --dtype float64"
     for was, now in zip(tensors(steps[number].sources), tensors(again[number].sources), strict=True):
         if was.shape == value.shape and now.is_floating_point() and bool(found.isfinite()):
             zero, small = was.detach().reshape(-1)[at], float(now.detach().reshape(-1)[at].abs())
             if zero == 0 and 0 < small < limits.tiny:
-                return f"; the 0 is {small:.6g}, too small for {dtype_name(value)}: try --dtype float64"
+                return f"; the 0 is really {small:.6g}, too small for {dtype_name(value)}: try --dtype float64"
     return ""
 
 
@@ -223,4 +223,4 @@ def _turned(one: Done, operand: Tensor, reached: Tensor, passed: Tensor) -> str:
     )
     name = one.step.name.rpartition(".")[2] or one.step.kind
     at, result = _number(operand.detach().reshape(-1)[bad]), _number(passed.reshape(-1)[bad])
-    return f"going backward, {name} at {at} turns {upstream} into {result}"
+    return f"in the backward pass, {name} at {at} turns {upstream} into {result}"

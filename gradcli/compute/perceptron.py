@@ -46,7 +46,7 @@ def _forward(request: Perceptron, job: Job) -> PerceptronResult:
             gradients = core.gradients(loss, {name: live[name] for name in chosen})
         except core.NoDerivativeError:
             job.note("no-derivative", f"PyTorch has no derivative of {request.activation.entry.name}, so there is no gradient; "
-                     "--train learns by the perceptron rule instead")  # fmt: skip
+                     "--train uses the perceptron rule instead")  # fmt: skip
             gradients = dict.fromkeys(chosen)
     product = "x @ w + b" if inputs["w"].ndim == 1 else "x @ w.T + b"
     text = f"z = {product}; O = {request.activation.applied('z')}; {request.loss.applied('O', 'target')}"
@@ -65,11 +65,13 @@ def _check_shapes(x: Tensor, w: Tensor, b: Tensor) -> None:
     shapes = f"x {list(x.shape)}, w {list(w.shape)}, b {list(b.shape)}"
     if x.ndim not in (1, 2) or w.ndim not in (1, 2) or x.shape[-1] != w.shape[-1]:
         raise ShapeError(
-            f"the last sizes of x and w must be the number of inputs: {shapes}",
+            f"the last dimension of x and of w must be the number of inputs: {shapes}",
             cure="x is [in] or [batch, in]; w is [in] for one output, or [out, in]",
         )
     if b.ndim and (w.ndim == 1 or b.shape != w.shape[:1]):
-        raise ShapeError(f"b is one number, or one per output: {shapes}", cure="b has one number for each row of w")
+        raise ShapeError(
+            f"b must be one number, or one per output: {shapes}", cure="give b one number for each row of w"
+        )
     if not all(t.is_floating_point() for t in (x, w, b)):
         raise ShapeError("x, w and b must be floating-point numbers", cure="write 1.0, not tensor(1) or True")
 
@@ -101,7 +103,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
 
     if step and not bool(((target == 0) | (target == 1)).all()):
         raise ShapeError(
-            "the perceptron rule wants targets of 0 and 1", cure="use --activation sigmoid or other targets"
+            "the perceptron rule needs targets of 0 and 1", cure="use --activation sigmoid or other targets"
         )
     w, b = x.new_zeros(x.shape[1]), x.new_zeros(())
     history: list[Epoch] = []
@@ -137,7 +139,7 @@ def _data(request: Perceptron, job: Job) -> tuple[Tensor, Tensor]:
     table = job.tensor(literal.parse(Source(request.train, "--train")))
     if table.ndim != 2 or table.shape[1] < 2 or not table.shape[0]:
         raise ShapeError(
-            f"--train wants rows of inputs with the target in the last column, got shape {list(table.shape)}",
+            f"--train needs rows of inputs with the target in the last column, got shape {list(table.shape)}",
             cure="a CSV file with lines such as 0,1,1",
         )
     table = table.to(job.dtype)

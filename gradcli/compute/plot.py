@@ -88,15 +88,15 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     asked = job.wrt(request.wrt, inputs, list(inputs)) if request.wrt else []
     ranges = asked or [name for name, tensor in inputs.items() if tensor.ndim]
     some = next((name for name in ranges if inputs[name].ndim == 1), next(iter(inputs)))
-    example, whole = f"{some}=-5,5", f"say which to go along, the others stay whole: --wrt {some}"
+    example, whole = f"{some}=-5,5", f"choose the range, the other inputs stay whole: --wrt {some}"
     if not 1 <= len(ranges) <= 2:
-        said = f"{', '.join(ranges)} are {len(ranges)} of them" if ranges else "every input is one number"
-        raise ShapeError(f"a plot goes along one or two ranges, and {said}", cure=whole if ranges else example)
+        said = f"{', '.join(ranges)} are {len(ranges)} ranges" if ranges else "every input is one number"
+        raise ShapeError(f"a plot needs one or two ranges, but {said}", cure=whole if ranges else example)
     for name in ranges:
         tensor = inputs[name]
         if tensor.ndim != 1 or len(tensor) < 2 or not tensor.is_floating_point():
             raise ShapeError(
-                f"a range is a 1-D input of two or more numbers, and {name} {_described(tensor)}",
+                f"a range must be a 1-D input of two or more floats, but {name} {_described(tensor)}",
                 cure=example if name == some else whole,
             )
     return ranges
@@ -108,7 +108,7 @@ def _between(name: str, tensor: Tensor, least: int) -> Tensor:
     Raises UsageError where nothing lies between the ends, or where they are too far apart.
     """
     low, high = tensor.tolist()
-    said, cure = f"{name} goes from {low:g} to {high:g}", f"two different ends, such as {name}=-5,5"
+    said, cure = f"{name} goes from {low:g} to {high:g}", f"give two different ends, such as {name}=-5,5"
     if low == high:
         raise UsageError(f"{said}, which is one point", cure=cure)
     points = tensor
@@ -122,7 +122,7 @@ def _between(name: str, tensor: Tensor, least: int) -> Tensor:
 
 def _described(tensor: Tensor) -> str:
     if not tensor.is_floating_point():
-        return f"holds {dtype_name(tensor)}"
+        return f"is {dtype_name(tensor)}"
     return f"has shape {list(tensor.shape)}"
 
 
@@ -131,7 +131,7 @@ def _points(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[
 
     def at(point: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor | None]]:
         done = run(program, {**inputs, **point}, list(ranges), job)
-        value = one_number(done.value, "a plot wants one number at each point")
+        value = one_number(done.value, "a plot needs one number at each point")
         if not value.requires_grad:
             return value, dict.fromkeys(ranges)
         try:

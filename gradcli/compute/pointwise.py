@@ -70,7 +70,7 @@ def _joined(found: Sequence[Checked], total: int, what: str, remarks: tuple[str,
 
     said = list(dict.fromkeys(remark for one in found for remark in one.remarks))
     if len(found) < total:
-        said.append(f"{len(found)} of {total} {what}, chosen evenly")
+        said.append(f"{len(found)} of {total} {what}, evenly spaced")
     return Checked(
         max_abs_error=max((one.max_abs_error for one in found), default=0.0),
         max_rel_error=max((one.max_rel_error for one in found), default=0.0),
@@ -90,7 +90,7 @@ def _joined(found: Sequence[Checked], total: int, what: str, remarks: tuple[str,
 
 # --- the layers of a flow -------------------------------------------------------------------------------------------
 
-_NORM = "each norm is the slope of the loss along the layer's own gradient, seen through the layer above it"
+_NORM = "each norm is the slope of the loss along the layer's own gradient, computed through the next layer"
 
 
 def _layers(result: FlowResult, call: Call, job: Job) -> Iterator[Checked | None]:

@@ -70,7 +70,7 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
 def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
     """Note why autograd returned None by the input `name`, and what follows: the end of the sentence."""
     if leads_to_result(done, name):
-        job.note("no-derivative", f"nothing that autograd differentiates leads from {name} to the result: {so}")
+        job.note("no-derivative", f"no differentiable operation leads from {name} to the result: {so}")
     else:
         job.note("unused-input", f"the result does not depend on {name}: {so}")
 
@@ -149,8 +149,8 @@ def one_number(value: Tensor, rule: str) -> Tensor:
     if value.numel() == 1:
         return value.reshape(())
     raise MathError(
-        f"{rule}, and the result has shape {list(value.shape)}",
-        cure="reduce it: put the expression in brackets and .sum() or .mean() behind", topic="non-scalar",
+        f"{rule}, but the result has shape {list(value.shape)}",
+        cure="reduce it: (EXPR).sum() or (EXPR).mean()", topic="non-scalar",
     )  # fmt: skip
 
 

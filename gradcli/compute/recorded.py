@@ -45,8 +45,8 @@ def pictures(result: Result) -> list[Picture]:
     """
     if not result.subjects:
         raise UsageError(
-            "--graph: there is no graph, or one for each point, behind this result",
-            cure="one gradient has one: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow",
+            "--graph: this result has no graph, or one for each point",
+            cure="draw that of one gradient: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow",
         )
     with once_more(DTYPES[result.dtype]):
         return [_picture(subject) for subject in result.subjects]
@@ -63,7 +63,7 @@ def _picture(subject: Subject) -> Picture:
 
     done = run_again(subject, live, lambda step, operands: None, after)
     recorded = core.graph(done.value, subject.upstream)
-    GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", cure="draw a part of the expression")
+    GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", cure="draw part of the expression")
     names = {id(tensor): name for name, tensor in (*done.intermediates.items(), *live.items())}
     nodes = {}
     for node in recorded:

@@ -28,13 +28,13 @@ def softmax_jacobian(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResul
     x = job.tensor(request.vector)
     if x.ndim != 1 or not x.numel() or not x.is_floating_point():
         raise ShapeError(
-            f"softmax-jacobian wants one vector of numbers, got {dtype_name(x)} of shape {list(x.shape)}",
+            f"softmax-jacobian needs one vector of numbers, got {dtype_name(x)} of shape {list(x.shape)}",
             cure="for example 2,1,0.1",
         )
     n = x.numel()
     if request.row is not None and not -n <= request.row < n:
         raise UsageError(f"--row {request.row}: the rows are 0 to {n - 1}", cure=f"--row {n - 1} is the last")
-    ELEMENTS.check(n * n, "the Jacobian", cure="its diagonal alone: gradcli activate softmax")
+    ELEMENTS.check(n * n, "the Jacobian", cure="compute only its diagonal: gradcli activate softmax")
     leaf = core.leaves({"x": x}, ["x"])
     p = torch.softmax(leaf["x"], dim=-1)
     job.sights.append(of_activation(Call("softmax", ACTIVATIONS["softmax"]), leaf["x"], p, "x"))
@@ -75,7 +75,7 @@ def _closed(p: Tensor, x: Tensor, row: int | None, job: Job) -> Tensor | None:
             return None
     job.note(
         "closed-form",
-        f"the Jacobian's {n} rows are by the closed form p_i (1 - p_i), -p_i p_j; {len(sample)} of them "
-        "were compared with autograd's and agree",
+        f"the {n} rows of the Jacobian come from the closed form p_i (1 - p_i), -p_i p_j; {len(sample)} of them "
+        "were compared with autograd and agree",
     )
     return jacobian

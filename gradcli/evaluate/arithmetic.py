@@ -70,15 +70,15 @@ def _plain(symbol: str, left: Any, right: Any) -> Any:
     if symbol == "+" and isinstance(left, tuple | list) and isinstance(right, tuple | list):
         return (*left, *right)
     if symbol == "*" and isinstance(left, tuple | list) and type(right) is int:
-        RESULTS.check(len(left) * right, "this makes too many values")
+        RESULTS.check(len(left) * right, "too many values")
         return left * right
-    cure = "put numbers into a tensor first: tensor([1., 2.]); tensors: stack([a, b])"
-    raise ExpressionError(f"{symbol} between {kind(left)} and {kind(right)} has no meaning", cure=cure)
+    cure = "make one tensor first: of numbers tensor([1., 2.]), of tensors stack([a, b])"
+    raise ExpressionError(f"{symbol} is not defined between {kind(left)} and {kind(right)}", cure=cure)
 
 
 def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
     if symbol == "^":
-        raise ExpressionError("^ is no power", cure="write **")
+        raise ExpressionError("^ is not a power", cure="write **")
     if isinstance(left, int) and isinstance(right, int):
         bits = {"**": left.bit_length() * right if abs(left) > 1 else 0, "<<": right}.get(symbol, 0)
         if bits > 128:  # a few too many are computed, and then counted exactly
@@ -94,13 +94,13 @@ def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
 def _unary(symbol: str, value: Any) -> Any:
     if isinstance(value, Tensor | int | float | complex):
         return _UNARY[symbol](value)
-    raise ExpressionError(f"{symbol} in front of {kind(value)} has no meaning", cure="put a tensor or a number there")
+    raise ExpressionError(f"{symbol} is not defined for {kind(value)}", cure="use a tensor or a number")
 
 
 def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
     if any(isinstance(value, Tensor) for value in values):
         raise ExpressionError(
-            f"'{symbol}' asks for one truth, and a tensor has many",
+            f"'{symbol}' needs a single true/false value, got a tensor",
             cure=f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)",
         )
     if symbol == "not":
@@ -117,11 +117,11 @@ def comparison(step: Step) -> Compute:
     def compare(*values: Any) -> Any:
         if len(comparisons) > 1 and any(isinstance(value, Tensor) for value in values):
             raise ExpressionError(
-                "a chain of comparisons asks for one truth, and a tensor has many",
+                "a chain of comparisons needs single true/false values, got a tensor",
                 cure="write (a < x) & (x < b), with the brackets",
             )
         if any(isinstance(item, tuple | list) for value in values if isinstance(value, tuple | list) for item in value):
-            raise ExpressionError("sequences in sequences are not compared", cure="compare shapes or numbers")
+            raise ExpressionError("nested sequences cannot be compared", cure="compare shapes or numbers")
         check(values, {})
         pairs = zip(comparisons, values, values[1:], strict=False)
         results = [compute(left, right) for compute, left, right in pairs]

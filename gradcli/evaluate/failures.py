@@ -12,19 +12,19 @@ from gradcli.evaluate.rewording import reworded, signature
 from gradcli.text.program import Step
 
 CURES = (
-    (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that has it: --dtype float32"),
-    (r"bitwise_xor", "a power is written **"),
+    (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that supports it: --dtype float32"),
+    (r"bitwise_xor", "write ** for a power"),
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
     (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
      "an index is a whole number; as an input: i=tensor(1)"),
     (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",
-     "whole numbers are written i=tensor([0, 1]), or x.long()"),
-    (r"same dtype|expected scalar type", "write .float() behind the one of whole numbers"),
+     "write whole numbers as i=tensor([0, 1]), or x.long()"),
+    (r"same dtype|expected scalar type", "write .float() after the one with whole numbers"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
     (r"must be tuple of Tensors, not Tensor", "put them into a list: stack([a, b]), cat([a, b])"),
-    (r"step must be greater than zero", "backwards is .flip(0)"),
-    (r"must be Tensor, not (?:list|tuple)", "put tensors together by stack([a, b]), numbers by tensor([1., 2.])"),
-    (r"complex|Complex", "write .real, .imag or .abs() to come back to real numbers"),
+    (r"step must be greater than zero", "to reverse, write .flip(0)"),
+    (r"must be Tensor, not (?:list|tuple)", "combine tensors with stack([a, b]), numbers with tensor([1., 2.])"),
+    (r"complex|Complex", "write .real, .imag or .abs() to get real numbers"),
 )  # fmt: skip
 """What to do about what PyTorch says: a pattern, and the cure."""
 
@@ -44,23 +44,25 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     name = step.name.rpartition(".")[2] or step.kind
     said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     if wants_memory(error):
-        return SizeError(f"{name} needs more memory than there is", place=step.place, cure=shapes(step, operands))
+        return SizeError(f"{name} needs more memory than is available", place=step.place, cure=shapes(step, operands))
     if isinstance(error, OverflowError | ZeroDivisionError):
         return ExpressionError(f"{name}: {said}", place=step.place, cure="the number is not finite")
     if step.kind == "call" and step.name.startswith("nn.") and any(isinstance(value, Tensor) for value in operands):
-        return ExpressionError("the first brackets of a module hold its settings", place=step.place, cure=called(name))
+        return ExpressionError(
+            "the first brackets of a module are for its settings", place=step.place, cure=called(name)
+        )
     lines = [shapes(step, operands)]
     if "invalid combination of arguments" in said:
         got, _, expected = said.partition(", but expected one of:")
         said = f"it does not take {got.rpartition(' got ')[2]}"
         lines += [f"it takes {form.strip()}" for form in expected.split(" * ")[1:3]]
     elif keyword := re.search(r"unexpected keyword argument '?(\w+)", said):
-        compared = f"to compare write {keyword[1]} == ...; else leave {keyword[1]}= out"
+        compared = f"to compare, write {keyword[1]} == ...; otherwise leave out {keyword[1]}="
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
         lines += [cure for pattern, cure in CURES if re.search(pattern, said)][:1]
     if "bitwise_xor" in said:
-        said = "this is no power, and PyTorch compares no floating-point numbers bit by bit"
+        said = "this is bitwise xor, not a power, and needs whole numbers"
     topics, said = topic(said), reworded(said, step, operands)
     if (
         said.endswith(" missing")
@@ -91,9 +93,9 @@ def transposed(step: Step, operands: Sequence[object]) -> list[str]:
     match step.name, operands:
         case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right] if left.shape[1] != right.shape[0]:
             if right.ndim == 2 and left.shape[1] == right.shape[1]:
-                return ["the right one transposed would fit: .T behind it"]
+                return ["the right one fits when transposed: write .T after it"]
             if left.shape[0] == right.shape[0]:
-                return ["the left one transposed would fit: .T behind it"]
+                return ["the left one fits when transposed: write .T after it"]
     return []
 
 

@@ -102,15 +102,15 @@ def index_target(function: Call | Loss, logits: Tensor, target: Tensor, place: P
     if not isinstance(entry, Loss) or entry.target not in _INDEX_TARGETS:
         return target
     if logits.ndim == 0:
-        message = f"{entry.name} compares the numbers of several classes, and pred is a single number"
+        message = f"{entry.name} needs a number for each class, but pred is a single number"
         raise ShapeError(message, place=place, cure="give pred one number for each class, such as 2,1,0.1")
     if entry.target == "class" and target.shape == logits.shape:
         _check_probabilities(entry, target, place)
         return target
     indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, place)
     if logits.ndim == 1 and indices.shape == (1,) and entry.name in ("cross_entropy", "nll"):
-        message = f"pred is one row of {len(logits)} classes, and target a list"  # PyTorch fails only going backward
-        raise ShapeError(message, place=place, cure=f"give the index alone: {int(indices)}", topic="class-shape")
+        message = f"pred is one row of {len(logits)} classes, but target is a list"  # PyTorch fails only going backward
+        raise ShapeError(message, place=place, cure=f"give only the index: {int(indices)}", topic="class-shape")
     return indices.reshape(1) if indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1 else indices
 
 
@@ -119,7 +119,7 @@ def _check_probabilities(entry: Loss, target: Tensor, place: Place | None) -> No
         message = f"{entry.name} takes the index of one class for each row of pred, not a number for each class"
         cure = "only cross_entropy takes probabilities"
     elif not target.is_floating_point():
-        message = f"a target in the shape of pred holds probabilities, and this one is {target.dtype}"
+        message = f"a target in the shape of pred must be probabilities, but this one is {target.dtype}"
         cure = "write floating-point numbers, such as 0,1,0, or the index of the class"
     else:
         return
@@ -135,11 +135,11 @@ def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, place:
     kept = torch.ones_like(indices, dtype=torch.bool) if ignored is None else indices != ignored
     # Unequal to what was given are fractions, NaN, and numbers beyond int64.
     broken = (indices != target) | (kept & (indices < lowest))
-    reason = f"and a {'label' if labels else 'class index'} is a whole number from {lowest} up"
-    cure = "labels count from 0, and -1 ends them" if labels else "classes count from 0"
+    reason = f"but a {'label' if labels else 'class index'} is a whole number from {lowest} up"
+    cure = "labels start at 0, and -1 ends the list" if labels else "classes start at 0"
     _refuse(LiteralError, target, broken, reason, place, cure, "class-target")
     beyond = kept & (indices >= classes)
-    _refuse(ShapeError, indices, beyond, f"and pred has {classes} classes", place, cure, "class-range")
+    _refuse(ShapeError, indices, beyond, f"but pred has {classes} classes", place, cure, "class-range")
     return indices
 
 

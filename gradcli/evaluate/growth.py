@@ -25,7 +25,7 @@ def check(value: object) -> None:
     if isinstance(value, Tensor):
         ELEMENTS.check(value.numel(), f"a tensor of shape {list(value.shape)} is too large")
     elif isinstance(value, tuple | list):
-        RESULTS.check(len(value), "this gives too many results")
+        RESULTS.check(len(value), "too many results")
         for item in value:
             check(item)
 

@@ -147,7 +147,7 @@ def _number(python: Function) -> Function:
         if isinstance(value, int | float | Tensor):
             return python(value)
         raise ExpressionError(
-            f"{python.__name__} takes one number", cure="the only text is float('inf') or float('nan')"
+            f"{python.__name__} takes one number", cure="the only texts allowed are float('inf') and float('nan')"
         )
 
     return call
@@ -243,7 +243,7 @@ def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
             classes, lowest, highest = pred.shape[-1], int(target.min()), int(target.max())
             if lowest < 0 or highest >= classes:
                 wrong = lowest if lowest < 0 else highest
-                raise ShapeError(f"a label is {wrong}, and log_probs has {classes} classes", cure="labels count from 0")
+                raise ShapeError(f"a label is {wrong}, but log_probs has {classes} classes", cure="labels start at 0")
 
 
 def _checked(arguments: list[Any], keywords: dict[str, Any]) -> None:
@@ -267,7 +267,7 @@ def _copies(*places: int) -> Prepare:
 def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     """Call a module of torch.nn; one with class indices takes them as its function does."""
     if not isinstance(module, nn.Module):
-        cure = "a product is written with *"
+        cure = "write a product with *"
         raise ExpressionError("only functions and modules of torch.nn can be called", cure=cure)
     listed = list(arguments)
     if isinstance(module, nn.CTCLoss):
@@ -287,7 +287,7 @@ def _tensor(data: Any, **keywords: Any) -> Tensor:
     for item in agenda:
         if isinstance(item, tuple | list):
             agenda.extend(item)
-            RESULTS.check(len(agenda), "torch.tensor is given too many values")
+            RESULTS.check(len(agenda), "too many values for torch.tensor")
         elif isinstance(item, Tensor) and item.requires_grad:
             raise ExpressionError("torch.tensor copies numbers, so the gradient is lost", cure="write stack([a, b])")
     return torch.tensor(data, **keywords) if not isinstance(data, Tensor) else data.clone()

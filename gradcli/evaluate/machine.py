@@ -128,7 +128,7 @@ nest them so that walking through would never end."""
 def _admit(value: Any, *, deep: bool) -> None:
     """Raise where a value is too large, or of a kind that expressions have no use for."""
     if isinstance(value, tuple | list):
-        RESULTS.check(len(value), "this makes too many values")
+        RESULTS.check(len(value), "too many values")
         for item in value if deep else ():
             _admit(item, deep=True)
     elif isinstance(value, int) and not -PLAIN_INTEGER.value <= value <= PLAIN_INTEGER.value:
@@ -136,7 +136,7 @@ def _admit(value: Any, *, deep: bool) -> None:
     elif isinstance(value, Tensor):
         growth.check(value)
     elif not isinstance(value, _PLAIN):
-        raise ExpressionError(f"{type(value).__name__} is no value of an expression")
+        raise ExpressionError(f"an expression cannot use a value of type {type(value).__name__}")
 
 
 _PLAIN = (int, float, complex, str, slice, torch.dtype, nn.Module, type(None), type(...))
@@ -163,7 +163,9 @@ def _result(value: Any, expression: Expression) -> Tensor:
             cure += f"\nor element by element: {name}imum(x, 0)"
         if not fields and ";" not in text:
             cure += "\nor make one tensor: stack([...])"
-        raise ExpressionError(f"the result is a sequence of {len(value)}, not one tensor", place=place, cure=cure)
+        raise ExpressionError(
+            f"the result is a sequence of length {len(value)}, not one tensor", place=place, cure=cure
+        )
     cure = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure=cure)
 
@@ -215,7 +217,7 @@ def _branch(step: Step) -> Compute:
         condition = stack.pop()
         if isinstance(condition, Tensor):
             raise ExpressionError(
-                "'if' chooses by plain numbers, and this is a tensor",
+                "'if' needs a plain number, got a tensor",
                 place=step.place,
                 cure="for tensors write where(condition, this, that)",
             )
@@ -257,7 +259,7 @@ def _method(step: Step) -> Compute:
     def method(value: Any, *arguments: Any) -> Any:
         if not isinstance(value, Tensor):
             name = step.name.rpartition(".")[2]
-            raise ExpressionError(f"{name} is a method of tensors, and this is {kind(value)}")
+            raise ExpressionError(f"{name} is a method of tensors, but this is {kind(value)}")
         return call(value, *arguments)
 
     return method
@@ -280,7 +282,7 @@ def _sequence(step: Step) -> Compute:
 
     def spread(*values: Any) -> Any:
         parts = [_parts(value) if place in places else (value,) for place, value in enumerate(values)]
-        RESULTS.check(sum(map(len, parts)), "this makes too many values")
+        RESULTS.check(sum(map(len, parts)), "too many values")
         return build(chain.from_iterable(parts))
 
     return spread if places else lambda *values: build(values)
@@ -289,11 +291,11 @@ def _sequence(step: Step) -> Compute:
 def _parts(value: Any) -> Sequence[Any]:
     """The values that `*` makes of one: the items of a sequence, the rows of a tensor."""
     if isinstance(value, Tensor) and value.ndim:
-        RESULTS.check(len(value), "this makes too many values")
+        RESULTS.check(len(value), "too many values")
         return value.unbind()
     if isinstance(value, tuple | list):
         return value
-    raise ExpressionError(f"* takes sequences apart, and this is {kind(value)}", cure="leave out the *")
+    raise ExpressionError(f"* unpacks sequences, but this is {kind(value)}", cure="leave out the *")
 
 
 _ATTRIBUTES: Mapping[str, Compute] = {
@@ -331,7 +333,7 @@ def _unbind(step: Step) -> Compute:
         several = isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim)
         found = len(value) if several else 1
         if found != count or not several:
-            raise ExpressionError(f"{count} names for {found} values", cure="give each one a name")
+            raise ExpressionError(f"{count} names for {found} values", cure="give each value a name")
         return value.unbind() if isinstance(value, Tensor) else value
 
     return unbind

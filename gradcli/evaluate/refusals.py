@@ -45,6 +45,6 @@ def topic(said: str) -> str:
 def _cure(error: Exception, tensors: Mapping[str, Tensor]) -> str:
     text = str(error)
     if "not implemented for" in text:
-        return "PyTorch has no such operation in this dtype: try --dtype float32"
+        return "PyTorch does not have this operation in this dtype: try --dtype float32"
     shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
     return f"shapes: {shapes}" if shapes else ""

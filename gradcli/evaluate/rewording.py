@@ -55,7 +55,7 @@ def _product(found: re.Match[str], step: Step, shapes: Shapes) -> str:
     name = step.name.rpartition(".")[2]
     left, right = shapes[-2:] if name in ("addmm", "addmv", "baddbmm", "addbmm") else shapes[:2]
     if not left or not right:
-        return f"{'the left' if not left else 'the right'} operand is a single number: a product with it is written *"
+        return f"{'the left' if not left else 'the right'} operand is a single number: write the product with *"
     if name == "linear":
         return _must(left[-1], right[-1], "the last size of the input", "the last size of the weight")
     if len(right) == 1 or name == "dot":
@@ -118,14 +118,14 @@ _RULES: tuple[tuple[str, Callable[[re.Match[str], Step, Shapes], str]], ...] = (
     (
         r"same dtype, but (?:found|got):? (?:\w+, )?(\w+),? (?:and|!=) (\w+)|expected scalar type (\w+) but found (\w+)",
         lambda found, step, shapes: (
-            "both operands must have the same dtype, and they have "
+            "both operands must have the same dtype, but they have "
             + " and ".join(name.lower() for name in found.groups() if name)
         ),
     ),
     (
         r"expanded size of the tensor \((\d+)\) must match the existing size \((\d+)\)",
         lambda found, step, shapes: (
-            f"only a dimension of size 1 can be expanded, and this one has size {found[2]}, not {found[1]}"
+            f"only a dimension of size 1 can be expanded to {found[1]}, but this one has size {found[2]}"
         ),
     ),
     (
@@ -137,7 +137,7 @@ _RULES: tuple[tuple[str, Callable[[re.Match[str], Step, Shapes], str]], ...] = (
     (
         r"Sizes of tensors must match except in dimension (-?\d+)",
         lambda found, step, shapes: (
-            f"all sizes but that of dimension {found[1]} must be equal: " + " and ".join(map(str, shapes))
+            f"all sizes except that of dimension {found[1]} must be equal: " + " and ".join(map(str, shapes))
         ),
     ),
     (
@@ -154,12 +154,12 @@ _RULES: tuple[tuple[str, Callable[[re.Match[str], Step, Shapes], str]], ...] = (
     ),
     (
         r"must be batches of square matrices, but they are (\d+) by (\d+)",
-        lambda found, step, shapes: f"the matrix must be square, and it is {found[1]} by {found[2]}",
+        lambda found, step, shapes: f"the matrix must be square, but it is {found[1]} by {found[2]}",
     ),
     (
         r"The input tensor A? ?must have at least 2 dimensions|expected a tensor with 2 or more dimensions"
         r"|expected a matrix",
-        lambda found, step, shapes: f"a matrix is needed, and the shape is {shapes[0]}" if shapes else "",
+        lambda found, step, shapes: f"expected a matrix, got shape {shapes[0]}" if shapes else "",
     ),
     (
         r"input matrix is singular|solver failed because the input matrix is singular",
@@ -168,9 +168,9 @@ _RULES: tuple[tuple[str, Callable[[re.Match[str], Step, Shapes], str]], ...] = (
     (
         r"Expected input batch_size \((\d+)\) to match target batch_size \((\d+)\)",
         lambda found, step, shapes: (
-            f"there are {found[1]} rows of logits and {found[2]} targets: each row has one class"
+            f"there are {found[1]} rows of logits and {found[2]} targets: each row needs one class"
             if shapes[-1:] != [[]]
-            else f"there are {found[1]} rows of logits and one class index: each row has one class, such as y=0,1"
+            else f"there are {found[1]} rows of logits and one class index: each row needs one class, such as y=0,1"
         ),
     ),
     (
@@ -180,7 +180,7 @@ _RULES: tuple[tuple[str, Callable[[re.Match[str], Step, Shapes], str]], ...] = (
     (
         r"weight of size (\[.*?\]), expected input(\[.*?\]) to have (\d+) channels, but got (\d+)",
         lambda found, step, shapes: (
-            f"the weight {found[1]} is for {found[3]} input channels, and the input {found[2]} has {found[4]}"
+            f"the weight {found[1]} is for {found[3]} input channels, but the input {found[2]} has {found[4]}"
         ),
     ),
 )

@@ -102,8 +102,8 @@ def main(result: Result) -> Tensor:
     candidates = _MAIN[type(result)](result)
     if len(candidates) != 1:
         raise UsageError(
-            f"--out: a .npy file holds one array, and this result has {len(candidates)} to choose from",
-            cure="write .npz, which holds them all, or leave one with --wrt or one name",
+            f"--out: a .npy file holds one array, but this result has {len(candidates)} to choose from",
+            cure="write .npz, which holds them all, or choose one with --wrt or one name",
         )
     return candidates[0]
 

@@ -14,21 +14,21 @@ from gradcli.show.table import Block, Cell, Cells, Column, Table
 MEANINGS = {
     "ok": "",
     "kink": "the slopes from the left and the right differ, and autograd is PyTorch's choice",
-    "edge": "the function has values on one side alone, and the slope is that from there",
-    "jump": "the function jumps here, and PyTorch differentiates what lies beside the jump",
-    "flat": "constant between jumps, as rounding is: the slope is exactly 0",
-    "infinite": "the slope or the value grows without bound here, and no difference can follow it",
-    "nan": "the function has no value here, and so no slope",
-    "rough": "rounding, or faster change than a step can follow, hides the slope from the difference: it cannot tell",
+    "edge": "the function has values on one side only, and the slope is from that side",
+    "jump": "the function jumps here, and PyTorch gives the slope next to the jump",
+    "flat": "constant between jumps, like rounding: the slope is exactly 0",
+    "infinite": "the slope or the value grows without bound here, so a difference cannot approximate it",
+    "nan": "the function has no value here, so it has no slope",
+    "rough": "the difference cannot tell: rounding, or change faster than its step, hides the slope",
     "none": "PyTorch has no derivative of this function, and the difference is its slope",
-    "undefined": "the function jumps here and has no derivative at this point, and PyTorch has none of it",
-    "detached": "detach stops the gradient on purpose: with what is detached held fixed both agree",
-    "random": "drawing numbers passes no gradient to what they were drawn from: with that held fixed both agree",
-    "between-jumps": "rounding jumps too often for a step: with what is rounded held fixed both agree",
-    "symmetric": "PyTorch takes the matrix as symmetric and splits the slope between an element and its mirror image",
-    "straight-through": "PyTorch lets the gradient pass as if nothing were rounded, on purpose",
-    "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right for what log_softmax made",
-    "pytorch": "PyTorch's formula is wrong at this very point: the function is smooth, and autograd agrees right beside it",
+    "undefined": "the function jumps here, so it has no derivative at this point, and PyTorch has none for it",
+    "detached": "detach stops the gradient on purpose: with the detached values held fixed, both agree",
+    "random": "random draws pass no gradient to their parameters: with those held fixed, both agree",
+    "between-jumps": "rounding jumps more often than the step allows: with the rounded values held fixed, both agree",
+    "symmetric": "PyTorch assumes a symmetric matrix and splits the slope between an element and its mirror image",
+    "straight-through": "PyTorch passes the gradient as if nothing were rounded, on purpose",
+    "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right only for the output of log_softmax",
+    "pytorch": "the function is smooth, and autograd agrees next to this point but not at it: PyTorch's formula is wrong here",
     "wrong": "autograd disagrees with the others",
 }
 """Every verdict and what it says."""
@@ -46,7 +46,7 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         return []
     places = [place for each in checked.values() for place in each.places]
     named = len(set(places)) < len(places)  # several functions at the same places
-    columns = [*([Column("function")] if named else []), Column("slope by"), Column("autograd")]
+    columns = [*([Column("function")] if named else []), Column("slope"), Column("autograd")]
     cells: list[list[Cells]] = [
         [*([name] if named else []), each.places, _autograd(each)] for name, each in checked.items()
     ]
@@ -69,7 +69,7 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         marked = [i for i, verdict in enumerate(each.verdicts) if verdict != "ok"][:MARKED]
         blocks.append(Block(len(each.places), (*block, each.verdicts), kept=tuple(marked)))
     wrong = [name for name, each in checked.items() if not each.ok]
-    title = f"Check: does not hold by {', '.join(wrong)}" if wrong else "Check: holds"
+    title = f"Check: fails for {', '.join(wrong)}" if wrong else "Check: passes"
     rows = ROWS.get(type(result), 0)
     return [Table(tuple(columns), tuple(blocks), title, _caption(result), keys=1 + named, ends=1, csv=False, rows=rows)]
 

@@ -34,7 +34,7 @@ def render(result: FunctionsResult, style: terminal.Style, window: Window) -> st
 
 def _said(key: str, value: Any) -> str:
     if key == "derivative" and value is None:
-        return "none: PyTorch does not differentiate it, and it is 0 off the kink"
+        return "none in PyTorch; it is 0 away from the kink"
     if key == "parameters":
         return ", ".join(_parameter(each) for each in value)
     if key == "notes":
@@ -64,6 +64,6 @@ def _kinks(kinks: list[dict[str, Any]]) -> Table:
     columns: list[list[Cell]] = [[kink[key] for kink in kinks] for key in ("at", "left", "pytorch", "right")]
     heads = (Column("kink at"), Column("slope to the left"), Column("PyTorch picks"), Column("slope to the right"))
     pred, target = kinks[0]["pred"], kinks[0]["target"]
-    sample = "" if target is None else f"one element of pred is moved; target {target}"
+    sample = "" if target is None else f"one element of pred varies; target {target}"
     caption = f"{sample}, pred {pred} at the kink" if isinstance(pred, list) else sample
     return Table(heads, (Block(len(kinks), tuple(columns)),), caption=caption)

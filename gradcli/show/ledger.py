@@ -99,8 +99,8 @@ def _narrow(
 
 
 _WHICH: Mapping[type[Result], str] = {
-    DescendResult: "this is the gradient at the start, which makes the first step",
-    HessianResult: "this is the gradient, whose derivatives the Hessian holds",
+    DescendResult: "this is the gradient at the start, used for the first step",
+    HessianResult: "this is the gradient, and its derivatives are the Hessian",
 }
 """Of which gradient the ledger is, where the result holds several."""
 

@@ -60,7 +60,7 @@ def flow(result: FlowResult, digits: int) -> list[Table | Curve]:
         outputs += [Column(f"{name}: mean"), Column("std"), Column("saturated")]
         values += [torch.stack([getattr(row, key) for row in rows]) for key in ("mean", "std", "saturated")]
     block = Block(len(layers), tuple(cells))
-    title = f"Norm of the gradient that reaches each of {len(layers)} layers, the first next to the input"
+    title = f"Norm of the gradient that reaches each of {len(layers)} layers; layer 1 is next to the input"
     scale = f"bars: log scale from {low:.2g} to {high:.2g}" if high else "no bars: no norm is finite and above 0"
     caption = "\n".join([*result.verdict.split("; "), f"{scale}; {result.dtype}"])
     lower = Block(len(layers), tuple(values))

@@ -205,7 +205,7 @@ def _hessian(result: HessianResult, digits: int) -> list[Table]:
         [torch.cat([b.reshape(by[name].numel(), -1) for b in row.values()], 1) for name, row in result.hessian.items()]
     )
     steepest = "the gradient is zero" if result.stationary else "the gradient is not zero"
-    verdict = f"{result.kind}: {steepest}" if result.kind else f"no stationary point: {steepest}"
+    verdict = f"{result.kind}: {steepest}" if result.kind else f"not a stationary point: {steepest}"
     values = ", ".join(numbers.significant(number, digits) for number in numbers.flat(result.eigenvalues[:20]))
     more = ", ..." if result.eigenvalues.numel() > 20 else ""
     return [first, _matrix(places, places, joint, "Hessian", f"eigenvalues {values}{more}; {verdict}")]

@@ -42,7 +42,7 @@ DENIED = {
     "int_repr": "quantised tensors have no gradient",
     "*col_indices*": "compressed sparse layouts are out of reach",
     "*row_indices*": "compressed sparse layouts are out of reach",
-    "hspmm": "wants sparse layouts that no input can have",
+    "hspmm": "needs sparse layouts that no input can have",
     "hash_tensor": "no number that anyone differentiates",
     "has_torch_function*": "no function of tensors",
     "handle_torch_function": "no function of tensors",

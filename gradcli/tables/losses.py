@@ -13,7 +13,7 @@ TARGETS: dict[Target, str] = {
     "count": "numbers >= 0, in the shape of pred",
     "sign": "1 or -1, in the shape of pred",
     "class": "the index of one class for each row of pred",
-    "labels": "the indices of the classes that hold, then -1, in the shape of pred",
+    "labels": "the indices of the true classes, then -1, in the shape of pred",
 }
 """What each kind of target holds."""
 

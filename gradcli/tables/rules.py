@@ -89,24 +89,24 @@ ANY_MORE = frozenset({"sum", "mean"})
 """Those that hold whatever the further arguments, once the result is one number."""
 
 CASES: Mapping[str, tuple[str, ...]] = {
-    "where": ("", "1 where it was chosen, else 0", "1 where it was chosen, else 0"),
+    "where": ("", "1 where it is chosen, else 0", "1 where it is chosen, else 0"),
     "maximum": ("1 where it is the larger, else 0",) * 2,
     "minimum": ("1 where it is the smaller, else 0",) * 2,
     "clamp": ("1 inside the bounds, else 0",),
     "prod": ("the product of the others",),
-    "max": ("1 at the largest, shared by ties",),
-    "min": ("1 at the smallest, shared by ties",),
-    "amax": ("1 at the largest, shared by ties",),
-    "amin": ("1 at the smallest, shared by ties",),
+    "max": ("1 at the largest, split among ties",),
+    "min": ("1 at the smallest, split among ties",),
+    "amax": ("1 at the largest, split among ties",),
+    "amin": ("1 at the smallest, split among ties",),
     "median": ("1 at the median, else 0",),
 }
 """Local derivatives that are told better in words than as formulas, by the place of the operand."""
 
 _SHAPED = "upstream in the operand's shape"
-_TURNED = "upstream with its dimensions back in their order"
-_CHOSEN = "upstream put back at the chosen places, 0 elsewhere"
-_PART = "the part of upstream that this operand became"
-_REPEATED = "upstream, summed over the repeated places"
+_TURNED = "upstream with its dimensions in the operand's order"
+_CHOSEN = "upstream at the chosen elements, 0 elsewhere"
+_PART = "the part of upstream for this operand"
+_REPEATED = "upstream, summed over the repeats"
 
 MOVES: Mapping[str, str] = {
     **dict.fromkeys(
@@ -139,12 +139,12 @@ ALONG: Mapping[str, str] = {
     "median": _CHOSEN,
     "nanmedian": _CHOSEN,
     "mode": _CHOSEN,
-    "cummax": "upstream, added up at the places of the largest so far",
-    "cummin": "upstream, added up at the places of the smallest so far",
+    "cummax": "upstream, summed at the positions of the running maxima",
+    "cummin": "upstream, summed at the positions of the running minima",
     "quantile": "upstream at the neighbours of the quantile, by their weights",
     "nanquantile": "upstream at the neighbours of the quantile, by their weights",
-    "amax": "upstream put back at the largest, shared by ties, 0 elsewhere",
-    "amin": "upstream put back at the smallest, shared by ties, 0 elsewhere",
+    "amax": "upstream at the largest, split among ties, 0 elsewhere",
+    "amin": "upstream at the smallest, split among ties, 0 elsewhere",
     "logsumexp": "upstream * softmax(operand)",
     "softmax": "p * (upstream - sum(upstream * p))",
     "log_softmax": "upstream - softmax(operand) * sum(upstream)",

@@ -30,8 +30,8 @@ LOG_FACTORS = (1 / math.log(2), 1 / math.log(10), math.log(2), math.log(10))
 SLIPS = (
     Slip(
         "sign",
-        "yours has the opposite sign: look for a lost minus",
-        reasons=(("difference", ", or for a difference the wrong way round"),),
+        "yours has the opposite sign: look for a missing minus",
+        reasons=(("difference", ", or for a difference in the wrong order"),),
         factors=(-1.0,),
     ),
     Slip(
@@ -48,12 +48,12 @@ SLIPS = (
     ),
     Slip(
         "mean-for-sum",
-        "yours is that of the mean, and this is a sum: do not divide by the number of elements",
+        "yours is for the mean, but this is a sum: do not divide by the number of elements",
         variant="mean",
     ),
     Slip(
         "sum-for-mean",
-        "yours is that of the sum, and this is a mean: divide by the number of elements",
+        "yours is for the sum, but this is a mean: divide by the number of elements",
         variant="sum",
     ),
     Slip(
@@ -68,12 +68,12 @@ SLIPS = (
     ),
     Slip(
         "activation-derivative",
-        "yours leaves out the slope of the activation: multiply by its derivative on the way back",
+        "yours leaves out the slope of the activation: multiply by its derivative in the backward pass",
         variant="straight-through",
     ),
     Slip(
         "log-base",
-        "yours is for a logarithm to another base: log is the natural one, and that to base b has the derivative 1/(x ln(b))",
+        "yours is for a logarithm to another base: log is the natural logarithm; to base b the derivative is 1/(x ln(b))",
         variant="log-base",
     ),
     Slip(
