@@ -89,7 +89,7 @@ CASES = [
     Case("a folder of somebody else", f"mkdir ro; {NOBODY} $G {VALUE[:-12]} --out ro/r.json; echo $?; ls -A ro", "2\n",
          "permission denied", ("setpriv",), alone=True),
     Case("a file of somebody else", f"echo old > r.json; {NOBODY} $G {VALUE[:-12]} --out r.json; echo $?; cat r.json",
-         "2\nold\n", "may not be written", ("setpriv",), alone=True),
+         "2\nold\n", "no permission to write", ("setpriv",), alone=True),
     Case("nobody and a umask", f"mkdir my; chmod 777 my; umask 777; {NOBODY} $G {VALUE[:-12]} --out my/r.json; echo $?; "
          "stat -c %a my/r.json", "wrote my/r.json\n0\n0\n", "", ("setpriv",), alone=True),
     Case("no more processes", f"{NOBODY} bash -c \"ulimit -u 1; exec $G {VALUE}\"; echo $?", "2\n", "error: the system refused",

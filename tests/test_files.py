@@ -371,10 +371,10 @@ def test_a_path_with_a_tilde_or_a_dash_says_what_to_type(tmp_path: Path) -> None
         ("grad", "x", "x=1", "--out", "~nobody-here/x.json"): "there is no user nobody-here",
         ("grad", "x", "x=1", "--out", "-"): "--json, --csv and --get write to",
         ("batch", "~/jobs.jsonl"): f"write {home}/jobs.jsonl",
-        ("batch", "-jobs.jsonl"): "- alone is standard input",
+        ("batch", "-jobs.jsonl"): "- alone means standard input",
         ("activate", "relu", "--x", "@~/x.npy"): f"there is no such file: {home}/x.npy",
         ("activate", "relu", "--x", "@~nobody-here/x.npy"): "there is no user nobody-here",
-        ("activate", "relu", "--x", "@-.npy"): "- alone is standard input",
+        ("activate", "relu", "--x", "@-.npy"): "- alone means standard input",
         ("activate", "relu", "--x", "~/x.npy"): "\n  @~/x.npy\n",
         ("grad", "x", "x=-.npz:w"): "\n  @-.npz:w\n",
     }.items():

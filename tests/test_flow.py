@@ -252,7 +252,7 @@ def test_a_batch_has_it_too() -> None:
         (["--init", "he"], "kaiming"),
         (["--check", "--csv"], "--check cannot be used with --csv"),
         (["--explain"], "gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain"),
-        (["--wrt", "x"], "the layers themselves"),
+        (["--wrt", "x"], "with respect to the layers"),
         (["--graph", "tree"], "--graph"),
         (["--expect", "5"], "name a value"),
     ],

@@ -144,7 +144,7 @@ def test_one_value_and_a_file(tmp_path: Path) -> None:
         assert orjson.loads((tmp_path / "f.json").read_bytes()) == run(*words, "--json").json
         refused = run(*words, "--out", "f.npz", cwd=str(tmp_path))
         assert (refused.status, refused.stdout) == (2, "")
-        assert "none of the suffixes .json" in refused.stderr
+        assert "does not end in one of .json" in refused.stderr
 
 
 def test_arguments_move_the_kinks() -> None:

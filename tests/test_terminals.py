@@ -345,7 +345,7 @@ def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("gradcli.cli.program._open_door", lambda: os._exit(1))
     ran = run(*QUICK, whole=True)
     assert (ran.status, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("error: a library of PyTorch's ended the process (exit status 1)")
+    assert ran.stderr.startswith("error: a library that PyTorch uses ended the process (exit status 1)")
 
 
 def test_a_pytorch_that_cannot_be_loaded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -551,7 +551,7 @@ def test_source_lines_of_a_traceback_do_not_count() -> None:
      "KeyError: 'a b c'\n" * 50_000],
 )  # fmt: skip
 def test_a_text_that_is_not_known(text: str) -> None:
-    with pytest.raises(UsageError, match="no mistake is known"):
+    with pytest.raises(UsageError, match="no known mistake"):
         Why(words=(text,)).find(str)
 
 
@@ -693,15 +693,15 @@ def test_a_pasted_text_as_one_word_or_many_or_from_a_pipe() -> None:
         (["nograd"], ["there is no mistake 'nograd'", f"gradcli why no-grad: {MISTAKES['no-grad'].title}"]),
         (["--get", "mistakes.0.nam"], ["did you mean mistakes.0.name"]),
         (["no-grad", "--get", "cur"], ["did you mean cure"]),
-        (["no-grad", "--out", "x.csv"], ["none of the suffixes .json"]),
+        (["no-grad", "--out", "x.csv"], ["does not end in one of .json"]),
         (["xyzzy"], ["there is no mistake 'xyzzy'", "gradcli why"]),
-        (["the gradient of my softmax is strange"], ["no mistake is known", "gradcli why softmax-sum"]),
-        (["the exploding of my vanishing"], ["no mistake is known", "gradcli why saturation: "]),
+        (["the gradient of my softmax is strange"], ["no known mistake", "gradcli why softmax-sum"]),
+        (["the exploding of my vanishing"], ["no known mistake", "gradcli why saturation: "]),
         (["--code"], ["--code needs the name"]),
         (["no-grad", "--code", "--json"], ["cannot be used together"]),
         (["no-grad", "--csv"], ["there is no option --csv"]),
         (["no-grad", "--dtype", "float64"], ["there is no option --dtype"]),
-        (["--out", "x.txt"], ["none of the suffixes .json"]),
+        (["--out", "x.txt"], ["does not end in one of .json"]),
     ],
 )
 def test_refusals(words: list[str], parts: list[str]) -> None:
