@@ -298,10 +298,10 @@ def test_index_target_of_an_entry() -> None:
             (3,),
             [0, 1, 0],
             ShapeError,
-            "a target in the shape of pred must be probabilities, but this one is torch.int64",
+            "a target in the shape of pred holds probabilities, and this one is torch.int64",
         ),
-        ("ce", (3,), [2.0], ShapeError, "pred is one row of 3 classes, but target is a list"),
-        ("nll", (3,), [2.0], ShapeError, "pred is one row of 3 classes, but target is a list"),
+        ("ce", (3,), [2.0], ShapeError, "pred is one row of 3 classes, and target a list"),
+        ("nll", (3,), [2.0], ShapeError, "pred is one row of 3 classes, and target a list"),
         ("nll", (3,), [0.0, 1.0, 0.0], ShapeError, "nll takes the index of one class for each row of pred"),
         ("multi_margin", (2, 3), [[0.0] * 3] * 2, ShapeError, "multi_margin takes the index of one class"),
         (
@@ -309,7 +309,7 @@ def test_index_target_of_an_entry() -> None:
             (),
             0.0,
             ShapeError,
-            "cross_entropy needs a number for each class, but pred is a single number",
+            "cross_entropy compares the numbers of several classes, and pred is a single number",
         ),
         (
             "multilabel_margin",

@@ -147,18 +147,18 @@ def test_the_exit_status_with_a_file(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("x*y", "x=1", "y=2", "--expect", "1"), "the result has several gradients: x, y"),
+        (("x*y", "x=1", "y=2", "--expect", "1"), "which gradient is meant, of x, y?"),
         (("x*weight", "x=1", "weight=2", "--expect", "wieght=1"), "did you mean weight"),
         (("x*w", "x=1", "w=2", "--expect", "gradients.v=1"), "did you mean gradients."),
-        (("x*w", "x=1", "w=2", "--expect", "x=1", "--expect", "x=2"), "x is given twice"),
+        (("x*w", "x=1", "w=2", "--expect", "x=1", "--expect", "x=2"), "x is expected twice"),
         (("x*w", "x=1", "w=2", "--expect", "gradients=1"), "more than one value"),
         (("x*w", "x=1", "w=2", "--expect", "command=1"), "no number"),
         (("x*1", "x=1", "w=2", "--expect", "w=0"), "w is null"),
         (("x*w", "x=1", "w=2", "--expect", " "), "nothing is expected"),
         (("x*w", "x=1", "w=2", "--expect", "x="), "nothing is expected"),
         (("x*w", "x=1", "w=2", "--expect", "x=-"), "standard input is for the inputs"),
-        (("x.sum()", "x=1,2;3,4", "--expect", "1,1"), "x has shape [2, 2], but the expected value has [2]"),
-        (("x.sum()", "x=1,2", "--expect", "1"), "x has shape [2], but the expected value has []"),
+        (("x.sum()", "x=1,2;3,4", "--expect", "1,1"), "x has shape [2, 2], and what you expect has [2]"),
+        (("x.sum()", "x=1,2", "--expect", "1"), "x has shape [2], and what you expect has []"),
         (("x**2", "x=1,2", "--each", "x", "--expect", "2"), "no single gradient"),
     ],
 )

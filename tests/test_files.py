@@ -184,16 +184,16 @@ def test_a_file_without_permission() -> None:
         (np.array(["a"]), "text"),
         (np.array([b"a"]), "text"),
         (np.array([None, 1], dtype=object), "Python objects"),
-        (np.zeros(2, dtype=[("a", float)]), "records, or a type unknown to NumPy"),
+        (np.zeros(2, dtype=[("a", float)]), "records or a type that NumPy does not know"),
         (np.array(["2020"], dtype="M8[Y]"), "dates"),
-        (np.array([1], dtype="m8[s]"), "time differences"),
+        (np.array([1], dtype="m8[s]"), "time spans"),
     ],
 )
 def test_arrays_of_other_things(array: Any, held: str) -> None:
     np.save("a.npy", array)
     np.savez("a.npz", array)
     for literal in ("@a.npy", "@a.npz"):
-        assert refusal(literal).message == f"the array contains {held}, not real numbers"
+        assert refusal(literal).message == f"the array holds {held}, not real numbers"
 
 
 def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
@@ -228,7 +228,7 @@ def test_packed_files_that_grow_are_refused() -> None:
     assert "header" in refusal("@a.npz").message
     with zipfile.ZipFile("a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(2**20))
-    assert refusal("@a.pt").message == "the file is compressed, which PyTorch never does"
+    assert refusal("@a.pt").message == "the file is packed, and PyTorch packs none"
 
 
 class Hostile:
@@ -250,12 +250,12 @@ def test_pickles_are_never_run() -> None:
 @pytest.mark.parametrize(
     ("saved", "message"),
     [
-        ([1, 2], "the file contains a list, not a tensor or a dict of tensors"),
-        (torch.nn.Linear(2, 1), "the file contains more than tensors"),
-        (torch.ones(2, dtype=torch.complex64), "the tensor is complex"),
-        (torch.ones(2).to_sparse(), "the tensor is sparse, quantized, nested or without data"),
-        (torch.ones(2, device="meta"), "the tensor is sparse, quantized, nested or without data"),
-        ({"epoch": 3}, "the file contains no arrays"),
+        ([1, 2], "the file holds a list, not a tensor or a dict of tensors"),
+        (torch.nn.Linear(2, 1), "the file holds more than tensors"),
+        (torch.ones(2, dtype=torch.complex64), "the tensor holds complex numbers"),
+        (torch.ones(2).to_sparse(), "the tensor is sparse, quantized, nested or without numbers"),
+        (torch.ones(2, device="meta"), "the tensor is sparse, quantized, nested or without numbers"),
+        ({"epoch": 3}, "the file holds no arrays"),
     ],
 )
 def test_pt_files_of_other_things(saved: object, message: str) -> None:
@@ -276,11 +276,11 @@ def test_keys() -> None:
         several, wrong, unlike = refusal(name), refusal(f"{name}:weigths"), refusal(f"{name}:q")
         assert (several.message, several.cure) == (
             "the file holds 2 arrays",
-            "name one after a colon; it contains bias, weights",
+            "name one behind a colon; it holds bias, weights",
         )
-        assert (wrong.message, wrong.cure) == ("the file has no array of this name", "did you mean weights?")
+        assert (wrong.message, wrong.cure) == ("the file holds no array of this name", "did you mean weights?")
         assert unlike.cure == "it holds bias, weights"
-    assert refusal("@b.pt:w").message == "the file is a single tensor without a name"
+    assert refusal("@b.pt:w").message == "the file holds one tensor, and no names"
 
 
 def test_safetensors_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:

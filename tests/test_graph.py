@@ -183,7 +183,7 @@ def test_where_there_is_no_graph() -> None:
     ):
         shown = run(*words, "--graph", "tree")
         assert shown.status == 2
-        assert "--graph: this result has no graph" in shown.stderr
+        assert "--graph: there is no graph" in shown.stderr
 
 
 def test_usage() -> None:

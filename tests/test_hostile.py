@@ -155,10 +155,10 @@ LARGE = {
     "null": ("x\0", "source code string cannot contain null bytes"),
     "surrogate": ("x + '\ud800'", "a character that no text has"),
     "doubling": (DOUBLING + "a", "the result is a sequence, not a tensor"),
-    "doubling, into a tensor": (DOUBLING + "torch.tensor(a)", "too many values for torch.tensor"),
+    "doubling, into a tensor": (DOUBLING + "torch.tensor(a)", "torch.tensor is given too many values"),
     "doubling, as a size": (DOUBLING + "zeros(a)", "zeros: argument 'size'"),
     "doubling, as an index": (DOUBLING + "x[a]", "index: "),
-    "doubling, compared": (DOUBLING + "c = (a, a); (a, a) == c", "nested sequences cannot be compared"),
+    "doubling, compared": (DOUBLING + "c = (a, a); (a, a) == c", "sequences in sequences are not compared"),
     "a deep list": ("a = (1.,); " + "a = (a,); " * 1_500 + "torch.tensor(a)", "tensor: too many dimensions"),
     "empty": ("", "the expression is empty"),
 }

@@ -88,17 +88,17 @@ def one(shape: list[Any], start: int, stop: int, dtype: str = "F32") -> dict[str
 MEMBER = packed({"x.npy": npy()})
 SAFE = st({"x": one([2], 0, 8)}, bytes(8))
 GLOBAL = b"\x80\x02cposix\nmkdir\nX\x05\x00\x00\x00owned\x85R."
-HEADER = "its header does not describe an array"
-UNSAFE = "the file contains more than tensors"
+HEADER = "its header describes no array"
+UNSAFE = "the file holds more than tensors"
 REFUSED: dict[str, tuple[bytes, str]] = {
     # --- .npy
     "code in the shape.npy": (npy(f"(__import__('os').mkdir('{OWNED}'),)"), HEADER),
     "code in the type.npy": (npy(descr=f"__import__('os').mkdir('{OWNED}')"), HEADER),
-    "a pickle.npy": (npy("(1,)", "'|O'", body=pickle.dumps(Deed())), "the array contains Python objects"),
+    "a pickle.npy": (npy("(1,)", "'|O'", body=pickle.dumps(Deed())), "the array holds Python objects"),
     "a side of 5,000 digits.npy": (npy(f"({'9' * 5000},)"), HEADER),
     "a side of 30 digits.npy": (npy(f"({'9' * 30},)"), "and at most 268,435,456 are allowed"),
     "no rows of too many columns.npy": (npy(f"(0, {'9' * 30})"), "cannot be read as .npy"),
-    "two negative sides.npy": (npy("(-2, -1)"), "a negative dimension"),
+    "two negative sides.npy": (npy("(-2, -1)"), "a side of negative length"),
     "a broken side.npy": (npy("(2.0,)"), HEADER),
     "no tuple.npy": (npy("2"), HEADER),
     "65 dimensions.npy": (npy(f"({'1,' * 65})"), "cannot be read as .npy"),
@@ -111,17 +111,17 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "an unknown version.npy": (b"\x93NUMPY\x09" + npy()[7:], "cannot be read as .npy"),
     # --- .npz
     "a pickle.npz": (packed({"x.npy": pickle.dumps(Deed())}), "cannot be read as .npz"),
-    "an object.npz": (packed({"x.npy": npy("(1,)", "'|O'", body=pickle.dumps(Deed()))}), "the array contains Python objects"),
+    "an object.npz": (packed({"x.npy": npy("(1,)", "'|O'", body=pickle.dumps(Deed()))}), "the array holds Python objects"),
     "code.npz": (packed({"x.npy": npy(f"(__import__('os').mkdir('{OWNED}'),)")}), HEADER),
-    "bz2.npz": (packed({"x.npy": npy()}, zipfile.ZIP_BZIP2), "NumPy does not use this compression"),
-    "lzma.npz": (packed({"x.npy": npy()}, zipfile.ZIP_LZMA), "NumPy does not use this compression"),
-    "a packing of nobody.npz": (patched(MEMBER, (8, 10, b"\x63")), "NumPy does not use this compression"),
+    "bz2.npz": (packed({"x.npy": npy()}, zipfile.ZIP_BZIP2), "NumPy does not pack arrays in this way"),
+    "lzma.npz": (packed({"x.npy": npy()}, zipfile.ZIP_LZMA), "NumPy does not pack arrays in this way"),
+    "a packing of nobody.npz": (patched(MEMBER, (8, 10, b"\x63")), "NumPy does not pack arrays in this way"),
     "a secret.npz": (patched(MEMBER, (6, 8, b"\x01")), "is encrypted"),
     "more than was said.npz": (
         patched(packed({"x.npy": npy("(1000000,)", body=bytes(8_000_000))}, 8), (22, 24, struct.pack("<I", 100))),
         "cannot be read as .npz",
     ),
-    "less than was said.npz": (packed({"x.npy": npy("(200000000,)")}, 8), "the file is truncated"),
+    "less than was said.npz": (packed({"x.npy": npy("(200000000,)")}, 8), "the file is cut off"),
     "a zip in a zip.npz": (packed({"x.npy": MEMBER}), "cannot be read as .npz"),
     "a directory that is elsewhere.npz": (
         b"PK\x05\x06\0\0\0\0\x01\0\x01\0\xff\xff\xff\x7f\xff\xff\xff\x7f\0\0", "cannot be read as .npz"
@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         pt(b"\x80\x02]q\0" + b"".join(b"]q%c(%be" % (i + 1, b"h%c" % i * 9) for i in range(60)) + b"."), "holds a list"
     ),
     "no end.pt": (pt(b"\x80\x02]"), "cannot be read as .pt"),
-    "a packed pickle.pt": (packed({"a/data.pkl": bytes(2**20)}, 8), "the file is compressed, which PyTorch never does"),
+    "a packed pickle.pt": (packed({"a/data.pkl": bytes(2**20)}, 8), "the file is packed, and PyTorch packs none"),
     "a path out of the archive.pt": (packed({"../../x/data.pkl": b"\x80\x02]."}), "cannot be read as .pt"),
     # --- .csv and .json
     "a NUL.csv": (b"1,2\n3,\x004\n", "not UTF-8 text"),
@@ -170,7 +170,7 @@ SAFETENSORS: dict[str, tuple[bytes, str]] = {
     "a broken shape": (st({"x": one([2.0], 0, 8)}, bytes(8)), "cannot be read"),
     "a name twice": (st(SAFE[8:-9] + b"," + SAFE[9:-8].replace(b"2", b"1").replace(b"8", b"4"), bytes(8)), "cannot be read"),
     "a deep header": (st(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "recursion limit"),
-    "half numbers": (st({"x": one([2], 0, 1, "F4")}, bytes(1)), "which PyTorch cannot convert to real numbers"),
+    "half numbers": (st({"x": one([2], 0, 1, "F4")}, bytes(1)), "which PyTorch cannot turn into real numbers"),
     "a pickle": (pickle.dumps(Deed()), "cannot be read"),
 }  # fmt: skip
 
@@ -206,7 +206,7 @@ def test_one_error_with_its_cause_for_safetensors(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_in_a_tensor() -> None:
-    refused("a.pt", saved(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])), "nested or without data")
+    refused("a.pt", saved(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])), "nested or without numbers")
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv", ".txt", ".tsv", ".json"])

@@ -399,11 +399,11 @@ def test_activations_and_losses_side_by_side_have_a_ledger_each() -> None:
 @pytest.mark.parametrize(
     ("text", "operation", "local"),
     [
-        ("x[1]", "index -> x", "upstream at the chosen elements, 0 elsewhere: [] -> [3]"),
-        ("x.T.sum()", "T -> x", "upstream with its dimensions in the operand's order: [3] -> [3]"),
+        ("x[1]", "index -> x", "upstream put back at the chosen places, 0 elsewhere: [] -> [3]"),
+        ("x.T.sum()", "T -> x", "upstream with its dimensions back in their order: [3] -> [3]"),
         ("x.reshape(3, 1).sum()", "reshape -> x", "upstream in the operand's shape: [3, 1] -> [3]"),
-        ("stack([x, x]).sum(0)[0]", "stack -> x (1st)", "the part of upstream for this operand: [2, 3] -> [3]"),
-        ("x.expand(2, 3).sum()", "expand -> x", "upstream, summed over the repeats: [2, 3] -> [3]"),
+        ("stack([x, x]).sum(0)[0]", "stack -> x (1st)", "the part of upstream that this operand became: [2, 3] -> [3]"),
+        ("x.expand(2, 3).sum()", "expand -> x", "upstream, summed over the repeated places: [2, 3] -> [3]"),
         ("(x*ones(2, 3)).sum(0)[0]", "sum -> x*ones(2, 3)",
          "upstream, repeated along the summed dimension: [3] -> [2, 3]"),
         ("softmax(x)[0]", "softmax -> x", "p * (upstream - sum(upstream * p)): [3] -> [3]"),
@@ -500,8 +500,8 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ("torch.var(x*w, correction=0)", "upstream*2*(operand - mean(operand))/(n - 0)"),
         ("torch.sum(x*w, 0)", "1"),
         ("(x*w).mean()", "1/2"),
-        ("torch.max(x*w)", "1 at the largest, split among ties"),
-        ("(x*w).min()", "1 at the smallest, split among ties"),
+        ("torch.max(x*w)", "1 at the largest, shared by ties"),
+        ("(x*w).min()", "1 at the smallest, shared by ties"),
         ("min(x, y)", "1 where it is the smaller, else 0"),
         ("x*w @ w", "w"),
         ("F.gelu(x, approximate='tanh')", rules.RULES["gelu"]["input"]),
@@ -674,7 +674,7 @@ def test_a_jacobian_has_a_ledger_for_each_row() -> None:
 
 @pytest.mark.parametrize(
     ("command", "which"),
-    [("hessian", "its derivatives are the Hessian"), ("descend", "used for the first step")],
+    [("hessian", "whose derivatives the Hessian holds"), ("descend", "which makes the first step")],
 )
 def test_a_hessian_and_a_descent_have_the_ledger_of_the_gradient_at_the_start(command: str, which: str) -> None:
     words = (command, "x**3*y", "x=3", "y=2", "--explain")
