@@ -50,7 +50,7 @@ def expressions() -> Iterator[str]:
     for form in plain:
         yield f"({form.format('x')}).sum()"
     draw = random.Random(7)
-    for _ in range(40):
+    for _ in range(24):
         text = "x"
         for _ in range(draw.randint(2, 3)):
             text = draw.choice(plain).format(text)
@@ -61,7 +61,7 @@ TEXTS = list(expressions())
 SPOILT = 1.001
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     right = core.gradients
     factor = 1.0
@@ -73,8 +73,8 @@ def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(part: int, mo
 
     monkeypatch.setattr(core, "gradients", gradients)
     judged = 0
-    for at, text in enumerate(TEXTS[part::4]):
-        for number in SIZES[at % 2 :: 2]:
+    for at, text in enumerate(TEXTS[part::2]):
+        for number in SIZES[at % 3 :: 3]:
             factor = 1.0
             x = torch.tensor([number])
             found = checked(text, x)
@@ -88,4 +88,4 @@ def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(part: int, mo
             if math.isfinite(slope) and abs(slope) > 1e-25:
                 judged += not spoilt.ok
                 assert spoilt.verdicts != ["ok"], f"{text} at {number}: {slope} {spoilt.difference}"
-    assert judged > 50
+    assert judged > 25

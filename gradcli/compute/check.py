@@ -71,7 +71,7 @@ DELIBERATE = {
 
 SELECTING = frozenset(
     {"where", "sort", "msort", "topk", "median", "nanmedian", "kthvalue", "mode", "quantile", "nanquantile", "cummax", "cummin",
-     "aminmax", "logcumsumexp", "renorm", "cdist", "pdist", "dist", "fmod", "remainder", "%"}
+     "aminmax", "renorm", "cdist", "pdist", "dist", "fmod", "remainder", "%"}
 )  # fmt: skip
 """Operations that may bend, beside those whose kinks are known."""
 
@@ -201,10 +201,11 @@ class _Comparison:
         row, place = self.pairs[at]
         slope, x = float(self.slopes[at]), float(self.x[place])
         change = self._change(row, place)
-        if math.isfinite(slope):
+        if self.underived or math.isfinite(slope):
             central, alike = quick(change, x, self.epsilon)
-            if alike and self._agree(slope, central):
-                return self._against_closed(at), central.slope, math.nan, math.nan, self._zero(central)
+            if alike and (self.underived or self._agree(slope, central)):
+                verdict = "none" if self.underived else self._against_closed(at)
+                return verdict, central.slope, math.nan, math.nan, self._zero(central)
         slopes = careful(change, x, self.epsilon)
         verdict = self._verdict(at, slopes)
         found, sides = slopes.central, (slopes.left, slopes.right)

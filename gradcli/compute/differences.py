@@ -120,25 +120,20 @@ def beside(change: Change, x: float, step: float, epsilon: float) -> Estimate | 
 
 def careful(change: Change, x: float, epsilon: float) -> Slopes:
     """The slopes at x from windows of many sizes."""
+    if not math.isfinite(x):
+        return Slopes(None, None, None)
     windows = _windows(change, x, epsilon)
     resolved = [window for window in windows if _resolved(window, epsilon)]
     seen = [_seen(window, epsilon) for window in resolved or windows]
     sides = ([each.central for each in seen], [each.left for each in seen], [each.right for each in seen])
     central, below, above = map(_nearest, sides)
     rivals = tuple(_surest(run) for run in _runs(each.central for each in seen if not each.bends))
-    least = ROUNDING**2 * epsilon * max(1.0, abs(x))
-    unresolved = [window for window in windows if not _resolved(window, epsilon)]
-    blurred = [_seen(window, epsilon).central for window in unresolved if all(side.scatter <= least for side in window)]
+    fine = ROUNDING**2 * epsilon * max(1.0, abs(x))
+    hazy = [window for window in windows if window not in resolved and all(side.scatter <= fine for side in window)]
+    blurred = tuple(filter(None, (_seen(window, epsilon).central for window in hazy)))
     confirmed = bool(resolved) and len(next(_runs(sides[0]), ())) > 1
-    return Slopes(
-        central or above or below,
-        below,
-        above,
-        rivals,
-        tuple(filter(None, blurred)),
-        confirmed,
-        tuple(right.step for _, right in windows),
-    )
+    steps = tuple(right.step for _, right in windows)
+    return Slopes(central or above or below, below, above, rivals, blurred, confirmed, steps)
 
 
 @dataclass(frozen=True)
