@@ -105,8 +105,8 @@ def test_the_expanded_text_is_an_expression_that_gives_the_same() -> None:
     ("words", "says"),
     [
         (["--fn", "mse", "x**2", "--x", "1"], "--fn"),
-        (["--fn", "mse", "x=1"], "--fn"),
-        (["--fn", "mse", "--x", "1", "w=2"], "with --fn write --w 2"),
+        (["--fn", "mse", "x=1", "x*2"], "--fn"),
+        (["--fn", "mse", "--x", "1", "z=2"], "--fn has no input 'z'"),
         (["--fn", "sigmoid", "--x", "1", "--y", "1"], "--y"),
         (["--fn", "mse"], "--x is missing"),
         (["--fn", "nll", "--x", "1,2"], "--y"),

@@ -149,7 +149,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "commas.csv": (b"," * 1_000_000, "the file contains no numbers"),
     "a formula.csv": (b"=cmd|'/C calc'!A0,1\n", "is not a number"),
     "a call.txt": (f"tensor(__import__('os').mkdir('{OWNED}'))".encode(), "unknown constructor"),
-    "a million digits.json": (b"[" + b"9" * 1_000_000 + b"]", "a number too large for 64 bits"),
+    "a million digits.json": (b"[" + b"9" * 1_000_000 + b"]", "the number is too large for 64 bits"),
     "an open door.json": (b"[" * 1_000_000, "levels of nesting"),
     "objects in objects.json": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "levels of nesting"),
     "one key twice.json": (b'{"a": 1, "a": 2}', "expected a number, got an object"),
