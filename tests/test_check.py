@@ -293,6 +293,7 @@ def test_a_step_is_said_to_have_no_derivative() -> None:
         ["x[0]", "", "0", "", "", "none"], ["x[1]", "", "", "0", "inf", "undefined"], ["x[2]", "", "0", "", "", "none"],
     ]  # fmt: skip
     assert "has no derivative at this point" in ran.stdout
+    assert verdicts("activate", "step", "--x", "nan,inf") == ["nan", "nan"], "it does not jump there"
     assert checked("activate", "step", "--x", "0")["check"] == {
         "x": {"max_abs_error": 0, "max_rel_error": 0, "ok": True}
     }

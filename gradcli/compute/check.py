@@ -236,8 +236,8 @@ class _Comparison:
     def _verdict(self, at: int, slopes: Slopes) -> str:
         row, place = self.pairs[at]
         slope, central = float(self.slopes[at]), slopes.central
-        if self.underived:
-            return "undefined" if slopes.jumps or slopes.bends or central is None else "none"
+        if self.underived and central is not None:
+            return "undefined" if slopes.jumps or slopes.bends else "none"
         if central is None or not math.isfinite(float(self.x[place])):
             return "nan" if math.isnan(slope) else "infinite"
         smooth = not (slopes.bends or slopes.diverges)

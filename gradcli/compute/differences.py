@@ -3,7 +3,7 @@
 A step too large feels the curve, one too small the rounding. So slopes are taken in windows of many sizes. In each, the
 quotients at its step, its half and its quarter are extrapolated to step 0, and their changes say how far the result may be off
 (C. Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Advances in Engineering Software 4, 1982). How far rounding puts
-it off is measured, not assumed: by the fourth differences of the points in the window (J. Moré and S. Wild, "Estimating
+it off is measured, not assumed: by the fourth differences of the points in the window (J. More and S. Wild, "Estimating
 computational noise", SIAM J. Sci. Comput. 33, 2011). Of the windows the surest is kept among those that agree with all smaller
 ones (O. Lepski's rule for the choice of a bandwidth, 1990): in a window of many periods of a sine all quotients are small and
 look sure.
