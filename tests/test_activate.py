@@ -140,7 +140,7 @@ def test_csv_quotes_what_holds_a_comma() -> None:
         (["activate", "--x", "1"], "NAME is missing"),
         (["activate", "sigmoid"], "--x is missing"),
         (["activate", "leaky_relu(slope=1)", "--x", "1"], "negative_slope"),
-        (["activate", "leaky_relu('a')", "--x", "1"], "negative_slope is a number"),
+        (["activate", "leaky_relu('a')", "--x", "1"], "negative_slope must be a number"),
         (["activate", "leaky_relu(0.2", "--x", "1"], "negative_slope"),
         (["activate", "gelu(approximate='best')", "--x", "1"], "tanh"),
         (["activate", "relu", "--x", "tensor([1,2])"], "float"),

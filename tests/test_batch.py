@@ -135,7 +135,7 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
 
 def test_the_message_says_what_where_and_what_to_do() -> None:
     said: dict[str, dict[str, Any]] = {
-        "a job has no 'out'": {"fn": "mse", "x": None, "out": "x.json"},
+        "a job cannot have 'out'": {"fn": "mse", "x": None, "out": "x.json"},
         'a list holds numbers, "NaN"': {"expression": "x", "inputs": {"x": [None]}},
         "all rows must have the same shape": {"expression": "x", "inputs": {"x": [[1], [1, 2]]}},
         "expression, line 2: unknown name q": {"expression": "h = x\nh + q", "inputs": {"x": 1}},
@@ -499,7 +499,7 @@ def test_what_a_job_may_not_have_is_refused() -> None:
     found = results(*commands, *keys, status=1)
     assert {line["error"]["kind"] for line in found} == {"usage"}
     for line, name in zip(found, ("plot", "why", "server", "batch", "functions", "out", "code", "graph"), strict=True):
-        assert f"no command '{name}'" in line["error"]["message"] or f"no '{name}'" in line["error"]["message"]
+        assert f"no command '{name}'" in line["error"]["message"] or f"cannot have '{name}'" in line["error"]["message"]
 
 
 def test_a_terminal_sees_progress(tmp_path: Path) -> None:

@@ -360,7 +360,7 @@ def test_expectations_and_the_check_of_the_first_gradient() -> None:
         (["x > 2", "x=0"], "does not depend"),
         (["x=0", "(x-3)**2"], "the expression comes first"),
         (["(w*x).sum()", "w=zeros(1000)", "x=1", "--steps", "1000000"], "fewer --steps"),
-        (["(x-3)**2", "x=0", "--check", "--csv"], "--check has no place"),
+        (["(x-3)**2", "x=0", "--check", "--csv"], "--check cannot be used"),
     ],
 )
 def test_a_mistake_is_named_with_its_cure(words: list[str], says: str) -> None:

@@ -94,10 +94,10 @@ SLOW_STEP = "A = ones(1).expand(5000,5000); (A @ A).sum()*x**2/1e12"
     ("words", "cure"),
     [
         (["grad", SLOW_STEP, "x=1", "--check", "--expect", "x=2"], "--timeout 0 removes the limit"),
-        (["descend", SLOW_STEP, "x=1"], "--timeout bounds one step; 0 means no limit"),
+        (["descend", SLOW_STEP, "x=1"], "--timeout bounds one step; 0 removes the limit"),
         (
             ["perceptron", "--train", "@rows.csv", "--activation", "step"],
-            "--timeout bounds one epoch; 0 means no limit",
+            "--timeout bounds one epoch; 0 removes the limit",
         ),
     ],
 )

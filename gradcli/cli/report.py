@@ -34,7 +34,7 @@ def shortage(error: BaseException) -> GradcliError | None:
         return SizeError("there is not enough memory for this", cure="see ulimit -v, or use smaller inputs")
     if isinstance(error, OSError) and error.errno in _SCARCE:
         reason = (error.strerror or "").lower()
-        return SizeError(f"the system refused: {reason}", cure=f"ulimit {_SCARCE[error.errno]}shows the limit")
+        return SizeError(f"the system refused: {reason}", cure=f"ulimit {_SCARCE[error.errno]} shows the limit")
     return None
 
 
