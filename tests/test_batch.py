@@ -136,7 +136,7 @@ def test_a_failing_job_says_what_kind_of_failure_it_is(job: Any, kind: str) -> N
 def test_the_message_says_what_where_and_what_to_do() -> None:
     said: dict[str, dict[str, Any]] = {
         "a job cannot have 'out'": {"fn": "mse", "x": None, "out": "x.json"},
-        'a list holds numbers, "NaN"': {"expression": "x", "inputs": {"x": [None]}},
+        'a list contains numbers, "NaN"': {"expression": "x", "inputs": {"x": [None]}},
         "all rows must have the same shape": {"expression": "x", "inputs": {"x": [[1], [1, 2]]}},
         "expression, line 2: unknown name q": {"expression": "h = x\nh + q", "inputs": {"x": 1}},
     }
