@@ -12,7 +12,7 @@ from gradcli.text.literal import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Activate(Explained):
-    """Value and derivative of one or several activations at x, side by side."""
+    """Value and derivative of one or more activations at x, side by side."""
 
     instead: ClassVar[Mapping[str, str]] = {"wrt": "the derivative is with respect to x, the only input"}
 

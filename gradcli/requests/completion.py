@@ -12,7 +12,7 @@ SHELL = Kind("|".join(SHELLS), lambda source: source.text, hints=SHELLS)
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """The completion script of a shell, on standard output; no file is touched."""
+    """Print the completion script for a shell; no file is changed."""
 
     shell: str = argument(SHELL, "the shell to complete commands, options, functions and files in")
 

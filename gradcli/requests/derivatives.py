@@ -34,9 +34,9 @@ class OfExpression(Wrt, Explained):
 
 @dataclass(frozen=True, kw_only=True)
 class Jacobian(OfExpression):
-    """The whole Jacobian of an expression by its inputs: rows are outputs, columns are inputs."""
+    """The whole Jacobian of an expression: rows are outputs, columns are inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hessian(OfExpression):
-    """The Hessian of an expression that is one number, its eigenvalues, and the kind of a stationary point."""
+    """The Hessian of a scalar expression, its eigenvalues, and the kind of a stationary point."""

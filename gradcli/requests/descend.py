@@ -15,7 +15,7 @@ MOST_STEPS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Descend(OfExpression):
-    """Gradient descent on an expression that is one number, by any optimiser of torch.optim; --timeout bounds one step."""
+    """Gradient descent on a scalar expression with any optimiser from torch.optim; --timeout limits each step."""
 
     timed: ClassVar[str] = "one step"
 

@@ -18,7 +18,7 @@ USUAL = ("sigmoid", "tanh", "relu")
 
 @dataclass(frozen=True, kw_only=True)
 class Flow(Evidence):
-    """The gradient's size layer by layer through a deep stack of linear layers: does it vanish, explode or hold?"""
+    """Gradient size, layer by layer, through a deep stack of linear layers: does it vanish, explode or stay steady?"""
 
     instead: ClassVar[Mapping[str, str]] = {
         "explain": "the chain rule of one layer: gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain",

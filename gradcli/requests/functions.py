@@ -11,7 +11,7 @@ from gradcli.text.call import Call
 
 @dataclass(frozen=True, kw_only=True)
 class Functions(Told):
-    """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; of one also the slopes there."""
+    """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; for one, its slopes at kinks."""
 
     name: Call | None = argument(FUNCTION, "an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all", None)
 

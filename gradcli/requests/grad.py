@@ -21,7 +21,7 @@ FN_INPUTS = ("x", "w", "b", "y")
 
 @dataclass(frozen=True, kw_only=True)
 class Grad(Wrt, Explained):
-    """Value of an expression and its gradient by each input; --fn NAME is short for 'NAME(x*w + b, y)'."""
+    """Value of an expression and its gradient for each input; --fn NAME is short for 'NAME(x*w + b, y)'."""
 
     expression: Formula | None = argument(EXPRESSION, "an expression, such as 'mse(w*x + b, y)', @FILE or -", None)
     inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as x=1 w=2,3", (), many=True)

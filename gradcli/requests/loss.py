@@ -14,7 +14,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(Explained):
-    """Value of one or several losses, their elements, and d loss / d pred, side by side."""
+    """Value of one or more losses, their elements, and d loss / d pred, side by side."""
 
     instead: ClassVar[Mapping[str, str]] = {
         "wrt": "the gradient is for pred; for target: gradcli grad 'mse(pred, target)' pred=1,2 target=0,0 --wrt target"

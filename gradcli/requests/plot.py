@@ -82,7 +82,7 @@ WORDS = Kind("EXPR", _read_function, _read_words, outside=lambda word: None if i
 
 @dataclass(frozen=True, kw_only=True)
 class Plot(Wrt, Evidence):
-    """A curve and its derivative over a range, or over two ranges a contour and gradient arrows."""
+    """A curve and its derivative over a range, or contours and gradient arrows over two ranges."""
 
     pictures: ClassVar[bool] = True
     instead: ClassVar[Mapping[str, str]] = {

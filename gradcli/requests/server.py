@@ -29,7 +29,7 @@ DURATION = Kind("TIME", _seconds)
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """Keep PyTorch loaded: after `gradcli server start` every call of yours takes hundredths of a second."""
+    """Keep PyTorch loaded: after `gradcli server start` every call takes hundredths of a second."""
 
     action: str = argument(ACTION, "start it, stop it, or show whether it is running (exit status 1 if not)")
     idle: float | None = option(

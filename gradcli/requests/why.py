@@ -32,7 +32,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Why(Told):
-    """A mistake by its name, or by the error that PyTorch gave: reproduced, explained and cured. Alone: the list."""
+    """Reproduce, explain and fix a mistake, given its name or PyTorch's error message. Without arguments, list all."""
 
     words: tuple[str, ...] = argument(
         NAME_OR_TEXT,
