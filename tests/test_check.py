@@ -42,7 +42,7 @@ def table(ran: Ran, name: str) -> list[list[str]]:
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines[:stop] if line.startswith("│")]
     if rows[0][0] == "function":
         return [row[1:] for row in rows[1:] if row[0] == name]
-    return [row for row in rows[1:] if re.search(rf"(?:^|/ ){re.escape(name)}(?:$|\[| at )", row[0])]
+    return [row for row in rows[1:] if re.search(rf"(?:^|(?<! at) ){re.escape(name)}(?:\[[\d,]*\])?(?:$| at )", row[0])]
 
 
 def compared(text: str, upstream: Tensor | None = None, **inputs: Tensor) -> dict[str, Checked]:

@@ -176,7 +176,7 @@ def test_csv_of_classes_lists_every_logit() -> None:
         (["cross_entropy", "--pred", "1,2,3", "--target", "0.5"], "0.5"),
         (["cross_entropy", "--pred", "1,2,3", "--target", "nan"], "nan"),
         (["nll", "--pred", "1,2,3", "--target", "1,0,0"], "only cross_entropy"),
-        (["cross_entropy", "--pred", "1", "--target", "0"], "classes"),
+        (["cross_entropy", "--pred", "1", "--target", "0"], "a number for each class"),
         (["bce", "--pred", "1.5", "--target", "1"], "between 0 and 1"),
         (["mse", "--pred", "tensor([1,2])", "--target", "1,2"], "float"),
         (["mse(beta=2)", "--pred", "1", "--target", "1"], "beta"),

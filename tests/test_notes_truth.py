@@ -182,7 +182,7 @@ def test_softmax_is_applied_twice_only_where_it_is() -> None:
         given = {name: tensor for name, tensor in inputs.items() if re.search(rf"\b{name}\b", text)}
         found = told(text, given, wrt="a" if "a" in given else "c").get("double-softmax", [])
         assert len(found) == due, (text, found)
-        assert not due or f"what {maker} made" in found[0]
+        assert not due or f"the output of {maker}" in found[0]
 
 
 def test_class_indices_are_no_probabilities() -> None:

@@ -125,7 +125,7 @@ def test_every_piece_of_a_check_names_its_rows_and_has_the_verdict(width: int) -
     assert shown.status == 1
     check, _, expected = shown.stdout.partition("Check: passes")[2].partition("Not as expected: ")
     for text, head in ((check, "slope"), (expected, "value")):
-        heads = [line for line in text.splitlines() if head in line]
+        heads = [line for line in text.splitlines() if line.strip("│ ").startswith(f"{head} ")]
         assert heads
         assert all("verdict" in line for line in heads)
 
@@ -357,7 +357,7 @@ def test_a_file_of_arrays_and_get_have_the_columns_of_rows(rows: str, tmp_path: 
     assert one == same
     wrong = run(*ROWS[rows], "--quiet", "--get", f"{rows}.nothing")
     assert (wrong.status, wrong.stdout) == (2, "")
-    assert f"of all of them: {rows}." in wrong.stderr
+    assert f"for all of them: {rows}." in wrong.stderr
 
 
 def _paths(row: Any, path: str = "") -> list[str]:
