@@ -13,13 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gradcli.warm import wire
+from gradcli.supervise import Progress
+from gradcli.warm import wire, worker
+from gradcli.warm.rehearsal import bounds_of
 from tests import program
 from tests.program import ROOT, Ran
 from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
@@ -642,3 +646,40 @@ def test_the_hint_comes_once_a_day_and_only_where_it_is_wanted(tmp_path: Path) -
     del home["XDG_STATE_HOME"]
     assert hinted(home, tmp_path)
     assert (tmp_path / ".local" / "state" / "gradcli" / "hinted").exists()
+
+
+def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with open(tmp_path / "stderr", "w+b") as stderr:
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            _be_a_worker_with_a_fault(theirs)
+        theirs.close()
+        surroundings = ({}, 1)
+        call = marshal.dumps((surroundings, ["grad"], {"GRADCLI_DEBUG": "1"}, 0o22, [("utf-8", "strict")] * 3))
+        folder = os.open(tmp_path, os.O_RDONLY)
+        wire.send(ours, call, folder, stderr.fileno(), stderr.fileno(), stderr.fileno())
+        os.close(folder)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        ours.close()
+        stderr.seek(0)
+        said = stderr.read().decode()
+    assert said.startswith("error: internal error in gradcli (RuntimeError: out of sight")
+    assert "Traceback" in said
+
+
+def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
+    def run(*given: object) -> int:
+        raise RuntimeError("out of sight")
+
+    loaded: Any = types.SimpleNamespace(
+        surroundings=({}, 1), sources=types.SimpleNamespace(unchanged=lambda: True),
+        bounds=bounds_of(os.getpid()), restore_threads=lambda: None,
+    )  # fmt: skip
+    status = 99
+    try:
+        worker.run = run  # type: ignore[assignment, attr-defined]
+        status = worker._serve(connection, connection, Progress(), loaded)
+    finally:
+        os._exit(status)

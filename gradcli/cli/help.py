@@ -16,7 +16,7 @@ INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jac
 
 FIRST = (
     ("gradcli grad --fn mse --x 1 --w 2", "a loss and its gradients"),
-    ("gradcli grad '(w*x - 1)**2' x=1 w=2", "any formula of PyTorch's"),
+    ("gradcli grad '(w*x - 1)**2' x=1 w=2", "any PyTorch formula"),
     ("gradcli grad '(w*x - 1)**2' x=1 w=2 --explain", "the chain rule in numbers"),
     ("gradcli grad '(w*x - 1)**2' x=1 w=2 --expect w=4", "is my answer right?"),
     ("gradcli activate sigmoid relu x=-2,0,2", "values and derivatives"),

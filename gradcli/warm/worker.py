@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TextIO
 
 from gradcli.cli.program import run
-from gradcli.errors import ExitStatus
+from gradcli.errors import ExitStatus, fault, traceback_of
 from gradcli.supervise import Progress
 from gradcli.warm import rehearsal, wire
 from gradcli.warm.rehearsal import Bounds, Loaded, bounds_of
@@ -95,8 +95,11 @@ def _serve(connection: socket.socket, server: socket.socket, progress: Progress,
     with contextlib.suppress(OSError):  # a server that has just died counts no more
         server.send(b"!")
     status: int = ExitStatus.FAULT
-    with contextlib.suppress(Exception):  # what `run` does not report cannot be reported
+    try:
         status = run(arguments, World.current(), progress)
+    except Exception as error:  # raised outside of what `run` reports by itself
+        with contextlib.suppress(OSError):
+            os.write(2, f"error: {fault(error)}\n{traceback_of(error, os.environ)}".encode())
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
