@@ -656,7 +656,7 @@ def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
             ours.close()
             _be_a_worker_with_a_fault(theirs)
         theirs.close()
-        surroundings = ({}, 1)
+        surroundings: Any = ({}, 1)
         call = marshal.dumps((surroundings, ["grad"], {"GRADCLI_DEBUG": "1"}, 0o22, [("utf-8", "strict")] * 3))
         folder = os.open(tmp_path, os.O_RDONLY)
         wire.send(ours, call, folder, stderr.fileno(), stderr.fileno(), stderr.fileno())
