@@ -98,7 +98,7 @@ class _Cutter:
         return lines
 
     def rest(self) -> bytes:
-        """What there is of a line that has not ended; it begins anew."""
+        """Start again with what was read of a line that has not ended."""
         found = b"".join(self._begun)
         self._begun, self._size = [], 0
         return found
@@ -192,7 +192,7 @@ class _Worker:
             _write(self._tasks, _HEADER.pack(len(rest), len(body)) + body)
 
     def receive(self) -> None:
-        """Take the answers that are there. A job that killed the worker is answered here, and the others given anew.
+        """Take the answers that are there. A job that killed the worker is answered here, and the others are given out again.
 
         Raises FileError where PyTorch cannot be loaded, and ToldFault where the nursery has ended by a fault.
         """

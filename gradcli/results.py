@@ -18,7 +18,7 @@ def present() -> Any:
 
 
 def aside() -> Any:
-    """A field that tables may read and that is no key of the JSON."""
+    """A field that tables may read and that is not a key of the JSON."""
     return field(default=None, metadata={"aside": True})
 
 

@@ -60,13 +60,13 @@ class Progress:
         end_at_once()
 
     def computing(self, seconds: float, *, limit_memory: bool) -> None:
-        """PyTorch is loaded: the time limit begins, and with `limit_memory` no more memory is to be had than is free."""
+        """PyTorch is loaded: the time limit begins, and with `limit_memory` memory is limited to what is free."""
         if limit_memory:
             bound_memory()
         self.step(seconds)
 
     def step(self, seconds: float) -> None:
-        """The time limit begins anew."""
+        """The time limit begins again."""
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, seconds)

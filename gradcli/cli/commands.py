@@ -56,7 +56,7 @@ class Command:
 
     @property
     def options(self) -> "dict[str, Option]":
-        """Everything that may stand behind the command, by field: words, its own options, those it shares, output."""
+        """Everything that may follow the command, by field: words, its own options, those it shares, output."""
         from gradcli.requests.options import options
 
         return options(self.request) | self.output

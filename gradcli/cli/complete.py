@@ -17,7 +17,7 @@ _INPUT = re.compile(r"([^\W\d]\w*)=(?!=)")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A word that may stand there, and what it means."""
+    """A possible word, and what it means."""
 
     word: str
     help: str = ""
@@ -105,7 +105,7 @@ def _read(words: Sequence[str], known: Mapping[str, Option]) -> tuple[list[str],
 
 
 def _bare(command: Command, bare: Sequence[str], current: str) -> Iterator[Candidate]:
-    """The candidates for the bare word that stands behind others."""
+    """The candidates for the next bare word."""
     fields = [option for option in options(command.request).values() if option.positional]
     for place, option in enumerate(fields):
         if option.many or place == len(bare):
@@ -190,7 +190,7 @@ def _unquoted(word: str) -> str:
 
 
 def _for_bash(candidate: Candidate, typed: _Word, breaks: str) -> str:
-    """A candidate as bash replaces by it what stands behind the last character at which it breaks words."""
+    """A candidate in the form that bash inserts: it replaces what follows the last character at which it breaks words."""
     if typed.quote:
         return candidate.word
     cut = max((typed.text.rfind(char) for char in breaks if char not in " \t\n\"'"), default=-1) + 1

@@ -60,7 +60,7 @@ class Steps:
                 self._fd = os.dup(world.stderr.fileno())
 
     def __call__(self, number: int, total: int) -> None:
-        """Step `number` of `total` begins. The first one starts the clock: what is loaded before it is no step."""
+        """Step `number` of `total` begins. The first one starts the clock: what is loaded before it does not count."""
         now = time.monotonic()
         if self._fd < 0 or now < self._next:
             return

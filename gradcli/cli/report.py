@@ -29,7 +29,7 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
 
 
 def shortage(error: BaseException) -> GradcliError | None:
-    """The error to show where the system has refused a process, a descriptor or memory, which is no fault of gradcli."""
+    """The error to show where the system has refused a process, a descriptor or memory, which is not a fault of gradcli."""
     if isinstance(error, MemoryError):
         return SizeError("there is not enough memory for this", cure="see ulimit -v, or use smaller inputs")
     if isinstance(error, OSError) and error.errno in _SCARCE:

@@ -20,7 +20,7 @@ def curves(script: Script, request: Plot, result: PlotResult) -> None:
         return
     points = f"torch.linspace({LOW!r}, {HIGH!r}, {POINTS}"
     whole = list(map(_is_elementwise, request.functions))
-    if not all(whole):  # loops bind x anew
+    if not all(whole):  # loops bind x again
         script.add(f"{_all(X)} = {points})")
     for function, curve, at_once in zip(request.functions, result.curves, whole, strict=True):
         if not at_once:

@@ -23,7 +23,7 @@ def descent(script: Script, request: Descend, result: DescendResult) -> None:
     optimizer, step = script.fresh("optimizer"), script.fresh("step")
     kind, _, arguments = result.optimizer.partition("(")
     script.add(f"{optimizer} = torch.optim.{kind}([{', '.join(given[name] for name in chosen)}], {arguments}")
-    again = [f"{name} = {given[name]}" for name in bound if name in inputs]  # the expression binds them anew
+    again = [f"{name} = {given[name]}" for name in bound if name in inputs]  # the expression binds them again
     formula = script.read(result.expression, inputs)
     value = formula.value if formula.value.isidentifier() else script.fresh("loss", "value")
     compute = [*again, *formula.lines, *([] if value == formula.value else [f"{value} = {formula.value}"])]

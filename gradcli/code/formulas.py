@@ -91,7 +91,7 @@ class _Writer(ast.NodeTransformer):
         return id(next(calls, None)) in self._operands
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
-        """`n += v` binds n anew; written as it stands, PyTorch would change the tensor in place."""
+        """`n += v` binds n again; written as it is, PyTorch would change the tensor in place."""
         assert isinstance(node.target, ast.Name)
         before = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, self.visit(node.value))
         return ast.fix_missing_locations(ast.Assign([node.target], before, lineno=node.lineno))

@@ -84,7 +84,7 @@ def _literals(request: Grad | OfExpression) -> dict[str, Literal | None]:
 def _grad(script: Script, request: Grad, result: GradResult) -> None:
     chosen = {name: name for name, slope in result.gradients.items() if slope is not None}
     script.inputs(result.inputs, _literals(request), chosen)
-    for name in set(chosen) & set(result.intermediates):  # the expression binds the name of an input anew
+    for name in set(chosen) & set(result.intermediates):  # the expression binds the name of an input again
         chosen[name] = script.fresh(f"{name}_given")
         script.add(f"{chosen[name]} = {name}")
     value = script.formula(result.expression, result.inputs, "loss" if result.value.ndim == 0 else "value", "result")

@@ -1,4 +1,4 @@
-"""Columns of numbers in text files: the delimiter, a line of names above them, and the place of what is no number."""
+"""Columns of numbers in text files: the delimiter, a line of names above them, and the place of what is not a number."""
 
 import math
 import os

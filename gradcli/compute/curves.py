@@ -25,9 +25,9 @@ At = Callable[[float], tuple[float, float]]
 """Value and derivative at one more point."""
 
 VISIBLE = 0.004
-"""A step smaller than this part of the whole height is no larger than a dot."""
+"""A step smaller than this part of the whole height fits into a dot."""
 SMALLER, HALVINGS = 1 / 8, 16
-"""A step that is no jump has become so much smaller after so many halvings at most."""
+"""A step that is not a jump shrinks by this factor within that many halvings."""
 COARSE = 1e-4
 """The grain from which a dtype has too few numbers for halving: float16 and bfloat16."""
 POLE = 8.0
@@ -39,7 +39,7 @@ def unary(call: Call) -> functions.Unary:
     if not isinstance(call.entry, Loss):
         return functions.activation(call)
     aim, elements = target(call.entry), functions.elements(call)
-    if elements is None:  # the norm of one difference is no sum of elements
+    if elements is None:  # the norm of one difference is not a sum of elements
         norm = functions.loss(call)
         aims = torch.full_like
         return lambda x: torch.stack([norm(one, aims(one, aim)) for one in x.reshape(-1)]).reshape(x.shape)

@@ -33,7 +33,7 @@ INITS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "kaiming": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
     "normal": nn.init.normal_,
 }
-"""How weights are drawn anew; `default` leaves what nn.Linear has drawn."""
+"""How weights are drawn again; `default` leaves what nn.Linear has drawn."""
 
 
 class Passing(NamedTuple):

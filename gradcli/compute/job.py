@@ -106,7 +106,7 @@ class Job:
         """The inputs to differentiate by, in the order of `inputs`: those of --wrt, else the default.
 
         An integer input beside a floating one is left out, and so null.
-        Raises UsageError for a name that is no input, and MathError where no floating-point input is left.
+        Raises UsageError for a name that is not an input, and MathError where no floating-point input is left.
         """
         for name in asked:
             if name not in inputs:

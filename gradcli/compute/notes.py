@@ -51,7 +51,7 @@ ROWS = 10_000
 
 def remark(result: Result, job: Job) -> None:
     """Note on the job whatever its run met, and numbers of the result that are not finite with where they came from."""
-    tried_out = isinstance(result, ActivateResult)  # there x is no neuron's input
+    tried_out = isinstance(result, ActivateResult)  # there x is not the input of a neuron
     look(job, {"dead-relu"} if tried_out else ())
     told = any(note.code == "not-a-number" for note in job.notes)
     if not (told or _all_finite(result)):

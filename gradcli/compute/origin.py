@@ -105,7 +105,7 @@ def origin(subject: Subject, job: Job) -> str:
     for number, one in enumerate(steps):
         for tensor in tensors(one.value):
             made.setdefault(id(tensor), number)
-    # From the value back over what was not finite: a mask of -inf that softmax turned into 0 is no cause.
+    # From the value back over what was not finite: a mask of -inf that softmax turned into 0 is not a cause.
     bad = value
     while (number := made.get(id(bad), -1)) >= 0:
         given = [tensor for tensor in tensors(steps[number].sources) if not finite(tensor)]

@@ -83,7 +83,7 @@ def _first_bad(program: Expression, inputs: Mapping[str, Tensor], name: str, cur
 def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     """The one or two inputs that are gone along: those of --wrt, or those of one dimension.
 
-    Raises UsageError and ShapeError where there are none, more, or others that are no numbers.
+    Raises UsageError and ShapeError where there are none, more, or others that are not single numbers.
     """
     asked = job.wrt(request.wrt, inputs, list(inputs)) if request.wrt else []
     ranges = asked or [name for name, tensor in inputs.items() if tensor.ndim]

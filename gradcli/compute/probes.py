@@ -64,7 +64,7 @@ class Probe:
         return None if gradient is None else gradient.reshape(-1)[[place for _, place in pairs]]
 
     def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
-        """How much the number of `row` changed from `base` to `moved`, and the size of what changed; NaN is no value."""
+        """How much the number of `row` changed from `base` to `moved`, and the size of what changed; NaN counts as no value."""
         if row is not None:
             moved, base = moved[row : row + 1], base[row : row + 1]
         if base.numel() == 1 and not bool(base.isfinite()):

@@ -1,6 +1,6 @@
 """Slips computed: the subject written as somebody who made the slip would have it, and what comes out then.
 
-An expression is rewritten call by call on a copy of its syntax tree; a variant that changes nothing is no hypothesis.
+An expression is rewritten call by call on a copy of its syntax tree; a variant that changes nothing is left out.
 """
 
 import ast

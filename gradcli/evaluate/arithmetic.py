@@ -64,7 +64,7 @@ def _check_floor(*operands: Any) -> None:
 
 
 def _plain(symbol: str, left: Any, right: Any) -> Any:
-    """An operator between values that are no tensors: numbers, and sums of tuples, such as `x.shape[:1] + (2,)`."""
+    """An operator between values that are not tensors: numbers, and sums of tuples, such as `x.shape[:1] + (2,)`."""
     if isinstance(left, _NUMBER) and isinstance(right, _NUMBER):
         return _arithmetic(symbol, left, right)
     if symbol == "+" and isinstance(left, tuple | list) and isinstance(right, tuple | list):

@@ -35,7 +35,7 @@ def loss(call: Call, reduction: str | None = None) -> Binary:
 
 
 def elements(call: Call) -> Binary | None:
-    """The loss before reduction, or None for l2_norm, which is no sum of elements."""
+    """The loss before reduction, or None for l2_norm, which is not a sum of elements."""
     return None if FIXED_REDUCTION.get(call.entry.name) == "norm" else _reduced(call, "none")
 
 
@@ -79,7 +79,7 @@ def _l2_norm(pred: Tensor, target: Tensor, reduction: str) -> Tensor:
 
 
 _SPECIAL: Mapping[str, Function] = {
-    "step": _step,  # torch.heaviside wants its value at 0 as a tensor of x's dtype
+    "step": _step,  # torch.heaviside takes its value at 0 as a tensor of x's dtype
     "sse": _sse,  # mse_loss, but never its mean
     "half_sse": _half_sse,  # the same, halved
     "l2_norm": _l2_norm,  # of the difference, without a reduction
@@ -94,7 +94,7 @@ def index_target(function: Call | Loss, logits: Tensor, target: Tensor, place: P
     [N, C, ...] and the classes whole numbers from 0 up, or the ignore_index where one was given; a 0-d index becomes
     the target of a batch of one. Labels of multilabel_margin are whole numbers from -1 up.
 
-    Raises LiteralError for numbers that are no indices, and ShapeError for indices that `logits` has no class for and
+    Raises LiteralError for numbers that are not indices, and ShapeError for indices that `logits` has no class for and
     for probabilities that the loss does not take.
     """
     call = function if isinstance(function, Call) else Call(function.name, function)

@@ -276,7 +276,7 @@ def _apply(step: Step) -> Compute:
 
 
 def _sequence(step: Step) -> Compute:
-    """A tuple or list; what stands behind a `*` is taken apart."""
+    """A tuple or list; what follows a `*` is unpacked."""
     build: Callable[[Iterable[Any]], Any] = tuple if step.kind == "tuple" else list
     places = cast(tuple[int, ...], step.value or ())
 

@@ -15,7 +15,7 @@ from gradcli.text.suggest import did_you_mean
 T = TypeVar("T")
 
 Given: TypeAlias = str | bool | list[str] | None
-"""What stands behind one option: its word, whether a flag is there, or all words of one that may be repeated."""
+"""The value of one option: its word, whether a flag is there, or all words of one that may be repeated."""
 
 
 def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given]) -> T:

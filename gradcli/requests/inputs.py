@@ -75,7 +75,7 @@ def read_input(source: Source) -> Input:
 def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") -> tuple[Input, ...]:
     """The NAME=T words of one command behind the first `taken`, in the order given, each name once.
 
-    A word that is no NAME=T gets the cure that fits: the expression stands behind its inputs, or the shell split a literal
+    A word that is not NAME=T gets the cure that fits: the expression comes after its inputs, or the shell split a literal
     (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
     """
     for position in range(taken, len(words)):

@@ -43,7 +43,7 @@ def _read_words(words: Sequence[Source], taken: int = 0, command: str = "plot") 
 
 
 def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
-    """The first word is an input: the expression is missing, or stands behind."""
+    """The first word is an input: the expression is missing, or comes later."""
     expression = next((text for text, is_one in zip(texts, given, strict=True) if not is_one), None)
     inputs = [text for text, is_one in zip(texts, given, strict=True) if is_one]
     said = "the expression comes first, then its inputs" if expression else "the expression is missing"

@@ -42,7 +42,7 @@ def _load() -> None:
         fonts.json_dump = lambda *_: None
         return data
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on settings and fonts are no news of ours
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on settings and fonts do not concern the user
     with _settled(data):
         matplotlib: Any = importlib.import_module("matplotlib")
         matplotlib.get_configdir, matplotlib.get_cachedir = lambda: data, cache

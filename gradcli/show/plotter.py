@@ -13,7 +13,7 @@ DIM = "2"
 SAMPLE = 6
 """Cells of a line that a legend shows."""
 APART = 1.5
-"""Dots that are no further from each other make a line ragged."""
+"""Dots that are closer than this make a line ragged."""
 NAME = 12
 """Characters of an axis's name that stand at its end."""
 SOLID, DASHED = Pen(1, 0, "36", "*"), Pen(4, 4, "33", ".")

@@ -36,7 +36,7 @@ _IGNORED = ("grad_fn", "requires_grad", "device")
 """What PyTorch prints of a tensor besides its numbers, and no input takes over."""
 
 _CONVERTED: dict[str, type[float] | type[int]] = {"float": float, "bool": bool}
-"""What the numbers of a dtype are in Python, where they are no whole numbers."""
+"""What the numbers of a dtype are in Python, where they are not whole numbers."""
 
 _ROW_ENDS = (";", "\n", "")
 _UNREADABLE = ("this argument is not supported", "print the numbers alone: print(x.detach().to_dense())")
@@ -181,7 +181,7 @@ class _Parser(Scalars):
         return inner.grouped
 
     def apart(self) -> tuple[tuple[Number, ...], Shape]:
-        """An item that is no part of the tensor, such as a size."""
+        """An item that does not belong to the tensor, such as a size."""
         values, places = self.values, self.places
         self.values, self.places = [], []
         shape = self.item()

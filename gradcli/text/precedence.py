@@ -33,7 +33,7 @@ def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tupl
     """The parentheses that are missing, and their places, in the order of the text."""
 
     def bracketed(parent: ast.expr, child: ast.expr, side: str) -> bool:
-        """A node's own brackets are no part of it, but those of its operands are."""
+        """A node's own brackets do not belong to it, but those of its operands do."""
         start, stop = _start(child, position), _stop(child, position)
         before = side != "right" and (side == "middle" or _start(parent, position) < start)
         after = side != "left" and (side == "middle" or _stop(parent, position) > stop)

@@ -89,7 +89,7 @@ def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
 
 
 def _augmented(reader: Reader, node: ast.AugAssign) -> list[Part]:
-    """`n += v` binds n anew."""
+    """`n += v` binds n again."""
     symbol = BINARY[type(node.op)]
     if not isinstance(node.target, ast.Name):
         return [node.target]
@@ -321,7 +321,7 @@ def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
 
 
 def _is_number(node: ast.expr) -> bool:
-    """Whether the text alone shows that `node` is no whole number or mask, which `^` could work on bit by bit."""
+    """Whether the text alone shows that `node` is neither a whole number nor a mask, which `^` could combine bit by bit."""
     match node:
         case ast.Constant():
             return not isinstance(node.value, bool)

@@ -79,7 +79,7 @@ class Scalars(Cursor):
         return value
 
     def cure_for(self, name: str) -> str:
-        """What may be meant by a name that is no number."""
+        """What may be meant by a name where a number belongs."""
         if name in CONSTRUCTORS:
             return f"write {signature(name)}"
         near = did_you_mean(name, (*CONSTANTS, "inf", "nan", *CONSTRUCTORS))

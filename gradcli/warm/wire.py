@@ -128,7 +128,7 @@ def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
 
 def caller(connection: _socket.socket) -> tuple[int, int, int]:
     """Who called, as the system tells it: process, user and group. Where it does not, the folder's permissions have to do:
-    no process, and this one's own user and group.
+    no process, and the user and group of this one.
     """
     if not hasattr(_socket, "SO_PEERCRED"):
         return 0, os.getuid(), os.getegid()

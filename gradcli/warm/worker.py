@@ -29,7 +29,7 @@ OUTDATED = 3
 
 
 def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn:
-    """Live the life of a worker whose server may send one connection through `inlet`."""
+    """Serve the one connection that the server may send through `inlet`, then exit."""
     status = 0
     try:
         _forget_the_server(inlet.fileno())
@@ -59,7 +59,7 @@ def _next_call(inlet: socket.socket) -> socket.socket | None:
 
 
 def _rehearse(loaded: Loaded) -> None:
-    """Serve a call of one's own. A fork pays for its first touch of each page of memory, and nobody waits for that now."""
+    """Serve a call made here, while nobody waits: a fork pays for its first touch of each page of memory."""
     ours, theirs = socket.socketpair()
     root, nowhere = os.open("/", os.O_RDONLY), os.open(os.devnull, os.O_RDWR)
     call = (loaded.surroundings, rehearsal.CALLS[-1].split(), dict(os.environ), 0, [("utf-8", "strict")] * 3)
