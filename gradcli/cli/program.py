@@ -198,7 +198,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
     with Loading(world, quiet=call.shown.quiet):
         compute, show, loading = _open_door()
     seconds = call.request.timeout
-    progress.computing(seconds, limit_memory=call.request.device == "cpu")
+    progress.computing(seconds, limit_memory=call.request.device.startswith("cpu"))
     with Steps(world, quiet=call.shown.quiet) as steps, silent_streams():
 
         def begin_step(number: int, total: int) -> None:

@@ -64,7 +64,7 @@ def computed(
     """
     if not isinstance(request, Numeric):
         return _told(request, read_stdin)
-    if request.device == "cpu":
+    if request.device.startswith("cpu"):
         return _computed(request, read_stdin, before, begin_step)
     try:
         result = _computed(request, read_stdin, before, begin_step)

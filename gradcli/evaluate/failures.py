@@ -9,6 +9,7 @@ from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.evaluate import library
 from gradcli.evaluate.refusals import topic, words
 from gradcli.evaluate.rewording import reworded, signature
+from gradcli.tables import operators
 from gradcli.text.program import Step
 
 CURES = (
@@ -64,12 +65,8 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     if "bitwise_xor" in said:
         said = "this is bitwise xor, not a power, and needs whole numbers"
     topics, said = topic(said), reworded(said, step, operands)
-    if (
-        said.endswith(" missing")
-        and step.kind in ("call", "method")
-        and (form := signature(library.pytorch_function(step.name)))
-    ):
-        lines.append(form)
+    if said.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
+        lines.append(signature(library.pytorch_function(step.name)))
     lines += transposed(step, operands)
     cure = "\n".join(line for line in lines if line)
     return ShapeError(f"{name}: {said}", place=step.place, cure=cure, topic=topics)

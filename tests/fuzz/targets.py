@@ -60,7 +60,7 @@ def _read_words(words: str) -> None:
     """As far as a call goes without PyTorch: words, given as JSON, to a checked request."""
     command, *rest = json.loads(words) or [""]
     world = World.current()
-    found = program._read(program._command(command), rest, world)
+    found = program._read(program._command([command]), rest, world)
     if command not in ("batch", "completion", "functions", "server", "why"):
         check(found.request, lambda: "1 2 3")
 
