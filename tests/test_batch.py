@@ -22,7 +22,7 @@ import torch
 from gradcli import batch, core, supervise
 from gradcli.text.limits import JOB_TEXT
 from tests.benchmarks import endless
-from tests.program import BASE, child, run, run_here, usual_signals
+from tests.program import BASE, child, run, usual_signals
 from tests.warm import all_of
 
 ROOT = Path(__file__).parent.parent
@@ -248,7 +248,7 @@ def with_a_slip(monkeypatch: pytest.MonkeyPatch, place: str, error: BaseExceptio
     monkeypatch.setattr(place, broken(place, error))
     job = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
     jobs = [job, {**job, "id": 2, "expression": "x**2 # SLIP"}, {**job, "id": 3}]
-    shown = run_here("batch", stdin="\n".join(map(json.dumps, jobs)), env=env)
+    shown = run("batch", stdin="\n".join(map(json.dumps, jobs)), env=env)
     assert (shown.status, shown.stderr) == (1, "")
     first, fault, last = map(json.loads, shown.stdout.splitlines())
     assert first["value"] == last["value"] == 9.0
@@ -301,7 +301,7 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
         raise error
 
     monkeypatch.setattr("gradcli.compute.door.open_wide", failing)
-    shown = run_here("batch", stdin='{"command": "activate", "names": "relu", "x": 1}', env={"GRADCLI_DEBUG": "1"})
+    shown = run("batch", stdin='{"command": "activate", "names": "relu", "x": 1}', env={"GRADCLI_DEBUG": "1"})
     assert (shown.status, shown.stdout) == (status, "")
     assert shown.stderr.startswith(words)
     assert ("in failing" in shown.stderr) == (status == 70)

@@ -16,7 +16,7 @@ from gradcli.requests.shared import Numeric
 from gradcli.results import Checked, GradResult, Subject
 from gradcli.text import expression
 from gradcli.text.source import Source
-from tests.program import Ran, run, run_here
+from tests.program import Ran, run
 
 
 def checked(*words: str) -> Any:
@@ -377,18 +377,18 @@ def test_a_wrong_gradient_does_not_pass(
 def test_a_wrong_gradient_ends_the_program_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     right = core.gradients
     words = ("grad", "--fn", "mse", "--x", "1", "--w", "2", "--check")
-    assert run_here(*words).status == 0
+    assert run(*words).status == 0
 
     def gradients(*arguments: Any, **keywords: Any) -> dict[str, Tensor | None]:
         return {n: None if s is None else 2 * s for n, s in right(*arguments, **keywords).items()}
 
     monkeypatch.setattr(core, "gradients", gradients)
-    ran = run_here(*words)
+    ran = run(*words)
     assert ran.status == 1
     assert table(ran, "w")[0][-1] == "wrong"
     assert checked(*words[:-1])["check"]["w"]["max_rel_error"] == pytest.approx(0.5, abs=0.01)
     for form in (["--get", "ok"], ["--json"], ["--quiet"]):
-        assert run_here(*words, *form).status == 1
+        assert run(*words, *form).status == 1
 
 
 # --- sizes, forms, refusals -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gradcli import core
 from gradcli.compute.job import default_dtype
-from tests.program import printed, run, run_here
+from tests.program import printed, run
 
 
 def flow(*words: str) -> Any:
@@ -227,7 +227,7 @@ def test_a_wrong_gradient_in_one_layer_ends_with_1(monkeypatch: pytest.MonkeyPat
         return {n: None if g is None else 1.01 * g if n == "t" else g for n, g in honest(value, inputs, **more).items()}
 
     monkeypatch.setattr(core, "gradients", wrong)
-    shown = run_here("flow", "--layers", "2", "--width", "4", "tanh", "--check", "--json")
+    shown = run("flow", "--layers", "2", "--width", "4", "tanh", "--check", "--json")
     assert (shown.status, shown.json["check"]["tanh"]["ok"]) == (1, False)
 
 

@@ -15,7 +15,7 @@ from gradcli.tables import generate_operators, operators
 from gradcli.text.expression import parse
 from gradcli.text.source import Source
 from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
-from tests.program import run_here
+from tests.program import run
 
 SPACES = ("torch", "F", "special", "linalg", "fft", "masked", "Tensor", "nn")
 PRIVATE = "PyTorch keeps it for itself: its name begins with _, or it is known to torch.ops alone"
@@ -68,7 +68,7 @@ def test_a_name_that_only_another_pytorch_has_is_an_error_that_names_the_install
     monkeypatch.delattr(torch.linalg, "matrix_sqrth", raising=False)
     library.function.cache_clear()
     for name in ("torch.linalg.matrix_sqrth", "matrix_sqrth"):
-        ran = run_here("grad", f"{name}(A).sum()", "A=2,0;0,3")
+        ran = run("grad", f"{name}(A).sum()", "A=2,0;0,3")
         assert ran.status == 2
         assert f"error: PyTorch {torch.__version__} has no linalg.matrix_sqrth" in ran.stderr
 

@@ -21,7 +21,7 @@ from gradcli import core
 from gradcli.results import DescendResult, DescentStep
 from gradcli.show import archive, json
 from tests import program
-from tests.program import Ran, cold, run, run_here
+from tests.program import Ran, cold, run
 
 ACTIVATE = ["activate", "sigmoid", "tanh", "leaky_relu(0.2)", "--x", "1.23456789,-100.5,3e-7,0.1,12345678"]
 LOSS = ["loss", "mse", "sse", "l2_norm", "--pred", "1.5,-2.25,1e-9", "--target", "0,0,0"]
@@ -777,7 +777,7 @@ def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(m
         raise ZeroDivisionError("a slip of ours")
 
     monkeypatch.setattr(core, "gradients", broken)
-    shown = run_here("grad", "x**2", "x=1")
+    shown = run("grad", "x**2", "x=1")
     assert (shown.status, shown.stdout, shown.stderr.count("\n")) == (70, "", 1)
     assert shown.stderr.startswith("error: internal error in gradcli (ZeroDivisionError: a slip of ours at ")
     assert "please report it" in shown.stderr
@@ -791,9 +791,9 @@ def test_gradcli_debug_adds_the_whole_traceback(monkeypatch: pytest.MonkeyPatch)
             raise SystemExit("a slip\nof ours") from error
 
     monkeypatch.setattr(core, "gradients", broken)
-    plain = run_here("grad", "x**2", "x=1")
-    assert run_here("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "0"}) == plain
-    shown = run_here("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "1"})
+    plain = run("grad", "x**2", "x=1")
+    assert run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "0"}) == plain
+    shown = run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "1"})
     assert (shown.status, shown.stdout) == (plain.status, plain.stdout) == (70, "")
     first, rest = shown.stderr.split("\n", 1)
     assert first + "\n" == plain.stderr

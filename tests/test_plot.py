@@ -26,7 +26,7 @@ from gradcli.text.call import Call
 from gradcli.world import World
 from tests.closed_forms import evaluated
 from tests.drawings import panels
-from tests.program import Ran, cold, run, run_here
+from tests.program import Ran, cold, run
 
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
 NUMBERS = [*ACTIVATIONS, *LOSSES]
@@ -223,7 +223,7 @@ def test_a_wrong_slope_along_a_curve_ends_with_1(monkeypatch: pytest.MonkeyPatch
         return {name: None if slope is None else 1.01 * slope for name, slope in honest(*args, **more).items()}
 
     monkeypatch.setattr(core, "gradients", wrong)
-    shown = run_here("plot", "x**3", "x=1,2", "--check", "--json")
+    shown = run("plot", "x**3", "x=1,2", "--check", "--json")
     assert (shown.status, shown.json["check"]["x"]["ok"], shown.json["ok"]) == (1, False, False)
 
 
@@ -471,11 +471,11 @@ def test_nothing_but_the_picture_is_written_and_no_settings_are_read(tmp_path: P
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shared, "find_spec", lambda name: None)
-    shown = run_here("plot", "relu", "--out", "a.png", cwd=str(tmp_path))
+    shown = run("plot", "relu", "--out", "a.png", cwd=str(tmp_path))
     assert (shown.status, shown.stdout) == (2, "")
     assert "pip install 'gradcli[plot]'" in shown.stderr
     assert list(tmp_path.iterdir()) == []
-    assert run_here("plot", "relu", "--out", "a.json", cwd=str(tmp_path)).status == 0
+    assert run("plot", "relu", "--out", "a.json", cwd=str(tmp_path)).status == 0
 
 
 # errors

@@ -20,7 +20,7 @@ from gradcli import supervise
 from gradcli.errors import SizeError
 from gradcli.text.source import Source
 from tests import program
-from tests.program import run, run_here
+from tests.program import run
 from tests.warm import until
 
 LONG_PRODUCT = ["grad", "A = rand(3000, 3000) * x; " + "A = A @ A / 1000; " * 40 + "A.sum()", "x=1", "--timeout", "0"]
@@ -293,7 +293,7 @@ def test_the_old_mode_stays(mode: int, tmp_path: Path) -> None:
 def test_a_new_file_has_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        assert run_here(*WORDS, "r.json", cwd=str(tmp_path)).status == 0
+        assert run(*WORDS, "r.json", cwd=str(tmp_path)).status == 0
     finally:
         os.umask(before)
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0o640

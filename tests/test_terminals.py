@@ -26,7 +26,7 @@ from gradcli.cli import progress
 from gradcli.text.limits import Limit
 from gradcli.world import World
 from tests import program
-from tests.program import BASE, ROOT, cold, run, run_here
+from tests.program import BASE, ROOT, cold, run
 from tests.test_supervision import LONG_PRODUCT, LONG_SINGLE, busy, group, needs_proc, running
 from tests.warm import until
 
@@ -306,7 +306,7 @@ def test_a_file_that_may_grow_no_more_is_one_error(suffix: str, tmp_path: Path) 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        ran = run_here("activate", "relu", "--x", "ones(10000)", "--out", old.name, cwd=str(tmp_path))
+        ran = run("activate", "relu", "--x", "ones(10000)", "--out", old.name, cwd=str(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (ran.status, ran.stdout) == (2, "")
@@ -319,7 +319,7 @@ def test_a_file_that_may_grow_no_more_is_one_error(suffix: str, tmp_path: Path) 
 def test_a_umask_that_forbids_everything_is_kept(tmp_path: Path) -> None:
     before = os.umask(0o777)
     try:
-        assert run_here(*QUICK, "--out", "r.json", cwd=str(tmp_path)).status == 0
+        assert run(*QUICK, "--out", "r.json", cwd=str(tmp_path)).status == 0
     finally:
         os.umask(before)
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0
@@ -343,7 +343,7 @@ def test_in_a_folder_that_is_gone_all_but_its_files_works(tmp_path: Path) -> Non
 def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """As OpenBLAS does with status 1 where it gets no memory, which would mean that a check failed."""
     monkeypatch.setattr("gradcli.cli.program._open_door", lambda: os._exit(1))
-    ran = run_here(*QUICK, whole=True)
+    ran = run(*QUICK, whole=True)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: a library that PyTorch uses ended the process (exit status 1)")
 
@@ -351,7 +351,7 @@ def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyP
 def test_a_pytorch_that_cannot_be_loaded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "gradcli.compute.door")
-    ran = run_here(*QUICK)
+    ran = run(*QUICK)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: PyTorch cannot be loaded: ")
 
@@ -363,7 +363,7 @@ def test_too_few_descriptors_are_an_error() -> None:
     free = [number for number in range(len(taken) + 21) if number not in taken]
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[20], limits[1]))
     try:
-        ran = run_here("batch", "--jobs", "16", stdin=JOBS[:100])
+        ran = run("batch", "--jobs", "16", stdin=JOBS[:100])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert (ran.status, ran.stdout) == (2, "")
@@ -373,7 +373,7 @@ def test_too_few_descriptors_are_an_error() -> None:
 @pytest.mark.parametrize("words", [["grad", "x.sum()", "x=-"], ["grad", "-", "x=1"], ["why"]])
 def test_standard_input_without_an_end_is_read_no_further(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradcli.world.LITERAL_TEXT", Limit(1000, "characters", "a test"))
-    ran = run_here(*words, stdin="1\n" * 1000)
+    ran = run(*words, stdin="1\n" * 1000)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: standard input: 1,001 characters, but at most 1,000 are allowed")
 
