@@ -540,6 +540,13 @@ def test_an_input_that_has_an_option_may_be_a_word(words: list[str], same: list[
     assert shown.status == 0
 
 
+def test_an_input_that_a_command_does_not_have_is_an_error_that_names_its_inputs() -> None:
+    assert "activate has no input 'y'\n  its inputs are x" in refused("activate", "relu", "x=1", "y=2")
+    assert "did you mean target?" in refused("loss", "mse", "pred=1", "traget=2")
+    assert run("perceptron", "x=1,2", "w=1,1", "target=1", "--expect", "b=9", "--get", "ok").stdout == "false\n"
+    assert run("activate", "leaky_relu(negative_slope=0.2)", "x=-1", "--get", "value").stdout == "-0.2\n"
+
+
 def test_an_input_that_is_no_option_stays_a_word_of_the_expression() -> None:
     assert run("grad", "vjp*seed", "vjp=2", "seed=3", "--get", "value").stdout == "6.0\n"
     assert "--fn has no input 'z'" in refused("grad", "--fn", "mse", "x=1", "z=2")

@@ -5,7 +5,7 @@ Only `-h` and `--` followed by a letter are options; every other word that begin
 """
 
 import inspect
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 from gradcli.cli.commands import Command
 from gradcli.errors import UsageError
 from gradcli.requests.fill import Given
-from gradcli.requests.inputs import input_name
+from gradcli.requests.inputs import INPUTS, input_name
 from gradcli.requests.options import FLAG, TENSOR, Option, flag_name
 from gradcli.requests.shared import Numeric
 from gradcli.requests.split import check_values
@@ -35,7 +35,7 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     named = _named(command, words)
     check_values(words, [*named, *(name for name, option in known.items() if option.kind is TENSOR)])
     try:
-        words = [*_as_options(words, named, known)]
+        words = [*_as_options(command, words, named, known)]
         guarded = list(_guarded(words, known, _instead(command)))
         bare, given = parser(command).main(guarded, standalone_mode=False)
     except TyperException as error:
@@ -51,8 +51,14 @@ def _named(command: Command, words: Sequence[str]) -> tuple[str, ...]:
     return command.request.named(given) if issubclass(command.request, Numeric) else ()
 
 
-def _as_options(words: Sequence[str], named: Collection[str], known: Mapping[str, Option]) -> Iterator[str]:
-    """The words with each NAME=T of `named` as the option that it stands for: `x=1` as `--x=1`."""
+def _as_options(
+    command: Command, words: Sequence[str], named: Sequence[str], known: Mapping[str, Option]
+) -> Iterator[str]:
+    """The words with each NAME=T of `named` as the option that it stands for: `x=1` as `--x=1`.
+
+    Raises UsageError for another NAME=T where all inputs of the command are options.
+    """
+    strict = bool(named) and not any(option.kind is INPUTS for option in command.options.values())
     rest = iter(words)
     for word in rest:
         if word == "--":
@@ -61,7 +67,11 @@ def _as_options(words: Sequence[str], named: Collection[str], known: Mapping[str
             yield word
             yield from (each for each in behind if input_name(each) not in named)
             return
-        yield _as_option(word) if input_name(word) in named else word
+        name = input_name(word)
+        if strict and name and name not in named:
+            cure = did_you_mean(name, named) or f"its inputs are {', '.join(named)}"
+            raise UsageError(f"{command.name} has no input {name!r}", cure=cure)
+        yield _as_option(word) if name in named else word
         if word in known and known[word].kind is not FLAG and (value := next(rest, None)) is not None:
             yield value
 
