@@ -552,3 +552,10 @@ def test_npz_members_are_paths_of_get(tmp_path: Path) -> None:
 def test_deep_expressions_have_no_slip_and_no_fault() -> None:
     ran = run("grad", " + ".join(["log(x)"] * 1500), "x=2", "--expect", "1")
     assert ran.status == 1
+
+
+def test_what_is_true_or_false_is_shown_as_that() -> None:
+    shown = run("perceptron", "--train", "xor", "--activation", "step", "--expect", "converged=True")
+    assert shown.status == 1
+    row = next(line for line in shown.stdout.splitlines() if line.startswith("│ converged"))
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["converged", "True", "False", "", "off"]

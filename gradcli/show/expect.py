@@ -1,5 +1,7 @@
 """The table of `--expect`: expected and computed side by side, and the slip that explains a miss."""
 
+import torch
+
 from gradcli.results import Expected, Result
 from gradcli.show import numbers
 from gradcli.show.table import Block, Cells, Column, Places, Table
@@ -29,6 +31,9 @@ def expect_tables(result: Result, digits: int) -> list[Table]:
 def _cells(key: str, found: Expected) -> tuple[tuple[Cells, ...], tuple[Cells, ...]]:
     """The rows of one expectation, and what is known of them where both have the same shape."""
     expected, computed = found.expected.reshape(-1), found.computed.reshape(-1)
+    truth = computed.dtype == torch.bool and bool(((expected == 0) | (expected == 1)).all())
+    if truth:
+        expected = expected.bool()
     if not found.met:
         rows = range(expected.numel())
         values = numbers.flat(computed)
@@ -37,7 +42,7 @@ def _cells(key: str, found: Expected) -> tuple[tuple[Cells, ...], tuple[Cells, .
             "off",
         )
     return (Places(found.computed.shape, key), expected, computed), (
-        computed.double() - expected, ["ok" if met else "off" for met in found.met],
+        "" if truth else computed.double() - expected, ["ok" if met else "off" for met in found.met],
     )  # fmt: skip
 
 
