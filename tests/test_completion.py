@@ -38,7 +38,8 @@ def flags(*words: str) -> set[str]:
 
 
 def test_commands_and_the_options_of_the_program() -> None:
-    assert offered("") == list(COMMANDS)
+    assert offered("") == [*COMMANDS, "help"]
+    assert offered("help", "") == list(COMMANDS)
     assert offered("gr") == ["grad"]
     assert offered("--") == ["--help", "--version"]
     assert offered("grda", "") == []

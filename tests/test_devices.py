@@ -95,7 +95,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     monkeypatch.setattr(door, "lost", found)
 
-    def report() -> None:
+    def report(device: str) -> None:
+        assert device == "cuda"
         raise RuntimeError(ASSERT)
 
     monkeypatch.setattr(torch.accelerator, "synchronize", report)

@@ -397,6 +397,7 @@ def test_what_a_terminal_obeys_is_never_printed(odd: str, tmp_path: Path) -> Non
     escaped = name.encode("unicode_escape").decode()
     assert run("grad", "x", "x=1", "--out", f"{name}.json", cwd=str(tmp_path)) == Ran(f"wrote {escaped}.json\n", "", 0)
     assert (tmp_path / f"{name}.json").exists()
+    assert run("why", "--out", f"{name}.json", cwd=str(tmp_path)) == Ran(f"wrote {escaped}.json\n", "", 0)
     for words in (
         ("grad", "x", "x=1", "--out", f"no/{name}.json"),
         ("grad", "x", "x=1", "--out", name),

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from gradcli.requests.options import Option
 
 PANELS = ("Explore", "Learn", "Script")
+HELP_COMMAND = "help"
+ROOT_OPTIONS = {"--help": "this help, or that of a command", "--version": "the versions of gradcli and PyTorch"}
+"""What `gradcli` takes besides a command."""
 
 
 @dataclass(frozen=True, eq=False)

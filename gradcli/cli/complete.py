@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gradcli.cli.commands import COMMANDS, Command
+from gradcli.cli.commands import COMMANDS, HELP_COMMAND, ROOT_OPTIONS, Command
 from gradcli.requests.options import FLAG, NAME, NAMES, Option, Paths, flag_name, options
 
-_ROOT = {"--help": "this help, or that of a command", "--version": "versions of gradcli and PyTorch"}
 _INPUT = re.compile(r"([^\W\d]\w*)=(?!=)")
 
 
@@ -50,10 +49,12 @@ def candidates(words: Sequence[str]) -> list[Candidate]:
 
 
 def _candidates(before: Sequence[str], current: str) -> Iterator[Candidate]:
-    if not before:
+    if before in ([], [HELP_COMMAND]):
         yield from (Candidate(command.name, command.summary) for command in COMMANDS.values())
+    if not before:
+        yield Candidate(HELP_COMMAND, ROOT_OPTIONS["--help"])
         if current.startswith("-"):
-            yield from (Candidate(*pair) for pair in _ROOT.items())
+            yield from (Candidate(*pair) for pair in ROOT_OPTIONS.items())
         return
     command = COMMANDS.get(before[0])
     if command is None:

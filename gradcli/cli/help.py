@@ -7,7 +7,7 @@ from dataclasses import MISSING
 from rich.table import Table
 from rich.text import Text
 
-from gradcli.cli.commands import COMMANDS, PANELS, Command
+from gradcli.cli.commands import COMMANDS, HELP_COMMAND, PANELS, ROOT_OPTIONS, Command
 from gradcli.page import Page
 from gradcli.requests.options import Option, flag_name, options
 from gradcli.world import World
@@ -26,11 +26,6 @@ FIRST = (
     ("gradcli server start", "later calls take 0.03 s"),
 )
 """What the first screen shows: what most people try first, one line each."""
-
-ROOT_OPTIONS = (
-    ("-h, --help", "this help, or that of a command"),
-    ("--version", "the versions of gradcli and PyTorch"),
-)
 
 ENVIRONMENT = (
     ("NO_COLOR, FORCE_COLOR", "no colour; colour in a pipe too"),
@@ -105,8 +100,8 @@ def root(world: World) -> str:
     page.examples([command.examples[0] for command in COMMANDS.values()][:3])
     for panel in PANELS:
         page.rows(panel, [(command.name, command.summary) for command in COMMANDS.values() if command.panel == panel])
-    page.rows("Help", [("help [COMMAND]", "this help, or that of a command")])
-    page.rows("Options", ROOT_OPTIONS)
+    page.rows("Help", [(f"{HELP_COMMAND} [COMMAND]", ROOT_OPTIONS["--help"])])
+    page.rows("Options", [(word.replace("--help", "-h, --help"), meaning) for word, meaning in ROOT_OPTIONS.items()])
     page.ending("docs/index.md")
     return page.text
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcli.cli import hint, report
-from gradcli.cli.commands import COMMANDS, Command
+from gradcli.cli.commands import COMMANDS, HELP_COMMAND, Command
 from gradcli.cli.progress import Loading, Steps
-from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError
+from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError, printable
 from gradcli.requests.fill import from_words
 from gradcli.requests.shared import Shown
 from gradcli.requests.split import without_command
@@ -30,7 +30,6 @@ from gradcli.text.suggest import did_you_mean
 from gradcli.world import World
 
 HELP = ("-h", "--help")
-HELP_COMMAND = "help"
 _WISHES = ("", "off", "auto")
 """What GRADCLI_SERVER may be. Help does not look at it: it is where the values are looked up."""
 
@@ -109,7 +108,7 @@ def _put(page: str, out: str | None, world: World) -> int:
         with open(file.temporary, "w", encoding="utf-8") as written:
             written.write(page)
         file.put_in_place()
-    return world.put_text(f"wrote {out}\n")
+    return world.put_text(f"wrote {printable(out)}\n")
 
 
 def _help(arguments: Sequence[str], world: World) -> str:

@@ -68,7 +68,7 @@ def computed(
         return _computed(request, read_stdin, before, begin_step)
     try:
         result = _computed(request, read_stdin, before, begin_step)
-        torch.accelerator.synchronize()  # what is still wrong is told now
+        torch.accelerator.synchronize(request.device)  # what is still wrong is told now
         return result
     except (RuntimeError, GradcliError) as error:
         if not _LATE.search(str(error)):

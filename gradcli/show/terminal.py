@@ -83,14 +83,14 @@ def render(tables: Sequence[Table | Curve], style: Style) -> str:
 def _draw(page: Page, table: Table, style: Style) -> None:
     columns = _columns(table, style)
     if table.narrow is not None and not GRID.holds(columns, style.width):
-        return _draw(page, table.narrow, style)
+        table = table.narrow
+        columns = _columns(table, style)
     if table.title:
         page.line(_wrap(table.title, style), "bold")
     for piece, layout in _pieces(columns, table, style):
         page.write(_drawn(piece, layout, style))
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
-    return None
 
 
 def _wrap(text: str, style: Style) -> str:
