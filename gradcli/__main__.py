@@ -21,19 +21,19 @@ def main() -> int:
     wish = os.environ.get("GRADCLI_SERVER", "")
     if wish not in ("", "auto") or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
         return _cold(arguments)  # where the wish is none that there is, it says so
-    from gradcli.warm import client
+    from gradcli.process import client
 
     try:
         client.run(arguments)
     except client.Cold:
         status = _cold(arguments)
     except client.Lost as lost:
-        from gradcli.cli import program
+        from gradcli.cli import main as program
         from gradcli.world import World
 
         return program.bury(arguments, World.current(), lost.signum, lost.where)
     if wish == "auto":
-        from gradcli.warm import control
+        from gradcli.process import control
 
         control.start_behind()
     return status
@@ -41,7 +41,7 @@ def main() -> int:
 
 def _cold(arguments: list[str]) -> int:
     gc.disable()  # nothing of what loading makes is garbage; whoever goes on computing enables it again
-    from gradcli.cli import program
+    from gradcli.cli import main as program
     from gradcli.world import World
 
     return program.run(arguments, World.current())

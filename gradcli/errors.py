@@ -21,7 +21,7 @@ class ExitStatus(IntEnum):
 
 
 class Place(Protocol):
-    """Where in the user's text an error is: `gradcli.text.source.Span` is the one implementation."""
+    """Where in the user's text an error is: `gradcli.language.source.Span` is the one implementation."""
 
     @property
     def label(self) -> str:

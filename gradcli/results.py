@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from gradcli.text.call import Call
+from gradcli.language.calls import Call
 
 
 def present() -> Any:
@@ -377,7 +377,7 @@ class SurfaceResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionsResult:
-    """Entries of the catalogue: what `gradcli.requests.functions.facts` says, kinks as measured, codes of notes."""
+    """Entries of the catalogue: what `gradcli.commands.functions.request.facts` says, kinks as measured, codes of notes."""
 
     functions: list[dict[str, Any]]
     ok: bool | None = present()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from gradcli.errors import ExitStatus, FileError
-from gradcli.text.limits import LITERAL_TEXT
+from gradcli.language.limits import LITERAL_TEXT
 
 
 @dataclass(frozen=True)

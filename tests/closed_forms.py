@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from gradcli.compute.job import default_dtype
+from gradcli.evaluate.job import default_dtype
 
 _TORCH = (
     *(

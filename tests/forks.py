@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 
-from gradcli.warm import rehearsal
+from gradcli.process import rehearsal
 
 WORK = """
 import torch

@@ -1,6 +1,6 @@
 """Mutation testing: what share of small faults in a module do the tests notice, and which do they not?
 
-    python -m tests.mutation gradcli.core gradcli.text.literal --sample 200
+    python -m tests.mutation gradcli.core gradcli.language.literals.literal --sample 200
 
 Each mutant lives in a fork of a process that has PyTorch, the program and the collected tests loaded: the code objects of
 the module's functions are exchanged there, so every name that is bound to a function, in whatever module, has the faulty
@@ -38,23 +38,36 @@ LOADED = (hypothesis, numpy, orjson, rich.table, torch, typer.rich_utils)
 
 MODULES = (
     "gradcli.core",
+    "gradcli.language.calls",
     *(
-        f"gradcli.text.{name}"
-        for name in ("call", "constructors", "cursor", "expression", "literal", "literal_grammar")
+        f"gradcli.language.expressions.{name}"
+        for name in (
+            "expression",
+            "precedence",
+            "program",
+            "reader",
+            "refused",
+            "rules",
+            "spelling",
+            "substitution",
+        )
     ),
     *(
-        f"gradcli.text.{name}"
-        for name in ("numerals", "precedence", "program", "reader", "refused", "rules", "scalars")
+        f"gradcli.language.literals.{name}"
+        for name in (
+            "constructors",
+            "cursor",
+            "literal",
+            "literal_grammar",
+            "numerals",
+            "scalars",
+            "tokens",
+        )
     ),
-    *(f"gradcli.text.{name}" for name in ("spelling", "substitution", "tokens")),
     *(f"gradcli.evaluate.{name}" for name in ("arithmetic", "failures", "functions", "growth", "library", "machine")),
-    "gradcli.evaluate.refusals",
-    *(
-        f"gradcli.compute.{name}"
-        for name in ("ledger", "local_formulas", "local_rules", "naming", "origin", "recorded")
-    ),
-    *(f"gradcli.compute.{name}" for name in ("sights", "tape")),
-    "gradcli.tables.rules",
+    *(f"gradcli.evaluate.{name}" for name in ("naming", "origin", "recorded", "refusals", "sights", "tape")),
+    *(f"gradcli.evidence.explain.{name}" for name in ("ledger", "local_formulas", "local_rules")),
+    "gradcli.catalogue.derivative_rules",
 )
 TESTS = tuple(
     f"tests/test_{name}.py"

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from gradcli.tables import operators
-from gradcli.text.refused import KEYWORDS
+from gradcli.catalogue import operators
+from gradcli.language.expressions.refused import KEYWORDS
 
 if importlib.util.find_spec("expecttest") is None:
     # PyTorch's test helpers import it; the database itself does without.

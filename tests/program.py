@@ -20,24 +20,24 @@ import orjson
 import torch
 
 from gradcli import __main__ as entry
-from gradcli.cli import program
-from gradcli.cli.commands import COMMANDS
-from gradcli.compute.door import open_wide
-from gradcli.compute.job import once_more
-from gradcli.supervise import Progress
+from gradcli.cli import main as program
+from gradcli.commands.commands import COMMANDS
+from gradcli.commands.dispatch import open_wide
+from gradcli.evaluate.job import once_more
+from gradcli.process.supervise import Progress
 from gradcli.world import World
 
 WHOLE = (
     "cli.help",
-    "cli.program",
+    "cli.main",
     "cli.words",
-    "code.programs",
-    "compute.door",
-    "requests.check",
-    "requests.plot",
-    "show.contour",
-    "show.door",
-    "show.plot",
+    "commands.programs",
+    "commands.dispatch",
+    "options.check",
+    "commands.plot.request",
+    "show.pictures.contour",
+    "show.forms",
+    "commands.plot.show",
     "show.tables",
     "show.terminal",
 )

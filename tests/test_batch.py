@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import torch
 
-from gradcli import batch, core, supervise
-from gradcli.text.limits import JOB_TEXT
+from gradcli import batch, core
+from gradcli.language.limits import JOB_TEXT
+from gradcli.process import pool, supervise
 from tests.benchmarks import endless
 from tests.program import BASE, child, run, usual_signals
 from tests.warm import all_of
@@ -256,7 +257,7 @@ def with_a_slip(monkeypatch: pytest.MonkeyPatch, place: str, error: BaseExceptio
     return fault["error"]["message"], fault["error"].get("traceback", "")
 
 
-INSIDE, IN_THE_LOOP = "gradcli.compute.jobs.request_of", "gradcli.compute.jobs.answer"
+INSIDE, IN_THE_LOOP = "gradcli.commands.batch.lines.request_of", "gradcli.commands.batch.lines.answer"
 
 
 @pytest.mark.parametrize("place", [INSIDE, IN_THE_LOOP])
@@ -300,7 +301,7 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
     def failing() -> None:
         raise error
 
-    monkeypatch.setattr("gradcli.compute.door.open_wide", failing)
+    monkeypatch.setattr("gradcli.commands.dispatch.open_wide", failing)
     shown = run("batch", stdin='{"command": "activate", "names": "relu", "x": 1}', env={"GRADCLI_DEBUG": "1"})
     assert (shown.status, shown.stdout) == (status, "")
     assert shown.stderr.startswith(words)
@@ -386,11 +387,11 @@ def test_blank_lines_give_nothing_and_a_last_line_needs_no_end() -> None:
 def test_a_line_without_end_takes_no_more_memory_than_a_job_may(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(batch, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
+    monkeypatch.setattr(pool, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
     monkeypatch.setattr(batch, "PIECE", 64)
     jobs = tmp_path / "jobs"
     jobs.write_bytes(b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001)
-    source = batch.LinesOfFile(os.open(jobs, os.O_RDONLY))
+    source = pool.LinesOfFile(os.open(jobs, os.O_RDONLY))
     found: list[bytes] = []
     while (lines := source.take()) is not None:
         found += [line.text for line in lines]

@@ -12,11 +12,14 @@ import pytest
 import torch
 
 from gradcli import batch
-from gradcli.compute.jobs import COMMANDS, answer
-from gradcli.requests import expectation, formula, inputs, options, perceptron, setting, shared
-from gradcli.requests.descend import OPTIMIZER
-from gradcli.requests.options import Kind, Option
-from gradcli.show.door import line
+from gradcli.commands.batch.lines import COMMANDS, answer
+from gradcli.commands.descend import setting
+from gradcli.commands.descend.request import OPTIMIZER
+from gradcli.commands.perceptron import request as perceptron
+from gradcli.options import expectation, formula, inputs, shared
+from gradcli.options import fields as options
+from gradcli.options.fields import Kind, Option
+from gradcli.show.forms import line
 from tests.program import run
 
 BASES: list[dict[str, Any]] = [

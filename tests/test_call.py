@@ -11,13 +11,13 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradcli.catalogue.functions import Activation, Loss
 from gradcli.errors import ExpressionError, GradcliError, LiteralError, ShapeError, SizeError
 from gradcli.evaluate import functions
 from gradcli.evaluate.machine import evaluate
-from gradcli.tables.catalogue import Activation, Loss
-from gradcli.text.call import Call, Family, parse_call
-from gradcli.text.expression import parse
-from gradcli.text.source import Source
+from gradcli.language.calls import Call, Family, parse_call
+from gradcli.language.expressions.expression import parse
+from gradcli.language.source import Source
 
 
 def read(text: str, family: Family = None) -> Call:
@@ -173,9 +173,7 @@ def test_any_text_is_read_or_refused(text: str, name: str) -> None:
 
 
 def test_no_torch_is_loaded() -> None:
-    program = (
-        "import sys, gradcli.text.call as c; c.parse_call; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-    )
+    program = "import sys, gradcli.language.calls; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

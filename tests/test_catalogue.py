@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from gradcli.tables import activations, losses
-from gradcli.tables.catalogue import (
+from gradcli.catalogue import activations, losses
+from gradcli.catalogue.functions import (
     ACTIVATIONS,
     ALONG_LAST_DIM,
     BY_ROW,

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from gradcli.catalogue.functions import ACTIVATIONS, ALONG_LAST_DIM, Activation
 from gradcli.evaluate import functions
-from gradcli.tables.catalogue import ACTIVATIONS, ALONG_LAST_DIM, Activation
-from gradcli.text.call import Call, parse_call
-from gradcli.text.source import Source
+from gradcli.language.calls import Call, parse_call
+from gradcli.language.source import Source
 from tests.closed_forms import LOW, assert_equal, bend, difference, evaluated, gradient, or_skip, uniform
 
 CALLS = [

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from docs import catalogue, curves
-from gradcli.tables.catalogue import ACTIVATIONS, LOSSES
+from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from tests.test_docs import PIXEL, ROOT, current, printed
 
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute.check import check
-from gradcli.compute.differences import careful, quick
-from gradcli.compute.job import Job
-from gradcli.requests.shared import Numeric
+from gradcli.evaluate.job import Job
+from gradcli.evidence.check.compare import check
+from gradcli.evidence.check.differences import careful, quick
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
+from gradcli.options.shared import Numeric
 from gradcli.results import Checked, GradResult, Subject
-from gradcli.text import expression
-from gradcli.text.source import Source
 from tests.program import Ran, run
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute import probes
-from gradcli.compute.check import check
-from gradcli.compute.job import Job, once_more
 from gradcli.errors import GradcliError
-from gradcli.requests.shared import Numeric
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evidence.check import probes
+from gradcli.evidence.check.compare import check
+from gradcli.options.shared import Numeric
 from gradcli.results import Checked, Result, Subject
 from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
 from tests.test_operators import NOT_TYPED, outputs

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from gradcli.cli.commands import COMMANDS
+from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
+from gradcli.catalogue.mistakes import MISTAKES
+from gradcli.catalogue.optimizers import NAMES
 from gradcli.cli.complete import candidates, complete
-from gradcli.tables.catalogue import ACTIVATIONS, LOSSES
-from gradcli.tables.mistakes import MISTAKES
-from gradcli.tables.optimizers import NAMES
+from gradcli.commands.commands import COMMANDS
 from tests.program import BASE, run
 from tests.test_laziness import HEAVY, loaded
 
@@ -156,7 +156,7 @@ def test_nothing_heavy_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for words in (["gr"], ["grad", "--fn", "m"], ["why", ""], ["descend", "x**2", "x=1", "--"]):
         modules, status = loaded(tmp_path, *words)
         assert status == 0
-        assert modules & {*HEAVY, "typer", "rich", "gradcli.warm.client"} == set()
+        assert modules & {*HEAVY, "typer", "rich", "gradcli.process.client"} == set()
 
 
 # in the shells themselves

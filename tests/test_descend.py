@@ -17,13 +17,13 @@ import pytest
 import torch
 import torch._dynamo  # what the first optimiser of a process loads: once here, and not in every call
 
+from gradcli.catalogue.optimizers import NAMES
 from gradcli.cli import progress
-from gradcli.compute.door import compute
-from gradcli.compute.job import default_dtype
-from gradcli.compute.jobs import answer
-from gradcli.requests.fill import from_words
-from gradcli.requests.perceptron import Perceptron
-from gradcli.tables.optimizers import NAMES
+from gradcli.commands.batch.lines import answer
+from gradcli.commands.dispatch import compute
+from gradcli.commands.perceptron.request import Perceptron
+from gradcli.evaluate.job import default_dtype
+from gradcli.options.fill import from_words
 from tests.program import BASE, child, printed, run
 
 HIMMELBLAU = "(x**2 + y - 11)**2 + (x + y**2 - 7)**2"

@@ -7,19 +7,20 @@ import orjson
 import pytest
 import torch
 
-from gradcli import batch
-from gradcli.code.formulas import Formula
-from gradcli.code.literals import tensor_code
-from gradcli.compute import door, job
-from gradcli.compute.tensors import TensorMaker
+from gradcli.catalogue import operators
+from gradcli.commands import dispatch as door
+from gradcli.commands.grad.request import Grad
 from gradcli.errors import GradcliError, MathError
+from gradcli.evaluate import job
 from gradcli.evaluate.machine import evaluate
-from gradcli.requests.fill import from_json
-from gradcli.requests.grad import Grad
-from gradcli.tables import operators
-from gradcli.text.expression import parse
-from gradcli.text.literal import parse as read
-from gradcli.text.source import Source
+from gradcli.evaluate.tensors import TensorMaker
+from gradcli.language.expressions.expression import parse
+from gradcli.language.literals.literal import parse as read
+from gradcli.language.source import Source
+from gradcli.options.fill import from_json
+from gradcli.process import pool as batch
+from gradcli.show.program.formulas import Formula
+from gradcli.show.program.tensor_code import tensor_code
 from tests.program import printed
 
 META = torch.device("meta")

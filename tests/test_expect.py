@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from gradcli.compute.door import compute
-from gradcli.requests.fill import from_words
-from gradcli.requests.grad import Grad
-from gradcli.tables.slips import SLIPS
+from gradcli.catalogue.slips import SLIPS
+from gradcli.commands.dispatch import compute
+from gradcli.commands.grad.request import Grad
+from gradcli.options.fill import from_words
 from tests.program import run
 
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from gradcli.compute.job import default_dtype
+from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, LiteralError, MathError, ShapeError, SizeError
 from gradcli.evaluate import library, machine
+from gradcli.evaluate.job import default_dtype
 from gradcli.evaluate.machine import Evaluation, evaluate
-from gradcli.tables import operators
-from gradcli.text.expression import Expression, parse
-from gradcli.text.source import Source
+from gradcli.language.expressions.expression import Expression, parse
+from gradcli.language.source import Source
 
 
 @pytest.fixture(autouse=True)

@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute.files import READERS
-from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import FileError, GradcliError, SizeError
-from gradcli.text.limits import ELEMENTS
-from gradcli.text.literal import parse
-from gradcli.text.paths import SUFFIXES, FromFile, check_file
-from gradcli.text.source import Source
+from gradcli.evaluate.files import READERS
+from gradcli.evaluate.tensors import TensorMaker
+from gradcli.language.file_names import SUFFIXES, FromFile, check_file
+from gradcli.language.limits import ELEMENTS
+from gradcli.language.literals.literal import parse
+from gradcli.language.source import Source
 from tests.program import Ran, run
 
 SAVED = torch.tensor([[1.0, -2.5, 3.25], [4.0, 5.0, float("inf")]])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gradcli import core
-from gradcli.compute.job import default_dtype
+from gradcli.evaluate.job import default_dtype
 from tests.program import printed, run
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from gradcli.tables.catalogue import ACTIVATIONS, LOSSES
+from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from tests.closed_forms import evaluated
 from tests.program import run
 from tests.test_laziness import HEAVY, loaded

@@ -19,9 +19,9 @@ import torch
 from gradcli.errors import GradcliError
 from gradcli.evaluate import growth
 from gradcli.evaluate.machine import evaluate
-from gradcli.text.expression import parse
-from gradcli.text.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
-from gradcli.text.source import Source
+from gradcli.language.expressions.expression import parse
+from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
+from gradcli.language.source import Source
 from tests.program import run
 
 FILE = Path(__file__).parent / "cases" / "hostile.txt"

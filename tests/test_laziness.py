@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "numpy", "orjson")
-RENDERING = ("rich", "gradcli.show.terminal", "gradcli.show.door")
+RENDERING = ("rich", "gradcli.show.terminal", "gradcli.show.forms")
 
 
 def loaded(folder: Path, *words: str) -> tuple[set[str], int]:
@@ -48,7 +48,7 @@ def test_torch_stays_out(words: list[str], status: int, unwanted: tuple[str, ...
 
 def test_the_test_above_can_fail() -> None:
     """A program that does load PyTorch is caught by the same helper."""
-    script = "import gradcli.compute.door, sys; sys.exit('torch' not in sys.modules)"
+    script = "import gradcli.commands.dispatch, sys; sys.exit('torch' not in sys.modules)"
     assert (
         subprocess.run(
             [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
@@ -64,7 +64,7 @@ def test_no_command_loads_sympy(tmp_path: Path) -> None:
         "x = torch.ones(3, requires_grad=True)\n"
         "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x})\n"
         "core.slopes(torch.exp, x)\n"
-        "from gradcli import addresses; addresses.index(5, (2, 3))\n"
+        "from gradcli import result_paths; result_paths.index(5, (2, 3))\n"
         "sys.exit('sympy' in sys.modules)"
     )
     assert (

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gradcli import core
-from gradcli.compute.job import Job, default_dtype
-from gradcli.compute.ledger import ledger
-from gradcli.compute.local_rules import close
+from gradcli.catalogue import derivative_rules as rules
+from gradcli.evaluate.job import Job, default_dtype
 from gradcli.evaluate.machine import evaluate
-from gradcli.requests.shared import Numeric
+from gradcli.evidence.explain.ledger import ledger
+from gradcli.evidence.explain.local_rules import close
+from gradcli.language.expressions.expression import parse
+from gradcli.language.expressions.substitution import substituted
+from gradcli.language.source import Source
+from gradcli.options.shared import Numeric
 from gradcli.results import LedgerRow, Subject
-from gradcli.tables import rules
-from gradcli.text.expression import parse
-from gradcli.text.source import Source
-from gradcli.text.substitution import substituted
 from tests.program import run
 
 EPS = torch.finfo(torch.float64).eps

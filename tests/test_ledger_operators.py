@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute.job import Job, once_more
-from gradcli.compute.ledger import ledger
 from gradcli.errors import GradcliError
-from gradcli.requests.shared import Numeric
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evidence.explain.ledger import ledger
+from gradcli.options.shared import Numeric
 from gradcli.results import Subject
 from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
 from tests.test_operators import NOT_TYPED, assert_same, outputs

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from gradcli.compute.job import default_dtype
+from gradcli.evaluate.job import default_dtype
 from gradcli.results import LedgerRow
 from tests.test_ledger import explain
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
-from gradcli.compute.tensors import TensorMaker
 from gradcli.errors import LiteralError
-from gradcli.text.constructors import CONSTRUCTORS, Made
-from gradcli.text.literal import FromStdin, Numbers, from_json, parse, parse_stream
-from gradcli.text.paths import FromFile
-from gradcli.text.source import Source
+from gradcli.evaluate.tensors import TensorMaker
+from gradcli.language.file_names import FromFile
+from gradcli.language.literals.constructors import CONSTRUCTORS, Made
+from gradcli.language.literals.literal import FromStdin, Numbers, from_json, parse, parse_stream
+from gradcli.language.source import Source
 
 NAN, INF = math.nan, math.inf
 

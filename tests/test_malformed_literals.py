@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradcli.errors import GradcliError, LiteralError, SizeError
-from gradcli.text import literal_grammar
-from gradcli.text.constructors import Made
-from gradcli.text.literal import Numbers, from_json, parse, parse_stream, read_json
-from gradcli.text.source import Source
+from gradcli.language.literals import literal_grammar
+from gradcli.language.literals.constructors import Made
+from gradcli.language.literals.literal import Numbers, from_json, parse, parse_stream, read_json
+from gradcli.language.source import Source
 
 CASES = Path(__file__).with_name("cases") / "malformed_literals.txt"
 

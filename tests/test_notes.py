@@ -10,18 +10,18 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from gradcli.compute import sights
-from gradcli.compute.job import Job, once_more
-from gradcli.compute.notes import look
-from gradcli.compute.origin import origin
+from gradcli.catalogue.functions import ACTIVATIONS
+from gradcli.commands.activate.request import Activate
 from gradcli.errors import GradcliError
+from gradcli.evaluate import sights
+from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
-from gradcli.requests.activate import Activate
-from gradcli.requests.fill import from_words
+from gradcli.evaluate.origin import origin
+from gradcli.evidence.notes.notes import look
+from gradcli.language.expressions.expression import parse
+from gradcli.language.source import Source
+from gradcli.options.fill import from_words
 from gradcli.results import Subject
-from gradcli.tables.catalogue import ACTIVATIONS
-from gradcli.text.expression import parse
-from gradcli.text.source import Source
 from tests.operator_samples import ENTRIES, Typed, UntypableError, samples
 from tests.program import run
 from tests.test_operators import outputs

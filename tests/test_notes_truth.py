@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from gradcli.compute.door import compute
-from gradcli.requests.fill import from_words
-from gradcli.requests.grad import Grad
+from gradcli.commands.dispatch import compute
+from gradcli.commands.grad.request import Grad
+from gradcli.options.fill import from_words
 from tests.program import run
 
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "float16", "bfloat16")}

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute.job import once_more
+from gradcli.catalogue import generate_operators, operators
 from gradcli.errors import ExpressionError, GradcliError
 from gradcli.evaluate import library
+from gradcli.evaluate.job import once_more
 from gradcli.evaluate.machine import evaluate
-from gradcli.tables import generate_operators, operators
-from gradcli.text.expression import parse
-from gradcli.text.source import Source
+from gradcli.language.expressions.expression import parse
+from gradcli.language.source import Source
 from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
 from tests.program import run
 

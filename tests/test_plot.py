@@ -18,11 +18,11 @@ import pytest
 import torch
 
 from gradcli import core
-from gradcli.compute import curves
-from gradcli.requests import shared
-from gradcli.tables.catalogue import ACTIVATIONS, CATALOGUE, LOSSES
-from gradcli.tables.curves import PROBABILITIES, has_curve
-from gradcli.text.call import Call
+from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
+from gradcli.catalogue.ranges import PROBABILITIES, has_curve
+from gradcli.evaluate import curves
+from gradcli.language.calls import Call
+from gradcli.options import shared
 from gradcli.world import World
 from tests.closed_forms import evaluated
 from tests.drawings import panels

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from gradcli.show.axes import axis, span
-from gradcli.show.canvas import Canvas, Pen
-from gradcli.show.contour import levels
-from gradcli.show.plotter import DASHED, Curve, Panel, Window, draw, pen
+from gradcli.show.pictures.axes import axis, span
+from gradcli.show.pictures.canvas import Canvas, Pen
+from gradcli.show.pictures.contour import levels
+from gradcli.show.pictures.plotter import DASHED, Curve, Panel, Window, draw, pen
 from tests.drawings import panels
 
 X = [i / 16 for i in range(-96, 97)]

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gradcli import addresses
-from gradcli.compute import notes, softmax_jacobian
-from gradcli.compute.job import Job
-from gradcli.requests.fill import from_words
-from gradcli.requests.softmax_jacobian import SoftmaxJacobian
+from gradcli import result_paths as addresses
+from gradcli.commands.softmax_jacobian import compute as softmax_jacobian
+from gradcli.commands.softmax_jacobian.request import SoftmaxJacobian
+from gradcli.evaluate.job import Job
+from gradcli.evidence.notes import notes
+from gradcli.options.fill import from_words
 from gradcli.show import bulk, numbers
 from gradcli.show.table import Places
 from tests.program import run

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.compute.job import once_more
+from gradcli.catalogue import operators, spellings
 from gradcli.errors import GradcliError
 from gradcli.evaluate import machine
-from gradcli.tables import operators, spellings
-from gradcli.text.expression import parse
-from gradcli.text.source import Source
+from gradcli.evaluate.job import once_more
+from gradcli.language.expressions.expression import parse
+from gradcli.language.source import Source
 
 RNG = np.random.default_rng(5)
 SPECIAL = np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -1.5, 2.5, 3.0])

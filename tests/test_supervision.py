@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from gradcli import supervise
 from gradcli.errors import SizeError
-from gradcli.text.source import Source
+from gradcli.language.source import Source
+from gradcli.process import supervise
 from tests import program
 from tests.program import run
 from tests.warm import until

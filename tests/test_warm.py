@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from gradcli.supervise import Progress
-from gradcli.warm import wire, worker
-from gradcli.warm.rehearsal import bounds_of
+from gradcli.process import wire, worker
+from gradcli.process.rehearsal import bounds_of
+from gradcli.process.supervise import Progress
 from tests import program
 from tests.program import ROOT, Ran
 from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
@@ -464,7 +464,7 @@ def test_changed_source_runs_cold_and_ends_the_server(short: Path) -> None:
     with Server(str(short)) as own:
         assert own.served(lambda: own.run(*MSE)) == 1
         old = own.status["pid"]
-        losses = short / "gradcli" / "tables" / "losses.py"
+        losses = short / "gradcli" / "catalogue" / "losses.py"
         losses.write_text(losses.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
         assert own.run("grad", "--fn", "mse", "--x", "3", "--get", "value") == Ran("4.0\n", "", 0)
         assert until(lambda: gone(old))

@@ -19,13 +19,13 @@ from typing import TextIO
 import orjson
 import pytest
 
-from gradcli.compute import why
+from gradcli.catalogue.mistakes import ALIASES, FAMILIES, MISTAKES
+from gradcli.catalogue.mistakes.entry import MARK, Mistake
+from gradcli.commands.why import compute as why
+from gradcli.commands.why.request import Found, Why
 from gradcli.errors import SizeError, UsageError
-from gradcli.requests.why import Found, Why
+from gradcli.language import matching
 from gradcli.results import Demonstration
-from gradcli.tables.mistakes import ALIASES, FAMILIES, MISTAKES
-from gradcli.tables.mistakes.entry import MARK, Mistake
-from gradcli.text import matching
 from gradcli.world import World
 from tests.program import run
 from tests.test_laziness import HEAVY, RENDERING, loaded

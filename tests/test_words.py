@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from gradcli.cli import program
-from gradcli.cli.commands import COMMANDS as ALL
+from gradcli.cli import main as program
+from gradcli.commands.commands import COMMANDS as ALL
 from gradcli.errors import UsageError
-from gradcli.requests.options import flag_name
-from gradcli.requests.shared import Numeric
+from gradcli.options.fields import flag_name
+from gradcli.options.shared import Numeric
 from gradcli.world import World
 from tests.program import Ran, cold, run
 

@@ -7,9 +7,9 @@ from dataclasses import MISSING
 from rich.table import Table
 from rich.text import Text
 
-from gradcli.cli.commands import COMMANDS, HELP_COMMAND, PANELS, ROOT_OPTIONS, Command
+from gradcli.commands.commands import COMMANDS, HELP_COMMAND, PANELS, ROOT_OPTIONS, Command
+from gradcli.options.fields import Option, flag_name, options
 from gradcli.page import Page
-from gradcli.requests.options import Option, flag_name, options
 from gradcli.world import World
 
 INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jacobians that PyTorch computes."

@@ -6,7 +6,7 @@ import stat
 import tempfile
 
 from gradcli.errors import FileError
-from gradcli.text.paths import advice
+from gradcli.language.file_names import advice
 
 
 class OutFile:

@@ -4,7 +4,7 @@ import errno
 
 from gradcli import errors
 from gradcli.errors import GradcliError, SizeError, UsageError, printable
-from gradcli.text.source import quoted
+from gradcli.language.source import quoted
 from gradcli.world import World
 
 _LINES = 7

@@ -13,14 +13,14 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from gradcli.cli.commands import Command
+from gradcli.commands.commands import Command
 from gradcli.errors import UsageError
-from gradcli.requests.fill import Given
-from gradcli.requests.inputs import INPUTS, input_name
-from gradcli.requests.options import FLAG, TENSOR, Option, flag_name
-from gradcli.requests.shared import Numeric
-from gradcli.requests.split import check_values
-from gradcli.text.suggest import did_you_mean
+from gradcli.language.suggest import did_you_mean
+from gradcli.options.fields import FLAG, TENSOR, Option, flag_name
+from gradcli.options.fill import Given
+from gradcli.options.inputs import INPUTS, input_name
+from gradcli.options.shared import Numeric
+from gradcli.options.split import check_values
 
 _GUARD = "\0"
 """Put before a value that begins with `-`, so that Typer does not take it for an option; no word can hold a NUL."""

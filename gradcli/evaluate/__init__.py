@@ -1,1 +1,1 @@
-"""A checked expression and tensors turned into a value: the machine, and PyTorch's functions as the allow-list names them."""
+"""A checked expression and tensors turned into a value: the machine, PyTorch's functions, and records of what ran."""

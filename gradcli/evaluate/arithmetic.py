@@ -9,8 +9,8 @@ from torch import Tensor
 from gradcli.errors import ExpressionError, MathError, SizeError
 from gradcli.evaluate import growth
 from gradcli.evaluate.failures import kind
-from gradcli.text.limits import ELEMENTS, RESULTS
-from gradcli.text.program import Step
+from gradcli.language.expressions.program import Step
+from gradcli.language.limits import ELEMENTS, RESULTS
 
 Compute: TypeAlias = Callable[..., Any]
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, dtype, nn
 
+from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.evaluate import library
 from gradcli.evaluate.refusals import topic, words
 from gradcli.evaluate.rewording import reworded, signature
-from gradcli.tables import operators
-from gradcli.text.program import Step
+from gradcli.language.expressions.program import Step
 
 CURES = (
     (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that supports it: --dtype float32"),

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from gradcli.catalogue.functions import ALONG_LAST_DIM, FIXED_REDUCTION, Loss, Value
 from gradcli.errors import GradcliError, LiteralError, Place, ShapeError
-from gradcli.tables.catalogue import ALONG_LAST_DIM, FIXED_REDUCTION, Loss, Value
-from gradcli.text.call import TENSOR_PARAMETERS, Call
+from gradcli.language.calls import TENSOR_PARAMETERS, Call
 
 Function: TypeAlias = Callable[..., Tensor]
 Unary: TypeAlias = Callable[[Tensor], Tensor]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import SizeError
-from gradcli.text.limits import ELEMENTS, RESULTS
+from gradcli.language.limits import ELEMENTS, RESULTS
 
 Count: TypeAlias = Callable[..., float]
 

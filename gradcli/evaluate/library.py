@@ -11,13 +11,13 @@ import torch.masked
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from gradcli.catalogue import operators
+from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
 from gradcli.errors import ExpressionError, ShapeError, SizeError
 from gradcli.evaluate import functions
-from gradcli.tables import operators
-from gradcli.tables.catalogue import CATALOGUE, LOSSES, Loss
-from gradcli.text.call import Call
-from gradcli.text.limits import RESULTS
-from gradcli.text.numerals import NOT_FINITE
+from gradcli.language.calls import Call
+from gradcli.language.limits import RESULTS
+from gradcli.language.literals.numerals import NOT_FINITE
 
 Function: TypeAlias = Callable[..., Any]
 

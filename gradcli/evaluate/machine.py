@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
+from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.failures import called, explained, kind
-from gradcli.tables import operators
-from gradcli.text.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
-from gradcli.text.program import Expression, Step
-from gradcli.text.source import Source
+from gradcli.language.expressions.program import Expression, Step
+from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
+from gradcli.language.source import Source
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
 """Called with each operation and its operands just before it is computed; it may put others into their list."""

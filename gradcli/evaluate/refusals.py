@@ -37,7 +37,7 @@ def words(error: Exception) -> str:
 
 def topic(said: str) -> str:
     """The entry of `gradcli why` that explains what PyTorch said; empty where none does."""
-    from gradcli.text import matching  # the mistakes and their programs, which only an error needs
+    from gradcli.language import matching  # the mistakes and their programs, which only an error needs
 
     return next((mistake.name for mistake in matching.by_text(said)), "")
 

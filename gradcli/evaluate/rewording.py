@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from gradcli.text.program import Step
+from gradcli.language.expressions.program import Step
 
 _PRODUCTS = ("@", "matmul", "bmm", "baddbmm")
 

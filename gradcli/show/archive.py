@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gradcli import addresses
+from gradcli import result_paths as addresses
 from gradcli.errors import UsageError
 from gradcli.results import (
     ActivateResult,
@@ -50,7 +50,7 @@ def _write_picture(form: str) -> Callable[[Result, BinaryIO], None]:
     """A writer by matplotlib, which is loaded only then."""
 
     def write(result: Result, file: BinaryIO) -> None:
-        from gradcli.show import picture
+        from gradcli.show.pictures import picture
 
         picture.write(result, form, file)
 

@@ -7,7 +7,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from gradcli import addresses
+from gradcli import result_paths as addresses
 from gradcli.results import FunctionsResult, Result, WhyResult
 from gradcli.show import bulk, numbers
 

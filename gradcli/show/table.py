@@ -7,7 +7,7 @@ from typing import overload
 
 from torch import Tensor
 
-from gradcli import addresses
+from gradcli import result_paths as addresses
 from gradcli.show import numbers
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradcli.commands import steps
 from gradcli.results import (
     ActivateResult,
     DescendResult,
@@ -24,7 +25,7 @@ from gradcli.results import (
     SoftmaxJacobianResult,
     SurfaceResult,
 )
-from gradcli.show import numbers, steps
+from gradcli.show import numbers
 from gradcli.show.table import Block, Cell, Cells, Column, Curve, Places, Table
 
 

@@ -17,8 +17,9 @@ from rich.text import Text
 from torch import Tensor
 
 from gradcli.page import Page, frame
-from gradcli.show import curve, numbers
-from gradcli.show.plotter import Window
+from gradcli.show import numbers
+from gradcli.show.pictures import curve
+from gradcli.show.pictures.plotter import Window
 from gradcli.show.table import Block, Cell, Cells, Column, Curve, Table, chosen, take
 
 THRESHOLD = 1000

@@ -5,7 +5,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from gradcli.tables.mistakes import MISTAKES
+from gradcli.catalogue.mistakes import MISTAKES
 
 CASES = Path(__file__).parent.parent / "cases"
 _NAMED = re.compile(r"[A-Za-z_]\w*=(?!=)")

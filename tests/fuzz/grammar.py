@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable, Sequence
 
-from gradcli.tables import operators
-from gradcli.tables.catalogue import ACTIVATIONS, CATALOGUE, LOSSES
-from gradcli.text.constructors import CONSTRUCTORS
+from gradcli.catalogue import operators
+from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
+from gradcli.language.literals.constructors import CONSTRUCTORS
 from tests.fuzz import corpus, mutation
 
 Chance = random.Random

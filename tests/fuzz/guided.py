@@ -22,16 +22,19 @@ except ImportError:
 
 with atheris.instrument_imports(include=["gradcli"]):
     from gradcli.cli import report
+    from gradcli.commands.activate.request import Activate
+    from gradcli.commands.descend import setting
+    from gradcli.commands.descend.request import Descend
+    from gradcli.commands.grad.request import Grad
+    from gradcli.commands.loss.request import Loss
+    from gradcli.commands.why.request import Why
     from gradcli.errors import GradcliError
-    from gradcli.requests import expectation, inputs, setting
-    from gradcli.requests.activate import Activate
-    from gradcli.requests.descend import Descend
-    from gradcli.requests.fill import from_json
-    from gradcli.requests.grad import Grad
-    from gradcli.requests.loss import Loss
-    from gradcli.requests.why import Why
-    from gradcli.text import call, expression, literal
-    from gradcli.text.source import Source
+    from gradcli.language import calls as call
+    from gradcli.language.expressions import expression
+    from gradcli.language.literals import literal
+    from gradcli.language.source import Source
+    from gradcli.options import expectation, inputs
+    from gradcli.options.fill import from_json
     from gradcli.world import World
 
 import json

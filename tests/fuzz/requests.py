@@ -6,9 +6,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradcli.cli.commands import COMMANDS
-from gradcli.compute.jobs import COMMANDS as JOBS
-from gradcli.requests.options import (
+from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
+from gradcli.commands.batch.lines import COMMANDS as JOBS
+from gradcli.commands.commands import COMMANDS
+from gradcli.commands.descend.setting import SETTING
+from gradcli.options.fields import (
     ACTIVATION,
     FLAG,
     FUNCTION,
@@ -23,8 +25,6 @@ from gradcli.requests.options import (
     flag_name,
     options,
 )  # fmt: skip
-from gradcli.requests.setting import SETTING
-from gradcli.tables.catalogue import ACTIVATIONS, CATALOGUE, LOSSES
 from tests.fuzz import corpus, grammar, mutation, samples
 from tests.fuzz.grammar import Chance
 

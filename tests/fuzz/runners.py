@@ -19,10 +19,10 @@ from itertools import pairwise
 from types import FrameType
 from typing import TypeVar
 
-from gradcli.batch import FRAME
 from gradcli.cli import report
-from gradcli.compute.jobs import COMMANDS as COMMANDS_OF_JOBS
+from gradcli.commands.batch.lines import COMMANDS as COMMANDS_OF_JOBS
 from gradcli.errors import GradcliError
+from gradcli.process.pool import FRAME
 from gradcli.world import World
 from tests import program
 from tests.fuzz import invariants, requests

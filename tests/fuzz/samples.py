@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.text.numerals import INTEGERS
+from gradcli.language.literals.numerals import INTEGERS
 
 
 @cache

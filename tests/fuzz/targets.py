@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from gradcli.cli import program
-from gradcli.cli.commands import COMMANDS
+from gradcli.cli import main as program
 from gradcli.cli.complete import complete
-from gradcli.compute.door import compute
+from gradcli.commands.commands import COMMANDS
+from gradcli.commands.dispatch import compute
+from gradcli.commands.why.request import Why
 from gradcli.errors import UsageError
-from gradcli.requests.check import check
-from gradcli.requests.why import Why
+from gradcli.language import calls as call
+from gradcli.language.literals import literal
+from gradcli.language.source import Source
+from gradcli.options.check import check
 from gradcli.results import Result
 from gradcli.show import json as show_json
-from gradcli.text import call, literal
-from gradcli.text.source import Source
 from gradcli.world import World
 from tests.fuzz import files, grammar, mutation, requests, runners
 from tests.fuzz.grammar import Chance

@@ -1,0 +1,227 @@
+"""The rule by which `operators.txt` is made from PyTorch. It alone of the tables imports torch; run it to renew the file.
+
+A public name is an operator when PyTorch lets tensor-like classes override it (so it neither reads, writes, loads, compiles
+nor sets state), when it does not end in `_`, and when one of its native schemas returns a tensor and changes none of its
+arguments. Functions of `F` that are written in Python have no schema and count as well. What the rule misses or should not
+have is listed below by hand, with the reason.
+
+What the installed PyTorch has is merged into the file, which so holds for every version that it was run with: `name+2.14` is
+there since 2.14, `name-2.14` no more from 2.14 on.
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from fnmatch import fnmatchcase
+from types import ModuleType
+
+import torch
+from torch import masked, nn, overrides
+
+from gradcli.catalogue.operators import FILE, entries
+
+DENIED = {
+    "cpu": "the device is the command's",
+    "cuda": "the device is the command's",
+    "pin_memory": "the device is the command's",
+    "resize*": "shows memory that was never written",
+    "empty*": "shows memory that was never written",
+    "index": "an internal of indexing",
+    "slice_inverse": "an internal of indexing",
+    "batch_norm_*": "a backend's internal",
+    "miopen_*": "a backend's internal",
+    "fbgemm_*": "a backend's internal",
+    "to_mkldnn": "a backend's internal",
+    "quantize*": "quantised tensors have no gradient",
+    "q_per_channel_*": "quantised tensors have no gradient",
+    "choose_qparams_optimized": "quantised tensors have no gradient",
+    "dequantize": "quantised tensors have no gradient",
+    "int_repr": "quantised tensors have no gradient",
+    "*col_indices*": "compressed sparse layouts are out of reach",
+    "*row_indices*": "compressed sparse layouts are out of reach",
+    "hspmm": "needs sparse layouts that no input can have",
+    "hash_tensor": "no number that anyone differentiates",
+    "has_torch_function*": "no function of tensors",
+    "handle_torch_function": "no function of tensors",
+}
+
+ADDED = {
+    # constructors: not overridable, because no argument is a tensor
+    "torch": """arange as_tensor bartlett_window blackman_window eye full hamming_window hann_window kaiser_window linspace
+        logspace normal ones rand randint randn randperm range scalar_tensor tensor tril_indices triu_indices zeros
+        rand_like randint_like randn_like vander"""
+    # written in Python, or answering with a number instead of a tensor
+    " allclose as_strided broadcast_shapes conj equal fill is_complex is_floating_point lobpcg lu numel pca_lowrank"
+    " svd_lowrank unique unravel_index",
+    # plain functions that nobody can override
+    "F": "hardsigmoid hardswish sigmoid tanh upsample upsample_bilinear upsample_nearest",
+    "special": "",
+    "linalg": "",
+    "fft": "fftfreq rfftfreq",
+    "masked": """amax amin argmax argmin cumprod cumsum log_softmax logaddexp logsumexp mean median norm normalize prod softmax
+        softmin std sum var""",
+    # casts, sizes, constructors after a tensor's pattern
+    "Tensor": """allclose bfloat16 bool byte cdouble cfloat char dim double equal float half int is_complex is_contiguous
+        is_floating_point long lu ndimension nelement new_full new_ones new_tensor new_zeros numel short size storage_offset
+        stride unflatten unique""",
+}
+
+PREFIXES = {
+    "torch": "",
+    "F": "",
+    "special": "special_",
+    "linalg": "linalg_",
+    "fft": "fft_",
+    "masked": "masked_",
+    "Tensor": "",
+}
+"""Each namespace, and what PyTorch puts before its names in native schemas."""
+
+SPACES: dict[str, ModuleType | type] = {
+    "torch": torch,
+    "F": nn.functional,
+    "special": torch.special,
+    "linalg": torch.linalg,
+    "fft": torch.fft,
+    "masked": masked,
+    "Tensor": torch.Tensor,
+}
+
+MODULES = "activation channelshuffle distance dropout flatten fold loss padding pixelshuffle pooling upsampling"
+"""The files of torch.nn.modules whose classes are functions with settings ..."""
+WITH_PARAMETERS = {"MultiheadAttention", "PReLU", "LinearCrossEntropyLoss"}
+"""... but for these, which have parameters of their own."""
+
+PROPERTIES = "H T dtype imag mH mT ndim real shape"
+DTYPES = """bfloat16 bool cdouble cfloat complex64 complex128 double float float16 float32 float64 half int int8 int16 int32
+    int64 long short uint8"""
+CONSTANTS = "e inf nan pi"
+
+
+def pure_schemas() -> set[str]:
+    """The native functions that return a tensor and change none of their arguments."""
+    pure = set()
+    for schema in torch._C._jit_get_all_schemas():
+        space, _, name = schema.name.partition("::")
+        returns_tensor = any("Tensor" in str(result.type) for result in schema.returns)
+        if space == "aten" and returns_tensor and not schema.is_mutable and not any(a.is_out for a in schema.arguments):
+            pure.add(name)
+    return pure
+
+
+def denied(name: str) -> bool:
+    """Whether `name` is private, works in place, or is on the deny list."""
+    return name.startswith("_") or name.endswith("_") or any(fnmatchcase(name, pattern) for pattern in DENIED)
+
+
+def operators(space: str, overridable: AbstractSet[object], pure: set[str]) -> Iterator[str]:
+    """The operators of one namespace, each with `/N` where only N positional arguments come before `inplace`."""
+    home = SPACES[space]
+    for name in sorted(vars(home) if space == "masked" else dir(home)):
+        found = getattr(home, name)
+        by_rule = found in overridable if callable(found) and not isinstance(found, type) else False
+        by_rule = by_rule and (space == "F" or PREFIXES[space] + name in pure)
+        if name in ADDED[space].split() or (by_rule and not denied(name)):
+            yield name + inplace_position(found)
+
+
+def inplace_position(function: object) -> str:
+    """`/N` for a function whose argument number N, counted from 0, says whether it works in place."""
+    if not inspect.isfunction(function) and not inspect.isclass(function):
+        return ""
+    names = list(inspect.signature(function).parameters)
+    return f"/{names.index('inplace')}" if "inplace" in names else ""
+
+
+def modules() -> Iterator[str]:
+    """The classes of torch.nn that are functions with settings."""
+    for file in MODULES.split():
+        for name in importlib.import_module(f"torch.nn.modules.{file}").__all__:
+            if name not in WITH_PARAMETERS:
+                yield name + inplace_position(getattr(nn, name))
+
+
+def fields() -> set[str]:
+    """The names of what functions with several results return."""
+    kinds = [kind for kind in vars(torch.return_types).values() if isinstance(kind, type)]
+    return {field for kind in kinds for field in getattr(kind, "__match_args__", ())}
+
+
+def tables() -> dict[str, list[str]]:
+    """Every section of the file: its name and its entries."""
+    overridable, pure = set(overrides.get_testing_overrides()), pure_schemas()
+    known = {space: list(operators(space, overridable, pure)) for space in SPACES}
+    return known | {
+        "nn": sorted(modules()),
+        "properties": PROPERTIES.split(),
+        "fields": sorted(fields()),
+        "dtypes": DTYPES.split(),
+        "constants": CONSTANTS.split(),
+    }
+
+
+def merged(known: dict[str, list[str]], found: dict[str, list[str]], version: str) -> dict[str, list[str]]:
+    """The file's sections with what PyTorch `version` has merged into them; a file that tells the truth stays as it is."""
+
+    def marked(entry: str, marks: dict[str, str], there: set[str]) -> str:
+        since, until = marks.get("+", ""), marks.get("-", "")
+        if entry in there:
+            since = version if since and _older(version, since) else since
+            until = "" if until and not _older(version, until) else until
+        elif not (since and _older(version, since)):
+            until = version if not until or _older(version, until) else until
+        return entry + (f"+{since}" if since else "") + (f"-{until}" if until else "")
+
+    sections: dict[str, list[str]] = {}
+    for section, there in found.items():
+        old = {entry: {mark[0]: mark[1:] for mark in marks} for entry, *marks in map(split, known.get(section, ()))}
+        new = {entry: {"+": version} if section in known else {} for entry in there if entry not in old}
+        together = list((old | new).items()) if there != sorted(there) else sorted((old | new).items())
+        sections[section] = [marked(entry, marks, set(there)) for entry, marks in together]
+    return sections
+
+
+def split(entry: str) -> list[str]:
+    """An entry of the file and its marks."""
+    return re.split(r"(?=[+-][0-9])", entry)
+
+
+def _older(one: str, other: str) -> bool:
+    return tuple(map(int, one.split("."))) < tuple(map(int, other.split(".")))
+
+
+def installed() -> str:
+    """The installed PyTorch's version as marks have it: 2.14."""
+    return ".".join(torch.__version__.split(".")[:2])
+
+
+def render(sections: dict[str, list[str]]) -> str:
+    """The text of the file: a heading and wrapped names per section."""
+    lines = [
+        "# What an expression may use of PyTorch 2.13 (+2.14: since 2.14, -2.14: no more): made by generate_operators.py."
+    ]
+    for section, names in sections.items():
+        lines += ["", f"[{section}]"]
+        line = ""
+        for name in names:
+            if len(line) + len(name) >= 120:
+                lines.append(line.rstrip())
+                line = ""
+            line += name + " "
+        lines.append(line.rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def renewed() -> str:
+    """The text that the file must have for the installed PyTorch."""
+    return render(merged(entries(), tables(), installed()))
+
+
+if __name__ == "__main__":
+    text = renewed()
+    with open(FILE, "w", encoding="ascii") as file:
+        file.write(text)
+    sys.stdout.write(f"{FILE}\n")

@@ -1,0 +1,50 @@
+"""The mistakes that `gradcli why` knows: by family, by name, and by the other names they go by."""
+
+from collections.abc import Mapping
+
+from gradcli.catalogue.mistakes.entry import Mistake
+from gradcli.catalogue.mistakes.graph import START, TWICE
+from gradcli.catalogue.mistakes.in_place import IN_PLACE
+from gradcli.catalogue.mistakes.leaving import LEAVING
+from gradcli.catalogue.mistakes.losses import LOSSES
+from gradcli.catalogue.mistakes.missing import MISSING
+from gradcli.catalogue.mistakes.numbers import NUMBERS
+from gradcli.catalogue.mistakes.shapes import FUNC, SHAPES
+
+FAMILIES: Mapping[str, tuple[Mistake, ...]] = {
+    "no gradient": (*MISSING, *LEAVING),
+    "starting backward": START,
+    "backward again": TWICE,
+    "changed in place": IN_PLACE,
+    "numbers": NUMBERS,
+    "losses": LOSSES,
+    "shapes and types": SHAPES,
+    "torch.func": FUNC,
+}
+"""The order within a family, and of the families, is that of how often a mistake is met: of several that PyTorch says the
+same about, the first is the commonest."""
+
+MISTAKES: Mapping[str, Mistake] = {mistake.name: mistake for family in FAMILIES.values() for mistake in family}
+
+ALIASES: Mapping[str, str] = {
+    "argmax": "not-differentiable",
+    "comparison": "not-differentiable",
+    "complex-step": "complex-loss",
+    "diagonal": "jacobian-shape",
+    "integer-input": "int-dtype",
+    "nan": "not-a-number",
+    "no-derivative": "step-activation",
+    "rebound": "non-leaf-grad",
+    "requires-grad": "no-grad",
+    "retain-graph": "backward-twice",
+    "saturated": "saturation",
+    "upstream": "vjp-shape",
+    "vanishing": "saturation",
+    "zero-grad": "accumulate",
+}
+"""Other names, those of notes among them, and the mistakes that they mean."""
+
+
+def family_of(mistake: Mistake) -> str:
+    """The family that a mistake belongs to."""
+    return next(family for family, members in FAMILIES.items() if mistake in members)

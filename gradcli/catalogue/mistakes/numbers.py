@@ -1,0 +1,334 @@
+"""Mistakes that show in the numbers alone: nan, infinity, zeros, lost digits, and what PyTorch chooses at a kink."""
+
+from gradcli.catalogue.mistakes.entry import Mistake
+
+NUMBERS = (
+    Mistake(
+        "kink",
+        "there is no derivative at a kink, so PyTorch chooses a value",
+        program="""
+            functions = {"relu": F.relu, "leaky_relu": F.leaky_relu, "elu": F.elu, "abs": torch.abs}
+            for name, function in functions.items():
+                x = torch.tensor(0.0, requires_grad=True)
+                function(x).backward()  # <--
+                print(name, x.grad)
+        """,
+        cause="At 0 these functions have one slope on the left and another on the right. PyTorch returns one of them, "
+        "or a value in between; which one depends on the function and may change between releases.",
+        cure="Do not rely on the value at a kink, and do not check a gradient there with finite differences. If it "
+        "matters, use a smooth alternative: softplus instead of relu.",
+        cured="""
+            x = torch.tensor(0.0, requires_grad=True)
+            F.softplus(x).backward()
+            print(x.grad)
+        """,
+        related=("ties", "step-activation", "dead-relu"),
+    ),
+    Mistake(
+        "ties",
+        "with equal maxima, max() shares the gradient and max(dim) gives it to one",
+        program="""
+            x = torch.tensor([2.0, 2.0, 1.0], requires_grad=True)
+            x.max(dim=0).values.backward()  # <--
+            print(x.grad)
+        """,
+        cause="The maximum has a kink where two elements are equal. max(dim) and topk select one position, which gets "
+        "the whole gradient; max() and amax split it evenly.",
+        cure="Choose the one that you need: amax to share the gradient, max(dim) for one winner, logsumexp for a "
+        "smooth maximum.",
+        cured="""
+            x = torch.tensor([2.0, 2.0, 1.0], requires_grad=True)
+            x.amax(dim=0).backward()
+            print(x.grad)
+        """,
+        related=("kink",),
+    ),
+    Mistake(
+        "not-a-number",
+        "one nan spreads to everything computed from it",
+        program="""
+            x = torch.tensor([1.0, -1.0], requires_grad=True)
+            loss = x.log().sum()  # <--
+            loss.backward()
+            print(loss.detach(), x.grad)
+        """,
+        cause="The log of a negative number, 0/0, inf - inf and 0 * inf are nan, and nan + anything is nan. The loss "
+        "is nan although one element was fine, and the gradient may hide the problem: here -1 looks like a valid "
+        "number.",
+        cure="Find the first operation that produces nan, and keep its input in the domain: clamp, softplus, an eps. "
+        "Check the data too, and the learning rate: if it is too large, the loss grows until it overflows.",
+        cured="""
+            x = torch.tensor([1.0, -1.0], requires_grad=True)
+            loss = F.softplus(x).log().sum()
+            loss.backward()
+            print(loss.detach(), x.grad)
+        """,
+        symptoms=(
+            "loss nan",
+            "nan loss",
+            "losses nan",
+            "weights nan",
+            "output nan",
+            "outputs nan",
+            "gradient nan",
+            "gradients nan",
+            "grad nan",
+        ),
+        related=("anomaly", "nan-where", "nan-sqrt", "nan-xlogx", "underflow", "learning-rate"),
+    ),
+    Mistake(
+        "anomaly",
+        "a gradient became nan in the backward pass",
+        program="""
+            x = torch.tensor(0.0, requires_grad=True)
+            with torch.autograd.set_detect_anomaly(True):
+                y = x ** 0.5 * 0  # <--
+                y.backward()
+        """,
+        cause="The slope of a square root at 0 is infinite, and the upstream gradient is 0: 0 * inf = nan. The "
+        "forward values are fine; only anomaly detection names the operation, here PowBackward0. Logarithms, "
+        "quotients, norms, acos and atan2 have such points too, and a gradient that overflows in half precision is "
+        "inf, which the next product turns into nan.",
+        cure="Keep the input of the named operation away from its singular point: an eps inside the root or the norm "
+        "(Pow, Sqrt, LinalgVectorNorm), clamp(min=eps) before Log and on the denominator of Div, clamp to -1 + eps "
+        "and 1 - eps before Acos. For Mul, Exp or a layer, look at what comes after it: print the largest value of "
+        "its output, and lower the learning rate if that grows.",
+        cured="""
+            x = torch.tensor(0.0, requires_grad=True)
+            with torch.autograd.set_detect_anomaly(True):
+                y = (x + 1e-6) ** 0.5 * 0
+                y.backward()
+            print(x.grad)
+        """,
+        fragments=("returned nan values in its ... output", "Traceback of forward call that caused the error"),
+        symptoms=("nan backward", "gradient nan loss", "grad nan loss"),
+        related=("not-a-number", "nan-sqrt", "nan-where"),
+    ),
+    Mistake(
+        "nan-where",
+        "where hides the bad value but not its gradient",
+        program="""
+            x = torch.tensor([0.0, 4.0], requires_grad=True)
+            y = torch.where(x > 0, x.sqrt(), 0.0)  # <--
+            y.sum().backward()
+            print(x.grad)
+        """,
+        cause="where computes both branches everywhere and passes a gradient of 0 to the branch that was not chosen. "
+        "The slope of sqrt at 0 is infinite, and 0 * inf = nan.",
+        cure="Use where twice: first to make the input harmless, then to choose the result.",
+        cured="""
+            x = torch.tensor([0.0, 4.0], requires_grad=True)
+            safe = torch.where(x > 0, x, 1.0)
+            y = torch.where(x > 0, safe.sqrt(), 0.0)
+            y.sum().backward()
+            print(x.grad)
+        """,
+        related=("nan-sqrt", "anomaly"),
+    ),
+    Mistake(
+        "nan-sqrt",
+        "the root of a square has no slope at 0: nan",
+        program="""
+            x = torch.tensor([0.0, 0.0], requires_grad=True)
+            length = (x ** 2).sum().sqrt()  # <--
+            length.backward()
+            print(x.grad)
+        """,
+        cause="The chain rule multiplies the infinite slope of the root by the slope 0 of the square: inf * 0 = nan. "
+        "The same happens with distances between equal points and standard deviations of equal numbers.",
+        cure="torch.linalg.norm handles this case and returns 0. In a formula of your own, add an eps inside the root.",
+        cured="""
+            x = torch.tensor([0.0, 0.0], requires_grad=True)
+            length = torch.linalg.norm(x)
+            length.backward()
+            print(x.grad)
+        """,
+        related=("nan-where", "anomaly"),
+    ),
+    Mistake(
+        "nan-xlogx",
+        "p log p at p = 0 is 0 on paper but nan in PyTorch",
+        program="""
+            p = torch.tensor([0.0, 1.0], requires_grad=True)
+            entropy = -(p * p.log()).sum()  # <--
+            entropy.backward()
+            print(entropy.detach(), p.grad)
+        """,
+        cause="log 0 is -inf, and 0 * -inf is nan. The limit of p log p is 0, but floating-point arithmetic does not "
+        "take limits.",
+        cure="torch.special.entr and torch.xlogy handle this case. The slope at 0 is still infinite, as it is on "
+        "paper.",
+        cured="""
+            p = torch.tensor([0.0, 1.0], requires_grad=True)
+            entropy = torch.special.entr(p).sum()
+            entropy.backward()
+            print(entropy.detach(), p.grad)
+        """,
+        related=("not-a-number", "underflow"),
+    ),
+    Mistake(
+        "eigenvector-nan",
+        "eigenvectors of equal eigenvalues have no derivative",
+        program="""
+            A = torch.eye(2, requires_grad=True)
+            values, vectors = torch.linalg.eigh(A)
+            vectors.sum().backward()  # <--
+            print(A.grad)
+        """,
+        cause="The derivative divides by differences of eigenvalues, and here they are equal: every direction is an "
+        "eigenvector. svd has the same problem with equal singular values.",
+        cure="Compute the loss from the eigenvalues, or from a matrix function that does not depend on individual "
+        "eigenvectors.",
+        cured="""
+            A = torch.eye(2, requires_grad=True)
+            values = torch.linalg.eigvalsh(A)
+            values.sum().backward()
+            print(A.grad)
+        """,
+        related=("not-a-number",),
+    ),
+    Mistake(
+        "underflow",
+        "log(softmax(a)) loses small probabilities: -inf and nan",
+        program="""
+            a = torch.tensor([0.0, 200.0], requires_grad=True)
+            loss = -torch.softmax(a, dim=0).log()[0]  # <--
+            loss.backward()
+            print(loss.detach(), a.grad)
+        """,
+        cause="exp(-200) is too small for float32 and becomes 0, whose logarithm is -inf. log_softmax subtracts the "
+        "maximum before it takes the exponential and never computes the tiny number.",
+        cure="Use F.log_softmax, torch.logsumexp or F.cross_entropy instead of the separate steps.",
+        cured="""
+            a = torch.tensor([0.0, 200.0], requires_grad=True)
+            loss = -F.log_softmax(a, dim=0)[0]
+            loss.backward()
+            print(loss.detach(), a.grad)
+        """,
+        related=("saturation", "nan-xlogx", "float-precision"),
+    ),
+    Mistake(
+        "saturation",
+        "a saturated sigmoid has slope 0, so nothing is learnt",
+        program="""
+            z = torch.tensor(200.0, requires_grad=True)
+            loss = F.binary_cross_entropy(torch.sigmoid(z), torch.tensor(0.0))  # <--
+            loss.backward()
+            print(loss.detach(), z.grad)
+        """,
+        cause="Far from 0 the sigmoid is flat: its slope s (1 - s) shrinks, and in float32 it is exactly 0 from about "
+        "z = 17 on, because s is rounded to 1. The prediction is entirely wrong, but the gradient is 0.",
+        cure="Pass the logits to a loss that contains the sigmoid: the slopes of the log and the sigmoid then cancel "
+        "in the formula, before anything is rounded.",
+        cured="""
+            z = torch.tensor(200.0, requires_grad=True)
+            loss = F.binary_cross_entropy_with_logits(z, torch.tensor(0.0))
+            loss.backward()
+            print(loss.detach(), z.grad)
+        """,
+        symptoms=(
+            "vanishing gradient",
+            "vanishing gradients",
+            "gradient vanishes",
+            "gradients vanish",
+            "sigmoid gradient zero",
+            "gradient zero",
+            "gradients zero",
+            "grad zero",
+        ),
+        related=("underflow", "dead-relu", "float-precision"),
+    ),
+    Mistake(
+        "dead-relu",
+        "a relu whose input is negative for all data stops learning",
+        program="""
+            z = torch.tensor([-3.0, -1.0], requires_grad=True)
+            F.relu(z).sum().backward()  # <--
+            print(z.grad)
+        """,
+        cause="For z < 0 relu is flat: its gradient is exactly 0, so the weights that produce z do not change, and z "
+        "stays negative. A large learning rate can push a unit there in one step.",
+        cure="Use leaky_relu, elu or gelu, which keep a slope on the left, or a smaller learning rate.",
+        cured="""
+            z = torch.tensor([-3.0, -1.0], requires_grad=True)
+            F.leaky_relu(z).sum().backward()
+            print(z.grad)
+        """,
+        symptoms=("relu dead", "relu dying", "relu zero", "relu gradient zero"),
+        related=("kink", "saturation"),
+    ),
+    Mistake(
+        "float-precision",
+        "float32 has seven digits, so adding 1 may change nothing",
+        program="""
+            x = torch.tensor(16777216.0)
+            print(x + 1 - x)  # <--
+        """,
+        cause="float32 has 24 significant bits. From 2**24 = 16777216 on, neighbouring numbers are 2 apart, so the "
+        "added 1 is rounded away. For the same reason 0.1 + 0.2 is 0.3 only to about seven digits.",
+        cure="Use float64 if small differences of large numbers matter, or subtract first.",
+        cured="""
+            x = torch.tensor(16777216.0, dtype=torch.float64)
+            print(x + 1 - x)
+        """,
+        related=("gradcheck-float32", "saturation"),
+    ),
+    Mistake(
+        "gradcheck-float32",
+        "finite differences need float64",
+        program="""
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            torch.autograd.gradcheck(torch.sin, x)  # <--
+        """,
+        cause="gradcheck moves x by 1e-6 and divides the change of the result by that. In float32 most digits of the "
+        "change are rounding error, so a correct gradient fails.",
+        cure="Run the check in float64.",
+        cured="""
+            x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+            print(torch.autograd.gradcheck(torch.sin, x))
+        """,
+        fragments=(
+            "Jacobian mismatch for output 0 with respect to input 0",
+            "requires gradient and is not a double precision floating point or complex",
+            "This check will likely fail if all the inputs are not of double precision floating point or complex",
+        ),
+        related=("float-precision", "kink"),
+    ),
+    Mistake(
+        "learning-rate",
+        "too large a step jumps over the minimum, further each time",
+        program="""
+            w = torch.tensor(1.0, requires_grad=True)
+            optimizer = torch.optim.SGD([w], lr=1.1)  # <--
+            for step in range(4):
+                optimizer.zero_grad()
+                (w ** 2).backward()
+                optimizer.step()
+                print(w.detach())
+        """,
+        cause="Each step multiplies w by 1 - 2 lr. With lr = 1.1 that is -1.2: the sign flips and the size grows. Steps "
+        "shrink only while lr is below 2 divided by the curvature, here 1.",
+        cure="Reduce the learning rate, often by a factor of ten.",
+        cured="""
+            w = torch.tensor(1.0, requires_grad=True)
+            optimizer = torch.optim.SGD([w], lr=0.1)
+            for step in range(4):
+                optimizer.zero_grad()
+                (w ** 2).backward()
+                optimizer.step()
+                print(w.detach())
+        """,
+        symptoms=(
+            "loss explodes",
+            "loss diverges",
+            "loss exploding",
+            "loss grows",
+            "loss increases",
+            "loss increasing",
+            "learning rate large",
+            "learning rate high",
+            "loss oscillates",
+        ),
+        related=("accumulate", "dead-relu"),
+    ),
+)

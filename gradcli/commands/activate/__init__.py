@@ -1,0 +1,1 @@
+"""`activate`: values and derivatives of activations."""

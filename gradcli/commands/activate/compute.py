@@ -1,0 +1,44 @@
+"""`activate`: value and elementwise derivative of each activation at x."""
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.catalogue.functions import ALONG_LAST_DIM
+from gradcli.commands.activate.request import Activate
+from gradcli.evaluate import functions
+from gradcli.evaluate.curves import NO_DERIVATIVE
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.refusals import translated
+from gradcli.evaluate.sights import of_activation
+from gradcli.language.calls import Call
+from gradcli.results import ActivateResult, FunctionValue, Subject
+
+
+def activate(request: Activate, job: Job) -> ActivateResult:
+    """The activations of `request`, each with its value and dy_i/dx_i in the shape of x."""
+    x = job.floating("x", request.x)
+    values = [_evaluate(call, x, job) for call in request.names]
+    several = len(values) > 1
+    found: dict[bool, list[Subject]] = {True: [], False: []}
+    for call, value in zip(request.names, values, strict=True):
+        subject = Subject(call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call)
+        found[value.derivative is not None].append(subject)
+    header = job.header("activate", {"x": x}, subjects=found[True])
+    return ActivateResult(**header, functions=values, underived=tuple(found[False]))
+
+
+def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
+    function = functions.activation(call)
+    mixes = call.entry.name in ALONG_LAST_DIM
+    if mixes:
+        job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is only the diagonal of the Jacobian; "
+                 "softmax-jacobian shows all of it")  # fmt: skip
+    with translated(call.text, {"x": x}):
+        try:
+            value, slope = (core.diagonal_slopes if mixes else core.slopes)(function, x)
+        except core.NoDerivativeError:
+            job.note("no-derivative", NO_DERIVATIVE.format(call.entry.name))
+            return FunctionValue(call.text, function(x), None)
+    job.sights.append(of_activation(call, core.leaves({"x": x}, ["x"])["x"], value, "x"))
+    return FunctionValue(call.text, value, slope)

@@ -1,0 +1,1 @@
+"""`batch`: JSON jobs in, JSON results out."""

@@ -1,0 +1,123 @@
+"""One line of a batch: a JSON job in, one JSON line out, whatever the job holds."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from gradcli.commands.activate.request import Activate
+from gradcli.commands.descend.request import Descend
+from gradcli.commands.dispatch import computed
+from gradcli.commands.flow.request import Flow
+from gradcli.commands.grad.request import Grad
+from gradcli.commands.hessian.request import Hessian
+from gradcli.commands.jacobian.request import Jacobian
+from gradcli.commands.loss.request import Loss
+from gradcli.commands.perceptron.request import Perceptron
+from gradcli.commands.softmax_jacobian.request import SoftmaxJacobian
+from gradcli.errors import FAULT, GradcliError, UsageError, fault, traceback_of
+from gradcli.evaluate.machine import Before
+from gradcli.language.source import quoted
+from gradcli.language.suggest import did_you_mean
+from gradcli.options.check import check
+from gradcli.options.fill import from_json
+from gradcli.options.shared import Numeric
+
+COMMANDS: Mapping[str, type[Numeric]] = {
+    "activate": Activate,
+    "descend": Descend,
+    "flow": Flow,
+    "grad": Grad,
+    "hessian": Hessian,
+    "jacobian": Jacobian,
+    "loss": Loss,
+    "perceptron": Perceptron,
+    "softmax-jacobian": SoftmaxJacobian,
+}
+"""The commands that a job may name. Those that draw, explain or serve have no place in a batch."""
+
+Encode = Callable[[Any], bytes]
+
+
+def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
+    """The JSON object of the line of this number, and its id as the result line has it.
+
+    Raises UsageError where the line is not one JSON object, or its id cannot be written.
+    """
+    try:
+        job = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:
+            line.decode()
+        except UnicodeDecodeError as wrong:
+            raise UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})") from None
+        raise UsageError(f"line {number} is not JSON (character {error.pos + 1}: {error.msg})") from None
+    if not isinstance(job, dict):
+        cure = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
+        raise UsageError(f"line {number} is not a JSON object", cure=cure)
+    try:
+        return job, orjson.dumps(job.get("id"))
+    except orjson.JSONEncodeError:
+        raise UsageError(f"the id in line {number} is nested too deeply", cure="use a number or a string") from None
+
+
+def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
+    """The request that a job makes.
+
+    Raises GradcliError for whatever is wrong with it.
+    """
+    name = job.get("command")
+    if not isinstance(name, str) or name not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        said = "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
+        raise UsageError(said, cure=did_you_mean(str(name), COMMANDS) or f"commands: {known}")
+    fields = {key: value for key, value in job.items() if key not in ("id", "command")}
+    request = from_json(COMMANDS[name], fields)
+    check(request, _no_stdin, allow_files=allow_files)
+    return request
+
+
+def answer(
+    line: bytes,
+    number: int,
+    before: Before,
+    begin: Callable[[float], None],
+    encode: Encode,
+    *,
+    allow_files: bool,
+    environ: Mapping[str, str],
+) -> tuple[bytes, bool]:
+    """The result line of the job in the line of this number, without its line end, and whether it is a success: the job was
+    done, and its checks and expectations hold. `begin` is told the seconds that the job or its next step may take.
+    """
+    identity = b"null"
+    try:
+        job, identity = read_job(line, number)
+        request = request_of(job, allow_files=allow_files)
+        begin(request.timeout)
+        result = computed(request, _no_stdin, before, lambda number, total: begin(request.timeout))
+        return encode((identity, result)), result.ok is not False
+    except GradcliError as error:
+        return failure(identity, error.kind, worded(error)), False
+    except MemoryError:
+        return failure(identity, "size", "there is not enough memory for this"), False
+    except (Exception, SystemExit) as error:  # the second of a library that would end the process
+        return failure(identity, FAULT, fault(error), traceback_of(error, environ)), False
+
+
+def worded(error: GradcliError) -> str:
+    """An error on one line: what is wrong, where, and what to do."""
+    label = f"{quoted(error.place.label)}: " if error.place and error.place.label else ""
+    cure = error.cure.split("\n")[0]
+    return f"{label}{error.message}{f' ({cure})' if cure else ''}"
+
+
+def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> bytes:
+    """The result line of a job that failed."""
+    told = {"kind": kind, "message": message} | ({"traceback": traceback} if traceback else {})
+    error = orjson.dumps({name: text.encode("utf-8", "replace").decode() for name, text in told.items()})
+    return b'{"id":%b,"error":%b}' % (identity, error)
+
+
+def _no_stdin() -> str:
+    raise UsageError("a job cannot read standard input", cure="write the numbers into the job")

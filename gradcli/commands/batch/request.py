@@ -1,0 +1,22 @@
+"""`batch`: one JSON job per line in, one JSON result per line out."""
+
+from dataclasses import dataclass
+
+from gradcli.errors import UsageError
+from gradcli.options.fields import FLAG, WHOLE, Kind, Paths, argument, option
+
+MOST_JOBS = 64
+FILE = Kind("FILE", lambda source: source.text, paths=Paths(""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One JSON job per line in, one JSON result per line out, in the same order; PyTorch is loaded only once."""
+
+    file: str = argument(FILE, "the jobs; - or nothing means standard input", "-")
+    jobs: int = option(WHOLE, "number of parallel processes", 1)
+    allow_files: bool = option(FLAG, "let jobs read files: @FILE", False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MOST_JOBS:
+            raise UsageError(f"--jobs must be from 1 to {MOST_JOBS}")

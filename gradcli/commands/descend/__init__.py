@@ -1,0 +1,1 @@
+"""`descend`: gradient descent on an expression, step by step."""

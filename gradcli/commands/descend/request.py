@@ -1,0 +1,42 @@
+"""`descend`: gradient descent on an expression, step by step."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradcli.catalogue.optimizers import NAMES
+from gradcli.commands.descend.setting import SETTING, Setting
+from gradcli.errors import UsageError
+from gradcli.options.derivatives import OfExpression
+from gradcli.options.fields import NUMBER, WHOLE, Kind, option, repeated
+
+OPTIMIZER = Kind("NAME", lambda source: source.text, hints=NAMES)
+MOST_STEPS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descend(OfExpression):
+    """Gradient descent on a scalar expression with any optimiser from torch.optim; --timeout limits each step."""
+
+    timed: ClassVar[str] = "one step"
+
+    optimizer: str = option(OPTIMIZER, "an optimiser from torch.optim, such as sgd, adam or lbfgs", "sgd")
+    lr: float = option(NUMBER, "learning rate", 0.1)
+    steps: int = option(WHOLE, "maximum number of steps", 100)
+    set: tuple[Setting, ...] = repeated(
+        SETTING, "another argument of the optimiser, such as momentum=0.9; may be repeated"
+    )
+    min_move: float | None = option(NUMBER, "stop when no parameter moves by more than this in a step", None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.steps <= MOST_STEPS:
+            raise UsageError(f"--steps must be from 0 to {MOST_STEPS:,}")
+        if self.min_move is not None and not self.min_move >= 0:
+            raise UsageError("--min-move must be 0 or more")
+        seen: dict[str, Setting] = {}
+        for setting in self.set:
+            if setting.name in seen:
+                raise UsageError(f"--set {setting.name} is given twice", cure="give each argument once")
+            if setting.name == "lr":
+                raise UsageError("--set lr: the learning rate has its own option", cure="--lr 0.1")
+            seen[setting.name] = setting

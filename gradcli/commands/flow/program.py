@@ -1,0 +1,44 @@
+"""The program of `flow`: the stack, drawn once, and what each activation makes of the gradient in it."""
+
+import torch
+
+from gradcli.commands.flow.compute import BATCH
+from gradcli.commands.flow.request import Flow
+from gradcli.results import FlowResult
+from gradcli.show.program.script import Script
+
+_INITS = {
+    "xavier": "nn.init.xavier_normal_(layer.weight)",
+    "kaiming": 'nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")',
+    "normal": "nn.init.normal_(layer.weight)",
+}
+
+
+def flow(script: Script, request: Flow, result: FlowResult) -> None:
+    """Write the program that prints a line for each activation and layer: norm, mean, spread, saturated share."""
+    width = request.width
+    there, moved = script.on_cpu, script.moved
+    script.add(f"layers = [nn.Linear({width}, {width}{there}) for _ in range({request.layers})]")
+    if request.init in _INITS:
+        script.add("for layer in layers:", f"    {_INITS[request.init]}", "    nn.init.zeros_(layer.bias)")
+    if moved:
+        script.add(f"layers = [layer{moved} for layer in layers]")
+    drawn = f"torch.randn({BATCH}, {width}{there}){moved}"
+    script.add(f"x, upstream = {drawn}, {drawn}")
+    for call in request.activations:
+        activation = script.read(call.applied("z"), {"z": torch.zeros(1)}).value
+        script.add(
+            "",
+            "h, passed = x, []",
+            "for layer in layers:",
+            "    z = layer(h)",
+            f"    h = {activation}",
+            "    passed.append((z, h))",
+            "loss = (h * upstream).mean()",
+            "for number, (z, h) in enumerate(passed, 1):",
+            "    norm = torch.autograd.grad(loss, z, retain_graph=True)[0].double().norm()",
+            "    slope = torch.autograd.grad(h.sum(), z, retain_graph=True)[0]",
+            f"    saturated = (slope.abs() <= {result.flat[call.text]!r}).double().mean()",
+            "    h = h.double()",
+            f'    print(number, "{call.text}", norm.item(), h.mean().item(), h.std().item(), saturated.item())',
+        )

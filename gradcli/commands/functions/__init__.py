@@ -1,0 +1,1 @@
+"""`functions`: the catalogue to read."""

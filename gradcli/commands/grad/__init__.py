@@ -1,0 +1,1 @@
+"""`grad`: the value of an expression and its gradient by each input."""

@@ -1,0 +1,98 @@
+"""`grad`: the value of an expression and its gradient by each input."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+from gradcli.catalogue.functions import Loss
+from gradcli.errors import UsageError
+from gradcli.language.calls import Call
+from gradcli.language.literals.literal import Literal
+from gradcli.language.source import Source
+from gradcli.language.suggest import did_you_mean
+from gradcli.options.fields import FUNCTION, INDEX, NAME, TENSOR, TEXT, argument, check_choice, option
+from gradcli.options.formula import EXPRESSION, Formula
+from gradcli.options.inputs import INPUTS, Input, input_name
+from gradcli.options.shared import Explained, Wrt
+
+VIAS = ("grad", "backward")
+FN_INPUTS = ("x", "w", "b", "y")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grad(Wrt, Explained):
+    """Value of an expression and its gradient for each input; --fn NAME is short for 'NAME(x*w + b, y)'."""
+
+    expression: Formula | None = argument(EXPRESSION, "an expression, such as 'mse(w*x + b, y)', @FILE or -", None)
+    inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as x=1 w=2,3", (), many=True)
+    fn: Call | None = option(FUNCTION, "a loss or an activation of x*w + b, instead of an expression", None)
+    x: Literal | None = option(TENSOR, "x of --fn", None)
+    w: Literal | None = option(TENSOR, "w of --fn", None, shown="1")
+    b: Literal | None = option(TENSOR, "b of --fn", None, shown="0")
+    y: Literal | None = option(TENSOR, "target y of --fn", None, shown="ones")
+    via: str = option(TEXT, "autograd.grad, or loss.backward(): the same numbers", "grad", choices=VIAS)
+    row: tuple[int, ...] | None = option(INDEX, "differentiate this element of the result, such as 1 or 0,-1", None)
+    vjp: Literal | None = option(TENSOR, "upstream gradient, with the shape of the result", None)
+    each: str = option(NAME, "evaluate at each element of this 1-D input, one row each", "")
+
+    def __post_init__(self) -> None:
+        Explained.__post_init__(self)
+        check_choice("via", self.via, VIAS)
+        if self.row is not None and self.vjp is not None:
+            raise UsageError("--row and --vjp cannot be used together", cure="choose one of them")
+        if self.each and (self.row is not None or self.vjp is not None):
+            raise UsageError("--each needs one number at each point: --row and --vjp cannot be used with it")
+        given = [name for name in FN_INPUTS if getattr(self, name) is not None]
+        if self.fn is None:
+            self._check_expression(given)
+        else:
+            self._check_fn(self.fn)
+
+    @classmethod
+    def named(cls, given: Collection[str]) -> tuple[str, ...]:
+        """With --fn its inputs may be given as NAME=T; without it NAME=T is an input of the expression."""
+        return FN_INPUTS if "fn" in given else ()
+
+    def _check_expression(self, given: list[str]) -> None:
+        if given:
+            cure = f"with an expression write {given[0]}=T" if self.expression else "--fn mse, for example"
+            raise UsageError(f"--{given[0]} requires --fn", cure=cure)
+        if self.expression is None:
+            raise UsageError(
+                "nothing to differentiate: give an expression or --fn",
+                cure="gradcli grad --fn mse --x 1 --w 2\ngradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+            )
+
+    @property
+    def typed(self) -> Source | None:
+        """The expression where it stands among the words themselves."""
+        return self.expression.typed if self.expression is not None else None
+
+    def source(self, read_stdin: Callable[[], str]) -> Source:
+        """The expression to differentiate; with --fn the one that it is short for."""
+        if self.fn is not None:
+            return Source(self.fn.of_product)
+        assert self.expression is not None
+        return self.expression.load(read_stdin)
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """The names that the expression may use for its inputs."""
+        if self.fn is None:
+            return tuple(item.name for item in self.inputs)
+        return self.as_given(FN_INPUTS if isinstance(self.fn.entry, Loss) else FN_INPUTS[:3])
+
+    def _check_fn(self, fn: Call) -> None:
+        if self.expression is not None or self.inputs:
+            name = input_name(self.expression.given.text) if self.expression else self.inputs[0].name
+            if not name:
+                raise UsageError("--fn and an expression cannot be used together", cure="choose one of them")
+            cure = did_you_mean(name, FN_INPUTS) or f"its inputs are {', '.join(FN_INPUTS)}"
+            raise UsageError(f"--fn has no input {name!r}", cure=cure)
+        if self.x is None:
+            raise UsageError("--x is missing", cure=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
+        if not isinstance(fn.entry, Loss):
+            if self.y is not None:
+                raise UsageError(f"--y cannot be used with the activation {fn.entry.name}", cure="leave out --y")
+        elif fn.entry.target == "class" and self.y is None:
+            raise UsageError(f"--y is missing: {fn.entry.name} needs class indices", cure="for example --y 0")

@@ -1,0 +1,1 @@
+"""`hessian`: second derivatives, eigenvalues, and the kind of a stationary point."""

@@ -1,0 +1,71 @@
+"""`hessian`: second derivatives, eigenvalues, and what kind of stationary point it is."""
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.commands.hessian.request import Hessian
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.run import leads_to_result, one_number, run_expression
+from gradcli.language.limits import ELEMENTS
+from gradcli.results import HessianResult, Kind
+
+STATIONARY = 1e-6
+"""A gradient is zero when none of its elements exceeds this times (1 + |value|)."""
+FLAT = 1e-6
+"""An eigenvalue is zero when it does not exceed this times the largest one."""
+
+
+def hessian(request: Hessian, job: Job) -> HessianResult:
+    """The Hessian of an expression that is one number.
+
+    Raises MathError where it is not one number, and SizeError where the Hessian has too many elements.
+    """
+    run = run_expression(request, job)
+    value = one_number(run.value, "hessian needs one number")
+    size = sum(tensor.numel() for tensor in run.by.values())
+    ELEMENTS.check(size * size, "the Hessian")
+    slopes, blocks = core.hessian(value, run.by)
+    joint = torch.cat(
+        [
+            torch.cat([block.reshape(run.by[a].numel(), run.by[b].numel()) for b, block in row.items()], dim=1)
+            for a, row in blocks.items()
+        ]
+    )
+    eigenvalues = _eigenvalues(joint)
+    for name, slope in slopes.items():
+        if not any(bool(block.any()) for block in (slope, *blocks[name].values())) and not leads_to_result(run, name):
+            job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
+    steepest = max((float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0)
+    stationary = steepest <= STATIONARY * (1 + abs(float(value.detach())))
+    return HessianResult(
+        **job.header("hessian", run.inputs, subjects=[run.subject]),
+        expression=run.program.understood,
+        value=value,
+        gradients=slopes,
+        hessian=blocks,
+        eigenvalues=eigenvalues,
+        stationary=stationary,
+        kind=_kind(eigenvalues) if stationary else None,
+    )
+
+
+def _eigenvalues(matrix: Tensor) -> Tensor:
+    """The eigenvalues of a symmetric matrix, ascending, in its dtype; computed in float64, NaN where it is not finite."""
+    if not bool(torch.isfinite(matrix).all()):
+        return matrix.new_full(matrix.shape[:1], torch.nan)
+    found: Tensor = torch.linalg.eigvalsh(matrix.double())
+    return found.to(matrix.dtype)
+
+
+def _kind(eigenvalues: Tensor) -> Kind | None:
+    """What the signs of the eigenvalues say of a stationary point; None where they are not finite."""
+    if not bool(torch.isfinite(eigenvalues).all()):
+        return None
+    tolerance = FLAT * float(eigenvalues.abs().max()) if eigenvalues.numel() else 0.0
+    up, down = bool((eigenvalues > tolerance).any()), bool((eigenvalues < -tolerance).any())
+    if up and down:
+        return "saddle"
+    if bool((eigenvalues.abs() <= tolerance).any()) or not (up or down):
+        return "degenerate"
+    return "minimum" if up else "maximum"

@@ -1,0 +1,1 @@
+"""`jacobian`: the whole Jacobian of an expression."""

@@ -1,0 +1,46 @@
+"""`jacobian`: d value / d input for each input, whole."""
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.commands.jacobian.request import Jacobian
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.run import Run, note_unreached, run_expression
+from gradcli.language.limits import ELEMENTS
+from gradcli.results import JacobianResult
+
+
+def jacobian(request: Jacobian, job: Job) -> JacobianResult:
+    """The Jacobian of the expression by each chosen input, of shape value.shape + input.shape.
+
+    Raises SizeError where it has too many elements.
+    """
+    run = run_expression(request, job)
+    for name, tensor in run.by.items():
+        ELEMENTS.check(run.value.numel() * tensor.numel(), f"the Jacobian by {name}")
+
+    def again(inputs: dict[str, Tensor]) -> Tensor:
+        torch.set_rng_state(run.state)  # so that it draws the numbers that the value did
+        return evaluate(run.program, {**run.inputs, **inputs}).value
+
+    blocks = core.jacobian(again, run.value, run.by, run.touched)
+    for name, block in blocks.items():
+        if block is None:
+            note_unreached(run, name, job, "its Jacobian is null")
+    return JacobianResult(
+        **job.header("jacobian", run.inputs, subjects=[run.subject]),
+        expression=run.program.understood,
+        value=run.value,
+        jacobian=blocks,
+        output=output_name(run),
+    )
+
+
+def output_name(run: Run) -> str:
+    """What to call the result: the name that the last statement gives it, else y, else result."""
+    names = run.program.assigned
+    if names and run.steps.get(names[-1]) is run.value:
+        return names[-1]
+    return "y" if "y" not in run.inputs and "y" not in run.steps else "result"

@@ -1,0 +1,1 @@
+"""`loss`: values, elements and gradients of losses."""

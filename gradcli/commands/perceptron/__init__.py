@@ -1,0 +1,1 @@
+"""`perceptron`: one layer forward and its gradient, or its training."""

@@ -1,0 +1,1 @@
+"""`plot`: functions over a range, or an expression over two ranges."""

@@ -1,0 +1,1 @@
+"""`softmax-jacobian`: probabilities and the Jacobian of softmax."""

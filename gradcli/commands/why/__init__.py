@@ -1,0 +1,1 @@
+"""`why`: a famous mistake, made, explained and fixed."""

@@ -1,1 +1,0 @@
-"""From a request to a result: here PyTorch computes, with one file per command."""

@@ -1,0 +1,268 @@
+"""What every computation shares: the job's dtype and device, tensors from literals, and the notes made on the way."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+import torch
+from torch import Tensor
+
+from gradcli.errors import MathError, UsageError
+from gradcli.evaluate.machine import Before
+from gradcli.evaluate.refusals import topic
+from gradcli.evaluate.sights import Sight
+from gradcli.evaluate.tensors import TensorMaker
+from gradcli.language.literals.literal import Literal
+from gradcli.language.suggest import did_you_mean
+from gradcli.options import shared
+from gradcli.options.shared import Numeric
+from gradcli.results import Note, Subject
+
+DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
+
+
+BeginStep: TypeAlias = Callable[[int, int], object]
+"""Told by what goes step by step, such as training, which step begins and of how many: the time limit is that of a step."""
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """PyTorch's default dtype for a while: an expression's `torch.ones(1)` has it."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+_ears: list[list[warnings.WarningMessage]] = []
+
+
+@contextmanager
+def listening() -> Iterator[list[warnings.WarningMessage]]:
+    """The warnings of a while, each as often as there is reason for it; PyTorch gives many only once in a process.
+
+    Who does many jobs listens all the while: the filters are then set once, and each job begins with an empty list.
+    """
+    if _ears:
+        _ears[-1].clear()
+        yield _ears[-1]
+        return
+    every_time = torch.is_warn_always_enabled()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.set_warn_always(True)
+        _ears.append(caught)
+        try:
+            yield caught
+        finally:
+            _ears.clear()
+            torch.set_warn_always(every_time)
+
+
+@contextmanager
+def once_more(dtype: torch.dtype) -> Iterator[None]:
+    """For running again what a result was made of, in some dtype: without the warnings, which were heard the first time."""
+    with default_dtype(dtype), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class Job:
+    """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
+
+    def __init__(
+        self,
+        request: Numeric,
+        read_stdin: Callable[[], str],
+        before: Before = lambda step, operands: None,
+        begin_step: BeginStep = lambda number, total: None,
+    ) -> None:
+        self.read_stdin = read_stdin
+        self.before = before
+        self.begin_step = begin_step
+        self.dtype = DTYPES[request.dtype]
+        self.device = _CPU if request.device == "cpu" else _device(request.device)
+        self.notes: list[Note] = []
+        self.sights: list[Sight] = []
+        self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
+        seed(request.seed, self.device)
+
+    def number(self, value: float) -> Tensor:
+        """A default as a 0-d tensor."""
+        return torch.tensor(value, dtype=self.dtype, device=self.device)
+
+    def note(self, code: str, text: str) -> None:
+        """Remark on the result, each remark once."""
+        if (note := Note(code, text)) not in self.notes:
+            self.notes.append(note)
+
+    def wrt(self, asked: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]) -> list[str]:
+        """The inputs to differentiate by, in the order of `inputs`: those of --wrt, else the default.
+
+        An integer input beside a floating one is left out, and so null.
+        Raises UsageError for a name that is not an input, and MathError where no floating-point input is left.
+        """
+        for name in asked:
+            if name not in inputs:
+                cure = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
+                raise UsageError(f"--wrt: there is no input {name!r}", cure=cure)
+        floating = [name for name in inputs if name in (asked or default) and inputs[name].is_floating_point()]
+        if floating:
+            for name in asked:
+                if name not in floating:
+                    self.note(
+                        "integer-input",
+                        f"{name} is {dtype_name(inputs[name])}: its gradient is null",
+                    )
+            return floating
+        if not inputs:
+            raise MathError(
+                "there is no input to differentiate with respect to",
+                cure="give one: gradcli grad 'x**2' x=3",
+                topic="no-grad",
+            )
+        name = (asked or list(inputs))[0]
+        raise _not_floating(name, inputs[name])
+
+    def floating(self, name: str, literal: Literal) -> Tensor:
+        """The tensor of an input that a command always differentiates by.
+
+        Raises MathError where it holds no floating-point numbers.
+        """
+        tensor = self.tensor(literal)
+        if not tensor.is_floating_point():
+            raise _not_floating(name, tensor)
+        return tensor
+
+    def header(
+        self,
+        command: str,
+        inputs: Mapping[str, Tensor],
+        defaults: list[str] | None = None,
+        subjects: Sequence[Subject] = (),
+    ) -> dict[str, Any]:
+        """The fields that every result has."""
+        return {
+            "command": command,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "inputs": dict(inputs),
+            "defaults": defaults or [],
+            "notes": self.notes,
+            "subjects": tuple(subjects),
+        }
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """The job's dtype and device as PyTorch's defaults, and PyTorch's warnings as notes."""
+        with listening() as caught, nullcontext() if self.device.type == "cpu" else self.device:
+            if torch.get_default_dtype() == self.dtype:
+                yield
+            else:
+                with default_dtype(self.dtype):
+                    yield
+        for warning in caught:
+            text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
+            note = _warning(text)
+            self.note(note.code, note.text)
+
+
+def _not_floating(name: str, tensor: Tensor) -> MathError:
+    return MathError(
+        f"there is nothing to differentiate: {name} is {dtype_name(tensor)}, and only floating-point inputs have gradients",
+        cure=f"write {name} as plain numbers, such as 1,2, which are floats",
+        topic="int-dtype",
+    )
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """A dtype without its namespace: `int64`."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _warning(text: str) -> Note:
+    """A warning of PyTorch's as a note: its own words on one line, or ours where they are clearer."""
+    if found := re.search(r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text):
+        target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in found.groups())
+        return broadcast(pred, target)
+    return Note(topic(text) or "pytorch", text)
+
+
+def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:
+    """The note on a loss whose prediction and target have different shapes."""
+    shapes = f"the target has shape {list(target)} and the prediction {list(pred)}"
+    return Note("broadcast", f"{shapes}: they broadcast to {together(pred, target)}; reshape one of them")
+
+
+def together(*shapes: Sequence[int]) -> list[int]:
+    """The shape to which shapes that fit broadcast."""
+    return list(torch.broadcast_shapes(*map(tuple, shapes)))  # type: ignore[no-untyped-call]
+
+
+_CPU = torch.device("cpu")
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises UsageError where this PyTorch cannot compute on it.
+    """
+    kind, _, index = name.partition(":")
+    counts = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+        "xpu": torch.xpu.device_count(),
+    }
+    if int(index or 0) >= counts[kind]:
+        has = ", ".join(f"{each}:{i}" if i else each for each, count in counts.items() for i in range(count))
+        raise UsageError(f"--device: {name!r} is not available; this PyTorch has: {has}", cure="--device cpu")
+    return torch.device(name)
+
+
+def seed(number: int, device: torch.device) -> None:
+    """Seed the default generator. On the CPU directly: torch.manual_seed formats the call stack for devices not there."""
+    if device is _CPU or device.type == "cpu":
+        torch.default_generator.manual_seed(number)
+    else:
+        torch.manual_seed(number)
+
+
+_UNSETTLED = frozenset({"defaults", "notes", "subjects", "pointwise", "stack", "calls"})
+
+
+@cache
+def _settling(kind: type) -> tuple[str, ...]:
+    """The fields of a result that may hold tensors; what evidence needs stays as it was run. Other types have none."""
+    found = fields(kind) if is_dataclass(kind) else ()
+    return tuple(f.name for f in found if f.type is not str and f.name not in _UNSETTLED)
+
+
+T = TypeVar("T")
+
+
+def settled(value: T) -> T:
+    """The same result with every tensor detached and on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu() if value.requires_grad or not value.is_cpu else value  # type: ignore[return-value]
+    if not value or isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return {name: settled(item) for name, item in value.items()}  # type: ignore[return-value]
+    if isinstance(value, tuple):
+        return tuple(map(settled, value))  # type: ignore[return-value]
+    if isinstance(value, list):
+        return list(map(settled, value))  # type: ignore[return-value]
+    kind: type = type(value)
+    if names := _settling(kind):
+        held = vars(value)
+        changed = {name: settled(item) for name in names if (item := held[name]) is not None}
+        settling: T = object.__new__(kind)  # a fifth of what dataclasses.replace takes
+        vars(settling).update(held | changed)
+        return settling
+    return value

@@ -1,0 +1,111 @@
+"""A subject computed again in float64, as often as evidence needs it, with the same random numbers every time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.errors import MathError
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.run import program_of
+from gradcli.evaluate.sights import Sight, watching
+from gradcli.language.expressions.program import Step
+from gradcli.results import Subject
+
+Inputs: TypeAlias = Mapping[str, Tensor]
+Held: TypeAlias = Mapping[Step, Sequence[Any]] | None
+"""Operands that some steps get instead of their own."""
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """The same numbers in float64 on the CPU; integers and bools stay what they are."""
+    dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
+
+
+class Rerun:
+    """One subject in float64: its value at any inputs, and its gradients.
+
+    `coarsest` is the largest machine epsilon that the expression itself computes with: `x.float()` makes it float32's.
+    """
+
+    def __init__(self, subject: Subject, job: Job) -> None:
+        self.program = program_of(subject)
+        self.inputs = {name: widened(tensor) for name, tensor in subject.inputs.items()}
+        self.by = subject.by
+        self.upstream = None if subject.upstream is None else widened(subject.upstream)
+        self.coarsest = torch.finfo(torch.float64).eps
+        self._before = job.before
+        self._seed = torch.initial_seed()
+
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
+        """The value at `inputs`; the steps in `held` get these operands instead of their own.
+
+        Raises GradcliError for whatever PyTorch refuses.
+        """
+
+        def before(step: Step, operands: list[Any]) -> None:
+            self._before(step, operands)
+            if held is not None and step in held:
+                operands[:] = held[step]
+
+        torch.default_generator.manual_seed(self._seed)
+        with once_more(torch.float64):
+            return evaluate(self.program, inputs, before, self._watch).value
+
+    def operands(self, names: frozenset[str]) -> dict[Step, list[Any]]:
+        """What the steps with one of these names are given at the subject's own inputs."""
+        seen: dict[Step, list[Any]] = {}
+
+        def before(step: Step, operands: list[Any]) -> None:
+            if short(step) in names:
+                seen[step] = list(operands)
+
+        torch.default_generator.manual_seed(self._seed)
+        with once_more(torch.float64):
+            evaluate(self.program, self.inputs, before)
+        return seen
+
+    def sights(self) -> list[Sight]:
+        """What notes look at in the run at the subject's own inputs."""
+        found: list[Sight] = []
+        before, after = watching(self.program, self._before, found)
+        torch.default_generator.manual_seed(self._seed)
+        with once_more(torch.float64):
+            evaluate(self.program, core.leaves(self.inputs, self.by), before, after)
+        return found
+
+    def gradients(self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None) -> dict[str, Tensor | None]:
+        """Autograd's gradient by each input that the subject is differentiated by, for an upstream gradient."""
+        return self.rows(inputs, [upstream], held)[0]
+
+    def rows(
+        self, inputs: Inputs, upstreams: Sequence[Tensor | None], held: Held = None
+    ) -> list[dict[str, Tensor | None]]:
+        """The gradients for each of several upstream gradients, from one run."""
+        live = core.leaves(inputs, self.by)
+        value = self.value(live, held)
+        chosen = {name: live[name] for name in self.by}
+        if not value.requires_grad:
+            return [dict.fromkeys(chosen) for _ in upstreams]
+        return [core.gradients(value, chosen, upstream=upstream, keep=True) for upstream in upstreams]
+
+    def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+        """Gradient and Hessian of a subject that is one number."""
+        live = core.leaves(inputs, self.by)
+        value = self.value(live)
+        if not value.requires_grad:
+            raise MathError("the result does not depend on any input through differentiable operations")
+        return core.hessian(value.reshape(()), {name: live[name] for name in self.by})
+
+    def _watch(self, step: Step, value: Any) -> None:
+        if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
+            self.coarsest = max(self.coarsest, torch.finfo(value.dtype).eps)
+
+
+def short(step: Step) -> str:
+    """The last part of the name of a step: `detach` for `torch.detach` and `Tensor.detach`."""
+    return step.name.rpartition(".")[2]

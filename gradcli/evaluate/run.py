@@ -1,0 +1,167 @@
+"""What the commands on expressions share: the inputs as leaves, the expression run on them, the steps on the way."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.commands.grad.request import Grad
+from gradcli.errors import MathError
+from gradcli.evaluate import library, sights
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.machine import Before, evaluate
+from gradcli.language.expressions import expression
+from gradcli.language.expressions.program import Expression, Step
+from gradcli.language.limits import PROGRAMS
+from gradcli.language.source import Source
+from gradcli.options.derivatives import OfExpression
+from gradcli.results import Subject
+
+
+def parsed(request: Grad | OfExpression, job: Job) -> Expression:
+    """The expression of a request; parsing is cached, so that asking again costs nothing."""
+    return expression.parse(request.source(job.read_stdin), request.input_names)
+
+
+class Run(NamedTuple):
+    """An expression that was run: what it was run on, by what it is differentiated, and what came out."""
+
+    program: Expression
+    inputs: dict[str, Tensor]
+    by: dict[str, Tensor]
+    value: Tensor
+    steps: dict[str, Tensor]
+    indices: frozenset[str]
+    """The inputs that an index loss took as class indices, which have no gradient."""
+    state: Tensor
+    """PyTorch's generator just before the program ran."""
+
+    @property
+    def subject(self) -> Subject:
+        """What was differentiated, for evidence."""
+        return Subject("", self.program.source.text, self.inputs, tuple(self.by), state=self.state)
+
+    @property
+    def touched(self) -> int:
+        """The elements of all inputs, steps and the result: what one vjp reads, roughly."""
+        return self.value.numel() + sum(tensor.numel() for tensor in (*self.inputs.values(), *self.steps.values()))
+
+
+def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
+    """Run `program` on `inputs`, those in `chosen` as leaves that record what is done with them."""
+    live = core.leaves(inputs, chosen)
+    targets: list[Any] = []
+    state = torch.get_rng_state()
+    before, after = sights.watching(program, _watching(program, targets, job.before), job.sights)
+    outcome = evaluate(program, live, before, after)
+    for code, text in program.notes:
+        job.note(code, text)
+    indices = frozenset(
+        name for name, tensor in live.items() if targets and any(tensor is target for target in targets)
+    )
+    by = {name: live[name] for name in chosen}
+    return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
+
+
+def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
+    """Note why autograd returned None by the input `name`, and what follows: the end of the sentence."""
+    if leads_to_result(done, name):
+        job.note("no-derivative", f"no differentiable operation leads from {name} to the result: {so}")
+    else:
+        job.note("unused-input", f"the result does not depend on {name}: {so}")
+
+
+def leads_to_result(done: Run, name: str) -> bool:
+    """Whether operations of any kind lead from the input `name` to the result; found by running once more."""
+    if name not in done.program.names:
+        return False
+    known: dict[int, Any] = {
+        id(tensor): tensor for tensor in done.inputs.values()
+    }  # kept, so that no identity comes twice
+    touched = {id(done.inputs[name])}
+    given = False
+
+    def before(step: Step, operands: list[Any]) -> None:
+        nonlocal given
+        given = any(id(operand) in touched for operand in operands)
+
+    def after(step: Step, value: Any) -> None:
+        for one in (value, *(value if isinstance(value, tuple | list) else ())):
+            if (
+                isinstance(one, Tensor | tuple | list | slice)
+                and not isinstance(one, torch.Size)
+                and id(one) not in known
+            ):
+                known[id(one)] = one
+                if given:
+                    touched.add(id(one))
+
+    state = torch.get_rng_state()
+    torch.set_rng_state(done.state)
+    result = evaluate(done.program, done.inputs, before, after).value
+    torch.set_rng_state(state)
+    return id(result) in touched
+
+
+def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
+    """`before`, which also collects the class indices of the index losses where the expression has any."""
+    if not _may_take_indices(program):
+        return before
+
+    def watch(step: Step, operands: list[Any]) -> None:
+        before(step, operands)
+        if step.kind == "apply":
+            if type(operands[0]) not in library.INDEXED_MODULES:
+                return
+        elif step.name not in library.INDEXED:
+            return
+        count = len(operands) - len(step.keywords)
+        given = operands[step.kind == "apply" : count]
+        library.by_place(given, dict(zip(step.keywords, operands[count:], strict=True)), "input", "target")
+        match given:
+            case [Tensor() as logits, Tensor() as target, *_] if target.shape != logits.shape:
+                targets.append(target)
+
+    return watch
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _may_take_indices(program: Expression) -> bool:
+    return any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps)
+
+
+def run_expression(request: OfExpression, job: Job) -> Run:
+    """Make the inputs of `request` in their order, and run its expression on them."""
+    inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
+    floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
+    return differentiable(run(parsed(request, job), inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt)
+
+
+def one_number(value: Tensor, rule: str) -> Tensor:
+    """A value that must be one number, as a 0-d tensor.
+
+    Raises MathError that begins with the `rule` and offers the cure.
+    """
+    if value.numel() == 1:
+        return value.reshape(())
+    raise MathError(
+        f"{rule}, but the result has shape {list(value.shape)}",
+        cure="reduce it: (EXPR).sum() or (EXPR).mean()", topic="non-scalar",
+    )  # fmt: skip
+
+
+def program_of(subject: Subject) -> Expression:
+    """The expression of a subject; parsing is cached."""
+    return expression.parse(Source(subject.expression), tuple(subject.inputs))
+
+
+def differentiable(done: Run, asked: Sequence[str]) -> Run:
+    """The same run, differentiated by the class indices among its inputs only where they were asked for."""
+    if not done.indices:
+        return done
+    return done._replace(
+        by={name: tensor for name, tensor in done.by.items() if name in asked or name not in done.indices}
+    )

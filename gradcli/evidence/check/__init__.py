@@ -1,0 +1,1 @@
+"""`--check`: autograd beside closed forms and central differences."""

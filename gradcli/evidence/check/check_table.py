@@ -1,0 +1,103 @@
+"""The table of `--check`: autograd, closed form and difference of every slope, errors and verdicts, and what these mean."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from gradcli.commands.steps import ROWS as LAYERS
+from gradcli.results import Checked, DescendResult, FlowResult, GradEachResult, PlotResult, Result, SurfaceResult
+from gradcli.show import numbers
+from gradcli.show.table import Block, Cell, Cells, Column, Table
+
+MEANINGS = {
+    "ok": "",
+    "kink": "the slopes from the left and the right differ, and autograd is PyTorch's choice",
+    "edge": "the function has values on one side only, and the slope is from that side",
+    "jump": "the function jumps here, and PyTorch gives the slope next to the jump",
+    "flat": "constant between jumps, like rounding: the slope is exactly 0",
+    "infinite": "the slope or the value grows without bound here, so a difference cannot approximate it",
+    "nan": "the function has no value here, so it has no slope",
+    "rough": "the difference cannot tell: rounding, or change faster than its step, hides the slope",
+    "none": "PyTorch has no derivative of this function, and the difference is its slope",
+    "undefined": "the function jumps here, so it has no derivative at this point, and PyTorch has none for it",
+    "detached": "detach stops the gradient on purpose: with the detached values held fixed, both agree",
+    "random": "random draws pass no gradient to their parameters: with those held fixed, both agree",
+    "between-jumps": "rounding jumps more often than the step allows: with the rounded values held fixed, both agree",
+    "symmetric": "PyTorch assumes a symmetric matrix and splits the slope between an element and its mirror image",
+    "straight-through": "PyTorch passes the gradient as if nothing were rounded, on purpose",
+    "assumes-log-softmax": "PyTorch's gradient of ctc_loss is right only for the output of log_softmax",
+    "pytorch": "the function is smooth, and autograd agrees next to this point but not at it: PyTorch's formula is wrong here",
+    "wrong": "autograd disagrees with the others",
+}
+"""Every verdict and what it says."""
+
+ROWS: Mapping[type[Result], int] = {GradEachResult: 60, PlotResult: 11, SurfaceResult: 11, FlowResult: LAYERS}
+"""Rows that are shown on the screen of what has a row per point; of all others all are."""
+MARKED = 20
+"""Rows with another verdict than ok that are shown anyway."""
+
+
+def check_tables(result: Result, digits: int) -> list[Table]:
+    """The table of all inputs that were checked, a block for each."""
+    checked = result.check or {}
+    if not checked:
+        return []
+    places = [place for each in checked.values() for place in each.places]
+    named = len(set(places)) < len(places)  # several functions at the same places
+    columns = [*([Column("function")] if named else []), Column("slope"), Column("autograd")]
+    cells: list[list[Cells]] = [
+        [*([name] if named else []), each.places, _autograd(each)] for name, each in checked.items()
+    ]
+    for heading, field, shown in (
+        ("closed form", "closed", _known),
+        ("difference", "difference", _known),
+        ("from the left", "left", _known),
+        ("from the right", "right", _known),
+        ("error", "absolute", _roughly),
+        ("relative", "relative", _roughly),
+    ):
+        values: list[Tensor | None] = [getattr(each, field) for each in checked.values()]
+        if heading == "difference" or not all(value is None or bool(value.isnan().all()) for value in values):
+            columns.append(Column(heading))
+            for block, value in zip(cells, values, strict=True):
+                block.append("" if value is None else shown(value))
+    columns.append(Column("verdict"))
+    blocks = []
+    for block, each in zip(cells, checked.values(), strict=True):
+        marked = [i for i, verdict in enumerate(each.verdicts) if verdict != "ok"][:MARKED]
+        blocks.append(Block(len(each.places), (*block, each.verdicts), kept=tuple(marked)))
+    wrong = [name for name, each in checked.items() if not each.ok]
+    title = f"Check: fails for {', '.join(wrong)}" if wrong else "Check: passes"
+    rows = ROWS.get(type(result), 0)
+    return [Table(tuple(columns), tuple(blocks), title, _caption(result), keys=1 + named, ends=1, csv=False, rows=rows)]
+
+
+def _caption(result: Result) -> str:
+    """Where and how was checked, and what the verdicts mean; what is said of some inputs alone names them."""
+    checked = result.check or {}
+    said = ["at the start"] if isinstance(result, DescendResult) else []
+    for remark in dict.fromkeys(remark for each in checked.values() for remark in each.remarks):
+        of = [name for name, each in checked.items() if remark in each.remarks]
+        said.append(remark if len(of) == len(checked) else f"{', '.join(of)}: {remark}")
+    verdicts = {verdict for each in checked.values() for verdict in each.verdicts}
+    return "; ".join(
+        [*said, *(f"{each}: {MEANINGS[each]}" for each in MEANINGS if MEANINGS[each] and each in verdicts)]
+    )
+
+
+def _autograd(checked: Checked) -> list[Any]:
+    """Autograd's slopes; nothing where it has none."""
+    slopes = zip(checked.slopes.tolist(), checked.verdicts, strict=True)
+    return [None if verdict in ("none", "undefined") else slope for slope, verdict in slopes]
+
+
+def _known(values: Tensor) -> list[Any]:
+    """The numbers, and nothing where there is none."""
+    return [None if math.isnan(number) else number for number in values.tolist()]
+
+
+def _roughly(values: Tensor) -> list[Cell]:
+    """Errors to two digits: what counts is how large they are."""
+    return [None if number is None else numbers.significant(number, 2) for number in _known(values)]

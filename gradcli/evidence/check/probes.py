@@ -1,0 +1,216 @@
+"""What `--check` compares, for each kind of result: a vector of numbers, its slopes by autograd, and which of them to look at.
+
+A slope is named by a pair: the row (an element of the vector, or None for the whole with its upstream gradient), and the
+place of an input's element. A gradient has one row, a Jacobian many, activations along a dimension their diagonal, and a
+Hessian is the Jacobian of autograd's gradient.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli import result_paths as addresses
+from gradcli.catalogue.functions import ALONG_LAST_DIM
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.rerun import Held, Inputs, Rerun
+from gradcli.results import (
+    ActivateResult,
+    HessianResult,
+    JacobianResult,
+    Result,
+    SoftmaxJacobianResult,
+    Subject,
+)
+
+Pair: TypeAlias = tuple[int | None, int]
+
+CHECKED = 200
+"""Slopes that are looked at for one input; of more, as many are chosen evenly."""
+WORK = 500_000_000
+"""Elements that the differences for one input may read: in all some seconds."""
+
+
+class Probe:
+    """One number, or a vector with an upstream gradient: a slope for each element of an input."""
+
+    def __init__(self, subject: Subject, job: Job) -> None:
+        self.rerun = Rerun(subject, job)
+        self.base = self.value(self.rerun.inputs)
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs in float64."""
+        return self.rerun.inputs
+
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
+        """The vector, flat."""
+        return self.rerun.value(inputs, held).detach().reshape(-1).double()
+
+    def pairs(self, name: str) -> list[Pair]:
+        """The slopes to look at by the input `name`."""
+        return [(None, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
+
+    def total(self, name: str) -> int:
+        """How many slopes there are by the input `name`."""
+        return self.inputs[name].numel()
+
+    def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
+        """Autograd's slopes for the pairs at `inputs`; None where the input is not on the path."""
+        gradient = self.rerun.gradients(inputs, self.rerun.upstream)[name]
+        return None if gradient is None else gradient.reshape(-1)[[place for _, place in pairs]]
+
+    def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
+        """How much the number of `row` changed from `base` to `moved`, and the size of what changed; NaN counts as no value."""
+        if row is not None:
+            moved, base = moved[row : row + 1], base[row : row + 1]
+        if base.numel() == 1 and not bool(base.isfinite()):
+            return math.nan, 0.0
+        different = (moved != base) & ~(moved.isnan() & base.isnan())
+        delta, size = moved - base, moved.abs()
+        if self.rerun.upstream is not None and row is None:
+            upstream = self.rerun.upstream.reshape(-1)
+            delta, size = delta * upstream, size * upstream.abs()
+        if not bool(different.any()):  # it may have changed by less than the largest number can show
+            return 0.0, float(size[size.isfinite()].max()) if bool(size.isfinite().any()) else 0.0
+        return float(delta[different].sum()), float(size[different & size.isfinite()].sum())
+
+    def label(self, name: str, pair: Pair) -> str:
+        """What to call a slope, such as `w[0,1]`."""
+        return element(name, pair[1], self.inputs[name])
+
+    @property
+    def affordable(self) -> int:
+        """How many slopes by one input can be looked at in some seconds."""
+        touched = self.base.numel() + sum(tensor.numel() for tensor in self.inputs.values())
+        return max(8, min(CHECKED, WORK // max(1, 3 * touched)))
+
+
+class JacobianProbe(Probe):
+    """A vector: a slope for each of its elements, the rows, by each element of an input."""
+
+    def __init__(self, subject: Subject, job: Job, output: str, only: int | None = None) -> None:
+        super().__init__(subject, job)
+        self._output = output
+        self._shape = self.rerun.value(self.rerun.inputs)
+        self._only = only
+
+    def pairs(self, name: str) -> list[Pair]:
+        """Rows and places of the whole Jacobian, or of the one row that was asked for."""
+        rows = self.base.numel() if self._only is None else 1
+        pairs = _spread(rows, self.inputs[name].numel(), self.affordable)
+        return pairs if self._only is None else [(self._only, place) for _, place in pairs]
+
+    def total(self, name: str) -> int:
+        """How many slopes there are by the input `name`."""
+        return self.inputs[name].numel() * (self.base.numel() if self._only is None else 1)
+
+    def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
+        """Autograd's slopes for the pairs at `inputs`, a vjp for each row."""
+        rows = sorted({row for row, _ in pairs if row is not None})
+        upstreams = [one_hot(self._shape, row) for row in rows]
+        found = dict(zip(rows, (by[name] for by in self.rerun.rows(inputs, upstreams)), strict=True))
+        if all(gradient is None for gradient in found.values()):
+            return None
+        return torch.stack([_at(found[row], place, self.base) for row, place in pairs if row is not None])
+
+    def label(self, name: str, pair: Pair) -> str:
+        """What to call a slope, such as `y[0] / x[1]`."""
+        assert pair[0] is not None
+        return f"{element(self._output, pair[0], self._shape)} / {element(name, pair[1], self.inputs[name])}"
+
+
+class DiagonalProbe(JacobianProbe):
+    """An activation that mixes its inputs: each output by its own input."""
+
+    def pairs(self, name: str) -> list[Pair]:
+        """The diagonal, chosen evenly."""
+        return [(place, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
+
+    def total(self, name: str) -> int:
+        """How many slopes there are."""
+        return self.inputs[name].numel()
+
+    def label(self, name: str, pair: Pair) -> str:
+        """The element of the input."""
+        return Probe.label(self, name, pair)
+
+
+class HessianProbe(Probe):
+    """Autograd's gradient as the vector: its slopes are the Hessian."""
+
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
+        """The gradient by all inputs, one behind the other."""
+        found = self.rerun.gradients(inputs, held=held)
+        parts = [inputs[name].new_zeros(inputs[name].shape) if g is None else g for name, g in found.items()]
+        return torch.cat([part.reshape(-1) for part in parts]).double()
+
+    def pairs(self, name: str) -> list[Pair]:
+        """Rows are the elements of all inputs; as for a Jacobian."""
+        return _spread(self.base.numel(), self.inputs[name].numel(), self.affordable)
+
+    def total(self, name: str) -> int:
+        """How many second derivatives there are by the input `name` and any other."""
+        return self.inputs[name].numel() * self.base.numel()
+
+    def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
+        """The second derivatives for the pairs at `inputs`."""
+        blocks = self.rerun.hessian(inputs)[1]
+        columns = self.inputs[name].numel()
+        matrix = torch.cat([row[name].reshape(-1, columns) for row in blocks.values()])
+        return torch.stack([matrix[row, place] for row, place in pairs if row is not None])
+
+    def label(self, name: str, pair: Pair) -> str:
+        """What to call a second derivative, such as `w[0] x[1]`."""
+        row = pair[0] or 0
+        for other in self.rerun.by:
+            if row < self.inputs[other].numel():
+                return f"{element(other, row, self.inputs[other])} {element(name, pair[1], self.inputs[name])}"
+            row -= self.inputs[other].numel()
+        raise IndexError(pair)
+
+
+def probe(result: Result, subject: Subject, job: Job) -> Probe:
+    """What to compare for one subject of a result."""
+    match result:
+        case HessianResult():
+            return HessianProbe(subject, job)
+        case JacobianResult():
+            return JacobianProbe(subject, job, result.output)
+        case SoftmaxJacobianResult():
+            return JacobianProbe(subject, job, "p", result.row_index)
+        case ActivateResult() if subject.call is not None and subject.call.entry.name in ALONG_LAST_DIM:
+            return DiagonalProbe(subject, job, "y")
+    return Probe(subject, job)
+
+
+def _spread(rows: int, columns: int, room: int) -> list[Pair]:
+    """Rows and places, both chosen evenly, about `room` pairs in all."""
+    chosen = evenly(rows, max(int(room**0.5), room // max(1, columns)))
+    return list(product(chosen, evenly(columns, max(1, room // max(1, len(chosen))))))
+
+
+def evenly(size: int, count: int) -> list[int]:
+    """At most `count` of the numbers below `size`, the first and the last among them."""
+    if size <= count:
+        return list(range(size))
+    return [i * (size - 1) // max(1, count - 1) for i in range(count)]
+
+
+def element(name: str, place: int, tensor: Tensor) -> str:
+    """One element of a tensor by its index: `w[0,1]`, or `w` alone where the tensor is one number."""
+    return f"{name}[{','.join(map(str, addresses.index(place, tensor.shape)))}]" if tensor.ndim else name
+
+
+def one_hot(like: Tensor, row: int) -> Tensor:
+    """The upstream gradient that picks one element of a value, in its shape."""
+    upstream = torch.zeros(like.numel(), dtype=like.dtype)
+    upstream[row] = 1
+    return upstream.reshape(like.shape)
+
+
+def _at(gradient: Tensor | None, place: int, base: Tensor) -> Tensor:
+    return base.new_zeros(()) if gradient is None else gradient.reshape(-1)[place].double()

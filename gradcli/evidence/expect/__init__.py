@@ -1,0 +1,1 @@
+"""`--expect`: what the user expects beside what came out."""

@@ -1,0 +1,336 @@
+"""`--expect`: what the user expects beside what came out, and on a miss the slip that explains it, or what to do next."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gradcli import result_paths as addresses
+from gradcli.catalogue.functions import ALONG_LAST_DIM
+from gradcli.catalogue.slips import SLIPS, Feature, Slip
+from gradcli.errors import GradcliError, ShapeError, UsageError
+from gradcli.evaluate import files
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.rerun import Rerun, widened
+from gradcli.evaluate.tensors import TensorMaker
+from gradcli.evidence.check.pointwise import at_point
+from gradcli.evidence.expect.variants import features, variants
+from gradcli.language.file_names import FromFile
+from gradcli.language.literals.literal import Literal, Numbers, half_units
+from gradcli.language.suggest import did_you_mean
+from gradcli.options.expectation import Expectation
+from gradcli.results import (
+    ActivateResult,
+    DescendResult,
+    Expected,
+    FlowResult,
+    JacobianResult,
+    PerceptronTraining,
+    PlotResult,
+    Result,
+    SoftmaxJacobianResult,
+    Subject,
+    SurfaceResult,
+)
+
+ZERO = 1e-6
+"""What is added to the tolerance of every element, so that zero can be expected."""
+EXACT = 1e-4
+"""Relative tolerance to which a slip must fit, where the digits given are not fewer."""
+ROWS = 1000
+"""Rows of a Jacobian that are computed again for a slip, at most."""
+
+
+def expect(
+    wanted: Sequence[Expectation], tolerance: float, result: Result, job: Job, next_step: str
+) -> dict[str, Expected]:
+    """Every expectation beside what was computed, by the name that the user gave it; of a miss without a slip `next_step`.
+
+    Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be read, and ShapeError for
+    one in another shape than the result's.
+    """
+    names = _gradients(result)
+    make = TensorMaker(torch.float64, "cpu", job.read_stdin)
+    found: dict[str, Expected] = {}
+    for read in wanted:
+        key = read.key or _only([name for name, path in names.items() if addresses.find(result, path) is not None])
+        if key in found:
+            raise UsageError(f"--expect: {key} is given twice", cure="give each value once")
+        path = _path(key, names, result)
+        computed = _number(result, key, path)
+        given = widened(make(read.value)).double()
+        expected = _fitted(given, computed, key)
+        met = close(expected, computed.double(), tolerance) if expected.shape == computed.shape else None
+        ok = met is not None and bool(met.all())
+        half = torch.zeros(()) if ok else _half_units(read.value, given).reshape(expected.shape)
+        slip, advice = (None, "") if ok else _missed(expected, computed, half, path, result, job)
+        found[key] = Expected(
+            expected, computed, ok, slip,
+            met=[] if met is None else met.reshape(-1).tolist(), advice="" if ok else advice or next_step,
+        )  # fmt: skip
+    return found
+
+
+def _half_units(literal: Literal, given: Tensor) -> Tensor:
+    """Half a unit of the last digit that each expected number was written with, in their shape; 0 where no text tells."""
+    lines = isinstance(literal, FromFile)
+    written = files.read(literal) if isinstance(literal, FromFile) else literal
+    if not isinstance(written, Numbers):
+        return torch.zeros_like(given)
+    return torch.tensor(half_units(written, lines=lines), dtype=torch.float64).reshape(given.shape)
+
+
+def _missed(
+    expected: Tensor, computed: Tensor, half: Tensor, path: str, result: Result, job: Job
+) -> tuple[str | None, str]:
+    """The slip that explains a miss, and what there is to say of it: of one that is right as far as it was written, that."""
+    guesses = [] if isinstance(result, _WITHOUT_SLIPS) else list(_slips(computed, path, result, job))
+    for slip, reason, guess in guesses:
+        if _fits(expected, guess, torch.zeros_like(half)):
+            return slip.name, f"{slip.words}{reason}"
+    if expected.shape == computed.shape and (tolerance := _accepting(expected, computed.double(), half)):
+        return None, f"yours is right to the digits given; --tol {tolerance} accepts it"
+    for slip, reason, guess in guesses:
+        if _fits(expected, guess, half):
+            return slip.name, f"{slip.words}{reason} (to the digits given)"
+    return None, ""
+
+
+def _accepting(expected: Tensor, computed: Tensor, half: Tensor) -> str:
+    """The round tolerance that accepts numbers which are right to the digits given; empty where they are not."""
+    off = (computed - expected).abs()
+    if not bool((close(expected, computed, 0.0) | (off <= half * _SLACK)).all()):
+        return ""
+    needed = float(((off - ZERO) / expected.abs()).nan_to_num(0.0).max())
+    unit = 10.0 ** math.floor(math.log10(needed))
+    whole = math.ceil(needed / unit * _SLACK)
+    return f"{whole * unit:.2g}"
+
+
+_SLACK = 1 + 1e-9
+"""What keeps the end of a range inside it."""
+
+
+def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
+    """Whether each element is what was expected of it, within the tolerance; NaN equals NaN, and infinity itself."""
+    same = (expected == computed) | (expected.isnan() & computed.isnan())
+    return same | (expected.isfinite() & ((computed - expected).abs() <= tolerance * expected.abs() + ZERO))
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def _gradients(result: Result) -> dict[str, str]:
+    """The path of the gradient by each input, for a descent of the parameter, and of a single function's derivative."""
+    tree = addresses.tree(result)
+    for key in ("gradients", "jacobian", "parameters"):
+        if isinstance(tree.get(key), dict):
+            return {name: f"{key}.{name}" for name in tree[key]}
+    if isinstance(result, SoftmaxJacobianResult):
+        return {"x": "jacobian" if result.row is None else "row"}
+    singles = [("functions", "x", "derivative"), ("losses", "pred", "gradient")]
+    if isinstance(result, PlotResult):
+        singles.append(("curves", "derivative", "derivative"))  # x itself is a path: that of the points
+    for key, name, field in singles:
+        if len(tree.get(key, ())) == 1 and tree[key][0][field] is not None:
+            return {name: f"{key}.0.{field}"}
+    return {}
+
+
+def _only(names: Sequence[str]) -> str:
+    """The one gradient that a bare number can mean."""
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise UsageError("--expect: this result has no single gradient", cure="name a value, such as --expect value=1")
+    raise UsageError(
+        f"--expect: the result has several gradients: {', '.join(names)}", cure=f"name one: --expect {names[0]}=T"
+    )
+
+
+def _path(key: str, names: Mapping[str, str], result: Result) -> str:
+    """The address of what a key means: a gradient, a field of a single function, or a `--get` path as it is.
+
+    Raises UsageError that names the nearest ones where it means nothing.
+    """
+    first, dot, rest = key.partition(".")
+    if first in names:
+        return names[first] + dot + rest
+    tree = addresses.tree(result)
+    path = addresses.whole(tree, key)
+    if path.partition(".")[0] in tree:
+        return path
+    known = [*names, *addresses.short(tree), *(path for path, _ in addresses.leaves(tree))]
+    numbers = [
+        path for path, leaf in addresses.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
+    ]
+    near = did_you_mean(key, known) or f"the result has {', '.join([*names, *numbers][:12])}"
+    raise UsageError(f"--expect: there is no {key!r} in the result", cure=near)
+
+
+def _number(result: Result, key: str, path: str) -> Tensor:
+    """The tensor at a path. Raises UsageError for anything else."""
+    value = addresses.find(result, path, "--expect")
+    if isinstance(value, Tensor) and not value.is_complex():
+        return value.detach().cpu()
+    if isinstance(value, bool | int | float):
+        return torch.tensor(value)
+    if value is None:
+        raise UsageError(
+            f"--expect: {key} is null", cure="autograd returned no gradient there, so there is nothing to compare"
+        )
+    if isinstance(value, dict | list):
+        inside = ", ".join(leaf for leaf, _ in addresses.leaves(value, path))
+        said, cure = ("more than one value", f"choose one of {inside[:300]}") if inside else ("empty", "--get shows it")
+        raise UsageError(f"--expect: {key} is {said}", cure=cure)
+    raise UsageError(f"--expect: {key} is not a number", cure="--get shows it")
+
+
+def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
+    """The expected value in the computed shape where both are one number; a transposed one is left as it is.
+
+    Raises ShapeError for any other shape than the computed one.
+    """
+    if expected.numel() == computed.numel() == 1:
+        return expected.reshape(computed.shape)
+    turned = expected.ndim == 2 and expected.shape == computed.T.shape if computed.ndim == 2 else False
+    if expected.shape == computed.shape or turned:
+        return expected
+    raise ShapeError(
+        f"--expect: {key} has shape {list(computed.shape)}, but the expected value has {list(expected.shape)}",
+        cure="give one number for each element, rows separated by ;",
+    )
+
+
+_WITHOUT_SLIPS = (DescendResult, FlowResult, PerceptronTraining)
+"""Results that come of many gradients: a slip in one of them is not a factor of the last number."""
+
+
+# --- slips ----------------------------------------------------------------------------------------------------------
+
+
+def _slips(computed: Tensor, path: str, result: Result, job: Job) -> Iterator[tuple[Slip, str, Tensor]]:
+    """Each slip of the table, its reason where the expression has it, and what would have come out: its forms in turn."""
+    subject, kind, name, rest = _origin(path, result)
+    again = None if subject is None else _observed(subject, kind, name, rest, job)
+    right = computed.double()
+    if again is not None and again.shape == right.shape and _same(again, computed):
+        right = again  # the same with more digits
+    else:
+        subject = None  # it drew other random numbers, and so would its variants
+    there: frozenset[Feature] = frozenset()
+    if subject is not None and kind != "value":
+        there = features(subject, name) | ({"gradient"} if kind == "gradient" else {"jacobian"})
+    for slip in SLIPS:
+        reason = next((words for feature, words in slip.reasons if feature in there), "")
+        for guess in _guesses(slip, right, subject, kind, name, rest, job):
+            yield slip, reason, guess
+
+
+def _same(again: Tensor, computed: Tensor) -> bool:
+    """Whether numbers that were computed again in float64 are those of the result, but for rounding."""
+    eps = torch.finfo(computed.dtype).eps if computed.is_floating_point() else 0.0
+    return torch.allclose(again.double(), computed.double(), rtol=eps**0.5, atol=eps**0.5 * ZERO, equal_nan=True)
+
+
+def _fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
+    """Whether every element is the guess's, as far as it was written; zeros alone, which any slip would give, fit nothing."""
+    if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
+        return False
+    size = float(guess.abs().max())
+    if size <= ZERO:
+        return False
+    limit = torch.maximum(EXACT * guess.abs() + EXACT * ZERO * size, half * _SLACK)
+    return bool(((expected - guess).abs() <= limit).all())
+
+
+def _guesses(
+    slip: Slip, right: Tensor, subject: Subject | None, kind: str, name: str, rest: Sequence[int], job: Job
+) -> Iterator[Tensor]:
+    """What the user would have found after this slip."""
+    for factor in slip.factors:
+        yield factor * right
+    if slip.variant == "transposed" and right.ndim == 2:
+        yield right.T
+    if subject is None or (slip.variant == "straight-through" and _is_activation(subject)):
+        return
+    for variant in variants(subject, slip.variant):
+        found = _observed(variant, kind, name, rest, job)
+        if found is not None:
+            yield found
+
+
+def _is_activation(subject: Subject) -> bool:
+    """Whether the subject is an activation alone, whose derivative is all that there is to find."""
+    return subject.call is not None and tuple(subject.inputs) == ("x",)
+
+
+def _origin(path: str, result: Result) -> tuple[Subject | None, str, str, list[int]]:
+    """The subject that a path is about, what of it (value, gradient, jacobian), by which input, and an index into that."""
+    keys = path.split(".")
+    if isinstance(result, PlotResult | SurfaceResult):
+        return _of_point(keys, result)
+    if keys[0] in ("functions", "losses"):
+        named = addresses.find(result, f"{keys[0]}.{keys[1]}.name")
+        subjects = [each for each in result.subjects if each.name in ("", named)]
+        kind = {"derivative": "gradient"}.get(keys[2], keys[2])
+        name, index = ("x" if keys[0] == "functions" else "pred"), keys[3:]
+    else:
+        subjects, kind = list(result.subjects[:1]), {"gradients": "gradient", "loss": "value"}.get(keys[0], keys[0])
+        by_name = kind == "gradient" or (isinstance(result, JacobianResult) and kind == "jacobian")
+        name, index = (keys[1], keys[2:]) if by_name else ("x", keys[1:])
+    known = kind in ("value", "gradient", "jacobian") and all(key.isdigit() for key in index)
+    if not subjects or not known or _mixes(result, subjects[0]):
+        return None, kind, name, []
+    return subjects[0], kind, name, [int(key) for key in index]
+
+
+def _of_point(keys: Sequence[str], result: PlotResult | SurfaceResult) -> tuple[Subject | None, str, str, list[int]]:
+    """The same for a path into a plot, which is about a subject where it leads to one point."""
+    match keys:
+        case ["curves", curve, ("value" | "derivative") as field, place] if isinstance(result, PlotResult):
+            kind = {"derivative": "gradient"}.get(field, field)
+            return at_point(result.pointwise[int(curve)], [int(place)]), kind, result.along, []
+        case ["value", first, second]:
+            return at_point(result.pointwise[0], [int(first), int(second)]), "value", "", []
+        case ["gradients", name, first, second]:
+            return at_point(result.pointwise[0], [int(first), int(second)]), "gradient", name, []
+    return None, "", "", []
+
+
+def _mixes(result: Result, subject: Subject) -> bool:
+    """Whether the result is the diagonal of a Jacobian, which no gradient is."""
+    call = subject.call
+    return isinstance(result, ActivateResult) and call is not None and call.entry.name in ALONG_LAST_DIM
+
+
+def _observed(subject: Subject, kind: str, name: str, rest: Sequence[int], job: Job) -> Tensor | None:
+    """The value, gradient or Jacobian of a subject in float64; None where it has none, or PyTorch refuses it."""
+    try:
+        with once_more(torch.float64):
+            found = _computed(Rerun(subject, job), kind, name)
+            for place in rest:
+                found = None if found is None else found[place]
+    except (GradcliError, IndexError):
+        return None
+    return found
+
+
+def _computed(rerun: Rerun, kind: str, name: str) -> Tensor | None:
+    value = rerun.value(rerun.inputs).detach()
+    if kind == "value":
+        return value.double()
+    if name not in rerun.by:
+        return None
+    if kind == "gradient":
+        upstream = rerun.upstream
+        if upstream is not None and upstream.shape != value.shape:
+            return None
+        return rerun.gradients(rerun.inputs, upstream)[name]
+    if value.numel() > ROWS or not value.numel():
+        return None
+    ones = torch.eye(value.numel(), dtype=value.dtype).reshape(-1, *value.shape)
+    rows = [row[name] for row in rerun.rows(rerun.inputs, list(ones))]
+    blocks = [torch.zeros_like(rerun.inputs[name]) if row is None else row for row in rows]
+    return torch.stack(blocks).reshape(value.shape + rerun.inputs[name].shape)

@@ -1,0 +1,265 @@
+"""Slips computed: the subject written as somebody who made the slip would have it, and what comes out then.
+
+An expression is rewritten call by call on a copy of its syntax tree; a variant that changes nothing is left out.
+"""
+
+import ast
+import copy
+from collections.abc import Callable, Iterator, Mapping, Set
+from itertools import islice
+from typing import TypeAlias
+
+from gradcli.catalogue.functions import ACTIVATIONS, ALONG_LAST_DIM, LOSSES
+from gradcli.catalogue.slips import LOG_FACTORS, Feature
+from gradcli.evaluate.run import program_of
+from gradcli.language.expressions.program import Expression
+from gradcli.results import Subject
+
+Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
+"""From a call and the path of its function to what stands in its place; None leaves it as it is."""
+
+_REDUCED = {
+    entry.torch for entry in LOSSES.values() if any(parameter.name == "reduction" for parameter in entry.parameters)
+}
+_COMPARED = {entry.torch for entry in LOSSES.values()} | {"catalogue.sse", "catalogue.half_sse", "catalogue.l2_norm"}
+_SUMS = {"catalogue.sse": "1.0", "catalogue.half_sse": "0.5"}
+"""Losses that are sums by definition, each with its factor before mse."""
+_ELEMENTWISE = {
+    path
+    for entry in ACTIVATIONS.values()
+    if entry.name not in ALONG_LAST_DIM and entry.derivative is not None
+    for path in (entry.torch, f"torch.{entry.name}", f"Tensor.{entry.name}", f"catalogue.{entry.name}")
+}
+_MODULES = {entry.name.replace("_", "") for entry in ACTIVATIONS.values() if entry.name not in ALONG_LAST_DIM}
+_LOGARITHMS = frozenset(
+    {"log", "log2", "log10", "xlogy", "log_softmax", "logsigmoid", "cross_entropy", "CrossEntropyLoss", "BCELoss"}
+    | {"binary_cross_entropy", "binary_cross_entropy_with_logits", "BCEWithLogitsLoss", "LogSoftmax", "LogSigmoid"}
+)
+_SOFTMAXES = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
+_CROSS_ENTROPIES = frozenset({"cross_entropy", "CrossEntropyLoss"})
+
+
+_SQUARES = frozenset({"square", "mse_loss", "MSELoss", "sse", "half_sse"})
+_PRODUCTS = frozenset({"matmul", "mm", "mv", "bmm", "addmm", "baddbmm", "linear", "einsum", "dot", "outer"})
+NODES = 2000
+"""Nodes of a syntax tree that are looked through for reasons, at most."""
+
+
+def features(subject: Subject, name: str) -> frozenset[Feature]:
+    """What lies on the way from the input `name`: the reasons for a slip ask for it."""
+    program = program_of(subject)
+    nodes = list(islice(ast.walk(program.tree), NODES + 1))
+    if len(nodes) > NODES:
+        return frozenset()
+    names = {name}
+    for line in program.tree.body:  # the steps that are made of the input
+        names |= _bound(line) if _reads(line, names) else set()
+    live = [node for node in nodes if isinstance(node, ast.expr) and _reads(node, names)]
+    squares = [node for node in live if _is_square(node, program)]
+    squared = {
+        made for line in program.tree.body if any(node in squares for node in ast.walk(line)) for made in _bound(line)
+    }
+    found: set[Feature] = {"square"} if squares else set()
+    halves = (inner for node in live if _is_halved(node) for inner in ast.walk(node))
+    if any(_path(node, program).endswith("half_sse") for node in squares) or any(
+        inner in squares or (isinstance(inner, ast.Name) and inner.id in squared) for inner in halves
+    ):
+        found.add("half-square")
+    for node in live:
+        path = _path(node, program)
+        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)) or path in _COMPARED:
+            found.add("difference")
+        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)) or path.rpartition(".")[2] in _PRODUCTS:
+            found.add("product")
+    return frozenset(found)
+
+
+def _bound(line: ast.stmt) -> set[str]:
+    """The names that a statement binds."""
+    return {node.id for node in ast.walk(line) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _reads(node: ast.AST, names: Set[str]) -> bool:
+    return any(isinstance(inner, ast.Name) and inner.id in names for inner in ast.walk(node))
+
+
+def _path(node: ast.AST, program: Expression) -> str:
+    """The path of the function that a node calls; a module that is called at once goes by its own."""
+    made = program.calls.get(node.func) if isinstance(node, ast.Call) else None
+    step = made or program.calls.get(node)
+    return step.name if step else ""
+
+
+def _is_square(node: ast.AST, program: Expression) -> bool:
+    """Whether a node is the second power of something, or a loss made of squares."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Pow) and _is_number(node.right, 2)
+    last = _path(node, program).rpartition(".")[2]
+    powered = last == "pow" and isinstance(node, ast.Call) and bool(node.args) and _is_number(node.args[-1], 2)
+    return powered or last in _SQUARES
+
+
+def _is_halved(node: ast.AST) -> bool:
+    """Whether a node is half of something: `0.5*e`, `e/2`, `1/2*e`."""
+    match node:
+        case ast.BinOp(op=ast.Mult()):
+            return any(
+                _is_number(side, 0.5)
+                or (
+                    isinstance(side, ast.BinOp)
+                    and _is_number(side.left, 1)
+                    and isinstance(side.op, ast.Div)
+                    and _is_number(side.right, 2)
+                )
+                for side in (node.left, node.right)
+            )
+        case ast.BinOp(op=ast.Div()):
+            return _is_number(node.right, 2)
+    return False
+
+
+def _is_number(node: ast.AST, number: float) -> bool:
+    return isinstance(node, ast.Constant) and node.value == number
+
+
+def variants(subject: Subject, name: str) -> Iterator[Subject]:
+    """The subject as each form of the slip's variant `name` would have it; none where the slip cannot have been made."""
+    for rewrite in _REWRITES.get(name, ()):
+        text = rewritten(subject, rewrite)
+        if text is not None:
+            yield subject._replace(expression=text)
+
+
+def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
+    """The subject's expression with its calls rewritten; None where none is, or where it
+    cannot be written: it is too deep, or has arguments under names that nobody typed.
+    """
+    program = program_of(subject)
+    if program.held:
+        return None
+    try:
+        tree = copy.deepcopy(program.tree)
+        pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)
+        paths = {mine: program.calls[theirs].name for theirs, mine in pairs if theirs in program.calls}
+        rewriter = _Rewriter(paths, rewrite)
+        text = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
+    except RecursionError:
+        return None
+    return text if rewriter.changed else None
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Puts other expressions in the place of calls, the innermost first."""
+
+    def __init__(self, paths: Mapping[ast.AST, str], rewrite: Rewrite) -> None:
+        self._paths, self._rewrite = paths, rewrite
+        self.changed = False
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        # A module that is called at once, `nn.Sigmoid()(z)`, goes by the name of the module.
+        path = self._paths.get(node.func, "") or self._paths.get(node, "")
+        made = node.func if isinstance(node.func, ast.Call) else None
+        self.generic_visit(node)
+        if made is None and path.startswith("nn.") and path.rpartition(".")[2] not in _LOSS_MODULES:
+            return node
+        found = self._rewrite(node, path)
+        if found is None:
+            return node
+        self.changed = True
+        return found
+
+
+def _operand(node: ast.Call, path: str) -> ast.expr | None:
+    """What the function is applied to: the object of a method, or the first argument."""
+    if path.startswith("Tensor.") and isinstance(node.func, ast.Attribute):
+        return node.func.value
+    return node.args[0] if node.args else None
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _reduce(of: str, to: str) -> Rewrite:
+    """`of` replaced by `to` in reductions, in calls of their own and in those that losses make."""
+
+    def rewrite(node: ast.Call, path: str) -> ast.expr | None:
+        last = path.rpartition(".")[2]
+        if last == of and isinstance(node.func, ast.Attribute | ast.Name):
+            renamed = copy.copy(node)
+            object_ = node.func.value if isinstance(node.func, ast.Attribute) else None
+            renamed.func = ast.Attribute(object_, to, ast.Load()) if object_ else ast.Name(to, ast.Load())
+            return renamed
+        if path in _SUMS and of == "sum":
+            return _parsed(f"{_SUMS[path]}*torch.nn.functional.mse_loss({', '.join(map(ast.unparse, node.args))})")
+        if path in _REDUCED or last in _LOSS_MODULES:
+            return _with_reduction(node, of, to)
+        return None
+
+    return rewrite
+
+
+_LOSS_MODULES = frozenset({"MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss",
+                           "NLLLoss", "KLDivLoss", "PoissonNLLLoss", "SoftMarginLoss"})  # fmt: skip
+
+
+def _with_reduction(node: ast.Call, of: str, to: str) -> ast.expr | None:
+    """A loss with another reduction, where it has the reduction `of` now."""
+    if isinstance(node.func, ast.Call):
+        return None  # the module has it, and was seen before
+    given = next((word.value for word in node.keywords if word.arg == "reduction"), None)
+    now = given.value if isinstance(given, ast.Constant) else "mean"
+    if now != of and not (now == "batchmean" and of == "mean"):
+        return None
+    rest = [word for word in node.keywords if word.arg != "reduction"]
+    return ast.Call(node.func, node.args, [*rest, ast.keyword("reduction", ast.Constant(to))])
+
+
+def _straight_through(node: ast.Call, path: str) -> ast.expr | None:
+    """An activation with its value but the slope 1: the slip of leaving its derivative out."""
+    module = isinstance(node.func, ast.Call) and path.rpartition(".")[2].lower() in _MODULES
+    operand = _operand(node, path)
+    if operand is None or not (module or path in _ELEMENTWISE):
+        return None
+    z, call = ast.unparse(operand), ast.unparse(node)
+    return _parsed(f"(({z}) + ({call} - ({z})).detach())")
+
+
+def _times(factor: float) -> Rewrite:
+    """Every logarithm multiplied by a factor, as another base does."""
+
+    def rewrite(node: ast.Call, path: str) -> ast.expr | None:
+        last = path.rpartition(".")[2]
+        made = isinstance(node.func, ast.Call) or not path.startswith("nn.")
+        return _parsed(f"({ast.unparse(node)}*{factor!r})") if last in _LOGARITHMS and made else None
+
+    return rewrite
+
+
+def _twice(node: ast.Call, path: str) -> ast.expr | None:
+    """Softmax put before what applies softmax itself."""
+    last, operand = path.rpartition(".")[2], _operand(node, path)
+    if operand is None or last not in _SOFTMAXES | _CROSS_ENTROPIES:
+        return None
+    if path.startswith("nn.") and not isinstance(node.func, ast.Call):
+        return None
+    inner = ast.unparse(operand)
+    dim = f"1 if ({inner}).ndim > 1 else 0" if last in _CROSS_ENTROPIES else "-1"
+    once = _parsed(f"torch.softmax({inner}, dim={dim})")
+    changed = copy.copy(node)
+    if operand is not (node.args[0] if node.args else None):
+        assert isinstance(node.func, ast.Attribute)
+        changed.func = ast.Attribute(once, node.func.attr, ast.Load())
+    else:
+        changed.args = [once, *node.args[1:]]
+    return changed
+
+
+_REWRITES: Mapping[str, tuple[Rewrite, ...]] = {
+    "mean": (_reduce("sum", "mean"),),
+    "sum": (_reduce("mean", "sum"),),
+    "straight-through": (_straight_through,),
+    "log-base": tuple(_times(factor) for factor in LOG_FACTORS),
+    "double-softmax": (_twice,),
+}
+"""How an expression is rewritten for each variant of the table of slips."""

@@ -1,0 +1,1 @@
+"""`--explain`: the chain rule in numbers."""

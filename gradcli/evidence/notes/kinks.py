@@ -1,0 +1,143 @@
+"""Where a function of the catalogue has no derivative, and the slopes beside: as PyTorch has them, measured when asked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.catalogue.functions import BY_ROW, CATALOGUE, Loss
+from gradcli.evaluate.machine import evaluate
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
+
+
+class Slopes(NamedTuple):
+    """The slopes a hair to the left and to the right of some points, and those that PyTorch picks there."""
+
+    left: Tensor
+    pytorch: Tensor
+    right: Tensor
+
+
+def slopes(function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor) -> Slopes:
+    """The slopes of the sum of `function(x)` along the elements of `x` that a mask marks, there and beside it.
+
+    All of them are moved together, so several need a function of which each has outputs of its own. Raises MathError where
+    PyTorch has no derivative.
+    """
+    x = x.detach()
+    hair = 8 * torch.finfo(x.dtype).eps * x[points].abs().clamp(min=1)
+    found = []
+    for side in (-1, 0, 1):
+        leaf = x.clone()
+        leaf[points] += side * hair
+        leaf.requires_grad_()
+        slope = core.gradients(function(leaf).sum(), {"x": leaf})["x"]
+        found.append(hair.new_zeros(hair.shape) if slope is None else slope[points])
+    return Slopes(*found)
+
+
+def of_activation(name: str, settings: Mapping[str, Any]) -> tuple[float, ...]:
+    """The values of x at which an activation with these parameters has no derivative."""
+    return _places(name, tuple((key, value) for key, value in settings.items() if isinstance(value, int | float | str)))
+
+
+@lru_cache(maxsize=256)
+def _places(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[float, ...]:
+    found = (float(evaluate(_read(text, *dict(settings)), dict(settings)).value) for text in CATALOGUE[name].kinks)
+    return tuple(place for place in found if place == place)
+
+
+def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor | float) -> Tensor:
+    """The elements of `pred` at which a loss has no derivative, as a mask in the shape of `pred`."""
+    entry = CATALOGUE[name]
+    assert isinstance(entry, Loss)
+    pred, target = pred.detach(), torch.as_tensor(target).detach()
+    mask = torch.zeros_like(pred, dtype=torch.bool)
+    if name not in BY_ROW:
+        for place in places(entry, settings, pred, target):
+            mask |= _like(pred, pred == place)
+        return mask
+    if not pred.ndim:
+        return mask
+    rows, targets = pred.movedim(min(1, pred.ndim - 1), -1), target.long()
+    flat = rows.reshape(-1, rows.shape[-1])
+    labels = entry.target == "labels"
+    found = torch.zeros_like(flat, dtype=torch.bool)
+    for row, aim, hits in zip(flat, targets.reshape(len(flat), -1), found, strict=True):
+        aim = _until_minus_one(aim) if labels else aim.reshape(())
+        for place in places(entry, settings, row, aim):
+            hits |= (row == place).reshape(-1, len(row)).any(0)
+    return found.reshape(rows.shape).movedim(-1, min(1, pred.ndim - 1))
+
+
+def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:
+    """The values of `pred` (in the losses of BY_ROW one row) at which a loss bends; each broadcasts with it, nan is none."""
+    names = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
+    values = {**names, "pred": pred, "target": target}
+    return [evaluate(_read(text, *values), values).value for text in entry.kinks]
+
+
+def _until_minus_one(labels: Tensor) -> Tensor:
+    """The labels in front of the first -1."""
+    ends = (labels == -1).nonzero()
+    return labels[: int(ends[0])] if len(ends) else labels
+
+
+def _read(text: str, *names: str) -> expression.Expression:
+    return expression.parse(Source(text), names)
+
+
+def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
+    """Where a function beside the catalogue has no derivative by its operand number `place`, as a mask in that one's shape."""
+    x: Tensor = operands[place].detach()
+    rest = [operand for number, operand in enumerate(operands) if number != place]
+    if name in ("abs", "absolute"):
+        return x == 0
+    if name in ("clamp", "clip"):
+        bounds = [*rest, *settings.values()] if place == 0 else []
+        return _union(x, [x == bound for bound in bounds if _is_value(bound)])
+    if name == "norm":
+        dim = rest[1] if len(rest) > 1 else settings.get("dim")  # behind the order
+        return _alike(x, x == 0, dim, lambda same, size: same == size)
+    if place or compares(name, rest):
+        return _union(x, [x == other for other in rest if _is_value(other)])
+    dim = next((d for d in [*rest, settings.get("dim")] if d is not None), None)
+    best = x.amax if name in ("max", "amax") else x.amin
+    return _alike(x, x == best(_dims(dim), keepdim=True), dim, lambda same, size: same > 1)
+
+
+def compares(name: str, rest: Sequence[Any]) -> bool:
+    """Whether a function of these further operands compares element with element, and not those of one tensor."""
+    compared = any(isinstance(other, Tensor | float) for other in rest)
+    return compared or name in ("maximum", "minimum", "fmax", "fmin")
+
+
+def _alike(x: Tensor, marked: Tensor, dim: Any, enough: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """The marked elements, where `enough` of those along `dim` (one or several dimensions; None: all) are marked."""
+    same = marked.sum(_dims(dim), keepdim=True)
+    return marked & enough(same, x.numel() // max(1, same.numel()))
+
+
+def _dims(dim: Any) -> Any:
+    return () if dim is None else int(dim) if isinstance(dim, bool) else dim
+
+
+def _is_value(bound: Any) -> bool:
+    return isinstance(bound, int | float | Tensor) and not isinstance(bound, bool)
+
+
+def _union(x: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """The elements of `x` that any of the masks marks, each of which broadcasts with it."""
+    found = torch.zeros_like(x, dtype=torch.bool)
+    for mask in masks:
+        found |= _like(x, mask)
+    return found
+
+
+def _like(x: Tensor, mask: Tensor) -> Tensor:
+    """A mask that `x` was broadcast into, back in the shape of `x`."""
+    return mask.sum_to_size(x.shape) > 0

@@ -1,0 +1,105 @@
+"""Notes about losses: what a prediction and a target must hold, and in which shapes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gradcli.evaluate.job import broadcast, together
+from gradcli.evaluate.origin import ends
+from gradcli.evaluate.sights import Sight
+from gradcli.results import Note
+
+
+def twice(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+    """A function that applies softmax or sigmoid by itself, fed with what they made."""
+    maker = _made_by(sight, before)
+    if maker and not (sight.name == maker.name and sight.dimension != maker.dimension):  # rows, and then columns
+        yield Note("double-softmax", f"{sight.name} is given the output of {maker.name}: {TWICE[sight.name][1]}")
+
+
+TWICE: Mapping[str, tuple[str, str]] = {
+    "cross_entropy": ("softmax", "it applies softmax itself, so pass the logits"),
+    "nll": ("softmax", "it takes log-probabilities, so use log_softmax"),
+    "bce_with_logits": ("sigmoid", "it applies sigmoid itself, so pass the logits, or use bce"),
+    "softmax": ("softmax", "a second softmax evens out the probabilities; one is enough"),
+}
+"""Functions that must not be given what another one makes: which, and what to do instead."""
+
+
+def _made_by(sight: Sight, before: Sequence[Sight]) -> Sight | None:
+    """The operation that must not have made the first operand, where it did; a view of the same numbers is the same."""
+    x, maker = sight.operands[0], TWICE[sight.name][0]
+    made = (x, x._base) if isinstance(x, Tensor) else (x,)
+    return next((other for other in before if other.name == maker and any(other.value is one for one in made)), None)
+
+
+def improbable(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+    """Targets that are to be probabilities, and are not."""
+    pred, target = sight.operands[0], torch.as_tensor(sight.operands[1]).detach()  # parameters may follow
+    summed = sight.name in SUMMED and isinstance(pred, Tensor) and target.shape == pred.shape
+    if not target.numel() or (sight.name == "cross_entropy" and not summed):  # then it holds class indices
+        return
+    logarithms = bool(sight.settings.get("log_target"))
+    p = target.exp() if logarithms else target if target.dtype != torch.bool else target.byte()
+    low, high = ends(p)
+    if low < 0 or high > 1 + ROUNDING * _grain(p):
+        what = "the exponential of a log-target" if logarithms else "a target"
+        yield Note(
+            "probabilities",
+            f"{what} of {sight.name} is {low if low < 0 else high:.6g}: probabilities are between 0 and 1",
+        )
+    elif summed and p.ndim:
+        yield from _sums(sight.name, p)
+
+
+SUMMED = frozenset({"cross_entropy", "kl_div"})
+"""Losses whose target holds the probabilities of distributions, each of which adds up to 1."""
+ROUNDING = 8
+"""Units of the last digit by which rounding may move a number."""
+
+
+def _grain(x: Tensor) -> float:
+    return torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
+
+
+def _sums(name: str, p: Tensor) -> Iterator[Note]:
+    """Sums that are not 1: of cross_entropy along the classes, of kl_div along whatever dimension, or of the whole."""
+    along: list[tuple[int, ...]] = [(_class_dimension(p),)]
+    if name == "kl_div":
+        along = [*((dim,) for dim in range(p.ndim)[::-1]), tuple(range(p.ndim))]
+    wrong = []
+    for dims in along:
+        off = (p.double().sum(dims) - 1).reshape(-1)
+        terms = p.numel() // max(1, off.numel())
+        if not bool((off.abs() > ROUNDING * _grain(p) * terms + 1e-5).any()):
+            return
+        wrong.append(1 + float(off[off.abs().argmax()]))
+    yield Note(
+        "probabilities", f"a row of the target of {name} adds up to {wrong[0]:.6g}, but probabilities add up to 1"
+    )
+
+
+def _class_dimension(x: Tensor) -> int:
+    return min(1, x.ndim - 1)
+
+
+def no_logarithms(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+    """Predictions that are to be log-probabilities, and are not: a logarithm of a probability is at most 0."""
+    pred = sight.operands[0]
+    if isinstance(pred, Tensor) and (largest := ends(pred)[1]) > ROUNDING * _grain(pred):
+        if sight.name in TWICE and _made_by(sight, before):
+            return  # which says it
+        words = f"{sight.name} takes log-probabilities, such as the output of log_softmax"
+        yield Note("probabilities", f"an element of {sight.label()} is {largest:.6g}: {words}")
+
+
+def broadcasts(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+    """A loss for which PyTorch does not warn by itself."""
+    pred, target = sight.operands[:2]  # parameters may follow
+    if (
+        isinstance(pred, Tensor)
+        and isinstance(target, Tensor)
+        and together(pred.shape, target.shape) != list(pred.shape)
+    ):
+        yield broadcast(pred.shape, target.shape)

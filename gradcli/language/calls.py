@@ -1,0 +1,231 @@
+"""A function's NAME with optional arguments, such as `sigmoid`, `leaky_relu(0.2)` or `kl(reduction=batchmean)`."""
+
+import ast
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias, cast
+
+from gradcli.catalogue.functions import CATALOGUE, FIXED_REDUCTION, Activation, Loss, Parameter, Value
+from gradcli.errors import ExpressionError
+from gradcli.language import limits
+from gradcli.language.source import Source, Span
+from gradcli.language.suggest import did_you_mean
+
+Family: TypeAlias = type[Activation] | type[Loss] | None
+"""What may be named: an activation, a loss, or either of them."""
+
+_CONSTANTS = {"pi": math.pi, "inf": math.inf}
+
+_NUMBERS_BY: dict[Family, str] = {Activation: "--x", Loss: "--pred", None: "--x"}
+"""The option that takes the numbers, beside such a NAME."""
+
+TENSOR_PARAMETERS = frozenset({"weight", "pos_weight"})
+"""Parameters that PyTorch wants as tensors."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of the catalogue with the arguments that the user gave; `text` is the call as typed."""
+
+    text: str
+    entry: Activation | Loss
+    arguments: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+    @property
+    def bound(self) -> dict[str, Value]:
+        """Every parameter with its argument or else its default, in PyTorch's order."""
+        return {parameter.name: parameter.default for parameter in self.entry.parameters} | dict(self.arguments)
+
+    def applied(self, *operands: str, **more: Value) -> str:
+        """The call as an expression: the function of `operands` with the arguments given, and `more` of them, by name."""
+        name = self.text.partition("(")[0].rstrip()
+        arguments = [f"{key}={_spelled(key, value)}" for key, value in {**self.arguments, **more}.items()]
+        return f"{name}({', '.join([*operands, *arguments])})"
+
+    @cached_property
+    def of_product(self) -> str:
+        """The call as an expression of x*w + b, and for a loss of y."""
+        return self.applied("x*w + b", *(["y"] if isinstance(self.entry, Loss) else []))
+
+    def compared(self, reduction: str) -> str:
+        """A loss with a reduction as an expression of `pred` and `target`. Those that are sums by definition stay so."""
+        if self.entry.name not in FIXED_REDUCTION:
+            return self.applied("pred", "target", **({} if reduction == "mean" else {"reduction": reduction}))
+        if reduction != "none" or self.entry.name == "l2_norm":
+            return self.applied("pred", "target")
+        half = "0.5*" if self.entry.name == "half_sse" else ""
+        return f"{half}mse(pred, target, reduction='none')"
+
+
+def _spelled(name: str, value: Value) -> str:
+    """An argument as an expression has it; weights are tensors there."""
+    if name not in TENSOR_PARAMETERS or value is None:
+        return repr(value)
+    numbers = [float(number) for number in value] if isinstance(value, tuple) else float(cast(float, value))
+    return f"tensor({numbers!r})"
+
+
+def parse_call(source: Source, family: Family = None) -> Call:
+    """Read a NAME of the `family` (either where it is None), with its arguments in brackets where there are any.
+
+    Raises ExpressionError for an unknown name or parameter and for a value that the parameter does not take, and
+    SizeError for a text or a number over the bounds.
+    """
+    limits.CALL_TEXT.check(len(source.text), "the name of a function")
+    text = source.text.strip()
+    name = text.partition("(")[0].rstrip()
+    start = len(source.text) - len(source.text.lstrip())
+    entry = _find(name, family, source.span(start, start + len(name)))
+    return Call(text, entry, {} if name == text else _arguments(source, entry))
+
+
+def _find(name: str, family: Family, place: Span) -> Activation | Loss:
+    entry = CATALOGUE.get(name)
+    if entry is None:
+        raise _unknown(name, family, place)
+    if family is None or isinstance(entry, family):
+        return entry
+    if isinstance(entry, Loss):
+        message, cure = f"{name} is a loss, not an activation", f"gradcli loss {name} --pred T --target T"
+    else:
+        message, cure = f"{name} is an activation, not a loss", f"gradcli activate {name} --x T"
+    raise ExpressionError(message, place=place, cure=cure)
+
+
+def _unknown(name: str, family: Family, place: Span) -> ExpressionError:
+    if not name:
+        return ExpressionError(
+            "the name of a function is missing", place=place, cure="gradcli functions lists all names"
+        )
+    if _is_numbers(name):
+        cure = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
+    else:
+        known = [other for other, entry in CATALOGUE.items() if family is None or isinstance(entry, family)]
+        cure = did_you_mean(name.rpartition(".")[2], known) or "gradcli functions lists all names"
+    kind = family.__name__.lower() if family else "function"
+    return ExpressionError(f"unknown {kind} {name[:80]!a}", place=place, cure=cure)
+
+
+def _is_numbers(text: str) -> bool:
+    try:
+        return all(math.isfinite(float(number)) for number in text.split(","))
+    except ValueError:
+        return False
+
+
+def _arguments(source: Source, entry: Activation | Loss) -> dict[str, Value]:
+    """The arguments in brackets behind the name, bound to the parameters of `entry`."""
+    reader = _Reader(source, entry)
+    call = reader.parse()
+    if len(call.args) > len(entry.parameters):
+        most = len(entry.parameters)
+        takes = f"at most {most} argument{'s' * (most > 1)}" if most else "no arguments"
+        raise reader.error(f"{entry.name} takes {takes}", call.args[most])
+    given = {
+        parameter.name: reader.read(parameter, node)
+        for parameter, node in zip(entry.parameters, call.args, strict=False)
+    }
+    known = {parameter.name: parameter for parameter in entry.parameters}
+    for keyword in call.keywords:
+        name = keyword.arg or "**"
+        if name not in known:
+            raise reader.error(f"{entry.name} has no parameter {name!r}", keyword, did_you_mean(name, known))
+        if name in given:
+            raise reader.error(f"{name} is given twice", keyword, "give each argument once")
+        given[name] = reader.read(known[name], keyword.value)
+    return given
+
+
+class _Reader:
+    """Reads the arguments of one call, and raises each error at its place in the source."""
+
+    def __init__(self, source: Source, entry: Activation | Loss) -> None:
+        self._source = source
+        # One line with blanks for line breaks, so that an offset in it is an offset in the source.
+        self._line = "".join(" " if char.isspace() else char for char in source.text)
+        self._start = len(self._line) - len(self._line.lstrip())
+        parameters = ", ".join(f"{each.name}={each.default!r}" for each in entry.parameters)
+        self._usage = f"its parameters: {entry.name}({parameters})" if parameters else f"write {entry.name}"
+
+    def parse(self) -> ast.Call:
+        """The syntax tree of `NAME(...)`."""
+        foreign = next((at for at, char in enumerate(self._line) if not char.isascii()), None)
+        if foreign is not None:
+            message = f"invalid character U+{ord(self._line[foreign]):04X}"
+            raise ExpressionError(message, place=self._source.span(foreign), cure="use ASCII")
+        unreadable = "cannot parse these arguments"
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                tree = ast.parse(self._line.lstrip(), mode="eval").body
+        except SyntaxError as error:
+            at = min((error.offset or 1) - 1, len(self._line.strip()) - 1)
+            raise self._error(unreadable, at, at + 1) from None
+        except (ValueError, OverflowError, RecursionError, MemoryError):
+            raise self._error(unreadable, 0, len(self._line.strip())) from None
+        if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
+            raise self.error("expected one function name with its arguments", tree, "for a formula: gradcli grad EXPR")
+        return tree
+
+    def read(self, parameter: Parameter, node: ast.expr) -> Value:
+        """The value of `node`, checked against what the parameter takes."""
+        value = self._value(node)
+        wanted, takes = _TAKES[type(parameter.default)]
+        if parameter.choices:
+            wanted = " or ".join(str(choice) for choice in parameter.choices)
+        if not takes(value) or (parameter.choices and value not in parameter.choices):
+            raise self.error(f"{parameter.name} must be {wanted}", node)
+        return value
+
+    def error(self, message: str, node: ast.expr | ast.keyword, cure: str = "") -> ExpressionError:
+        """An error at `node`; its cure is the list of parameters unless given."""
+        return self._error(message, node.col_offset, node.end_col_offset or node.col_offset, cure)
+
+    def _error(self, message: str, start: int, stop: int, cure: str = "") -> ExpressionError:
+        place = self._source.span(self._start + start, self._start + stop)
+        return ExpressionError(message, place=place, cure=cure or self._usage)
+
+    def _value(self, node: ast.expr) -> Value:
+        match node:
+            case ast.List(elts=nodes) | ast.Tuple(elts=nodes):
+                return tuple(self._number(each) for each in nodes)
+            case ast.Name(id=name) if name not in _CONSTANTS:
+                return name
+            case ast.Constant(value=bool() | str() | None as value):
+                return value
+            case _:
+                return self._number(node)
+
+    def _number(self, node: ast.expr) -> float:
+        inner, sign = node, 1
+        while isinstance(inner, ast.UnaryOp) and isinstance(inner.op, ast.USub | ast.UAdd):
+            sign = -sign if isinstance(inner.op, ast.USub) else sign
+            inner = inner.operand
+        match inner:
+            case ast.Constant(value=float() as value):
+                if math.isinf(value):
+                    raise self.error("this number is too large", node)
+                return sign * value
+            case ast.Constant(value=int() as value) if not isinstance(value, bool):
+                limits.PLAIN_INTEGER.check(value, "this whole number")
+                return sign * value
+            case ast.Name(id=name) if name in _CONSTANTS:
+                return sign * _CONSTANTS[name]
+            case _:
+                raise self.error("expected a number", node)
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_TAKES: dict[type, tuple[str, Callable[[Value], bool]]] = {
+    bool: ("True or False", lambda value: isinstance(value, bool)),
+    int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    float: ("a number", _is_number),
+    str: ("a word", lambda value: isinstance(value, str)),
+    type(None): ("a number or a list such as [1, 2, 3]", lambda value: not isinstance(value, bool | str)),
+}
+"""What a parameter takes, by the type of its default: in words, and as a check."""

@@ -1,0 +1,1 @@
+"""Expressions: the text parsed, checked against the allow-list, and turned into steps."""

@@ -1,0 +1,201 @@
+"""Reading an expression: text into a checked program, without PyTorch and without ever running text.
+
+Python's `ast` gives the syntax tree; the bounds are checked before it, the tree against the tables of `rules.py`
+and `gradcli.catalogue.operators` after it.
+"""
+
+import ast
+import re
+import sys
+import unicodedata
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from gradcli.errors import ExpressionError, GradcliError, SizeError
+from gradcli.language.expressions.precedence import understood
+from gradcli.language.expressions.program import Expression, Label, Step
+from gradcli.language.expressions.reader import Reader
+from gradcli.language.expressions.rules import read
+from gradcli.language.expressions.spelling import correction
+from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
+from gradcli.language.source import Source
+
+__all__ = ["Expression", "Step", "parse"]
+
+_BRACKETS = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])""")
+_FILE = re.compile(r"\s*[\w./~-]*\w\.py\s*")
+_STATEMENT = re.compile(
+    r"^[ \t]*(?:import\s+\w|from\s+[\w.]+\s+import\b|def\s+\w+\s*\(|class\s+\w|(?:for|while|with)\s.+:[ \t]*$)"
+    r"|\.backward\(|\bprint\(|\.step\(\)|requires_grad",
+    re.MULTILINE,
+)
+"""What programs hold and formulas do not; one of them alone has an error of its own."""
+_INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
+
+
+def parse(source: Source, inputs: Collection[str]) -> Expression:
+    """The expression in `source`, over inputs of these names.
+
+    Raises ExpressionError with a place for syntax errors and for what is unknown or refused, SizeError beyond the bounds. The
+    same text with the same names gives the same object.
+    """
+    return _parse(source, tuple(inputs))
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
+    _check_size(source)
+    _check_formula(source)
+    # Indentation means nothing here; a line break for each blank keeps every character where it was.
+    text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
+    tree = _syntax_tree(source, text)
+    position = _positions(text)
+    reader = Reader(source, inputs, position)
+    if not tree.body:
+        raise ExpressionError("the expression is empty", place=source.span(0), cure="for example 'mse(w*x, y)'")
+    parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
+    typed = [node for node in reader.origins if node not in reader.made] if reader.made else reader.origins
+    title = understood(text, tree, typed, position)
+    if reader.expanded:
+        _put(tree, reader.held, reader.expanded)
+    return Expression(
+        source=source,
+        tree=tree,
+        steps=_link(parts),
+        understood=title,
+        names=frozenset(reader.used),
+        assigned=tuple(reader.assigned),
+        calls=reader.calls,
+        origins=tuple(reader.origins),
+        made=frozenset(reader.made),
+        held=reader.held,
+        notes=tuple(reader.notes),
+    )
+
+
+def _check_formula(source: Source) -> None:
+    """Raise an ExpressionError for the name of a Python file, and for a whole program."""
+    if _FILE.fullmatch(source.text):
+        raise ExpressionError(
+            "this is the name of a file", place=source.span(0, len(source.text)),
+            cure=f"@{source.text.strip()} reads the expression from the file",
+        )  # fmt: skip
+    if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
+        raise ExpressionError(
+            "this is a Python program, but an expression is one formula", place=source.span(*found[0].span()),
+            cure="give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+        )  # fmt: skip
+
+
+def _check_size(source: Source) -> None:
+    """Bound the text and its brackets before Python's own parser sees them."""
+    EXPRESSION_TEXT.check(len(source.text), "the expression is too long", place=source.span(0))
+    if sum(map(source.text.count, "([{")) <= EXPRESSION_DEPTH.value:
+        return
+    depth = 0
+    for found in _BRACKETS.finditer(source.text):
+        depth += (found.lastgroup == "open") - (found.lastgroup == "close")
+        EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=source.span(found.start()))
+
+
+def _syntax_tree(source: Source, text: str) -> ast.Module:
+    with warnings.catch_warnings(), _deep_trees():
+        warnings.simplefilter("ignore")  # such as SyntaxWarning for "\d": raw text on the user's terminal
+        try:
+            return ast.parse(text)
+        except SyntaxError as error:
+            raise _syntax_error(source, text, error) from None
+        except (RecursionError, MemoryError):
+            raise SizeError(
+                "the expression is too long or nested too deep",
+                place=source.span(0),
+                cure="split it into steps: h = ...; ...",
+            ) from None
+        except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
+            odd = next((i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), 0)
+            raise ExpressionError("invalid character", place=source.span(odd), cure="type it again") from None
+
+
+@contextmanager
+def _deep_trees() -> Iterator[None]:
+    """Let Python build the tree of a sum of thousands of terms, which is as deep as the sum is long."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, EXPRESSION_NODES.value // 5))  # it allows three levels of a tree for one of this
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError:
+    """The error in our words where a common slip explains it, else in Python's."""
+    starts = _line_starts(text)
+    line = min(error.lineno or 1, len(starts))
+    place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
+    if "integer string conversion" in error.msg:
+        return SizeError("a whole number has at most 64 bits", place=place, cure="write a float, such as 1e30")
+    if "too many nested" in error.msg:
+        return SizeError("the expression is nested too deep", place=place, cure="split it into steps: h = ...; ...")
+    words, right = correction(source.text)
+    if right:
+        return ExpressionError(words, place=place, cure=f"write {right}")
+    said = re.sub(r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*", "", error.msg)
+    said = re.sub(r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said)
+    said = said.encode("ascii", "replace").decode()
+    return ExpressionError(
+        said[:1].lower() + said[1:], place=place, cure="use Python's syntax, for example 2*x**2 + sin(x)"
+    )
+
+
+def _put(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:
+    """Put into a tree and the arguments held for it what their calls of NumPy's and Python's names mean."""
+
+    def meant(node: Any) -> Any:
+        while node in expanded:
+            node = expanded[node]
+        return node
+
+    held |= {name: meant(value) for name, value in held.items()}
+    agenda = [tree, *held.values()]
+    while agenda:
+        parent = agenda.pop()
+        for name, value in ast.iter_fields(parent):
+            if isinstance(value, list):
+                value[:] = map(meant, value)
+            elif isinstance(value, ast.AST):
+                setattr(parent, name, meant(value))
+        agenda.extend(ast.iter_child_nodes(parent))
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in re.finditer("\n", text))]
+
+
+def _positions(text: str) -> Callable[[int, int], int]:
+    """From ast's line, counted from 1, and column in UTF-8 bytes to the place in the text."""
+    starts = _line_starts(text)
+    if text.isascii():
+        return lambda line, column: starts[line - 1] + column
+    widths = [0]  # bytes in front of each character
+    for char in text:
+        widths.append(widths[-1] + len(char.encode()))
+    return lambda line, column: bisect_right(widths, widths[starts[line - 1]] + column) - 1
+
+
+def _link(parts: list[Step | Label]) -> tuple[Step, ...]:
+    """The steps with every label replaced by the number of the step it stands in front of."""
+    steps: list[Step] = []
+    numbers: dict[object, int] = {}
+    for part in parts:
+        if isinstance(part, Label):
+            numbers[part] = len(steps)
+        else:
+            steps.append(part)
+    return tuple(
+        [step._replace(value=numbers[step.value]) if isinstance(step.value, Label) else step for step in steps]
+    )

@@ -1,0 +1,160 @@
+"""What reading an expression needs to know: its names, the places in its text, and how its errors are worded."""
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gradcli.catalogue import operators
+from gradcli.catalogue.operators import find_function
+from gradcli.errors import ExpressionError
+from gradcli.installed import torch_version
+from gradcli.language.expressions.program import Kind, Step
+from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
+from gradcli.language.expressions.spelling import SYNONYMS, correction
+from gradcli.language.source import Source, Span, quoted
+from gradcli.language.suggest import did_you_mean
+
+_PYTORCHS = ("torch.", "F.", "nn.", "special.", "linalg.", "fft.", "masked.")
+"""How a name begins that can only be PyTorch's, so that another version may have it."""
+
+
+def says_more(node: ast.expr) -> bool:
+    """Whether an argument is more than the False that it is by default."""
+    return not (isinstance(node, ast.Constant) and node.value is False)
+
+
+def starred(values: list[ast.expr]) -> tuple[int, ...]:
+    """The places of the values that `*` takes apart."""
+    return tuple([place for place, value in enumerate(values) if isinstance(value, ast.Starred)])
+
+
+class Reader:
+    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn.
+
+    `expanded` holds the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
+    nobody typed, and the place that errors show for each; `held` the arguments that such a tree reads by a name; `pythons` the
+    calls that are Python's own for plain numbers, and of which function.
+    """
+
+    def __init__(self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]) -> None:
+        self.source = source
+        self.position = position
+        self.scope = dict.fromkeys(inputs, False)
+        self.inputs = set(inputs)
+        self.used: set[str] = set()
+        self.assigned: dict[str, None] = {}
+        self.modules: set[ast.AST] = set()
+        self.notes: dict[tuple[str, str], None] = {}
+        self.calls: dict[ast.AST, Step] = {}
+        self.origins: list[ast.AST] = []
+        self.made: dict[ast.AST, Span] = {}
+        self.held: dict[str, ast.expr] = {}
+        self.expanded: dict[ast.AST, ast.expr] = {}
+        self.pythons: dict[ast.AST, str] = {}
+        self.nodes = 0
+
+    def span(self, node: Any) -> Span:
+        """The place of a node of the tree."""
+        if (made := self.made.get(node)) is not None:
+            return made
+        start = self.position(node.lineno, node.col_offset)
+        return self.source.span(start, self.position(node.end_lineno, node.end_col_offset))
+
+    def between(self, left: ast.expr, right: ast.expr, symbol: str) -> Span:
+        """The place of the operator between two operands."""
+        first = self.position(left.end_lineno or 0, left.end_col_offset or 0)
+        start = self.source.text.find(symbol, first, self.position(right.lineno, right.col_offset))
+        return self.source.span(start, start + len(symbol)) if start >= 0 else self.span(right)
+
+    def step(self, kind: Kind, place: Span | ast.AST, **parts: Any) -> Step:
+        """A step at a place of the text."""
+        return Step(kind, self.span(place) if isinstance(place, ast.AST) else place, **parts)
+
+    def error(self, message: str, place: Span | ast.AST, cure: str = "") -> ExpressionError:
+        """What is wrong with the text at a place."""
+        return ExpressionError(message, place=self.span(place) if isinstance(place, ast.AST) else place, cure=cure)
+
+    def replaced(self, place: Span, text: str) -> str:
+        """The whole expression with other text in one place, as a cure."""
+        whole = self.source.text
+        return f"write {whole[: place.start]}{text}{whole[place.stop :]}"
+
+    def refused_node(self, node: Any) -> ExpressionError:
+        """The error of a kind of syntax that is not allowed."""
+        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is not allowed"))
+        words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
+        return self.error(words or found.why, node, f"write {right}" if right else found.cure)
+
+    def check_name(self, name: str, place: Span, *, twin: bool = False) -> None:
+        """Raise the error of a name that is refused wherever it stands; `twin` for a method or function."""
+        if found := refusal(name):
+            pure = name.rstrip("_")
+            known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
+            raise self.error(
+                f"{name} is not allowed: it {found.why}",
+                place,
+                f"write {pure}(...), which makes a new tensor" if known else found.cure,
+            )
+
+    def check_keyword(self, keyword: ast.keyword) -> None:
+        """Raise the error of an argument that no call may have."""
+        if keyword.arg is None:
+            raise self.error("unpacking with ** is not allowed", keyword.value, "write out the arguments")
+        harmless = keyword.arg in ("inplace", "requires_grad") and not says_more(keyword.value)
+        if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
+            why = KEYWORDS.get(keyword.arg, "is private")
+            start = self.span(keyword).start
+            place = self.source.span(start, start + len(keyword.arg))
+            raise self.error(f"{keyword.arg}= is not allowed: it {why}", place, "leave it out")
+
+    def unknown(
+        self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
+    ) -> ExpressionError:
+        """The error of a name that nobody has; `prefix` is the namespace in front of it."""
+        if found := SYNONYMS.get(prefix + name):
+            cure = f"write {found}"
+        elif name.isascii():
+            cure = did_you_mean(name, sorted(candidates), prefix)
+            if kind == "name":
+                cure += f"{' or ' if cure else ''}give it a value: {quoted(name)}=1"
+        else:
+            cure = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
+        if kind != "name" and name.isascii() and (not cure or kind == "method" or prefix.startswith(_PYTORCHS)):
+            version = f"PyTorch {torch_version()} is installed"
+            cure = f"{cure} ({version})" if cure else version
+        return self.error(f"unknown {kind} {quoted(prefix + name)}", place, cure)
+
+    def no_such(self, path: str, node: ast.Attribute) -> ExpressionError:
+        """The error of a name that a namespace does not offer."""
+        place, section = self.tail(node), operators.SPACES[path]
+        spelt = section in operators.SPELT
+        if f"{section}.{node.attr}" not in SYNONYMS:
+            self.check_name(node.attr, place, twin=True)
+            if spelt and (twin := find_function(node.attr)):
+                return self.error(
+                    f"unknown function {path}.{node.attr}", place, f"write {twin.path}, PyTorch's function"
+                )
+        prefix = f"{section if spelt else path}."
+        return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
+
+    def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
+        """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a
+        value.
+        """
+        chain: list[ast.Attribute] = []
+        while isinstance(node, ast.Attribute):
+            chain.insert(0, node)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id in self.scope or node.id not in operators.SPACES:
+            return None
+        path = node.id
+        while chain and f"{path}.{chain[0].attr}" in operators.SPACES:
+            path += f".{chain.pop(0).attr}"
+        return path, chain
+
+    def tail(self, node: ast.Attribute) -> Span:
+        """The place of the name behind the dot."""
+        if (made := self.made.get(node)) is not None:
+            return made
+        stop = self.span(node).stop
+        return self.source.span(stop - len(node.attr), stop)

@@ -1,0 +1,410 @@
+"""The grammar of expressions: a table {kind of syntax: how it is checked}, walked without recursion into steps."""
+
+import ast
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from gradcli.catalogue import operators
+from gradcli.catalogue.operators import Operator, find_function, function_names
+from gradcli.errors import SizeError
+from gradcli.language.expressions.program import Kind, Label, Step
+from gradcli.language.expressions.reader import Reader, says_more, starred
+from gradcli.language.expressions.refused import KEYWORDS
+from gradcli.language.expressions.spelled import expand, method
+from gradcli.language.expressions.spelling import powers
+from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
+from gradcli.language.source import Span
+
+Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
+"""What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
+at only when everything before it was found good, so that the first error in the text is the one that is shown."""
+
+BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+}  # fmt: skip
+UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
+BOOLEAN: dict[type[ast.boolop], str] = {ast.And: "and", ast.Or: "or"}
+COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+
+
+def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Label]:
+    """One statement as steps and labels; it leaves its value on the stack where it is the last one.
+
+    Raises ExpressionError for what is not allowed or not known, SizeError beyond the bounds.
+    """
+    agenda: list[tuple[Part, int, ast.AST]] = [(statement, 0, statement)]
+    done: list[Step | Label] = []
+    while agenda:
+        part, depth, node = agenda.pop()
+        if isinstance(part, Step):
+            reader.origins.append(node)
+            done.append(part)
+            continue
+        if isinstance(part, Label):
+            done.append(part)
+            continue
+        if not isinstance(part, ast.AST):
+            agenda.extend([(child, depth, node) for child in reversed(part())])
+            continue
+        if isinstance(part, ast.expr):
+            reader.nodes += 1
+            if depth > EXPRESSION_DEPTH.value or reader.nodes > EXPRESSION_NODES.value:
+                EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=reader.span(part))
+                EXPRESSION_NODES.check(reader.nodes, "the expression is too long", place=reader.span(part))
+            deeper = depth + 1
+        else:
+            deeper = depth
+        rule = RULES.get(type(part))
+        if rule is None:
+            raise reader.refused_node(part)
+        leading = _leading(part)
+        children = reversed(rule(reader, part))
+        agenda.extend([(child, depth if child is leading else deeper, part) for child in children])
+    if not last:
+        reader.origins.append(statement)
+        done.append(reader.step("drop", statement))
+    return done
+
+
+def _leading(node: ast.AST) -> ast.expr | None:
+    """The operand that does not nest: a chain of `+` or of methods counts one, however long."""
+    if isinstance(node, ast.BinOp):
+        return node.left
+    if isinstance(node, ast.Call):
+        return node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    return node.value if isinstance(node, (ast.Attribute, ast.Subscript)) else None
+
+
+def _expression_statement(reader: Reader, node: ast.Expr) -> list[Part]:
+    return [node.value]
+
+
+def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
+    if _is_module(reader, node.value):
+        reader.modules.update(node.targets)
+    return [node.value, *node.targets]
+
+
+def _augmented(reader: Reader, node: ast.AugAssign) -> list[Part]:
+    """`n += v` binds n again."""
+    symbol = BINARY[type(node.op)]
+    if not isinstance(node.target, ast.Name):
+        return [node.target]
+    place = reader.between(node.target, node.value, symbol)
+    load = _load(reader, node.target)
+    return [load, node.value, reader.step("operator", place, take=2, name=symbol), node.target]
+
+
+def _constant(reader: Reader, node: ast.Constant) -> list[Part]:
+    value = node.value
+    if isinstance(value, bytes):
+        raise reader.error("bytes are not supported", node, "write the string without b")
+    if isinstance(value, int) and value > PLAIN_INTEGER.value:
+        raise SizeError(
+            "a whole number has at most 64 bits", place=reader.span(node), cure="write a float, such as 1e30"
+        )
+    return [reader.step("constant", node, value=value)]
+
+
+def _name(reader: Reader, node: ast.Name) -> list[Part]:
+    if isinstance(node.ctx, ast.Store):
+        return _bind(reader, node)
+    if node.id in reader.scope:
+        return [_load(reader, node)]
+    if node in reader.made:
+        return [reader.step("load", node, name=node.id)]
+    if (found := _fixed(reader, "torch", node.id, node)) is not None:
+        return [found]
+    if node.id in operators.SPACES:
+        raise reader.error(
+            f"{node.id} is a namespace, not a value", node, f"use a function from it: {_example(node.id)}"
+        )
+    if find_function(node.id):
+        raise reader.error(f"{node.id} is a function, not a value", node, f"call it: {node.id}(x)")
+    reader.check_name(node.id, reader.span(node))
+    raise reader.unknown(node.id, reader.span(node), "name", {*reader.scope, *operators.CONSTANTS, *function_names()})
+
+
+_EXAMPLES = {
+    "nn": "ReLU()", "F": "relu", "special": "expit", "masked": "sum",
+    "linalg": "inv", "np.linalg": "inv", "fft": "fft", "np.fft": "fft",
+}  # fmt: skip
+"""Something to call in each section of the allow-list that has no `exp`."""
+
+
+def _example(path: str) -> str:
+    """A call of something that a namespace has."""
+    return f"{path}.{_EXAMPLES.get(operators.SPACES[path], 'exp')}(x)"
+
+
+def _load(reader: Reader, node: ast.Name) -> Step:
+    if node.id not in reader.scope:
+        raise reader.unknown(node.id, reader.span(node), "name", reader.scope)
+    if node.id not in reader.assigned:
+        reader.used.add(node.id)
+    return reader.step("load", node, name=node.id)
+
+
+def _bind(reader: Reader, node: ast.Name) -> list[Part]:
+    if node.id in operators.RESERVED:
+        raise reader.error(f"{node.id} is a name of PyTorch, NumPy or Python", node, f"call it {node.id}1")
+    if node.id.startswith("__"):
+        raise reader.error("names that begin with __ are reserved by Python", node, "choose another name")
+    if not node.id.isascii():
+        raise reader.error("a name may contain only ASCII letters, digits and _", node, "choose another name")
+    reader.scope[node.id] = node in reader.modules
+    reader.assigned[node.id] = None
+    return [reader.step("store", node, name=node.id)]
+
+
+def _fixed(reader: Reader, space: str, name: str, place: Span | ast.AST) -> Step | None:
+    """A constant or dtype of a namespace, such as `math.pi` or `torch.float64`; with bare names it is torch."""
+    if name in operators.CONSTANTS and space in ("torch", "np", "numpy", "math"):
+        return reader.step("constant", place, value=operators.CONSTANTS[name])
+    if space == "math":
+        return reader.step("constant", place, value=operators.TAU) if name == "tau" else None
+    if isinstance(place, ast.Name) or space in ("np", "numpy"):
+        name = operators.PYTHON_TYPES.get(name, name)
+    if space in ("torch", "np", "numpy") and operators.in_space("dtypes", name):
+        return reader.step("dtype", place, name=name)
+    return reader.step("constant", place) if name == "newaxis" else None
+
+
+def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
+    if not isinstance(node.ctx, ast.Load):
+        raise reader.error("a tensor's attribute cannot be set", node, "give the result a name: n = ...")
+    if not (found := reader.namespace(node)):
+        return [node.value, lambda: [_value_attribute(reader, node)]]
+    path, chain = found
+    if not chain:
+        raise reader.error(f"{path} is a namespace, not a value", node, f"use a function from it: {_example(path)}")
+    first, *rest = chain
+    place = reader.tail(first)
+    if rest:
+        raise reader.no_such(path, first)
+    if (step := _fixed(reader, path, first.attr, place)) is not None:
+        return [step]
+    if operators.in_space(operators.SPACES[path], first.attr):
+        raise reader.error(f"{path}.{first.attr} is a function, not a value", node, f"call it: {path}.{first.attr}(x)")
+    raise reader.no_such(path, first)
+
+
+def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
+    """An attribute of a tensor or of several results."""
+    place = reader.tail(node)
+    if operators.in_space("properties", node.attr) or operators.in_space("fields", node.attr):
+        return reader.step("attribute", place, take=1, name=node.attr)
+    reader.check_name(node.attr, place, twin=True)
+    if operators.in_space("Tensor", node.attr):
+        raise reader.error(f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()")
+    raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
+
+
+def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
+    """The function that a call names, and the place of its name; None where it calls a method or a value.
+
+    Raises ExpressionError where a namespace or nobody has such a function.
+    """
+    if isinstance(node.func, ast.Name):
+        name, place = node.func.id, reader.span(node.func)
+        if reader.scope.get(name):
+            return None
+        if found := find_function(name):
+            return found, place
+        if name in reader.scope:
+            return None
+        reader.check_name(name, place, twin=True)
+        if operators.in_space("nn", name):
+            settings = all(isinstance(argument, ast.Constant) for argument in node.args)
+            cure = f"write nn.{name}" if settings else reader.replaced(place, f"nn.{name}()")
+            raise reader.error(f"{name} is a module", place, cure)
+        raise reader.unknown(name, place, "function", {*function_names(), *reader.scope})
+    if isinstance(node.func, ast.Attribute) and (dotted := reader.namespace(node.func)):
+        path, chain = dotted
+        if not chain:
+            raise reader.error(
+                f"{path} is a namespace, not a function", node.func, f"use a function from it: {_example(path)}"
+            )
+        if len(chain) > 1 and _fixed(reader, path, chain[0].attr, node):
+            return None
+        found = operators.in_space(operators.SPACES[path], chain[0].attr) if len(chain) == 1 else None
+        if found is None:
+            raise reader.no_such(path, chain[0])
+        return found, reader.tail(chain[0])
+    return None
+
+
+def _is_module(reader: Reader, node: ast.expr) -> bool:
+    """Whether the value of `node` is a module of torch.nn."""
+    if isinstance(node, ast.Name):
+        return reader.scope.get(node.id, False)
+    found = _function(reader, node) if isinstance(node, ast.Call) else None
+    return found is not None and found[0].path.startswith("nn.")
+
+
+def _call(reader: Reader, node: ast.Call) -> list[Part]:
+    for keyword in node.keywords:
+        reader.check_keyword(keyword)
+    args, names = node.args, tuple(keyword.arg or "" for keyword in node.keywords)
+    if starred(args):
+        args, names = [ast.copy_location(ast.Tuple(args, ast.Load()), node)], ("*", *names)
+    arguments: list[Part] = [*args, *(keyword.value for keyword in node.keywords)]
+    if found := _function(reader, node):
+        operator, place = found
+        if operator.path.rpartition(".")[0] in operators.SPELT and operator not in operators.WHOLE.values():
+            return [*expand(reader, operator.path, node, place)]
+        if operator.positions is not None and any(map(says_more, node.args[operator.positions :])):
+            if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
+                cure = reader.replaced(place, f"{place.text}()")
+                raise reader.error("the first brackets of a module contain its settings", place, cure)
+            raise reader.error(
+                f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
+            )
+        names += _last_dimension(reader, operator.path, node, arguments, first=not operator.path.startswith("nn."))
+        twin = isinstance(node.func, ast.Name) and node.func.id in operators.TWINS
+        python = node.func.id if twin else reader.pythons.get(node)  # type: ignore[attr-defined]
+        step = reader.step("call", place, take=len(arguments), name=operator.path, keywords=names, value=python)
+        reader.calls[node] = step
+        return [*arguments, step]
+    if _is_module(reader, node.func):
+        step = reader.calls[node] = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
+        return [node.func, *arguments, step]
+    if isinstance(node.func, ast.Attribute):
+        if meaning := method(reader, node, reader.tail(node.func)):
+            return [*meaning]
+        return [node.func.value, lambda: _method(reader, node, arguments, names)]
+    if type(node.func) not in RULES:
+        raise reader.refused_node(node.func)
+    bracket = reader.source.text.find("(", reader.span(node.func).stop)
+    raise reader.error(
+        f"{reader.span(node.func).text[:40]} is a value, not a function",
+        node.func,
+        reader.replaced(reader.source.span(bracket, bracket + 1), "*("),
+    )
+
+
+def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]) -> list[Part]:
+    """The call of a tensor's method, behind the tensor itself."""
+    assert isinstance(node.func, ast.Attribute)
+    name, place = node.func.attr, reader.tail(node.func)
+    if not operators.in_space("Tensor", name):
+        reader.check_name(name, place, twin=True)
+        raise reader.unknown(name, place, "method", operators.sections()["Tensor"])
+    names += _last_dimension(reader, f"Tensor.{name}", node, arguments, first=False)
+    step = reader.step("method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names)
+    reader.calls[node] = step
+    return [*arguments, step]
+
+
+def _last_dimension(
+    reader: Reader, path: str, node: ast.Call, arguments: list[Part], *, first: bool
+) -> tuple[str, ...]:
+    """Add `dim=-1` to the arguments of a softmax that has no dimension, with a note; `first` where its input is one."""
+    given = any(keyword.arg in ("dim", "axis") for keyword in node.keywords)
+    if path not in operators.LAST_DIMENSION or given or len(node.args) > first:
+        return ()
+    name = path.split(".")[1]
+    reader.notes["softmax-dim", f"{name} without a dimension uses the last one, dim=-1"] = None
+    arguments.append(reader.step("constant", node, value=-1))
+    return ("dim",)
+
+
+def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
+    symbol = BINARY[type(node.op)]
+    place = reader.between(node.left, node.right, symbol)
+    if symbol == "^" and (_is_number(node.left) or _is_number(node.right)):
+        raise reader.error("^ is not a power", place, f"write {powers(reader.source.text)}")
+    return [node.left, node.right, reader.step("operator", place, take=2, name=symbol)]
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Whether the text alone shows that `node` is neither a whole number nor a mask, which `^` could combine bit by bit."""
+    match node:
+        case ast.Constant():
+            return not isinstance(node.value, bool)
+        case ast.Name(id="e") | ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+            return True
+        case ast.BinOp(op=op):
+            return not isinstance(op, ast.BitAnd | ast.BitOr | ast.BitXor)
+    return False
+
+
+def _unary(reader: Reader, node: ast.UnaryOp) -> list[Part]:
+    symbol = UNARY[type(node.op)]
+    start = reader.span(node).start
+    place = reader.source.span(start, start + len(symbol))
+    return [node.operand, reader.step("operator", place, take=1, name=symbol)]
+
+
+def _boolean(reader: Reader, node: ast.BoolOp) -> list[Part]:
+    symbol = BOOLEAN[type(node.op)]
+    place = reader.between(node.values[0], node.values[1], symbol)
+    return [*node.values, reader.step("operator", place, take=len(node.values), name=symbol)]
+
+
+def _compare(reader: Reader, node: ast.Compare) -> list[Part]:
+    for op in node.ops:
+        if type(op) not in COMPARISONS:
+            raise reader.error("'in' and 'is' do not compare numbers", node, "write == or !=, isin(x, y) for 'in'")
+    symbols = tuple(COMPARISONS[type(op)] for op in node.ops)
+    place = reader.between(node.left, node.comparators[0], symbols[0])
+    step = reader.step("compare", place, take=len(symbols) + 1, name=" ".join(symbols), value=symbols)
+    return [node.left, *node.comparators, step]
+
+
+def _conditional(reader: Reader, node: ast.IfExp) -> list[Part]:
+    other, end = Label(), Label()
+    branch = reader.step("branch", node.test, take=1, value=other)
+    return [node.test, branch, node.body, reader.step("jump", node, value=end), other, node.orelse, end]
+
+
+def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
+    if not isinstance(node.ctx, ast.Load):
+        raise reader.error(
+            "elements cannot be set", node, "build the tensor instead: where(...), stack([...]) or cat([...])"
+        )
+    return [node.value, node.slice, reader.step("index", node.slice, take=2)]
+
+
+def _slice(reader: Reader, node: ast.Slice) -> list[Part]:
+    none = reader.step("constant", node)
+    return [node.lower or none, node.upper or none, node.step or none, reader.step("slice", node, take=3)]
+
+
+def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:
+    if isinstance(node.ctx, ast.Load):
+        kind: Kind = "tuple" if isinstance(node, ast.Tuple) else "list"
+        items = [item.value if isinstance(item, ast.Starred) else item for item in node.elts]
+        return [*items, reader.step(kind, node, take=len(items), value=starred(node.elts))]
+    count = len(node.elts)
+    parts: list[Part] = [reader.step("copy", node), reader.step("unbind", node, take=1, value=count)]
+    parts.append(reader.step("unpack", node))
+    for target in node.elts:
+        parts += [target, reader.step("drop", target)]
+    return parts
+
+
+Rule: TypeAlias = Callable[[Reader, Any], list[Part]]
+
+RULES: dict[type[ast.AST], Rule] = {
+    ast.Expr: _expression_statement,
+    ast.Assign: _assign,
+    ast.AugAssign: _augmented,
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.Call: _call,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.BoolOp: _boolean,
+    ast.Compare: _compare,
+    ast.IfExp: _conditional,
+    ast.Subscript: _subscript,
+    ast.Slice: _slice,
+    ast.Tuple: _sequence,
+    ast.List: _sequence,
+}
+"""Every kind of syntax that is allowed; what is not here is refused."""

@@ -1,0 +1,313 @@
+"""Reading NumPy's and Python's spellings: a call of `np.std(x)` becomes the tree of the PyTorch expression that it means.
+
+The tree is what the rest of the program sees. Its nodes stand where the call stood, so that errors point at the user's text.
+Arguments of a meaning that reads one more than once are computed first, under names that no user can reach.
+"""
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from gradcli.catalogue import operators, spellings
+from gradcli.catalogue.spellings import Row
+from gradcli.errors import ExpressionError
+from gradcli.language.expressions.program import Step
+from gradcli.language.expressions.reader import Reader
+from gradcli.language.source import Span
+
+Given = Mapping[str, ast.expr]
+"""Arguments by the names of their parameters."""
+
+_ARRAYS = frozenset(spellings.ARRAYS.split())
+"""Parameters that take anything that NumPy makes an array of, such as a list of numbers or of arrays."""
+
+
+def expand(reader: Reader, path: str, node: ast.Call, place: Span) -> list[ast.expr | Step]:
+    """What a call of the function at `path`, such as `np.linalg.norm`, means in PyTorch.
+
+    Raises ExpressionError where no row of the table takes its arguments.
+    """
+    section, _, name = path.rpartition(".")
+    rows = spellings.rows(section, name)
+    found = _fitting(rows, node.args, node.keywords)
+    if found is None:
+        raise _misfit(reader, path, node, place)
+    return _Meaning(reader, section, name, node, place).of(*found)
+
+
+def method(reader: Reader, node: ast.Call, place: Span) -> list[ast.expr | Step]:
+    """What a method of arrays that PyTorch's tensors lack means; nothing where the method is PyTorch's own."""
+    assert isinstance(node.func, ast.Attribute)
+    if node in reader.made or not (rows := spellings.rows("Tensor", node.func.attr)):
+        return []
+    found = _fitting(rows, [node.func.value, *node.args], node.keywords)
+    return _Meaning(reader, "Tensor", node.func.attr, node, place).of(*found) if found else []
+
+
+def _fitting(
+    rows: Sequence[Row], args: Sequence[ast.expr], keywords: Sequence[ast.keyword]
+) -> tuple[Row, Given] | None:
+    """The first row that takes these arguments, and what each parameter is given."""
+    for row in rows:
+        if (given := _bound(row, args, keywords)) is None:
+            continue
+        # None is what NumPy has where nothing is given; the row without the parameter then holds.
+        known = _parameters(rows[0])
+        if unset := [name for name, value in given.items() if name not in known and _is_none(value)]:
+            rest = [ast.keyword(name, value) for name, value in given.items() if name not in unset]
+            return _fitting([Row(_by_name(row.arguments), row.meaning) for row in rows], [], rest)
+        return row, given
+    return None
+
+
+def _by_name(arguments: ast.arguments) -> ast.arguments:
+    """The same parameters, each of which may be given by its name."""
+    copied = deepcopy(arguments)
+    copied.args, copied.posonlyargs = [*copied.posonlyargs, *copied.args], []
+    return copied
+
+
+def _parameters(row: Row) -> dict[str, ast.expr | None]:
+    """The parameters of a row and their defaults; None for one that must be given."""
+    listed = row.arguments
+    placed = [*listed.posonlyargs, *listed.args]
+    defaults = [None] * (len(placed) - len(listed.defaults)) + list(listed.defaults)
+    return {
+        parameter.arg: default
+        for parameter, default in zip((*placed, *listed.kwonlyargs), (*defaults, *listed.kw_defaults), strict=True)
+    }
+
+
+def _bound(row: Row, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> dict[str, ast.expr] | None:
+    """What each parameter of a row is given; None where the row does not take these arguments."""
+    listed, known = row.arguments, _parameters(row)
+    placed = [parameter.arg for parameter in (*listed.posonlyargs, *listed.args)]
+    more = args[len(placed) :]
+    if (more and not listed.vararg) or any(isinstance(value, ast.Starred) for value in args):
+        return None
+    given = dict(zip(placed, args, strict=False))
+    by_place = {parameter.arg for parameter in listed.posonlyargs}
+    for keyword in keywords:
+        if keyword.arg is None or keyword.arg in given or keyword.arg in by_place or keyword.arg not in known:
+            return None
+        given[keyword.arg] = keyword.value
+    if listed.vararg:
+        given[listed.vararg.arg] = ast.Tuple(list(more), ast.Load())
+    return given if all(name in given or default is not None for name, default in known.items()) else None
+
+
+def _misfit(reader: Reader, path: str, node: ast.Call, place: Span) -> ExpressionError:
+    """The error of a call that no row of its name takes."""
+    section, _, name = path.rpartition(".")
+    rows = spellings.rows(section, name)
+    ways = " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
+    known = {parameter for row in rows for parameter in _parameters(row)}
+    cure = f"write {ways}"
+    if operators.in_space("torch", name):
+        cure += f"; torch.{name} takes PyTorch's own arguments"
+    for keyword in node.keywords:
+        if keyword.arg not in known:
+            start = reader.span(keyword).start
+            place = reader.source.span(start, start + len(keyword.arg or ""))
+            return reader.error(f"{path} takes no {keyword.arg}= here", place, cure)
+    return reader.error(f"{path} does not take these arguments here", place, cure)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+class _Meaning(ast.NodeTransformer):
+    """Fills the meaning of a row with the arguments of one call."""
+
+    def __init__(self, reader: Reader, section: str, name: str, node: ast.Call, place: Span) -> None:
+        self._reader, self._section, self._name = reader, section, name
+        self._node, self._place = node, place
+        self._given: dict[str, ast.expr | None] = {}
+
+    def of(self, row: Row, given: Given) -> list[ast.expr | Step]:
+        """The meaning of `row` with these arguments in it, behind what computes those that it reads more than once."""
+        numbers = self._section == "math" and all(map(self._is_plain, given.values()))
+        for name, default in _parameters(row).items():
+            value = given.get(name)
+            if default is not None and (value is None or (_is_none(value) and _unset(default))):
+                self._given[name] = None if _left_out(default) else self._made(deepcopy(default))
+            elif value is not None:
+                self._given[name] = value if numbers else self._read(name, value)
+        if row.arguments.vararg:
+            self._given[row.arguments.vararg.arg] = given[row.arguments.vararg.arg]
+        meaning = self._made(deepcopy(row.meaning))
+        if self._section == "math":
+            self._note_pythons(meaning)
+        first = self._held(meaning)
+        filled: ast.expr = self.visit(meaning)
+        self._reader.expanded[self._node] = filled
+        return [*first, filled]
+
+    def _held(self, meaning: ast.expr) -> list[ast.expr | Step]:
+        """Give every argument a name where the meaning reads one more than once; the parts that compute them."""
+        trees = [meaning, *filter(None, self._given.values())]
+        named = [
+            part.id
+            for tree in trees
+            for part in ast.walk(tree)
+            if isinstance(part, ast.Name) and part in self._reader.made
+        ]
+        computed = {
+            name: value
+            for name, value in self._given.items()
+            if value and not _is_literal(value) and (self._name, name) not in _CONVERTERS
+        }
+        if all(named.count(name) < 2 for name in computed):
+            return []
+        parts: list[ast.expr | Step] = []
+        for name, value in computed.items():
+            held = f"{name}1"
+            while held in self._reader.scope or held in self._reader.held:
+                held += "1"
+            self._reader.held[held] = value
+            self._given[name] = self._made(ast.Name(held, ast.Load()))
+            step = self._reader.step
+            parts += [value, step("store", self._place, name=held), step("drop", self._place)]
+        return parts
+
+    def _made(self, tree: ast.expr) -> ast.expr:
+        """The same tree, standing where the call stands."""
+        for part in ast.walk(tree):
+            if isinstance(part, ast.expr | ast.keyword):
+                ast.copy_location(part, self._node)
+                self._reader.made[part] = self._place
+        return tree
+
+    def _note_pythons(self, meaning: ast.expr) -> None:
+        """Python's own functions compute plain numbers."""
+        if isinstance(meaning, ast.Call):
+            self._reader.pythons[meaning] = f"math.{self._name}"
+            return
+        known = spellings.names("math")
+        for part in ast.walk(meaning):
+            match part:
+                case ast.Call(func=ast.Attribute(attr=name)) if name in known:
+                    self._reader.pythons[part] = f"math.{name}"
+
+    def _read(self, name: str, value: ast.expr) -> ast.expr:
+        """An argument as PyTorch takes it."""
+        if converter := _CONVERTERS.get((self._name, name)):
+            return self._made_new(converter(value), value)
+        if name == "indices" and isinstance(value, ast.Constant):
+            return self._made_new(_call("tensor", value), value)
+        if name == "dtype" and isinstance(value, ast.Constant) and operators.in_space("dtypes", str(value.value)):
+            return self._made_new(ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value)
+        if name in _ARRAYS or name == "indices":
+            return self._made_new(self._array(value), value)
+        return value
+
+    def _made_new(self, tree: ast.expr, typed: ast.expr) -> ast.expr:
+        """`tree` with those of its nodes that nobody typed standing where `typed` stands."""
+        for part in ast.walk(tree):
+            if isinstance(part, ast.expr | ast.keyword) and not hasattr(part, "lineno"):
+                ast.copy_location(part, typed)
+                self._reader.made[part] = self._reader.span(typed)
+        return tree
+
+    def _array(self, value: ast.expr) -> ast.expr:
+        """A list of numbers as a tensor, a list that holds tensors as their stack."""
+        if not isinstance(value, ast.List | ast.Tuple) or any(isinstance(item, ast.Starred) for item in value.elts):
+            return value
+        if self._is_plain(value):
+            return _call("tensor", value)
+        items = [_call("tensor", item) if self._is_plain(item) else self._array(item) for item in value.elts]
+        return _call("stack", ast.List(items, ast.Load()))
+
+    def _is_plain(self, node: ast.expr) -> bool:
+        """Whether the text alone shows that `node` is a number, or lists of numbers."""
+        match node:
+            case ast.Constant():
+                return not isinstance(node.value, str)
+            case ast.UnaryOp():
+                return self._is_plain(node.operand)
+            case ast.BinOp():
+                return self._is_plain(node.left) and self._is_plain(node.right)
+            case ast.List() | ast.Tuple():
+                return all(map(self._is_plain, node.elts))
+            case ast.Name():
+                return node.id in operators.CONSTANTS and node.id not in self._reader.scope
+            case ast.Attribute():
+                return self._reader.namespace(node) is not None
+        return False
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """A parameter becomes its argument, which is computed once."""
+        value = self._given.get(node.id)
+        if value is None or node not in self._reader.made:
+            return node
+        return value if isinstance(value, ast.Name) else self.visit(value)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Parameters that were not given are left out, and those of `*` written one by one."""
+        if node not in self._reader.made:
+            return node
+        args: list[ast.expr] = []
+        for value in node.args:
+            if isinstance(value, ast.Starred) and isinstance(value.value, ast.Name):
+                more = self._given[value.value.id]
+                assert isinstance(more, ast.Tuple)
+                args += more.elts
+            else:
+                args.append(value)
+        node.args = [value for value in args if not self._absent(value)]
+        node.keywords = [keyword for keyword in node.keywords if not self._absent(keyword.value)]
+        self.generic_visit(node)
+        return node
+
+    def _absent(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node in self._reader.made and self._given.get(node.id, node) is None
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Only what the row says is filled in; arguments hold the user's own names."""
+        return super().generic_visit(node) if node in self._reader.made else node
+
+
+def _is_literal(node: ast.expr) -> bool:
+    """Whether computing `node` once more costs and changes nothing."""
+    kinds = ast.Name | ast.Constant | ast.Tuple | ast.List | ast.UnaryOp | ast.unaryop | ast.expr_context
+    return all(isinstance(part, kinds) for part in ast.walk(node))
+
+
+def _left_out(default: ast.expr) -> bool:
+    return isinstance(default, ast.Constant) and default.value is ...
+
+
+def _unset(default: ast.expr) -> bool:
+    """Whether None, typed for a parameter with this default, is what NumPy has by itself."""
+    return _left_out(default) or _is_none(default) or isinstance(default, ast.Tuple)
+
+
+def _call(name: str, argument: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(ast.Name("torch", ast.Load()), name, ast.Load()), [argument], [])
+
+
+def _pads(value: ast.expr) -> ast.expr:
+    """NumPy's widths, from the first axis on, as PyTorch's, from the last axis on."""
+    if isinstance(value, ast.Tuple | ast.List) and value.elts:
+        pairs = [item for item in value.elts if isinstance(item, ast.Tuple | ast.List)]
+        if len(pairs) == len(value.elts) > 1:
+            return ast.Tuple([side for pair in reversed(pairs) for side in pair.elts], ast.Load())
+        both = pairs[0].elts if pairs else value.elts
+    else:
+        both = [value, value]
+    ndim = ast.Attribute(ast.Name("array", ast.Load()), "ndim", ast.Load())
+    return ast.BinOp(ast.Tuple(list(both), ast.Load()), ast.Mult(), ndim)
+
+
+def _shape(value: ast.expr) -> ast.expr:
+    """A single size as a shape."""
+    return ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value
+
+
+_CONVERTERS: Mapping[tuple[str, str], Callable[[Any], ast.expr]] = {
+    ("pad", "pad_width"): _pads,
+    ("full", "shape"): _shape,
+}
+"""Arguments that PyTorch takes in another form, by function and parameter."""

@@ -1,0 +1,124 @@
+"""Files as inputs (`@data.npz:weights`): their suffixes, and what can be known of a file without PyTorch."""
+
+import os
+import re
+import shlex
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gradcli.errors import FileError, LiteralError
+from gradcli.language.source import Source, Span, quoted
+from gradcli.language.suggest import did_you_mean
+
+SUFFIXES: Mapping[str, bool] = {
+    ".npy": False,
+    ".npz": True,
+    ".csv": False,
+    ".tsv": False,
+    ".txt": False,
+    ".json": False,
+    ".pt": True,
+    ".safetensors": True,
+}
+"""The suffixes that are read, and whether such a file holds several arrays, one of which a `:key` names."""
+
+_KEYED = re.compile(rf"(?s)(.+?({'|'.join(map(re.escape, SUFFIXES))})):(.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """The array `key` of the file at `path` (an empty key: its only one), in the format that `suffix` names."""
+
+    path: str
+    suffix: str
+    key: str
+    source: Source = field(compare=False)
+
+    @property
+    def place(self) -> Span:
+        """The literal that names the file."""
+        return self.source.span(0, len(self.source.text))
+
+
+def is_named(text: str) -> bool:
+    """Whether `text` ends as the name of a file that is read, such as `~/data.npz:weights`."""
+    keyed = _KEYED.fullmatch(text)
+    return os.path.splitext(keyed[1] if keyed else text)[1].lower() in SUFFIXES
+
+
+def parse_path(source: Source) -> FromFile:
+    """The file that a literal such as `@data.npz:weights` names; whether it exists is `check_file`'s question.
+
+    Raises LiteralError where there is no path, no known suffix, or a key that does not belong.
+    """
+    text = source.text.strip()[1:]
+    start = source.text.index("@") + 1
+    place = source.span(start, start + len(text))
+    if not text:
+        raise LiteralError("the path after @ is missing", place=place, cure="write @data.npy, or - for standard input")
+    keyed = _KEYED.fullmatch(text)
+    path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
+    suffix = suffix.lower()
+    if suffix not in SUFFIXES:
+        if path.startswith("/dev/"):  # what the shell puts for <(...) among them
+            raise LiteralError("a file under /dev has no suffix", place=place, cure="pipe it in: - is standard input")
+        cure = f"the suffix tells how to read a file: {' '.join(SUFFIXES)}"
+        raise LiteralError(
+            "this type of file is not supported" if suffix else "the file has no suffix", place=place, cure=cure
+        )
+    if keyed and not SUFFIXES[suffix]:
+        raise LiteralError(
+            f"a {suffix} file holds one array and has no keys", place=place, cure="leave out the colon and what follows"
+        )
+    if keyed and not key:
+        raise LiteralError(
+            "the key after the colon is missing",
+            place=place,
+            cure="write the array's name after it, or leave out the colon",
+        )
+    return FromFile(os.path.expanduser(path), suffix, key, source)
+
+
+def check_file(literal: FromFile) -> None:
+    """Raise FileError unless the file is there, regular, readable and not empty. Opens nothing: a pipe would hang."""
+    try:
+        status = os.stat(literal.path)
+    except (FileNotFoundError, NotADirectoryError):
+        where = f": {literal.path}" if literal.source.text.strip()[1:].startswith("~") else ""
+        raise FileError(f"there is no such file{where}", place=literal.place, cure=_nearest(literal.path)) from None
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise FileError(f"the file cannot be reached: {reason}", place=literal.place, cure="check the path") from None
+    except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
+        raise FileError("invalid file name", place=literal.place, cure="check the path") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise FileError("this is a directory", place=literal.place, cure="name a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise FileError("this is not a regular file", place=literal.place, cure="pipe it in: - is standard input")
+    if not os.access(literal.path, os.R_OK):
+        raise FileError("no permission to read this file", place=literal.place, cure="check its permissions: ls -l")
+    if status.st_size == 0:
+        raise FileError("the file is empty", place=literal.place, cure="check the program that wrote it")
+
+
+def advice(path: str) -> str:
+    """What to type instead of a path that begins with ~ or -, which mean something elsewhere; empty for any other."""
+    if path.startswith("~"):
+        whole = os.path.expanduser(path)
+        if whole == path:
+            return f"there is no user {quoted(path[1:].partition('/')[0])}: write the full path"
+        return f"the shell does not expand ~ in quotes or after =; write {shlex.quote(whole)}"
+    return "only - alone means standard input; a name that begins with - is a file" if path.startswith("-") else ""
+
+
+def _nearest(path: str) -> str:
+    """What to type where a path is misleading, else the files of its folder whose names are near, or what to look at."""
+    if said := advice(path):
+        return said
+    folder, name = os.path.split(path)
+    try:
+        names = [entry for entry in os.listdir(folder or ".") if entry.isascii() and entry.isprintable()]
+    except OSError:
+        return "check the path: its folder cannot be read either"
+    return did_you_mean(name, names) or "check the path"

@@ -1,0 +1,1 @@
+"""Tensor literals: what a user may write for a tensor."""

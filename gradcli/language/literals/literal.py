@@ -1,0 +1,224 @@
+"""Tensor literals: what a user may write for a tensor, read into plain numbers or into where they come from.
+
+`parse` reads a word of the command line, `parse_stream` what came from standard input or stands in a text file, and
+`from_json` what JSON holds. Plain numbers take a short way through `float` and `json`; where that fails, the parser in
+`gradcli.language.literals.literal_grammar` reads all other forms, or finds the place and the words for what is wrong.
+"""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import cast
+
+from gradcli.errors import GradcliError, LiteralError
+from gradcli.language.file_names import FromFile, is_named, parse_path
+from gradcli.language.limits import LITERAL_DEPTH, LITERAL_TEXT
+from gradcli.language.literals import literal_grammar
+from gradcli.language.literals.constructors import Made, Shape
+from gradcli.language.literals.numerals import INTEGERS, NOT_FINITE, Number, describe
+from gradcli.language.source import Source, quoted
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers in row-major order and their shape; `dtype` is `float` (the job's), `bool`, `int64` or a kin of it."""
+
+    values: Sequence[Number]
+    shape: Shape
+    dtype: str
+    source: Source = field(compare=False)
+
+
+@dataclass(frozen=True)
+class FromStdin:
+    """`-` or `@-`: the numbers come from standard input, for `parse_stream` to read."""
+
+    source: Source = field(compare=False)
+
+
+Literal = Numbers | Made | FromFile | FromStdin
+
+
+def parse(source: Source) -> Literal:
+    """The tensor that one word of the command line stands for; nothing is opened, read or allocated.
+
+    Raises LiteralError, SizeError.
+    """
+    text = source.text.strip()
+    if text in ("-", "@-"):
+        return FromStdin(source)
+    if text.startswith("@"):
+        return parse_path(source)
+    try:
+        return _parse(source, text, lines=False)
+    except LiteralError:
+        if not is_named(text):
+            raise
+        place = source.span(0, len(source.text))
+        raise LiteralError("a file needs @ before its name", place=place, cure=f"@{quoted(text)}") from None
+
+
+def parse_stream(source: Source) -> Numbers | Made:
+    """The tensor that a text of one or many lines stands for.
+
+    Like a literal, but blanks may separate numbers: one line or one column is 1-D, a single number 0-d, several lines
+    of several numbers a matrix. Raises LiteralError, SizeError.
+    """
+    return _parse(source, source.text.strip(), lines=True)
+
+
+_DIGITS = re.compile(r"[-+]?\s*([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?", re.ASCII)
+
+
+def half_units(literal: Numbers, *, lines: bool = False) -> list[float]:
+    """Half a unit of the last digit that each number is written with; 0 of a zero and of what is exact, such as `1/3`."""
+    found = []
+    for text, value in zip(literal_grammar.texts(literal.source, lines=lines), literal.values, strict=True):
+        digits = _DIGITS.fullmatch(text.strip())
+        exponent = int(digits[3] or 0) - len(digits[2] or "") if digits and value else None
+        found.append(0.0 if exponent is None or not -400 < exponent < 300 else 0.5 * 10.0**exponent)
+    return found
+
+
+def from_json(value: object, source: Source) -> Numbers:
+    """The tensor that a JSON value stands for: numbers, nested lists, the strings "NaN" "Infinity" "-Infinity", bools.
+
+    Raises LiteralError where it holds anything else or its rows differ, SizeError where it nests too deep.
+    """
+    try:
+        leaves, shape = _flatten(value)
+        if len(shape) > LITERAL_DEPTH.value:
+            place = source.span(0, len(source.text))
+            LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="remove some brackets")
+        kinds = set(map(type, leaves))
+        if kinds == {float}:
+            return Numbers(cast("list[float]", leaves), shape, "float", source)
+        if kinds == {bool}:
+            return Numbers(cast("list[bool]", leaves), shape, "bool", source)
+        return Numbers(list(map(_json_number, leaves)), shape, "float", source)
+    except ValueError as error:
+        message, cure = (*error.args, "all rows must have the same shape")[:2]
+        raise LiteralError(message, place=source.span(0, len(source.text)), cure=cure) from None
+
+
+def _flatten(value: object) -> tuple[list[object], Shape]:
+    """The leaves of nested lists in row-major order, and their shape; ValueError where rows differ."""
+    if not isinstance(value, list):
+        return [value], ()
+    shape: list[int] = []
+    level: list[object] = [value]
+    while level and isinstance(level[0], list):
+        width = len(level[0])
+        for row, item in enumerate(level, 1):
+            if not isinstance(item, list) or len(item) != width:
+                held = (len(item),) if isinstance(item, list) else ()
+                raise ValueError(f"{describe(row, held)}, but {describe(1, (width,))}")
+        shape.append(width)
+        level = list(chain.from_iterable(cast("list[list[object]]", level)))
+    return level, tuple(shape)
+
+
+_JSON_CURE = 'a list contains numbers, "NaN", "Infinity" and "-Infinity", or only true and false'
+
+
+def _json_number(item: object) -> float:
+    """A leaf of a JSON list as a float; ValueError where it is none."""
+    if type(item) is float:
+        return item
+    if type(item) is int:
+        return _finite(item)
+    if isinstance(item, str) and item.lower() in NOT_FINITE:
+        return NOT_FINITE[item.lower()]
+    raise ValueError(f"expected a number, got {_JSON_NAMES.get(type(item), 'a list')}", _JSON_CURE)
+
+
+_JSON_NAMES = {str: "a string", dict: "an object", type(None): "null", bool: "a bool"}
+
+
+def _finite(number: str | int) -> float:
+    """`number` as a float; ValueError where it is too large for one."""
+    try:
+        value = float(number)
+    except OverflowError:
+        value = math.inf
+    if math.isinf(value):
+        raise ValueError("the number is too large for 64 bits")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_finite)
+_WHOLE_DECODER = json.JSONDecoder(parse_float=_finite)
+_BARE_POINT = re.compile(r"\.(?![0-9])")
+_PRINTED = re.compile(r"(?:torch\.)?tensor\(([-+.0-9eE,\[\]\s]+)\)")
+_PLAIN = re.compile(r"[-+.0-9eE,; \t\r\n]+")
+
+
+def read_json(text: str, source: Source) -> Numbers:
+    """The tensor that a JSON text stands for. Raises ValueError where it is no JSON, and what `from_json` raises."""
+    try:
+        return from_json(_DECODER.decode(text), source)
+    except RecursionError:  # Python's own bound is far above ours
+        depth = text.count("[") + text.count("{")
+        LITERAL_DEPTH.check(depth, "the list", place=source.span(0), cure="remove some brackets")
+        raise
+
+
+def _parse(source: Source, text: str, *, lines: bool) -> Numbers | Made:
+    LITERAL_TEXT.check(len(text), "the literal", place=source.span(0))
+    try:
+        if text.startswith("["):
+            return read_json(text, source)
+        if _PLAIN.fullmatch(text):
+            return (_plain_lines if lines else _plain_rows)(text, source)
+        if printed := _PRINTED.fullmatch(text):
+            return _printed(printed[1], source)
+    except (ValueError, GradcliError, RecursionError):
+        pass  # the grammar reads more forms, and knows the place of what it cannot read
+    result = literal_grammar.read(source, lines=lines)
+    return result if isinstance(result, Made) else Numbers(*result, source)
+
+
+def _plain_rows(text: str, source: Source) -> Numbers:
+    """`1,2;3,4`; ValueError where the text is not as plain as that."""
+    rows = [row.split(",") for row in text.replace("\n", ";").split(";")]
+    return _matrix(rows, source, flat=len(rows) == 1)
+
+
+def _plain_lines(text: str, source: Source) -> Numbers:
+    """Lines of numbers with commas or with blanks between them; ValueError where the text is not as plain as that."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if "," in text:
+        rows = [line.split(",") for line in lines]
+    elif len(lines[0].split()) == 1:
+        rows = [lines]  # a column is read as one row, because float() refuses a line of two numbers
+    else:
+        rows = [line.split() for line in lines]
+    return _matrix(rows, source, flat=len(rows) == 1 or len(rows[0]) == 1)
+
+
+def _printed(text: str, source: Source) -> Numbers:
+    """What `tensor(..)` holds where that is nothing but numbers; ValueError where it is not as plain as that."""
+    leaves, shape = _flatten(_WHOLE_DECODER.decode(_BARE_POINT.sub(".0", text)))
+    if len(shape) > LITERAL_DEPTH.value:
+        raise ValueError
+    if set(map(type, leaves)) != {int}:
+        return Numbers(list(map(_json_number, leaves)), shape, "float", source)
+    values = cast(list[int], leaves)
+    low, high = INTEGERS["int64"]
+    if min(values) < low or max(values) > high:
+        raise ValueError
+    return Numbers(values, shape, "int64", source)
+
+
+def _matrix(rows: list[list[str]], source: Source, *, flat: bool) -> Numbers:
+    """Rows of cells as numbers, in one dimension where `flat`, a single one in none."""
+    if len(set(map(len, rows))) != 1:
+        raise ValueError
+    values = list(map(float, chain.from_iterable(rows)))
+    if math.inf in values or -math.inf in values:
+        raise ValueError
+    shape = (len(rows), len(rows[0])) if not flat else (len(values),) if len(values) > 1 else ()
+    return Numbers(values, shape, "float", source)

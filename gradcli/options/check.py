@@ -1,0 +1,59 @@
+"""What can be checked of a whole request without PyTorch: one use of standard input, files that are there."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+from gradcli.commands.grad.request import Grad
+from gradcli.commands.plot.request import Plot
+from gradcli.errors import UsageError
+from gradcli.language import file_names as paths
+from gradcli.language.expressions import expression
+from gradcli.language.file_names import FromFile
+from gradcli.language.literals.literal import FromStdin, Literal
+from gradcli.options.derivatives import OfExpression
+from gradcli.options.fields import options
+
+
+def outside(request: Any) -> Iterator[Literal | None]:
+    """Whatever a request holds that may stand for a file or for standard input."""
+    kind: type = type(request)
+    for name, several, within in _asked(kind):
+        value = getattr(request, name)
+        if several:
+            yield from map(within, value)
+        elif value is not None:
+            yield within(value)
+
+
+@cache
+def _asked(request: type) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
+    """The fields of a request type that may name a file, whether they hold several values, and what finds it in one."""
+    known = options(request)
+    return tuple((name, it.many or it.repeatable, it.kind.outside) for name, it in known.items() if it.kind.outside)
+
+
+def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = True) -> None:
+    """Check `request` as far as that goes without PyTorch.
+
+    Raises UsageError for a second use of standard input and for a file where none is allowed, FileError for one that cannot
+    be read, and for an expression what parsing it raises.
+    """
+    streams = False
+    for found in outside(request):
+        if isinstance(found, FromStdin):
+            if streams:
+                raise UsageError(
+                    "standard input is used twice", cure="it can be read only once; put one input in a file: @FILE"
+                )
+            streams = True
+            read_stdin()  # now, while stderr can still say that it is waited for
+        elif isinstance(found, FromFile):
+            if not allow_files:
+                raise UsageError("a job may not read a file", place=found.place, cure="gradcli batch --allow-files")
+            paths.check_file(found)
+    if isinstance(request, Grad | OfExpression):
+        expression.parse(request.source(read_stdin), request.input_names)
+    elif isinstance(request, Plot):
+        for source in request.sources(read_stdin):
+            expression.parse(source, request.input_names)

@@ -1,0 +1,32 @@
+"""What the commands on a free expression share: the expression, its inputs, what it is differentiated by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gradcli.language.source import Source
+from gradcli.options.fields import argument
+from gradcli.options.formula import EXPRESSION, Formula
+from gradcli.options.inputs import INPUTS, Input
+from gradcli.options.shared import Explained, Wrt
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfExpression(Wrt, Explained):
+    """The words that every command on a free expression has."""
+
+    expression: Formula = argument(EXPRESSION, "an expression, such as 'W @ x', @FILE or -")
+    inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as W='1,2;3,4' x=1,2", (), many=True)
+
+    @property
+    def typed(self) -> Source | None:
+        """The expression where it stands among the words themselves."""
+        return self.expression.typed
+
+    def source(self, read_stdin: Callable[[], str]) -> Source:
+        """The expression to differentiate."""
+        return self.expression.load(read_stdin)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names that the expression may use for its inputs."""
+        return tuple(item.name for item in self.inputs)

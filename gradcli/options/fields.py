@@ -1,0 +1,229 @@
+"""How a field of a request is filled: from a word of the command line, or from a JSON value of a batch job.
+
+A `Kind` reads one sort of value from either side; `option` and `argument` make dataclass fields that carry their kind,
+their help and their default. The command line, batch, help and completion all read these records.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
+from typing import Any
+
+from gradcli.catalogue.functions import ACTIVATIONS, LOSSES, Activation, Loss
+from gradcli.errors import LiteralError, UsageError
+from gradcli.language import calls as call
+from gradcli.language.file_names import SUFFIXES
+from gradcli.language.limits import PROGRAMS
+from gradcli.language.literals import literal
+from gradcli.language.source import Source, ValueSource, quoted
+from gradcli.language.suggest import did_you_mean
+
+SHORT = 200
+"""Characters up to which what a text of a job means is kept for the next job: names, formulas, small literals."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a value may be a path: the sign in front of it, and the suffixes of the files that fit (none: all do)."""
+
+    mark: str
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """One sort of value: what help calls it, and how it is read from text, one alone or several words together.
+
+    `hints` are words to offer where nothing is typed yet, `paths` the files; neither says what is valid.
+    """
+
+    metavar: str
+    read: Callable[[Source], Any]
+    read_words: Callable[[Sequence[Source], int, str], Any] | None = None
+    """How several words are read, less the first few, given the command for words to copy."""
+    accept: Callable[[Any, str], Any] | None = None
+    """How a JSON value that is neither a text nor a list of texts is taken, given the key that it stands under."""
+    hints: tuple[str, ...] = ()
+    paths: Paths | None = None
+    outside: Callable[[Any], literal.Literal | None] | None = None
+    """What in a value of this kind may stand for a file or for standard input; where there is nothing, no value can name
+    either."""
+
+    def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
+        """The value of a job's key.
+
+        Raises UsageError for a JSON value of the wrong type, and what `read` raises.
+        """
+        if isinstance(value, str):
+            return self._texts([value], key) if many else self._text(value, key)
+        if many and isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return self._texts(value, key)
+        if self.accept:
+            return self.accept(value, key)
+        raise wrong(key, value, "a string or a list of strings" if many else "a string")
+
+    def _texts(self, texts: Sequence[str], key: str) -> Any:
+        if self.read_words:
+            return self.read_words([Source(text, key) for text in texts], 0, "")
+        return tuple(self._text(text, key) for text in texts)
+
+    def _text(self, text: str, key: str) -> Any:
+        return _read_again(self, text, key) if len(text) <= SHORT else self.read(Source(text, key))
+
+    def read_many(self, words: Sequence[Source], taken: int = 0, command: str = "") -> Any:
+        """The values of `words` as a tuple, less the first `taken`, which earlier fields have read."""
+        if self.read_words:
+            return self.read_words(words, taken, command)
+        return tuple(self.read(word) for word in words[taken:])
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _read_again(kind: Kind, text: str, key: str) -> Any:
+    """What a kind reads from a text; the jobs of a batch repeat most of theirs. What is read is never changed."""
+    return kind.read(Source(text, key))
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field of a request says of itself. `word` is its place among the words; options have none."""
+
+    kind: Kind
+    help: str
+    default: Any
+    choices: tuple[str, ...] = ()
+    positional: bool = False
+    many: bool = False
+    repeatable: bool = False
+    shown_default: str = ""
+
+
+def option(kind: Kind, help: str, default: Any = MISSING, *, choices: Iterable[str] = (), shown: str = "") -> Any:
+    """A field given as `--name VALUE`; required when it has no default."""
+    record = Option(kind, help, default, tuple(choices), shown_default=shown)
+    return field(default=default, metadata={"option": record})
+
+
+def repeated(kind: Kind, help: str) -> Any:
+    """A field given as `--name VALUE` any number of times: a tuple."""
+    return field(default=(), metadata={"option": Option(kind, help, (), repeatable=True)})
+
+
+def argument(kind: Kind, help: str, default: Any = MISSING, *, many: bool = False) -> Any:
+    """A field given as a word of its own, or with `many` as all the words that are left."""
+    return field(default=default, metadata={"option": Option(kind, help, default, positional=True, many=many)})
+
+
+_FOUND: dict[type, dict[str, Option]] = {}
+
+
+def options(request: type) -> dict[str, Option]:
+    """The fields of a request type and what they say of themselves, in the order of help: words, own options, shared."""
+    if request not in _FOUND:
+        found = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
+        own = request.__dict__.get("__annotations__", {})
+        _FOUND[request] = dict(sorted(found.items(), key=lambda item: (not item[1].positional, item[0] not in own)))
+    return _FOUND[request]
+
+
+def flag_name(name: str) -> str:
+    """The option of a field: `min_move` is `--min-move`."""
+    return "--" + name.replace("_", "-")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise a UsageError unless `value` is one of `choices`."""
+    known = tuple(choices)
+    if value not in known:
+        cure = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
+        raise UsageError(f"{flag_name(name)}: {value!r} is not one of {', '.join(known)}", cure=cure)
+
+
+def wrong(key: str, value: Any, wanted: str) -> UsageError:
+    """The error of a JSON value of the wrong type."""
+    got = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else json.dumps(value)[:40]
+    return UsageError(f"{quoted(key)}: expected {wanted}, got {got}")
+
+
+def _accept(wanted: str, *kinds: type) -> Callable[[Any, str], Any]:
+    """Take JSON values of these types alone; a bool is not a number."""
+
+    def accept(value: Any, key: str) -> Any:
+        if type(value) not in kinds:
+            raise wrong(key, value, wanted)
+        return value
+
+    return accept
+
+
+def _accept_index(value: Any, key: str) -> tuple[int, ...]:
+    places = value if isinstance(value, list) else [value]
+    if not all(type(place) is int for place in places):
+        raise wrong(key, value, "a whole number or a list of them")
+    return tuple(places)
+
+
+def _accept_names(value: Any, key: str) -> tuple[str, ...]:
+    if not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        raise wrong(key, value, "a string or a list of strings")
+    return tuple(value)
+
+
+def _accept_tensor(value: Any, key: str) -> literal.Literal:
+    if value is None or isinstance(value, dict):
+        raise wrong(key, value, "a number, true or false, a list of them, or a literal as a string")
+    return literal.from_json(value, ValueSource(value, key))
+
+
+def _flag(source: Source) -> bool:
+    raise wrong(source.label, source.text, "true or false")
+
+
+def _whole(source: Source) -> int:
+    text = source.text.strip()
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+        raise UsageError("expected a whole number", place=source.span(0, len(source.text)), cure="for example 3")
+    return int(text)
+
+
+def _number(source: Source) -> float:
+    """One plain number by the grammar of literals, so that `1/3` works wherever a number does."""
+    found = literal.parse(source)
+    if not (isinstance(found, literal.Numbers) and found.shape == () and found.dtype == "float"):
+        raise LiteralError("expected one number", place=source.span(0, len(source.text)), cure="for example 0.1")
+    return float(found.values[0])
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in source.text.split(","))
+    if not all(names):
+        raise UsageError("expected names separated by commas", place=source.span(0, len(source.text)), cure="--wrt w,b")
+    return names
+
+
+def _index(source: Source) -> tuple[int, ...]:
+    parts = source.text.strip().removeprefix("[").removesuffix("]").split(",")
+    try:
+        return tuple(_whole(Source(part, source.label)) for part in parts)
+    except UsageError:
+        raise UsageError(
+            "expected an index",
+            place=source.span(0, len(source.text)),
+            cure="such as 1, or 0,2 for a matrix; -1 is the last",
+        ) from None
+
+
+FLAG = Kind("", _flag, accept=_accept("true or false", bool))
+TEXT = Kind("TEXT", lambda source: source.text)
+NAME = Kind("NAME", lambda source: source.text)
+"""The name of one input."""
+WHOLE = Kind("N", _whole, accept=_accept("a whole number", int))
+NUMBER = Kind("NUMBER", _number, accept=_accept("a number", int, float))
+NAMES = Kind("NAMES", _names, accept=_accept_names)
+INDEX = Kind("INDEX", _index, accept=_accept_index)
+TENSORS = Paths("@", tuple(SUFFIXES))
+TENSOR = Kind("T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value)
+ACTIVATION = Kind("NAME", lambda source: call.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
+LOSS = Kind("NAME", lambda source: call.parse_call(source, Loss), hints=tuple(LOSSES))
+FUNCTION = Kind("NAME", lambda source: call.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))

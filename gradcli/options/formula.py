@@ -1,0 +1,61 @@
+"""An expression as it was given: the text itself, `@FILE`, or standard input."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+
+from gradcli.errors import FileError
+from gradcli.language import file_names as paths
+from gradcli.language.file_names import FromFile
+from gradcli.language.limits import EXPRESSION_TEXT
+from gradcli.language.literals.literal import FromStdin
+from gradcli.language.source import Source
+from gradcli.options.fields import Kind, Paths
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What the user gave where an expression belongs."""
+
+    given: Source
+
+    @cached_property
+    def outside(self) -> FromFile | FromStdin | None:
+        """What holds the expression; None where it stands among the words themselves."""
+        text = self.given.text
+        if text in ("-", "@-"):
+            return FromStdin(self.given)
+        return FromFile(os.path.expanduser(text[1:]), "", "", self.given) if text.startswith("@") else None
+
+    @property
+    def typed(self) -> Source | None:
+        """The expression where it stands among the words themselves."""
+        return None if self.outside else self.given
+
+    def load(self, read_stdin: Callable[[], str]) -> Source:
+        """The expression itself.
+
+        Raises FileError where the file cannot be read, and SizeError where it is too long for an expression.
+        """
+        if (file := self.outside) is None:
+            return self.given
+        if isinstance(file, FromStdin):
+            return Source(read_stdin(), "standard input")
+        paths.check_file(file)
+        try:
+            with open(file.path, "rb") as opened:
+                content = opened.read(4 * EXPRESSION_TEXT.value + 1)
+        except OSError as error:
+            reason = (error.strerror or "unknown reason").lower()
+            raise FileError(
+                f"the expression cannot be read: {reason}", place=file.place, cure="check the path"
+            ) from None
+        try:
+            return Source(content.decode("utf-8-sig"), self.given.text[1:])
+        except UnicodeDecodeError as error:
+            raise FileError(f"the file is not UTF-8 text (byte {error.start})", place=file.place) from None
+
+
+EXPRESSION = Kind("EXPR", Formula, paths=Paths("@"), outside=attrgetter("outside"))

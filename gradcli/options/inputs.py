@@ -1,0 +1,133 @@
+"""Named inputs, NAME=T, and the expression they belong to, as words of the command line or values of a batch job."""
+
+import keyword
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from gradcli.catalogue.operators import RESERVED
+from gradcli.errors import UsageError
+from gradcli.language.literals import literal
+from gradcli.language.literals.literal import Literal
+from gradcli.language.source import Source, quoted
+from gradcli.options import split
+from gradcli.options.fields import TENSOR, TENSORS, Kind, wrong
+
+_ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One named input."""
+
+    name: str
+    literal: Literal
+
+    @property
+    def outside(self) -> Literal:
+        """What may stand for a file or for standard input."""
+        return self.literal
+
+
+def input_name(text: str) -> str:
+    """The NAME of a word that begins as NAME=T does, else an empty text."""
+    found = _ASSIGNMENT.match(text)
+    return found[1] if found else ""
+
+
+def check_name(name: str, text: str, label: str) -> None:
+    """Raise a UsageError where `name`, which `text` begins with, cannot be an input. `label` is what the text is called."""
+    owned = keyword.iskeyword(name) or name in RESERVED
+    if name.isidentifier() and name.isascii() and not owned:
+        return
+    place = Source(text, label).span(0, len(name))
+    if not owned:
+        from gradcli.language.expressions.spelling import (
+            ascii_name,  # the grammar of expressions, which only an error needs
+        )
+
+        written = ascii_name(name)
+        cure = (
+            f"write {written}, in the expression too" if written.isidentifier() else "use ASCII letters, digits and _"
+        )
+        raise UsageError(f"{quoted(name)!r} cannot be a name", place=place, cure=cure)
+    owner = "Python" if keyword.iskeyword(name) else "PyTorch, NumPy or Python"
+    raise UsageError(f"{name!r} is a name of {owner}", place=place, cure=f"call the input {name}_ or {name}1")
+
+
+def read_input(source: Source) -> Input:
+    """`NAME=T` as a named input.
+
+    Raises UsageError where there is no `NAME=`, and LiteralError where T cannot be read.
+    """
+    found = _ASSIGNMENT.match(source.text)
+    if found is None:
+        raise UsageError(
+            f"expected NAME=T, got {source.text[:80]!r}",
+            cure="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+        )
+    name = found[1]
+    check_name(name, source.text.lstrip(), source.label)
+    return Input(name, literal.parse(Source(source.text[found.end() :], name)))
+
+
+def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") -> tuple[Input, ...]:
+    """The NAME=T words of one command behind the first `taken`, in the order given, each name once.
+
+    A word that is not NAME=T gets the cure that fits: the expression comes after its inputs, or the shell split a literal
+    (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
+    """
+    for position in range(taken, len(words)):
+        word = words[position].text
+        if _ASSIGNMENT.match(word):
+            continue
+        texts = [each.text for each in words]
+        _check_split(texts, position, taken)
+        if taken and _ASSIGNMENT.match(texts[0]):
+            others = [text for text in texts if text != word]
+            cure = shlex.join(["gradcli", command, word, *others])
+            raise UsageError("the expression comes first, then its inputs", cure=cure)
+        if position == taken and (error := split.expression_split(texts[: _end(texts, position)])):
+            raise error
+    inputs: dict[str, Input] = {}
+    for found in map(read_input, words[taken:]):
+        if found.name in inputs:
+            raise UsageError(f"the input {found.name} is given twice", cure="give each input once")
+        inputs[found.name] = found
+    return tuple(inputs.values())
+
+
+def _check_split(words: Sequence[str], position: int, taken: int) -> None:
+    """Raise a UsageError with the quoted form where the word at `position` is a piece that the shell cut off."""
+    if words[position].isidentifier() and words[position + 1 : position + 2] and words[position + 1].startswith("="):
+        start = position
+    elif position > taken and words[position - 1].rstrip().endswith((",", ";", "(", "[", "=")):
+        start = position - 1
+    else:
+        return
+    whole = re.sub(r"^(\w+)\s*=\s*", r"\1=", " ".join(words[start : _end(words, position + 1)]))
+    raise UsageError("the shell split a literal at its spaces", cure=f"quote it: '{whole}'")
+
+
+def _end(words: Sequence[str], position: int) -> int:
+    """Where the next input begins, from a position on: `x=1`, or `x` with its `=` in the next word."""
+    while position < len(words) and not _ASSIGNMENT.match(" ".join(words[position : position + 2])):
+        position += 1
+    return position
+
+
+def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
+    """A JSON object of named inputs: numbers and nested lists, or literals as text."""
+    if not isinstance(value, dict):
+        raise wrong(key, value, 'an object of named inputs, such as {"x": 1, "w": [1, 2]}')
+    found = []
+    for name, item in value.items():
+        check_name(name, name, key)
+        found.append(Input(name, TENSOR.from_json(item, name)))
+    return tuple(found)
+
+
+INPUTS = Kind("NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS, outside=attrgetter("outside"))

@@ -1,1 +1,0 @@
-"""One dataclass per command: its fields are the options, its docstring the help, `__post_init__` what must hold."""

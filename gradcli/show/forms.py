@@ -1,0 +1,112 @@
+"""The way from a result to bytes: the form that was asked for, notes on stderr, and the file of `--out`."""
+
+from typing import TYPE_CHECKING
+
+from gradcli.errors import FileError, printable
+from gradcli.options.shared import Shown
+from gradcli.results import FunctionsResult, PlotResult, Result, SurfaceResult, WhyResult
+from gradcli.show import json
+from gradcli.world import World
+
+if TYPE_CHECKING:
+    from gradcli.show.pictures.plotter import Window
+    from gradcli.show.terminal import Style
+
+
+def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
+    """The bytes for standard output, and the notes for standard error. With `--out` the file `temporary` is written first.
+
+    Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
+    """
+    if temporary:
+        _write(result, shown, temporary)
+    notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []
+    return _form(result, shown, world), "".join(f"note: {printable(note.text)} [{note.code}]\n" for note in notes)
+
+
+def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
+    """What is told in words, for the terminal."""
+    from gradcli.commands.functions import show as functions
+    from gradcli.commands.why import show as why
+
+    style = _style(shown, world)
+    if isinstance(result, WhyResult):
+        return _encoded(why.render(result, style), world)
+    return _encoded(functions.render(result, style, _window(world)), world)
+
+
+def line(answer: tuple[bytes, Result]) -> bytes:
+    """The result line of a batch job, given its id as JSON and its result; without a line end."""
+    identity, result = answer
+    return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
+
+
+def _form(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
+    if shown.json:
+        return json.render(result)
+    if shown.get is not None:
+        return json.render_path(result, shown.get)
+    if shown.csv and isinstance(result, Result):
+        from gradcli.show import csv
+
+        return csv.render(result)
+    if shown.out is not None:
+        return _encoded(f"wrote {printable(shown.out)}\n", world)
+    if not isinstance(result, Result):
+        return _page(result, shown, world)
+    evidence = result.ledger is not None or result.check is not None or result.expect is not None
+    picture = ""
+    if isinstance(result, PlotResult | SurfaceResult):
+        from gradcli.commands.plot import show as plot
+
+        picture = plot.render(result, _window(world), shown.precision)
+        if not evidence:
+            return _encoded(picture, world)
+    from gradcli.show import tables, terminal  # rich, which the other forms do without
+
+    drawn = [] if picture else [*tables.tables(result, shown.precision)]
+    if evidence:
+        from gradcli.evidence.tables import evidence_tables
+
+        drawn += evidence_tables(result, shown.precision)
+    below = terminal.render(drawn, _style(shown, world))
+    return _encoded(f"{picture}\n{below}" if picture else below, world)
+
+
+def _style(shown: Shown, world: World) -> "Style":
+    from gradcli.show.terminal import Style
+
+    return Style(
+        width=world.width,
+        colour=world.colour(world.stdout),
+        ascii_only=world.ascii_only,
+        digits=shown.precision,
+        full=shown.full,
+    )
+
+
+def _window(world: World) -> "Window":
+    """What a picture of characters may fill: on a terminal all of it but the line of the next prompt."""
+    from gradcli.show.pictures.plotter import Window
+
+    return Window(
+        width=world.width or Window.width,
+        height=world.height - 1 if world.height else Window.height,
+        colour=world.colour(world.stdout),
+        ascii_only=world.ascii_only,
+    )
+
+
+def _encoded(text: str, world: World) -> bytes:
+    return text.encode(world.stdout.encoding or "utf-8", "replace")
+
+
+def _write(result: Result | WhyResult | FunctionsResult, shown: Shown, path: str) -> None:
+    from gradcli.show import archive
+
+    try:
+        with open(path, "wb") as file:
+            archive.write(result, shown.out_suffix, file)
+    except OSError as error:
+        reason = (error.strerror or "the disk is full").lower()  # NumPy tells no reason
+        raise FileError(f"--out: {shown.out!r} cannot be written: {reason}", cure="see df and ulimit -f") from None

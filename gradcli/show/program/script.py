@@ -1,0 +1,81 @@
+"""A PyTorch program being written: inputs, statements, prints, and the imports that they turn out to need."""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+from gradcli.catalogue.imports import imports
+from gradcli.language.literals.literal import Literal
+from gradcli.options.shared import Numeric
+from gradcli.show.program.formulas import Formula
+from gradcli.show.program.tensor_code import tensor_code
+
+_RANDOM = ("torch.rand", "dropout", "bernoulli", "multinomial", "normal", "poisson", "gumbel", "rrelu")
+"""What in a program draws random numbers."""
+
+
+class Script:
+    """Lines of a program for one request."""
+
+    def __init__(self, request: Numeric, inputs: Iterable[str]) -> None:
+        self._request = request
+        elsewhere = request.device != "cpu"
+        self.on_cpu = ', device="cpu"' if elsewhere else ""
+        self.moved = f'.to("{request.device}")' if elsewhere else ""
+        self._taken = set(inputs)
+        self.lines: list[str] = []
+
+    def read(self, text: str, inputs: Mapping[str, Tensor]) -> Formula:
+        """An expression in PyTorch's words, on the request's device."""
+        return Formula(text, inputs, self._request.device)
+
+    def add(self, *lines: str) -> None:
+        """Statements, one a line."""
+        self.lines += lines
+
+    def fresh(self, *wishes: str) -> str:
+        """The first of the names that nothing has yet; with underscores behind it where all are taken."""
+        name = next((wish for wish in wishes if wish not in self._taken), wishes[-1])
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+    def inputs(
+        self, tensors: Mapping[str, Tensor], literals: Mapping[str, Literal | None], leaves: Iterable[str]
+    ) -> None:
+        """One line for each input; those in `leaves` record what is done with them."""
+        chosen = set(leaves)
+        for name, tensor in tensors.items():
+            self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in chosen)}")
+
+    def tensor(self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False) -> str:
+        """The expression that makes an input; random numbers are drawn on the CPU and moved."""
+        return tensor_code(literal, tensor, leaf=leaf, device=self._request.device, filled=filled)
+
+    def formula(self, text: str, inputs: Mapping[str, Tensor], *wishes: str) -> str:
+        """The statements of an expression; the name of its result."""
+        formula = self.read(text, inputs)
+        self.add(*formula.lines)
+        if formula.value.isidentifier():
+            return formula.value
+        name = self.fresh(*wishes)
+        self.add(f"{name} = {formula.value}")
+        return name
+
+    def show(self, label: str, value: str) -> None:
+        """Print a tensor's numbers, all their digits, behind a label."""
+        self.add(f'print("{label}", {value}.tolist())')
+
+    def text(self) -> str:
+        """The whole program."""
+        head = []
+        body = "\n".join(self.lines)
+        if self._request.dtype != "float32":
+            head.append(f"torch.set_default_dtype(torch.{self._request.dtype})")
+        if self._request.device != "cpu":
+            head.append(f'torch.set_default_device("{self._request.device}")')
+        if any(word in body for word in _RANDOM):
+            head.append(f"torch.manual_seed({self._request.seed})")
+        whole = "\n".join([*head, body])
+        return "\n".join([*imports(whole), "", *head, body]) + "\n"

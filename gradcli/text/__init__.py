@@ -1,1 +1,0 @@
-"""What was typed, turned into checked values without PyTorch."""

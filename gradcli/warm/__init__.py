@@ -1,1 +1,0 @@
-"""The warm start: a server that has PyTorch loaded, and a client that loads nothing."""
