@@ -1,15 +1,35 @@
-"""What each command computes: one frozen dataclass per command, its fields named as the JSON keys.
+"""What every result is, and what it says of itself: the one thing that evidence, notes and all forms of output ask.
 
-What `compute` returns holds detached tensors on the CPU. Results know nothing of how they are shown. A field marked
-`present` is left out of every form of output while it is None.
+A result is a frozen dataclass in its command's folder, its fields named as the JSON keys. What a command returns holds
+detached tensors on the CPU. Results do not depend on how they are shown.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
+from gradcli import result_paths
 from gradcli.language.calls import Call
+from gradcli.language.expressions.program import Expression
+
+
+@cache
+def _beside(kind: type, name: str) -> Any:
+    return import_module(f"{kind.__module__.rpartition('.')[0]}.{name}")
+
+
+def part(of: object, name: str) -> Any:
+    """The module `name` in the folder of the command that a request or a result belongs to."""
+    kind: type = type(of)
+    return _beside(kind, name)
+
+
+# --- fields -----------------------------------------------------------------------------------------------------------
 
 
 def present() -> Any:
@@ -17,9 +37,19 @@ def present() -> Any:
     return field(default=None, metadata={"omit_none": True})
 
 
-def aside() -> Any:
-    """A field that tables may read and that is not a key of the JSON."""
-    return field(default=None, metadata={"aside": True})
+def aside(default: Any = None, *, given: bool = False) -> Any:
+    """A field that tables may read and that is not a key of the JSON; `given` as below."""
+    return field(default=default, metadata={"aside": True, "given": given})
+
+
+def as_run(default: Any = None) -> Any:
+    """A field for evidence, which is not a key of the JSON and keeps its tensors as they were: recorded, on their device."""
+    return field(default=default, metadata={"aside": True, "as_run": True})
+
+
+def given(*, rows: bool = False) -> Any:
+    """A field whose numbers notes do not look at: they were given, or are looked at step by step."""
+    return field(metadata={"given": True, "rows": rows})
 
 
 def by_row() -> Any:
@@ -27,12 +57,9 @@ def by_row() -> Any:
     return field(metadata={"rows": True})
 
 
-@dataclass(frozen=True)
-class Note:
-    """One remark on a result: a stable code, and a line of text with sizes."""
+# --- subjects ---------------------------------------------------------------------------------------------------------
 
-    code: str
-    text: str
+Inputs: TypeAlias = Mapping[str, Tensor]
 
 
 class Subject(NamedTuple):
@@ -50,6 +77,88 @@ class Subject(NamedTuple):
     upstream: Tensor | None = None
     call: Call | None = None
     state: Tensor | None = None
+    kind: Literal["gradient", "jacobian", "diagonal", "hessian"] = "gradient"
+    """What of it was computed: a vjp, all rows of the Jacobian, its diagonal, or the Jacobian of the gradient."""
+    output: str = "y"
+    """What the elements of its value are called."""
+    row: int | None = None
+    """The one row of the Jacobian that counts."""
+    program: Expression | None = None
+    """The expression as it was parsed, where it was."""
+    title: str = ""
+    """The expression as a ledger's title has it, where that differs."""
+
+    def at(self, index: Sequence[int]) -> "Subject":
+        """A subject that is differentiated by whole ranges at one point of them; `index` has a place for each range."""
+        point = {name: self.inputs[name][place] for name, place in zip(self.by, index, strict=True)}
+        return self._replace(inputs={**self.inputs, **point})
+
+
+class Points(NamedTuple):
+    """Many gradients of one kind, of which evidence looks at some: `at(i)` is the subject of number i of `total`."""
+
+    name: str
+    total: int
+    at: Callable[[int], Subject]
+    label: Callable[[int, str, str], str]
+    """What the slope by an input at a point is called, given the number of the point, the input, and its own label."""
+    what: str = "points"
+    remarks: tuple[str, ...] = ()
+    size: Callable[[int], float] | None = None
+    """By what the slope at a point is multiplied to be the number that the result shows; then there is one at each point."""
+
+
+def grid(subject: Subject) -> Points:
+    """The points of the ranges that a subject is differentiated by, in row-major order."""
+    shape = [len(subject.inputs[name]) for name in subject.by]
+
+    def label(i: int, name: str, _: str) -> str:
+        return f"{name}[{','.join(map(str, result_paths.index(i, shape)))}]"
+
+    return Points(subject.name, torch.Size(shape).numel(), lambda i: subject.at(result_paths.index(i, shape)), label)
+
+
+class Origin(NamedTuple):
+    """What a path of a result is about: of which subject, what of it, by which input, at which element of that."""
+
+    subject: Subject | None
+    kind: Literal["value", "gradient", "jacobian"]
+    name: str = ""
+    places: tuple[int, ...] = ()
+
+
+def origin(subject: Subject | None, kind: str, name: str, index: Sequence[str]) -> Origin | None:
+    """The same from the pieces of a path; None where these lead to nothing that can be computed again."""
+    known = {"value": "value", "gradient": "gradient", "derivative": "gradient", "jacobian": "jacobian"}
+    if kind not in known or not all(key.isdigit() for key in index):
+        return None
+    return Origin(subject, known[kind], name, tuple(map(int, index)))  # type: ignore[arg-type]
+
+
+def element(name: str, place: int, tensor: Tensor) -> str:
+    """One element of a tensor by its index: `w[0,1]`, or `w` alone where the tensor is one number."""
+    return f"{name}[{','.join(map(str, result_paths.index(place, tensor.shape)))}]" if tensor.ndim else name
+
+
+def one_hot(like: Tensor, row: int) -> Tensor:
+    """The upstream gradient that picks one element of a value, in its shape."""
+    upstream = torch.zeros(like.numel(), dtype=like.dtype)
+    upstream[row] = 1
+    return upstream.reshape(like.shape)
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Note:
+    """One remark on a result: a stable code, and a line of text with sizes."""
+
+    code: str
+    text: str
+
+
+RowKind: TypeAlias = Literal["input", "operation", "gradient", "cell", "invariant"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +175,12 @@ class LedgerRow:
     """The local derivative as a formula, or the rule in words."""
     paths: tuple[Tensor, ...] | None = aside()
     """What was added where paths join: their sum is `upstream`, in a row of a gradient `product`."""
+    kind: RowKind = aside("operation")
+    operand: str = aside("")
+    """What the gradient of an operation is passed on to."""
+    label: str = aside("")
+    """The name without the subject's in front."""
+    subject: Subject | None = as_run()
 
 
 @dataclass(frozen=True)
@@ -105,316 +220,74 @@ class Expected:
     """What the slip means and what to do, or what to do where there is none."""
 
 
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What every computing command returns. `inputs` hold what was computed with, defaults included."""
 
+    of_one_gradient: ClassVar[bool] = True
+    """Whether a slip may explain a number: not of one that comes of many gradients."""
+    when: ClassVar[str] = ""
+    """At which moment the subjects are taken, where that is not plain: `at the start`."""
+    unnoted: ClassVar[frozenset[str]] = frozenset()
+    """The codes of notes that say nothing here."""
+    rows_shown: ClassVar[int] = 0
+    """Rows of the table of --check on the screen; 0: all."""
+
     command: str
     dtype: str
-    inputs: dict[str, Tensor]
-    defaults: list[str]
-    notes: list[Note]
-    subjects: tuple[Subject, ...] = aside()
+    inputs: dict[str, Tensor] = given()
+    defaults: list[str] = given()
+    notes: list[Note] = given()
+    subjects: tuple[Subject, ...] = as_run(())
+    underived: tuple[Subject, ...] = as_run(())
+    """Those of which PyTorch has no derivative."""
+    points: tuple[Points, ...] = as_run(())
+    """What was differentiated at each of many points."""
     ledger: list[LedgerRow] | None = present()
     check: dict[str, Checked] | None = present()
     expect: dict[str, Expected] | None = present()
     ok: bool | None = present()
 
-
-@dataclass(frozen=True)
-class FunctionValue:
-    """One activation at x: its value and elementwise derivative, both in the shape of x."""
-
-    name: str
-    value: Tensor
-    derivative: Tensor | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ActivateResult(Result):
-    """The activations asked for, side by side."""
-
-    functions: list[FunctionValue]
-    underived: tuple[Subject, ...] = aside()
-    """Those of which PyTorch has no derivative."""
-
-
-@dataclass(frozen=True)
-class LossValue:
-    """One loss: its reduced value, its elements before reduction, and d loss / d pred in the shape of pred."""
-
-    name: str
-    value: Tensor
-    elements: Tensor | None
-    gradient: Tensor
-    reduction: str = aside()
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossResult(Result):
-    """The losses asked for, side by side."""
-
-    losses: list[LossValue]
-
-
-@dataclass(frozen=True)
-class Intermediate:
-    """A named step of an expression, and the gradient that reached it."""
-
-    value: Tensor
-    gradient: Tensor | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GradResult(Result):
-    """A value and its gradient by each input; None where autograd returned None."""
-
-    expression: str
-    value: Tensor
-    gradients: dict[str, Tensor | None]
-    intermediates: dict[str, Intermediate]
-    seed: str = aside()
-    """What was differentiated where the value is not one number: `row 1`, `vjp`."""
-    upstream: Tensor | None = aside()
-    """The upstream gradient of --vjp."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GradEachResult(Result):
-    """Value and gradients point by point along one 1-D input: each row holds the point, `value` and `gradients`."""
-
-    expression: str
-    rows: list[dict[str, Any]] = by_row()
-    each: str = aside()
-    pointwise: tuple[Subject, ...] = aside()
-    """What was differentiated at each point."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JacobianResult(Result):
-    """d value / d input for each input, of shape value.shape + input.shape; None where autograd returned None."""
-
-    expression: str
-    value: Tensor
-    jacobian: dict[str, Tensor | None]
-    output: str = aside()
-    """What the elements of the value are called: `y[0]`."""
-
-
-Kind = Literal["minimum", "maximum", "saddle", "degenerate"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class HessianResult(Result):
-    """Second derivatives by each pair of inputs, of shape input.shape + input.shape.
-
-    `eigenvalues` are those of the joint Hessian, ascending. `kind` is None where the point is not stationary.
-    """
-
-    expression: str
-    value: Tensor
-    gradients: dict[str, Tensor]
-    hessian: dict[str, dict[str, Tensor]]
-    eigenvalues: Tensor
-    stationary: bool
-    kind: Kind | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoftmaxJacobianResult(Result):
-    """Probabilities p of the logits x, and d p_i / d x_j: row i is output i, column j is input j."""
-
-    probabilities: Tensor
-    jacobian: Tensor
-    label: int
-    row: Tensor | None = present()
-    row_index: int | None = aside()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PerceptronResult(Result):
-    """One layer forward, and the gradient of its loss by w, b and x; None where PyTorch has no derivative."""
-
-    z: Tensor
-    output: Tensor
-    loss: Tensor
-    gradients: dict[str, Tensor | None]
-    layer: str = aside()
-    calls: tuple[Call, Call] = aside()
-    """The activation and the loss."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The state after one pass over the data: misclassified rows, loss, and parameters."""
-
-    epoch: int
-    errors: int
-    loss: Tensor
-    w: Tensor
-    b: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class PerceptronTraining(Result):
-    """A layer trained from zeros: `epochs` done, whether every row ended up on its side, and the way there."""
-
-    epochs: int
-    converged: bool
-    w: Tensor
-    b: Tensor
-    history: list[Epoch] = by_row()
-    layer: str = aside()
-
-
-@dataclass(frozen=True)
-class DescentStep:
-    """Value and parameters after `step` steps; step 0 is the start."""
-
-    step: int
-    value: Tensor
-    parameters: dict[str, Tensor]
-
-
-Stopped = Literal["steps", "tolerance", "diverged"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DescendResult(Result):
-    """A descent: every step with the start in front, where it ended, and why it ended there."""
-
-    expression: str
-    steps: list[DescentStep] = by_row()
-    parameters: dict[str, Tensor]
-    value: Tensor
-    stopped: Stopped
-    optimizer: str = aside()
-    """The optimiser as PyTorch is asked for it: `SGD(lr=0.1, momentum=0.9)`."""
-
-
-@dataclass(frozen=True)
-class LayerFlow:
-    """One layer under one activation, layer 1 next to the input.
-
-    `gradient_norm` is that by the layer's z = W h + b over all samples, in float64. `mean` and `std` are those of the layer's
-    outputs, `saturated` is the share of them where the activation's slope is at most a tenth of its largest.
-    """
-
-    layer: int
-    activation: str
-    gradient_norm: Tensor
-    mean: Tensor
-    std: Tensor
-    saturated: Tensor
-
-
-class Stack(NamedTuple):
-    """What every activation of a flow is put into: the layers, what goes in below, and the gradient that enters above."""
-
-    layers: list[nn.Linear]
-    x: Tensor
-    upstream: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowResult(Result):
-    """The gradient through a stack of layers; `factors` hold by what each layer multiplies it on its way back."""
-
-    layers: list[LayerFlow] = by_row()
-    verdict: str
-    factors: dict[str, float | None]
-    flat: dict[str, float] = aside()
-    """For each activation the slope up to which an output counts as saturated."""
-    stack: Stack = aside()
-    calls: tuple[Call, ...] = aside()
-    """The activations."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A function at the points of x: its value and derivative, both in the shape of x.
-
-    `jumps` are the numbers of the points, in ascending order of x, between which and the next one the value jumps;
-    `slope_jumps` those where the derivative does.
-    """
-
-    name: str
-    value: Tensor
-    derivative: Tensor | None
-    jumps: tuple[int, ...] = aside()
-    slope_jumps: tuple[int, ...] = aside()
-    label: str = aside()
-    """What the picture calls it, where that is more than the name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlotResult(Result):
-    """Functions over one range, side by side."""
-
-    x: Tensor
-    curves: list[Curve]
-    along: str = aside()
-    """What x is called."""
-    filled: tuple[str, ...] = aside()
-    """The ranges of which two numbers, the ends, were given."""
-    pointwise: tuple[Subject, ...] = aside()
-    """What each curve is at one point of the range, whole here, by which it is differentiated."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SurfaceResult(Result):
-    """An expression over two ranges: `value` and each gradient have a row for each point of the first one."""
-
-    x: dict[str, Tensor]
-    value: Tensor
-    gradients: dict[str, Tensor | None]
-    expression: str = aside()
-    filled: tuple[str, ...] = aside()
-    """The ranges of which two numbers, the ends, were given."""
-    pointwise: tuple[Subject, ...] = aside()
-    """What the surface is at one pair of points of the two ranges, whole here, by which it is differentiated."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FunctionsResult:
-    """Entries of the catalogue: what `gradcli.commands.functions.request.facts` says, kinks as measured, codes of notes."""
-
-    functions: list[dict[str, Any]]
-    ok: bool | None = present()
-    along: str = aside()
-    """What the curve goes along: `x`, or `pred, target 0`."""
-    x: Tensor | None = aside()
-    curve: Curve | None = aside()
-    """The one function that is asked for, where it is one of one number."""
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    """A program that was really run: what PyTorch said, one line per warning or error, and the lines that it printed."""
-
-    program: str
-    said: list[str]
-    printed: list[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WhyResult:
-    """A mistake, made and cured. `error` is what PyTorch said, or the wrong number that it printed in silence."""
-
-    name: str
-    error: str
-    cause: str
-    cure: str
-    code: str
-    related: list[str]
-    ok: bool | None = present()
-    title: str = aside()
-    family: str = aside()
-    advice: str = aside()
-    """The cure in words alone."""
-    made: Demonstration = aside()
-    cured: Demonstration = aside()
-    same: list[tuple[str, str]] = aside()
-    """Name and title of the mistakes of which PyTorch says the same."""
-    neighbours: list[tuple[str, str]] = aside()
-    """Name and title of others to look at."""
+    def main(self) -> list[Tensor]:
+        """The array that stands for the whole result in a `.npy` file, or those among which one must be chosen."""
+        return []
+
+    def gradient_paths(self) -> dict[str, str]:
+        """The path of the gradient by each input: what a bare name, or a bare number, of --expect means."""
+        return {}
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """What the path of these keys is about; None where that cannot be computed again."""
+        kind = {"gradients": "gradient", "loss": "value"}.get(keys[0], keys[0])
+        name, index = (keys[1], keys[2:]) if kind == "gradient" else ("x", keys[1:])
+        return origin(self.subjects[0], kind, name, index) if self.subjects else None
+
+    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+        """The gradient of a subject by the input `name` in closed form, in its shape; None where there is none.
+
+        `inputs` and `upstream` are the subject's own in float64. Of a Jacobian it is the whole, [rows, elements of the input].
+        """
+        return None
+
+    @property
+    def explainable(self) -> bool:
+        """Whether --explain can follow its gradients."""
+        return bool(self.subjects)
+
+    def explained(self) -> list[Subject]:
+        """What --explain follows, each with a ledger of its own.
+
+        Raises UsageError where that is too much.
+        """
+        return list(self.subjects)
+
+    def written_out(self) -> list[LedgerRow] | None:
+        """The ledger where it is not that of the subjects."""
+        return None
+
+    def ledger_remarks(self) -> list[str]:
+        """What is special about its ledger, for the caption."""
+        return []

@@ -21,8 +21,8 @@ import torch
 
 from gradcli import __main__ as entry
 from gradcli.cli import main as program
-from gradcli.commands.commands import COMMANDS
-from gradcli.commands.dispatch import open_wide
+from gradcli.commands import COMMANDS
+from gradcli.commands.dispatch import preload
 from gradcli.evaluate.job import once_more
 from gradcli.process.supervise import Progress
 from gradcli.world import World
@@ -31,21 +31,21 @@ WHOLE = (
     "cli.help",
     "cli.main",
     "cli.words",
-    "commands.programs",
+    "show.program.script",
     "commands.dispatch",
     "options.check",
     "commands.plot.request",
     "show.pictures.contour",
-    "show.forms",
+    "commands.forms",
     "commands.plot.show",
-    "show.tables",
+    "evidence.tables",
     "show.terminal",
 )
 for module in WHOLE:
     importlib.import_module(f"gradcli.{module}")  # the whole program, before any fork
 for command in COMMANDS.values():
     assert command.request
-open_wide()
+preload()
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
 Streams = tuple[int, int, int]

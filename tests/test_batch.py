@@ -301,7 +301,7 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
     def failing() -> None:
         raise error
 
-    monkeypatch.setattr("gradcli.commands.dispatch.open_wide", failing)
+    monkeypatch.setattr("gradcli.commands.dispatch.preload", failing)
     shown = run("batch", stdin='{"command": "activate", "names": "relu", "x": 1}', env={"GRADCLI_DEBUG": "1"})
     assert (shown.status, shown.stdout) == (status, "")
     assert shown.stderr.startswith(words)

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from gradcli import batch
-from gradcli.commands.batch.lines import COMMANDS, answer
+from gradcli.commands.batch.lines import answer, commands
 from gradcli.commands.descend import setting
 from gradcli.commands.descend.request import OPTIMIZER
+from gradcli.commands.forms import line
 from gradcli.commands.perceptron import request as perceptron
 from gradcli.options import expectation, formula, inputs, shared
 from gradcli.options import fields as options
 from gradcli.options.fields import Kind, Option
-from gradcli.show.forms import line
 from tests.program import run
 
 BASES: list[dict[str, Any]] = [
@@ -44,12 +44,12 @@ NEIGHBOUR = "sneighbour"
 
 def fields() -> Iterator[tuple[dict[str, Any], str, Option]]:
     for base in BASES:
-        for name, option in options.options(COMMANDS[base["command"]]).items():
+        for name, option in options.options(commands()[base["command"]]).items():
             yield base, name, option
 
 
 def test_the_bases_are_jobs_of_all_commands() -> None:
-    assert {base["command"] for base in BASES} == set(COMMANDS)
+    assert {base["command"] for base in BASES} == set(commands())
     assert all("error" not in found for found in batch.run(BASES))
 
 

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from gradcli import core
+from gradcli.commands.grad.result import GradResult
 from gradcli.evaluate.job import Job
 from gradcli.evidence.check.compare import check
 from gradcli.evidence.check.differences import careful, quick
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.options.shared import Numeric
-from gradcli.results import Checked, GradResult, Subject
+from gradcli.results import Checked, Subject
 from tests.program import Ran, run
 
 

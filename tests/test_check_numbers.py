@@ -11,10 +11,11 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.catalogue.functions import ACTIVATIONS, ALONG_LAST_DIM
+from gradcli.commands.grad.result import GradResult
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evidence.check.compare import check
 from gradcli.options.shared import Numeric
-from gradcli.results import Checked, GradResult, Subject
+from gradcli.results import Checked, Subject
 
 SIZES = [0.0, 1e-300, -1e-12, 1e-6, 0.3, -1.7, 5.0, -6.5, 40.0, 1e3, -1e6, 1e12, 1e155, -1e300]
 

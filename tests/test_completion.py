@@ -17,7 +17,7 @@ from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.catalogue.mistakes import MISTAKES
 from gradcli.catalogue.optimizers import NAMES
 from gradcli.cli.complete import candidates, complete
-from gradcli.commands.commands import COMMANDS
+from gradcli.commands import COMMANDS
 from tests.program import BASE, run
 from tests.test_laziness import HEAVY, loaded
 

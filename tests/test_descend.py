@@ -23,6 +23,7 @@ from gradcli.commands.batch.lines import answer
 from gradcli.commands.dispatch import compute
 from gradcli.commands.perceptron.request import Perceptron
 from gradcli.evaluate.job import default_dtype
+from gradcli.options.check import check
 from gradcli.options.fill import from_words
 from tests.program import BASE, child, printed, run
 
@@ -432,7 +433,7 @@ def test_one_step_that_does_not_end_is_ended(words: list[str]) -> None:
 def test_a_training_is_timed_by_its_steps() -> None:
     begun: list[tuple[int, int]] = []
     request = from_words(Perceptron, [], {"train": "xor", "activation": "step", "epochs": "3"})
-    compute(request, str, lambda step, operands: None, lambda number, total: begun.append((number, total)))
+    compute(check(request, str), lambda step, operands: None, lambda number, total: begun.append((number, total)))
     assert begun == [(1, 3), (2, 3), (3, 3)]
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gradcli.catalogue import operators
-from gradcli.commands import dispatch as door
+from gradcli.commands import dispatch
 from gradcli.commands.grad.request import Grad
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate import job
@@ -17,6 +17,7 @@ from gradcli.evaluate.tensors import TensorMaker
 from gradcli.language.expressions.expression import parse
 from gradcli.language.literals.literal import parse as read
 from gradcli.language.source import Source
+from gradcli.options.check import check
 from gradcli.options.fill import from_json
 from gradcli.process import pool as batch
 from gradcli.show.program.formulas import Formula
@@ -94,7 +95,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A device `cuda` that computes as the CPU does and reports an assertion when it is synchronised: a GPU's late error."""
     monkeypatch.setattr(job, "_device", lambda name: torch.device("cpu"))
     found: list[str] = []
-    monkeypatch.setattr(door, "lost", found)
+    monkeypatch.setattr(dispatch, "lost", found)
 
     def report(device: str) -> None:
         assert device == "cuda"
@@ -106,7 +107,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def asked(expression: str, **inputs: Any) -> Callable[[], object]:
     request = from_json(Grad, {"expression": expression, "inputs": inputs, "device": "cuda"})
-    return lambda: door.compute(request, lambda: "", lambda step, operands: None)
+    return lambda: dispatch.compute(check(request, lambda: ""), lambda step, operands: None)
 
 
 def test_an_error_that_a_gpu_reports_late_is_the_cpus_with_its_place(

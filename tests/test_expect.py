@@ -19,6 +19,7 @@ from torch import Tensor
 from gradcli.catalogue.slips import SLIPS
 from gradcli.commands.dispatch import compute
 from gradcli.commands.grad.request import Grad
+from gradcli.options.check import check
 from gradcli.options.fill import from_words
 from tests.program import run
 
@@ -362,8 +363,8 @@ def test_slips_are_exact_in_small_dtypes(dtype: str) -> None:
 def judged(expression: str, given: str, *inputs: str, dtype: str = "float64") -> tuple[bool, str | None, str]:
     """Whether an answer holds, the slip, and what is said of it; computed in this process."""
     request = from_words(Grad, [expression, *inputs], {"expect": [given], "dtype": dtype, "wrt": "x"})
-    result = compute(request, lambda: "", lambda step, operands: None)
-    (found,) = result.expect.values()  # type: ignore[union-attr]
+    result = compute(check(request, lambda: ""), lambda step, operands: None)
+    (found,) = result.expect.values()
     return found.ok, found.slip, found.advice
 
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "numpy", "orjson")
-RENDERING = ("rich", "gradcli.show.terminal", "gradcli.show.forms")
+RENDERING = ("rich", "gradcli.show.terminal", "gradcli.commands.forms")
 
 
 def loaded(folder: Path, *words: str) -> tuple[set[str], int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradcli.commands.dispatch import compute
 from gradcli.commands.grad.request import Grad
+from gradcli.options.check import check
 from gradcli.options.fill import from_words
 from tests.program import run
 
@@ -27,9 +28,10 @@ def literal(tensor: Tensor) -> str:
 def told(expression: str, inputs: dict[str, Tensor], dtype: str = "float64", **options: str) -> dict[str, list[str]]:
     """The notes on `grad` by code."""
     words = [expression, *(f"{name}={literal(tensor)}" for name, tensor in inputs.items())]
-    result = compute(from_words(Grad, words, {"dtype": dtype, **options}), lambda: "", lambda step, operands: None)
+    request = from_words(Grad, words, {"dtype": dtype, **options})
+    result = compute(check(request, lambda: ""), lambda step, operands: None)
     found: dict[str, list[str]] = {}
-    for note in result.notes:  # type: ignore[union-attr]
+    for note in result.notes:
         found.setdefault(note.code, []).append(note.text)
     return found
 

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from gradcli import core
-from gradcli.results import DescendResult, DescentStep
+from gradcli.commands.descend.result import DescendResult, DescentStep
 from gradcli.show import archive, json
 from tests import program
 from tests.program import Ran, cold, run

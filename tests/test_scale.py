@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gradcli import result_paths as addresses
+from gradcli import result_paths
 from gradcli.commands.softmax_jacobian import compute as softmax_jacobian
 from gradcli.commands.softmax_jacobian.request import SoftmaxJacobian
 from gradcli.evaluate.job import Job
@@ -211,5 +211,5 @@ def test_saturation_is_counted_over_all_pieces(piece: int, monkeypatch: pytest.M
 
 
 def test_a_place_becomes_an_index_in_row_major_order() -> None:
-    assert [addresses.index(i, (2, 3, 4)) for i in range(24)] == list(np.ndindex(2, 3, 4))
-    assert addresses.index(0, ()) == ()
+    assert [result_paths.index(i, (2, 3, 4)) for i in range(24)] == list(np.ndindex(2, 3, 4))
+    assert result_paths.index(0, ()) == ()

@@ -342,7 +342,7 @@ def test_in_a_folder_that_is_gone_all_but_its_files_works(tmp_path: Path) -> Non
 
 def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """As OpenBLAS does with status 1 where it gets no memory, which would mean that a check failed."""
-    monkeypatch.setattr("gradcli.cli.main._open_door", lambda: os._exit(1))
+    monkeypatch.setattr("gradcli.cli.main._load_pytorch", lambda: os._exit(1))
     ran = run(*QUICK, whole=True)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: a library that PyTorch uses ended the process (exit status 1)")

@@ -23,9 +23,9 @@ from gradcli.catalogue.mistakes import ALIASES, FAMILIES, MISTAKES
 from gradcli.catalogue.mistakes.entry import MARK, Mistake
 from gradcli.commands.why import compute as why
 from gradcli.commands.why.request import Found, Why
+from gradcli.commands.why.result import Demonstration
 from gradcli.errors import SizeError, UsageError
 from gradcli.language import matching
-from gradcli.results import Demonstration
 from gradcli.world import World
 from tests.program import run
 from tests.test_laziness import HEAVY, RENDERING, loaded

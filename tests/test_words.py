@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gradcli.cli import main as program
-from gradcli.commands.commands import COMMANDS as ALL
+from gradcli.commands import COMMANDS as ALL
 from gradcli.errors import UsageError
 from gradcli.options.fields import flag_name
 from gradcli.options.shared import Numeric

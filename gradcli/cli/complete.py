@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gradcli.commands.commands import COMMANDS, HELP_COMMAND, ROOT_OPTIONS, Command
+from gradcli.commands import COMMANDS, HELP_COMMAND, ROOT_OPTIONS, Command
 from gradcli.options.fields import FLAG, NAME, NAMES, Option, Paths, flag_name, options
 
 _INPUT = re.compile(r"([^\W\d]\w*)=(?!=)")

@@ -7,7 +7,7 @@ from dataclasses import MISSING
 from rich.table import Table
 from rich.text import Text
 
-from gradcli.commands.commands import COMMANDS, HELP_COMMAND, PANELS, ROOT_OPTIONS, Command
+from gradcli.commands import COMMANDS, HELP_COMMAND, PANELS, ROOT_OPTIONS, Command
 from gradcli.options.fields import Option, flag_name, options
 from gradcli.page import Page
 from gradcli.world import World

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradcli.cli import hint, report
 from gradcli.cli.progress import Loading, Steps
-from gradcli.commands.commands import COMMANDS, HELP_COMMAND, Command
+from gradcli.commands import COMMANDS, HELP_COMMAND, Command
 from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError, printable
 from gradcli.language.source import quoted
 from gradcli.language.suggest import did_you_mean
@@ -92,7 +92,7 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
         raise UsageError(f"GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
     call = _read(command, arguments[1:], world)
     gc.enable()
-    page = command.answer(call.request, call.shown, world, call.read_stdin) if command.answer else None
+    page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
     if isinstance(page, int):
         return page
     return _supervise(call, world, here) if page is None else _put(page, call.shown.out, world)
@@ -193,9 +193,9 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
     """
     from gradcli.options.check import check  # the language of expressions, which help and usage errors do without
 
-    check(call.request, call.read_stdin)
+    checked = check(call.request, call.read_stdin)
     with Loading(world, quiet=call.shown.quiet):
-        compute, show, loading = _open_door()
+        compute, show, loading = _load_pytorch()
     seconds = call.request.timeout
     progress.computing(seconds, limit_memory=call.request.device.startswith("cpu"))
     with Steps(world, quiet=call.shown.quiet) as steps, silent_streams():
@@ -204,11 +204,11 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
             progress.step(seconds)
             steps(number, total)
 
-        result = compute(call.request, call.read_stdin, lambda step, _: progress.at(step.place), begin_step)
+        result = compute(checked, lambda step, _: progress.at(step.place), begin_step)
     progress.showing()
     remarks = ""
     if call.shown.code:
-        from gradcli.commands.programs import program
+        from gradcli.show.program.script import program
 
         content = program(call.request, result).encode()
     elif call.shown.graph is not None:
@@ -222,7 +222,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
     return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK, loading
 
 
-def _open_door() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], float | None]:
+def _load_pytorch() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], float | None]:
     """PyTorch, what shows results, and the seconds that loading them took.
 
     Looking for garbage while they load costs an eighth of the time and finds none.
@@ -233,7 +233,7 @@ def _open_door() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], 
     try:
         with existing_folder():
             from gradcli.commands.dispatch import compute
-            from gradcli.show.forms import show
+            from gradcli.commands.forms import show
     except (ImportError, RuntimeError) as error:  # the second of PyTorch where there is no /dev/urandom
         if (getattr(error, "name", None) or "").startswith("gradcli"):
             raise

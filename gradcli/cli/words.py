@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from gradcli.commands.commands import Command
+from gradcli.commands import Command
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, TENSOR, Option, flag_name

@@ -1,83 +1,58 @@
-"""The one door to PyTorch: it is opened once a request is known to be valid, and turns it into a result.
+"""The one way to PyTorch: a request that is known to be valid goes to its command's folder and comes back as a result.
 
-Only what the request needs is loaded behind it: a cold `grad` does without the error doctor and without evidence.
+Only what the request needs is loaded for it: a cold `grad` does without the error doctor and without evidence.
 """
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import Any
 
 import torch
 
+from gradcli.commands import COMMANDS
 from gradcli.errors import GradcliError, MathError, SizeError
-from gradcli.evaluate.job import BeginStep, Job, settled
+from gradcli.evaluate.job import BeginStep, Job, detached
 from gradcli.evaluate.machine import Before
 from gradcli.evidence.notes.notes import remark
+from gradcli.options.check import CheckedRequest
 from gradcli.options.shared import Evidence, Numeric
-from gradcli.results import FunctionsResult, Result, WhyResult
-
-if TYPE_CHECKING:
-    from gradcli.commands.functions.request import Functions
-    from gradcli.commands.why.request import Why
-
-_COMPUTED: Mapping[str, str] = {
-    "Activate": "activate",
-    "Descend": "descend",
-    "Flow": "flow",
-    "Grad": "grad",
-    "Hessian": "hessian",
-    "Jacobian": "jacobian",
-    "Loss": "loss",
-    "Perceptron": "perceptron",
-    "Plot": "plot",
-    "SoftmaxJacobian": "softmax_jacobian",
-}
-"""The request types by name, and the module and function that compute each."""
+from gradcli.results import Result, part
 
 
-def compute(
-    request: "Numeric | Why | Functions",
-    read_stdin: Callable[[], str],
-    before: Before,
-    begin_step: BeginStep = lambda number, total: None,
-) -> Result | WhyResult | FunctionsResult:
+def compute(checked: CheckedRequest, before: Before, begin_step: BeginStep = lambda number, total: None) -> Any:
     """The result of a request. `before` is told each operation's place just before it is computed, `begin_step` each step.
 
     Raises GradcliError for whatever PyTorch refuses.
     """
-    return settled(computed(request, read_stdin, before, begin_step))
+    return detached(compute_attached(checked, before, begin_step))
 
 
-def computed(
-    request: "Numeric | Why | Functions",
-    read_stdin: Callable[[], str],
-    before: Before,
-    begin_step: BeginStep = lambda number, total: None,
-) -> Result | WhyResult | FunctionsResult:
+def compute_attached(
+    checked: CheckedRequest, before: Before, begin_step: BeginStep = lambda number, total: None
+) -> Any:
     """What `compute` returns, its tensors as they came out: recorded, and on the job's device.
 
     That is enough for JSON, which detaches each as it writes it. An error that a GPU reports late is found again on the CPU,
     which names the operation.
     """
+    request, programs, read_stdin = checked
     if not isinstance(request, Numeric):
-        return _told(request, read_stdin)
+        return part(request, "compute").compute(request, read_stdin)
     if request.device.startswith("cpu"):
-        return _computed(request, read_stdin, before, begin_step)
+        return _computed(request, Job(request, read_stdin, before, begin_step, programs))
     try:
-        result = _computed(request, read_stdin, before, begin_step)
+        result = _computed(request, Job(request, read_stdin, before, begin_step, programs))
         torch.accelerator.synchronize(request.device)  # what is still wrong is told now
         return result
     except (RuntimeError, GradcliError) as error:
         if not _LATE.search(str(error)):
             raise
     lost.append(request.device)
-    _computed(replace(request, device="cpu"), read_stdin, before, begin_step)
-    raise MathError(
-        f"{request.device} reported an error, and the CPU computes the same without one", cure="--device cpu"
-    )
+    request = replace(request, device="cpu")
+    _computed(request, Job(request, read_stdin, before, begin_step, programs))
+    raise MathError(f"{lost[-1]} reported an error, and the CPU computes the same without one", cure="--device cpu")
 
 
 _LATE = re.compile(r"CUDA error|device-side assert|HIP error")
@@ -87,12 +62,10 @@ lost: list[str] = []
 """The devices that have reported such an error: this process cannot use them again."""
 
 
-def _computed(request: Numeric, read_stdin: Callable[[], str], before: Before, begin_step: BeginStep) -> Result:
-    function = _function(type(request).__name__)
+def _computed(request: Numeric, job: Job) -> Result:
     try:
-        job = Job(request, read_stdin, before, begin_step)
         with job.surroundings():
-            result = function(request, job)
+            result: Result = part(request, "compute").compute(request, job)
             remark(result, job)
             if isinstance(request, Evidence) and request.wanted:
                 from gradcli.evidence.gather import with_evidence
@@ -103,24 +76,9 @@ def _computed(request: Numeric, read_stdin: Callable[[], str], before: Before, b
         raise SizeError("there is not enough memory for this", cure="use smaller tensors, or --dtype float32") from None
 
 
-@cache
-def _function(request: str) -> Callable[[Any, Job], Result]:
-    """What computes requests of the type of that name."""
-    name = _COMPUTED[request]
-    return getattr(import_module(f"gradcli.commands.{name}.compute"), name)  # type: ignore[no-any-return]
-
-
-def open_wide() -> None:
+def preload() -> None:
     """Load what every command needs, for a process that will compute many."""
-    for name in (*_COMPUTED.values(), "why", "functions"):
-        import_module(f"gradcli.commands.{name}.compute")
+    for command in COMMANDS.values():
+        if find_spec(path := f"{command.folder}.compute"):
+            import_module(path)
     import_module("gradcli.evidence.gather")
-
-
-def _told(request: "Why | Functions", read_stdin: Callable[[], str]) -> WhyResult | FunctionsResult:
-    """What is told about PyTorch rather than computed of inputs."""
-    from gradcli.commands.functions.compute import describe
-    from gradcli.commands.why.compute import why
-    from gradcli.commands.why.request import Why
-
-    return why(request, read_stdin) if isinstance(request, Why) else describe(request)

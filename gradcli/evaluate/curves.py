@@ -5,6 +5,7 @@ Whether a function is steep or jumps cannot be told from two points. So PyTorch 
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -16,7 +17,25 @@ from gradcli.catalogue.ranges import target
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
 from gradcli.language.calls import Call
-from gradcli.results import Curve, Subject
+from gradcli.results import Subject, aside
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function at the points of x: its value and derivative, both in the shape of x.
+
+    `jumps` are the numbers of the points, in ascending order of x, between which and the next one the value jumps;
+    `slope_jumps` those where the derivative does.
+    """
+
+    name: str
+    value: Tensor
+    derivative: Tensor | None
+    jumps: tuple[int, ...] = aside()
+    slope_jumps: tuple[int, ...] = aside()
+    label: str = aside()
+    """What the picture calls it, where that is more than the name."""
+
 
 NO_DERIVATIVE = "PyTorch has no derivative of {}: it is 0 off x = 0, and at x = 0 there is none"
 """Of a step of the catalogue."""

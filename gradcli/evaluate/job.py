@@ -16,6 +16,7 @@ from gradcli.evaluate.machine import Before
 from gradcli.evaluate.refusals import topic
 from gradcli.evaluate.sights import Sight
 from gradcli.evaluate.tensors import TensorMaker
+from gradcli.language.expressions.program import Expression
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
 from gradcli.options import shared
@@ -82,7 +83,9 @@ class Job:
         read_stdin: Callable[[], str],
         before: Before = lambda step, operands: None,
         begin_step: BeginStep = lambda number, total: None,
+        programs: Sequence[Expression] = (),
     ) -> None:
+        self.programs = programs
         self.read_stdin = read_stdin
         self.before = before
         self.begin_step = begin_step
@@ -92,6 +95,12 @@ class Job:
         self.sights: list[Sight] = []
         self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
         seed(request.seed, self.device)
+
+    @property
+    def program(self) -> Expression:
+        """The one expression of the request."""
+        (found,) = self.programs
+        return found
 
     def number(self, value: float) -> Tensor:
         """A default as a 0-d tensor."""
@@ -233,36 +242,33 @@ def seed(number: int, device: torch.device) -> None:
         torch.manual_seed(number)
 
 
-_UNSETTLED = frozenset({"defaults", "notes", "subjects", "pointwise", "stack", "calls"})
-
-
 @cache
-def _settling(kind: type) -> tuple[str, ...]:
-    """The fields of a result that may hold tensors; what evidence needs stays as it was run. Other types have none."""
+def _detached(kind: type) -> tuple[str, ...]:
+    """The fields of a result that may hold tensors to detach; other types have none."""
     found = fields(kind) if is_dataclass(kind) else ()
-    return tuple(f.name for f in found if f.type is not str and f.name not in _UNSETTLED)
+    return tuple(f.name for f in found if f.type is not str and not f.metadata.get("as_run"))
 
 
 T = TypeVar("T")
 
 
-def settled(value: T) -> T:
+def detached(value: T) -> T:
     """The same result with every tensor detached and on the CPU."""
     if isinstance(value, Tensor):
         return value.detach().cpu() if value.requires_grad or not value.is_cpu else value  # type: ignore[return-value]
     if not value or isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return {name: settled(item) for name, item in value.items()}  # type: ignore[return-value]
+        return {name: detached(item) for name, item in value.items()}  # type: ignore[return-value]
     if isinstance(value, tuple):
-        return tuple(map(settled, value))  # type: ignore[return-value]
+        return tuple(map(detached, value))  # type: ignore[return-value]
     if isinstance(value, list):
-        return list(map(settled, value))  # type: ignore[return-value]
+        return list(map(detached, value))  # type: ignore[return-value]
     kind: type = type(value)
-    if names := _settling(kind):
+    if names := _detached(kind):
         held = vars(value)
-        changed = {name: settled(item) for name in names if (item := held[name]) is not None}
-        settling: T = object.__new__(kind)  # a fifth of what dataclasses.replace takes
-        vars(settling).update(held | changed)
-        return settling
+        changed = {name: detached(item) for name in names if (item := held[name]) is not None}
+        made: T = object.__new__(kind)  # a fifth of what dataclasses.replace takes
+        vars(made).update(held | changed)
+        return made
     return value

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.commands.grad.request import Grad
 from gradcli.errors import MathError
 from gradcli.evaluate import library, sights
 from gradcli.evaluate.job import Job
@@ -19,11 +18,6 @@ from gradcli.language.limits import PROGRAMS
 from gradcli.language.source import Source
 from gradcli.options.derivatives import OfExpression
 from gradcli.results import Subject
-
-
-def parsed(request: Grad | OfExpression, job: Job) -> Expression:
-    """The expression of a request; parsing is cached, so that asking again costs nothing."""
-    return expression.parse(request.source(job.read_stdin), request.input_names)
 
 
 class Run(NamedTuple):
@@ -42,7 +36,9 @@ class Run(NamedTuple):
     @property
     def subject(self) -> Subject:
         """What was differentiated, for evidence."""
-        return Subject("", self.program.source.text, self.inputs, tuple(self.by), state=self.state)
+        return Subject(
+            "", self.program.source.text, self.inputs, tuple(self.by), state=self.state, program=self.program
+        )
 
     @property
     def touched(self) -> int:
@@ -137,7 +133,7 @@ def run_expression(request: OfExpression, job: Job) -> Run:
     """Make the inputs of `request` in their order, and run its expression on them."""
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
-    return differentiable(run(parsed(request, job), inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt)
+    return differentiable(run(job.program, inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt)
 
 
 def one_number(value: Tensor, rule: str) -> Tensor:
@@ -154,8 +150,8 @@ def one_number(value: Tensor, rule: str) -> Tensor:
 
 
 def program_of(subject: Subject) -> Expression:
-    """The expression of a subject; parsing is cached."""
-    return expression.parse(Source(subject.expression), tuple(subject.inputs))
+    """The expression of a subject, parsed."""
+    return subject.program or expression.parse(Source(subject.expression), tuple(subject.inputs))
 
 
 def differentiable(done: Run, asked: Sequence[str]) -> Run:

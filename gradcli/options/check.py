@@ -2,17 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from gradcli.commands.grad.request import Grad
-from gradcli.commands.plot.request import Plot
 from gradcli.errors import UsageError
-from gradcli.language import file_names as paths
+from gradcli.language import file_names
 from gradcli.language.expressions import expression
+from gradcli.language.expressions.program import Expression
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import FromStdin, Literal
-from gradcli.options.derivatives import OfExpression
 from gradcli.options.fields import options
+from gradcli.options.shared import Numeric, Told
+
+
+class CheckedRequest(NamedTuple):
+    """A request that is valid as far as that can be told without PyTorch, its expressions, and what reads standard input."""
+
+    request: Numeric | Told
+    programs: tuple[Expression, ...]
+    read_stdin: Callable[[], str]
 
 
 def outside(request: Any) -> Iterator[Literal | None]:
@@ -33,8 +40,8 @@ def _asked(request: type) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
     return tuple((name, it.many or it.repeatable, it.kind.outside) for name, it in known.items() if it.kind.outside)
 
 
-def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = True) -> None:
-    """Check `request` as far as that goes without PyTorch.
+def check(request: Numeric | Told, read_stdin: Callable[[], str], *, allow_files: bool = True) -> CheckedRequest:
+    """`request`, checked as far as that goes without PyTorch, with its expressions parsed.
 
     Raises UsageError for a second use of standard input and for a file where none is allowed, FileError for one that cannot
     be read, and for an expression what parsing it raises.
@@ -51,9 +58,6 @@ def check(request: Any, read_stdin: Callable[[], str], *, allow_files: bool = Tr
         elif isinstance(found, FromFile):
             if not allow_files:
                 raise UsageError("a job may not read a file", place=found.place, cure="gradcli batch --allow-files")
-            paths.check_file(found)
-    if isinstance(request, Grad | OfExpression):
-        expression.parse(request.source(read_stdin), request.input_names)
-    elif isinstance(request, Plot):
-        for source in request.sources(read_stdin):
-            expression.parse(source, request.input_names)
+            file_names.check_file(found)
+    programs = [expression.parse(source, request.input_names) for source in request.sources(read_stdin)]
+    return CheckedRequest(request, tuple(programs), read_stdin)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.options.fields import argument
 from gradcli.options.formula import EXPRESSION, Formula
@@ -22,9 +23,14 @@ class OfExpression(Wrt, Explained):
         """The expression where it stands among the words themselves."""
         return self.expression.typed
 
-    def source(self, read_stdin: Callable[[], str]) -> Source:
+    def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
         """The expression to differentiate."""
-        return self.expression.load(read_stdin)
+        return [self.expression.load(read_stdin)]
+
+    @property
+    def literals(self) -> dict[str, Literal | None]:
+        """What was given for each input."""
+        return {item.name: item.literal for item in self.inputs}
 
     @property
     def input_names(self) -> tuple[str, ...]:

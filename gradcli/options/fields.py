@@ -12,7 +12,7 @@ from typing import Any
 
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES, Activation, Loss
 from gradcli.errors import LiteralError, UsageError
-from gradcli.language import calls as call
+from gradcli.language import calls
 from gradcli.language.file_names import SUFFIXES
 from gradcli.language.limits import PROGRAMS
 from gradcli.language.literals import literal
@@ -224,6 +224,6 @@ NAMES = Kind("NAMES", _names, accept=_accept_names)
 INDEX = Kind("INDEX", _index, accept=_accept_index)
 TENSORS = Paths("@", tuple(SUFFIXES))
 TENSOR = Kind("T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value)
-ACTIVATION = Kind("NAME", lambda source: call.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
-LOSS = Kind("NAME", lambda source: call.parse_call(source, Loss), hints=tuple(LOSSES))
-FUNCTION = Kind("NAME", lambda source: call.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))
+ACTIVATION = Kind("NAME", lambda source: calls.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
+LOSS = Kind("NAME", lambda source: calls.parse_call(source, Loss), hints=tuple(LOSSES))
+FUNCTION = Kind("NAME", lambda source: calls.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))

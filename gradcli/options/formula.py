@@ -7,7 +7,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from gradcli.errors import FileError
-from gradcli.language import file_names as paths
+from gradcli.language import file_names
 from gradcli.language.file_names import FromFile
 from gradcli.language.limits import EXPRESSION_TEXT
 from gradcli.language.literals.literal import FromStdin
@@ -43,7 +43,7 @@ class Formula:
             return self.given
         if isinstance(file, FromStdin):
             return Source(read_stdin(), "standard input")
-        paths.check_file(file)
+        file_names.check_file(file)
         try:
             with open(file.path, "rb") as opened:
                 content = opened.read(4 * EXPRESSION_TEXT.value + 1)

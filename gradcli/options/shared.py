@@ -1,7 +1,7 @@
 """The options that commands share, each declared once, as base classes of the requests that have them."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import ClassVar
@@ -45,26 +45,42 @@ _TABLELESS = {
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
+class Bounded:
+    """What every request that PyTorch answers says of itself."""
+
+    timed: ClassVar[str] = ""
+    """What `timeout` bounds where that is less than the whole computation."""
+    pictures: ClassVar[bool] = False
+    """Whether the result can be drawn into a file."""
+
+    @property
+    def typed(self) -> Source | None:
+        """The expression as it was typed, for the place of an error; None where there is none among the words."""
+        return None
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names that its expressions may use for their inputs."""
+        return ()
+
+    def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
+        """Its expressions."""
+        return []
+
+
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Told(Bounded):
     """A question about PyTorch itself; it has no options of computing, and is bounded as if it had their defaults."""
 
     timeout: ClassVar[float] = 60.0
-    timed: ClassVar[str] = ""
-    typed: ClassVar[Source | None] = None
     device: ClassVar[str] = "cpu"
     files: ClassVar[tuple[str, ...]] = (".json",)
     """The suffixes that `--out` has for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Numeric:
+class Numeric(Bounded):
     """How numbers are computed."""
-
-    pictures: ClassVar[bool] = False
-    """Whether the result can be drawn into a file."""
-    timed: ClassVar[str] = ""
-    """What `timeout` bounds where that is less than the whole computation."""
 
     dtype: str = option(TEXT, "the floating-point type", "float32", choices=DTYPES)
     device: str = option(DEVICE, "the device to compute on: cpu, cuda, cuda:1, mps", "cpu")
@@ -90,11 +106,6 @@ class Numeric:
     def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
         """Inputs that are options in the order given, those not given last: each may draw random numbers."""
         return (*(name for name in self.order if name in names), *(name for name in names if name not in self.order))
-
-    @property
-    def typed(self) -> Source | None:
-        """The expression as it was typed, for the place of an error; None where there is none among the words."""
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)

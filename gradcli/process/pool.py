@@ -419,10 +419,10 @@ def _load() -> None:
     try:
         with existing_folder():
             import gradcli.commands.batch.lines
-            import gradcli.show.forms  # noqa: F401 - both are loaded for the workers
-            from gradcli.commands.dispatch import open_wide
+            import gradcli.commands.forms  # noqa: F401 - both are loaded for the workers
+            from gradcli.commands.dispatch import preload
 
-            open_wide()
+            preload()
     except (ImportError, RuntimeError) as error:  # the second of PyTorch where there is no /dev/urandom
         if (getattr(error, "name", None) or "").startswith("gradcli"):
             raise
@@ -447,8 +447,8 @@ def _be_worker(tasks: int, results: int, page: mmap.mmap, *, allow_files: bool) 
         _STATE.pack_into(page, 0, number, 0.0, me, 0)
         from gradcli.commands.batch.lines import answer
         from gradcli.commands.dispatch import lost
+        from gradcli.commands.forms import line as encode
         from gradcli.evaluate.job import listening
-        from gradcli.show.forms import line as encode
 
         def begin(seconds: float) -> None:
             _STATE.pack_into(page, 0, number, seconds, me, 0)

@@ -16,7 +16,7 @@ from typing import TextIO
 
 import gradcli
 from gradcli.cli.words import parser
-from gradcli.commands.commands import COMMANDS
+from gradcli.commands import COMMANDS
 from gradcli.process import wire
 from gradcli.process.supervise import Progress
 from gradcli.world import World
@@ -48,7 +48,7 @@ CALLS = (
 )
 """Calls of each kind, words parted by blanks. None of them may make PyTorch warn: it warns of some things only once."""
 _NOT_LOADED = ("gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client")
-_BY_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.show.pictures.picture")
+_BY_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.commands.plot.picture")
 _LIBRARIES = ("torch", "torch.version", "numpy", "orjson", "rich", "typer")
 
 

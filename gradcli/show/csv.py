@@ -8,10 +8,9 @@ from typing import BinaryIO
 
 from torch import Tensor
 
-from gradcli.results import Result
+from gradcli.results import Result, part
 from gradcli.show import bulk, numbers
 from gradcli.show.table import Block, Cell, Cells, Places, Table, take
-from gradcli.show.tables import tables
 
 
 def render(result: Result) -> bytes:
@@ -23,7 +22,7 @@ def render(result: Result) -> bytes:
 
 def write(result: Result, file: BinaryIO) -> None:
     """Write what `render` returns to a file, without holding the whole of it."""
-    table = next(table for table in tables(result, digits=6) if isinstance(table, Table) and table.csv)
+    table = next(table for table in part(result, "show").tables(result, 6) if isinstance(table, Table) and table.csv)
     kept = [i for i, column in enumerate(table.columns) if column.csv_name]
     file.write(",".join(_quote(table.columns[i].csv_name) for i in kept).encode() + b"\n")
     size = max(1, bulk.PIECE // max(1, len(kept)))

@@ -7,8 +7,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from gradcli import result_paths as addresses
-from gradcli.results import FunctionsResult, Result, WhyResult
+from gradcli import result_paths
 from gradcli.show import bulk, numbers
 
 _SCALAR = {torch.float32: np.float32, torch.float64: float, torch.int64: int, torch.bool: bool}
@@ -26,16 +25,16 @@ def encode(value: Any, end: bytes = b"") -> bytes:
     try:
         text = orjson.dumps(value, _piece, _QUICK)
     except TypeError:
-        return bulk.encode(_ready(addresses.tree(value)), end)
+        return bulk.encode(_ready(result_paths.tree(value)), end)
     if b"null" in text or b"0.00000" in text or b"e+" in text:
-        return bulk.encode(_ready(addresses.tree(value)), end)
+        return bulk.encode(_ready(result_paths.tree(value)), end)
     return text + end
 
 
 def _piece(value: Any) -> Any:
     """A small tensor as the array that orjson writes, and a dataclass as its keys. Raises TypeError for all else."""
     if not isinstance(value, Tensor):
-        if keys := addresses.shown(value):
+        if keys := result_paths.shown(value):
             return keys
         raise TypeError
     if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
@@ -72,22 +71,22 @@ def _fragment(tensor: Tensor) -> Any:
     return orjson.Fragment(text[1:-1] if array.ndim == 0 else text)
 
 
-def render(result: Result | WhyResult | FunctionsResult) -> bytes:
+def render(result: Any) -> bytes:
     """`--json`: the whole result on one line."""
     return encode(result, b"\n")
 
 
-def write(result: Result | WhyResult | FunctionsResult, file: BinaryIO) -> None:
+def write(result: Any, file: BinaryIO) -> None:
     """Write what `render` returns to a file, without holding the whole of it."""
-    bulk.write(_ready(addresses.tree(result)), file, b"\n")
+    bulk.write(_ready(result_paths.tree(result)), file, b"\n")
 
 
-def render_path(result: Result | WhyResult | FunctionsResult, path: str) -> bytes:
+def render_path(result: Any, path: str) -> bytes:
     """`--get`: a number, text or null bare, all else as compact JSON.
 
     Raises UsageError where there is no such path.
     """
-    value = addresses.find(result, path)
+    value = result_paths.find(result, path)
     if isinstance(value, Tensor) and value.ndim == 0:
         value = numbers.flat(value)[0]
     if isinstance(value, str):

@@ -7,7 +7,7 @@ from typing import overload
 
 from torch import Tensor
 
-from gradcli import result_paths as addresses
+from gradcli import result_paths
 from gradcli.show import numbers
 
 
@@ -45,7 +45,7 @@ class Places(Sequence[str]):
         while start < stop:
             line, first = divmod(start, width)
             last = min(width, first + stop - start)
-            lead = opening + "".join(f"{i}," for i in addresses.index(line, self.shape[:-1]))
+            lead = opening + "".join(f"{i}," for i in result_paths.index(line, self.shape[:-1]))
             found += [f"{lead}{i}{closing}" for i in range(first, last)]
             start += last - first
         return found

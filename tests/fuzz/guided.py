@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["gradcli"]):
     from gradcli.commands.loss.request import Loss
     from gradcli.commands.why.request import Why
     from gradcli.errors import GradcliError
-    from gradcli.language import calls as call
+    from gradcli.language import calls
     from gradcli.language.expressions import expression
     from gradcli.language.literals import literal
     from gradcli.language.source import Source
@@ -55,7 +55,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "l": lambda text: literal.parse(Source(text, "x")),
     "s": lambda text: literal.parse_stream(Source(text, "standard input")),
     "e": lambda text: expression.parse(Source(text), ("x", "y", "A", "t", "s")),
-    "n": lambda text: call.parse_call(Source(text, "NAME")),
+    "n": lambda text: calls.parse_call(Source(text, "NAME")),
     "w": lambda text: Why(words=(text,)).find(str),
     "x": lambda text: expectation.read(Source(text, "--expect")),
     "i": lambda text: inputs.read_inputs([Source(word) for word in text.split("\0")]),

@@ -8,11 +8,11 @@ from typing import Any
 
 from gradcli.cli import main as program
 from gradcli.cli.complete import complete
-from gradcli.commands.commands import COMMANDS
+from gradcli.commands import COMMANDS
 from gradcli.commands.dispatch import compute
 from gradcli.commands.why.request import Why
 from gradcli.errors import UsageError
-from gradcli.language import calls as call
+from gradcli.language import calls
 from gradcli.language.literals import literal
 from gradcli.language.source import Source
 from gradcli.options.check import check
@@ -93,7 +93,7 @@ def results() -> list[Result]:
         "x=zeros(0)"],
     ):  # fmt: skip
         read = program._read(COMMANDS[words[0]], words[1:], World.current())
-        result = compute(read.request, str, lambda step, operands: None, lambda number, total: None)
+        result = compute(check(read.request, str), lambda step, operands: None, lambda number, total: None)
         assert isinstance(result, Result)
         found.append(result)
     return found
@@ -136,7 +136,7 @@ TARGETS: Mapping[str, Target] = {
         Target("words", _words, _texts(_read_words), 6, 500),
         Target("calls", _call, lambda given, scratch: [runners.call(each, scratch) for each in given], 0.3, 20),
         Target("files", lambda chance, number: files.draw(chance), files.run, 8, 1_500),
-        Target("names", _draw(grammar.function), _texts(lambda t: call.parse_call(Source(t, "NAME"))), 7, 1_000),
+        Target("names", _draw(grammar.function), _texts(lambda t: calls.parse_call(Source(t, "NAME"))), 7, 1_000),
         Target("pasted errors", _draw(grammar.message), _texts(lambda t: Why(words=(t,)).find(str)), 3, 300),
         Target("paths", _draw(grammar.path), _texts(_follow), 2, 300),
         Target("expectations", _jobs(requests.of_expectation), runners.lines, 2, 1_000),

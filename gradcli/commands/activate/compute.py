@@ -6,23 +6,27 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.functions import ALONG_LAST_DIM
 from gradcli.commands.activate.request import Activate
+from gradcli.commands.activate.result import ActivateResult, FunctionValue
 from gradcli.evaluate import functions
 from gradcli.evaluate.curves import NO_DERIVATIVE
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.sights import of_activation
 from gradcli.language.calls import Call
-from gradcli.results import ActivateResult, FunctionValue, Subject
+from gradcli.results import Subject
 
 
-def activate(request: Activate, job: Job) -> ActivateResult:
+def compute(request: Activate, job: Job) -> ActivateResult:
     """The activations of `request`, each with its value and dy_i/dx_i in the shape of x."""
     x = job.floating("x", request.x)
     values = [_evaluate(call, x, job) for call in request.names]
     several = len(values) > 1
     found: dict[bool, list[Subject]] = {True: [], False: []}
     for call, value in zip(request.names, values, strict=True):
-        subject = Subject(call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call)
+        subject = Subject(
+            call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call,
+            kind="diagonal" if call.entry.name in ALONG_LAST_DIM else "gradient",
+        )  # fmt: skip
         found[value.derivative is not None].append(subject)
     header = job.header("activate", {"x": x}, subjects=found[True])
     return ActivateResult(**header, functions=values, underived=tuple(found[False]))

@@ -1,40 +1,28 @@
 """One line of a batch: a JSON job in, one JSON line out, whatever the job holds."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import orjson
 
-from gradcli.commands.activate.request import Activate
-from gradcli.commands.descend.request import Descend
-from gradcli.commands.dispatch import computed
-from gradcli.commands.flow.request import Flow
-from gradcli.commands.grad.request import Grad
-from gradcli.commands.hessian.request import Hessian
-from gradcli.commands.jacobian.request import Jacobian
-from gradcli.commands.loss.request import Loss
-from gradcli.commands.perceptron.request import Perceptron
-from gradcli.commands.softmax_jacobian.request import SoftmaxJacobian
+from gradcli.commands import COMMANDS
+from gradcli.commands.dispatch import compute_attached
 from gradcli.errors import FAULT, GradcliError, UsageError, fault, traceback_of
 from gradcli.evaluate.machine import Before
 from gradcli.language.source import quoted
 from gradcli.language.suggest import did_you_mean
-from gradcli.options.check import check
+from gradcli.options.check import CheckedRequest, check
 from gradcli.options.fill import from_json
 from gradcli.options.shared import Numeric
 
-COMMANDS: Mapping[str, type[Numeric]] = {
-    "activate": Activate,
-    "descend": Descend,
-    "flow": Flow,
-    "grad": Grad,
-    "hessian": Hessian,
-    "jacobian": Jacobian,
-    "loss": Loss,
-    "perceptron": Perceptron,
-    "softmax-jacobian": SoftmaxJacobian,
-}
-"""The commands that a job may name. Those that draw, explain or serve have no place in a batch."""
+
+@cache
+def commands() -> dict[str, type[Numeric]]:
+    """The commands that a job may name: those that compute numbers of inputs, and do not draw them."""
+    found = {name: command.request for name, command in sorted(COMMANDS.items())}
+    return {name: it for name, it in found.items() if issubclass(it, Numeric) and not it.pictures}
+
 
 Encode = Callable[[Any], bytes]
 
@@ -61,20 +49,18 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
         raise UsageError(f"the id in line {number} is nested too deeply", cure="use a number or a string") from None
 
 
-def request_of(job: Mapping[str, Any], *, allow_files: bool) -> Numeric:
-    """The request that a job makes.
+def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
+    """The request that a job makes, checked.
 
     Raises GradcliError for whatever is wrong with it.
     """
     name = job.get("command")
-    if not isinstance(name, str) or name not in COMMANDS:
-        known = ", ".join(COMMANDS)
+    known = commands()
+    if not isinstance(name, str) or name not in known:
         said = "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
-        raise UsageError(said, cure=did_you_mean(str(name), COMMANDS) or f"commands: {known}")
+        raise UsageError(said, cure=did_you_mean(str(name), known) or f"commands: {', '.join(known)}")
     fields = {key: value for key, value in job.items() if key not in ("id", "command")}
-    request = from_json(COMMANDS[name], fields)
-    check(request, _no_stdin, allow_files=allow_files)
-    return request
+    return check(from_json(known[name], fields), _no_stdin, allow_files=allow_files)
 
 
 def answer(
@@ -93,9 +79,10 @@ def answer(
     identity = b"null"
     try:
         job, identity = read_job(line, number)
-        request = request_of(job, allow_files=allow_files)
-        begin(request.timeout)
-        result = computed(request, _no_stdin, before, lambda number, total: begin(request.timeout))
+        checked = request_of(job, allow_files=allow_files)
+        seconds = checked.request.timeout
+        begin(seconds)
+        result = compute_attached(checked, before, lambda number, total: begin(seconds))
         return encode((identity, result)), result.ok is not False
     except GradcliError as error:
         return failure(identity, error.kind, worded(error)), False

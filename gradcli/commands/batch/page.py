@@ -15,7 +15,7 @@ from gradcli.process.supervise import Died, signals_to
 from gradcli.world import World, is_terminal
 
 
-def run(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], str]) -> int:
+def page(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], str]) -> int:
     """Answer every job, and return the exit status: 1 where any of them failed.
 
     Raises FileError where the file of jobs cannot be read.

@@ -9,6 +9,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.commands.descend.optimizers import Chosen
 from gradcli.commands.descend.request import Descend
+from gradcli.commands.descend.result import DescendResult, DescentStep, Stopped
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import finite, origin
@@ -17,10 +18,9 @@ from gradcli.evaluate.sights import target_of
 from gradcli.evidence.notes.notes import look
 from gradcli.language.expressions.program import Step
 from gradcli.language.limits import ELEMENTS
-from gradcli.results import DescendResult, DescentStep, Stopped
 
 
-def descend(request: Descend, job: Job) -> DescendResult:
+def compute(request: Descend, job: Job) -> DescendResult:
     """The descent of `request` from its inputs, at most `steps` steps long.
 
     Raises MathError where the expression is not one number or cannot be differentiated, UsageError for an optimiser or an

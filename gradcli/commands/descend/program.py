@@ -2,14 +2,14 @@
 
 from gradcli.commands.descend.optimizers import asks_again
 from gradcli.commands.descend.request import Descend
+from gradcli.commands.descend.result import DescendResult
 from gradcli.language.expressions import expression
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
-from gradcli.results import DescendResult
 from gradcli.show.program.script import Script
 
 
-def descent(script: Script, request: Descend, result: DescendResult) -> None:
+def program(script: Script, request: Descend, result: DescendResult) -> None:
     """Write the program that prints one line for each step.
 
     The loop takes one step more than it prints, which costs less to read than a way around it.

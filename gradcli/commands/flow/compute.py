@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -10,13 +11,14 @@ from torch import Tensor, nn
 
 from gradcli import core
 from gradcli.commands.flow.request import Flow
+from gradcli.commands.flow.result import FlowResult, LayerFlow
 from gradcli.errors import SizeError
 from gradcli.evaluate import functions
 from gradcli.evaluate.failures import wants_memory
-from gradcli.evaluate.job import Job, seed
+from gradcli.evaluate.job import Job, once_more, seed
 from gradcli.evaluate.refusals import translated
 from gradcli.language.calls import Call
-from gradcli.results import FlowResult, LayerFlow, Stack
+from gradcli.results import Points, Subject
 
 BATCH = 64
 """Samples that go through the stack together."""
@@ -36,6 +38,14 @@ INITS: Mapping[str, Callable[[Tensor], Tensor]] = {
 """How weights are drawn again; `default` leaves what nn.Linear has drawn."""
 
 
+class Stack(NamedTuple):
+    """What every activation of a flow is put into: the layers, what goes in below, and the gradient that enters above."""
+
+    layers: list[nn.Linear]
+    x: Tensor
+    upstream: Tensor
+
+
 class Passing(NamedTuple):
     """What a layer multiplies the gradient by on its way back, as geometric means: `factor` is `weights` times `slopes`.
 
@@ -48,7 +58,7 @@ class Passing(NamedTuple):
     saturated: float
 
 
-def flow(request: Flow, job: Job) -> FlowResult:
+def compute(request: Flow, job: Job) -> FlowResult:
     """The gradient in every layer of one stack, under one activation after the other.
 
     The stack, its input and the gradient that enters at its top are drawn once: what differs is the activation alone.
@@ -80,7 +90,7 @@ def flow(request: Flow, job: Job) -> FlowResult:
     factors = {name: None if math.isnan(each.factor) else each.factor for name, each in passing.items()}
     return FlowResult(
         **job.header("flow", {}), layers=[row for rows in by_name.values() for row in rows], verdict="; ".join(verdicts),
-        factors=factors, flat=flat, stack=stack, calls=calls,
+        factors=factors, flat=flat, points=tuple(_points(stack, call) for call in calls),
     )  # fmt: skip
 
 
@@ -204,3 +214,62 @@ def _verdict(name: str, passing: Passing, rows: Sequence[LayerFlow], flat: float
     why = f" (at most {largest:.3g})" if largest < STEADY[0] else f" ({flats:.0%} saturated)" if flats > FLAT else ""
     parts = f"{passing.weights:.3g} from the weights times {passing.slopes:.3g} from the slopes"
     return f"{name}: {word}, a factor of {factor:.3g} per layer: {parts}{why}"
+
+
+# --- the layers as subjects ---------------------------------------------------------------------------------------------
+
+_NORM = "each norm is the slope of the loss along the layer's own gradient, computed through the next layer"
+
+
+def _points(stack: Stack, call: Call) -> Points:
+    """The norm in each layer as a slope.
+
+    A difference of the loss itself would tell nothing below a few layers: what is left of a vanishing gradient drowns in
+    the loss's rounding. So each layer is moved along its gradient, and the one above weighs what comes out of it by the
+    gradient that reached that one, made 1 in size.
+    """
+
+    @cache
+    def wide() -> tuple[list[Tensor], list[Tensor], Tensor, Sequence[Tensor | None]]:
+        """In float64: z of every layer, the weights, the gradient that enters above, and that by each z."""
+        weights = [layer.weight.detach().cpu().double() for layer in stack.layers]
+        biases = [None if layer.bias is None else layer.bias.detach().cpu().double() for layer in stack.layers]
+        upstream = stack.upstream.detach().cpu().double()
+        activation = functions.activation(call)
+        with once_more(torch.float64):
+            h, sums = stack.x.detach().cpu().double().requires_grad_(), []
+            for weight, bias in zip(weights, biases, strict=True):
+                sums.append(nn.functional.linear(h, weight, bias))
+                h = activation(sums[-1])
+            slopes = core.gradients((h * upstream).mean(), {str(i): z for i, z in enumerate(sums)}, keep=True)
+        return sums, weights, upstream, list(slopes.values())
+
+    @cache
+    def layer(i: int) -> tuple[Subject, float]:
+        sums, weights, upstream, slopes = wide()
+        last = i == len(sums) - 1
+        above = (upstream / upstream.numel(), None) if last else (slopes[i + 1], weights[i + 1])
+        return _layer(call, sums[i], slopes[i], *above)
+
+    return Points(
+        call.text, len(stack.layers), lambda i: layer(i)[0], lambda i, name, place: f"layer {i + 1}",
+        what="layers", remarks=(_NORM,), size=lambda i: layer(i)[1],
+    )  # fmt: skip
+
+
+def _layer(
+    call: Call, z: Tensor, slope: Tensor | None, upstream: Tensor | None, weight: Tensor | None
+) -> tuple[Subject, float]:
+    """One layer as an expression of t, how far z has gone along its gradient, and by what the norm is its slope.
+
+    A step of t is in proportion to z: of numbers as large as 1e40 a step of 1 would be lost.
+    """
+    d = torch.ones_like(z) if slope is None or not bool(slope.any()) else slope
+    u = torch.zeros_like(z) if upstream is None else upstream
+    size, reach = float(u.norm()) or 1.0, float(z.detach().abs().max()) or 1.0
+    inputs = {"t": z.new_zeros(()), "z": z.detach(), "d": d * (reach / d.norm()), "u": u / size}
+    output = call.applied("z + t*d")
+    if weight is not None:
+        inputs["w"] = weight
+        output = f"({output} @ w.T)"
+    return Subject("", f"({output}*u).sum()", inputs, ("t",), call=call), size / reach

@@ -4,7 +4,7 @@ import torch
 
 from gradcli.commands.flow.compute import BATCH
 from gradcli.commands.flow.request import Flow
-from gradcli.results import FlowResult
+from gradcli.commands.flow.result import FlowResult
 from gradcli.show.program.script import Script
 
 _INITS = {
@@ -14,7 +14,7 @@ _INITS = {
 }
 
 
-def flow(script: Script, request: Flow, result: FlowResult) -> None:
+def program(script: Script, request: Flow, result: FlowResult) -> None:
     """Write the program that prints a line for each activation and layer: norm, mean, spread, saturated share."""
     width = request.width
     there, moved = script.on_cpu, script.moved

@@ -1,6 +1,7 @@
 """`functions`: entries of the catalogue, with the slopes that PyTorch really picks at their kinks."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,11 +11,11 @@ from gradcli import core
 from gradcli.catalogue.functions import ALONG_LAST_DIM, Loss, Target
 from gradcli.catalogue.ranges import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS, has_curve
 from gradcli.commands.functions.request import Functions, facts, families
+from gradcli.commands.functions.result import FunctionsResult
 from gradcli.evaluate import curves, functions
 from gradcli.evaluate.refusals import translated
 from gradcli.evidence.notes import kinks, notes
 from gradcli.language.calls import Call
-from gradcli.results import FunctionsResult
 
 DIGITS = 12
 """Significant digits of a slope that is measured a hair beside the kink, in float64."""
@@ -30,7 +31,7 @@ SAMPLES: dict[Target, tuple[list[float], Any]] = {
 """A prediction and a target for each kind of target: where the kinks of a loss are depends on them."""
 
 
-def describe(request: Functions) -> FunctionsResult:
+def compute(request: Functions, read_stdin: Callable[[], str]) -> FunctionsResult:
     """The entry that `request` names, or all of them, the kinks measured with the arguments given.
 
     Raises ShapeError where PyTorch refuses the arguments.

@@ -4,9 +4,9 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-from gradcli.commands.plot import show as plot
-from gradcli.results import FunctionsResult
+from gradcli.commands.functions.result import FunctionsResult
 from gradcli.show import terminal
+from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
 from gradcli.show.table import Block, Cell, Column, Table
 
@@ -23,13 +23,13 @@ ROWS = (
 """What the page says, and under which key of the JSON it stands."""
 
 
-def render(result: FunctionsResult, style: terminal.Style, window: Window) -> str:
+def page(result: FunctionsResult, style: terminal.Style, window: Window) -> str:
     """The page as text: a table of facts, the curve where there is one, then a table of the kinks."""
     (facts,) = result.functions
     text = terminal.render([_facts(facts, style)], style)
     if result.x is not None and result.curve is not None:
         small = replace(window, width=min(window.width, _SMALL[0]), height=min(window.height, _SMALL[1]))
-        text += "\n" + plot.curves(result.x, [result.curve], result.along, small)
+        text += "\n" + curves(result.x, [result.curve], result.along, small)
     return text + "\n" + terminal.render([_kinks(facts["kinks"])], style) if facts["kinks"] else text
 
 

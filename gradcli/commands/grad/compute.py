@@ -10,14 +10,15 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.grad.request import Grad
+from gradcli.commands.grad.result import GradEachResult, GradResult, Intermediate
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.refusals import translated
-from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, parsed, run
+from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, run
 from gradcli.evidence.notes.notes import look
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
-from gradcli.results import GradEachResult, GradResult, Intermediate, Subject
+from gradcli.results import Points, Subject
 
 RANDOM = frozenset({"rand", "randn"})
 """Constructors of literals that draw."""
@@ -27,7 +28,7 @@ LISTED = 16
 _VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 
 
-def grad(request: Grad, job: Job) -> GradResult | GradEachResult:
+def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
     """The program of `request` run and differentiated, as a whole or point by point.
 
     Raises MathError where there is nothing to differentiate, or where the result is not one number and no upstream gradient
@@ -40,7 +41,7 @@ def grad(request: Grad, job: Job) -> GradResult | GradEachResult:
 def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     inputs = _completed(request, given, job)
     chosen = job.wrt(request.wrt, inputs, _default_wrt(request, given))
-    done = differentiable(run(parsed(request, job), inputs, chosen, job), request.wrt)
+    done = differentiable(run(job.program, inputs, chosen, job), request.wrt)
     upstream, seed = _upstream(request, done, given, job)
     steps = {_step(name): step for name, step in done.steps.items() if step.requires_grad}
     by = done.by | steps if steps else done.by
@@ -55,7 +56,11 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
                      "give each step its own name")  # fmt: skip
     null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or name in done.indices)]
     reached = tuple([name for name in done.by if found[name] is not None])
-    subject = Subject("", done.program.source.text, inputs, reached, upstream, request.fn, done.state)
+    program = done.program
+    subject = Subject(
+        "", program.source.text, inputs, reached, upstream, request.fn, done.state, program=program,
+        title=program.understood,
+    )  # fmt: skip
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given], [subject]),
         expression=done.program.understood,
@@ -84,7 +89,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
             f"--each needs a 1-D input of floats, and {name} is {dtype_name(points)} of shape {list(points.shape)}",
             cure=f"{name}=linspace(-2,2,5)",
         )
-    program = parsed(request, job)
+    program = job.program
     rows: list[dict[str, Any]] = []
     pointwise: list[Subject] = []
     chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
@@ -99,9 +104,13 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         pointwise.append(done.subject._replace(by=reached, call=request.fn))
     defaults = [other for other in request.input_names if other not in given]
     inputs = given if not defaults else {**_completed(request, {**given, name: points}, job), **given}
+
+    def label(i: int, by: str, place: str) -> str:
+        return f"{name}[{i}]" if by == name else f"{place} at {name}[{i}]"
+
+    points_ = Points("", len(pointwise), pointwise.__getitem__, label)
     return GradEachResult(
-        **job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name,
-        pointwise=tuple(pointwise),
+        **job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name, points=(points_,),
     )  # fmt: skip
 
 

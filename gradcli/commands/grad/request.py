@@ -42,6 +42,10 @@ class Grad(Wrt, Explained):
             raise UsageError("--row and --vjp cannot be used together", cure="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
             raise UsageError("--each needs one number at each point: --row and --vjp cannot be used with it")
+        if self.each and self.explain:
+            raise UsageError(
+                "--explain follows one gradient, but --each computes many", cure="leave out --each and give one point"
+            )
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
             self._check_expression(given)
@@ -68,12 +72,19 @@ class Grad(Wrt, Explained):
         """The expression where it stands among the words themselves."""
         return self.expression.typed if self.expression is not None else None
 
-    def source(self, read_stdin: Callable[[], str]) -> Source:
+    def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
         """The expression to differentiate; with --fn the one that it is short for."""
         if self.fn is not None:
-            return Source(self.fn.of_product)
+            return [Source(self.fn.of_product)]
         assert self.expression is not None
-        return self.expression.load(read_stdin)
+        return [self.expression.load(read_stdin)]
+
+    @property
+    def literals(self) -> dict[str, Literal | None]:
+        """What was given for each input; with --fn None where nothing was."""
+        if self.fn is not None:
+            return {name: getattr(self, name) for name in self.input_names}
+        return {item.name: item.literal for item in self.inputs}
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.hessian.request import Hessian
+from gradcli.commands.hessian.result import HessianResult, Kind
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.run import leads_to_result, one_number, run_expression
 from gradcli.language.limits import ELEMENTS
-from gradcli.results import HessianResult, Kind
 
 STATIONARY = 1e-6
 """A gradient is zero when none of its elements exceeds this times (1 + |value|)."""
@@ -16,7 +16,7 @@ FLAT = 1e-6
 """An eigenvalue is zero when it does not exceed this times the largest one."""
 
 
-def hessian(request: Hessian, job: Job) -> HessianResult:
+def compute(request: Hessian, job: Job) -> HessianResult:
     """The Hessian of an expression that is one number.
 
     Raises MathError where it is not one number, and SizeError where the Hessian has too many elements.
@@ -39,7 +39,7 @@ def hessian(request: Hessian, job: Job) -> HessianResult:
     steepest = max((float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0)
     stationary = steepest <= STATIONARY * (1 + abs(float(value.detach())))
     return HessianResult(
-        **job.header("hessian", run.inputs, subjects=[run.subject]),
+        **job.header("hessian", run.inputs, subjects=[run.subject._replace(kind="hessian")]),
         expression=run.program.understood,
         value=value,
         gradients=slopes,

@@ -5,14 +5,14 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.jacobian.request import Jacobian
+from gradcli.commands.jacobian.result import JacobianResult
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run, note_unreached, run_expression
 from gradcli.language.limits import ELEMENTS
-from gradcli.results import JacobianResult
 
 
-def jacobian(request: Jacobian, job: Job) -> JacobianResult:
+def compute(request: Jacobian, job: Job) -> JacobianResult:
     """The Jacobian of the expression by each chosen input, of shape value.shape + input.shape.
 
     Raises SizeError where it has too many elements.
@@ -29,12 +29,12 @@ def jacobian(request: Jacobian, job: Job) -> JacobianResult:
     for name, block in blocks.items():
         if block is None:
             note_unreached(run, name, job, "its Jacobian is null")
+    subject = run.subject._replace(kind="jacobian", output=output_name(run))
     return JacobianResult(
-        **job.header("jacobian", run.inputs, subjects=[run.subject]),
+        **job.header("jacobian", run.inputs, subjects=[subject]),
         expression=run.program.understood,
         value=run.value,
         jacobian=blocks,
-        output=output_name(run),
     )
 
 

@@ -9,16 +9,17 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.functions import FIXED_REDUCTION
 from gradcli.commands.loss.request import Loss
+from gradcli.commands.loss.result import LossResult, LossValue
 from gradcli.evaluate import functions
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.sights import of_loss
 from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
-from gradcli.results import LossResult, LossValue, Subject
+from gradcli.results import Subject
 
 
-def loss(request: Loss, job: Job) -> LossResult:
+def compute(request: Loss, job: Job) -> LossResult:
     """The losses of `request`, each reduced, in elements, and differentiated by pred (with reduction none: its sum)."""
     makers: dict[str, Callable[[Literal], Tensor]] = {"pred": partial(job.floating, "pred"), "target": job.tensor}
     inputs = {name: makers[name](getattr(request, name)) for name in request.as_given(tuple(makers))}

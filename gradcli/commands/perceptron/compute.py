@@ -6,6 +6,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.functions import Loss
 from gradcli.commands.perceptron.request import Perceptron
+from gradcli.commands.perceptron.result import Epoch, PerceptronResult, PerceptronTraining
 from gradcli.errors import ShapeError
 from gradcli.evaluate import functions
 from gradcli.evaluate.job import Job
@@ -13,14 +14,14 @@ from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.sights import of_activation, of_loss
 from gradcli.language.literals import literal
 from gradcli.language.source import Source
-from gradcli.results import Epoch, PerceptronResult, PerceptronTraining, Subject
+from gradcli.results import Subject
 
 _CORNERS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
 _TRUTH = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "xor": [0, 1, 1, 0], "nand": [1, 1, 1, 0]}
 EPOCHS = 100
 
 
-def perceptron(request: Perceptron, job: Job) -> PerceptronResult | PerceptronTraining:
+def compute(request: Perceptron, job: Job) -> PerceptronResult | PerceptronTraining:
     """The layer of `request`, forward and backward, or its training."""
     return _train(request, job) if request.train else _forward(request, job)
 

@@ -53,6 +53,12 @@ class Perceptron(Wrt, Explained):
                 raise UsageError(
                     f"{extra} cannot be used with --train, which starts from zeros", cure=f"leave out {extra}"
                 )
+            for asked, does in (("explain", "follows"), ("check", "compares")):
+                if getattr(self, asked):
+                    raise UsageError(
+                        f"--{asked} {does} one gradient, but --train computes many",
+                        cure="give --x, --w and --target",
+                    )
             if self.train not in GATES and not self.train.startswith("@"):
                 raise UsageError(
                     f"--train: there is no data set {self.train!r}", cure=f"one of {', '.join(GATES)}, or @FILE"

@@ -9,21 +9,22 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.ranges import CURVE, HIGH, LOW, POINTS, SURFACE, steps
 from gradcli.commands.plot.request import Plot, X
+from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate import curves
+from gradcli.evaluate.curves import Curve
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.run import one_number, run
 from gradcli.evidence.notes.notes import look
-from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression
 from gradcli.options.formula import Formula
-from gradcli.results import Curve, PlotResult, Subject, SurfaceResult
+from gradcli.results import Subject, grid
 
 Points = Callable[[Mapping[str, Tensor]], tuple[Tensor, dict[str, Tensor | None]]]
 """Value and slopes at one point, given by its coordinates."""
 
 
-def plot(request: Plot, job: Job) -> PlotResult | SurfaceResult:
+def compute(request: Plot, job: Job) -> PlotResult | SurfaceResult:
     """What `request` draws, every point computed by PyTorch."""
     if not request.inputs:
         return _functions(request, job)
@@ -32,16 +33,15 @@ def plot(request: Plot, job: Job) -> PlotResult | SurfaceResult:
     least = CURVE if len(ranges) == 1 else SURFACE
     filled = tuple(name for name in ranges if len(inputs[name]) == 2)
     inputs |= {name: _between(name, inputs[name], least) for name in filled}
-    (source,) = request.sources(job.read_stdin)
-    program = expression.parse(source, request.input_names)
+    program = job.program
     if len(ranges) == 2:
         return _surface(program, inputs, ranges, filled, job)
     (name,) = ranges
     curve = _curve(program, inputs, name, job, looking=not filled)
-    subjects = _first_bad(program, inputs, name, curve)
+    function = Subject("", program.source.text, inputs, (name,), program=program)
     return PlotResult(
-        **job.header("plot", inputs, subjects=subjects), x=inputs[name], curves=[curve], along=name,
-        filled=filled, pointwise=(Subject("", program.source.text, inputs, (name,)),),
+        **job.header("plot", inputs, subjects=_first_bad(function, curve)), x=inputs[name], curves=[curve], along=name,
+        filled=filled, functions=(function,), points=(grid(function),),
     )  # fmt: skip
 
 
@@ -50,34 +50,33 @@ def _functions(request: Plot, job: Job) -> PlotResult:
     x = torch.linspace(LOW, HIGH, POINTS, dtype=job.dtype, device=job.device)
     found: list[Curve] = []
     subjects: list[Subject] = []
-    pointwise: list[Subject] = []
+    drawn: list[Subject] = []
+    programs = iter(job.programs)
     for function in request.functions:
         if isinstance(function, Formula):
-            program = expression.parse(function.load(job.read_stdin), (X,))
+            program = next(programs)
             found.append(_curve(program, {X: x}, X, job, looking=False))
-            subjects += _first_bad(program, {X: x}, X, found[-1])
-            pointwise.append(Subject(program.understood, program.source.text, {X: x}, (X,)))
+            drawn.append(Subject(program.understood, program.source.text, {X: x}, (X,), program=program))
+            subjects += _first_bad(drawn[-1], found[-1])
             continue
         found.append(curves.of_call(function, x))
-        pointwise.append(curves.subject(function, x))
+        drawn.append(curves.subject(function, x))
         if found[-1].derivative is None:
             name = function.entry.name
             job.note("no-derivative", curves.NO_DERIVATIVE.format(name))
-    if len(pointwise) == 1:
-        pointwise = [pointwise[0]._replace(name="")]
+    if len(drawn) == 1:
+        drawn = [drawn[0]._replace(name="")]
     header = job.header("plot", {X: x}, [X], subjects)
-    return PlotResult(**header, x=x, curves=found, along=X, pointwise=tuple(pointwise))
+    points = tuple(map(grid, drawn))
+    return PlotResult(**header, x=x, curves=found, along=X, filled=(), functions=tuple(drawn), points=points)
 
 
-def _first_bad(program: Expression, inputs: Mapping[str, Tensor], name: str, curve: Curve) -> list[Subject]:
+def _first_bad(function: Subject, curve: Curve) -> list[Subject]:
     """The first point at which value or derivative are not finite, for the note that tells where that comes from."""
     bad = ~torch.isfinite(curve.value)
     if curve.derivative is not None:
         bad |= ~torch.isfinite(curve.derivative)
-    if not bool(bad.any()):
-        return []
-    point = {**inputs, name: inputs[name][int(bad.nonzero()[0])]}
-    return [Subject("", program.source.text, point, (name,))]
+    return [function._replace(name="").at([int(bad.nonzero()[0])])] if bool(bad.any()) else []
 
 
 def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
@@ -183,6 +182,7 @@ def _surface(
     shape = (len(inputs[first]), len(inputs[second]))
     job.sights.clear()
     joined = {name: _joined(slopes[name], inputs[name], program, name, job) for name in ranges}
+    function = Subject("", program.source.text, dict(inputs), tuple(ranges), program=program)
     return SurfaceResult(
         **job.header("plot", inputs),
         x={name: inputs[name] for name in ranges},
@@ -190,7 +190,8 @@ def _surface(
         gradients={name: None if slope is None else slope.reshape(shape) for name, slope in joined.items()},
         expression=program.understood,
         filled=filled,
-        pointwise=(Subject("", program.source.text, dict(inputs), tuple(ranges)),),
+        functions=(function,),
+        points=(grid(function),),
     )
 
 

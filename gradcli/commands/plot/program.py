@@ -7,16 +7,16 @@ from torch import Tensor
 from gradcli.catalogue.functions import FIXED_REDUCTION, Loss
 from gradcli.catalogue.ranges import HIGH, LOW, POINTS, target
 from gradcli.commands.plot.request import Plot, X
+from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.language.calls import Call
 from gradcli.options.formula import Formula as Expression
-from gradcli.results import PlotResult, SurfaceResult
 from gradcli.show.program.script import Script
 
 
-def curves(script: Script, request: Plot, result: PlotResult) -> None:
+def program(script: Script, request: Plot, result: PlotResult | SurfaceResult) -> None:
     """Two lines of numbers for each function of the catalogue, or one for each point of an expression."""
-    if request.inputs:
-        expression(script, request, result)
+    if request.inputs or isinstance(result, SurfaceResult):
+        _expression(script, request, result)
         return
     points = f"torch.linspace({LOW!r}, {HIGH!r}, {POINTS}"
     whole = list(map(_is_elementwise, request.functions))
@@ -68,7 +68,7 @@ def _applied(call: Call) -> str:
     return Call(call.text, call.entry, arguments).applied(X, aim)
 
 
-def expression(script: Script, request: Plot, result: PlotResult | SurfaceResult) -> None:
+def _expression(script: Script, request: Plot, result: PlotResult | SurfaceResult) -> None:
     """The loop over the range of an expression, or over two of them, the second inside the first."""
     if isinstance(result, SurfaceResult):
         text, slopes = result.expression, dict(result.gradients)

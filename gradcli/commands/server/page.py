@@ -11,7 +11,7 @@ from gradcli.process import control
 from gradcli.world import World
 
 
-def run(request: Server, shown: Shown, world: World, read_stdin: Callable[[], str]) -> int:
+def page(request: Server, shown: Shown, world: World, read_stdin: Callable[[], str]) -> int:
     """Do what is asked for; 1 where the status is asked for and there is no server.
 
     Raises FileError where no server can be started.

@@ -6,12 +6,13 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.functions import ACTIVATIONS
 from gradcli.commands.softmax_jacobian.request import SoftmaxJacobian
+from gradcli.commands.softmax_jacobian.result import SoftmaxJacobianResult
 from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.sights import of_activation
 from gradcli.language.calls import Call
 from gradcli.language.limits import ELEMENTS
-from gradcli.results import SoftmaxJacobianResult, Subject
+from gradcli.results import Subject
 
 ROWS = 512
 """Up to so many logits every row of the Jacobian is autograd's."""
@@ -19,7 +20,7 @@ SAMPLE = 16
 """Of more logits so many rows are autograd's, spread evenly; the closed form of all rows is held against them."""
 
 
-def softmax_jacobian(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
+def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
     """Softmax p of one vector and d p_i / d x_j, shape [n, n].
 
     Raises ShapeError for anything but one vector, UsageError for a row that does not exist, and SizeError for a Jacobian
@@ -43,8 +44,9 @@ def softmax_jacobian(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResul
     if jacobian is None:
         jacobian = core.jacobian_rows(p, leaf)["x"]
     assert jacobian is not None
+    subject = Subject("", "softmax(x, -1)", {"x": x}, ("x",), kind="jacobian", output="p", row=row)
     return SoftmaxJacobianResult(
-        **job.header("softmax-jacobian", {"x": x}, subjects=[Subject("", "softmax(x, -1)", {"x": x}, ("x",))]),
+        **job.header("softmax-jacobian", {"x": x}, subjects=[subject]),
         probabilities=p,
         jacobian=jacobian,
         label=int(p.argmax()),

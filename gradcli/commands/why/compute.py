@@ -11,10 +11,10 @@ import torch
 from gradcli.catalogue.mistakes import family_of
 from gradcli.catalogue.mistakes.entry import whole
 from gradcli.commands.why.request import Why
-from gradcli.results import Demonstration, WhyResult
+from gradcli.commands.why.result import Demonstration, WhyResult
 
 
-def why(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
+def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
     """The mistake that `request` means, made and cured by the installed PyTorch."""
     found = request.find(read_stdin)
     assert found is not None, "the list of mistakes is answered without PyTorch"

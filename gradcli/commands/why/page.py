@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from gradcli import result_paths as addresses
+from gradcli import result_paths
 from gradcli.commands.why.request import Why, listing
 from gradcli.errors import UsageError
 from gradcli.options.shared import Shown
@@ -32,7 +32,7 @@ def page(request: Why, shown: Shown, world: World, read_stdin: Callable[[], str]
         ]
     }
     if shown.get is not None:
-        found = addresses.find(found, shown.get)
+        found = result_paths.find(found, shown.get)
     return (found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))) + "\n"
 
 

@@ -3,15 +3,16 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from gradcli.commands.why.result import WhyResult
 from gradcli.page import Page
-from gradcli.results import WhyResult
+from gradcli.show.pictures.plotter import Window
 from gradcli.show.terminal import Style
 
 _WIDEST = 100
 _INDENT = "  "
 
 
-def render(result: WhyResult, style: Style) -> str:
+def page(result: WhyResult, style: Style, window: Window) -> str:
     """The page as text. Prose is wrapped, code and what PyTorch printed are not."""
     said = [line for text in result.made.said for line in _wrapped(text, style)]
     silent = "PyTorch reports no error, and the program prints" if not said else "The program prints"

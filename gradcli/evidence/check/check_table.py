@@ -1,13 +1,11 @@
 """The table of `--check`: autograd, closed form and difference of every slope, errors and verdicts, and what these mean."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from gradcli.commands.steps import ROWS as LAYERS
-from gradcli.results import Checked, DescendResult, FlowResult, GradEachResult, PlotResult, Result, SurfaceResult
+from gradcli.results import Checked, Result
 from gradcli.show import numbers
 from gradcli.show.table import Block, Cell, Cells, Column, Table
 
@@ -33,8 +31,6 @@ MEANINGS = {
 }
 """Every verdict and what it says."""
 
-ROWS: Mapping[type[Result], int] = {GradEachResult: 60, PlotResult: 11, SurfaceResult: 11, FlowResult: LAYERS}
-"""Rows that are shown on the screen of what has a row per point; of all others all are."""
 MARKED = 20
 """Rows with another verdict than ok that are shown anyway."""
 
@@ -70,14 +66,24 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         blocks.append(Block(len(each.places), (*block, each.verdicts), kept=tuple(marked)))
     wrong = [name for name, each in checked.items() if not each.ok]
     title = f"Check: fails for {', '.join(wrong)}" if wrong else "Check: passes"
-    rows = ROWS.get(type(result), 0)
-    return [Table(tuple(columns), tuple(blocks), title, _caption(result), keys=1 + named, ends=1, csv=False, rows=rows)]
+    return [
+        Table(
+            tuple(columns),
+            tuple(blocks),
+            title,
+            _caption(result),
+            keys=1 + named,
+            ends=1,
+            csv=False,
+            rows=result.rows_shown,
+        )
+    ]
 
 
 def _caption(result: Result) -> str:
     """Where and how was checked, and what the verdicts mean; what is said of some inputs alone names them."""
     checked = result.check or {}
-    said = ["at the start"] if isinstance(result, DescendResult) else []
+    said = [result.when] if result.when else []
     for remark in dict.fromkeys(remark for each in checked.values() for remark in each.remarks):
         of = [name for name, each in checked.items() if remark in each.remarks]
         said.append(remark if len(of) == len(checked) else f"{', '.join(of)}: {remark}")

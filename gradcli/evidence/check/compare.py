@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.errors import GradcliError, UsageError
-from gradcli.evaluate.job import Job
+from gradcli.errors import GradcliError
+from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Held, short
-from gradcli.evidence.check.closed import closed_form
 from gradcli.evidence.check.differences import JUMP, Change, Estimate, Slopes, beside, careful, quick, usual_step
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.notes.notes import at_kink
-from gradcli.results import ActivateResult, Checked, PerceptronTraining, Result, Subject
+from gradcli.results import Checked, Result, Subject
 
 TOLERANCE = 1e-5
 """Relative; wider where the expression itself computes in less than float64."""
@@ -86,17 +85,11 @@ DRAWING = RANDOM | {name for name, verdict in HELD.items() if verdict == "random
 
 
 def check(result: Result, job: Job) -> dict[str, Checked]:
-    """What autograd found for each input of each subject, compared; several subjects are told apart as `SUBJECT.input`.
-
-    Raises UsageError for results that are many gradients or none.
-    """
-    if isinstance(result, PerceptronTraining):
-        raise UsageError("--check compares one gradient, but --train computes many", cure="give --x, --w and --target")
+    """What autograd found for each input of each subject, compared; several subjects are told apart as `SUBJECT.input`."""
     found: dict[str, Checked] = {}
-    underived = result.underived if isinstance(result, ActivateResult) else ()
-    for subject in (*result.subjects, *underived):
+    for subject in (*result.subjects, *result.underived):
         prefix = f"{subject.name}." if subject.name else ""
-        looked = probe(result, subject, job)
+        looked = probe(subject, job)
         for name in subject.by:
             if (compared := compare(result, subject, name, looked)) is not None:
                 found[prefix + name] = compared
@@ -112,7 +105,21 @@ def compare(result: Result, subject: Subject, name: str, looked: Probe) -> Check
         return _Comparison(looked, name, pairs, torch.full((len(pairs),), math.nan), None, underived=True).checked()
     if slopes is None:
         return None
-    return _Comparison(looked, name, pairs, slopes, closed_form(result, subject, name, looked, pairs)).checked()
+    return _Comparison(looked, name, pairs, slopes, _closed_form(result, subject, name, looked, pairs)).checked()
+
+
+def _closed_form(result: Result, subject: Subject, name: str, looked: Probe, pairs: Sequence[Pair]) -> Tensor | None:
+    """The slopes of the pairs in closed form; None where the result knows none."""
+    try:
+        with once_more(torch.float64):
+            found = result.closed_form(subject, looked.inputs, looked.rerun.upstream, name)
+    except GradcliError:  # shapes that the formula is not written for
+        return None
+    if found is None:
+        return None
+    if subject.kind == "jacobian":
+        return torch.stack([found[row, place] for row, place in pairs if row is not None])
+    return found.reshape(-1)[[place for _, place in pairs]]
 
 
 _Row: TypeAlias = tuple[str, float, float, float, float]

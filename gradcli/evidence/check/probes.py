@@ -6,25 +6,16 @@ Hessian is the Jacobian of autograd's gradient.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from gradcli import result_paths as addresses
-from gradcli.catalogue.functions import ALONG_LAST_DIM
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import Held, Inputs, Rerun
-from gradcli.results import (
-    ActivateResult,
-    HessianResult,
-    JacobianResult,
-    Result,
-    SoftmaxJacobianResult,
-    Subject,
-)
+from gradcli.results import Subject, element, one_hot
 
 Pair: TypeAlias = tuple[int | None, int]
 
@@ -92,11 +83,10 @@ class Probe:
 class JacobianProbe(Probe):
     """A vector: a slope for each of its elements, the rows, by each element of an input."""
 
-    def __init__(self, subject: Subject, job: Job, output: str, only: int | None = None) -> None:
+    def __init__(self, subject: Subject, job: Job) -> None:
         super().__init__(subject, job)
-        self._output = output
+        self._output, self._only = subject.output, subject.row
         self._shape = self.rerun.value(self.rerun.inputs)
-        self._only = only
 
     def pairs(self, name: str) -> list[Pair]:
         """Rows and places of the whole Jacobian, or of the one row that was asked for."""
@@ -173,18 +163,17 @@ class HessianProbe(Probe):
         raise IndexError(pair)
 
 
-def probe(result: Result, subject: Subject, job: Job) -> Probe:
-    """What to compare for one subject of a result."""
-    match result:
-        case HessianResult():
-            return HessianProbe(subject, job)
-        case JacobianResult():
-            return JacobianProbe(subject, job, result.output)
-        case SoftmaxJacobianResult():
-            return JacobianProbe(subject, job, "p", result.row_index)
-        case ActivateResult() if subject.call is not None and subject.call.entry.name in ALONG_LAST_DIM:
-            return DiagonalProbe(subject, job, "y")
-    return Probe(subject, job)
+_PROBES: Mapping[str, type[Probe]] = {
+    "gradient": Probe,
+    "jacobian": JacobianProbe,
+    "diagonal": DiagonalProbe,
+    "hessian": HessianProbe,
+}
+
+
+def probe(subject: Subject, job: Job) -> Probe:
+    """What to compare for one subject."""
+    return _PROBES[subject.kind](subject, job)
 
 
 def _spread(rows: int, columns: int, room: int) -> list[Pair]:
@@ -198,18 +187,6 @@ def evenly(size: int, count: int) -> list[int]:
     if size <= count:
         return list(range(size))
     return [i * (size - 1) // max(1, count - 1) for i in range(count)]
-
-
-def element(name: str, place: int, tensor: Tensor) -> str:
-    """One element of a tensor by its index: `w[0,1]`, or `w` alone where the tensor is one number."""
-    return f"{name}[{','.join(map(str, addresses.index(place, tensor.shape)))}]" if tensor.ndim else name
-
-
-def one_hot(like: Tensor, row: int) -> Tensor:
-    """The upstream gradient that picks one element of a value, in its shape."""
-    upstream = torch.zeros(like.numel(), dtype=like.dtype)
-    upstream[row] = 1
-    return upstream.reshape(like.shape)
 
 
 def _at(gradient: Tensor | None, place: int, base: Tensor) -> Tensor:

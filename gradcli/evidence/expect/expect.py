@@ -6,33 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from gradcli import result_paths as addresses
-from gradcli.catalogue.functions import ALONG_LAST_DIM
+from gradcli import result_paths
 from gradcli.catalogue.slips import SLIPS, Feature, Slip
 from gradcli.errors import GradcliError, ShapeError, UsageError
 from gradcli.evaluate import files
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Rerun, widened
 from gradcli.evaluate.tensors import TensorMaker
-from gradcli.evidence.check.pointwise import at_point
 from gradcli.evidence.expect.variants import features, variants
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal, Numbers, half_units
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.expectation import Expectation
-from gradcli.results import (
-    ActivateResult,
-    DescendResult,
-    Expected,
-    FlowResult,
-    JacobianResult,
-    PerceptronTraining,
-    PlotResult,
-    Result,
-    SoftmaxJacobianResult,
-    Subject,
-    SurfaceResult,
-)
+from gradcli.results import Expected, Origin, Result, Subject
 
 ZERO = 1e-6
 """What is added to the tolerance of every element, so that zero can be expected."""
@@ -50,11 +36,11 @@ def expect(
     Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be read, and ShapeError for
     one in another shape than the result's.
     """
-    names = _gradients(result)
+    names = result.gradient_paths()
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
     found: dict[str, Expected] = {}
     for read in wanted:
-        key = read.key or _only([name for name, path in names.items() if addresses.find(result, path) is not None])
+        key = read.key or _only([name for name, path in names.items() if result_paths.find(result, path) is not None])
         if key in found:
             raise UsageError(f"--expect: {key} is given twice", cure="give each value once")
         path = _path(key, names, result)
@@ -85,7 +71,7 @@ def _missed(
     expected: Tensor, computed: Tensor, half: Tensor, path: str, result: Result, job: Job
 ) -> tuple[str | None, str]:
     """The slip that explains a miss, and what there is to say of it: of one that is right as far as it was written, that."""
-    guesses = [] if isinstance(result, _WITHOUT_SLIPS) else list(_slips(computed, path, result, job))
+    guesses = list(_slips(computed, path, result, job)) if result.of_one_gradient else []
     for slip, reason, guess in guesses:
         if _fits(expected, guess, torch.zeros_like(half)):
             return slip.name, f"{slip.words}{reason}"
@@ -121,23 +107,6 @@ def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
-def _gradients(result: Result) -> dict[str, str]:
-    """The path of the gradient by each input, for a descent of the parameter, and of a single function's derivative."""
-    tree = addresses.tree(result)
-    for key in ("gradients", "jacobian", "parameters"):
-        if isinstance(tree.get(key), dict):
-            return {name: f"{key}.{name}" for name in tree[key]}
-    if isinstance(result, SoftmaxJacobianResult):
-        return {"x": "jacobian" if result.row is None else "row"}
-    singles = [("functions", "x", "derivative"), ("losses", "pred", "gradient")]
-    if isinstance(result, PlotResult):
-        singles.append(("curves", "derivative", "derivative"))  # x itself is a path: that of the points
-    for key, name, field in singles:
-        if len(tree.get(key, ())) == 1 and tree[key][0][field] is not None:
-            return {name: f"{key}.0.{field}"}
-    return {}
-
-
 def _only(names: Sequence[str]) -> str:
     """The one gradient that a bare number can mean."""
     if len(names) == 1:
@@ -157,13 +126,13 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
     first, dot, rest = key.partition(".")
     if first in names:
         return names[first] + dot + rest
-    tree = addresses.tree(result)
-    path = addresses.whole(tree, key)
+    tree = result_paths.tree(result)
+    path = result_paths.whole(tree, key)
     if path.partition(".")[0] in tree:
         return path
-    known = [*names, *addresses.short(tree), *(path for path, _ in addresses.leaves(tree))]
+    known = [*names, *result_paths.short(tree), *(path for path, _ in result_paths.leaves(tree))]
     numbers = [
-        path for path, leaf in addresses.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
+        path for path, leaf in result_paths.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
     ]
     near = did_you_mean(key, known) or f"the result has {', '.join([*names, *numbers][:12])}"
     raise UsageError(f"--expect: there is no {key!r} in the result", cure=near)
@@ -171,7 +140,7 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
 
 def _number(result: Result, key: str, path: str) -> Tensor:
     """The tensor at a path. Raises UsageError for anything else."""
-    value = addresses.find(result, path, "--expect")
+    value = result_paths.find(result, path, "--expect")
     if isinstance(value, Tensor) and not value.is_complex():
         return value.detach().cpu()
     if isinstance(value, bool | int | float):
@@ -181,7 +150,7 @@ def _number(result: Result, key: str, path: str) -> Tensor:
             f"--expect: {key} is null", cure="autograd returned no gradient there, so there is nothing to compare"
         )
     if isinstance(value, dict | list):
-        inside = ", ".join(leaf for leaf, _ in addresses.leaves(value, path))
+        inside = ", ".join(leaf for leaf, _ in result_paths.leaves(value, path))
         said, cure = ("more than one value", f"choose one of {inside[:300]}") if inside else ("empty", "--get shows it")
         raise UsageError(f"--expect: {key} is {said}", cure=cure)
     raise UsageError(f"--expect: {key} is not a number", cure="--get shows it")
@@ -203,28 +172,24 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
     )
 
 
-_WITHOUT_SLIPS = (DescendResult, FlowResult, PerceptronTraining)
-"""Results that come of many gradients: a slip in one of them is not a factor of the last number."""
-
-
 # --- slips ----------------------------------------------------------------------------------------------------------
 
 
 def _slips(computed: Tensor, path: str, result: Result, job: Job) -> Iterator[tuple[Slip, str, Tensor]]:
     """Each slip of the table, its reason where the expression has it, and what would have come out: its forms in turn."""
-    subject, kind, name, rest = _origin(path, result)
-    again = None if subject is None else _observed(subject, kind, name, rest, job)
+    origin = result.origin(path.split("."))
+    again = None if origin is None else _observed(origin, job)
     right = computed.double()
     if again is not None and again.shape == right.shape and _same(again, computed):
         right = again  # the same with more digits
     else:
-        subject = None  # it drew other random numbers, and so would its variants
+        origin = None  # it drew other random numbers, and so would its variants
     there: frozenset[Feature] = frozenset()
-    if subject is not None and kind != "value":
-        there = features(subject, name) | ({"gradient"} if kind == "gradient" else {"jacobian"})
+    if origin is not None and origin.subject is not None and origin.kind != "value":
+        there = features(origin.subject, origin.name) | {origin.kind}
     for slip in SLIPS:
         reason = next((words for feature, words in slip.reasons if feature in there), "")
-        for guess in _guesses(slip, right, subject, kind, name, rest, job):
+        for guess in _guesses(slip, right, origin, job):
             yield slip, reason, guess
 
 
@@ -245,18 +210,18 @@ def _fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
     return bool(((expected - guess).abs() <= limit).all())
 
 
-def _guesses(
-    slip: Slip, right: Tensor, subject: Subject | None, kind: str, name: str, rest: Sequence[int], job: Job
-) -> Iterator[Tensor]:
+def _guesses(slip: Slip, right: Tensor, origin: Origin | None, job: Job) -> Iterator[Tensor]:
     """What the user would have found after this slip."""
     for factor in slip.factors:
         yield factor * right
     if slip.variant == "transposed" and right.ndim == 2:
         yield right.T
-    if subject is None or (slip.variant == "straight-through" and _is_activation(subject)):
+    if origin is None or origin.subject is None:
         return
-    for variant in variants(subject, slip.variant):
-        found = _observed(variant, kind, name, rest, job)
+    if slip.variant == "straight-through" and _is_activation(origin.subject):
+        return
+    for variant in variants(origin.subject, slip.variant):
+        found = _observed(origin._replace(subject=variant), job)
         if found is not None:
             yield found
 
@@ -266,51 +231,14 @@ def _is_activation(subject: Subject) -> bool:
     return subject.call is not None and tuple(subject.inputs) == ("x",)
 
 
-def _origin(path: str, result: Result) -> tuple[Subject | None, str, str, list[int]]:
-    """The subject that a path is about, what of it (value, gradient, jacobian), by which input, and an index into that."""
-    keys = path.split(".")
-    if isinstance(result, PlotResult | SurfaceResult):
-        return _of_point(keys, result)
-    if keys[0] in ("functions", "losses"):
-        named = addresses.find(result, f"{keys[0]}.{keys[1]}.name")
-        subjects = [each for each in result.subjects if each.name in ("", named)]
-        kind = {"derivative": "gradient"}.get(keys[2], keys[2])
-        name, index = ("x" if keys[0] == "functions" else "pred"), keys[3:]
-    else:
-        subjects, kind = list(result.subjects[:1]), {"gradients": "gradient", "loss": "value"}.get(keys[0], keys[0])
-        by_name = kind == "gradient" or (isinstance(result, JacobianResult) and kind == "jacobian")
-        name, index = (keys[1], keys[2:]) if by_name else ("x", keys[1:])
-    known = kind in ("value", "gradient", "jacobian") and all(key.isdigit() for key in index)
-    if not subjects or not known or _mixes(result, subjects[0]):
-        return None, kind, name, []
-    return subjects[0], kind, name, [int(key) for key in index]
-
-
-def _of_point(keys: Sequence[str], result: PlotResult | SurfaceResult) -> tuple[Subject | None, str, str, list[int]]:
-    """The same for a path into a plot, which is about a subject where it leads to one point."""
-    match keys:
-        case ["curves", curve, ("value" | "derivative") as field, place] if isinstance(result, PlotResult):
-            kind = {"derivative": "gradient"}.get(field, field)
-            return at_point(result.pointwise[int(curve)], [int(place)]), kind, result.along, []
-        case ["value", first, second]:
-            return at_point(result.pointwise[0], [int(first), int(second)]), "value", "", []
-        case ["gradients", name, first, second]:
-            return at_point(result.pointwise[0], [int(first), int(second)]), "gradient", name, []
-    return None, "", "", []
-
-
-def _mixes(result: Result, subject: Subject) -> bool:
-    """Whether the result is the diagonal of a Jacobian, which no gradient is."""
-    call = subject.call
-    return isinstance(result, ActivateResult) and call is not None and call.entry.name in ALONG_LAST_DIM
-
-
-def _observed(subject: Subject, kind: str, name: str, rest: Sequence[int], job: Job) -> Tensor | None:
+def _observed(origin: Origin, job: Job) -> Tensor | None:
     """The value, gradient or Jacobian of a subject in float64; None where it has none, or PyTorch refuses it."""
+    if origin.subject is None:
+        return None
     try:
         with once_more(torch.float64):
-            found = _computed(Rerun(subject, job), kind, name)
-            for place in rest:
+            found = _computed(Rerun(origin.subject, job), origin.kind, origin.name)
+            for place in origin.places:
                 found = None if found is None else found[place]
     except (GradcliError, IndexError):
         return None

@@ -127,7 +127,7 @@ def variants(subject: Subject, name: str) -> Iterator[Subject]:
     for rewrite in _REWRITES.get(name, ()):
         text = rewritten(subject, rewrite)
         if text is not None:
-            yield subject._replace(expression=text)
+            yield subject._replace(expression=text, program=None)
 
 
 def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue import derivative_rules as rules
+from gradcli.catalogue import derivative_rules
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import program_of
 from gradcli.evaluate.tape import Operation, Tape, Use
 from gradcli.evidence.explain.local_rules import Local, close, local_rule, told
 from gradcli.language.expressions.program import Expression
-from gradcli.results import LedgerRow, Subject
+from gradcli.results import LedgerRow, RowKind, Subject
 
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
@@ -48,7 +48,7 @@ class _Ledger:
 
     def rows(self) -> list[LedgerRow]:
         """All rows, in the order of the JSON."""
-        found = [LedgerRow(name, "input", tensor, None, None, None) for name, tensor in self._subject.inputs.items()]
+        found = [self._row("input", name, "input", tensor) for name, tensor in self._subject.inputs.items()]
         for operation in reversed(self._tape.operations):
             found += self._operation(operation)
         return found + [self._gradient(name) for name in self._leaves]
@@ -82,6 +82,17 @@ class _Ledger:
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
+    def _row(
+        self, kind: RowKind, label: str, operation: str, value: Tensor | None = None, local: Tensor | str | None = None,
+        upstream: Tensor | None = None, product: Tensor | None = None, rule: str | None = None,
+        paths: tuple[Tensor, ...] | None = None, operand: str = "",
+    ) -> LedgerRow:  # fmt: skip
+        """A row of this subject; where there are several, its name begins with the subject's."""
+        name = f"{self._subject.name}: {label}" if self._subject.name else label
+        return LedgerRow(
+            name, operation, value, local, upstream, product, rule, paths, kind, operand, label, self._subject
+        )
+
     def _operation(self, operation: Operation) -> list[LedgerRow]:
         """One row for each use of a tensor by an operation."""
         reached = [result for result in operation.results if id(result) in self._reached]
@@ -98,14 +109,25 @@ class _Ledger:
             local = self._local(operation, use, reached, product)
             joined = None if found else paths
             found.append(
-                LedgerRow(name, f"{called} -> {operand}", value, local.value, upstream, product, local.rule, joined)
+                self._row(
+                    "operation",
+                    name,
+                    f"{called} -> {operand}",
+                    value,
+                    local.value,
+                    upstream,
+                    product,
+                    local.rule,
+                    joined,
+                    operand,
+                )
             )
         return found
 
     def _local(self, operation: Operation, use: Use, reached: list[Tensor], product: Tensor | None) -> Local:
         if product is None:
             unused = not reached and any(result.requires_grad for result in operation.results)
-            return told(rules.UNUSED if unused else rules.ENDED)
+            return told(derivative_rules.UNUSED if unused else derivative_rules.ENDED)
         return local_rule(
             self._tape, operation, use, [(result, self._reached[id(result)]) for result in reached], product
         )
@@ -132,11 +154,11 @@ class _Ledger:
         gradient, plain = self._reached.get(id(leaf)), self._plain[name]
         assert (gradient is None) == (plain is None), f"the ledger loses the gradient by {name}"
         if gradient is None or plain is None:
-            return LedgerRow(name, "gradient", None, None, None, None)
+            return self._row("gradient", name, "gradient")
         paths = self._paths(leaf, gradient)
         terms = self._passed.get(id(leaf), [plain])
         assert _same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
-        return LedgerRow(name, "gradient", None, None, None, gradient, paths=paths)
+        return self._row("gradient", name, "gradient", product=gradient, paths=paths)
 
 
 def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue import derivative_rules as rules
+from gradcli.catalogue import derivative_rules
 from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, CATALOGUE, find_activation, find_loss
 from gradcli.evaluate.tape import Operation, Tape, Use
 from gradcli.evidence.explain.local_formulas import formula
 
 _ULPS = 64
 """Rounding errors that numbers which are the same may differ by, counted on the largest term of a sum."""
-_TABLES = (CATALOGUE, rules.MOVES, rules.ALONG, rules.RULES, rules.SYNONYMS)
+_TABLES = (CATALOGUE, derivative_rules.MOVES, derivative_rules.ALONG, derivative_rules.RULES, derivative_rules.SYNONYMS)
 _MODULES = {name.replace("_", ""): name for table in _TABLES for name in table}
 """The names of functions by those of their modules in lower case, without the dimensions: `LayerNorm`, `BatchNorm1d`."""
 
@@ -45,8 +45,8 @@ def local_rule(
     """How `operation` made `product`, what it passed on to `use`, from `reached`: results and their upstream gradients."""
     name = _known_as(operation)
     shapes = f"{', '.join(_shape(upstream) for _, upstream in reached)} -> {_shape(product)}"
-    if name in rules.MOVES:
-        return told(f"{rules.MOVES[name]}: {shapes}")
+    if name in derivative_rules.MOVES:
+        return told(f"{derivative_rules.MOVES[name]}: {shapes}")
     text = ""
     if len(operation.results) == 1:
         result, upstream = reached[0]
@@ -69,10 +69,10 @@ def _known_as(operation: Operation) -> str:
         name = next((_MODULES[each] for each in (squeezed, squeezed[:-2]) if each in _MODULES), name)
     if name in ("max", "min") and any(isinstance(other, Tensor) for other in operation.arguments[1:2]):
         return f"{name}imum"
-    name = rules.SYNONYMS.get(name, name)
-    if name not in rules.SETTINGS:
+    name = derivative_rules.SYNONYMS.get(name, name)
+    if name not in derivative_rules.SETTINGS:
         return name
-    key, place, default, meanings = rules.SETTINGS[name]
+    key, place, default, meanings = derivative_rules.SETTINGS[name]
     return name + meanings.get(_setting(operation, key, place, default), "")
 
 
@@ -90,12 +90,12 @@ def _told(tape: Tape, operation: Operation, use: Use, name: str) -> str:
     plain = name.partition(" ")[0]
     if name in ("norm", "normalize"):
         return _of_norm(operation, name)
-    names = rules.ROLES.get(operation.step.name) or rules.ROLES.get(plain, ("input", "other"))
+    names = derivative_rules.ROLES.get(operation.step.name) or derivative_rules.ROLES.get(plain, ("input", "other"))
     place = use.place[0] - (operation.step.kind == "apply")
     named = place - len(operation.arguments)
     role = operation.step.keywords[named] if named >= 0 else names[place] if place < len(names) else ""
-    table = rules.RULES.get(name, {})
-    text = table.get(role) or table.get("") or rules.ALONG.get(name, "")
+    table = derivative_rules.RULES.get(name, {})
+    text = table.get(role) or table.get("") or derivative_rules.ALONG.get(name, "")
     if name in ("var", "std"):
         return text.replace("correction", f"{_correction(operation):g}")
     if "upstream*weight" in text and _setting(operation, "weight", names.index("weight")) is None:
@@ -114,11 +114,11 @@ def _of_norm(operation: Operation, name: str) -> str:
     """The rule of a norm, or of what is divided by it, for the p that was given."""
     key = next((key for key in ("p", "ord") if key in operation.keywords), "p")
     p = _setting(operation, key, 1, 2)
-    whole, other = rules.NORMS[name]
+    whole, other = derivative_rules.NORMS[name]
     if p in (None, 2, "fro"):
         return whole
     if p == math.inf:
-        return rules.MAXIMUM_NORM if name == "norm" else ""
+        return derivative_rules.MAXIMUM_NORM if name == "norm" else ""
     return other.format(p=f"{p:g}") if isinstance(p, int | float) and p > 0 else ""
 
 
@@ -142,7 +142,7 @@ def _einsum(tape: Tape, operation: Operation, use: Use) -> str:
 
 def _is_elementwise(operation: Operation, name: str) -> bool:
     """Whether each number of the result is made from one number of each operand, whatever these are."""
-    if name in rules.FORMULAS or name in rules.ELEMENTWISE:
+    if name in derivative_rules.FORMULAS or name in derivative_rules.ELEMENTWISE:
         return True
     entry = find_activation(name) or find_loss(name)
     if entry is not None:

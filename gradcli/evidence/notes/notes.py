@@ -12,15 +12,14 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from gradcli import core
-from gradcli import result_paths as addresses
+from gradcli import core, result_paths
 from gradcli.catalogue.functions import ACTIVATIONS, BY_ROW, LOSSES
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
 from gradcli.evaluate.sights import OTHERS, UNNAMED, Sight
 from gradcli.evidence.notes import kinks
 from gradcli.evidence.notes.loss_notes import SUMMED, TWICE, broadcasts, improbable, no_logarithms, twice
-from gradcli.results import ActivateResult, Note, Result
+from gradcli.results import Note, Result
 
 Rule: TypeAlias = Callable[[Sight, Sequence[Sight]], Iterator[Note]]
 """What notes are due to a sight, given those in front of it."""
@@ -52,8 +51,7 @@ ROWS = 10_000
 
 def remark(result: Result, job: Job) -> None:
     """Note on the job whatever its run met, and numbers of the result that are not finite with where they came from."""
-    tried_out = isinstance(result, ActivateResult)  # there x is not the input of a neuron
-    look(job, {"dead-relu"} if tried_out else ())
+    look(job, result.unnoted)
     told = any(note.code == "not-a-number" for note in job.notes)
     if not (told or _all_finite(result)):
         broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
@@ -71,10 +69,6 @@ def look(job: Job, told: Container[str]) -> None:
                 if note.code not in told:
                     job.note(note.code, note.text)
     job.sights.clear()
-
-
-_ASIDE = frozenset({"inputs", "defaults", "notes", "subjects", "history", "steps", "upstream", "x"})
-"""Fields that hold no computed numbers."""
 
 
 def _all_finite(result: Result) -> bool:
@@ -113,7 +107,9 @@ def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 def _computed(kind: type) -> tuple[str, ...]:
     """The fields of a type of results that may hold computed numbers; none of another type."""
     found = fields(kind) if is_dataclass(kind) else ()
-    return tuple(f.name for f in found if f.type is not str and f.name not in _ASIDE)
+    return tuple(
+        f.name for f in found if f.type is not str and not (f.metadata.get("given") or f.metadata.get("as_run"))
+    )
 
 
 # --- saturation -----------------------------------------------------------------------------------------------------
@@ -135,7 +131,7 @@ def _saturated(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
         return
     how = f"exactly 0 in {dtype_name(x)}" if least == 0 else f"{least:.2g}"
     more = f"; {count} of {x.numel()} elements are saturated" if count > 1 else ""
-    place = _place(sight, addresses.index(at, x.shape))
+    place = _place(sight, result_paths.index(at, x.shape))
     yield Note("saturated", f"{sight.name} is saturated at {place}: its slope is {how}{more}")
 
 
@@ -243,7 +239,7 @@ def _at_kink(sight: Sight, place: int, hits: Tensor, *, apart: bool = True) -> I
     count = int(bent.sum()) if apart else found.numel()
     more = f"; {count} elements are at a kink" if count > 1 else ""
     first = int(bent.to(torch.uint8).argmax())
-    where = f"{sight.name} has a kink at {_place(sight, addresses.index(int(measured[first]), x.shape), place)}"
+    where = f"{sight.name} has a kink at {_place(sight, result_paths.index(int(measured[first]), x.shape), place)}"
     about = "about " if torch.finfo(x.dtype).bits == 16 else ""  # beside the kink is not near it there
     sides = f"left {about}{float(left[first]):.4g}, right {about}{float(right[first]):.4g}"
     yield Note("kink", f"{where}: PyTorch takes the slope {float(chosen[first]):.4g} ({sides}){more}")

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from gradcli.catalogue.imports import imports
+from gradcli.evaluate.job import DTYPES, once_more
 from gradcli.language.literals.literal import Literal
 from gradcli.options.shared import Numeric
+from gradcli.results import Result, part
 from gradcli.show.program.formulas import Formula
 from gradcli.show.program.tensor_code import tensor_code
 
@@ -79,3 +81,11 @@ class Script:
             head.append(f"torch.manual_seed({self._request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
+
+
+def program(request: Numeric, result: Result) -> str:
+    """The PyTorch program that prints the numbers of `result`, which is that of `request`."""
+    script = Script(request, result.inputs)
+    with once_more(DTYPES[request.dtype]):  # formulas are run again to see their operands
+        part(result, "program").program(script, request, result)
+    return script.text()

@@ -1,11 +1,36 @@
-"""The program of `perceptron --train`: the perceptron rule row by row, or gradient descent on the whole data."""
+"""The program of `perceptron`: one layer, or with --train the perceptron rule row by row or gradient descent on all rows."""
 
 from gradcli.commands.perceptron.request import Perceptron
-from gradcli.results import PerceptronTraining
+from gradcli.commands.perceptron.result import PerceptronResult, PerceptronTraining
 from gradcli.show.program.script import Script
 
 
-def training(script: Script, request: Perceptron, result: PerceptronTraining) -> None:
+def program(script: Script, request: Perceptron, result: PerceptronResult | PerceptronTraining) -> None:
+    """Write the program of one layer, or of its training."""
+    if isinstance(result, PerceptronTraining):
+        _training(script, request, result)
+    else:
+        _layer(script, request, result)
+
+
+def _layer(script: Script, request: Perceptron, result: PerceptronResult) -> None:
+    inputs = result.inputs
+    literals = {"x": request.x, "w": request.w, "b": request.b, "target": request.target}
+    chosen = [name for name, slope in result.gradients.items() if slope is not None]
+    script.inputs(inputs, literals, chosen)
+    script.add("z = x @ w + b" if inputs["w"].ndim == 1 else "z = x @ w.T + b")
+    values = {**inputs, "z": result.z, "output": result.output}
+    script.add(f"output = {script.read(request.activation.applied('z'), values).value}")
+    script.add(f"loss = {script.read(request.loss.applied('output', 'target'), values).value}")
+    for name in ("z", "output", "loss"):
+        script.show(name, name)
+    if chosen:
+        script.add("loss.backward()")
+    for name in chosen:
+        script.show(f"d/d{name}", f"{name}.grad")
+
+
+def _training(script: Script, request: Perceptron, result: PerceptronTraining) -> None:
     """Write the program that prints one line for each epoch."""
     x, target = result.inputs["x"], result.inputs["target"]
     last = result.history[-1]

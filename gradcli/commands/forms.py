@@ -1,10 +1,10 @@
 """The way from a result to bytes: the form that was asked for, notes on stderr, and the file of `--out`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradcli.errors import FileError, printable
 from gradcli.options.shared import Shown
-from gradcli.results import FunctionsResult, PlotResult, Result, SurfaceResult, WhyResult
+from gradcli.results import Result, part
 from gradcli.show import json
 from gradcli.world import World
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gradcli.show.terminal import Style
 
 
-def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
+def show(result: Any, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
     """The bytes for standard output, and the notes for standard error. With `--out` the file `temporary` is written first.
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
@@ -24,53 +24,44 @@ def show(result: Result | WhyResult | FunctionsResult, shown: Shown, world: Worl
     return _form(result, shown, world), "".join(f"note: {printable(note.text)} [{note.code}]\n" for note in notes)
 
 
-def _page(result: WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
-    """What is told in words, for the terminal."""
-    from gradcli.commands.functions import show as functions
-    from gradcli.commands.why import show as why
-
-    style = _style(shown, world)
-    if isinstance(result, WhyResult):
-        return _encoded(why.render(result, style), world)
-    return _encoded(functions.render(result, style, _window(world)), world)
-
-
 def line(answer: tuple[bytes, Result]) -> bytes:
     """The result line of a batch job, given its id as JSON and its result; without a line end."""
     identity, result = answer
     return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
 
 
-def _form(result: Result | WhyResult | FunctionsResult, shown: Shown, world: World) -> bytes:
+def _form(result: Any, shown: Shown, world: World) -> bytes:
     if shown.json:
         return json.render(result)
     if shown.get is not None:
         return json.render_path(result, shown.get)
-    if shown.csv and isinstance(result, Result):
+    if shown.csv:
         from gradcli.show import csv
 
         return csv.render(result)
     if shown.out is not None:
         return _encoded(f"wrote {printable(shown.out)}\n", world)
-    if not isinstance(result, Result):
-        return _page(result, shown, world)
+    return _encoded(_screen(result, shown, world), world)
+
+
+def _screen(result: Any, shown: Shown, world: World) -> str:
+    """What a terminal shows: the command's own page, or its picture or tables and below them those of evidence."""
+    view = part(result, "show")
+    if hasattr(view, "page"):
+        return str(view.page(result, _style(shown, world), _window(world)))
     evidence = result.ledger is not None or result.check is not None or result.expect is not None
-    picture = ""
-    if isinstance(result, PlotResult | SurfaceResult):
-        from gradcli.commands.plot import show as plot
+    picture = str(view.picture(result, _window(world), shown.precision)) if hasattr(view, "picture") else ""
+    if picture and not evidence:
+        return picture
+    from gradcli.show import terminal  # rich, which the other forms do without
 
-        picture = plot.render(result, _window(world), shown.precision)
-        if not evidence:
-            return _encoded(picture, world)
-    from gradcli.show import tables, terminal  # rich, which the other forms do without
-
-    drawn = [] if picture else [*tables.tables(result, shown.precision)]
+    drawn = [] if picture else [*view.tables(result, shown.precision)]
     if evidence:
         from gradcli.evidence.tables import evidence_tables
 
         drawn += evidence_tables(result, shown.precision)
     below = terminal.render(drawn, _style(shown, world))
-    return _encoded(f"{picture}\n{below}" if picture else below, world)
+    return f"{picture}\n{below}" if picture else below
 
 
 def _style(shown: Shown, world: World) -> "Style":
@@ -101,7 +92,7 @@ def _encoded(text: str, world: World) -> bytes:
     return text.encode(world.stdout.encoding or "utf-8", "replace")
 
 
-def _write(result: Result | WhyResult | FunctionsResult, shown: Shown, path: str) -> None:
+def _write(result: Any, shown: Shown, path: str) -> None:
     from gradcli.show import archive
 
     try:

@@ -1,107 +1,60 @@
-"""Closed forms of gradients: the catalogue's derivatives, evaluated by our own expressions and chained through x*w + b."""
+"""Closed forms of gradients: the catalogue's derivatives, evaluated as expressions and chained through what holds them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, FIXED_REDUCTION, Loss
-from gradcli.errors import GradcliError
 from gradcli.evaluate import functions
-from gradcli.evaluate.job import once_more, together
+from gradcli.evaluate.job import together
 from gradcli.evaluate.machine import evaluate
-from gradcli.evaluate.rerun import Inputs
-from gradcli.evidence.check.probes import Pair, Probe
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
-from gradcli.results import (
-    ActivateResult,
-    FlowResult,
-    LossResult,
-    PerceptronResult,
-    PlotResult,
-    Result,
-    SoftmaxJacobianResult,
-    Subject,
-)
+from gradcli.results import Inputs
 
 MEAN_BY_WEIGHT = frozenset({"mse", "l1", "cross_entropy", "nll"})
 """Losses whose mean is divided by the sum of the weights instead of their number."""
 
 
-def closed_form(result: Result, subject: Subject, name: str, looked: Probe, pairs: Sequence[Pair]) -> Tensor | None:
-    """The slopes of the pairs by the input `name` in closed form; None where the catalogue has none."""
-    if isinstance(result, SoftmaxJacobianResult):
-        p = looked.base
-        whole = torch.diag(p) - torch.outer(p, p)
-        return torch.stack([whole[row, place] for row, place in pairs if row is not None])
-    try:
-        with once_more(torch.float64):
-            if isinstance(result, PerceptronResult):
-                found = _of_layer(*result.calls, looked.inputs, name)
-            elif isinstance(result, FlowResult):
-                found = _along_layer(subject.call, looked.inputs)
-            else:
-                found = None if subject.call is None else _gradient(result, subject.call, looked, name)
-    except GradcliError:  # shapes that the formula is not written for
-        return None
-    return None if found is None else found.reshape(-1)[[place for _, place in pairs]]
-
-
-def _gradient(result: Result, call: Call, looked: Probe, name: str) -> Tensor | None:
-    """The whole gradient by the input `name`, in its shape."""
-    inputs, upstream = looked.inputs, looked.rerun.upstream
-    reduction = _reduction(call)
-    if isinstance(result, PlotResult) and isinstance(call.entry, Loss):
-        return _of_loss(call, inputs["x"], inputs["target"], "sum", upstream)
-    if isinstance(result, ActivateResult | PlotResult):
-        return _slope(call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])
-    if isinstance(result, LossResult):
-        reduction = next(loss.reduction for loss in result.losses if loss.name == call.text)
-        return _of_loss(call, inputs["pred"], inputs["target"], reduction, upstream)
+def of_product(call: Call, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+    """The gradient of a call of x*w + b by the input `name`, in its shape."""
     if name == "y" or call.entry.name in ALONG_LAST_DIM:
         return None
     z = inputs["x"] * inputs["w"] + inputs["b"]
     if isinstance(call.entry, Loss):
-        by_z = _of_loss(call, z, inputs["y"], reduction, upstream)
+        by_z = of_loss(call, z, inputs["y"], _reduction(call), upstream)
     else:
-        by_z = _slope(call, {"x": z}, z) * (1 if upstream is None else upstream)
+        by_z = derivative(call, {"x": z}, z) * (1 if upstream is None else upstream)
     if by_z is None:
         return None
     chained = {"x": by_z * inputs["w"], "w": by_z * inputs["x"], "b": by_z}[name]
     return chained.sum_to_size(inputs[name].shape)
 
 
-def _of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor | None:
-    """The perceptron's: dE/dw_kj = dE/dO_k O'(z_k) x_j, summed over the batch."""
+def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor | None:
+    """The gradient of a loss of one layer, activation(x @ w.T + b), by the input `name`: summed over the batch."""
     x, w, b = (inputs[each] for each in ("x", "w", "b"))
     if activation.entry.name in ALONG_LAST_DIM or name == "target":
         return None
     z = x @ w.movedim(-1, 0) + b
     output = functions.activation(activation)(z)
-    by_output = _of_loss(loss, output, inputs["target"], _reduction(loss), None)
+    by_output = of_loss(loss, output, inputs["target"], _reduction(loss), None)
     if by_output is None:
         return None
     rows, weights = x.reshape(-1, x.shape[-1]), w.reshape(-1, w.shape[-1])
-    by_z = (by_output * _slope(activation, {"x": z}, z)).reshape(len(rows), len(weights))
+    by_z = (by_output * derivative(activation, {"x": z}, z)).reshape(len(rows), len(weights))
     found = {"x": by_z @ weights, "w": by_z.T @ rows, "b": by_z.sum(0) if b.ndim else by_z.sum()}[name]
     return found.reshape(inputs[name].shape)
-
-
-def _along_layer(call: Call | None, inputs: Inputs) -> Tensor:
-    """A flow's: how the layer's output, weighed by u, changes as z goes along d, sum over (u * activation'(z) * d)."""
-    assert call is not None
-    u = inputs["u"] @ inputs["w"] if "w" in inputs else inputs["u"]
-    return (u * _slope(call, {"x": inputs["z"]}, inputs["z"]) * inputs["d"]).sum()
 
 
 def _reduction(call: Call) -> str:
     return FIXED_REDUCTION.get(call.entry.name) or str(call.bound.get("reduction", "mean"))
 
 
-def _slope(call: Call, operands: Inputs, like: Tensor) -> Tensor:
+def derivative(call: Call, operands: Inputs, like: Tensor) -> Tensor:
     """The catalogue's derivative at the operands, with the call's parameters."""
     assert call.entry.derivative is not None
     names: dict[str, Any] = {**operands, **_parameters(call, like)}
@@ -119,11 +72,11 @@ def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
     return {name: bound(name, value) for name, value in call.bound.items()}
 
 
-def _of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None) -> Tensor | None:
+def of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None) -> Tensor | None:
     """d loss / d pred in the shape of `pred`: the derivative of every element, weighed by how elements become one number."""
     if call.entry.name in BY_ROW:
         return _by_rows(call, pred, functions.index_target(call, pred, target), reduction, upstream)
-    slope = _slope(call, {"pred": pred, "target": target}, pred)
+    slope = derivative(call, {"pred": pred, "target": target}, pred)
     slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not speak of pred
     weights = _parameters(call, slope).get("weight", torch.ones_like(slope))
     count = weights.expand_as(slope).sum() if call.entry.name in MEAN_BY_WEIGHT else slope.numel()
@@ -151,7 +104,7 @@ def _by_rows(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream:
             continue
         if entry.target == "labels":
             aim = aim[: [*aim.tolist(), -1].index(-1)]
-        slopes.append(_slope(call, {"pred": row, "target": aim}, row).expand_as(row))
+        slopes.append(derivative(call, {"pred": row, "target": aim}, row).expand_as(row))
         weight = _parameters(call, row).get("weight")
         shares.append(weight[aim] if weight is not None and entry.name in MEAN_BY_WEIGHT else row.new_ones(()))
     slope = torch.stack(slopes)

@@ -1,4 +1,4 @@
-"""The tables of what goes step by step: a descent with its curve, and the gradient from layer to layer."""
+"""The tables of `flow`: the norms of all activations side by side with bars on one scale, and what the layers give."""
 
 import math
 from typing import Any
@@ -6,43 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.results import DescendResult, FlowResult
-from gradcli.show import numbers
-from gradcli.show.table import Block, Column, Curve, Places, Table
+from gradcli.commands.flow.result import LAYERS, FlowResult
+from gradcli.show.table import Block, Column, Table
 
-ROWS = 11
-"""Steps or layers that are shown on the screen."""
 BAR = 9
 """Characters of the longest bar."""
-
-_ENDS = {
-    "steps": "all steps done",
-    "tolerance": "no parameter moved further than --min-move",
-    "diverged": "a number is not finite",
-}
-"""Why a descent ended, in words."""
+_SATURATED = "saturated: the share of outputs where the activation's slope is at most a tenth of its largest"
 
 
-def descent(result: DescendResult, digits: int) -> list[Table | Curve]:
-    """A row per step, and the value over the steps as a curve."""
-    rows = result.steps
-    value = torch.stack([row.value for row in rows])
-    columns = [Column("step"), Column("value")]
-    cells: list[Any] = [[row.step for row in rows], value]
-    for name, first in rows[0].parameters.items():
-        stacked = torch.stack([row.parameters[name] for row in rows]).reshape(len(rows), -1)
-        columns += [Column(place) for place in Places(first.shape, name)]
-        cells += list(stacked.unbind(1))
-    last = numbers.significant(numbers.flat(result.value)[0], digits)
-    count = "1 step" if rows[-1].step == 1 else f"{rows[-1].step} steps"
-    title = f"{result.expression} = {last} after {count} of {result.optimizer}"
-    shapes = "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in result.inputs.items())
-    caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {result.dtype}, shapes: {shapes}"
-    table = Table(tuple(columns), (Block(len(rows), tuple(cells)),), title, caption, rows=ROWS)
-    return [table, Curve(value, "value", "step")] if int(value.isfinite().sum()) > 2 else [table]
-
-
-def flow(result: FlowResult, digits: int) -> list[Table | Curve]:
+def tables(result: FlowResult, digits: int) -> list[Table]:
     """The norms of all activations side by side with bars on one scale, what the layers give, and all of it for CSV."""
     names = list(result.factors)
     by_name = {name: [row for row in result.layers if row.activation == name] for name in names}
@@ -65,13 +37,10 @@ def flow(result: FlowResult, digits: int) -> list[Table | Curve]:
     caption = "\n".join([*result.verdict.split("; "), f"{scale}; {result.dtype}"])
     lower = Block(len(layers), tuple(values))
     return [
-        Table(tuple(columns), (block,), title, caption, csv=False, rows=ROWS),
+        Table(tuple(columns), (block,), title, caption, csv=False, rows=LAYERS),
         Table(tuple(outputs), (lower,), "Outputs of each layer", _SATURATED, csv=False, more=True),
         _for_csv(result),
     ]
-
-
-_SATURATED = "saturated: the share of outputs where the activation's slope is at most a tenth of its largest"
 
 
 def _for_csv(result: FlowResult) -> Table:

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gradcli.commands.plot import show as plot
-from gradcli.results import PlotResult, Result, SurfaceResult
+from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.show.pictures import plotter
 from gradcli.show.pictures.axes import drawable, span, together
 from gradcli.show.pictures.contour import levels
+from gradcli.show.pictures.panels import arranged
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Okabe and Ito's, which colour-blind people tell apart."""
@@ -26,13 +26,12 @@ ARROWS = 16
 """Arrows along each range, at most."""
 
 
-def write(result: Result, form: str, file: BinaryIO) -> None:
+def write(result: PlotResult | SurfaceResult, form: str, file: BinaryIO) -> None:
     """Draw a result of `plot` as `png` or `svg`."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # whatever was set where matplotlib was loaded already
         matplotlib.rcParams["svg.hashsalt"] = "gradcli"
         matplotlib.rcParams["axes.unicode_minus"] = False
-        assert isinstance(result, PlotResult | SurfaceResult)
         figure = _surface(result) if isinstance(result, SurfaceResult) else _curves(result)
         unsaid = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
         figure.savefig(file, format=form, dpi=DPI, metadata=unsaid)
@@ -51,7 +50,7 @@ def _figure(panels: int) -> tuple[Figure, list[Axes]]:
 
 def _curves(result: PlotResult) -> Figure:
     """The panels that the terminal would show."""
-    x, panels = plot.arranged(result.x, result.curves, result.along)
+    x, panels = arranged(result.x, result.curves, result.along)
     figure, axes = _figure(len(panels))
     for panel, each in zip(panels, axes, strict=True):
         for curve in panel.curves:

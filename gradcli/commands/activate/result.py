@@ -1,0 +1,51 @@
+"""What `activate` computes: activations side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gradcli.evaluate.closed_forms import derivative
+from gradcli.results import Inputs, Origin, Result, Subject, origin
+
+
+@dataclass(frozen=True)
+class FunctionValue:
+    """One activation at x: its value and elementwise derivative, both in the shape of x."""
+
+    name: str
+    value: Tensor
+    derivative: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivateResult(Result):
+    """The activations asked for, side by side."""
+
+    unnoted: ClassVar = frozenset({"dead-relu"})  # here x is not the input of a neuron
+
+    functions: list[FunctionValue]
+
+    def main(self) -> list[Tensor]:
+        """The values."""
+        return [function.value for function in self.functions]
+
+    def gradient_paths(self) -> dict[str, str]:
+        """The derivative of the only activation."""
+        known = len(self.functions) == 1 and self.functions[0].derivative is not None
+        return {"x": "functions.0.derivative"} if known else {}
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """The value or the derivative of one activation; a diagonal of a Jacobian is not a gradient."""
+        if keys[0] != "functions":
+            return None
+        name = self.functions[int(keys[1])].name
+        subject = next((each for each in self.subjects if each.name in ("", name)), None)
+        mixes = subject is not None and subject.kind == "diagonal"
+        return origin(None if mixes else subject, keys[2], "x", keys[3:])
+
+    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+        """The catalogue's derivative."""
+        assert subject.call is not None
+        return derivative(subject.call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])

@@ -1,0 +1,43 @@
+"""The program of `hessian`, by torch.autograd.functional."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from gradcli.commands.hessian.request import Hessian
+from gradcli.commands.hessian.result import HessianResult
+from gradcli.show.program.script import Script
+
+
+def program(script: Script, request: Hessian, result: HessianResult) -> None:
+    """Write the program that prints the value, first and second derivatives and eigenvalues."""
+    chosen = list(result.hessian)
+    script.inputs(result.inputs, request.literals, [])
+    lines, function = script.read(result.expression, result.inputs).as_function(chosen)
+    script.add(*lines or [f"f = {function}"])
+    several = len(chosen) > 1
+    arguments = ", ".join(chosen)
+    given = f"({arguments})" if several else arguments
+    slopes, second = script.fresh("gradient"), script.fresh("hessian")
+    script.show("value", f"f({arguments})")
+    script.add(f"{slopes} = torch.autograd.functional.jacobian(f, {given})")
+    script.add(f"{second} = torch.autograd.functional.hessian(f, {given})")
+    for i, name in enumerate(chosen):
+        script.show(f"d/d{name}", f"{slopes}[{i}]" if several else slopes)
+    for i, a in enumerate(chosen):
+        for j, b in enumerate(chosen):
+            script.show(f"d2/d{a}d{b}", f"{second}[{i}][{j}]" if several else second)
+    script.show(
+        "eigenvalues", f"torch.linalg.eigvalsh({_joint(second, [result.inputs[name] for name in chosen])}.double())"
+    )
+
+
+def _joint(blocks: str, inputs: Sequence[Tensor]) -> str:
+    """The blocks of a Hessian as one matrix."""
+    if len(inputs) == 1:
+        return f"{blocks}.reshape({inputs[0].numel()}, {inputs[0].numel()})"
+    if all(tensor.ndim == 0 for tensor in inputs):
+        return f"torch.stack([torch.stack(row) for row in {blocks}])"
+    sizes = ", ".join(str(tensor.numel()) for tensor in inputs)
+    flat = f"[torch.cat([block.reshape(n, -1) for block in row], 1) for n, row in zip([{sizes}], {blocks})]"
+    return f"torch.cat({flat})"

@@ -1,0 +1,38 @@
+"""What `hessian` computes."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from gradcli.results import Result
+
+Kind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HessianResult(Result):
+    """Second derivatives by each pair of inputs, of shape input.shape + input.shape.
+
+    `eigenvalues` are those of the joint Hessian, ascending. `kind` is None where the point is not stationary.
+    """
+
+    expression: str
+    value: Tensor
+    gradients: dict[str, Tensor]
+    hessian: dict[str, dict[str, Tensor]]
+    eigenvalues: Tensor
+    stationary: bool
+    kind: Kind | None
+
+    def main(self) -> list[Tensor]:
+        """The blocks."""
+        return [block for row in self.hessian.values() for block in row.values()]
+
+    def gradient_paths(self) -> dict[str, str]:
+        """The gradients by name."""
+        return {name: f"gradients.{name}" for name in self.gradients}
+
+    def ledger_remarks(self) -> list[str]:
+        """Of which derivative the ledger is."""
+        return ["this is the gradient, and its derivatives are the Hessian"]

@@ -1,0 +1,50 @@
+"""What `loss` computes: losses side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gradcli.evaluate.closed_forms import of_loss
+from gradcli.results import Inputs, Origin, Result, Subject, aside, origin
+
+
+@dataclass(frozen=True)
+class LossValue:
+    """One loss: its reduced value, its elements before reduction, and d loss / d pred in the shape of pred."""
+
+    name: str
+    value: Tensor
+    elements: Tensor | None
+    gradient: Tensor
+    reduction: str = aside()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossResult(Result):
+    """The losses asked for, side by side."""
+
+    losses: list[LossValue]
+
+    def main(self) -> list[Tensor]:
+        """The gradients."""
+        return [loss.gradient for loss in self.losses]
+
+    def gradient_paths(self) -> dict[str, str]:
+        """The gradient of the only loss."""
+        return {"pred": "losses.0.gradient"} if len(self.losses) == 1 else {}
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """The value or the gradient of one loss."""
+        if keys[0] != "losses":
+            return None
+        name = self.losses[int(keys[1])].name
+        return origin(
+            next((each for each in self.subjects if each.name in ("", name)), None), keys[2], "pred", keys[3:]
+        )
+
+    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+        """The catalogue's derivative, reduced as the loss is."""
+        assert subject.call is not None
+        reduction = next(loss.reduction for loss in self.losses if loss.name == subject.call.text)
+        return of_loss(subject.call, inputs["pred"], inputs["target"], reduction, upstream)

@@ -1,0 +1,69 @@
+"""What `perceptron` computes: one layer and its gradient, or a training."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gradcli.evaluate.closed_forms import of_layer
+from gradcli.language.calls import Call
+from gradcli.results import Inputs, Result, Subject, as_run, aside, given
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronResult(Result):
+    """One layer forward, and the gradient of its loss by w, b and x; None where PyTorch has no derivative."""
+
+    z: Tensor
+    output: Tensor
+    loss: Tensor
+    gradients: dict[str, Tensor | None]
+    layer: str = aside()
+    calls: tuple[Call, Call] = as_run()
+    """The activation and the loss."""
+
+    def main(self) -> list[Tensor]:
+        """The output."""
+        return [self.output]
+
+    def gradient_paths(self) -> dict[str, str]:
+        """The gradients by name."""
+        return {name: f"gradients.{name}" for name in self.gradients}
+
+    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+        """dE/dw_kj = dE/dO_k O'(z_k) x_j, summed over the batch."""
+        return of_layer(*self.calls, inputs, name)
+
+    def ledger_remarks(self) -> list[str]:
+        """How the lecture's indices are those of nn.Linear."""
+        several = self.inputs["w"].ndim == 2
+        return ["the lecture's w_jk, from input j to output k, is w[k][j] here"] if several else []
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The state after one pass over the data: misclassified rows, loss, and parameters."""
+
+    epoch: int
+    errors: int
+    loss: Tensor
+    w: Tensor
+    b: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronTraining(Result):
+    """A layer trained from zeros: `epochs` done, whether every row ended up on its side, and the way there."""
+
+    of_one_gradient: ClassVar = False
+
+    epochs: int
+    converged: bool
+    w: Tensor
+    b: Tensor
+    history: list[Epoch] = given(rows=True)
+    layer: str = aside()
+
+    def main(self) -> list[Tensor]:
+        """The weights."""
+        return [self.w]

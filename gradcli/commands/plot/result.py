@@ -1,0 +1,87 @@
+"""What `plot` computes: curves over one range, or a surface over two."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gradcli.catalogue.functions import Loss
+from gradcli.evaluate.closed_forms import derivative, of_loss
+from gradcli.evaluate.curves import Curve
+from gradcli.results import Inputs, Origin, Result, Subject, as_run, aside, given, origin
+
+ROWS = 11
+"""Points of a check that are shown on the screen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn(Result):
+    """What both have: the functions that were drawn, each differentiated by whole ranges."""
+
+    rows_shown: ClassVar = ROWS
+
+    filled: tuple[str, ...] = aside()
+    """The ranges of which two numbers, the ends, were given."""
+    functions: tuple[Subject, ...] = as_run(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotResult(Drawn):
+    """Functions over one range, side by side."""
+
+    x: Tensor = given()
+    curves: list[Curve]
+    along: str = aside()
+    """What x is called."""
+
+    def main(self) -> list[Tensor]:
+        """The values."""
+        return [curve.value for curve in self.curves]
+
+    def gradient_paths(self) -> dict[str, str]:
+        """The derivative of the only curve; x itself is a path, that of the points."""
+        known = len(self.curves) == 1 and self.curves[0].derivative is not None
+        return {"derivative": "curves.0.derivative"} if known else {}
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """Value or derivative of a curve at one point."""
+        match keys:
+            case ["curves", curve, kind, place] if place.isdigit():
+                return origin(self.functions[int(curve)].at([int(place)]), kind, self.along, ())
+        return None
+
+    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+        """The catalogue's derivative."""
+        if subject.call is None:
+            return None
+        if isinstance(subject.call.entry, Loss):
+            return of_loss(subject.call, inputs["x"], inputs["target"], "sum", upstream)
+        return derivative(subject.call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceResult(Drawn):
+    """An expression over two ranges: `value` and each gradient have a row for each point of the first one."""
+
+    x: dict[str, Tensor] = given()
+    value: Tensor
+    gradients: dict[str, Tensor | None]
+    expression: str = aside()
+
+    def main(self) -> list[Tensor]:
+        """The values."""
+        return [self.value]
+
+    def gradient_paths(self) -> dict[str, str]:
+        """The gradients by name."""
+        return {name: f"gradients.{name}" for name in self.gradients}
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """Value or gradient at one pair of points."""
+        match keys:
+            case ["value", first, second]:
+                return origin(self.functions[0].at([int(first), int(second)]), "value", "", ())
+            case ["gradients", name, first, second]:
+                return origin(self.functions[0].at([int(first), int(second)]), "gradient", name, ())
+        return None

@@ -1,0 +1,18 @@
+"""The program of `softmax-jacobian`."""
+
+from gradcli.commands.softmax_jacobian.request import SoftmaxJacobian
+from gradcli.commands.softmax_jacobian.result import SoftmaxJacobianResult
+from gradcli.show.program.script import Script
+
+
+def program(script: Script, request: SoftmaxJacobian, result: SoftmaxJacobianResult) -> None:
+    """Write the program that prints probabilities, label and Jacobian."""
+    x = result.inputs["x"]
+    script.inputs({"x": x}, {"x": request.vector}, ["x"])
+    script.add("p = F.softmax(x, dim=-1)")
+    script.show("p", "p")
+    script.add('print("label", p.argmax().item())')
+    if result.row_index is not None:
+        script.show(f"d p[{result.row_index}]/d x", f"torch.autograd.grad(p[{result.row_index}], x)[0]")
+    else:
+        script.show("jacobian", "torch.stack([torch.autograd.grad(p_i, x, retain_graph=True)[0] for p_i in p])")

@@ -1,0 +1,79 @@
+"""What the tables of several commands share: shapes as a caption, inputs with gradients, a matrix."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli.results import Result
+from gradcli.show import numbers
+from gradcli.show.table import Block, Cell, Column, Places, Table
+
+
+def shapes_text(result: Result, more: Mapping[str, Tensor] = MappingProxyType({})) -> str:
+    """The dtype and the shapes of the inputs and of `more`, as a caption."""
+    tensors = {**result.inputs, **more}
+    return f"{result.dtype}, shapes: " + "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in tensors.items())
+
+
+def one_number(tensor: Tensor, digits: int) -> str:
+    """A tensor of one element as a number."""
+    return numbers.significant(numbers.flat(tensor)[0], digits)
+
+
+def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
+    """`values` laid beside the elements of `pred`. What a sample has once stands on the row of its first class."""
+    if values.shape == pred.shape:
+        return values.reshape(-1)
+    if not 0 < values.numel() <= pred.numel():  # of a loss that broadcast there are more than rows
+        return [None] * pred.numel()
+    first = torch.zeros(pred.shape, dtype=torch.bool)
+    class_dim = 1 if pred.ndim > 1 else 0
+    first = first.movedim(class_dim, 0) if pred.ndim else first
+    if pred.ndim and values.shape == first.shape[1:]:
+        first[0] = True
+        first = first.movedim(0, class_dim)
+    else:
+        first = torch.arange(pred.numel()) < values.numel()
+    found = iter(numbers.flat(values))
+    return [next(found, None) if here else None for here in first.reshape(-1).tolist()]
+
+
+def inputs_table(
+    inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], defaults: list[str], title: str, caption: str
+) -> Table:
+    """One row per element of every input, its gradient beside it: what `grad` and `perceptron` share."""
+    columns = [
+        Column("input", ""),
+        Column("", "name"),
+        Column("", "index"),
+        Column("value", "input"),
+        Column("gradient"),
+    ]
+    if defaults:
+        columns.append(Column(" ", ""))
+    blocks = []
+    for name, value in inputs.items():
+        gradient = gradients.get(name)
+        cells: list[Any] = [Places(value.shape, name), name, Places(value.shape), value.reshape(-1)]
+        cells.append("" if gradient is None else gradient.reshape(-1))
+        if defaults:
+            cells.append("default" if name in defaults else "")
+        blocks.append(Block(value.numel(), tuple(cells)))
+    return Table(tuple(columns), tuple(blocks), title, caption)
+
+
+def without_csv(table: Table, first_heading: str) -> Table:
+    """A table for the screen alone, its first column under another heading."""
+    columns = (Column(first_heading), *table.columns[1:])
+    return Table(columns, table.blocks, table.title, table.caption, table.keys, csv=False)
+
+
+def matrix_table(
+    rows: Sequence[str], columns: Sequence[str], matrix: Tensor, title: str, caption: str, *, csv: bool = True
+) -> Table:
+    """A matrix with a name for each row and each column."""
+    heads = (Column("output" if title.startswith("Jacobian") else "d/d"), *(Column(name) for name in columns))
+    return Table(heads, (Block(len(rows), (rows, *matrix.unbind(1))),), title, caption, csv=csv)
