@@ -1,11 +1,14 @@
 """Text for people, drawn by rich into a string: the one place that makes a console."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
+
+from gradcli.world import World
 
 ENDLESS = 1_000_000
 """The width of a page whose lines are as long as need be."""
@@ -54,3 +57,34 @@ def frame(*, ascii_only: bool, rules: bool = False) -> box.Box:
     if rules:
         return _ASCII_RULES if ascii_only else _RULES
     return box.ASCII2 if ascii_only else box.ROUNDED
+
+
+_WIDEST = 100
+
+
+class HelpPage(Page):
+    """A page of headings over rows of two columns, such as help."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(colour=world.colour(world.stdout), width=min(world.width or _WIDEST, _WIDEST))
+
+    def rows(self, heading: str, rows: Sequence[tuple[str, str]]) -> None:
+        """Two columns under a heading."""
+        if not rows:
+            return
+        self.line()
+        self.line(heading, "bold")
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        for left, right in rows:
+            grid.add_row(Text(f"  {left}", style="cyan"), Text(right))
+        self.draw(grid)
+
+    def examples(self, examples: Sequence[tuple[str, str]]) -> None:
+        """Commands to copy, and what each shows below it."""
+        self.line()
+        self.line("Examples", "bold")
+        for line, what in examples:
+            self.line(f"  {line}", "cyan")
+            self.line(f"      {what}", "dim")

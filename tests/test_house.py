@@ -17,9 +17,9 @@ ARROWS = {
     "installed": set(),
     "catalogue": {"catalogue"},
     "language": {"language", "catalogue", "installed", "errors"},
-    "page": set(),
+    "page": {"world"},
     "world": {"errors", "language"},
-    "results": {"language"},
+    "results": {"result_paths", "language"},
     "result_paths": {"language", "errors"},
     "core": {"errors"},
     "options": {"options", "language", "catalogue", "errors"},
@@ -30,7 +30,7 @@ ARROWS = {
     },
     "commands": {
         "commands", "evidence", "show", "evaluate", "core", "results", "result_paths", "options", "language", "catalogue",
-        "process", "page", "world", "errors", "cli",
+        "process", "page", "world", "errors",
     },
     "cli": {"cli", "commands", "show", "options", "language", "process", "page", "world", "errors"},
     "process": {"process", "cli", "commands", "show", "evaluate", "world", "language", "errors", "__init__"},
@@ -39,8 +39,6 @@ ARROWS = {
     "__init__": set(),
 }  # fmt: skip
 """Each room and the rooms that it may enter."""
-for _room in ("options", "evaluate", "evidence", "show"):  # until results say what they are
-    ARROWS[_room] |= {"commands", "evidence"}
 
 HEAVY = {"torch", "numpy", "orjson"}
 MAY_LOAD_TORCH = {"result_paths", "process", "core", "evaluate", "evidence", "results", "show", "commands"}

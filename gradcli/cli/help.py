@@ -1,15 +1,11 @@
 """Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor PyTorch."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import MISSING
-
-from rich.table import Table
-from rich.text import Text
 
 from gradcli.commands import COMMANDS, HELP_COMMAND, PANELS, ROOT_OPTIONS, Command
 from gradcli.options.fields import Option, flag_name, options
-from gradcli.page import Page
+from gradcli.page import HelpPage
 from gradcli.world import World
 
 INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jacobians that PyTorch computes."
@@ -35,41 +31,12 @@ ENVIRONMENT = (
 )
 """The variables that every command obeys."""
 
-_WIDEST = 100
 
-
-class HelpPage(Page):
-    """A page of help that is being written."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(colour=world.colour(world.stdout), width=min(world.width or _WIDEST, _WIDEST))
-
-    def rows(self, heading: str, rows: Sequence[tuple[str, str]]) -> None:
-        """Two columns under a heading."""
-        if not rows:
-            return
-        self.line()
-        self.line(heading, "bold")
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(no_wrap=True)
-        grid.add_column()
-        for left, right in rows:
-            grid.add_row(Text(f"  {left}", style="cyan"), Text(right))
-        self.draw(grid)
-
-    def examples(self, examples: Sequence[tuple[str, str]]) -> None:
-        """Commands to copy, and what each shows below it."""
-        self.line()
-        self.line("Examples", "bold")
-        for line, what in examples:
-            self.line(f"  {line}", "cyan")
-            self.line(f"      {what}", "dim")
-
-    def ending(self, page: str) -> None:
-        """The variables, and where the documentation is."""
-        self.rows("Environment", ENVIRONMENT)
-        self.line()
-        self.line(f"Documentation: {page} in the source of gradcli")
+def _ending(page: HelpPage, documentation: str) -> None:
+    """The variables, and where the documentation is."""
+    page.rows("Environment", ENVIRONMENT)
+    page.line()
+    page.line(f"Documentation: {documentation} in the source of gradcli")
 
 
 def first(world: World) -> str:
@@ -102,7 +69,7 @@ def root(world: World) -> str:
         page.rows(panel, [(command.name, command.summary) for command in COMMANDS.values() if command.panel == panel])
     page.rows("Help", [(f"{HELP_COMMAND} [COMMAND]", ROOT_OPTIONS["--help"])])
     page.rows("Options", [(word.replace("--help", "-h, --help"), meaning) for word, meaning in ROOT_OPTIONS.items()])
-    page.ending("docs/index.md")
+    _ending(page, "docs/index.md")
     return page.text
 
 
@@ -123,7 +90,7 @@ def of(command: Command, world: World) -> str:
         page.rows(heading, rows)
     shown = [_row(name, option) for name, option in command.output.items()]
     page.rows("Output", [*shown, ("-h, --help", "this help")])
-    page.ending(f"docs/commands/{command.name}.md")
+    _ending(page, f"docs/commands/{command.name}.md")
     return page.text
 
 

@@ -206,17 +206,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
 
         result = compute(checked, lambda step, _: progress.at(step.place), begin_step)
     progress.showing()
-    remarks = ""
-    if call.shown.code:
-        from gradcli.show.program.script import program
-
-        content = program(call.request, result).encode()
-    elif call.shown.graph is not None:
-        from gradcli.show.graph import graph
-
-        content = graph(result, call.shown.graph, ascii_only=world.ascii_only).encode()
-    else:
-        content, remarks = show(result, call.shown, world, temporary)
+    content, remarks = show(call.request, result, call.shown, world, temporary)
     progress.shown()
     world.tell(remarks)
     return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK, loading

@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from gradcli.show.terminal import Style
 
 
-def show(result: Any, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
+def show(request: Any, result: Any, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
     """The bytes for standard output, and the notes for standard error. With `--out` the file `temporary` is written first.
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
     """
+    if shown.code:
+        from gradcli.show.program.script import program
+
+        return program(request, result).encode(), ""
+    if shown.graph is not None:
+        from gradcli.show.graph import graph
+
+        return graph(result, shown.graph, ascii_only=world.ascii_only).encode(), ""
     if temporary:
         _write(result, shown, temporary)
     notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []

@@ -37,7 +37,7 @@ def page(request: Why, shown: Shown, world: World, read_stdin: Callable[[], str]
 
 
 def _list(world: World) -> str:
-    from gradcli.cli.help import HelpPage  # rich, which errors and programs do without
+    from gradcli.page import HelpPage  # rich, which errors and programs do without
 
     sheet = HelpPage(world)
     sheet.line("Common autograd mistakes. gradcli why NAME reproduces and fixes one; paste an error to find its name.")
