@@ -59,7 +59,8 @@ class Command:
         from gradcli.options.shared import PICTURE_OUT, Shown
 
         known = options(Shown)
-        forms: Mapping[str, str] = self._said("FORMS", dict.fromkeys(known, ""))
+        every = [name for name in known if name != "code" or find_spec(f"{self.folder}.program")]
+        forms: Mapping[str, str] = self._said("FORMS", dict.fromkeys(every, ""))
         found = {name: replace(known[name], help=said or known[name].help) for name, said in forms.items()}
         if paths := self._said("PATHS", ""):
             found["get"] = replace(found["get"], help=f"{found['get'].help}, such as {paths}")
