@@ -1,12 +1,13 @@
 """What the tensors of one run are called: inputs and assigned names as the user did, others by their text, else v1, v2, ..."""
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from gradcli.language.expressions.program import Expression, Step
+from gradcli.evaluate.trace import TAKING_APART, ExecutedOp, Trace
+from gradcli.language.expressions.program import Step
 from gradcli.language.expressions.substitution import spelled
 
 _TEXT = 20
@@ -17,14 +18,29 @@ NAMELESS = "..."
 class Names:
     """The names of one run's tensors. Every name is an expression, and no two tensors share one."""
 
-    def __init__(self, program: Expression, inputs: Mapping[str, Tensor]) -> None:
-        self._program = program
-        self._number = {id(step): number for number, step in enumerate(program.steps)}
-        self._reserved = {*inputs, *program.assigned}
-        self._used = set(inputs)
-        self._names = {id(tensor): name for name, tensor in inputs.items()}
-        self._kept: list[Any] = list(inputs.values())  # an identity lasts as long as its tensor
+    def __init__(self, trace: Trace) -> None:
+        self._program = trace.program
+        self._number = {id(step): number for number, step in enumerate(trace.program.steps)}
+        self._reserved = {*trace.inputs, *trace.program.assigned}
+        self._used = set(trace.inputs)
+        self._names = {id(tensor): name for name, tensor in trace.inputs.items()}
         self._counted = 0
+        self._labels = {}
+        for one in trace.operations:
+            if one.results:
+                self._labels[id(one)] = self._give(one.step, one.results, several=not isinstance(one.value, Tensor))
+            elif one.step.kind in TAKING_APART and not one.computes:
+                self._take(one.step, one.value)
+        self._close(trace.value)
+
+    def together(self, operation: ExecutedOp) -> str:
+        """What the results of an operation are called together."""
+        return self._labels[id(operation)]
+
+    def operands(self, operation: ExecutedOp) -> list[str]:
+        """What the operands of an operation are called, by place."""
+        originals = {id(use.alias): use.tensor for use in operation.uses}
+        return [self.of(originals.get(id(operand), operand)) for operand in operation.arguments]
 
     def of(self, value: Any) -> str:
         """What a value is called: a tensor by its name, a number by itself."""
@@ -32,18 +48,17 @@ class Names:
             return self._names.get(id(value), NAMELESS)
         return repr(value) if isinstance(value, bool | int | float | complex) else NAMELESS
 
-    def give(self, step: Step, results: Sequence[Tensor], *, several: bool) -> str:
+    def _give(self, step: Step, results: Sequence[Tensor], *, several: bool) -> str:
         """Name the results of a step, and say what they are called together."""
         bound = self._bound(step)
         whole = "" if bound and not several else self._described(step)
         for i, result in enumerate(results):
-            self._kept.append(result)
             if id(result) not in self._names:
                 name = self._distinct(bound[i]) if i < len(bound) else f"{whole}[{i}]" if several else whole
                 self._names[id(result)] = name
         return whole or self.of(results[0])
 
-    def take(self, step: Step, value: Any) -> None:
+    def _take(self, step: Step, value: Any) -> None:
         """Name what a step took out of several results as its text or the assignment behind it does."""
         bound, text = self._bound(step), self._text(step)
         parts = [value] if isinstance(value, Tensor) else value if step.kind == "unbind" else []
@@ -54,7 +69,7 @@ class Names:
                 elif text and part is value:
                     self._names[id(part)] = text
 
-    def close(self, value: Tensor) -> None:
+    def _close(self, value: Tensor) -> None:
         """Call the value of the whole expression `result` where it is nothing better than v and a number."""
         last = f"v{self._counted}"
         if self._names.get(id(value)) == last and last not in self._reserved and "result" not in self._reserved:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -12,10 +11,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, default_dtype, dtype_name
-from gradcli.evaluate.machine import After, Before, Evaluation, evaluate
-from gradcli.evaluate.run import program_of
-from gradcli.language.expressions.program import Step
-from gradcli.results import Subject
+from gradcli.evaluate.trace import ExecutedOp, Trace, program_of, tensors
+from gradcli.results import Inputs, Subject
 
 FEW = 64
 """Up to so many elements a list of Python numbers is quicker to look through than a tensor."""
@@ -56,54 +53,21 @@ def ends(x: Tensor) -> tuple[float, float]:
     return min(found), max(found)
 
 
-def run_again(subject: Subject, inputs: dict[str, Tensor], before: Before, after: After | None = None) -> Evaluation:
-    """The value and the named steps of a subject at `inputs`, with the random numbers that it drew the first time."""
-    if subject.state is not None:
-        torch.set_rng_state(subject.state)
-    return evaluate(program_of(subject), inputs, before, after)
-
-
-@dataclass(frozen=True)
-class Done:
-    """One operation of a run; each operand that records is an alias of its own, with a gradient of its own.
-
-    `sources` are the operands as they were made.
-    """
-
-    step: Step
-    operands: list[Any]
-    sources: list[Any]
-    value: Any
-
-
-def done(subject: Subject, inputs: dict[str, Tensor], job: Job) -> tuple[list[Done], Tensor]:
-    """Every operation of a subject in the order in which it ran, and the value."""
-    found: list[Done] = []
-    latest: list[list[Any]] = []
-
-    def before(step: Step, operands: list[Any]) -> None:
-        job.before(step, operands)
-        sources = list(operands)
-        operands[:] = [core.alias(x) if isinstance(x, Tensor) and x.requires_grad else x for x in operands]
-        latest[:] = list(operands), sources
-
-    def after(step: Step, value: Any) -> None:
-        operands, sources = latest
-        found.append(Done(step, operands, sources, value))
-
-    return found, run_again(subject, inputs, before, after).value
+def _traced(subject: Subject, inputs: Inputs, job: Job) -> Trace:
+    return Trace(program_of(subject), inputs, subject.state, job.before, uses=True)
 
 
 def origin(subject: Subject, job: Job) -> str:
     """What made the first number that is not finite, in words; empty where nothing did."""
     live = core.leaves(subject.inputs, subject.by)
-    steps, value = done(subject, live, job)
+    trace = _traced(subject, live, job)
+    steps, value = trace.operations, trace.value
     if finite(value):
         return _backward(subject, live, steps, value)
     names = {id(tensor): name for name, tensor in live.items()}
     made: dict[int, int] = {}
     for number, one in enumerate(steps):
-        for tensor in tensors(one.value):
+        for tensor in one.results:
             made.setdefault(id(tensor), number)
     # From the value back over what was not finite: a mask of -inf that softmax turned into 0 is not a cause.
     bad = value
@@ -115,18 +79,7 @@ def origin(subject: Subject, job: Job) -> str:
     return f"{names[id(bad)]} itself is not finite" if id(bad) in names else ""
 
 
-def tensors(value: Any) -> list[Tensor]:
-    """A tensor, or those in a sequence."""
-    agenda, found = [value], []
-    for item in agenda:
-        if isinstance(item, Tensor):
-            found.append(item)
-        elif isinstance(item, tuple | list):
-            agenda.extend(item)
-    return found
-
-
-def _said(one: Done, value: Tensor) -> str:
+def _said(one: ExecutedOp, value: Tensor) -> str:
     """An operation with the numbers that it was given, at the first element that is not finite: `log(0) = -inf`."""
     bad = _first_bad(value)
     result = _number(value.detach().reshape(-1)[bad])
@@ -157,19 +110,19 @@ def _number(element: Tensor) -> str:
     return str(number) if isinstance(number, complex) else f"{number:.6g}"
 
 
-def _in_float64(subject: Subject, steps: Sequence[Done], number: int, value: Tensor, job: Job) -> str:
+def _in_float64(subject: Subject, steps: Sequence[ExecutedOp], number: int, value: Tensor, job: Job) -> str:
     """That the dtype is to blame: in float64 the element that is not finite is too large for it, or its operand too small."""
     if value.dtype == torch.float64 or not value.is_floating_point():
         return ""
     wide = {name: t.detach().double() if t.is_floating_point() else t for name, t in subject.inputs.items()}
     try:
         with default_dtype(torch.float64):
-            again, _ = done(subject, wide, job)
+            again = _traced(subject, wide, job).operations
     except GradcliError:
         return ""
     at, limits = _first_bad(value), torch.finfo(value.dtype)
-    place = next(i for i, tensor in enumerate(tensors(steps[number].value)) if tensor is value)
-    found = tensors(again[number].value)[place].detach().reshape(-1)[at]
+    place = next(i for i, tensor in enumerate(steps[number].results) if tensor is value)
+    found = again[number].results[place].detach().reshape(-1)[at]
     if bool(found.isfinite()) and float(found.abs()) > limits.max:
         return f"; the largest {dtype_name(value)} is {limits.max:.6g}, try --dtype float64"
     for was, now in zip(tensors(steps[number].sources), tensors(again[number].sources), strict=True):
@@ -180,7 +133,7 @@ def _in_float64(subject: Subject, steps: Sequence[Done], number: int, value: Ten
     return ""
 
 
-def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[Done], value: Tensor) -> str:
+def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[ExecutedOp], value: Tensor) -> str:
     """The operation that, going backward, turned a finite gradient into the one of an input that is not."""
     if not value.requires_grad:
         return ""
@@ -189,7 +142,7 @@ def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[Done], 
         for place, operand in enumerate(one.operands):
             if isinstance(operand, Tensor) and operand.requires_grad:
                 wanted[f"{number} {place}"] = operand
-        for place, result in enumerate(tensors(one.value)):
+        for place, result in enumerate(one.results):
             if result.requires_grad:
                 wanted[f"{number} out {place}"] = result
     upstream = subject.upstream if subject.upstream is not None else torch.ones_like(value)
@@ -205,9 +158,8 @@ def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[Done], 
             if id(source) in reaching and (not isinstance(source, Tensor) or f"{number} {place}" in broken)
         ]
         if inside:
-            results = tensors(one.value)
-            reaching |= {id(one.value), *map(id, results)}
-            if not any(f"{number} out {place}" in broken for place in range(len(results))):
+            reaching |= {id(one.value), *map(id, one.results)}
+            if not any(f"{number} out {place}" in broken for place in range(len(one.results))):
                 turns += [(number, place) for place in inside if f"{number} {place}" in broken]
     for number, place in turns[::-1]:
         passed, reached = found[f"{number} {place}"], found.get(f"{number} out 0")
@@ -216,7 +168,7 @@ def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[Done], 
     return ""
 
 
-def _turned(one: Done, operand: Tensor, reached: Tensor, passed: Tensor) -> str:
+def _turned(one: ExecutedOp, operand: Tensor, reached: Tensor, passed: Tensor) -> str:
     bad = _first_bad(passed)
     upstream = (
         f"the gradient {_number(reached.reshape(-1)[bad])}" if reached.shape == passed.shape else "a finite gradient"

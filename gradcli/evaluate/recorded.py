@@ -2,15 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from gradcli import core
 from gradcli.errors import UsageError
 from gradcli.evaluate.job import DTYPES, once_more
-from gradcli.evaluate.origin import run_again
-from gradcli.language.expressions.program import Step
+from gradcli.evaluate.trace import Trace, program_of
 from gradcli.language.limits import GRAPH_NODES
 from gradcli.results import Result, Subject
 
@@ -54,17 +52,12 @@ def pictures(result: Result) -> list[Picture]:
 
 def _picture(subject: Subject) -> Picture:
     live = core.leaves(subject.inputs, subject.by)
-    values: dict[Any, Tensor] = {}
-
-    def after(step: Step, value: Any) -> None:
-        for tensor in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(tensor, Tensor) and tensor.grad_fn is not None:
-                values[tensor.grad_fn] = tensor
-
-    done = run_again(subject, live, lambda step, operands: None, after)
+    done = Trace(program_of(subject), live, subject.state, lambda step, operands: None)
+    made = (tensor for one in done.operations for tensor in one.results)
+    values = {tensor.grad_fn: tensor for tensor in made if tensor.grad_fn is not None}
     recorded = core.graph(done.value, subject.upstream)
     GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", cure="draw part of the expression")
-    names = {id(tensor): name for name, tensor in (*done.intermediates.items(), *live.items())}
+    names = {id(tensor): name for name, tensor in (*done.steps.items(), *live.items())}
     nodes = {}
     for node in recorded:
         value = values.get(node.function) if node.leaf is None else node.leaf

@@ -9,13 +9,11 @@ from torch import Tensor
 from gradcli import core
 from gradcli.errors import MathError
 from gradcli.evaluate.job import Job, once_more
-from gradcli.evaluate.machine import evaluate
-from gradcli.evaluate.run import program_of
 from gradcli.evaluate.sights import Sight, watching
+from gradcli.evaluate.trace import Trace, program_of, replay
 from gradcli.language.expressions.program import Step
-from gradcli.results import Subject
+from gradcli.results import Inputs, Subject
 
-Inputs: TypeAlias = Mapping[str, Tensor]
 Held: TypeAlias = Mapping[Step, Sequence[Any]] | None
 """Operands that some steps get instead of their own."""
 
@@ -39,7 +37,7 @@ class Rerun:
         self.upstream = None if subject.upstream is None else widened(subject.upstream)
         self.coarsest = torch.finfo(torch.float64).eps
         self._before = job.before
-        self._seed = torch.initial_seed()
+        self._state = torch.Generator().manual_seed(torch.initial_seed()).get_state()
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The value at `inputs`; the steps in `held` get these operands instead of their own.
@@ -52,30 +50,21 @@ class Rerun:
             if held is not None and step in held:
                 operands[:] = held[step]
 
-        torch.default_generator.manual_seed(self._seed)
         with once_more(torch.float64):
-            return evaluate(self.program, inputs, before, self._watch).value
+            return replay(self.program, inputs, self._state, before, self._watch).value
 
     def operands(self, names: frozenset[str]) -> dict[Step, list[Any]]:
         """What the steps with one of these names are given at the subject's own inputs."""
-        seen: dict[Step, list[Any]] = {}
-
-        def before(step: Step, operands: list[Any]) -> None:
-            if short(step) in names:
-                seen[step] = list(operands)
-
-        torch.default_generator.manual_seed(self._seed)
         with once_more(torch.float64):
-            evaluate(self.program, self.inputs, before)
-        return seen
+            trace = Trace(self.program, self.inputs, self._state, lambda step, operands: None)
+        return {one.step: one.sources for one in trace.operations if short(one.step) in names}
 
     def sights(self) -> list[Sight]:
         """What notes look at in the run at the subject's own inputs."""
         found: list[Sight] = []
         before, after = watching(self.program, self._before, found)
-        torch.default_generator.manual_seed(self._seed)
         with once_more(torch.float64):
-            evaluate(self.program, core.leaves(self.inputs, self.by), before, after)
+            replay(self.program, core.leaves(self.inputs, self.by), self._state, before, after)
         return found
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None) -> dict[str, Tensor | None]:

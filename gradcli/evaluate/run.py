@@ -12,10 +12,9 @@ from gradcli.errors import MathError
 from gradcli.evaluate import library, sights
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import Before, evaluate
-from gradcli.language.expressions import expression
+from gradcli.evaluate.trace import Trace, leads_to
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.limits import PROGRAMS
-from gradcli.language.source import Source
 from gradcli.options.derivatives import OfExpression
 from gradcli.results import Subject
 
@@ -74,32 +73,10 @@ def leads_to_result(done: Run, name: str) -> bool:
     """Whether operations of any kind lead from the input `name` to the result; found by running once more."""
     if name not in done.program.names:
         return False
-    known: dict[int, Any] = {
-        id(tensor): tensor for tensor in done.inputs.values()
-    }  # kept, so that no identity comes twice
-    touched = {id(done.inputs[name])}
-    given = False
-
-    def before(step: Step, operands: list[Any]) -> None:
-        nonlocal given
-        given = any(id(operand) in touched for operand in operands)
-
-    def after(step: Step, value: Any) -> None:
-        for one in (value, *(value if isinstance(value, tuple | list) else ())):
-            if (
-                isinstance(one, Tensor | tuple | list | slice)
-                and not isinstance(one, torch.Size)
-                and id(one) not in known
-            ):
-                known[id(one)] = one
-                if given:
-                    touched.add(id(one))
-
-    state = torch.get_rng_state()
-    torch.set_rng_state(done.state)
-    result = evaluate(done.program, done.inputs, before, after).value
-    torch.set_rng_state(state)
-    return id(result) in touched
+    now = torch.get_rng_state()
+    found = leads_to(Trace(done.program, done.inputs, done.state, lambda step, operands: None), name)
+    torch.set_rng_state(now)
+    return found
 
 
 def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
@@ -147,11 +124,6 @@ def one_number(value: Tensor, rule: str) -> Tensor:
         f"{rule}, but the result has shape {list(value.shape)}",
         cure="reduce it: (EXPR).sum() or (EXPR).mean()", topic="non-scalar",
     )  # fmt: skip
-
-
-def program_of(subject: Subject) -> Expression:
-    """The expression of a subject, parsed."""
-    return subject.program or expression.parse(Source(subject.expression), tuple(subject.inputs))
 
 
 def differentiable(done: Run, asked: Sequence[str]) -> Run:

@@ -1,7 +1,6 @@
 """`descend`: the steps that an optimiser of torch.optim takes down an expression, with the start in front."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,8 +14,8 @@ from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import finite, origin
 from gradcli.evaluate.run import Run, note_unreached, one_number, run_expression
 from gradcli.evaluate.sights import target_of
+from gradcli.evaluate.trace import Trace
 from gradcli.evidence.notes.notes import look
-from gradcli.language.expressions.program import Step
 from gradcli.language.limits import ELEMENTS
 
 
@@ -49,17 +48,12 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
     """Remark on the inputs that have moved, where the target of a loss is made of one of them."""
     first, last = steps[0].parameters, steps[-1].parameters
     moved = [name for name in start.by if not torch.equal(first[name], last[name])]
-    found: list[tuple[str, Tensor]] = []
-
-    def watch(step: Step, operands: list[Any]) -> None:
-        job.before(step, operands)
-        match target_of(step, operands):
-            case str() as loss, Tensor(requires_grad=True) as target:
-                found.append((loss, target))
-
-    if len(moved) > 1:
-        evaluate(start.program, {**start.inputs, **start.by}, watch)
-    for loss, target in found:
+    if len(moved) < 2:
+        return
+    trace = Trace(start.program, {**start.inputs, **start.by}, None, job.before)
+    for loss, target in filter(None, (target_of(one.step, one.sources) for one in trace.operations)):
+        if not (isinstance(target, Tensor) and target.requires_grad):
+            continue
         slopes = core.gradients(target.sum(), {name: start.by[name] for name in moved}, keep=True)
         if made_of := [name for name, slope in slopes.items() if slope is not None]:
             moving = f"{', '.join(moved[:-1])} and {moved[-1]}"

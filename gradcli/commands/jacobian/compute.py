@@ -1,14 +1,13 @@
 """`jacobian`: d value / d input for each input, whole."""
 
-import torch
 from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.jacobian.request import Jacobian
 from gradcli.commands.jacobian.result import JacobianResult
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run, note_unreached, run_expression
+from gradcli.evaluate.trace import replay
 from gradcli.language.limits import ELEMENTS
 
 
@@ -22,8 +21,7 @@ def compute(request: Jacobian, job: Job) -> JacobianResult:
         ELEMENTS.check(run.value.numel() * tensor.numel(), f"the Jacobian by {name}")
 
     def again(inputs: dict[str, Tensor]) -> Tensor:
-        torch.set_rng_state(run.state)  # so that it draws the numbers that the value did
-        return evaluate(run.program, {**run.inputs, **inputs}).value
+        return replay(run.program, {**run.inputs, **inputs}, run.state).value
 
     blocks = core.jacobian(again, run.value, run.by, run.touched)
     for name, block in blocks.items():

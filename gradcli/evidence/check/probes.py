@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.rerun import Held, Inputs, Rerun
-from gradcli.results import Subject, element, one_hot
+from gradcli.evaluate.rerun import Held, Rerun
+from gradcli.results import Inputs, Subject, element, one_hot
 
 Pair: TypeAlias = tuple[int | None, int]
 

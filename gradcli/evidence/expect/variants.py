@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from gradcli.catalogue.functions import ACTIVATIONS, ALONG_LAST_DIM, LOSSES
 from gradcli.catalogue.slips import LOG_FACTORS, Feature
-from gradcli.evaluate.run import program_of
+from gradcli.evaluate.trace import program_of
 from gradcli.language.expressions.program import Expression
 from gradcli.results import Subject
 

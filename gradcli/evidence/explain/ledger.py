@@ -8,9 +8,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue import derivative_rules
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.machine import evaluate
-from gradcli.evaluate.run import program_of
-from gradcli.evaluate.tape import Operation, Tape, Use
+from gradcli.evaluate.naming import Names
+from gradcli.evaluate.trace import ExecutedOp, Trace, Use, program_of, replay
 from gradcli.evidence.explain.local_rules import Local, close, local_rule, told
 from gradcli.language.expressions.program import Expression
 from gradcli.results import LedgerRow, RowKind, Subject
@@ -27,20 +26,21 @@ def ledger(subject: Subject, job: Job) -> list[LedgerRow]:
 
 
 class _Ledger:
-    """One subject run on a tape, and the gradient that autograd gave for everything on it."""
+    """One subject run with every use kept apart, and the gradient that autograd gave for everything in that run."""
 
     def __init__(self, subject: Subject, job: Job) -> None:
         self._subject = subject
         self._state = torch.get_rng_state() if subject.state is None else subject.state
         program = program_of(subject)
-        self._plain = self._without_tape(program, job)
-        torch.set_rng_state(self._state)
+        self._plain = self._without_uses(program, job)
         live = core.leaves(subject.inputs, subject.by)
-        self._tape = Tape(program, live, job.before)
+        self._trace = Trace(program, live, self._state, job.before, uses=True)
+        self._operations = [one for one in self._trace.operations if one.uses and one.results]
+        self._names = Names(self._trace)
         self._leaves = {name: live[name] for name in subject.by}
         self._reached = self._gradients()
         self._passed: dict[int, list[Tensor]] = {}
-        for operation in self._tape.operations:
+        for operation in self._operations:
             for use in operation.uses:
                 if (product := self._reached.get(id(use.alias))) is not None:
                     self._passed.setdefault(id(use.tensor), []).append(product)
@@ -49,36 +49,38 @@ class _Ledger:
     def rows(self) -> list[LedgerRow]:
         """All rows, in the order of the JSON."""
         found = [self._row("input", name, "input", tensor) for name, tensor in self._subject.inputs.items()]
-        for operation in reversed(self._tape.operations):
+        for operation in reversed(self._operations):
             found += self._operation(operation)
         return found + [self._gradient(name) for name in self._leaves]
 
     # --- PyTorch's two runs -----------------------------------------------------------------------------------------
 
-    def _without_tape(self, program: Expression, job: Job) -> dict[str, Tensor | None]:
+    def _without_uses(self, program: Expression, job: Job) -> dict[str, Tensor | None]:
         """The gradients of the expression as it stands."""
-        torch.set_rng_state(self._state)  # so that it draws the numbers that the result did
         live = core.leaves(self._subject.inputs, self._subject.by)
-        value = evaluate(program, live, job.before).value
+        value = replay(program, live, self._state, job.before).value
         leaves = {name: live[name] for name in self._subject.by}
         return core.gradients(value, leaves, upstream=self._subject.upstream) if leaves else {}
 
     def _gradients(self) -> Mapping[int, Tensor]:
         """What reached every leaf, every result and every use, by the tensor's identity: one call of autograd."""
         tensors = [*self._leaves.values()]
-        for operation in self._tape.operations:
+        for operation in self._operations:
             tensors += [use.alias for use in operation.uses]
             tensors += [result for result in operation.results if result.requires_grad]
         if not self._leaves:
             return {}
         distinct = {str(id(tensor)): tensor for tensor in tensors}
-        found = core.gradients(self._tape.value, distinct, upstream=self._subject.upstream)
+        found = core.gradients(self._trace.value, distinct, upstream=self._subject.upstream)
         return {int(key): gradient.to_dense() for key, gradient in found.items() if gradient is not None}
 
     def _note_complex(self, job: Job) -> None:
-        for operation in self._tape.operations:
+        for operation in self._operations:
             if any(result.is_complex() for result in operation.results):
-                job.note("complex-step", f"the step {operation.label} is complex: the table shows it, JSON has null")
+                job.note(
+                    "complex-step",
+                    f"the step {self._names.together(operation)} is complex: the table shows it, JSON has null",
+                )
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -93,16 +95,16 @@ class _Ledger:
             name, operation, value, local, upstream, product, rule, paths, kind, operand, label, self._subject
         )
 
-    def _operation(self, operation: Operation) -> list[LedgerRow]:
+    def _operation(self, operation: ExecutedOp) -> list[LedgerRow]:
         """One row for each use of a tensor by an operation."""
         reached = [result for result in operation.results if id(result) in self._reached]
         alone = reached if len(reached) == 1 else operation.results
         one = alone[0] if len(alone) == 1 else None
-        name = operation.label if one is None else self._tape.names.of(one)
+        name = self._names.together(operation) if one is None else self._names.of(one)
         upstream = None if one is None else self._reached.get(id(one))
         paths = None if one is None or upstream is None else self._paths(one, upstream)
         value = None if one is None else one.to_dense()
-        called = self._tape.names.function(operation.step) or operation.name
+        called = self._names.function(operation.step) or operation.name
         found: list[LedgerRow] = []
         for use, operand in zip(operation.uses, self._operands(operation), strict=True):
             product = self._reached.get(id(use.alias))
@@ -124,17 +126,17 @@ class _Ledger:
             )
         return found
 
-    def _local(self, operation: Operation, use: Use, reached: list[Tensor], product: Tensor | None) -> Local:
+    def _local(self, operation: ExecutedOp, use: Use, reached: list[Tensor], product: Tensor | None) -> Local:
         if product is None:
             unused = not reached and any(result.requires_grad for result in operation.results)
             return told(derivative_rules.UNUSED if unused else derivative_rules.ENDED)
         return local_rule(
-            self._tape, operation, use, [(result, self._reached[id(result)]) for result in reached], product
+            self._names, operation, use, [(result, self._reached[id(result)]) for result in reached], product
         )
 
-    def _operands(self, operation: Operation) -> list[str]:
+    def _operands(self, operation: ExecutedOp) -> list[str]:
         """The names of the tensors used, each with its number where one is used several times."""
-        names = [self._tape.names.of(use.tensor) for use in operation.uses]
+        names = [self._names.of(use.tensor) for use in operation.uses]
         return [
             f"{name} ({_ordinal(names[: i + 1].count(name))})" if names.count(name) > 1 else name
             for i, name in enumerate(names)
@@ -143,13 +145,13 @@ class _Ledger:
     def _paths(self, tensor: Tensor, gradient: Tensor) -> tuple[Tensor, ...] | None:
         """What reached a tensor by each of its uses, where there are several; asserted to add up to its gradient."""
         paths = self._passed.get(id(tensor), [])
-        if not self._tape.complete or tensor is self._tape.value:
+        if not self._trace.complete or tensor is self._trace.value:
             return None
         assert _same(sum(paths, torch.zeros_like(gradient)), gradient, paths), "the paths do not add up to the gradient"
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
-        """The answer, asserted equal to what autograd gives without a tape."""
+        """The answer, asserted equal to what autograd gives without them."""
         leaf = self._leaves[name]
         gradient, plain = self._reached.get(id(leaf)), self._plain[name]
         assert (gradient is None) == (plain is None), f"the ledger loses the gradient by {name}"

@@ -7,26 +7,26 @@ from torch import Tensor
 
 from gradcli.catalogue import derivative_rules as rules
 from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, CATALOGUE, FIXED_REDUCTION, Activation, Loss
-from gradcli.evaluate.naming import NAMELESS
-from gradcli.evaluate.tape import Operation, Tape, Use
+from gradcli.evaluate.naming import NAMELESS, Names
+from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.language.expressions.substitution import substituted
 
 _LONGEST = 72
 _OPERANDS = ("a", "b", "c")
 
 
-def formula(tape: Tape, operation: Operation, use: Use, result: Tensor, name: str) -> str:
+def formula(called: Names, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
     """d result / d operand over the names of the run; empty where no table has it, or where it is too long to help."""
     place = use.place[0] - (operation.step.kind == "apply")
     if len(use.place) > 1 or place >= len(operation.arguments):
         return ""
-    texts = tape.operands(operation)
+    texts = called.operands(operation)
     cases = rules.CASES.get(name, ())
     if place < len(cases):
         return cases[place]
     entry = _entry(operation)
     if entry is None:
-        found = _from_rules(operation, texts, place, result, name, tape.names.of(result))
+        found = _from_rules(operation, texts, place, result, name, called.of(result))
     elif isinstance(entry, Activation):
         found = _of_activation(entry, operation, texts, place)
     else:
@@ -34,7 +34,7 @@ def formula(tape: Tape, operation: Operation, use: Use, result: Tensor, name: st
     return "" if NAMELESS in found or len(found) > _LONGEST else found
 
 
-def _from_rules(operation: Operation, texts: list[str], place: int, result: Tensor, name: str, y: str) -> str:
+def _from_rules(operation: ExecutedOp, texts: list[str], place: int, result: Tensor, name: str, y: str) -> str:
     table = rules.FORMULAS.get(name)
     exact = not operation.step.keywords
     if table is None and not result.ndim:
@@ -49,7 +49,7 @@ def _from_rules(operation: Operation, texts: list[str], place: int, result: Tens
     return substituted(table[place], {**meaning, "y": y, "n": operation.arguments[place].numel()})
 
 
-def _entry(operation: Operation) -> Activation | Loss | None:
+def _entry(operation: ExecutedOp) -> Activation | Loss | None:
     """The catalogue's entry of a function or of a module such as LeakyReLU."""
     if operation.step.kind == "apply":
         return _BY_CLASS.get(operation.name.lower())
@@ -59,7 +59,7 @@ def _entry(operation: Operation) -> Activation | Loss | None:
 _BY_CLASS = {name.replace("_", ""): entry for name, entry in CATALOGUE.items()}
 
 
-def _settings(entry: Activation | Loss, operation: Operation) -> dict[str, Any] | None:
+def _settings(entry: Activation | Loss, operation: ExecutedOp) -> dict[str, Any] | None:
     """The parameters of a catalogue function as they were set; None where others than the catalogue's were."""
     known = {parameter.name: parameter.default for parameter in entry.parameters}
     keywords: Mapping[str, Any] = operation.keywords
@@ -74,7 +74,7 @@ def _settings(entry: Activation | Loss, operation: Operation) -> dict[str, Any] 
     return {**known, **dict(zip(known, placed, strict=False)), **keywords}
 
 
-def _of_activation(entry: Activation, operation: Operation, texts: list[str], place: int) -> str:
+def _of_activation(entry: Activation, operation: ExecutedOp, texts: list[str], place: int) -> str:
     settings = _settings(entry, operation)
     if entry.derivative is None or settings is None or place or entry.name in ALONG_LAST_DIM:
         return ""
@@ -83,7 +83,7 @@ def _of_activation(entry: Activation, operation: Operation, texts: list[str], pl
     return substituted(entry.derivative, {**_meant(settings), "x": texts[0]})
 
 
-def _of_loss(entry: Loss, operation: Operation, texts: list[str], place: int) -> str:
+def _of_loss(entry: Loss, operation: ExecutedOp, texts: list[str], place: int) -> str:
     settings = _settings(entry, operation)
     if settings is None or place > 1 or (place and entry.name not in rules.ODD):
         return ""

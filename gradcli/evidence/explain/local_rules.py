@@ -16,7 +16,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue import derivative_rules
 from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, CATALOGUE, find_activation, find_loss
-from gradcli.evaluate.tape import Operation, Tape, Use
+from gradcli.evaluate.naming import Names
+from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.evidence.explain.local_formulas import formula
 
 _ULPS = 64
@@ -40,7 +41,7 @@ def told(text: str) -> Local:
 
 
 def local_rule(
-    tape: Tape, operation: Operation, use: Use, reached: Sequence[tuple[Tensor, Tensor]], product: Tensor
+    called: Names, operation: ExecutedOp, use: Use, reached: Sequence[tuple[Tensor, Tensor]], product: Tensor
 ) -> Local:
     """How `operation` made `product`, what it passed on to `use`, from `reached`: results and their upstream gradients."""
     name = _known_as(operation)
@@ -51,17 +52,17 @@ def local_rule(
     if len(operation.results) == 1:
         result, upstream = reached[0]
         if name == "@" and result.ndim:
-            return told(_matmul(tape, operation, use, result))
-        text = formula(tape, operation, use, result, name)
+            return told(_matmul(called, operation, use, result))
+        text = formula(called, operation, use, result, name)
         if not result.ndim or _is_elementwise(operation, name):
-            rule = text or _told(tape, operation, use, name) or f"d {operation.name} / d operand, element by element"
+            rule = text or _told(called, operation, use, name) or f"d {operation.name} / d operand, element by element"
             slope = _derivative(operation, use, result, upstream, product)
             return Local(f"upstream * ({rule})" if slope is None else slope, rule)
-    words = _told(tape, operation, use, name) or (text and f"upstream * ({text})")
+    words = _told(called, operation, use, name) or (text and f"upstream * ({text})")
     return told(f"{words or f'vjp of {operation.name}'}: {shapes}")
 
 
-def _known_as(operation: Operation) -> str:
+def _known_as(operation: ExecutedOp) -> str:
     """The name under which the rules know an operation."""
     name = operation.name
     if operation.step.kind == "apply":
@@ -76,16 +77,16 @@ def _known_as(operation: Operation) -> str:
     return name + meanings.get(_setting(operation, key, place, default), "")
 
 
-def _setting(operation: Operation, key: str, place: int, default: Any = None) -> Any:
+def _setting(operation: ExecutedOp, key: str, place: int, default: Any = None) -> Any:
     """A parameter of a function or a module as it was given, else its default."""
     if operation.step.kind == "apply":
         return getattr(operation.operands[0], key, default)
     return operation.keywords.get(key, (*operation.arguments, *[default] * place, default)[place])
 
 
-def _told(tape: Tape, operation: Operation, use: Use, name: str) -> str:
+def _told(called: Names, operation: ExecutedOp, use: Use, name: str) -> str:
     """The rule that the table has for an operation and the role of its operand."""
-    if name == "einsum" and (found := _einsum(tape, operation, use)):
+    if name == "einsum" and (found := _einsum(called, operation, use)):
         return found
     plain = name.partition(" ")[0]
     if name in ("norm", "normalize"):
@@ -103,14 +104,14 @@ def _told(tape: Tape, operation: Operation, use: Use, name: str) -> str:
     return text
 
 
-def _correction(operation: Operation) -> float:
+def _correction(operation: ExecutedOp) -> float:
     """What a variance leaves out of the number of its terms."""
     given = [*(value for value in operation.arguments[1:] if isinstance(value, bool)), *operation.keywords.values()]
     known = operation.keywords.get("correction")
     return 1 if known is None and False not in given else known or 0
 
 
-def _of_norm(operation: Operation, name: str) -> str:
+def _of_norm(operation: ExecutedOp, name: str) -> str:
     """The rule of a norm, or of what is divided by it, for the p that was given."""
     key = next((key for key in ("p", "ord") if key in operation.keywords), "p")
     p = _setting(operation, key, 1, 2)
@@ -122,13 +123,13 @@ def _of_norm(operation: Operation, name: str) -> str:
     return other.format(p=f"{p:g}") if isinstance(p, int | float) and p > 0 else ""
 
 
-def _einsum(tape: Tape, operation: Operation, use: Use) -> str:
+def _einsum(called: Names, operation: ExecutedOp, use: Use) -> str:
     """The rule of an einsum as another one, where every dimension of the operand is in it once, and in something else too."""
     equation = operation.arguments[0] if operation.arguments else None
     if not isinstance(equation, str) or "." in equation:
         return ""
     terms, arrow, out = equation.replace(" ", "").partition("->")
-    parts, names = terms.split(","), tape.operands(operation)[1:]
+    parts, names = terms.split(","), called.operands(operation)[1:]
     at = use.place[-1] - (len(use.place) == 1)
     if len(use.place) > 1 or not arrow or len(names) != len(parts):
         return ""
@@ -140,7 +141,7 @@ def _einsum(tape: Tape, operation: Operation, use: Use) -> str:
     return f"einsum('{equation}->{own}', {', '.join(['upstream', *(text for _, text in others)])})"
 
 
-def _is_elementwise(operation: Operation, name: str) -> bool:
+def _is_elementwise(operation: ExecutedOp, name: str) -> bool:
     """Whether each number of the result is made from one number of each operand, whatever these are."""
     if name in derivative_rules.FORMULAS or name in derivative_rules.ELEMENTWISE:
         return True
@@ -170,7 +171,7 @@ def _shape(tensor: Tensor) -> str:
     return str(list(tensor.shape))
 
 
-def _derivative(operation: Operation, use: Use, result: Tensor, upstream: Tensor, product: Tensor) -> Tensor | None:
+def _derivative(operation: ExecutedOp, use: Use, result: Tensor, upstream: Tensor, product: Tensor) -> Tensor | None:
     """d result / d operand, in the operand's shape where the result is one number, else element by element.
 
     None where an operand does not grow to the shape of the result, or where upstream * local is not `product` in floating
@@ -195,9 +196,9 @@ def _derivative(operation: Operation, use: Use, result: Tensor, upstream: Tensor
     return slope if close(passed, product, [scale]) else None
 
 
-def _matmul(tape: Tape, operation: Operation, use: Use, result: Tensor) -> str:
+def _matmul(called: Names, operation: ExecutedOp, use: Use, result: Tensor) -> str:
     """The rule of a matrix product, a vector as the row or column that it stands for."""
-    names = tape.operands(operation)
+    names = called.operands(operation)
     left, right = (tuple(operand.shape) for operand in operation.arguments[:2])
     batch = tuple(result.shape[: result.ndim - (len(left) > 1) - (len(right) > 1)])
     left, right = left if len(left) > 1 else (1, *left), right if len(right) > 1 else (*right, 1)
