@@ -59,12 +59,14 @@ def _refusal(error: RuntimeError) -> Exception:
 
 
 def leaves(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """The same tensors, those in `names` as leaves that record what is done with them."""
+    """The same tensors, shapes and dtypes kept, those in `names` as leaves that record what is done with them."""
     return {name: t.detach().requires_grad_() if name in names else t for name, t in tensors.items()}
 
 
 def alias(tensor: Tensor) -> Tensor:
-    """The same numbers as a place of its own in the graph: the gradient by it is what passes through it alone."""
+    """The same numbers in the same shape, with a place of their own in the graph: the gradient by it is what passes through
+    it.
+    """
     return tensor.view_as(tensor) if tensor.layout == torch.strided else tensor.clone()
 
 
@@ -98,7 +100,9 @@ def gradients(
 
 
 def stored(gradient: Tensor | None) -> Tensor | None:
-    """The same gradient, its zeros in memory: for sgn PyTorch gives a tensor without any, and reading that may crash it."""
+    """The same gradient, shape and dtype kept, its zeros in memory: for sgn PyTorch gives a tensor without any, and reading
+    that may crash it.
+    """
     return gradient.clone() if gradient is not None and gradient._is_zerotensor() else gradient
 
 
@@ -126,7 +130,9 @@ def slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Ten
 
 
 def diagonal_slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and dy_i/dx_i of a function that mixes the last dimension of x: one vjp for each place along it."""
+    """Value and dy_i/dx_i, both in the shape of x, of a function that mixes its last dimension: one vjp for each place along
+    it.
+    """
     if not x.ndim:
         return slopes(function, x)
     x = x.detach().requires_grad_()

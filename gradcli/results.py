@@ -252,7 +252,9 @@ class Result:
     ok: bool | None = present()
 
     def main(self) -> list[Tensor]:
-        """The array that stands for the whole result in a `.npy` file, or those among which one must be chosen."""
+        """The array, of any shape, that stands for the whole result in a `.npy` file, or those among which one must be
+        chosen.
+        """
         return []
 
     def gradient_paths(self) -> dict[str, str]:

@@ -35,7 +35,9 @@ def of_product(call: Call, inputs: Inputs, upstream: Tensor | None, name: str) -
 
 
 def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor | None:
-    """The gradient of a loss of one layer, activation(x @ w.T + b), by the input `name`: summed over the batch."""
+    """The gradient of a loss of one layer, activation(x @ w.T + b), by the input `name`, in its shape: summed over the
+    batch.
+    """
     x, w, b = (inputs[each] for each in ("x", "w", "b"))
     if activation.entry.name in ALONG_LAST_DIM or name == "target":
         return None
@@ -55,7 +57,9 @@ def _reduction(call: Call) -> str:
 
 
 def derivative(call: Call, operands: Inputs, like: Tensor) -> Tensor:
-    """The catalogue's derivative at the operands, with the call's parameters."""
+    """The catalogue's derivative at the operands, with the call's parameters: it broadcasts to the shape of `like`, in its
+    dtype.
+    """
     assert call.entry.derivative is not None
     names: dict[str, Any] = {**operands, **_parameters(call, like)}
     return evaluate(expression.parse(Source(call.entry.derivative), tuple(names)), names).value

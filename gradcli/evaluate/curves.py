@@ -95,7 +95,7 @@ def of_call(call: Call, x: Tensor) -> Curve:
 
 
 def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At, label: str = "") -> Curve:
-    """The curve through these points, its jumps found by asking `at` for points between them."""
+    """The curve through these points, all [points], its jumps found by asking `at` for points between them."""
     order = torch.argsort(x, stable=True)
     places, y = x.detach()[order].tolist(), value.detach()[order].tolist()
     grain = torch.finfo(x.dtype).eps

@@ -112,7 +112,7 @@ class Job:
             self.notes.append(note)
 
     def wrt(self, asked: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]) -> list[str]:
-        """The inputs to differentiate by, in the order of `inputs`: those of --wrt, else the default.
+        """The inputs to differentiate by, of any shape, in the order of `inputs`: those of --wrt, else the default.
 
         An integer input beside a floating one is left out, and so null.
         Raises UsageError for a name that is not an input, and MathError where no floating-point input is left.
@@ -140,7 +140,7 @@ class Job:
         raise _not_floating(name, inputs[name])
 
     def floating(self, name: str, literal: Literal) -> Tensor:
-        """The tensor of an input that a command always differentiates by.
+        """The tensor of an input that a command always differentiates by, in the literal's shape and the job's dtype.
 
         Raises MathError where it holds no floating-point numbers.
         """
@@ -156,7 +156,7 @@ class Job:
         defaults: list[str] | None = None,
         subjects: Sequence[Subject] = (),
     ) -> dict[str, Any]:
-        """The fields that every result has."""
+        """The fields that every result has; `inputs` may have any shape and dtype."""
         return {
             "command": command,
             "dtype": str(self.dtype).removeprefix("torch."),

@@ -19,7 +19,9 @@ FEW = 64
 
 
 def listed(tensor: Tensor) -> list[Any]:
-    """The elements of a small tensor in row-major order, without the operations of PyTorch that a view would be."""
+    """The elements of a small tensor of any shape in row-major order, without the operations of PyTorch that a view would
+    be.
+    """
     rows = tensor.tolist()
     if tensor.ndim == 1:
         return rows
@@ -29,7 +31,7 @@ def listed(tensor: Tensor) -> list[Any]:
 
 
 def finite(tensor: Tensor) -> bool:
-    """Whether every number of a tensor is finite."""
+    """Whether every number of a tensor of any shape and dtype is finite."""
     if tensor.is_floating_point():
         if not tensor.ndim:
             return math.isfinite(tensor.item())
@@ -43,7 +45,9 @@ def finite(tensor: Tensor) -> bool:
 
 
 def ends(x: Tensor) -> tuple[float, float]:
-    """The smallest and the largest number of a tensor; 0 and 0 where it is empty, nan and nan where one of them is nan."""
+    """The smallest and the largest number of a tensor of any shape; 0 and 0 where it is empty, nan and nan where one of them is
+    nan.
+    """
     if x.numel() > FEW:
         low, high = torch.aminmax(x.detach())
         return float(low), float(high)

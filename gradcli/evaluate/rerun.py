@@ -40,7 +40,7 @@ class Rerun:
         self._state = torch.Generator().manual_seed(torch.initial_seed()).get_state()
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The value at `inputs`; the steps in `held` get these operands instead of their own.
+        """The value at `inputs`, in its own shape; the steps in `held` get these operands instead of their own.
 
         Raises GradcliError for whatever PyTorch refuses.
         """
@@ -68,13 +68,15 @@ class Rerun:
         return found
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None) -> dict[str, Tensor | None]:
-        """Autograd's gradient by each input that the subject is differentiated by, for an upstream gradient."""
+        """Autograd's gradient by each input that the subject is differentiated by, in its shape; `upstream` has that of the
+        value.
+        """
         return self.rows(inputs, [upstream], held)[0]
 
     def rows(
         self, inputs: Inputs, upstreams: Sequence[Tensor | None], held: Held = None
     ) -> list[dict[str, Tensor | None]]:
-        """The gradients for each of several upstream gradients, from one run."""
+        """The same for each of several upstream gradients in the shape of the value, from one run."""
         live = core.leaves(inputs, self.by)
         value = self.value(live, held)
         chosen = {name: live[name] for name in self.by}

@@ -46,7 +46,7 @@ class Run(NamedTuple):
 
 
 def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
-    """Run `program` on `inputs`, those in `chosen` as leaves that record what is done with them."""
+    """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record what is done with them."""
     live = core.leaves(inputs, chosen)
     targets: list[Any] = []
     state = torch.get_rng_state()

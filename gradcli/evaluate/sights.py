@@ -50,12 +50,12 @@ class Sight(NamedTuple):
 
 
 def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> Sight:
-    """An activation that was computed from `x`, which records."""
+    """An activation that was computed from `x`, which records; `value` has its shape."""
     return Sight(call.entry.name, (x,), call.bound, value, functions.activation(call), lambda: label)
 
 
 def of_loss(call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str, reduction: str | None = None) -> Sight:
-    """A loss that was computed from `pred`, which records, and a target as the loss takes it."""
+    """A loss that was computed from `pred`, which records, and a target in the shape and dtype that the loss takes."""
     again = functions.loss(call, reduction)
     return Sight(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
 

@@ -37,7 +37,10 @@ def program_of(subject: Subject) -> Expression:
 def replay(
     program: Expression, inputs: Inputs, state: Tensor | None, before: Before | None = None, after: After | None = None
 ) -> Evaluation:
-    """Run an expression from a state of PyTorch's generator: it draws the numbers that it drew from there before."""
+    """Run an expression from a state of PyTorch's generator: it draws the numbers that it drew from there before.
+
+    `state` is the ByteTensor of torch.get_rng_state, `inputs` may have any shape and dtype.
+    """
     if state is not None:
         torch.set_rng_state(state)
     return evaluate(program, inputs, before, after)
@@ -96,7 +99,9 @@ class ExecutedOp:
         return dict(zip(names, self.operands[len(self.operands) - len(names) :], strict=True))
 
     def again(self, use: Use, leaf: Tensor) -> Any:
-        """The same operation alone with `leaf` in the place of one use; nothing else records. It draws the same numbers."""
+        """The same operation alone with `leaf`, in the shape of the operand, in the place of one use; nothing else records. It
+        draws the same numbers.
+        """
         found = {use.place: leaf}
         operands = [_mapped(operand, (i,), found) for i, operand in enumerate(self.operands)]
         now = torch.get_rng_state()
@@ -160,7 +165,7 @@ class Trace:
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """A tensor, or those in a sequence, in order."""
+    """A tensor of any shape, or those in a sequence, in order."""
     agenda = [value]
     while agenda:
         item = agenda.pop()

@@ -80,7 +80,7 @@ def _skeleton(tree: Any) -> tuple[bytes, list[Tensor]]:
 
 
 def pieces(tensor: Tensor) -> Iterator[bytes]:
-    """The JSON of a tensor of one dimension or more: nested lists, not-finite numbers as strings."""
+    """The JSON of a tensor of one dimension or more, of any dtype: nested lists, not-finite numbers as strings."""
     if tensor.numel() <= PIECE:
         yield _text(_raw(tensor), tensor.dtype, QUOTED)
         return

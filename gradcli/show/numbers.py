@@ -11,7 +11,8 @@ NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 def flat(tensor: Tensor) -> list[Any]:
-    """The elements of a tensor in row-major order as Python numbers with the fewest digits that read back the same.
+    """The elements of a tensor of any shape and dtype in row-major order as Python numbers with the fewest digits that read
+    back the same.
 
     A float32 0.1 is the Python number 0.1, not 0.10000000149011612. Not-finite numbers stay floats.
     """
@@ -48,7 +49,8 @@ def _shortest_by_trial(tensor: Tensor) -> list[float]:
 
 
 def nested(tensor: Tensor) -> Any:
-    """A tensor as JSON has it: a number or nested lists, not-finite numbers as "NaN", "Infinity", "-Infinity".
+    """A tensor of any shape and dtype as JSON has it: a number or nested lists, not-finite numbers as "NaN", "Infinity",
+    "-Infinity".
 
     A complex tensor, which JSON has no numbers for, is None.
     """

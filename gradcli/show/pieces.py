@@ -19,12 +19,14 @@ def shapes_text(result: Result, more: Mapping[str, Tensor] = MappingProxyType({}
 
 
 def one_number(tensor: Tensor, digits: int) -> str:
-    """A tensor of one element as a number."""
+    """A tensor of one element, whatever its shape, as a number."""
     return numbers.significant(numbers.flat(tensor)[0], digits)
 
 
 def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
-    """`values` laid beside the elements of `pred`. What a sample has once stands on the row of its first class."""
+    """`values` of any shape laid beside the elements of `pred`, flat. What a sample has once stands on the row of its first
+    class.
+    """
     if values.shape == pred.shape:
         return values.reshape(-1)
     if not 0 < values.numel() <= pred.numel():  # of a loss that broadcast there are more than rows
@@ -44,7 +46,7 @@ def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
 def inputs_table(
     inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], defaults: list[str], title: str, caption: str
 ) -> Table:
-    """One row per element of every input, its gradient beside it: what `grad` and `perceptron` share."""
+    """One row per element of every input, its gradient, in its shape, beside it: what `grad` and `perceptron` share."""
     columns = [
         Column("input", ""),
         Column("", "name"),
@@ -74,6 +76,6 @@ def without_csv(table: Table, first_heading: str) -> Table:
 def matrix_table(
     rows: Sequence[str], columns: Sequence[str], matrix: Tensor, title: str, caption: str, *, csv: bool = True
 ) -> Table:
-    """A matrix with a name for each row and each column."""
+    """A matrix, [rows, columns], with a name for each row and each column."""
     heads = (Column("output" if title.startswith("Jacobian") else "d/d"), *(Column(name) for name in columns))
     return Table(heads, (Block(len(rows), (rows, *matrix.unbind(1))),), title, caption, csv=csv)

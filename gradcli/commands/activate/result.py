@@ -28,7 +28,7 @@ class ActivateResult(Result):
     functions: list[FunctionValue]
 
     def main(self) -> list[Tensor]:
-        """The values."""
+        """The values, each in the shape of x."""
         return [function.value for function in self.functions]
 
     def gradient_paths(self) -> dict[str, str]:
@@ -46,6 +46,6 @@ class ActivateResult(Result):
         return origin(None if mixes else subject, keys[2], "x", keys[3:])
 
     def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """The catalogue's derivative."""
+        """The catalogue's derivative in the shape of x."""
         assert subject.call is not None
         return derivative(subject.call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])

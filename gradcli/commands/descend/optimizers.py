@@ -64,7 +64,7 @@ class Chosen:
         return ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
 
     def over(self, parameters: Sequence[Tensor]) -> Optimizer:
-        """The optimiser of these parameters.
+        """The optimiser of these parameters, leaves of any shape.
 
         Raises UsageError where PyTorch refuses the arguments or the parameters.
         """

@@ -35,7 +35,7 @@ class DescendResult(Result):
     """The optimiser as PyTorch is asked for it: `SGD(lr=0.1, momentum=0.9)`."""
 
     def main(self) -> list[Tensor]:
-        """The parameters at the end."""
+        """The parameters at the end, each in its own shape."""
         return list(self.parameters.values())
 
     def gradient_paths(self) -> dict[str, str]:

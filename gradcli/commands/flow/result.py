@@ -47,7 +47,7 @@ class FlowResult(Result):
         return [torch.stack([row.gradient_norm for row in self.layers]).reshape(len(self.factors), -1)]
 
     def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """How the layer's output, weighed by u, changes as z goes along d: sum over (u * activation'(z) * d)."""
+        """How the layer's output, weighed by u, changes as z goes along d: sum over (u * activation'(z) * d), 0-d."""
         assert subject.call is not None
         u = inputs["u"] @ inputs["w"] if "w" in inputs else inputs["u"]
         return (u * derivative(subject.call, {"x": inputs["z"]}, inputs["z"]) * inputs["d"]).sum()

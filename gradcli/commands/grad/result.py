@@ -25,7 +25,7 @@ class OfExpressionResult(Result):
     expression: str
 
     def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """The catalogue's derivative chained through x*w + b."""
+        """The catalogue's derivative chained through x*w + b, in the shape of the input."""
         return None if subject.call is None else of_product(subject.call, inputs, upstream, name)
 
 
@@ -42,7 +42,7 @@ class GradResult(OfExpressionResult):
     """The upstream gradient of --vjp."""
 
     def main(self) -> list[Tensor]:
-        """The gradients."""
+        """The gradients, each in the shape of its input."""
         return [gradient for gradient in self.gradients.values() if gradient is not None]
 
     def gradient_paths(self) -> dict[str, str]:
@@ -60,7 +60,7 @@ class GradEachResult(OfExpressionResult):
     each: str = aside()
 
     def main(self) -> list[Tensor]:
-        """The values."""
+        """The values, [points]."""
         return [self.column("value")]
 
     def column(self, key: str) -> Tensor:

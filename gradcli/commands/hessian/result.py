@@ -26,7 +26,7 @@ class HessianResult(Result):
     kind: Kind | None
 
     def main(self) -> list[Tensor]:
-        """The blocks."""
+        """The blocks, each of shape input.shape + input.shape."""
         return [block for row in self.hessian.values() for block in row.values()]
 
     def gradient_paths(self) -> dict[str, str]:

@@ -26,7 +26,7 @@ class JacobianResult(Result):
         return self.subjects[0].output
 
     def main(self) -> list[Tensor]:
-        """The blocks."""
+        """The blocks, each of shape value.shape + input.shape."""
         return [block for block in self.jacobian.values() if block is not None]
 
     def gradient_paths(self) -> dict[str, str]:

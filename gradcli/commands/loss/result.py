@@ -27,7 +27,7 @@ class LossResult(Result):
     losses: list[LossValue]
 
     def main(self) -> list[Tensor]:
-        """The gradients."""
+        """The gradients, each in the shape of pred."""
         return [loss.gradient for loss in self.losses]
 
     def gradient_paths(self) -> dict[str, str]:
@@ -44,7 +44,7 @@ class LossResult(Result):
         )
 
     def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """The catalogue's derivative, reduced as the loss is."""
+        """The catalogue's derivative, reduced as the loss is, in the shape of pred."""
         assert subject.call is not None
         reduction = next(loss.reduction for loss in self.losses if loss.name == subject.call.text)
         return of_loss(subject.call, inputs["pred"], inputs["target"], reduction, upstream)

@@ -23,7 +23,7 @@ class PerceptronResult(Result):
     """The activation and the loss."""
 
     def main(self) -> list[Tensor]:
-        """The output."""
+        """The output, [out] or [batch, out]."""
         return [self.output]
 
     def gradient_paths(self) -> dict[str, str]:
@@ -31,7 +31,7 @@ class PerceptronResult(Result):
         return {name: f"gradients.{name}" for name in self.gradients}
 
     def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """dE/dw_kj = dE/dO_k O'(z_k) x_j, summed over the batch."""
+        """dE/dw_kj = dE/dO_k O'(z_k) x_j, summed over the batch, in the shape of the input."""
         return of_layer(*self.calls, inputs, name)
 
     def ledger_remarks(self) -> list[str]:
@@ -65,5 +65,5 @@ class PerceptronTraining(Result):
     layer: str = aside()
 
     def main(self) -> list[Tensor]:
-        """The weights."""
+        """The weights, [in]."""
         return [self.w]

@@ -36,7 +36,7 @@ class PlotResult(Drawn):
     """What x is called."""
 
     def main(self) -> list[Tensor]:
-        """The values."""
+        """The values of each curve, [points]."""
         return [curve.value for curve in self.curves]
 
     def gradient_paths(self) -> dict[str, str]:
@@ -52,7 +52,7 @@ class PlotResult(Drawn):
         return None
 
     def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """The catalogue's derivative."""
+        """The catalogue's derivative in the shape of x."""
         if subject.call is None:
             return None
         if isinstance(subject.call.entry, Loss):
@@ -70,7 +70,7 @@ class SurfaceResult(Drawn):
     expression: str = aside()
 
     def main(self) -> list[Tensor]:
-        """The values."""
+        """The values, [points of the first range, points of the second]."""
         return [self.value]
 
     def gradient_paths(self) -> dict[str, str]:

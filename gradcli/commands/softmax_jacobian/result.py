@@ -23,7 +23,7 @@ class SoftmaxJacobianResult(Result):
     row_index: int | None = aside()
 
     def main(self) -> list[Tensor]:
-        """The Jacobian."""
+        """The Jacobian, [n, n]."""
         return [self.jacobian]
 
     def gradient_paths(self) -> dict[str, str]:
@@ -35,7 +35,7 @@ class SoftmaxJacobianResult(Result):
         return origin(self.subjects[0], keys[0], "x", keys[1:])
 
     def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """p_i (1 - p_i) on the diagonal, -p_i p_j elsewhere."""
+        """p_i (1 - p_i) on the diagonal, -p_i p_j elsewhere, [n, n]."""
         p = torch.softmax(inputs["x"], -1)
         return torch.diag(p) - torch.outer(p, p)
 

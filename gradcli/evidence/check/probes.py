@@ -50,12 +50,14 @@ class Probe:
         return self.inputs[name].numel()
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
-        """Autograd's slopes for the pairs at `inputs`; None where the input is not on the path."""
+        """Autograd's slopes for the pairs at `inputs`, [pairs]; None where the input is not on the path."""
         gradient = self.rerun.gradients(inputs, self.rerun.upstream)[name]
         return None if gradient is None else gradient.reshape(-1)[[place for _, place in pairs]]
 
     def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
-        """How much the number of `row` changed from `base` to `moved`, and the size of what changed; NaN counts as no value."""
+        """How much the number of `row` changed from `base` to `moved`, both [rows], and the size of what changed; NaN counts as
+        no value.
+        """
         if row is not None:
             moved, base = moved[row : row + 1], base[row : row + 1]
         if base.numel() == 1 and not bool(base.isfinite()):
@@ -99,7 +101,7 @@ class JacobianProbe(Probe):
         return self.inputs[name].numel() * (self.base.numel() if self._only is None else 1)
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
-        """Autograd's slopes for the pairs at `inputs`, a vjp for each row."""
+        """Autograd's slopes for the pairs at `inputs`, [pairs], by a vjp for each row."""
         rows = sorted({row for row, _ in pairs if row is not None})
         upstreams = [one_hot(self._shape, row) for row in rows]
         found = dict(zip(rows, (by[name] for by in self.rerun.rows(inputs, upstreams)), strict=True))
@@ -133,7 +135,7 @@ class HessianProbe(Probe):
     """Autograd's gradient as the vector: its slopes are the Hessian."""
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The gradient by all inputs, one behind the other."""
+        """The gradient by all inputs, flat, one after the other."""
         found = self.rerun.gradients(inputs, held=held)
         parts = [inputs[name].new_zeros(inputs[name].shape) if g is None else g for name, g in found.items()]
         return torch.cat([part.reshape(-1) for part in parts]).double()
@@ -147,7 +149,7 @@ class HessianProbe(Probe):
         return self.inputs[name].numel() * self.base.numel()
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
-        """The second derivatives for the pairs at `inputs`."""
+        """The second derivatives for the pairs at `inputs`, [pairs]."""
         blocks = self.rerun.hessian(inputs)[1]
         columns = self.inputs[name].numel()
         matrix = torch.cat([row[name].reshape(-1, columns) for row in blocks.values()])

@@ -99,7 +99,9 @@ _SLACK = 1 + 1e-9
 
 
 def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
-    """Whether each element is what was expected of it, within the tolerance; NaN equals NaN, and infinity itself."""
+    """Whether each element is what was expected of it, within the tolerance, all in one shape; NaN equals NaN, and infinity
+    itself.
+    """
     same = (expected == computed) | (expected.isnan() & computed.isnan())
     return same | (expected.isfinite() & ((computed - expected).abs() <= tolerance * expected.abs() + ZERO))
 

@@ -16,7 +16,9 @@ _OPERANDS = ("a", "b", "c")
 
 
 def formula(called: Names, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
-    """d result / d operand over the names of the run; empty where no table has it, or where it is too long to help."""
+    """d result / d operand, tensors of any shape, over the names of the run; empty where no table has it, or where it is too
+    long to help.
+    """
     place = use.place[0] - (operation.step.kind == "apply")
     if len(use.place) > 1 or place >= len(operation.arguments):
         return ""

@@ -43,7 +43,9 @@ def told(text: str) -> Local:
 def local_rule(
     called: Names, operation: ExecutedOp, use: Use, reached: Sequence[tuple[Tensor, Tensor]], product: Tensor
 ) -> Local:
-    """How `operation` made `product`, what it passed on to `use`, from `reached`: results and their upstream gradients."""
+    """How `operation` made `product`, what it passed on to `use`, from `reached`: results and their upstream gradients, each in
+    the result's shape.
+    """
     name = _known_as(operation)
     shapes = f"{', '.join(_shape(upstream) for _, upstream in reached)} -> {_shape(product)}"
     if name in derivative_rules.MOVES:
@@ -160,7 +162,7 @@ def _is_pointwise(name: str) -> bool:
 
 
 def close(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
-    """Whether two tensors are the same numbers but for rounding, when they are sums of `terms`."""
+    """Whether two tensors of one shape are the same numbers but for rounding, when they are sums of `terms`."""
     kind = torch.finfo(left.dtype)
     scale = sum((term.abs() for term in terms), torch.zeros_like(left.abs()))
     near = (left - right).abs() <= _ULPS * (kind.eps * scale + kind.smallest_normal)

@@ -23,7 +23,8 @@ class Slopes(NamedTuple):
 
 
 def slopes(function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor) -> Slopes:
-    """The slopes of the sum of `function(x)` along the elements of `x` that a mask marks, there and beside it.
+    """The slopes of the sum of `function(x)` along the elements of `x` that a mask in its shape marks, there and beside it,
+    each [marked].
 
     All of them are moved together, so several need a function of which each has outputs of its own. Raises MathError where
     PyTorch has no derivative.
@@ -75,7 +76,9 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
 
 
 def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:
-    """The values of `pred` (in the losses of BY_ROW one row) at which a loss bends; each broadcasts with it, nan is none."""
+    """The values of `pred` (in the losses of BY_ROW one row) at which a loss bends; each broadcasts with its shape, nan is
+    none.
+    """
     names = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     values = {**names, "pred": pred, "target": target}
     return [evaluate(_read(text, *values), values).value for text in entry.kinks]

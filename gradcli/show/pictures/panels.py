@@ -17,13 +17,13 @@ COMPARABLE = 0.2
 
 
 def curves(x: Tensor, found: Sequence[Curve], along: str, window: Window) -> str:
-    """One curve with its derivative; several of them above, and their derivatives below."""
+    """One curve over x, [points], with its derivative; several of them above, and their derivatives below."""
     points, panels = arranged(x, found, along)
     return plotter.draw(points, panels, window, along=along) if points else "no point of the range is finite\n"
 
 
 def arranged(x: Tensor, found: Sequence[Curve], along: str) -> tuple[list[float], list[Panel]]:
-    """The points in ascending order, and the panels with the curves through them."""
+    """The points of x, [points], in ascending order, and the panels with the curves through them."""
     places = numbers.flat(x)
     order = sorted((i for i in range(len(places)) if drawable(places[i])), key=places.__getitem__)
     values, slopes = [], []

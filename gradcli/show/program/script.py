@@ -28,7 +28,7 @@ class Script:
         self.lines: list[str] = []
 
     def read(self, text: str, inputs: Mapping[str, Tensor]) -> Formula:
-        """An expression in PyTorch's words, on the request's device."""
+        """An expression of inputs of any shape in PyTorch's words, on the request's device."""
         return Formula(text, inputs, self._request.device)
 
     def add(self, *lines: str) -> None:
@@ -46,17 +46,17 @@ class Script:
     def inputs(
         self, tensors: Mapping[str, Tensor], literals: Mapping[str, Literal | None], leaves: Iterable[str]
     ) -> None:
-        """One line for each input; those in `leaves` record what is done with them."""
+        """One line for each input, whatever its shape and dtype; those in `leaves` record what is done with them."""
         chosen = set(leaves)
         for name, tensor in tensors.items():
             self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in chosen)}")
 
     def tensor(self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False) -> str:
-        """The expression that makes an input; random numbers are drawn on the CPU and moved."""
+        """The expression that makes an input in its shape and dtype; random numbers are drawn on the CPU and moved."""
         return tensor_code(literal, tensor, leaf=leaf, device=self._request.device, filled=filled)
 
     def formula(self, text: str, inputs: Mapping[str, Tensor], *wishes: str) -> str:
-        """The statements of an expression; the name of its result."""
+        """The statements of an expression of inputs of any shape; the name of its result."""
         formula = self.read(text, inputs)
         self.add(*formula.lines)
         if formula.value.isidentifier():
