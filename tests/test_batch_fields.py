@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gradcli import batch
-from gradcli.commands.batch.lines import answer, commands
+from gradcli.commands.batch.lines import JOBS, answer
 from gradcli.commands.descend import setting
 from gradcli.commands.descend.request import OPTIMIZER
 from gradcli.commands.forms import line
@@ -44,12 +44,12 @@ NEIGHBOUR = "sneighbour"
 
 def fields() -> Iterator[tuple[dict[str, Any], str, Option]]:
     for base in BASES:
-        for name, option in options.options(commands()[base["command"]]).items():
+        for name, option in options.options(JOBS[base["command"]]).items():
             yield base, name, option
 
 
 def test_the_bases_are_jobs_of_all_commands() -> None:
-    assert {base["command"] for base in BASES} == set(commands())
+    assert {base["command"] for base in BASES} == set(JOBS)
     assert all("error" not in found for found in batch.run(BASES))
 
 

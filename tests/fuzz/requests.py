@@ -8,7 +8,7 @@ from typing import Any
 
 from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
 from gradcli.commands import COMMANDS
-from gradcli.commands.batch.lines import commands as jobs
+from gradcli.commands.batch.lines import JOBS
 from gradcli.commands.descend.setting import SETTING
 from gradcli.options.fields import (
     ACTIVATION,
@@ -239,9 +239,9 @@ ODD: tuple[Any, ...] = (
 
 def job(chance: Chance, **more: Any) -> dict[str, Any]:
     """A job, right or wrong."""
-    command = chance.choice([*jobs()])
+    command = chance.choice([*JOBS])
     found: dict[str, Any] = {"command": command}
-    for name, option in options(jobs()[command]).items():
+    for name, option in options(JOBS[command]).items():
         needed = option.default is not None and not isinstance(option.default, (str, int, float, tuple))
         if chance.random() < (0.85 if needed or option.positional else 0.12):
             key = name.replace("_", "-") if chance.random() < 0.1 else name

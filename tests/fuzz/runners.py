@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TypeVar
 
 from gradcli.cli import report
-from gradcli.commands.batch.lines import commands
+from gradcli.commands.batch.lines import JOBS
 from gradcli.errors import GradcliError
 from gradcli.process.pool import FRAME
 from gradcli.world import World
@@ -315,7 +315,7 @@ def call(given: Call, scratch: Scratch) -> str:
         return _judge(words, ended, out.read(), err.read().decode(errors="replace"), given, scratch)
 
 
-_WITH_TIMEOUT = frozenset(commands()) | {"plot"}
+_WITH_TIMEOUT = frozenset(JOBS) | {"plot"}
 
 
 _LONG = re.compile(r"\d\d|[2-9]|e|pi|^0$")

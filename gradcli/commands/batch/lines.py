@@ -1,7 +1,6 @@
 """One line of a batch: a JSON job in, one JSON line out, whatever the job holds."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import orjson
@@ -16,13 +15,9 @@ from gradcli.options.check import CheckedRequest, check
 from gradcli.options.fill import from_json
 from gradcli.options.shared import Numeric
 
-
-@cache
-def commands() -> dict[str, type[Numeric]]:
-    """The commands that a job may name: those that compute numbers of inputs, and do not draw them."""
-    found = {name: command.request for name, command in sorted(COMMANDS.items())}
-    return {name: it for name, it in found.items() if issubclass(it, Numeric) and not it.pictures}
-
+_REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())}
+JOBS = {name: it for name, it in _REQUESTS.items() if issubclass(it, Numeric) and not it.pictures}
+"""The commands that a job may name, and their requests: those that compute numbers of inputs, and do not draw them."""
 
 Encode = Callable[[Any], bytes]
 
@@ -55,12 +50,11 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
     Raises GradcliError for whatever is wrong with it.
     """
     name = job.get("command")
-    known = commands()
-    if not isinstance(name, str) or name not in known:
+    if not isinstance(name, str) or name not in JOBS:
         said = "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
-        raise UsageError(said, cure=did_you_mean(str(name), known) or f"commands: {', '.join(known)}")
+        raise UsageError(said, cure=did_you_mean(str(name), JOBS) or f"commands: {', '.join(JOBS)}")
     fields = {key: value for key, value in job.items() if key not in ("id", "command")}
-    return check(from_json(known[name], fields), _no_stdin, allow_files=allow_files)
+    return check(from_json(JOBS[name], fields), _no_stdin, allow_files=allow_files)
 
 
 def answer(

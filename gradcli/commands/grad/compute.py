@@ -108,9 +108,9 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     def label(i: int, by: str, place: str) -> str:
         return f"{name}[{i}]" if by == name else f"{place} at {name}[{i}]"
 
-    points_ = Points("", len(pointwise), pointwise.__getitem__, label)
+    found_at = Points("", len(pointwise), pointwise.__getitem__, label)
     return GradEachResult(
-        **job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name, points=(points_,),
+        **job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name, points=(found_at,),
     )  # fmt: skip
 
 
