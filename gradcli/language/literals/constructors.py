@@ -108,19 +108,18 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
     Raises LiteralError where arguments are missing, too many or of the wrong kind, SizeError for too many elements.
     """
 
-    def error(message: str, argument: Argument | None = None) -> LiteralError:
+    def error(message: str, argument: Argument | None = None, _: str = "") -> LiteralError:
         return LiteralError(message, place=argument.place if argument else place, cure=usage(name))
 
     constructor = CONSTRUCTORS[name]
     parameters = [*constructor.defaults]
     positional = [argument for argument in arguments if not argument.keyword]
-    named = [(argument.keyword, argument) for argument in arguments if argument.keyword]
     if parameters == ["size"] and len(positional) > 1:
-        positional = [_joined(positional)]
+        arguments = [_joined(positional), *(argument for argument in arguments if argument.keyword)]
     if constructor.alone and len(positional) == 1:
-        parameters = [constructor.alone]
+        parameters = [constructor.alone, *parameters]
     bound: dict[str, Bound] = {}
-    for parameter, argument in binding.bind(name, parameters, positional, named, error):
+    for parameter, argument in binding.bind(name, parameters, [(each.keyword, each) for each in arguments], error):
         bound[parameter] = _READERS.get(parameter, _number)(parameter, argument)
     for parameter, default in constructor.defaults.items():
         if parameter not in bound:
