@@ -39,14 +39,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class Constructor:
-    """How it is called, with its defaults, and the shape that it gives; ValueError where there is none.
-
-    `alone` is the parameter that a single argument without a keyword fills, where that is not the first.
-    """
+    """How it is called, with its defaults, and the shape that its arguments give; ValueError where they give none."""
 
     usage: str
     shape: Callable[..., Shape]
-    alone: str = ""
 
     @cached_property
     def defaults(self) -> dict[str, str]:
@@ -66,16 +62,11 @@ def _arange(start: float, end: float, step: float) -> Shape:
     return (math.ceil(min((end - start) / step, 1e300)),)
 
 
-_SIZED = Constructor("size", lambda size: size)
-
 CONSTRUCTORS: Mapping[str, Constructor] = {
-    "zeros": _SIZED,
-    "ones": _SIZED,
-    "rand": _SIZED,
-    "randn": _SIZED,
+    **dict.fromkeys(("zeros", "ones", "rand", "randn"), Constructor("size", lambda size: size)),
     "full": Constructor("size, fill_value", lambda size, fill_value: size),
     "eye": Constructor("n, m=n", lambda n, m: (n, m)),
-    "arange": Constructor("start=0, end, step=1", _arange, alone="end"),
+    "arange": Constructor("start=0, end, step=1", _arange),
     "linspace": Constructor("start, end, steps", lambda start, end, steps: (steps,)),
     "logspace": Constructor("start, end, steps, base=10", lambda start, end, steps, base: (steps,)),
 }
@@ -116,8 +107,8 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
     positional = [argument for argument in arguments if not argument.keyword]
     if parameters == ["size"] and len(positional) > 1:
         arguments = [_joined(positional), *(argument for argument in arguments if argument.keyword)]
-    if constructor.alone and len(positional) == 1:
-        parameters = [constructor.alone, *parameters]
+    if len(positional) == 1:  # arange(5) ends at 5
+        parameters.insert(0, next(name for name in parameters if not constructor.defaults[name]))
     bound: dict[str, Bound] = {}
     for parameter, argument in binding.bind(name, parameters, [(each.keyword, each) for each in arguments], error):
         bound[parameter] = _READERS.get(parameter, _number)(parameter, argument)

@@ -305,9 +305,7 @@ class Parser:
     def made(self) -> Made:
         """A constructor, which is the whole literal."""
         start = self.token.start
-        sign = -1 if self.at("-") else 1
-        if self.at("-", "+"):
-            self.advance()
+        sign = -1 if self.at("-", "+") and self.advance().text == "-" else 1
         name = bare(self.advance().text)
         self.advance()
         arguments: list[Argument] = []
@@ -392,10 +390,8 @@ class Parser:
         """The dtype of the printed numbers from the one at `first` on, when the print stands alone."""
         kinds = set(map(type, self.values[first:]))
         asked = asked or ("bool" if kinds == {bool} else "int64" if kinds == {int} else "float")
-        if asked not in INTEGERS:
-            return asked
-        if not _WRAPPERS[name]:
-            return "float"
+        if asked not in INTEGERS or not _WRAPPERS[name]:
+            return "float" if asked in INTEGERS else asked
         low, high = INTEGERS[asked]
         for value, place in zip(self.values[first:], self.places[first:], strict=True):
             if value != value // 1 or not low <= value <= high:
