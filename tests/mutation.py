@@ -56,11 +56,8 @@ MODULES = (
         f"gradcli.language.literals.{name}"
         for name in (
             "constructors",
-            "cursor",
             "literal",
             "literal_grammar",
-            "numerals",
-            "scalars",
             "tokens",
         )
     ),

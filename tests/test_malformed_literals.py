@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradcli.errors import GradcliError, LiteralError, SizeError
-from gradcli.language.literals import literal_grammar
 from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Numbers, from_json, parse, parse_stream, read_json
+from gradcli.language.literals.literal_grammar import Parser
 from gradcli.language.source import Source
 
 CASES = Path(__file__).with_name("cases") / "malformed_literals.txt"
@@ -84,10 +84,10 @@ def test_the_short_way_reads_what_the_grammar_reads(text: str, lines: bool) -> N
         found = (parse_stream if lines else parse)(Source(text))
     except GradcliError:
         with pytest.raises(GradcliError):
-            literal_grammar.read(Source(text), lines=lines)
+            Parser(Source(text), lines=lines).literal()
         return
     if isinstance(found, Numbers):
-        read = literal_grammar.read(Source(text), lines=lines)
+        read = Parser(Source(text), lines=lines).literal()
         assert not isinstance(read, Made)
         assert (list(found.values), found.shape) == read[:2]
         assert found.dtype == read[2] or "-0" in text  # no integer is negative zero

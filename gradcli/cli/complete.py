@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from gradcli.commands import COMMANDS, HELP_COMMAND, ROOT_OPTIONS, Command
 from gradcli.options.fields import FLAG, NAME, NAMES, Option, Paths, flag_name, options
-
-_INPUT = re.compile(r"([^\W\d]\w*)=(?!=)")
+from gradcli.options.inputs import input_name
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,8 @@ def _bare(command: Command, bare: Sequence[str], current: str) -> Iterator[Candi
     fields = [option for option in options(command.request).values() if option.positional]
     for place, option in enumerate(fields):
         if option.many or place == len(bare):
-            found = _INPUT.match(current) if "=" in option.kind.metavar else None
-            start = found[0] if found else ""
+            name = input_name(current, blanks=False) if "=" in option.kind.metavar else ""
+            start = f"{name}=" if name else ""
             for each in _of(option, current.removeprefix(start), bare):
                 if not option.many or each.word not in bare:
                     yield Candidate(start + each.word, each.help)
@@ -125,8 +124,8 @@ def _of(option: Option, current: str, bare: Sequence[str]) -> Iterator[Candidate
     if kind is NAMES or kind is NAME:
         done = current.rpartition(",")[0].split(",")
         start = current[: current.rfind(",") + 1]
-        named = (found[1] for word in bare if (found := _INPUT.match(word)))
-        yield from (Candidate(start + name) for name in named if name not in done)
+        named = (input_name(word, blanks=False) for word in bare)
+        yield from (Candidate(start + name) for name in named if name and name not in done)
     if kind.paths and current.startswith(kind.paths.mark):
         yield from _files(kind.paths, current)
 

@@ -17,7 +17,7 @@ from gradcli.errors import ExpressionError, ShapeError, SizeError
 from gradcli.evaluate import functions
 from gradcli.language.calls import Call
 from gradcli.language.limits import RESULTS
-from gradcli.language.literals.numerals import NOT_FINITE
+from gradcli.language.literals.literal_grammar import NOT_FINITE
 
 Function: TypeAlias = Callable[..., Any]
 

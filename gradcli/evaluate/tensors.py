@@ -10,7 +10,7 @@ from gradcli.evaluate import files
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import FromStdin, Literal, Numbers, parse_stream
-from gradcli.language.literals.numerals import INTEGERS
+from gradcli.language.literals.literal_grammar import INTEGERS
 from gradcli.language.source import Source
 
 _CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {

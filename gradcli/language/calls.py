@@ -1,4 +1,9 @@
-"""A function's NAME with optional arguments, such as `sigmoid`, `leaky_relu(0.2)` or `kl(reduction=batchmean)`."""
+"""A function's NAME with optional arguments, such as `sigmoid`, `leaky_relu(0.2)` or `kl(reduction=batchmean)`.
+
+The arguments are Python's, so Python's own parser reads them: words, texts, None, as many signs as one likes. The arguments
+of a literal's constructors (`gradcli.language.literals`) are literals: products, sizes, numbers as NumPy prints them. Both
+are bound to parameters by `gradcli.language.binding`.
+"""
 
 import ast
 import math
@@ -11,11 +16,15 @@ from typing import TypeAlias, cast
 from gradcli.catalogue.functions import CATALOGUE, FIXED_REDUCTION, Activation, Loss, Parameter, Value
 from gradcli.errors import ExpressionError
 from gradcli.language import limits
+from gradcli.language.binding import bind
 from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 
 Family: TypeAlias = type[Activation] | type[Loss] | None
 """What may be named: an activation, a loss, or either of them."""
+
+_Node: TypeAlias = ast.expr | ast.keyword
+"""One argument, by position or with its keyword."""
 
 _CONSTANTS = {"pi": math.pi, "inf": math.inf}
 
@@ -120,23 +129,11 @@ def _arguments(source: Source, entry: Activation | Loss) -> dict[str, Value]:
     """The arguments in brackets behind the name, bound to the parameters of `entry`."""
     reader = _Reader(source, entry)
     call = reader.parse()
-    if len(call.args) > len(entry.parameters):
-        most = len(entry.parameters)
-        takes = f"at most {most} argument{'s' * (most > 1)}" if most else "no arguments"
-        raise reader.error(f"{entry.name} takes {takes}", call.args[most])
-    given = {
-        parameter.name: reader.read(parameter, node)
-        for parameter, node in zip(entry.parameters, call.args, strict=False)
-    }
+    positional: list[tuple[str, _Node]] = [("", node) for node in call.args]
+    arguments = [*positional, *((keyword.arg or "**", keyword) for keyword in call.keywords)]
     known = {parameter.name: parameter for parameter in entry.parameters}
-    for keyword in call.keywords:
-        name = keyword.arg or "**"
-        if name not in known:
-            raise reader.error(f"{entry.name} has no parameter {name!r}", keyword, did_you_mean(name, known))
-        if name in given:
-            raise reader.error(f"{name} is given twice", keyword, "give each argument once")
-        given[name] = reader.read(known[name], keyword.value)
-    return given
+    bound = bind(entry.name, tuple(known), arguments, reader.error)
+    return {name: reader.read(known[name], node) for name, node in bound}
 
 
 class _Reader:
@@ -169,8 +166,9 @@ class _Reader:
             raise self.error("expected one function name with its arguments", tree, "for a formula: gradcli grad EXPR")
         return tree
 
-    def read(self, parameter: Parameter, node: ast.expr) -> Value:
-        """The value of `node`, checked against what the parameter takes."""
+    def read(self, parameter: Parameter, argument: _Node) -> Value:
+        """The value of an argument, checked against what the parameter takes."""
+        node = argument.value if isinstance(argument, ast.keyword) else argument
         value = self._value(node)
         wanted, takes = _TAKES[type(parameter.default)]
         if parameter.choices:
@@ -179,7 +177,7 @@ class _Reader:
             raise self.error(f"{parameter.name} must be {wanted}", node)
         return value
 
-    def error(self, message: str, node: ast.expr | ast.keyword, cure: str = "") -> ExpressionError:
+    def error(self, message: str, node: _Node, cure: str = "") -> ExpressionError:
         """An error at `node`; its cure is the list of parameters unless given."""
         return self._error(message, node.col_offset, node.end_col_offset or node.col_offset, cure)
 

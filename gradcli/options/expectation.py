@@ -1,16 +1,14 @@
 """What the user expects of one number or tensor of the result: `w=2`, `value=1`, `gradients.w.0=2`, or `2` alone."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from gradcli.errors import UsageError
+from gradcli.language import assignment
 from gradcli.language.literals import literal
 from gradcli.language.literals.literal import FromStdin, Literal
 from gradcli.language.source import Source
 from gradcli.options.fields import TENSOR, TENSORS, Kind, wrong
-
-_NAMED = re.compile(r"\s*([A-Za-z_][\w.]*)\s*=(?!=)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,10 @@ def read(source: Source) -> Expectation:
 
     Raises LiteralError with the place where the value cannot be read, and UsageError where it is standard input.
     """
-    found = _NAMED.match(source.text)
-    key = found[1] if found else ""
-    rest = source.text[found.end() :] if found else source.text
-    if not rest.strip():
+    key, rest = assignment.split(source, dots=True, ascii_only=True) or ("", source)
+    if not rest.text.strip():
         raise UsageError("--expect: the expected value is missing", cure="--expect w=2, or --expect 2")
-    value = literal.parse(Source(rest, f"{source.label} {key}".rstrip()))
+    value = literal.parse(Source(rest.text, f"{source.label} {key}".rstrip()))
     if isinstance(value, FromStdin):
         raise UsageError("--expect cannot read standard input", cure="put the expected values in a file: @FILE")
     return Expectation(key, value)

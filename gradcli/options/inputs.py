@@ -10,13 +10,12 @@ from typing import Any
 
 from gradcli.catalogue.operators import RESERVED
 from gradcli.errors import UsageError
+from gradcli.language import assignment
 from gradcli.language.literals import literal
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source, quoted
 from gradcli.options import split
 from gradcli.options.fields import TENSOR, TENSORS, Kind, wrong
-
-_ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)")
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,10 @@ class Input:
         return self.literal
 
 
-def input_name(text: str) -> str:
-    """The NAME of a word that begins as NAME=T does, else an empty text."""
-    found = _ASSIGNMENT.match(text)
-    return found[1] if found else ""
+def input_name(text: str, *, blanks: bool = True) -> str:
+    """The NAME of a word that begins as NAME=T does, with blanks or without, else an empty text."""
+    found = assignment.split(Source(text))
+    return found[0] if found and (blanks or text.startswith(f"{found[0]}=")) else ""
 
 
 def check_name(name: str, text: str, label: str) -> None:
@@ -63,15 +62,15 @@ def read_input(source: Source) -> Input:
 
     Raises UsageError where there is no `NAME=`, and LiteralError where T cannot be read.
     """
-    found = _ASSIGNMENT.match(source.text)
+    found = assignment.split(source)
     if found is None:
         raise UsageError(
             f"expected NAME=T, got {source.text[:80]!r}",
             cure="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
         )
-    name = found[1]
+    name, value = found
     check_name(name, source.text.lstrip(), source.label)
-    return Input(name, literal.parse(Source(source.text[found.end() :], name)))
+    return Input(name, literal.parse(Source(value.text, name)))
 
 
 def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") -> tuple[Input, ...]:
@@ -82,11 +81,11 @@ def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") 
     """
     for position in range(taken, len(words)):
         word = words[position].text
-        if _ASSIGNMENT.match(word):
+        if input_name(word):
             continue
         texts = [each.text for each in words]
         _check_split(texts, position, taken)
-        if taken and _ASSIGNMENT.match(texts[0]):
+        if taken and input_name(texts[0]):
             others = [text for text in texts if text != word]
             cure = shlex.join(["gradcli", command, word, *others])
             raise UsageError("the expression comes first, then its inputs", cure=cure)
@@ -114,7 +113,7 @@ def _check_split(words: Sequence[str], position: int, taken: int) -> None:
 
 def _end(words: Sequence[str], position: int) -> int:
     """Where the next input begins, from a position on: `x=1`, or `x` with its `=` in the next word."""
-    while position < len(words) and not _ASSIGNMENT.match(" ".join(words[position : position + 2])):
+    while position < len(words) and not input_name(" ".join(words[position : position + 2])):
         position += 1
     return position
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.language.literals.numerals import INTEGERS
+from gradcli.language.literals.literal_grammar import INTEGERS
 
 
 @cache

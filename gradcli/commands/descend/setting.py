@@ -1,20 +1,20 @@
 """One argument of an optimiser, `momentum=0.9`: a number, true or false, none, a tuple, or text."""
 
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gradcli.errors import GradcliError, UsageError
+from gradcli.language import assignment
 from gradcli.language.literals import literal
-from gradcli.language.source import Source
+from gradcli.language.source import Source, Span
 from gradcli.options.fields import Kind, wrong
 
 Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
 
-_ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*", re.ASCII)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
-_TEXT = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -31,39 +31,41 @@ def read(source: Source) -> Setting:
 
     Raises UsageError with the place where it cannot be read.
     """
-    found = _ASSIGNMENT.match(source.text)
+    found = assignment.split(source, ascii_only=True)
     if found is None:
         raise UsageError(
             "expected NAME=VALUE", place=source.span(0, len(source.text)), cure="for example --set momentum=0.9"
         )
-    return Setting(found[1], _value(source.text[found.end() :], source, found.end()))
+    name, value = found
+    length = len(source.text)
+    return Setting(name, _value(source.span(length - len(value.text.lstrip(string.whitespace)), length)))
 
 
-def _value(text: str, source: Source, start: int) -> Value:
-    bare = text.strip()
+def _value(place: Span) -> Value:
+    bare = place.text.strip()
     if bare[:1] in ("(", "[") and bare[-1:] in (")", "]"):
         bare = bare[1:-1]
     elif "," not in bare:
-        return _single(bare, source, start)
-    return tuple(_single(part.strip(), source, start) for part in bare.removesuffix(",").split(","))
+        return _single(bare, place)
+    return tuple(_single(part.strip(), place) for part in bare.removesuffix(",").split(","))
 
 
-def _single(text: str, source: Source, start: int) -> Value:
+def _single(text: str, place: Span) -> Value:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _WHOLE.fullmatch(text):
         return int(text)
     try:
-        found = literal.parse(Source(text, source.label))
+        found = literal.parse(Source(text, place.source.label))
     except GradcliError:
-        if _TEXT.fullmatch(text):
+        if text.isascii() and text.isidentifier():
             return text
         found = None
     if isinstance(found, literal.Numbers) and found.shape == () and found.dtype == "float":
         return float(found.values[0])
     raise UsageError(
         "expected a number, true, false, none, a tuple or a word",
-        place=source.span(start, len(source.text)),
+        place=place,
         cure="such as momentum=0.9, nesterov=true, betas=0.9,0.99, line_search_fn=strong_wolfe",
     )
 
@@ -79,7 +81,7 @@ def _from_json(value: Any, key: str) -> Value:
     parts = value if isinstance(value, list) else [value]
     if any(isinstance(part, dict | list) for part in parts):
         raise wrong(key, value, "a number, true, false, null, a string or a list of these")
-    found = tuple(_value(part, Source(part, key), 0) if isinstance(part, str) else part for part in parts)
+    found = tuple(_value(Source(part, key).span(0, len(part))) if isinstance(part, str) else part for part in parts)
     return found if isinstance(value, list) else found[0]
 
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gradcli.errors import LiteralError
+from gradcli.language import binding
 from gradcli.language.limits import ELEMENTS, LITERAL_DEPTH
 from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
@@ -28,30 +29,29 @@ class Made:
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument as it was typed: its keyword or an empty text, its numbers, whether in brackets, and its place."""
+    """One argument as it was typed: its keyword or an empty text, its numbers, their shape, and its place."""
 
     keyword: str
     values: tuple[float | int | bool, ...]
-    bracketed: bool
+    shape: Shape
     place: Span
 
 
 @dataclass(frozen=True)
 class Constructor:
-    """Parameters in PyTorch's order, their defaults (a number, or the parameter whose value they take), and the shape.
+    """How it is called, with its defaults, and the shape that its arguments give; ValueError where they give none."""
 
-    `alone` is the parameter that a single argument without a keyword fills, where that is not the first.
-    """
+    usage: str
+    shape: Callable[..., Shape]
 
-    parameters: tuple[str, ...]
-    shape: Callable[[Mapping[str, Any]], Shape]
-    defaults: Mapping[str, float | str] = field(default_factory=dict)
-    alone: str = ""
+    @cached_property
+    def defaults(self) -> dict[str, str]:
+        """The parameters in order, each with its default: a number, the parameter whose value it takes, or an empty text."""
+        return {name: default for name, _, default in (each.partition("=") for each in self.usage.split(", "))}
 
 
-def _arange(arguments: Mapping[str, Any]) -> Shape:
+def _arange(start: float, end: float, step: float) -> Shape:
     """How many numbers arange gives, by PyTorch's own formula; ValueError where it gives none or never ends."""
-    start, end, step = arguments["start"], arguments["end"], arguments["step"]
     if not all(map(math.isfinite, (start, end, step))):
         raise ValueError("arange needs finite numbers")
     if step == 0:
@@ -62,18 +62,13 @@ def _arange(arguments: Mapping[str, Any]) -> Shape:
     return (math.ceil(min((end - start) / step, 1e300)),)
 
 
-_SIZED = Constructor(("size",), lambda given: given["size"])
-
 CONSTRUCTORS: Mapping[str, Constructor] = {
-    "zeros": _SIZED,
-    "ones": _SIZED,
-    "rand": _SIZED,
-    "randn": _SIZED,
-    "full": Constructor(("size", "fill_value"), lambda given: given["size"]),
-    "eye": Constructor(("n", "m"), lambda given: (given["n"], given["m"]), {"m": "n"}),
-    "arange": Constructor(("start", "end", "step"), _arange, {"start": 0.0, "step": 1.0}, alone="end"),
-    "linspace": Constructor(("start", "end", "steps"), lambda given: (given["steps"],)),
-    "logspace": Constructor(("start", "end", "steps", "base"), lambda given: (given["steps"],), {"base": 10.0}),
+    **dict.fromkeys(("zeros", "ones", "rand", "randn"), Constructor("size", lambda size: size)),
+    "full": Constructor("size, fill_value", lambda size, fill_value: size),
+    "eye": Constructor("n, m=n", lambda n, m: (n, m)),
+    "arange": Constructor("start=0, end, step=1", _arange),
+    "linspace": Constructor("start, end, steps", lambda start, end, steps: (steps,)),
+    "logspace": Constructor("start, end, steps, base=10", lambda start, end, steps, base: (steps,)),
 }
 
 _ELSEWHERE = {
@@ -85,24 +80,16 @@ _ELSEWHERE = {
 """Keywords of PyTorch's constructors that are options of the command, with the cure."""
 
 
-def signature(name: str) -> str:
-    """How the constructor `name` is called: `arange(start=0, end, step=1)`."""
-    constructor = CONSTRUCTORS[name]
-
-    def shown(parameter: str) -> str:
-        default = constructor.defaults.get(parameter)
-        return (
-            parameter if default is None else f"{parameter}={default if isinstance(default, str) else f'{default:g}'}"
-        )
-
-    return f"{name}({', '.join(map(shown, constructor.parameters))})"
+def usage(name: str) -> str:
+    """The cure that says how the constructor `name` is called: `write arange(start=0, end, step=1)`."""
+    return f"write {name}({CONSTRUCTORS[name].usage})"
 
 
 def check_keyword(name: str, keyword: str, place: Span) -> None:
     """Raise LiteralError where the constructor `name` has no parameter `keyword`."""
-    parameters = CONSTRUCTORS[name].parameters
+    parameters = CONSTRUCTORS[name].defaults
     if keyword not in parameters:
-        cure = _ELSEWHERE.get(keyword) or did_you_mean(keyword, parameters) or f"write {signature(name)}"
+        cure = _ELSEWHERE.get(keyword) or did_you_mean(keyword, parameters) or usage(name)
         raise LiteralError(f"{name} has no such argument", place=place, cure=cure)
 
 
@@ -111,24 +98,31 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
 
     Raises LiteralError where arguments are missing, too many or of the wrong kind, SizeError for too many elements.
     """
+
+    def error(message: str, argument: Argument | None = None, _: str = "") -> LiteralError:
+        return LiteralError(message, place=argument.place if argument else place, cure=usage(name))
+
     constructor = CONSTRUCTORS[name]
+    parameters = [*constructor.defaults]
+    positional = [argument for argument in arguments if not argument.keyword]
+    if parameters == ["size"] and len(positional) > 1:
+        arguments = [_joined(positional), *(argument for argument in arguments if argument.keyword)]
+    if len(positional) == 1:  # arange(5) ends at 5
+        parameters.insert(0, next(name for name in parameters if not constructor.defaults[name]))
     bound: dict[str, Bound] = {}
-    for parameter, argument in _named(name, constructor, arguments):
-        if parameter in bound:
-            raise LiteralError(f"{parameter} is given twice", place=argument.place, cure=f"write {signature(name)}")
+    for parameter, argument in binding.bind(name, parameters, [(each.keyword, each) for each in arguments], error):
         bound[parameter] = _READERS.get(parameter, _number)(parameter, argument)
-    for parameter in constructor.parameters:
-        default = constructor.defaults.get(parameter)
-        if parameter not in bound and default is None:
-            raise LiteralError(f"{name} needs {parameter}", place=place, cure=f"write {signature(name)}")
-        if default is not None:
-            bound.setdefault(parameter, bound[default] if isinstance(default, str) else default)
+    for parameter, default in constructor.defaults.items():
+        if parameter not in bound:
+            if not default:
+                raise error(f"{name} needs {parameter}")
+            bound[parameter] = bound[default] if default in bound else float(default)
     try:
-        shape = constructor.shape(bound)
-    except ValueError as error:
-        raise LiteralError(str(error), place=place, cure=f"write {signature(name)}") from None
+        shape = constructor.shape(**bound)
+    except ValueError as refused:
+        raise error(str(refused)) from None
     check_shape(name, shape, place)
-    return Made(name, {parameter: bound[parameter] for parameter in constructor.parameters}, shape, sign, place.source)
+    return Made(name, {parameter: bound[parameter] for parameter in constructor.defaults}, shape, sign, place.source)
 
 
 def check_shape(what: str, shape: Shape, place: Span) -> None:
@@ -138,33 +132,19 @@ def check_shape(what: str, shape: Shape, place: Span) -> None:
         ELEMENTS.check(count, what, place=place, cure="use fewer")
 
 
-def _named(name: str, constructor: Constructor, arguments: list[Argument]) -> list[tuple[str, Argument]]:
-    """Each argument with the parameter it fills; sizes given one by one (`zeros(2, 3)`) become one argument."""
-    parameters = constructor.parameters
-    unnamed = [argument for argument in arguments if not argument.keyword]
-    if parameters == ("size",) and len(unnamed) > 1:
-        unnamed = [_joined(unnamed)]
-    if constructor.alone and len(unnamed) == 1:
-        parameters = (constructor.alone,)
-    if len(unnamed) > len(parameters):
-        message = f"{name} takes at most {len(parameters)} arguments"
-        raise LiteralError(message, place=unnamed[len(parameters)].place, cure=f"write {signature(name)}")
-    named = [(argument.keyword, argument) for argument in arguments if argument.keyword]
-    return [*zip(parameters, unnamed, strict=False), *named]
-
-
 def _joined(sizes: list[Argument]) -> Argument:
+    """Sizes given one by one, `zeros(2, 3)`, as one argument."""
     for argument in sizes:
-        if argument.bracketed:
+        if argument.shape:
             cure = "write zeros(2, 3) or zeros((2, 3))"
             raise LiteralError("a size in brackets must be the only argument", place=argument.place, cure=cure)
     first, last = sizes[0].place, sizes[-1].place
-    values = tuple(value for argument in sizes for value in argument.values)
-    return Argument("", values, True, first.source.span(first.start, last.stop))
+    values = tuple(argument.values[0] for argument in sizes)
+    return Argument("", values, (len(values),), first.source.span(first.start, last.stop))
 
 
 def _number(parameter: str, argument: Argument) -> float:
-    if argument.bracketed or isinstance(argument.values[0], bool):
+    if argument.shape or isinstance(argument.values[0], bool):
         raise LiteralError(f"{parameter} must be one number", place=argument.place, cure="for example 3")
     return float(argument.values[0])
 
@@ -178,13 +158,10 @@ def _whole(parameter: str, argument: Argument) -> int:
 
 def read_size(parameter: str, argument: Argument) -> Shape:
     """The size that an argument gives: one whole number or several. Raises LiteralError."""
-    return tuple(_whole(parameter, Argument("", (value,), False, argument.place)) for value in argument.values)
+    return tuple(_whole(parameter, replace(argument, values=(value,), shape=())) for value in argument.values)
 
 
-_READERS: Mapping[str, Callable[[str, Argument], Bound]] = {
-    "size": read_size,
-    "n": _whole,
-    "m": _whole,
-    "steps": _whole,
-}
+_READERS: Mapping[str, Callable[[str, Argument], Bound]] = {"size": read_size} | dict.fromkeys(
+    ("n", "m", "steps"), _whole
+)
 """How an argument is read, by the name of its parameter; every other one is a number."""

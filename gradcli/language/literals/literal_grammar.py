@@ -1,4 +1,4 @@
-"""The grammar of tensor literals: a recursive-descent parser over `gradcli.language.literals.tokens`, and the errors it finds.
+"""The grammar of tensor literals: one recursive-descent parser over `gradcli.language.literals.tokens`, and its errors.
 
 literal  = made | row {(";" | newline) row}
 made     = [sign] constructor "(" [argument {"," argument}] ")"
@@ -8,116 +8,164 @@ list     = "[" [item {("," | blanks) item} [","]] "]"
 group    = "(" [item {"," item} [","]] ")"          one item without a comma is that item
 wrapper  = ("tensor" | "array") "(" item {"," keyword "=" what was printed} ")"
 product  = factor {("*" | "/") factor}
-factor   = [sign] (number | constant | string | [scalar] "(" product ")")
+factor   = [sign] (number | constant | string | [dtype] "(" product ")")
 """
 
 import math
 import re
-from typing import NamedTuple
 
-from gradcli.language.literals.constructors import (
-    CONSTRUCTORS,
-    Argument,
-    Made,
-    Shape,
-    bind,
-    check_keyword,
-    check_shape,
-    read_size,
-)
-from gradcli.language.literals.cursor import EXPRESSION, STARTS
-from gradcli.language.literals.numerals import DTYPES, INTEGERS, Number, bare, describe
-from gradcli.language.literals.scalars import WRAPPERS, Scalars
-from gradcli.language.literals.tokens import FORMS, Token
-from gradcli.language.source import Source
+from gradcli.errors import LiteralError
+from gradcli.language.literals import constructors
+from gradcli.language.literals.constructors import CONSTRUCTORS, Argument, Made, Shape
+from gradcli.language.literals.tokens import FORMS, Token, tokens
+from gradcli.language.source import Source, quoted
 from gradcli.language.suggest import did_you_mean
 
+Number = float | int | bool
+
+NOT_FINITE = {sign + name: float(sign + name) for sign in ("", "+", "-") for name in ("nan", "inf", "infinity")}
+"""Every usual spelling of the not-finite numbers, in lower case."""
+
+_CONSTANTS: dict[str, Number] = {
+    "pi": math.pi,
+    "e": math.e,
+    **dict.fromkeys(("True", "true", "True_"), True),
+    **dict.fromkeys(("False", "false", "False_"), False),
+}
+
+INTEGERS = {
+    f"{'u' * unsigned}int{bits}": (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    for unsigned in (False, True)
+    for bits in (8, 16, 32, 64)
+}
+"""The integer types that `tensor(..)` keeps, and their ranges."""
+
+_FLOATS = ("float", "double", "half", "float16", "float32", "float64", "bfloat16", "longdouble")
+_ALIASES = {"short": "int16", "int": "int64", "long": "int64", "bool": "bool", "bool_": "bool"}
+_DTYPES = dict.fromkeys(_FLOATS, "float") | {name: name for name in INTEGERS} | _ALIASES
+"""Every type that a printed tensor or number names, and what it is here: `float`, `bool` or an integer type."""
+
+_WRAPPERS = {"tensor": True, "Tensor": False, "array": False}
+"""The words that print a tensor, and whether whole numbers in them stay integers."""
 _IGNORED = ("grad_fn", "requires_grad", "device")
-"""What PyTorch prints of a tensor besides its numbers, and no input takes over."""
+"""What PyTorch prints of a tensor besides its numbers and an input does not keep."""
 
-_CONVERTED: dict[str, type[float] | type[int]] = {"float": float, "bool": bool}
-"""What the numbers of a dtype are in Python, where they are not whole numbers."""
+_STARTS = ("number", "name", "call", "string")
+"""The kinds of the words that begin a number, besides signs and brackets."""
 
-_ROW_ENDS = (";", "\n", "")
+_NO_NUMBERS = dict.fromkeys(("None", "null", "NA"), "leave the input out, or write nan for a missing number")
 _UNREADABLE = ("this argument is not supported", "print the numbers alone: print(x.detach().to_dense())")
+_EXPRESSION = "give each tensor as a separate input; arithmetic belongs in the expression"
+_SUM = ("a literal cannot contain a sum", "put a comma between two numbers: 1, -2; sums belong in the expression")
+_ON_LISTS = ("a literal cannot contain arithmetic on lists", _EXPRESSION)
+_STRAYS = {
+    **dict.fromkeys("+-", _SUM),
+    **dict.fromkeys("*/,", _ON_LISTS),
+    ";": ("; separates rows only outside brackets", "write 1,2;3,4 or [[1,2],[3,4]]"),
+    "=": ("= is allowed only after an argument's name", FORMS),
+}
+"""What is wrong, and what to do, where one of these signs follows an item."""
 
 
-class _Sequence(NamedTuple):
-    """Items read one after another: how many, the shape that all have, whether commas stood between them."""
-
-    items: int
-    item: Shape
-    commas: bool
-
-    @property
-    def grouped(self) -> Shape:
-        """The shape where brackets only group: that of the item if it is one without a comma."""
-        return self.item if self.items == 1 and not self.commas else (self.items, *self.item)
+def bare(name: str) -> str:
+    """`name` without the module in front of it: `torch.pi` is `pi`; other dots stay."""
+    prefix, _, last = name.rpartition(".")
+    return last if prefix in ("torch", "np", "numpy", "math") else name
 
 
-def read(source: Source, *, lines: bool) -> Made | tuple[list[Number], Shape, str]:
-    """A constructor, or the numbers of a literal in row-major order, their shape and their dtype.
+def describe(row: int, shape: Shape) -> str:
+    """A row in words: `row 1 has 3 numbers`."""
+    if len(shape) > 1:
+        return f"row {row} has shape {list(shape)}"
+    if not shape:
+        return f"row {row} is a bare number"
+    return f"row {row} has {'one number' if shape == (1,) else f'{shape[0]} numbers'}"
 
-    `lines`: the text is a stream, where blanks separate and one column is 1-D. Raises LiteralError, SizeError.
+
+class Parser:
+    """Reads one literal, by a method for each rule of the grammar.
+
+    `token` is the current word, `stop` the end of the one before. Numbers go to `values`, and where they stand to
+    `places`, in the order in which they are read, so that a method returns only the shape of what it has read.
+    `lines`: the text is a stream, where blanks separate and one column is 1-D.
     """
-    return _Parser(source, lines=lines).literal()
-
-
-def texts(source: Source, *, lines: bool) -> list[str]:
-    """How each number of a literal is written, in row-major order; none of a constructor. Raises LiteralError, SizeError."""
-    parser = _Parser(source, lines=lines)
-    parser.literal()
-    return [source.text[start:stop] for start, stop in parser.places]
-
-
-class _Parser(Scalars):
-    """Reads one literal. Numbers go to `values` in the order in which they stand, so that an item is only its shape."""
 
     def __init__(self, source: Source, *, lines: bool) -> None:
-        super().__init__(source)
+        self.source = source
         self.lines = lines
+        self.words = tokens(source)
+        self.token = next(self.words)
+        self.stop = 0
         self.values: list[Number] = []
         self.places: list[tuple[int, int]] = []
         self.dtype = "float"
 
+    # --- words
+
+    def advance(self) -> Token:
+        """Go to the next word and return the one just left; the last one stays."""
+        token, self.stop = self.token, self.token.stop
+        self.token = next(self.words, token)
+        return token
+
+    def at(self, *signs: str) -> bool:
+        """Whether the current word is one of these signs; the end is the empty one."""
+        return self.token.text in signs
+
+    def expect(self, sign: str) -> None:
+        """Go past `sign`, which must follow here."""
+        if not self.at(sign):
+            raise self.stray()
+        self.advance()
+
+    def skip_lines(self) -> None:
+        """Go past line breaks."""
+        while self.at("\n"):
+            self.advance()
+
+    # --- the whole text, rows, items
+
     def literal(self) -> Made | tuple[list[Number], Shape, str]:
-        """The whole text."""
+        """A constructor, or the numbers in row-major order, their shape and their dtype. Raises LiteralError, SizeError."""
         self.skip_lines()
         made = re.match(r"[\s\ufeff]*[-+]?\s*([\w.]+)\s*\(", self.source.text)
         if made and bare(made[1]) in CONSTRUCTORS:
             return self.made()
         shape, dtype = self.rows()
-        return list(map(_CONVERTED.get(dtype, int), self.values)), shape, dtype
+        convert = float if dtype == "float" else bool if dtype == "bool" else int
+        return list(map(convert, self.values)), shape, dtype
 
     def rows(self) -> tuple[Shape, str]:
         """Rows up to the end of the text: their common shape, and the dtype."""
         if self.at(""):
             raise self.error("there are no numbers here", FORMS)
-        wrapped = self.token.kind == "call"
+        printed = self.token.kind == "call"
         count, semicolons = 0, False
-        shape: Shape = ()
-        row = _Sequence(0, (), False)
+        first: Shape = ()
         while not self.at(""):
             if self.at(";"):
                 raise self.error("a row is missing here", "remove one ;")
             start = self.token.start
-            row = self.sequence(*_ROW_ENDS, blanks=self.lines)
+            items, alone = self.sequence(";", "\n", "", blanks=self.lines)
+            row = items[1:] if alone else items
             count += 1
-            shape = shape or row.grouped or (1,)
-            self.check_row(count, row.grouped or (1,), shape, start)
+            first = first or row or (1,)
+            self.check_row(count, row or (1,), first, start)
             if self.at(";"):
                 semicolons = True
                 self.advance()
             self.skip_lines()
         numbers = "bool" if self.values and isinstance(self.values[0], bool) else "float"
         if count == 1 and not semicolons:
-            alone = wrapped and row.items == 1 and not row.commas
-            return row.grouped, self.dtype if alone else numbers
-        column = self.lines and not semicolons and row.items == 1 and row.item == ()
-        return (count,) if column else (count, *shape), numbers
+            return row, self.dtype if printed and alone else numbers
+        column = self.lines and not semicolons and items == (1,)
+        return (count,) if column else (count, *first), numbers
 
-    def sequence(self, *ends: str, blanks: bool) -> _Sequence:
-        """Items up to one of the signs `ends`, separated by commas or, with `blanks`, by blanks, but not by both."""
+    def sequence(self, *ends: str, blanks: bool) -> tuple[Shape, bool]:
+        """Items up to one of the signs `ends`: their shape together, and whether it is one item without a comma.
+
+        They are separated by commas or, with `blanks`, by blanks, but not by both.
+        """
         count, separator = 0, ""
         first: Shape = ()
         while not self.at(*ends):
@@ -128,105 +176,165 @@ class _Parser(Scalars):
             self.check_row(count, shape, first, start)
             if self.at(*ends):
                 break
-            found = self.separator(blanks=blanks)
+            if not self.at(",") and not (blanks and self.token.start > self.stop and self.begins()):
+                raise self.stray()
+            found = "," if self.at(",") else " "
             if separator and found != separator:
                 raise self.error("commas and spaces are mixed", "separate all numbers with commas")
             separator = found
-            if found == ",":
+            if self.at(","):
                 self.advance()
-        return _Sequence(count, first, separator == ",")
+        return (count, *first), count == 1 and separator != ","
 
-    def separator(self, *, blanks: bool) -> str:
-        """Whether a comma or a blank stands between the item just read and the next one."""
-        token = self.token
-        if token.text == ",":
-            return ","
-        apart = token.start > self.stop
-        signed = token.text in ("+", "-") and not self.source.text[token.stop : token.stop + 1].isspace()
-        if blanks and apart and (signed or token.kind in STARTS or token.text in ("[", "(")):
-            return " "
-        raise self.stray()
+    def begins(self) -> bool:
+        """Whether the current word begins an item: a sign does in `1 -2`, but not in `1 - 2`."""
+        if self.at("+", "-"):
+            return not self.source.text[self.token.stop : self.token.stop + 1].isspace()
+        return self.token.kind in _STARTS or self.at("[", "(")
 
     def check_row(self, row: int, shape: Shape, first: Shape, start: int) -> None:
         """Raise unless the row that began at `start` has the shape of the first one."""
         if shape != first:
             message = f"{describe(row, shape)}, but {describe(1, first)}"
-            raise self.error(message, "all rows must have the same shape", start=start)
+            raise self.error(message, "all rows must have the same shape", start)
 
     def item(self) -> Shape:
-        """A list, a group, printed tensors or a number: its numbers go to `values`."""
+        """A list, a group, a printed tensor or a number."""
         start = self.token.start
         if self.at("["):
             self.advance()
-            inner = self.sequence("]", blanks=True)
+            shape, _ = self.sequence("]", blanks=True)
             self.advance()
-            return (inner.items, *inner.item)
-        if self.token.kind == "call" and bare(self.token.text) in WRAPPERS:
+            return shape
+        if self.token.kind == "call" and bare(self.token.text) in _WRAPPERS:
             return self.wrapper()
-        if self.at("("):
-            shape = self.group()
-            if shape != ():
-                return shape
-            self.places.pop()
-            self.leaf(self.product(self.values.pop()), start)
+        if not self.at("("):
+            value = self.product(self.factor())
         else:
-            self.leaf(self.product(self.factor()), start)
-        return ()
-
-    def group(self) -> Shape:
-        """A parenthesis: a tuple, or one item."""
-        self.advance()
-        inner = self.sequence(")", blanks=False)
-        self.advance()
-        return inner.grouped
-
-    def apart(self) -> tuple[tuple[Number, ...], Shape]:
-        """An item that does not belong to the tensor, such as a size."""
-        values, places = self.values, self.places
-        self.values, self.places = [], []
-        shape = self.item()
-        found = tuple(self.values)
-        self.values, self.places = values, places
-        return found, shape
-
-    def leaf(self, value: Number, start: int) -> None:
-        """One number of the tensor."""
+            self.advance()
+            shape, alone = self.sequence(")", blanks=False)
+            self.advance()
+            if not alone or shape != (1,):
+                return shape[1:] if alone else shape
+            self.places.pop()
+            value = self.product(self.values.pop())
         if self.values and isinstance(value, bool) is not isinstance(self.values[-1], bool):
-            raise self.error("bools and numbers are mixed", "write 1 and 0, or True and False, throughout", start=start)
+            raise self.error("bools and numbers are mixed", "write 1 and 0, or True and False, throughout", start)
         self.values.append(value)
         self.places.append((start, self.stop))
+        return ()
+
+    # --- one number
+
+    def product(self, value: Number) -> Number:
+        """`value` times and divided by the factors that follow."""
+        while self.at("*", "/"):
+            operator = self.advance().text
+            if self.at("["):
+                raise self.error(*_ON_LISTS)
+            start = self.token.start
+            factor = self.factor()
+            if isinstance(value, bool) or isinstance(factor, bool):
+                raise self.error("a bool cannot be a factor", "write 1 or 0", start)
+            if operator == "/" and factor == 0:
+                raise self.error("division by zero", "write inf or nan if that is meant", start)
+            try:
+                result = value * factor if operator == "*" else value / factor
+                overflow = not math.isfinite(result) and math.isfinite(value) and math.isfinite(factor)
+            except OverflowError:
+                overflow = True
+            if overflow:
+                raise self.error("the result is too large for a 64-bit float", "write inf if that is meant", start)
+            value = result
+        return value
+
+    def factor(self) -> Number:
+        """A number with at most one sign."""
+        sign = self.advance().text if self.at("+", "-") else ""
+        if sign and self.at("+", "-"):
+            raise self.error("a number has at most one sign", "leave out the others")
+        start = self.token.start
+        if self.at("("):
+            value = self.bracketed()
+        elif self.token.kind in _STARTS:
+            value = self.unsigned(self.advance())
+        else:
+            raise self.missing()
+        if sign and isinstance(value, bool):
+            raise self.error("a bool cannot have a sign", "write 1 or 0", start)
+        # Integers have no negative zero, and -0 is meant as a float.
+        return value if sign != "-" else -value if value else -0.0
+
+    def bracketed(self) -> Number:
+        """A product in parentheses."""
+        self.advance()
+        value = self.product(self.factor())
+        self.expect(")")
+        return value
+
+    def unsigned(self, token: Token) -> Number:
+        """Digits, which stay whole without a point or an exponent; a constant; a print such as `np.float64(1.5)`."""
+        text, name = token.text, bare(token.text)
+        if token.kind == "number":
+            value = float(text)
+            if math.isinf(value):
+                raise self.error("this is too large for a 64-bit float", "write inf if that is meant", token.start)
+            return int(text.lstrip("0") or "0") if text.isdigit() else value
+        if token.kind == "string":
+            if text[1:-1].lower() in NOT_FINITE:
+                return NOT_FINITE[text[1:-1].lower()]
+            cure = "remove the quotes; only NaN and Infinity may be quoted"
+            raise self.error("a string is not a number", cure, token.start)
+        if token.kind == "name":
+            if name in _CONSTANTS or name.lower() in NOT_FINITE:
+                return _CONSTANTS[name] if name in _CONSTANTS else NOT_FINITE[name.lower()]
+            near = did_you_mean(name, (*_CONSTANTS, "inf", "nan", *CONSTRUCTORS))
+            cure = near or "an input needs numbers; names belong in the expression"
+            cure = constructors.usage(name) if name in CONSTRUCTORS else _NO_NUMBERS.get(name, cure)
+            raise self.error(f"{quoted(text)!r} is a name, not a number", cure, token.start)
+        if name in CONSTRUCTORS or name in _WRAPPERS:
+            raise self.error(f"{name}(..) must be the whole literal", _EXPRESSION, token.start)
+        if name not in _DTYPES:
+            near = did_you_mean(name, (*CONSTRUCTORS, *_WRAPPERS))
+            cure = near or f"the constructors are {', '.join(CONSTRUCTORS)}; functions belong in the expression"
+            raise self.error("unknown constructor", cure, token.start)
+        return self.bracketed()
+
+    # --- calls: constructors, and what PyTorch and NumPy print
 
     def made(self) -> Made:
         """A constructor, which is the whole literal."""
         start = self.token.start
-        sign = -1 if self.at("-") else 1
-        if self.at("-", "+"):
-            self.advance()
+        sign = -1 if self.at("-", "+") and self.advance().text == "-" else 1
         name = bare(self.advance().text)
         self.advance()
         arguments: list[Argument] = []
         while not self.at(")"):
-            arguments.append(self.argument(name))
+            at, keyword = self.token.start, ""
+            if self.token.kind == "keyword":
+                keyword = self.advance().text
+                constructors.check_keyword(name, keyword, self.source.span(at, self.stop))
+                self.advance()
+            arguments.append(self.argument(keyword, at))
+            if len(arguments[-1].shape) > 1:
+                raise self.error("a size must be one flat list", "write it as (2, 3)", at)
             if not self.at(")"):
                 self.expect(",")
         self.advance()
         place = self.source.span(start, self.stop)
         self.skip_lines()
         if not self.at(""):
-            raise self.error(f"{name}(..) must be the whole literal", EXPRESSION)
-        return bind(name, arguments, sign, place)
+            raise self.error(f"{name}(..) must be the whole literal", _EXPRESSION)
+        return constructors.bind(name, arguments, sign, place)
 
-    def argument(self, name: str) -> Argument:
-        """An argument of the constructor `name`."""
-        start, keyword = self.token.start, ""
-        if self.token.kind == "keyword":
-            keyword = self.advance().text
-            check_keyword(name, keyword, self.source.span(start, self.stop))
-            self.advance()
-        values, shape = self.apart()
-        if len(shape) > 1:
-            raise self.error("a size must be one flat list", "write it as (2, 3)", start=start)
-        return Argument(keyword, values, shape != (), self.source.span(start, self.stop))
+    def argument(self, keyword: str, start: int) -> Argument:
+        """An item that does not belong to the tensor, such as a size."""
+        values, places = self.values, self.places
+        self.values, self.places = [], []
+        shape = self.item()
+        found = Argument(keyword, tuple(self.values), shape, self.source.span(start, self.stop))
+        self.values, self.places = values, places
+        return found
 
     def wrapper(self) -> Shape:
         """What PyTorch and NumPy print: `tensor([1., 2.], grad_fn=<MulBackward0>)`, `array([], shape=(0, 3))`."""
@@ -245,7 +353,7 @@ class _Parser(Scalars):
                 raise self.error(f"{name}(..) takes one list", "put the rows into one list: [[1, 2], [3, 4]]")
             self.advance()
             if keyword not in ("dtype", "size", "shape", *_IGNORED):
-                raise self.error(*_UNREADABLE, start=start)
+                raise self.error(*_UNREADABLE, start)
             self.advance()
             if keyword == "dtype":
                 asked = self.named_dtype()
@@ -259,13 +367,12 @@ class _Parser(Scalars):
 
     def declared(self, count: int) -> Shape:
         """The size that a print of `count` numbers states, needed where there are none."""
-        start = self.token.start
-        values, shape = self.apart()
-        place = self.source.span(start, self.stop)
-        size = read_size("size", Argument("", values, shape != (), place))
-        check_shape("tensor", size, place)
+        argument = self.argument("", self.token.start)
+        size = constructors.read_size("size", argument)
+        constructors.check_shape("tensor", size, argument.place)
         if math.prod(size) != count:
-            raise self.error(f"this size does not match the number of values ({count})", "leave it out", start=start)
+            message = f"this size does not match the number of values ({count})"
+            raise self.error(message, "leave it out", argument.place.start)
         return size
 
     def named_dtype(self) -> str:
@@ -273,33 +380,67 @@ class _Parser(Scalars):
         token = self.advance()
         name = bare(token.text.strip("'\""))
         if name.startswith("complex"):
-            raise self.error(
-                "complex numbers are not supported", "give the real and the imaginary part as two inputs", token
-            )
-        if name not in DTYPES:
-            cure = did_you_mean(name, DTYPES) or "leave it out"
-            raise self.error("unknown dtype", cure, token)
-        return DTYPES[name]
+            cure = "give the real and the imaginary part as two inputs"
+            raise self.error("complex numbers are not supported", cure, token.start)
+        if name not in _DTYPES:
+            raise self.error("unknown dtype", did_you_mean(name, _DTYPES) or "leave it out", token.start)
+        return _DTYPES[name]
 
     def kept(self, name: str, first: int, asked: str) -> str:
         """The dtype of the printed numbers from the one at `first` on, when the print stands alone."""
         kinds = set(map(type, self.values[first:]))
-        if not asked:
-            asked = "bool" if kinds == {bool} else "int64" if kinds == {int} else "float"
-        if asked in INTEGERS and not WRAPPERS[name]:
-            return "float"
-        if asked in INTEGERS:
-            low, high = INTEGERS[asked]
-            for value, place in zip(self.values[first:], self.places[first:], strict=True):
-                if value != value // 1 or not low <= value <= high:
-                    message = f"{asked} ranges from {low} to {high}"
-                    cure = "write a floating-point number with a point: 2."
-                    raise self.error(message, cure, Token("number", "", *place))
+        asked = asked or ("bool" if kinds == {bool} else "int64" if kinds == {int} else "float")
+        if asked not in INTEGERS or not _WRAPPERS[name]:
+            return "float" if asked in INTEGERS else asked
+        low, high = INTEGERS[asked]
+        for value, place in zip(self.values[first:], self.places[first:], strict=True):
+            if value != value // 1 or not low <= value <= high:
+                message, cure = f"{asked} ranges from {low} to {high}", "write a floating-point number with a point: 2."
+                raise LiteralError(message, place=self.source.span(*place), cure=cure)
         return asked
 
     def skip(self) -> None:
-        """Leave the value of an argument behind that is not read."""
+        """Go past the value of an argument that is not read."""
         depth = 0
         while depth or not self.at(",", ")"):
             depth += self.at("(", "[") - self.at(")", "]")
             self.advance()
+
+    # --- errors
+
+    def error(self, message: str, cure: str, start: int | None = None) -> LiteralError:
+        """The error at the current word, or from `start` up to the word before it."""
+        place = (self.token.start, self.token.stop) if start is None else (start, self.stop)
+        return LiteralError(message, place=self.source.span(*place), cure=cure)
+
+    def missing(self) -> LiteralError:
+        """The error where a number is expected and something else stands."""
+        if self.at("", "\n"):
+            return self.error("expected a number, but the text ends", FORMS)
+        if self.token.kind == "keyword":
+            return self.error("a named argument is allowed only in a constructor", FORMS)
+        if self.at(","):
+            return self.error("a number is missing before this comma", "leave out the comma, or write nan")
+        found = "<" if self.token.kind == "angle" else self.token.text
+        return self.error(f"expected a number, got '{found}'", FORMS)
+
+    def stray(self) -> LiteralError:
+        """The error where an item has ended and neither a separator nor an end follows."""
+        if self.token.text in _STRAYS:
+            return self.error(*_STRAYS[self.token.text])
+        if not self.begins():
+            return self.missing()
+        if self.token.start == self.stop:
+            message = "a comma or an operator is missing here"
+            return self.error(message, "write 2*pi for a product, 1, 2 for two numbers")
+        return self.error("a comma is missing here", self.with_commas())
+
+    def with_commas(self) -> str:
+        """The line that was typed, with commas, where it is short."""
+        text = self.source.text
+        line = text[text.rfind("\n", 0, self.stop) + 1 :].split("\n")[0].strip()
+        if len(line) > 60 or not (line.isascii() and line.isprintable()):
+            return "separate numbers with commas: 1, 2, 3"
+        cure = f"separate numbers with commas: {', '.join(line.replace(',', ' ').split())}"
+        one = re.fullmatch(r"[-+]?[0-9]{1,3}( [0-9]{3})+", line)
+        return f"{cure}; for one number, write {line.replace(' ', '')}" if one else cure
