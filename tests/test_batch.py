@@ -388,7 +388,7 @@ def test_a_line_without_end_takes_no_more_memory_than_a_job_may(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(pool, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
-    monkeypatch.setattr(batch, "PIECE", 64)
+    monkeypatch.setattr(pool, "PIECE", 64)
     jobs = tmp_path / "jobs"
     jobs.write_bytes(b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001)
     source = pool.LinesOfFile(os.open(jobs, os.O_RDONLY))
