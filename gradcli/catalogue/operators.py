@@ -68,9 +68,6 @@ PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "
 """What Python's own types mean to PyTorch and NumPy as a dtype."""
 
 
-COMPOSED = frozenset({"l2_norm", "sse", "half_sse", "step", "prelu", "threshold"})
-"""Entries of the catalogue that PyTorch's function alone does not give: sums, a step of one argument, or defaults."""
-
 LAST_DIMENSION = frozenset(
     {"F.softmax", "F.log_softmax", "F.softmin", "torch.softmax", "torch.log_softmax", "special.softmax"}
     | {"special.log_softmax", "Tensor.softmax", "Tensor.log_softmax", "nn.Softmax", "nn.LogSoftmax", "nn.Softmin"}
@@ -136,7 +133,7 @@ def in_space(space: str, name: str) -> Operator | None:
 def find_function(name: str) -> Operator | None:
     """The function that a bare name stands for: the catalogue's, PyTorch's in the order of its namespaces, Python's."""
     if entry := CATALOGUE.get(name):
-        return Operator(f"catalogue.{entry.name}") if entry.name in COMPOSED else in_space(*entry.torch.split("."))
+        return Operator(entry.path) if entry.code else in_space(*entry.torch.split("."))
     return next((found for space in FUNCTION_SPACES if (found := in_space(space, name))), PYTHON.get(name))
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, Activation, Loss, Target
+from gradcli.catalogue.functions import Activation, Loss, Target
 
 LOW, HIGH = -6.0, 6.0
 CURVE, SURFACE = 128, 32
@@ -42,4 +42,4 @@ def target(entry: Loss) -> float:
 
 def has_curve(entry: Activation | Loss) -> bool:
     """Whether one number goes in and one comes out; the others mix a whole row."""
-    return entry.name not in ALONG_LAST_DIM and entry.name not in BY_ROW
+    return entry.mixes != "row"

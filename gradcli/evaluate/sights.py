@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from gradcli.catalogue.functions import CATALOGUE, Loss
+from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
 from gradcli.evaluate import functions, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.language.calls import Call
@@ -19,9 +19,6 @@ OTHERS = frozenset(
     {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
 )
 """Functions beside the catalogue's that notes look at."""
-
-SILENT = frozenset({"mse", "sse", "half_sse", "huber", "tanhshrink"})
-"""Entries of the catalogue that no note is about: their slopes are honest, and PyTorch itself warns of shapes."""
 
 UNNAMED = "its input"
 LABEL = 40
@@ -100,7 +97,7 @@ def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], 
 
 def _tensors(name: str) -> int:
     """How many tensors a function is given before its parameters."""
-    return 2 if isinstance(CATALOGUE.get(name), Loss) else 1
+    return len(CATALOGUE[name].operands) if name in CATALOGUE else 1
 
 
 def _of_plain_call(step: Step, name: str, label: Callable[[], str]) -> Callable[[tuple[Any, ...], Any], Sight]:
@@ -169,9 +166,14 @@ def _squeezed(name: str) -> str:
     return name.lower().replace("_", "").removesuffix("loss")
 
 
+def _is_real(entry: Activation | Loss) -> bool:
+    return isinstance(entry, Loss) and entry.target == "real"
+
+
 _LOSSES = {_squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)}
 _CANONICAL = {
-    **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if entry.name not in SILENT},
+    # Smooth losses of any numbers are left out: of them there is nothing to say, and PyTorch itself warns of shapes.
+    **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if entry.kinks or not _is_real(entry)},
     **{name: name for name in OTHERS},
     "vectornorm": "norm",
 }

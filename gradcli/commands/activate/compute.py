@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import ALONG_LAST_DIM
 from gradcli.commands.activate.request import Activate
 from gradcli.evaluate import functions
 from gradcli.evaluate.curves import NO_DERIVATIVE
@@ -30,13 +29,12 @@ def activate(request: Activate, job: Job) -> ActivateResult:
 
 def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
     function = functions.activation(call)
-    mixes = call.entry.name in ALONG_LAST_DIM
-    if mixes:
+    if call.entry.mixes:
         job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is only the diagonal of the Jacobian; "
                  "softmax-jacobian shows all of it")  # fmt: skip
     with translated(call.text, {"x": x}):
         try:
-            value, slope = (core.diagonal_slopes if mixes else core.slopes)(function, x)
+            value, slope = (core.diagonal_slopes if call.entry.mixes else core.slopes)(function, x)
         except core.NoDerivativeError:
             job.note("no-derivative", NO_DERIVATIVE.format(call.entry.name))
             return FunctionValue(call.text, function(x), None)

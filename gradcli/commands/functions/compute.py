@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import ALONG_LAST_DIM, Loss, Target
+from gradcli.catalogue.functions import Loss, Target
 from gradcli.catalogue.ranges import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS, has_curve
 from gradcli.commands.functions.request import Functions, facts, families
 from gradcli.evaluate import curves, functions
@@ -67,7 +67,7 @@ def _range(call: Call) -> Tensor:
 
 def _of_activation(call: Call) -> list[dict[str, Any]]:
     """The slopes at each kink. Functions along a dimension have none."""
-    assert call.entry.name not in ALONG_LAST_DIM or not call.entry.kinks
+    assert not (call.entry.mixes and call.entry.kinks)
     function = functions.activation(call)
     return [
         {

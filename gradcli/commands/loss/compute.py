@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import FIXED_REDUCTION
 from gradcli.commands.loss.request import Loss
 from gradcli.evaluate import functions
 from gradcli.evaluate.job import Job
@@ -40,9 +39,7 @@ def loss(request: Loss, job: Job) -> LossResult:
 
 
 def _evaluate(call: Call, pred: Tensor, target: Tensor, reduction: str, job: Job) -> LossValue:
-    reduction = str(call.arguments.get("reduction", reduction))
-    if reduction != "none":
-        reduction = FIXED_REDUCTION.get(call.entry.name, reduction)
+    reduction = call.reduction(reduction)
     target = functions.index_target(call, pred, target)
     leaf = pred.detach().requires_grad_()
     with translated(call.text, {"pred": pred, "target": target}):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from gradcli.catalogue.functions import FIXED_REDUCTION, Loss
+from gradcli.catalogue.functions import Loss
 from gradcli.catalogue.ranges import HIGH, LOW, POINTS, target
 from gradcli.commands.plot.request import Plot, X
 from gradcli.language.calls import Call
@@ -41,7 +41,7 @@ def curves(script: Script, request: Plot, result: PlotResult) -> None:
 
 def _is_elementwise(function: Call | Expression) -> bool:
     """Whether a function is computed at all points at once."""
-    return isinstance(function, Call) and FIXED_REDUCTION.get(function.entry.name) != "norm"
+    return isinstance(function, Call) and not function.entry.mixes
 
 
 def _aim(call: Call, constructor: str) -> str:
@@ -60,12 +60,7 @@ def _applied(call: Call) -> str:
     """The function of the catalogue as an expression of x, a loss in elements and with the target that it is drawn for."""
     if not isinstance(call.entry, Loss):
         return call.applied(X)
-    aim = _aim(call, "full_like")
-    if call.entry.name in FIXED_REDUCTION:
-        half = "0.5*" if call.entry.name == "half_sse" else ""
-        return f"{half}mse(x, {aim}, reduction='none')"
-    arguments = {**call.arguments, "reduction": "none"}
-    return Call(call.text, call.entry, arguments).applied(X, aim)
+    return call.compared("none", X, _aim(call, "full_like"))
 
 
 def expression(script: Script, request: Plot, result: PlotResult | SurfaceResult) -> None:

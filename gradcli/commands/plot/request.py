@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, CATALOGUE
+from gradcli.catalogue.functions import CATALOGUE, Activation
 from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES, has_curve
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
@@ -57,7 +57,7 @@ def _read_function(source: Source) -> Formula | Call:
         return Formula(source)
     call = parse_call(source)
     entry = call.entry
-    if entry.name in ALONG_LAST_DIM:
+    if isinstance(entry, Activation) and entry.mixes:
         raise UsageError(
             f"{entry.name} mixes several numbers, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",

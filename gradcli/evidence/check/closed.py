@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, FIXED_REDUCTION, Loss
+from gradcli.catalogue.functions import Loss
 from gradcli.errors import GradcliError
 from gradcli.evaluate import functions
 from gradcli.evaluate.job import once_more, together
@@ -53,7 +53,6 @@ def closed_form(result: Result, subject: Subject, name: str, looked: Probe, pair
 def _gradient(result: Result, call: Call, looked: Probe, name: str) -> Tensor | None:
     """The whole gradient by the input `name`, in its shape."""
     inputs, upstream = looked.inputs, looked.rerun.upstream
-    reduction = _reduction(call)
     if isinstance(result, PlotResult) and isinstance(call.entry, Loss):
         return _of_loss(call, inputs["x"], inputs["target"], "sum", upstream)
     if isinstance(result, ActivateResult | PlotResult):
@@ -61,11 +60,11 @@ def _gradient(result: Result, call: Call, looked: Probe, name: str) -> Tensor | 
     if isinstance(result, LossResult):
         reduction = next(loss.reduction for loss in result.losses if loss.name == call.text)
         return _of_loss(call, inputs["pred"], inputs["target"], reduction, upstream)
-    if name == "y" or call.entry.name in ALONG_LAST_DIM:
+    if name == "y" or (call.entry.mixes and not isinstance(call.entry, Loss)):
         return None
     z = inputs["x"] * inputs["w"] + inputs["b"]
     if isinstance(call.entry, Loss):
-        by_z = _of_loss(call, z, inputs["y"], reduction, upstream)
+        by_z = _of_loss(call, z, inputs["y"], call.reduction(), upstream)
     else:
         by_z = _slope(call, {"x": z}, z) * (1 if upstream is None else upstream)
     if by_z is None:
@@ -77,11 +76,11 @@ def _gradient(result: Result, call: Call, looked: Probe, name: str) -> Tensor | 
 def _of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor | None:
     """The perceptron's: dE/dw_kj = dE/dO_k O'(z_k) x_j, summed over the batch."""
     x, w, b = (inputs[each] for each in ("x", "w", "b"))
-    if activation.entry.name in ALONG_LAST_DIM or name == "target":
+    if activation.entry.mixes or name == "target":
         return None
     z = x @ w.movedim(-1, 0) + b
     output = functions.activation(activation)(z)
-    by_output = _of_loss(loss, output, inputs["target"], _reduction(loss), None)
+    by_output = _of_loss(loss, output, inputs["target"], loss.reduction(), None)
     if by_output is None:
         return None
     rows, weights = x.reshape(-1, x.shape[-1]), w.reshape(-1, w.shape[-1])
@@ -95,10 +94,6 @@ def _along_layer(call: Call | None, inputs: Inputs) -> Tensor:
     assert call is not None
     u = inputs["u"] @ inputs["w"] if "w" in inputs else inputs["u"]
     return (u * _slope(call, {"x": inputs["z"]}, inputs["z"]) * inputs["d"]).sum()
-
-
-def _reduction(call: Call) -> str:
-    return FIXED_REDUCTION.get(call.entry.name) or str(call.bound.get("reduction", "mean"))
 
 
 def _slope(call: Call, operands: Inputs, like: Tensor) -> Tensor:
@@ -121,7 +116,7 @@ def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
 
 def _of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None) -> Tensor | None:
     """d loss / d pred in the shape of `pred`: the derivative of every element, weighed by how elements become one number."""
-    if call.entry.name in BY_ROW:
+    if call.entry.mixes == "row":
         return _by_rows(call, pred, functions.index_target(call, pred, target), reduction, upstream)
     slope = _slope(call, {"pred": pred, "target": target}, pred)
     slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not speak of pred

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
+from gradcli.catalogue.functions import CATALOGUE
 from gradcli.errors import GradcliError, UsageError
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import Held, short
@@ -37,7 +38,10 @@ ROUGH = 0.1
 SURE = 2.5e-4
 """A slope that agrees only because the difference is in doubt by a larger part of it has no verdict."""
 
-STEPWISE = frozenset({"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "step", "//"})
+STEPWISE = frozenset(
+    {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "//"}
+    | {name for name, entry in CATALOGUE.items() if entry.derivative is None}
+)
 """Operations that are constant between jumps."""
 
 HELD = {

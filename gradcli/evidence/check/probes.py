@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from gradcli import result_paths as addresses
-from gradcli.catalogue.functions import ALONG_LAST_DIM
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import Held, Inputs, Rerun
 from gradcli.results import (
@@ -182,7 +181,7 @@ def probe(result: Result, subject: Subject, job: Job) -> Probe:
             return JacobianProbe(subject, job, result.output)
         case SoftmaxJacobianResult():
             return JacobianProbe(subject, job, "p", result.row_index)
-        case ActivateResult() if subject.call is not None and subject.call.entry.name in ALONG_LAST_DIM:
+        case ActivateResult() if subject.call is not None and subject.call.entry.mixes:
             return DiagonalProbe(subject, job, "y")
     return Probe(subject, job)
 

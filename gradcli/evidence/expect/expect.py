@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from gradcli import result_paths as addresses
-from gradcli.catalogue.functions import ALONG_LAST_DIM
 from gradcli.catalogue.slips import SLIPS, Feature, Slip
 from gradcli.errors import GradcliError, ShapeError, UsageError
 from gradcli.evaluate import files
@@ -302,7 +301,7 @@ def _of_point(keys: Sequence[str], result: PlotResult | SurfaceResult) -> tuple[
 def _mixes(result: Result, subject: Subject) -> bool:
     """Whether the result is the diagonal of a Jacobian, which no gradient is."""
     call = subject.call
-    return isinstance(result, ActivateResult) and call is not None and call.entry.name in ALONG_LAST_DIM
+    return isinstance(result, ActivateResult) and call is not None and bool(call.entry.mixes)
 
 
 def _observed(subject: Subject, kind: str, name: str, rest: Sequence[int], job: Job) -> Tensor | None:
