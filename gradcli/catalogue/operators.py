@@ -75,12 +75,15 @@ LAST_DIMENSION = frozenset(
 """Functions whose dimension, where it is left out, is the last one."""
 
 _DRAWING = """alpha_dropout bernoulli binomial dropout dropout1d dropout2d dropout3d feature_alpha_dropout feature_dropout
-    fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices gru
-    gumbel_softmax lobpcg lstm multi_head_attention_forward multinomial native_dropout normal pca_lowrank poisson rand
-    rand_like randint randint_like randn randn_like randperm rnn_relu rnn_tanh rrelu scaled_dot_product_attention
-    svd_lowrank"""
-RANDOM = frozenset(_DRAWING.split())
-"""Functions and methods that may draw random numbers, in every namespace."""
+    gumbel_softmax multinomial native_dropout normal poisson rand rand_like randint randint_like randn randn_like randperm
+    rrelu"""
+DRAWING = frozenset(_DRAWING.split())
+"""Functions and methods that draw random numbers, in every namespace."""
+_MAY_DRAW = """fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+    fractional_max_pool3d_with_indices gru lobpcg lstm multi_head_attention_forward pca_lowrank rnn_relu rnn_tanh
+    scaled_dot_product_attention svd_lowrank"""
+RANDOM = DRAWING | frozenset(_MAY_DRAW.split())
+"""Those, and others that draw with some arguments."""
 _DRAWING_MODULES = """AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout FractionalMaxPool2d
     FractionalMaxPool3d RReLU"""
 RANDOM_MODULES = frozenset(_DRAWING_MODULES.split())

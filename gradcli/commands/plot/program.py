@@ -8,6 +8,7 @@ from gradcli.catalogue.functions import Loss
 from gradcli.catalogue.ranges import HIGH, LOW, POINTS, target
 from gradcli.commands.plot.request import Plot, X
 from gradcli.language.calls import Call
+from gradcli.language.literals.constructors import Made
 from gradcli.options.formula import Formula as Expression
 from gradcli.results import PlotResult, SurfaceResult
 from gradcli.show.program.script import Script
@@ -74,7 +75,8 @@ def expression(script: Script, request: Plot, result: PlotResult | SurfaceResult
         item.name: script.tensor(item.literal, result.inputs[item.name], leaf=False, filled=item.name in result.filled)
         for item in request.inputs
     }
-    inline = {name for name in slopes if len(slopes) == 1 and "rand" not in made[name]}
+    drawn = {item.name for item in request.inputs if isinstance(item.literal, Made) and item.literal.random}
+    inline = slopes.keys() - drawn if len(slopes) == 1 else set()
     for name in [name for name in made if name not in inline]:  # in the order given, which is that of random numbers
         script.add(f"{_all(name) if name in slopes else name} = {made[name]}")
     ranges = {name: made[name] if name in inline else _all(name) for name in slopes}

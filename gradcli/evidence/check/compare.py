@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.catalogue.functions import CATALOGUE
+from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError, UsageError
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import Held, short
@@ -84,9 +85,6 @@ POWERS = frozenset({"pow", "**", "float_power"})
 
 FAILED = frozenset({"wrong", "pytorch"})
 """Verdicts that say that autograd's number is not the slope."""
-
-RANDOM = frozenset({"rand_like", "randn_like", "randint_like", "rand", "randn", "randint", "randperm", "rrelu"})
-DRAWING = RANDOM | {name for name, verdict in HELD.items() if verdict == "random"} | {"gumbel_softmax"}
 
 
 def check(result: Result, job: Job) -> dict[str, Checked]:
