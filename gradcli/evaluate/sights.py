@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
+from gradcli.catalogue.functions import CATALOGUE, Loss
 from gradcli.evaluate import functions, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.language.calls import Call
@@ -166,14 +166,14 @@ def _squeezed(name: str) -> str:
     return name.lower().replace("_", "").removesuffix("loss")
 
 
-def _is_real(entry: Activation | Loss) -> bool:
-    return isinstance(entry, Loss) and entry.target == "real"
-
-
 _LOSSES = {_squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)}
 _CANONICAL = {
     # Smooth losses of any numbers are left out: of them there is nothing to say, and PyTorch itself warns of shapes.
-    **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if entry.kinks or not _is_real(entry)},
+    **{
+        _squeezed(name): entry.name
+        for name, entry in CATALOGUE.items()
+        if entry.kinks or getattr(entry, "target", "") != "real"
+    },
     **{name: name for name in OTHERS},
     "vectornorm": "norm",
 }

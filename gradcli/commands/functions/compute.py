@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.catalogue.functions import Loss, Target
-from gradcli.catalogue.ranges import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS, has_curve
+from gradcli.catalogue.ranges import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS
 from gradcli.commands.functions.request import Functions, facts, families
 from gradcli.evaluate import curves, functions
 from gradcli.evaluate.refusals import translated
@@ -51,7 +51,7 @@ def _facts(call: Call) -> dict[str, Any]:
 
 def _described(call: Call) -> FunctionsResult:
     found = _facts(call)
-    if not has_curve(call.entry):
+    if call.entry.mixes == "row":  # a curve has one number in and one out
         return FunctionsResult(functions=[found])
     x = _range(call)
     along = "pred" if isinstance(call.entry, Loss) else "x"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradcli.catalogue.functions import CATALOGUE, Activation
-from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES, has_curve
+from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
@@ -62,7 +62,7 @@ def _read_function(source: Source) -> Formula | Call:
             f"{entry.name} mixes several numbers, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
         )  # fmt: skip
-    if not has_curve(entry):
+    if entry.mixes == "row":
         row = "stack([x, 0*x])"
         cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
         raise UsageError(
