@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gradcli.catalogue.functions import CATALOGUE, Activation
+from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
 from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
@@ -62,9 +62,9 @@ def _read_function(source: Source) -> Formula | Call:
             f"{entry.name} mixes several numbers, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
         )  # fmt: skip
-    if entry.mixes == "row":
+    if isinstance(entry, Loss) and entry.mixes == "row":
         row = "stack([x, 0*x])"
-        cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
+        cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""
         raise UsageError(
             f"{entry.name} compares the numbers of a whole row, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=cure or "give an expression that is one number",
