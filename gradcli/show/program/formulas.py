@@ -209,9 +209,10 @@ def _composed(node: ast.Call, entry: Activation | Loss) -> ast.expr:
         meaning["reduction"] = repr(entry.reduction)
     words = {word.arg or "**": word.value for word in node.keywords}
     given = {**dict(zip(entry.operands, node.args, strict=False)), **words}
-    if given.keys() == set(entry.operands):
+    if isinstance(entry, Activation) or not any(isinstance(each, ast.Starred) for each in node.args):
         return filled(entry.code, {**meaning, **given})
-    node.func = _parsed(f"lambda {', '.join(entry.operands)}: {ast.unparse(filled(entry.code, meaning))}")  # for a `*`
+    # How many operands a star gives is known only when the program runs.
+    node.func = _parsed(f"lambda {', '.join(entry.operands)}: {ast.unparse(filled(entry.code, meaning))}")
     return node
 
 
