@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +12,11 @@ import torch.nn.functional as F  # noqa: N812
 from gradcli.catalogue import activations, losses
 from gradcli.catalogue.functions import (
     ACTIVATIONS,
-    ALONG_LAST_DIM,
-    BY_ROW,
     CATALOGUE,
-    FIXED_REDUCTION,
     LOSSES,
     TARGETS,
     Activation,
     Loss,
-    find_activation,
-    find_loss,
 )
 
 OURS = {
@@ -68,18 +64,11 @@ def test_names_and_aliases_are_unique() -> None:
     assert [*ACTIVATIONS, *LOSSES] == [entry.name for entry in entries]
 
 
-def test_lookup() -> None:
-    for name, entry in CATALOGUE.items():
-        found, other = find_activation(name), find_loss(name)
-        assert [found, other] == ([entry, None] if isinstance(entry, Activation) else [None, entry])
-    assert find_activation("nonsense") is None
-
-
 def test_every_loss_goes_by_the_names_of_its_function() -> None:
     for entry in LOSSES.values():
-        if entry.name not in FIXED_REDUCTION:
+        if not entry.reduction:
             own = entry.torch.partition(".")[2]
-            assert find_loss(own) is find_loss(own.removesuffix("_loss")) is entry
+            assert CATALOGUE[own] is CATALOGUE[own.removesuffix("_loss")] is entry
 
 
 def test_short_names() -> None:
@@ -104,13 +93,82 @@ def test_nothing_of_pytorch_is_missing(module: Any, others: set[str]) -> None:
     assert {name.lower().removesuffix("loss") for name in module.__all__} - known == others
 
 
-def test_the_sets_beside_the_records_name_entries() -> None:
-    assert ACTIVATIONS.keys() >= ALONG_LAST_DIM
-    assert BY_ROW | FIXED_REDUCTION.keys() <= LOSSES.keys()
+def test_a_loss_has_a_kind_of_target_and_one_reduction() -> None:
     assert {entry.target for entry in LOSSES.values()} == TARGETS.keys()
     for entry in LOSSES.values():
         reductions = [each for each in entry.parameters if each.name == "reduction"]
-        assert bool(reductions) is (entry.name not in FIXED_REDUCTION)
+        assert bool(reductions) is not bool(entry.reduction)
+
+
+SPECIAL = {name for name, entry in CATALOGUE.items() if entry.code}
+"""What is not PyTorch's function as it stands, under all names."""
+
+WORDS = {"step", "threshold"}
+"""English words too: of these, only what is compared with something or stands beside another function counts."""
+
+
+def named_in(source: str) -> set[str]:
+    """The special functions that a file names, as an identifier or as a text that is no more than the name or its path.
+
+    Documentation and messages are sentences, so they name none. What describes an option, its default among it, is the
+    user's side of a command and does not count.
+    """
+    tree = ast.parse(source)
+    options = {
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("option", "argument")
+        for part in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node in options:
+            continue
+        match node:
+            case ast.Set(elts=beside) | ast.Tuple(elts=beside) | ast.List(elts=beside) | ast.Dict(keys=beside):
+                texts = {written(each) for each in beside}
+                found |= texts & WORDS if len(texts & CATALOGUE.keys()) > 1 else set()
+            case ast.Compare(left=left, comparators=others):
+                found |= {written(each) for each in (left, *others)} & WORDS
+            case ast.MatchValue(value=pattern):
+                found |= {written(pattern)} & WORDS
+        name = next((value for key in ("id", "attr", "arg", "name") if (value := getattr(node, key, None))), None)
+        text = written(node)
+        found |= {str(name).strip("_").lower(), text} & (SPECIAL - WORDS)
+        found |= {text.rpartition(".")[2]} & SPECIAL if "." in text else set()
+    return found
+
+
+def written(node: ast.AST | None) -> str:
+    """The text of a constant; empty for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('"""sse, step and threshold."""', set()),
+        ('raise Error("such as half_sse, mse or bce")', set()),
+        ('loss = option(LOSS, "the loss", parse("half_sse"), shown="half_sse")', set()),
+        ('Constructor(("start", "end", "step"), arange); step = arguments["step"]; gc.set_threshold(1)', set()),
+        ('rule = call.entry.name == "step"', {"step"}),
+        ('STEPWISE = frozenset({"round", "heaviside", "step"})', {"heaviside", "step"}),
+        ('{"step": torch.heaviside, "prelu": F.prelu}', {"heaviside", "step", "prelu"}),
+        ('half = "0.5*" if name in ("half_sse",) else ""', {"half_sse"}),
+        ("def _l2_norm(pred, target): return pred", {"l2_norm"}),
+        ('sums = {"catalogue.sse": 1.0}', {"sse"}),
+    ],
+)
+def test_what_counts_as_naming_a_special_function(source: str, expected: set[str]) -> None:
+    assert named_in(source) == expected
+
+
+def test_only_the_catalogue_names_its_special_functions() -> None:
+    assert {"l2_norm", "sse", "half_sse", "step", "prelu", "threshold"} <= SPECIAL
+    root = Path(__file__).parent.parent / "gradcli"
+    files = [path for path in root.rglob("*.py") if "catalogue" not in path.parts]
+    named = {str(path.relative_to(root)): named_in(path.read_text(encoding="utf-8")) for path in files}
+    assert {path: names for path, names in named.items() if names} == {}
 
 
 def test_texts_are_ascii() -> None:

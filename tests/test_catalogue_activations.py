@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.catalogue.functions import ACTIVATIONS, ALONG_LAST_DIM, Activation
+from gradcli.catalogue.functions import ACTIVATIONS, Activation
 from gradcli.evaluate import functions
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
@@ -40,7 +40,7 @@ Slope = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 def diagonal(entry: Activation, slope: Slope, text: str, x: Tensor) -> Tensor:
     """dy_i/dx_i by `slope`, which differentiates a sum: of all outputs, or column by column where a row is mixed."""
     _, _, function = unary(text)
-    if entry.name not in ALONG_LAST_DIM:
+    if not entry.mixes:
         return slope(lambda t: function(t).sum(), x)
     columns = [slope(lambda t, i=i: function(t)[:, i].sum(), x)[:, i] for i in range(x.shape[1])]  # type: ignore[misc]
     return torch.stack(columns, 1)
@@ -97,7 +97,7 @@ def test_activation_in_smaller_dtypes(text: str, dtype: torch.dtype) -> None:
         torch.testing.assert_close(slope, evaluated(entry.derivative, x=x.double(), **call.bound).expand_as(x), **close)
 
 
-@pytest.mark.parametrize("text", [name for name in CALLS if name not in ALONG_LAST_DIM])
+@pytest.mark.parametrize("text", [text for text in CALLS if not unary(text)[1].mixes])
 def test_activation_kinks(text: str) -> None:
     call, entry, function = unary(text)
     kinks = places(call, entry)

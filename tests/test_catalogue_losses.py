@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.catalogue.functions import BY_ROW, FIXED_REDUCTION, LOSSES, Loss
+from gradcli.catalogue.functions import LOSSES, Loss
 from gradcli.evaluate import functions
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
@@ -32,8 +32,7 @@ def binary(text: str) -> tuple[Call, Loss, Callable[[Tensor, Tensor], Tensor]]:
     """The call, its entry, and the loss before reduction (after it where the reduction is fixed)."""
     call = parse_call(Source(text), Loss)
     assert isinstance(call.entry, Loss)
-    fixed = call.entry.name in FIXED_REDUCTION
-    function = functions.loss(call, "sum") if fixed else functions.elements(call)
+    function = functions.loss(call, "sum") if call.entry.reduction else functions.elements(call)
     assert function is not None
     return call, call.entry, function
 
@@ -48,7 +47,7 @@ def weights(call: Call, like: Tensor) -> dict[str, object]:
 
 def by_formula(text: str, call: Call, pred: Tensor, target: Tensor) -> Tensor:
     """A formula or derivative evaluated: for all numbers at once, or row by row."""
-    if call.entry.name not in BY_ROW:
+    if call.entry.mixes != "row":
         return evaluated(text, pred=pred, target=target, **weights(call, pred))
     rows = zip(pred, (labels(row) for row in target) if call.entry.name == "multilabel_margin" else target, strict=True)
     return torch.stack([evaluated(text, pred=row, target=aim, **weights(call, row)) for row, aim in rows])
@@ -60,7 +59,7 @@ def labels(row: Tensor) -> Tensor:
 
 def sample(call: Call, entry: Loss) -> tuple[Tensor, Tensor]:
     """Predictions and targets that suit the loss: [6, 4] in rows, or [4] where a weight has the shape of pred."""
-    shape = (6, 4) if entry.name in BY_ROW or "weight" not in call.arguments else (4,)
+    shape = (6, 4) if entry.mixes == "row" or "weight" not in call.arguments else (4,)
     pred = uniform(-3, 3, *shape)
     if entry.name == "bce" or call.bound.get("log_input") is False:
         pred = uniform(0.05, 0.95, *shape)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import ACTIVATIONS, ALONG_LAST_DIM
+from gradcli.catalogue.functions import ACTIVATIONS
 from gradcli.commands.grad.result import GradResult
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evidence.check.compare import check
@@ -43,7 +43,7 @@ def checked(text: str, x: Tensor) -> Checked | None:
 def expressions() -> Iterator[str]:
     """Every activation, the functions of a first course, and random compositions of them, always the same."""
     for name, entry in ACTIVATIONS.items():
-        if name not in ALONG_LAST_DIM and entry.derivative is not None and name not in ("rrelu", "dropout"):
+        if not entry.mixes and entry.derivative is not None and name not in ("rrelu", "dropout"):
             yield f"{name}(x).sum()"
     plain = ["sin({})", "exp({})", "log({})", "sqrt({})", "({})**3", "1/({})", "tanh({})", "erf({})", "abs({})", "floor({})",
              "cos({})", "({})*x", "({}) + 1e8", "({}) - x", "sigmoid({})", "relu({})", "atan({})", "2**({})", "trunc({})*x",

@@ -6,9 +6,6 @@ at a kink is measured when asked, not written here. Forms are chosen so that an 
 
 from gradcli.catalogue.entries import Activation, Parameter
 
-ALONG_LAST_DIM = frozenset({"softmax", "log_softmax", "softmin"})
-"""Not elementwise: an output depends on its whole last dimension, and `derivative` is the Jacobian's diagonal."""
-
 ACTIVATIONS = (
     Activation(
         name="relu",
@@ -64,6 +61,7 @@ ACTIVATIONS = (
     Activation(
         name="prelu",
         torch="F.prelu",
+        code="F.prelu(x, weight)",
         formula="where(x > 0, x, weight*x)",
         derivative="where(x > 0, 1.0, weight)",
         range="(-inf, inf)",
@@ -204,6 +202,7 @@ ACTIVATIONS = (
     Activation(
         name="threshold",
         torch="F.threshold",
+        code="F.threshold(x, threshold, value)",
         formula="where(x > threshold, x, value)",
         derivative="where(x > threshold, 1.0, 0.0)",
         range="{value} or (threshold, inf)",
@@ -214,6 +213,7 @@ ACTIVATIONS = (
     Activation(
         name="step",
         torch="torch.heaviside",
+        code="torch.heaviside(x, torch.zeros(()))",
         formula="where(x > 0, 1.0, 0.0)",
         # Off 0 it is 0, but PyTorch refuses to differentiate torch.heaviside.
         derivative=None,
@@ -226,6 +226,7 @@ ACTIVATIONS = (
         torch="F.softmax",
         formula="exp(x - logsumexp(x, -1, keepdim=True))",
         derivative="softmax(x, -1)*(1 - softmax(x, -1))",
+        mixes="row",
         range="(0, 1)",
     ),
     Activation(
@@ -233,6 +234,7 @@ ACTIVATIONS = (
         torch="F.log_softmax",
         formula="x - logsumexp(x, -1, keepdim=True)",
         derivative="1 - softmax(x, -1)",
+        mixes="row",
         range="(-inf, 0)",
         aliases=("logsoftmax",),
     ),
@@ -241,6 +243,7 @@ ACTIVATIONS = (
         torch="F.softmin",
         formula="exp(-x - logsumexp(-x, -1, keepdim=True))",
         derivative="-softmax(-x, -1)*(1 - softmax(-x, -1))",
+        mixes="row",
         range="(0, 1)",
     ),
 )

@@ -357,8 +357,5 @@ ELEMENTWISE = frozenset({
 })  # fmt: skip
 """Elementwise operations that neither have a formula here nor are marked as such by PyTorch."""
 
-ODD = frozenset({"mse", "l1", "smooth_l1", "huber", "sse", "half_sse", "l2_norm"})
-"""Losses of pred - target alone: their derivative by the target is that by pred with the other sign."""
-
 ENDED = "no gradient passes"
 UNUSED = "the result does not use it"

@@ -5,16 +5,12 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from gradcli.catalogue import activations, losses
-from gradcli.catalogue.activations import ALONG_LAST_DIM
 from gradcli.catalogue.entries import Activation, Loss, Parameter, Target, Value
-from gradcli.catalogue.losses import BY_ROW, FIXED_REDUCTION, TARGETS
+from gradcli.catalogue.losses import TARGETS
 
 __all__ = [
     "ACTIVATIONS",
-    "ALONG_LAST_DIM",
-    "BY_ROW",
     "CATALOGUE",
-    "FIXED_REDUCTION",
     "LOSSES",
     "TARGETS",
     "Activation",
@@ -22,8 +18,6 @@ __all__ = [
     "Parameter",
     "Target",
     "Value",
-    "find_activation",
-    "find_loss",
 ]
 
 _Entry = TypeVar("_Entry", Activation, Loss)
@@ -44,18 +38,5 @@ ACTIVATIONS = _by_name(activations.ACTIVATIONS)
 LOSSES = _by_name(losses.LOSSES)
 """The losses by their canonical names, in the order in which they are shown."""
 
-_ACTIVATIONS = _by_any_name(ACTIVATIONS)
-_LOSSES = _by_any_name(LOSSES)
-
-CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType({**_ACTIVATIONS, **_LOSSES})
+CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType({**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)})
 """Every entry under each of its names, aliases included."""
-
-
-def find_activation(name: str) -> Activation | None:
-    """The activation of that name or alias, or None."""
-    return _ACTIVATIONS.get(name)
-
-
-def find_loss(name: str) -> Loss | None:
-    """The loss of that name or alias, or None."""
-    return _LOSSES.get(name)

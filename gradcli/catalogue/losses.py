@@ -17,12 +17,6 @@ TARGETS: dict[Target, str] = {
 }
 """What each kind of target holds."""
 
-BY_ROW = frozenset({"cross_entropy", "nll", "multi_margin", "multilabel_margin", "multilabel_soft_margin"})
-"""One element is a whole row of `pred`, because these compare the classes of a row with each other."""
-
-FIXED_REDUCTION = {"l2_norm": "norm", "sse": "sum", "half_sse": "sum"}
-"""No parameter `reduction`, and a formula of the whole, because how elements become one number defines these."""
-
 _REDUCTION = Parameter("reduction", "mean", ("mean", "sum", "none"))
 _KL_REDUCTION = Parameter("reduction", "mean", ("mean", "sum", "none", "batchmean"))
 _WEIGHT = Parameter("weight", None)
@@ -95,6 +89,7 @@ LOSSES = (
         derivative="(1 - label_smoothing)*weight[target]*(softmax(pred, -1) - one_hot(target, len(pred)))"
         " + label_smoothing*(mean(weight)*softmax(pred, -1) - weight/len(pred))",
         target="class",
+        mixes="row",
         parameters=(_WEIGHT, _IGNORE_INDEX, _REDUCTION, Parameter("label_smoothing", 0.0)),
         aliases=("ce", "cross_entropy_loss"),
     ),
@@ -104,6 +99,7 @@ LOSSES = (
         formula="-weight[target]*pred[target]",
         derivative="-weight[target]*one_hot(target, len(pred))",
         target="class",
+        mixes="row",
         parameters=(_WEIGHT, _IGNORE_INDEX, _REDUCTION),
         aliases=("nll_loss",),
     ),
@@ -113,6 +109,7 @@ LOSSES = (
         formula="exp(target)*(target - pred) if log_target else xlogy(target, target) - target*pred",
         derivative="-exp(target) if log_target else -target",
         target="probability",
+        broadcasts=True,
         parameters=(_KL_REDUCTION, Parameter("log_target", False)),
         aliases=("kl", "kl_div_loss"),
     ),
@@ -123,6 +120,7 @@ LOSSES = (
         " + (where(target > 1, target*log(target) - target + 0.5*log(2*pi*target), 0) if full else 0)",
         derivative="exp(pred) - target if log_input else 1 - target/(pred + eps)",
         target="count",
+        broadcasts=True,
         parameters=(Parameter("log_input", True), Parameter("full", False), Parameter("eps", 1e-8), _REDUCTION),
         aliases=("poisson_nll_loss",),
     ),
@@ -143,6 +141,7 @@ LOSSES = (
         "*(eye(len(pred)) - one_hot(target, len(pred))[:, None]), (0, 1))/len(pred)",
         target="labels",
         kinks=("pred[target][:, None] - 1 + index_fill(zeros_like(pred), 0, target, nan)",),
+        mixes="row",
         parameters=(_REDUCTION,),
         aliases=("multilabel_margin_loss",),
     ),
@@ -152,6 +151,7 @@ LOSSES = (
         formula="-mean(weight*(target*logsigmoid(pred) + (1 - target)*logsigmoid(-pred)))",
         derivative="weight*(sigmoid(pred) - target)/len(pred)",
         target="probability",
+        mixes="row",
         parameters=(_WEIGHT, _REDUCTION),
         aliases=("multilabel_soft_margin_loss",),
     ),
@@ -163,6 +163,7 @@ LOSSES = (
         "[:, None]*(eye(len(pred)) - one_hot(target, len(pred))), 0)/len(pred)",
         target="class",
         kinks=("pred[target] - margin + index_fill(zeros_like(pred), 0, target, nan) if p == 1 else nan",),
+        mixes="row",
         parameters=(Parameter("p", 1, (1, 2)), Parameter("margin", 1.0), _WEIGHT, _REDUCTION),
         aliases=("multi_margin_loss",),
     ),
@@ -173,31 +174,40 @@ LOSSES = (
         derivative="where(target == 1, 1.0, where(pred < margin, -1.0, 0.0))",
         target="sign",
         kinks=("where(target == 1, nan, margin)",),
+        broadcasts=True,
         parameters=(Parameter("margin", 1.0), _REDUCTION),
         aliases=("hinge_embedding_loss",),
     ),
     Loss(
         name="l2_norm",
         torch="torch.norm",
+        code="torch.norm(pred - target, 2)",
         formula="sqrt(sum((pred - target)**2))",
         derivative="(pred - target)/sqrt(sum((pred - target)**2))",
         target="real",
         # The one point where every difference is 0 at once.
         kinks=("where(sum((pred - target)**2) == 0, target, nan)",),
+        mixes="all",
+        reduction="norm",
+        broadcasts=True,
     ),
     Loss(
         name="sse",
         torch="F.mse_loss",
+        code="F.mse_loss(pred, target, reduction=reduction)",
         formula="sum((pred - target)**2)",
         derivative="2*(pred - target)",
         target="real",
+        reduction="sum",
         aliases=("sum_squared_error",),
     ),
     Loss(
         name="half_sse",
         torch="F.mse_loss",
+        code="0.5*F.mse_loss(pred, target, reduction=reduction)",
         formula="0.5*sum((pred - target)**2)",
         derivative="pred - target",
         target="real",
+        reduction="sum",
     ),
 )

@@ -68,9 +68,6 @@ PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "
 """What Python's own types mean to PyTorch and NumPy as a dtype."""
 
 
-COMPOSED = frozenset({"l2_norm", "sse", "half_sse", "step", "prelu", "threshold"})
-"""Entries of the catalogue that PyTorch's function alone does not give: sums, a step of one argument, or defaults."""
-
 LAST_DIMENSION = frozenset(
     {"F.softmax", "F.log_softmax", "F.softmin", "torch.softmax", "torch.log_softmax", "special.softmax"}
     | {"special.log_softmax", "Tensor.softmax", "Tensor.log_softmax", "nn.Softmax", "nn.LogSoftmax", "nn.Softmin"}
@@ -78,12 +75,15 @@ LAST_DIMENSION = frozenset(
 """Functions whose dimension, where it is left out, is the last one."""
 
 _DRAWING = """alpha_dropout bernoulli binomial dropout dropout1d dropout2d dropout3d feature_alpha_dropout feature_dropout
-    fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices gru
-    gumbel_softmax lobpcg lstm multi_head_attention_forward multinomial native_dropout normal pca_lowrank poisson rand
-    rand_like randint randint_like randn randn_like randperm rnn_relu rnn_tanh rrelu scaled_dot_product_attention
-    svd_lowrank"""
-RANDOM = frozenset(_DRAWING.split())
-"""Functions and methods that may draw random numbers, in every namespace."""
+    gumbel_softmax multinomial native_dropout normal poisson rand rand_like randint randint_like randn randn_like randperm
+    rrelu"""
+DRAWING = frozenset(_DRAWING.split())
+"""Functions and methods that draw random numbers, in every namespace."""
+_MAY_DRAW = """fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+    fractional_max_pool3d_with_indices gru lobpcg lstm multi_head_attention_forward pca_lowrank rnn_relu rnn_tanh
+    scaled_dot_product_attention svd_lowrank"""
+RANDOM = DRAWING | frozenset(_MAY_DRAW.split())
+"""Those, and others that draw with some arguments."""
 _DRAWING_MODULES = """AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout FractionalMaxPool2d
     FractionalMaxPool3d RReLU"""
 RANDOM_MODULES = frozenset(_DRAWING_MODULES.split())
@@ -136,7 +136,7 @@ def in_space(space: str, name: str) -> Operator | None:
 def find_function(name: str) -> Operator | None:
     """The function that a bare name stands for: the catalogue's, PyTorch's in the order of its namespaces, Python's."""
     if entry := CATALOGUE.get(name):
-        return Operator(f"catalogue.{entry.name}") if entry.name in COMPOSED else in_space(*entry.torch.split("."))
+        return Operator(entry.path) if entry.code else in_space(*entry.torch.split("."))
     return next((found for space in FUNCTION_SPACES if (found := in_space(space, name))), PYTHON.get(name))
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, Activation, Loss, Target
+from gradcli.catalogue.functions import Loss, Target
 
 LOW, HIGH = -6.0, 6.0
 CURVE, SURFACE = 128, 32
@@ -38,8 +38,3 @@ _SHOWS_MORE = {"hinge_embedding": -1.0}
 def target(entry: Loss) -> float:
     """The target that a curve of this loss has."""
     return _SHOWS_MORE.get(entry.name, _TARGETS.get(entry.target, 0.0))
-
-
-def has_curve(entry: Activation | Loss) -> bool:
-    """Whether one number goes in and one comes out; the others mix a whole row."""
-    return entry.name not in ALONG_LAST_DIM and entry.name not in BY_ROW

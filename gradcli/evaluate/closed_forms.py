@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, FIXED_REDUCTION, Loss
+from gradcli.catalogue.functions import Loss
 from gradcli.evaluate import functions
 from gradcli.evaluate.job import together
 from gradcli.evaluate.machine import evaluate
@@ -21,11 +21,11 @@ MEAN_BY_WEIGHT = frozenset({"mse", "l1", "cross_entropy", "nll"})
 
 def of_product(call: Call, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
     """The gradient of a call of x*w + b by the input `name`, in its shape."""
-    if name == "y" or call.entry.name in ALONG_LAST_DIM:
+    if name == "y" or (call.entry.mixes and not isinstance(call.entry, Loss)):
         return None
     z = inputs["x"] * inputs["w"] + inputs["b"]
     if isinstance(call.entry, Loss):
-        by_z = of_loss(call, z, inputs["y"], _reduction(call), upstream)
+        by_z = of_loss(call, z, inputs["y"], call.reduction(), upstream)
     else:
         by_z = derivative(call, {"x": z}, z) * (1 if upstream is None else upstream)
     if by_z is None:
@@ -39,21 +39,17 @@ def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor 
     batch.
     """
     x, w, b = (inputs[each] for each in ("x", "w", "b"))
-    if activation.entry.name in ALONG_LAST_DIM or name == "target":
+    if activation.entry.mixes or name == "target":
         return None
     z = x @ w.movedim(-1, 0) + b
     output = functions.activation(activation)(z)
-    by_output = of_loss(loss, output, inputs["target"], _reduction(loss), None)
+    by_output = of_loss(loss, output, inputs["target"], loss.reduction(), None)
     if by_output is None:
         return None
     rows, weights = x.reshape(-1, x.shape[-1]), w.reshape(-1, w.shape[-1])
     by_z = (by_output * derivative(activation, {"x": z}, z)).reshape(len(rows), len(weights))
     found = {"x": by_z @ weights, "w": by_z.T @ rows, "b": by_z.sum(0) if b.ndim else by_z.sum()}[name]
     return found.reshape(inputs[name].shape)
-
-
-def _reduction(call: Call) -> str:
-    return FIXED_REDUCTION.get(call.entry.name) or str(call.bound.get("reduction", "mean"))
 
 
 def derivative(call: Call, operands: Inputs, like: Tensor) -> Tensor:
@@ -78,7 +74,7 @@ def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
 
 def of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None) -> Tensor | None:
     """d loss / d pred in the shape of `pred`: the derivative of every element, weighed by how elements become one number."""
-    if call.entry.name in BY_ROW:
+    if call.entry.mixes == "row":
         return _by_rows(call, pred, functions.index_target(call, pred, target), reduction, upstream)
     slope = derivative(call, {"pred": pred, "target": target}, pred)
     slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not speak of pred

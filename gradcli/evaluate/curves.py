@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import FIXED_REDUCTION, Loss
+from gradcli.catalogue.functions import Loss
 from gradcli.catalogue.ranges import target
 from gradcli.evaluate import functions
 from gradcli.evaluate.refusals import translated
@@ -70,8 +70,7 @@ def subject(call: Call, x: Tensor) -> Subject:
     if not isinstance(call.entry, Loss):
         return Subject(call.text, call.applied("x"), {"x": x}, ("x",), call=call)
     inputs = {"x": x, "target": x.new_tensor(target(call.entry))}
-    reduction = {} if call.entry.name in FIXED_REDUCTION else {"reduction": "sum"}  # of one element
-    return Subject(call.text, call.applied("x", "target", **reduction), inputs, ("x",), call=call)
+    return Subject(call.text, call.compared("sum", "x"), inputs, ("x",), call=call)  # of one element
 
 
 def of_call(call: Call, x: Tensor) -> Curve:

@@ -1,13 +1,13 @@
 """The catalogue's functions as PyTorch computes them, and the targets that index losses take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, FIXED_REDUCTION, Loss, Value
+from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Value
 from gradcli.errors import GradcliError, LiteralError, Place, ShapeError
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
 
@@ -21,26 +21,26 @@ _INDEX_TARGETS = ("class", "labels")
 
 def activation(call: Call) -> Unary:
     """The activation with its arguments: a tensor in, one of the same shape out."""
-    function, extra = _resolve(call), {"dim": -1} if call.entry.name in ALONG_LAST_DIM else {}
+    function, extra = _resolve(call.entry), {"dim": -1} if call.entry.mixes else {}
     return lambda x: function(x, **_arguments(call, x), **extra)
 
 
 def loss(call: Call, reduction: str | None = None) -> Binary:
     """The loss with its arguments, of pred and target.
 
-    A reduction among the arguments wins over `reduction`, and PyTorch's mean is the default. sse and half_sse know only
-    `none`; l2_norm is one number whatever the reduction.
+    A reduction among the arguments wins over `reduction`, and PyTorch's mean is the default. A loss that is a sum by
+    definition knows only `none`; one without elements is one number whatever the reduction.
     """
-    return _reduced(call, str(call.arguments.get("reduction", reduction or "mean")))
+    return _reduced(call, call.reduction(reduction or "mean"))
 
 
 def elements(call: Call) -> Binary | None:
-    """The loss before reduction, or None for l2_norm, which is not a sum of elements."""
-    return None if FIXED_REDUCTION.get(call.entry.name) == "norm" else _reduced(call, "none")
+    """The loss before reduction, or None for one that is not made of elements."""
+    return None if call.entry.mixes == "all" else _reduced(call, "none")
 
 
 def _reduced(call: Call, reduction: str) -> Binary:
-    function = _resolve(call)
+    function = _resolve(call.entry)
     return lambda pred, target: function(pred, target, **_arguments(call, pred) | {"reduction": reduction})
 
 
@@ -54,37 +54,27 @@ def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
     }
 
 
-def _resolve(call: Call) -> Function:
-    """The function itself: a special one, or PyTorch's at the path that the catalogue names."""
-    if call.entry.name in _SPECIAL:
-        return _SPECIAL[call.entry.name]
-    module, _, name = call.entry.torch.partition(".")
-    return cast(Function, getattr({"torch": torch, "F": F}[module], name))
+def _resolve(entry: Activation | Loss) -> Function:
+    """The function itself: the entry's own code, or PyTorch's at the path that the catalogue names."""
+    return _OWN[entry.name] if entry.code else pytorch(entry)
 
 
-def _step(x: Tensor) -> Tensor:
-    return torch.heaviside(x, torch.zeros((), dtype=x.dtype, device=x.device))
+def pytorch(entry: Activation | Loss) -> Function:
+    """PyTorch's function at the path that the catalogue names."""
+    module, _, name = entry.torch.partition(".")
+    return cast(Function, getattr(_MODULES[module], name))
 
 
-def _sse(pred: Tensor, target: Tensor, reduction: str) -> Tensor:
-    return F.mse_loss(pred, target, reduction="none" if reduction == "none" else "sum")
+def _own(entry: Activation | Loss) -> Function:
+    """The code of an entry as a function. It is gradcli's own text: what users write is never given to Python."""
+    names = [*entry.operands, *(each.name for each in entry.parameters), *["reduction"] * isinstance(entry, Loss)]
+    # A program makes a constant in its default dtype and device; here x may have others.
+    code = entry.code.replace("torch.zeros(", "x.new_zeros(")
+    return cast(Function, eval(f"lambda {', '.join(names)}: {code}", dict(_MODULES)))
 
 
-def _half_sse(pred: Tensor, target: Tensor, reduction: str) -> Tensor:
-    return 0.5 * _sse(pred, target, reduction)
-
-
-def _l2_norm(pred: Tensor, target: Tensor, reduction: str) -> Tensor:
-    return cast(Tensor, torch.norm(pred - target, 2))
-
-
-_SPECIAL: Mapping[str, Function] = {
-    "step": _step,  # torch.heaviside takes its value at 0 as a tensor of x's dtype
-    "sse": _sse,  # mse_loss, but never its mean
-    "half_sse": _half_sse,  # the same, halved
-    "l2_norm": _l2_norm,  # of the difference, without a reduction
-}
-"""The functions that are more than PyTorch's own with keyword arguments."""
+_MODULES = {"torch": torch, "F": F}
+_OWN = {entry.name: _own(entry) for entry in CATALOGUE.values() if entry.code}
 
 
 def index_target(function: Call | Loss, logits: Tensor, target: Tensor, place: Place | None = None) -> Tensor:

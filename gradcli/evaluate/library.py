@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from gradcli.catalogue import operators
-from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
+from gradcli.catalogue.functions import CATALOGUE, LOSSES, Activation, Loss
 from gradcli.errors import ExpressionError, ShapeError, SizeError
 from gradcli.evaluate import functions
 from gradcli.language.calls import Call
@@ -300,16 +300,15 @@ def _to(value: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
     return value.to(*arguments, **keywords)
 
 
-def _composed(name: str, pytorch: Function | None) -> Function:
-    """The catalogue's own function; with further arguments it is PyTorch's, where there is one."""
-    entry = CATALOGUE[name]
-    call = Call(name, entry)
+def _composed(entry: Activation | Loss) -> Function:
+    """The catalogue's own function; an activation with further arguments is PyTorch's."""
+    call = Call(entry.name, entry)
     own: Function = functions.loss(call) if isinstance(entry, Loss) else functions.activation(call)
-    arity = 2 if isinstance(entry, Loss) else 1
+    pytorch = functions.pytorch(entry)
 
     def run(*arguments: Any, **keywords: Any) -> Any:
         tensors = [torch.tensor(float(v)) if isinstance(v, int | float) else v for v in arguments]
-        if pytorch is None or (len(arguments) == arity and not keywords):
+        if isinstance(entry, Loss) or (len(arguments) == len(entry.operands) and not keywords):
             return own(*tensors, **keywords)
         return pytorch(*arguments, **keywords)
 
@@ -343,13 +342,5 @@ _OWN: Mapping[str, Function] = {
     "torch.tensor": _tensor,
     "torch.as_tensor": _tensor,
     "torch.scalar_tensor": _tensor,
-    **{
-        f"catalogue.{name}": _composed(name, pytorch)
-        for name, pytorch in {
-            "step": torch.heaviside,
-            "prelu": F.prelu,
-            "threshold": F.threshold,
-            **dict.fromkeys(("l2_norm", "sse", "half_sse")),
-        }.items()
-    },
+    **{entry.path: _composed(entry) for entry in CATALOGUE.values() if entry.code},
 }

@@ -20,9 +20,6 @@ OTHERS = frozenset(
 )
 """Functions beside the catalogue's that notes look at."""
 
-SILENT = frozenset({"mse", "sse", "half_sse", "huber", "tanhshrink"})
-"""Entries of the catalogue that no note is about: their slopes are honest, and PyTorch itself warns of shapes."""
-
 UNNAMED = "its input"
 LABEL = 40
 """Characters that an operand's own text may have, to be quoted in a note."""
@@ -100,7 +97,7 @@ def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], 
 
 def _tensors(name: str) -> int:
     """How many tensors a function is given before its parameters."""
-    return 2 if isinstance(CATALOGUE.get(name), Loss) else 1
+    return len(CATALOGUE[name].operands) if name in CATALOGUE else 1
 
 
 def _of_plain_call(step: Step, name: str, label: Callable[[], str]) -> Callable[[tuple[Any, ...], Any], Sight]:
@@ -171,7 +168,12 @@ def _squeezed(name: str) -> str:
 
 _LOSSES = {_squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)}
 _CANONICAL = {
-    **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if entry.name not in SILENT},
+    # Smooth losses of any numbers are left out: of them there is nothing to say, and PyTorch itself warns of shapes.
+    **{
+        _squeezed(name): entry.name
+        for name, entry in CATALOGUE.items()
+        if entry.kinks or getattr(entry, "target", "") != "real"
+    },
     **{name: name for name in OTHERS},
     "vectornorm": "norm",
 }

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, cast
 
-from gradcli.catalogue.functions import CATALOGUE, FIXED_REDUCTION, Activation, Loss, Parameter, Value
+from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Parameter, Value
 from gradcli.errors import ExpressionError
 from gradcli.language import limits
 from gradcli.language.binding import bind
+from gradcli.language.expressions.substitution import filled, spelled
 from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 
@@ -59,14 +60,25 @@ class Call:
         """The call as an expression of x*w + b, and for a loss of y."""
         return self.applied("x*w + b", *(["y"] if isinstance(self.entry, Loss) else []))
 
-    def compared(self, reduction: str) -> str:
-        """A loss with a reduction as an expression of `pred` and `target`. Those that are sums by definition stay so."""
-        if self.entry.name not in FIXED_REDUCTION:
-            return self.applied("pred", "target", **({} if reduction == "mean" else {"reduction": reduction}))
-        if reduction != "none" or self.entry.name == "l2_norm":
-            return self.applied("pred", "target")
-        half = "0.5*" if self.entry.name == "half_sse" else ""
-        return f"{half}mse(pred, target, reduction='none')"
+    def reduction(self, asked: str = "mean") -> str:
+        """The reduction of a loss: that among its arguments, else the one `asked` for, or that which defines the loss.
+
+        Of such a loss, `none` gives the elements.
+        """
+        assert isinstance(self.entry, Loss)
+        fixed = "" if asked == "none" else self.entry.reduction
+        return fixed or str(self.arguments.get("reduction", asked))
+
+    def compared(self, reduction: str, pred: str = "pred", target: str = "target") -> str:
+        """A loss with a reduction as an expression. One that its reduction defines has its own, or else its elements."""
+        assert isinstance(self.entry, Loss)
+        if not self.entry.reduction:
+            return self.applied(pred, target, **({} if reduction == "mean" else {"reduction": reduction}))
+        if reduction != "none" or self.entry.mixes:
+            return self.applied(pred, target)
+        name = CATALOGUE[self.entry.torch.partition(".")[2]].name  # gradcli's shorter one
+        code = self.entry.code.replace(self.entry.torch, name)
+        return spelled(filled(code, {"pred": pred, "target": target, "reduction": repr(reduction)}))
 
 
 def _spelled(name: str, value: Value) -> str:

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import ALONG_LAST_DIM
 from gradcli.commands.activate.request import Activate
 from gradcli.commands.activate.result import ActivateResult, FunctionValue
 from gradcli.evaluate import functions
@@ -25,7 +24,7 @@ def compute(request: Activate, job: Job) -> ActivateResult:
     for call, value in zip(request.names, values, strict=True):
         subject = Subject(
             call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call,
-            kind="diagonal" if call.entry.name in ALONG_LAST_DIM else "gradient",
+            kind="diagonal" if call.entry.mixes else "gradient",
         )  # fmt: skip
         found[value.derivative is not None].append(subject)
     header = job.header("activate", {"x": x}, subjects=found[True])
@@ -34,13 +33,12 @@ def compute(request: Activate, job: Job) -> ActivateResult:
 
 def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
     function = functions.activation(call)
-    mixes = call.entry.name in ALONG_LAST_DIM
-    if mixes:
+    if call.entry.mixes:
         job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is only the diagonal of the Jacobian; "
                  "softmax-jacobian shows all of it")  # fmt: skip
     with translated(call.text, {"x": x}):
         try:
-            value, slope = (core.diagonal_slopes if mixes else core.slopes)(function, x)
+            value, slope = (core.diagonal_slopes if call.entry.mixes else core.slopes)(function, x)
         except core.NoDerivativeError:
             job.note("no-derivative", NO_DERIVATIVE.format(call.entry.name))
             return FunctionValue(call.text, function(x), None)

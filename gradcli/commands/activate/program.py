@@ -1,6 +1,5 @@
 """The program of `activate`."""
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM
 from gradcli.commands.activate.request import Activate
 from gradcli.commands.activate.result import ActivateResult
 from gradcli.show.program.script import Script
@@ -16,7 +15,7 @@ def program(script: Script, request: Activate, result: ActivateResult) -> None:
         script.show(call.text, "y")
         if function.derivative is None:
             continue
-        if call.entry.name in ALONG_LAST_DIM and x.ndim:
+        if call.entry.mixes and x.ndim:
             rows = "torch.autograd.grad(y[..., i].sum(), x, retain_graph=True)[0][..., i]"
             script.show(f"{call.text}'", f"torch.stack([{rows} for i in range(x.shape[-1])], -1)")
         else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, Activation
+from gradcli.catalogue.functions import Activation
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.limits import ELEMENTS
@@ -43,7 +43,7 @@ class Flow(Evidence):
         ELEMENTS.check(self.layers * self.width * self.width, "the weights of all layers", cure="a smaller --width")
         seen: dict[str, Call] = {}
         for call in self.activations:
-            if call.entry.name in ALONG_LAST_DIM:
+            if call.entry.mixes:
                 raise UsageError(
                     f"{call.entry.name} mixes its inputs, but flow needs an elementwise activation",
                     cure="such as sigmoid, tanh or relu",

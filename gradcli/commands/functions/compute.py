@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import ALONG_LAST_DIM, Loss, Target
-from gradcli.catalogue.ranges import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS, has_curve
+from gradcli.catalogue.functions import Loss, Target
+from gradcli.catalogue.ranges import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS
 from gradcli.commands.functions.request import Functions, facts, families
 from gradcli.commands.functions.result import FunctionsResult
 from gradcli.evaluate import curves, functions
@@ -52,7 +52,7 @@ def _facts(call: Call) -> dict[str, Any]:
 
 def _described(call: Call) -> FunctionsResult:
     found = _facts(call)
-    if not has_curve(call.entry):
+    if call.entry.mixes == "row":  # a curve has one number in and one out
         return FunctionsResult(functions=[found])
     x = _range(call)
     along = "pred" if isinstance(call.entry, Loss) else "x"
@@ -68,7 +68,7 @@ def _range(call: Call) -> Tensor:
 
 def _of_activation(call: Call) -> list[dict[str, Any]]:
     """The slopes at each kink. Functions along a dimension have none."""
-    assert call.entry.name not in ALONG_LAST_DIM or not call.entry.kinks
+    assert not (call.entry.mixes and call.entry.kinks)
     function = functions.activation(call)
     return [
         {

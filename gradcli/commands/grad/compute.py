@@ -20,8 +20,6 @@ from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
 from gradcli.results import Points, Subject
 
-RANDOM = frozenset({"rand", "randn"})
-"""Constructors of literals that draw."""
 LISTED = 16
 """Numbers that were drawn which a note lists, at most."""
 
@@ -159,7 +157,7 @@ def _upstream(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -
                 f"--vjp: the upstream gradient has shape {list(upstream.shape)}, but the result has {list(value.shape)}",
                 cure="give one number for each element of the result", topic="vjp-shape",
             )  # fmt: skip
-        if isinstance(request.vjp, Made) and request.vjp.name in RANDOM:
+        if isinstance(request.vjp, Made) and request.vjp.random:
             job.note("upstream", f"--vjp drew {_drawn(upstream)}")
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:

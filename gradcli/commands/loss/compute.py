@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import FIXED_REDUCTION
 from gradcli.commands.loss.request import Loss
 from gradcli.commands.loss.result import LossResult, LossValue
 from gradcli.evaluate import functions
@@ -41,9 +40,7 @@ def compute(request: Loss, job: Job) -> LossResult:
 
 
 def _evaluate(call: Call, pred: Tensor, target: Tensor, reduction: str, job: Job) -> LossValue:
-    reduction = str(call.arguments.get("reduction", reduction))
-    if reduction != "none":
-        reduction = FIXED_REDUCTION.get(call.entry.name, reduction)
+    reduction = call.reduction(reduction)
     target = functions.index_target(call, pred, target)
     leaf = pred.detach().requires_grad_()
     with translated(call.text, {"pred": pred, "target": target}):

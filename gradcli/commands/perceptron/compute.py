@@ -88,13 +88,13 @@ def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
 
 
 def _train(request: Perceptron, job: Job) -> PerceptronTraining:
-    """Full-batch gradient descent on E, or for `step` the perceptron rule w += lr (t - O) x, row after row.
+    """Full-batch gradient descent on E, or where the activation has no derivative the perceptron rule.
 
-    The rule stops once every row is on its side, since it would change nothing any more.
+    That is w += lr (t - O) x, row after row. It stops once every row is on its side, since it would change nothing any more.
     """
     x, target = _data(request, job)
     lr = 1.0 if request.lr is None else request.lr
-    step = request.activation.entry.name == "step"
+    rule = request.activation.entry.derivative is None
     activation = functions.activation(request.activation)
     compared = functions.loss(request.loss, None)
 
@@ -102,7 +102,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
         with translated(request.loss.text, {"output": output, "target": target}):
             return compared(output, target)
 
-    if step and not bool(((target == 0) | (target == 1)).all()):
+    if rule and not bool(((target == 0) | (target == 1)).all()):
         raise ShapeError(
             "the perceptron rule needs targets of 0 and 1", cure="use --activation sigmoid or other targets"
         )
@@ -111,7 +111,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
     total = request.epochs or EPOCHS
     for epoch in range(1, total + 1):
         job.begin_step(epoch, total)
-        if step:
+        if rule:
             for row, t in zip(x, target, strict=True):
                 error = t - activation(row @ w + b)
                 w, b = w + lr * error * row, b + lr * error
@@ -122,7 +122,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
         output = activation(x @ w + b)
         errors = int((~((output - target).abs() < 0.5)).sum())  # NaN is an error too
         history.append(Epoch(epoch, errors, loss(output), w, b))
-        if step and not errors:
+        if rule and not errors:
             break
     last = history[-1]
     return PerceptronTraining(

@@ -35,7 +35,7 @@ def _training(script: Script, request: Perceptron, result: PerceptronTraining) -
     x, target = result.inputs["x"], result.inputs["target"]
     last = result.history[-1]
     script.inputs(result.inputs, {}, [])
-    rule = request.activation.entry.name == "step"
+    rule = request.activation.entry.derivative is None
     leaf = "" if rule else ", requires_grad=True"
     script.add(f"w = torch.zeros({x.shape[1]}{leaf})", f"b = torch.zeros((){leaf})")
     values = {

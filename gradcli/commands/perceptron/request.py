@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from gradcli.catalogue.functions import BY_ROW
 from gradcli.catalogue.functions import Activation as ActivationEntry
 from gradcli.catalogue.functions import Loss as LossEntry
 from gradcli.errors import UsageError
@@ -63,7 +62,7 @@ class Perceptron(Wrt, Explained):
                 raise UsageError(
                     f"--train: there is no data set {self.train!r}", cure=f"one of {', '.join(GATES)}, or @FILE"
                 )
-            if self.loss.entry.name in BY_ROW:
+            if self.loss.entry.mixes == "row":
                 raise UsageError(
                     f"--loss: {self.loss.entry.name} compares several outputs, but --train trains one",
                     cure="such as half_sse, mse or bce",

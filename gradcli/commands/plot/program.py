@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from gradcli.catalogue.functions import FIXED_REDUCTION, Loss
+from gradcli.catalogue.functions import Loss
 from gradcli.catalogue.ranges import HIGH, LOW, POINTS, target
 from gradcli.commands.plot.request import Plot, X
 from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.language.calls import Call
+from gradcli.language.literals.constructors import Made
 from gradcli.options.formula import Formula as Expression
 from gradcli.show.program.script import Script
 
@@ -41,7 +42,7 @@ def program(script: Script, request: Plot, result: PlotResult | SurfaceResult) -
 
 def _is_elementwise(function: Call | Expression) -> bool:
     """Whether a function is computed at all points at once."""
-    return isinstance(function, Call) and FIXED_REDUCTION.get(function.entry.name) != "norm"
+    return isinstance(function, Call) and not function.entry.mixes
 
 
 def _aim(call: Call, constructor: str) -> str:
@@ -60,12 +61,7 @@ def _applied(call: Call) -> str:
     """The function of the catalogue as an expression of x, a loss in elements and with the target that it is drawn for."""
     if not isinstance(call.entry, Loss):
         return call.applied(X)
-    aim = _aim(call, "full_like")
-    if call.entry.name in FIXED_REDUCTION:
-        half = "0.5*" if call.entry.name == "half_sse" else ""
-        return f"{half}mse(x, {aim}, reduction='none')"
-    arguments = {**call.arguments, "reduction": "none"}
-    return Call(call.text, call.entry, arguments).applied(X, aim)
+    return call.compared("none", X, _aim(call, "full_like"))
 
 
 def _expression(script: Script, request: Plot, result: PlotResult | SurfaceResult) -> None:
@@ -79,7 +75,8 @@ def _expression(script: Script, request: Plot, result: PlotResult | SurfaceResul
         item.name: script.tensor(item.literal, result.inputs[item.name], leaf=False, filled=item.name in result.filled)
         for item in request.inputs
     }
-    inline = {name for name in slopes if len(slopes) == 1 and "rand" not in made[name]}
+    drawn = {item.name for item in request.inputs if isinstance(item.literal, Made) and item.literal.random}
+    inline = slopes.keys() - drawn if len(slopes) == 1 else set()
     for name in [name for name in made if name not in inline]:  # in the order given, which is that of random numbers
         script.add(f"{_all(name) if name in slopes else name} = {made[name]}")
     ranges = {name: made[name] if name in inline else _all(name) for name in slopes}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gradcli.catalogue.functions import ALONG_LAST_DIM, CATALOGUE
-from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES, has_curve
+from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
+from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
@@ -57,14 +57,14 @@ def _read_function(source: Source) -> Formula | Call:
         return Formula(source)
     call = parse_call(source)
     entry = call.entry
-    if entry.name in ALONG_LAST_DIM:
+    if isinstance(entry, Activation) and entry.mixes:
         raise UsageError(
             f"{entry.name} mixes several numbers, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
         )  # fmt: skip
-    if not has_curve(entry):
+    if isinstance(entry, Loss) and entry.mixes == "row":
         row = "stack([x, 0*x])"
-        cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""  # type: ignore[union-attr]
+        cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""
         raise UsageError(
             f"{entry.name} compares the numbers of a whole row, but a curve has one at each point",
             place=source.span(0, len(source.text)), cure=cure or "give an expression that is one number",

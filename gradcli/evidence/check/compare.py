@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from gradcli import core
+from gradcli.catalogue.functions import CATALOGUE
+from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Held, short
@@ -36,7 +38,10 @@ ROUGH = 0.1
 SURE = 2.5e-4
 """A slope that agrees only because the difference is in doubt by a larger part of it has no verdict."""
 
-STEPWISE = frozenset({"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "step", "//"})
+STEPWISE = frozenset(
+    {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "//"}
+    | {name for name, entry in CATALOGUE.items() if entry.derivative is None}
+)
 """Operations that are constant between jumps."""
 
 HELD = {
@@ -79,9 +84,6 @@ POWERS = frozenset({"pow", "**", "float_power"})
 
 FAILED = frozenset({"wrong", "pytorch"})
 """Verdicts that say that autograd's number is not the slope."""
-
-RANDOM = frozenset({"rand_like", "randn_like", "randint_like", "rand", "randn", "randint", "randperm", "rrelu"})
-DRAWING = RANDOM | {name for name, verdict in HELD.items() if verdict == "random"} | {"gumbel_softmax"}
 
 
 def check(result: Result, job: Job) -> dict[str, Checked]:

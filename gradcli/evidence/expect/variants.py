@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from itertools import islice
 from typing import TypeAlias
 
-from gradcli.catalogue.functions import ACTIVATIONS, ALONG_LAST_DIM, LOSSES
+from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.catalogue.slips import LOG_FACTORS, Feature
 from gradcli.evaluate.trace import program_of
 from gradcli.language.expressions.program import Expression
+from gradcli.language.expressions.substitution import filled
 from gradcli.results import Subject
 
 Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
@@ -21,16 +22,16 @@ Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
 _REDUCED = {
     entry.torch for entry in LOSSES.values() if any(parameter.name == "reduction" for parameter in entry.parameters)
 }
-_COMPARED = {entry.torch for entry in LOSSES.values()} | {"catalogue.sse", "catalogue.half_sse", "catalogue.l2_norm"}
-_SUMS = {"catalogue.sse": "1.0", "catalogue.half_sse": "0.5"}
-"""Losses that are sums by definition, each with its factor before mse."""
+_COMPARED = {path for entry in LOSSES.values() for path in (entry.torch, entry.path)}
+_SUMS = {entry.path: entry.code for entry in LOSSES.values() if entry.reduction == "sum"}
+"""Losses that are sums by definition, and their code."""
 _ELEMENTWISE = {
     path
     for entry in ACTIVATIONS.values()
-    if entry.name not in ALONG_LAST_DIM and entry.derivative is not None
-    for path in (entry.torch, f"torch.{entry.name}", f"Tensor.{entry.name}", f"catalogue.{entry.name}")
+    if not entry.mixes and entry.derivative is not None
+    for path in (entry.torch, f"torch.{entry.name}", f"Tensor.{entry.name}", entry.path)
 }
-_MODULES = {entry.name.replace("_", "") for entry in ACTIVATIONS.values() if entry.name not in ALONG_LAST_DIM}
+_MODULES = {entry.name.replace("_", "") for entry in ACTIVATIONS.values() if not entry.mixes}
 _LOGARITHMS = frozenset(
     {"log", "log2", "log10", "xlogy", "log_softmax", "logsigmoid", "cross_entropy", "CrossEntropyLoss", "BCELoss"}
     | {"binary_cross_entropy", "binary_cross_entropy_with_logits", "BCEWithLogitsLoss", "LogSoftmax", "LogSigmoid"}
@@ -38,8 +39,7 @@ _LOGARITHMS = frozenset(
 _SOFTMAXES = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
 _CROSS_ENTROPIES = frozenset({"cross_entropy", "CrossEntropyLoss"})
 
-
-_SQUARES = frozenset({"square", "mse_loss", "MSELoss", "sse", "half_sse"})
+_SQUARES = frozenset({"square", "mse_loss", "MSELoss"})
 _PRODUCTS = frozenset({"matmul", "mm", "mv", "bmm", "addmm", "baddbmm", "linear", "einsum", "dot", "outer"})
 NODES = 2000
 """Nodes of a syntax tree that are looked through for reasons, at most."""
@@ -61,7 +61,7 @@ def features(subject: Subject, name: str) -> frozenset[Feature]:
     }
     found: set[Feature] = {"square"} if squares else set()
     halves = (inner for node in live if _is_halved(node) for inner in ast.walk(node))
-    if any(_path(node, program).endswith("half_sse") for node in squares) or any(
+    if any(_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares) or any(
         inner in squares or (isinstance(inner, ast.Name) and inner.id in squared) for inner in halves
     ):
         found.add("half-square")
@@ -94,9 +94,10 @@ def _is_square(node: ast.AST, program: Expression) -> bool:
     """Whether a node is the second power of something, or a loss made of squares."""
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ast.Pow) and _is_number(node.right, 2)
-    last = _path(node, program).rpartition(".")[2]
+    path = _path(node, program)
+    last = path.rpartition(".")[2]
     powered = last == "pow" and isinstance(node, ast.Call) and bool(node.args) and _is_number(node.args[-1], 2)
-    return powered or last in _SQUARES
+    return powered or last in _SQUARES or path in _SUMS
 
 
 def _is_halved(node: ast.AST) -> bool:
@@ -191,7 +192,9 @@ def _reduce(of: str, to: str) -> Rewrite:
             renamed.func = ast.Attribute(object_, to, ast.Load()) if object_ else ast.Name(to, ast.Load())
             return renamed
         if path in _SUMS and of == "sum":
-            return _parsed(f"{_SUMS[path]}*torch.nn.functional.mse_loss({', '.join(map(ast.unparse, node.args))})")
+            tree = filled(_SUMS[path], {"reduction": "'mean'"})
+            next(part for part in ast.walk(tree) if isinstance(part, ast.Call)).args = node.args
+            return tree
         if path in _REDUCED or last in _LOSS_MODULES:
             return _with_reduction(node, of, to)
         return None

@@ -1,12 +1,13 @@
 """The formula beside a local derivative: from the ledger's rules, or from the catalogue with the arguments that were given."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from gradcli.catalogue import derivative_rules as rules
-from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, CATALOGUE, FIXED_REDUCTION, Activation, Loss
+from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
 from gradcli.evaluate.naming import NAMELESS, Names
 from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.language.expressions.substitution import substituted
@@ -78,7 +79,7 @@ def _settings(entry: Activation | Loss, operation: ExecutedOp) -> dict[str, Any]
 
 def _of_activation(entry: Activation, operation: ExecutedOp, texts: list[str], place: int) -> str:
     settings = _settings(entry, operation)
-    if entry.derivative is None or settings is None or place or entry.name in ALONG_LAST_DIM:
+    if entry.derivative is None or settings is None or place or entry.mixes:
         return ""
     if any(isinstance(value, Tensor) for value in settings.values()):
         return ""
@@ -87,23 +88,21 @@ def _of_activation(entry: Activation, operation: ExecutedOp, texts: list[str], p
 
 def _of_loss(entry: Loss, operation: ExecutedOp, texts: list[str], place: int) -> str:
     settings = _settings(entry, operation)
-    if settings is None or place > 1 or (place and entry.name not in rules.ODD):
+    if settings is None or place > 1 or (place and entry.target != "real"):
         return ""
     pred, target = operation.arguments[:2]
     weighted = any(isinstance(value, Tensor) for value in settings.values())
-    by_row = entry.name in BY_ROW
+    by_row = entry.mixes == "row"
     if weighted or not isinstance(pred, Tensor) or pred.ndim > 2:
         return ""
     if not (by_row or getattr(target, "shape", None) == pred.shape):
         return ""
     rows = (len(pred) if pred.ndim == 2 else 1) if by_row else pred.numel()
-    reduction = settings.pop("reduction", FIXED_REDUCTION.get(entry.name, "mean"))
+    reduction = settings.pop("reduction", entry.reduction or "mean")
     terms = {"mean": rows, "batchmean": len(pred) if pred.ndim else 1}.get(reduction, 1)
     derivative = entry.derivative.replace("len(pred)", str(pred.shape[-1] if pred.ndim else 1))
-    if place:
-        derivative = derivative.replace("pred - target", "target - pred")
-    if entry.name == "l2_norm" and place:
-        derivative = "(target - pred)/sqrt(sum((pred - target)**2))"
+    if place:  # losses of pred - target alone: the same with the other sign, which a square does not have
+        derivative = re.sub(r"pred - target(?!\)\*\*2)", "target - pred", derivative)
     meaning = {**_meant(settings), "pred": texts[0], "target": texts[1], "terms": terms}
     return substituted(f"({derivative})/terms", meaning)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.catalogue import derivative_rules
-from gradcli.catalogue.functions import ALONG_LAST_DIM, BY_ROW, CATALOGUE, find_activation, find_loss
+from gradcli.catalogue.functions import CATALOGUE
 from gradcli.evaluate.naming import Names
 from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.evidence.explain.local_formulas import formula
@@ -147,9 +147,8 @@ def _is_elementwise(operation: ExecutedOp, name: str) -> bool:
     """Whether each number of the result is made from one number of each operand, whatever these are."""
     if name in derivative_rules.FORMULAS or name in derivative_rules.ELEMENTWISE:
         return True
-    entry = find_activation(name) or find_loss(name)
-    if entry is not None:
-        return entry.name not in ALONG_LAST_DIM and entry.name not in BY_ROW
+    if name in CATALOGUE:
+        return CATALOGUE[name].mixes != "row"
     return _is_pointwise(operation.name)
 
 

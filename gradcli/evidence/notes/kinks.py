@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import BY_ROW, CATALOGUE, Loss
+from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
@@ -54,11 +54,10 @@ def _places(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[float, ..
 
 def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor | float) -> Tensor:
     """The elements of `pred` at which a loss has no derivative, as a mask in the shape of `pred`."""
-    entry = CATALOGUE[name]
-    assert isinstance(entry, Loss)
+    entry = LOSSES[name]
     pred, target = pred.detach(), torch.as_tensor(target).detach()
     mask = torch.zeros_like(pred, dtype=torch.bool)
-    if name not in BY_ROW:
+    if entry.mixes != "row":
         for place in places(entry, settings, pred, target):
             mask |= _like(pred, pred == place)
         return mask
@@ -76,8 +75,8 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
 
 
 def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:
-    """The values of `pred` (in the losses of BY_ROW one row) at which a loss bends; each broadcasts with its shape, nan is
-    none.
+    """The values of `pred` (one row of it where the loss mixes rows) at which a loss bends; each broadcasts with its shape,
+    nan is none.
     """
     names = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     values = {**names, "pred": pred, "target": target}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core, result_paths
-from gradcli.catalogue.functions import ACTIVATIONS, BY_ROW, LOSSES
+from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
 from gradcli.evaluate.sights import OTHERS, UNNAMED, Sight
@@ -208,9 +208,9 @@ def _draws(sight: Sight) -> bool:
 
 def _loss_kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
     pred, target = sight.operands[:2]  # parameters may follow
-    if _differentiated(pred) and (sight.name not in BY_ROW or pred.numel() <= ROWS):
-        apart = sight.name not in BY_ROW and sight.name != "l2_norm"
-        yield from _at_kink(sight, 0, kinks.of_loss(sight.name, sight.settings, pred, target), apart=apart)
+    mixes = LOSSES[sight.name].mixes
+    if _differentiated(pred) and (mixes != "row" or pred.numel() <= ROWS):
+        yield from _at_kink(sight, 0, kinks.of_loss(sight.name, sight.settings, pred, target), apart=not mixes)
 
 
 def _other_kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
@@ -283,7 +283,7 @@ def _table() -> dict[str, tuple[Rule, ...]]:
         (twice, TWICE),
         (no_logarithms, ("nll", "kl_div")),
         (improbable, (name for name, entry in LOSSES.items() if entry.target == "probability" or name in SUMMED)),
-        (broadcasts, ("l2_norm", "kl_div", "poisson_nll", "hinge_embedding")),
+        (broadcasts, (name for name, entry in LOSSES.items() if entry.broadcasts)),
     )
     for rule, names in more:
         for name in names:

@@ -24,17 +24,27 @@ def substituted(formula: str, meaning: Mapping[str, Any]) -> str:
     return spelled(_Substitution(meaning).visit(tree))
 
 
-class _Substitution(ast.NodeTransformer):
-    """Replaces names, then simplifies what holds constants, from the inside out."""
+def filled(formula: str, meaning: Mapping[str, ast.expr | str]) -> ast.expr:
+    """`formula` with each name in `meaning` replaced by an expression, and nothing decided."""
+    found: ast.expr = _Filling(meaning).visit(ast.parse(formula, mode="eval").body)
+    return found
+
+
+class _Filling(ast.NodeTransformer):
+    """Replaces names."""
 
     def __init__(self, meaning: Mapping[str, Any]) -> None:
         self._meaning = meaning
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id not in self._meaning:
-            return node
-        value = self._meaning[node.id]
-        return ast.parse(value, mode="eval").body if isinstance(value, str) else ast.Constant(value)
+        value = self._meaning.get(node.id, node)
+        if isinstance(value, str):
+            return ast.parse(value, mode="eval").body
+        return value if isinstance(value, ast.expr) else ast.Constant(value)
+
+
+class _Substitution(_Filling):
+    """Replaces names, then simplifies what holds constants, from the inside out."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         self.generic_visit(node)

@@ -26,6 +26,11 @@ class Made:
     sign: int
     source: Source = field(compare=False)
 
+    @property
+    def random(self) -> bool:
+        """Whether its numbers are drawn."""
+        return self.name in ("rand", "randn")
+
 
 @dataclass(frozen=True)
 class Argument:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gradcli.catalogue.functions import Loss
+from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
 from gradcli.catalogue.operators import (
     CONSTANTS,
     LAST_DIMENSION,
@@ -20,26 +20,14 @@ from gradcli.catalogue.operators import (
 from gradcli.evaluate import library
 from gradcli.evaluate.functions import index_target
 from gradcli.evaluate.machine import evaluate
-from gradcli.language.calls import Call
+from gradcli.language.calls import TENSOR_PARAMETERS, Call
 from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
+from gradcli.language.expressions.substitution import filled
 from gradcli.language.source import Source
 
 _SECTIONS = {"special": "torch.special", "linalg": "torch.linalg", "fft": "torch.fft", "masked": "torch.masked"}
 """How a section of the allow-list is written in a program, where that is not its own name."""
-
-_COMPOSED = {
-    "sse": ("F.mse_loss({}, {}, reduction='sum')", 2),
-    "half_sse": ("0.5 * F.mse_loss({}, {}, reduction='sum')", 2),
-    "l2_norm": ("torch.norm(({}) - ({}), 2)", 2),
-    "step": ("torch.heaviside({}, torch.zeros(()))", 1),
-    "prelu": ("F.prelu({}, torch.tensor(0.25))", 1),
-    "threshold": ("F.threshold({}, 0.0, 0.0)", 1),
-}
-"""The catalogue's entries that PyTorch's function alone does not give, and how many operands the text takes."""
-
-_WITH_MORE = {"step": "torch.heaviside", "prelu": "F.prelu", "threshold": "F.threshold"}
-"""What they are with further arguments."""
 
 
 class Formula:
@@ -166,20 +154,15 @@ class _Writer(ast.NodeTransformer):
             return node
         section, _, name = step.name.partition(".")
         if section == "catalogue":
-            text, arity = _COMPOSED[name]
-            if len(node.args) == arity and not node.keywords:
-                return _parsed(text.format(*map(ast.unparse, node.args)))
-            step_path = _WITH_MORE[name]
-        else:
-            step_path = name if section == "python" else f"{_SECTIONS.get(section, section)}.{name}"
-        node.func = _parsed(step_path)
+            return _composed(node, CATALOGUE[name])
+        node.func = _parsed(name if section == "python" else f"{_SECTIONS.get(section, section)}.{name}")
         self._fit(node, step)
         return node
 
     def _fit(self, node: ast.Call, step: Step) -> None:
         """Class indices as int64, and plain numbers as tensors where PyTorch insists on them."""
         values = self._operands.get(id(step))
-        if values is None or step.name.startswith(("nn.", "python.", "math.", "catalogue.")) or "*" in step.keywords:
+        if values is None or step.name.startswith(("nn.", "python.", "math.")) or "*" in step.keywords:
             return
         if isinstance(step.value, str) and library.plain(values):
             node.func = _parsed(step.value)
@@ -211,6 +194,26 @@ class _Writer(ast.NodeTransformer):
             named.value = _parsed(text)
         else:
             node.args[1] = _parsed(text)
+
+
+def _composed(node: ast.Call, entry: Activation | Loss) -> ast.expr:
+    """A call of an entry that has its own code, in which the arguments are put; an activation with more is PyTorch's own."""
+    if isinstance(entry, Activation) and (len(node.args) > 1 or node.keywords):
+        node.func = _parsed(entry.torch)
+        return node
+    meaning: dict[str, ast.expr | str] = {
+        each.name: f"torch.tensor({each.default!r})" if each.name in TENSOR_PARAMETERS else repr(each.default)
+        for each in entry.parameters
+    }
+    if isinstance(entry, Loss):
+        meaning["reduction"] = repr(entry.reduction)
+    words = {word.arg or "**": word.value for word in node.keywords}
+    given = {**dict(zip(entry.operands, node.args, strict=False)), **words}
+    if isinstance(entry, Activation) or not any(isinstance(each, ast.Starred) for each in node.args):
+        return filled(entry.code, {**meaning, **given})
+    # How many operands a star gives is known only when the program runs.
+    node.func = _parsed(f"lambda {', '.join(entry.operands)}: {ast.unparse(filled(entry.code, meaning))}")
+    return node
 
 
 class _Holder(ast.NodeTransformer):

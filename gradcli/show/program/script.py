@@ -1,19 +1,18 @@
 """A PyTorch program being written: inputs, statements, prints, and the imports that they turn out to need."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
 from gradcli.catalogue.imports import imports
+from gradcli.catalogue.operators import RANDOM, RANDOM_MODULES
 from gradcli.evaluate.job import DTYPES, once_more
 from gradcli.language.literals.literal import Literal
 from gradcli.options.shared import Numeric
 from gradcli.results import Result, part
 from gradcli.show.program.formulas import Formula
 from gradcli.show.program.tensor_code import tensor_code
-
-_RANDOM = ("torch.rand", "dropout", "bernoulli", "multinomial", "normal", "poisson", "gumbel", "rrelu")
-"""What in a program draws random numbers."""
 
 
 class Script:
@@ -77,7 +76,7 @@ class Script:
             head.append(f"torch.set_default_dtype(torch.{self._request.dtype})")
         if self._request.device != "cpu":
             head.append(f'torch.set_default_device("{self._request.device}")')
-        if any(word in body for word in _RANDOM):
+        if not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", body)):
             head.append(f"torch.manual_seed({self._request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"

@@ -29,7 +29,7 @@ def tensor_code(
     literal is two numbers, and `tensor` [n] what lies between them.
     """
     if filled:
-        drawn = isinstance(literal, Made) and literal.name.startswith("rand")
+        drawn = isinstance(literal, Made) and literal.random
         outer = tensor[:: len(tensor) - 1]
         ends = f"*{tensor_code(literal, outer, leaf=False, device=device)}" if drawn else _values(outer)[1:-1]
         return f"torch.linspace({ends}, {len(tensor)})"
