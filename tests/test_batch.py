@@ -20,8 +20,10 @@ import pytest
 import torch
 
 from gradcli import batch, core
+from gradcli.errors import SizeError
 from gradcli.language.limits import JOB_TEXT
-from gradcli.process import pool, supervise
+from gradcli.process import fork, jobs
+from gradcli.process.worker import Limits, cause
 from tests.benchmarks import endless
 from tests.program import BASE, child, run, usual_signals
 from tests.warm import all_of
@@ -280,7 +282,7 @@ def test_a_fault_of_gradclis_own_is_told_whole(
 def test_gradcli_debug_adds_the_traceback(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, traceback = with_a_slip(monkeypatch, place, ValueError("a slip of ours"), GRADCLI_DEBUG="1")
     assert traceback.startswith("Traceback (most recent call last)")
-    assert "in answer" in traceback or "in _be_worker" in traceback
+    assert "in answer" in traceback or "in _answer_frames" in traceback
     assert traceback.endswith("ValueError: a slip of ours\n")
 
 
@@ -343,11 +345,12 @@ def test_a_limit_of_processor_time_is_no_lack_of_memory() -> None:
             worker = os.fork()
             while worker == 0:
                 pass
-            status = int(supervise.wait(worker) != (worker, signal.SIGXCPU))
+            status = int(fork.wait(worker) != (worker, signal.SIGXCPU))
         finally:
             os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
-    told = supervise.cause(signal.SIGXCPU, (0, 0), supervise.Limits(60))
+    told = cause(fork.End(signal.SIGXCPU), Limits(60))
+    assert isinstance(told, SizeError)
     assert (told.kind, told.message) == ("size", "it used more CPU time than this shell allows")
 
 
@@ -387,16 +390,16 @@ def test_blank_lines_give_nothing_and_a_last_line_needs_no_end() -> None:
 def test_a_line_without_end_takes_no_more_memory_than_a_job_may(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pool, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
-    monkeypatch.setattr(batch, "PIECE", 64)
-    jobs = tmp_path / "jobs"
-    jobs.write_bytes(b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001)
-    source = pool.LinesOfFile(os.open(jobs, os.O_RDONLY))
+    monkeypatch.setattr(jobs, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
+    monkeypatch.setattr(jobs, "PIECE", 64)
+    file = tmp_path / "jobs"
+    file.write_bytes(b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001)
+    source = jobs.LinesOfFile(os.open(file, os.O_RDONLY))
     found: list[bytes] = []
     while (lines := source.take()) is not None:
         found += [line.text for line in lines]
-        assert sum(map(len, source._cutter._begun)) <= 1064
-    os.close(source.fd)  # type: ignore[arg-type]
+        assert sum(map(len, source._splitter._begun)) <= 1064
+    os.close(source.fd)
     assert [found[0], found[1], found[3]] == [b'{"id": 1}', b"x" * 1000, b'{"id": 2}']
     for line, number in ((found[2], 3), (found[4], 6)):
         answer = json.loads(line.removeprefix(b"\0"))

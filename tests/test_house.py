@@ -33,8 +33,8 @@ ARROWS = {
         "process", "page", "world", "errors", "cli",
     },
     "cli": {"cli", "commands", "show", "options", "language", "process", "page", "world", "errors"},
-    "process": {"process", "cli", "commands", "show", "evaluate", "world", "language", "errors", "__init__"},
-    "batch": {"process"},
+    "process": {"process", "language", "errors", "__init__"},
+    "batch": {"commands", "process"},
     "__main__": {"cli", "process", "world", "installed", "__init__"},
     "__init__": set(),
 }  # fmt: skip
@@ -43,7 +43,7 @@ for _room in ("options", "evaluate", "evidence", "show"):  # until results say w
     ARROWS[_room] |= {"commands", "evidence"}
 
 HEAVY = {"torch", "numpy", "orjson"}
-MAY_LOAD_TORCH = {"result_paths", "process", "core", "evaluate", "evidence", "results", "show", "commands"}
+MAY_LOAD_TORCH = {"result_paths", "core", "evaluate", "evidence", "results", "show", "commands"}
 GENERATORS = {"catalogue/generate_operators.py"}
 """Scripts that write data into the repository and are never part of the program."""
 

@@ -18,7 +18,7 @@ import pytest
 
 from gradcli.errors import SizeError
 from gradcli.language.source import Source
-from gradcli.process import supervise
+from gradcli.process.worker import Limits, Progress, cause
 from tests import program
 from tests.program import run
 from tests.warm import until
@@ -112,7 +112,9 @@ def test_what_the_time_limit_bounds_is_told(words: list[str], cure: str, tmp_pat
 
 
 def test_a_time_limit_that_ends_the_showing_says_so_and_blames_no_operation() -> None:
-    told = supervise.cause(signal.SIGALRM, supervise.SHOWING, supervise.Limits(2, Source("x*2")))
+    progress = Progress()
+    progress.showing()
+    told = cause(progress.end(signal.SIGALRM), Limits(2, Source("x*2")))
     assert isinstance(told, SizeError)
     assert told.message == "showing the result took more than 2 s"
     assert told.place is None
