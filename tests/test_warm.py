@@ -673,10 +673,10 @@ def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
     def run(arguments: list[str], progress: Progress) -> int:
         raise RuntimeError("out of sight")
 
-    origin = server_worker.Origin(ENVIRONMENT, {}, server_worker.bounds_of(os.getpid()))
+    origin = server_worker.Origin(ENVIRONMENT, {}, server_worker.bounds_of(os.getpid()), "", 1)
     status = 99
     try:
-        program = server_worker.Program(run, lambda: None, lambda: None, "", [])
+        program = server_worker.Program(lambda: None, run, lambda words: None, (), ())
         status = server_worker.answer(connection, Progress(), program, origin)
     finally:
         os._exit(status)

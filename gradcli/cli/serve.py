@@ -5,7 +5,6 @@ So a worker finds nothing left to import, and little memory left to touch for th
 
 import os
 import pkgutil
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -46,7 +45,6 @@ CALLS = (
 """Calls of each kind, words separated by blanks. None of them may make PyTorch warn: it warns of some things only once."""
 _NOT_LOADED = ("gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client")
 _NEED_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.show.pictures.picture")
-_LIBRARIES = ("torch", "torch.version", "numpy", "orjson", "rich", "typer")
 
 
 class _NoLimits(Progress):
@@ -62,23 +60,13 @@ class _NoLimits(Progress):
         """Set no alarm."""
 
 
-def load() -> Program:
-    """Load everything, and run each kind of call. To be called once, before any other use of PyTorch."""
-    import torch
-
-    restore_threads = partial(torch.set_num_threads, torch.get_num_threads())
-    torch.set_num_threads(1)  # a pool of threads does not survive a fork
+def _load() -> None:
     unwanted = _NOT_LOADED if find_spec("matplotlib") else (*_NOT_LOADED, *_NEED_MATPLOTLIB)
     for module in pkgutil.walk_packages(gradcli.__path__, "gradcli."):
         if not module.name.startswith(unwanted):
             import_module(module.name)
-    if not (torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()):
-        for words in CALLS:  # with an accelerator the first backward pass starts threads, which no fork has
-            _try(words)
     for command in COMMANDS.values():
         parser(command)
-    files = [path for name in _LIBRARIES if (path := import_module(name).__file__)]
-    return Program(_run, partial(_try, CALLS[-1]), restore_threads, torch.__version__, files)
 
 
 def _run(arguments: list[str], progress: Progress) -> int:
@@ -90,6 +78,9 @@ def _try(words: str) -> None:
         run(words.split(), World(stdin=None, stdout=nowhere, stderr=nowhere, environ={}, width=80), _NoLimits())
 
 
+PROGRAM = Program(_load, _run, _try, CALLS, ("torch", "torch.version", "numpy", "orjson", "rich", "typer"))
+
+
 def main(path: str, idle: float) -> None:
     """Serve at `path` until nobody has called for `idle` seconds."""
-    serve(path, idle, load)
+    serve(path, idle, PROGRAM)

@@ -5,7 +5,6 @@ a worker's parent can do: report the signal that ended it, and end the processes
 """
 
 import contextlib
-import gc
 import json
 import marshal
 import os
@@ -30,16 +29,9 @@ GRACE = 2.0
 """Seconds that a worker whose caller has gone may take to clean up."""
 
 
-def serve(path: str, idle: float, load: Callable[[], Program]) -> None:
-    """Load the program, serve it at `path`, and end without PyTorch's teardown."""
-    environment, files = wire.environment(), server_worker.own_files()
-    gc.disable()  # nothing of what loading makes is garbage
-    program = load()
-    origin = Origin(environment, files | server_worker.states(program.files), server_worker.bounds_of(0))
-    gc.enable()
-    gc.collect()
-    gc.freeze()  # a collection in a worker would write to every object, and so copy every page
-    Server(path, idle, program, origin).run()
+def serve(path: str, idle: float, program: Program) -> None:
+    """Load a program, serve it at `path`, and end without PyTorch's teardown."""
+    Server(path, idle, program, server_worker.load(program)).run()
     os._exit(0)
 
 
@@ -156,7 +148,7 @@ class Server:
     def _status(self, environment: bytes) -> dict[str, Any]:
         accepted = self._served + sum(child.progress.accepted for child in self._calls.values())
         return {
-            "running": True, "pid": os.getpid(), "version": __version__, "torch": self._program.torch,
+            "running": True, "pid": os.getpid(), "version": __version__, "torch": self._origin.torch,
             "calls": accepted, "uptime": round(time.monotonic() - self._began, 1), "idle": self._idle, "memory": _memory(),
             "fits": marshal.loads(environment) == self._origin.environment and self._origin.is_unchanged(),
         }  # fmt: skip

@@ -5,6 +5,7 @@ caller's, and from there on it is the program that a cold call runs.
 """
 
 import contextlib
+import gc
 import marshal
 import os
 import resource
@@ -34,22 +35,27 @@ _RESOURCES = {getattr(resource, name) for name in dir(resource) if name.startswi
 
 @dataclass(frozen=True)
 class Program:
-    """What a server serves. Its functions run a call, try one without output, and let PyTorch use all threads in a worker."""
+    """What a server serves: functions that load it, run a call, and try one without output; calls to try, and its libraries.
 
+    The last of the calls is tried in each worker too.
+    """
+
+    load: Callable[[], None]
     run: Callable[[list[str], Progress], int]
-    try_out: Callable[[], None]
-    restore_threads: Callable[[], None]
-    torch: str
-    files: list[str]
+    try_out: Callable[[str], None]
+    calls: tuple[str, ...]
+    libraries: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a server was loaded from and in; a call for which any of it differs runs cold."""
+    """What a server was loaded from and in. A call runs cold if its environment or bounds differ, or a file has changed."""
 
     environment: tuple[str, str, list[int], list[tuple[str, str]]]
     files: Files
     bounds: Bounds
+    torch: str
+    threads: int
 
     def is_unchanged(self) -> bool:
         """Whether a process started now would load the same files."""
@@ -58,15 +64,32 @@ class Origin:
         except OSError:
             return False
 
+    def restore_threads(self) -> None:
+        """Let PyTorch compute with as many threads as in a cold call. The server has one: a pool does not survive a fork."""
+        import torch
 
-def own_files() -> Files:
-    """The source of this program."""
-    return states(
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(wire.PACKAGE)
-        for name in names
-        if name.endswith((".py", ".txt"))
-    )
+        torch.set_num_threads(self.threads)
+
+
+def load(program: Program) -> Origin:
+    """Load a program and try its calls. To be called once, before any other use of PyTorch."""
+    environment = wire.environment()
+    own = [os.path.join(folder, name) for folder, _, names in os.walk(wire.PACKAGE) for name in names]
+    files = states(path for path in own if path.endswith((".py", ".txt")))
+    gc.disable()  # nothing of what loading makes is garbage
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    program.load()
+    if not (torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()):
+        for words in program.calls:  # with an accelerator the first backward pass starts threads, which no fork has
+            program.try_out(words)
+    files |= states(path for name in program.libraries if (path := sys.modules[name].__file__))
+    gc.enable()
+    gc.collect()
+    gc.freeze()  # a collection in a worker would write to every object, and so copy every page
+    return Origin(environment, files, bounds_of(0), torch.__version__, threads)
 
 
 def states(paths: Iterable[str]) -> Files:
@@ -87,9 +110,9 @@ def bounds_of(process: int) -> Bounds:
 def work(inlet: socket.socket, progress: Progress, program: Program, origin: Origin) -> int:
     """Serve the one connection that the server may send through `inlet`; what this process then exits with."""
     _leave_the_server(inlet.fileno())
-    program.restore_threads()
+    origin.restore_threads()
     if not select.select([inlet], [], [], 0)[0]:
-        program.try_out()  # while nobody waits: a fork pays for its first touch of each page of memory
+        program.try_out(program.calls[-1])  # while nobody waits: a fork pays for its first touch of each page of memory
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0

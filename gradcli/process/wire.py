@@ -114,7 +114,8 @@ def send(connection: _socket.socket, content: bytes, *numbers: int) -> None:
     """A frame: its length and its content, and descriptors beside it."""
     frame = len(content).to_bytes(8, "big") + content
     sent = connection.sendmsg([frame], [rights(*numbers)] if numbers else [])
-    connection.sendall(frame[sent:])
+    if sent < len(frame):  # sending nothing fails too where the other side has answered and gone
+        connection.sendall(frame[sent:])
 
 
 def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
