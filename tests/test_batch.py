@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import pytest
 import torch
 
 from gradcli import batch, core
-from gradcli.errors import SizeError
+from gradcli.errors import FileError, SizeError
 from gradcli.language.limits import JOB_TEXT
 from gradcli.process import fork, jobs
+from gradcli.process.pool import Begin, Work, answers
 from gradcli.process.worker import Limits, cause
 from tests.benchmarks import endless
 from tests.program import BASE, child, run, usual_signals
@@ -308,6 +310,51 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
     assert (shown.status, shown.stdout) == (status, "")
     assert shown.stderr.startswith(words)
     assert ("in failing" in shown.stderr) == (status == 70)
+
+
+# workers that end, with work that needs no PyTorch
+
+
+def answered(work: Work, count: int) -> list[str]:
+    """The answers to that many lines, each its own number."""
+    lines = jobs.LinesOfJobs({"id": number} for number in range(1, count + 1))
+    return [answer.line.decode() for some in answers(lines, lambda: nullcontext(work)) for answer in some]
+
+
+def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+    return b"%d" % number, True, True
+
+
+@pytest.mark.parametrize("place", [1, jobs.FRAME - 1, jobs.FRAME, jobs.FRAME + 1, 700])
+def test_a_worker_that_cannot_go_on_costs_no_answer_and_repeats_none(place: int) -> None:
+    assert answered(lambda line, number, begin: (*echo(line, number, begin)[:2], number != place), 700) == [
+        str(number) for number in range(1, 701)
+    ]
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_library_that_ends_a_worker_costs_one_answer(status: int) -> None:
+    def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+        if number == 300:
+            os._exit(status)
+        return echo(line, number, begin)
+
+    found = answered(work, 600)
+    message = (
+        f"a library that PyTorch uses ended the process (exit status {status}) (memory may be too low: see ulimit -v)"
+    )
+    assert json.loads(found.pop(299)) == {"id": 300, "error": {"kind": "math", "message": message}}
+    assert found == [str(number) for number in range(1, 601) if number != 300]
+
+
+def test_a_fork_server_that_is_killed_ends_the_batch_at_once() -> None:
+    def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+        return echo(line, number, begin)
+
+    with pytest.raises(FileError, match="PyTorch could not be loaded, or it crashed"):
+        answered(work, 1)
 
 
 # time

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from gradcli.process import server as process_server
 from gradcli.process import server_worker, wire
 from gradcli.process.worker import Progress
 from tests import program
@@ -664,6 +666,28 @@ def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
         said = stderr.read().decode()
     assert said.startswith("error: internal error in gradcli (RuntimeError: out of sight")
     assert "Traceback" in said
+
+
+def test_a_server_whose_workers_fail_ends_and_its_log_says_why(short: Path) -> None:
+    def fail(words: str) -> None:
+        raise RuntimeError("out of sight")
+
+    origin = server_worker.Origin(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
+    tried = server_worker.Program(lambda: None, lambda arguments, progress: 0, fail, ("",), ())
+    with open(short / "log", "w+b") as log:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(log.fileno(), 2)
+                sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+                signal.alarm(20)
+                process_server.Server(str(short / "socket"), 60.0, tried, origin).run()
+            finally:
+                os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        log.seek(0)
+        assert log.read().startswith(b"internal error in gradcli (RuntimeError: out of sight at test_warm.py:")
+    assert os.listdir(short) == ["log"]
 
 
 ENVIRONMENT: Any = ("", "", [], [])

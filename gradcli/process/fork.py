@@ -56,7 +56,7 @@ class SharedPage:
 
     def finish(self) -> None:
         """The work is done: what this process exits with now is its status."""
-        _STATE.pack_into(self._memory, 0, 0, 0, 0.0, _DONE)
+        self._end_with(_DONE)
 
     def report(self, error: BaseException) -> ExitStatus:
         """Leave the error that ends this process for the parent, where `end` reads it; the exit status that it means."""
@@ -65,10 +65,13 @@ class SharedPage:
         else:
             status, told = ExitStatus.FAULT, (FAULT, fault(error), traceback_of(error, os.environ)[-_LONGEST:])
         content = marshal.dumps(told)
-        first, second, seconds, _ = _STATE.unpack_from(self._memory)
-        _STATE.pack_into(self._memory, 0, first, second, seconds, len(content))
+        self._end_with(len(content))
         self._memory[_STATE.size : _STATE.size + len(content)] = content
         return status
+
+    def _end_with(self, size: int) -> None:
+        first, second, seconds, _ = _STATE.unpack_from(self._memory)
+        _STATE.pack_into(self._memory, 0, first, second, seconds, size)
 
     def end(self, status: int) -> End:
         """How the child ended that had this page, as os.waitpid gives its status."""

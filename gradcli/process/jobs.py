@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from gradcli.language.limits import JOB_TEXT
 
@@ -23,17 +23,6 @@ class Line(NamedTuple):
 
     number: int
     text: bytes
-
-
-class Lines(Protocol):
-    """Where jobs come from, without blank lines."""
-
-    @property
-    def fd(self) -> int | None:
-        """What to wait for until there are more; None where they are always there."""
-
-    def take(self) -> list[Line] | None:
-        """The next lines, without their ends; None at the end."""
 
 
 class Splitter:
@@ -91,6 +80,10 @@ class LinesOfJobs:
     def take(self) -> list[Line] | None:
         """The next frame's worth of jobs."""
         return [Line(number, json.dumps(dict(job)).encode()) for number, job in islice(self._jobs, FRAME)] or None
+
+
+Lines = LinesOfFile | LinesOfJobs
+"""Where jobs come from, without blank lines. `fd` is what to wait for until there are more; None: they are always there."""
 
 
 def _checked(line: Line) -> Line:

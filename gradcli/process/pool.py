@@ -44,6 +44,8 @@ _HEADER = struct.Struct("=qq")
 _IDLE = -1
 """In place of the number of a job: the worker has no frame in hand."""
 
+_CRASHED = FileError("PyTorch could not be loaded, or it crashed", cure="gradcli flow --layers 1 shows why")
+
 Begin = Callable[[float], None]
 """Told the seconds that a job or its next step may take, just before it begins."""
 Work = Callable[[bytes, int, Begin], tuple[bytes, bool, bool]]
@@ -212,7 +214,7 @@ def _answers(
             ready, _, _ = select.select([*busy, *source, ended], [], [])
             for fd in ready:
                 if fd == ended:
-                    raise _end_of_fork_server(page.end(0))
+                    raise cause(end, Limits(0)) if (end := page.end(0)).report else _CRASHED
                 if fd in busy:
                     busy[fd].receive()
                 else:
@@ -243,12 +245,6 @@ def _read(lines: Lines, waiting: deque[Line]) -> bool:
     more = lines.take()
     waiting.extend(more or ())
     return more is None
-
-
-def _end_of_fork_server(end: End) -> Exception:
-    if end.report:
-        return cause(end, Limits(0))
-    return FileError("PyTorch could not be loaded, or it crashed", cure="gradcli flow --layers 1 shows why")
 
 
 # --- in the fork server and its workers -----------------------------------------------------------------------------
