@@ -151,6 +151,7 @@ def _launch(base: str, module: str, idle: float) -> bool:
                 cwd="/", start_new_session=True, pass_fds=[lock],
             )  # fmt: skip
         os.pwrite(lock, str(server.pid).encode(), 0)
+        server.returncode = 0  # it outlives this process, which Python would warn of
     finally:
         os.close(lock)
     return True
