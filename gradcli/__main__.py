@@ -20,22 +20,22 @@ def main() -> int:
         return _version()
     wish = os.environ.get("GRADCLI_SERVER", "")
     if wish not in ("", "auto") or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
-        return _cold(arguments)  # where the wish is none that there is, it says so
+        return _cold(arguments)  # which reports a value of GRADCLI_SERVER that there is not
     from gradcli.process import client
 
     try:
         client.run(arguments)
-    except client.Cold:
+    except client.NoServer:
         status = _cold(arguments)
-    except client.Lost as lost:
+    except client.WorkerDied as death:
         from gradcli.cli import main as program
         from gradcli.world import World
 
-        return program.bury(arguments, World.current(), lost.signum, lost.where)
+        return program.worker_died(arguments, World.current(), death.signum, death.where)
     if wish == "auto":
         from gradcli.process import control
 
-        control.start_behind()
+        control.start_in_background("gradcli.cli.serve")
     return status
 
 

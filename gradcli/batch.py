@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from gradcli.process.pool import LinesOfJobs, answers
+from gradcli.commands.batch.load import loaded
+from gradcli.process.jobs import LinesOfJobs
+from gradcli.process.pool import answers
 
 
 def run(
@@ -14,5 +17,5 @@ def run(
 
     A job is what a line of `gradcli batch` holds. A job that fails gives `{"id": .., "error": {"kind": .., "message": ..}}`.
     """
-    for found in answers(LinesOfJobs(jobs), jobs=processes, allow_files=allow_files):
+    for found in answers(LinesOfJobs(jobs), partial(loaded, allow_files=allow_files), jobs=processes):
         yield from (json.loads(answer.line) for answer in found)

@@ -12,7 +12,8 @@ import subprocess
 import sys
 from collections import Counter
 
-from gradcli.process import rehearsal
+from gradcli.cli import serve
+from gradcli.process.server_worker import load
 
 WORK = """
 import torch
@@ -40,7 +41,7 @@ def differing(number: int) -> int:
     cold = subprocess.run(
         [sys.executable, "-c", WORK + "print(work())"], capture_output=True, text=True, check=True
     ).stdout
-    loaded = rehearsal.load()
+    origin = load(serve.PROGRAM)
     scope: dict[str, object] = {}
     exec(WORK, scope)
     work = scope["work"]
@@ -51,7 +52,7 @@ def differing(number: int) -> int:
         pid = os.fork()
         if pid == 0:
             signal.alarm(60)
-            loaded.restore_threads()
+            origin.restore_threads()
             os.write(writer, f"{work()}\n".encode())
             os._exit(0)
         os.close(writer)

@@ -24,7 +24,7 @@ from gradcli.cli import main as program
 from gradcli.commands import COMMANDS
 from gradcli.commands.dispatch import preload
 from gradcli.evaluate.job import once_more
-from gradcli.process.supervise import Progress
+from gradcli.process.worker import Progress
 from gradcli.world import World
 
 WHOLE = (
@@ -91,13 +91,12 @@ def run(
         def work(arguments: list[str]) -> int:
             return program.run(arguments, World.current(), progress)
 
-        def bury(arguments: list[str]) -> int:
-            return program.bury(arguments, World.current(), -status, progress.where())
+        def report(arguments: list[str]) -> int:
+            return program.worker_died(arguments, World.current(), -status, progress.read())
 
         status = _forked(call, None if whole else work)
         if status < 0 and not whole:
-            status = _forked(call, bury)
-        progress.close()
+            status = _forked(call, report)
         out.seek(0)
         err.seek(0)
         return Ran(out.read().decode(), err.read().decode(), status)

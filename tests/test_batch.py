@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ import pytest
 import torch
 
 from gradcli import batch, core
+from gradcli.errors import FileError, SizeError
 from gradcli.language.limits import JOB_TEXT
-from gradcli.process import pool, supervise
+from gradcli.process import fork, jobs
+from gradcli.process.pool import Begin, Work, answers
+from gradcli.process.worker import Limits, cause
 from tests.benchmarks import endless
 from tests.program import BASE, child, run, usual_signals
 from tests.warm import all_of
@@ -280,7 +284,7 @@ def test_a_fault_of_gradclis_own_is_told_whole(
 def test_gradcli_debug_adds_the_traceback(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, traceback = with_a_slip(monkeypatch, place, ValueError("a slip of ours"), GRADCLI_DEBUG="1")
     assert traceback.startswith("Traceback (most recent call last)")
-    assert "in answer" in traceback or "in _be_worker" in traceback
+    assert "in answer" in traceback or "in _answer_frames" in traceback
     assert traceback.endswith("ValueError: a slip of ours\n")
 
 
@@ -306,6 +310,51 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
     assert (shown.status, shown.stdout) == (status, "")
     assert shown.stderr.startswith(words)
     assert ("in failing" in shown.stderr) == (status == 70)
+
+
+# workers that end, with work that needs no PyTorch
+
+
+def answered(work: Work, count: int) -> list[str]:
+    """The answers to that many lines, each its own number."""
+    lines = jobs.LinesOfJobs({"id": number} for number in range(1, count + 1))
+    return [answer.line.decode() for some in answers(lines, lambda: nullcontext(work)) for answer in some]
+
+
+def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+    return b"%d" % number, True, True
+
+
+@pytest.mark.parametrize("place", [1, jobs.FRAME - 1, jobs.FRAME, jobs.FRAME + 1, 700])
+def test_a_worker_that_cannot_go_on_costs_no_answer_and_repeats_none(place: int) -> None:
+    assert answered(lambda line, number, begin: (*echo(line, number, begin)[:2], number != place), 700) == [
+        str(number) for number in range(1, 701)
+    ]
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_library_that_ends_a_worker_costs_one_answer(status: int) -> None:
+    def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+        if number == 300:
+            os._exit(status)
+        return echo(line, number, begin)
+
+    found = answered(work, 600)
+    message = (
+        f"a library that PyTorch uses ended the process (exit status {status}) (memory may be too low: see ulimit -v)"
+    )
+    assert json.loads(found.pop(299)) == {"id": 300, "error": {"kind": "math", "message": message}}
+    assert found == [str(number) for number in range(1, 601) if number != 300]
+
+
+def test_a_fork_server_that_is_killed_ends_the_batch_at_once() -> None:
+    def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+        return echo(line, number, begin)
+
+    with pytest.raises(FileError, match="PyTorch could not be loaded, or it crashed"):
+        answered(work, 1)
 
 
 # time
@@ -343,11 +392,12 @@ def test_a_limit_of_processor_time_is_no_lack_of_memory() -> None:
             worker = os.fork()
             while worker == 0:
                 pass
-            status = int(supervise.wait(worker) != (worker, signal.SIGXCPU))
+            status = int(fork.wait(worker) != (worker, signal.SIGXCPU))
         finally:
             os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
-    told = supervise.cause(signal.SIGXCPU, (0, 0), supervise.Limits(60))
+    told = cause(fork.End(signal.SIGXCPU), Limits(60))
+    assert isinstance(told, SizeError)
     assert (told.kind, told.message) == ("size", "it used more CPU time than this shell allows")
 
 
@@ -387,16 +437,16 @@ def test_blank_lines_give_nothing_and_a_last_line_needs_no_end() -> None:
 def test_a_line_without_end_takes_no_more_memory_than_a_job_may(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pool, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
-    monkeypatch.setattr(pool, "PIECE", 64)
-    jobs = tmp_path / "jobs"
-    jobs.write_bytes(b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001)
-    source = pool.LinesOfFile(os.open(jobs, os.O_RDONLY))
+    monkeypatch.setattr(jobs, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
+    monkeypatch.setattr(jobs, "PIECE", 64)
+    file = tmp_path / "jobs"
+    file.write_bytes(b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001)
+    source = jobs.LinesOfFile(os.open(file, os.O_RDONLY))
     found: list[bytes] = []
     while (lines := source.take()) is not None:
         found += [line.text for line in lines]
-        assert sum(map(len, source._cutter._begun)) <= 1064
-    os.close(source.fd)  # type: ignore[arg-type]
+        assert sum(map(len, source._splitter._begun)) <= 1064
+    os.close(source.fd)
     assert [found[0], found[1], found[3]] == [b'{"id": 1}', b"x" * 1000, b'{"id": 2}']
     for line, number in ((found[2], 3), (found[4], 6)):
         answer = json.loads(line.removeprefix(b"\0"))

@@ -9,6 +9,7 @@ import torch
 
 from gradcli.catalogue import operators
 from gradcli.commands import dispatch
+from gradcli.commands.batch.load import loaded
 from gradcli.commands.grad.request import Grad
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate import job
@@ -19,7 +20,8 @@ from gradcli.language.literals.literal import parse as read
 from gradcli.language.source import Source
 from gradcli.options.check import check
 from gradcli.options.fill import from_json
-from gradcli.process import pool as batch
+from gradcli.process.jobs import LinesOfJobs
+from gradcli.process.pool import answers
 from gradcli.show.program.formulas import Formula
 from gradcli.show.program.tensor_code import tensor_code
 from tests.program import printed
@@ -137,8 +139,7 @@ def test_an_error_of_the_gpu_alone_says_so(gpu: list[str]) -> None:
 def test_a_batch_goes_on_with_another_worker_where_a_gpu_is_lost(gpu: list[str]) -> None:
     on = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
     jobs = [{**on, "id": number, "device": "cuda" if number in (1, 4) else "cpu"} for number in range(6)]
-    lines = batch.LinesOfJobs(jobs)
-    found = [orjson.loads(answer.line) for some in batch.answers(lines) for answer in some]
+    found = [orjson.loads(answer.line) for some in answers(LinesOfJobs(jobs), loaded) for answer in some]
     assert [each["id"] for each in found] == list(range(6))
     assert [each.get("gradients", each.get("error", {}).get("kind")) for each in found] == [
         "math" if number in (1, 4) else {"x": 6.0} for number in range(6)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from gradcli.errors import SizeError
+from gradcli.errors import MathError, SizeError, ToldFault
 from gradcli.language.source import Source
-from gradcli.process import supervise
+from gradcli.process.worker import Limits, Progress, cause, run_in_worker
 from tests import program
 from tests.program import run
 from tests.warm import until
@@ -112,7 +112,9 @@ def test_what_the_time_limit_bounds_is_told(words: list[str], cure: str, tmp_pat
 
 
 def test_a_time_limit_that_ends_the_showing_says_so_and_blames_no_operation() -> None:
-    told = supervise.cause(signal.SIGALRM, supervise.SHOWING, supervise.Limits(2, Source("x*2")))
+    progress = Progress()
+    progress.showing()
+    told = cause(progress.end(signal.SIGALRM), Limits(2, Source("x*2")))
     assert isinstance(told, SizeError)
     assert told.message == "showing the result took more than 2 s"
     assert told.place is None
@@ -176,6 +178,26 @@ def test_a_crash_inside_pytorch_names_the_place(signum: int, tmp_path: Path) -> 
     lines = (tmp_path / "err").read_text().splitlines()
     assert lines[0].startswith("error: ")
     assert any(set(line.strip()) == {"^"} for line in lines)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a slip of ours"), SystemExit("a slip of ours")])
+def test_a_fault_of_gradclis_own_in_a_worker_is_told_whole(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(progress: Progress) -> int:
+        raise error
+
+    monkeypatch.setenv("GRADCLI_DEBUG", "1")
+    with pytest.raises(ToldFault) as told:
+        run_in_worker(fail, Limits(0))
+    assert str(told.value).startswith(f"internal error in gradcli ({type(error).__name__}: a slip of ours at test_")
+    assert "in fail" in told.value.traceback
+
+
+def test_a_library_that_ends_a_worker_is_an_error_whatever_its_status() -> None:
+    for status in (0, 3):
+        with pytest.raises(MathError, match=rf"a library that PyTorch uses ended the process \(exit status {status}\)"):
+            run_in_worker(lambda progress, status=status: os._exit(status), Limits(0))  # type: ignore[misc]
 
 
 # signals

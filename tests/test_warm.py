@@ -13,17 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from gradcli.process import wire, worker
-from gradcli.process.rehearsal import bounds_of
-from gradcli.process.supervise import Progress
+from gradcli.process import server as process_server
+from gradcli.process import server_worker, wire
+from gradcli.process.worker import Progress
 from tests import program
 from tests.program import ROOT, Ran
 from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
@@ -448,12 +448,12 @@ def _asked(path: str, user: int) -> str:
     pid = os.fork()
     if pid == 0:
         outcome = 2
-        with contextlib.suppress(OSError, wire.Cold):
+        with contextlib.suppress(OSError, wire.NoServer):
             os.setresuid(user, user, user)
             connection = wire.connected(path, 10)
             outcome = 1
             connection.send(wire.STATUS)
-            wire.send(connection, marshal.dumps(wire.surroundings()))
+            wire.send(connection, marshal.dumps(wire.environment()))
             outcome = 0 if wire.receive(connection)[0] else 1
         os._exit(outcome)
     return ("answered", "hung up", "not reached")[os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
@@ -656,8 +656,7 @@ def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
             ours.close()
             _be_a_worker_with_a_fault(theirs)
         theirs.close()
-        surroundings: Any = ({}, 1)
-        call = marshal.dumps((surroundings, ["grad"], {"GRADCLI_DEBUG": "1"}, 0o22, [("utf-8", "strict")] * 3))
+        call = marshal.dumps((ENVIRONMENT, ["grad"], {"GRADCLI_DEBUG": "1"}, 0o22, [("utf-8", "strict")] * 3))
         folder = os.open(tmp_path, os.O_RDONLY)
         wire.send(ours, call, folder, stderr.fileno(), stderr.fileno(), stderr.fileno())
         os.close(folder)
@@ -669,17 +668,39 @@ def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
     assert "Traceback" in said
 
 
-def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
-    def run(*given: object) -> int:
+def test_a_server_whose_workers_fail_ends_and_its_log_says_why(short: Path) -> None:
+    def fail(words: str) -> None:
         raise RuntimeError("out of sight")
 
-    loaded: Any = types.SimpleNamespace(
-        surroundings=({}, 1), sources=types.SimpleNamespace(unchanged=lambda: True),
-        bounds=bounds_of(os.getpid()), restore_threads=lambda: None,
-    )  # fmt: skip
+    origin = server_worker.Origin(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
+    tried = server_worker.Program(lambda: None, lambda arguments, progress: 0, fail, ("",), ())
+    with open(short / "log", "w+b") as log:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(log.fileno(), 2)
+                sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+                signal.alarm(20)
+                process_server.Server(str(short / "socket"), 60.0, tried, origin).run()
+            finally:
+                os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        log.seek(0)
+        assert log.read().startswith(b"internal error in gradcli (RuntimeError: out of sight at test_warm.py:")
+    assert os.listdir(short) == ["log"]
+
+
+ENVIRONMENT: Any = ("", "", [], [])
+
+
+def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
+    def run(arguments: list[str], progress: Progress) -> int:
+        raise RuntimeError("out of sight")
+
+    origin = server_worker.Origin(ENVIRONMENT, {}, server_worker.bounds_of(os.getpid()), "", 1)
     status = 99
     try:
-        worker.run = run  # type: ignore[assignment, attr-defined]
-        status = worker._serve(connection, connection, Progress(), loaded)
+        program = server_worker.Program(lambda: None, run, lambda words: None, (), ())
+        status = server_worker.answer(connection, Progress(), program, origin)
     finally:
         os._exit(status)

@@ -10,23 +10,16 @@ from typing import Any
 from gradcli.cli import hint, report
 from gradcli.cli.progress import Loading, Steps
 from gradcli.commands import COMMANDS, HELP_COMMAND, Command
-from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError, printable
+from gradcli.errors import ExitStatus, GradcliError, UsageError, printable
 from gradcli.language.source import quoted
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fill import from_words
 from gradcli.options.shared import Shown
 from gradcli.options.split import without_command
-from gradcli.process.supervise import (
-    Died,
-    Limits,
-    Progress,
-    death_of,
-    die,
-    existing_folder,
-    held,
-    silent_streams,
-    supervised,
-)
+from gradcli.process.fork import End
+from gradcli.process.guards import loading_pytorch, silent_streams
+from gradcli.process.signals import EndedBySignal, die, held
+from gradcli.process.worker import Limits, Progress, death, run_in_worker
 from gradcli.world import World
 
 HELP = ("-h", "--help")
@@ -52,14 +45,15 @@ def run(arguments: Sequence[str], world: World, here: Progress | None = None) ->
     return _reported(arguments, world, lambda: _run(arguments, world, here))
 
 
-def bury(arguments: Sequence[str], world: World, signum: int, where: tuple[int, int]) -> int:
+def worker_died(arguments: Sequence[str], world: World, signum: int, where: tuple[int, int]) -> int:
     """What the parent says and returns when the worker of this call, which the server forked, has died at a place."""
 
     def told() -> int:
-        if isinstance(death := death_of(signum, where, Limits(0)), Died):
-            raise death
+        end = End(signum, where)
+        if isinstance(asked := death(end, Limits(0)), EndedBySignal):
+            raise asked
         call = _read(_command(arguments), arguments[1:], world)
-        raise death_of(signum, where, _limits(call.request))
+        raise death(end, _limits(call.request))
 
     return _reported(arguments, world, told)
 
@@ -69,8 +63,8 @@ def _reported(arguments: Sequence[str], world: World, action: Callable[[], int])
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     try:
         return action()
-    except Died as death:
-        return die(death.signum)
+    except EndedBySignal as asked:
+        return die(asked.signum)
     except Exception as error:
         return _told(error, world, command)
 
@@ -160,11 +154,11 @@ def _supervise(call: Call, world: World, here: Progress | None) -> int:
         here.begin()
         return _work(call, world, here, "")
     if call.shown.out is None:
-        return supervised(lambda progress: _work(call, world, progress, ""), limits)
+        return run_in_worker(lambda progress: _work(call, world, progress, ""), limits)
     from gradcli.cli.outfile import OutFile  # tempfile, which only files need
 
     with held(), OutFile(call.shown.out) as file:
-        status = supervised(lambda progress: _work(call, world, progress, file.temporary), limits)
+        status = run_in_worker(lambda progress: _work(call, world, progress, file.temporary), limits)
         if status in (ExitStatus.OK, ExitStatus.FAILED):
             file.put_in_place()
     return status
@@ -220,14 +214,9 @@ def _load_pytorch() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]
     was_there = "torch" in sys.modules
     begun = time.monotonic()
     gc.disable()
-    try:
-        with existing_folder():
-            from gradcli.commands.dispatch import compute
-            from gradcli.commands.forms import show
-    except (ImportError, RuntimeError) as error:  # the second of PyTorch where there is no /dev/urandom
-        if (getattr(error, "name", None) or "").startswith("gradcli"):
-            raise
-        raise FileError(f"PyTorch cannot be loaded: {error}", cure="see ulimit -v, or install it again") from None
+    with loading_pytorch():
+        from gradcli.commands.dispatch import compute
+        from gradcli.commands.forms import show
     gc.enable()
     return compute, show, None if was_there else time.monotonic() - begun
 

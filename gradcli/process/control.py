@@ -1,7 +1,7 @@
 """Starting, stopping and asking the server, from outside of it.
 
-Who holds the lock is the server, or is about to be: the one that starts takes it and hands it down, so that two starts at
-once give one server, and a lock that is free means that there is none.
+The process that holds the lock is the server, or is about to be: the one that starts it takes the lock and hands it down, so
+that two starts at once give one server, and a lock that is free means that there is none.
 """
 
 import fcntl
@@ -9,6 +9,7 @@ import json
 import marshal
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -21,6 +22,7 @@ IDLE = 30 * 60.0
 """Seconds without a call after which a server ends, unless it is told otherwise."""
 PATIENCE = 120.0
 """Seconds that loading PyTorch may take."""
+_CURE = "set XDG_RUNTIME_DIR to a folder that you own, with a short path"
 
 
 def status() -> dict[str, Any] | None:
@@ -28,37 +30,38 @@ def status() -> dict[str, Any] | None:
     return _ask(wire.STATUS)
 
 
-def start(idle: float = IDLE) -> tuple[dict[str, Any], bool]:
+def start(module: str, idle: float = IDLE) -> tuple[dict[str, Any], bool]:
     """What the server says of itself once it is there, and whether it was started for that.
 
-    A server that takes no calls of ours any more (of an older gradcli, say) is replaced.
+    `module` has the function `main` that a new server runs, with its socket and `idle`. A server that takes no calls of ours
+    any more (of an older gradcli, say) is replaced.
     Raises FileError where no server can be started, with the reason.
     """
-    place = _place()
+    base = _socket_base()
     found = status()
     if found and found["fits"]:
         return found, False
     if found:
         stop()
-    ours = _launch(place, idle)
+    ours = _launch(base, module, idle)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         time.sleep(0.02)
         if found := status():
             return found, ours
-        lock = _lock(place)
-        if lock is not None:  # whoever was starting has ended
+        lock = _lock(base)
+        if lock is not None:  # the server that was starting has ended
             os.close(lock)
             if ours:
-                raise FileError("the server ended while it was starting", cure=_last_words(place))
-            ours = _launch(place, idle)
-    raise FileError(f"the server did not start within {PATIENCE:g} s", cure=f"see {place}.log")
+                raise FileError("the server ended while it was starting", cure=_last_message(base))
+            ours = _launch(base, module, idle)
+    raise FileError(f"the server did not start within {PATIENCE:g} s", cure=f"see {base}.log")
 
 
-def start_behind() -> None:
+def start_in_background(module: str) -> None:
     """Start a server and do not wait for it; where that is not possible, nothing happens."""
     with suppress(GradcliError, OSError):
-        _launch(_place(), IDLE)
+        _launch(_socket_base(), module, IDLE)
 
 
 def stop() -> bool:
@@ -67,14 +70,14 @@ def stop() -> bool:
     It takes no more calls at once; those under way are waited for.
     """
     try:
-        place = wire.meeting_point()
-    except wire.Cold:
+        base = wire.socket_base()
+    except wire.NoServer:
         return False
     if _ask(wire.STOP, wait=True):
         return True
-    lock = _lock(place)
+    lock = _lock(base)
     if lock is None:  # it is loading, or does not answer
-        with suppress(OSError, ValueError), open(f"{place}.lock", encoding="ascii") as file:
+        with suppress(OSError, ValueError), open(f"{base}.lock", encoding="ascii") as file:
             os.kill(int(file.read()), signal.SIGKILL)
             return True
         return False
@@ -82,24 +85,24 @@ def stop() -> bool:
     return False
 
 
-def _ask(what: bytes, *, wait: bool = False) -> dict[str, Any] | None:
-    """The answer of the server; with `wait` only once it has gone."""
+def _ask(request: bytes, *, wait: bool = False) -> dict[str, Any] | None:
+    """The answer of the server; with `wait` only once it has ended."""
     try:
-        connection = wire.connected(wire.meeting_point() + ".socket", 5.0)
-        connection.send(what)
-        wire.send(connection, marshal.dumps(wire.surroundings()))
+        connection = wire.connected(wire.socket_base() + ".socket", 5.0)
+        connection.send(request)
+        wire.send(connection, marshal.dumps(wire.environment()))
         answer, _ = wire.receive(connection)
         if wait:
             connection.settimeout(PATIENCE)
             connection.recv(1)
         connection.close()
         return json.loads(answer) if answer else None
-    except (wire.Cold, OSError, ValueError):
+    except (wire.NoServer, OSError, ValueError):
         return None
 
 
-def _place() -> str:
-    """The meeting point, its folder made where there is none.
+def _socket_base() -> str:
+    """The path of the socket, less its suffix; its folder is made where there is none.
 
     Raises FileError where there can be none.
     """
@@ -108,23 +111,20 @@ def _place() -> str:
     try:
         with suppress(FileExistsError):
             os.mkdir(wire.folder(), 0o700)
-        place = wire.meeting_point()
+        base = wire.socket_base()
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "invalid folder name").lower()
         raise FileError(f"the server's folder {wire.folder()!r} cannot be created: {reason}", cure=_CURE) from None
-    except wire.Cold as reason:
+    except wire.NoServer as reason:
         raise FileError(f"the server cannot listen: {reason}", cure=_CURE) from None
-    if len(os.fsencode(place + ".socket")) > 107:
-        raise FileError(f"the path of the server's socket is too long: {place}.socket", cure=_CURE)
-    return place
+    if len(os.fsencode(base + ".socket")) > 107:
+        raise FileError(f"the path of the server's socket is too long: {base}.socket", cure=_CURE)
+    return base
 
 
-_CURE = "set XDG_RUNTIME_DIR to a folder that you own, with a short path"
-
-
-def _lock(place: str) -> int | None:
-    """The lock, taken; None where somebody has it."""
-    lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+def _lock(base: str) -> int | None:
+    """The lock, taken; None where another process has it."""
+    lock = os.open(f"{base}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -133,45 +133,32 @@ def _lock(place: str) -> int | None:
     return lock
 
 
-def _launch(place: str, idle: float) -> bool:
-    """Start the process of a server unless somebody has; whether it was started here."""
-    lock = _lock(place)
+def _launch(base: str, module: str, idle: float) -> bool:
+    """Start the process of a server unless one has the lock; whether it was started here.
+
+    It is a fresh Python that belongs to no terminal and keeps nothing of this process but the lock.
+    """
+    lock = _lock(base)
     if lock is None:
         return False
-    middle = os.fork()
-    if middle == 0:
-        try:
-            _daemon(place, idle, lock)
-        finally:
-            os._exit(1)
-    os.close(lock)
-    os.waitpid(middle, 0)
+    path = [os.path.abspath(folder) for folder in sys.path]
+    program = f"import sys; sys.path[:] = {path!r}; from {module} import main; main({f'{base}.socket'!r}, {idle!r})"
+    try:
+        os.ftruncate(lock, 0)
+        with open(f"{base}.log", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
+            server = subprocess.Popen(
+                [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                cwd="/", start_new_session=True, pass_fds=[lock],
+            )  # fmt: skip
+        os.pwrite(lock, str(server.pid).encode(), 0)
+        server.returncode = 0  # it outlives this process, which Python would warn of
+    finally:
+        os.close(lock)
     return True
 
 
-def _daemon(place: str, idle: float, lock: int) -> None:
-    """Become a process that belongs to no terminal and keeps nothing of this one, and in it run a fresh Python."""
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    log = os.open(f"{place}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    for target, fd in ((0, nowhere), (1, nowhere), (2, log)):
-        os.dup2(fd, target)
-    os.set_inheritable(lock, True)
-    keep = os.dup2(lock, 3, inheritable=True)
-    os.closerange(keep + 1, wire.DESCRIPTORS)
-    os.chdir("/")
-    path = [os.path.abspath(folder) for folder in sys.path]
-    call = f"from gradcli.process.server import main; main({place + '.socket'!r}, {idle!r})"
-    program = f"import sys; sys.path[:] = {path!r}; {call}"
-    os.execv(sys.executable, [sys.executable, "-c", program])
-
-
-def _last_words(place: str) -> str:
-    """The end of what the server wrote before it died."""
-    with suppress(OSError, IndexError), open(f"{place}.log", encoding="utf-8", errors="replace") as file:
+def _last_message(base: str) -> str:
+    """The end of what the server wrote before it ended."""
+    with suppress(OSError, IndexError), open(f"{base}.log", encoding="utf-8", errors="replace") as file:
         return f"its last message: {file.read().strip().splitlines()[-1][:200]}"
     return "try again"

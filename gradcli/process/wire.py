@@ -1,13 +1,16 @@
-"""What client and server agree on: where they meet, who may meet, and the form of what they say.
+"""What processes send each other, read and written whole; and where the client and the server meet.
 
-Both sides import this file, and the client pays for it with every call: it needs nothing that an empty Python has not loaded
-already but `_socket`.
+The client imports this file in every call: it needs nothing that an empty Python has not loaded already but `_socket`.
 """
 
 import _socket
 import os
 import stat
 import sys
+
+TYPE_CHECKING = False  # `typing` itself takes a fifth of an empty Python
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CALL, STATUS, STOP = b"c", b"s", b"q"
 """The first byte that a client sends."""
@@ -18,7 +21,7 @@ DIED the signal that it died of and the place that it was at."""
 DESCRIPTORS = 1 << 16
 """More descriptors than anybody has open; the system's own bound may be a thousand million, and closing them takes its time."""
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIKE_THE_SERVERS = (
     "ATEN_", "CUDA_", "GOMP_", "KMP_", "LD_", "MKL_", "OMP_", "OPENBLAS_", "PYTHONHASHSEED", "PYTHONHOME", "PYTHONOPTIMIZE",
     "PYTHONPATH", "PYTHONWARNINGS", "PYTORCH_", "TORCH_", "VECLIB_",
@@ -26,7 +29,7 @@ _LIKE_THE_SERVERS = (
 """Variables that Python and PyTorch read once, while they are loaded: a call that has other ones runs cold."""
 
 
-class Cold(Exception):  # noqa: N818 - nothing is wrong
+class NoServer(Exception):  # noqa: N818 - nothing is wrong
     """There is no server that can take this call."""
 
 
@@ -36,39 +39,39 @@ def folder() -> str:
     return f"{runtime}/gradcli" if runtime else f"{os.environ.get('TMPDIR') or '/tmp'}/gradcli-{os.getuid()}"
 
 
-def meeting_point() -> str:
+def socket_base() -> str:
     """The path of the socket, less its suffix: one for each installation of gradcli.
 
-    Raises Cold where this system has no Unix sockets, and where the folder is not there or not this user's alone.
+    Raises NoServer where this system has no Unix sockets, and where the folder is not there or not this user's alone.
     """
     if not hasattr(_socket, "AF_UNIX"):
-        raise Cold("this system has no Unix sockets")
+        raise NoServer("this system has no Unix sockets")
     place = folder()
     try:
         found = os.lstat(place)
     except (OSError, ValueError):
-        raise Cold(f"there is no folder {place}") from None
+        raise NoServer(f"there is no folder {place}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise Cold(f"{place} is not private to you")
-    whose = os.fsencode(f"{_PACKAGE}\n{sys.prefix}")
+        raise NoServer(f"{place} is not private to you")
+    whose = os.fsencode(f"{PACKAGE}\n{sys.prefix}")
     return f"{place}/{int.from_bytes(whose, 'big') % (2**61 - 1):x}"
 
 
 def connected(path: str, seconds: float) -> _socket.socket:
     """A connection to the server that listens at `path`; each step of what follows may take `seconds`.
 
-    Raises Cold where nobody listens.
+    Raises NoServer where nobody listens.
     """
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.settimeout(seconds)
         connection.connect(path)
     except (OSError, ValueError):
-        raise Cold("nobody listens there") from None
+        raise NoServer("nobody listens there") from None
     return connection
 
 
-def surroundings() -> tuple[str, str, list[int], list[tuple[str, str]]]:
+def environment() -> tuple[str, str, list[int], list[tuple[str, str]]]:
     """What must be the same on both sides for a call to be the same: Python, and what is read when PyTorch is loaded."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     chosen = sorted(item for item in os.environ.items() if item[0].startswith(_LIKE_THE_SERVERS))
@@ -87,9 +90,7 @@ def message(kind: bytes, *numbers: int) -> bytes:
 
 def heard(connection: _socket.socket) -> tuple[bytes, int, int, int]:
     """The next message of the server or its worker; of no kind where both have gone."""
-    content = _exactly(connection, 13)
-    if len(content) < 13:
-        return b"", 0, 0, 0
+    content = read_exactly(connection.recv, 13)
     first, second, third = (int.from_bytes(content[i : i + 4], "big", signed=True) for i in (1, 5, 9))
     return content[:1], first, second, third
 
@@ -113,17 +114,34 @@ def send(connection: _socket.socket, content: bytes, *numbers: int) -> None:
     """A frame: its length and its content, and descriptors beside it."""
     frame = len(content).to_bytes(8, "big") + content
     sent = connection.sendmsg([frame], [rights(*numbers)] if numbers else [])
-    if sent < len(frame):
+    if sent < len(frame):  # sending nothing fails too where the other side has answered and gone
         connection.sendall(frame[sent:])
 
 
 def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
     """A frame and its descriptors; empty where the other side has gone before it was whole."""
     head, ancillary, _, _ = connection.recvmsg(8, _socket.CMSG_SPACE(8 * 4))
-    head += _exactly(connection, 8 - len(head))
-    size = int.from_bytes(head, "big")
-    content = _exactly(connection, size) if len(head) == 8 else b""
-    return (content if len(content) == size else b""), descriptors(ancillary)
+    head += read_exactly(connection.recv, 8 - len(head))
+    content = read_exactly(connection.recv, int.from_bytes(head, "big")) if len(head) == 8 else b""
+    return content, descriptors(ancillary)
+
+
+def read_exactly(read: "Callable[[int], bytes]", size: int) -> bytes:
+    """`size` bytes, of which `read` gives at most as many as it is asked for; none where the other side ends before."""
+    content = bytearray()
+    while len(content) < size:
+        piece = read(min(size - len(content), 1 << 18))
+        if not piece:
+            return b""
+        content += piece
+    return bytes(content)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write everything, though a pipe may take a part at a time."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 def caller(connection: _socket.socket) -> tuple[int, int, int]:
@@ -135,13 +153,3 @@ def caller(connection: _socket.socket) -> tuple[int, int, int]:
     packed = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
     process, user, group = (int.from_bytes(packed[i : i + 4], sys.byteorder) for i in (0, 4, 8))
     return process, user, group
-
-
-def _exactly(connection: _socket.socket, size: int) -> bytes:
-    content = b""
-    while len(content) < size:
-        piece = connection.recv(min(size - len(content), 1 << 20))
-        if not piece:
-            break
-        content += piece
-    return content

@@ -1,160 +1,141 @@
-"""A worker of the server: forked ahead, it waits for one call, becomes the caller's double, runs the program, and ends.
+"""The worker of one call: what bounds it, how its parent watches it, and the error that its death means.
 
-Becoming the double is all that sets a warm call apart: the three streams, the folder, the variables, the arguments and the
-umask are the caller's, and from there on it is the program that a cold call runs.
+A worker that crashes inside PyTorch, eats the memory or runs too long must not take the answer with it. It bounds its own
+time by an alarm that kills it, whatever C++ is doing; the parent, which has not loaded PyTorch, reads from the signal what
+has happened, and from the page that both share at which place of the expression.
 """
 
 import contextlib
-import marshal
 import os
-import resource
-import select
 import signal
-import socket
-import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn, TextIO
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from gradcli.cli.main import run
-from gradcli.errors import ExitStatus, fault, traceback_of
-from gradcli.process import rehearsal, wire
-from gradcli.process.rehearsal import Bounds, Loaded, bounds_of
-from gradcli.process.supervise import Progress
-from gradcli.world import World
+from gradcli.errors import FAULT, GradcliError, MathError, Place, SizeError, ToldFault
+from gradcli.language.source import Source, Span
+from gradcli.process.fork import End, SharedPage, end_with_parent, spawn, wait
+from gradcli.process.guards import bound_memory
+from gradcli.process.signals import EndedBySignal, end_at_once, ending, held, interruptible
 
-AMPLE = 256
-"""Open files that a call never needs, so that it is all the same which bound above it holds."""
-OUTDATED = 3
-"""The exit status of a worker that has found the program's source changed."""
+_CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"}
+_SHOWING = (-1, 0)
+"""What a worker is at that has computed everything and shows it."""
 
 
-def be_one(inlet: socket.socket, progress: Progress, loaded: Loaded) -> NoReturn:
-    """Serve the one connection that the server may send through `inlet`, then exit."""
-    status = 0
-    try:
-        _forget_the_server(inlet.fileno())
-        if not select.select([inlet], [], [], 0)[0]:
-            _rehearse(loaded)
-        connection = _next_call(inlet)
-        if connection is not None:
-            status = _serve(connection, inlet, progress, loaded)
-    finally:
-        os._exit(status)
-
-
-def _forget_the_server(inlet: int) -> None:
-    """Signals as a cold call has them, a process group of its own, and none of the server's descriptors."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    os.setpgid(0, 0)
-    os.closerange(3, inlet)
-    os.closerange(inlet + 1, wire.DESCRIPTORS)
-
-
-def _next_call(inlet: socket.socket) -> socket.socket | None:
-    """The connection of a caller; None where the server has ended."""
-    content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
-    return socket.socket(fileno=wire.descriptors(ancillary)[0]) if content else None
-
-
-def _rehearse(loaded: Loaded) -> None:
-    """Serve a call made here, while nobody waits: a fork pays for its first touch of each page of memory."""
-    ours, theirs = socket.socketpair()
-    root, nowhere = os.open("/", os.O_RDONLY), os.open(os.devnull, os.O_RDWR)
-    call = (loaded.surroundings, rehearsal.CALLS[-1].split(), dict(os.environ), 0, [("utf-8", "strict")] * 3)
-    wire.send(ours, marshal.dumps(call), root, nowhere, nowhere, nowhere)
-    os.close(root)
-    os.close(nowhere)
-    _serve(theirs, theirs, Progress(), loaded)
-
-
-def _serve(connection: socket.socket, server: socket.socket, progress: Progress, loaded: Loaded) -> int:
-    """Answer one caller, once the server knows that the call is accepted; what this process then ends with."""
-    connection.settimeout(5.0)  # a caller that says nothing
-    try:
-        connection.send(wire.message(wire.READY))
-        changed = not loaded.sources.unchanged()  # meanwhile the caller packs what it sends
-        call, descriptors = wire.receive(connection)
-        surroundings, arguments, environ, mask, streams = marshal.loads(call)
-    except (OSError, EOFError, ValueError, TypeError):
-        return 0
-    if changed or surroundings != loaded.surroundings or not _bounded_alike(wire.caller(connection)[0], loaded.bounds):
-        signal.signal(
-            signal.SIGHUP, signal.SIG_IGN
-        )  # the caller hangs up at once, and what this process ends with counts
-        connection.send(wire.message(wire.REFUSED))
-        return OUTDATED if changed else 0
-    connection.settimeout(None)
-    _become(descriptors, arguments, environ, mask, streams)
-    loaded.restore_threads()
-    try:
-        connection.send(wire.message(wire.ACCEPTED, os.getpid()))
-    except OSError:  # the caller has given up and runs it cold
-        return 0
-    with contextlib.suppress(OSError):  # a server that has just died counts no more
-        server.send(b"!")
-    status: int = ExitStatus.FAULT
-    try:
-        status = run(arguments, World.current(), progress)
-    except Exception as error:  # raised outside of what `run` reports by itself
-        with contextlib.suppress(OSError):
-            os.write(2, f"error: {fault(error)}\n{traceback_of(error, os.environ)}".encode())
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-    with contextlib.suppress(OSError):
-        connection.send(wire.message(wire.DONE, status))
-    return 0
-
-
-def _bounded_alike(process: int, bounds: Bounds) -> bool:
-    """Take over niceness, policy and bounds of the caller's process; whether this one is bounded as a cold call would be.
-
-    Loading counts against the bounds of processor time and memory, and this process has it behind it: bounds that are not
-    the server's own are not taken over but make the call cold. Only that of open files is, where it is ample, because it
-    differs from one terminal program to the next.
+@dataclass(frozen=True)
+class Limits:
+    """What bounds a worker: seconds of computing (0: none), the expression for the place of an error, and what is timed
+    where that is less than the whole.
     """
-    if not process:  # the system does not tell who calls
-        return True
-    try:
-        theirs = bounds_of(process)
-        files = {resource.RLIMIT_NOFILE: theirs[resource.RLIMIT_NOFILE]} if theirs else {}
-        if {**bounds, **files} != theirs or any(soft < AMPLE for soft, _ in files.values()):
-            return False
-        for number, both in files.items():
-            resource.setrlimit(number, both)
-        if (nice := os.getpriority(os.PRIO_PROCESS, process)) != os.getpriority(os.PRIO_PROCESS, 0):
-            os.setpriority(os.PRIO_PROCESS, 0, nice)
-        return os.sched_getscheduler(process) == os.sched_getscheduler(0)
-    except (OSError, ValueError):  # what a process has given away it may not take back
-        return False
+
+    seconds: float
+    source: Source | None = None
+    timed: str = ""
 
 
-def _become(
-    descriptors: Sequence[int], arguments: list[str], environ: dict[str, str], mask: int, streams: Sequence[Any]
-) -> None:
-    """Make this process the double of the caller's."""
-    here, *open_streams = descriptors
-    os.fchdir(here)
-    os.close(here)
-    os.umask(mask)
-    os.environ.clear()
-    os.environ.update(environ)
-    sys.argv = ["gradcli", *arguments]
-    given = iter(open_streams)
-    found = [_stream(target, next(given) if stream else None, stream) for target, stream in enumerate(streams)]
-    sys.stdin, sys.stdout, sys.stderr = found
+class Progress(SharedPage):
+    """The stages of a worker, which its parent can read on the page."""
+
+    def accept(self) -> None:
+        """The worker has accepted the call of a server's caller."""
+        self._memory[-1] = 1
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it has."""
+        return self._memory[-1] == 1
+
+    def begin(self) -> None:
+        """From now on this process is a worker."""
+        end_at_once()
+
+    def computing(self, seconds: float, *, limit_memory: bool) -> None:
+        """PyTorch is loaded: the time limit begins, and with `limit_memory` memory is limited to what is free."""
+        if limit_memory:
+            bound_memory()
+        self.step(seconds)
+
+    def step(self, seconds: float) -> None:
+        """The time limit begins again."""
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def at(self, place: Span) -> None:
+        """The place in the expression that is about to be computed."""
+        self.write(place.start, place.stop)
+
+    def showing(self) -> None:
+        """The numbers are there; if showing them exceeds the time limit, no place of the expression is to blame."""
+        self.write(*_SHOWING)
+
+    def shown(self) -> None:
+        """All output is ready: the time limit is lifted, however slowly it is read."""
+        self.step(0)
 
 
-def _stream(target: int, fd: int | None, stream: tuple[str, str] | None) -> TextIO | None:
-    """One of the three streams as Python makes it, in the caller's encoding; None where the caller's is closed."""
-    if fd is None or stream is None:
-        os.close(target)
-        return None
-    os.dup2(fd, target)
-    os.close(fd)
-    encoding, errors = stream
-    if target == 0:
-        return open(0, encoding=encoding, errors=errors, closefd=False)
-    return open(target, "w", buffering=1 if target == 2 else -1, encoding=encoding, errors=errors, closefd=False)
+def run_in_worker(work: Callable[[Progress], int], limits: Limits) -> int:
+    """The exit status of `work`, run in a child of this process.
+
+    Raises GradcliError where the worker was killed or ran too long, ToldFault where it failed, and EndedBySignal where this
+    process was asked to end. Where there is no fork, `work` runs here and nothing is bounded.
+    """
+    progress = Progress()
+    if not hasattr(os, "fork"):
+        return work(progress)
+
+    def child() -> int:
+        end_with_parent(*lifeline)
+        progress.begin()
+        return work(progress)
+
+    with held():  # no worker is left without its parent
+        lifeline = os.pipe()
+        pid = spawn(child, progress)
+        os.close(lifeline[0])
+        try:
+            with interruptible():
+                _, status = wait(pid)
+        except EndedBySignal:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):  # it may just have ended
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            raise
+        finally:
+            os.close(lifeline[1])
+    if os.WIFSIGNALED(status) or not progress.done:
+        raise death(progress.end(status), limits)
+    return os.WEXITSTATUS(status)
+
+
+def death(end: End, limits: Limits) -> BaseException:
+    """What the end of the worker of a call means: EndedBySignal where somebody asked for it, else the error to show."""
+    asked = os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) in ending()
+    return EndedBySignal(os.WTERMSIG(end.status)) if asked else cause(end, limits)
+
+
+def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
+    """The error of a worker that has ended before its work was done: what it reported, else what its status says."""
+    if end.report:
+        kind, message, more = end.report
+        if kind == FAULT:
+            return ToldFault(message, more)
+        return next(error for error in GradcliError.__subclasses__() if error.kind == kind)(message, cure=more)
+    start, stop = end.at
+    place: Place | None = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
+    if not os.WIFSIGNALED(end.status):
+        status = os.waitstatus_to_exitcode(end.status)
+        message = f"a library that PyTorch uses ended the process (exit status {status})"
+        return MathError(message, place=place, cure="memory may be too low: see ulimit -v")
+    name = signal.Signals(os.WTERMSIG(end.status)).name
+    if name == "SIGALRM":
+        what = "showing the result took" if end.at == _SHOWING else "it ran for"
+        bounded = f"--timeout bounds {limits.timed}; 0" if limits.timed else "--timeout 0"
+        return SizeError(f"{what} more than {limits.seconds:g} s", place=place, cure=f"{bounded} removes the limit")
+    if name == "SIGXCPU":
+        return SizeError("it used more CPU time than this shell allows", place=place, cure="see ulimit -t")
+    if name in _CRASHES:
+        message = f"PyTorch crashed{' here' if place else ''} ({name})"
+        return MathError(message, place=place, cure="check the arguments of this call")
+    why = ", probably out of memory" if name == "SIGKILL" else ""
+    return SizeError(f"the computation was killed ({name}){why}", place=place)

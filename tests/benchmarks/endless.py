@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     before, after, elapsed = run(arguments.jobs, arguments.early, arguments.processes)
-    print("MiB of the parent, the nursery and each worker")
+    print("MiB of the parent, the fork server and each worker")
     print(f"after {arguments.early:,} jobs: {before}")
     print(f"after {arguments.jobs:,} jobs: {after}, {elapsed:.0f} s later")
 

@@ -22,7 +22,7 @@ from typing import TypeVar
 from gradcli.cli import report
 from gradcli.commands.batch.lines import JOBS
 from gradcli.errors import GradcliError
-from gradcli.process.pool import FRAME
+from gradcli.process.jobs import FRAME
 from gradcli.world import World
 from tests import program
 from tests.fuzz import invariants, requests

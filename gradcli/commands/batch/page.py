@@ -4,14 +4,18 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
+from gradcli.commands.batch.load import loaded
 from gradcli.commands.batch.request import Batch
 from gradcli.errors import ExitStatus, FileError
 from gradcli.language.file_names import advice
 from gradcli.language.source import Source
 from gradcli.options.shared import Shown
-from gradcli.process import pool as batch
-from gradcli.process.supervise import Died, signals_to
+from gradcli.process.jobs import LinesOfFile
+from gradcli.process.pool import answers
+from gradcli.process.signals import EndedBySignal, handled
+from gradcli.process.wire import write_all
 from gradcli.world import World, is_terminal
 
 
@@ -22,14 +26,15 @@ def page(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], st
     """
     fd = _open(request.file, world)
     failures = 0
-    source = batch.LinesOfFile(fd)
-    found = batch.answers(source, jobs=request.jobs, allow_files=request.allow_files)
-    mail = _Mail()  # in charge once the processes are there: what a handler raises while Python forks is lost
-    with signals_to(mail.arrive), _progress(shown, world) as progress, contextlib.closing(found):
+    found = answers(LinesOfFile(fd), partial(loaded, allow_files=request.allow_files), jobs=request.jobs)
+    writer = (
+        _LineWriter()
+    )  # it handles signals once the processes are there: what a handler raises during a fork is lost
+    with handled(writer.handle), _progress(shown, world) as progress, contextlib.closing(found):
         for lines in found:
             failures += sum(not answer.ok for answer in lines)
             try:
-                mail.write(world.stdout.fileno(), b"\n".join(answer.line for answer in lines) + b"\n")
+                writer.write(world.stdout.fileno(), b"\n".join(answer.line for answer in lines) + b"\n")
             except BrokenPipeError:
                 return ExitStatus.CLOSED_PIPE
             except OSError as error:
@@ -57,28 +62,26 @@ def _open(path: str, world: World) -> int:
     return fd
 
 
-class _Mail:
-    """Signals that end the program, held back while lines are being written, so that none is cut; a second one is not."""
+class _LineWriter:
+    """Writes whole lines: a signal that ends the program takes effect once they are written, a second one at once."""
 
     def __init__(self) -> None:
         self._writing = False
-        self._held = 0
+        self._pending = 0
 
-    def arrive(self, number: int, frame: object) -> None:
+    def handle(self, number: int, frame: object) -> None:
         """Take a signal: die of it at once, unless lines are being written."""
-        if not self._writing or self._held:
-            raise Died(number)
-        self._held = number
+        if not self._writing or self._pending:
+            raise EndedBySignal(number)
+        self._pending = number
 
     def write(self, fd: int, content: bytes) -> None:
         """Write whole lines, and die of a signal that came in the meantime."""
         self._writing = True
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
+        write_all(fd, content)
         self._writing = False
-        if self._held:
-            raise Died(self._held)
+        if self._pending:
+            raise EndedBySignal(self._pending)
 
 
 @contextlib.contextmanager

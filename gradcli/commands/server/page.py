@@ -25,7 +25,7 @@ def page(request: Server, shown: Shown, world: World, read_stdin: Callable[[], s
 
 
 def _start(request: Server, shown: Shown) -> tuple[str, int]:
-    found, ours = control.start(control.IDLE if request.idle is None else request.idle)
+    found, ours = control.start("gradcli.cli.serve", control.IDLE if request.idle is None else request.idle)
     return ("" if ours else "already ") + _told(found), ExitStatus.OK
 
 

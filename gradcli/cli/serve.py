@@ -1,0 +1,91 @@
+"""The program of the server: loads every module and runs every kind of call once, and then serves the command line.
+
+So a worker finds nothing left to import, and little memory left to touch for the first time.
+"""
+
+import os
+import pkgutil
+import shlex
+from importlib import import_module
+from importlib.util import find_spec
+
+import gradcli
+from gradcli.cli.main import run
+from gradcli.cli.words import parser
+from gradcli.commands import COMMANDS
+from gradcli.options.shared import Numeric
+from gradcli.process.server import serve
+from gradcli.process.server_worker import Program
+from gradcli.process.worker import Progress
+from gradcli.world import World
+
+_FORMS = (
+    "",
+    "grad --help",
+    "grad --nonsense",
+    "grad --fn mse --x 1,,2",
+    "grad --fn mse --x 1 --w 2 --json",
+    "grad --fn mse --x 1 --w 2 --csv",
+    "grad --fn mse --x 1 --w 2 --get gradients.w",
+    "grad --fn mse --x 1 --w 2 --code",
+    "grad --fn mse --x 1 --w 2 --graph tree",
+    "grad --fn mse --x 1 --w 2 --explain --check --expect w=2",
+    "grad 's=sigmoid(W@x);(s*s).sum()' W='randn(2,3)' x=1,2,3 --via backward",
+    "grad x**2 x='linspace(0,1,3)' --each x",
+    "perceptron --train and --activation step --epochs 3",
+    "functions relu",
+    "why",
+)
+"""Calls of each form. None of them may make PyTorch warn: it warns of some things only once."""
+_LAST = "gradcli grad --fn mse --x 1 --w 2"
+
+
+def _calls() -> tuple[str, ...]:
+    """The same, and the first example of each command that computes numbers of inputs."""
+    computing = (command for command in COMMANDS.values() if issubclass(command.request, Numeric))
+    return (*(f"gradcli {words}" for words in _FORMS), *(command.examples[0][0] for command in computing), _LAST)
+
+
+_NOT_LOADED = ("gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client")
+_NEED_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.commands.plot.picture")
+
+
+class _NoLimits(Progress):
+    """The progress of a call that is run by the server itself: nothing of this process may change."""
+
+    def begin(self) -> None:
+        """Keep the signals as they are."""
+
+    def computing(self, seconds: float, *, limit_memory: bool) -> None:
+        """Bound nothing."""
+
+    def step(self, seconds: float) -> None:
+        """Set no alarm."""
+
+
+def _load() -> None:
+    unwanted = _NOT_LOADED if find_spec("matplotlib") else (*_NOT_LOADED, *_NEED_MATPLOTLIB)
+    for module in pkgutil.walk_packages(gradcli.__path__, "gradcli."):
+        if not module.name.startswith(unwanted):
+            import_module(module.name)
+    for command in COMMANDS.values():
+        parser(command)
+
+
+def _run(arguments: list[str], progress: Progress) -> int:
+    return run(arguments, World.current(), progress)
+
+
+def _try(words: str) -> None:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        run(
+            shlex.split(words)[1:], World(stdin=None, stdout=nowhere, stderr=nowhere, environ={}, width=80), _NoLimits()
+        )
+
+
+PROGRAM = Program(_load, _run, _try, _calls(), ("torch", "torch.version", "numpy", "orjson", "rich", "typer"))
+
+
+def main(path: str, idle: float) -> None:
+    """Serve at `path` until nobody has called for `idle` seconds."""
+    serve(path, idle, PROGRAM)

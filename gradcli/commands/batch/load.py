@@ -1,0 +1,34 @@
+"""What a worker of `batch` needs: PyTorch, every command, and the function from a line of jobs to its answer."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gradcli.process.guards import loading_pytorch
+from gradcli.process.pool import Begin, Work
+
+
+@contextmanager
+def loaded(*, allow_files: bool = False) -> Iterator[Work]:
+    """Load it all, and listen to PyTorch's warnings while jobs are done.
+
+    Raises FileError where PyTorch cannot be loaded.
+    """
+    with loading_pytorch():
+        from gradcli.commands.batch import lines
+        from gradcli.commands.dispatch import lost, preload
+        from gradcli.commands.forms import line as encode
+        from gradcli.evaluate.job import listening
+
+        preload()
+
+    def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+        answer, ok = lines.answer(line, number, _no_place, begin, encode, allow_files=allow_files, environ=os.environ)
+        return answer, ok, not lost  # a process that has lost its GPU cannot use it again
+
+    with listening():
+        yield work
+
+
+def _no_place(step: object, operands: object) -> None:
+    """A batch does not record where in an expression it is."""
