@@ -17,11 +17,11 @@ from itertools import islice
 from typing import Any
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
+from gradcli.language.expressions.corrections import correction
 from gradcli.language.expressions.precedence import understood
 from gradcli.language.expressions.program import Expression, Label, Step
 from gradcli.language.expressions.reader import Reader
 from gradcli.language.expressions.rules import read
-from gradcli.language.expressions.spelling import correction
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
 from gradcli.language.source import Source
 

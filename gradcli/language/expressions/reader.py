@@ -8,9 +8,9 @@ from gradcli.catalogue import operators
 from gradcli.catalogue.operators import find_function
 from gradcli.errors import ExpressionError
 from gradcli.installed import torch_version
+from gradcli.language.expressions.corrections import SYNONYMS, correction
 from gradcli.language.expressions.program import Kind, Step
 from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
-from gradcli.language.expressions.spelling import SYNONYMS, correction
 from gradcli.language.source import Source, Span, quoted
 from gradcli.language.suggest import did_you_mean
 
@@ -81,7 +81,7 @@ class Reader:
 
     def refused_node(self, node: Any) -> ExpressionError:
         """The error of a kind of syntax that is not allowed."""
-        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is not allowed"))
+        found = NODES.get(type(node).__name__, Refusal(f"{type(node).__name__} is not allowed"))
         words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
         return self.error(words or found.why, node, f"write {right}" if right else found.cure)
 
@@ -103,9 +103,7 @@ class Reader:
         harmless = keyword.arg in ("inplace", "requires_grad") and not says_more(keyword.value)
         if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
             why = KEYWORDS.get(keyword.arg, "is private")
-            start = self.span(keyword).start
-            place = self.source.span(start, start + len(keyword.arg))
-            raise self.error(f"{keyword.arg}= is not allowed: it {why}", place, "leave it out")
+            raise self.error(f"{keyword.arg}= is not allowed: it {why}", self.keyword(keyword), "leave it out")
 
     def unknown(
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
@@ -151,6 +149,11 @@ class Reader:
         while chain and f"{path}.{chain[0].attr}" in operators.SPACES:
             path += f".{chain.pop(0).attr}"
         return path, chain
+
+    def keyword(self, node: ast.keyword) -> Span:
+        """The place of the name in front of `=`."""
+        start = self.span(node).start
+        return self.source.span(start, start + len(node.arg or ""))
 
     def tail(self, node: ast.Attribute) -> Span:
         """The place of the name behind the dot."""

@@ -30,10 +30,9 @@ def expand(reader: Reader, path: str, node: ast.Call, place: Span) -> list[ast.e
     """
     section, _, name = path.rpartition(".")
     rows = spellings.rows(section, name)
-    found = _fitting(rows, node.args, node.keywords)
-    if found is None:
-        raise _misfit(reader, path, node, place)
-    return _Meaning(reader, section, name, node, place).of(*found)
+    if found := _fitting(rows, node.args, node.keywords):
+        return _Meaning(reader, section, name, node, place).of(*found)
+    raise _misfit(reader, path, rows, node, place)
 
 
 def method(reader: Reader, node: ast.Call, place: Span) -> list[ast.expr | Step]:
@@ -54,63 +53,55 @@ def _fitting(
             continue
         # None is what NumPy has where nothing is given; the row without the parameter then holds.
         known = _parameters(rows[0])
-        if unset := [name for name, value in given.items() if name not in known and _is_none(value)]:
-            rest = [ast.keyword(name, value) for name, value in given.items() if name not in unset]
-            return _fitting([Row(_by_name(row.arguments), row.meaning) for row in rows], [], rest)
-        return row, given
+        rest = {name: value for name, value in given.items() if name in known or not _is_none(value)}
+        if len(rest) == len(given):
+            return row, given
+        return next(((other, rest) for other in rows if _takes(other, rest)), None)
     return None
-
-
-def _by_name(arguments: ast.arguments) -> ast.arguments:
-    """The same parameters, each of which may be given by its name."""
-    copied = deepcopy(arguments)
-    copied.args, copied.posonlyargs = [*copied.posonlyargs, *copied.args], []
-    return copied
 
 
 def _parameters(row: Row) -> dict[str, ast.expr | None]:
     """The parameters of a row and their defaults; None for one that must be given."""
     listed = row.arguments
     placed = [*listed.posonlyargs, *listed.args]
-    defaults = [None] * (len(placed) - len(listed.defaults)) + list(listed.defaults)
-    return {
-        parameter.arg: default
-        for parameter, default in zip((*placed, *listed.kwonlyargs), (*defaults, *listed.kw_defaults), strict=True)
-    }
+    defaults = [*[None] * (len(placed) - len(listed.defaults)), *listed.defaults, *listed.kw_defaults]
+    return dict(zip([parameter.arg for parameter in (*placed, *listed.kwonlyargs)], defaults, strict=True))
+
+
+def _takes(row: Row, given: Given) -> bool:
+    """Whether a row has all these parameters, and needs no others."""
+    known = _parameters(row)
+    return given.keys() <= known.keys() and all(name in given or default for name, default in known.items())
 
 
 def _bound(row: Row, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> dict[str, ast.expr] | None:
     """What each parameter of a row is given; None where the row does not take these arguments."""
-    listed, known = row.arguments, _parameters(row)
+    listed = row.arguments
     placed = [parameter.arg for parameter in (*listed.posonlyargs, *listed.args)]
     more = args[len(placed) :]
-    if (more and not listed.vararg) or any(isinstance(value, ast.Starred) for value in args):
+    named = {keyword.arg: keyword.value for keyword in keywords if keyword.arg}
+    given = {**dict(zip(placed, args, strict=False)), **named}
+    if (
+        (more and not listed.vararg)
+        or any(isinstance(value, ast.Starred) for value in args)
+        or len(given) < len(args) - len(more) + len(keywords)
+        or any(parameter.arg in named for parameter in listed.posonlyargs)
+        or not _takes(row, given)
+    ):
         return None
-    given = dict(zip(placed, args, strict=False))
-    by_place = {parameter.arg for parameter in listed.posonlyargs}
-    for keyword in keywords:
-        if keyword.arg is None or keyword.arg in given or keyword.arg in by_place or keyword.arg not in known:
-            return None
-        given[keyword.arg] = keyword.value
-    if listed.vararg:
-        given[listed.vararg.arg] = ast.Tuple(list(more), ast.Load())
-    return given if all(name in given or default is not None for name, default in known.items()) else None
+    return given | ({listed.vararg.arg: ast.Tuple(list(more), ast.Load())} if listed.vararg else {})
 
 
-def _misfit(reader: Reader, path: str, node: ast.Call, place: Span) -> ExpressionError:
+def _misfit(reader: Reader, path: str, rows: Sequence[Row], node: ast.Call, place: Span) -> ExpressionError:
     """The error of a call that no row of its name takes."""
-    section, _, name = path.rpartition(".")
-    rows = spellings.rows(section, name)
-    ways = " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
+    name = path.rpartition(".")[2]
     known = {parameter for row in rows for parameter in _parameters(row)}
-    cure = f"write {ways}"
+    cure = "write " + " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
     if operators.in_space("torch", name):
         cure += f"; torch.{name} takes PyTorch's own arguments"
     for keyword in node.keywords:
         if keyword.arg not in known:
-            start = reader.span(keyword).start
-            place = reader.source.span(start, start + len(keyword.arg or ""))
-            return reader.error(f"{path} takes no {keyword.arg}= here", place, cure)
+            return reader.error(f"{path} takes no {keyword.arg}= here", reader.keyword(keyword), cure)
     return reader.error(f"{path} does not take these arguments here", place, cure)
 
 
@@ -172,12 +163,12 @@ class _Meaning(ast.NodeTransformer):
             parts += [value, step("store", self._place, name=held), step("drop", self._place)]
         return parts
 
-    def _made(self, tree: ast.expr) -> ast.expr:
-        """The same tree, standing where the call stands."""
+    def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
+        """The same tree, standing where the call stands; those of its nodes that nobody typed, where `typed` stands."""
         for part in ast.walk(tree):
-            if isinstance(part, ast.expr | ast.keyword):
-                ast.copy_location(part, self._node)
-                self._reader.made[part] = self._place
+            if isinstance(part, ast.expr | ast.keyword) and not (typed and hasattr(part, "lineno")):
+                ast.copy_location(part, typed or self._node)
+                self._reader.made[part] = self._reader.span(typed) if typed else self._place
         return tree
 
     def _note_pythons(self, meaning: ast.expr) -> None:
@@ -194,22 +185,14 @@ class _Meaning(ast.NodeTransformer):
     def _read(self, name: str, value: ast.expr) -> ast.expr:
         """An argument as PyTorch takes it."""
         if converter := _CONVERTERS.get((self._name, name)):
-            return self._made_new(converter(value), value)
+            return self._made(converter(value), value)
         if name == "indices" and isinstance(value, ast.Constant):
-            return self._made_new(_call("tensor", value), value)
+            return self._made(_call("tensor", value), value)
         if name == "dtype" and isinstance(value, ast.Constant) and operators.in_space("dtypes", str(value.value)):
-            return self._made_new(ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value)
+            return self._made(ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value)
         if name in _ARRAYS or name == "indices":
-            return self._made_new(self._array(value), value)
+            return self._made(self._array(value), value)
         return value
-
-    def _made_new(self, tree: ast.expr, typed: ast.expr) -> ast.expr:
-        """`tree` with those of its nodes that nobody typed standing where `typed` stands."""
-        for part in ast.walk(tree):
-            if isinstance(part, ast.expr | ast.keyword) and not hasattr(part, "lineno"):
-                ast.copy_location(part, typed)
-                self._reader.made[part] = self._reader.span(typed)
-        return tree
 
     def _array(self, value: ast.expr) -> ast.expr:
         """A list of numbers as a tensor, a list that holds tensors as their stack."""
