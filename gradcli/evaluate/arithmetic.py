@@ -13,6 +13,7 @@ from gradcli.language.expressions.program import Step
 from gradcli.language.limits import ELEMENTS, RESULTS
 
 Compute: TypeAlias = Callable[..., Any]
+"""The operation of one step, from the values that it takes to the one that it leaves."""
 
 _NUMBER = (int, float, complex)
 
@@ -77,6 +78,7 @@ def _plain(symbol: str, left: Any, right: Any) -> Any:
 
 
 def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
+    """Python's operator between two plain numbers."""
     if symbol == "^":
         raise ExpressionError("^ is not a power", cure="write **")
     if isinstance(left, int) and isinstance(right, int):
