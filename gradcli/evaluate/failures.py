@@ -218,6 +218,7 @@ def _rows(found: re.Match[str], name: str, shapes: Shapes) -> str:
 
 
 _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...] = (
+    ("bitwise_xor", "this is bitwise xor, not a power, and needs whole numbers"),
     (r"shapes cannot be multiplied|^size mismatch, got|arguments to \w+ need to be at least 1D"
      r"|inconsistent tensor size, expected tensor|Expected size for first two dimensions of batch2"
      r"|1D tensors expected, but got|input and mat2 must be the same|Expected batch2? tensor", _product),

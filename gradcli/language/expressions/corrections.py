@@ -140,8 +140,7 @@ _LONGEST = 500
 
 def parses(text: str) -> bool:
     """Whether Python reads `text`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             ast.parse(text)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):

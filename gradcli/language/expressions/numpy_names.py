@@ -53,7 +53,7 @@ def _fitting(
             continue
         # None is what NumPy has where nothing is given; the row without the parameter then holds.
         known = _parameters(rows[0])
-        rest = {name: value for name, value in given.items() if name in known or not _is_none(value)}
+        rest = {name: value for name, value in given.items() if name in known or not _is(value, None)}
         if len(rest) == len(given):
             return row, given
         return next(((other, rest) for other in rows if _takes(other, rest)), None)
@@ -105,8 +105,8 @@ def _misfit(reader: Reader, path: str, rows: Sequence[Row], node: ast.Call, plac
     return reader.error(f"{path} does not take these arguments here", place, cure)
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
 
 
 class _Meaning(ast.NodeTransformer):
@@ -122,8 +122,8 @@ class _Meaning(ast.NodeTransformer):
         numbers = self._section == "math" and all(map(self._is_plain, given.values()))
         for name, default in _parameters(row).items():
             value = given.get(name)
-            if default is not None and (value is None or (_is_none(value) and _unset(default))):
-                self._given[name] = None if _left_out(default) else self._made(deepcopy(default))
+            if default is not None and (value is None or (_is(value, None) and _unset(default))):
+                self._given[name] = None if _is(default, ...) else self._made(deepcopy(default))
             elif value is not None:
                 self._given[name] = value if numbers else self._read(name, value)
         if row.arguments.vararg:
@@ -138,21 +138,15 @@ class _Meaning(ast.NodeTransformer):
 
     def _held(self, meaning: ast.expr) -> list[ast.expr | Step]:
         """Give every argument a name where the meaning reads one more than once; the parts that compute them."""
-        trees = [meaning, *filter(None, self._given.values())]
-        named = [
-            part.id
-            for tree in trees
-            for part in ast.walk(tree)
-            if isinstance(part, ast.Name) and part in self._reader.made
-        ]
+        parts = [part for tree in (meaning, *filter(None, self._given.values())) for part in ast.walk(tree)]
+        named = [part.id for part in parts if isinstance(part, ast.Name) and part in self._reader.made]
         computed = {
-            name: value
-            for name, value in self._given.items()
+            name: value for name, value in self._given.items()
             if value and not _is_literal(value) and (self._name, name) not in _CONVERTERS
-        }
+        }  # fmt: skip
         if all(named.count(name) < 2 for name in computed):
             return []
-        parts: list[ast.expr | Step] = []
+        first: list[ast.expr | Step] = []
         for name, value in computed.items():
             held = f"{name}1"
             while held in self._reader.scope or held in self._reader.held:
@@ -160,8 +154,8 @@ class _Meaning(ast.NodeTransformer):
             self._reader.held[held] = value
             self._given[name] = self._made(ast.Name(held, ast.Load()))
             step = self._reader.step
-            parts += [value, step("store", self._place, name=held), step("drop", self._place)]
-        return parts
+            first += [value, step("store", self._place, name=held), step("drop", self._place)]
+        return first
 
     def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
         """The same tree, standing where the call stands; those of its nodes that nobody typed, where `typed` stands."""
@@ -220,32 +214,22 @@ class _Meaning(ast.NodeTransformer):
                 return self._reader.namespace(node) is not None
         return False
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        """A parameter becomes its argument, which is computed once."""
-        value = self._given.get(node.id)
-        if value is None or node not in self._reader.made:
+    def visit_Name(self, node: ast.Name) -> ast.expr | None:
+        """A parameter becomes its argument, which is computed once; one that was not given is left out."""
+        if node not in self._reader.made or node.id not in self._given:
             return node
-        return value if isinstance(value, ast.Name) else self.visit(value)
+        value = self._given[node.id]
+        return value if value is None or isinstance(value, ast.Name) else self.visit(value)
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Parameters that were not given are left out, and those of `*` written one by one."""
-        if node not in self._reader.made:
-            return node
-        args: list[ast.expr] = []
-        for value in node.args:
-            if isinstance(value, ast.Starred) and isinstance(value.value, ast.Name):
-                more = self._given[value.value.id]
-                assert isinstance(more, ast.Tuple)
-                args += more.elts
-            else:
-                args.append(value)
-        node.args = [value for value in args if not self._absent(value)]
-        node.keywords = [keyword for keyword in node.keywords if not self._absent(keyword.value)]
-        self.generic_visit(node)
-        return node
+    def visit_keyword(self, node: ast.keyword) -> ast.keyword | None:
+        """Without its value it is left out too."""
+        node.value = self.visit(node.value)
+        return node if node.value else None
 
-    def _absent(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Name) and node in self._reader.made and self._given.get(node.id, node) is None
+    def visit_Starred(self, node: ast.Starred) -> ast.expr | list[ast.expr]:
+        """The arguments of `*` are written one by one."""
+        more = self._given[node.value.id] if isinstance(node.value, ast.Name) and node in self._reader.made else None
+        return more.elts if isinstance(more, ast.Tuple) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """Only what the row says is filled in; arguments hold the user's own names."""
@@ -258,13 +242,9 @@ def _is_literal(node: ast.expr) -> bool:
     return all(isinstance(part, kinds) for part in ast.walk(node))
 
 
-def _left_out(default: ast.expr) -> bool:
-    return isinstance(default, ast.Constant) and default.value is ...
-
-
 def _unset(default: ast.expr) -> bool:
     """Whether None, typed for a parameter with this default, is what NumPy has by itself."""
-    return _left_out(default) or _is_none(default) or isinstance(default, ast.Tuple)
+    return _is(default, ...) or _is(default, None) or isinstance(default, ast.Tuple)
 
 
 def _call(name: str, argument: ast.expr) -> ast.expr:
@@ -284,13 +264,8 @@ def _pads(value: ast.expr) -> ast.expr:
     return ast.BinOp(ast.Tuple(list(both), ast.Load()), ast.Mult(), ndim)
 
 
-def _shape(value: ast.expr) -> ast.expr:
-    """A single size as a shape."""
-    return ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value
-
-
 _CONVERTERS: Mapping[tuple[str, str], Callable[[Any], ast.expr]] = {
     ("pad", "pad_width"): _pads,
-    ("full", "shape"): _shape,
+    ("full", "shape"): lambda value: ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value,
 }
 """Arguments that PyTorch takes in another form, by function and parameter."""

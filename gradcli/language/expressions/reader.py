@@ -90,11 +90,8 @@ class Reader:
         if found := refusal(name):
             pure = name.rstrip("_")
             known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
-            raise self.error(
-                f"{name} is not allowed: it {found.why}",
-                place,
-                f"write {pure}(...), which makes a new tensor" if known else found.cure,
-            )
+            cure = f"write {pure}(...), which makes a new tensor" if known else found.cure
+            raise self.error(f"{name} is not allowed: it {found.why}", place, cure)
 
     def check_keyword(self, keyword: ast.keyword) -> None:
         """Raise the error of an argument that no call may have."""
@@ -129,9 +126,8 @@ class Reader:
         if f"{section}.{node.attr}" not in SYNONYMS:
             self.check_name(node.attr, place, twin=True)
             if spelt and (twin := find_function(node.attr)):
-                return self.error(
-                    f"unknown function {path}.{node.attr}", place, f"write {twin.path}, PyTorch's function"
-                )
+                cure = f"write {twin.path}, PyTorch's function"
+                return self.error(f"unknown function {path}.{node.attr}", place, cure)
         prefix = f"{section if spelt else path}."
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
 

@@ -91,9 +91,8 @@ def _constant(reader: Reader, node: ast.Constant) -> list[Part]:
     if isinstance(value, bytes):
         raise reader.error("bytes are not supported", node, "write the string without b")
     if isinstance(value, int) and value > PLAIN_INTEGER.value:
-        raise SizeError(
-            "a whole number has at most 64 bits", place=reader.span(node), cure="write a float, such as 1e30"
-        )
+        cure = "write a float, such as 1e30"
+        raise SizeError("a whole number has at most 64 bits", place=reader.span(node), cure=cure)
     return [reader.step("constant", node, value=value)]
 
 
@@ -244,9 +243,8 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
             if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
                 cure = reader.replaced(place, f"{place.text}()")
                 raise reader.error("the first brackets of a module contain its settings", place, cure)
-            raise reader.error(
-                f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
-            )
+            message = f"inplace {KEYWORDS['inplace']}"
+            raise reader.error(message, node.args[operator.positions], "leave the argument out")
         names += _last_dimension(reader, operator.path, node, arguments, first=not operator.path.startswith("nn."))
         twin = isinstance(node.func, ast.Name) and node.func.id in operators.TWINS
         python = node.func.id if twin else reader.pythons.get(node)  # type: ignore[attr-defined]
@@ -263,11 +261,8 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     if type(node.func) not in RULES:
         raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
-    raise reader.error(
-        f"{reader.span(node.func).text[:40]} is a value, not a function",
-        node.func,
-        reader.replaced(reader.source.span(bracket, bracket + 1), "*("),
-    )
+    cure = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
+    raise reader.error(f"{reader.span(node.func).text[:40]} is a value, not a function", node.func, cure)
 
 
 def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]) -> list[Part]:
@@ -346,9 +341,8 @@ def _conditional(reader: Reader, node: ast.IfExp) -> list[Part]:
 
 def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
     if not isinstance(node.ctx, ast.Load):
-        raise reader.error(
-            "elements cannot be set", node, "build the tensor instead: where(...), stack([...]) or cat([...])"
-        )
+        cure = "build the tensor instead: where(...), stack([...]) or cat([...])"
+        raise reader.error("elements cannot be set", node, cure)
     return [node.value, node.slice, reader.step("index", node.slice, take=2)]
 
 
