@@ -1,6 +1,4 @@
-"""What a failed operation says to the user: PyTorch's message in our words, the shapes of the operands, and a cure where one
-is known.
-"""
+"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a cure where one is known."""
 
 import inspect
 import re

@@ -155,15 +155,13 @@ def _result(value: Any, expression: Expression) -> Tensor:
         raise ExpressionError("the result is sparse", place=place, cure=f"write ({text}).to_dense()")
     if isinstance(value, tuple | list) and value and all(isinstance(item, Tensor | int | float) for item in value):
         fields = getattr(type(value), "__match_args__", ())
-        one = f"({text}).{fields[0]}" if fields else f"({text})[0]"
-        cure = f"choose one: {one}"
+        cure = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
         if (name := type(value).__name__) in ("max", "min"):
             cure += f"\nor element by element: {name}imum(x, 0)"
         if not fields and ";" not in text:
             cure += "\nor make one tensor: stack([...])"
-        raise ExpressionError(
-            f"the result is a sequence of length {len(value)}, not one tensor", place=place, cure=cure
-        )
+        message = f"the result is a sequence of length {len(value)}, not one tensor"
+        raise ExpressionError(message, place=place, cure=cure)
     cure = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure=cure)
 
@@ -295,8 +293,8 @@ def _unbind(step: Step) -> Compute:
 
     def unbind(value: Any) -> Any:
         several = isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim)
-        found = len(value) if several else 1
-        if found != count or not several:
+        if not several or len(value) != count:
+            found = len(value) if several else 1
             raise ExpressionError(f"{count} names for {found} values", cure="give each value a name")
         return value.unbind() if isinstance(value, Tensor) else value
 

@@ -96,8 +96,7 @@ def check_file(literal: FromFile) -> None:
 def advice(path: str) -> str:
     """What to type instead of a path that begins with ~ or -, which mean something elsewhere; empty for any other."""
     if path.startswith("~"):
-        whole = os.path.expanduser(path)
-        if whole == path:
+        if (whole := os.path.expanduser(path)) == path:
             return f"there is no user {quoted(path[1:].partition('/')[0])}: write the full path"
         return f"the shell does not expand ~ in quotes or after =; write {shlex.quote(whole)}"
     return "only - alone means standard input; a name that begins with - is a file" if path.startswith("-") else ""

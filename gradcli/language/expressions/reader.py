@@ -40,7 +40,6 @@ class Reader:
         self.source = source
         self.position = position
         self.scope = dict.fromkeys(inputs, False)
-        self.inputs = set(inputs)
         self.used: set[str] = set()
         self.assigned: dict[str, None] = {}
         self.modules: set[ast.AST] = set()
