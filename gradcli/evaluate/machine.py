@@ -187,7 +187,7 @@ def _branch(step: Step) -> Compute:
 MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "constant": lambda step: _push(step.value),
     "dtype": lambda step: _push(library.DTYPES[step.name]),
-    "load": lambda step: lambda stack, scope: stack.append(scope[step.name]),
+    "load": lambda step: lambda stack, scope, name=step.name: stack.append(scope[name]),
     "store": lambda step: lambda stack, scope: operator.setitem(scope, step.name, stack[-1]),
     "drop": lambda step: lambda stack, scope: operator.delitem(stack, -1),
     "copy": lambda step: lambda stack, scope: stack.append(stack[-1]),
