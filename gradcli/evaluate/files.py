@@ -27,7 +27,7 @@ Found = Tensor | Numbers | Made
 _Item = TypeVar("_Item")
 
 _PRINTED = re.compile(r"\s*(\[|\(|Parameter containing|((torch|np|numpy)\.)?(tensor|array)\()")
-"""How a text file begins that holds a pasted tensor and no columns."""
+"""How a text file begins that contains a pasted tensor instead of columns."""
 
 _OBJECT = re.compile(r":? *<[^<>]* object at 0x\w+>")
 """What Python calls an object of its own, in a message that is not meant for users."""

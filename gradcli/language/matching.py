@@ -18,7 +18,7 @@ _OPERATORS = {"*": "times", "-": "minus", "+": "plus", "/": "over", "@": "at", "
 
 _LETTER = re.compile("[A-Za-z_]")
 _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
-"""The name of an error in front of what it says."""
+"""The name of an error, before what it says."""
 
 _FOREIGN = re.compile(r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII)
 """The name of an error that PyTorch seldom gives."""
@@ -67,7 +67,7 @@ def by_name(name: str) -> Mistake | None:
 
 
 def by_text(text: str) -> list[Mistake]:
-    """The mistakes that a text means, those that fit most closely first, then the commonest."""
+    """The mistakes that a text means, those that fit most closely first, then the most common."""
     text = pasted.plain(text)
     if meant := _by_symptoms(text):
         return meant
@@ -78,7 +78,7 @@ def by_text(text: str) -> list[Mistake]:
 
 
 def _best_first(scores: Mapping[str, float]) -> list[Mistake]:
-    """The mistakes that have a score, the highest first; of equal ones the commonest first, as in the table."""
+    """The mistakes that have a score, the highest first; of equal ones the most common first, as in the table."""
     return sorted((each for each in MISTAKES.values() if each.name in scores), key=lambda each: -scores[each.name])
 
 
@@ -91,7 +91,7 @@ def last_said(text: str) -> str:
 
 
 def nearest(text: str) -> list[Mistake]:
-    """The three mistakes that share the most telling words with a text, fewer where fewer are near."""
+    """The three mistakes that share the rarest technical terms with a text, fewer where fewer are near."""
     words = _plain_words(text)
     few = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEWEST else 1
     scores = {
@@ -137,7 +137,7 @@ def _with_operators_named(text: str) -> str:
 
 
 class _Squeezed:
-    """The letters of a statement, and where in it each stands."""
+    """The letters of a statement, and the place of each in it."""
 
     def __init__(self, said: str) -> None:
         self.said = _with_operators_named(said)

@@ -34,7 +34,7 @@ _STATEMENT = re.compile(
     r"|\.backward\(|\bprint\(|\.step\(\)|requires_grad",
     re.MULTILINE,
 )
-"""What programs hold and formulas do not; one of them alone has an error of its own."""
+"""What programs contain and formulas do not; a single one has an error of its own."""
 _INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
 
 
@@ -170,14 +170,14 @@ def _positions(text: str) -> Callable[[int, int], int]:
     starts = _line_starts(text)
     if text.isascii():
         return lambda line, column: starts[line - 1] + column
-    widths = [0]  # bytes in front of each character
+    widths = [0]  # bytes before each character
     for char in text:
         widths.append(widths[-1] + len(char.encode()))
     return lambda line, column: bisect_right(widths, widths[starts[line - 1]] + column) - 1
 
 
 def _link(parts: list[Step | Label]) -> tuple[Step, ...]:
-    """The steps with every label replaced by the number of the step it stands in front of."""
+    """The steps with every label replaced by the number of the step that follows it."""
     steps: list[Step] = []
     numbers: dict[object, int] = {}
     for part in parts:

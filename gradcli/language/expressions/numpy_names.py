@@ -1,6 +1,6 @@
 """Reading NumPy's and Python's spellings: a call of `np.std(x)` becomes the tree of the PyTorch expression that it means.
 
-The tree is what the rest of the program sees. Its nodes stand where the call stood, so that errors point at the user's text.
+The tree is what the rest of the program sees. Its nodes have the place of the call, so that errors point at the user's text.
 Arguments of a meaning that reads one more than once are computed first, under names that no user can reach.
 """
 
@@ -118,7 +118,7 @@ class _Meaning(ast.NodeTransformer):
         self._given: dict[str, ast.expr | None] = {}
 
     def of(self, row: Row, given: Given) -> list[ast.expr | Step]:
-        """The meaning of `row` with these arguments in it, behind what computes those that it reads more than once."""
+        """The meaning of `row` with these arguments, after the parts that compute those that it reads more than once."""
         numbers = self._section == "math" and all(map(self._is_plain, given.values()))
         for name, default in _parameters(row).items():
             value = given.get(name)
@@ -158,7 +158,7 @@ class _Meaning(ast.NodeTransformer):
         return first
 
     def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
-        """The same tree, standing where the call stands; those of its nodes that nobody typed, where `typed` stands."""
+        """The same tree at the place of the call; with `typed`, its nodes without a place get the place of that."""
         for part in ast.walk(tree):
             if isinstance(part, ast.expr | ast.keyword) and not (typed and hasattr(part, "lineno")):
                 ast.copy_location(part, typed or self._node)
@@ -189,7 +189,7 @@ class _Meaning(ast.NodeTransformer):
         return value
 
     def _array(self, value: ast.expr) -> ast.expr:
-        """A list of numbers as a tensor, a list that holds tensors as their stack."""
+        """A list of numbers as a tensor, a list with tensors as their stack."""
         if not isinstance(value, ast.List | ast.Tuple) or any(isinstance(item, ast.Starred) for item in value.elts):
             return value
         if self._is_plain(value):
@@ -232,7 +232,7 @@ class _Meaning(ast.NodeTransformer):
         return more.elts if isinstance(more, ast.Tuple) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Only what the row says is filled in; arguments hold the user's own names."""
+        """Only what the row says is filled in; arguments contain the user's own names."""
         return super().generic_visit(node) if node in self._reader.made else node
 
 

@@ -12,7 +12,7 @@ _BITS = ast.BitAnd | ast.BitOr | ast.BitXor
 _BREAK = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\s*(?:#[^\n]*\n|\n)\s*""")
 """A string, which stays, or a line break with its comment, which becomes one space."""
 _MAY_SURPRISE = re.compile(r"\*\*|[/%@&|^~<>=!]|\bif\b")
-"""Without any of these a text has nothing but sums and products, which nobody misreads."""
+"""Without any of these a text has only sums and products, which are not misread."""
 
 
 def understood(text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position) -> str:
@@ -54,7 +54,7 @@ def _statement(text: str, statement: ast.stmt, marks: Sequence[tuple[int, str]],
 
 
 def _operands(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """The operands that `node` binds by precedence, and on which side of its operator each stands."""
+    """The operands that `node` binds by precedence, and on which side of its operator each is."""
     match node:
         case ast.UnaryOp():
             yield node.operand, "right"

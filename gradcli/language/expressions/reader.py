@@ -29,11 +29,11 @@ def starred(values: list[ast.expr]) -> tuple[int, ...]:
 
 
 class Reader:
-    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn.
+    """One expression being read. `scope` has the names bound so far, and whether each is a module of torch.nn.
 
-    `expanded` holds the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
-    nobody typed, and the place that errors show for each; `held` the arguments that such a tree reads by a name; `pythons` the
-    calls that are Python's own for plain numbers, and of which function.
+    `expanded` has the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
+    the user did not type, and the place that errors show for each; `held` the arguments that such a tree reads by a name;
+    `pythons` the calls that are Python's own for plain numbers, and of which function.
     """
 
     def __init__(self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]) -> None:
@@ -85,7 +85,7 @@ class Reader:
         return self.error(words or found.why, node, f"write {right}" if right else found.cure)
 
     def check_name(self, name: str, place: Span, *, twin: bool = False) -> None:
-        """Raise the error of a name that is refused wherever it stands; `twin` for a method or function."""
+        """Raise the error of a name that is refused everywhere; `twin` for a method or function."""
         if found := refusal(name):
             pure = name.rstrip("_")
             known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
@@ -104,7 +104,7 @@ class Reader:
     def unknown(
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
     ) -> ExpressionError:
-        """The error of a name that nobody has; `prefix` is the namespace in front of it."""
+        """The error of a name that does not exist; `prefix` is the namespace before it."""
         if found := SYNONYMS.get(prefix + name):
             cure = f"write {found}"
         elif name.isascii():
@@ -131,9 +131,7 @@ class Reader:
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
-        """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a
-        value.
-        """
+        """The longest namespace that a dotted name begins with, and the attributes after it; None for a value's attribute."""
         chain: list[ast.Attribute] = []
         while isinstance(node, ast.Attribute):
             chain.insert(0, node)
@@ -146,12 +144,12 @@ class Reader:
         return path, chain
 
     def keyword(self, node: ast.keyword) -> Span:
-        """The place of the name in front of `=`."""
+        """The place of the name before `=`."""
         start = self.span(node).start
         return self.source.span(start, start + len(node.arg or ""))
 
     def tail(self, node: ast.Attribute) -> Span:
-        """The place of the name behind the dot."""
+        """The place of the name after the dot."""
         if (made := self.made.get(node)) is not None:
             return made
         stop = self.span(node).stop

@@ -1,4 +1,4 @@
-"""What an expression may not hold, each with the reason and with what to write instead."""
+"""What an expression may not contain, each with the reason and with what to write instead."""
 
 from typing import NamedTuple
 
@@ -101,7 +101,7 @@ SETTER = Refusal("changes PyTorch's global state", "leave it out")
 
 
 def refusal(name: str) -> Refusal | None:
-    """Why `name` is refused wherever it stands; None for a name that is merely unknown."""
+    """Why `name` is refused everywhere; None for a name that is merely unknown."""
     if found := NAMES.get(name):
         return found
     if name.startswith("_"):

@@ -191,7 +191,7 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
     """The function that a call names, and the place of its name; None where it calls a method or a value.
 
-    Raises ExpressionError where a namespace or nobody has such a function.
+    Raises ExpressionError where there is no such function.
     """
     if isinstance(node.func, ast.Name):
         name, place = node.func.id, reader.span(node.func)
@@ -266,7 +266,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
 
 
 def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]) -> list[Part]:
-    """The call of a tensor's method, behind the tensor itself."""
+    """The call of a tensor's method, after the tensor itself."""
     assert isinstance(node.func, ast.Attribute)
     name, place = node.func.attr, reader.tail(node.func)
     if not operators.in_space("Tensor", name):
