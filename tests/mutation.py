@@ -48,7 +48,7 @@ MODULES = (
             "reader",
             "refused",
             "rules",
-            "spelling",
+            "corrections",
             "substitution",
         )
     ),

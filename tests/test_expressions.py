@@ -17,7 +17,8 @@ from gradcli.errors import ExpressionError, GradcliError, LiteralError, MathErro
 from gradcli.evaluate import library, machine
 from gradcli.evaluate.job import default_dtype
 from gradcli.evaluate.machine import Evaluation, evaluate
-from gradcli.language.expressions.expression import Expression, parse
+from gradcli.language.expressions.expression import parse
+from gradcli.language.expressions.program import Expression
 from gradcli.language.source import Source
 
 

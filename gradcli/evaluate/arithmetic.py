@@ -13,6 +13,7 @@ from gradcli.language.expressions.program import Step
 from gradcli.language.limits import ELEMENTS, RESULTS
 
 Compute: TypeAlias = Callable[..., Any]
+"""The operation of one step, from the values that it takes to the one that it leaves."""
 
 _NUMBER = (int, float, complex)
 
@@ -57,10 +58,8 @@ def operation(step: Step) -> Compute:
 def _check_floor(*operands: Any) -> None:
     """PyTorch records `//` and has no derivative for it; the error then would come late and without a place."""
     if any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands):
-        raise MathError(
-            "// rounds down, and PyTorch has no derivative for it",
-            cure="write / for the quotient, or floor(a / b), whose derivative is 0",
-        )
+        cure = "write / for the quotient, or floor(a / b), whose derivative is 0"
+        raise MathError("// rounds down, and PyTorch has no derivative for it", cure=cure)
 
 
 def _plain(symbol: str, left: Any, right: Any) -> Any:
@@ -77,6 +76,7 @@ def _plain(symbol: str, left: Any, right: Any) -> Any:
 
 
 def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
+    """Python's operator between two plain numbers."""
     if symbol == "^":
         raise ExpressionError("^ is not a power", cure="write **")
     if isinstance(left, int) and isinstance(right, int):
@@ -99,32 +99,26 @@ def _unary(symbol: str, value: Any) -> Any:
 
 def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
     if any(isinstance(value, Tensor) for value in values):
-        raise ExpressionError(
-            f"'{symbol}' needs a single true/false value, got a tensor",
-            cure=f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)",
-        )
+        cure = f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)"
+        raise ExpressionError(f"'{symbol}' needs a single true/false value, got a tensor", cure=cure)
     if symbol == "not":
         return not values[0]
-    decisive = (value for value in values if bool(value) is (symbol == "or"))
-    return next(decisive, values[-1])
+    return next((value for value in values if bool(value) is (symbol == "or")), values[-1])
 
 
 def comparison(step: Step) -> Compute:
     """The operation of a `compare` step: a chain of comparisons, as in Python."""
     check = growth.checker(step.name)
-    comparisons: tuple[Compute, ...] = tuple(_COMPARE[symbol] for symbol in cast(tuple[str, ...], step.value))
+    comparisons = [_COMPARE[symbol] for symbol in cast(tuple[str, ...], step.value)]
 
     def compare(*values: Any) -> Any:
         if len(comparisons) > 1 and any(isinstance(value, Tensor) for value in values):
-            raise ExpressionError(
-                "a chain of comparisons needs single true/false values, got a tensor",
-                cure="write (a < x) & (x < b), with the brackets",
-            )
+            message = "a chain of comparisons needs single true/false values, got a tensor"
+            raise ExpressionError(message, cure="write (a < x) & (x < b), with the brackets")
         if any(isinstance(item, tuple | list) for value in values if isinstance(value, tuple | list) for item in value):
             raise ExpressionError("nested sequences cannot be compared", cure="compare shapes or numbers")
         check(values, {})
-        pairs = zip(comparisons, values, values[1:], strict=False)
-        results = [compute(left, right) for compute, left, right in pairs]
+        results = list(map(operator.call, comparisons, values, values[1:]))
         return results[0] if len(results) == 1 else all(results)
 
     return compare

@@ -10,10 +10,10 @@ import numpy as np
 from gradcli.language.limits import COLUMNS_TEXT, LITERAL_TEXT
 
 _DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": ",;\t"}
-"""The signs between columns by suffix, the likeliest first; where none stands in the first line, blanks separate."""
+"""The signs between columns by suffix, the likeliest first; where the first line has none, blanks separate."""
 _PIECE = 1 << 20
 _IN_NUMBERS = (*"0123456789", "inf", "nan")
-"""What a line has that holds a number; looked for before it is split, because it may hold a million names."""
+"""What a line with a number contains; looked for before it is split, because it may hold a million names."""
 
 
 def read(path: str, suffix: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
@@ -82,7 +82,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _faults(stream: IO[str], delimiter: str | None, skipped: int) -> Iterator[str]:
-    """What is wrong with the lines behind the first `skipped` ones."""
+    """What is wrong with the lines after the first `skipped` ones."""
     width = 0
     for number, line in enumerate(stream, 1):
         if number <= skipped or not (cells := _cells(line, delimiter)):

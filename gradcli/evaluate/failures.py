@@ -1,7 +1,11 @@
-"""What a failed operation says to the user: PyTorch's good words, the shapes of the operands, and a cure where one is known."""
+"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a cure where one is known."""
 
+import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from math import prod
+from typing import TypeAlias
 
 from torch import Tensor, dtype, nn
 
@@ -9,10 +13,12 @@ from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.evaluate import library
 from gradcli.evaluate.refusals import topic, words
-from gradcli.evaluate.rewording import reworded, signature
 from gradcli.language.expressions.program import Step
 
-CURES = (
+Shapes: TypeAlias = Sequence[list[int]]
+"""The shapes of the tensors among the operands, in order."""
+
+_CURES = (
     (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that supports it: --dtype float32"),
     (r"bitwise_xor", "write ** for a power"),
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
@@ -44,15 +50,14 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
     said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
+    lines = [_described(step, operands)]
     if wants_memory(error):
-        return SizeError(f"{name} needs more memory than is available", place=step.place, cure=shapes(step, operands))
+        return SizeError(f"{name} needs more memory than is available", place=step.place, cure=lines[0])
     if isinstance(error, OverflowError | ZeroDivisionError):
         return ExpressionError(f"{name}: {said}", place=step.place, cure="the number is not finite")
     if step.kind == "call" and step.name.startswith("nn.") and any(isinstance(value, Tensor) for value in operands):
-        return ExpressionError(
-            "the first brackets of a module are for its settings", place=step.place, cure=called(name)
-        )
-    lines = [shapes(step, operands)]
+        message = "the first brackets of a module are for its settings"
+        return ExpressionError(message, place=step.place, cure=called(name))
     if "invalid combination of arguments" in said:
         got, _, expected = said.partition(", but expected one of:")
         said = f"it does not take {got.rpartition(' got ')[2]}"
@@ -61,13 +66,11 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         compared = f"to compare, write {keyword[1]} == ...; otherwise leave out {keyword[1]}="
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
-        lines += [cure for pattern, cure in CURES if re.search(pattern, said)][:1]
-    if "bitwise_xor" in said:
-        said = "this is bitwise xor, not a power, and needs whole numbers"
-    topics, said = topic(said), reworded(said, step, operands)
+        lines += [cure for pattern, cure in _CURES if re.search(pattern, said)][:1]
+    topics, said = topic(said), _reworded(said, name, operands)
     if said.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
-        lines.append(signature(library.pytorch_function(step.name)))
-    lines += transposed(step, operands)
+        lines.append(_signature(library.pytorch_function(step.name)))
+    lines += _transposed(step, operands)
     cure = "\n".join(line for line in lines if line)
     return ShapeError(f"{name}: {said}", place=step.place, cure=cure, topic=topics)
 
@@ -77,15 +80,21 @@ def called(module: str) -> str:
     return f"call it: nn.{module}()({'pred, target' if module.endswith('Loss') else 'x'})"
 
 
-def shapes(step: Step, operands: Sequence[object]) -> str:
+def _described(step: Step, operands: Sequence[object]) -> str:
     """The operands in words: shapes of tensors, plain values as they are."""
     if step.kind == "operator" and len(operands) == 2:
-        return f"left {_kind(operands[0])}, right {_kind(operands[1])}"
-    tensors = [_kind(operand) for operand in operands if isinstance(operand, Tensor)]
+        return f"left {_shape(operands[0])}, right {_shape(operands[1])}"
+    tensors = [_shape(operand) for operand in operands if isinstance(operand, Tensor)]
     return f"{'shapes' if len(tensors) > 1 else 'shape'} {', '.join(tensors)}" if tensors else ""
 
 
-def transposed(step: Step, operands: Sequence[object]) -> list[str]:
+def _shape(value: object) -> str:
+    if isinstance(value, Tensor):
+        return str(list(value.shape))
+    return repr(value)[:40] if isinstance(value, int | float) else kind(value)
+
+
+def _transposed(step: Step, operands: Sequence[object]) -> list[str]:
     """The matrix product that would fit, where one operand only lies the wrong way."""
     match step.name, operands:
         case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right] if left.shape[1] != right.shape[0]:
@@ -98,27 +107,147 @@ def transposed(step: Step, operands: Sequence[object]) -> list[str]:
 
 def kind(value: object) -> str:
     """What a value is, in a word."""
-    match value:
-        case Tensor():
-            return "a tensor"
-        case bool() | int() | float() | complex():
-            return "a number"
-        case str():
-            return "text"
-        case None:
-            return "None"
-        case tuple() | list():
-            return "a sequence"
-        case dtype():
-            return "a dtype"
-        case nn.Module():
-            return "a module"
-        case slice():
-            return "a slice"
-    return "an ellipsis"
+    return next((name for types, name in _KINDS if isinstance(value, types)), "an ellipsis")
 
 
-def _kind(value: object) -> str:
-    if isinstance(value, Tensor):
-        return str(list(value.shape))
-    return repr(value)[:40] if isinstance(value, int | float) else kind(value)
+_KINDS: Sequence[tuple[type | tuple[type, ...], str]] = (
+    (Tensor, "a tensor"), ((int, float, complex), "a number"), (str, "text"), (type(None), "None"),
+    ((tuple, list), "a sequence"), (dtype, "a dtype"), (nn.Module, "a module"), (slice, "a slice"),
+)  # fmt: skip
+
+
+def _signature(function: Callable[..., object]) -> str:
+    """How a function of PyTorch is called, as it says itself; empty where it does not say."""
+    name, first = getattr(function, "__name__", ""), (function.__doc__ or "").strip().split("\n")[0]
+    if found := re.match(r"\w+(\(.*?\))(?: ->.*)?$", first):
+        return f"{name}{found[1]}"
+    try:
+        known = inspect.signature(function)
+    except (TypeError, ValueError):
+        return ""
+    bare = [parameter.replace(annotation=known.empty) for parameter in known.parameters.values()]
+    return f"{name}{known.replace(parameters=bare, return_annotation=known.empty)}"
+
+
+# --- PyTorch's messages in our words ----------------------------------------------------------------------------------
+
+
+def _reworded(said: str, name: str, operands: Sequence[object]) -> str:
+    """What `said` means for these operands; `said` itself where no rule is about it.
+
+    Tensors in a list count, as `cat` takes them; those that a list nests deeper do not.
+    """
+    listed = [operand if isinstance(operand, list | tuple) else (operand,) for operand in operands]
+    shapes = [list(value.shape) for values in listed for value in values if isinstance(value, Tensor)]
+    for pattern, worded in _RULES:
+        if found := re.search(pattern, said):
+            text = found.expand(worded) if isinstance(worded, str) else worded(found, name, shapes)
+            if text:
+                return text
+    return said
+
+
+_PRODUCTS = ("@", "matmul", "bmm", "baddbmm")
+
+
+def _product(found: re.Match[str], name: str, shapes: Shapes) -> str:
+    """Which sizes of a matrix product must agree."""
+    if len(shapes) < 2:
+        return ""
+    left, right = shapes[-2:] if name in ("addmm", "addmv", "baddbmm", "addbmm") else shapes[:2]
+    if not left or not right:
+        return f"{'the left' if not left else 'the right'} operand is a single number: write the product with *"
+    if name == "linear":
+        return _must(left[-1], right[-1], "the last size of the input", "the last size of the weight")
+    if len(right) == 1 or name == "dot":
+        return _must(left[-1], right[0], "the last size of the left operand", "the size of the right one")
+    place = "first" if len(right) == 2 else "second-last"
+    inner = _must(left[-1], right[-2], "the last size of the left operand", f"the {place} size of the right one")
+    return inner or _broadcast(found, name, [left, right])
+
+
+def _must(left: int, right: int, this: str, that: str) -> str:
+    return f"{this} ({left}) must equal {that} ({right})" if left != right else ""
+
+
+def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
+    """The last dimension in which shapes do not broadcast, counted from the end as broadcasting does."""
+    what = "batch sizes" if name in _PRODUCTS else "shapes"
+    if name in _PRODUCTS:
+        shapes = [shape[:-2] for shape in shapes]
+    for place, sizes in enumerate(zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1), 1):
+        if len(set(sizes) - {1}) > 1:
+            where = "last dimension" if place == 1 else f"dimension {place} from the end"
+            listed = " and ".join(str(size) for size in dict.fromkeys(sizes) if size != 1)
+            return f"the {what} do not broadcast: {listed} in the {where} must be equal, or one of them 1"
+    return ""
+
+
+def _reshape(found: re.Match[str], name: str, shapes: Shapes) -> str:
+    wanted, count = [int(size) for size in found[1].split(",") if size.strip()], int(found[2])
+    held = prod(wanted)
+    if -1 in wanted:
+        return f"{count} elements cannot be arranged as {wanted}: {-held} does not divide {count}" if held else ""
+    return f"{count} elements cannot be arranged as {wanted}, which has {held}"
+
+
+def _dimension(found: re.Match[str], name: str, shapes: Shapes) -> str:
+    first, last, got = map(int, found.groups())
+    if not last:
+        return f"there is no dimension {got}: the tensor has one dimension, numbered 0 or -1"
+    return f"there is no dimension {got}: the tensor has {last + 1} dimensions, numbered 0 to {last} or {first} to -1"
+
+
+def _missing(found: re.Match[str], name: str, shapes: Shapes) -> str:
+    names = re.findall(r"[\"'](\w+)[\"']", found[1])
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing" if names else ""
+
+
+def _dtypes(found: re.Match[str], name: str, shapes: Shapes) -> str:
+    dtypes = " and ".join(dtype.lower() for dtype in found.groups() if dtype)
+    return f"both operands must have the same dtype, but they have {dtypes}"
+
+
+def _rows(found: re.Match[str], name: str, shapes: Shapes) -> str:
+    rows = f"there are {found[1]} rows of logits and"
+    if shapes[-1:] == [[]]:
+        return f"{rows} one class index: each row needs one class, such as y=0,1"
+    return f"{rows} {found[2]} targets: each row needs one class"
+
+
+_RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...] = (
+    ("bitwise_xor", "this is bitwise xor, not a power, and needs whole numbers"),
+    (r"shapes cannot be multiplied|^size mismatch, got|arguments to \w+ need to be at least 1D"
+     r"|inconsistent tensor size, expected tensor|Expected size for first two dimensions of batch2"
+     r"|1D tensors expected, but got|input and mat2 must be the same|Expected batch2? tensor", _product),
+    (r"size of tensor a \(\d+\) must match|are not broadcastable|shape mismatch: ", _broadcast),
+    (r"shape '\[(.*?)\]' is invalid for input of size (\d+)", _reshape),
+    (r"Dimension out of range \(expected to be in range of \[(-?\d+), (-?\d+)\], but got (-?\d+)\)", _dimension),
+    (r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)", _missing),
+    (r"same dtype, but (?:found|got):? (?:\w+, )?(\w+),? (?:and|!=) (\w+)|expected scalar type (\w+) but found (\w+)",
+     _dtypes),
+    (r"expanded size of the tensor \((\d+)\) must match the existing size \((\d+)\)",
+     r"only a dimension of size 1 can be expanded to \1, but this one has size \2"),
+    (r"Incompatible shapes of A and B for the equation AX = B \((?:.*x)?(\d+)x\d+ and (?:.*x)?(\d+)x\d+\)",
+     r"the rows of A (\1) must equal those of B (\2)"),
+    (r"Sizes of tensors must match except in dimension (-?\d+)",
+     lambda found, name, shapes:
+        f"all sizes except that of dimension {found[1]} must be equal: {' and '.join(map(str, shapes))}"),
+    (r"expects each tensor to be equal size",
+     lambda found, name, shapes: f"all shapes must be equal: {' and '.join(map(str, shapes))}"),
+    (r"index (-?\d+) is out of bounds for dimension (\d+) with size (\d+)",
+     r"index \1 is outside dimension \2, which has size \3"),
+    (r"too many indices for tensor of dimension (\d+)",
+     r"there are more indices than dimensions: the tensor has \1"),
+    (r"must be batches of square matrices, but they are (\d+) by (\d+)", r"the matrix must be square, but it is \1 by \2"),
+    (r"The input tensor A? ?must have at least 2 dimensions|expected a tensor with 2 or more dimensions|expected a matrix",
+     lambda found, name, shapes: f"expected a matrix, got shape {shapes[0]}" if shapes else ""),
+    (r"input matrix is singular|solver failed because the input matrix is singular",
+     "the matrix is singular: it has no inverse"),
+    (r"Expected input batch_size \((\d+)\) to match target batch_size \((\d+)\)", _rows),
+    (r"Using a target size \(torch\.Size\((\[.*?\])\)\) that is different to the input size \(torch\.Size\((\[.*?\])\)\)",
+     r"the target has shape \1 and the input \2: they must be equal"),
+    (r"weight of size (\[.*?\]), expected input(\[.*?\]) to have (\d+) channels, but got (\d+)",
+     r"the weight \1 is for \3 input channels, but the input \2 has \4"),
+)  # fmt: skip
+"""What PyTorch says, and what it means: a pattern, and a text with its groups, or a function of match, name and shapes."""

@@ -27,7 +27,7 @@ Found = Tensor | Numbers | Made
 _Item = TypeVar("_Item")
 
 _PRINTED = re.compile(r"\s*(\[|\(|Parameter containing|((torch|np|numpy)\.)?(tensor|array)\()")
-"""How a text file begins that holds a pasted tensor and no columns."""
+"""How a text file begins that contains a pasted tensor instead of columns."""
 
 _OBJECT = re.compile(r":? *<[^<>]* object at 0x\w+>")
 """What Python calls an object of its own, in a message that is not meant for users."""
@@ -42,27 +42,26 @@ _HEADER = 16_384
 
 _NOT_NUMBERS = {
     "O": ("Python objects", "save an array of floats: a.astype(float)"),
-    "U": ("text", "save an array of floats: a.astype(float)"),
-    "S": ("text", "save an array of floats: a.astype(float)"),
+    **dict.fromkeys("US", ("text", "save an array of floats: a.astype(float)")),
     "V": ("records, or a type unknown to NumPy", "save each field as an array of floats"),
     "M": ("dates", "save an array of floats"),
     "m": ("time differences", "save an array of floats"),
     "c": ("complex numbers", "save its .real and .imag"),
 }
-"""What arrays hold that are none of numbers, by NumPy's letter for the kind, with the cure."""
+"""What arrays hold instead of numbers, by NumPy's letter for the kind, with the cure."""
 
 
 def read(literal: FromFile) -> Found:
     """What the file holds, as it is stored: a tensor on the CPU, or for text the literal that it stands for.
 
-    Raises FileError where the file is missing, no regular one, or not what its suffix says; SizeError for too much.
+    Raises FileError where the file is missing, not a regular one, or not what its suffix says; SizeError for too much.
     """
     check_file(literal)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return READERS[literal.suffix](literal)
-    except SizeError:
+    except SizeError as error:
+        error.place = error.place or literal.place
         raise
     except GradcliError as error:
         raise FileError(error.message, place=error.place, cure=error.cure) from None
@@ -120,11 +119,10 @@ def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
         raise _fault(literal, f"the array contains {held}, not real numbers", cure)
     if any(side < 0 for side in shape):
         raise _fault(literal, "the array has a negative dimension", "write the file again")
-    ELEMENTS.check(math.prod(shape), "the array", place=literal.place, cure="save part of it")
+    ELEMENTS.check(math.prod(shape), "the array", cure="save part of it")
     if head.tell() + math.prod(shape) * dtype.itemsize > size:
-        raise _fault(
-            literal, "the file is truncated: it has fewer numbers than its header says", "copy or write it again"
-        )
+        message = "the file is truncated: it has fewer numbers than its header says"
+        raise _fault(literal, message, "copy or write it again")
 
 
 def _tensor(array: "np.ndarray[Any, Any]") -> Tensor:
@@ -181,10 +179,9 @@ def _strided(literal: FromFile, tensor: Tensor) -> Tensor:
     if tensor.is_complex():
         raise _fault(literal, "the tensor is complex", "save its .real and .imag")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
-        raise _fault(
-            literal, "the tensor is sparse, quantized, nested or without data", "save x.to_dense() or x.dequantize()"
-        )
-    ELEMENTS.check(tensor.numel(), "the tensor", place=literal.place, cure="save part of it")
+        message = "the tensor is sparse, quantized, nested or without data"
+        raise _fault(literal, message, "save x.to_dense() or x.dequantize()")
+    ELEMENTS.check(tensor.numel(), "the tensor", cure="save part of it")
     try:
         torch.empty(1, dtype=tensor.dtype).float()
     except RuntimeError:
@@ -202,15 +199,13 @@ def _safetensors(literal: FromFile) -> Tensor:
     with safe_open(literal.path, framework="pt") as archive:
         names = archive.keys()
         name = _pick(literal, {name: name for name in names})
-        shape = archive.get_slice(name).get_shape()
-        ELEMENTS.check(math.prod(shape), "the tensor", place=literal.place, cure="save part of it")
+        ELEMENTS.check(math.prod(archive.get_slice(name).get_shape()), "the tensor", cure="save part of it")
         return _strided(literal, archive.get_tensor(name))
 
 
 def _text(literal: FromFile) -> str:
-    """The whole text of a file."""
-    size = os.path.getsize(literal.path)
-    LITERAL_TEXT.check(size, "the file", place=literal.place, cure="save it as .npy")
+    """The whole text of a file, where it is not too long."""
+    LITERAL_TEXT.check(os.path.getsize(literal.path), "the file", cure="save it as .npy")
     with open(literal.path, encoding="utf-8-sig") as stream:
         return stream.read()
 
@@ -231,11 +226,8 @@ def _columns(literal: FromFile) -> Tensor:
         return torch.from_numpy(columns.read(literal.path, literal.suffix))
     except UnicodeDecodeError:
         raise
-    except SizeError as error:
-        raise SizeError(error.message, place=literal.place, cure=error.cure) from None
     except ValueError as error:
-        cure = "columns must be numbers, after at most one line of names"
-        raise _fault(literal, str(error), cure) from None
+        raise _fault(literal, str(error), "columns must be numbers, after at most one line of names") from None
 
 
 def _txt(literal: FromFile) -> Found:
@@ -245,13 +237,7 @@ def _txt(literal: FromFile) -> Found:
 
 
 READERS: Mapping[str, Callable[[FromFile], Found]] = {
-    ".npy": _npy,
-    ".npz": _npz,
-    ".csv": _columns,
-    ".tsv": _columns,
-    ".txt": _txt,
-    ".json": _json,
-    ".pt": _pt,
+    ".npy": _npy, ".npz": _npz, ".csv": _columns, ".tsv": _columns, ".txt": _txt, ".json": _json, ".pt": _pt,
     ".safetensors": _safetensors,
-}
+}  # fmt: skip
 """How each kind of file is read; the suffixes are those of `gradcli.language.file_names.SUFFIXES`."""

@@ -15,19 +15,10 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import SizeError
-from gradcli.language.limits import ELEMENTS, RESULTS
+from gradcli.language.limits import ELEMENTS
 
 Count: TypeAlias = Callable[..., float]
-
-
-def check(value: object) -> None:
-    """Raise SizeError where a result holds more elements than are allowed, views counted."""
-    if isinstance(value, Tensor):
-        ELEMENTS.check(value.numel(), f"a tensor of shape {list(value.shape)} is too large")
-    elif isinstance(value, tuple | list):
-        RESULTS.check(len(value), "too many results")
-        for item in value:
-            check(item)
+"""The elements of a result, from the arguments of the call."""
 
 
 @cache
@@ -92,14 +83,6 @@ def _steps(start: float, end: float | None = None, step: float = 1, **more: Any)
     return (end - start) / step
 
 
-def _square(n: float, m: float | None = None, *_: Any, **more: Any) -> float:
-    return float(n) * (n if m is None else m)
-
-
-def _products(a: Tensor, b: Tensor, *_: Any, **more: Any) -> float:
-    return a.numel() * b.numel()
-
-
 def _matmul(a: Tensor, b: Tensor, *_: Any, **more: Any) -> float:
     if a.ndim < 2 or b.ndim < 2:
         return 0
@@ -114,14 +97,6 @@ def _einsum(equation: str, *operands: Any) -> float:
         sizes |= dict(zip(letters, tensor.shape, strict=True))
     single = "".join(letter for letter in sizes if inputs.count(letter) == 1)
     return prod(sizes[letter] for letter in (output if arrow else single))
-
-
-def _combinations(x: Tensor, r: int = 2, *_: Any, **more: Any) -> float:
-    return inf if r > 64 else float(x.numel()) ** r  # PyTorch goes through all tuples, and tensors have 64 dimensions
-
-
-def _repeated(x: Tensor, repeats: Any, *_: Any, **more: Any) -> float:
-    return x.numel() * float(repeats.double().mean() if isinstance(repeats, Tensor) else repeats)
 
 
 def _padded(x: Tensor, pad: Any, *_: Any, **more: Any) -> float:
@@ -151,59 +126,45 @@ def _spectrum(x: Tensor, n: Any = None, *_: Any, **more: Any) -> float:
     return x.numel() / prod(x.shape[-len(sizes) :]) * prod(sizes)
 
 
-def _one_hot(x: Tensor, num_classes: int = -1) -> float:
-    return x.numel() * (num_classes if num_classes >= 0 else int(x.max()) + 1)
-
-
-def _counts(x: Tensor, weights: Any = None, minlength: int = 0) -> float:
-    return max(int(x.max()) + 1, minlength)
-
-
-def _diagonal(x: Tensor, diagonal: int = 0, *_: Any, **more: Any) -> float:
-    return (x.numel() + abs(diagonal)) ** 2 if x.ndim == 1 else 0
-
-
-def _contraction(*_: Any, **more: Any) -> float:
-    return 0
-
-
-COUNTS: dict[str, Count] = {
-    **dict.fromkeys(("zeros", "ones", "rand", "randn"), _sized),
-    **dict.fromkeys(("new_zeros", "new_ones"), lambda x, *size, **more: _sized(*size, **more)),
-    **dict.fromkeys(("full", "new_full", "randint", "normal"), _sized_by_tuple),
-    **dict.fromkeys(("arange", "range"), _steps),
-    **dict.fromkeys(("linspace", "logspace"), lambda start, end, steps, *_, **more: float(steps)),
-    **dict.fromkeys(("eye", "tril_indices", "triu_indices"), _square),
-    **dict.fromkeys(("randperm", "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window",
-                     "fftfreq", "rfftfreq"), lambda n, *_, **more: float(n)),
-    **dict.fromkeys(("repeat", "tile"), lambda x, *size, **more: x.numel() * prod(_flat(more.get("dims", size)))),
-    **dict.fromkeys(("outer", "ger", "kron"), _products),
-    **dict.fromkeys(("matmul", "mm", "bmm"), _matmul),
-    **dict.fromkeys(("dot", "vdot", "inner", "vecdot", "mv", "addmv", "addmm", "baddbmm", "solve", "cholesky_solve",
-                     "lu_solve", "ormqr", "bilinear", "embedding", "cosine_similarity"), _contraction),
+_COUNTS: Mapping[str, Count] = {
+    "zeros ones rand randn": _sized,
+    "new_zeros new_ones": lambda x, *size, **more: _sized(*size, **more),
+    "full new_full randint normal": _sized_by_tuple,
+    "arange range": _steps,
+    "linspace logspace": lambda start, end, steps, *_, **more: float(steps),
+    "eye tril_indices triu_indices": lambda n, m=None, *_, **more: float(n) * (n if m is None else m),
+    "randperm bartlett_window blackman_window hamming_window hann_window kaiser_window fftfreq rfftfreq":
+        lambda n, *_, **more: float(n),
+    "repeat tile": lambda x, *size, **more: x.numel() * prod(_flat(more.get("dims", size))),
+    "outer ger kron": lambda a, b, *_, **more: a.numel() * b.numel(),
+    "matmul mm bmm": _matmul,
+    "dot vdot inner vecdot mv addmv addmm baddbmm solve cholesky_solve lu_solve ormqr bilinear embedding cosine_similarity":
+        lambda *_, **more: 0,
     "linear": lambda x, weight, *_, **more: x.numel() / weight.shape[-1] * weight.shape[0],
-    "tensordot": lambda a, b, dims=2, **more: _products(a, b) if dims == 0 else 0,
+    "tensordot": lambda a, b, dims=2, **more: a.numel() * b.numel() if dims == 0 else 0,
     "einsum": _einsum,
     "cartesian_prod": lambda *all: len(all) * prod(x.numel() for x in all),
-    "combinations": _combinations,
-    "repeat_interleave": _repeated,
+    "combinations": lambda x, r=2, *_, **more: inf if r > 64 else float(x.numel()) ** r,  # PyTorch goes through all tuples
+    "repeat_interleave": lambda x, repeats, *_, **more:
+        x.numel() * float(repeats.double().mean() if isinstance(repeats, Tensor) else repeats),
     "block_diag": lambda *all: prod(sum(x.shape[side] for x in all) for side in (0, 1)),
     "cdist": lambda a, b, *_, **more: a.numel() * b.shape[-2] / a.shape[-1],
     "pdist": lambda x, *_, **more: len(x) ** 2 / 2,
-    **dict.fromkeys(("cov", "corrcoef"), lambda x, *_, **more: len(x) ** 2 if x.ndim == 2 else 1),
-    **dict.fromkeys(("diag", "diagflat", "diag_embed"), _diagonal),
+    "cov corrcoef": lambda x, *_, **more: len(x) ** 2 if x.ndim == 2 else 1,
+    "diag diagflat diag_embed":
+        lambda x, diagonal=0, *_, **more: (x.numel() + abs(diagonal)) ** 2 if x.ndim == 1 else 0,
     "vander": lambda x, n=None, **more: x.numel() * (more.get("N") or n or x.shape[-1]),
-    "one_hot": _one_hot,
-    "bincount": _counts,
-    **dict.fromkeys(("histc", "histogram"), lambda x, bins=100, *_, **more: float(bins)),
-    **dict.fromkeys(("pad", "constant_pad_nd"), _padded),
-    **dict.fromkeys(("interpolate", "upsample", "upsample_bilinear", "upsample_nearest"), _resampled),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed),
-    **dict.fromkeys(("fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn",
-                     "rfftn", "irfftn"), _spectrum),
+    "one_hot": lambda x, num_classes=-1: x.numel() * (num_classes if num_classes >= 0 else int(x.max()) + 1),
+    "bincount": lambda x, weights=None, minlength=0: max(int(x.max()) + 1, minlength),
+    "histc histogram": lambda x, bins=100, *_, **more: float(bins),
+    "pad constant_pad_nd": _padded,
+    "interpolate upsample upsample_bilinear upsample_nearest": _resampled,
+    "conv_transpose1d conv_transpose2d conv_transpose3d": _transposed,
+    "fft ifft rfft irfft hfft ihfft fft2 ifft2 rfft2 irfft2 fftn ifftn rfftn irfftn": _spectrum,
     "fold": lambda x, output_size, *_, **more: prod(x.shape[:-2]) * prod(_spread(output_size, 2)),
     "affine_grid": lambda theta, size, *_, **more: 2 * prod(size),
-    **{f"adaptive_{kind}_pool{n}d": lambda x, output_size, *_, n=n, **more: prod(x.shape[:-n]) * prod(_spread(output_size, n))
-       for kind in ("avg", "max") for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d adaptive_max_pool{n}d":
+        lambda x, output_size, *_, n=n, **more: prod(x.shape[:-n]) * prod(_spread(output_size, n)) for n in (1, 2, 3)},
 }  # fmt: skip
+COUNTS = {name: count for names, count in _COUNTS.items() for name in names.split()}
 """Functions whose result may be larger than what their operands broadcast to, and how many elements it will hold."""

@@ -22,15 +22,9 @@ from gradcli.language.literals.literal_grammar import NOT_FINITE
 Function: TypeAlias = Callable[..., Any]
 
 _SPACES: Mapping[str, object] = {
-    "torch": torch,
-    "F": F,
-    "special": torch.special,
-    "linalg": torch.linalg,
-    "fft": torch.fft,
-    "masked": torch.masked,
-    "Tensor": Tensor,
-    "nn": nn,
-}
+    "torch": torch, "F": F, "special": torch.special, "linalg": torch.linalg, "fft": torch.fft, "masked": torch.masked,
+    "Tensor": Tensor, "nn": nn,
+}  # fmt: skip
 
 DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in operators.sections()["dtypes"]}
 
@@ -57,7 +51,7 @@ def _python(name: object) -> Function | None:
     if not isinstance(name, str):
         return None
     space, _, last = name.rpartition(".")
-    return cast(Function, getattr(math, last) if space else getattr(builtins, last))
+    return cast(Function, getattr(math if space else builtins, last))
 
 
 def plain(values: Sequence[Any]) -> bool:
@@ -105,15 +99,13 @@ def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
     """Python's own function of plain numbers. Raises ExpressionError where it has no value, SizeError for one too large."""
     numbers = [value for value in arguments if isinstance(value, int | float)]
     if python in _LARGE and any(abs(value) > LARGEST for value in numbers[: 2 if python is pow else 1]):
-        raise SizeError(
-            f"{python.__name__} of a number beyond {LARGEST:,} is too large", cure="write a float: 2.0**100"
-        )
+        message = f"{python.__name__} of a number beyond {LARGEST:,} is too large"
+        raise SizeError(message, cure="write a float: 2.0**100")
     try:
         return python(*arguments, **keywords)
     except (ValueError, OverflowError, ZeroDivisionError) as error:
-        raise ExpressionError(
-            f"{python.__name__}: {error}", cure="in tensors it gives nan or inf: tensor(-1.)"
-        ) from None
+        cure = "in tensors it gives nan or inf: tensor(-1.)"
+        raise ExpressionError(f"{python.__name__}: {error}", cure=cure) from None
 
 
 LARGEST = 10_000
@@ -138,17 +130,14 @@ def _number(python: Function) -> Function:
 
     def call(value: Any) -> Any:
         if isinstance(value, Tensor) and value.requires_grad:
-            raise ExpressionError(
-                f"{python.__name__} takes the number out of the graph, so it has no gradient",
-                cure="leave it off, or write .detach() for a constant",
-            )
+            message = f"{python.__name__} takes the number out of the graph, so it has no gradient"
+            raise ExpressionError(message, cure="leave it off, or write .detach() for a constant")
         if python is float and isinstance(value, str) and value.lower() in NOT_FINITE:
             return NOT_FINITE[value.lower()]
         if isinstance(value, int | float | Tensor):
             return python(value)
-        raise ExpressionError(
-            f"{python.__name__} takes one number", cure="the only texts allowed are float('inf') and float('nan')"
-        )
+        cure = "the only texts allowed are float('inf') and float('nan')"
+        raise ExpressionError(f"{python.__name__} takes one number", cure=cure)
 
     return call
 
@@ -191,7 +180,7 @@ def lifted(arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
     return [torch.tensor(value) if i in places else value for i, value in enumerate(arguments)]
 
 
-Prepare: TypeAlias = Callable[[list[Any], dict[str, Any]], None]
+Prepare: TypeAlias = Callable[[list[Any], dict[str, Any]], object]
 """A rule that puts the arguments of a call right, in place, or refuses them."""
 
 
@@ -215,24 +204,18 @@ def by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> Non
 
 def _class_indices(entry: Loss) -> Prepare:
     """The target of a loss holds class indices, which may be written as any whole numbers."""
-
-    def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
-        by_place(arguments, keywords, "input", "target")
-        if len(arguments) > 1:
-            settings = {"ignore_index": keywords["ignore_index"]} if "ignore_index" in keywords else {}
-            arguments[1] = _indices(entry, settings, *arguments[:2])
-
-    return prepare
+    return lambda arguments, keywords: _fit_target(entry, arguments, keywords, keywords.get("ignore_index"))
 
 
-def _indices(entry: Loss, settings: Mapping[str, Any], pred: Any, target: Any) -> Any:
-    if isinstance(target, int | float):
-        target = torch.tensor(target)
-    if not (isinstance(pred, Tensor) and isinstance(target, Tensor)):
-        return target
-    if pred.ndim == 0 and target.dtype == torch.int64:
-        return target  # PyTorch takes it as one class
-    return functions.index_target(Call(entry.name, entry, settings), pred, target)
+def _fit_target(entry: Loss, arguments: list[Any], keywords: dict[str, Any], ignored: Any) -> None:
+    by_place(arguments, keywords, "input", "target")
+    if len(arguments) < 2:
+        return
+    pred, target = arguments[0], torch.tensor(arguments[1]) if isinstance(arguments[1], int | float) else arguments[1]
+    if isinstance(pred, Tensor) and isinstance(target, Tensor) and (pred.ndim or target.dtype != torch.int64):
+        call = Call(entry.name, entry, {} if ignored is None else {"ignore_index": ignored})
+        target = functions.index_target(call, pred, target)
+    arguments[1] = target  # of a single number PyTorch takes an integer as the one class
 
 
 def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
@@ -244,11 +227,6 @@ def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
             if lowest < 0 or highest >= classes:
                 wrong = lowest if lowest < 0 else highest
                 raise ShapeError(f"a label is {wrong}, but log_probs has {classes} classes", cure="labels start at 0")
-
-
-def _checked(arguments: list[Any], keywords: dict[str, Any]) -> None:
-    """segment_reduce keeps its checks: `unsafe` would let it read memory that is not its own, for the same numbers."""
-    keywords.pop("unsafe", None)
 
 
 def _copies(*places: int) -> Prepare:
@@ -267,8 +245,7 @@ def _copies(*places: int) -> Prepare:
 def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     """Call a module of torch.nn; one with class indices takes them as its function does."""
     if not isinstance(module, nn.Module):
-        cure = "write a product with *"
-        raise ExpressionError("only functions and modules of torch.nn can be called", cure=cure)
+        raise ExpressionError("only functions and modules of torch.nn can be called", cure="write a product with *")
     listed = list(arguments)
     if isinstance(module, nn.CTCLoss):
         _labels(listed, keywords)
@@ -276,7 +253,7 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
         ignored = getattr(module, "ignore_index", -100)
         by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
-            listed[1] = _indices(entry, {} if ignored == -100 else {"ignore_index": ignored}, *listed)
+            _fit_target(entry, listed, keywords, None if ignored == -100 else ignored)
     call: Function = _on_cpu(module) if type(module).__name__ in operators.RANDOM_MODULES else module
     return call(*listed, **keywords)
 
@@ -326,7 +303,8 @@ INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
 _PREPARED: Mapping[str, Prepare] = {
     **{path: _class_indices(entry) for path, entry in INDEXED.items()},
     **dict.fromkeys(("F.ctc_loss", "torch.ctc_loss"), _labels),
-    "torch.segment_reduce": _checked,
+    # `unsafe` would let it read memory that is not its own, for the same numbers.
+    "torch.segment_reduce": lambda arguments, keywords: keywords.pop("unsafe", None),
     **dict.fromkeys(("F.batch_norm", "F.instance_norm"), _copies(1, 2)),
     **dict.fromkeys(("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)),
     **dict.fromkeys(("F.embedding", "F.embedding_bag"), _copies(1)),  # with max_norm

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
+from gradcli.evaluate.arithmetic import Compute
 from gradcli.evaluate.failures import called, explained, kind
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
@@ -25,9 +26,6 @@ Before: TypeAlias = Callable[[Step, list[Any]], object]
 """Called with each operation and its operands just before it is computed; it may put others into their list."""
 After: TypeAlias = Callable[[Step, Any], object]
 """Called with each operation and the value that it gave."""
-
-Compute: TypeAlias = Callable[..., Any]
-"""The operation of one step, from the values that it takes to the one that it leaves."""
 
 
 class Evaluation(NamedTuple):
@@ -134,7 +132,7 @@ def _admit(value: Any, *, deep: bool) -> None:
     elif isinstance(value, int) and not -PLAIN_INTEGER.value <= value <= PLAIN_INTEGER.value:
         raise SizeError("a whole number has at most 64 bits", cure="write a float, such as 2.0**100")
     elif isinstance(value, Tensor):
-        growth.check(value)
+        ELEMENTS.check(value.numel(), f"a tensor of shape {list(value.shape)} is too large")
     elif not isinstance(value, _PLAIN):
         raise ExpressionError(f"an expression cannot use a value of type {type(value).__name__}")
 
@@ -157,15 +155,13 @@ def _result(value: Any, expression: Expression) -> Tensor:
         raise ExpressionError("the result is sparse", place=place, cure=f"write ({text}).to_dense()")
     if isinstance(value, tuple | list) and value and all(isinstance(item, Tensor | int | float) for item in value):
         fields = getattr(type(value), "__match_args__", ())
-        one = f"({text}).{fields[0]}" if fields else f"({text})[0]"
-        cure = f"choose one: {one}"
+        cure = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
         if (name := type(value).__name__) in ("max", "min"):
             cure += f"\nor element by element: {name}imum(x, 0)"
         if not fields and ";" not in text:
             cure += "\nor make one tensor: stack([...])"
-        raise ExpressionError(
-            f"the result is a sequence of length {len(value)}, not one tensor", place=place, cure=cure
-        )
+        message = f"the result is a sequence of length {len(value)}, not one tensor"
+        raise ExpressionError(message, place=place, cure=cure)
     cure = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure=cure)
 
@@ -173,61 +169,33 @@ def _result(value: Any, expression: Expression) -> Tensor:
 # --- steps that move the machine ------------------------------------------------------------------------------------
 
 
-def _constant(step: Step) -> Compute:
-    value = step.value
+def _push(value: object) -> Compute:
     return lambda stack, scope: stack.append(value)
-
-
-def _dtype(step: Step) -> Compute:
-    value = library.DTYPES[step.name]
-    return lambda stack, scope: stack.append(value)
-
-
-def _load(step: Step) -> Compute:
-    name = step.name
-    return lambda stack, scope: stack.append(scope[name])
-
-
-def _store(step: Step) -> Compute:
-    name = step.name
-
-    def store(stack: list[Any], scope: dict[str, Any]) -> None:
-        scope[name] = stack[-1]
-
-    return store
-
-
-def _drop(step: Step) -> Compute:
-    def drop(stack: list[Any], scope: dict[str, Any]) -> None:
-        stack.pop()
-
-    return drop
-
-
-def _copy(step: Step) -> Compute:
-    return lambda stack, scope: stack.append(stack[-1])
-
-
-def _unpack(step: Step) -> Compute:
-    return lambda stack, scope: stack.extend(reversed(stack.pop()))
 
 
 def _branch(step: Step) -> Compute:
     def branch(stack: list[Any], scope: dict[str, Any]) -> object:
         condition = stack.pop()
         if isinstance(condition, Tensor):
-            raise ExpressionError(
-                "'if' needs a plain number, got a tensor",
-                place=step.place,
-                cure="for tensors write where(condition, this, that)",
-            )
+            cure = "for tensors write where(condition, this, that)"
+            raise ExpressionError("'if' needs a plain number, got a tensor", place=step.place, cure=cure)
         return None if condition else step.value
 
     return branch
 
 
-def _jump(step: Step) -> Compute:
-    return lambda stack, scope: step.value
+MOVES: Mapping[str, Callable[[Step], Compute]] = {
+    "constant": lambda step: _push(step.value),
+    "dtype": lambda step: _push(library.DTYPES[step.name]),
+    "load": lambda step: lambda stack, scope, name=step.name: stack.append(scope[name]),
+    "store": lambda step: lambda stack, scope: operator.setitem(scope, step.name, stack[-1]),
+    "drop": lambda step: lambda stack, scope: operator.delitem(stack, -1),
+    "copy": lambda step: lambda stack, scope: stack.append(stack[-1]),
+    "unpack": lambda step: lambda stack, scope: stack.extend(reversed(stack.pop())),
+    "branch": _branch,
+    "jump": lambda step: lambda stack, scope: step.value,
+}
+"""Steps that move values, given the stack and the variables; they may answer with the number of the next step."""
 
 
 # --- steps that compute a value -------------------------------------------------------------------------------------
@@ -235,8 +203,7 @@ def _jump(step: Step) -> Compute:
 
 def _call(step: Step) -> Compute:
     function, name = library.function(step.name, step.value), step.name.rpartition(".")[2]
-    names, count = step.keywords, step.take - len(step.keywords)
-    if step.take == 1 and not names and name not in growth.COUNTS:
+    if step.take == 1 and not step.keywords and name not in growth.COUNTS:
         return function  # one operand broadcasts with nothing
     check = growth.checker(name)
 
@@ -245,12 +212,12 @@ def _call(step: Step) -> Compute:
         return function(*values)
 
     def call_with_keywords(*values: Any) -> Any:
-        arguments, keywords = values[:count], dict(zip(names, values[count:], strict=True))
-        arguments += keywords.pop("*", ())
+        listed, keywords = step.split(values)
+        arguments = (*listed, *keywords.pop("*", ()))
         check(arguments, keywords)
         return function(*arguments, **keywords)
 
-    return call_with_keywords if names else call
+    return call_with_keywords if step.keywords else call
 
 
 def _method(step: Step) -> Compute:
@@ -266,11 +233,9 @@ def _method(step: Step) -> Compute:
 
 
 def _apply(step: Step) -> Compute:
-    names, count = step.keywords, step.take - len(step.keywords)
-
     def apply(*values: Any) -> Any:
-        keywords = dict(zip(names, values[count:], strict=True))
-        return library.apply(*values[:count], *keywords.pop("*", ()), **keywords)
+        arguments, keywords = step.split(values)
+        return library.apply(*arguments, *keywords.pop("*", ()), **keywords)
 
     return apply
 
@@ -317,13 +282,10 @@ def _attribute(step: Step) -> Compute:
     return attribute
 
 
-def _index(step: Step) -> Compute:
-    def index(value: Any, place: Any) -> Any:
-        if isinstance(value, Tensor) or (isinstance(value, tuple | list) and isinstance(place, int | slice)):
-            return value[place]
-        raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")
-
-    return index
+def _index(value: Any, place: Any) -> Any:
+    if isinstance(value, Tensor) or (isinstance(value, tuple | list) and isinstance(place, int | slice)):
+        return value[place]
+    raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")
 
 
 def _unbind(step: Step) -> Compute:
@@ -331,38 +293,17 @@ def _unbind(step: Step) -> Compute:
 
     def unbind(value: Any) -> Any:
         several = isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim)
-        found = len(value) if several else 1
-        if found != count or not several:
+        if not several or len(value) != count:
+            found = len(value) if several else 1
             raise ExpressionError(f"{count} names for {found} values", cure="give each value a name")
         return value.unbind() if isinstance(value, Tensor) else value
 
     return unbind
 
 
-MOVES: Mapping[str, Callable[[Step], Compute]] = {
-    "constant": _constant,
-    "dtype": _dtype,
-    "load": _load,
-    "store": _store,
-    "drop": _drop,
-    "copy": _copy,
-    "unpack": _unpack,
-    "branch": _branch,
-    "jump": _jump,
-}
-"""Steps that move values, given the stack and the variables; they may answer with the number of the next step."""
-
 VALUES: Mapping[str, Callable[[Step], Compute]] = {
-    "operator": arithmetic.operation,
-    "compare": arithmetic.comparison,
-    "call": _call,
-    "method": _method,
-    "apply": _apply,
-    "attribute": _attribute,
-    "index": _index,
-    "unbind": _unbind,
-    "slice": lambda step: slice,
-    "tuple": _sequence,
-    "list": _sequence,
-}
+    "operator": arithmetic.operation, "compare": arithmetic.comparison, "call": _call, "method": _method, "apply": _apply,
+    "attribute": _attribute, "index": lambda step: _index, "unbind": _unbind, "slice": lambda step: slice,
+    "tuple": _sequence, "list": _sequence,
+}  # fmt: skip
 """Steps that take values and leave one."""

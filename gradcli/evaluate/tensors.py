@@ -8,22 +8,12 @@ from torch import Tensor
 from gradcli.errors import LiteralError
 from gradcli.evaluate import files
 from gradcli.language.file_names import FromFile
-from gradcli.language.literals.constructors import Made
+from gradcli.language.literals.constructors import CONSTRUCTORS, Made
 from gradcli.language.literals.literal import FromStdin, Literal, Numbers, parse_stream
 from gradcli.language.literals.literal_grammar import INTEGERS
 from gradcli.language.source import Source
 
-_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {
-    "zeros": torch.zeros,
-    "ones": torch.ones,
-    "full": torch.full,
-    "eye": torch.eye,
-    "arange": torch.arange,
-    "linspace": torch.linspace,
-    "logspace": torch.logspace,
-    "rand": torch.rand,
-    "randn": torch.randn,
-}
+_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {name: getattr(torch, name) for name in CONSTRUCTORS}
 
 _KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {name: getattr(torch, name) for name in INTEGERS}
 """The dtypes of numbers that stay what they are; all others take the job's."""

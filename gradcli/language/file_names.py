@@ -12,15 +12,8 @@ from gradcli.language.source import Source, Span, quoted
 from gradcli.language.suggest import did_you_mean
 
 SUFFIXES: Mapping[str, bool] = {
-    ".npy": False,
-    ".npz": True,
-    ".csv": False,
-    ".tsv": False,
-    ".txt": False,
-    ".json": False,
-    ".pt": True,
-    ".safetensors": True,
-}
+    ".npy": False, ".npz": True, ".csv": False, ".tsv": False, ".txt": False, ".json": False, ".pt": True, ".safetensors": True,
+}  # fmt: skip
 """The suffixes that are read, and whether such a file holds several arrays, one of which a `:key` names."""
 
 _KEYED = re.compile(rf"(?s)(.+?({'|'.join(map(re.escape, SUFFIXES))})):(.*)", re.IGNORECASE)
@@ -61,23 +54,18 @@ def parse_path(source: Source) -> FromFile:
     path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
     suffix = suffix.lower()
     if suffix not in SUFFIXES:
-        if path.startswith("/dev/"):  # what the shell puts for <(...) among them
-            raise LiteralError("a file under /dev has no suffix", place=place, cure="pipe it in: - is standard input")
+        message = "this type of file is not supported" if suffix else "the file has no suffix"
         cure = f"the suffix tells how to read a file: {' '.join(SUFFIXES)}"
-        raise LiteralError(
-            "this type of file is not supported" if suffix else "the file has no suffix", place=place, cure=cure
-        )
-    if keyed and not SUFFIXES[suffix]:
-        raise LiteralError(
-            f"a {suffix} file holds one array and has no keys", place=place, cure="leave out the colon and what follows"
-        )
-    if keyed and not key:
-        raise LiteralError(
-            "the key after the colon is missing",
-            place=place,
-            cure="write the array's name after it, or leave out the colon",
-        )
-    return FromFile(os.path.expanduser(path), suffix, key, source)
+        if path.startswith("/dev/"):  # what the shell puts for <(...) among them
+            message, cure = "a file under /dev has no suffix", "pipe it in: - is standard input"
+    elif keyed and not SUFFIXES[suffix]:
+        message, cure = f"a {suffix} file holds one array and has no keys", "leave out the colon and what follows"
+    elif keyed and not key:
+        message = "the key after the colon is missing"
+        cure = "write the array's name after it, or leave out the colon"
+    else:
+        return FromFile(os.path.expanduser(path), suffix, key, source)
+    raise LiteralError(message, place=place, cure=cure)
 
 
 def check_file(literal: FromFile) -> None:
@@ -86,27 +74,29 @@ def check_file(literal: FromFile) -> None:
         status = os.stat(literal.path)
     except (FileNotFoundError, NotADirectoryError):
         where = f": {literal.path}" if literal.source.text.strip()[1:].startswith("~") else ""
-        raise FileError(f"there is no such file{where}", place=literal.place, cure=_nearest(literal.path)) from None
+        message, cure = f"there is no such file{where}", _nearest(literal.path)
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise FileError(f"the file cannot be reached: {reason}", place=literal.place, cure="check the path") from None
+        message, cure = f"the file cannot be reached: {(error.strerror or 'unknown reason').lower()}", "check the path"
     except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
-        raise FileError("invalid file name", place=literal.place, cure="check the path") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise FileError("this is a directory", place=literal.place, cure="name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise FileError("this is not a regular file", place=literal.place, cure="pipe it in: - is standard input")
-    if not os.access(literal.path, os.R_OK):
-        raise FileError("no permission to read this file", place=literal.place, cure="check its permissions: ls -l")
-    if status.st_size == 0:
-        raise FileError("the file is empty", place=literal.place, cure="check the program that wrote it")
+        message, cure = "invalid file name", "check the path"
+    else:
+        if stat.S_ISDIR(status.st_mode):
+            message, cure = "this is a directory", "name a file in it"
+        elif not stat.S_ISREG(status.st_mode):
+            message, cure = "this is not a regular file", "pipe it in: - is standard input"
+        elif not os.access(literal.path, os.R_OK):
+            message, cure = "no permission to read this file", "check its permissions: ls -l"
+        elif status.st_size == 0:
+            message, cure = "the file is empty", "check the program that wrote it"
+        else:
+            return
+    raise FileError(message, place=literal.place, cure=cure)
 
 
 def advice(path: str) -> str:
     """What to type instead of a path that begins with ~ or -, which mean something elsewhere; empty for any other."""
     if path.startswith("~"):
-        whole = os.path.expanduser(path)
-        if whole == path:
+        if (whole := os.path.expanduser(path)) == path:
             return f"there is no user {quoted(path[1:].partition('/')[0])}: write the full path"
         return f"the shell does not expand ~ in quotes or after =; write {shlex.quote(whole)}"
     return "only - alone means standard input; a name that begins with - is a file" if path.startswith("-") else ""

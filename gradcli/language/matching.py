@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ _OPERATORS = {"*": "times", "-": "minus", "+": "plus", "/": "over", "@": "at", "
 
 _LETTER = re.compile("[A-Za-z_]")
 _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
-"""The name of an error in front of what it says."""
+"""The name of an error, before what it says."""
 
 _FOREIGN = re.compile(r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII)
 """The name of an error that PyTorch seldom gives."""
@@ -46,7 +46,7 @@ _TERMS = _set(
     tensors unused upstream vanishing vjp vmap weights zero_grad
     """
 )
-"""The words of the trade: an entry is near a text only by these."""
+"""The technical terms: an entry is near a text only by these."""
 
 _FILLERS = _set(
     """
@@ -67,14 +67,19 @@ def by_name(name: str) -> Mistake | None:
 
 
 def by_text(text: str) -> list[Mistake]:
-    """The mistakes that a text means, those that fit most closely first, then the commonest."""
+    """The mistakes that a text means, those that fit most closely first, then the most common."""
     text = pasted.plain(text)
     if meant := _by_symptoms(text):
         return meant
     for statement in pasted.counting(pasted.without_source(text)):
         if scores := _scores(_asserted(statement.said, text), text):
-            return sorted(map(MISTAKES.__getitem__, scores), key=lambda each: (-scores[each.name], _ranks()[each.name]))
+            return _best_first(scores)
     return []
+
+
+def _best_first(scores: Mapping[str, float]) -> list[Mistake]:
+    """The mistakes that have a score, the highest first; of equal ones the most common first, as in the table."""
+    return sorted((each for each in MISTAKES.values() if each.name in scores), key=lambda each: -scores[each.name])
 
 
 def last_said(text: str) -> str:
@@ -86,14 +91,14 @@ def last_said(text: str) -> str:
 
 
 def nearest(text: str) -> list[Mistake]:
-    """The three mistakes that share the most telling words with a text, fewer where fewer are near."""
+    """The three mistakes that share the rarest technical terms with a text, fewer where fewer are near."""
     words = _plain_words(text)
-    near = {name: {*known} & words & _TERMS for name, known in _telling().items()}
     few = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEWEST else 1
     scores = {
-        name: sum(_telling()[name][word] for word in shared) for name, shared in near.items() if len(shared) >= few
-    }
-    return [MISTAKES[name] for name in sorted(scores, key=lambda name: -scores[name])[:3]]
+        name: sum(known[word] for word in shared)
+        for name, known in _telling().items() if len(shared := {*known} & words & _TERMS) >= few
+    }  # fmt: skip
+    return _best_first(scores)[:3]
 
 
 def sharing(mistake: Mistake) -> list[Mistake]:
@@ -103,12 +108,6 @@ def sharing(mistake: Mistake) -> list[Mistake]:
 
 def _pieces(mistake: Mistake) -> set[str]:
     return {*mistake.fragments, *(piece.text for piece in mistake.vague)}
-
-
-@cache
-def _ranks() -> dict[str, int]:
-    """The place of each mistake in the table, which is that of how often it is met."""
-    return {name: rank for rank, name in enumerate(MISTAKES)}
 
 
 # --- messages -------------------------------------------------------------------------------------------------------
@@ -132,12 +131,17 @@ class _Match(NamedTuple):
     letters: int
 
 
+def _with_operators_named(text: str) -> str:
+    """A text with the operator in "unsupported operand type(s) for +" as a word, because only letters are compared."""
+    return _OPERATOR.sub(lambda found: f"{found[1]}{_OPERATORS[found[2]]}:", text)
+
+
 class _Squeezed:
-    """The letters of a statement, and where in it each stands."""
+    """The letters of a statement, and the place of each in it."""
 
     def __init__(self, said: str) -> None:
-        self.said = _OPERATOR.sub(lambda found: f"{found[1]}{_OPERATORS[found[2]]}:", said)
-        self._places = [found.start() for found in re.finditer("[A-Za-z_]", self.said)]
+        self.said = _with_operators_named(said)
+        self._places = [found.start() for found in _LETTER.finditer(self.said)]
         self.letters = pasted.letters(self.said)
 
     def is_whole(self, start: int, stop: int) -> bool:
@@ -153,18 +157,16 @@ class _Squeezed:
 
 @cache
 def _table() -> list[_Piece]:
-    found = []
-    for mistake in MISTAKES.values():
-        pieces = [(text, None) for text in mistake.fragments] + [(vague.text, vague) for vague in mistake.vague]
-        for text, vague in pieces:
-            literal = pasted.letters(re.sub("<.*?>", "", text))
-            found.append(_Piece(mistake.name, re.compile(_pattern(text)), literal, vague))
-    return found
+    return [
+        _Piece(mistake.name, re.compile(_pattern(text)), pasted.letters(re.sub("<.*?>", "", text)), vague)
+        for mistake in MISTAKES.values()
+        for text, vague in [(text, None) for text in mistake.fragments] + [(each.text, each) for each in mistake.vague]
+    ]
 
 
 def _pattern(fragment: str) -> str:
     """What a fragment looks like among letters alone."""
-    parts = re.split(r"(\.\.\.|<.*?>)", _OPERATOR.sub(lambda found: f"{found[1]}{_OPERATORS[found[2]]}:", fragment))
+    parts = re.split(r"(\.\.\.|<.*?>)", _with_operators_named(fragment))
     return "".join(
         _GAP if part == "..." else f"(?:{'|'.join(map(pasted.letters, part[1:-1].split('|')))})" if part[:1] == "<"
         else pasted.letters(part)
@@ -237,7 +239,7 @@ def _by_symptoms(text: str) -> list[Mistake]:
         named = [wanted for symptom in mistake.symptoms if (wanted := {*symptom.split()}) <= words]
         if named and words - _FILLERS <= set().union(*named):
             scores[mistake.name] = max(map(len, named))
-    return sorted(map(MISTAKES.__getitem__, scores), key=lambda each: (-scores[each.name], _ranks()[each.name]))
+    return _best_first(scores)
 
 
 def _plain_words(text: str) -> set[str]:

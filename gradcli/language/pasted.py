@@ -63,7 +63,7 @@ class Statement(NamedTuple):
     """One error or warning of a text, with all that follows up to the next one.
 
     `follows`: it came of what is said before it, or only tells of that.
-    `bare`: it has no name of an error in front, so that only what it says can tell that it is one.
+    `bare`: no name of an error precedes it, so that only what it says can tell that it is one.
     """
 
     said: str
@@ -134,6 +134,6 @@ def counting(text: str) -> Iterator[Statement]:
             return
     if all(statement.warning or statement.bare for statement in found):
         for statement in reversed(found[1:][-_LAST:]):
-            if _HEADER in letters(statement.said):  # the error behind it is of no name, or was cut off
+            if _HEADER in letters(statement.said):  # the error after it has no known name, or was cut off
                 return
             yield statement

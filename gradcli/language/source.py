@@ -59,7 +59,7 @@ class ValueSource(Source):
 
 
 class Span(NamedTuple):
-    """A place in a source: the characters `start` up to `stop`, which may lie just behind the last one."""
+    """A place in a source: the characters `start` up to `stop`, which may be just after the last one."""
 
     source: Source
     start: int

@@ -44,7 +44,7 @@ def check_name(name: str, text: str, label: str) -> None:
         return
     place = Source(text, label).span(0, len(name))
     if not owned:
-        from gradcli.language.expressions.spelling import (
+        from gradcli.language.expressions.corrections import (
             ascii_name,  # the grammar of expressions, which only an error needs
         )
 

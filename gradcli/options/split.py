@@ -54,7 +54,7 @@ def _split(pieces: Sequence[str], opening: str = "'") -> UsageError:
 
 def expression_split(words: Sequence[str]) -> UsageError | None:
     """The error of words that are an expression together; None where they are not."""
-    from gradcli.language.expressions.spelling import parses  # the grammar of expressions, which only an error needs
+    from gradcli.language.expressions.corrections import parses  # the grammar of expressions, which only an error needs
 
     whole = " ".join(words)
     if not parses(whole):
@@ -64,7 +64,7 @@ def expression_split(words: Sequence[str]) -> UsageError | None:
 
 def without_command(words: Sequence[str]) -> str:
     """The call that was meant where a function or a formula is in the place of the command; empty where there is none."""
-    from gradcli.language.expressions.spelling import parses  # the grammar of expressions, which only an error needs
+    from gradcli.language.expressions.corrections import parses  # the grammar of expressions, which only an error needs
 
     first, name = words[0], words[0].partition("(")[0]
     if name in ACTIVATIONS or name in LOSSES:

@@ -17,15 +17,15 @@ from itertools import islice
 from typing import Any
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
+from gradcli.language.expressions.corrections import correction
 from gradcli.language.expressions.precedence import understood
 from gradcli.language.expressions.program import Expression, Label, Step
 from gradcli.language.expressions.reader import Reader
 from gradcli.language.expressions.rules import read
-from gradcli.language.expressions.spelling import correction
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
 from gradcli.language.source import Source
 
-__all__ = ["Expression", "Step", "parse"]
+__all__ = ["Expression", "parse"]
 
 _BRACKETS = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])""")
 _FILE = re.compile(r"\s*[\w./~-]*\w\.py\s*")
@@ -34,7 +34,7 @@ _STATEMENT = re.compile(
     r"|\.backward\(|\bprint\(|\.step\(\)|requires_grad",
     re.MULTILINE,
 )
-"""What programs hold and formulas do not; one of them alone has an error of its own."""
+"""What programs contain and formulas do not; a single one has an error of its own."""
 _INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
 
 
@@ -54,42 +54,19 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     # Indentation means nothing here; a line break for each blank keeps every character where it was.
     text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
     tree = _syntax_tree(source, text)
-    position = _positions(text)
-    reader = Reader(source, inputs, position)
     if not tree.body:
         raise ExpressionError("the expression is empty", place=source.span(0), cure="for example 'mse(w*x, y)'")
+    reader = Reader(source, inputs, _positions(text))
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
     typed = [node for node in reader.origins if node not in reader.made] if reader.made else reader.origins
-    title = understood(text, tree, typed, position)
+    title = understood(text, tree, typed, reader.position)
     if reader.expanded:
         _put(tree, reader.held, reader.expanded)
     return Expression(
-        source=source,
-        tree=tree,
-        steps=_link(parts),
-        understood=title,
-        names=frozenset(reader.used),
-        assigned=tuple(reader.assigned),
-        calls=reader.calls,
-        origins=tuple(reader.origins),
-        made=frozenset(reader.made),
-        held=reader.held,
-        notes=tuple(reader.notes),
-    )
-
-
-def _check_formula(source: Source) -> None:
-    """Raise an ExpressionError for the name of a Python file, and for a whole program."""
-    if _FILE.fullmatch(source.text):
-        raise ExpressionError(
-            "this is the name of a file", place=source.span(0, len(source.text)),
-            cure=f"@{source.text.strip()} reads the expression from the file",
-        )  # fmt: skip
-    if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
-        raise ExpressionError(
-            "this is a Python program, but an expression is one formula", place=source.span(*found[0].span()),
-            cure="give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
-        )  # fmt: skip
+        source=source, tree=tree, steps=_link(parts), understood=title, names=frozenset(reader.used),
+        assigned=tuple(reader.assigned), calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
+        held=reader.held, notes=tuple(reader.notes),
+    )  # fmt: skip
 
 
 def _check_size(source: Source) -> None:
@@ -103,19 +80,32 @@ def _check_size(source: Source) -> None:
         EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=source.span(found.start()))
 
 
+def _check_formula(source: Source) -> None:
+    """Raise an ExpressionError for the name of a Python file, and for a whole program."""
+    if _FILE.fullmatch(source.text):
+        cure = f"@{source.text.strip()} reads the expression from the file"
+        raise ExpressionError("this is the name of a file", place=source.span(0, len(source.text)), cure=cure)
+    if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
+        message = "this is a Python program, but an expression is one formula"
+        cure = "give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1"
+        raise ExpressionError(message, place=source.span(*found[0].span()), cure=cure)
+
+
+_STEPS = "split it into steps: h = ...; ..."
+
+
 def _syntax_tree(source: Source, text: str) -> ast.Module:
-    with warnings.catch_warnings(), _deep_trees():
-        warnings.simplefilter("ignore")  # such as SyntaxWarning for "\d": raw text on the user's terminal
+    with (
+        warnings.catch_warnings(action="ignore"),
+        _deep_trees(),
+    ):  # "\d" would be a SyntaxWarning on the user's terminal
         try:
             return ast.parse(text)
         except SyntaxError as error:
             raise _syntax_error(source, text, error) from None
         except (RecursionError, MemoryError):
-            raise SizeError(
-                "the expression is too long or nested too deep",
-                place=source.span(0),
-                cure="split it into steps: h = ...; ...",
-            ) from None
+            message = "the expression is too long or nested too deep"
+            raise SizeError(message, place=source.span(0), cure=_STEPS) from None
         except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
             odd = next((i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), 0)
             raise ExpressionError("invalid character", place=source.span(odd), cure="type it again") from None
@@ -140,16 +130,15 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     if "integer string conversion" in error.msg:
         return SizeError("a whole number has at most 64 bits", place=place, cure="write a float, such as 1e30")
     if "too many nested" in error.msg:
-        return SizeError("the expression is nested too deep", place=place, cure="split it into steps: h = ...; ...")
+        return SizeError("the expression is nested too deep", place=place, cure=_STEPS)
     words, right = correction(source.text)
     if right:
         return ExpressionError(words, place=place, cure=f"write {right}")
     said = re.sub(r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*", "", error.msg)
     said = re.sub(r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said)
     said = said.encode("ascii", "replace").decode()
-    return ExpressionError(
-        said[:1].lower() + said[1:], place=place, cure="use Python's syntax, for example 2*x**2 + sin(x)"
-    )
+    cure = "use Python's syntax, for example 2*x**2 + sin(x)"
+    return ExpressionError(said[:1].lower() + said[1:], place=place, cure=cure)
 
 
 def _put(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:
@@ -181,14 +170,14 @@ def _positions(text: str) -> Callable[[int, int], int]:
     starts = _line_starts(text)
     if text.isascii():
         return lambda line, column: starts[line - 1] + column
-    widths = [0]  # bytes in front of each character
+    widths = [0]  # bytes before each character
     for char in text:
         widths.append(widths[-1] + len(char.encode()))
     return lambda line, column: bisect_right(widths, widths[starts[line - 1]] + column) - 1
 
 
 def _link(parts: list[Step | Label]) -> tuple[Step, ...]:
-    """The steps with every label replaced by the number of the step it stands in front of."""
+    """The steps with every label replaced by the number of the step that follows it."""
     steps: list[Step] = []
     numbers: dict[object, int] = {}
     for part in parts:

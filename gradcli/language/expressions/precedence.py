@@ -12,7 +12,7 @@ _BITS = ast.BitAnd | ast.BitOr | ast.BitXor
 _BREAK = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\s*(?:#[^\n]*\n|\n)\s*""")
 """A string, which stays, or a line break with its comment, which becomes one space."""
 _MAY_SURPRISE = re.compile(r"\*\*|[/%@&|^~<>=!]|\bif\b")
-"""Without any of these a text has nothing but sums and products, which nobody misreads."""
+"""Without any of these a text has only sums and products, which are not misread."""
 
 
 def understood(text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position) -> str:
@@ -21,12 +21,8 @@ def understood(text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: 
     return "; ".join(_statement(text, statement, marks, position) for statement in tree.body)
 
 
-def _start(node: ast.expr | ast.stmt, position: Position) -> int:
-    return position(node.lineno, node.col_offset)
-
-
-def _stop(node: ast.expr | ast.stmt, position: Position) -> int:
-    return position(node.end_lineno or 0, node.end_col_offset or 0)
+def _span(node: ast.expr | ast.stmt, position: Position) -> tuple[int, int]:
+    return position(node.lineno, node.col_offset), position(node.end_lineno or 0, node.end_col_offset or 0)
 
 
 def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tuple[int, str]]:
@@ -34,21 +30,21 @@ def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tupl
 
     def bracketed(parent: ast.expr, child: ast.expr, side: str) -> bool:
         """A node's own brackets do not belong to it, but those of its operands do."""
-        start, stop = _start(child, position), _stop(child, position)
-        before = side != "right" and (side == "middle" or _start(parent, position) < start)
-        after = side != "left" and (side == "middle" or _stop(parent, position) > stop)
+        (start, stop), (first, last) = _span(child, position), _span(parent, position)
+        before = side == "middle" or (side == "left" and first < start)
+        after = side == "middle" or (side == "right" and last > stop)
         return (before and text[:start].rstrip().endswith("(")) or (after and text[stop:].lstrip().startswith(")"))
 
     marks: list[tuple[int, str]] = []
     for parent in dict.fromkeys(nodes):  # a node may have become several steps
         for child, side in _operands(parent):
             if _surprises(parent, child, side) and not bracketed(parent, child, side):  # type: ignore[arg-type]
-                marks += [(_start(child, position), "("), (_stop(child, position), ")")]
+                marks += zip(_span(child, position), "()", strict=True)
     return sorted(marks)
 
 
 def _statement(text: str, statement: ast.stmt, marks: Sequence[tuple[int, str]], position: Position) -> str:
-    pieces, done, end = [], _start(statement, position), _stop(statement, position)
+    pieces, (done, end) = [], _span(statement, position)
     for place, mark in marks:
         if done <= place <= end:
             pieces += [text[done:place], mark]
@@ -58,7 +54,7 @@ def _statement(text: str, statement: ast.stmt, marks: Sequence[tuple[int, str]],
 
 
 def _operands(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """The operands that `node` binds by precedence, and on which side of its operator each stands."""
+    """The operands that `node` binds by precedence, and on which side of its operator each is."""
     match node:
         case ast.UnaryOp():
             yield node.operand, "right"
@@ -86,11 +82,11 @@ def _surprises(parent: ast.AST, child: ast.expr, side: str) -> bool:
             return True
         case (ast.BinOp(op=ast.Mod() | ast.FloorDiv()), ast.UnaryOp()):
             return side == "left"
+        case (ast.BinOp(op=ast.Mult() | ast.Div()), ast.BinOp(op=ast.Mult())):
+            return False
+        case (ast.BinOp(op=ast.MatMult()), ast.BinOp(op=ast.MatMult())):
+            return False
         case (ast.BinOp(op=outer), ast.BinOp(op=inner)):
-            if isinstance(outer, _PRODUCTS) and isinstance(inner, _PRODUCTS):
-                safe = (isinstance(outer, ast.Mult | ast.Div) and isinstance(inner, ast.Mult)) or (
-                    isinstance(outer, ast.MatMult) and isinstance(inner, ast.MatMult)
-                )
-                return not safe
-            return isinstance(outer, _BITS) and type(inner) is not type(outer)
+            products = isinstance(outer, _PRODUCTS) and isinstance(inner, _PRODUCTS)
+            return products or (isinstance(outer, _BITS) and type(inner) is not type(outer))
     return False

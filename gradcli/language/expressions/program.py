@@ -1,9 +1,9 @@
 """What an expression is once it is read: a checked program for a stack machine, with the place of every step."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from gradcli.language.source import Source, Span
 
@@ -42,6 +42,11 @@ class Step(NamedTuple):
     name: str = ""
     keywords: tuple[str, ...] = ()
     value: object = None
+
+    def split(self, operands: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The operands of a call by place, and by name."""
+        count = len(operands) - len(self.keywords)
+        return list(operands[:count]), dict(zip(self.keywords, operands[count:], strict=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from gradcli.catalogue import operators
 from gradcli.catalogue.operators import find_function
 from gradcli.errors import ExpressionError
 from gradcli.installed import torch_version
+from gradcli.language.expressions.corrections import SYNONYMS, correction
 from gradcli.language.expressions.program import Kind, Step
 from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
-from gradcli.language.expressions.spelling import SYNONYMS, correction
 from gradcli.language.source import Source, Span, quoted
 from gradcli.language.suggest import did_you_mean
 
@@ -29,18 +29,17 @@ def starred(values: list[ast.expr]) -> tuple[int, ...]:
 
 
 class Reader:
-    """One expression being read. `scope` holds the names bound so far, and whether each is a module of torch.nn.
+    """One expression being read. `scope` has the names bound so far, and whether each is a module of torch.nn.
 
-    `expanded` holds the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
-    nobody typed, and the place that errors show for each; `held` the arguments that such a tree reads by a name; `pythons` the
-    calls that are Python's own for plain numbers, and of which function.
+    `expanded` has the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
+    the user did not type, and the place that errors show for each; `held` the arguments that such a tree reads by a name;
+    `pythons` the calls that are Python's own for plain numbers, and of which function.
     """
 
     def __init__(self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]) -> None:
         self.source = source
         self.position = position
         self.scope = dict.fromkeys(inputs, False)
-        self.inputs = set(inputs)
         self.used: set[str] = set()
         self.assigned: dict[str, None] = {}
         self.modules: set[ast.AST] = set()
@@ -81,20 +80,17 @@ class Reader:
 
     def refused_node(self, node: Any) -> ExpressionError:
         """The error of a kind of syntax that is not allowed."""
-        found = NODES.get(type(node), Refusal(f"{type(node).__name__} is not allowed"))
+        found = NODES.get(type(node).__name__, Refusal(f"{type(node).__name__} is not allowed"))
         words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
         return self.error(words or found.why, node, f"write {right}" if right else found.cure)
 
     def check_name(self, name: str, place: Span, *, twin: bool = False) -> None:
-        """Raise the error of a name that is refused wherever it stands; `twin` for a method or function."""
+        """Raise the error of a name that is refused everywhere; `twin` for a method or function."""
         if found := refusal(name):
             pure = name.rstrip("_")
             known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
-            raise self.error(
-                f"{name} is not allowed: it {found.why}",
-                place,
-                f"write {pure}(...), which makes a new tensor" if known else found.cure,
-            )
+            cure = f"write {pure}(...), which makes a new tensor" if known else found.cure
+            raise self.error(f"{name} is not allowed: it {found.why}", place, cure)
 
     def check_keyword(self, keyword: ast.keyword) -> None:
         """Raise the error of an argument that no call may have."""
@@ -103,14 +99,12 @@ class Reader:
         harmless = keyword.arg in ("inplace", "requires_grad") and not says_more(keyword.value)
         if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
             why = KEYWORDS.get(keyword.arg, "is private")
-            start = self.span(keyword).start
-            place = self.source.span(start, start + len(keyword.arg))
-            raise self.error(f"{keyword.arg}= is not allowed: it {why}", place, "leave it out")
+            raise self.error(f"{keyword.arg}= is not allowed: it {why}", self.keyword(keyword), "leave it out")
 
     def unknown(
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
     ) -> ExpressionError:
-        """The error of a name that nobody has; `prefix` is the namespace in front of it."""
+        """The error of a name that does not exist; `prefix` is the namespace before it."""
         if found := SYNONYMS.get(prefix + name):
             cure = f"write {found}"
         elif name.isascii():
@@ -131,16 +125,13 @@ class Reader:
         if f"{section}.{node.attr}" not in SYNONYMS:
             self.check_name(node.attr, place, twin=True)
             if spelt and (twin := find_function(node.attr)):
-                return self.error(
-                    f"unknown function {path}.{node.attr}", place, f"write {twin.path}, PyTorch's function"
-                )
+                cure = f"write {twin.path}, PyTorch's function"
+                return self.error(f"unknown function {path}.{node.attr}", place, cure)
         prefix = f"{section if spelt else path}."
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
-        """The longest namespace that a dotted name begins with, and the attributes behind it; None for an attribute of a
-        value.
-        """
+        """The longest namespace that a dotted name begins with, and the attributes after it; None for a value's attribute."""
         chain: list[ast.Attribute] = []
         while isinstance(node, ast.Attribute):
             chain.insert(0, node)
@@ -152,8 +143,13 @@ class Reader:
             path += f".{chain.pop(0).attr}"
         return path, chain
 
+    def keyword(self, node: ast.keyword) -> Span:
+        """The place of the name before `=`."""
+        start = self.span(node).start
+        return self.source.span(start, start + len(node.arg or ""))
+
     def tail(self, node: ast.Attribute) -> Span:
-        """The place of the name behind the dot."""
+        """The place of the name after the dot."""
         if (made := self.made.get(node)) is not None:
             return made
         stop = self.span(node).stop

@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 
 from gradcli.catalogue import operators
 from gradcli.catalogue.operators import Operator, find_function, function_names
-from gradcli.errors import SizeError
+from gradcli.errors import ExpressionError, SizeError
+from gradcli.language.expressions.corrections import powers
+from gradcli.language.expressions.numpy_names import expand, method
 from gradcli.language.expressions.program import Kind, Label, Step
 from gradcli.language.expressions.reader import Reader, says_more, starred
 from gradcli.language.expressions.refused import KEYWORDS
-from gradcli.language.expressions.spelled import expand, method
-from gradcli.language.expressions.spelling import powers
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
 from gradcli.language.source import Span
 
@@ -19,13 +19,10 @@ Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
 """What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
 at only when everything before it was found good, so that the first error in the text is the one that is shown."""
 
-BINARY: dict[type[ast.operator], str] = {
+SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
     ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
-}  # fmt: skip
-UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
-BOOLEAN: dict[type[ast.boolop], str] = {ast.And: "and", ast.Or: "or"}
-COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not", ast.And: "and", ast.Or: "or",
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
 
@@ -39,30 +36,25 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
     done: list[Step | Label] = []
     while agenda:
         part, depth, node = agenda.pop()
-        if isinstance(part, Step):
-            reader.origins.append(node)
+        if isinstance(part, (Step, Label)):
+            if isinstance(part, Step):
+                reader.origins.append(node)
             done.append(part)
-            continue
-        if isinstance(part, Label):
-            done.append(part)
-            continue
-        if not isinstance(part, ast.AST):
-            agenda.extend([(child, depth, node) for child in reversed(part())])
-            continue
-        if isinstance(part, ast.expr):
-            reader.nodes += 1
-            if depth > EXPRESSION_DEPTH.value or reader.nodes > EXPRESSION_NODES.value:
-                EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=reader.span(part))
-                EXPRESSION_NODES.check(reader.nodes, "the expression is too long", place=reader.span(part))
-            deeper = depth + 1
-        else:
+        elif isinstance(part, ast.AST):
             deeper = depth
-        rule = RULES.get(type(part))
-        if rule is None:
-            raise reader.refused_node(part)
-        leading = _leading(part)
-        children = reversed(rule(reader, part))
-        agenda.extend([(child, depth if child is leading else deeper, part) for child in children])
+            if isinstance(part, ast.expr):
+                deeper += 1
+                reader.nodes += 1
+                if depth > EXPRESSION_DEPTH.value or reader.nodes > EXPRESSION_NODES.value:
+                    EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=reader.span(part))
+                    EXPRESSION_NODES.check(reader.nodes, "the expression is too long", place=reader.span(part))
+            if (rule := RULES.get(type(part))) is None:
+                raise reader.refused_node(part)
+            leading = _leading(part)
+            children = reversed(rule(reader, part))
+            agenda.extend([(child, depth if child is leading else deeper, part) for child in children])
+        else:
+            agenda.extend([(child, depth, node) for child in reversed(part())])
     if not last:
         reader.origins.append(statement)
         done.append(reader.step("drop", statement))
@@ -78,10 +70,6 @@ def _leading(node: ast.AST) -> ast.expr | None:
     return node.value if isinstance(node, (ast.Attribute, ast.Subscript)) else None
 
 
-def _expression_statement(reader: Reader, node: ast.Expr) -> list[Part]:
-    return [node.value]
-
-
 def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
     if _is_module(reader, node.value):
         reader.modules.update(node.targets)
@@ -90,7 +78,7 @@ def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
 
 def _augmented(reader: Reader, node: ast.AugAssign) -> list[Part]:
     """`n += v` binds n again."""
-    symbol = BINARY[type(node.op)]
+    symbol = SYMBOLS[type(node.op)]
     if not isinstance(node.target, ast.Name):
         return [node.target]
     place = reader.between(node.target, node.value, symbol)
@@ -103,9 +91,8 @@ def _constant(reader: Reader, node: ast.Constant) -> list[Part]:
     if isinstance(value, bytes):
         raise reader.error("bytes are not supported", node, "write the string without b")
     if isinstance(value, int) and value > PLAIN_INTEGER.value:
-        raise SizeError(
-            "a whole number has at most 64 bits", place=reader.span(node), cure="write a float, such as 1e30"
-        )
+        cure = "write a float, such as 1e30"
+        raise SizeError("a whole number has at most 64 bits", place=reader.span(node), cure=cure)
     return [reader.step("constant", node, value=value)]
 
 
@@ -119,9 +106,7 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
     if (found := _fixed(reader, "torch", node.id, node)) is not None:
         return [found]
     if node.id in operators.SPACES:
-        raise reader.error(
-            f"{node.id} is a namespace, not a value", node, f"use a function from it: {_example(node.id)}"
-        )
+        raise _bare_namespace(reader, node.id, node, "value")
     if find_function(node.id):
         raise reader.error(f"{node.id} is a function, not a value", node, f"call it: {node.id}(x)")
     reader.check_name(node.id, reader.span(node))
@@ -135,9 +120,10 @@ _EXAMPLES = {
 """Something to call in each section of the allow-list that has no `exp`."""
 
 
-def _example(path: str) -> str:
-    """A call of something that a namespace has."""
-    return f"{path}.{_EXAMPLES.get(operators.SPACES[path], 'exp')}(x)"
+def _bare_namespace(reader: Reader, path: str, node: ast.expr, expected: str) -> ExpressionError:
+    """The error of a namespace by itself, with something to call in it."""
+    example = f"{path}.{_EXAMPLES.get(operators.SPACES[path], 'exp')}(x)"
+    return reader.error(f"{path} is a namespace, not a {expected}", node, f"use a function from it: {example}")
 
 
 def _load(reader: Reader, node: ast.Name) -> Step:
@@ -180,15 +166,14 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
         return [node.value, lambda: [_value_attribute(reader, node)]]
     path, chain = found
     if not chain:
-        raise reader.error(f"{path} is a namespace, not a value", node, f"use a function from it: {_example(path)}")
+        raise _bare_namespace(reader, path, node, "value")
     first, *rest = chain
-    place = reader.tail(first)
-    if rest:
-        raise reader.no_such(path, first)
-    if (step := _fixed(reader, path, first.attr, place)) is not None:
-        return [step]
-    if operators.in_space(operators.SPACES[path], first.attr):
-        raise reader.error(f"{path}.{first.attr} is a function, not a value", node, f"call it: {path}.{first.attr}(x)")
+    if not rest:
+        if (step := _fixed(reader, path, first.attr, reader.tail(first))) is not None:
+            return [step]
+        if operators.in_space(operators.SPACES[path], first.attr):
+            whole = f"{path}.{first.attr}"
+            raise reader.error(f"{whole} is a function, not a value", node, f"call it: {whole}(x)")
     raise reader.no_such(path, first)
 
 
@@ -206,7 +191,7 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
     """The function that a call names, and the place of its name; None where it calls a method or a value.
 
-    Raises ExpressionError where a namespace or nobody has such a function.
+    Raises ExpressionError where there is no such function.
     """
     if isinstance(node.func, ast.Name):
         name, place = node.func.id, reader.span(node.func)
@@ -225,13 +210,11 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
     if isinstance(node.func, ast.Attribute) and (dotted := reader.namespace(node.func)):
         path, chain = dotted
         if not chain:
-            raise reader.error(
-                f"{path} is a namespace, not a function", node.func, f"use a function from it: {_example(path)}"
-            )
+            raise _bare_namespace(reader, path, node.func, "function")
         if len(chain) > 1 and _fixed(reader, path, chain[0].attr, node):
             return None
-        found = operators.in_space(operators.SPACES[path], chain[0].attr) if len(chain) == 1 else None
-        if found is None:
+        found = operators.in_space(operators.SPACES[path], chain[0].attr)
+        if found is None or len(chain) > 1:
             raise reader.no_such(path, chain[0])
         return found, reader.tail(chain[0])
     return None
@@ -260,9 +243,8 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
             if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
                 cure = reader.replaced(place, f"{place.text}()")
                 raise reader.error("the first brackets of a module contain its settings", place, cure)
-            raise reader.error(
-                f"inplace {KEYWORDS['inplace']}", node.args[operator.positions], "leave the argument out"
-            )
+            message = f"inplace {KEYWORDS['inplace']}"
+            raise reader.error(message, node.args[operator.positions], "leave the argument out")
         names += _last_dimension(reader, operator.path, node, arguments, first=not operator.path.startswith("nn."))
         twin = isinstance(node.func, ast.Name) and node.func.id in operators.TWINS
         python = node.func.id if twin else reader.pythons.get(node)  # type: ignore[attr-defined]
@@ -279,15 +261,12 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     if type(node.func) not in RULES:
         raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
-    raise reader.error(
-        f"{reader.span(node.func).text[:40]} is a value, not a function",
-        node.func,
-        reader.replaced(reader.source.span(bracket, bracket + 1), "*("),
-    )
+    cure = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
+    raise reader.error(f"{reader.span(node.func).text[:40]} is a value, not a function", node.func, cure)
 
 
 def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]) -> list[Part]:
-    """The call of a tensor's method, behind the tensor itself."""
+    """The call of a tensor's method, after the tensor itself."""
     assert isinstance(node.func, ast.Attribute)
     name, place = node.func.attr, reader.tail(node.func)
     if not operators.in_space("Tensor", name):
@@ -313,7 +292,7 @@ def _last_dimension(
 
 
 def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
-    symbol = BINARY[type(node.op)]
+    symbol = SYMBOLS[type(node.op)]
     place = reader.between(node.left, node.right, symbol)
     if symbol == "^" and (_is_number(node.left) or _is_number(node.right)):
         raise reader.error("^ is not a power", place, f"write {powers(reader.source.text)}")
@@ -333,23 +312,22 @@ def _is_number(node: ast.expr) -> bool:
 
 
 def _unary(reader: Reader, node: ast.UnaryOp) -> list[Part]:
-    symbol = UNARY[type(node.op)]
+    symbol = SYMBOLS[type(node.op)]
     start = reader.span(node).start
     place = reader.source.span(start, start + len(symbol))
     return [node.operand, reader.step("operator", place, take=1, name=symbol)]
 
 
 def _boolean(reader: Reader, node: ast.BoolOp) -> list[Part]:
-    symbol = BOOLEAN[type(node.op)]
+    symbol = SYMBOLS[type(node.op)]
     place = reader.between(node.values[0], node.values[1], symbol)
     return [*node.values, reader.step("operator", place, take=len(node.values), name=symbol)]
 
 
 def _compare(reader: Reader, node: ast.Compare) -> list[Part]:
-    for op in node.ops:
-        if type(op) not in COMPARISONS:
-            raise reader.error("'in' and 'is' do not compare numbers", node, "write == or !=, isin(x, y) for 'in'")
-    symbols = tuple(COMPARISONS[type(op)] for op in node.ops)
+    if any(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in node.ops):
+        raise reader.error("'in' and 'is' do not compare numbers", node, "write == or !=, isin(x, y) for 'in'")
+    symbols = tuple([SYMBOLS[type(op)] for op in node.ops])
     place = reader.between(node.left, node.comparators[0], symbols[0])
     step = reader.step("compare", place, take=len(symbols) + 1, name=" ".join(symbols), value=symbols)
     return [node.left, *node.comparators, step]
@@ -363,9 +341,8 @@ def _conditional(reader: Reader, node: ast.IfExp) -> list[Part]:
 
 def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
     if not isinstance(node.ctx, ast.Load):
-        raise reader.error(
-            "elements cannot be set", node, "build the tensor instead: where(...), stack([...]) or cat([...])"
-        )
+        cure = "build the tensor instead: where(...), stack([...]) or cat([...])"
+        raise reader.error("elements cannot be set", node, cure)
     return [node.value, node.slice, reader.step("index", node.slice, take=2)]
 
 
@@ -379,32 +356,17 @@ def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:
         kind: Kind = "tuple" if isinstance(node, ast.Tuple) else "list"
         items = [item.value if isinstance(item, ast.Starred) else item for item in node.elts]
         return [*items, reader.step(kind, node, take=len(items), value=starred(node.elts))]
-    count = len(node.elts)
-    parts: list[Part] = [reader.step("copy", node), reader.step("unbind", node, take=1, value=count)]
-    parts.append(reader.step("unpack", node))
-    for target in node.elts:
-        parts += [target, reader.step("drop", target)]
-    return parts
+    unbind = reader.step("unbind", node, take=1, value=len(node.elts))
+    bound = [part for target in node.elts for part in (target, reader.step("drop", target))]
+    return [reader.step("copy", node), unbind, reader.step("unpack", node), *bound]
 
 
 Rule: TypeAlias = Callable[[Reader, Any], list[Part]]
 
 RULES: dict[type[ast.AST], Rule] = {
-    ast.Expr: _expression_statement,
-    ast.Assign: _assign,
-    ast.AugAssign: _augmented,
-    ast.Constant: _constant,
-    ast.Name: _name,
-    ast.Attribute: _attribute,
-    ast.Call: _call,
-    ast.BinOp: _binary,
-    ast.UnaryOp: _unary,
-    ast.BoolOp: _boolean,
-    ast.Compare: _compare,
-    ast.IfExp: _conditional,
-    ast.Subscript: _subscript,
-    ast.Slice: _slice,
-    ast.Tuple: _sequence,
-    ast.List: _sequence,
-}
+    ast.Expr: lambda reader, node: [node.value], ast.Assign: _assign, ast.AugAssign: _augmented,
+    ast.Constant: _constant, ast.Name: _name, ast.Attribute: _attribute, ast.Subscript: _subscript, ast.Slice: _slice,
+    ast.Call: _call, ast.BinOp: _binary, ast.UnaryOp: _unary, ast.BoolOp: _boolean, ast.Compare: _compare,
+    ast.IfExp: _conditional, ast.Tuple: _sequence, ast.List: _sequence,
+}  # fmt: skip
 """Every kind of syntax that is allowed; what is not here is refused."""

@@ -1,4 +1,4 @@
-"""Formulas with names replaced by what stands for them, such as `2*weight*(pred - target)` by `2*(p - y)`."""
+"""Formulas with names replaced by expressions, such as `2*weight*(pred - target)` by `2*(p - y)`."""
 
 import ast
 import re

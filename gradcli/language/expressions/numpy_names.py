@@ -1,6 +1,6 @@
 """Reading NumPy's and Python's spellings: a call of `np.std(x)` becomes the tree of the PyTorch expression that it means.
 
-The tree is what the rest of the program sees. Its nodes stand where the call stood, so that errors point at the user's text.
+The tree is what the rest of the program sees. Its nodes have the place of the call, so that errors point at the user's text.
 Arguments of a meaning that reads one more than once are computed first, under names that no user can reach.
 """
 
@@ -30,10 +30,9 @@ def expand(reader: Reader, path: str, node: ast.Call, place: Span) -> list[ast.e
     """
     section, _, name = path.rpartition(".")
     rows = spellings.rows(section, name)
-    found = _fitting(rows, node.args, node.keywords)
-    if found is None:
-        raise _misfit(reader, path, node, place)
-    return _Meaning(reader, section, name, node, place).of(*found)
+    if found := _fitting(rows, node.args, node.keywords):
+        return _Meaning(reader, section, name, node, place).of(*found)
+    raise _misfit(reader, path, rows, node, place)
 
 
 def method(reader: Reader, node: ast.Call, place: Span) -> list[ast.expr | Step]:
@@ -54,68 +53,60 @@ def _fitting(
             continue
         # None is what NumPy has where nothing is given; the row without the parameter then holds.
         known = _parameters(rows[0])
-        if unset := [name for name, value in given.items() if name not in known and _is_none(value)]:
-            rest = [ast.keyword(name, value) for name, value in given.items() if name not in unset]
-            return _fitting([Row(_by_name(row.arguments), row.meaning) for row in rows], [], rest)
-        return row, given
+        rest = {name: value for name, value in given.items() if name in known or not _is(value, None)}
+        if len(rest) == len(given):
+            return row, given
+        return next(((other, rest) for other in rows if _takes(other, rest)), None)
     return None
-
-
-def _by_name(arguments: ast.arguments) -> ast.arguments:
-    """The same parameters, each of which may be given by its name."""
-    copied = deepcopy(arguments)
-    copied.args, copied.posonlyargs = [*copied.posonlyargs, *copied.args], []
-    return copied
 
 
 def _parameters(row: Row) -> dict[str, ast.expr | None]:
     """The parameters of a row and their defaults; None for one that must be given."""
     listed = row.arguments
     placed = [*listed.posonlyargs, *listed.args]
-    defaults = [None] * (len(placed) - len(listed.defaults)) + list(listed.defaults)
-    return {
-        parameter.arg: default
-        for parameter, default in zip((*placed, *listed.kwonlyargs), (*defaults, *listed.kw_defaults), strict=True)
-    }
+    defaults = [*[None] * (len(placed) - len(listed.defaults)), *listed.defaults, *listed.kw_defaults]
+    return dict(zip([parameter.arg for parameter in (*placed, *listed.kwonlyargs)], defaults, strict=True))
+
+
+def _takes(row: Row, given: Given) -> bool:
+    """Whether a row has all these parameters, and needs no others."""
+    known = _parameters(row)
+    return given.keys() <= known.keys() and all(name in given or default for name, default in known.items())
 
 
 def _bound(row: Row, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> dict[str, ast.expr] | None:
     """What each parameter of a row is given; None where the row does not take these arguments."""
-    listed, known = row.arguments, _parameters(row)
+    listed = row.arguments
     placed = [parameter.arg for parameter in (*listed.posonlyargs, *listed.args)]
     more = args[len(placed) :]
-    if (more and not listed.vararg) or any(isinstance(value, ast.Starred) for value in args):
+    named = {keyword.arg: keyword.value for keyword in keywords if keyword.arg}
+    given = {**dict(zip(placed, args, strict=False)), **named}
+    if (
+        (more and not listed.vararg)
+        or any(isinstance(value, ast.Starred) for value in args)
+        or len(given) < len(args) - len(more) + len(keywords)
+        or any(parameter.arg in named for parameter in listed.posonlyargs)
+        or not _takes(row, given)
+    ):
         return None
-    given = dict(zip(placed, args, strict=False))
-    by_place = {parameter.arg for parameter in listed.posonlyargs}
-    for keyword in keywords:
-        if keyword.arg is None or keyword.arg in given or keyword.arg in by_place or keyword.arg not in known:
-            return None
-        given[keyword.arg] = keyword.value
-    if listed.vararg:
-        given[listed.vararg.arg] = ast.Tuple(list(more), ast.Load())
-    return given if all(name in given or default is not None for name, default in known.items()) else None
+    return given | ({listed.vararg.arg: ast.Tuple(list(more), ast.Load())} if listed.vararg else {})
 
 
-def _misfit(reader: Reader, path: str, node: ast.Call, place: Span) -> ExpressionError:
+def _misfit(reader: Reader, path: str, rows: Sequence[Row], node: ast.Call, place: Span) -> ExpressionError:
     """The error of a call that no row of its name takes."""
-    section, _, name = path.rpartition(".")
-    rows = spellings.rows(section, name)
-    ways = " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
+    name = path.rpartition(".")[2]
     known = {parameter for row in rows for parameter in _parameters(row)}
-    cure = f"write {ways}"
+    cure = "write " + " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
     if operators.in_space("torch", name):
         cure += f"; torch.{name} takes PyTorch's own arguments"
     for keyword in node.keywords:
         if keyword.arg not in known:
-            start = reader.span(keyword).start
-            place = reader.source.span(start, start + len(keyword.arg or ""))
-            return reader.error(f"{path} takes no {keyword.arg}= here", place, cure)
+            return reader.error(f"{path} takes no {keyword.arg}= here", reader.keyword(keyword), cure)
     return reader.error(f"{path} does not take these arguments here", place, cure)
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
 
 
 class _Meaning(ast.NodeTransformer):
@@ -127,12 +118,12 @@ class _Meaning(ast.NodeTransformer):
         self._given: dict[str, ast.expr | None] = {}
 
     def of(self, row: Row, given: Given) -> list[ast.expr | Step]:
-        """The meaning of `row` with these arguments in it, behind what computes those that it reads more than once."""
+        """The meaning of `row` with these arguments, after the parts that compute those that it reads more than once."""
         numbers = self._section == "math" and all(map(self._is_plain, given.values()))
         for name, default in _parameters(row).items():
             value = given.get(name)
-            if default is not None and (value is None or (_is_none(value) and _unset(default))):
-                self._given[name] = None if _left_out(default) else self._made(deepcopy(default))
+            if default is not None and (value is None or (_is(value, None) and _unset(default))):
+                self._given[name] = None if _is(default, ...) else self._made(deepcopy(default))
             elif value is not None:
                 self._given[name] = value if numbers else self._read(name, value)
         if row.arguments.vararg:
@@ -147,21 +138,15 @@ class _Meaning(ast.NodeTransformer):
 
     def _held(self, meaning: ast.expr) -> list[ast.expr | Step]:
         """Give every argument a name where the meaning reads one more than once; the parts that compute them."""
-        trees = [meaning, *filter(None, self._given.values())]
-        named = [
-            part.id
-            for tree in trees
-            for part in ast.walk(tree)
-            if isinstance(part, ast.Name) and part in self._reader.made
-        ]
+        parts = [part for tree in (meaning, *filter(None, self._given.values())) for part in ast.walk(tree)]
+        named = [part.id for part in parts if isinstance(part, ast.Name) and part in self._reader.made]
         computed = {
-            name: value
-            for name, value in self._given.items()
+            name: value for name, value in self._given.items()
             if value and not _is_literal(value) and (self._name, name) not in _CONVERTERS
-        }
+        }  # fmt: skip
         if all(named.count(name) < 2 for name in computed):
             return []
-        parts: list[ast.expr | Step] = []
+        first: list[ast.expr | Step] = []
         for name, value in computed.items():
             held = f"{name}1"
             while held in self._reader.scope or held in self._reader.held:
@@ -169,15 +154,15 @@ class _Meaning(ast.NodeTransformer):
             self._reader.held[held] = value
             self._given[name] = self._made(ast.Name(held, ast.Load()))
             step = self._reader.step
-            parts += [value, step("store", self._place, name=held), step("drop", self._place)]
-        return parts
+            first += [value, step("store", self._place, name=held), step("drop", self._place)]
+        return first
 
-    def _made(self, tree: ast.expr) -> ast.expr:
-        """The same tree, standing where the call stands."""
+    def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
+        """The same tree at the place of the call; with `typed`, its nodes without a place get the place of that."""
         for part in ast.walk(tree):
-            if isinstance(part, ast.expr | ast.keyword):
-                ast.copy_location(part, self._node)
-                self._reader.made[part] = self._place
+            if isinstance(part, ast.expr | ast.keyword) and not (typed and hasattr(part, "lineno")):
+                ast.copy_location(part, typed or self._node)
+                self._reader.made[part] = self._reader.span(typed) if typed else self._place
         return tree
 
     def _note_pythons(self, meaning: ast.expr) -> None:
@@ -194,25 +179,17 @@ class _Meaning(ast.NodeTransformer):
     def _read(self, name: str, value: ast.expr) -> ast.expr:
         """An argument as PyTorch takes it."""
         if converter := _CONVERTERS.get((self._name, name)):
-            return self._made_new(converter(value), value)
+            return self._made(converter(value), value)
         if name == "indices" and isinstance(value, ast.Constant):
-            return self._made_new(_call("tensor", value), value)
+            return self._made(_call("tensor", value), value)
         if name == "dtype" and isinstance(value, ast.Constant) and operators.in_space("dtypes", str(value.value)):
-            return self._made_new(ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value)
+            return self._made(ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value)
         if name in _ARRAYS or name == "indices":
-            return self._made_new(self._array(value), value)
+            return self._made(self._array(value), value)
         return value
 
-    def _made_new(self, tree: ast.expr, typed: ast.expr) -> ast.expr:
-        """`tree` with those of its nodes that nobody typed standing where `typed` stands."""
-        for part in ast.walk(tree):
-            if isinstance(part, ast.expr | ast.keyword) and not hasattr(part, "lineno"):
-                ast.copy_location(part, typed)
-                self._reader.made[part] = self._reader.span(typed)
-        return tree
-
     def _array(self, value: ast.expr) -> ast.expr:
-        """A list of numbers as a tensor, a list that holds tensors as their stack."""
+        """A list of numbers as a tensor, a list with tensors as their stack."""
         if not isinstance(value, ast.List | ast.Tuple) or any(isinstance(item, ast.Starred) for item in value.elts):
             return value
         if self._is_plain(value):
@@ -237,35 +214,25 @@ class _Meaning(ast.NodeTransformer):
                 return self._reader.namespace(node) is not None
         return False
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        """A parameter becomes its argument, which is computed once."""
-        value = self._given.get(node.id)
-        if value is None or node not in self._reader.made:
+    def visit_Name(self, node: ast.Name) -> ast.expr | None:
+        """A parameter becomes its argument, which is computed once; one that was not given is left out."""
+        if node not in self._reader.made or node.id not in self._given:
             return node
-        return value if isinstance(value, ast.Name) else self.visit(value)
+        value = self._given[node.id]
+        return value if value is None or isinstance(value, ast.Name) else self.visit(value)
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Parameters that were not given are left out, and those of `*` written one by one."""
-        if node not in self._reader.made:
-            return node
-        args: list[ast.expr] = []
-        for value in node.args:
-            if isinstance(value, ast.Starred) and isinstance(value.value, ast.Name):
-                more = self._given[value.value.id]
-                assert isinstance(more, ast.Tuple)
-                args += more.elts
-            else:
-                args.append(value)
-        node.args = [value for value in args if not self._absent(value)]
-        node.keywords = [keyword for keyword in node.keywords if not self._absent(keyword.value)]
-        self.generic_visit(node)
-        return node
+    def visit_keyword(self, node: ast.keyword) -> ast.keyword | None:
+        """Without its value it is left out too."""
+        node.value = self.visit(node.value)
+        return node if node.value else None
 
-    def _absent(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Name) and node in self._reader.made and self._given.get(node.id, node) is None
+    def visit_Starred(self, node: ast.Starred) -> ast.expr | list[ast.expr]:
+        """The arguments of `*` are written one by one."""
+        more = self._given[node.value.id] if isinstance(node.value, ast.Name) and node in self._reader.made else None
+        return more.elts if isinstance(more, ast.Tuple) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Only what the row says is filled in; arguments hold the user's own names."""
+        """Only what the row says is filled in; arguments contain the user's own names."""
         return super().generic_visit(node) if node in self._reader.made else node
 
 
@@ -275,13 +242,9 @@ def _is_literal(node: ast.expr) -> bool:
     return all(isinstance(part, kinds) for part in ast.walk(node))
 
 
-def _left_out(default: ast.expr) -> bool:
-    return isinstance(default, ast.Constant) and default.value is ...
-
-
 def _unset(default: ast.expr) -> bool:
     """Whether None, typed for a parameter with this default, is what NumPy has by itself."""
-    return _left_out(default) or _is_none(default) or isinstance(default, ast.Tuple)
+    return _is(default, ...) or _is(default, None) or isinstance(default, ast.Tuple)
 
 
 def _call(name: str, argument: ast.expr) -> ast.expr:
@@ -301,13 +264,8 @@ def _pads(value: ast.expr) -> ast.expr:
     return ast.BinOp(ast.Tuple(list(both), ast.Load()), ast.Mult(), ndim)
 
 
-def _shape(value: ast.expr) -> ast.expr:
-    """A single size as a shape."""
-    return ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value
-
-
 _CONVERTERS: Mapping[tuple[str, str], Callable[[Any], ast.expr]] = {
     ("pad", "pad_width"): _pads,
-    ("full", "shape"): _shape,
+    ("full", "shape"): lambda value: ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value,
 }
 """Arguments that PyTorch takes in another form, by function and parameter."""

@@ -1,0 +1,178 @@
+"""What people type instead of Python: the corrections that a syntax error offers.
+
+A correction is offered only when the rewritten text parses. So a pattern may be generous in what it matches, and what is
+offered can be copied.
+"""
+
+import ast
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable
+
+from gradcli.catalogue.operators import function_names
+
+FOREIGN = {
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u00b7\u00d7\u2217\u2219\u22c5\u2297\u2299\u2a2f", "*"),
+    **dict.fromkeys("\u00f7\u2044\u2215", "/"),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
+    **dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\u3000", " "),
+    **dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff", ""),
+    **{char: f"**{power}" for power, char in enumerate("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")},
+    "\u207b\u00b9": "**-1", "\u00bd": "(1/2)", "\u00bc": "(1/4)", "\u00be": "(3/4)", "\u1d40": ".T", "\u22a4": ".T",
+    "\u2032": ".T", "\u221a": "sqrt ", "\u2211": "sum ", "\u03a3": "sum ", "\u220f": "prod ", "\u221e": "inf",
+    "\u03c0": "pi", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2248": "==", "\u2202": "d", "\u2207": "grad ",
+    "\uff08": "(", "\uff09": ")", "\uff0c": ",",
+}  # fmt: skip
+"""Characters of a formula on a page, and what Python reads instead."""
+
+GREEK = {
+    **dict(zip("\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6\u03b7\u03b8\u03b9\u03ba\u03bb\u03bc\u00b5\u03bd\u03be\u03c1\u03c3\u03c4\u03c5\u03c6\u03c7\u03c8\u03c9",
+        ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lam", "mu", "mu", "nu", "xi",
+         "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"), strict=True)),
+    **dict(zip("\u0393\u0394\u0398\u039b\u039e\u03a6\u03a8\u03a9",
+        ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Phi", "Psi", "Omega"), strict=True)),
+}  # fmt: skip
+"""Greek letters as names; lambda is Python's own word."""
+
+SYNONYMS = {
+    "ln": "log(x)", "lg": "log10(x) or log2(x)", "arcsen": "asin(x)", "tg": "tan(x)", "tgh": "tanh(x)",
+    "cot": "1/tan(x)", "sec": "1/cos(x)", "csc": "1/sin(x)",
+    "cbrt": "sign(x)*abs(x)**(1/3)", "root": "x**(1/n)", "sqr": "square(x), or sqrt(x)", "power": "x**n",
+    "factorial": "exp(lgamma(n + 1))", "avg": "mean(x)", "average": "mean(x)", "tr": "trace(A)",
+    "magnitude": "norm(x)", "length": "norm(x), or len(x)",
+    "nll_softmax": "cross_entropy(logits, target)", "softmax_cross_entropy": "cross_entropy(logits, target)",
+    "integrate": "trapezoid(y, x)", "derivative": "gradcli grad for a derivative",
+    "range": "arange(n)", "list": "[a, b]", "tuple": "(a, b)", "sorted": "sort(x).values",
+    "true": "True", "false": "False", "none": "None", "null": "None", "j": "1j", "i": "1j",
+    "np.random": "torch.rand(2, 3), torch.randn(2, 3) or torch.randint(0, 9, (2,))",
+    "np.linalg.lstsq": "torch.linalg.lstsq(A, b).solution",
+    "math.frexp": "torch.frexp(x)", "math.modf": "x - trunc(x) and trunc(x)", "tau": "2*pi, or math.tau",
+    "scipy": "torch", "tf": "torch", "jnp": "np",
+}  # fmt: skip
+"""Names from other books and programs, and how PyTorch says it."""
+
+_FOREIGN = "|".join(map(re.escape, sorted(FOREIGN, key=len, reverse=True)))
+_NUMBER = r"(?<![\w.])(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)"
+_CONDITION = r"\s*([^()&|\s](?:[^()&|]*[^()&|\s])?)\s*"
+_WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z]"
+_OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
+
+
+def _apply_function(match: re.Match[str]) -> str:
+    """`sin x` as a call, where the first word is a function."""
+    return f"{match[1]}({match[2]})" if match[1] in function_names() else match[0]
+
+
+def _without_definition(match: re.Match[str]) -> str:
+    """`f(x) =` left out, where no function has that name: `sum(x) = 3` is a comparison."""
+    return match[0] if match[1] in function_names() else ""
+
+
+def _norm(match: re.Match[str]) -> str:
+    """`||x||_1` as a call; 2 and F are what norm computes anyway."""
+    order = match[2] or "2"
+    return f"norm({match[1]})" if order in ("2", "F") else f"norm({match[1]}, {order})"
+
+
+def _close(match: re.Match[str]) -> str:
+    """The text with the brackets that were never closed."""
+    text, missing = match[0], ""
+    for char in text:
+        if char in "([{":
+            missing = {"(": ")", "[": "]", "{": "}"}[char] + missing
+        elif missing.startswith(char):
+            missing = missing[1:]
+    return text.rstrip() + missing
+
+
+_CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] = (
+    (r"\u03c3(?=\s*\()", "sigmoid", "the logistic function is written sigmoid(...)"),
+    (f"[{''.join(GREEK)}]", lambda match: GREEK[match[0]], "Greek letters are written as names"),
+    (_FOREIGN, lambda match: FOREIGN[match[0]], "invalid character {name}"),
+    (r"\A\s*([A-Za-z]\w*)\s*\(\s*[A-Za-z]\w*(?:\s*,\s*[A-Za-z]\w*)*\s*\)\s*:?=(?!=)\s*", _without_definition,
+     "an expression is only the right-hand side"),
+    (r"\s+(?:at|for|where|when|with|given)\s+((?:[A-Za-z]\w*\s*=\s*[^=,;\s]+(?:\s*(?:,|;|and\b)\s*|\s*))+)\Z", "",
+     "inputs come after the expression, each as a separate word: {inputs}"),
+    (r"\bd\s*/\s*d[A-Za-z]\w*\s+", "", "the command takes the derivative; the expression is only the function"),
+    (r"\blambda\b(?!\s*\w*\s*(?:,|:))", "lambda_", "lambda is a Python keyword"),
+    (r"\$|(?<!\w)`|`(?!\w)", "", "quote the expression to protect it from the shell"),
+    (r"\\(?:cdot|times)\b", "*", "LaTeX is not supported"),
+    (r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))", "LaTeX is not supported"),
+    (r"\\([A-Za-z]+)", r"\1", "LaTeX is not supported"),
+    (r"\^\s*\{([^{}]*)\}", r"**(\1)", "LaTeX is not supported: a power is written **"),
+    (r"(?:\|\||\\\|)\s*([^|]+?)\s*(?:\|\||\\\|)(?:_(?:\{?(\w+)\}?))?", _norm, "a norm is written norm(...)"),
+    (r"\|\s*([^|]+?)\s*\|", r"abs(\1)", "an absolute value is written abs(...)"),
+    (_CONDITION + "&&" + _CONDITION, r"(\1) & (\2)", "a logical and is written &"),
+    (_CONDITION + r"\|\|" + _CONDITION, r"(\1) | (\2)", "a logical or is written |"),
+    (r"<>", "!=", "not equal is written !="),
+    (r"=<", "<=", "at most is written <="),
+    (r"=>", ">=", "at least is written >="),
+    (r"= ?==?", "==", "equal is written =="),
+    (r"([^?]+)\?([^?:]+):(.+)", r"where(\1, \2, \3)", "a choice is written where(condition, this, that)"),
+    (r"(\w+|\([^()]*\))\s*!(?!=)", r"exp(lgamma(\1 + 1))", "a factorial is written exp(lgamma(n + 1))"),
+    (r"!(?!=)", "~", "a logical not is written ~"),
+    (r"(?<=[\w)\]])'", ".T", "a transposed matrix is written A.T"),
+    (_NUMBER + r"\s*(?=\(|" + _WORD + ")", r"\1*", "a product is written with *"),
+    (r"\b([A-Za-z_]\w*) +(-?" + _OPERAND + r"(?: ?\*\*? ?" + _OPERAND + r")*)", _apply_function,
+     "a function takes its argument in brackets"),
+    (r"\)\s*(?=" + _WORD + r"|[\d(])", ")*", "a product is written with *"),
+    (r"(?<=\w)\s+(?=" + _WORD + ")", "*", "a product is written with *"),
+    (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
+    (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
+)  # fmt: skip
+"""What people type, what to write instead, and the sentence that says so."""
+
+_POWER = re.compile(r"\^\s*-?\d")
+
+
+def powers(text: str) -> str:
+    """`text` with every `^` as the power that was meant."""
+    exponent = r"(-?[\w.]+(?:\([^()]*\))?|-?\([^()]*\))"
+    return re.sub(r"\be\s*\^\s*" + exponent, r"exp(\1)", text).replace("^", "**")
+
+
+_LONGEST = 500
+"""Characters of a text that is still worth correcting; some patterns take quadratic time."""
+
+
+def parses(text: str) -> bool:
+    """Whether Python reads `text`."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def correction(text: str) -> tuple[str, str]:
+    """What is wrong with `text`, and the text put right; two empty texts where no correction leads to what parses."""
+    if len(text) > _LONGEST:
+        return "", ""
+    words = ""
+    for pattern, instead, sentence in _CORRECTIONS:
+        if (found := re.search(pattern, text)) and (changed := re.sub(pattern, instead, text)) != text:
+            words = words or sentence.format(name=_name(found[0]), inputs=_inputs(found[0]))
+            text = changed
+            if text.isascii() and parses(text):
+                return words, powers(text) if _POWER.search(text) else text
+    return "", ""
+
+
+def ascii_name(name: str) -> str:
+    """A name with its Greek letters written out; empty where other letters are not ASCII."""
+    written = "".join(GREEK.get(char, char) for char in name)
+    return written if written.isascii() else ""
+
+
+def _inputs(text: str) -> str:
+    """`at x=3, w = 2` as words of a command line."""
+    return " ".join(f"{name}={value}" for name, value in re.findall(r"([A-Za-z]\w*)\s*=\s*([^=,;\s]+)", text))
+
+
+def _name(char: str) -> str:
+    """The first character by its number and name, in ASCII."""
+    return f"U+{ord(char[0]):04X} {unicodedata.name(char[0], 'unnamed character').lower()}"
