@@ -31,7 +31,7 @@ class NoDerivativeError(MathError):
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what PyTorch says against a derivative into a MathError with the cure."""
+    """Turn what PyTorch says against a derivative into a MathError with the hint."""
     try:
         yield
     except RuntimeError as error:
@@ -46,19 +46,19 @@ def _refusal(error: RuntimeError) -> Exception:
     if missing := re.search(r"derivative for (\S+) is not implemented", words):
         return NoDerivativeError(
             f"PyTorch has no derivative of torch.{missing[1].removeprefix('aten::')}",
-            topic="step-activation",
-            cure="use a smooth approximation, such as sigmoid for a step",
+            why_entry="step-activation",
+            hint="use a smooth approximation, such as sigmoid for a step",
         )
     if "does not require grad" in words:
         return MathError(
             "the result does not depend on any input through differentiable operations",
-            cure="comparisons, argmax, rounding to integers and constants have no gradient",
-            topic="no-grad",
+            hint="comparisons, argmax, rounding to integers and constants have no gradient",
+            why_entry="no-grad",
         )
     return MathError(f"PyTorch cannot differentiate this: {words}")
 
 
-def leaves(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+def require_grad(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
     """The same tensors, shapes and dtypes kept, those in `names` as leaves that record what is done with them."""
     return {name: t.detach().requires_grad_() if name in names else t for name, t in tensors.items()}
 
@@ -92,14 +92,14 @@ def gradients(
                 tensor.retain_grad()  # for steps on the way; a leaf keeps its gradient anyway
                 tensor.grad = None
             output.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
-            return {name: stored(tensor.grad) for name, tensor in inputs.items()}
+            return {name: materialize_zeros(tensor.grad) for name, tensor in inputs.items()}
         found = _grad(output, tuple(inputs.values()), keep=keep)
     except RuntimeError as error:
         raise _refusal(error) from None
-    return dict(zip(inputs, map(stored, found), strict=True))
+    return dict(zip(inputs, map(materialize_zeros, found), strict=True))
 
 
-def stored(gradient: Tensor | None) -> Tensor | None:
+def materialize_zeros(gradient: Tensor | None) -> Tensor | None:
     """The same gradient, shape and dtype kept, its zeros in memory: for sgn PyTorch gives a tensor without any, and reading
     that may crash it.
     """
@@ -230,7 +230,7 @@ def hessian(output: Tensor, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Ten
 
 
 @dataclass(eq=False)
-class Node:
+class GradNode:
     """One node of PyTorch's graph. `operands` are the nodes that it passes gradients on to; `function` is PyTorch's object.
 
     `leaf` is the input where the node only hands over its gradient. `gradients` are those that reached the node, one for each
@@ -240,11 +240,11 @@ class Node:
     name: str
     function: Any
     leaf: Tensor | None
-    operands: list["Node"] = field(default_factory=list)
+    operands: list["GradNode"] = field(default_factory=list)
     gradients: tuple[Tensor | None, ...] = ()
 
 
-def graph(output: Tensor, upstream: Tensor | None = None) -> list[Node]:
+def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
     """The graph that PyTorch recorded for `output`, its node first, with the gradients that one backward pass brings.
 
     `upstream` is as in `gradients`, and ones where `output` is not one number. The graph is freed.
@@ -254,11 +254,11 @@ def graph(output: Tensor, upstream: Tensor | None = None) -> list[Node]:
             raise RuntimeError("does not require grad")
     upstream = torch.ones_like(output, requires_grad=False) if upstream is None else upstream
     root: Any = output.grad_fn or alias(output).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
-    nodes: dict[Any, Node] = {}
+    nodes: dict[Any, GradNode] = {}
     agenda = [root]
     for function in agenda:
         if function not in nodes:
-            nodes[function] = Node(function.name(), function, getattr(function, "variable", None))
+            nodes[function] = GradNode(function.name(), function, getattr(function, "variable", None))
             agenda.extend(other for other, _ in function.next_functions if other is not None)
     hooks = []
     for function, node in nodes.items():

@@ -20,7 +20,7 @@ class ExitStatus(IntEnum):
     CLOSED_PIPE = 141
 
 
-class Place(Protocol):
+class Location(Protocol):
     """Where in the user's text an error is: `gradcli.language.source.Span` is the one implementation."""
 
     @property
@@ -32,7 +32,7 @@ class Place(Protocol):
 
 
 LONGEST = 1_400
-"""Characters of a message, which is one line, and of each line of its cure: what they quote of the user's text may be more."""
+"""Characters of a message, which is one line, and of each line of its hint: what they quote of the user's text may be more."""
 
 
 def printable(text: str) -> str:
@@ -47,18 +47,18 @@ def _bounded(text: str) -> str:
 class GradcliError(Exception):
     """Something the user can put right: what is wrong, where it is, and what to do about it.
 
-    `cure` may hold several lines, each a suggestion or a command to copy. `topic` is the `gradcli why` entry that explains
+    `hint` may hold several lines, each a suggestion or a command to copy. `why_entry` is the `gradcli why` entry that explains
     the mistake.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, message: str, *, place: Place | None = None, cure: str = "", topic: str = "") -> None:
+    def __init__(self, message: str, *, span: Location | None = None, hint: str = "", why_entry: str = "") -> None:
         super().__init__(message)
         self.message = _bounded(printable(" ".join(message.split("\n"))))
-        self.place = place
-        self.cure = "\n".join(_bounded(printable(line)) for line in cure.split("\n"))
-        self.topic = topic
+        self.span = span
+        self.hint = "\n".join(_bounded(printable(line)) for line in hint.split("\n"))
+        self.why_entry = why_entry
 
 
 class UsageError(GradcliError):

@@ -119,7 +119,7 @@ def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
     prefix = ".".join(done)
     if isinstance(value, dict):
         keys = [f"{prefix}.{key}" if prefix else key for key in value]
-        cure = (
+        hint = (
             did_you_mean(path, [*(() if done else short(value)), *(name for name, _ in leaves(value, prefix)), *keys])
             or f"the result has {', '.join(keys[:12])}"
         )
@@ -127,7 +127,7 @@ def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
         columns = [f"{prefix}.{key}" for key in value[0]] if len(value) and isinstance(value[0], dict) else []
         items = f"{prefix} has {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
         of_all = f"; for all of them: {', '.join(columns)}" if columns else ""
-        cure = items + of_all if len(value) else f"{prefix} is empty"
+        hint = items + of_all if len(value) else f"{prefix} is empty"
     else:
-        cure = f"{prefix} is a single value"
-    return UsageError(f"{option}: there is no {path!r} in the result", cure=cure)
+        hint = f"{prefix} is a single value"
+    return UsageError(f"{option}: there is no {path!r} in the result", hint=hint)

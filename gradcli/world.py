@@ -97,7 +97,7 @@ class World:
             _drop_what_is_left(self.stdout)
             reason = (error.strerror or "unknown reason").lower()
             raise FileError(
-                f"standard output cannot be written: {reason}", cure="check where it goes, and the free space (df)"
+                f"standard output cannot be written: {reason}", hint="check where it goes, and the free space (df)"
             ) from None
         return ExitStatus.OK
 
@@ -119,7 +119,7 @@ class World:
         Raises FileError where standard input is closed or no UTF-8 text, and SizeError where it holds too much.
         """
         if self.stdin is None:
-            raise FileError("standard input is closed", cure="give the numbers as an argument, or pipe them in")
+            raise FileError("standard input is closed", hint="give the numbers as an argument, or pipe them in")
         if is_terminal(self.stdin):
             self.tell("reading standard input; end it with Ctrl-D\n")
         try:

@@ -97,7 +97,7 @@ def _visited(node: ast.AST, statement: int, scope: str, *, wording: bool) -> Ite
         if field in ("annotation", "returns", "format_spec", "type_params"):
             continue
         inside = field == "body" and isinstance(node, ast.FunctionDef | ast.Lambda)
-        worded = wording or (isinstance(node, ast.Call) and _says(node)) or _is_cure(node)
+        worded = wording or (isinstance(node, ast.Call) and _says(node)) or _is_hint(node)
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
                 text = worded and isinstance(child, ast.Constant | ast.JoinedStr | ast.FormattedValue | ast.keyword)
@@ -110,9 +110,9 @@ def _says(call: ast.Call) -> bool:
     return name.lower().endswith("error") or name in ("note", "refusal")
 
 
-def _is_cure(node: ast.AST) -> bool:
+def _is_hint(node: ast.AST) -> bool:
     return isinstance(node, ast.JoinedStr) or (
-        isinstance(node, ast.keyword) and node.arg in ("cure", "message", "topic")
+        isinstance(node, ast.keyword) and node.arg in ("hint", "message", "why_entry")
     )
 
 
@@ -165,7 +165,7 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
             if len(args) > 1 and not any(isinstance(each, ast.Starred) for each in args[:2]):
                 yield _with(node, args=[args[1], args[0], *args[2:]])
             for index, keyword in enumerate(keywords):
-                if keyword.arg and not _is_cure(keyword):
+                if keyword.arg and not _is_hint(keyword):
                     yield _with(node, keywords=keywords[:index] + keywords[index + 1 :])
             if isinstance(func, ast.Name) and func.id in _TWINS:
                 yield _with(node, func=_with(func, id=_TWINS[func.id]))

@@ -61,8 +61,8 @@ MODULES = (
             "tokens",
         )
     ),
-    *(f"gradcli.evaluate.{name}" for name in ("arithmetic", "failures", "functions", "growth", "library", "machine")),
-    *(f"gradcli.evaluate.{name}" for name in ("naming", "origin", "recorded", "refusals", "sights", "tape")),
+    *(f"gradcli.evaluate.{name}" for name in ("arithmetic", "failures", "growth", "implementations", "library", "machine")),
+    *(f"gradcli.evaluate.{name}" for name in ("naming", "origin", "recorded", "refusals", "trace", "watched")),
     *(f"gradcli.evidence.explain.{name}" for name in ("ledger", "local_formulas", "local_rules")),
     "gradcli.catalogue.derivative_rules",
 )

@@ -19,7 +19,7 @@ from gradcli.commands.forms import line
 from gradcli.commands.perceptron import request as perceptron
 from gradcli.options import expectation, formula, inputs, shared
 from gradcli.options import fields as options
-from gradcli.options.fields import Kind, Option
+from gradcli.options.fields import Option, ValueKind
 from tests.program import run
 
 BASES: list[dict[str, Any]] = [
@@ -188,7 +188,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-TAKES: dict[Kind, Callable[[Any], bool]] = {
+TAKES: dict[ValueKind, Callable[[Any], bool]] = {
     options.FLAG: lambda value: isinstance(value, bool),
     options.TEXT: is_text,
     options.WHOLE: lambda value: is_text(value) or (is_number(value) and isinstance(value, int)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gradcli.catalogue.functions import Activation, Loss
 from gradcli.errors import ExpressionError, GradcliError, LiteralError, ShapeError, SizeError
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.calls import Call, Family, parse_call
 from gradcli.language.expressions.expression import parse
@@ -66,7 +66,7 @@ def test_bound_has_defaults_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "family", "place", "message", "cure"),
+    ("text", "family", "place", "message", "hint"),
     [
         ("sigmod", Activation, "sigmod", "unknown activation 'sigmod'", "did you mean sigmoid"),
         ("ReLU", None, "ReLU", "unknown function 'ReLU'", "did you mean relu"),
@@ -118,20 +118,20 @@ def test_bound_has_defaults_in_order() -> None:
         ("elu(\u22121)", None, "\u2212", "invalid character U+2212", "use ASCII"),
     ],
 )
-def test_refused(text: str, family: Family, place: str, message: str, cure: str) -> None:
+def test_refused(text: str, family: Family, place: str, message: str, hint: str) -> None:
     with pytest.raises(ExpressionError) as refusal:
         read(text, family)
-    assert refusal.value.place is not None
-    assert refusal.value.place.label == "NAME"
+    assert refusal.value.span is not None
+    assert refusal.value.span.label == "NAME"
     assert (refusal.value.message, text[_start(refusal.value) :][: len(place)]) == (message, place)
-    assert cure in refusal.value.cure
-    assert (refusal.value.message + refusal.value.cure).isascii()
+    assert hint in refusal.value.hint
+    assert (refusal.value.message + refusal.value.hint).isascii()
 
 
 def _start(error: GradcliError) -> int:
     """Where the drawn carets begin."""
-    assert error.place is not None
-    return error.place.draw()[1].index("^")
+    assert error.span is not None
+    return error.span.draw()[1].index("^")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_any_text_is_read_or_refused(text: str, name: str) -> None:
     try:
         call = read(f"{name}({text})" if name else text)
     except GradcliError as error:
-        assert error.cure or isinstance(error, SizeError)  # noqa: PT017 (most texts are refused, some may be read)
+        assert error.hint or isinstance(error, SizeError)  # noqa: PT017 (most texts are refused, some may be read)
     else:
         assert call.bound.keys() == {parameter.name for parameter in call.entry.parameters}
 
@@ -212,7 +212,7 @@ WEIGHT = torch.tensor([1.0, 2.0, 3.0])
     ],
 )
 def test_loss_with_reduction(text: str, reduction: str | None, target: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(functions.loss(read(text, Loss), reduction)(PRED, target), expected)
+    torch.testing.assert_close(implementations.loss(read(text, Loss), reduction)(PRED, target), expected)
 
 
 @pytest.mark.parametrize(
@@ -238,19 +238,19 @@ def test_a_loss_as_an_expression_is_the_same_loss(text: str, reduction: str, exp
     call, inputs = read(text, Loss), {"pred": PRED, "target": REAL}
     assert call.compared(reduction) == expression
     value = evaluate(parse(Source(expression), tuple(inputs)), inputs).value
-    torch.testing.assert_close(value, functions.loss(call, reduction)(PRED, REAL))
+    torch.testing.assert_close(value, implementations.loss(call, reduction)(PRED, REAL))
 
 
 def test_elements() -> None:
-    found = functions.elements(read("mse(reduction=sum)"))
+    found = implementations.elements(read("mse(reduction=sum)"))
     assert found is not None
     torch.testing.assert_close(found(PRED, REAL), (PRED - REAL) ** 2)
-    assert functions.elements(read("l2_norm")) is None
+    assert implementations.elements(read("l2_norm")) is None
 
 
 def test_activations_of_one_number() -> None:
     for text in ("prelu", "step", "softmax", "leaky_relu(0.2)"):
-        assert functions.activation(read(text))(torch.tensor(-1.0)).shape == ()
+        assert implementations.activation(read(text))(torch.tensor(-1.0)).shape == ()
 
 
 # The targets of index losses
@@ -273,15 +273,15 @@ def test_activations_of_one_number() -> None:
 )
 def test_index_target(text: str, shape: tuple[int, ...], target: torch.Tensor, expected: torch.Tensor) -> None:
     call, logits = read(text, Loss), torch.zeros(shape)
-    made = functions.index_target(call, logits, target)
+    made = implementations.index_target(call, logits, target)
     torch.testing.assert_close(made, expected)
-    functions.loss(call)(logits, made)
+    implementations.loss(call)(logits, made)
 
 
 def test_index_target_of_an_entry() -> None:
     entry = read("nll").entry
     assert isinstance(entry, Loss)
-    torch.testing.assert_close(functions.index_target(entry, torch.zeros(3), torch.tensor(1.0)), torch.tensor(1))
+    torch.testing.assert_close(implementations.index_target(entry, torch.zeros(3), torch.tensor(1.0)), torch.tensor(1))
 
 
 @pytest.mark.parametrize(
@@ -331,6 +331,6 @@ def test_index_target_refused(
     place = Source("5", "--target").span(0)
     values = torch.tensor(target, dtype=torch.float64) if isinstance(target, float) else torch.tensor(target)
     with pytest.raises(error, match="^" + re.escape(message)) as refusal:
-        functions.index_target(read(text, Loss), torch.zeros(shape), values, place)
-    assert refusal.value.place is place
-    assert refusal.value.cure
+        implementations.index_target(read(text, Loss), torch.zeros(shape), values, place)
+    assert refusal.value.span is place
+    assert refusal.value.hint

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcli.catalogue.functions import ACTIVATIONS, Activation
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
 from tests.closed_forms import LOW, assert_equal, bend, difference, evaluated, gradient, or_skip, uniform
@@ -27,7 +27,7 @@ ROUNDED = {"hardsigmoid": 1e-7}
 def unary(text: str) -> tuple[Call, Activation, Callable[[Tensor], Tensor]]:
     call = parse_call(Source(text), Activation)
     assert isinstance(call.entry, Activation)
-    return call, call.entry, functions.activation(call)
+    return call, call.entry, implementations.activation(call)
 
 
 def places(call: Call, entry: Activation) -> list[float]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcli.catalogue.functions import LOSSES, Loss
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
 from tests.closed_forms import LOW, assert_equal, bend, difference, evaluated, gradient, or_skip, uniform
@@ -32,7 +32,7 @@ def binary(text: str) -> tuple[Call, Loss, Callable[[Tensor, Tensor], Tensor]]:
     """The call, its entry, and the loss before reduction (after it where the reduction is fixed)."""
     call = parse_call(Source(text), Loss)
     assert isinstance(call.entry, Loss)
-    function = functions.loss(call, "sum") if call.entry.reduction else functions.elements(call)
+    function = implementations.loss(call, "sum") if call.entry.reduction else implementations.elements(call)
     assert function is not None
     return call, call.entry, function
 

@@ -12,10 +12,10 @@ from gradcli import core
 from gradcli.commands.grad.result import GradResult
 from gradcli.evaluate.job import Job
 from gradcli.evidence.check.compare import check
-from gradcli.evidence.check.differences import careful, quick
+from gradcli.evidence.check.differences import central_difference, ridders
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.results import Checked, Subject
 from tests.program import Ran, run
 
@@ -53,7 +53,7 @@ def compared(text: str, upstream: Tensor | None = None, **inputs: Tensor) -> dic
         **header, subjects=(Subject("", text, inputs, by, upstream),),
         expression=text, value=torch.zeros(()), gradients={}, intermediates={},
     )  # fmt: skip
-    return check(result, Job(Numeric(dtype="float64"), lambda: ""))
+    return check(result, Job(ComputeOptions(dtype="float64"), lambda: ""))
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
@@ -439,7 +439,7 @@ def _change(function: Callable[[float], float], x: float) -> Any:
     ],
 )
 def test_slopes_of_smooth_functions(function: Callable[[float], float], x: float, slope: float) -> None:
-    found = careful(_change(function, x), x, 2.0**-52)
+    found = ridders(_change(function, x), x, 2.0**-52)
     assert found.central is not None
     assert found.central.slope == pytest.approx(slope, rel=1e-8, abs=1e-12)
     assert abs(found.central.slope - slope) <= found.central.doubt + 1e-14
@@ -447,17 +447,17 @@ def test_slopes_of_smooth_functions(function: Callable[[float], float], x: float
 
 
 def test_slopes_of_both_sides_of_a_kink() -> None:
-    found = careful(_change(abs, 0.0), 0.0, 2.0**-52)
+    found = ridders(_change(abs, 0.0), 0.0, 2.0**-52)
     assert found.left is not None
     assert found.right is not None
     assert (found.left.slope, found.right.slope, found.bends, found.jumps) == (-1, 1, True, False)
-    assert quick(_change(abs, 0.0), 0.0, 2.0**-52)[1] is False
+    assert central_difference(_change(abs, 0.0), 0.0, 2.0**-52)[1] is False
 
 
 def test_a_jump_grows_as_the_step_shrinks() -> None:
-    found = careful(_change(lambda x: math.floor(x), 1.0), 1.0, 2.0**-52)
+    found = ridders(_change(lambda x: math.floor(x), 1.0), 1.0, 2.0**-52)
     assert found.jumps
-    assert careful(_change(lambda x: math.sqrt(abs(x)), 0.0), 0.0, 2.0**-52).diverges
+    assert ridders(_change(lambda x: math.sqrt(abs(x)), 0.0), 0.0, 2.0**-52).diverges
 
 
 def test_rerunning_reads_the_expression_as_it_was() -> None:

@@ -14,7 +14,7 @@ from gradcli.catalogue.functions import ACTIVATIONS
 from gradcli.commands.grad.result import GradResult
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evidence.check.compare import check
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.results import Checked, Subject
 
 SIZES = [0.0, 1e-300, -1e-12, 1e-6, 0.3, -1.7, 5.0, -6.5, 40.0, 1e3, -1e6, 1e12, 1e155, -1e300]
@@ -37,7 +37,7 @@ def checked(text: str, x: Tensor) -> Checked | None:
         gradients={},
         intermediates={},
     )
-    return check(result, Job(Numeric(dtype="float64"), lambda: "")).get("x")
+    return check(result, Job(ComputeOptions(dtype="float64"), lambda: "")).get("x")
 
 
 def expressions() -> Iterator[str]:

@@ -11,7 +11,7 @@ from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evidence.check import probes
 from gradcli.evidence.check.compare import check
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.results import Checked, Result, Subject
 from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
 from tests.test_operators import NOT_TYPED, outputs
@@ -48,7 +48,7 @@ def checks(typed: Typed) -> Iterator[Checked]:
         by = tuple(name for name, tensor in typed.inputs.items() if tensor.requires_grad and tensor.numel())
         subject = Subject("", text, typed.inputs, by, upstream(plain))
         header: Any = {"command": "grad", "dtype": "float64", "inputs": typed.inputs, "defaults": [], "notes": []}
-        job = Job(Numeric(dtype="float64", seed=SEED), lambda: "")
+        job = Job(ComputeOptions(dtype="float64", seed=SEED), lambda: "")
         yield from check(Result(**header, subjects=(subject,)), job).values()
 
 

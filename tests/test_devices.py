@@ -22,7 +22,7 @@ from gradcli.options.check import check
 from gradcli.options.fill import from_json
 from gradcli.process.jobs import LinesOfJobs
 from gradcli.process.pool import answers
-from gradcli.show.program.formulas import Formula
+from gradcli.show.program.formulas import WrittenExpression
 from gradcli.show.program.tensor_code import tensor_code
 from tests.program import printed
 
@@ -60,7 +60,7 @@ def test_an_expression_draws_on_the_cpu_and_moves(text: str) -> None:
 
 @pytest.mark.parametrize("text", DRAWN)
 def test_the_program_draws_on_the_cpu_and_moves(text: str) -> None:
-    written = Formula(text, {"x": torch.tensor([0.25, 0.5, 0.75])}, "meta").value
+    written = WrittenExpression(text, {"x": torch.tensor([0.25, 0.5, 0.75])}, "meta").value
     assert written.replace("'", '"') == DRAWN[text]
     torch.default_generator.manual_seed(3)
     head = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
@@ -126,8 +126,8 @@ def test_an_error_that_a_gpu_reports_late_is_the_cpus_with_its_place(
         asked("x.gather(0, i).sum()", x=[1, 2], i="tensor([5])")()
     assert "index 5 is outside dimension 0" in raised.value.message
     assert "CUDA" not in raised.value.message
-    assert raised.value.place is not None
-    assert raised.value.place.draw()[1].strip() == "^^^^^^"
+    assert raised.value.span is not None
+    assert raised.value.span.draw()[1].strip() == "^^^^^^"
     assert gpu == ["cuda"]
 
 

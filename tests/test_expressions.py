@@ -55,8 +55,8 @@ def error_of(text: str) -> GradcliError:
 
 def pointed(error: GradcliError) -> str:
     """What the carets are under."""
-    assert error.place is not None
-    line, carets = error.place.draw()
+    assert error.span is not None
+    line, carets = error.span.draw()
     return line[carets.index("^") : len(carets)]
 
 
@@ -320,7 +320,7 @@ def test_a_given_dimension_is_not(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "understood"),
+    ("text", "canonical_text"),
     [
         ("-x**2", "-(x**2)"),
         ("(-x)**2", "(-x)**2"),
@@ -360,8 +360,8 @@ def test_a_given_dimension_is_not(text: str) -> None:
         ("einsum('i,i # no comment', x, y)", "einsum('i,i # no comment', x, y)"),
     ],
 )
-def test_how_it_was_understood(text: str, understood: str) -> None:
-    assert read(text).understood == understood
+def test_how_it_was_understood(text: str, canonical_text: str) -> None:
+    assert read(text).canonical_text == canonical_text
 
 
 @st.composite
@@ -383,9 +383,9 @@ def formulas(draw: st.DrawFn, depth: int = 3) -> str:
 @given(formulas())
 @settings(max_examples=150, deadline=None)
 def test_what_was_understood_is_the_same_to_python_and_stays_as_it_is(text: str) -> None:
-    shown = read(text).understood
+    shown = read(text).canonical_text
     assert ast.dump(ast.parse(shown)) == ast.dump(ast.parse(text.replace("\n", " ")))
-    assert read(shown).understood == shown
+    assert read(shown).canonical_text == shown
 
 
 ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
@@ -500,15 +500,15 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
 """Text, kind of the error, what the carets are under, and pieces of the message and the cure."""
 
 
-@pytest.mark.parametrize(("text", "kind", "under", "message", "cure"), ERRORS, ids=[case[0] for case in ERRORS])
+@pytest.mark.parametrize(("text", "kind", "under", "message", "hint"), ERRORS, ids=[case[0] for case in ERRORS])
 def test_errors_say_what_where_and_what_to_do(
-    text: str, kind: type[GradcliError], under: str, message: str, cure: str
+    text: str, kind: type[GradcliError], under: str, message: str, hint: str
 ) -> None:
     error = error_of(text)
     assert type(error) is kind
     assert pointed(error) == under
     assert message in error.message
-    assert cure in error.cure
+    assert hint in error.hint
 
 
 @pytest.mark.parametrize("text", [*operators.SPACES, *(f"{path}(x)" for path in operators.SPACES if "." in path)])
@@ -517,7 +517,7 @@ def test_a_namespace_is_no_value_and_something_in_it_is_offered(text: str) -> No
     path = text.removesuffix("(x)")
     assert error.message == f"{path} is a namespace, not a {'value' if path == text else 'function'}"
     assert pointed(error) == path
-    assert read(error.cure.partition(": ")[2], ("x",)).names == {"x"}
+    assert read(error.hint.partition(": ")[2], ("x",)).names == {"x"}
 
 
 def test_places_count_characters_not_bytes() -> None:
@@ -528,7 +528,7 @@ def test_places_count_characters_not_bytes() -> None:
 def test_where_no_correction_is_known_python_says_what_is_wrong_without_its_guess() -> None:
     error = error_of("x + " * 150 + "sin(x y)")  # too long to be corrected
     assert (error.message, pointed(error)) == ("invalid syntax", "x")
-    assert error.cure.startswith("use Python's")
+    assert error.hint.startswith("use Python's")
 
 
 CORRECTED: dict[str, Plain] = {
@@ -563,7 +563,7 @@ CORRECTED: dict[str, Plain] = {
 
 @pytest.mark.parametrize("text", CORRECTED)
 def test_a_correction_can_be_copied_and_computes_what_was_meant(text: str) -> None:
-    verb, _, corrected = error_of(text).cure.partition(" ")
+    verb, _, corrected = error_of(text).hint.partition(" ")
     assert verb == "write"
     torch.testing.assert_close(computed(corrected).value, CORRECTED[text](**inputs()))
 
@@ -577,13 +577,13 @@ def test_a_name_that_the_installed_pytorch_lacks_is_an_error_that_names_its_vers
     error = error_of("x + special.gammaincc(x, y)")
     assert error.message == f"PyTorch {torch.__version__} has no special.gammaincc"
     assert pointed(error) == "gammaincc"
-    assert error.cure
+    assert error.hint
 
 
 def test_a_complex_input_is_refused_with_the_real_forms() -> None:
     with pytest.raises(MathError, match="the input z is complex") as caught:
         computed("z*2", {"z": torch.tensor([1j])})
-    assert caught.value.cure == "give z.abs() or z.real"
+    assert caught.value.hint == "give z.abs() or z.real"
 
 
 def test_a_complex_intermediate_is_kept() -> None:
@@ -596,7 +596,7 @@ def test_whoever_watches_sees_every_operation_before_it_runs() -> None:
     evaluate(
         parse(Source("h = w*x; F.mse_loss(h, y).sqrt()[None]"), tuple(given)),
         given,
-        lambda step, _: seen.append(step.place.text),
+        lambda step, _: seen.append(step.span.text),
     )
     assert seen == ["*", "mse_loss", "sqrt", "None"]
 

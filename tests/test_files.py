@@ -38,8 +38,8 @@ def make(text: str, dtype: torch.dtype = torch.float32) -> Tensor:
 def refusal(text: str) -> GradcliError:
     with pytest.raises(GradcliError) as caught:
         make(text)
-    assert caught.value.place is not None
-    assert caught.value.cure
+    assert caught.value.span is not None
+    assert caught.value.hint
     assert caught.value.message.isascii()
     return caught.value
 
@@ -147,7 +147,7 @@ def test_a_large_array_is_mapped_and_not_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("literal", "message", "cure"),
+    ("literal", "message", "hint"),
     [
         ("@dta.npy", "there is no such file", "did you mean data.npy?"),
         ("@none/a.npy", "there is no such file", "check the path: its folder cannot be read either"),
@@ -160,7 +160,7 @@ def test_a_large_array_is_mapped_and_not_copied() -> None:
         ("@" + "a" * 5000 + ".npy", "the file cannot be reached: file name too long", "check the path"),
     ],
 )
-def test_what_is_known_without_opening(literal: str, message: str, cure: str) -> None:
+def test_what_is_known_without_opening(literal: str, message: str, hint: str) -> None:
     np.save("data.npy", SAVED.numpy())
     os.mkdir("folder.npy")
     os.mkfifo("pipe.npy")
@@ -169,7 +169,7 @@ def test_what_is_known_without_opening(literal: str, message: str, cure: str) ->
     assert isinstance(found, FromFile)
     with pytest.raises(FileError) as caught:
         check_file(found)
-    assert (caught.value.message, caught.value.cure) == (message, cure)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
@@ -275,18 +275,18 @@ def test_keys() -> None:
     torch.save(torch.ones(2), "b.pt")
     for name in ("@a.npz", "@a.pt", save_safetensors(weights=torch.ones(2), bias=torch.zeros(1))):
         several, wrong, unlike = refusal(name), refusal(f"{name}:weigths"), refusal(f"{name}:q")
-        assert (several.message, several.cure) == (
+        assert (several.message, several.hint) == (
             "the file contains 2 arrays",
             "name one after a colon; it contains bias, weights",
         )
-        assert (wrong.message, wrong.cure) == ("the file has no array of this name", "did you mean weights?")
-        assert unlike.cure == "it contains bias, weights"
+        assert (wrong.message, wrong.hint) == ("the file has no array of this name", "did you mean weights?")
+        assert unlike.hint == "it contains bias, weights"
     assert refusal("@b.pt:w").message == "the file is a single tensor without a name"
 
 
 def test_safetensors_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    assert refusal(write("a.safetensors", "x")).cure == "pip install 'gradcli[safetensors]'"
+    assert refusal(write("a.safetensors", "x")).hint == "pip install 'gradcli[safetensors]'"
 
 
 @pytest.mark.parametrize(
@@ -335,8 +335,8 @@ def test_text_that_goes_too_far() -> None:
     assert "levels of nesting" in refusal(write("a.json", "[" * 100_000)).message
     error = refusal(write("a.txt", "[1, 2, x]"))
     assert isinstance(error, FileError)
-    assert error.place is not None
-    assert error.place.draw() == ["[1, 2, x]", "       ^"]
+    assert error.span is not None
+    assert error.span.draw() == ["[1, 2, x]", "       ^"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

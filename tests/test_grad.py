@@ -205,11 +205,11 @@ def test_a_rebound_name_is_shown_by_its_last_binding_and_inputs_keep_their_own_g
     assert result["inputs"] == {"x": 2.0}
 
 
-@pytest.mark.parametrize(("written", "understood"), [("-x**2", "-(x**2)"), ("x * x", "x*x")])
-def test_the_title_is_the_expression_as_it_was_understood(written: str, understood: str) -> None:
+@pytest.mark.parametrize(("written", "canonical_text"), [("-x**2", "-(x**2)"), ("x * x", "x*x")])
+def test_the_title_is_the_expression_as_it_was_understood(written: str, canonical_text: str) -> None:
     shown = run("grad", written, "x=3")
-    assert shown.stdout.splitlines()[0].replace(" ", "").startswith(f"{understood}=")
-    assert grad(written, "x=3")["expression"].replace(" ", "") == understood
+    assert shown.stdout.splitlines()[0].replace(" ", "").startswith(f"{canonical_text}=")
+    assert grad(written, "x=3")["expression"].replace(" ", "") == canonical_text
 
 
 def test_an_expression_may_come_from_a_file_or_a_pipe(tmp_path: Path) -> None:
@@ -260,20 +260,20 @@ def test_a_result_that_is_not_one_number_offers_all_cures_as_commands() -> None:
     shown = run("grad", "-x**2", "x=-1,2")
     assert (shown.status, shown.stdout) == (2, "")
     assert "[2]" in shown.stderr
-    cures = [line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")]
-    assert {cure.split()[1] for cure in cures} == {"grad", "jacobian"}
+    hints = [line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")]
+    assert {hint.split()[1] for hint in hints} == {"grad", "jacobian"}
     for option in ("--row", "--vjp", "--each"):
-        assert any(option in cure for cure in cures)
+        assert any(option in hint for hint in hints)
 
 
 def test_every_cure_that_is_offered_works() -> None:
     for words in (["-x**2", "x=-1,2"], ["W @ x", "W=1,2;3,4", "x=1,1"], ["x*y", "x=1;2", "y=3,4"]):
         shown = run("grad", *words)
-        cures = [line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")]
-        assert len(cures) >= 3
-        for cure in cures:
-            again = run(*shlex.split(cure)[1:])
-            assert again.status == 0, (cure, again.stderr)
+        hints = [line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")]
+        assert len(hints) >= 3
+        for hint in hints:
+            again = run(*shlex.split(hint)[1:])
+            assert again.status == 0, (hint, again.stderr)
 
 
 @pytest.mark.parametrize(("row", "slope"), [("0", [0.0, 2.0]), ("1", [1.0, 0.0]), ("-1", [1.0, 0.0])])

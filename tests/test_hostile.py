@@ -103,9 +103,9 @@ def test_one_clear_error(expression: str, error: str) -> None:
     finally:
         WATCH.on = False
     assert f"error: {found.message}" == error
-    assert found.place is not None
-    assert len(found.message) + len(found.cure) < 1500
-    assert found.cure.count("\n") < 4
+    assert found.span is not None
+    assert len(found.message) + len(found.hint) < 1500
+    assert found.hint.count("\n") < 4
     assert WATCH.seen == []
 
 
@@ -169,7 +169,7 @@ def test_bounds_hold_before_anything_is_computed(name: str) -> None:
     expression, message = LARGE[name]
     error = error_of(expression)
     assert error.message.startswith(message)
-    assert error.place is not None
+    assert error.span is not None
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gradcli.evidence.explain.local_rules import close
 from gradcli.language.expressions.expression import parse
 from gradcli.language.expressions.substitution import substituted
 from gradcli.language.source import Source
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.results import LedgerRow, Subject
 from tests.program import run
 
@@ -39,7 +39,7 @@ def explain(text: str, *, upstream: Tensor | None = None, by: tuple[str, ...] = 
     """The ledger of an expression in float64."""
     tensors = {name: torch.as_tensor(value) for name, value in inputs.items()}
     floating = tuple(name for name, tensor in tensors.items() if tensor.is_floating_point())
-    job = Job(Numeric(dtype="float64"), lambda: "")
+    job = Job(ComputeOptions(dtype="float64"), lambda: "")
     return ledger(Subject("", text, tensors, by or floating, upstream), job)
 
 
@@ -452,7 +452,7 @@ def test_formulas_are_the_derivatives(name: str) -> None:
     operands = ["a", "b"][: len(table)]
     call = {"neg": "-a"}.get(name) or (f"{name}({', '.join(operands)}{extra})" if name.isalnum() else f"a {name} b")
     assert all(key in rules.FORMULAS or key in rules.WHOLE for key in rules.SYNONYMS.values() if key in table)
-    live = core.leaves(inputs, operands)
+    live = core.require_grad(inputs, operands)
     value = evaluate(parse(Source(call), tuple(inputs)), live).value
     found = torch.autograd.grad(value.sum(), [live[operand] for operand in operands])
     given = {**inputs, "y": value.detach()}

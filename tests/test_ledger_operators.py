@@ -9,7 +9,7 @@ from torch import Tensor
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evidence.explain.ledger import ledger
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.results import Subject
 from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
 from tests.test_operators import NOT_TYPED, assert_same, outputs
@@ -52,7 +52,7 @@ def explain(text: str, plain: Tensor, inputs: dict[str, Tensor]) -> bool:
     except RuntimeError:
         return False  # this output has no derivative at this point
     slopes = {key: slope for key, slope in zip(wanted, found, strict=True) if slope is not None}
-    job = Job(Numeric(dtype="float64"), lambda: "")
+    job = Job(ComputeOptions(dtype="float64"), lambda: "")
     seed(SEED)
     try:
         rows = ledger(Subject("", text, {k: t.detach() for k, t in inputs.items()}, tuple(slopes), upstream), job)

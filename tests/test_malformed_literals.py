@@ -70,9 +70,9 @@ def test_any_text_is_a_literal_or_an_error_with_a_place_and_a_cure(text: str) ->
         else:
             assert not isinstance(found, Numbers) or len(found.values) == math.prod(found.shape)
             continue
-        assert problem.place is not None
-        assert len(problem.place.draw()) == 2
-        assert problem.cure
+        assert problem.span is not None
+        assert len(problem.span.draw()) == 2
+        assert problem.hint
         assert problem.message.isascii()
         assert not problem.message.endswith(".")
 
@@ -113,9 +113,9 @@ def test_json_that_is_no_tensor(value: object, message: str) -> None:
     with pytest.raises(LiteralError) as caught:
         from_json(value, Source(repr(value)[:70], "inputs.x"))
     assert caught.value.message == message
-    assert caught.value.cure
-    assert caught.value.place is not None
-    assert caught.value.place.draw() == [repr(value)[:70], "^" * len(repr(value)[:70])]
+    assert caught.value.hint
+    assert caught.value.span is not None
+    assert caught.value.span.draw() == [repr(value)[:70], "^" * len(repr(value)[:70])]
 
 
 @pytest.mark.parametrize("depth", [64, 65, 5_000])
@@ -129,8 +129,8 @@ def test_json_nests_at_most_64_deep(depth: int) -> None:
     for read in (partial(from_json, value, Source(text)), partial(read_json, text, Source(text))):
         with pytest.raises(SizeError, match="at most 64 are allowed") as caught:
             read()
-        assert caught.value.place is not None
-        assert caught.value.cure
+        assert caught.value.span is not None
+        assert caught.value.hint
 
 
 # Malformed literals: a text file of an input, an empty line, and the error
@@ -149,8 +149,8 @@ def report(written: str) -> str:
     try:
         found = parse_stream(Source(text)) if stream else parse(Source(text))
     except GradcliError as error:
-        place = error.place.draw() if error.place else []
-        return "\n".join(line.rstrip() for line in (f"{error.kind}: {error.message}", *place, f"cure: {error.cure}"))
+        place = error.span.draw() if error.span else []
+        return "\n".join(line.rstrip() for line in (f"{error.kind}: {error.message}", *place, f"cure: {error.hint}"))
     return f"no error: {found}"
 
 

@@ -23,11 +23,11 @@ from dataclasses import dataclass
 
 from gradcli.language.literals.literal import Literal
 from gradcli.options.fields import TENSOR, option
-from gradcli.options.shared import Explained
+from gradcli.options.shared import ExplainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cube(Explained):
+class Cube(ExplainOptions):
     """The cube of x and its derivative."""
 
     x: Literal = option(TENSOR, "where to evaluate: a tensor of any shape")

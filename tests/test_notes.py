@@ -13,11 +13,11 @@ from torch import Tensor
 from gradcli.catalogue.functions import ACTIVATIONS
 from gradcli.commands.activate.request import Activate
 from gradcli.errors import GradcliError
-from gradcli.evaluate import sights
+from gradcli.evaluate import watched
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import origin
-from gradcli.evidence.notes.notes import look
+from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.expression import parse
 from gradcli.language.source import Source
 from gradcli.options.fill import from_words
@@ -348,14 +348,14 @@ def _looked_at(operator: Any, sample: Any) -> int:
     try:
         typed = Typed(operator, sample)
         program = parse(Source(typed.text), tuple(typed.inputs))
-        entering, leaving = sights.watching(program, job.before, job.sights)
+        entering, leaving = watched.watching(program, job.before, job.watched)
         evaluate(program, typed.inputs, entering, leaving)
     except (UntypableError, GradcliError):
-        if not job.sights:
+        if not job.watched:
             return 0
-    looked = len(job.sights)
-    look(job, ())
-    assert not job.sights
+    looked = len(job.watched)
+    collect_notes(job, ())
+    assert not job.watched
     real = ((place, plain) for place, plain in outputs(typed.plain()) if not (plain.is_complex() or plain.is_sparse))
     place, plain = next(real, ("", None))
     if plain is not None:

@@ -8,18 +8,18 @@ import pytest
 from gradcli.show.pictures.axes import axis, span
 from gradcli.show.pictures.canvas import Canvas, Pen
 from gradcli.show.pictures.contour import levels
-from gradcli.show.pictures.plotter import DASHED, Curve, Panel, Window, draw, pen
+from gradcli.show.pictures.plotter import DASHED, Line, Panel, Window, draw, pen
 from tests.drawings import panels
 
 X = [i / 16 for i in range(-96, 97)]
 
 
-def drawn(curve: Curve) -> str:
+def drawn(curve: Line) -> str:
     return draw(X, [Panel((curve,))], Window(80, 23))
 
 
 def test_a_straight_line_is_one() -> None:
-    (drawing,) = panels(drawn(Curve("x", X)))
+    (drawing,) = panels(drawn(Line("x", X)))
     columns = drawing.columns
     assert sorted(columns) == list(range(max(columns) + 1))  # no column is empty
     heights = [heights[0] for heights in columns.values()]
@@ -30,7 +30,7 @@ def test_a_straight_line_is_one() -> None:
 
 def test_nothing_is_drawn_across_a_jump() -> None:
     step = [0.0 if x <= 0 else 1.0 for x in X]
-    joined, apart = (panels(drawn(Curve("step", step, jumps)))[0] for jumps in ((), (96,)))
+    joined, apart = (panels(drawn(Line("step", step, jumps)))[0] for jumps in ((), (96,)))
     top = 4 * len(apart.rows) - 1
     assert {j for _, j in apart.dots} == {0, top}
     assert {j for _, j in joined.dots} == set(range(top + 1))
@@ -38,7 +38,7 @@ def test_nothing_is_drawn_across_a_jump() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e305])
 def test_what_is_not_finite_is_a_gap(bad: float) -> None:
-    (drawing,) = panels(drawn(Curve("gap", [bad if -1 < x < 1 else x for x in X])))
+    (drawing,) = panels(drawn(Line("gap", [bad if -1 < x < 1 else x for x in X])))
     columns = set(drawing.columns)
     width = max(columns) + 1
     empty = set(range(width)) - columns
@@ -49,7 +49,7 @@ def test_what_is_not_finite_is_a_gap(bad: float) -> None:
 
 
 def test_a_kink_stays_sharp() -> None:
-    (drawing,) = panels(drawn(Curve("abs", [abs(x) for x in X])))
+    (drawing,) = panels(drawn(Line("abs", [abs(x) for x in X])))
     lowest = [i for i, j in drawing.dots if j == 0]
     assert max(lowest) - min(lowest) <= 2
     assert abs(sum(lowest) / len(lowest) - max(i for i, _ in drawing.dots) / 2) <= 1
@@ -68,7 +68,7 @@ def test_a_pole_does_not_flatten_the_rest() -> None:
 
 def test_a_single_point_between_gaps_is_a_dot() -> None:
     y = [0.0 if x == 0 else -1.0 if x < 0 else 1.0 for x in X]
-    (drawing,) = panels(drawn(Curve("sign", y, (95, 96))))
+    (drawing,) = panels(drawn(Line("sign", y, (95, 96))))
     middle = 4 * len(drawing.rows) / 2
     assert len([dot for dot in drawing.dots if abs(dot[1] - middle) < middle / 2]) == 1
 
@@ -79,7 +79,7 @@ def test_a_single_point_between_gaps_is_a_dot() -> None:
 def test_the_picture_fits_its_window(width: int, height: int, ascii_only: bool) -> None:
     generator = random.Random(width * height)
     y = [generator.gauss(0, 1e4) for _ in X]
-    several = tuple(Curve(f"curve number {i}", [v * i for v in y], (), pen(i)) for i in range(4))
+    several = tuple(Line(f"curve number {i}", [v * i for v in y], (), pen(i)) for i in range(4))
     window = Window(width, height, ascii_only=ascii_only)
     for found in ([Panel(several[:1])], [Panel(several, "value"), Panel(several, "derivative")]):
         lines = draw(X, found, window, along="a_rather_long_name").splitlines()
@@ -93,7 +93,7 @@ def test_colour_adds_codes_and_nothing_else() -> None:
     import re
 
     plain, coloured = (
-        draw(X, [Panel((Curve("a", X), Curve("b", X[::-1], (), DASHED)))], Window(60, 12, colour=colour))
+        draw(X, [Panel((Line("a", X), Line("b", X[::-1], (), DASHED)))], Window(60, 12, colour=colour))
         for colour in (False, True)
     )
     assert "\x1b[36m" in coloured
@@ -102,16 +102,16 @@ def test_colour_adds_codes_and_nothing_else() -> None:
 
 def test_lines_are_told_apart_without_colour() -> None:
     flat = [1.0] * len(X)
-    solid, dashed = (panels(drawn(Curve("flat", flat, (), look)))[0] for look in (Pen(), DASHED))
+    solid, dashed = (panels(drawn(Line("flat", flat, (), collect_notes)))[0] for collect_notes in (Pen(), DASHED))
     width = max(i for i, _ in solid.dots) + 1
     assert len(solid.columns) == width
     assert width * 0.4 < len(dashed.columns) < width * 0.6
-    picture = draw(X, [Panel((Curve("a", X, (), pen(0)), Curve("b", flat, (), pen(1))))], Window(60, 12))
+    picture = draw(X, [Panel((Line("a", X, (), pen(0)), Line("b", flat, (), pen(1))))], Window(60, 12))
     assert {"A", "B"} <= set("".join(panels(picture)[0].rows))
 
 
 def test_lines_that_run_together_take_turns_in_ascii() -> None:
-    both = tuple(Curve(name, X, (), pen(i)) for i, name in enumerate("ab"))
+    both = tuple(Line(name, X, (), pen(i)) for i, name in enumerate("ab"))
     picture = draw(X, [Panel(both)], Window(60, 12, ascii_only=True))
     body = "".join(line for line in picture.splitlines()[1:] if "|" in line)
     assert body.count("A") > 5
@@ -139,7 +139,7 @@ def test_ticks_are_round_and_their_labels_tell_them_apart(
 
 @pytest.mark.parametrize("scale", [5e-324, 1e-300, 1e-12, 1.0, 1e12, 1e299])
 def test_any_size_of_number_has_an_axis(scale: float) -> None:
-    picture = drawn(Curve("y", [x * scale for x in X]))
+    picture = drawn(Line("y", [x * scale for x in X]))
     assert len(picture.splitlines()) <= 23
     assert max(map(len, picture.splitlines())) <= 80
 

@@ -92,7 +92,7 @@ SLOW_STEP = "A = ones(1).expand(5000,5000); (A @ A).sum()*x**2/1e12"
 
 
 @pytest.mark.parametrize(
-    ("words", "cure"),
+    ("words", "hint"),
     [
         (["grad", SLOW_STEP, "x=1", "--check", "--expect", "x=2"], "--timeout 0 removes the limit"),
         (["descend", SLOW_STEP, "x=1"], "--timeout bounds one step; 0 removes the limit"),
@@ -102,13 +102,13 @@ SLOW_STEP = "A = ones(1).expand(5000,5000); (A @ A).sum()*x**2/1e12"
         ),
     ],
 )
-def test_what_the_time_limit_bounds_is_told(words: list[str], cure: str, tmp_path: Path) -> None:
+def test_what_the_time_limit_bounds_is_told(words: list[str], hint: str, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("0,1,1\n1,0,0\n" * 20_000)
     shown = run(*words, "--timeout", "0.05", cwd=str(tmp_path))
     assert (shown.status, shown.stdout) == (2, "")
     first, *_, last = shown.stderr.splitlines()
     assert first == "error: it ran for more than 0.05 s"
-    assert last.strip() == cure
+    assert last.strip() == hint
 
 
 def test_a_time_limit_that_ends_the_showing_says_so_and_blames_no_operation() -> None:
@@ -117,7 +117,7 @@ def test_a_time_limit_that_ends_the_showing_says_so_and_blames_no_operation() ->
     told = cause(progress.end(signal.SIGALRM), Limits(2, Source("x*2")))
     assert isinstance(told, SizeError)
     assert told.message == "showing the result took more than 2 s"
-    assert told.place is None
+    assert told.span is None
 
 
 def test_what_takes_too_long_to_show_is_that_error_without_a_place() -> None:

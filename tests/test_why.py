@@ -577,9 +577,9 @@ def test_a_name_may_be_given_as_words() -> None:
 
 def test_every_topic_of_the_program_is_an_entry() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "gradcli").rglob("*.py")]
-    topics = {topic for source in sources for topic in re.findall(r'topic="([^"]+)"', source)}
+    topics = {why_entry for source in sources for why_entry in re.findall(r'topic="([^"]+)"', source)}
     assert "non-scalar" in topics
-    assert {topic for topic in topics if matching.by_name(topic) is None} == set()
+    assert {why_entry for why_entry in topics if matching.by_name(why_entry) is None} == set()
 
 
 # the command

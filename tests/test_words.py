@@ -11,11 +11,11 @@ from gradcli.cli import main as program
 from gradcli.commands import COMMANDS as ALL
 from gradcli.errors import UsageError
 from gradcli.options.fields import flag_name
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.world import World
 from tests.program import Ran, cold, run
 
-COMMANDS = [name for name, it in ALL.items() if issubclass(it.request, Numeric)]
+COMMANDS = [name for name, it in ALL.items() if issubclass(it.request, ComputeOptions)]
 
 
 SHARED = (
@@ -571,7 +571,7 @@ def test_a_named_input_that_the_shell_split_is_shown_quoted(words: list[str], qu
 
 
 @pytest.mark.parametrize(
-    ("words", "cure"),
+    ("words", "hint"),
     [
         (["grad", "f(x)=x**2", "x=3"], "write x**2"),
         (["grad", "f(x, y) = x*y", "x=3", "y=1"], "write x*y"),
@@ -594,5 +594,5 @@ def test_a_named_input_that_the_shell_split_is_shown_quoted(words: list[str], qu
         (["x"], "gradcli help lists the commands"),
     ],
 )  # fmt: skip
-def test_what_a_new_user_types_gets_the_cure_that_fits(words: list[str], cure: str) -> None:
-    assert cure in refused(*words)
+def test_what_a_new_user_types_gets_the_cure_that_fits(words: list[str], hint: str) -> None:
+    assert hint in refused(*words)

@@ -14,7 +14,7 @@ from gradcli.errors import ExitStatus, GradcliError, UsageError, printable
 from gradcli.language.source import quoted
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fill import from_words
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.options.split import without_command
 from gradcli.process.fork import End
 from gradcli.process.guards import loading_pytorch, silent_streams
@@ -28,12 +28,12 @@ _WISHES = ("", "off", "auto")
 
 
 @dataclass(frozen=True)
-class Call:
+class Invocation:
     """One call that is valid as far as that can be told without PyTorch. `read_stdin` reads once."""
 
     command: Command
     request: Any
-    shown: Shown
+    shown: OutputOptions
     read_stdin: Callable[[], str]
 
 
@@ -82,8 +82,8 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
         return world.put_text(_help(arguments, world))
     command = _command(arguments)
     if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
-        cure = "set it to off (never use a server) or auto (start one), or unset it"
-        raise UsageError(f"GRADCLI_SERVER is {quoted(wish)!r}", cure=cure)
+        hint = "set it to off (never use a server) or auto (start one), or unset it"
+        raise UsageError(f"GRADCLI_SERVER is {quoted(wish)!r}", hint=hint)
     call = _read(command, arguments[1:], world)
     gc.enable()
     page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
@@ -110,21 +110,21 @@ def _help(arguments: Sequence[str], world: World) -> str:
     asked = [word for word in arguments if word not in HELP][arguments[:1] == [HELP_COMMAND] :]
     command = _command(asked) if asked else None
     if len(asked) > 1 and arguments[0] == HELP_COMMAND:
-        raise UsageError("help takes the name of one command", cure=f"gradcli help {asked[0]}")
+        raise UsageError("help takes the name of one command", hint=f"gradcli help {asked[0]}")
     from gradcli.cli import help  # rich, which errors do without
 
     return help.of(command, world) if command else help.root(world) if arguments else help.first(world)
 
 
-def _read(command: Command, arguments: Sequence[str], world: World) -> Call:
+def _read(command: Command, arguments: Sequence[str], world: World) -> Invocation:
     """The call that the words make."""
     from gradcli.cli import words  # Typer, which help does without
 
     bare, given = words.parse(command, arguments)
     request = from_words(command.request, bare, given)
-    shown = from_words(Shown, [], given)
+    shown = from_words(OutputOptions, [], given)
     shown.check_with(request)
-    return Call(command, request, shown, _once(world.read_stdin))
+    return Invocation(command, request, shown, _once(world.read_stdin))
 
 
 def _command(words: Sequence[str]) -> Command:
@@ -137,17 +137,17 @@ def _command(words: Sequence[str]) -> Command:
         return COMMANDS[name]
     known: Collection[str] = [HELP_COMMAND, *COMMANDS]
     if name.startswith("-"):
-        if name[:2] == "--" and name[2:].partition("=")[0] in vars(Shown()):
-            raise UsageError(f"{name[:80]} must come after a command", cure=f"gradcli COMMAND ... {name[:80]}")
+        if name[:2] == "--" and name[2:].partition("=")[0] in vars(OutputOptions()):
+            raise UsageError(f"{name[:80]} must come after a command", hint=f"gradcli COMMAND ... {name[:80]}")
         known = [*HELP, "--version"]
     what = "option" if name.startswith("-") else "command"
-    cure = (
+    hint = (
         did_you_mean(name, known) or (what == "command" and without_command(words)) or "gradcli help lists the commands"
     )
-    raise UsageError(f"there is no {what} {name[:80]!r}", cure=cure)
+    raise UsageError(f"there is no {what} {name[:80]!r}", hint=hint)
 
 
-def _supervise(call: Call, world: World, here: Progress | None) -> int:
+def _supervise(call: Invocation, world: World, here: Progress | None) -> int:
     """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
     limits = _limits(call.request)
     if call.shown.out is None and here is not None:
@@ -168,7 +168,7 @@ def _limits(request: Any) -> Limits:
     return Limits(request.timeout, request.typed, request.timed)
 
 
-def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
+def _work(call: Invocation, world: World, progress: Progress, temporary: str) -> int:
     """The whole way from a valid request to bytes, in the worker."""
     try:
         content, status, loading = _answer(call, world, progress, temporary)
@@ -180,7 +180,7 @@ def _work(call: Call, world: World, progress: Progress, temporary: str) -> int:
     return status
 
 
-def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tuple[bytes, int, float | None]:
+def _answer(call: Invocation, world: World, progress: Progress, temporary: str) -> tuple[bytes, int, float | None]:
     """The bytes for standard output, the exit status, and the seconds of loading PyTorch, None where it was there.
 
     Notes go to stderr, `--out` into the temporary file.
@@ -198,7 +198,7 @@ def _answer(call: Call, world: World, progress: Progress, temporary: str) -> tup
             progress.step(seconds)
             steps(number, total)
 
-        result = compute(checked, lambda step, _: progress.at(step.place), begin_step)
+        result = compute(checked, lambda step, _: progress.at(step.span), begin_step)
     progress.showing()
     content, remarks = show(call.request, result, call.shown, world, temporary)
     progress.shown()

@@ -55,12 +55,12 @@ class OutFile:
             os.umask(mask)
             return 0o666 & ~mask
         if not stat.S_ISREG(mode):
-            raise FileError(f"--out: {self._path!r} is not a regular file", cure="write to a file")
+            raise FileError(f"--out: {self._path!r} is not a regular file", hint="write to a file")
         if not os.access(self._target, os.W_OK):
-            raise FileError(f"--out: no permission to write {self._path!r}", cure="check its permissions: ls -l")
+            raise FileError(f"--out: no permission to write {self._path!r}", hint="check its permissions: ls -l")
         return stat.S_IMODE(mode)
 
     def _failure(self, error: Exception) -> FileError:
         reason = (getattr(error, "strerror", None) or "invalid file name").lower()
-        cure = advice(self._path) or "check the folder and its permissions"
-        return FileError(f"--out: {self._path!r} cannot be written: {reason}", cure=cure)
+        hint = advice(self._path) or "check the folder and its permissions"
+        return FileError(f"--out: {self._path!r} cannot be written: {reason}", hint=hint)

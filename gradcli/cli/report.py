@@ -1,4 +1,4 @@
-"""The one place that draws an error: the `error:` line, the place with its caret, the cure; seven lines at most."""
+"""The one place that draws an error: the `error:` line, the place with its caret, the hint; seven lines at most."""
 
 import errno
 
@@ -15,12 +15,12 @@ _SCARCE = {errno.EMFILE: "-n", errno.ENFILE: "-n", errno.EAGAIN: "-u", errno.ENO
 
 def draw(error: GradcliError, world: World, command: str = "") -> str:
     """The text for stderr, ended by a line feed."""
-    label = printable(quoted(error.place.label)) if error.place else ""
+    label = printable(quoted(error.span.label)) if error.span else ""
     line = f"{label}: {error.message}" if label else error.message
-    if error.topic:
-        line += f" (gradcli why {error.topic})"
-    cure = error.cure or (f"gradcli {command} --help".replace("  ", " ") if isinstance(error, UsageError) else "")
-    below = [*(error.place.draw() if error.place else []), *(cure.splitlines() if cure else [])]
+    if error.why_entry:
+        line += f" (gradcli why {error.why_entry})"
+    hint = error.hint or (f"gradcli {command} --help".replace("  ", " ") if isinstance(error, UsageError) else "")
+    below = [*(error.span.draw() if error.span else []), *(hint.splitlines() if hint else [])]
     first = "error:"
     if world.colour(world.stderr):
         first = f"\x1b[1;31m{first}\x1b[0m"
@@ -31,10 +31,10 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
 def shortage(error: BaseException) -> GradcliError | None:
     """The error to show where the system has refused a process, a descriptor or memory, which is not a fault of gradcli."""
     if isinstance(error, MemoryError):
-        return SizeError("there is not enough memory for this", cure="see ulimit -v, or use smaller inputs")
+        return SizeError("there is not enough memory for this", hint="see ulimit -v, or use smaller inputs")
     if isinstance(error, OSError) and error.errno in _SCARCE:
         reason = (error.strerror or "").lower()
-        return SizeError(f"the system refused: {reason}", cure=f"ulimit {_SCARCE[error.errno]} shows the limit")
+        return SizeError(f"the system refused: {reason}", hint=f"ulimit {_SCARCE[error.errno]} shows the limit")
     return None
 
 

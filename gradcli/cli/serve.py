@@ -13,7 +13,7 @@ import gradcli
 from gradcli.cli.main import run
 from gradcli.cli.words import parser
 from gradcli.commands import COMMANDS
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.process.server import serve
 from gradcli.process.server_worker import Program
 from gradcli.process.worker import Progress
@@ -42,7 +42,7 @@ _LAST = "gradcli grad --fn mse --x 1 --w 2"
 
 def _calls() -> tuple[str, ...]:
     """The same, and the first example of each command that computes numbers of inputs."""
-    computing = (command for command in COMMANDS.values() if issubclass(command.request, Numeric))
+    computing = (command for command in COMMANDS.values() if issubclass(command.request, ComputeOptions))
     return (*(f"gradcli {words}" for words in _FORMS), *(command.examples[0][0] for command in computing), _LAST)
 
 

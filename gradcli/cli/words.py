@@ -19,7 +19,7 @@ from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, TENSOR, Option, flag_name
 from gradcli.options.fill import Given
 from gradcli.options.inputs import INPUTS, input_name
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.options.split import check_values
 
 _GUARD = "\0"
@@ -39,7 +39,7 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
         guarded = list(_guarded(words, known, _instead(command)))
         bare, given = parser(command).main(guarded, standalone_mode=False)
     except TyperException as error:
-        raise UsageError(_reworded(error), cure=f"gradcli {command.name} --help lists the options") from None
+        raise UsageError(_reworded(error), hint=f"gradcli {command.name} --help lists the options") from None
     order = [word.partition("=")[0] for word in words]
     typed = sorted((name for name in given if flag_name(name) in order), key=lambda name: order.index(flag_name(name)))
     return bare, {name: given[name] for name in typed}
@@ -48,7 +48,7 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
 def _named(command: Command, words: Sequence[str]) -> tuple[str, ...]:
     """The inputs with an option that these words may also give as NAME=T."""
     given = {word.partition("=")[0].removeprefix("--") for word in words if is_option(word)}
-    return command.request.named(given) if issubclass(command.request, Numeric) else ()
+    return command.request.named(given) if issubclass(command.request, ComputeOptions) else ()
 
 
 def _as_options(
@@ -69,8 +69,8 @@ def _as_options(
             return
         name = input_name(word)
         if strict and name and name not in named:
-            cure = did_you_mean(name, named) or f"its inputs are {', '.join(named)}"
-            raise UsageError(f"{command.name} has no input {name!r}", cure=cure)
+            hint = did_you_mean(name, named) or f"its inputs are {', '.join(named)}"
+            raise UsageError(f"{command.name} has no input {name!r}", hint=hint)
         yield _as_option(word) if name in named else word
         if word in known and known[word].kind is not FLAG and (value := next(rest, None)) is not None:
             yield value
@@ -83,7 +83,7 @@ def _as_option(word: str) -> str:
 
 def _instead(command: Command) -> dict[str, str]:
     """The options of other commands that have no meaning here, and what to use instead."""
-    return {flag_name(name): cure for name, cure in getattr(command.request, "instead", {}).items()}
+    return {flag_name(name): hint for name, hint in getattr(command.request, "instead", {}).items()}
 
 
 def _fields(command: Command) -> dict[str, Option]:
@@ -146,17 +146,17 @@ def _guarded(words: Sequence[str], known: dict[str, Option], instead: dict[str, 
 
 def _check_option(name: str, known: dict[str, Option], instead: dict[str, str], seen: set[str]) -> None:
     if name in instead:
-        raise UsageError(f"{name} does not apply here", cure=instead[name])
+        raise UsageError(f"{name} does not apply here", hint=instead[name])
     if name not in known:
-        raise UsageError(f"there is no option {name}", cure=did_you_mean(name, [*known, "--help"]))
+        raise UsageError(f"there is no option {name}", hint=did_you_mean(name, [*known, "--help"]))
     if name in seen and not known[name].repeatable:
-        raise UsageError(f"{name} is given twice", cure="give it once")
+        raise UsageError(f"{name} is given twice", hint="give it once")
     seen.add(name)
 
 
 def _value(name: str, word: str | None) -> str:
     if word is None or is_option(word) or word == "--":
-        raise UsageError(f"{name} needs a value", cure=f"{name}=VALUE")
+        raise UsageError(f"{name} needs a value", hint=f"{name}=VALUE")
     return _GUARD + word if word[:1] == "-" else word
 
 

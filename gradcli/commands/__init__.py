@@ -42,7 +42,7 @@ class Command:
     def request(self) -> type[Any]:
         """The request type: its fields are the options, its docstring is the help.
 
-        Whatever it is, it says what bounds a worker: `timeout`, `typed` and `device`, as in `Numeric`.
+        Whatever it is, it says what bounds a worker: `timeout`, `typed` and `device`, as in `ComputeOptions`.
         """
         name = "".join(map(str.capitalize, self.name.split("-")))
         return getattr(import_module(f"{self.folder}.request"), name)  # type: ignore[no-any-return]
@@ -54,11 +54,11 @@ class Command:
 
     @property
     def output(self) -> "dict[str, Option]":
-        """The options of output that have a meaning here, by field of `Shown`."""
+        """The options of output that have a meaning here, by field of `OutputOptions`."""
         from gradcli.options.fields import Paths, options
-        from gradcli.options.shared import PICTURE_OUT, Shown
+        from gradcli.options.shared import PICTURE_OUT, OutputOptions
 
-        known = options(Shown)
+        known = options(OutputOptions)
         every = [name for name in known if name != "code" or find_spec(f"{self.folder}.program")]
         forms: Mapping[str, str] = self._said("FORMS", dict.fromkeys(every, ""))
         found = {name: replace(known[name], help=said or known[name].help) for name, said in forms.items()}

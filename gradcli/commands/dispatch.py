@@ -15,9 +15,9 @@ from gradcli.commands import COMMANDS
 from gradcli.errors import GradcliError, MathError, SizeError
 from gradcli.evaluate.job import BeginStep, Job, detached
 from gradcli.evaluate.machine import Before
-from gradcli.evidence.notes.notes import remark
+from gradcli.evidence.notes.notes import note_result
 from gradcli.options.check import CheckedRequest
-from gradcli.options.shared import Evidence, Numeric
+from gradcli.options.shared import ComputeOptions, EvidenceOptions
 from gradcli.results import Result, part
 
 
@@ -38,7 +38,7 @@ def compute_attached(
     which names the operation.
     """
     request, programs, read_stdin = checked
-    if not isinstance(request, Numeric):
+    if not isinstance(request, ComputeOptions):
         return part(request, "compute").compute(request, read_stdin)
     if request.device.startswith("cpu"):
         return _computed(request, Job(request, read_stdin, before, begin_step, programs))
@@ -52,7 +52,7 @@ def compute_attached(
     lost.append(request.device)
     request = replace(request, device="cpu")
     _computed(request, Job(request, read_stdin, before, begin_step, programs))
-    raise MathError(f"{lost[-1]} reported an error, and the CPU computes the same without one", cure="--device cpu")
+    raise MathError(f"{lost[-1]} reported an error, and the CPU computes the same without one", hint="--device cpu")
 
 
 _LATE = re.compile(r"CUDA error|device-side assert|HIP error")
@@ -62,18 +62,18 @@ lost: list[str] = []
 """The devices that have reported such an error: this process cannot use them again."""
 
 
-def _computed(request: Numeric, job: Job) -> Result:
+def _computed(request: ComputeOptions, job: Job) -> Result:
     try:
         with job.surroundings():
             result: Result = part(request, "compute").compute(request, job)
-            remark(result, job)
-            if isinstance(request, Evidence) and request.wanted:
+            note_result(result, job)
+            if isinstance(request, EvidenceOptions) and request.wanted:
                 from gradcli.evidence.gather import with_evidence
 
                 result = with_evidence(request, result, job)
         return result
     except (MemoryError, torch.OutOfMemoryError):
-        raise SizeError("there is not enough memory for this", cure="use smaller tensors, or --dtype float32") from None
+        raise SizeError("there is not enough memory for this", hint="use smaller tensors, or --dtype float32") from None
 
 
 def preload() -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from gradcli.errors import FileError, printable
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.results import Result, part
 from gradcli.show import json
 from gradcli.world import World
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gradcli.show.terminal import Style
 
 
-def show(request: Any, result: Any, shown: Shown, world: World, temporary: str) -> tuple[bytes, str]:
+def show(request: Any, result: Any, shown: OutputOptions, world: World, temporary: str) -> tuple[bytes, str]:
     """The bytes for standard output, and the notes for standard error. With `--out` the file `temporary` is written first.
 
     Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
@@ -38,7 +38,7 @@ def line(answer: tuple[bytes, Result]) -> bytes:
     return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
 
 
-def _form(result: Any, shown: Shown, world: World) -> bytes:
+def _form(result: Any, shown: OutputOptions, world: World) -> bytes:
     if shown.json:
         return json.render(result)
     if shown.get is not None:
@@ -52,7 +52,7 @@ def _form(result: Any, shown: Shown, world: World) -> bytes:
     return _encoded(_screen(result, shown, world), world)
 
 
-def _screen(result: Any, shown: Shown, world: World) -> str:
+def _screen(result: Any, shown: OutputOptions, world: World) -> str:
     """What a terminal shows: the command's own page, or its picture or tables and below them those of evidence."""
     view = part(result, "show")
     if hasattr(view, "page"):
@@ -72,7 +72,7 @@ def _screen(result: Any, shown: Shown, world: World) -> str:
     return f"{picture}\n{below}" if picture else below
 
 
-def _style(shown: Shown, world: World) -> "Style":
+def _style(shown: OutputOptions, world: World) -> "Style":
     from gradcli.show.terminal import Style
 
     return Style(
@@ -100,7 +100,7 @@ def _encoded(text: str, world: World) -> bytes:
     return text.encode(world.stdout.encoding or "utf-8", "replace")
 
 
-def _write(result: Any, shown: Shown, path: str) -> None:
+def _write(result: Any, shown: OutputOptions, path: str) -> None:
     from gradcli.show import archive
 
     try:
@@ -108,4 +108,4 @@ def _write(result: Any, shown: Shown, path: str) -> None:
             archive.write(result, shown.out_suffix, file)
     except OSError as error:
         reason = (error.strerror or "the disk is full").lower()  # NumPy tells no reason
-        raise FileError(f"--out: {shown.out!r} cannot be written: {reason}", cure="see df and ulimit -f") from None
+        raise FileError(f"--out: {shown.out!r} cannot be written: {reason}", hint="see df and ulimit -f") from None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gradcli.catalogue.functions import Loss
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.evaluate.job import together
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
@@ -42,7 +42,7 @@ def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor 
     if activation.entry.mixes or name == "target":
         return None
     z = x @ w.movedim(-1, 0) + b
-    output = functions.activation(activation)(z)
+    output = implementations.activation(activation)(z)
     by_output = of_loss(loss, output, inputs["target"], loss.reduction(), None)
     if by_output is None:
         return None
@@ -75,7 +75,7 @@ def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
 def of_loss(call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None) -> Tensor | None:
     """d loss / d pred in the shape of `pred`: the derivative of every element, weighed by how elements become one number."""
     if call.entry.mixes == "row":
-        return _by_rows(call, pred, functions.index_target(call, pred, target), reduction, upstream)
+        return _by_rows(call, pred, implementations.index_target(call, pred, target), reduction, upstream)
     slope = derivative(call, {"pred": pred, "target": target}, pred)
     slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not speak of pred
     weights = _parameters(call, slope).get("weight", torch.ones_like(slope))

@@ -30,14 +30,14 @@ def read(path: str, suffix: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
 
 def _check_lines(raw: IO[bytes]) -> None:
     """Raise unless the file is text in lines that can be held: NumPy reads a whole one, whatever its length."""
-    COLUMNS_TEXT.check(os.fstat(raw.fileno()).st_size, "the file", cure="save it as .npy")
+    COLUMNS_TEXT.check(os.fstat(raw.fileno()).st_size, "the file", hint="save it as .npy")
     length = 0
     while piece := raw.read(_PIECE):
         if (place := piece.find(b"\0")) >= 0:
             raise UnicodeDecodeError("utf-8", piece, place, place + 1, "a NUL byte")
         end = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
         length = len(piece) - end - 1 if end >= 0 else length + len(piece)
-        LITERAL_TEXT.check(length, "a line of the file", cure="save it as .npy")
+        LITERAL_TEXT.check(length, "a line of the file", hint="save it as .npy")
 
 
 def _read(stream: IO[str], delimiters: str) -> "np.ndarray[Any, np.dtype[np.float64]]":

@@ -14,7 +14,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.functions import Loss
 from gradcli.catalogue.ranges import target
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.evaluate.refusals import translated
 from gradcli.language.calls import Call
 from gradcli.results import Subject, aside
@@ -53,13 +53,13 @@ POLE = 8.0
 """So many times larger than its neighbours a value between them is on its way to infinity."""
 
 
-def unary(call: Call) -> functions.Unary:
+def unary(call: Call) -> implementations.Unary:
     """A function of one number for each: the activation, or the elements of the loss with its target."""
     if not isinstance(call.entry, Loss):
-        return functions.activation(call)
-    aim, elements = target(call.entry), functions.elements(call)
+        return implementations.activation(call)
+    aim, elements = target(call.entry), implementations.elements(call)
     if elements is None:  # the norm of one difference is not a sum of elements
-        norm = functions.loss(call)
+        norm = implementations.loss(call)
         aims = torch.full_like
         return lambda x: torch.stack([norm(one, aims(one, aim)) for one in x.reshape(-1)]).reshape(x.shape)
     return lambda x: elements(x, torch.full_like(x, aim))

@@ -1,4 +1,4 @@
-"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a cure where one is known."""
+"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a hint where one is known."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ from torch import Tensor, dtype, nn
 from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.evaluate import library
-from gradcli.evaluate.refusals import topic, words
+from gradcli.evaluate.refusals import why_entry, words
 from gradcli.language.expressions.program import Step
 
 Shapes: TypeAlias = Sequence[list[int]]
@@ -33,7 +33,7 @@ _CURES = (
     (r"must be Tensor, not (?:list|tuple)", "combine tensors with stack([a, b]), numbers with tensor([1., 2.])"),
     (r"complex|Complex", "write .real, .imag or .abs() to get real numbers"),
 )  # fmt: skip
-"""What to do about what PyTorch says: a pattern, and the cure."""
+"""What to do about what PyTorch says: a pattern, and the hint."""
 
 _MEMORY = re.compile(
     r"can't allocate memory|not enough memory|out of memory|bad_?\s?alloc|too large to be allocated"
@@ -52,12 +52,12 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     lines = [_described(step, operands)]
     if wants_memory(error):
-        return SizeError(f"{name} needs more memory than is available", place=step.place, cure=lines[0])
+        return SizeError(f"{name} needs more memory than is available", span=step.span, hint=lines[0])
     if isinstance(error, OverflowError | ZeroDivisionError):
-        return ExpressionError(f"{name}: {said}", place=step.place, cure="the number is not finite")
+        return ExpressionError(f"{name}: {said}", span=step.span, hint="the number is not finite")
     if step.kind == "call" and step.name.startswith("nn.") and any(isinstance(value, Tensor) for value in operands):
         message = "the first brackets of a module are for its settings"
-        return ExpressionError(message, place=step.place, cure=called(name))
+        return ExpressionError(message, span=step.span, hint=called(name))
     if "invalid combination of arguments" in said:
         got, _, expected = said.partition(", but expected one of:")
         said = f"it does not take {got.rpartition(' got ')[2]}"
@@ -66,17 +66,17 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         compared = f"to compare, write {keyword[1]} == ...; otherwise leave out {keyword[1]}="
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
-        lines += [cure for pattern, cure in _CURES if re.search(pattern, said)][:1]
-    topics, said = topic(said), _reworded(said, name, operands)
+        lines += [hint for pattern, hint in _CURES if re.search(pattern, said)][:1]
+    topics, said = why_entry(said), _reworded(said, name, operands)
     if said.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
         lines.append(_signature(library.pytorch_function(step.name)))
     lines += _transposed(step, operands)
-    cure = "\n".join(line for line in lines if line)
-    return ShapeError(f"{name}: {said}", place=step.place, cure=cure, topic=topics)
+    hint = "\n".join(line for line in lines if line)
+    return ShapeError(f"{name}: {said}", span=step.span, hint=hint, why_entry=topics)
 
 
 def called(module: str) -> str:
-    """How a module of torch.nn is called, as a cure."""
+    """How a module of torch.nn is called, as a hint."""
     return f"call it: nn.{module}()({'pred, target' if module.endswith('Loss') else 'x'})"
 
 

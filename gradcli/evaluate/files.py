@@ -48,7 +48,7 @@ _NOT_NUMBERS = {
     "m": ("time differences", "save an array of floats"),
     "c": ("complex numbers", "save its .real and .imag"),
 }
-"""What arrays hold instead of numbers, by NumPy's letter for the kind, with the cure."""
+"""What arrays hold instead of numbers, by NumPy's letter for the kind, with the hint."""
 
 
 def read(literal: FromFile) -> Found:
@@ -61,18 +61,18 @@ def read(literal: FromFile) -> Found:
         with warnings.catch_warnings(action="ignore"):
             return READERS[literal.suffix](literal)
     except SizeError as error:
-        error.place = error.place or literal.place
+        error.span = error.span or literal.span
         raise
     except GradcliError as error:
-        raise FileError(error.message, place=error.place, cure=error.cure) from None
+        raise FileError(error.message, span=error.span, hint=error.hint) from None
     except UnicodeDecodeError:
         raise _fault(literal, "the file is not UTF-8 text", "save it as UTF-8") from None
     except Exception as error:  # whatever NumPy, zipfile, pickle and PyTorch raise at a broken or hostile file
         raise _unreadable(literal, _reason(error)) from None
 
 
-def _fault(literal: FromFile, message: str, cure: str) -> FileError:
-    return FileError(message, place=literal.place, cure=cure)
+def _fault(literal: FromFile, message: str, hint: str) -> FileError:
+    return FileError(message, span=literal.span, hint=hint)
 
 
 def _unreadable(literal: FromFile, reason: str) -> FileError:
@@ -115,11 +115,11 @@ def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
     except Exception:  # what NumPy says of it quotes the whole header, or an object of Python's by its address
         raise _unreadable(literal, "its header does not describe an array") from None
     if dtype.kind in _NOT_NUMBERS:
-        held, cure = _NOT_NUMBERS[dtype.kind]
-        raise _fault(literal, f"the array contains {held}, not real numbers", cure)
+        held, hint = _NOT_NUMBERS[dtype.kind]
+        raise _fault(literal, f"the array contains {held}, not real numbers", hint)
     if any(side < 0 for side in shape):
         raise _fault(literal, "the array has a negative dimension", "write the file again")
-    ELEMENTS.check(math.prod(shape), "the array", cure="save part of it")
+    ELEMENTS.check(math.prod(shape), "the array", hint="save part of it")
     if head.tell() + math.prod(shape) * dtype.itemsize > size:
         message = "the file is truncated: it has fewer numbers than its header says"
         raise _fault(literal, message, "copy or write it again")
@@ -181,7 +181,7 @@ def _strided(literal: FromFile, tensor: Tensor) -> Tensor:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         message = "the tensor is sparse, quantized, nested or without data"
         raise _fault(literal, message, "save x.to_dense() or x.dequantize()")
-    ELEMENTS.check(tensor.numel(), "the tensor", cure="save part of it")
+    ELEMENTS.check(tensor.numel(), "the tensor", hint="save part of it")
     try:
         torch.empty(1, dtype=tensor.dtype).float()
     except RuntimeError:
@@ -194,18 +194,18 @@ def _safetensors(literal: FromFile) -> Tensor:
     try:
         from safetensors import safe_open
     except ImportError:
-        cure = "pip install 'gradcli[safetensors]'"
-        raise _fault(literal, "reading .safetensors requires the package safetensors", cure) from None
+        hint = "pip install 'gradcli[safetensors]'"
+        raise _fault(literal, "reading .safetensors requires the package safetensors", hint) from None
     with safe_open(literal.path, framework="pt") as archive:
         names = archive.keys()
         name = _pick(literal, {name: name for name in names})
-        ELEMENTS.check(math.prod(archive.get_slice(name).get_shape()), "the tensor", cure="save part of it")
+        ELEMENTS.check(math.prod(archive.get_slice(name).get_shape()), "the tensor", hint="save part of it")
         return _strided(literal, archive.get_tensor(name))
 
 
 def _text(literal: FromFile) -> str:
     """The whole text of a file, where it is not too long."""
-    LITERAL_TEXT.check(os.path.getsize(literal.path), "the file", cure="save it as .npy")
+    LITERAL_TEXT.check(os.path.getsize(literal.path), "the file", hint="save it as .npy")
     with open(literal.path, encoding="utf-8-sig") as stream:
         return stream.read()
 
@@ -218,7 +218,7 @@ def _json(literal: FromFile) -> Numbers:
         message = f"line {error.lineno}, column {error.colno}: {error.msg.lower()}"
         raise _fault(literal, message, "the file must be one JSON number or list") from None
     except GradcliError as error:
-        raise type(error)(error.message, place=literal.place, cure=error.cure) from None
+        raise type(error)(error.message, span=literal.span, hint=error.hint) from None
 
 
 def _columns(literal: FromFile) -> Tensor:

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from gradcli.errors import MathError, UsageError
 from gradcli.evaluate.machine import Before
-from gradcli.evaluate.refusals import topic
-from gradcli.evaluate.sights import Sight
+from gradcli.evaluate.refusals import why_entry
 from gradcli.evaluate.tensors import TensorMaker
+from gradcli.evaluate.watched import WatchedOp
 from gradcli.language.expressions.program import Expression
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
 from gradcli.options import shared
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.results import Note, Subject
 
 DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
@@ -79,7 +79,7 @@ class Job:
 
     def __init__(
         self,
-        request: Numeric,
+        request: ComputeOptions,
         read_stdin: Callable[[], str],
         before: Before = lambda step, operands: None,
         begin_step: BeginStep = lambda number, total: None,
@@ -92,7 +92,7 @@ class Job:
         self.dtype = DTYPES[request.dtype]
         self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []
-        self.sights: list[Sight] = []
+        self.watched: list[WatchedOp] = []
         self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
         seed(request.seed, self.device)
 
@@ -119,8 +119,8 @@ class Job:
         """
         for name in asked:
             if name not in inputs:
-                cure = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
-                raise UsageError(f"--wrt: there is no input {name!r}", cure=cure)
+                hint = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
+                raise UsageError(f"--wrt: there is no input {name!r}", hint=hint)
         floating = [name for name in inputs if name in (asked or default) and inputs[name].is_floating_point()]
         if floating:
             for name in asked:
@@ -133,8 +133,8 @@ class Job:
         if not inputs:
             raise MathError(
                 "there is no input to differentiate with respect to",
-                cure="give one: gradcli grad 'x**2' x=3",
-                topic="no-grad",
+                hint="give one: gradcli grad 'x**2' x=3",
+                why_entry="no-grad",
             )
         name = (asked or list(inputs))[0]
         raise _not_floating(name, inputs[name])
@@ -184,8 +184,8 @@ class Job:
 def _not_floating(name: str, tensor: Tensor) -> MathError:
     return MathError(
         f"there is nothing to differentiate: {name} is {dtype_name(tensor)}, and only floating-point inputs have gradients",
-        cure=f"write {name} as plain numbers, such as 1,2, which are floats",
-        topic="int-dtype",
+        hint=f"write {name} as plain numbers, such as 1,2, which are floats",
+        why_entry="int-dtype",
     )
 
 
@@ -199,7 +199,7 @@ def _warning(text: str) -> Note:
     if found := re.search(r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text):
         target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in found.groups())
         return broadcast(pred, target)
-    return Note(topic(text) or "pytorch", text)
+    return Note(why_entry(text) or "pytorch", text)
 
 
 def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:
@@ -230,7 +230,7 @@ def _device(name: str) -> torch.device:
     }
     if int(index or 0) >= counts[kind]:
         has = ", ".join(f"{each}:{i}" if i else each for each, count in counts.items() for i in range(count))
-        raise UsageError(f"--device: {name!r} is not available; this PyTorch has: {has}", cure="--device cpu")
+        raise UsageError(f"--device: {name!r} is not available; this PyTorch has: {has}", hint="--device cpu")
     return torch.device(name)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gradcli.catalogue import operators
 from gradcli.catalogue.functions import CATALOGUE, LOSSES, Activation, Loss
 from gradcli.errors import ExpressionError, ShapeError, SizeError
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.language.calls import Call
 from gradcli.language.limits import RESULTS
 from gradcli.language.literals.literal_grammar import NOT_FINITE
@@ -69,7 +69,7 @@ def pytorch_function(path: str) -> Function:
     """
     space, _, name = path.partition(".")
     if operators.in_space(space, name) is None or (found := getattr(_SPACES[space], name, None)) is None:
-        raise ExpressionError(f"PyTorch {torch.__version__} has no {path}", cure="another version may have it")
+        raise ExpressionError(f"PyTorch {torch.__version__} has no {path}", hint="another version may have it")
     return cast(Function, found)
 
 
@@ -100,12 +100,12 @@ def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
     numbers = [value for value in arguments if isinstance(value, int | float)]
     if python in _LARGE and any(abs(value) > LARGEST for value in numbers[: 2 if python is pow else 1]):
         message = f"{python.__name__} of a number beyond {LARGEST:,} is too large"
-        raise SizeError(message, cure="write a float: 2.0**100")
+        raise SizeError(message, hint="write a float: 2.0**100")
     try:
         return python(*arguments, **keywords)
     except (ValueError, OverflowError, ZeroDivisionError) as error:
-        cure = "in tensors it gives nan or inf: tensor(-1.)"
-        raise ExpressionError(f"{python.__name__}: {error}", cure=cure) from None
+        hint = "in tensors it gives nan or inf: tensor(-1.)"
+        raise ExpressionError(f"{python.__name__}: {error}", hint=hint) from None
 
 
 LARGEST = 10_000
@@ -119,7 +119,7 @@ def _whole(python: Function) -> Function:
     def call(*arguments: Any, **keywords: Any) -> Any:
         if not plain(arguments):
             twin = "isclose(a, b)" if python is math.isclose else "exp(lgamma(n + 1)) for a factorial"
-            raise ExpressionError(f"math.{python.__name__} takes plain numbers", cure=f"for tensors write {twin}")
+            raise ExpressionError(f"math.{python.__name__} takes plain numbers", hint=f"for tensors write {twin}")
         return _of_numbers(python, *arguments, **keywords)
 
     return call
@@ -131,13 +131,13 @@ def _number(python: Function) -> Function:
     def call(value: Any) -> Any:
         if isinstance(value, Tensor) and value.requires_grad:
             message = f"{python.__name__} takes the number out of the graph, so it has no gradient"
-            raise ExpressionError(message, cure="leave it off, or write .detach() for a constant")
+            raise ExpressionError(message, hint="leave it off, or write .detach() for a constant")
         if python is float and isinstance(value, str) and value.lower() in NOT_FINITE:
             return NOT_FINITE[value.lower()]
         if isinstance(value, int | float | Tensor):
             return python(value)
-        cure = "the only texts allowed are float('inf') and float('nan')"
-        raise ExpressionError(f"{python.__name__} takes one number", cure=cure)
+        hint = "the only texts allowed are float('inf') and float('nan')"
+        raise ExpressionError(f"{python.__name__} takes one number", hint=hint)
 
     return call
 
@@ -214,7 +214,7 @@ def _fit_target(entry: Loss, arguments: list[Any], keywords: dict[str, Any], ign
     pred, target = arguments[0], torch.tensor(arguments[1]) if isinstance(arguments[1], int | float) else arguments[1]
     if isinstance(pred, Tensor) and isinstance(target, Tensor) and (pred.ndim or target.dtype != torch.int64):
         call = Call(entry.name, entry, {} if ignored is None else {"ignore_index": ignored})
-        target = functions.index_target(call, pred, target)
+        target = implementations.index_target(call, pred, target)
     arguments[1] = target  # of a single number PyTorch takes an integer as the one class
 
 
@@ -226,7 +226,7 @@ def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
             classes, lowest, highest = pred.shape[-1], int(target.min()), int(target.max())
             if lowest < 0 or highest >= classes:
                 wrong = lowest if lowest < 0 else highest
-                raise ShapeError(f"a label is {wrong}, but log_probs has {classes} classes", cure="labels start at 0")
+                raise ShapeError(f"a label is {wrong}, but log_probs has {classes} classes", hint="labels start at 0")
 
 
 def _copies(*places: int) -> Prepare:
@@ -245,7 +245,7 @@ def _copies(*places: int) -> Prepare:
 def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     """Call a module of torch.nn; one with class indices takes them as its function does."""
     if not isinstance(module, nn.Module):
-        raise ExpressionError("only functions and modules of torch.nn can be called", cure="write a product with *")
+        raise ExpressionError("only functions and modules of torch.nn can be called", hint="write a product with *")
     listed = list(arguments)
     if isinstance(module, nn.CTCLoss):
         _labels(listed, keywords)
@@ -266,22 +266,22 @@ def _tensor(data: Any, **keywords: Any) -> Tensor:
             agenda.extend(item)
             RESULTS.check(len(agenda), "too many values for torch.tensor")
         elif isinstance(item, Tensor) and item.requires_grad:
-            raise ExpressionError("torch.tensor copies numbers, so the gradient is lost", cure="write stack([a, b])")
+            raise ExpressionError("torch.tensor copies numbers, so the gradient is lost", hint="write stack([a, b])")
     return torch.tensor(data, **keywords) if not isinstance(data, Tensor) else data.clone()
 
 
 def _to(value: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
     """Tensor.to for dtypes: devices are the command's business."""
     if not all(isinstance(argument, torch.dtype | Tensor) for argument in (*arguments, *keywords.values())):
-        raise ExpressionError(".to takes a dtype here", cure="write .to(torch.float64) or .double()")
+        raise ExpressionError(".to takes a dtype here", hint="write .to(torch.float64) or .double()")
     return value.to(*arguments, **keywords)
 
 
 def _composed(entry: Activation | Loss) -> Function:
     """The catalogue's own function; an activation with further arguments is PyTorch's."""
     call = Call(entry.name, entry)
-    own: Function = functions.loss(call) if isinstance(entry, Loss) else functions.activation(call)
-    pytorch = functions.pytorch(entry)
+    own: Function = implementations.loss(call) if isinstance(entry, Loss) else implementations.activation(call)
+    pytorch = implementations.pytorch(entry)
 
     def run(*arguments: Any, **keywords: Any) -> Any:
         tensors = [torch.tensor(float(v)) if isinstance(v, int | float) else v for v in arguments]

@@ -46,7 +46,7 @@ def evaluate(
     """
     for name, value in inputs.items():
         if isinstance(value, Tensor) and value.is_complex():
-            raise MathError(f"the input {name} is complex", cure=f"give {name}.abs() or {name}.real")
+            raise MathError(f"the input {name} is complex", hint=f"give {name}.abs() or {name}.real")
     scope = dict(inputs)
     value = _run(_compile(expression), scope, before, after)
     steps = {name: scope[name] for name in expression.assigned if name in scope}
@@ -84,7 +84,7 @@ def _run(program: list[_Act], scope: dict[str, Any], before: Before | None, afte
             if not isinstance(value, Tensor) or value.numel() > ELEMENTS.value:
                 _admit(value, deep=step.kind in _FROM_PYTORCH)
         except GradcliError as error:
-            error.place = error.place or step.place
+            error.span = error.span or step.span
             raise
         except Exception as error:  # whatever PyTorch raises for what a user may write
             raise explained(error, step, operands) from None
@@ -103,7 +103,7 @@ def _compile(expression: Expression) -> list[_Act]:
         try:
             does = MOVES[step.kind](step) if moves else _bound(Step(step.kind, _NOWHERE, *step[2:]))
         except GradcliError as error:
-            error.place = step.place
+            error.span = step.span
             raise
         program.append(_Act(does, step.take, moves, step))
     return program
@@ -130,7 +130,7 @@ def _admit(value: Any, *, deep: bool) -> None:
         for item in value if deep else ():
             _admit(item, deep=True)
     elif isinstance(value, int) and not -PLAIN_INTEGER.value <= value <= PLAIN_INTEGER.value:
-        raise SizeError("a whole number has at most 64 bits", cure="write a float, such as 2.0**100")
+        raise SizeError("a whole number has at most 64 bits", hint="write a float, such as 2.0**100")
     elif isinstance(value, Tensor):
         ELEMENTS.check(value.numel(), f"a tensor of shape {list(value.shape)} is too large")
     elif not isinstance(value, _PLAIN):
@@ -148,22 +148,22 @@ def _result(value: Any, expression: Expression) -> Tensor:
         return torch.tensor(value)
     if isinstance(value, int | float):
         return torch.tensor(float(value))
-    place, text = expression.source.span(0, len(expression.source.text)), expression.understood
+    place, text = expression.source.span(0, len(expression.source.text)), expression.canonical_text
     if isinstance(value, Tensor):
         if value.is_complex():
-            raise MathError("the result is complex", place=place, cure=f"write ({text}).abs() or ({text}).real")
-        raise ExpressionError("the result is sparse", place=place, cure=f"write ({text}).to_dense()")
+            raise MathError("the result is complex", span=place, hint=f"write ({text}).abs() or ({text}).real")
+        raise ExpressionError("the result is sparse", span=place, hint=f"write ({text}).to_dense()")
     if isinstance(value, tuple | list) and value and all(isinstance(item, Tensor | int | float) for item in value):
         fields = getattr(type(value), "__match_args__", ())
-        cure = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
+        hint = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
         if (name := type(value).__name__) in ("max", "min"):
-            cure += f"\nor element by element: {name}imum(x, 0)"
+            hint += f"\nor element by element: {name}imum(x, 0)"
         if not fields and ";" not in text:
-            cure += "\nor make one tensor: stack([...])"
+            hint += "\nor make one tensor: stack([...])"
         message = f"the result is a sequence of length {len(value)}, not one tensor"
-        raise ExpressionError(message, place=place, cure=cure)
-    cure = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
-    raise ExpressionError(f"the result is {kind(value)}, not a tensor", place=place, cure=cure)
+        raise ExpressionError(message, span=place, hint=hint)
+    hint = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
+    raise ExpressionError(f"the result is {kind(value)}, not a tensor", span=place, hint=hint)
 
 
 # --- steps that move the machine ------------------------------------------------------------------------------------
@@ -177,8 +177,8 @@ def _branch(step: Step) -> Compute:
     def branch(stack: list[Any], scope: dict[str, Any]) -> object:
         condition = stack.pop()
         if isinstance(condition, Tensor):
-            cure = "for tensors write where(condition, this, that)"
-            raise ExpressionError("'if' needs a plain number, got a tensor", place=step.place, cure=cure)
+            hint = "for tensors write where(condition, this, that)"
+            raise ExpressionError("'if' needs a plain number, got a tensor", span=step.span, hint=hint)
         return None if condition else step.value
 
     return branch
@@ -260,7 +260,7 @@ def _parts(value: Any) -> Sequence[Any]:
         return value.unbind()
     if isinstance(value, tuple | list):
         return value
-    raise ExpressionError(f"* unpacks sequences, but this is {kind(value)}", cure="leave out the *")
+    raise ExpressionError(f"* unpacks sequences, but this is {kind(value)}", hint="leave out the *")
 
 
 _ATTRIBUTES: Mapping[str, Compute] = {
@@ -295,7 +295,7 @@ def _unbind(step: Step) -> Compute:
         several = isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim)
         if not several or len(value) != count:
             found = len(value) if several else 1
-            raise ExpressionError(f"{count} names for {found} values", cure="give each value a name")
+            raise ExpressionError(f"{count} names for {found} values", hint="give each value a name")
         return value.unbind() if isinstance(value, Tensor) else value
 
     return unbind

@@ -63,7 +63,7 @@ def _traced(subject: Subject, inputs: Inputs, job: Job) -> Trace:
 
 def origin(subject: Subject, job: Job) -> str:
     """What made the first number that is not finite, in words; empty where nothing did."""
-    live = core.leaves(subject.inputs, subject.by)
+    live = core.require_grad(subject.inputs, subject.by)
     trace = _traced(subject, live, job)
     steps, value = trace.operations, trace.value
     if finite(value):

@@ -14,7 +14,7 @@ from gradcli.results import Result, Subject
 
 
 @dataclass(eq=False)
-class Node:
+class GraphNode:
     """One operation, or an input where `pytorch`, PyTorch's name for it, is empty.
 
     `value` is None where it is not known: in the middle of what PyTorch put together itself. `gradients` are those that reached
@@ -25,7 +25,7 @@ class Node:
     pytorch: str
     value: Tensor | None
     gradients: tuple[Tensor | None, ...]
-    operands: list["Node"]
+    operands: list["GraphNode"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Picture:
     """The graph of one subject, called `name` where there are several: its nodes, that of the result first."""
 
     name: str
-    nodes: list[Node]
+    nodes: list[GraphNode]
 
 
 def pictures(result: Result) -> list[Picture]:
@@ -44,19 +44,19 @@ def pictures(result: Result) -> list[Picture]:
     if not result.subjects:
         raise UsageError(
             "--graph: this result has no graph, or one for each point",
-            cure="draw that of one gradient: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow",
+            hint="draw that of one gradient: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow",
         )
     with once_more(DTYPES[result.dtype]):
         return [_picture(subject) for subject in result.subjects]
 
 
 def _picture(subject: Subject) -> Picture:
-    live = core.leaves(subject.inputs, subject.by)
+    live = core.require_grad(subject.inputs, subject.by)
     done = Trace(program_of(subject), live, subject.state, lambda step, operands: None)
     made = (tensor for one in done.operations for tensor in one.results)
     values = {tensor.grad_fn: tensor for tensor in made if tensor.grad_fn is not None}
     recorded = core.graph(done.value, subject.upstream)
-    GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", cure="draw part of the expression")
+    GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", hint="draw part of the expression")
     names = {id(tensor): name for name, tensor in (*done.steps.items(), *live.items())}
     nodes = {}
     for node in recorded:
@@ -64,7 +64,7 @@ def _picture(subject: Subject) -> Picture:
         name = names.get(id(value), "")
         if node.leaf is None:
             name = f"{name and name + ' = '}{re.sub(r'Backward[0-9]*$', '', node.name)}"
-        nodes[node] = Node(name, "" if node.leaf is not None else node.name, value, node.gradients, [])
+        nodes[node] = GraphNode(name, "" if node.leaf is not None else node.name, value, node.gradients, [])
     for node, drawn in nodes.items():
         drawn.operands = [nodes[operand] for operand in node.operands]
     return Picture(subject.name, list(nodes.values()))

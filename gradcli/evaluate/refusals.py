@@ -1,4 +1,4 @@
-"""What PyTorch says when it refuses a call, in gradcli's words: shapes and dtypes become a ShapeError with its cure."""
+"""What PyTorch says when it refuses a call, in gradcli's words: shapes and dtypes become a ShapeError with its hint."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from gradcli.errors import GradcliError, Place, ShapeError
+from gradcli.errors import GradcliError, Location, ShapeError
 
 _UNNAMED = re.compile(r"[\w.]*<(?:lambda|locals)>[\w.<>]*\(\)")
 """What Python calls a function of ours that has no name of its own."""
@@ -15,7 +15,7 @@ _CLASS = re.compile(r"<class '([\w.]+)'>")
 
 
 @contextmanager
-def translated(what: str, tensors: Mapping[str, Tensor], place: Place | None = None) -> Iterator[None]:
+def translated(what: str, tensors: Mapping[str, Tensor], span: Location | None = None) -> Iterator[None]:
     """Turn any exception of PyTorch's inside the block into a ShapeError about `what`, with the shapes of `tensors`."""
     try:
         yield
@@ -23,7 +23,7 @@ def translated(what: str, tensors: Mapping[str, Tensor], place: Place | None = N
         raise
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         said = words(error)
-        raise ShapeError(f"{what}: {said}", place=place, cure=_cure(error, tensors), topic=topic(said)) from None
+        raise ShapeError(f"{what}: {said}", span=span, hint=_hint(error, tensors), why_entry=why_entry(said)) from None
 
 
 def words(error: Exception) -> str:
@@ -35,14 +35,14 @@ def words(error: Exception) -> str:
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
 
 
-def topic(said: str) -> str:
+def why_entry(said: str) -> str:
     """The entry of `gradcli why` that explains what PyTorch said; empty where none does."""
     from gradcli.language import matching  # the mistakes and their programs, which only an error needs
 
     return next((mistake.name for mistake in matching.by_text(said)), "")
 
 
-def _cure(error: Exception, tensors: Mapping[str, Tensor]) -> str:
+def _hint(error: Exception, tensors: Mapping[str, Tensor]) -> str:
     text = str(error)
     if "not implemented for" in text:
         return "PyTorch does not have this operation in this dtype: try --dtype float32"

@@ -9,8 +9,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.errors import MathError
 from gradcli.evaluate.job import Job, once_more
-from gradcli.evaluate.sights import Sight, watching
 from gradcli.evaluate.trace import Trace, program_of, replay
+from gradcli.evaluate.watched import WatchedOp, watching
 from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject
 
@@ -59,12 +59,12 @@ class Rerun:
             trace = Trace(self.program, self.inputs, self._state, lambda step, operands: None)
         return {one.step: one.sources for one in trace.operations if short(one.step) in names}
 
-    def sights(self) -> list[Sight]:
+    def watched(self) -> list[WatchedOp]:
         """What notes look at in the run at the subject's own inputs."""
-        found: list[Sight] = []
+        found: list[WatchedOp] = []
         before, after = watching(self.program, self._before, found)
         with once_more(torch.float64):
-            replay(self.program, core.leaves(self.inputs, self.by), self._state, before, after)
+            replay(self.program, core.require_grad(self.inputs, self.by), self._state, before, after)
         return found
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None) -> dict[str, Tensor | None]:
@@ -77,7 +77,7 @@ class Rerun:
         self, inputs: Inputs, upstreams: Sequence[Tensor | None], held: Held = None
     ) -> list[dict[str, Tensor | None]]:
         """The same for each of several upstream gradients in the shape of the value, from one run."""
-        live = core.leaves(inputs, self.by)
+        live = core.require_grad(inputs, self.by)
         value = self.value(live, held)
         chosen = {name: live[name] for name in self.by}
         if not value.requires_grad:
@@ -86,7 +86,7 @@ class Rerun:
 
     def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
         """Gradient and Hessian of a subject that is one number."""
-        live = core.leaves(inputs, self.by)
+        live = core.require_grad(inputs, self.by)
         value = self.value(live)
         if not value.requires_grad:
             raise MathError("the result does not depend on any input through differentiable operations")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.errors import MathError
-from gradcli.evaluate import library, sights
+from gradcli.evaluate import library, watched
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import Before, evaluate
 from gradcli.evaluate.trace import Trace, leads_to
@@ -47,10 +47,10 @@ class Run(NamedTuple):
 
 def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
     """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record what is done with them."""
-    live = core.leaves(inputs, chosen)
+    live = core.require_grad(inputs, chosen)
     targets: list[Any] = []
     state = torch.get_rng_state()
-    before, after = sights.watching(program, _watching(program, targets, job.before), job.sights)
+    before, after = watched.watching(program, _watching(program, targets, job.before), job.watched)
     outcome = evaluate(program, live, before, after)
     for code, text in program.notes:
         job.note(code, text)
@@ -116,13 +116,13 @@ def run_expression(request: OfExpression, job: Job) -> Run:
 def one_number(value: Tensor, rule: str) -> Tensor:
     """A value that must be one number, as a 0-d tensor.
 
-    Raises MathError that begins with the `rule` and offers the cure.
+    Raises MathError that begins with the `rule` and offers the hint.
     """
     if value.numel() == 1:
         return value.reshape(())
     raise MathError(
         f"{rule}, but the result has shape {list(value.shape)}",
-        cure="reduce it: (EXPR).sum() or (EXPR).mean()", topic="non-scalar",
+        hint="reduce it: (EXPR).sum() or (EXPR).mean()", why_entry="non-scalar",
     )  # fmt: skip
 
 

@@ -58,5 +58,5 @@ class TensorMaker:
                 raise
             dtype = str(self.dtype).removeprefix("torch.")
             place = literal.source.span(0, len(literal.source.text))
-            cure = "use smaller numbers" if dtype == "float64" else "use smaller numbers, or --dtype float64"
-            raise LiteralError(f"{literal.name}: a number is too large for {dtype}", place=place, cure=cure) from None
+            hint = "use smaller numbers" if dtype == "float64" else "use smaller numbers, or --dtype float64"
+            raise LiteralError(f"{literal.name}: a number is too large for {dtype}", span=place, hint=hint) from None

@@ -8,14 +8,14 @@ from gradcli.evidence.check.compare import check
 from gradcli.evidence.check.pointwise import check_points
 from gradcli.evidence.expect.expect import expect
 from gradcli.evidence.explain.ledger import ledger
-from gradcli.options.shared import Evidence, Explained
+from gradcli.options.shared import EvidenceOptions, ExplainOptions
 from gradcli.results import Result
 
 
-def with_evidence(request: Evidence, result: Result, job: Job) -> Result:
+def with_evidence(request: EvidenceOptions, result: Result, job: Job) -> Result:
     """`result` with what `request` asks for added; `ok` tells whether every check and expectation holds."""
     added: dict[str, Any] = {}
-    if isinstance(request, Explained) and request.explain:
+    if isinstance(request, ExplainOptions) and request.explain:
         rows = result.written_out()
         added["ledger"] = rows or [row for subject in result.explained() for row in ledger(subject, job)]
     if request.check:
@@ -29,11 +29,11 @@ def with_evidence(request: Evidence, result: Result, job: Job) -> Result:
     return replace(result, **added) if added else result
 
 
-def _next_step(request: Evidence, result: Result) -> str:
+def _next_step(request: EvidenceOptions, result: Result) -> str:
     """What may help with a number that is off and fits no slip: the ledger, where there is one."""
     if any(points.what == "points" for points in result.points):
         shows = "grad --explain at one of the points shows each step"
-    elif not isinstance(request, Explained) or not result.explainable:
+    elif not isinstance(request, ExplainOptions) or not result.explainable:
         shows = "--check compares PyTorch's gradient with differences"
     else:
         shows = "the chain rule shows each step" if request.explain else "--explain shows each step"

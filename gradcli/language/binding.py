@@ -16,7 +16,7 @@ def bind(
 ) -> Iterator[tuple[str, T]]:
     """Each argument of a call of `name` with its parameter, one at a time, so that the caller reads it before the next.
 
-    `arguments` come with their keyword or an empty text. Raises what `error` makes of a message, an argument and a cure,
+    `arguments` come with their keyword or an empty text. Raises what `error` makes of a message, an argument and a hint,
     where an argument is too many, unknown or given twice.
     """
     most = len(parameters)

@@ -110,24 +110,24 @@ def _find(name: str, family: Family, place: Span) -> Activation | Loss:
     if family is None or isinstance(entry, family):
         return entry
     if isinstance(entry, Loss):
-        message, cure = f"{name} is a loss, not an activation", f"gradcli loss {name} --pred T --target T"
+        message, hint = f"{name} is a loss, not an activation", f"gradcli loss {name} --pred T --target T"
     else:
-        message, cure = f"{name} is an activation, not a loss", f"gradcli activate {name} --x T"
-    raise ExpressionError(message, place=place, cure=cure)
+        message, hint = f"{name} is an activation, not a loss", f"gradcli activate {name} --x T"
+    raise ExpressionError(message, span=place, hint=hint)
 
 
 def _unknown(name: str, family: Family, place: Span) -> ExpressionError:
     if not name:
         return ExpressionError(
-            "the name of a function is missing", place=place, cure="gradcli functions lists all names"
+            "the name of a function is missing", span=place, hint="gradcli functions lists all names"
         )
     if _is_numbers(name):
-        cure = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
+        hint = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
     else:
         known = [other for other, entry in CATALOGUE.items() if family is None or isinstance(entry, family)]
-        cure = did_you_mean(name.rpartition(".")[2], known) or "gradcli functions lists all names"
+        hint = did_you_mean(name.rpartition(".")[2], known) or "gradcli functions lists all names"
     kind = family.__name__.lower() if family else "function"
-    return ExpressionError(f"unknown {kind} {name[:80]!a}", place=place, cure=cure)
+    return ExpressionError(f"unknown {kind} {name[:80]!a}", span=place, hint=hint)
 
 
 def _is_numbers(text: str) -> bool:
@@ -164,7 +164,7 @@ class _Reader:
         foreign = next((at for at, char in enumerate(self._line) if not char.isascii()), None)
         if foreign is not None:
             message = f"invalid character U+{ord(self._line[foreign]):04X}"
-            raise ExpressionError(message, place=self._source.span(foreign), cure="use ASCII")
+            raise ExpressionError(message, span=self._source.span(foreign), hint="use ASCII")
         unreadable = "cannot parse these arguments"
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -189,13 +189,13 @@ class _Reader:
             raise self.error(f"{parameter.name} must be {wanted}", node)
         return value
 
-    def error(self, message: str, node: _Node, cure: str = "") -> ExpressionError:
-        """An error at `node`; its cure is the list of parameters unless given."""
-        return self._error(message, node.col_offset, node.end_col_offset or node.col_offset, cure)
+    def error(self, message: str, node: _Node, hint: str = "") -> ExpressionError:
+        """An error at `node`; its hint is the list of parameters unless given."""
+        return self._error(message, node.col_offset, node.end_col_offset or node.col_offset, hint)
 
-    def _error(self, message: str, start: int, stop: int, cure: str = "") -> ExpressionError:
+    def _error(self, message: str, start: int, stop: int, hint: str = "") -> ExpressionError:
         place = self._source.span(self._start + start, self._start + stop)
-        return ExpressionError(message, place=place, cure=cure or self._usage)
+        return ExpressionError(message, span=place, hint=hint or self._usage)
 
     def _value(self, node: ast.expr) -> Value:
         match node:

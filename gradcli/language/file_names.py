@@ -29,7 +29,7 @@ class FromFile:
     source: Source = field(compare=False)
 
     @property
-    def place(self) -> Span:
+    def span(self) -> Span:
         """The literal that names the file."""
         return self.source.span(0, len(self.source.text))
 
@@ -49,23 +49,23 @@ def parse_path(source: Source) -> FromFile:
     start = source.text.index("@") + 1
     place = source.span(start, start + len(text))
     if not text:
-        raise LiteralError("the path after @ is missing", place=place, cure="write @data.npy, or - for standard input")
+        raise LiteralError("the path after @ is missing", span=place, hint="write @data.npy, or - for standard input")
     keyed = _KEYED.fullmatch(text)
     path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
     suffix = suffix.lower()
     if suffix not in SUFFIXES:
         message = "this type of file is not supported" if suffix else "the file has no suffix"
-        cure = f"the suffix tells how to read a file: {' '.join(SUFFIXES)}"
+        hint = f"the suffix tells how to read a file: {' '.join(SUFFIXES)}"
         if path.startswith("/dev/"):  # what the shell puts for <(...) among them
-            message, cure = "a file under /dev has no suffix", "pipe it in: - is standard input"
+            message, hint = "a file under /dev has no suffix", "pipe it in: - is standard input"
     elif keyed and not SUFFIXES[suffix]:
-        message, cure = f"a {suffix} file holds one array and has no keys", "leave out the colon and what follows"
+        message, hint = f"a {suffix} file holds one array and has no keys", "leave out the colon and what follows"
     elif keyed and not key:
         message = "the key after the colon is missing"
-        cure = "write the array's name after it, or leave out the colon"
+        hint = "write the array's name after it, or leave out the colon"
     else:
         return FromFile(os.path.expanduser(path), suffix, key, source)
-    raise LiteralError(message, place=place, cure=cure)
+    raise LiteralError(message, span=place, hint=hint)
 
 
 def check_file(literal: FromFile) -> None:
@@ -74,23 +74,23 @@ def check_file(literal: FromFile) -> None:
         status = os.stat(literal.path)
     except (FileNotFoundError, NotADirectoryError):
         where = f": {literal.path}" if literal.source.text.strip()[1:].startswith("~") else ""
-        message, cure = f"there is no such file{where}", _nearest(literal.path)
+        message, hint = f"there is no such file{where}", _nearest(literal.path)
     except OSError as error:
-        message, cure = f"the file cannot be reached: {(error.strerror or 'unknown reason').lower()}", "check the path"
+        message, hint = f"the file cannot be reached: {(error.strerror or 'unknown reason').lower()}", "check the path"
     except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
-        message, cure = "invalid file name", "check the path"
+        message, hint = "invalid file name", "check the path"
     else:
         if stat.S_ISDIR(status.st_mode):
-            message, cure = "this is a directory", "name a file in it"
+            message, hint = "this is a directory", "name a file in it"
         elif not stat.S_ISREG(status.st_mode):
-            message, cure = "this is not a regular file", "pipe it in: - is standard input"
+            message, hint = "this is not a regular file", "pipe it in: - is standard input"
         elif not os.access(literal.path, os.R_OK):
-            message, cure = "no permission to read this file", "check its permissions: ls -l"
+            message, hint = "no permission to read this file", "check its permissions: ls -l"
         elif status.st_size == 0:
-            message, cure = "the file is empty", "check the program that wrote it"
+            message, hint = "the file is empty", "check the program that wrote it"
         else:
             return
-    raise FileError(message, place=literal.place, cure=cure)
+    raise FileError(message, span=literal.span, hint=hint)
 
 
 def advice(path: str) -> str:

@@ -16,7 +16,7 @@ class Limit:
     def check(self, count: int, what: str, **where: object) -> None:
         """Raise a SizeError that says `what` is too large when `count` is over the bound.
 
-        `where` goes to the error as it is (`place`, `cure`).
+        `where` goes to the error as it is (`place`, `hint`).
         """
         if count > self.value:
             message = f"{what}: {count:,} {self.unit}, but at most {self.value:,} are allowed ({self.reason})"

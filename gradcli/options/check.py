@@ -11,13 +11,13 @@ from gradcli.language.expressions.program import Expression
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import FromStdin, Literal
 from gradcli.options.fields import options
-from gradcli.options.shared import Numeric, Told
+from gradcli.options.shared import ComputeOptions, Question
 
 
 class CheckedRequest(NamedTuple):
     """A request that is valid as far as that can be told without PyTorch, its expressions, and what reads standard input."""
 
-    request: Numeric | Told
+    request: ComputeOptions | Question
     programs: tuple[Expression, ...]
     read_stdin: Callable[[], str]
 
@@ -40,7 +40,9 @@ def _asked(request: type) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
     return tuple((name, it.many or it.repeatable, it.kind.outside) for name, it in known.items() if it.kind.outside)
 
 
-def check(request: Numeric | Told, read_stdin: Callable[[], str], *, allow_files: bool = True) -> CheckedRequest:
+def check(
+    request: ComputeOptions | Question, read_stdin: Callable[[], str], *, allow_files: bool = True
+) -> CheckedRequest:
     """`request`, checked as far as that goes without PyTorch, with its expressions parsed.
 
     Raises UsageError for a second use of standard input and for a file where none is allowed, FileError for one that cannot
@@ -51,13 +53,13 @@ def check(request: Numeric | Told, read_stdin: Callable[[], str], *, allow_files
         if isinstance(found, FromStdin):
             if streams:
                 raise UsageError(
-                    "standard input is used twice", cure="it can be read only once; put one input in a file: @FILE"
+                    "standard input is used twice", hint="it can be read only once; put one input in a file: @FILE"
                 )
             streams = True
             read_stdin()  # now, while stderr can still say that it is waited for
         elif isinstance(found, FromFile):
             if not allow_files:
-                raise UsageError("a job may not read a file", place=found.place, cure="gradcli batch --allow-files")
+                raise UsageError("a job may not read a file", span=found.span, hint="gradcli batch --allow-files")
             file_names.check_file(found)
     programs = [expression.parse(source, request.input_names) for source in request.sources(read_stdin)]
     return CheckedRequest(request, tuple(programs), read_stdin)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.options.fields import argument
-from gradcli.options.formula import EXPRESSION, Formula
+from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input
-from gradcli.options.shared import Explained, Wrt
+from gradcli.options.shared import ExplainOptions, WrtOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfExpression(Wrt, Explained):
+class OfExpression(WrtOptions, ExplainOptions):
     """The words that every command on a free expression has."""
 
-    expression: Formula = argument(EXPRESSION, "an expression, such as 'W @ x', @FILE or -")
+    expression: GivenExpression = argument(EXPRESSION, "an expression, such as 'W @ x', @FILE or -")
     inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as W='1,2;3,4' x=1,2", (), many=True)
 
     @property

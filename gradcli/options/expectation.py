@@ -8,7 +8,7 @@ from gradcli.language import assignment
 from gradcli.language.literals import literal
 from gradcli.language.literals.literal import FromStdin, Literal
 from gradcli.language.source import Source
-from gradcli.options.fields import TENSOR, TENSORS, Kind, wrong
+from gradcli.options.fields import TENSOR, TENSORS, ValueKind, wrong
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ def read(source: Source) -> Expectation:
     """
     key, rest = assignment.split(source, dots=True, ascii_only=True) or ("", source)
     if not rest.text.strip():
-        raise UsageError("--expect: the expected value is missing", cure="--expect w=2, or --expect 2")
+        raise UsageError("--expect: the expected value is missing", hint="--expect w=2, or --expect 2")
     value = literal.parse(Source(rest.text, f"{source.label} {key}".rstrip()))
     if isinstance(value, FromStdin):
-        raise UsageError("--expect cannot read standard input", cure="put the expected values in a file: @FILE")
+        raise UsageError("--expect cannot read standard input", hint="put the expected values in a file: @FILE")
     return Expectation(key, value)
 
 
@@ -46,4 +46,4 @@ def accept(value: Any, key: str) -> tuple[Expectation, ...]:
     return tuple(Expectation(name, TENSOR.from_json(item, f"{key} {name}".rstrip())) for name, item in named.items())
 
 
-EXPECT = Kind("[PATH=]T", read, accept=accept, paths=TENSORS, outside=lambda expectation: expectation.value)
+EXPECT = ValueKind("[PATH=]T", read, accept=accept, paths=TENSORS, outside=lambda expectation: expectation.value)

@@ -1,6 +1,6 @@
 """How a field of a request is filled: from a word of the command line, or from a JSON value of a batch job.
 
-A `Kind` reads one sort of value from either side; `option` and `argument` make dataclass fields that carry their kind,
+A `ValueKind` reads one sort of value from either side; `option` and `argument` make dataclass fields that carry their kind,
 their help and their default. The command line, batch, help and completion all read these records.
 """
 
@@ -32,7 +32,7 @@ class Paths:
 
 
 @dataclass(frozen=True, eq=False)
-class Kind:
+class ValueKind:
     """One sort of value: what help calls it, and how it is read from text, one alone or several words together.
 
     `hints` are words to offer where nothing is typed yet, `paths` the files; neither says what is valid.
@@ -79,7 +79,7 @@ class Kind:
 
 
 @lru_cache(maxsize=PROGRAMS)
-def _read_again(kind: Kind, text: str, key: str) -> Any:
+def _read_again(kind: ValueKind, text: str, key: str) -> Any:
     """What a kind reads from a text; the jobs of a batch repeat most of theirs. What is read is never changed."""
     return kind.read(Source(text, key))
 
@@ -88,7 +88,7 @@ def _read_again(kind: Kind, text: str, key: str) -> Any:
 class Option:
     """What a field of a request says of itself. `word` is its place among the words; options have none."""
 
-    kind: Kind
+    kind: ValueKind
     help: str
     default: Any
     choices: tuple[str, ...] = ()
@@ -98,18 +98,18 @@ class Option:
     shown_default: str = ""
 
 
-def option(kind: Kind, help: str, default: Any = MISSING, *, choices: Iterable[str] = (), shown: str = "") -> Any:
+def option(kind: ValueKind, help: str, default: Any = MISSING, *, choices: Iterable[str] = (), shown: str = "") -> Any:
     """A field given as `--name VALUE`; required when it has no default."""
     record = Option(kind, help, default, tuple(choices), shown_default=shown)
     return field(default=default, metadata={"option": record})
 
 
-def repeated(kind: Kind, help: str) -> Any:
+def repeated(kind: ValueKind, help: str) -> Any:
     """A field given as `--name VALUE` any number of times: a tuple."""
     return field(default=(), metadata={"option": Option(kind, help, (), repeatable=True)})
 
 
-def argument(kind: Kind, help: str, default: Any = MISSING, *, many: bool = False) -> Any:
+def argument(kind: ValueKind, help: str, default: Any = MISSING, *, many: bool = False) -> Any:
     """A field given as a word of its own, or with `many` as all the words that are left."""
     return field(default=default, metadata={"option": Option(kind, help, default, positional=True, many=many)})
 
@@ -135,8 +135,8 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Raise a UsageError unless `value` is one of `choices`."""
     known = tuple(choices)
     if value not in known:
-        cure = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
-        raise UsageError(f"{flag_name(name)}: {value!r} is not one of {', '.join(known)}", cure=cure)
+        hint = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
+        raise UsageError(f"{flag_name(name)}: {value!r} is not one of {', '.join(known)}", hint=hint)
 
 
 def wrong(key: str, value: Any, wanted: str) -> UsageError:
@@ -183,7 +183,7 @@ def _whole(source: Source) -> int:
     text = source.text.strip()
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
-        raise UsageError("expected a whole number", place=source.span(0, len(source.text)), cure="for example 3")
+        raise UsageError("expected a whole number", span=source.span(0, len(source.text)), hint="for example 3")
     return int(text)
 
 
@@ -191,14 +191,14 @@ def _number(source: Source) -> float:
     """One plain number by the grammar of literals, so that `1/3` works wherever a number does."""
     found = literal.parse(source)
     if not (isinstance(found, literal.Numbers) and found.shape == () and found.dtype == "float"):
-        raise LiteralError("expected one number", place=source.span(0, len(source.text)), cure="for example 0.1")
+        raise LiteralError("expected one number", span=source.span(0, len(source.text)), hint="for example 0.1")
     return float(found.values[0])
 
 
 def _names(source: Source) -> tuple[str, ...]:
     names = tuple(name.strip() for name in source.text.split(","))
     if not all(names):
-        raise UsageError("expected names separated by commas", place=source.span(0, len(source.text)), cure="--wrt w,b")
+        raise UsageError("expected names separated by commas", span=source.span(0, len(source.text)), hint="--wrt w,b")
     return names
 
 
@@ -209,21 +209,21 @@ def _index(source: Source) -> tuple[int, ...]:
     except UsageError:
         raise UsageError(
             "expected an index",
-            place=source.span(0, len(source.text)),
-            cure="such as 1, or 0,2 for a matrix; -1 is the last",
+            span=source.span(0, len(source.text)),
+            hint="such as 1, or 0,2 for a matrix; -1 is the last",
         ) from None
 
 
-FLAG = Kind("", _flag, accept=_accept("true or false", bool))
-TEXT = Kind("TEXT", lambda source: source.text)
-NAME = Kind("NAME", lambda source: source.text)
+FLAG = ValueKind("", _flag, accept=_accept("true or false", bool))
+TEXT = ValueKind("TEXT", lambda source: source.text)
+NAME = ValueKind("NAME", lambda source: source.text)
 """The name of one input."""
-WHOLE = Kind("N", _whole, accept=_accept("a whole number", int))
-NUMBER = Kind("NUMBER", _number, accept=_accept("a number", int, float))
-NAMES = Kind("NAMES", _names, accept=_accept_names)
-INDEX = Kind("INDEX", _index, accept=_accept_index)
+WHOLE = ValueKind("N", _whole, accept=_accept("a whole number", int))
+NUMBER = ValueKind("NUMBER", _number, accept=_accept("a number", int, float))
+NAMES = ValueKind("NAMES", _names, accept=_accept_names)
+INDEX = ValueKind("INDEX", _index, accept=_accept_index)
 TENSORS = Paths("@", tuple(SUFFIXES))
-TENSOR = Kind("T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value)
-ACTIVATION = Kind("NAME", lambda source: calls.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
-LOSS = Kind("NAME", lambda source: calls.parse_call(source, Loss), hints=tuple(LOSSES))
-FUNCTION = Kind("NAME", lambda source: calls.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))
+TENSOR = ValueKind("T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value)
+ACTIVATION = ValueKind("NAME", lambda source: calls.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
+LOSS = ValueKind("NAME", lambda source: calls.parse_call(source, Loss), hints=tuple(LOSSES))
+FUNCTION = ValueKind("NAME", lambda source: calls.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))

@@ -9,7 +9,7 @@ from gradcli.errors import UsageError
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, Option, flag_name, options
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.options.split import too_many
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
     if len(words) > len(places) and not any(option.many for option in places):
         extra = sources[len(places)]
         raise too_many(words) or UsageError(
-            "too many arguments", place=extra.span(0, len(extra.text)), cure="put quotes around what belongs together"
+            "too many arguments", span=extra.span(0, len(extra.text)), hint="put quotes around what belongs together"
         )
     taken = 0
     for name, option in options(request).items():
@@ -69,10 +69,10 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
                 FLAG.from_json(value, key)
             continue
         if option is None:
-            if name in options(Shown):
-                raise UsageError(f"a job cannot have {key!r}", cure="its output is one line of JSON")
-            cure = getattr(request, "instead", {}).get(name) or did_you_mean(name, known)
-            raise UsageError(f"there is no key {key[:80]!r}", cure=cure or f"keys: {', '.join(known)}")
+            if name in options(OutputOptions):
+                raise UsageError(f"a job cannot have {key!r}", hint="its output is one line of JSON")
+            hint = getattr(request, "instead", {}).get(name) or did_you_mean(name, known)
+            raise UsageError(f"there is no key {key[:80]!r}", hint=hint or f"keys: {', '.join(known)}")
         if value is not None:
             values[name] = option.kind.from_json(value, key, many=option.many or option.repeatable)
     kind: type = request

@@ -12,11 +12,11 @@ from gradcli.language.file_names import FromFile
 from gradcli.language.limits import EXPRESSION_TEXT
 from gradcli.language.literals.literal import FromStdin
 from gradcli.language.source import Source
-from gradcli.options.fields import Kind, Paths
+from gradcli.options.fields import Paths, ValueKind
 
 
 @dataclass(frozen=True)
-class Formula:
+class GivenExpression:
     """What the user gave where an expression belongs."""
 
     given: Source
@@ -49,13 +49,11 @@ class Formula:
                 content = opened.read(4 * EXPRESSION_TEXT.value + 1)
         except OSError as error:
             reason = (error.strerror or "unknown reason").lower()
-            raise FileError(
-                f"the expression cannot be read: {reason}", place=file.place, cure="check the path"
-            ) from None
+            raise FileError(f"the expression cannot be read: {reason}", span=file.span, hint="check the path") from None
         try:
             return Source(content.decode("utf-8-sig"), self.given.text[1:])
         except UnicodeDecodeError as error:
-            raise FileError(f"the file is not UTF-8 text (byte {error.start})", place=file.place) from None
+            raise FileError(f"the file is not UTF-8 text (byte {error.start})", span=file.span) from None
 
 
-EXPRESSION = Kind("EXPR", Formula, paths=Paths("@"), outside=attrgetter("outside"))
+EXPRESSION = ValueKind("EXPR", GivenExpression, paths=Paths("@"), outside=attrgetter("outside"))

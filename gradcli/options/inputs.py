@@ -15,7 +15,7 @@ from gradcli.language.literals import literal
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source, quoted
 from gradcli.options import split
-from gradcli.options.fields import TENSOR, TENSORS, Kind, wrong
+from gradcli.options.fields import TENSOR, TENSORS, ValueKind, wrong
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def check_name(name: str, text: str, label: str) -> None:
         )
 
         written = ascii_name(name)
-        cure = (
+        hint = (
             f"write {written}, in the expression too" if written.isidentifier() else "use ASCII letters, digits and _"
         )
-        raise UsageError(f"{quoted(name)!r} cannot be a name", place=place, cure=cure)
+        raise UsageError(f"{quoted(name)!r} cannot be a name", span=place, hint=hint)
     owner = "Python" if keyword.iskeyword(name) else "PyTorch, NumPy or Python"
-    raise UsageError(f"{name!r} is a name of {owner}", place=place, cure=f"call the input {name}_ or {name}1")
+    raise UsageError(f"{name!r} is a name of {owner}", span=place, hint=f"call the input {name}_ or {name}1")
 
 
 def read_input(source: Source) -> Input:
@@ -66,7 +66,7 @@ def read_input(source: Source) -> Input:
     if found is None:
         raise UsageError(
             f"expected NAME=T, got {source.text[:80]!r}",
-            cure="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+            hint="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
         )
     name, value = found
     check_name(name, source.text.lstrip(), source.label)
@@ -76,7 +76,7 @@ def read_input(source: Source) -> Input:
 def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") -> tuple[Input, ...]:
     """The NAME=T words of one command behind the first `taken`, in the order given, each name once.
 
-    A word that is not NAME=T gets the cure that fits: the expression comes after its inputs, or the shell split a literal
+    A word that is not NAME=T gets the hint that fits: the expression comes after its inputs, or the shell split a literal
     (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
     """
     for position in range(taken, len(words)):
@@ -87,14 +87,14 @@ def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") 
         _check_split(texts, position, taken)
         if taken and input_name(texts[0]):
             others = [text for text in texts if text != word]
-            cure = shlex.join(["gradcli", command, word, *others])
-            raise UsageError("the expression comes first, then its inputs", cure=cure)
+            hint = shlex.join(["gradcli", command, word, *others])
+            raise UsageError("the expression comes first, then its inputs", hint=hint)
         if position == taken and (error := split.expression_split(texts[: _end(texts, position)])):
             raise error
     inputs: dict[str, Input] = {}
     for found in map(read_input, words[taken:]):
         if found.name in inputs:
-            raise UsageError(f"the input {found.name} is given twice", cure="give each input once")
+            raise UsageError(f"the input {found.name} is given twice", hint="give each input once")
         inputs[found.name] = found
     return tuple(inputs.values())
 
@@ -108,7 +108,7 @@ def _check_split(words: Sequence[str], position: int, taken: int) -> None:
     else:
         return
     whole = re.sub(r"^(\w+)\s*=\s*", r"\1=", " ".join(words[start : _end(words, position + 1)]))
-    raise UsageError("the shell split a literal at its spaces", cure=f"quote it: '{whole}'")
+    raise UsageError("the shell split a literal at its spaces", hint=f"quote it: '{whole}'")
 
 
 def _end(words: Sequence[str], position: int) -> int:
@@ -129,4 +129,4 @@ def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
     return tuple(found)
 
 
-INPUTS = Kind("NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS, outside=attrgetter("outside"))
+INPUTS = ValueKind("NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS, outside=attrgetter("outside"))

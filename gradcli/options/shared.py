@@ -16,8 +16,8 @@ from gradcli.options.fields import (
     TENSOR,
     TEXT,
     WHOLE,
-    Kind,
     Paths,
+    ValueKind,
     check_choice,
     option,
     options,
@@ -27,11 +27,11 @@ from gradcli.options.fields import (
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 GRAPHS = ("tree", "dot", "mermaid")
 FILE_FORMS = (".json", ".csv", ".npz", ".npy")
-DEVICE = Kind("DEVICE", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
+DEVICE = ValueKind("DEVICE", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
 PICTURE_FORMS = (".png", ".svg")
 """What matplotlib draws, of the commands that have a picture."""
-PATH = Kind("PATH", lambda source: source.text)
-OUT = Kind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
+PATH = ValueKind("PATH", lambda source: source.text)
+OUT = ValueKind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
 PICTURE_OUT = replace(OUT, paths=Paths("", (*PICTURE_FORMS, *FILE_FORMS)))
 _TABLELESS = {
     "json": "writes all numbers exactly",
@@ -41,11 +41,11 @@ _TABLELESS = {
     "graph": "draws operations",
     "out": "writes one line to standard output",
 }
-"""The fields of `Shown` that put something else in the place of the tables."""
+"""The fields of `OutputOptions` that put something else in the place of the tables."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
-class Bounded:
+class Request:
     """What every request that PyTorch answers says of itself."""
 
     timed: ClassVar[str] = ""
@@ -69,7 +69,7 @@ class Bounded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told(Bounded):
+class Question(Request):
     """A question about PyTorch itself; it has no options of computing, and is bounded as if it had their defaults."""
 
     timeout: ClassVar[float] = 60.0
@@ -79,24 +79,24 @@ class Told(Bounded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Numeric(Bounded):
+class ComputeOptions(Request):
     """How numbers are computed."""
 
     dtype: str = option(TEXT, "the floating-point type", "float32", choices=DTYPES)
     device: str = option(DEVICE, "the device to compute on: cpu, cuda, cuda:1, mps", "cpu")
     seed: int = option(WHOLE, "seed of rand, randn and random functions", 0)
-    timeout: float = option(NUMBER, "time limit of the computation in seconds; 0 for no limit", Told.timeout)
+    timeout: float = option(NUMBER, "time limit of the computation in seconds; 0 for no limit", Question.timeout)
     order: tuple[str, ...] = ()
     """The options that were given, in their order."""
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
         if self.device != "cpu" and not _DEVICE.fullmatch(self.device):
-            raise UsageError(f"--device: {self.device!r} is not a device", cure="cpu, cuda, cuda:0, mps or xpu")
+            raise UsageError(f"--device: {self.device!r} is not a device", hint="cpu, cuda, cuda:0, mps or xpu")
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError("--seed: the seed must fit in 64 bits")
         if not 0 <= self.timeout < 1e9:
-            raise UsageError("--timeout must be 0 or more seconds", cure="0 means no limit")
+            raise UsageError("--timeout must be 0 or more seconds", hint="0 means no limit")
 
     @classmethod
     def named(cls, given: Collection[str]) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class Numeric(Bounded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence(Numeric):
+class EvidenceOptions(ComputeOptions):
     """How the numbers are held against others: closed forms, differences, and what the user expects."""
 
     check: bool = option(FLAG, "compare with the closed form and a central difference, in float64", False)
@@ -123,7 +123,7 @@ class Evidence(Numeric):
         if not 0 <= self.tol < float("inf"):
             raise UsageError("--tol must be 0 or more")
         if "tol" in self.order and not self.expect:
-            raise UsageError("--tol requires --expect", cure="leave out --tol, or add --expect")
+            raise UsageError("--tol requires --expect", hint="leave out --tol, or add --expect")
 
     @property
     def wanted(self) -> bool:
@@ -132,7 +132,7 @@ class Evidence(Numeric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explained(Evidence):
+class ExplainOptions(EvidenceOptions):
     """Evidence, and the numeric chain-rule ledger."""
 
     explain: bool = option(FLAG, "the chain rule, operation by operation, in numbers", False)
@@ -144,7 +144,7 @@ class Explained(Evidence):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wrt:
+class WrtOptions:
     """What is differentiated by."""
 
     wrt: tuple[str, ...] = option(
@@ -153,7 +153,7 @@ class Wrt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class OutputOptions:
     """How a result is shown: exactly one form, and how much of it. Not part of a request, so no batch job has it."""
 
     json: bool = option(FLAG, "one JSON object on one line", False)
@@ -173,16 +173,16 @@ class Shown:
             f"--{name}" for name in ("json", "csv", "get", "code", "graph") if getattr(self, name) not in (False, None)
         ]
         if len(forms) > 1:
-            raise UsageError(f"{' and '.join(forms)} cannot be used together", cure="choose one of them")
+            raise UsageError(f"{' and '.join(forms)} cannot be used together", hint="choose one of them")
         if self.code and self.out is not None:
             raise UsageError(
-                "--code and --out cannot be used together", cure="redirect the program: --code > program.py"
+                "--code and --out cannot be used together", hint="redirect the program: --code > program.py"
             )
         if self.graph is not None:
             check_choice("graph", self.graph, GRAPHS)
             if self.out is not None:
                 raise UsageError(
-                    "--graph and --out cannot be used together", cure="redirect it: --graph dot > graph.dot"
+                    "--graph and --out cannot be used together", hint="redirect it: --graph dot > graph.dot"
                 )
         if not 1 <= self.precision <= 100:
             raise UsageError("--precision must be from 1 to 100")
@@ -194,14 +194,14 @@ class Shown:
         if self.out is not None and self.out_suffix not in forms:
             raise UsageError(
                 f"--out: {self.out!r} does not end in one of {', '.join(forms)}",
-                cure="--json, --csv and --get write to standard output without --out"
+                hint="--json, --csv and --get write to standard output without --out"
                 if self.out == "-"
                 else "the suffix chooses the format: result.json"
                 + (", table.csv, arrays.npz, main.npy" if ".npz" in forms else ""),
             )
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
             raise UsageError(
-                "--out: pictures need matplotlib, which is not installed", cure="pip install 'gradcli[plot]'"
+                "--out: pictures need matplotlib, which is not installed", hint="pip install 'gradcli[plot]'"
             )
         self._check_table(request)
         form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
@@ -209,7 +209,7 @@ class Shown:
             form = f"a {self.out_suffix} file"
         asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
         if form and asked:
-            raise UsageError(f"{asked} cannot be used with {form}", cure=f"use the table or --json with {asked}")
+            raise UsageError(f"{asked} cannot be used with {form}", hint=f"use the table or --json with {asked}")
 
     def _check_table(self, request: object) -> None:
         """Raise a UsageError where an option of tables is given, and there is none on standard output."""
@@ -218,10 +218,10 @@ class Shown:
             if form and name in self.order:
                 raise UsageError(
                     f"--{name} applies to tables and cannot be used with {form}, which {why}",
-                    cure=f"leave out --{name}",
+                    hint=f"leave out --{name}",
                 )
         if "full" in self.order and getattr(request, "pictures", False) and not getattr(request, "wanted", True):
-            raise UsageError("--full requires --check or --expect", cure="leave out --full")
+            raise UsageError("--full requires --check or --expect", hint="leave out --full")
 
     @property
     def out_suffix(self) -> str:

@@ -49,7 +49,7 @@ def _split(pieces: Sequence[str], opening: str = "'") -> UsageError:
     whole = " ".join(pieces)
     if not re.search(r"[,;\[(]", whole):
         whole = ", ".join(pieces)
-    return UsageError("the shell split a literal at its spaces", cure=f"quote it: {opening}{whole}'")
+    return UsageError("the shell split a literal at its spaces", hint=f"quote it: {opening}{whole}'")
 
 
 def expression_split(words: Sequence[str]) -> UsageError | None:
@@ -59,7 +59,7 @@ def expression_split(words: Sequence[str]) -> UsageError | None:
     whole = " ".join(words)
     if not parses(whole):
         return None
-    return UsageError("the shell split the expression at its spaces", cure=f"quote it: {shlex.quote(whole)}")
+    return UsageError("the shell split the expression at its spaces", hint=f"quote it: {shlex.quote(whole)}")
 
 
 def without_command(words: Sequence[str]) -> str:

@@ -53,9 +53,9 @@ def start(module: str, idle: float = IDLE) -> tuple[dict[str, Any], bool]:
         if lock is not None:  # the server that was starting has ended
             os.close(lock)
             if ours:
-                raise FileError("the server ended while it was starting", cure=_last_message(base))
+                raise FileError("the server ended while it was starting", hint=_last_message(base))
             ours = _launch(base, module, idle)
-    raise FileError(f"the server did not start within {PATIENCE:g} s", cure=f"see {base}.log")
+    raise FileError(f"the server did not start within {PATIENCE:g} s", hint=f"see {base}.log")
 
 
 def start_in_background(module: str) -> None:
@@ -114,11 +114,11 @@ def _socket_base() -> str:
         base = wire.socket_base()
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "invalid folder name").lower()
-        raise FileError(f"the server's folder {wire.folder()!r} cannot be created: {reason}", cure=_CURE) from None
+        raise FileError(f"the server's folder {wire.folder()!r} cannot be created: {reason}", hint=_CURE) from None
     except wire.NoServer as reason:
-        raise FileError(f"the server cannot listen: {reason}", cure=_CURE) from None
+        raise FileError(f"the server cannot listen: {reason}", hint=_CURE) from None
     if len(os.fsencode(base + ".socket")) > 107:
-        raise FileError(f"the path of the server's socket is too long: {base}.socket", cure=_CURE)
+        raise FileError(f"the path of the server's socket is too long: {base}.socket", hint=_CURE)
     return base
 
 

@@ -61,7 +61,7 @@ class SharedPage:
     def report(self, error: BaseException) -> ExitStatus:
         """Leave the error that ends this process for the parent, where `end` reads it; the exit status that it means."""
         if isinstance(error, GradcliError):
-            status, told = ExitStatus.BAD_INPUT, (error.kind, error.message, error.cure)
+            status, told = ExitStatus.BAD_INPUT, (error.kind, error.message, error.hint)
         else:
             status, told = ExitStatus.FAULT, (FAULT, fault(error), traceback_of(error, os.environ)[-_LONGEST:])
         content = marshal.dumps(told)

@@ -20,7 +20,7 @@ def loading_pytorch() -> Iterator[None]:
     except (ImportError, RuntimeError) as error:  # the second of PyTorch where there is no /dev/urandom
         if (getattr(error, "name", None) or "").startswith("gradcli"):
             raise
-        raise FileError(f"PyTorch cannot be loaded: {error}", cure="see ulimit -v, or install it again") from None
+        raise FileError(f"PyTorch cannot be loaded: {error}", hint="see ulimit -v, or install it again") from None
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ _HEADER = struct.Struct("=qq")
 _IDLE = -1
 """In place of the number of a job: the worker has no frame in hand."""
 
-_CRASHED = FileError("PyTorch could not be loaded, or it crashed", cure="gradcli flow --layers 1 shows why")
+_CRASHED = FileError("PyTorch could not be loaded, or it crashed", hint="gradcli flow --layers 1 shows why")
 
 Begin = Callable[[float], None]
 """Told the seconds that a job or its next step may take, just before it begins."""
@@ -162,8 +162,8 @@ def _answer_to_killer(line: bytes, end: End) -> bytes:
     if isinstance(error, ToldFault):
         traceback = {"traceback": error.traceback} if error.traceback else {}
         return failure(identity, {"kind": end.report[0], "message": str(error), **traceback})
-    cure = f" ({error.cure})" if error.cure else ""
-    return failure(identity, {"kind": error.kind, "message": f"{error.message}{cure}"})
+    hint = f" ({error.hint})" if error.hint else ""
+    return failure(identity, {"kind": error.kind, "message": f"{error.message}{hint}"})
 
 
 def answers(lines: Lines, load: Load, *, jobs: int = 1) -> Generator[list[Answer], None, None]:

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gradcli.errors import FAULT, GradcliError, MathError, Place, SizeError, ToldFault
+from gradcli.errors import FAULT, GradcliError, Location, MathError, SizeError, ToldFault
 from gradcli.language.source import Source, Span
 from gradcli.process.fork import End, SharedPage, end_with_parent, spawn, wait
 from gradcli.process.guards import bound_memory
@@ -61,9 +61,9 @@ class Progress(SharedPage):
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
-    def at(self, place: Span) -> None:
+    def at(self, span: Span) -> None:
         """The place in the expression that is about to be computed."""
-        self.write(place.start, place.stop)
+        self.write(span.start, span.stop)
 
     def showing(self) -> None:
         """The numbers are there; if showing them exceeds the time limit, no place of the expression is to blame."""
@@ -120,22 +120,22 @@ def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
         kind, message, more = end.report
         if kind == FAULT:
             return ToldFault(message, more)
-        return next(error for error in GradcliError.__subclasses__() if error.kind == kind)(message, cure=more)
+        return next(error for error in GradcliError.__subclasses__() if error.kind == kind)(message, hint=more)
     start, stop = end.at
-    place: Place | None = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
+    span: Location | None = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
     if not os.WIFSIGNALED(end.status):
         status = os.waitstatus_to_exitcode(end.status)
         message = f"a library that PyTorch uses ended the process (exit status {status})"
-        return MathError(message, place=place, cure="memory may be too low: see ulimit -v")
+        return MathError(message, span=span, hint="memory may be too low: see ulimit -v")
     name = signal.Signals(os.WTERMSIG(end.status)).name
     if name == "SIGALRM":
         what = "showing the result took" if end.at == _SHOWING else "it ran for"
         bounded = f"--timeout bounds {limits.timed}; 0" if limits.timed else "--timeout 0"
-        return SizeError(f"{what} more than {limits.seconds:g} s", place=place, cure=f"{bounded} removes the limit")
+        return SizeError(f"{what} more than {limits.seconds:g} s", span=span, hint=f"{bounded} removes the limit")
     if name == "SIGXCPU":
-        return SizeError("it used more CPU time than this shell allows", place=place, cure="see ulimit -t")
+        return SizeError("it used more CPU time than this shell allows", span=span, hint="see ulimit -t")
     if name in _CRASHES:
-        message = f"PyTorch crashed{' here' if place else ''} ({name})"
-        return MathError(message, place=place, cure="check the arguments of this call")
+        message = f"PyTorch crashed{' here' if span else ''} ({name})"
+        return MathError(message, span=span, hint="check the arguments of this call")
     why = ", probably out of memory" if name == "SIGKILL" else ""
-    return SizeError(f"the computation was killed ({name}){why}", place=place)
+    return SizeError(f"the computation was killed ({name}){why}", span=span)

@@ -75,7 +75,7 @@ def _main(result: Result) -> Tensor:
     if len(candidates) != 1:
         raise UsageError(
             f"--out: a .npy file holds one array, but this result has {len(candidates)} to choose from",
-            cure="write .npz, which holds them all, or choose one with --wrt or one name",
+            hint="write .npz, which holds them all, or choose one with --wrt or one name",
         )
     return candidates[0]
 

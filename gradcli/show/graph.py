@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradcli.evaluate.recorded import Node, Picture, pictures
+from gradcli.evaluate.recorded import GraphNode, Picture, pictures
 from gradcli.results import Result
 from gradcli.show import numbers
 
@@ -27,7 +27,7 @@ def graph(result: Result, form: str, *, ascii_only: bool) -> str:
     return _FORMS[form](pictures(result), ascii_only)
 
 
-def _words(node: Node) -> list[str]:
+def _words(node: GraphNode) -> list[str]:
     """What is written on a node: its title, what it is, its value and its gradient; numbers only of what is small and one."""
     found = [gradient for gradient in node.gradients if gradient is not None]
     shapes = found[:1] or ([] if node.value is None else [node.value])
@@ -79,7 +79,7 @@ def _tree(picture: Picture, lines: _Lines) -> Iterator[str]:
     met = Counter(operand for node in picture.nodes for operand in node.operands)
     shared = [node for node in picture.nodes if met[node] > 1 and node.pytorch]
     tags = {node: f" #{number}" for number, node in enumerate(shared, 1)}
-    seen: set[Node] = set()
+    seen: set[GraphNode] = set()
     agenda = [(picture.nodes[0], "", "")]
     while agenda:
         node, front, below = agenda.pop()

@@ -108,7 +108,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Curve:
+class LineChart:
     """Numbers at 0, 1, 2, ... to be drawn as a small curve under the tables; `name` says what they are, `along` what counts."""
 
     values: Tensor

@@ -20,7 +20,7 @@ from gradcli.page import Page, frame
 from gradcli.show import numbers
 from gradcli.show.pictures import curve
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Block, Cell, Cells, Column, Curve, Table, chosen, take
+from gradcli.show.table import Block, Cell, Cells, Column, LineChart, Table, chosen, take
 
 THRESHOLD = 1000
 EDGE = 3
@@ -67,13 +67,13 @@ class _Drawn:
         return max(1, self.widest, len(self.heading) if heading is None else min(heading, len(self.heading)))
 
 
-def render(tables: Sequence[Table | Curve], style: Style) -> str:
+def render(tables: Sequence[Table | LineChart], style: Style) -> str:
     """All tables and curves that are for the screen, a blank line between them, ended by a line feed."""
     page = Page(colour=style.colour)
     for number, table in enumerate(table for table in tables if table.screen and (style.full or not table.more)):
         if number:
             page.line()
-        if isinstance(table, Curve):
+        if isinstance(table, LineChart):
             width = min(style.width or curve.COLUMNS, curve.COLUMNS)
             page.write(curve.draw(table, Window(width, curve.ROWS, style.colour, style.ascii_only)) + "\n")
         else:

@@ -20,8 +20,8 @@ from gradcli.options.fields import (
     NUMBER,
     TENSOR,
     WHOLE,
-    Kind,
     Option,
+    ValueKind,
     flag_name,
     options,
 )  # fmt: skip
@@ -94,7 +94,7 @@ def _setting(chance: Chance) -> str:
     return f"{chance.choice(names)}={chance.choice(values)}"
 
 
-_TEXTS: Mapping[Kind, grammar.Draw] = {
+_TEXTS: Mapping[ValueKind, grammar.Draw] = {
     WHOLE: _whole, NUMBER: _number, NAMES: _names, TENSOR: _tensor, INDEX: _index, SETTING: _setting,
     ACTIVATION: grammar.function,
     LOSS: grammar.function, FUNCTION: grammar.function,

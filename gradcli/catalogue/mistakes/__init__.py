@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
+from gradcli.catalogue.mistakes.backward_calls import START, TWICE
 from gradcli.catalogue.mistakes.entry import Mistake
-from gradcli.catalogue.mistakes.graph import START, TWICE
 from gradcli.catalogue.mistakes.in_place import IN_PLACE
 from gradcli.catalogue.mistakes.leaving import LEAVING
-from gradcli.catalogue.mistakes.losses import LOSSES
 from gradcli.catalogue.mistakes.missing import MISSING
-from gradcli.catalogue.mistakes.numbers import NUMBERS
 from gradcli.catalogue.mistakes.shapes import FUNC, SHAPES
+from gradcli.catalogue.mistakes.wrong_losses import LOSSES
+from gradcli.catalogue.mistakes.wrong_numbers import NUMBERS
 
 FAMILIES: Mapping[str, tuple[Mistake, ...]] = {
     "no gradient": (*MISSING, *LEAVING),

@@ -6,11 +6,11 @@ from torch import Tensor
 from gradcli import core
 from gradcli.commands.activate.request import Activate
 from gradcli.commands.activate.result import ActivateResult, FunctionValue
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.evaluate.curves import NO_DERIVATIVE
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.refusals import translated
-from gradcli.evaluate.sights import of_activation
+from gradcli.evaluate.watched import of_activation
 from gradcli.language.calls import Call
 from gradcli.results import Subject
 
@@ -32,7 +32,7 @@ def compute(request: Activate, job: Job) -> ActivateResult:
 
 
 def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
-    function = functions.activation(call)
+    function = implementations.activation(call)
     if call.entry.mixes:
         job.note("diagonal", f"{call.entry.name} mixes its inputs: the derivative is only the diagonal of the Jacobian; "
                  "softmax-jacobian shows all of it")  # fmt: skip
@@ -42,5 +42,5 @@ def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:
         except core.NoDerivativeError:
             job.note("no-derivative", NO_DERIVATIVE.format(call.entry.name))
             return FunctionValue(call.text, function(x), None)
-    job.sights.append(of_activation(call, core.leaves({"x": x}, ["x"])["x"], value, "x"))
+    job.watched.append(of_activation(call, core.require_grad({"x": x}, ["x"])["x"], value, "x"))
     return FunctionValue(call.text, value, slope)

@@ -7,11 +7,11 @@ from typing import ClassVar
 from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
 from gradcli.options.fields import ACTIVATION, TENSOR, argument, option
-from gradcli.options.shared import Explained
+from gradcli.options.shared import ExplainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Activate(Explained):
+class Activate(ExplainOptions):
     """Value and derivative of one or more activations at x, side by side."""
 
     instead: ClassVar[Mapping[str, str]] = {"wrt": "the derivative is with respect to x, the only input"}

@@ -13,10 +13,10 @@ from gradcli.language.source import quoted
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.check import CheckedRequest, check
 from gradcli.options.fill import from_json
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 
 _REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())}
-JOBS = {name: it for name, it in _REQUESTS.items() if issubclass(it, Numeric) and not it.pictures}
+JOBS = {name: it for name, it in _REQUESTS.items() if issubclass(it, ComputeOptions) and not it.pictures}
 """The commands that a job may name, and their requests: those that compute numbers of inputs, and do not draw them."""
 
 Encode = Callable[[Any], bytes]
@@ -36,12 +36,12 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
             raise UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})") from None
         raise UsageError(f"line {number} is not JSON (character {error.pos + 1}: {error.msg})") from None
     if not isinstance(job, dict):
-        cure = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
-        raise UsageError(f"line {number} is not a JSON object", cure=cure)
+        hint = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
+        raise UsageError(f"line {number} is not a JSON object", hint=hint)
     try:
         return job, orjson.dumps(job.get("id"))
     except orjson.JSONEncodeError:
-        raise UsageError(f"the id in line {number} is nested too deeply", cure="use a number or a string") from None
+        raise UsageError(f"the id in line {number} is nested too deeply", hint="use a number or a string") from None
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
@@ -52,7 +52,7 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
     name = job.get("command")
     if not isinstance(name, str) or name not in JOBS:
         said = "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
-        raise UsageError(said, cure=did_you_mean(str(name), JOBS) or f"commands: {', '.join(JOBS)}")
+        raise UsageError(said, hint=did_you_mean(str(name), JOBS) or f"commands: {', '.join(JOBS)}")
     fields = {key: value for key, value in job.items() if key not in ("id", "command")}
     return check(from_json(JOBS[name], fields), _no_stdin, allow_files=allow_files)
 
@@ -88,9 +88,9 @@ def answer(
 
 def worded(error: GradcliError) -> str:
     """An error on one line: what is wrong, where, and what to do."""
-    label = f"{quoted(error.place.label)}: " if error.place and error.place.label else ""
-    cure = error.cure.split("\n")[0]
-    return f"{label}{error.message}{f' ({cure})' if cure else ''}"
+    label = f"{quoted(error.span.label)}: " if error.span and error.span.label else ""
+    hint = error.hint.split("\n")[0]
+    return f"{label}{error.message}{f' ({hint})' if hint else ''}"
 
 
 def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> bytes:
@@ -101,4 +101,4 @@ def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> by
 
 
 def _no_stdin() -> str:
-    raise UsageError("a job cannot read standard input", cure="write the numbers into the job")
+    raise UsageError("a job cannot read standard input", hint="write the numbers into the job")

@@ -11,7 +11,7 @@ from gradcli.commands.batch.request import Batch
 from gradcli.errors import ExitStatus, FileError
 from gradcli.language.file_names import advice
 from gradcli.language.source import Source
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.process.jobs import LinesOfFile
 from gradcli.process.pool import answers
 from gradcli.process.signals import EndedBySignal, handled
@@ -19,7 +19,7 @@ from gradcli.process.wire import write_all
 from gradcli.world import World, is_terminal
 
 
-def page(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], str]) -> int:
+def page(request: Batch, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> int:
     """Answer every job, and return the exit status: 1 where any of them failed.
 
     Raises FileError where the file of jobs cannot be read.
@@ -46,7 +46,7 @@ def page(request: Batch, shown: Shown, world: World, read_stdin: Callable[[], st
 def _open(path: str, world: World) -> int:
     if path == "-":
         if world.stdin is None:
-            raise FileError("standard input is closed", cure="name a file of jobs")
+            raise FileError("standard input is closed", hint="name a file of jobs")
         if is_terminal(world.stdin):
             world.tell("reading jobs from standard input, one JSON object per line; end it with Ctrl-D\n")
         return world.stdin.fileno()
@@ -57,7 +57,7 @@ def _open(path: str, world: World) -> int:
         reason = getattr(error, "strerror", None) or "invalid file name"
         place = Source(path, "FILE").span(0, len(path))
         raise FileError(
-            f"the jobs cannot be read: {reason.lower()}", place=place, cure=advice(path) or "check the path"
+            f"the jobs cannot be read: {reason.lower()}", span=place, hint=advice(path) or "check the path"
         ) from None
     return fd
 
@@ -85,7 +85,7 @@ class _LineWriter:
 
 
 @contextlib.contextmanager
-def _progress(shown: Shown, world: World) -> Iterator[Callable[[int, int], None]]:
+def _progress(shown: OutputOptions, world: World) -> Iterator[Callable[[int, int], None]]:
     """What is told of answered jobs and failures: a progress bar, on a terminal that nothing else is written to or typed at."""
     others = [stream for stream in (world.stdin, world.stdout) if stream is not None]
     if shown.quiet or not is_terminal(world.stderr) or any(map(is_terminal, others)):

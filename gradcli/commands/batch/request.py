@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from gradcli.errors import UsageError
-from gradcli.options.fields import FLAG, WHOLE, Kind, Paths, argument, option
+from gradcli.options.fields import FLAG, WHOLE, Paths, ValueKind, argument, option
 
 MOST_JOBS = 64
-FILE = Kind("FILE", lambda source: source.text, paths=Paths(""))
+FILE = ValueKind("FILE", lambda source: source.text, paths=Paths(""))
 
 
 @dataclass(frozen=True, kw_only=True)

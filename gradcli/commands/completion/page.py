@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from gradcli.commands.completion.request import Completion
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.world import World
 
 
-def page(request: Completion, shown: Shown, world: World, read_stdin: Callable[[], str]) -> str:
+def page(request: Completion, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> str:
     """The script of a shell."""
     return SCRIPTS[request.shell]
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
-from gradcli.options.fields import Kind, argument
+from gradcli.options.fields import ValueKind, argument
 
 SHELLS = ("bash", "zsh", "fish")
-SHELL = Kind("|".join(SHELLS), lambda source: source.text, hints=SHELLS)
+SHELL = ValueKind("|".join(SHELLS), lambda source: source.text, hints=SHELLS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,5 +18,5 @@ class Completion:
 
     def __post_init__(self) -> None:
         if self.shell not in SHELLS:
-            cure = did_you_mean(self.shell, SHELLS) or f"choose one of {', '.join(SHELLS)}"
-            raise UsageError(f"there is no completion for {self.shell[:40]!r}", cure=cure)
+            hint = did_you_mean(self.shell, SHELLS) or f"choose one of {', '.join(SHELLS)}"
+            raise UsageError(f"there is no completion for {self.shell[:40]!r}", hint=hint)

@@ -13,9 +13,9 @@ from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import finite, origin
 from gradcli.evaluate.run import Run, note_unreached, one_number, run_expression
-from gradcli.evaluate.sights import target_of
 from gradcli.evaluate.trace import Trace
-from gradcli.evidence.notes.notes import look
+from gradcli.evaluate.watched import target_of
+from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.limits import ELEMENTS
 
 
@@ -29,8 +29,8 @@ def compute(request: Descend, job: Job) -> DescendResult:
     start = run_expression(request, job)
     one_number(start.value, "descend minimizes one number")
     size = sum(tensor.numel() for tensor in start.by.values())
-    ELEMENTS.check((request.steps + 1) * size, "the parameters of all steps", cure="use fewer --steps")
-    look(job, ())
+    ELEMENTS.check((request.steps + 1) * size, "the parameters of all steps", hint="use fewer --steps")
+    collect_notes(job, ())
     torch.set_rng_state(start.state)  # so that the first step draws what a program without this look would draw
     steps, stopped = _steps(request, optimizer, start, job)
     if not request.wrt:
@@ -38,7 +38,7 @@ def compute(request: Descend, job: Job) -> DescendResult:
     last = steps[-1]
     return DescendResult(
         **job.header("descend", start.inputs, subjects=[start.subject]),
-        expression=start.program.understood,
+        expression=start.program.canonical_text,
         steps=steps, parameters=last.parameters, value=last.value, stopped=stopped,
         optimizer=f"{optimizer.name}({optimizer.text})",
     )  # fmt: skip
@@ -64,7 +64,7 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
 
 def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list[DescentStep], Stopped]:
     """The start and every step, and why there are no more."""
-    live = core.leaves({name: tensor.detach().clone() for name, tensor in start.by.items()}, list(start.by))
+    live = core.require_grad({name: tensor.detach().clone() for name, tensor in start.by.items()}, list(start.by))
     inputs = {**start.inputs, **live}
     optimizer = chosen.over(list(live.values()))
     ready: list[Tensor] = []

@@ -37,9 +37,9 @@ class Chosen:
         known = available()
         bare = name.lower().removeprefix("torch.").removeprefix("optim.")
         if bare not in known:
-            cure = did_you_mean(bare, known) or f"PyTorch has {', '.join(sorted(known))}"
+            hint = did_you_mean(bare, known) or f"PyTorch has {', '.join(sorted(known))}"
             version = torch.__version__.partition("+")[0]
-            raise UsageError(f"--optimizer: PyTorch {version} has no optimiser {name[:80]!r}", cure=cure)
+            raise UsageError(f"--optimizer: PyTorch {version} has no optimiser {name[:80]!r}", hint=hint)
         self.kind = known[bare]
         self.arguments: dict[str, Value] = {"lr": lr, **{setting.name: setting.value for setting in settings}}
         takes = {
@@ -49,8 +49,8 @@ class Chosen:
         }
         for setting in settings:
             if setting.name not in takes:
-                cure = did_you_mean(setting.name, takes) or f"its arguments: {', '.join(takes)}"
-                raise UsageError(f"--set: {self.name} has no argument {setting.name[:80]!r}", cure=cure)
+                hint = did_you_mean(setting.name, takes) or f"its arguments: {', '.join(takes)}"
+                raise UsageError(f"--set: {self.name} has no argument {setting.name[:80]!r}", hint=hint)
             _check_kind(setting, takes[setting.name])
 
     @property
@@ -73,7 +73,7 @@ class Chosen:
             return self.kind(parameters, **arguments)
         except Exception as error:  # whatever a constructor of PyTorch's says to a value of the wrong kind
             raise UsageError(
-                f"{self.name} cannot be created: {words(error)}", cure=f"it was given {self.text}"
+                f"{self.name} cannot be created: {words(error)}", hint=f"it was given {self.text}"
             ) from None
 
     @contextmanager
@@ -86,7 +86,7 @@ class Chosen:
         except Exception as error:  # an optimiser may meet an argument or a gradient that it cannot use as late as here
             raise MathError(
                 f"{self.name} cannot take a step: {words(error)}",
-                cure=f"it was given {self.text}; choose another with --optimizer",
+                hint=f"it was given {self.text}; choose another with --optimizer",
             ) from None
 
 
@@ -104,4 +104,4 @@ def _check_kind(setting: Setting, default: object) -> None:
         return
     if not fits:
         usual = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-        raise UsageError(f"--set {setting.name}: expected {wanted}", cure=f"PyTorch's default: {setting.name}={usual}")
+        raise UsageError(f"--set {setting.name}: expected {wanted}", hint=f"PyTorch's default: {setting.name}={usual}")

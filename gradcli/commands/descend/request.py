@@ -7,9 +7,9 @@ from gradcli.catalogue.optimizers import NAMES
 from gradcli.commands.descend.setting import SETTING, Setting
 from gradcli.errors import UsageError
 from gradcli.options.derivatives import OfExpression
-from gradcli.options.fields import NUMBER, WHOLE, Kind, option, repeated
+from gradcli.options.fields import NUMBER, WHOLE, ValueKind, option, repeated
 
-OPTIMIZER = Kind("NAME", lambda source: source.text, hints=NAMES)
+OPTIMIZER = ValueKind("NAME", lambda source: source.text, hints=NAMES)
 MOST_STEPS = 1_000_000
 
 
@@ -36,7 +36,7 @@ class Descend(OfExpression):
         seen: dict[str, Setting] = {}
         for setting in self.set:
             if setting.name in seen:
-                raise UsageError(f"--set {setting.name} is given twice", cure="give each argument once")
+                raise UsageError(f"--set {setting.name} is given twice", hint="give each argument once")
             if setting.name == "lr":
-                raise UsageError("--set lr: the learning rate has its own option", cure="--lr 0.1")
+                raise UsageError("--set lr: the learning rate has its own option", hint="--lr 0.1")
             seen[setting.name] = setting

@@ -10,7 +10,7 @@ from gradcli.errors import GradcliError, UsageError
 from gradcli.language import assignment
 from gradcli.language.literals import literal
 from gradcli.language.source import Source, Span
-from gradcli.options.fields import Kind, wrong
+from gradcli.options.fields import ValueKind, wrong
 
 Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
 
@@ -34,7 +34,7 @@ def read(source: Source) -> Setting:
     found = assignment.split(source, ascii_only=True)
     if found is None:
         raise UsageError(
-            "expected NAME=VALUE", place=source.span(0, len(source.text)), cure="for example --set momentum=0.9"
+            "expected NAME=VALUE", span=source.span(0, len(source.text)), hint="for example --set momentum=0.9"
         )
     name, value = found
     length = len(source.text)
@@ -65,8 +65,8 @@ def _single(text: str, place: Span) -> Value:
         return float(found.values[0])
     raise UsageError(
         "expected a number, true, false, none, a tuple or a word",
-        place=place,
-        cure="such as momentum=0.9, nesterov=true, betas=0.9,0.99, line_search_fn=strong_wolfe",
+        span=place,
+        hint="such as momentum=0.9, nesterov=true, betas=0.9,0.99, line_search_fn=strong_wolfe",
     )
 
 
@@ -85,4 +85,4 @@ def _from_json(value: Any, key: str) -> Value:
     return found if isinstance(value, list) else found[0]
 
 
-SETTING = Kind("NAME=VALUE", read, accept=accept)
+SETTING = ValueKind("NAME=VALUE", read, accept=accept)

@@ -6,7 +6,7 @@ import torch
 
 from gradcli.commands.descend.result import DescendResult
 from gradcli.show import numbers
-from gradcli.show.table import Block, Column, Curve, Places, Table
+from gradcli.show.table import Block, Column, LineChart, Places, Table
 
 ROWS = 11
 """Steps that are shown on the screen."""
@@ -19,7 +19,7 @@ _ENDS = {
 """Why a descent ended, in words."""
 
 
-def tables(result: DescendResult, digits: int) -> list[Table | Curve]:
+def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     """A row per step, and the value over the steps as a curve."""
     rows = result.steps
     value = torch.stack([row.value for row in rows])
@@ -35,4 +35,4 @@ def tables(result: DescendResult, digits: int) -> list[Table | Curve]:
     shapes = "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in result.inputs.items())
     caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {result.dtype}, shapes: {shapes}"
     table = Table(tuple(columns), (Block(len(rows), tuple(cells)),), title, caption, rows=ROWS)
-    return [table, Curve(value, "value", "step")] if int(value.isfinite().sum()) > 2 else [table]
+    return [table, LineChart(value, "value", "step")] if int(value.isfinite().sum()) > 2 else [table]

@@ -13,7 +13,7 @@ from gradcli import core
 from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult, LayerFlow
 from gradcli.errors import SizeError
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.evaluate.failures import wants_memory
 from gradcli.evaluate.job import Job, once_more, seed
 from gradcli.evaluate.refusals import translated
@@ -73,7 +73,7 @@ def compute(request: Flow, job: Job) -> FlowResult:
     except RuntimeError as error:
         if wants_memory(error):
             raise SizeError(
-                "there is not enough memory for the stack", cure="use a smaller --width, or fewer --layers"
+                "there is not enough memory for the stack", hint="use a smaller --width, or fewer --layers"
             ) from None
         raise
     by_name = {name: rows for name, (rows, _) in found.items()}
@@ -142,13 +142,13 @@ def _flat(call: Call, job: Job) -> float:
     """The slope up to which an output of the activation counts as saturated."""
     z = torch.linspace(-10, 10, 2001, dtype=job.dtype, device=job.device)
     with translated(call.text, {}):
-        slope = core.slopes(functions.activation(call), z)[1]
+        slope = core.slopes(implementations.activation(call), z)[1]
     return float(f"{FLAT * float(slope.abs().max()):.3g}")
 
 
 def _forward(stack: Stack, call: Call) -> list[tuple[Tensor, Tensor]]:
     """z = W h + b and h = activation(z) of each layer, the one next to the input first."""
-    activation = functions.activation(call)
+    activation = implementations.activation(call)
     h, passed = stack.x, []
     for layer in stack.layers:
         z = layer(h)
@@ -235,7 +235,7 @@ def _points(stack: Stack, call: Call) -> Points:
         weights = [layer.weight.detach().cpu().double() for layer in stack.layers]
         biases = [None if layer.bias is None else layer.bias.detach().cpu().double() for layer in stack.layers]
         upstream = stack.upstream.detach().cpu().double()
-        activation = functions.activation(call)
+        activation = implementations.activation(call)
         with once_more(torch.float64):
             h, sums = stack.x.detach().cpu().double().requires_grad_(), []
             for weight, bias in zip(weights, biases, strict=True):

@@ -10,14 +10,14 @@ from gradcli.language.calls import Call, parse_call
 from gradcli.language.limits import ELEMENTS
 from gradcli.language.source import Source
 from gradcli.options.fields import ACTIVATION, TEXT, WHOLE, argument, check_choice, option, repeated
-from gradcli.options.shared import Evidence
+from gradcli.options.shared import EvidenceOptions
 
 INITS = ("default", "xavier", "kaiming", "normal")
 USUAL = ("sigmoid", "tanh", "relu")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flow(Evidence):
+class Flow(EvidenceOptions):
     """Gradient size, layer by layer, through a deep stack of linear layers: does it vanish, explode or stay steady?"""
 
     instead: ClassVar[Mapping[str, str]] = {
@@ -40,16 +40,16 @@ class Flow(Evidence):
             raise UsageError("--layers must be from 2 to 10,000")
         if self.width < 1:
             raise UsageError("--width must be 1 or more")
-        ELEMENTS.check(self.layers * self.width * self.width, "the weights of all layers", cure="a smaller --width")
+        ELEMENTS.check(self.layers * self.width * self.width, "the weights of all layers", hint="a smaller --width")
         seen: dict[str, Call] = {}
         for call in self.activations:
             if call.entry.mixes:
                 raise UsageError(
                     f"{call.entry.name} mixes its inputs, but flow needs an elementwise activation",
-                    cure="such as sigmoid, tanh or relu",
+                    hint="such as sigmoid, tanh or relu",
                 )
             if call.text in seen:
-                raise UsageError(f"the activation {call.text} is given twice", cure="give each one once")
+                raise UsageError(f"the activation {call.text} is given twice", hint="give each one once")
             seen[call.text] = call
 
     @property

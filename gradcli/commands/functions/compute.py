@@ -12,7 +12,7 @@ from gradcli.catalogue.functions import Loss, Target
 from gradcli.catalogue.ranges import HIGH, LOW, POINTS, PROBABILITIES, UNIT_POINTS
 from gradcli.commands.functions.request import Functions, facts, families
 from gradcli.commands.functions.result import FunctionsResult
-from gradcli.evaluate import curves, functions
+from gradcli.evaluate import curves, implementations
 from gradcli.evaluate.refusals import translated
 from gradcli.evidence.notes import kinks, notes
 from gradcli.language.calls import Call
@@ -69,7 +69,7 @@ def _range(call: Call) -> Tensor:
 def _of_activation(call: Call) -> list[dict[str, Any]]:
     """The slopes at each kink. Functions along a dimension have none."""
     assert not (call.entry.mixes and call.entry.kinks)
-    function = functions.activation(call)
+    function = implementations.activation(call)
     return [
         {
             "at": place,
@@ -86,7 +86,7 @@ def _of_loss(call: Call) -> list[dict[str, Any]]:
     """The slopes by one element of a sample prediction that is moved to each kink in turn."""
     assert isinstance(call.entry, Loss)
     pred, target = SAMPLES[call.entry.target]
-    function = functions.loss(call, "sum")
+    function = implementations.loss(call, "sum")
     aim = torch.tensor(target, dtype=torch.int64 if call.entry.target in ("class", "labels") else torch.float64)
     start = torch.tensor(pred, dtype=torch.float64)
     found = []
@@ -107,7 +107,7 @@ def _plain(sample: Any) -> Any:
     return sample[0] if isinstance(sample, list) and len(sample) == 1 else sample
 
 
-def _measured(call: Call, function: functions.Unary, x: Tensor, at: tuple[int, ...]) -> dict[str, float | None]:
+def _measured(call: Call, function: implementations.Unary, x: Tensor, at: tuple[int, ...]) -> dict[str, float | None]:
     point = torch.zeros_like(x, dtype=torch.bool)
     point[at] = True
     try:

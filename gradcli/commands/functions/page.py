@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcli.commands.functions.request import Functions, facts, families
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.world import World
 
 COLUMNS = (
@@ -20,7 +20,7 @@ HALVES = (COLUMNS[:3], (COLUMNS[0], *COLUMNS[3:]))
 """The columns of the two blocks in which a terminal shows them that is too narrow for all."""
 
 
-def page(request: Functions, shown: Shown, world: World, read_stdin: Callable[[], str]) -> str | None:
+def page(request: Functions, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> str | None:
     """The tables of the catalogue; None where slopes at kinks are asked for, which PyTorch measures."""
     if request.name is not None or shown.json or shown.out or shown.get is not None:
         return None

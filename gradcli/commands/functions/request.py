@@ -6,11 +6,11 @@ from typing import Any
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES, TARGETS, Activation, Loss
 from gradcli.language.calls import Call
 from gradcli.options.fields import FUNCTION, argument
-from gradcli.options.shared import Told
+from gradcli.options.shared import Question
 
 
 @dataclass(frozen=True, kw_only=True)
-class Functions(Told):
+class Functions(Question):
     """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; for one, its slopes at kinks."""
 
     name: Call | None = argument(FUNCTION, "an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all", None)

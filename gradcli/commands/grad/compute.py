@@ -15,7 +15,7 @@ from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, run
-from gradcli.evidence.notes.notes import look
+from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
 from gradcli.results import Points, Subject
@@ -57,11 +57,11 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     program = done.program
     subject = Subject(
         "", program.source.text, inputs, reached, upstream, request.fn, done.state, program=program,
-        title=program.understood,
+        title=program.canonical_text,
     )  # fmt: skip
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given], [subject]),
-        expression=done.program.understood,
+        expression=done.program.canonical_text,
         value=done.value,
         gradients={name: found.get(name) for name in inputs if name in done.by or name in null},
         intermediates={name: Intermediate(step, found.get(_step(name))) for name, step in done.steps.items()},
@@ -79,13 +79,13 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     """Value and gradients at every point of one 1-D input, the point as one number, the other inputs whole."""
     name = request.each
     if name not in given:
-        cure = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
-        raise UsageError(f"--each: there is no input {name!r}", cure=cure)
+        hint = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
+        raise UsageError(f"--each: there is no input {name!r}", hint=hint)
     points = given[name]
     if points.ndim != 1 or not points.is_floating_point():
         raise ShapeError(
             f"--each needs a 1-D input of floats, and {name} is {dtype_name(points)} of shape {list(points.shape)}",
-            cure=f"{name}=linspace(-2,2,5)",
+            hint=f"{name}=linspace(-2,2,5)",
         )
     program = job.program
     rows: list[dict[str, Any]] = []
@@ -96,7 +96,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         value = one_number(done.value, f"--each needs one number at each point of {name}")
         found = core.gradients(done.value, done.by, via=_VIA[request.via])
         _note_unused(done, found, job)
-        look(job, {"dead-relu", *(note.code for note in job.notes)})
+        collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
         rows.append({name: point, "value": value, "gradients": found})
         reached = tuple([other for other in done.by if found[other] is not None])
         pointwise.append(done.subject._replace(by=reached, call=request.fn))
@@ -108,7 +108,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
 
     found_at = Points("", len(pointwise), pointwise.__getitem__, label)
     return GradEachResult(
-        **job.header("grad", inputs, defaults), expression=program.understood, rows=rows, each=name, points=(found_at,),
+        **job.header("grad", inputs, defaults), expression=program.canonical_text, rows=rows, each=name, points=(found_at,),
     )  # fmt: skip
 
 
@@ -155,14 +155,14 @@ def _upstream(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -
         if upstream.shape != value.shape:
             raise ShapeError(
                 f"--vjp: the upstream gradient has shape {list(upstream.shape)}, but the result has {list(value.shape)}",
-                cure="give one number for each element of the result", topic="vjp-shape",
+                hint="give one number for each element of the result", why_entry="vjp-shape",
             )  # fmt: skip
         if isinstance(request.vjp, Made) and request.vjp.random:
             job.note("upstream", f"--vjp drew {_drawn(upstream)}")
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:
         message = f"the result is not one number: its shape is {list(value.shape)}"
-        raise MathError(message, cure=_cures(request, done, given, job), topic="non-scalar")
+        raise MathError(message, hint=_hints(request, done, given, job), why_entry="non-scalar")
     return None, ""
 
 
@@ -189,25 +189,25 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
     inside = len(row) == value.ndim and all(-size <= i < size for i, size in zip(row, value.shape, strict=True))
     if not inside:
         last = ",".join(str(size - 1) for size in value.shape)
-        cure = f"the last element is --row {last}" if value.numel() and value.ndim else "leave out --row"
-        raise UsageError(f"--row {','.join(map(str, row))}: the result has shape {list(value.shape)}", cure=cure)
+        hint = f"the last element is --row {last}" if value.numel() and value.ndim else "leave out --row"
+        raise UsageError(f"--row {','.join(map(str, row))}: the result has shape {list(value.shape)}", hint=hint)
     upstream = torch.zeros_like(value, requires_grad=False)
     upstream[row] = 1
     return upstream
 
 
-def _cures(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> str:
+def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> str:
     """The ways out of a result that is not one number, as commands to copy."""
     shape = done.value.shape
     words = _words(request)
     first = ",".join("0" for _ in shape)
     ones = shlex.quote(f"ones({','.join(map(str, shape))})")
-    cures = [f"gradcli grad {words} --row {first}", f"gradcli grad {words} --vjp {ones}"]
+    hints = [f"gradcli grad {words} --row {first}", f"gradcli grad {words} --vjp {ones}"]
     along = (name for name in done.by if _works_along(name, request, done, given, job))
-    cures += [f"gradcli grad {words} --each {name}" for name in islice(along, 1)]
+    hints += [f"gradcli grad {words} --each {name}" for name in islice(along, 1)]
     if request.fn is None:
-        cures.append(f"gradcli jacobian {words}")
-    return "\n".join(cures)
+        hints.append(f"gradcli jacobian {words}")
+    return "\n".join(hints)
 
 
 def _works_along(name: str, request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> bool:

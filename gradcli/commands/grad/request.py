@@ -11,19 +11,21 @@ from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FUNCTION, INDEX, NAME, TENSOR, TEXT, argument, check_choice, option
-from gradcli.options.formula import EXPRESSION, Formula
+from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, input_name
-from gradcli.options.shared import Explained, Wrt
+from gradcli.options.shared import ExplainOptions, WrtOptions
 
 VIAS = ("grad", "backward")
 FN_INPUTS = ("x", "w", "b", "y")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grad(Wrt, Explained):
+class Grad(WrtOptions, ExplainOptions):
     """Value of an expression and its gradient for each input; --fn NAME is short for 'NAME(x*w + b, y)'."""
 
-    expression: Formula | None = argument(EXPRESSION, "an expression, such as 'mse(w*x + b, y)', @FILE or -", None)
+    expression: GivenExpression | None = argument(
+        EXPRESSION, "an expression, such as 'mse(w*x + b, y)', @FILE or -", None
+    )
     inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as x=1 w=2,3", (), many=True)
     fn: Call | None = option(FUNCTION, "a loss or an activation of x*w + b, instead of an expression", None)
     x: Literal | None = option(TENSOR, "x of --fn", None)
@@ -36,15 +38,15 @@ class Grad(Wrt, Explained):
     each: str = option(NAME, "evaluate at each element of this 1-D input, one row each", "")
 
     def __post_init__(self) -> None:
-        Explained.__post_init__(self)
+        ExplainOptions.__post_init__(self)
         check_choice("via", self.via, VIAS)
         if self.row is not None and self.vjp is not None:
-            raise UsageError("--row and --vjp cannot be used together", cure="choose one of them")
+            raise UsageError("--row and --vjp cannot be used together", hint="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
             raise UsageError("--each needs one number at each point: --row and --vjp cannot be used with it")
         if self.each and self.explain:
             raise UsageError(
-                "--explain follows one gradient, but --each computes many", cure="leave out --each and give one point"
+                "--explain follows one gradient, but --each computes many", hint="leave out --each and give one point"
             )
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
@@ -59,12 +61,12 @@ class Grad(Wrt, Explained):
 
     def _check_expression(self, given: list[str]) -> None:
         if given:
-            cure = f"with an expression write {given[0]}=T" if self.expression else "--fn mse, for example"
-            raise UsageError(f"--{given[0]} requires --fn", cure=cure)
+            hint = f"with an expression write {given[0]}=T" if self.expression else "--fn mse, for example"
+            raise UsageError(f"--{given[0]} requires --fn", hint=hint)
         if self.expression is None:
             raise UsageError(
                 "nothing to differentiate: give an expression or --fn",
-                cure="gradcli grad --fn mse --x 1 --w 2\ngradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
+                hint="gradcli grad --fn mse --x 1 --w 2\ngradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
             )
 
     @property
@@ -97,13 +99,13 @@ class Grad(Wrt, Explained):
         if self.expression is not None or self.inputs:
             name = input_name(self.expression.given.text) if self.expression else self.inputs[0].name
             if not name:
-                raise UsageError("--fn and an expression cannot be used together", cure="choose one of them")
-            cure = did_you_mean(name, FN_INPUTS) or f"its inputs are {', '.join(FN_INPUTS)}"
-            raise UsageError(f"--fn has no input {name!r}", cure=cure)
+                raise UsageError("--fn and an expression cannot be used together", hint="choose one of them")
+            hint = did_you_mean(name, FN_INPUTS) or f"its inputs are {', '.join(FN_INPUTS)}"
+            raise UsageError(f"--fn has no input {name!r}", hint=hint)
         if self.x is None:
-            raise UsageError("--x is missing", cure=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
+            raise UsageError("--x is missing", hint=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
         if not isinstance(fn.entry, Loss):
             if self.y is not None:
-                raise UsageError(f"--y cannot be used with the activation {fn.entry.name}", cure="leave out --y")
+                raise UsageError(f"--y cannot be used with the activation {fn.entry.name}", hint="leave out --y")
         elif fn.entry.target == "class" and self.y is None:
-            raise UsageError(f"--y is missing: {fn.entry.name} needs class indices", cure="for example --y 0")
+            raise UsageError(f"--y is missing: {fn.entry.name} needs class indices", hint="for example --y 0")

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.hessian.request import Hessian
-from gradcli.commands.hessian.result import HessianResult, Kind
+from gradcli.commands.hessian.result import HessianResult, PointKind
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.run import leads_to_result, one_number, run_expression
 from gradcli.language.limits import ELEMENTS
@@ -40,7 +40,7 @@ def compute(request: Hessian, job: Job) -> HessianResult:
     stationary = steepest <= STATIONARY * (1 + abs(float(value.detach())))
     return HessianResult(
         **job.header("hessian", run.inputs, subjects=[run.subject._replace(kind="hessian")]),
-        expression=run.program.understood,
+        expression=run.program.canonical_text,
         value=value,
         gradients=slopes,
         hessian=blocks,
@@ -58,7 +58,7 @@ def _eigenvalues(matrix: Tensor) -> Tensor:
     return found.to(matrix.dtype)
 
 
-def _kind(eigenvalues: Tensor) -> Kind | None:
+def _kind(eigenvalues: Tensor) -> PointKind | None:
     """What the signs of the eigenvalues say of a stationary point; None where they are not finite."""
     if not bool(torch.isfinite(eigenvalues).all()):
         return None

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gradcli.results import Result
 
-Kind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
+PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class HessianResult(Result):
     hessian: dict[str, dict[str, Tensor]]
     eigenvalues: Tensor
     stationary: bool
-    kind: Kind | None
+    kind: PointKind | None
 
     def main(self) -> list[Tensor]:
         """The blocks, each of shape input.shape + input.shape."""

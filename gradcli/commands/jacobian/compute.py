@@ -30,7 +30,7 @@ def compute(request: Jacobian, job: Job) -> JacobianResult:
     subject = run.subject._replace(kind="jacobian", output=output_name(run))
     return JacobianResult(
         **job.header("jacobian", run.inputs, subjects=[subject]),
-        expression=run.program.understood,
+        expression=run.program.canonical_text,
         value=run.value,
         jacobian=blocks,
     )

@@ -51,7 +51,7 @@ class JacobianResult(Result):
         if not self.explainable:
             raise UsageError(
                 f"--explain follows at most {EXPLAINED} rows of a Jacobian, and this one has {value.numel()}",
-                cure=f"explain one row: gradcli grad EXPR NAME=T --row {','.join('0' for _ in value.shape)} --explain",
+                hint=f"explain one row: gradcli grad EXPR NAME=T --row {','.join('0' for _ in value.shape)} --explain",
             )
         return [
             subject._replace(

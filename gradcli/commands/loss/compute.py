@@ -9,10 +9,10 @@ from torch import Tensor
 from gradcli import core
 from gradcli.commands.loss.request import Loss
 from gradcli.commands.loss.result import LossResult, LossValue
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.refusals import translated
-from gradcli.evaluate.sights import of_loss
+from gradcli.evaluate.watched import of_loss
 from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
 from gradcli.results import Subject
@@ -41,13 +41,13 @@ def compute(request: Loss, job: Job) -> LossResult:
 
 def _evaluate(call: Call, pred: Tensor, target: Tensor, reduction: str, job: Job) -> LossValue:
     reduction = call.reduction(reduction)
-    target = functions.index_target(call, pred, target)
+    target = implementations.index_target(call, pred, target)
     leaf = pred.detach().requires_grad_()
     with translated(call.text, {"pred": pred, "target": target}):
-        value = functions.loss(call, reduction)(leaf, target)
+        value = implementations.loss(call, reduction)(leaf, target)
         gradient = core.gradients(value.sum(), {"pred": leaf})["pred"]
-        job.sights.append(of_loss(call, leaf, target, value, "pred", reduction))
-        elements = functions.elements(call)
+        job.watched.append(of_loss(call, leaf, target, value, "pred", reduction))
+        elements = implementations.elements(call)
         return LossValue(
             name=call.text,
             value=value,

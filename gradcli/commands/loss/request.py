@@ -7,13 +7,13 @@ from typing import ClassVar
 from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
 from gradcli.options.fields import LOSS, TENSOR, TEXT, argument, check_choice, option
-from gradcli.options.shared import Explained
+from gradcli.options.shared import ExplainOptions
 
 REDUCTIONS = ("mean", "sum", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss(Explained):
+class Loss(ExplainOptions):
     """Value of one or more losses, their elements, and d loss / d pred, side by side."""
 
     instead: ClassVar[Mapping[str, str]] = {

@@ -8,10 +8,10 @@ from gradcli.catalogue.functions import Loss
 from gradcli.commands.perceptron.request import Perceptron
 from gradcli.commands.perceptron.result import Epoch, PerceptronResult, PerceptronTraining
 from gradcli.errors import ShapeError
-from gradcli.evaluate import functions
+from gradcli.evaluate import implementations
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.refusals import translated
-from gradcli.evaluate.sights import of_activation, of_loss
+from gradcli.evaluate.watched import of_activation, of_loss
 from gradcli.language.literals import literal
 from gradcli.language.source import Source
 from gradcli.results import Subject
@@ -32,14 +32,14 @@ def _forward(request: Perceptron, job: Job) -> PerceptronResult:
     defaults = ["b"] if request.b is None else []
     _check_shapes(inputs["x"], inputs["w"], inputs["b"])
     chosen = job.wrt(request.wrt, inputs, [name for name in ("w", "b", "x") if inputs[name].is_floating_point()])
-    live = core.leaves(inputs, chosen)
+    live = core.require_grad(inputs, chosen)
     with translated("perceptron", inputs):
         z = live["x"] @ live["w"].movedim(-1, 0) + live["b"]
-        output = functions.activation(request.activation)(z)
-        target = functions.index_target(request.loss, output, live["target"])
+        output = implementations.activation(request.activation)(z)
+        target = implementations.index_target(request.loss, output, live["target"])
         _check_target(output, target, request)
-        loss = functions.loss(request.loss, None)(output, target)
-        job.sights += [
+        loss = implementations.loss(request.loss, None)(output, target)
+        job.watched += [
             of_activation(request.activation, z, output, "z"),
             of_loss(request.loss, output, target, loss, "O"),
         ]
@@ -67,14 +67,14 @@ def _check_shapes(x: Tensor, w: Tensor, b: Tensor) -> None:
     if x.ndim not in (1, 2) or w.ndim not in (1, 2) or x.shape[-1] != w.shape[-1]:
         raise ShapeError(
             f"the last dimension of x and of w must be the number of inputs: {shapes}",
-            cure="x is [in] or [batch, in]; w is [in] for one output, or [out, in]",
+            hint="x is [in] or [batch, in]; w is [in] for one output, or [out, in]",
         )
     if b.ndim and (w.ndim == 1 or b.shape != w.shape[:1]):
         raise ShapeError(
-            f"b must be one number, or one per output: {shapes}", cure="give b one number for each row of w"
+            f"b must be one number, or one per output: {shapes}", hint="give b one number for each row of w"
         )
     if not all(t.is_floating_point() for t in (x, w, b)):
-        raise ShapeError("x, w and b must be floating-point numbers", cure="write 1.0, not tensor(1) or True")
+        raise ShapeError("x, w and b must be floating-point numbers", hint="write 1.0, not tensor(1) or True")
 
 
 def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
@@ -83,7 +83,7 @@ def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
     if elementwise and output.shape != target.shape:
         raise ShapeError(
             f"the target must have the shape of the output: target {list(target.shape)}, output {list(output.shape)}",
-            cure="give one target for each output",
+            hint="give one target for each output",
         )
 
 
@@ -95,8 +95,8 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
     x, target = _data(request, job)
     lr = 1.0 if request.lr is None else request.lr
     rule = request.activation.entry.derivative is None
-    activation = functions.activation(request.activation)
-    compared = functions.loss(request.loss, None)
+    activation = implementations.activation(request.activation)
+    compared = implementations.loss(request.loss, None)
 
     def loss(output: Tensor) -> Tensor:
         with translated(request.loss.text, {"output": output, "target": target}):
@@ -104,7 +104,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
 
     if rule and not bool(((target == 0) | (target == 1)).all()):
         raise ShapeError(
-            "the perceptron rule needs targets of 0 and 1", cure="use --activation sigmoid or other targets"
+            "the perceptron rule needs targets of 0 and 1", hint="use --activation sigmoid or other targets"
         )
     w, b = x.new_zeros(x.shape[1]), x.new_zeros(())
     history: list[Epoch] = []
@@ -116,7 +116,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
                 error = t - activation(row @ w + b)
                 w, b = w + lr * error * row, b + lr * error
         else:
-            live = core.leaves({"w": w, "b": b}, ["w", "b"])
+            live = core.require_grad({"w": w, "b": b}, ["w", "b"])
             slopes = core.gradients(loss(activation(x @ live["w"] + live["b"])), live)
             w, b = (old if slope is None else old - lr * slope for old, slope in ((w, slopes["w"]), (b, slopes["b"])))
         output = activation(x @ w + b)
@@ -141,7 +141,7 @@ def _data(request: Perceptron, job: Job) -> tuple[Tensor, Tensor]:
     if table.ndim != 2 or table.shape[1] < 2 or not table.shape[0]:
         raise ShapeError(
             f"--train needs rows of inputs with the target in the last column, got shape {list(table.shape)}",
-            cure="a CSV file with lines such as 0,1,1",
+            hint="a CSV file with lines such as 0,1,1",
         )
     table = table.to(job.dtype)
     return table[:, :-1], table[:, -1]

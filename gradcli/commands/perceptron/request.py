@@ -9,18 +9,18 @@ from gradcli.language.calls import Call, parse_call
 from gradcli.language.literals import literal
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
-from gradcli.options.fields import ACTIVATION, LOSS, NUMBER, TENSOR, TENSORS, WHOLE, Kind, flag_name, option
-from gradcli.options.shared import Explained, Wrt
+from gradcli.options.fields import ACTIVATION, LOSS, NUMBER, TENSOR, TENSORS, WHOLE, ValueKind, flag_name, option
+from gradcli.options.shared import ExplainOptions, WrtOptions
 
 GATES = ("and", "or", "xor", "nand")
-DATA = Kind(
+DATA = ValueKind(
     "DATA", lambda source: source.text, hints=GATES, paths=TENSORS,
     outside=lambda text: literal.parse(Source(text, "--train")) if text.startswith("@") else None,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Perceptron(Wrt, Explained):
+class Perceptron(WrtOptions, ExplainOptions):
     """One layer, z = x @ w.T + b and O = activation(z): its gradient, or with --train its training from zeros."""
 
     x: Literal | None = option(TENSOR, "inputs: [in], or [batch, in]", None)
@@ -43,36 +43,36 @@ class Perceptron(Wrt, Explained):
         return "one epoch" if self.train else ""
 
     def __post_init__(self) -> None:
-        Explained.__post_init__(self)
+        ExplainOptions.__post_init__(self)
         layer = {name: getattr(self, name) for name in ("x", "w", "b", "target")}
         given = [flag_name(name) for name, value in layer.items() if value is not None]
         if self.train:
             if given or self.wrt:
                 extra = [*given, "--wrt"][0]
                 raise UsageError(
-                    f"{extra} cannot be used with --train, which starts from zeros", cure=f"leave out {extra}"
+                    f"{extra} cannot be used with --train, which starts from zeros", hint=f"leave out {extra}"
                 )
             for asked, does in (("explain", "follows"), ("check", "compares")):
                 if getattr(self, asked):
                     raise UsageError(
                         f"--{asked} {does} one gradient, but --train computes many",
-                        cure="give --x, --w and --target",
+                        hint="give --x, --w and --target",
                     )
             if self.train not in GATES and not self.train.startswith("@"):
                 raise UsageError(
-                    f"--train: there is no data set {self.train!r}", cure=f"one of {', '.join(GATES)}, or @FILE"
+                    f"--train: there is no data set {self.train!r}", hint=f"one of {', '.join(GATES)}, or @FILE"
                 )
             if self.loss.entry.mixes == "row":
                 raise UsageError(
                     f"--loss: {self.loss.entry.name} compares several outputs, but --train trains one",
-                    cure="such as half_sse, mse or bce",
+                    hint="such as half_sse, mse or bce",
                 )
             if self.epochs is not None and not 1 <= self.epochs <= 1_000_000:
                 raise UsageError("--epochs must be from 1 to 1,000,000")
             return
         for name in ("lr", "epochs"):
             if getattr(self, name) is not None:
-                raise UsageError(f"--{name} requires --train", cure=f"leave out --{name}, or add --train and")
+                raise UsageError(f"--{name} requires --train", hint=f"leave out --{name}, or add --train and")
         for name in ("x", "w", "target"):
             if layer[name] is None:
-                raise UsageError(f"--{name} is missing", cure="gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1")
+                raise UsageError(f"--{name} is missing", hint="gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1")

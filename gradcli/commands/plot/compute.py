@@ -15,9 +15,9 @@ from gradcli.evaluate import curves
 from gradcli.evaluate.curves import Curve
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.run import one_number, run
-from gradcli.evidence.notes.notes import look
+from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.program import Expression
-from gradcli.options.formula import Formula
+from gradcli.options.formula import GivenExpression
 from gradcli.results import Subject, grid
 
 Points = Callable[[Mapping[str, Tensor]], tuple[Tensor, dict[str, Tensor | None]]]
@@ -53,10 +53,10 @@ def _functions(request: Plot, job: Job) -> PlotResult:
     drawn: list[Subject] = []
     programs = iter(job.programs)
     for function in request.functions:
-        if isinstance(function, Formula):
+        if isinstance(function, GivenExpression):
             program = next(programs)
             found.append(_curve(program, {X: x}, X, job, looking=False))
-            drawn.append(Subject(program.understood, program.source.text, {X: x}, (X,), program=program))
+            drawn.append(Subject(program.canonical_text, program.source.text, {X: x}, (X,), program=program))
             subjects += _first_bad(drawn[-1], found[-1])
             continue
         found.append(curves.of_call(function, x))
@@ -90,13 +90,13 @@ def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     example, whole = f"{some}=-5,5", f"choose the range, the other inputs stay whole: --wrt {some}"
     if not 1 <= len(ranges) <= 2:
         said = f"{', '.join(ranges)} are {len(ranges)} ranges" if ranges else "every input is one number"
-        raise ShapeError(f"a plot needs one or two ranges, but {said}", cure=whole if ranges else example)
+        raise ShapeError(f"a plot needs one or two ranges, but {said}", hint=whole if ranges else example)
     for name in ranges:
         tensor = inputs[name]
         if tensor.ndim != 1 or len(tensor) < 2 or not tensor.is_floating_point():
             raise ShapeError(
                 f"a range must be a 1-D input of two or more floats, but {name} {_described(tensor)}",
-                cure=example if name == some else whole,
+                hint=example if name == some else whole,
             )
     return ranges
 
@@ -107,15 +107,15 @@ def _between(name: str, tensor: Tensor, least: int) -> Tensor:
     Raises UsageError where nothing lies between the ends, or where they are too far apart.
     """
     low, high = tensor.tolist()
-    said, cure = f"{name} goes from {low:g} to {high:g}", f"give two different ends, such as {name}=-5,5"
+    said, hint = f"{name} goes from {low:g} to {high:g}", f"give two different ends, such as {name}=-5,5"
     if low == high:
-        raise UsageError(f"{said}, which is one point", cure=cure)
+        raise UsageError(f"{said}, which is one point", hint=hint)
     points = tensor
     if math.isfinite(high - low):
         points = torch.linspace(low, high, steps(low, high, least) + 1, dtype=tensor.dtype, device=tensor.device)
     if not bool(points.isfinite().all()):
         said += f": a range needs finite ends, not too far apart for {dtype_name(tensor)}"
-        raise UsageError(said, cure=cure)
+        raise UsageError(said, hint=hint)
     return points
 
 
@@ -148,7 +148,7 @@ def _curve(program: Expression, inputs: Mapping[str, Tensor], name: str, job: Jo
     for point in x.unbind():
         value, found = at({name: point})
         if looking:  # points of ours say nothing of the user's numbers
-            look(job, {"dead-relu", *(note.code for note in job.notes)})
+            collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
         values.append(value)
         slopes.append(found[name])
     slope = _joined(slopes, x, program, name, job)
@@ -158,8 +158,8 @@ def _curve(program: Expression, inputs: Mapping[str, Tensor], name: str, job: Jo
         derivative = found[name]
         return float(value), float("nan") if derivative is None else float(derivative)
 
-    curve = curves.with_jumps(program.understood, x, torch.stack(values), slope, more)
-    job.sights.clear()
+    curve = curves.with_jumps(program.canonical_text, x, torch.stack(values), slope, more)
+    job.watched.clear()
     return curve
 
 
@@ -175,12 +175,12 @@ def _surface(
         for b in inputs[second].unbind():
             value, found = at({first: a, second: b})
             if not filled:
-                look(job, {"dead-relu", *(note.code for note in job.notes)})
+                collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
             values.append(value)
             for name in ranges:
                 slopes[name].append(found[name])
     shape = (len(inputs[first]), len(inputs[second]))
-    job.sights.clear()
+    job.watched.clear()
     joined = {name: _joined(slopes[name], inputs[name], program, name, job) for name in ranges}
     function = Subject("", program.source.text, dict(inputs), tuple(ranges), program=program)
     return SurfaceResult(
@@ -188,7 +188,7 @@ def _surface(
         x={name: inputs[name] for name in ranges},
         value=torch.stack(values).reshape(shape),
         gradients={name: None if slope is None else slope.reshape(shape) for name, slope in joined.items()},
-        expression=program.understood,
+        expression=program.canonical_text,
         filled=filled,
         functions=(function,),
         points=(grid(function),),
@@ -201,5 +201,5 @@ def _joined(slopes: Sequence[Tensor | None], x: Tensor, program: Expression, nam
         return torch.stack([x.new_tensor(float("nan")) if slope is None else slope for slope in slopes])
     why = "does not depend on" if name not in program.names else "does not depend differentiably on"
     code = "unused-input" if name not in program.names else "no-derivative"
-    job.note(code, f"{program.understood} {why} {name}: its derivative is null")
+    job.note(code, f"{program.canonical_text} {why} {name}: its derivative is null")
     return None

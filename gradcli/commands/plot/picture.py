@@ -66,7 +66,7 @@ def _curves(result: PlotResult) -> Figure:
     return figure
 
 
-def _line(panel: Axes, x: list[float], curve: plotter.Curve) -> None:
+def _line(panel: Axes, x: list[float], curve: plotter.Line) -> None:
     """A line with a gap behind each jump; points between two gaps are dots."""
     number = ord(curve.pen.mark) - ord("A") if curve.pen.mark else int(curve.pen.colour == plotter.SLOPE.colour)
     colour = COLOURS[number % len(COLOURS)]

@@ -10,7 +10,7 @@ from gradcli.commands.plot.request import Plot, X
 from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.language.calls import Call
 from gradcli.language.literals.constructors import Made
-from gradcli.options.formula import Formula as Expression
+from gradcli.options.formula import GivenExpression as Expression
 from gradcli.show.program.script import Script
 
 

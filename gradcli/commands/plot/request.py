@@ -11,10 +11,10 @@ from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
-from gradcli.options.fields import Kind, argument
-from gradcli.options.formula import Formula
+from gradcli.options.fields import ValueKind, argument
+from gradcli.options.formula import GivenExpression
 from gradcli.options.inputs import Input, input_name, read_inputs
-from gradcli.options.shared import Evidence, Wrt
+from gradcli.options.shared import EvidenceOptions, WrtOptions
 
 X = "x"
 """The one input of the functions that are named without inputs."""
@@ -23,12 +23,14 @@ _X = re.compile(r"(?<![\w.])x(?!\w)")
 _RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
 
 
-def _read_words(words: Sequence[Source], taken: int = 0, command: str = "plot") -> tuple[Formula | Call | Input, ...]:
+def _read_words(
+    words: Sequence[Source], taken: int = 0, command: str = "plot"
+) -> tuple[GivenExpression | Call | Input, ...]:
     """One expression and its inputs where a NAME=T is among the words behind the first; else a function in each word."""
     texts = [word.text for word in words]
     given = [input_name(text) != "" for text in texts]
     if any(text.startswith("=") for text in texts[1:]):  # the shell split `x = 1`, which reading the inputs explains
-        return (Formula(words[0]), *read_inputs(words, 1, command))
+        return (GivenExpression(words[0]), *read_inputs(words, 1, command))
     if given[0] and (any(given[1:]) or _RANGE.search(texts[0])):
         raise _order(texts, given)
     if not any(given[1:]):
@@ -37,9 +39,9 @@ def _read_words(words: Sequence[Source], taken: int = 0, command: str = "plot") 
     if foreign and (_X.search(foreign[0]) or foreign[0].partition("(")[0] in CATALOGUE):
         several = shlex.join(["gradcli", "plot", texts[0], foreign[0]])
         raise UsageError(
-            "only one expression is allowed with NAME=T", cure=f"for several over [{LOW:g}, {HIGH:g}]: {several}"
+            "only one expression is allowed with NAME=T", hint=f"for several over [{LOW:g}, {HIGH:g}]: {several}"
         )
-    return (Formula(words[0]), *read_inputs(words, 1, command))
+    return (GivenExpression(words[0]), *read_inputs(words, 1, command))
 
 
 def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
@@ -47,41 +49,43 @@ def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
     expression = next((text for text, is_one in zip(texts, given, strict=True) if not is_one), None)
     inputs = [text for text, is_one in zip(texts, given, strict=True) if is_one]
     said = "the expression comes first, then its inputs" if expression else "the expression is missing"
-    return UsageError(said, cure=shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs]))
+    return UsageError(said, hint=shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs]))
 
 
-def _read_function(source: Source) -> Formula | Call:
+def _read_function(source: Source) -> GivenExpression | Call:
     """A function of the catalogue by its name, with arguments that do not speak of x; else an expression in x."""
     name, _, arguments = source.text.strip().partition("(")
     if name.rstrip() not in CATALOGUE or _X.search(arguments):
-        return Formula(source)
+        return GivenExpression(source)
     call = parse_call(source)
     entry = call.entry
     if isinstance(entry, Activation) and entry.mixes:
         raise UsageError(
             f"{entry.name} mixes several numbers, but a curve has one at each point",
-            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
+            span=source.span(0, len(source.text)), hint=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
         )  # fmt: skip
     if isinstance(entry, Loss) and entry.mixes == "row":
         row = "stack([x, 0*x])"
-        cure = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""
+        hint = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""
         raise UsageError(
             f"{entry.name} compares the numbers of a whole row, but a curve has one at each point",
-            place=source.span(0, len(source.text)), cure=cure or "give an expression that is one number",
+            span=source.span(0, len(source.text)), hint=hint or "give an expression that is one number",
         )  # fmt: skip
     if entry.name in PROBABILITIES:
         raise UsageError(
             f"{entry.name} takes probabilities and is not defined over [{LOW:g}, {HIGH:g}]",
-            place=source.span(0, len(source.text)), cure=f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1",
+            span=source.span(0, len(source.text)), hint=f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1",
         )  # fmt: skip
     return call
 
 
-WORDS = Kind("EXPR", _read_function, _read_words, outside=lambda word: None if isinstance(word, Call) else word.outside)
+WORDS = ValueKind(
+    "EXPR", _read_function, _read_words, outside=lambda word: None if isinstance(word, Call) else word.outside
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plot(Wrt, Evidence):
+class Plot(WrtOptions, EvidenceOptions):
     """A curve and its derivative over a range, or contours and gradient arrows over two ranges."""
 
     pictures: ClassVar[bool] = True
@@ -90,7 +94,7 @@ class Plot(Wrt, Evidence):
         "graph": "for the graph at one point: gradcli grad 'sin(w*x)' x=1 w=2 --graph tree",
     }
 
-    words: tuple[Formula | Call | Input, ...] = argument(
+    words: tuple[GivenExpression | Call | Input, ...] = argument(
         WORDS,
         "an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a range); or only functions of x",
         many=True,
@@ -99,7 +103,7 @@ class Plot(Wrt, Evidence):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.wrt and not self.inputs:
-            raise UsageError("--wrt requires NAME=T", cure="the functions are drawn over x")
+            raise UsageError("--wrt requires NAME=T", hint="the functions are drawn over x")
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -107,14 +111,14 @@ class Plot(Wrt, Evidence):
         return tuple(word for word in self.words if isinstance(word, Input))
 
     @property
-    def functions(self) -> tuple[Formula | Call, ...]:
+    def functions(self) -> tuple[GivenExpression | Call, ...]:
         """What is drawn."""
         return tuple(word for word in self.words if not isinstance(word, Input))
 
     @property
-    def formulas(self) -> tuple[Formula, ...]:
+    def formulas(self) -> tuple[GivenExpression, ...]:
         """Those of the functions that are expressions."""
-        return tuple(word for word in self.words if isinstance(word, Formula))
+        return tuple(word for word in self.words if isinstance(word, GivenExpression))
 
     @property
     def typed(self) -> Source | None:

@@ -6,34 +6,34 @@ from typing import Any
 
 from gradcli.commands.server.request import Server
 from gradcli.errors import ExitStatus, UsageError
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.process import control
 from gradcli.world import World
 
 
-def page(request: Server, shown: Shown, world: World, read_stdin: Callable[[], str]) -> int:
+def page(request: Server, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> int:
     """Do what is asked for; 1 where the status is asked for and there is no server.
 
     Raises FileError where no server can be started.
     """
     if shown.json and request.action != "status":
-        raise UsageError(f"server {request.action} has no JSON output", cure="gradcli server status --json")
+        raise UsageError(f"server {request.action} has no JSON output", hint="gradcli server status --json")
     line, status = _ACTIONS[request.action](request, shown)
     if not shown.quiet:
         return world.put_text(f"{line}\n") or status
     return status
 
 
-def _start(request: Server, shown: Shown) -> tuple[str, int]:
+def _start(request: Server, shown: OutputOptions) -> tuple[str, int]:
     found, ours = control.start("gradcli.cli.serve", control.IDLE if request.idle is None else request.idle)
     return ("" if ours else "already ") + _told(found), ExitStatus.OK
 
 
-def _stop(request: Server, shown: Shown) -> tuple[str, int]:
+def _stop(request: Server, shown: OutputOptions) -> tuple[str, int]:
     return ("stopped" if control.stop() else "no server was running"), ExitStatus.OK
 
 
-def _status(request: Server, shown: Shown) -> tuple[str, int]:
+def _status(request: Server, shown: OutputOptions) -> tuple[str, int]:
     found = control.status()
     status = ExitStatus.OK if found else ExitStatus.FAILED
     if shown.json:
@@ -41,7 +41,11 @@ def _status(request: Server, shown: Shown) -> tuple[str, int]:
     return (_told(found) if found else "not running; gradcli server start starts it"), status
 
 
-_ACTIONS: dict[str, Callable[[Server, Shown], tuple[str, int]]] = {"start": _start, "stop": _stop, "status": _status}
+_ACTIONS: dict[str, Callable[[Server, OutputOptions], tuple[str, int]]] = {
+    "start": _start,
+    "stop": _stop,
+    "status": _status,
+}
 
 
 def _told(found: dict[str, Any]) -> str:

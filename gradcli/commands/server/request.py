@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gradcli.errors import UsageError
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
-from gradcli.options.fields import Kind, argument, option
+from gradcli.options.fields import ValueKind, argument, option
 
 ACTIONS = ("start", "stop", "status")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -18,13 +18,13 @@ def _seconds(source: Source) -> float:
     found = _DURATION.fullmatch(source.text.strip())
     seconds = float(found[1]) * _UNITS[found[2] or "m"] if found else 0.0
     if not 0 < seconds < 1e9:
-        cure = "minutes, or a number with s, m or h: 45, 90s, 2h"
-        raise UsageError("expected a time", place=source.span(0, len(source.text)), cure=cure)
+        hint = "minutes, or a number with s, m or h: 45, 90s, 2h"
+        raise UsageError("expected a time", span=source.span(0, len(source.text)), hint=hint)
     return seconds
 
 
-ACTION = Kind("|".join(ACTIONS), lambda source: source.text, hints=ACTIONS)
-DURATION = Kind("TIME", _seconds)
+ACTION = ValueKind("|".join(ACTIONS), lambda source: source.text, hints=ACTIONS)
+DURATION = ValueKind("TIME", _seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Server:
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
-            cure = did_you_mean(self.action, ACTIONS) or "start, stop or status"
-            raise UsageError(f"there is no server action {self.action[:40]!r}", cure=cure)
+            hint = did_you_mean(self.action, ACTIONS) or "start, stop or status"
+            raise UsageError(f"there is no server action {self.action[:40]!r}", hint=hint)
         if self.idle is not None and self.action != "start":
-            raise UsageError(f"--idle cannot be used with server {self.action}", cure="gradcli server start --idle 45")
+            raise UsageError(f"--idle cannot be used with server {self.action}", hint="gradcli server start --idle 45")

@@ -9,7 +9,7 @@ from gradcli.commands.softmax_jacobian.request import SoftmaxJacobian
 from gradcli.commands.softmax_jacobian.result import SoftmaxJacobianResult
 from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate.job import Job, dtype_name
-from gradcli.evaluate.sights import of_activation
+from gradcli.evaluate.watched import of_activation
 from gradcli.language.calls import Call
 from gradcli.language.limits import ELEMENTS
 from gradcli.results import Subject
@@ -30,15 +30,15 @@ def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
     if x.ndim != 1 or not x.numel() or not x.is_floating_point():
         raise ShapeError(
             f"softmax-jacobian needs one vector of numbers, got {dtype_name(x)} of shape {list(x.shape)}",
-            cure="for example 2,1,0.1",
+            hint="for example 2,1,0.1",
         )
     n = x.numel()
     if request.row is not None and not -n <= request.row < n:
-        raise UsageError(f"--row {request.row}: the rows are 0 to {n - 1}", cure=f"--row {n - 1} is the last")
-    ELEMENTS.check(n * n, "the Jacobian", cure="compute only its diagonal: gradcli activate softmax")
-    leaf = core.leaves({"x": x}, ["x"])
+        raise UsageError(f"--row {request.row}: the rows are 0 to {n - 1}", hint=f"--row {n - 1} is the last")
+    ELEMENTS.check(n * n, "the Jacobian", hint="compute only its diagonal: gradcli activate softmax")
+    leaf = core.require_grad({"x": x}, ["x"])
     p = torch.softmax(leaf["x"], dim=-1)
-    job.sights.append(of_activation(Call("softmax", ACTIVATIONS["softmax"]), leaf["x"], p, "x"))
+    job.watched.append(of_activation(Call("softmax", ACTIVATIONS["softmax"]), leaf["x"], p, "x"))
     row = None if request.row is None else request.row % n
     jacobian = _closed(p, leaf["x"], row, job) if n > ROWS else None
     if jacobian is None:

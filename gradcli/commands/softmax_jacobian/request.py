@@ -7,11 +7,11 @@ from typing import ClassVar
 from gradcli.errors import UsageError
 from gradcli.language.literals.literal import Literal
 from gradcli.options.fields import TENSOR, WHOLE, argument, option
-from gradcli.options.shared import Explained
+from gradcli.options.shared import ExplainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxJacobian(Explained):
+class SoftmaxJacobian(ExplainOptions):
     """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j elsewhere."""
 
     instead: ClassVar[Mapping[str, str]] = {"wrt": "the Jacobian is with respect to the logits, the only input"}
@@ -23,9 +23,9 @@ class SoftmaxJacobian(Explained):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.logits is not None and self.x is not None:
-            raise UsageError("the logits are given twice, as an argument and as --x", cure="give them once")
+            raise UsageError("the logits are given twice, as an argument and as --x", hint="give them once")
         if self.logits is None and self.x is None:
-            raise UsageError("the logits are missing", cure="gradcli softmax-jacobian 2,1,0.1")
+            raise UsageError("the logits are missing", hint="gradcli softmax-jacobian 2,1,0.1")
 
     @property
     def vector(self) -> Literal:

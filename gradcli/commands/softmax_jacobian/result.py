@@ -47,7 +47,7 @@ class SoftmaxJacobianResult(Result):
         p, jacobian = self.probabilities, self.jacobian
         n = p.numel()
         shown = range(n) if self.row_index is None else [self.row_index]
-        RESULTS.check(len(shown) * n, "--explain writes out every cell", cure="choose one row: --row 0")
+        RESULTS.check(len(shown) * n, "--explain writes out every cell", hint="choose one row: --row 0")
         closed = torch.diag(p) - torch.outer(p, p)
         slack = 4 * torch.finfo(p.dtype).eps
         assert torch.allclose(jacobian, closed, slack, slack, equal_nan=True), (

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from gradcli import result_paths
 from gradcli.commands.why.request import Why, listing
 from gradcli.errors import UsageError
-from gradcli.options.shared import Shown
+from gradcli.options.shared import OutputOptions
 from gradcli.world import World
 
 
-def page(request: Why, shown: Shown, world: World, read_stdin: Callable[[], str]) -> str | None:
+def page(request: Why, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> str | None:
     """The text for standard output; None where a mistake is to be run.
 
     Raises UsageError where no mistake is known by the name or text, or where --code is given without one, and for a path of
@@ -21,7 +21,7 @@ def page(request: Why, shown: Shown, world: World, read_stdin: Callable[[], str]
     if meant is not None:
         return meant.mistake.code if shown.code else None
     if shown.code:
-        raise UsageError("--code needs the name of a mistake", cure="gradcli why no-grad --code")
+        raise UsageError("--code needs the name of a mistake", hint="gradcli why no-grad --code")
     if not (shown.json or shown.out or shown.get is not None):
         return _list(world)
     found: object = {

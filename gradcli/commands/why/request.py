@@ -10,10 +10,10 @@ from gradcli.language import matching
 from gradcli.language.limits import PASTED_TEXT
 from gradcli.language.source import Source
 from gradcli.language.suggest import near_names
-from gradcli.options.fields import Kind, argument
-from gradcli.options.shared import Told
+from gradcli.options.fields import ValueKind, argument
+from gradcli.options.shared import Question
 
-NAME_OR_TEXT = Kind("NAME", lambda source: source.text, hints=tuple(MISTAKES))
+NAME_OR_TEXT = ValueKind("NAME", lambda source: source.text, hints=tuple(MISTAKES))
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Why(Told):
+class Why(Question):
     """Reproduce, explain and fix a mistake, given its name or PyTorch's error message. Without arguments, list all."""
 
     words: tuple[str, ...] = argument(
@@ -47,7 +47,7 @@ class Why(Told):
         Raises UsageError where no mistake is known by that name or text, and SizeError where the text is too long.
         """
         text = read_stdin() if self.words in ((), ("-",)) else " ".join(self.words)
-        PASTED_TEXT.check(len(text), "the text", cure="shorten it: tail -n 50")
+        PASTED_TEXT.check(len(text), "the text", hint="shorten it: tail -n 50")
         if not text.strip():
             return None
         words = text.split()
@@ -67,7 +67,7 @@ def _by_name(name: str) -> Found:
     if mistake is None:
         close = [ALIASES.get(known, known) for known in near_names(name[:80], [*MISTAKES, *ALIASES])]
         near = [MISTAKES[known] for known in dict.fromkeys(close)] or matching.nearest(name)
-        raise UsageError(f"there is no mistake {name[:80]!r}", cure=_commands(near))
+        raise UsageError(f"there is no mistake {name[:80]!r}", hint=_commands(near))
     return _found(mistake, [])
 
 
@@ -77,7 +77,7 @@ def _by_text(text: str) -> Found:
         said = matching.last_said(text)
         nearest = matching.nearest(said)
         message = f"no known mistake matches this text{'; the nearest are below' if nearest else ''}"
-        raise UsageError(message, place=Source(said).span(0, len(said)), cure=_commands(nearest))
+        raise UsageError(message, span=Source(said).span(0, len(said)), hint=_commands(nearest))
     return _found(found[0], found[1:])
 
 

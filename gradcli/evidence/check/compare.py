@@ -18,7 +18,16 @@ from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Held, short
-from gradcli.evidence.check.differences import JUMP, Change, Estimate, Slopes, beside, careful, quick, usual_step
+from gradcli.evidence.check.differences import (
+    JUMP,
+    Change,
+    Estimate,
+    Slopes,
+    central_difference,
+    richardson,
+    ridders,
+    usual_step,
+)
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
@@ -211,11 +220,11 @@ class _Comparison:
         slope, x = float(self.slopes[at]), float(self.x[place])
         change = self._change(row, place)
         if self.underived or math.isfinite(slope):
-            central, alike = quick(change, x, self.epsilon)
+            central, alike = central_difference(change, x, self.epsilon)
             if alike and (self.underived or self._agree(slope, central)):
                 verdict = "none" if self.underived else self._against_closed(at)
                 return verdict, central.slope, math.nan, math.nan, self._zero(central)
-        slopes = careful(change, x, self.epsilon)
+        slopes = ridders(change, x, self.epsilon)
         verdict = self._verdict(at, slopes)
         found, sides = slopes.central, (slopes.left, slopes.right)
         if found and verdict in ("ok", "flat", "rough"):
@@ -283,7 +292,7 @@ class _Comparison:
 
     def _at_kink(self) -> bool:
         """Whether some operation is at a kink of its own, which may cancel in the whole: `relu(x) - relu(-x)` is x."""
-        return at_kink(self.probe.rerun.sights())
+        return at_kink(self.probe.rerun.watched())
 
     def _zero(self, central: Estimate) -> float:
         """What counts as zero beside a difference."""
@@ -346,7 +355,7 @@ class _Comparison:
 
     def _right_at(self, row: int | None, place: int, offset: float, step: float) -> bool | None:
         x = float(self.x[place]) + offset
-        difference = beside(self._change(row, place, offset), x, step, self.epsilon)
+        difference = richardson(self._change(row, place, offset), x, step, self.epsilon)
         if difference is None:
             return None
         near = [pair for pair in self.pairs if pair[0] == row]
@@ -364,7 +373,7 @@ class _Comparison:
         self._held = self.probe.rerun.operands(frozenset(HELD))
         try:
             return self._hidden(
-                float(self.slopes[at]), careful(self._change(row, place), float(self.x[place]), self.epsilon)
+                float(self.slopes[at]), ridders(self._change(row, place), float(self.x[place]), self.epsilon)
             )
         finally:
             self._held, self._moved = None, kept

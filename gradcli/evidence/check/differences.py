@@ -104,7 +104,7 @@ def usual_step(x: float, epsilon: float) -> float:
     return _power(math.cbrt(epsilon) * max(1.0, abs(x))) if math.isfinite(x) else math.nan
 
 
-def quick(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
+def central_difference(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
     """The central difference at the usual step, and whether both sides look alike there; NaN where a side has no value."""
     step = usual_step(x, epsilon)
     (up, size), (down, below) = change(step), change(-step)
@@ -113,12 +113,12 @@ def quick(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
     return Estimate(slope, noise), gap <= BEND * max(abs(up), abs(down)) / step + noise
 
 
-def beside(change: Change, x: float, step: float, epsilon: float) -> Estimate | None:
+def richardson(change: Change, x: float, step: float, epsilon: float) -> Estimate | None:
     """The central difference at one step, its half and its quarter, extrapolated; None where there is no value."""
     return _seen(_window(change, x, step), epsilon).central
 
 
-def careful(change: Change, x: float, epsilon: float) -> Slopes:
+def ridders(change: Change, x: float, epsilon: float) -> Slopes:
     """The slopes at x from windows of many sizes."""
     if not math.isfinite(x):
         return Slopes(None, None, None)

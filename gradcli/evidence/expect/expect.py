@@ -42,7 +42,7 @@ def expect(
     for read in wanted:
         key = read.key or _only([name for name, path in names.items() if result_paths.find(result, path) is not None])
         if key in found:
-            raise UsageError(f"--expect: {key} is given twice", cure="give each value once")
+            raise UsageError(f"--expect: {key} is given twice", hint="give each value once")
         path = _path(key, names, result)
         computed = _number(result, key, path)
         given = widened(make(read.value)).double()
@@ -114,9 +114,9 @@ def _only(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise UsageError("--expect: this result has no single gradient", cure="name a value, such as --expect value=1")
+        raise UsageError("--expect: this result has no single gradient", hint="name a value, such as --expect value=1")
     raise UsageError(
-        f"--expect: the result has several gradients: {', '.join(names)}", cure=f"name one: --expect {names[0]}=T"
+        f"--expect: the result has several gradients: {', '.join(names)}", hint=f"name one: --expect {names[0]}=T"
     )
 
 
@@ -137,7 +137,7 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
         path for path, leaf in result_paths.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
     ]
     near = did_you_mean(key, known) or f"the result has {', '.join([*names, *numbers][:12])}"
-    raise UsageError(f"--expect: there is no {key!r} in the result", cure=near)
+    raise UsageError(f"--expect: there is no {key!r} in the result", hint=near)
 
 
 def _number(result: Result, key: str, path: str) -> Tensor:
@@ -149,13 +149,13 @@ def _number(result: Result, key: str, path: str) -> Tensor:
         return torch.tensor(value)
     if value is None:
         raise UsageError(
-            f"--expect: {key} is null", cure="autograd returned no gradient there, so there is nothing to compare"
+            f"--expect: {key} is null", hint="autograd returned no gradient there, so there is nothing to compare"
         )
     if isinstance(value, dict | list):
         inside = ", ".join(leaf for leaf, _ in result_paths.leaves(value, path))
-        said, cure = ("more than one value", f"choose one of {inside[:300]}") if inside else ("empty", "--get shows it")
-        raise UsageError(f"--expect: {key} is {said}", cure=cure)
-    raise UsageError(f"--expect: {key} is not a number", cure="--get shows it")
+        said, hint = ("more than one value", f"choose one of {inside[:300]}") if inside else ("empty", "--get shows it")
+        raise UsageError(f"--expect: {key} is {said}", hint=hint)
+    raise UsageError(f"--expect: {key} is not a number", hint="--get shows it")
 
 
 def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
@@ -170,7 +170,7 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
         return expected
     raise ShapeError(
         f"--expect: {key} has shape {list(computed.shape)}, but the expected value has {list(expected.shape)}",
-        cure="give one number for each element, rows separated by ;",
+        hint="give one number for each element, rows separated by ;",
     )
 
 

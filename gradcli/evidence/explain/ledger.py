@@ -33,7 +33,7 @@ class _Ledger:
         self._state = torch.get_rng_state() if subject.state is None else subject.state
         program = program_of(subject)
         self._plain = self._without_uses(program, job)
-        live = core.leaves(subject.inputs, subject.by)
+        live = core.require_grad(subject.inputs, subject.by)
         self._trace = Trace(program, live, self._state, job.before, uses=True)
         self._operations = [one for one in self._trace.operations if one.uses and one.results]
         self._names = Names(self._trace)
@@ -57,7 +57,7 @@ class _Ledger:
 
     def _without_uses(self, program: Expression, job: Job) -> dict[str, Tensor | None]:
         """The gradients of the expression as it stands."""
-        live = core.leaves(self._subject.inputs, self._subject.by)
+        live = core.require_grad(self._subject.inputs, self._subject.by)
         value = replay(program, live, self._state, job.before).value
         leaves = {name: live[name] for name in self._subject.by}
         return core.gradients(value, leaves, upstream=self._subject.upstream) if leaves else {}

@@ -7,15 +7,15 @@ from torch import Tensor
 
 from gradcli.evaluate.job import broadcast, together
 from gradcli.evaluate.origin import ends
-from gradcli.evaluate.sights import Sight
+from gradcli.evaluate.watched import WatchedOp
 from gradcli.results import Note
 
 
-def twice(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+def twice(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """A function that applies softmax or sigmoid by itself, fed with what they made."""
-    maker = _made_by(sight, before)
-    if maker and not (sight.name == maker.name and sight.dimension != maker.dimension):  # rows, and then columns
-        yield Note("double-softmax", f"{sight.name} is given the output of {maker.name}: {TWICE[sight.name][1]}")
+    maker = _made_by(op, before)
+    if maker and not (op.name == maker.name and op.dimension != maker.dimension):  # rows, and then columns
+        yield Note("double-softmax", f"{op.name} is given the output of {maker.name}: {TWICE[op.name][1]}")
 
 
 TWICE: Mapping[str, tuple[str, str]] = {
@@ -27,30 +27,30 @@ TWICE: Mapping[str, tuple[str, str]] = {
 """Functions that must not be given what another one makes: which, and what to do instead."""
 
 
-def _made_by(sight: Sight, before: Sequence[Sight]) -> Sight | None:
+def _made_by(op: WatchedOp, before: Sequence[WatchedOp]) -> WatchedOp | None:
     """The operation that must not have made the first operand, where it did; a view of the same numbers is the same."""
-    x, maker = sight.operands[0], TWICE[sight.name][0]
+    x, maker = op.operands[0], TWICE[op.name][0]
     made = (x, x._base) if isinstance(x, Tensor) else (x,)
     return next((other for other in before if other.name == maker and any(other.value is one for one in made)), None)
 
 
-def improbable(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+def improbable(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Targets that are to be probabilities, and are not."""
-    pred, target = sight.operands[0], torch.as_tensor(sight.operands[1]).detach()  # parameters may follow
-    summed = sight.name in SUMMED and isinstance(pred, Tensor) and target.shape == pred.shape
-    if not target.numel() or (sight.name == "cross_entropy" and not summed):  # then it holds class indices
+    pred, target = op.operands[0], torch.as_tensor(op.operands[1]).detach()  # parameters may follow
+    summed = op.name in SUMMED and isinstance(pred, Tensor) and target.shape == pred.shape
+    if not target.numel() or (op.name == "cross_entropy" and not summed):  # then it holds class indices
         return
-    logarithms = bool(sight.settings.get("log_target"))
+    logarithms = bool(op.settings.get("log_target"))
     p = target.exp() if logarithms else target if target.dtype != torch.bool else target.byte()
     low, high = ends(p)
     if low < 0 or high > 1 + ROUNDING * _grain(p):
         what = "the exponential of a log-target" if logarithms else "a target"
         yield Note(
             "probabilities",
-            f"{what} of {sight.name} is {low if low < 0 else high:.6g}: probabilities are between 0 and 1",
+            f"{what} of {op.name} is {low if low < 0 else high:.6g}: probabilities are between 0 and 1",
         )
     elif summed and p.ndim:
-        yield from _sums(sight.name, p)
+        yield from _sums(op.name, p)
 
 
 SUMMED = frozenset({"cross_entropy", "kl_div"})
@@ -84,19 +84,19 @@ def _class_dimension(x: Tensor) -> int:
     return min(1, x.ndim - 1)
 
 
-def no_logarithms(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+def no_logarithms(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Predictions that are to be log-probabilities, and are not: a logarithm of a probability is at most 0."""
-    pred = sight.operands[0]
+    pred = op.operands[0]
     if isinstance(pred, Tensor) and (largest := ends(pred)[1]) > ROUNDING * _grain(pred):
-        if sight.name in TWICE and _made_by(sight, before):
+        if op.name in TWICE and _made_by(op, before):
             return  # which says it
-        words = f"{sight.name} takes log-probabilities, such as the output of log_softmax"
-        yield Note("probabilities", f"an element of {sight.label()} is {largest:.6g}: {words}")
+        words = f"{op.name} takes log-probabilities, such as the output of log_softmax"
+        yield Note("probabilities", f"an element of {op.label()} is {largest:.6g}: {words}")
 
 
-def broadcasts(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+def broadcasts(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """A loss for which PyTorch does not warn by itself."""
-    pred, target = sight.operands[:2]  # parameters may follow
+    pred, target = op.operands[:2]  # parameters may follow
     if (
         isinstance(pred, Tensor)
         and isinstance(target, Tensor)

@@ -16,13 +16,13 @@ from gradcli import core, result_paths
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
-from gradcli.evaluate.sights import OTHERS, UNNAMED, Sight
+from gradcli.evaluate.watched import OTHERS, UNNAMED, WatchedOp
 from gradcli.evidence.notes import kinks
 from gradcli.evidence.notes.loss_notes import SUMMED, TWICE, broadcasts, improbable, no_logarithms, twice
 from gradcli.results import Note, Result
 
-Rule: TypeAlias = Callable[[Sight, Sequence[Sight]], Iterator[Note]]
-"""What notes are due to a sight, given those in front of it."""
+Rule: TypeAlias = Callable[[WatchedOp, Sequence[WatchedOp]], Iterator[Note]]
+"""What notes are due to an operation, given those in front of it."""
 
 FLAT = 1e-6
 """A slope below this passes hardly any gradient: an activation is saturated there."""
@@ -49,9 +49,9 @@ ROWS = 10_000
 """Elements up to which a loss of whole rows is looked at row by row."""
 
 
-def remark(result: Result, job: Job) -> None:
+def note_result(result: Result, job: Job) -> None:
     """Note on the job whatever its run met, and numbers of the result that are not finite with where they came from."""
-    look(job, result.unnoted)
+    collect_notes(job, result.unnoted)
     told = any(note.code == "not-a-number" for note in job.notes)
     if not (told or _all_finite(result)):
         broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
@@ -61,14 +61,14 @@ def remark(result: Result, job: Job) -> None:
             job.note("not-a-number", f"{what}: {cause}" if cause else what)
 
 
-def look(job: Job, told: Container[str]) -> None:
+def collect_notes(job: Job, told: Container[str]) -> None:
     """Turn what the job has passed into notes, codes that were told already left out, and forget it."""
-    for number, sight in enumerate(job.sights):
-        for rule in _RULES.get(sight.name, ()):
-            for note in rule(sight, job.sights[:number]):
+    for number, op in enumerate(job.watched):
+        for rule in _RULES.get(op.name, ()):
+            for note in rule(op, job.watched[:number]):
                 if note.code not in told:
                     job.note(note.code, note.text)
-    job.sights.clear()
+    job.watched.clear()
 
 
 def _all_finite(result: Result) -> bool:
@@ -115,15 +115,15 @@ def _computed(kind: type) -> tuple[str, ...]:
 # --- saturation -----------------------------------------------------------------------------------------------------
 
 
-def _saturated(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    x = sight.operands[0]
+def _saturated(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
+    x = op.operands[0]
     if not _differentiated(x):
         return
-    reach, (low, high) = _reach(sight, x), ends(x)
+    reach, (low, high) = _reach(op, x), ends(x)
     if -reach <= low and high <= reach:
         return
     least, at, count = torch.inf, 0, 0
-    for start, flat, slope in _flat_slopes(sight, x.detach().reshape(-1), reach):
+    for start, flat, slope in _flat_slopes(op, x.detach().reshape(-1), reach):
         if float(slope.min()) < least:
             least, at = float(slope.min()), start + int(flat[slope.argmin()])
         count += flat.numel()
@@ -131,28 +131,28 @@ def _saturated(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
         return
     how = f"exactly 0 in {dtype_name(x)}" if least == 0 else f"{least:.2g}"
     more = f"; {count} of {x.numel()} elements are saturated" if count > 1 else ""
-    place = _place(sight, result_paths.index(at, x.shape))
-    yield Note("saturated", f"{sight.name} is saturated at {place}: its slope is {how}{more}")
+    place = _place(op, result_paths.index(at, x.shape))
+    yield Note("saturated", f"{op.name} is saturated at {place}: its slope is {how}{more}")
 
 
-def _reach(sight: Sight, x: Tensor) -> float:
+def _reach(op: WatchedOp, x: Tensor) -> float:
     """How far from 0 an activation has no slope yet that is flat, or that is 0 by rounding alone."""
-    if sight.settings.get("alpha", 1) != 1:
+    if op.settings.get("alpha", 1) != 1:
         return 0
     coarse = COARSE if torch.finfo(x.dtype).bits == 16 else REACH
-    return coarse.get(sight.name, REACH[sight.name])
+    return coarse.get(op.name, REACH[op.name])
 
 
-def _flat_slopes(sight: Sight, x: Tensor, reach: float) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Where an elementwise function of many numbers is flat: a piece's start, places in it, and the size of their slopes.
 
     A bounded number at a time is differentiated once more, those that are not far too: vectorised, PyTorch may round otherwise.
     At a kink there is no slope.
     """
-    bends = kinks.of_activation(sight.name, sight.settings)
+    bends = kinks.of_activation(op.name, op.settings)
     for start in range(0, x.numel(), PIECE):
         piece = x[start : start + PIECE]
-        slope = core.slopes(_of_operand(sight, 0), piece)[1].abs()
+        slope = core.slopes(_of_operand(op, 0), piece)[1].abs()
         flat = (slope < FLAT) & (piece.abs() > reach)
         for place in bends:
             flat &= piece != place
@@ -160,15 +160,15 @@ def _flat_slopes(sight: Sight, x: Tensor, reach: float) -> Iterator[tuple[int, T
             yield start, flat.nonzero().view(-1), slope[flat]
 
 
-def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Softmax: a row is saturated when one probability is as good as 1, so that every p_i (1 - p_j) vanishes."""
-    if not _differentiated(sight.operands[0]) or not sight.value.numel():
+    if not _differentiated(op.operands[0]) or not op.value.numel():
         return
-    p = sight.value.detach()
-    dim = sight.dimension
+    p = op.value.detach()
+    dim = op.dimension
     if not p.ndim or p.shape[dim] == 1:
         if bool((p == 1).all()):
-            yield Note("saturated", f"{sight.name} over 1 element is always 1: its gradient is 0")
+            yield Note("saturated", f"{op.name} over 1 element is always 1: its gradient is 0")
         return
     if p.numel() <= FEW and max(listed(p)) < 1 - 2 * FLAT:
         return
@@ -178,68 +178,68 @@ def _saturated_rows(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
         largest = float(slope[flat].max())
         how = f"exactly 0 in {dtype_name(p)}" if largest == 0 else f"at most {largest:.2g}"
         rows = f"in {int(flat.sum())} of {flat.numel()} rows" if flat.ndim else ""
-        text = f"{sight.name} is saturated {rows}".rstrip()
+        text = f"{op.name} is saturated {rows}".rstrip()
         yield Note("saturated", f"{text}: one probability is almost 1, and the slopes are {how}")
 
 
-def _dead(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    x = sight.operands[0]
+def _dead(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
+    x = op.operands[0]
     if _differentiated(x) and (largest := ends(x)[1]) < 0:
-        text = f"every input of {sight.name} is negative (the largest of {sight.label()} is {largest:.6g})"
+        text = f"every input of {op.name} is negative (the largest of {op.label()} is {largest:.6g})"
         yield Note("dead-relu", f"{text}: its gradient is exactly 0")
 
 
 # --- kinks ----------------------------------------------------------------------------------------------------------
 
 
-def _kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    x = sight.operands[0]
+def _kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
+    x = op.operands[0]
     if _differentiated(x):
         low, high = ends(x)
-        for place in kinks.of_activation(sight.name, sight.settings):
-            if not (low > place + NEAR or high < place - NEAR or _draws(sight)):
-                yield from _at_kink(sight, 0, x.detach() == place)
+        for place in kinks.of_activation(op.name, op.settings):
+            if not (low > place + NEAR or high < place - NEAR or _draws(op)):
+                yield from _at_kink(op, 0, x.detach() == place)
 
 
-def _draws(sight: Sight) -> bool:
+def _draws(op: WatchedOp) -> bool:
     """Whether rrelu is training: its slope on the left was drawn, and would be drawn again."""
-    return sight.name == "rrelu" and (sight.settings.get("training") is True or True in sight.operands[3:])
+    return op.name == "rrelu" and (op.settings.get("training") is True or True in op.operands[3:])
 
 
-def _loss_kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
-    pred, target = sight.operands[:2]  # parameters may follow
-    mixes = LOSSES[sight.name].mixes
+def _loss_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
+    pred, target = op.operands[:2]  # parameters may follow
+    mixes = LOSSES[op.name].mixes
     if _differentiated(pred) and (mixes != "row" or pred.numel() <= ROWS):
-        yield from _at_kink(sight, 0, kinks.of_loss(sight.name, sight.settings, pred, target), apart=not mixes)
+        yield from _at_kink(op, 0, kinks.of_loss(op.name, op.settings, pred, target), apart=not mixes)
 
 
-def _other_kink(sight: Sight, before: Sequence[Sight]) -> Iterator[Note]:
+def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions beside the catalogue: the operand that is differentiated, and where it meets 0, a bound or a tie."""
-    for place, operand in enumerate(sight.operands):
+    for place, operand in enumerate(op.operands):
         if _differentiated(operand):
-            rest = [other for number, other in enumerate(sight.operands) if number != place]
-            apart = sight.name in ("abs", "absolute", "clamp", "clip") or place > 0 or kinks.compares(sight.name, rest)
-            hits = kinks.of_other(sight.name, sight.operands, sight.settings, place)
-            yield from _at_kink(sight, place, hits, apart=apart)
+            rest = [other for number, other in enumerate(op.operands) if number != place]
+            apart = op.name in ("abs", "absolute", "clamp", "clip") or place > 0 or kinks.compares(op.name, rest)
+            hits = kinks.of_other(op.name, op.operands, op.settings, place)
+            yield from _at_kink(op, place, hits, apart=apart)
             return
 
 
-def _at_kink(sight: Sight, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
+def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
     """What elements in the places `hits` meet; `apart`: each has outputs of its own, so all are measured, else the first."""
     if not bool(hits.any()):
         return
-    x = sight.operands[place].detach()
+    x = op.operands[place].detach()
     found = hits.reshape(-1).nonzero().view(-1)
     measured = found if apart else found[:1]
     mask = torch.zeros_like(hits.reshape(-1)).index_fill(0, measured, value=True).view(hits.shape)
-    left, chosen, right = kinks.slopes(_of_operand(sight, place), x, mask)
+    left, chosen, right = kinks.slopes(_of_operand(op, place), x, mask)
     bent = (left - right).abs() > SAME * torch.maximum(left.abs(), right.abs())
     if not bool(bent.any()):
         return
     count = int(bent.sum()) if apart else found.numel()
     more = f"; {count} elements are at a kink" if count > 1 else ""
     first = int(bent.to(torch.uint8).argmax())
-    where = f"{sight.name} has a kink at {_place(sight, result_paths.index(int(measured[first]), x.shape), place)}"
+    where = f"{op.name} has a kink at {_place(op, result_paths.index(int(measured[first]), x.shape), place)}"
     about = "about " if torch.finfo(x.dtype).bits == 16 else ""  # beside the kink is not near it there
     sides = f"left {about}{float(left[first]):.4g}, right {about}{float(right[first]):.4g}"
     yield Note("kink", f"{where}: PyTorch takes the slope {float(chosen[first]):.4g} ({sides}){more}")
@@ -252,24 +252,24 @@ def _differentiated(x: Any) -> bool:
     return isinstance(x, Tensor) and x.requires_grad and not x.is_complex()
 
 
-def _of_operand(sight: Sight, place: int) -> Callable[[Tensor], Tensor]:
+def _of_operand(op: WatchedOp, place: int) -> Callable[[Tensor], Tensor]:
     """The operation as a function of one of its operands, the others as they were."""
 
     def function(x: Tensor) -> Tensor:
-        value = sight.again(*sight.operands[:place], x, *sight.operands[place + 1 :])
+        value = op.again(*op.operands[:place], x, *op.operands[place + 1 :])
         found: Tensor = value[0] if isinstance(value, tuple) else value
         return found
 
     return function
 
 
-def _place(sight: Sight, at: tuple[int, ...], operand: int = 0) -> str:
+def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
     """An element of an operand and its number: `x[1] = 100`."""
-    label = UNNAMED if operand else sight.label()
+    label = UNNAMED if operand else op.label()
     if at:
         whole = label if label.isidentifier() or label == UNNAMED else f"({label})"
         label = f"{whole}[{','.join(map(str, at))}]"
-    return f"{label} = {float(sight.operands[operand].detach()[at]):.6g}"
+    return f"{label} = {float(op.operands[operand].detach()[at]):.6g}"
 
 
 def _table() -> dict[str, tuple[Rule, ...]]:
@@ -294,12 +294,10 @@ def _table() -> dict[str, tuple[Rule, ...]]:
 _RULES = _table()
 
 
-def at_kink(sights: Sequence[Sight]) -> bool:
+def at_kink(watched: Sequence[WatchedOp]) -> bool:
     """Whether any operation of a run is at a kink."""
     return any(
-        _CODES[rule] == "kink" and any(True for _ in rule(sight, ()))
-        for sight in sights
-        for rule in _RULES.get(sight.name, ())
+        _CODES[rule] == "kink" and any(True for _ in rule(op, ())) for op in watched for rule in _RULES.get(op.name, ())
     )
 
 

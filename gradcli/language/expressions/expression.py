@@ -18,7 +18,7 @@ from typing import Any
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
 from gradcli.language.expressions.corrections import correction
-from gradcli.language.expressions.precedence import understood
+from gradcli.language.expressions.precedence import canonical_text
 from gradcli.language.expressions.program import Expression, Label, Step
 from gradcli.language.expressions.reader import Reader
 from gradcli.language.expressions.rules import read
@@ -55,15 +55,15 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
     tree = _syntax_tree(source, text)
     if not tree.body:
-        raise ExpressionError("the expression is empty", place=source.span(0), cure="for example 'mse(w*x, y)'")
+        raise ExpressionError("the expression is empty", span=source.span(0), hint="for example 'mse(w*x, y)'")
     reader = Reader(source, inputs, _positions(text))
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
     typed = [node for node in reader.origins if node not in reader.made] if reader.made else reader.origins
-    title = understood(text, tree, typed, reader.position)
+    title = canonical_text(text, tree, typed, reader.position)
     if reader.expanded:
         _put(tree, reader.held, reader.expanded)
     return Expression(
-        source=source, tree=tree, steps=_link(parts), understood=title, names=frozenset(reader.used),
+        source=source, tree=tree, steps=_link(parts), canonical_text=title, names=frozenset(reader.used),
         assigned=tuple(reader.assigned), calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
         held=reader.held, notes=tuple(reader.notes),
     )  # fmt: skip
@@ -71,24 +71,24 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
 
 def _check_size(source: Source) -> None:
     """Bound the text and its brackets before Python's own parser sees them."""
-    EXPRESSION_TEXT.check(len(source.text), "the expression is too long", place=source.span(0))
+    EXPRESSION_TEXT.check(len(source.text), "the expression is too long", span=source.span(0))
     if sum(map(source.text.count, "([{")) <= EXPRESSION_DEPTH.value:
         return
     depth = 0
     for found in _BRACKETS.finditer(source.text):
         depth += (found.lastgroup == "open") - (found.lastgroup == "close")
-        EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=source.span(found.start()))
+        EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", span=source.span(found.start()))
 
 
 def _check_formula(source: Source) -> None:
     """Raise an ExpressionError for the name of a Python file, and for a whole program."""
     if _FILE.fullmatch(source.text):
-        cure = f"@{source.text.strip()} reads the expression from the file"
-        raise ExpressionError("this is the name of a file", place=source.span(0, len(source.text)), cure=cure)
+        hint = f"@{source.text.strip()} reads the expression from the file"
+        raise ExpressionError("this is the name of a file", span=source.span(0, len(source.text)), hint=hint)
     if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
         message = "this is a Python program, but an expression is one formula"
-        cure = "give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1"
-        raise ExpressionError(message, place=source.span(*found[0].span()), cure=cure)
+        hint = "give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1"
+        raise ExpressionError(message, span=source.span(*found[0].span()), hint=hint)
 
 
 _STEPS = "split it into steps: h = ...; ..."
@@ -105,10 +105,10 @@ def _syntax_tree(source: Source, text: str) -> ast.Module:
             raise _syntax_error(source, text, error) from None
         except (RecursionError, MemoryError):
             message = "the expression is too long or nested too deep"
-            raise SizeError(message, place=source.span(0), cure=_STEPS) from None
+            raise SizeError(message, span=source.span(0), hint=_STEPS) from None
         except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
             odd = next((i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), 0)
-            raise ExpressionError("invalid character", place=source.span(odd), cure="type it again") from None
+            raise ExpressionError("invalid character", span=source.span(odd), hint="type it again") from None
 
 
 @contextmanager
@@ -128,17 +128,17 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     line = min(error.lineno or 1, len(starts))
     place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
     if "integer string conversion" in error.msg:
-        return SizeError("a whole number has at most 64 bits", place=place, cure="write a float, such as 1e30")
+        return SizeError("a whole number has at most 64 bits", span=place, hint="write a float, such as 1e30")
     if "too many nested" in error.msg:
-        return SizeError("the expression is nested too deep", place=place, cure=_STEPS)
+        return SizeError("the expression is nested too deep", span=place, hint=_STEPS)
     words, right = correction(source.text)
     if right:
-        return ExpressionError(words, place=place, cure=f"write {right}")
+        return ExpressionError(words, span=place, hint=f"write {right}")
     said = re.sub(r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*", "", error.msg)
     said = re.sub(r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said)
     said = said.encode("ascii", "replace").decode()
-    cure = "use Python's syntax, for example 2*x**2 + sin(x)"
-    return ExpressionError(said[:1].lower() + said[1:], place=place, cure=cure)
+    hint = "use Python's syntax, for example 2*x**2 + sin(x)"
+    return ExpressionError(said[:1].lower() + said[1:], span=place, hint=hint)
 
 
 def _put(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:

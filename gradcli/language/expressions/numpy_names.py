@@ -96,13 +96,13 @@ def _misfit(reader: Reader, path: str, rows: Sequence[Row], node: ast.Call, plac
     """The error of a call that no row of its name takes."""
     name = path.rpartition(".")[2]
     known = {parameter for row in rows for parameter in _parameters(row)}
-    cure = "write " + " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
+    hint = "write " + " or ".join(dict.fromkeys(f"{path}({row.signature})" for row in rows))
     if operators.in_space("torch", name):
-        cure += f"; torch.{name} takes PyTorch's own arguments"
+        hint += f"; torch.{name} takes PyTorch's own arguments"
     for keyword in node.keywords:
         if keyword.arg not in known:
-            return reader.error(f"{path} takes no {keyword.arg}= here", reader.keyword(keyword), cure)
-    return reader.error(f"{path} does not take these arguments here", place, cure)
+            return reader.error(f"{path} takes no {keyword.arg}= here", reader.keyword(keyword), hint)
+    return reader.error(f"{path} does not take these arguments here", place, hint)
 
 
 def _is(node: ast.expr, value: object) -> bool:

@@ -15,7 +15,7 @@ _MAY_SURPRISE = re.compile(r"\*\*|[/%@&|^~<>=!]|\bif\b")
 """Without any of these a text has only sums and products, which are not misread."""
 
 
-def understood(text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position) -> str:
+def canonical_text(text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position) -> str:
     """The statements of `tree`, the syntax tree of `text`, on one line. `nodes` are at least those with operands."""
     marks = _marks(text, nodes, position) if _MAY_SURPRISE.search(text) else []
     return "; ".join(_statement(text, statement, marks, position) for statement in tree.body)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from gradcli.language.source import Source, Span
 
-Kind = Literal[
+StepKind = Literal[
     "constant", "load", "store", "drop", "copy", "unpack", "branch", "jump",
     "dtype", "operator", "compare", "call", "method", "apply", "attribute", "index", "unbind", "slice", "tuple", "list",
 ]  # fmt: skip
@@ -36,8 +36,8 @@ class Step(NamedTuple):
     index, slice, tuple, list   as in Python; `value` holds the places of values that `*` takes apart
     """
 
-    kind: Kind
-    place: Span
+    kind: StepKind
+    span: Span
     take: int = 0
     name: str = ""
     keywords: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Expression:
     """A checked expression.
 
     `steps` compute it; `tree` is the same as Python's syntax tree, with what NumPy's and Python's names mean in their places,
-    `made` the nodes of those, and `held` the arguments that they read by a name; `understood` is the text on one line with
+    `made` the nodes of those, and `held` the arguments that they read by a name; `canonical_text` is the text on one line with
     parentheses where precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order.
     `notes` are (code, text) of what was filled in. `calls` are the steps that the calls of the tree became; `origins`, one for
     each step, the nodes that the steps came from.
@@ -63,7 +63,7 @@ class Expression:
     source: Source
     tree: ast.Module
     steps: tuple[Step, ...]
-    understood: str
+    canonical_text: str
     names: frozenset[str]
     assigned: tuple[str, ...]
     calls: Mapping[ast.AST, Step]

@@ -9,7 +9,7 @@ from gradcli.catalogue.operators import find_function
 from gradcli.errors import ExpressionError
 from gradcli.installed import torch_version
 from gradcli.language.expressions.corrections import SYNONYMS, correction
-from gradcli.language.expressions.program import Kind, Step
+from gradcli.language.expressions.program import Step, StepKind
 from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
 from gradcli.language.source import Source, Span, quoted
 from gradcli.language.suggest import did_you_mean
@@ -65,16 +65,16 @@ class Reader:
         start = self.source.text.find(symbol, first, self.position(right.lineno, right.col_offset))
         return self.source.span(start, start + len(symbol)) if start >= 0 else self.span(right)
 
-    def step(self, kind: Kind, place: Span | ast.AST, **parts: Any) -> Step:
+    def step(self, kind: StepKind, place: Span | ast.AST, **parts: Any) -> Step:
         """A step at a place of the text."""
         return Step(kind, self.span(place) if isinstance(place, ast.AST) else place, **parts)
 
-    def error(self, message: str, place: Span | ast.AST, cure: str = "") -> ExpressionError:
+    def error(self, message: str, place: Span | ast.AST, hint: str = "") -> ExpressionError:
         """What is wrong with the text at a place."""
-        return ExpressionError(message, place=self.span(place) if isinstance(place, ast.AST) else place, cure=cure)
+        return ExpressionError(message, span=self.span(place) if isinstance(place, ast.AST) else place, hint=hint)
 
     def replaced(self, place: Span, text: str) -> str:
-        """The whole expression with other text in one place, as a cure."""
+        """The whole expression with other text in one place, as a hint."""
         whole = self.source.text
         return f"write {whole[: place.start]}{text}{whole[place.stop :]}"
 
@@ -82,15 +82,15 @@ class Reader:
         """The error of a kind of syntax that is not allowed."""
         found = NODES.get(type(node).__name__, Refusal(f"{type(node).__name__} is not allowed"))
         words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
-        return self.error(words or found.why, node, f"write {right}" if right else found.cure)
+        return self.error(words or found.why, node, f"write {right}" if right else found.hint)
 
     def check_name(self, name: str, place: Span, *, twin: bool = False) -> None:
         """Raise the error of a name that is refused everywhere; `twin` for a method or function."""
         if found := refusal(name):
             pure = name.rstrip("_")
             known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
-            cure = f"write {pure}(...), which makes a new tensor" if known else found.cure
-            raise self.error(f"{name} is not allowed: it {found.why}", place, cure)
+            hint = f"write {pure}(...), which makes a new tensor" if known else found.hint
+            raise self.error(f"{name} is not allowed: it {found.why}", place, hint)
 
     def check_keyword(self, keyword: ast.keyword) -> None:
         """Raise the error of an argument that no call may have."""
@@ -106,17 +106,17 @@ class Reader:
     ) -> ExpressionError:
         """The error of a name that does not exist; `prefix` is the namespace before it."""
         if found := SYNONYMS.get(prefix + name):
-            cure = f"write {found}"
+            hint = f"write {found}"
         elif name.isascii():
-            cure = did_you_mean(name, sorted(candidates), prefix)
+            hint = did_you_mean(name, sorted(candidates), prefix)
             if kind == "name":
-                cure += f"{' or ' if cure else ''}give it a value: {quoted(name)}=1"
+                hint += f"{' or ' if hint else ''}give it a value: {quoted(name)}=1"
         else:
-            cure = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
-        if kind != "name" and name.isascii() and (not cure or kind == "method" or prefix.startswith(_PYTORCHS)):
+            hint = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
+        if kind != "name" and name.isascii() and (not hint or kind == "method" or prefix.startswith(_PYTORCHS)):
             version = f"PyTorch {torch_version()} is installed"
-            cure = f"{cure} ({version})" if cure else version
-        return self.error(f"unknown {kind} {quoted(prefix + name)}", place, cure)
+            hint = f"{hint} ({version})" if hint else version
+        return self.error(f"unknown {kind} {quoted(prefix + name)}", place, hint)
 
     def no_such(self, path: str, node: ast.Attribute) -> ExpressionError:
         """The error of a name that a namespace does not offer."""
@@ -125,8 +125,8 @@ class Reader:
         if f"{section}.{node.attr}" not in SYNONYMS:
             self.check_name(node.attr, place, twin=True)
             if spelt and (twin := find_function(node.attr)):
-                cure = f"write {twin.path}, PyTorch's function"
-                return self.error(f"unknown function {path}.{node.attr}", place, cure)
+                hint = f"write {twin.path}, PyTorch's function"
+                return self.error(f"unknown function {path}.{node.attr}", place, hint)
         prefix = f"{section if spelt else path}."
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
 

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """One thing that is refused: why, and the cure."""
+    """One thing that is refused: why, and the hint."""
 
     why: str
-    cure: str = ""
+    hint: str = ""
 
 
 def _table(text: str) -> dict[str, Refusal]:

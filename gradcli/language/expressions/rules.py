@@ -9,7 +9,7 @@ from gradcli.catalogue.operators import Operator, find_function, function_names
 from gradcli.errors import ExpressionError, SizeError
 from gradcli.language.expressions.corrections import powers
 from gradcli.language.expressions.numpy_names import expand, method
-from gradcli.language.expressions.program import Kind, Label, Step
+from gradcli.language.expressions.program import Label, Step, StepKind
 from gradcli.language.expressions.reader import Reader, says_more, starred
 from gradcli.language.expressions.refused import KEYWORDS
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
@@ -46,8 +46,8 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
                 deeper += 1
                 reader.nodes += 1
                 if depth > EXPRESSION_DEPTH.value or reader.nodes > EXPRESSION_NODES.value:
-                    EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", place=reader.span(part))
-                    EXPRESSION_NODES.check(reader.nodes, "the expression is too long", place=reader.span(part))
+                    EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", span=reader.span(part))
+                    EXPRESSION_NODES.check(reader.nodes, "the expression is too long", span=reader.span(part))
             if (rule := RULES.get(type(part))) is None:
                 raise reader.refused_node(part)
             leading = _leading(part)
@@ -91,8 +91,8 @@ def _constant(reader: Reader, node: ast.Constant) -> list[Part]:
     if isinstance(value, bytes):
         raise reader.error("bytes are not supported", node, "write the string without b")
     if isinstance(value, int) and value > PLAIN_INTEGER.value:
-        cure = "write a float, such as 1e30"
-        raise SizeError("a whole number has at most 64 bits", place=reader.span(node), cure=cure)
+        hint = "write a float, such as 1e30"
+        raise SizeError("a whole number has at most 64 bits", span=reader.span(node), hint=hint)
     return [reader.step("constant", node, value=value)]
 
 
@@ -204,8 +204,8 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
         reader.check_name(name, place, twin=True)
         if operators.in_space("nn", name):
             settings = all(isinstance(argument, ast.Constant) for argument in node.args)
-            cure = f"write nn.{name}" if settings else reader.replaced(place, f"nn.{name}()")
-            raise reader.error(f"{name} is a module", place, cure)
+            hint = f"write nn.{name}" if settings else reader.replaced(place, f"nn.{name}()")
+            raise reader.error(f"{name} is a module", place, hint)
         raise reader.unknown(name, place, "function", {*function_names(), *reader.scope})
     if isinstance(node.func, ast.Attribute) and (dotted := reader.namespace(node.func)):
         path, chain = dotted
@@ -241,8 +241,8 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
             return [*expand(reader, operator.path, node, place)]
         if operator.positions is not None and any(map(says_more, node.args[operator.positions :])):
             if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
-                cure = reader.replaced(place, f"{place.text}()")
-                raise reader.error("the first brackets of a module contain its settings", place, cure)
+                hint = reader.replaced(place, f"{place.text}()")
+                raise reader.error("the first brackets of a module contain its settings", place, hint)
             message = f"inplace {KEYWORDS['inplace']}"
             raise reader.error(message, node.args[operator.positions], "leave the argument out")
         names += _last_dimension(reader, operator.path, node, arguments, first=not operator.path.startswith("nn."))
@@ -261,8 +261,8 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     if type(node.func) not in RULES:
         raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
-    cure = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
-    raise reader.error(f"{reader.span(node.func).text[:40]} is a value, not a function", node.func, cure)
+    hint = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
+    raise reader.error(f"{reader.span(node.func).text[:40]} is a value, not a function", node.func, hint)
 
 
 def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]) -> list[Part]:
@@ -341,8 +341,8 @@ def _conditional(reader: Reader, node: ast.IfExp) -> list[Part]:
 
 def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
     if not isinstance(node.ctx, ast.Load):
-        cure = "build the tensor instead: where(...), stack([...]) or cat([...])"
-        raise reader.error("elements cannot be set", node, cure)
+        hint = "build the tensor instead: where(...), stack([...]) or cat([...])"
+        raise reader.error("elements cannot be set", node, hint)
     return [node.value, node.slice, reader.step("index", node.slice, take=2)]
 
 
@@ -353,7 +353,7 @@ def _slice(reader: Reader, node: ast.Slice) -> list[Part]:
 
 def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:
     if isinstance(node.ctx, ast.Load):
-        kind: Kind = "tuple" if isinstance(node, ast.Tuple) else "list"
+        kind: StepKind = "tuple" if isinstance(node, ast.Tuple) else "list"
         items = [item.value if isinstance(item, ast.Starred) else item for item in node.elts]
         return [*items, reader.step(kind, node, take=len(items), value=starred(node.elts))]
     unbind = reader.step("unbind", node, take=1, value=len(node.elts))

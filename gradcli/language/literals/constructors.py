@@ -39,7 +39,7 @@ class Argument:
     keyword: str
     values: tuple[float | int | bool, ...]
     shape: Shape
-    place: Span
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ _ELSEWHERE = {
     "requires_grad": "every floating-point input gets a gradient, or only those in --wrt",
     "generator": "the seed is an option: --seed 1",
 }
-"""Keywords of PyTorch's constructors that are options of the command, with the cure."""
+"""Keywords of PyTorch's constructors that are options of the command, with the hint."""
 
 
 def usage(name: str) -> str:
-    """The cure that says how the constructor `name` is called: `write arange(start=0, end, step=1)`."""
+    """The hint that says how the constructor `name` is called: `write arange(start=0, end, step=1)`."""
     return f"write {name}({CONSTRUCTORS[name].usage})"
 
 
@@ -94,8 +94,8 @@ def check_keyword(name: str, keyword: str, place: Span) -> None:
     """Raise LiteralError where the constructor `name` has no parameter `keyword`."""
     parameters = CONSTRUCTORS[name].defaults
     if keyword not in parameters:
-        cure = _ELSEWHERE.get(keyword) or did_you_mean(keyword, parameters) or usage(name)
-        raise LiteralError(f"{name} has no such argument", place=place, cure=cure)
+        hint = _ELSEWHERE.get(keyword) or did_you_mean(keyword, parameters) or usage(name)
+        raise LiteralError(f"{name} has no such argument", span=place, hint=hint)
 
 
 def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
@@ -105,7 +105,7 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
     """
 
     def error(message: str, argument: Argument | None = None, _: str = "") -> LiteralError:
-        return LiteralError(message, place=argument.place if argument else place, cure=usage(name))
+        return LiteralError(message, span=argument.span if argument else place, hint=usage(name))
 
     constructor = CONSTRUCTORS[name]
     parameters = [*constructor.defaults]
@@ -132,32 +132,32 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
 
 def check_shape(what: str, shape: Shape, place: Span) -> None:
     """Raise SizeError where a tensor of `shape` has too many dimensions or elements, or one side that is too long."""
-    LITERAL_DEPTH.check(len(shape), f"the shape of {what}", place=place, cure="use fewer dimensions")
+    LITERAL_DEPTH.check(len(shape), f"the shape of {what}", span=place, hint="use fewer dimensions")
     for count in (*shape, math.prod(shape)):
-        ELEMENTS.check(count, what, place=place, cure="use fewer")
+        ELEMENTS.check(count, what, span=place, hint="use fewer")
 
 
 def _joined(sizes: list[Argument]) -> Argument:
     """Sizes given one by one, `zeros(2, 3)`, as one argument."""
     for argument in sizes:
         if argument.shape:
-            cure = "write zeros(2, 3) or zeros((2, 3))"
-            raise LiteralError("a size in brackets must be the only argument", place=argument.place, cure=cure)
-    first, last = sizes[0].place, sizes[-1].place
+            hint = "write zeros(2, 3) or zeros((2, 3))"
+            raise LiteralError("a size in brackets must be the only argument", span=argument.span, hint=hint)
+    first, last = sizes[0].span, sizes[-1].span
     values = tuple(argument.values[0] for argument in sizes)
     return Argument("", values, (len(values),), first.source.span(first.start, last.stop))
 
 
 def _number(parameter: str, argument: Argument) -> float:
     if argument.shape or isinstance(argument.values[0], bool):
-        raise LiteralError(f"{parameter} must be one number", place=argument.place, cure="for example 3")
+        raise LiteralError(f"{parameter} must be one number", span=argument.span, hint="for example 3")
     return float(argument.values[0])
 
 
 def _whole(parameter: str, argument: Argument) -> int:
     value = _number(parameter, argument)
     if not value.is_integer() or value < 0:
-        raise LiteralError(f"{parameter} must be a whole number, 0 or more", place=argument.place, cure="for example 3")
+        raise LiteralError(f"{parameter} must be a whole number, 0 or more", span=argument.span, hint="for example 3")
     return int(argument.values[0])
 
 

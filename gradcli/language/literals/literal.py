@@ -56,7 +56,7 @@ def parse(source: Source) -> Literal:
         if not is_named(text):
             raise
         place = source.span(0, len(source.text))
-        raise LiteralError("a file needs @ before its name", place=place, cure=f"@{quoted(text)}") from None
+        raise LiteralError("a file needs @ before its name", span=place, hint=f"@{quoted(text)}") from None
 
 
 def parse_stream(source: Source) -> Numbers | Made:
@@ -92,7 +92,7 @@ def from_json(value: object, source: Source) -> Numbers:
         leaves, shape = _flatten(value)
         if len(shape) > LITERAL_DEPTH.value:
             place = source.span(0, len(source.text))
-            LITERAL_DEPTH.check(len(shape), "the list", place=place, cure="remove some brackets")
+            LITERAL_DEPTH.check(len(shape), "the list", span=place, hint="remove some brackets")
         kinds = set(map(type, leaves))
         if kinds == {float}:
             return Numbers(cast("list[float]", leaves), shape, "float", source)
@@ -100,8 +100,8 @@ def from_json(value: object, source: Source) -> Numbers:
             return Numbers(cast("list[bool]", leaves), shape, "bool", source)
         return Numbers(list(map(_json_number, leaves)), shape, "float", source)
     except ValueError as error:
-        message, cure = (*error.args, "all rows must have the same shape")[:2]
-        raise LiteralError(message, place=source.span(0, len(source.text)), cure=cure) from None
+        message, hint = (*error.args, "all rows must have the same shape")[:2]
+        raise LiteralError(message, span=source.span(0, len(source.text)), hint=hint) from None
 
 
 def _flatten(value: object) -> tuple[list[object], Shape]:
@@ -158,12 +158,12 @@ def read_json(text: str, source: Source) -> Numbers:
         return from_json(_DECODER.decode(text), source)
     except RecursionError:  # Python's own bound is far above ours
         depth = text.count("[") + text.count("{")
-        LITERAL_DEPTH.check(depth, "the list", place=source.span(0), cure="remove some brackets")
+        LITERAL_DEPTH.check(depth, "the list", span=source.span(0), hint="remove some brackets")
         raise
 
 
 def _parse(source: Source, text: str, *, lines: bool) -> Numbers | Made:
-    LITERAL_TEXT.check(len(text), "the literal", place=source.span(0))
+    LITERAL_TEXT.check(len(text), "the literal", span=source.span(0))
     try:
         return _plain(source, text, lines=lines)
     except (ValueError, GradcliError, RecursionError):

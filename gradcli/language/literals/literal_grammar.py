@@ -283,21 +283,21 @@ class Parser:
         if token.kind == "string":
             if text[1:-1].lower() in NOT_FINITE:
                 return NOT_FINITE[text[1:-1].lower()]
-            cure = "remove the quotes; only NaN and Infinity may be quoted"
-            raise self.error("a string is not a number", cure, token.start)
+            hint = "remove the quotes; only NaN and Infinity may be quoted"
+            raise self.error("a string is not a number", hint, token.start)
         if token.kind == "name":
             if name in _CONSTANTS or name.lower() in NOT_FINITE:
                 return _CONSTANTS[name] if name in _CONSTANTS else NOT_FINITE[name.lower()]
             near = did_you_mean(name, (*_CONSTANTS, "inf", "nan", *CONSTRUCTORS))
-            cure = near or "an input needs numbers; names belong in the expression"
-            cure = constructors.usage(name) if name in CONSTRUCTORS else _NO_NUMBERS.get(name, cure)
-            raise self.error(f"{quoted(text)!r} is a name, not a number", cure, token.start)
+            hint = near or "an input needs numbers; names belong in the expression"
+            hint = constructors.usage(name) if name in CONSTRUCTORS else _NO_NUMBERS.get(name, hint)
+            raise self.error(f"{quoted(text)!r} is a name, not a number", hint, token.start)
         if name in CONSTRUCTORS or name in _WRAPPERS:
             raise self.error(f"{name}(..) must be the whole literal", _EXPRESSION, token.start)
         if name not in _DTYPES:
             near = did_you_mean(name, (*CONSTRUCTORS, *_WRAPPERS))
-            cure = near or f"the constructors are {', '.join(CONSTRUCTORS)}; functions belong in the expression"
-            raise self.error("unknown constructor", cure, token.start)
+            hint = near or f"the constructors are {', '.join(CONSTRUCTORS)}; functions belong in the expression"
+            raise self.error("unknown constructor", hint, token.start)
         return self.bracketed()
 
     # --- calls: constructors, and what PyTorch and NumPy print
@@ -369,10 +369,10 @@ class Parser:
         """The size that a print of `count` numbers states, needed where there are none."""
         argument = self.argument("", self.token.start)
         size = constructors.read_size("size", argument)
-        constructors.check_shape("tensor", size, argument.place)
+        constructors.check_shape("tensor", size, argument.span)
         if math.prod(size) != count:
             message = f"this size does not match the number of values ({count})"
-            raise self.error(message, "leave it out", argument.place.start)
+            raise self.error(message, "leave it out", argument.span.start)
         return size
 
     def named_dtype(self) -> str:
@@ -380,8 +380,8 @@ class Parser:
         token = self.advance()
         name = bare(token.text.strip("'\""))
         if name.startswith("complex"):
-            cure = "give the real and the imaginary part as two inputs"
-            raise self.error("complex numbers are not supported", cure, token.start)
+            hint = "give the real and the imaginary part as two inputs"
+            raise self.error("complex numbers are not supported", hint, token.start)
         if name not in _DTYPES:
             raise self.error("unknown dtype", did_you_mean(name, _DTYPES) or "leave it out", token.start)
         return _DTYPES[name]
@@ -395,8 +395,8 @@ class Parser:
         low, high = INTEGERS[asked]
         for value, place in zip(self.values[first:], self.places[first:], strict=True):
             if value != value // 1 or not low <= value <= high:
-                message, cure = f"{asked} ranges from {low} to {high}", "write a floating-point number with a point: 2."
-                raise LiteralError(message, place=self.source.span(*place), cure=cure)
+                message, hint = f"{asked} ranges from {low} to {high}", "write a floating-point number with a point: 2."
+                raise LiteralError(message, span=self.source.span(*place), hint=hint)
         return asked
 
     def skip(self) -> None:
@@ -408,10 +408,10 @@ class Parser:
 
     # --- errors
 
-    def error(self, message: str, cure: str, start: int | None = None) -> LiteralError:
+    def error(self, message: str, hint: str, start: int | None = None) -> LiteralError:
         """The error at the current word, or from `start` up to the word before it."""
         place = (self.token.start, self.token.stop) if start is None else (start, self.stop)
-        return LiteralError(message, place=self.source.span(*place), cure=cure)
+        return LiteralError(message, span=self.source.span(*place), hint=hint)
 
     def missing(self) -> LiteralError:
         """The error where a number is expected and something else stands."""
@@ -441,6 +441,6 @@ class Parser:
         line = text[text.rfind("\n", 0, self.stop) + 1 :].split("\n")[0].strip()
         if len(line) > 60 or not (line.isascii() and line.isprintable()):
             return "separate numbers with commas: 1, 2, 3"
-        cure = f"separate numbers with commas: {', '.join(line.replace(',', ' ').split())}"
+        hint = f"separate numbers with commas: {', '.join(line.replace(',', ' ').split())}"
         one = re.fullmatch(r"[-+]?[0-9]{1,3}( [0-9]{3})+", line)
-        return f"{cure}; for one number, write {line.replace(' ', '')}" if one else cure
+        return f"{hint}; for one number, write {line.replace(' ', '')}" if one else hint

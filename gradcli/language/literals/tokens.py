@@ -20,7 +20,7 @@ class Token(NamedTuple):
 
 
 FORMS = "write 2, or 1,2,3, or [[1,2],[3,4]], or zeros(2,3), or @data.npy"
-"""The cure where nothing nearer is known."""
+"""The hint where nothing nearer is known."""
 
 # Possessive: digits are never given back, or a long run of them would be tried in all ways to divide it.
 _DIGITS = r"(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)"
@@ -110,8 +110,8 @@ def tokens(source: Source) -> Iterator[Token]:
     """
     opened: list[Token] = []
 
-    def error(message: str, cure: str, start: int, stop: int | None = None) -> LiteralError:
-        return LiteralError(message, place=source.span(start, stop), cure=cure)
+    def error(message: str, hint: str, start: int, stop: int | None = None) -> LiteralError:
+        return LiteralError(message, span=source.span(start, stop), hint=hint)
 
     for match in _TOKEN.finditer(source.text):
         kind, text = match.lastgroup or "", match.group()
@@ -125,7 +125,7 @@ def tokens(source: Source) -> Iterator[Token]:
         token = Token("number" if kind == "digits" else kind, "\n" if kind == "newline" else text, start, stop)
         if text in _CLOSED_BY:
             opened.append(token)
-            LITERAL_DEPTH.check(len(opened), "the literal", place=source.span(start), cure="remove some brackets")
+            LITERAL_DEPTH.check(len(opened), "the literal", span=source.span(start), hint="remove some brackets")
         elif text in ("]", ")"):
             if not opened:
                 raise error(f"unmatched '{text}'", f"open it with {'[' if text == ']' else '('}", start)
@@ -140,16 +140,16 @@ def tokens(source: Source) -> Iterator[Token]:
 
 
 def _stranger(char: str) -> tuple[str, str]:
-    """What is wrong with a character that no literal holds, and the cure: the character it looks like, where there is one."""
+    """What is wrong with a character that no literal holds, and the hint: the character it looks like, where there is one."""
     if char.isascii() and char.isprintable():
         return f"invalid character {char!r} in a literal", _ASCII_CURES.get(char, FORMS)
     if unicodedata.category(char) == "Cs":
         return "this is not UTF-8 text", "save or type it as UTF-8"
     name = unicodedata.name(char, "control character").lower()
-    return f"invalid character U+{ord(char):04X} ({name}) in a literal", _cure_of(char)
+    return f"invalid character U+{ord(char):04X} ({name}) in a literal", _hint_of(char)
 
 
-def _cure_of(char: str) -> str:
+def _hint_of(char: str) -> str:
     """What to do about a character that is not ASCII."""
     if unicodedata.decomposition(char).startswith("<super>"):
         return _MISTAKES["power"][2]

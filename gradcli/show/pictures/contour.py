@@ -40,8 +40,8 @@ def draw(
     columns = max(4, window.width - left - 2 - len(name))
     across = axis(axes[0][0], axes[0][-1], max(1, columns // 10))
     canvas = Canvas(columns, rows, ascii_only=window.ascii_only)
-    look = _Surface(axes, value, across, upright, canvas)
-    _lines(canvas, look, steps)
+    collect_notes = _Surface(axes, value, across, upright, canvas)
+    _lines(canvas, collect_notes, steps)
     if slopes is not None:
         _arrows(canvas, [_Surface(axes, slope, across, upright, canvas) for slope in slopes], across, upright, window)
     _lowest(canvas, axes, value, across, upright)
@@ -88,9 +88,9 @@ def _weight(points: Sequence[float], along: Axis, dot: int, dots: int) -> tuple[
     return i, min(max((number - points[i]) / gap, 0.0), 1.0) if gap > 0 else 0.0
 
 
-def _lines(canvas: Canvas, look: _Surface, steps: Sequence[float]) -> None:
+def _lines(canvas: Canvas, collect_notes: _Surface, steps: Sequence[float]) -> None:
     """A dot wherever a level lies between it and its neighbour to the right or above, and the level's name here and there."""
-    bands = [[_band(look.at(i, j), steps) for j in range(canvas.height)] for i in range(canvas.width)]
+    bands = [[_band(collect_notes.at(i, j), steps) for j in range(canvas.height)] for i in range(canvas.width)]
     places: dict[int, list[tuple[int, int]]] = {}
     for i in range(canvas.width):
         for j in range(canvas.height):

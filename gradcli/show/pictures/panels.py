@@ -30,14 +30,14 @@ def arranged(x: Tensor, found: Sequence[Curve], along: str) -> tuple[list[float]
     for number, curve in enumerate(found):
         pen = plotter.pen(number) if len(found) > 1 else plotter.SOLID
         name = curve.label or curve.name
-        values.append(plotter.Curve(name, _at(curve.value, order), curve.jumps, pen))
+        values.append(plotter.Line(name, _at(curve.value, order), curve.jumps, pen))
         if curve.derivative is not None:
             slope = f"d {curve.name}" if len(found) > 1 else f"d/d{along}"
-            slopes.append(plotter.Curve(slope, _at(curve.derivative, order), curve.slope_jumps, pen))
+            slopes.append(plotter.Line(slope, _at(curve.derivative, order), curve.slope_jumps, pen))
     return [float(places[i]) for i in order], _panels(values, slopes)
 
 
-def _panels(values: list[plotter.Curve], slopes: list[plotter.Curve]) -> list[Panel]:
+def _panels(values: list[plotter.Line], slopes: list[plotter.Line]) -> list[Panel]:
     """A curve and its derivative in one panel, where both can be read there; else values above derivatives."""
     if not slopes:
         return [Panel(tuple(values))]
@@ -48,7 +48,7 @@ def _panels(values: list[plotter.Curve], slopes: list[plotter.Curve]) -> list[Pa
     return [Panel(tuple(values), "value"), Panel(tuple(slopes), "derivative")]
 
 
-def _comparable(found: list[plotter.Curve]) -> bool:
+def _comparable(found: list[plotter.Line]) -> bool:
     spans = [span(curve.y, curve.jumps) for curve in found]
     whole = together(spans)
     if whole is None:

@@ -34,7 +34,7 @@ def pen(number: int) -> Pen:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Line:
     """One curve: its name, its numbers (nan and infinite ones are gaps), and the points behind which it jumps."""
 
     name: str
@@ -47,7 +47,7 @@ class Curve:
 class Panel:
     """Curves that share their axes."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[Line, ...]
     title: str = ""
 
 
@@ -108,9 +108,9 @@ def legend(panel: Panel, window: Window) -> list[list[Cell]]:
     """What each line of a panel is, in as many rows as the width demands."""
     entries = [words(panel.title, "1")] if panel.title else []
     for curve in panel.curves:
-        look = sample(curve.pen, SAMPLE, ascii_only=window.ascii_only)
+        collect_notes = sample(curve.pen, SAMPLE, ascii_only=window.ascii_only)
         mark = words(f"{curve.pen.mark} ", f"1;{curve.pen.colour}") if curve.pen.mark and not window.ascii_only else []
-        entries.append([*mark, *look, Cell(), *words(curve.name)])
+        entries.append([*mark, *collect_notes, Cell(), *words(curve.name)])
     return flowed(entries, window.width)
 
 
@@ -144,7 +144,7 @@ def zero_line(canvas: Canvas, upright: Axis, window: Window) -> None:
             canvas.put(column, row, Cell(strokes.zero, DIM))
 
 
-def trace(canvas: Canvas, x: Sequence[float], curve: Curve, across: Axis, upright: Axis) -> None:
+def trace(canvas: Canvas, x: Sequence[float], curve: Line, across: Axis, upright: Axis) -> None:
     """The line of a curve, interrupted at gaps and jumps, cut off at the window's edges."""
     for run in _runs(canvas, x, curve, across, upright):
         (i, j), behind = run[0], 0.0
@@ -159,7 +159,7 @@ def trace(canvas: Canvas, x: Sequence[float], curve: Curve, across: Axis, uprigh
 
 
 def _runs(
-    canvas: Canvas, x: Sequence[float], curve: Curve, across: Axis, upright: Axis
+    canvas: Canvas, x: Sequence[float], curve: Line, across: Axis, upright: Axis
 ) -> Iterator[list[tuple[float, float]]]:
     """The places of a curve's points in dots, those together that a line connects."""
     run: list[tuple[float, float]] = []
@@ -195,7 +195,7 @@ def _inside(
 
 
 def _mark(
-    canvas: Canvas, x: Sequence[float], curve: Curve, across: Axis, upright: Axis, number: int, count: int
+    canvas: Canvas, x: Sequence[float], curve: Line, across: Axis, upright: Axis, number: int, count: int
 ) -> None:
     """The letter of a curve on it, here and there, where no other curve's letter comes."""
     if not curve.pen.mark:

@@ -18,7 +18,7 @@ from gradcli.catalogue.operators import (
     in_space,
 )
 from gradcli.evaluate import library
-from gradcli.evaluate.functions import index_target
+from gradcli.evaluate.implementations import index_target
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
 from gradcli.language.expressions import expression
@@ -30,7 +30,7 @@ _SECTIONS = {"special": "torch.special", "linalg": "torch.linalg", "fft": "torch
 """How a section of the allow-list is written in a program, where that is not its own name."""
 
 
-class Formula:
+class WrittenExpression:
     """An expression as a piece of a PyTorch program: `lines` of statements, and `value`, its result or the name of it."""
 
     def __init__(self, text: str, inputs: Mapping[str, Tensor], device: str = "cpu") -> None:

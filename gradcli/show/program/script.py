@@ -9,16 +9,16 @@ from gradcli.catalogue.imports import imports
 from gradcli.catalogue.operators import RANDOM, RANDOM_MODULES
 from gradcli.evaluate.job import DTYPES, once_more
 from gradcli.language.literals.literal import Literal
-from gradcli.options.shared import Numeric
+from gradcli.options.shared import ComputeOptions
 from gradcli.results import Result, part
-from gradcli.show.program.formulas import Formula
+from gradcli.show.program.formulas import WrittenExpression
 from gradcli.show.program.tensor_code import tensor_code
 
 
 class Script:
     """Lines of a program for one request."""
 
-    def __init__(self, request: Numeric, inputs: Iterable[str]) -> None:
+    def __init__(self, request: ComputeOptions, inputs: Iterable[str]) -> None:
         self._request = request
         elsewhere = request.device != "cpu"
         self.on_cpu = ', device="cpu"' if elsewhere else ""
@@ -26,9 +26,9 @@ class Script:
         self._taken = set(inputs)
         self.lines: list[str] = []
 
-    def read(self, text: str, inputs: Mapping[str, Tensor]) -> Formula:
+    def read(self, text: str, inputs: Mapping[str, Tensor]) -> WrittenExpression:
         """An expression of inputs of any shape in PyTorch's words, on the request's device."""
-        return Formula(text, inputs, self._request.device)
+        return WrittenExpression(text, inputs, self._request.device)
 
     def add(self, *lines: str) -> None:
         """Statements, one a line."""
@@ -82,7 +82,7 @@ class Script:
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
 
 
-def program(request: Numeric, result: Result) -> str:
+def program(request: ComputeOptions, result: Result) -> str:
     """The PyTorch program that prints the numbers of `result`, which is that of `request`."""
     script = Script(request, result.inputs)
     with once_more(DTYPES[request.dtype]):  # formulas are run again to see their operands

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Value
-from gradcli.errors import GradcliError, LiteralError, Place, ShapeError
+from gradcli.errors import GradcliError, LiteralError, Location, ShapeError
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
 
 Function: TypeAlias = Callable[..., Tensor]
@@ -77,7 +77,7 @@ _MODULES = {"torch": torch, "F": F}
 _OWN = {entry.name: _own(entry) for entry in CATALOGUE.values() if entry.code}
 
 
-def index_target(function: Call | Loss, logits: Tensor, target: Tensor, place: Place | None = None) -> Tensor:
+def index_target(function: Call | Loss, logits: Tensor, target: Tensor, span: Location | None = None) -> Tensor:
     """The target as the loss takes it: class indices and labels as int64, any other target as it is.
 
     A target in the shape of `logits` means probabilities, for cross_entropy alone. Else `logits` are [C], [N, C] or
@@ -93,30 +93,30 @@ def index_target(function: Call | Loss, logits: Tensor, target: Tensor, place: P
         return target
     if logits.ndim == 0:
         message = f"{entry.name} needs a number for each class, but pred is a single number"
-        raise ShapeError(message, place=place, cure="give pred one number for each class, such as 2,1,0.1")
+        raise ShapeError(message, span=span, hint="give pred one number for each class, such as 2,1,0.1")
     if entry.target == "class" and target.shape == logits.shape:
-        _check_probabilities(entry, target, place)
+        _check_probabilities(entry, target, span)
         return target
-    indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, place)
+    indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, span)
     if logits.ndim == 1 and indices.shape == (1,) and entry.name in ("cross_entropy", "nll"):
         message = f"pred is one row of {len(logits)} classes, but target is a list"  # PyTorch fails only going backward
-        raise ShapeError(message, place=place, cure=f"give only the index: {int(indices)}", topic="class-shape")
+        raise ShapeError(message, span=span, hint=f"give only the index: {int(indices)}", why_entry="class-shape")
     return indices.reshape(1) if indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1 else indices
 
 
-def _check_probabilities(entry: Loss, target: Tensor, place: Place | None) -> None:
+def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> None:
     if entry.name != "cross_entropy":
         message = f"{entry.name} takes the index of one class for each row of pred, not a number for each class"
-        cure = "only cross_entropy takes probabilities"
+        hint = "only cross_entropy takes probabilities"
     elif not target.is_floating_point():
         message = f"a target in the shape of pred must be probabilities, but this one is {target.dtype}"
-        cure = "write floating-point numbers, such as 0,1,0, or the index of the class"
+        hint = "write floating-point numbers, such as 0,1,0, or the index of the class"
     else:
         return
-    raise ShapeError(message, place=place, cure=cure, topic="class-target")
+    raise ShapeError(message, span=span, hint=hint, why_entry="class-target")
 
 
-def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, place: Place | None) -> Tensor:
+def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, span: Location | None) -> Tensor:
     """The numbers of `target` as int64, each checked to be an index into the classes of `logits`, or `ignored`."""
     labels = entry.target == "labels"
     lowest, along = (-1, -1) if labels else (0, min(1, logits.ndim - 1))
@@ -126,19 +126,25 @@ def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, place:
     # Unequal to what was given are fractions, NaN, and numbers beyond int64.
     broken = (indices != target) | (kept & (indices < lowest))
     reason = f"but a {'label' if labels else 'class index'} is a whole number from {lowest} up"
-    cure = "labels start at 0, and -1 ends the list" if labels else "classes start at 0"
-    _refuse(LiteralError, target, broken, reason, place, cure, "class-target")
+    hint = "labels start at 0, and -1 ends the list" if labels else "classes start at 0"
+    _refuse(LiteralError, target, broken, reason, span, hint, "class-target")
     beyond = kept & (indices >= classes)
-    _refuse(ShapeError, indices, beyond, f"but pred has {classes} classes", place, cure, "class-range")
+    _refuse(ShapeError, indices, beyond, f"but pred has {classes} classes", span, hint, "class-range")
     return indices
 
 
 def _refuse(
-    error: type[GradcliError], target: Tensor, wrong: Tensor, reason: str, place: Place | None, cure: str, topic: str
+    error: type[GradcliError],
+    target: Tensor,
+    wrong: Tensor,
+    reason: str,
+    span: Location | None,
+    hint: str,
+    why_entry: str,
 ) -> None:
     """Raise `error` about the first number of `target` that is `wrong`, if any is."""
     if bool(wrong.any()):
         at = wrong.nonzero()[0].tolist()
         name = f"target[{','.join(map(str, at))}]" if at else "target"
         number = target[tuple(at)].item()
-        raise error(f"{name} is {number}, {reason}", place=place, cure=cure, topic=topic)
+        raise error(f"{name} is {number}, {reason}", span=span, hint=hint, why_entry=why_entry)

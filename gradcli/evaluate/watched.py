@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from gradcli.catalogue.functions import CATALOGUE, Loss
-from gradcli.evaluate import functions, library
+from gradcli.evaluate import implementations, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step
@@ -25,7 +25,7 @@ LABEL = 40
 """Characters that an operand's own text may have, to be quoted in a note."""
 
 
-class Sight(NamedTuple):
+class WatchedOp(NamedTuple):
     """One operation of a run. `name` is the catalogue's or one of OTHERS; `settings` are the parameters as they were set.
 
     `again` computes it from other tensors in the places of `operands`; `label` says what the first of them is called.
@@ -46,43 +46,45 @@ class Sight(NamedTuple):
         return dim % max(1, int(self.value.ndim))
 
 
-def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> Sight:
+def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> WatchedOp:
     """An activation that was computed from `x`, which records; `value` has its shape."""
-    return Sight(call.entry.name, (x,), call.bound, value, functions.activation(call), lambda: label)
+    return WatchedOp(call.entry.name, (x,), call.bound, value, implementations.activation(call), lambda: label)
 
 
-def of_loss(call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str, reduction: str | None = None) -> Sight:
+def of_loss(
+    call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str, reduction: str | None = None
+) -> WatchedOp:
     """A loss that was computed from `pred`, which records, and a target in the shape and dtype that the loss takes."""
-    again = functions.loss(call, reduction)
-    return Sight(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
+    again = implementations.loss(call, reduction)
+    return WatchedOp(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
 
 
-def watching(program: Expression, before: Before, sights: list[Sight]) -> tuple[Before, After | None]:
-    """`before`, and what is to be told after each step, so that `sights` collects what notes look at.
+def watching(program: Expression, before: Before, watched: list[WatchedOp]) -> tuple[Before, After | None]:
+    """`before`, and what is to be told after each step, so that `watched` collects what notes look at.
 
     An expression that has nothing of the kind runs as fast as it would without.
     """
-    watched = _watched(program)
-    if not watched:
+    steps = _watched(program)
+    if not steps:
         return before, None
     latest: list[Any] = []
 
     def remember(step: Step, operands: list[Any]) -> None:
         before(step, operands)
-        if id(step) in watched:
+        if id(step) in steps:
             latest[:] = operands
 
     def collect(step: Step, value: Any) -> None:
-        if id(step) in watched:
-            sights.append(watched[id(step)](tuple(latest), value))
+        if id(step) in steps:
+            watched.append(steps[id(step)](tuple(latest), value))
 
     return remember, collect
 
 
 @lru_cache(maxsize=PROGRAMS)
-def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], Sight]]:
-    """The steps that notes look at, by identity, and how each makes a sight of its operands and value."""
-    found: dict[int, Callable[[tuple[Any, ...], Any], Sight]] = {}
+def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
+    """The steps that notes look at, by identity, and how each makes a watched operation of its operands and value."""
+    found: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}
     for step, node in zip(program.steps, program.origins, strict=True):
         if "*" in step.keywords:
             continue  # which argument is which is known only when it runs
@@ -100,13 +102,13 @@ def _tensors(name: str) -> int:
     return len(CATALOGUE[name].operands) if name in CATALOGUE else 1
 
 
-def _of_plain_call(step: Step, name: str, label: Callable[[], str]) -> Callable[[tuple[Any, ...], Any], Sight]:
+def _of_plain_call(step: Step, name: str, label: Callable[[], str]) -> Callable[[tuple[Any, ...], Any], WatchedOp]:
     """A call that leaves every parameter at its default, which need be found out but once."""
     settings, again = _settings(name, (), {}), library.function(step.name)
-    return lambda operands, value: Sight(name, operands, settings, value, again, label)
+    return lambda operands, value: WatchedOp(name, operands, settings, value, again, label)
 
 
-def _of_function(step: Step, name: str, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> Sight:
+def _of_function(step: Step, name: str, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> WatchedOp:
     count = len(operands) - len(step.keywords)
     arguments, keywords = operands[:count], dict(zip(step.keywords, operands[count:], strict=True))
     tensors = _tensors(name)
@@ -114,10 +116,10 @@ def _of_function(step: Step, name: str, label: Callable[[], str], operands: tupl
         if key in keywords:
             arguments = (*arguments, keywords.pop(key))
     settings = _settings(name, arguments[tensors:], keywords, step.name)
-    return Sight(name, arguments, settings, value, partial(library.function(step.name), **keywords), label)
+    return WatchedOp(name, arguments, settings, value, partial(library.function(step.name), **keywords), label)
 
 
-def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> Sight:
+def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> WatchedOp:
     """A call of a torch.nn module; one that no note is about has no name."""
     module, *given = operands
     count = len(given) - len(step.keywords)
@@ -126,7 +128,7 @@ def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], 
     again = partial(library.apply, module, **keywords)
     name = canonical(type(module).__name__)
     attributes = {key: found for key, found in vars(module).items() if not key.startswith("_")}
-    return Sight(name, tuple(arguments), _settings(name, (), attributes), value, again, label)
+    return WatchedOp(name, tuple(arguments), _settings(name, (), attributes), value, again, label)
 
 
 def _settings(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any], path: str = "") -> dict[str, Any]:
