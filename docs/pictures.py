@@ -1,4 +1,4 @@
-"""Draws docs/images/*.svg: what the program prints on a colour terminal. `python -m tests.test_docs --update` runs it.
+"""Draws docs/images/*.svg: what the program prints on a colour terminal. `python -m tests.docs.test_docs --update` runs it.
 
 Each piece of text has its own place and length, so that columns stand whatever monospaced font a reader has; the pictures load
 nothing. Lines are as close as the glyphs are high, so that the frames of tables are closed.

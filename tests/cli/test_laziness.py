@@ -1,0 +1,75 @@
+"""What can be answered without PyTorch does not load it, nor what only rendering needs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "numpy", "orjson")
+RENDERING = ("rich", "gradcli.show.terminal", "gradcli.commands.forms")
+
+
+def loaded(folder: Path, *words: str) -> tuple[set[str], int]:
+    """The modules that a fresh Python has loaded when the program ends, and its exit status."""
+    script = (
+        "import os, sys\nfrom gradcli.__main__ import main\n"
+        "status = main()\nopen(os.environ['MODULES'], 'w').write('\\n'.join(sys.modules))\nsys.exit(status)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "GRADCLI_SERVER": "off", "MODULES": str(folder / "modules")}
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, env=env, check=False)
+    return set((folder / "modules").read_text(encoding="utf-8").split("\n")), done.returncode
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "unwanted"),
+    [
+        ([], 0, HEAVY),
+        (["--help"], 0, HEAVY),
+        (["grad", "--help"], 0, HEAVY),
+        (["--version"], 0, (*HEAVY, "typer", *RENDERING)),
+        (["grda"], 2, (*HEAVY, *RENDERING)),
+        (["grad", "--nonsense"], 2, (*HEAVY, *RENDERING)),
+        (["grad"], 2, (*HEAVY, *RENDERING)),
+        (["grad", "--fn", "mse", "--x", "1,,2"], 2, (*HEAVY, *RENDERING)),
+        (["activate", "sigmod", "--x", "1"], 2, (*HEAVY, *RENDERING)),
+        (["activate", "relu", "--x", "1", "--json", "--csv"], 2, (*HEAVY, *RENDERING)),
+        (["activate", "relu", "--x", "1", "--out", "x.pdf"], 2, (*HEAVY, *RENDERING)),
+    ],
+)
+def test_torch_stays_out(words: list[str], status: int, unwanted: tuple[str, ...], tmp_path: Path) -> None:
+    modules, found = loaded(tmp_path, *words)
+    assert found == status
+    assert "gradcli" in modules
+    assert modules & set(unwanted) == set()
+
+
+def test_the_test_above_can_fail() -> None:
+    """A program that does load PyTorch is caught by the same helper."""
+    script = "import gradcli.commands.dispatch, sys; sys.exit('torch' not in sys.modules)"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+        ).returncode
+        == 0
+    )
+
+
+def test_no_command_loads_sympy(tmp_path: Path) -> None:
+    """An upstream gradient handed to autograd.grad would, and torch.unravel_index, for half a second of nothing."""
+    script = (
+        "import sys\nimport gradcli.core as core, torch\n"
+        "x = torch.ones(3, requires_grad=True)\n"
+        "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x})\n"
+        "core.slopes(torch.exp, x)\n"
+        "from gradcli import result_paths; result_paths.index(5, (2, 3))\n"
+        "sys.exit('sympy' in sys.modules)"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+        ).returncode
+        == 0
+    )
