@@ -1,4 +1,6 @@
-"""Writes docs/catalogue.md: every activation and loss, from what `gradcli functions --json` prints."""
+"""Writes docs/catalogue.md: every activation and loss, from what `gradcli functions --json`
+prints.
+"""
 
 import json
 import textwrap
@@ -33,7 +35,9 @@ def page(run: Run) -> str:
     parts = [HEAD]
     for family, title in (("activation", "Activations"), ("loss", "Losses")):
         members = [entry for entry in found if entry["family"] == family]
-        index = textwrap.fill(", ".join(f"[{entry['name']}](#{entry['name']})" for entry in members), 128)
+        index = textwrap.fill(
+            ", ".join(f"[{entry['name']}](#{entry['name']})" for entry in members), 128
+        )
         parts += [f"## {title}\n\n{index}\n", *("\n".join(_entry(entry)) for entry in members)]
     return "\n".join(parts)
 
@@ -46,7 +50,11 @@ def _entry(entry: Mapping[str, Any]) -> Iterator[str]:
     if entry["aliases"]:
         yield f"- also called: {', '.join(f'`{alias}`' for alias in entry['aliases'])}"
     yield f"- formula: `{entry['formula']}`"
-    yield f"- derivative: `{entry['derivative']}`" if entry["derivative"] else "- derivative: PyTorch has none"
+    yield (
+        f"- derivative: `{entry['derivative']}`"
+        if entry["derivative"]
+        else "- derivative: PyTorch has none"
+    )
     if entry["range"]:
         yield f"- range: `{entry['range']}`"
     if entry["target"]:

@@ -1,6 +1,8 @@
-"""Draws docs/images/curves/*.svg: each function of the catalogue with its derivative, from what `gradcli plot --json` prints.
+"""Draws docs/images/curves/*.svg: each function of the catalogue with its derivative, from what
+`gradcli plot --json` prints.
 
-Each picture brings its own background, so that it can be read on a light page and on a dark one, and loads nothing.
+Each picture brings its own background, so that it can be read on a light page and on a dark one,
+and loads nothing.
 """
 
 import json
@@ -43,7 +45,8 @@ ROWS = {
     "multilabel_soft_margin": ("multilabel_soft_margin(stack([x, 0*x]), tensor([1.0, 0.0]))",),
     "multi_margin": ("multi_margin(stack([x, 0*x]), y)", "x=-6,6", "y=0"),
 }
-"""What is drawn where a name alone is no curve over [-6, 6]: the first of two logits moves, and the other one is 0."""
+"""What is drawn where a name alone is no curve over [-6, 6]: the first of two logits moves, and the
+other one is 0."""
 
 
 def path(name: str) -> Path:
@@ -76,16 +79,22 @@ def draw(name: str, run: Run) -> str:
         lines += [f'<text class="yellow" x="{RIGHT}" y="22" text-anchor="end">derivative</text>']
     lines += _axes(min(x), max(x), across, low, high, up)
     for numbers, colour in ((slope, "yellow"), (value, "cyan")):
-        lines += _line([(across(a), up(b)) for a, b in zip(x, numbers, strict=False)], _breaks(numbers), colour)
+        lines += _line(
+            [(across(a), up(b)) for a, b in zip(x, numbers, strict=False)], _breaks(numbers), colour
+        )
     return "\n".join([*lines, "</svg>\n"])
 
 
 def _window(value: Sequence[float], slope: Sequence[float]) -> tuple[float, float]:
-    """From where to where the axis goes up: all of the value, and of the derivative as much again on each side."""
+    """From where to where the axis goes up: all of the value, and of the derivative as much again
+    on each side.
+    """
     finite = [number for number in value if math.isfinite(number)]
     low, high = min(finite), max(finite)
     height = high - low
-    steep = [min(max(number, low - height), high + height) for number in slope if math.isfinite(number)]
+    steep = [
+        min(max(number, low - height), high + height) for number in slope if math.isfinite(number)
+    ]
     return min([low, *steep]), max([high, *steep])
 
 
@@ -94,7 +103,12 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[float
 
 
 def _axes(
-    left: float, right: float, across: Callable[[float], float], low: float, high: float, up: Callable[[float], float]
+    left: float,
+    right: float,
+    across: Callable[[float], float],
+    low: float,
+    high: float,
+    up: Callable[[float], float],
 ) -> Iterator[str]:
     """A grid with its numbers; the lines of 0 are brighter."""
     for number in _ticks(left, right):
@@ -111,7 +125,9 @@ def _ticks(low: float, high: float) -> list[float]:
     """Round numbers between two others, no more than TICKS of them."""
     power = 10.0 ** math.floor(math.log10((high - low) / TICKS))
     for step in (power, 2 * power, 5 * power, 10 * power):
-        found = [round(step * k, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        found = [
+            round(step * k, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)
+        ]
         if len(found) <= TICKS:
             return found
     raise AssertionError("ten steps are never too many")
@@ -123,16 +139,21 @@ def _breaks(numbers: Sequence[float]) -> set[int]:
     return {
         i
         for i, step in enumerate(steps)
-        if step > FLOOR and step > STEEP * max([*steps[max(0, i - 2) : max(0, i - 1)], *steps[i + 2 : i + 3]])
+        if step > FLOOR
+        and step > STEEP * max([*steps[max(0, i - 2) : max(0, i - 1)], *steps[i + 2 : i + 3]])
     }
 
 
 def _line(points: Sequence[tuple[float, float]], breaks: set[int], colour: str) -> Iterator[str]:
-    """A line with gaps, and a dot for each point that stands alone, such as the slope that PyTorch picks at a kink."""
+    """A line with gaps, and a dot for each point that stands alone, such as the slope that PyTorch
+    picks at a kink.
+    """
     ends = sorted({-1, *breaks, len(points) - 1})
     pieces = [points[a + 1 : b + 1] for a, b in pairwise(ends)]
     drawn = "".join(
-        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in piece) for piece in map(_corners, pieces) if len(piece) > 1
+        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in piece)
+        for piece in map(_corners, pieces)
+        if len(piece) > 1
     )
     if drawn:
         yield f'<path class="{colour}" clip-path="url(#frame)" d="{drawn}"/>'
@@ -146,5 +167,8 @@ def _corners(piece: Sequence[tuple[float, float]]) -> Sequence[tuple[float, floa
     return [
         point
         for i, point in enumerate(piece)
-        if not (0 < i < len(piece) - 1 and abs(piece[i - 1][1] - point[1]) + abs(piece[i + 1][1] - point[1]) < 1e-6)
+        if not (
+            0 < i < len(piece) - 1
+            and abs(piece[i - 1][1] - point[1]) + abs(piece[i + 1][1] - point[1]) < 1e-6
+        )
     ]

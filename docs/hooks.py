@@ -1,4 +1,6 @@
-"""What mkdocs.yml alone cannot say: a copy button copies what is typed, and the pages of the inside are found last."""
+"""What mkdocs.yml alone cannot say: a copy button copies what is typed, and the pages of the inside
+are found last.
+"""
 
 import re
 from html import escape, unescape
@@ -22,7 +24,13 @@ def on_page_content(html: str, **_: Any) -> str:
 
 def copied(block: str) -> str:
     """A console block whose button copies the commands, without their prompts and outputs."""
-    block = _CONTINUED.sub(r'<span class="gp">&gt; </span>\1', block)  # which Pygments takes for output
-    typed = [line[2:] for line in unescape(_TAG.sub("", block)).splitlines() if line.startswith(("$ ", "> "))]
+    block = _CONTINUED.sub(
+        r'<span class="gp">&gt; </span>\1', block
+    )  # which Pygments takes for output
+    typed = [
+        line[2:]
+        for line in unescape(_TAG.sub("", block)).splitlines()
+        if line.startswith(("$ ", "> "))
+    ]
     text = escape("\n".join(typed)).replace("\n", "&#10;")
     return f'<div class="language-console highlight" data-copy="{text}">{block}</div>'

@@ -1,7 +1,9 @@
-"""Draws docs/images/*.svg: what the program prints on a colour terminal. `python -m tests.docs.test_docs --update` runs it.
+"""Draws docs/images/*.svg: what the program prints on a colour terminal. `python -m
+tests.docs.test_docs --update` runs it.
 
-Each piece of text has its own place and length, so that columns stand whatever monospaced font a reader has; the pictures load
-nothing. Lines are as close as the glyphs are high, so that the frames of tables are closed.
+Each piece of text has its own place and length, so that columns stand whatever monospaced font a
+reader has; the pictures load nothing. Lines are as close as the glyphs are high, so that the frames
+of tables are closed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +17,8 @@ from rich.text import Text
 
 IMAGES = Path(__file__).parent / "images"
 SIZE, ADVANCE, LINE, MARGIN = 14.0, 8.43, 16.4, 18.0
-"""The font's size, the width of a character, the height of a line and the space around the text, in pixels."""
+"""The font's size, the width of a character, the height of a line and the space around the text, in
+pixels."""
 
 STYLE = (
     "text{font:14px 'DejaVu Sans Mono',Menlo,Consolas,'Liberation Mono',monospace;fill:#d7dae0;white-space:pre}"
@@ -45,19 +48,27 @@ PICTURES = (
     Picture("grad", ("gradcli grad --fn mse --x 1 --w 2", "gradcli softmax-jacobian 2,1,0.1")),
     Picture("plot", ("gradcli plot gelu",)),
     Picture("contour", ("gradcli plot 'x**2 + 3*y**2' x=-2,2 y=-2,2",)),
-    Picture("steps", ("gradcli grad 'h = w*x + b; O = sigmoid(h); (O - t)**2 / 2' x=1 w=0.5 b=0 t=1",)),
+    Picture(
+        "steps", ("gradcli grad 'h = w*x + b; O = sigmoid(h); (O - t)**2 / 2' x=1 w=0.5 b=0 t=1",)
+    ),
 )
 
 
 def draw(picture: Picture, outputs: Sequence[str]) -> str:
-    """The SVG of a terminal that shows each command of `picture` with its output, ANSI colours included."""
+    """The SVG of a terminal that shows each command of `picture` with its output, ANSI colours
+    included.
+    """
     lines: list[Text] = []
     for command, output in zip(picture.commands, outputs, strict=True):
         lines += [*([Text()] if lines else []), Text.assemble(("$ ", "green"), (command, "bold"))]
         lines += Text.from_ansi(output.rstrip("\n")).split()
     width = 2 * MARGIN + ADVANCE * max(line.cell_len for line in lines)
     height = 2 * MARGIN + LINE * len(lines)
-    body = [text for number, line in enumerate(lines) for text in _texts(line, MARGIN + SIZE + LINE * number)]
+    body = [
+        text
+        for number, line in enumerate(lines)
+        for text in _texts(line, MARGIN + SIZE + LINE * number)
+    ]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" width="{width:.0f}" role="img">',
@@ -71,7 +82,9 @@ def draw(picture: Picture, outputs: Sequence[str]) -> str:
 
 
 def _texts(line: Text, y: float) -> Iterator[str]:
-    """One element for each piece of a line in one style, without the blanks around it; braille as dots, whatever the font."""
+    """One element for each piece of a line in one style, without the blanks around it; braille as
+    dots, whatever the font.
+    """
     column = 0
     for segment in line.render(Console()):
         letters = "".join(" " if _bits(char) else char for char in segment.text)
@@ -80,7 +93,9 @@ def _texts(line: Text, y: float) -> Iterator[str]:
             start = column + len(letters) - len(letters.lstrip())
             place = f'x="{MARGIN + ADVANCE * start:.1f}" y="{y:.1f}" textLength="{ADVANCE * len(bare):.1f}"'
             yield f'<text {place}{_classes(segment)} xml:space="preserve">{escape(bare, quote=False)}</text>'
-        if dots := "".join(_dots(char, column + number, y) for number, char in enumerate(segment.text)):
+        if dots := "".join(
+            _dots(char, column + number, y) for number, char in enumerate(segment.text)
+        ):
             yield f'<path{_classes(segment)} d="{dots}"/>'
         column += len(segment.text)
 
@@ -91,11 +106,15 @@ def _bits(char: str) -> int:
 
 
 def _dots(char: str, column: int, y: float) -> str:
-    """The dots of a braille character as strokes without length, a quarter of the line and half of the column apart."""
+    """The dots of a braille character as strokes without length, a quarter of the line and half of
+    the column apart.
+    """
     left, top = MARGIN + ADVANCE * column, y - SIZE
     return "".join(
         f"M{left + ADVANCE * (x + 0.5) / 2:.1f} {top + LINE * (row + 0.5) / 4:.1f}h0"
-        for bit, (x, row) in enumerate(((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)))
+        for bit, (x, row) in enumerate(
+            ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
+        )
         if _bits(char) >> bit & 1
     )
 
@@ -106,5 +125,7 @@ def _classes(segment: Segment) -> str:
         return ""
     number = style.color.number if style.color else None
     colour = "" if number is None else COLOURS.get(number, "")
-    names = " ".join(name for name in ("bold" if style.bold else "", "dim" if style.dim else "", colour) if name)
+    names = " ".join(
+        name for name in ("bold" if style.bold else "", "dim" if style.dim else "", colour) if name
+    )
     return f' class="{names}"' if names else ""

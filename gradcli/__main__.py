@@ -1,4 +1,6 @@
-"""The program: the version, else a warm call, else the whole command line. Heavy imports wait until they are needed."""
+"""The program: the version, else a warm call, else the whole command line. Heavy imports wait until
+they are needed.
+"""
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` itself loads enum, a third of an empty Python
 import gc
@@ -12,7 +14,9 @@ _ALWAYS_COLD = ("server", "completion")
 def main() -> int:
     """Run one call and return its exit status."""
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the call at once, wherever it is, and without a word
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # Ctrl-C ends the call at once, wherever it is, and without a word
     arguments = sys.argv[1:]
     if shell := os.environ.get("_GRADCLI_COMPLETE"):
         return _complete(shell, arguments)
@@ -62,7 +66,9 @@ def _version() -> int:
 
 
 def _put(content: bytes) -> int:
-    """Write to standard output, and return the exit status, as `World.put` would; that one takes longer to load than this."""
+    """Write to standard output, and return the exit status, as `World.put` would; that one takes
+    longer to load than this.
+    """
     try:
         if sys.stdout:
             sys.stdout.buffer.write(content)
@@ -71,7 +77,10 @@ def _put(content: bytes) -> int:
         return 141
     except OSError as error:
         try:  # noqa: SIM105 - contextlib is not free
-            print(f"error: standard output cannot be written: {(error.strerror or '').lower()}", file=sys.stderr)
+            print(
+                f"error: standard output cannot be written: {(error.strerror or '').lower()}",
+                file=sys.stderr,
+            )
         except OSError:
             pass
         return 2

@@ -15,7 +15,10 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """The result of each job in its turn, as the dictionary that `gradcli batch` would print.
 
-    A job is what a line of `gradcli batch` holds. A job that fails gives `{"id": .., "error": {"kind": .., "message": ..}}`.
+    A job is what a line of `gradcli batch` holds. A job that fails gives `{"id": .., "error":
+    {"kind": .., "message": ..}}`.
     """
-    for found in answers(LinesOfJobs(jobs), partial(loaded, allow_files=allow_files), jobs=processes):
+    for found in answers(
+        LinesOfJobs(jobs), partial(loaded, allow_files=allow_files), jobs=processes
+    ):
         yield from (json.loads(answer.line) for answer in found)

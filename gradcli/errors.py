@@ -1,7 +1,8 @@
 """The errors that a user can cause, as facts with a place, and the exit statuses of the program.
 
-An error is worded where it is found and drawn in one place (`gradcli.cli.report`). Its class is its kind, the word that
-a batch result line carries. What is no GradcliError is a fault of gradcli's own.
+An error is worded where it is found and drawn in one place (`gradcli.cli.report`). Its class is its
+kind, the word that a batch result line carries. What is no GradcliError is a fault of gradcli's
+own.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ class ExitStatus(IntEnum):
 
 
 class Location(Protocol):
-    """Where in the user's text an error is: `gradcli.language.source.Span` is the one implementation."""
+    """Where in the user's text an error is: `gradcli.language.source.Span` is the one
+    implementation.
+    """
 
     @property
     def label(self) -> str:
@@ -32,12 +35,19 @@ class Location(Protocol):
 
 
 LONGEST = 1_400
-"""Characters of a message, which is one line, and of each line of its hint: what they quote of the user's text may be more."""
+"""Characters of a message, which is one line, and of each line of its hint: what they quote of the
+user's text may be more."""
 
 
 def printable(text: str) -> str:
-    """`text` on one line: what a terminal would obey, or cannot show, is written by its number, as Python does in a string."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    """`text` on one line: what a terminal would obey, or cannot show, is written by its number, as
+    Python does in a string.
+    """
+    return (
+        text
+        if text.isprintable()
+        else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    )
 
 
 def _bounded(text: str) -> str:
@@ -47,13 +57,15 @@ def _bounded(text: str) -> str:
 class GradcliError(Exception):
     """Something the user can put right: what is wrong, where it is, and what to do about it.
 
-    `hint` may hold several lines, each a suggestion or a command to copy. `why_entry` is the `gradcli why` entry that explains
-    the mistake.
+    `hint` may hold several lines, each a suggestion or a command to copy. `why_entry` is the
+    `gradcli why` entry that explains the mistake.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, message: str, *, span: Location | None = None, hint: str = "", why_entry: str = "") -> None:
+    def __init__(
+        self, message: str, *, span: Location | None = None, hint: str = "", why_entry: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = _bounded(printable(" ".join(message.split("\n"))))
         self.span = span
@@ -116,14 +128,20 @@ class ToldFault(Exception):  # noqa: N818 - the fault itself was another excepti
 
 
 def fault(error: BaseException) -> str:
-    """What is said of a fault of gradcli's own, on one line: what it is, where it happened, and how to report it."""
+    """What is said of a fault of gradcli's own, on one line: what it is, where it happened, and how
+    to report it.
+    """
     if isinstance(error, ToldFault):
         return str(error)
     what = _bounded(printable(" ".join(f"{type(error).__name__}: {error}".split())))
     line = error.__traceback__
     while line and line.tb_next:
         line = line.tb_next
-    where = f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}" if line else ""
+    where = (
+        f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}"
+        if line
+        else ""
+    )
     return (
         f"internal error in gradcli ({what}{where}); please report it with the command and the traceback "
         "that GRADCLI_DEBUG=1 shows"
@@ -131,7 +149,9 @@ def fault(error: BaseException) -> str:
 
 
 def traceback_of(error: BaseException, environ: Mapping[str, str]) -> str:
-    """The whole traceback of a fault, with the errors that led to it; nothing unless GRADCLI_DEBUG asks for it."""
+    """The whole traceback of a fault, with the errors that led to it; nothing unless GRADCLI_DEBUG
+    asks for it.
+    """
     if environ.get("GRADCLI_DEBUG", "0") in ("", "0"):
         return ""
     if isinstance(error, ToldFault):

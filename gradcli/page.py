@@ -15,7 +15,9 @@ ENDLESS = 1_000_000
 
 
 class Page:
-    """A page that is being drawn. Without `width` its lines are as long as need be; blanks at their ends are dropped."""
+    """A page that is being drawn. Without `width` its lines are as long as need be; blanks at their
+    ends are dropped.
+    """
 
     def __init__(self, *, colour: bool, width: int | None = None) -> None:
         self._text = io.StringIO()
@@ -66,7 +68,9 @@ class HelpPage(Page):
     """A page of headings over rows of two columns, such as help."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(colour=world.colour(world.stdout), width=min(world.width or _WIDEST, _WIDEST))
+        super().__init__(
+            colour=world.colour(world.stdout), width=min(world.width or _WIDEST, _WIDEST)
+        )
 
     def rows(self, heading: str, rows: Sequence[tuple[str, str]]) -> None:
         """Two columns under a heading."""

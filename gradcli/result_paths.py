@@ -1,4 +1,6 @@
-"""The address of every number of a result: one walk that JSON, `--get`, `--out` and `--expect` share."""
+"""The address of every number of a result: one walk that JSON, `--get`, `--out` and `--expect`
+share.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
@@ -8,12 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
 
-if TYPE_CHECKING:  # what has tensors has loaded PyTorch; a list of names goes the same way without it
+if (
+    TYPE_CHECKING
+):  # what has tensors has loaded PyTorch; a list of names goes the same way without it
     from torch import Tensor
 
 
 def tree(value: Any) -> Any:
-    """A result as nested dicts and lists under its JSON keys; the leaves are tensors, numbers, text, bools and None."""
+    """A result as nested dicts and lists under its JSON keys; the leaves are tensors, numbers,
+    text, bools and None.
+    """
     if _is_tensor(value):
         return value
     if isinstance(value, dict):
@@ -24,18 +30,28 @@ def tree(value: Any) -> Any:
 
 
 def shown(value: Any) -> dict[str, Any]:
-    """The fields of a result, or of a piece of one, that are keys of its JSON; none where it is another value."""
+    """The fields of a result, or of a piece of one, that are keys of its JSON; none where it is
+    another value.
+    """
     kind: type = type(value)
     names = _shown(kind)
     held = vars(value) if names else {}
-    return {name: item for name, kept_as_none in names if (item := held[name]) is not None or kept_as_none}
+    return {
+        name: item
+        for name, kept_as_none in names
+        if (item := held[name]) is not None or kept_as_none
+    }
 
 
 @cache
 def _shown(kind: type) -> tuple[tuple[str, bool], ...]:
-    """The fields of a type of results that are keys, and whether each is there while it is None; none of another type."""
+    """The fields of a type of results that are keys, and whether each is there while it is None;
+    none of another type.
+    """
     found = fields(kind) if is_dataclass(kind) else ()
-    return tuple((f.name, not f.metadata.get("omit_none")) for f in found if not f.metadata.get("aside"))
+    return tuple(
+        (f.name, not f.metadata.get("omit_none")) for f in found if not f.metadata.get("aside")
+    )
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -49,20 +65,32 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def lone(found: dict[str, Any]) -> str:
-    """The path of the one function, loss or curve of a tree, whose fields need no prefix: `functions.0`; else empty."""
+    """The path of the one function, loss or curve of a tree, whose fields need no prefix:
+    `functions.0`; else empty.
+    """
     return next(
-        (f"{several}.0" for several in ("functions", "losses", "curves") if len(found.get(several, ())) == 1), ""
+        (
+            f"{several}.0"
+            for several in ("functions", "losses", "curves")
+            if len(found.get(several, ())) == 1
+        ),
+        "",
     )
 
 
 def whole(found: dict[str, Any], path: str) -> str:
-    """A path into a tree, with the prefix that may be left out: `value` of one function is `functions.0.value`."""
+    """A path into a tree, with the prefix that may be left out: `value` of one function is
+    `functions.0.value`.
+    """
     first, only = path.partition(".")[0], lone(found)
-    return f"{only}.{path}" if only and first not in found and first in found[only[:-2]][0] else path
+    return (
+        f"{only}.{path}" if only and first not in found and first in found[only[:-2]][0] else path
+    )
 
 
 def find(result: object, path: str, option: str = "--get") -> Any:
-    """What lies at `path` in a result: a subtree, a leaf, an element or row of a tensor, or a column of a list of rows.
+    """What lies at `path` in a result: a subtree, a leaf, an element or row of a tensor, or a
+    column of a list of rows.
 
     Raises UsageError about `option` that names the nearest paths where nothing lies there.
     """
@@ -73,7 +101,11 @@ def find(result: object, path: str, option: str = "--get") -> Any:
             value = value[key]
         elif (isinstance(value, list) or _is_tensor(value)) and _is_index(key, value):
             value = value[int(key)]
-        elif isinstance(value, list) and value and all(isinstance(item, dict) and key in item for item in value):
+        elif (
+            isinstance(value, list)
+            and value
+            and all(isinstance(item, dict) and key in item for item in value)
+        ):
             value = [item[key] for item in value]
         else:
             raise _unknown(path, done, value, option)
@@ -98,7 +130,9 @@ def short(found: dict[str, Any]) -> list[str]:
 
 
 def index(place: int, shape: Sequence[int]) -> tuple[int, ...]:
-    """The index of an element from its place in row-major order. torch.unravel_index would load SymPy: 0.3 s."""
+    """The index of an element from its place in row-major order. torch.unravel_index would load
+    SymPy: 0.3 s.
+    """
     found = []
     for size in reversed(shape):
         place, at = divmod(place, size)
@@ -120,11 +154,22 @@ def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
     if isinstance(value, dict):
         keys = [f"{prefix}.{key}" if prefix else key for key in value]
         hint = (
-            did_you_mean(path, [*(() if done else short(value)), *(name for name, _ in leaves(value, prefix)), *keys])
+            did_you_mean(
+                path,
+                [
+                    *(() if done else short(value)),
+                    *(name for name, _ in leaves(value, prefix)),
+                    *keys,
+                ],
+            )
             or f"the result has {', '.join(keys[:12])}"
         )
     elif isinstance(value, list) or (_is_tensor(value) and value.ndim):
-        columns = [f"{prefix}.{key}" for key in value[0]] if len(value) and isinstance(value[0], dict) else []
+        columns = (
+            [f"{prefix}.{key}" for key in value[0]]
+            if len(value) and isinstance(value[0], dict)
+            else []
+        )
         items = f"{prefix} has {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
         of_all = f"; for all of them: {', '.join(columns)}" if columns else ""
         hint = items + of_all if len(value) else f"{prefix} is empty"

@@ -1,7 +1,8 @@
-"""What every result is, and what it says of itself: the one thing that evidence, notes and all forms of output ask.
+"""What every result is, and what it says of itself: the one thing that evidence, notes and all
+forms of output ask.
 
-A result is a frozen dataclass in its command's folder, its fields named as the JSON keys. What a command returns holds
-detached tensors on the CPU. Results do not depend on how they are shown.
+A result is a frozen dataclass in its command's folder, its fields named as the JSON keys. What a
+command returns holds detached tensors on the CPU. Results do not depend on how they are shown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ def part(of: object, name: str) -> Any:
     return _beside(kind, name)
 
 
-# --- fields -----------------------------------------------------------------------------------------------------------
+# --- fields -------------------------------------------------------------------------------------
 
 
 def present() -> Any:
@@ -43,12 +44,16 @@ def aside(default: Any = None, *, given: bool = False) -> Any:
 
 
 def as_run(default: Any = None) -> Any:
-    """A field for evidence, which is not a key of the JSON and keeps its tensors as they were: recorded, on their device."""
+    """A field for evidence, which is not a key of the JSON and keeps its tensors as they were:
+    recorded, on their device.
+    """
     return field(default=default, metadata={"aside": True, "as_run": True})
 
 
 def given(*, rows: bool = False) -> Any:
-    """A field whose numbers notes do not look at: they were given, or are looked at step by step."""
+    """A field whose numbers notes do not look at: they were given, or are looked at step by
+    step.
+    """
     return field(metadata={"given": True, "rows": rows})
 
 
@@ -57,17 +62,19 @@ def by_row() -> Any:
     return field(metadata={"rows": True})
 
 
-# --- subjects ---------------------------------------------------------------------------------------------------------
+# --- subjects -----------------------------------------------------------------------------------
 
 Inputs: TypeAlias = Mapping[str, Tensor]
 
 
 class Subject(NamedTuple):
-    """One thing that was differentiated, as evidence needs it: an expression of named tensors, and by what.
+    """One thing that was differentiated, as evidence needs it: an expression of named tensors, and
+    by what.
 
-    `name` is what the result calls it (empty where there is one alone). `upstream` has the shape of the expression's value,
-    and is None where that is one number. `call` is the catalogue's function that the expression applies, if it is one. `state`
-    is that of PyTorch's generator just before the expression ran: from it the expression draws the same numbers again.
+    `name` is what the result calls it (empty where there is one alone). `upstream` has the shape of
+    the expression's value, and is None where that is one number. `call` is the catalogue's function
+    that the expression applies, if it is one. `state` is that of PyTorch's generator just before
+    the expression ran: from it the expression draws the same numbers again.
     """
 
     name: str
@@ -78,7 +85,8 @@ class Subject(NamedTuple):
     call: Call | None = None
     state: Tensor | None = None
     kind: Literal["gradient", "jacobian", "diagonal", "hessian"] = "gradient"
-    """What of it was computed: a vjp, all rows of the Jacobian, its diagonal, or the Jacobian of the gradient."""
+    """What of it was computed: a vjp, all rows of the Jacobian, its diagonal, or the Jacobian of
+    the gradient."""
     output: str = "y"
     """What the elements of its value are called."""
     row: int | None = None
@@ -89,23 +97,29 @@ class Subject(NamedTuple):
     """The expression as a ledger's title has it, where that differs."""
 
     def at(self, index: Sequence[int]) -> "Subject":
-        """A subject that is differentiated by whole ranges at one point of them; `index` has a place for each range."""
+        """A subject that is differentiated by whole ranges at one point of them; `index` has a
+        place for each range.
+        """
         point = {name: self.inputs[name][place] for name, place in zip(self.by, index, strict=True)}
         return self._replace(inputs={**self.inputs, **point})
 
 
 class Points(NamedTuple):
-    """Many gradients of one kind, of which evidence looks at some: `at(i)` is the subject of number i of `total`."""
+    """Many gradients of one kind, of which evidence looks at some: `at(i)` is the subject of number
+    i of `total`.
+    """
 
     name: str
     total: int
     at: Callable[[int], Subject]
     label: Callable[[int, str, str], str]
-    """What the slope by an input at a point is called, given the number of the point, the input, and its own label."""
+    """What the slope by an input at a point is called, given the number of the point, the input,
+    and its own label."""
     what: str = "points"
     remarks: tuple[str, ...] = ()
     size: Callable[[int], float] | None = None
-    """By what the slope at a point is multiplied to be the number that the result shows; then there is one at each point."""
+    """By what the slope at a point is multiplied to be the number that the result shows; then there
+    is one at each point."""
 
 
 def grid(subject: Subject) -> Points:
@@ -115,11 +129,18 @@ def grid(subject: Subject) -> Points:
     def label(i: int, name: str, _: str) -> str:
         return f"{name}[{','.join(map(str, result_paths.index(i, shape)))}]"
 
-    return Points(subject.name, torch.Size(shape).numel(), lambda i: subject.at(result_paths.index(i, shape)), label)
+    return Points(
+        subject.name,
+        torch.Size(shape).numel(),
+        lambda i: subject.at(result_paths.index(i, shape)),
+        label,
+    )
 
 
 class Origin(NamedTuple):
-    """What a path of a result is about: of which subject, what of it, by which input, at which element of that."""
+    """What a path of a result is about: of which subject, what of it, by which input, at which
+    element of that.
+    """
 
     subject: Subject | None
     kind: Literal["value", "gradient", "jacobian"]
@@ -128,16 +149,29 @@ class Origin(NamedTuple):
 
 
 def origin(subject: Subject | None, kind: str, name: str, index: Sequence[str]) -> Origin | None:
-    """The same from the pieces of a path; None where these lead to nothing that can be computed again."""
-    known = {"value": "value", "gradient": "gradient", "derivative": "gradient", "jacobian": "jacobian"}
+    """The same from the pieces of a path; None where these lead to nothing that can be computed
+    again.
+    """
+    known = {
+        "value": "value",
+        "gradient": "gradient",
+        "derivative": "gradient",
+        "jacobian": "jacobian",
+    }
     if kind not in known or not all(key.isdigit() for key in index):
         return None
     return Origin(subject, known[kind], name, tuple(map(int, index)))  # type: ignore[arg-type]
 
 
 def element(name: str, place: int, tensor: Tensor) -> str:
-    """One element of a tensor by its index: `w[0,1]`, or `w` alone where the tensor is one number."""
-    return f"{name}[{','.join(map(str, result_paths.index(place, tensor.shape)))}]" if tensor.ndim else name
+    """One element of a tensor by its index: `w[0,1]`, or `w` alone where the tensor is one
+    number.
+    """
+    return (
+        f"{name}[{','.join(map(str, result_paths.index(place, tensor.shape)))}]"
+        if tensor.ndim
+        else name
+    )
 
 
 def one_hot(like: Tensor, row: int) -> Tensor:
@@ -147,7 +181,7 @@ def one_hot(like: Tensor, row: int) -> Tensor:
     return upstream.reshape(like.shape)
 
 
-# --- evidence ---------------------------------------------------------------------------------------------------------
+# --- evidence -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -163,7 +197,9 @@ RowKind: TypeAlias = Literal["input", "operation", "gradient", "cell", "invarian
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One line of the chain rule. `local` is a tensor, or the rule in words where no number says it."""
+    """One line of the chain rule. `local` is a tensor, or the rule in words where no number says
+    it.
+    """
 
     name: str
     operation: str
@@ -174,7 +210,8 @@ class LedgerRow:
     rule: str | None = None
     """The local derivative as a formula, or the rule in words."""
     paths: tuple[Tensor, ...] | None = aside()
-    """What was added where paths join: their sum is `upstream`, in a row of a gradient `product`."""
+    """What was added where paths join: their sum is `upstream`, in a row of a gradient
+    `product`."""
     kind: RowKind = aside("operation")
     operand: str = aside("")
     """What the gradient of an operation is passed on to."""
@@ -185,7 +222,9 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class Checked:
-    """Autograd's gradient by one input beside the closed form and the central difference, all in float64."""
+    """Autograd's gradient by one input beside the closed form and the central difference, all in
+    float64.
+    """
 
     max_abs_error: float
     max_rel_error: float
@@ -208,7 +247,9 @@ class Checked:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the user expected of one value, what came out, and the slip that explains the difference exactly."""
+    """What the user expected of one value, what came out, and the slip that explains the difference
+    exactly.
+    """
 
     expected: Tensor
     computed: Tensor
@@ -220,12 +261,14 @@ class Expected:
     """What the slip means and what to do, or what to do where there is none."""
 
 
-# --- results ----------------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What every computing command returns. `inputs` hold what was computed with, defaults included."""
+    """What every computing command returns. `inputs` hold what was computed with, defaults
+    included.
+    """
 
     of_one_gradient: ClassVar[bool] = True
     """Whether a slip may explain a number: not of one that comes of many gradients."""
@@ -252,13 +295,15 @@ class Result:
     ok: bool | None = present()
 
     def main(self) -> list[Tensor]:
-        """The array, of any shape, that stands for the whole result in a `.npy` file, or those among which one must be
-        chosen.
+        """The array, of any shape, that stands for the whole result in a `.npy` file, or those
+        among which one must be chosen.
         """
         return []
 
     def gradient_paths(self) -> dict[str, str]:
-        """The path of the gradient by each input: what a bare name, or a bare number, of --expect means."""
+        """The path of the gradient by each input: what a bare name, or a bare number, of --expect
+        means.
+        """
         return {}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
@@ -267,10 +312,14 @@ class Result:
         name, index = (keys[1], keys[2:]) if kind == "gradient" else ("x", keys[1:])
         return origin(self.subjects[0], kind, name, index) if self.subjects else None
 
-    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
-        """The gradient of a subject by the input `name` in closed form, in its shape; None where there is none.
+    def closed_form(
+        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
+    ) -> Tensor | None:
+        """The gradient of a subject by the input `name` in closed form, in its shape; None where
+        there is none.
 
-        `inputs` and `upstream` are the subject's own in float64. Of a Jacobian it is the whole, [rows, elements of the input].
+        `inputs` and `upstream` are the subject's own in float64. Of a Jacobian it is the whole,
+        [rows, elements of the input].
         """
         return None
 

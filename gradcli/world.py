@@ -1,7 +1,8 @@
-"""What the program knows of the world around one call: its streams, the terminal, the variables that steer colour.
+"""What the program knows of the world around one call: its streams, the terminal, the variables
+that steer colour.
 
-Nothing else reads `sys.stdout`, `os.environ` or a terminal's width, and nothing reads them at import: a warm call gets a
-world of its own, and a test can make one.
+Nothing else reads `sys.stdout`, `os.environ` or a terminal's width, and nothing reads them at
+import: a warm call gets a world of its own, and a test can make one.
 """
 
 import os
@@ -41,7 +42,9 @@ class World:
         )
 
     def colour(self, stream: TextIO) -> bool:
-        """Whether to write colour to `stream`: NO_COLOR wins, then FORCE_COLOR, then TERM=dumb, then the terminal."""
+        """Whether to write colour to `stream`: NO_COLOR wins, then FORCE_COLOR, then TERM=dumb,
+        then the terminal.
+        """
         if self.environ.get("NO_COLOR"):
             return False
         if self.environ.get("FORCE_COLOR"):
@@ -50,9 +53,11 @@ class World:
 
     @property
     def ascii_only(self) -> bool:
-        """Whether standard output should carry nothing but ASCII: its encoding, or LC_ALL=C, says so.
+        """Whether standard output should carry nothing but ASCII: its encoding, or LC_ALL=C, says
+        so.
 
-        In that locale Python writes UTF-8 all the same. A variable of Python's own that chooses the encoding wins.
+        In that locale Python writes UTF-8 all the same. A variable of Python's own that chooses the
+        encoding wins.
         """
         if not (self.stdout.encoding or "").lower().replace("-", "").startswith("utf"):
             return True
@@ -66,13 +71,19 @@ class World:
         if lines.isascii() and lines.isdigit() and int(lines) > 0:
             return int(lines)
         try:
-            return os.get_terminal_size(self.stdout.fileno()).lines if is_terminal(self.stdout) else None
+            return (
+                os.get_terminal_size(self.stdout.fileno()).lines
+                if is_terminal(self.stdout)
+                else None
+            )
         except OSError:
             return None
 
     @property
     def stdin_is_fed(self) -> bool:
-        """Whether standard input is a pipe or a regular file: something that can be read to its end without asking for it."""
+        """Whether standard input is a pipe or a regular file: something that can be read to its end
+        without asking for it.
+        """
         try:
             mode = os.fstat(self.stdin.fileno()).st_mode if self.stdin else 0
         except (ValueError, OSError):
@@ -97,7 +108,8 @@ class World:
             _drop_what_is_left(self.stdout)
             reason = (error.strerror or "unknown reason").lower()
             raise FileError(
-                f"standard output cannot be written: {reason}", hint="check where it goes, and the free space (df)"
+                f"standard output cannot be written: {reason}",
+                hint="check where it goes, and the free space (df)",
             ) from None
         return ExitStatus.OK
 
@@ -116,10 +128,13 @@ class World:
     def read_stdin(self) -> str:
         """All of standard input as text. A terminal is told on stderr that it is waited for.
 
-        Raises FileError where standard input is closed or no UTF-8 text, and SizeError where it holds too much.
+        Raises FileError where standard input is closed or no UTF-8 text, and SizeError where it
+        holds too much.
         """
         if self.stdin is None:
-            raise FileError("standard input is closed", hint="give the numbers as an argument, or pipe them in")
+            raise FileError(
+                "standard input is closed", hint="give the numbers as an argument, or pipe them in"
+            )
         if is_terminal(self.stdin):
             self.tell("reading standard input; end it with Ctrl-D\n")
         try:
@@ -138,7 +153,9 @@ def _nowhere() -> TextIO:
 
 
 def _drop_what_is_left(stream: TextIO) -> None:
-    """Let what a stream still holds go nowhere, so that Python's own flush at exit does not fail once more."""
+    """Let what a stream still holds go nowhere, so that Python's own flush at exit does not fail
+    once more.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

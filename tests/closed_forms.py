@@ -1,6 +1,8 @@
-"""Closed forms evaluated beside gradcli: by Python itself over a few functions of torch, in float64.
+"""Closed forms evaluated beside gradcli: by Python itself over a few functions of torch, in
+float64.
 
-So neither gradcli's language nor its functions are their own witness. Slopes come from PyTorch and from differences.
+So neither gradcli's language nor its functions are their own witness. Slopes come from PyTorch and
+from differences.
 """
 
 import math
@@ -48,7 +50,9 @@ LOW = {torch.float32: 1e-5, torch.bfloat16: 4e-2, torch.float16: 1e-2}
 def evaluated(text: str, **names: object) -> Tensor:
     """The number or tensor that `text` means, in float64."""
     with default_dtype(torch.float64):
-        return torch.as_tensor(eval(text, {"__builtins__": {}}, _NAMES | names), dtype=torch.float64)
+        return torch.as_tensor(
+            eval(text, {"__builtins__": {}}, _NAMES | names), dtype=torch.float64
+        )
 
 
 def uniform(low: float, high: float, *shape: int, seed: int = 0) -> Tensor:
@@ -64,9 +68,13 @@ def assert_equal(value: Tensor, expected: Tensor, rtol: float = 1e-9) -> None:
 
 
 def difference(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Central differences of a function of `x` whose result is one number, one coordinate at a time."""
+    """Central differences of a function of `x` whose result is one number, one coordinate at a
+    time.
+    """
     steps = STEP * torch.eye(x.numel(), dtype=x.dtype).reshape(-1, *x.shape)
-    return torch.stack([(function(x + h) - function(x - h)) / (2 * STEP) for h in steps]).reshape(x.shape)
+    return torch.stack([(function(x + h) - function(x - h)) / (2 * STEP) for h in steps]).reshape(
+        x.shape
+    )
 
 
 def bend(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Samples of PyTorch's own operator database, typed as expressions.
 
-A sample's tensors become inputs t0, t1, ... (a complex one is put together from two real ones), all else becomes text.
+A sample's tensors become inputs t0, t1, ... (a complex one is put together from two real ones), all
+else becomes text.
 """
 
 import importlib.util
@@ -32,7 +33,8 @@ SEED = 42
 """The number with which PyTorch's database seeds its random functions."""
 
 Form: TypeAlias = Callable[[str, list[str], list[str]], str]
-"""From the input, the other positional arguments and the keyword arguments of a sample to its expression."""
+"""From the input, the other positional arguments and the keyword arguments of a sample to its
+expression."""
 
 
 class UntypableError(Exception):
@@ -40,7 +42,9 @@ class UntypableError(Exception):
 
 
 def seed(number: int) -> None:
-    """Seed the generator alone; torch.manual_seed formats the call stack three times for devices that are not there."""
+    """Seed the generator alone; torch.manual_seed formats the call stack three times for devices
+    that are not there.
+    """
     torch.default_generator.manual_seed(number)
 
 
@@ -62,13 +66,21 @@ def samples(operator: Any, count: int) -> list[Any]:
     dtype = torch.float64 if torch.float64 in operator.dtypes else torch.complex128
     seed(SEED)
     # Not `operator.sample_inputs`: it reads the whole call stack for every sample.
-    found = list(itertools.islice(operator.sample_inputs_func(operator, "cpu", dtype, requires_grad=True), 40))
-    chosen = {*range(min(count - 2, len(found))), len(found) // 2, len(found) - 1} if found else set()
+    found = list(
+        itertools.islice(
+            operator.sample_inputs_func(operator, "cpu", dtype, requires_grad=True), 40
+        )
+    )
+    chosen = (
+        {*range(min(count - 2, len(found))), len(found) // 2, len(found) - 1} if found else set()
+    )
     return [found[i] for i in sorted(chosen)]
 
 
 class Typed:
-    """One sample as an expression: its `text`, its `inputs`, and `plain`, the same call without gradcli."""
+    """One sample as an expression: its `text`, its `inputs`, and `plain`, the same call without
+    gradcli.
+    """
 
     def __init__(self, operator: Any, sample: Any) -> None:
         self.inputs: dict[str, Tensor] = {}
@@ -86,7 +98,9 @@ class Typed:
     def _expression(self) -> str:
         name, sample = self._operator.name, self._sample
         first, *rest = [self._text(value) for value in (sample.input, *sample.args)]
-        if refused := [keyword for keyword in sample.kwargs if keyword in KEYWORDS or keyword.startswith("_")]:
+        if refused := [
+            keyword for keyword in sample.kwargs if keyword in KEYWORDS or keyword.startswith("_")
+        ]:
             raise UntypableError(f"{refused[0]}=")
         keywords = [f"{keyword}={self._text(value)}" for keyword, value in sample.kwargs.items()]
         if form := FORMS.get(key(self._operator)) or FORMS.get(name):
@@ -113,7 +127,8 @@ class Typed:
                 return f"[{', '.join(map(self._text, value))}]"
             case slice():
                 return ":".join(
-                    "" if part is None else str(part) for part in (value.start, value.stop, value.step or 1)
+                    "" if part is None else str(part)
+                    for part in (value.start, value.stop, value.step or 1)
                 )
             case torch.dtype():
                 return str(value)
@@ -130,7 +145,10 @@ class Typed:
             leaf = tensor.detach().requires_grad_(tensor.requires_grad)
             self._tensors.append(lambda: leaf)
             return self._name(leaf)
-        real, imag = (part.detach().clone().requires_grad_(tensor.requires_grad) for part in (tensor.real, tensor.imag))
+        real, imag = (
+            part.detach().clone().requires_grad_(tensor.requires_grad)
+            for part in (tensor.real, tensor.imag)
+        )
         self._tensors.append(lambda: torch.complex(real, imag))
         return f"torch.complex({self._name(real)}, {self._name(imag)})"
 
@@ -163,7 +181,9 @@ def _index(x: str, rest: list[str], keywords: list[str]) -> str:
 
 
 def _slice(x: str, rest: list[str], keywords: list[str]) -> str:
-    given = dict(word.split("=") for word in keywords) | dict(zip(("dim", "start", "end", "step"), rest, strict=False))
+    given = dict(word.split("=") for word in keywords) | dict(
+        zip(("dim", "start", "end", "step"), rest, strict=False)
+    )
     return f"{x}[{':, ' * int(given['dim'])}{given.get('start', '')}:{given.get('end', '')}:{given.get('step', '')}]"
 
 
@@ -195,4 +215,5 @@ FORMS: dict[str, Form] = {
     "linalg.pinv/singular": _low_rank("torch.linalg.pinv"),
     "_segment_reduce": lambda x, rest, keywords: _call("torch.segment_reduce", x, *rest, *keywords),
 }  # fmt: skip
-"""Entries that the database calls otherwise than by their name with the sample's arguments in order."""
+"""Entries that the database calls otherwise than by their name with the sample's arguments in
+order."""

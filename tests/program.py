@@ -1,7 +1,8 @@
 """Runs the program as its user does: words, pipes, variables, an exit status.
 
-Loading PyTorch takes seconds, so `run` forks from a process that has it, as the server does; the child gets real
-pipes, its own variables and folder, and the whole program from `main` on. `cold` starts a fresh Python.
+Loading PyTorch takes seconds, so `run` forks from a process that has it, as the server does; the
+child gets real pipes, its own variables and folder, and the whole program from `main` on. `cold`
+starts a fresh Python.
 """
 
 import contextlib
@@ -51,7 +52,12 @@ torch.set_num_threads(1)  # a pool of threads does not survive a fork
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BASE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "GRADCLI_SERVER": "off"}
+BASE = {
+    "PATH": os.environ["PATH"],
+    "LANG": "C.UTF-8",
+    "PYTHONIOENCODING": "utf-8",
+    "GRADCLI_SERVER": "off",
+}
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,16 @@ def run(
 ) -> Ran:
     """One call in a child forked from this process, which has PyTorch loaded.
 
-    The child is the worker itself, as one of the server's is; what it dies of is told by a second child, as the client does.
-    With `whole` it is a cold call's parent, and has a worker of its own.
+    The child is the worker itself, as one of the server's is; what it dies of is told by a second
+    child, as the client does. With `whole` it is a cold call's parent, and has a worker of its own.
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     progress = Progress()
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
         given.write(content)
         given.seek(0)
         call = words, (given.fileno(), out.fileno(), err.fileno()), {**BASE, **(env or {})}, cwd
@@ -102,7 +112,9 @@ def run(
         return Ran(out.read().decode(), err.read().decode(), status)
 
 
-def _forked(call: tuple[Sequence[str], Streams, Mapping[str, str], str | None], instead: Instead | None) -> int:
+def _forked(
+    call: tuple[Sequence[str], Streams, Mapping[str, str], str | None], instead: Instead | None
+) -> int:
     """The exit status of a call in a child, or the signal that it died of as a negative number."""
     pid = os.fork()
     if pid == 0:
@@ -154,14 +166,18 @@ def usual_signals() -> None:
 
 
 def printed(program: str) -> str:
-    """What a PyTorch program prints, run in this process; what it changes of PyTorch is put back."""
+    """What a PyTorch program prints, run in this process; what it changes of PyTorch is put
+    back.
+    """
     out = io.StringIO()
     with once_more(torch.get_default_dtype()), contextlib.redirect_stdout(out):
         exec(compile(program, "<program>", "exec"), {})
     return out.getvalue()
 
 
-def cold(*words: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: str | None = None) -> Ran:
+def cold(
+    *words: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: str | None = None
+) -> Ran:
     """One call in a fresh Python, as a shell starts it."""
     command = [sys.executable, "-m", "gradcli", *words]
     home = {
@@ -169,6 +185,12 @@ def cold(*words: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd
         "PYTHONPATH": ROOT,
     }
     done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, env={**BASE, **home, **(env or {})}, cwd=cwd, check=False
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**BASE, **home, **(env or {})},
+        cwd=cwd,
+        check=False,
     )
     return Ran(done.stdout, done.stderr, done.returncode)

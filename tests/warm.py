@@ -1,4 +1,6 @@
-"""A server of the tests' own, and calls of the program as its user makes them: on pipes or on a terminal, warm or cold."""
+"""A server of the tests' own, and calls of the program as its user makes them: on pipes or on a
+terminal, warm or cold.
+"""
 
 import fcntl
 import json
@@ -33,7 +35,12 @@ class Server:
 
     def __init__(self, source: str = ROOT) -> None:
         self.folder = tempfile.mkdtemp(prefix="g")
-        self.env = {**BASE, "XDG_RUNTIME_DIR": self.folder, "PYTHONPATH": source, "HOME": self.folder}
+        self.env = {
+            **BASE,
+            "XDG_RUNTIME_DIR": self.folder,
+            "PYTHONPATH": source,
+            "HOME": self.folder,
+        }
         del self.env["GRADCLI_SERVER"]
         self.calls: list[subprocess.Popen[bytes]] = []
 
@@ -54,13 +61,23 @@ class Server:
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder)
 
-    def run(self, *words: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: str | None = None) -> Ran:
+    def run(
+        self,
+        *words: str,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Ran:
         """One call of this user on pipes."""
         done = subprocess.run(
             [*GRADCLI, *words], input=stdin.encode(), capture_output=True, env={**self.env, **(env or {})},
             cwd=cwd or self.folder, check=False, timeout=100,
         )  # fmt: skip
-        return Ran(done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"), done.returncode)
+        return Ran(
+            done.stdout.decode(errors="surrogateescape"),
+            done.stderr.decode(errors="replace"),
+            done.returncode,
+        )
 
     def start(self, *words: str, **more: Any) -> "subprocess.Popen[bytes]":
         """A call left running."""
@@ -87,12 +104,19 @@ class Server:
         return int(self.status["calls"]) - int(before)
 
     def processes(self) -> list[int]:
-        """The server and its workers: whatever still runs with this server's folder among its variables or words."""
+        """The server and its workers: whatever still runs with this server's folder among its
+        variables or words.
+        """
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 words = Path(f"/proc/{pid}/cmdline").read_bytes()
-                state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+                state = (
+                    Path(f"/proc/{pid}/stat")
+                    .read_text(encoding="utf-8")
+                    .rpartition(")")[2]
+                    .split()[0]
+                )
             except OSError:
                 continue
             if self.folder.encode() in words and state != "Z":
@@ -105,7 +129,8 @@ def on_a_terminal(
 ) -> tuple[bytes, int]:
     """What a call shows on a terminal of that width, all three streams on it, and its exit status.
 
-    With `fork` the program runs cold, but in a process forked from this one, which has PyTorch loaded.
+    With `fork` the program runs cold, but in a process forked from this one, which has PyTorch
+    loaded.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -118,7 +143,13 @@ def on_a_terminal(
         shown = all_of(ours)
         return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     process = subprocess.Popen(
-        [*GRADCLI, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cwd, start_new_session=True
+        [*GRADCLI, *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
     )
     os.close(theirs)
     return all_of(ours), process.wait(timeout=100)

@@ -1,1 +1,3 @@
-"""What developers run by hand or at night: benchmarks, soak, forks, fuzz, mutation, versions, release."""
+"""What developers run by hand or at night: benchmarks, soak, forks, fuzz, mutation, versions,
+release.
+"""

@@ -1,4 +1,6 @@
-"""Pictures of characters read back: the dots of a drawing, so that tests can ask what is really to be seen."""
+"""Pictures of characters read back: the dots of a drawing, so that tests can ask what is really to
+be seen.
+"""
 
 import re
 from dataclasses import dataclass
@@ -42,5 +44,10 @@ def _dots(rows: list[str]) -> list[tuple[int, int]]:
         for column, char in enumerate(row):
             bits = ord(char) - 0x2800
             if 0 <= bits < 256:
-                dots += [(2 * column + i, 4 * number + j) for j in range(4) for i in range(2) if bits & _BITS[j][i]]
+                dots += [
+                    (2 * column + i, 4 * number + j)
+                    for j in range(4)
+                    for i in range(2)
+                    if bits & _BITS[j][i]
+                ]
     return dots

@@ -1,8 +1,10 @@
-"""PyTorch's pools of threads in forks of a process that is what the server is: none hangs, none differs from a cold process.
+"""PyTorch's pools of threads in forks of a process that is what the server is: none hangs, none
+differs from a cold process.
 
     python -m tools.forks [--number 1000]
 
-It prints what it found and ends with 1 where a fork differs. It is run as a process of its own: nothing may use PyTorch before.
+It prints what it found and ends with 1 where a fork differs. It is run as a process of its own:
+nothing may use PyTorch before.
 """
 
 import argparse
@@ -30,7 +32,8 @@ def work():
     threads = [line for line in open("/proc/self/status") if line.startswith("Threads")][0].split()[1]
     return torch.get_num_threads(), int(threads), *(repr(t.double().sum().item()) for t in (slope, by_A, by_kernel))
 """
-"""What each fork computes, and what it says of it: threads asked for, threads there, and digits of the results."""
+"""What each fork computes, and what it says of it: threads asked for, threads there, and digits of
+the results."""
 
 
 def differing(number: int) -> int:

@@ -1,4 +1,6 @@
-"""Which tests run which line of the program, also in the processes that it forks: marks in memory that all of them share."""
+"""Which tests run which line of the program, also in the processes that it forks: marks in memory
+that all of them share.
+"""
 
 import ast
 import contextlib
@@ -27,7 +29,9 @@ MEMORY = 24 << 30
 
 
 class Noticed:
-    """A plugin that hands the collected tests to `work` instead of running them, and sees whether one failed."""
+    """A plugin that hands the collected tests to `work` instead of running them, and sees whether
+    one failed.
+    """
 
     def __init__(self, work: "Callable[[Noticed, list[pytest.Item]], None]") -> None:
         self.work = work
@@ -63,14 +67,18 @@ class Covered:
 
 def collect(work: Callable[[Noticed, list[pytest.Item]], None], tests: Sequence[str]) -> None:
     """Have pytest collect the tests, and `work` with them."""
-    without = [f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "xdist", "faulthandler")]
+    without = [
+        f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "xdist", "faulthandler")
+    ]
     options = [*without, "--assert=plain", "--capture=no", "--override-ini=addopts=", "--timeout=0"]
     if status := pytest.main([*options, *tests], plugins=[Noticed(work)]):
         raise SystemExit(f"collecting the tests ended with {status!r}")
 
 
 def forked(work: Callable[[], object], limit: float) -> tuple[object, bool]:
-    """What `work` returns in a fork that writes nowhere, and whether it came to its end within `limit` seconds."""
+    """What `work` returns in a fork that writes nowhere, and whether it came to its end within
+    `limit` seconds.
+    """
     with tempfile.TemporaryFile() as answer:
         pid = os.fork()
         if pid == 0:
@@ -79,7 +87,10 @@ def forked(work: Callable[[], object], limit: float) -> tuple[object, bool]:
                 os.setpgid(0, 0)
                 for fd in (1, 2):
                     os.dup2(NOWHERE, fd)
-                for bound, most in ((resource.RLIMIT_CPU, int(limit) + 5), (resource.RLIMIT_AS, MEMORY)):
+                for bound, most in (
+                    (resource.RLIMIT_CPU, int(limit) + 5),
+                    (resource.RLIMIT_AS, MEMORY),
+                ):
                     resource.setrlimit(bound, (most, most))  # for all that the program forks, too
                 signal.setitimer(signal.ITIMER_REAL, limit)
                 answer.write(pickle.dumps(work()))
@@ -128,12 +139,16 @@ class Program:
         for module in modules:
             importlib.import_module(module)
         self.functions: dict[str, list[FunctionType]] = defaultdict(list)
-        for each in gc.get_objects():  # asked for its type, since isinstance may run code of the object
+        for (
+            each
+        ) in gc.get_objects():  # asked for its type, since isinstance may run code of the object
             if type(each) is FunctionType and each.__code__.co_filename.startswith(ROOT):
                 self.functions[each.__code__.co_filename].append(each)
 
     def exchange(self, module: str, tree: ast.Module) -> int:
-        """Give the functions of a module the code that they have in `tree`; how many were changed, -1 where that cannot be."""
+        """Give the functions of a module the code that they have in `tree`; how many were changed,
+        -1 where that cannot be.
+        """
         path = path_of(module)
         old = list(codes(compile(source_of(module), path, "exec")))
         new = list(codes(compile(tree, path, "exec")))
@@ -167,7 +182,9 @@ class _Marked(ast.NodeTransformer):
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         if not self.inside:
-            mark = ast.parse(f"({MARKS}.__setitem__({self.offset + node.lineno}, 1), 0)[1]", mode="eval").body
+            mark = ast.parse(
+                f"({MARKS}.__setitem__({self.offset + node.lineno}, 1), 0)[1]", mode="eval"
+            ).body
             assert isinstance(mark, ast.Subscript)
             assert isinstance(mark.value, ast.Tuple)
             mark.value.elts[1] = node.body
@@ -179,7 +196,9 @@ class _Marked(ast.NodeTransformer):
         if self.inside:
             for name, value in ast.iter_fields(node):
                 if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
-                    setattr(node, name, [each for child in value for each in self._with_mark(child)])
+                    setattr(
+                        node, name, [each for child in value for each in self._with_mark(child)]
+                    )
         return node
 
     def _with_mark(self, node: ast.stmt) -> list[ast.stmt]:
@@ -188,7 +207,9 @@ class _Marked(ast.NodeTransformer):
         return [ast.parse(f"{MARKS}[{self.offset + node.lineno}] = 1").body[0], node]
 
 
-def covered(program: Program, modules: Sequence[str], noticed: Noticed, items: Sequence[pytest.Item]) -> Covered:
+def covered(
+    program: Program, modules: Sequence[str], noticed: Noticed, items: Sequence[pytest.Item]
+) -> Covered:
     """Run every test once, with marks in memory that all forks share."""
     width = 1 << 10
     marks = mmap.mmap(-1, width * len(modules))

@@ -1,4 +1,6 @@
-"""Mutants: the small faults that `tools.mutation` puts into a module, one at a time, made from its syntax tree."""
+"""Mutants: the small faults that `tools.mutation` puts into a module, one at a time, made from its
+syntax tree.
+"""
 
 import ast
 import copy
@@ -30,13 +32,22 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
-_TWINS = {"min": "max", "max": "min", "any": "all", "all": "any", "startswith": "endswith", "endswith": "startswith"}
+_TWINS = {
+    "min": "max",
+    "max": "min",
+    "any": "all",
+    "all": "any",
+    "startswith": "endswith",
+    "endswith": "startswith",
+}
 _WORDS = re.compile(r"[a-z]{2,} [a-z]{2,}")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault: where it is, what it makes of what, and the address by which `mutated` makes it."""
+    """One fault: where it is, what it makes of what, and the address by which `mutated` makes
+    it.
+    """
 
     module: str
     node: int
@@ -49,13 +60,13 @@ class Mutant:
     at_import: bool
 
     def __str__(self) -> str:
-        return (
-            f"{self.module}:{self.statement} {self.scope} [{self.node}.{self.variant}] {self.before}  =>  {self.after}"
-        )
+        return f"{self.module}:{self.statement} {self.scope} [{self.node}.{self.variant}] {self.before}  =>  {self.after}"
 
 
 def mutants(module: str, source: str) -> list[Mutant]:
-    """All mutants of a module, in the order of its text. `statement` is the line of the statement, or lambda, that is hit."""
+    """All mutants of a module, in the order of its text. `statement` is the line of the statement,
+    or lambda, that is hit.
+    """
     tree = ast.parse(source)
     number = {id(node): index for index, node in enumerate(ast.walk(tree))}
     found = []
@@ -63,7 +74,19 @@ def mutants(module: str, source: str) -> list[Mutant]:
         for variant, other in enumerate(_variants(node)):
             worded = wording or (isinstance(node, ast.Constant) and _is_text(node.value))
             before, after = (re.sub(r"\s+", " ", ast.unparse(each)) for each in (node, other))
-            found.append(Mutant(module, number[id(node)], variant, statement, scope, before, after, worded, not scope))
+            found.append(
+                Mutant(
+                    module,
+                    number[id(node)],
+                    variant,
+                    statement,
+                    scope,
+                    before,
+                    after,
+                    worded,
+                    not scope,
+                )
+            )
     return found
 
 
@@ -85,8 +108,12 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(_WORDS.search(value))
 
 
-def _visited(node: ast.AST, statement: int, scope: str, *, wording: bool) -> Iterator[tuple[ast.AST, int, str, bool]]:
-    """Every node that may be mutated, with the line and the function it belongs to, and whether it is text for the user."""
+def _visited(
+    node: ast.AST, statement: int, scope: str, *, wording: bool
+) -> Iterator[tuple[ast.AST, int, str, bool]]:
+    """Every node that may be mutated, with the line and the function it belongs to, and whether it
+    is text for the user.
+    """
     if isinstance(node, ast.stmt) or (isinstance(node, ast.Lambda) and not scope):
         statement = node.lineno
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -100,8 +127,12 @@ def _visited(node: ast.AST, statement: int, scope: str, *, wording: bool) -> Ite
         worded = wording or (isinstance(node, ast.Call) and _says(node)) or _is_hint(node)
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
-                text = worded and isinstance(child, ast.Constant | ast.JoinedStr | ast.FormattedValue | ast.keyword)
-                yield from _visited(child, statement, inner.strip(".") if inside else scope, wording=text)
+                text = worded and isinstance(
+                    child, ast.Constant | ast.JoinedStr | ast.FormattedValue | ast.keyword
+                )
+                yield from _visited(
+                    child, statement, inner.strip(".") if inside else scope, wording=text
+                )
 
 
 def _says(call: ast.Call) -> bool:
@@ -154,8 +185,12 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
         case ast.comprehension(ifs=[_, *_]):
             yield _with(node, ifs=[])
         case ast.Constant(value=value):
-            yield from (ast.copy_location(ast.Constant(other), node) for other in _other_constants(value))
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+            yield from (
+                ast.copy_location(ast.Constant(other), node) for other in _other_constants(value)
+            )
+        case ast.Return(value=ast.expr() as value) if not (
+            isinstance(value, ast.Constant) and value.value is None
+        ):
             yield _with(node, value=ast.copy_location(ast.Constant(value=None), value))
         case ast.Expr(value=ast.Call()) | ast.Raise() | ast.Continue() | ast.Break() | ast.Delete():
             yield ast.copy_location(ast.Pass(), node)

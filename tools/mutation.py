@@ -1,11 +1,13 @@
-"""Mutation testing: what share of small faults in a module do the tests notice, and which do they not?
+"""Mutation testing: what share of small faults in a module do the tests notice, and which do they
+not?
 
     python -m tools.mutation gradcli.core gradcli.language.literals.literal --sample 200
 
-Each mutant lives in a fork of a process that has PyTorch, the program and the collected tests loaded: the code objects of
-the module's functions are exchanged there, so every name that is bound to a function, in whatever module, has the faulty
-one. Which tests run a line is found first, in one run with marks in shared memory, because the program itself runs in
-forks. A fault outside functions, as in a table, is compiled into the module before anything is imported, in a fork of a
+Each mutant lives in a fork of a process that has PyTorch, the program and the collected tests
+loaded: the code objects of the module's functions are exchanged there, so every name that is bound
+to a function, in whatever module, has the faulty one. Which tests run a line is found first, in one
+run with marks in shared memory, because the program itself runs in forks. A fault outside
+functions, as in a table, is compiled into the module before anything is imported, in a fork of a
 process that has PyTorch and nothing of gradcli.
 """
 
@@ -65,14 +67,27 @@ MODULES = (
         f"gradcli.evaluate.{name}"
         for name in ("arithmetic", "failures", "growth", "implementations", "library", "machine")
     ),
-    *(f"gradcli.evaluate.{name}" for name in ("naming", "origin", "recorded", "refusals", "trace", "watched")),
+    *(
+        f"gradcli.evaluate.{name}"
+        for name in ("naming", "origin", "recorded", "refusals", "trace", "watched")
+    ),
     *(f"gradcli.evidence.explain.{name}" for name in ("ledger", "local_formulas", "local_rules")),
     "gradcli.catalogue.derivative_rules",
 )
 TESTS = tuple(
     f"tests/test_{name}.py"
     for name in (
-        *("batch", "expressions", "grad", "hessian", "hostile", "jacobian", "lecture", "ledger", "ledger_operators"),
+        *(
+            "batch",
+            "expressions",
+            "grad",
+            "hessian",
+            "hostile",
+            "jacobian",
+            "lecture",
+            "ledger",
+            "ledger_operators",
+        ),
         *("literals", "malformed_literals", "notes", "operators", "published"),
     )
 )
@@ -96,28 +111,40 @@ class Outcome:
 class Run:
     """One run over mutants: which tests to try on each, and what came out."""
 
-    def __init__(self, modules: Sequence[str], known: Covered, tests: set[str], patience: float, seed: int) -> None:
+    def __init__(
+        self, modules: Sequence[str], known: Covered, tests: set[str], patience: float, seed: int
+    ) -> None:
         self.tests = tests
         self.known = known
         self.patience = patience
         self.random = random.Random(seed)
         self.killers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self.of_module: dict[str, list[str]] = {
-            module: sorted({test for (name, _), tests in known.lines.items() if name == module for test in tests})
+            module: sorted(
+                {
+                    test
+                    for (name, _), tests in known.lines.items()
+                    if name == module
+                    for test in tests
+                }
+            )
             for module in modules
         }
 
     def choice(self, mutant: Mutant) -> tuple[list[str], int]:
         """The tests to try, as many as `patience` seconds hold, and how many there are in all.
 
-        First come those that have killed others of the same function, then one of each test function in turn,
-        slow ones later.
+        First come those that have killed others of the same function, then one of each test
+        function in turn, slow ones later.
         """
         where = (mutant.module, mutant.statement)
         running = [test for test in self.known.lines.get(where, ()) if test in self.tests]
-        # What runs at import, a table or a function that only fills one, is anybody's who runs something of the module.
+        # What runs at import, a table or a function that only fills one, is anybody's who runs
+        # something of the module.
         covering = running or [test for test in self.of_module[mutant.module] if test in self.tests]
-        covering = covering or sorted(self.tests & self.known.seconds.keys())  # a module that is nothing but tables
+        covering = covering or sorted(
+            self.tests & self.known.seconds.keys()
+        )  # a module that is nothing but tables
         self.random.shuffle(covering)
         likely = self.killers[mutant.module, mutant.scope]
         turns = Counter[str]()
@@ -136,7 +163,9 @@ class Run:
             chosen.append(test)
         return chosen, len(covering if mutant.at_import else running)
 
-    def outcome(self, mutant: Mutant, tests: list[str], covering: int, kill: Callable[[], object]) -> Outcome:
+    def outcome(
+        self, mutant: Mutant, tests: list[str], covering: int, kill: Callable[[], object]
+    ) -> Outcome:
         """Let `kill` try, in a fork; it returns the test that failed."""
         limit = 20 + 5 * sum(self.known.seconds[test] for test in tests)
         killer, ended = forked(kill, limit) if tests else ("", True)
@@ -152,14 +181,19 @@ def first_failing(noticed: Noticed, items: dict[str, pytest.Item], tests: Sequen
 
 
 def in_functions(
-    modules: Sequence[str], chosen: Sequence[Mutant], options: argparse.Namespace, done: Callable[[Outcome], None]
+    modules: Sequence[str],
+    chosen: Sequence[Mutant],
+    options: argparse.Namespace,
+    done: Callable[[Outcome], None],
 ) -> tuple[Run, list[Mutant]]:
     """Try what is inside functions; what cannot be exchanged comes back with the rest."""
     run: list[Run] = []
     rest: list[Mutant] = [mutant for mutant in chosen if mutant.at_import]
 
     def work(noticed: Noticed, items: list[pytest.Item]) -> None:
-        marked = sorted({*MODULES, *modules})  # whatever this run is about, so that what is kept holds for others
+        marked = sorted(
+            {*MODULES, *modules}
+        )  # whatever this run is about, so that what is kept holds for others
         program = Program(marked)
         by_name = {item.nodeid: item for item in items}
         known = Covered()
@@ -187,7 +221,9 @@ def in_functions(
                 continue
             tree = mutated(source_of(mutant.module), mutant)
 
-            def kill(mutant: Mutant = mutant, tests: list[str] = tests, tree: ast.Module = tree) -> str | int:
+            def kill(
+                mutant: Mutant = mutant, tests: list[str] = tests, tree: ast.Module = tree
+            ) -> str | int:
                 changed = program.exchange(mutant.module, tree)
                 return changed if changed < 1 else first_failing(noticed, by_name, tests)
 
@@ -235,26 +271,52 @@ def at_import(mutant: Mutant, tests: Sequence[str]) -> str:
 
 def main() -> None:
     """Print the outcome of each mutant that survived, and a table."""
-    parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.mutation", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("modules", nargs="*", default=MODULES, metavar="MODULE")
     parser.add_argument(
-        "--tests", nargs="+", default=TESTS, metavar="FILE", help="test files (default: the quick ones)"
+        "--tests",
+        nargs="+",
+        default=TESTS,
+        metavar="FILE",
+        help="test files (default: the quick ones)",
     )
     parser.add_argument(
-        "--sample", type=int, default=9999, metavar="N", help="at most N of a module's functions, at random"
+        "--sample",
+        type=int,
+        default=9999,
+        metavar="N",
+        help="at most N of a module's functions, at random",
     )
     parser.add_argument(
-        "--tables", type=int, default=9999, metavar="N", help="at most N of a module's tables, at random"
+        "--tables",
+        type=int,
+        default=9999,
+        metavar="N",
+        help="at most N of a module's tables, at random",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that choice, and of the order of tests")
-    parser.add_argument("--patience", type=float, default=6, metavar="S", help="seconds of tests for each mutant")
     parser.add_argument(
-        "--only", default="", metavar="FILE", help="only what survived in the run that printed this file"
+        "--seed", type=int, default=0, help="of that choice, and of the order of tests"
     )
     parser.add_argument(
-        "--map", default="", metavar="FILE", help="keeps which tests run which line; only new ones run again"
+        "--patience", type=float, default=6, metavar="S", help="seconds of tests for each mutant"
     )
-    parser.add_argument("--wording", action="store_true", help="also what only changes the text of a message")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="FILE",
+        help="only what survived in the run that printed this file",
+    )
+    parser.add_argument(
+        "--map",
+        default="",
+        metavar="FILE",
+        help="keeps which tests run which line; only new ones run again",
+    )
+    parser.add_argument(
+        "--wording", action="store_true", help="also what only changes the text of a message"
+    )
     options = parser.parse_args()
     chosen: list[Mutant] = []
     worded = 0
@@ -269,22 +331,32 @@ def main() -> None:
         found = [mutant for mutant in found if not options.only or str(mutant) in survivors]
         for outside, most in ((False, options.sample), (True, options.tables)):
             kind = [mutant for mutant in found if mutant.at_import is outside]
-            chosen += sorted(random.Random(options.seed).sample(kind, min(most, len(kind))), key=kind.index)
+            chosen += sorted(
+                random.Random(options.seed).sample(kind, min(most, len(kind))), key=kind.index
+            )
     print(f"{len(chosen)} mutants; {worded} of wording left aside", flush=True)
     tally: dict[str, Counter[str]] = defaultdict(Counter)
 
     def done(outcome: Outcome) -> None:
         tally[outcome.mutant.module][outcome.verdict] += 1
         if not outcome.killer:
-            print(f"{outcome.verdict} {outcome.tried}/{outcome.covering}  {outcome.mutant}", flush=True)
+            print(
+                f"{outcome.verdict} {outcome.tried}/{outcome.covering}  {outcome.mutant}",
+                flush=True,
+            )
 
-    # The forks for faults at import must have nothing of gradcli: so all else happens in a fork, too.
+    # The forks for faults at import must have nothing of gradcli: so all else happens in a fork,
+    # too.
     with tempfile.TemporaryFile() as answer:
         pid = os.fork()
         if pid == 0:
             status = 1
             try:
-                answer.write(pickle.dumps((*in_functions(options.modules, chosen, options, done), dict(tally))))
+                answer.write(
+                    pickle.dumps(
+                        (*in_functions(options.modules, chosen, options, done), dict(tally))
+                    )
+                )
                 answer.flush()
                 status = 0
             finally:
@@ -297,13 +369,19 @@ def main() -> None:
     tally.update(counted)
     for mutant in rest:
         tests, covering = run.choice(mutant)
-        done(run.outcome(mutant, tests, covering, lambda mutant=mutant, tests=tests: at_import(mutant, tests)))
+        done(
+            run.outcome(
+                mutant, tests, covering, lambda mutant=mutant, tests=tests: at_import(mutant, tests)
+            )
+        )
     print(f"\n{'module':34}{'mutants':>9}{'killed':>9}{'survived':>10}{'not run':>9}{'score':>8}")
     for module in options.modules:
         count = tally[module]
         total = sum(count.values())
         score = f"{100 * count['killed'] / total:.1f}%" if total else "-"
-        print(f"{module:34}{total:9}{count['killed']:9}{count['survived']:10}{count['not run']:9}{score:>8}")
+        print(
+            f"{module:34}{total:9}{count['killed']:9}{count['survived']:10}{count['not run']:9}{score:>8}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""The release as a user gets it: built twice and the same to the byte, with nothing missing and nothing stray, and it runs.
+"""The release as a user gets it: built twice and the same to the byte, with nothing missing and
+nothing stray, and it runs.
 
     python -m tools.release [--keep FOLDER]
 
-What is released is the last commit, exported by `git archive` into two folders of different names. In one the wheel is built
-from the sdist, in the other from the tree. The archives are compared with each other and with the list of what they must hold,
-then the wheel, and after it the sdist, is installed in an environment outside the tree, where the main job runs, and removed
-again. `--keep` leaves the archives in a folder. It ends with 1 at the first thing that is not as it must be.
+What is released is the last commit, exported by `git archive` into two folders of different names.
+In one the wheel is built from the sdist, in the other from the tree. The archives are compared with
+each other and with the list of what they must hold, then the wheel, and after it the sdist, is
+installed in an environment outside the tree, where the main job runs, and removed again. `--keep`
+leaves the archives in a folder. It ends with 1 at the first thing that is not as it must be.
 """
 
 import argparse
@@ -54,8 +56,13 @@ def main() -> int:
         built(folder, first, "-s", "-w", umask=0o022)  # the wheel from the tree
         built(folder, second, umask=0o077)  # the wheel from the sdist
         for archive in (SDIST, WHEEL):
-            digests = {hashlib.sha256((tree / "dist" / archive).read_bytes()).hexdigest() for tree in (first, second)}
-            require(len(digests) == 1, f"{archive} is not the same when it is built again: {digests}")
+            digests = {
+                hashlib.sha256((tree / "dist" / archive).read_bytes()).hexdigest()
+                for tree in (first, second)
+            }
+            require(
+                len(digests) == 1, f"{archive} is not the same when it is built again: {digests}"
+            )
             print(f"{digests.pop()}  {archive}")
         shipped = {path for path in committed(first) if not path.startswith(NOT_SHIPPED)}
         look_inside(first / "dist", shipped)
@@ -75,11 +82,24 @@ def require(held: bool, otherwise: str) -> None:
 
 def call(folder: Path, *words: str, env: Mapping[str, str] | None = None, umask: int = -1) -> str:
     """What a command prints, run in `folder` without any variable that leads back into the tree."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GRADCLI"))}
+    outside = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "GRADCLI"))
+    }
     done = subprocess.run(
-        words, cwd=folder, env={**outside, **(env or {})}, capture_output=True, text=True, umask=umask, check=False
+        words,
+        cwd=folder,
+        env={**outside, **(env or {})},
+        capture_output=True,
+        text=True,
+        umask=umask,
+        check=False,
     )
-    require(done.returncode == 0, f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    require(
+        done.returncode == 0,
+        f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}",
+    )
     return done.stdout
 
 
@@ -102,7 +122,16 @@ def built(folder: Path, tree: Path, *kinds: str, umask: int) -> None:
     call(tree, "tar", "--extract", "--file", str(archive), umask=umask)
     moment = call(ROOT, "git", "log", "-1", "--format=%ct").strip()
     python = str(folder / "tools" / "bin" / "python")
-    call(tree, python, "-m", "build", "--no-isolation", *kinds, env={"SOURCE_DATE_EPOCH": moment}, umask=umask)
+    call(
+        tree,
+        python,
+        "-m",
+        "build",
+        "--no-isolation",
+        *kinds,
+        env={"SOURCE_DATE_EPOCH": moment},
+        umask=umask,
+    )
 
 
 def committed(tree: Path) -> set[str]:
@@ -113,10 +142,17 @@ def committed(tree: Path) -> set[str]:
 
 def look_inside(dist: Path, shipped: Iterable[str]) -> None:
     """Compare what the archives hold with what they must hold."""
-    require({path.name for path in dist.iterdir()} == {SDIST, WHEEL}, f"there is something else in {dist}")
+    require(
+        {path.name for path in dist.iterdir()} == {SDIST, WHEEL},
+        f"there is something else in {dist}",
+    )
     package = {path for path in shipped if path.startswith("gradcli/")}
     metadata = {f"{NAME}.dist-info/{name}" for name in METADATA}
-    same(WHEEL, zipfile.ZipFile(dist / WHEEL).namelist(), {*package, *metadata, f"{NAME}.data/scripts/gradcli"})
+    same(
+        WHEEL,
+        zipfile.ZipFile(dist / WHEEL).namelist(),
+        {*package, *metadata, f"{NAME}.data/scripts/gradcli"},
+    )
     with tarfile.open(dist / SDIST) as archive:
         found = [member.name.removeprefix(f"{NAME}/") for member in archive]
         script = archive.getmember(f"{NAME}/bin/gradcli")
@@ -133,14 +169,18 @@ def same(archive: str, found: Sequence[str], wanted: set[str]) -> None:
 
 
 def try_out(folder: Path, dist: Path) -> None:
-    """Install each archive outside the tree, ask the installed program, and remove it without a trace."""
+    """Install each archive outside the tree, ask the installed program, and remove it without a
+    trace.
+    """
     fresh, home = folder / "fresh", folder / "home"
     home.mkdir()
     for archive in (WHEEL, SDIST):
         requirement = f"{dist / archive}[all]"
         environment(fresh, requirement)
         for words, answer in JOBS:
-            told = call(home, str(fresh / "bin" / "gradcli"), *words, env={"XDG_RUNTIME_DIR": str(home)})
+            told = call(
+                home, str(fresh / "bin" / "gradcli"), *words, env={"XDG_RUNTIME_DIR": str(home)}
+            )
             require(answer in told, f"gradcli {' '.join(words)} answered:\n{told}")
         require((home / "curve.svg").stat().st_size > 1000, "the plot is empty")
         (home / "curve.svg").unlink()

@@ -76,9 +76,17 @@ class Crowd:
         ran = Ran(out.decode(), err.decode(), process.returncode)
         if ran == self.right[words]:
             self.note("answered")
-        elif signum == signal.SIGINT and "KeyboardInterrupt" in ran.stderr and "gradcli" not in ran.stderr:
+        elif (
+            signum == signal.SIGINT
+            and "KeyboardInterrupt" in ran.stderr
+            and "gradcli" not in ran.stderr
+        ):
             self.note("interrupted in Python's own start")
-        elif signum and ran == Ran(ran.stdout, ran.stderr, -signum) and self.right[words].stdout.startswith(ran.stdout):
+        elif (
+            signum
+            and ran == Ran(ran.stdout, ran.stderr, -signum)
+            and self.right[words].stdout.startswith(ran.stdout)
+        ):
             self.note("killed" if signum == signal.SIGKILL else "interrupted")
         else:
             self.note("wrong", words, repr(ran))
@@ -91,7 +99,9 @@ class Crowd:
 
 
 def calls(number: int, lives: int = LIVES) -> list[str]:
-    """What went wrong in that many calls, eight at a time, while the server was killed and started again."""
+    """What went wrong in that many calls, eight at a time, while the server was killed and started
+    again.
+    """
     faults: list[str] = []
     with Server() as server:
         crowd = Crowd(server)
@@ -103,7 +113,9 @@ def calls(number: int, lives: int = LIVES) -> list[str]:
                 if life < lives - 1:
                     for answer in answers[: number // lives // 2]:
                         answer.result()
-                    os.kill(server.status["pid"], signal.SIGKILL)  # with calls in hand and on their way
+                    os.kill(
+                        server.status["pid"], signal.SIGKILL
+                    )  # with calls in hand and on their way
                     time.sleep(0.05)
                     assert server.run("server", "start").status == 0
                 for answer in answers:
@@ -111,7 +123,9 @@ def calls(number: int, lives: int = LIVES) -> list[str]:
             if not until(lambda: len(server.processes()) == 2):
                 faults.append(f"left running: {server.processes()}")
             after = _held(server)
-            print(f"life {life + 1}: {dict(crowd.found)}; before {before}, after {after}", flush=True)
+            print(
+                f"life {life + 1}: {dict(crowd.found)}; before {before}, after {after}", flush=True
+            )
             if life == lives - 1:
                 faults += [
                     f"{what} grew from {before[what]} to {after[what]}"
@@ -138,7 +152,9 @@ def _held(server: Server) -> dict[str, int]:
 
 
 def _listed() -> list[str]:
-    done = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+    )
     return [" ".join(line.split()) for line in done.stdout.splitlines()]
 
 
@@ -152,7 +168,9 @@ def documented() -> Iterator[tuple[str, list[str]]]:
 
 
 def equality(number: int) -> list[str]:
-    """Documented examples that differ, cold and warm, in a pipe and on terminals, in any surroundings."""
+    """Documented examples that differ, cold and warm, in a pipe and on terminals, in any
+    surroundings.
+    """
     faults, compared = [], 0
     with Server() as server:
         for page, words in list(documented())[:number]:
@@ -162,12 +180,19 @@ def equality(number: int) -> list[str]:
                 pairs: list[tuple[object, object]] = [
                     (server.run(*words, env=env), program.run(*words, env=off, cwd=server.folder)),
                     *(
-                        (_on(words, columns, env, server), _on(words, columns, off, server, fork=True))
+                        (
+                            _on(words, columns, env, server),
+                            _on(words, columns, off, server, fork=True),
+                        )
                         for columns in (40, 80, 200)
                     ),
                 ]
                 compared += len(pairs)
-                faults += [f"{page}: {words} {more}\n{warm}\n{cold}" for warm, cold in pairs if warm != cold]
+                faults += [
+                    f"{page}: {words} {more}\n{warm}\n{cold}"
+                    for warm, cold in pairs
+                    if warm != cold
+                ]
     print(f"{compared} comparisons, {len(faults)} differ")
     return faults
 

@@ -1,8 +1,10 @@
-"""Surroundings that need a shell, the superuser or a fresh Python each: `python -m tools.surroundings [WORDS]`.
+"""Surroundings that need a shell, the superuser or a fresh Python each: `python -m
+tools.surroundings [WORDS]`.
 
-Each case is a script of the shell with what it must print, in which `$G` is the program and `$?` its status. It runs cold and,
-where a server may serve it, warm, and both must print the same. Cases whose means are missing are skipped: only the superuser
-can mount a small disk or become nobody. WORDS choose the cases whose names hold them. Ends with 1 where a case failed.
+Each case is a script of the shell with what it must print, in which `$G` is the program and `$?`
+its status. It runs cold and, where a server may serve it, warm, and both must print the same. Cases
+whose means are missing are skipped: only the superuser can mount a small disk or become nobody.
+WORDS choose the cases whose names hold them. Ends with 1 where a case failed.
 """
 
 import os
@@ -15,16 +17,17 @@ from dataclasses import dataclass
 from tests.program import ROOT
 from tests.warm import Server
 
-NOBODY = (
-    "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
-)
-"""Nobody may read all files, for Python may be installed in the superuser's home, and write none."""
+NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
+"""Nobody may read all files, for Python may be installed in the superuser's home, and write
+none."""
 DISK = "mkdir disk; mount -t tmpfs -o size=64k none disk; cd disk; "
 
 
 @dataclass(frozen=True)
 class Case:
-    """`printed` is the whole of standard output, `said` stands somewhere on stderr (empty: nothing at all stands there)."""
+    """`printed` is the whole of standard output, `said` stands somewhere on stderr (empty: nothing
+    at all stands there).
+    """
 
     name: str
     script: str
@@ -39,8 +42,12 @@ VALUE = "grad 'x**2' x=3 --get value"
 
 
 def disk(suffix: str, words: str) -> Case:
-    script = f"{DISK}echo old > r.{suffix}; $G {words} --out r.{suffix}; echo $?; ls -A; cat r.{suffix}"
-    return Case(f"a full disk: {suffix}", script, f"2\nr.{suffix}\nold\n", "cannot be written", ("unshare",))
+    script = (
+        f"{DISK}echo old > r.{suffix}; $G {words} --out r.{suffix}; echo $?; ls -A; cat r.{suffix}"
+    )
+    return Case(
+        f"a full disk: {suffix}", script, f"2\nr.{suffix}\nold\n", "cannot be written", ("unshare",)
+    )
 
 
 CASES = [
@@ -114,7 +121,9 @@ def tried(case: Case, env: dict[str, str]) -> tuple[str, str]:
         os.chmod(folder, 0o755)
         shell = ["bash", "-c", case.script.replace("$G", f"{sys.executable} -m gradcli")]
         command = ["unshare", "-m", *shell] if "unshare" in case.needs else shell
-        done = subprocess.run(command, capture_output=True, env=env, cwd=folder, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, capture_output=True, env=env, cwd=folder, stdin=subprocess.DEVNULL, check=False
+        )
     return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
@@ -139,7 +148,9 @@ def main() -> int:
                 ):
                     continue
                 failed += 1
-                print(f"FAILED   {case.name} ({'cold' if 'GRADCLI_SERVER' in env else 'warm'}): {printed!r} {said!r}")
+                print(
+                    f"FAILED   {case.name} ({'cold' if 'GRADCLI_SERVER' in env else 'warm'}): {printed!r} {said!r}"
+                )
     print(f"{done} calls, {failed} failed")
     return 1 if failed else 0
 

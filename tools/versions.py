@@ -1,11 +1,13 @@
-"""Every Python, PyTorch and other package that is promised: the whole suite in a fresh environment of each, one row for each.
+"""Every Python, PyTorch and other package that is promised: the whole suite in a fresh environment
+of each, one row for each.
 
     python -m tools.versions [--json] [-- PYTEST WORD ...]
     python -m tools.versions --python python3.12 python3.13 --torch 2.13.0 2.14.1 [--others lowest pinned newest]
 
-Without options it is the table below, with them each combination. Of the other packages, `lowest` are the lower bounds that
-pyproject.toml admits, `pinned` those of constraints.txt, `newest` what pip finds. An environment is made outside the tree, from
-a copy of it, and removed when its row is known. Words for pytest may choose tests: `-- tests/catalogue/test_operators.py`. It ends with 1
+Without options it is the table below, with them each combination. Of the other packages, `lowest`
+are the lower bounds that pyproject.toml admits, `pinned` those of constraints.txt, `newest` what
+pip finds. An environment is made outside the tree, from a copy of it, and removed when its row is
+known. Words for pytest may choose tests: `-- tests/catalogue/test_operators.py`. It ends with 1
 where a test failed or an environment could not be made.
 """
 
@@ -53,7 +55,9 @@ ENVIRONMENTS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What came of an environment: the versions found in it, how many tests passed, and what failed or why there is none."""
+    """What came of an environment: the versions found in it, how many tests passed, and what failed
+    or why there is none.
+    """
 
     environment: Environment
     versions: dict[str, str]
@@ -68,7 +72,9 @@ class Row:
 
 
 def lower_bounds() -> Iterator[str]:
-    """The lowest release that pyproject.toml admits of each package that the program or its tests need."""
+    """The lowest release that pyproject.toml admits of each package that the program or its tests
+    need.
+    """
     with open(ROOT / "pyproject.toml", "rb") as file:
         project = tomllib.load(file)["project"]
     extras = project["optional-dependencies"]
@@ -83,12 +89,18 @@ def constraints(environment: Environment) -> list[str]:
     """What pip is held to."""
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     bounds = {"lowest": list(lower_bounds()), "pinned": pinned, "newest": []}[environment.others]
-    return [line for line in bounds if not re.match("torch[=>]", line)] + [f"torch=={environment.torch}"]
+    return [line for line in bounds if not re.match("torch[=>]", line)] + [
+        f"torch=={environment.torch}"
+    ]
 
 
 def tested(environment: Environment, words: Sequence[str], folder: Path) -> Row:
     """Make the environment in an empty folder and run the tests in it."""
-    python, tree, report = str(folder / "env" / "bin" / "python"), folder / "tree", folder / "report.xml"
+    python, tree, report = (
+        str(folder / "env" / "bin" / "python"),
+        folder / "tree",
+        folder / "report.xml",
+    )
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT))
     limits = folder / "constraints.txt"
     limits.write_text("\n".join(constraints(environment)), encoding="utf-8")
@@ -104,7 +116,11 @@ def tested(environment: Environment, words: Sequence[str], folder: Path) -> Row:
             return Row(environment, {}, 0, 0, ("not made: " + " ".join(told),))
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run(
-        [python, "-m", "pytest", f"--junitxml={report}", *words], cwd=tree, env=env, stdout=sys.stderr, check=False
+        [python, "-m", "pytest", f"--junitxml={report}", *words],
+        cwd=tree,
+        env=env,
+        stdout=sys.stderr,
+        check=False,
     )
     return Row(environment, versions(python), *counted(report))
 
@@ -121,7 +137,9 @@ def versions(python: str) -> dict[str, str]:
 
 
 def counted(report: Path) -> tuple[int, int, tuple[str, ...]]:
-    """How many tests passed and were skipped, and the names of those that failed, from pytest's own report."""
+    """How many tests passed and were skipped, and the names of those that failed, from pytest's own
+    report.
+    """
     if not report.exists():
         return 0, 0, ("pytest made no report",)
     cases = list(ElementTree.parse(report).iter("testcase"))
@@ -143,7 +161,9 @@ def table(rows: Sequence[Row]) -> Table:
     for row in rows:
         found = {"python": row.environment.python, "torch": row.environment.torch, **row.versions}
         names = (found.get(name, "") for name in ("python", *SHOWN))
-        drawn.add_row(row.environment.others, *names, str(row.passed), str(row.skipped), str(len(row.failed)))
+        drawn.add_row(
+            row.environment.others, *names, str(row.passed), str(row.skipped), str(len(row.failed))
+        )
     return drawn
 
 
@@ -176,7 +196,9 @@ def main() -> int:
         Console(width=140).print(table(rows))
         for row in rows:
             for name in row.failed:
-                print(f"{row.environment.python}, PyTorch {row.environment.torch}, {row.environment.others}: {name}")
+                print(
+                    f"{row.environment.python}, PyTorch {row.environment.torch}, {row.environment.others}: {name}"
+                )
     return int(not all(row.ok for row in rows))
 
 

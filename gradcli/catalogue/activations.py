@@ -1,7 +1,8 @@
 """The activations: every elementwise one of torch.nn.functional, the softmax kinds, and the step.
 
-A kink that only some parameters make is a conditional expression, and nan there is no place at all. What PyTorch picks
-at a kink is measured when asked, not written here. Forms are chosen so that an overflow on the way does no harm.
+A kink that only some parameters make is a conditional expression, and nan there is no place at all.
+What PyTorch picks at a kink is measured when asked, not written here. Forms are chosen so that an
+overflow on the way does no harm.
 """
 
 from gradcli.catalogue.entries import Activation, Parameter
@@ -108,7 +109,8 @@ ACTIVATIONS = (
         formula="where(beta*x > threshold, x, log1p(exp(beta*x))/beta)",
         derivative="where(beta*x > threshold, 1.0, sigmoid(beta*x))",
         range="(0, inf)",
-        # The two branches do not meet: PyTorch's function jumps there, by 2e-9 with the default threshold.
+        # The two branches do not meet: PyTorch's function jumps there, by 2e-9 with the default
+        # threshold.
         kinks=("threshold/beta",),
         parameters=(Parameter("beta", 1.0), Parameter("threshold", 20.0)),
     ),

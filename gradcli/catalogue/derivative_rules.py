@@ -1,10 +1,13 @@
-"""The ledger's rules: for each operation its local derivatives as formulas, or how it passes a gradient on, in words.
+"""The ledger's rules: for each operation its local derivatives as formulas, or how it passes a
+gradient on, in words.
 
-Which rule is shown depends on the operation, its settings and the dimensions of its operands, never on their numbers.
+Which rule is shown depends on the operation, its settings and the dimensions of its operands, never
+on their numbers.
 
-A formula is an expression of the operands `a`, `b`, `c` in their order, the result `y`, and the number `n` of elements of
-`a`. Nothing is computed from it: the numbers beside it are PyTorch's. Words are completed by the shapes. `upstream` is the
-gradient that reached the result, `operand` the one that the rule is about, `result` what the operation made.
+A formula is an expression of the operands `a`, `b`, `c` in their order, the result `y`, and the
+number `n` of elements of `a`. Nothing is computed from it: the numbers beside it are PyTorch's.
+Words are completed by the shapes. `upstream` is the gradient that reached the result, `operand` the
+one that the rule is about, `result` what the operation made.
 """
 
 from collections.abc import Mapping
@@ -163,7 +166,9 @@ _NORMALISED = (
 _WEIGHT = "upstream*n, summed to the shape of weight, with n = result before weight and bias"
 _BIAS = "upstream, summed to the shape of bias"
 _BY_CHANNEL = "upstream*weight/sqrt(running_var + eps)"
-_ATTENTION = "S = P*(G - sum(G*P)), G = upstream @ value.mT, P = softmax(scale*(query @ key.mT) + mask)"
+_ATTENTION = (
+    "S = P*(G - sum(G*P)), G = upstream @ value.mT, P = softmax(scale*(query @ key.mT) + mask)"
+)
 _DISTANCE = "upstream*sign(d)*(abs(d)/result)**(p - 1), with d = x1 - x2 + eps"
 _SAME = "with the same stride, padding, dilation and groups"
 _SPREAD = "upstream / size of the window, spread over each window and added up"
@@ -296,7 +301,8 @@ RULES: Mapping[str, Mapping[str, str]] = {
         "target": "(target - input)/var/n",
     },
 }  # fmt: skip
-"""All other operations, by the role of the operand: the name of PyTorch's parameter, "" for whichever."""
+"""All other operations, by the role of the operand: the name of PyTorch's parameter, "" for
+whichever."""
 
 NORMS: Mapping[str, tuple[str, str]] = {
     "norm": ("upstream*operand/result", "upstream*sign(operand)*(abs(operand)/result)**({p} - 1)"),
@@ -311,14 +317,21 @@ MAXIMUM_NORM = "upstream*sign(operand) at the largest, shared by ties, 0 elsewhe
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
-        ("linear", *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), "prelu"),
+        (
+            "linear",
+            *(f"conv{n}d" for n in (1, 2, 3)),
+            *(f"conv_transpose{n}d" for n in (1, 2, 3)),
+            "prelu",
+        ),
         ("input", "weight", "bias"),
     ),
     "bilinear": ("input1", "input2", "weight", "bias"),
     "layer_norm": ("input", "normalized_shape", "weight", "bias"),
     "rms_norm": ("input", "normalized_shape", "weight"),
     "group_norm": ("input", "num_groups", "weight", "bias"),
-    **dict.fromkeys(("batch_norm", "instance_norm"), ("input", "running_mean", "running_var", "weight", "bias")),
+    **dict.fromkeys(
+        ("batch_norm", "instance_norm"), ("input", "running_mean", "running_var", "weight", "bias")
+    ),
     **dict.fromkeys(("torch.batch_norm", "torch.instance_norm"), ("input", "weight", "bias")),
     "embedding": ("input", "weight"),
     "embedding_bag": ("input", "weight"),
@@ -337,7 +350,9 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "masked_scatter": ("input", "mask", "source"),
     **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter"), ("input", "src")),
     "masked_fill": ("input", "mask", "value"),
-    **dict.fromkeys(("margin_ranking_loss", "cosine_embedding_loss"), ("input1", "input2", "target")),
+    **dict.fromkeys(
+        ("margin_ranking_loss", "cosine_embedding_loss"), ("input1", "input2", "target")
+    ),
     "triplet_margin_loss": ("anchor", "positive", "negative"),
     "gaussian_nll_loss": ("input", "target", "var"),
 }
@@ -347,9 +362,15 @@ SETTINGS: Mapping[str, tuple[str, int, object, Mapping[object, str]]] = {
     "batch_norm": ("training", 5, False, {False: " in eval mode"}),
     "instance_norm": ("use_input_stats", 5, True, {False: " in eval mode"}),
     "dropout": ("training", 2, True, {False: " in eval mode"}),
-    "pad": ("mode", 2, "constant", dict.fromkeys(("reflect", "replicate", "circular"), " with copies")),
+    "pad": (
+        "mode",
+        2,
+        "constant",
+        dict.fromkeys(("reflect", "replicate", "circular"), " with copies"),
+    ),
 }
-"""Settings that make it another operation: the parameter, its place, its default, and what each value adds to the name."""
+"""Settings that make it another operation: the parameter, its place, its default, and what each
+value adds to the name."""
 
 ELEMENTWISE = frozenset({
     "where", "maximum", "minimum", "clamp", "dropout", "dropout in eval mode", "alpha_dropout", "feature_alpha_dropout",

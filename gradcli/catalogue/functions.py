@@ -1,4 +1,6 @@
-"""The catalogue: every activation and loss that gradcli knows, found by its name or by one of its aliases."""
+"""The catalogue: every activation and loss that gradcli knows, found by its name or by one of its
+aliases.
+"""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -38,5 +40,7 @@ ACTIVATIONS = _by_name(activations.ACTIVATIONS)
 LOSSES = _by_name(losses.LOSSES)
 """The losses by their canonical names, in the order in which they are shown."""
 
-CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType({**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)})
+CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType(
+    {**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)}
+)
 """Every entry under each of its names, aliases included."""

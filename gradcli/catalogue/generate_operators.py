@@ -1,12 +1,14 @@
-"""The rule by which `operators.txt` is made from PyTorch. It alone of the tables imports torch; run it to renew the file.
+"""The rule by which `operators.txt` is made from PyTorch. It alone of the tables imports torch; run
+it to renew the file.
 
-A public name is an operator when PyTorch lets tensor-like classes override it (so it neither reads, writes, loads, compiles
-nor sets state), when it does not end in `_`, and when one of its native schemas returns a tensor and changes none of its
-arguments. Functions of `F` that are written in Python have no schema and count as well. What the rule misses or should not
-have is listed below by hand, with the reason.
+A public name is an operator when PyTorch lets tensor-like classes override it (so it neither reads,
+writes, loads, compiles nor sets state), when it does not end in `_`, and when one of its native
+schemas returns a tensor and changes none of its arguments. Functions of `F` that are written in
+Python have no schema and count as well. What the rule misses or should not have is listed below by
+hand, with the reason.
 
-What the installed PyTorch has is merged into the file, which so holds for every version that it was run with: `name+2.14` is
-there since 2.14, `name-2.14` no more from 2.14 on.
+What the installed PyTorch has is merged into the file, which so holds for every version that it was
+run with: `name+2.14` is there since 2.14, `name-2.14` no more from 2.14 on.
 """
 
 import importlib
@@ -107,18 +109,29 @@ def pure_schemas() -> set[str]:
     for schema in torch._C._jit_get_all_schemas():
         space, _, name = schema.name.partition("::")
         returns_tensor = any("Tensor" in str(result.type) for result in schema.returns)
-        if space == "aten" and returns_tensor and not schema.is_mutable and not any(a.is_out for a in schema.arguments):
+        if (
+            space == "aten"
+            and returns_tensor
+            and not schema.is_mutable
+            and not any(a.is_out for a in schema.arguments)
+        ):
             pure.add(name)
     return pure
 
 
 def denied(name: str) -> bool:
     """Whether `name` is private, works in place, or is on the deny list."""
-    return name.startswith("_") or name.endswith("_") or any(fnmatchcase(name, pattern) for pattern in DENIED)
+    return (
+        name.startswith("_")
+        or name.endswith("_")
+        or any(fnmatchcase(name, pattern) for pattern in DENIED)
+    )
 
 
 def operators(space: str, overridable: AbstractSet[object], pure: set[str]) -> Iterator[str]:
-    """The operators of one namespace, each with `/N` where only N positional arguments come before `inplace`."""
+    """The operators of one namespace, each with `/N` where only N positional arguments come before
+    `inplace`.
+    """
     home = SPACES[space]
     for name in sorted(vars(home) if space == "masked" else dir(home)):
         found = getattr(home, name)
@@ -129,7 +142,9 @@ def operators(space: str, overridable: AbstractSet[object], pure: set[str]) -> I
 
 
 def inplace_position(function: object) -> str:
-    """`/N` for a function whose argument number N, counted from 0, says whether it works in place."""
+    """`/N` for a function whose argument number N, counted from 0, says whether it works in
+    place.
+    """
     if not inspect.isfunction(function) and not inspect.isclass(function):
         return ""
     names = list(inspect.signature(function).parameters)
@@ -163,8 +178,12 @@ def tables() -> dict[str, list[str]]:
     }
 
 
-def merged(known: dict[str, list[str]], found: dict[str, list[str]], version: str) -> dict[str, list[str]]:
-    """The file's sections with what PyTorch `version` has merged into them; a file that tells the truth stays as it is."""
+def merged(
+    known: dict[str, list[str]], found: dict[str, list[str]], version: str
+) -> dict[str, list[str]]:
+    """The file's sections with what PyTorch `version` has merged into them; a file that tells the
+    truth stays as it is.
+    """
 
     def marked(entry: str, marks: dict[str, str], there: set[str]) -> str:
         since, until = marks.get("+", ""), marks.get("-", "")
@@ -177,9 +196,16 @@ def merged(known: dict[str, list[str]], found: dict[str, list[str]], version: st
 
     sections: dict[str, list[str]] = {}
     for section, there in found.items():
-        old = {entry: {mark[0]: mark[1:] for mark in marks} for entry, *marks in map(split, known.get(section, ()))}
-        new = {entry: {"+": version} if section in known else {} for entry in there if entry not in old}
-        together = list((old | new).items()) if there != sorted(there) else sorted((old | new).items())
+        old = {
+            entry: {mark[0]: mark[1:] for mark in marks}
+            for entry, *marks in map(split, known.get(section, ()))
+        }
+        new = {
+            entry: {"+": version} if section in known else {} for entry in there if entry not in old
+        }
+        together = (
+            list((old | new).items()) if there != sorted(there) else sorted((old | new).items())
+        )
         sections[section] = [marked(entry, marks, set(there)) for entry, marks in together]
     return sections
 

@@ -1,4 +1,6 @@
-"""What a PyTorch program imports when a line of it says so: for the programs of `--code` and of `why`."""
+"""What a PyTorch program imports when a line of it says so: for the programs of `--code` and of
+`why`.
+"""
 
 _IMPORTS = (
     ("math.", "import math"),

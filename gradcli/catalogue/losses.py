@@ -1,8 +1,10 @@
-"""The losses: those of torch.nn.functional that compare one prediction with one target, and the lecture's three sums.
+"""The losses: those of torch.nn.functional that compare one prediction with one target, and the
+lecture's three sums.
 
-The conventions for kinks are those of the activations. In a formula a class is an index into `pred`; the labels of
-multilabel_margin are those in front of its first -1. What formulas leave out: a sample whose class is ignore_index has
-element 0, and cross_entropy with probabilities as its target is -sum(weight*target*log_softmax(pred)).
+The conventions for kinks are those of the activations. In a formula a class is an index into
+`pred`; the labels of multilabel_margin are those in front of its first -1. What formulas leave out:
+a sample whose class is ignore_index has element 0, and cross_entropy with probabilities as its
+target is -sum(weight*target*log_softmax(pred)).
 """
 
 from gradcli.catalogue.entries import Loss, Parameter, Target
@@ -65,7 +67,8 @@ LOSSES = (
     Loss(
         name="bce",
         torch="F.binary_cross_entropy",
-        # PyTorch bounds each logarithm at -100 and the derivative's denominator at 1e-12, and so do these.
+        # PyTorch bounds each logarithm at -100 and the derivative's denominator at 1e-12, and so do
+        # these.
         formula="-weight*(target*clamp(log(pred), min=-100) + (1 - target)*clamp(log(1 - pred), min=-100))",
         derivative="weight*(pred - target)/clamp(pred*(1 - pred), min=1e-12)",
         target="probability",
@@ -121,7 +124,12 @@ LOSSES = (
         derivative="exp(pred) - target if log_input else 1 - target/(pred + eps)",
         target="count",
         broadcasts=True,
-        parameters=(Parameter("log_input", True), Parameter("full", False), Parameter("eps", 1e-8), _REDUCTION),
+        parameters=(
+            Parameter("log_input", True),
+            Parameter("full", False),
+            Parameter("eps", 1e-8),
+            _REDUCTION,
+        ),
         aliases=("poisson_nll_loss",),
     ),
     Loss(
@@ -162,7 +170,9 @@ LOSSES = (
         derivative="weight[target]*sum((p*relu(margin - pred[target] + pred)**(p - 1)*(pred > pred[target] - margin))"
         "[:, None]*(eye(len(pred)) - one_hot(target, len(pred))), 0)/len(pred)",
         target="class",
-        kinks=("pred[target] - margin + index_fill(zeros_like(pred), 0, target, nan) if p == 1 else nan",),
+        kinks=(
+            "pred[target] - margin + index_fill(zeros_like(pred), 0, target, nan) if p == 1 else nan",
+        ),
         mixes="row",
         parameters=(Parameter("p", 1, (1, 2)), Parameter("margin", 1.0), _WEIGHT, _REDUCTION),
         aliases=("multi_margin_loss",),

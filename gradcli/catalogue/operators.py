@@ -1,8 +1,9 @@
-"""The allow-list of expressions: which names of PyTorch, NumPy and math may be used, and what each stands for.
+"""The allow-list of expressions: which names of PyTorch, NumPy and math may be used, and what each
+stands for.
 
-PyTorch's names are data, `operators.txt`, made by `generate_operators.py`; NumPy's and math's are in `spellings.py`.
-Nothing here imports PyTorch: a function is a path such as `torch.exp`, `F.mse_loss`, `nn.MSELoss` or `Tensor.relu`, which
-`gradcli.evaluate` turns into the real one.
+PyTorch's names are data, `operators.txt`, made by `generate_operators.py`; NumPy's and math's are
+in `spellings.py`. Nothing here imports PyTorch: a function is a path such as `torch.exp`,
+`F.mse_loss`, `nn.MSELoss` or `Tensor.relu`, which `gradcli.evaluate` turns into the real one.
 """
 
 import os
@@ -18,14 +19,17 @@ FILE = os.path.join(os.path.dirname(__file__), "operators.txt")
 
 @dataclass(frozen=True)
 class Operator:
-    """One function: its path, and how many positional arguments it may have so that none says `inplace`."""
+    """One function: its path, and how many positional arguments it may have so that none says
+    `inplace`.
+    """
 
     path: str
     positions: int | None = None
 
 
 RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
-"""Names that an expression reads as PyTorch's, NumPy's and Python's own, so that no input or step can have them."""
+"""Names that an expression reads as PyTorch's, NumPy's and Python's own, so that no input or step
+can have them."""
 
 FUNCTION_SPACES = ("F", "torch", "special", "linalg", "fft", "masked")
 """Where a bare name is looked up, in this order."""
@@ -58,7 +62,12 @@ SPACES = {
 SPELT = ("np", "np.linalg", "np.fft", "math")
 """Sections of names that `gradcli.catalogue.spellings` says in PyTorch's."""
 
-CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
+CONSTANTS = {
+    "pi": 3.141592653589793,
+    "e": 2.718281828459045,
+    "inf": float("inf"),
+    "nan": float("nan"),
+}
 """Numbers under their own names and behind torch, np and math."""
 
 TAU = 6.283185307179586
@@ -69,8 +78,22 @@ PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "
 
 
 LAST_DIMENSION = frozenset(
-    {"F.softmax", "F.log_softmax", "F.softmin", "torch.softmax", "torch.log_softmax", "special.softmax"}
-    | {"special.log_softmax", "Tensor.softmax", "Tensor.log_softmax", "nn.Softmax", "nn.LogSoftmax", "nn.Softmin"}
+    {
+        "F.softmax",
+        "F.log_softmax",
+        "F.softmin",
+        "torch.softmax",
+        "torch.log_softmax",
+        "special.softmax",
+    }
+    | {
+        "special.log_softmax",
+        "Tensor.softmax",
+        "Tensor.log_softmax",
+        "nn.Softmax",
+        "nn.LogSoftmax",
+        "nn.Softmin",
+    }
 )
 """Functions whose dimension, where it is left out, is the last one."""
 
@@ -93,9 +116,12 @@ PYTHON = {name: Operator(f"python.{name}") for name in ("len", "float", "int")}
 """Python's own functions that are allowed."""
 
 TWINS = frozenset({"abs", "max", "min", "pow", "round", "sum"})
-"""Functions of PyTorch that share a bare name with one of Python's, which computes plain numbers and adds up a list."""
+"""Functions of PyTorch that share a bare name with one of Python's, which computes plain numbers
+and adds up a list."""
 
-WHOLE = {name: Operator(f"math.{name}") for name in ("comb", "factorial", "isclose", "isqrt", "perm")}
+WHOLE = {
+    name: Operator(f"math.{name}") for name in ("comb", "factorial", "isclose", "isqrt", "perm")
+}
 """Functions of math for plain numbers alone: PyTorch has none for tensors under that meaning."""
 
 
@@ -107,7 +133,9 @@ def sections() -> Mapping[str, Mapping[str, Operator]]:
         found[section] = {}
         for word in words:
             name, _, positions = word.partition("+")[0].partition("-")[0].partition("/")
-            found[section][name] = Operator(f"{section}.{name}", int(positions) if positions else None)
+            found[section][name] = Operator(
+                f"{section}.{name}", int(positions) if positions else None
+            )
     for section in SPELT:
         found[section] = {name: Operator(f"{section}.{name}") for name in spellings.names(section)}
     found["math"] |= WHOLE
@@ -134,10 +162,14 @@ def in_space(space: str, name: str) -> Operator | None:
 
 
 def find_function(name: str) -> Operator | None:
-    """The function that a bare name stands for: the catalogue's, PyTorch's in the order of its namespaces, Python's."""
+    """The function that a bare name stands for: the catalogue's, PyTorch's in the order of its
+    namespaces, Python's.
+    """
     if entry := CATALOGUE.get(name):
         return Operator(entry.path) if entry.code else in_space(*entry.torch.split("."))
-    return next((found for space in FUNCTION_SPACES if (found := in_space(space, name))), PYTHON.get(name))
+    return next(
+        (found for space in FUNCTION_SPACES if (found := in_space(space, name))), PYTHON.get(name)
+    )
 
 
 def function_names() -> set[str]:

@@ -1,4 +1,6 @@
-"""Where the functions of the catalogue are drawn: the range, and the target that a loss is held against."""
+"""Where the functions of the catalogue are drawn: the range, and the target that a loss is held
+against.
+"""
 
 import math
 
@@ -6,14 +8,16 @@ from gradcli.catalogue.functions import Loss, Target
 
 LOW, HIGH = -6.0, 6.0
 CURVE, SURFACE = 128, 32
-"""So many steps at least fill the range of a curve, and each of the two of a surface, where every pair is computed."""
+"""So many steps at least fill the range of a curve, and each of the two of a surface, where every
+pair is computed."""
 
 
 def steps(low: float, high: float, least: int) -> int:
-    """Into how many steps a range of finite ends is divided: from `least`, a power of two, to less than twice as many.
+    """Into how many steps a range of finite ends is divided: from `least`, a power of two, to less
+    than twice as many.
 
-    A step is a power of two wherever both ends are multiples of it. Then every point is exact, with 0 and the whole numbers
-    among them, where functions have their kinks.
+    A step is a power of two wherever both ends are multiples of it. Then every point is exact, with
+    0 and the whole numbers among them, where functions have their kinks.
     """
     size = math.frexp(abs(high - low))[1] - least.bit_length()
     step = math.ldexp(1.0, size)

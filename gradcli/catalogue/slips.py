@@ -1,20 +1,24 @@
-"""The slips of hand derivations that `--expect` names, in the order in which they are tried, and what to do about each."""
+"""The slips of hand derivations that `--expect` names, in the order in which they are tried, and
+what to do about each.
+"""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 Feature = Literal["square", "half-square", "difference", "product", "gradient", "jacobian"]
-"""What an expression may have on the way from the input, and what is asked of it: `gradcli.evidence.expect.variants` tells."""
+"""What an expression may have on the way from the input, and what is asked of it:
+`gradcli.evidence.expect.variants` tells."""
 
 
 @dataclass(frozen=True)
 class Slip:
     """One slip, seen from the user's number.
 
-    `words` describe the number, and the first of `reasons` whose feature is there says what happened or what to do. It fits
-    where the number is a multiple of the right one by one of `factors`, or what a `variant` of the computation gives:
-    `gradcli.evidence.expect.variants` has one by each such name.
+    `words` describe the number, and the first of `reasons` whose feature is there says what
+    happened or what to do. It fits where the number is a multiple of the right one by one of
+    `factors`, or what a `variant` of the computation gives: `gradcli.evidence.expect.variants` has
+    one by each such name.
     """
 
     name: str
@@ -37,7 +41,9 @@ SLIPS = (
     Slip(
         "factor-2",
         "yours is twice the computed one",
-        reasons=(("half-square", ": the 1/2 in front of the square cancels the 2 of its derivative"),),
+        reasons=(
+            ("half-square", ": the 1/2 in front of the square cancels the 2 of its derivative"),
+        ),
         factors=(2.0,),
     ),
     Slip(
@@ -60,7 +66,10 @@ SLIPS = (
         "transposed",
         "yours is the transposed matrix",
         reasons=(
-            ("product", ": a gradient has the shape of its input, so swap the factors of the product"),
+            (
+                "product",
+                ": a gradient has the shape of its input, so swap the factors of the product",
+            ),
             ("gradient", ": a gradient has the shape of its input"),
             ("jacobian", ": a Jacobian has a row for each output and a column for each input"),
         ),

@@ -1,9 +1,11 @@
-"""What the names of NumPy, of Python's math and of arrays' methods mean in PyTorch: one row for each way to call them.
+"""What the names of NumPy, of Python's math and of arrays' methods mean in PyTorch: one row for
+each way to call them.
 
-A row is `names (parameters): meaning`. The parameters are NumPy's or Python's own, in their order, with their defaults; `...`
-is a parameter that is left out of the meaning where it is not given. The meaning is an expression over the parameters, and
-`{}` in it is the name itself. Of several rows for one name the first that takes the arguments of a call holds. What a row
-does not say is refused, so a name never means anything else than in NumPy or Python.
+A row is `names (parameters): meaning`. The parameters are NumPy's or Python's own, in their order,
+with their defaults; `...` is a parameter that is left out of the meaning where it is not given. The
+meaning is an expression over the parameters, and `{}` in it is the name itself. Of several rows for
+one name the first that takes the arguments of a call holds. What a row does not say is refused, so
+a name never means anything else than in NumPy or Python.
 """
 
 import ast
@@ -231,7 +233,9 @@ ARRAYS = """a a1 a2 ar arr array ary aweights b condition element f fweights ite
 
 @dataclass(frozen=True)
 class Row:
-    """One way to call a name: its parameters, and what it means. Both are read by Python's `ast` and never run."""
+    """One way to call a name: its parameters, and what it means. Both are read by Python's `ast`
+    and never run.
+    """
 
     arguments: ast.arguments
     meaning: ast.expr

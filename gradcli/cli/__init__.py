@@ -1,1 +1,3 @@
-"""The command line: its commands, how words become requests, and the one place that prints `error:`."""
+"""The command line: its commands, how words become requests, and the one place that prints
+`error:`.
+"""

@@ -1,4 +1,5 @@
-"""What may stand where the cursor is: the answer to a shell's completion, from the records of the requests alone.
+"""What may stand where the cursor is: the answer to a shell's completion, from the records of the
+requests alone.
 
 It is asked at every press of a key, so neither Typer nor rich nor PyTorch is loaded for it.
 """
@@ -24,25 +25,37 @@ class Candidate:
 def complete(shell: str, arguments: Sequence[str]) -> str:
     """The candidates for `shell`, one a line.
 
-    bash hands over its line up to the cursor and the characters at which it breaks words; the others the words behind the
-    program's name, the one at the cursor last.
+    bash hands over its line up to the cursor and the characters at which it breaks words; the
+    others the words behind the program's name, the one at the cursor last.
     """
     if shell == "bash":
         line, breaks = (*arguments, "", "")[:2]
         typed = _split(line)
         found = candidates([word.text for word in typed[1:]] or [""])
-        lines = [_for_bash(each, typed[-1], breaks) for each in found if each.word.isprintable() or not typed[-1].quote]
+        lines = [
+            _for_bash(each, typed[-1], breaks)
+            for each in found
+            if each.word.isprintable() or not typed[-1].quote
+        ]
     else:
         found = candidates([_unquoted(word) for word in arguments] or [""])
-        lines = [f"{each.word}\t{each.help}".rstrip("\t") for each in found if each.word.isprintable()]
+        lines = [
+            f"{each.word}\t{each.help}".rstrip("\t") for each in found if each.word.isprintable()
+        ]
     return "".join(f"{line}\n" for line in lines)
 
 
 def candidates(words: Sequence[str]) -> list[Candidate]:
-    """The candidates for the last of the words behind the program's name, which may be empty or begun."""
+    """The candidates for the last of the words behind the program's name, which may be empty or
+    begun.
+    """
     *before, current = words
     return sorted(
-        {each.word: each for each in _candidates(before, current) if each.word.startswith(current)}.values(),
+        {
+            each.word: each
+            for each in _candidates(before, current)
+            if each.word.startswith(current)
+        }.values(),
         key=lambda each: each.word.startswith("-"),
     )
 
@@ -86,7 +99,9 @@ def _flags(before: Sequence[str], known: Mapping[str, Option]) -> Iterator[Candi
 
 def _options(command: Command) -> dict[str, Option]:
     """The options of a command as they are written, those of output included."""
-    return {flag_name(name): option for name, option in command.options.items() if not option.positional}
+    return {
+        flag_name(name): option for name, option in command.options.items() if not option.positional
+    }
 
 
 def _read(words: Sequence[str], known: Mapping[str, Option]) -> tuple[list[str], str]:
@@ -118,7 +133,9 @@ def _bare(command: Command, bare: Sequence[str], current: str) -> Iterator[Candi
 
 
 def _of(option: Option, current: str, bare: Sequence[str]) -> Iterator[Candidate]:
-    """The candidates for a value: its choices, the words that its kind knows, inputs that were named, files."""
+    """The candidates for a value: its choices, the words that its kind knows, inputs that were
+    named, files.
+    """
     kind = option.kind
     yield from map(Candidate, option.choices or kind.hints)
     if kind is NAMES or kind is NAME:
@@ -135,7 +152,9 @@ def _files(paths: Paths, current: str) -> Iterator[Candidate]:
     path = current.removeprefix(paths.mark)
     folder, begun = path[: path.rfind("/") + 1], path[path.rfind("/") + 1 :]
     try:
-        entries = sorted(os.scandir(os.path.expanduser(folder) or "."), key=lambda entry: entry.name)
+        entries = sorted(
+            os.scandir(os.path.expanduser(folder) or "."), key=lambda entry: entry.name
+        )
     except OSError:
         return
     for entry in entries:
@@ -147,12 +166,14 @@ def _files(paths: Paths, current: str) -> Iterator[Candidate]:
             yield Candidate(f"{paths.mark}{folder}{entry.name}")
 
 
-# --- shells -----------------------------------------------------------------------------------------------------------
+# --- shells -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Word:
-    """A word of a command line without its quotes, and the quote that is still open at its end (empty: none)."""
+    """A word of a command line without its quotes, and the quote that is still open at its end
+    (empty: none).
+    """
 
     text: str
     quote: str
@@ -164,11 +185,14 @@ _PIECE = re.compile(
     r"""|\\(?P<one>.)|(?P<blank>\s+)|(?P<bare>.)""",
     re.DOTALL,
 )
-"""What a line of a shell is made of: quoted text, a sign behind a backslash, blanks, any other sign."""
+"""What a line of a shell is made of: quoted text, a sign behind a backslash, blanks, any other
+sign."""
 
 
 def _split(line: str) -> list[_Word]:
-    """The words of a line as a shell sees them, the last one possibly empty or with an open quote."""
+    """The words of a line as a shell sees them, the last one possibly empty or with an open
+    quote.
+    """
     words, text, quote = [], "", ""
     for piece in _PIECE.finditer(line.lstrip()):
         if piece["blank"] is not None:
@@ -190,7 +214,9 @@ def _unquoted(word: str) -> str:
 
 
 def _for_bash(candidate: Candidate, typed: _Word, breaks: str) -> str:
-    """A candidate in the form that bash inserts: it replaces what follows the last character at which it breaks words."""
+    """A candidate in the form that bash inserts: it replaces what follows the last character at
+    which it breaks words.
+    """
     if typed.quote:
         return candidate.word
     cut = max((typed.text.rfind(char) for char in breaks if char not in " \t\n\"'"), default=-1) + 1
@@ -198,7 +224,9 @@ def _for_bash(candidate: Candidate, typed: _Word, breaks: str) -> str:
 
 
 def _char_for_bash(char: str) -> str:
-    """One character of a name; what cannot be seen by its number, so that no terminal obeys it and bash still means it."""
+    """One character of a name; what cannot be seen by its number, so that no terminal obeys it and
+    bash still means it.
+    """
     code = ord(char)
     if char.isprintable():
         return f"\\{char}" if char in " '\"\\$`&|;<>()*?[]{}!#~" else char

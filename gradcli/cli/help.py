@@ -1,4 +1,6 @@
-"""Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor PyTorch."""
+"""Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor
+PyTorch.
+"""
 
 import sys
 from dataclasses import MISSING
@@ -8,7 +10,9 @@ from gradcli.options.fields import Option, flag_name, options
 from gradcli.page import HelpPage
 from gradcli.world import World
 
-INTRODUCTION = "A gradient explorer for the shell: the values, gradients and Jacobians that PyTorch computes."
+INTRODUCTION = (
+    "A gradient explorer for the shell: the values, gradients and Jacobians that PyTorch computes."
+)
 
 FIRST = (
     ("gradcli grad --fn mse --x 1 --w 2", "a loss and its gradients"),
@@ -45,7 +49,11 @@ def first(world: World) -> str:
     page.line("gradcli: gradients from the command line, computed by PyTorch")
     page.rows("Try", FIRST)
     page.rows(
-        "Commands", [(panel, " ".join(name for name in COMMANDS if COMMANDS[name].panel == panel)) for panel in PANELS]
+        "Commands",
+        [
+            (panel, " ".join(name for name in COMMANDS if COMMANDS[name].panel == panel))
+            for panel in PANELS
+        ],
     )
     page.rows(
         "More",
@@ -66,9 +74,19 @@ def root(world: World) -> str:
     page.line(INTRODUCTION)
     page.examples([command.examples[0] for command in COMMANDS.values()][:3])
     for panel in PANELS:
-        page.rows(panel, [(command.name, command.summary) for command in COMMANDS.values() if command.panel == panel])
+        page.rows(
+            panel,
+            [
+                (command.name, command.summary)
+                for command in COMMANDS.values()
+                if command.panel == panel
+            ],
+        )
     page.rows("Help", [(f"{HELP_COMMAND} [COMMAND]", ROOT_OPTIONS["--help"])])
-    page.rows("Options", [(word.replace("--help", "-h, --help"), meaning) for word, meaning in ROOT_OPTIONS.items()])
+    page.rows(
+        "Options",
+        [(word.replace("--help", "-h, --help"), meaning) for word, meaning in ROOT_OPTIONS.items()],
+    )
     _ending(page, "docs/index.md")
     return page.text
 
@@ -81,12 +99,24 @@ def of(command: Command, world: World) -> str:
     page.line(" ".join(["usage: gradcli", command.name, *words, "[OPTIONS]"]))
     page.line()
     # Python leaves docstrings out where it is told to; a dataclass then has its signature there.
-    page.line(command.summary if sys.flags.optimize > 1 else (command.request.__doc__ or "").split("\n")[0])
+    said = " ".join((command.request.__doc__ or "").split("\n\n")[0].split())
+    page.line(command.summary if sys.flags.optimize > 1 else said)
     page.examples(command.examples)
     own = command.request.__dict__.get("__annotations__", {})
-    page.rows("Words", [(_word(name, option), option.help) for name, option in fields.items() if option.positional])
+    page.rows(
+        "Words",
+        [
+            (_word(name, option), option.help)
+            for name, option in fields.items()
+            if option.positional
+        ],
+    )
     for heading, wanted in (("Options", True), ("Computation", False)):
-        rows = [_row(n, option) for n, option in fields.items() if not option.positional and (n in own) is wanted]
+        rows = [
+            _row(n, option)
+            for n, option in fields.items()
+            if not option.positional and (n in own) is wanted
+        ]
         page.rows(heading, rows)
     shown = [_row(name, option) for name, option in command.output.items()]
     page.rows("Output", [*shown, ("-h, --help", "this help")])

@@ -1,4 +1,6 @@
-"""The hint at the warm start: once a day, on a terminal, a cold call says what it has waited for."""
+"""The hint at the warm start: once a day, on a terminal, a cold call says what it has waited
+for.
+"""
 
 import os
 import time
@@ -11,7 +13,9 @@ _WARM = 0.04
 
 
 def remind(world: World, loading: float) -> None:
-    """Write the hint after a call of which loading PyTorch took `loading` seconds, unless it is unwanted or not due."""
+    """Write the hint after a call of which loading PyTorch took `loading` seconds, unless it is
+    unwanted or not due.
+    """
     unwanted = world.environ.get("CI") or world.environ.get("GRADCLI_SERVER") in ("off", "auto")
     if unwanted or not is_terminal(world.stderr) or not hasattr(os, "fork"):
         return
@@ -24,7 +28,8 @@ def remind(world: World, loading: float) -> None:
 
 
 def _state_folder(world: World) -> str:
-    """The folder for what programs remember of this user. In a home the usual one is made where it is missing.
+    """The folder for what programs remember of this user. In a home the usual one is made where it
+    is missing.
 
     Raises OSError where there is none.
     """

@@ -1,4 +1,6 @@
-"""The way of one call: words, request, result, bytes. The parent goes as far as the request; a worker does the rest."""
+"""The way of one call: words, request, result, bytes. The parent goes as far as the request; a
+worker does the rest.
+"""
 
 import gc
 import sys
@@ -29,7 +31,9 @@ _WISHES = ("", "off", "auto")
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call that is valid as far as that can be told without PyTorch. `read_stdin` reads once."""
+    """One call that is valid as far as that can be told without PyTorch. `read_stdin` reads
+    once.
+    """
 
     command: Command
     request: Any
@@ -38,7 +42,8 @@ class Invocation:
 
 
 def run(arguments: Sequence[str], world: World, here: Progress | None = None) -> int:
-    """Do what the words ask for and return the exit status. Where this process is asked to end by a signal it dies of that.
+    """Do what the words ask for and return the exit status. Where this process is asked to end by a
+    signal it dies of that.
 
     `here` is given where this process is a worker already, which somebody else supervises.
     """
@@ -46,7 +51,9 @@ def run(arguments: Sequence[str], world: World, here: Progress | None = None) ->
 
 
 def worker_died(arguments: Sequence[str], world: World, signum: int, where: tuple[int, int]) -> int:
-    """What the parent says and returns when the worker of this call, which the server forked, has died at a place."""
+    """What the parent says and returns when the worker of this call, which the server forked, has
+    died at a place.
+    """
 
     def told() -> int:
         end = End(signum, where)
@@ -59,7 +66,9 @@ def worker_died(arguments: Sequence[str], world: World, signum: int, where: tupl
 
 
 def _reported(arguments: Sequence[str], world: World, action: Callable[[], int]) -> int:
-    """The status that `action` returns, or that of its error, which is drawn on stderr here and nowhere else."""
+    """The status that `action` returns, or that of its error, which is drawn on stderr here and
+    nowhere else.
+    """
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     try:
         return action()
@@ -78,7 +87,11 @@ def _told(error: BaseException, world: World, command: str) -> ExitStatus:
 
 def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     words_before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if not arguments or arguments[0] in (HELP_COMMAND, *HELP) or any(word in HELP for word in words_before_end):
+    if (
+        not arguments
+        or arguments[0] in (HELP_COMMAND, *HELP)
+        or any(word in HELP for word in words_before_end)
+    ):
         return world.put_text(_help(arguments, world))
     command = _command(arguments)
     if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
@@ -113,7 +126,9 @@ def _help(arguments: Sequence[str], world: World) -> str:
         raise UsageError("help takes the name of one command", hint=f"gradcli help {asked[0]}")
     from gradcli.cli import help  # rich, which errors do without
 
-    return help.of(command, world) if command else help.root(world) if arguments else help.first(world)
+    return (
+        help.of(command, world) if command else help.root(world) if arguments else help.first(world)
+    )
 
 
 def _read(command: Command, arguments: Sequence[str], world: World) -> Invocation:
@@ -130,7 +145,8 @@ def _read(command: Command, arguments: Sequence[str], world: World) -> Invocatio
 def _command(words: Sequence[str]) -> Command:
     """The command that the first word names.
 
-    Raises UsageError where there is none, with the command that was meant: a function's or a formula's too.
+    Raises UsageError where there is none, with the command that was meant: a function's or a
+    formula's too.
     """
     name = words[0]
     if name in COMMANDS:
@@ -138,17 +154,23 @@ def _command(words: Sequence[str]) -> Command:
     known: Collection[str] = [HELP_COMMAND, *COMMANDS]
     if name.startswith("-"):
         if name[:2] == "--" and name[2:].partition("=")[0] in vars(OutputOptions()):
-            raise UsageError(f"{name[:80]} must come after a command", hint=f"gradcli COMMAND ... {name[:80]}")
+            raise UsageError(
+                f"{name[:80]} must come after a command", hint=f"gradcli COMMAND ... {name[:80]}"
+            )
         known = [*HELP, "--version"]
     what = "option" if name.startswith("-") else "command"
     hint = (
-        did_you_mean(name, known) or (what == "command" and without_command(words)) or "gradcli help lists the commands"
+        did_you_mean(name, known)
+        or (what == "command" and without_command(words))
+        or "gradcli help lists the commands"
     )
     raise UsageError(f"there is no {what} {name[:80]!r}", hint=hint)
 
 
 def _supervise(call: Invocation, world: World, here: Progress | None) -> int:
-    """Let a worker compute and show; what goes into a file is put in place here, once it is whole."""
+    """Let a worker compute and show; what goes into a file is put in place here, once it is
+    whole.
+    """
     limits = _limits(call.request)
     if call.shown.out is None and here is not None:
         here.begin()
@@ -158,7 +180,9 @@ def _supervise(call: Invocation, world: World, here: Progress | None) -> int:
     from gradcli.cli.outfile import OutFile  # tempfile, which only files need
 
     with held(), OutFile(call.shown.out) as file:
-        status = run_in_worker(lambda progress: _work(call, world, progress, file.temporary), limits)
+        status = run_in_worker(
+            lambda progress: _work(call, world, progress, file.temporary), limits
+        )
         if status in (ExitStatus.OK, ExitStatus.FAILED):
             file.put_in_place()
     return status
@@ -180,12 +204,17 @@ def _work(call: Invocation, world: World, progress: Progress, temporary: str) ->
     return status
 
 
-def _answer(call: Invocation, world: World, progress: Progress, temporary: str) -> tuple[bytes, int, float | None]:
-    """The bytes for standard output, the exit status, and the seconds of loading PyTorch, None where it was there.
+def _answer(
+    call: Invocation, world: World, progress: Progress, temporary: str
+) -> tuple[bytes, int, float | None]:
+    """The bytes for standard output, the exit status, and the seconds of loading PyTorch, None
+    where it was there.
 
     Notes go to stderr, `--out` into the temporary file.
     """
-    from gradcli.options.check import check  # the language of expressions, which help and usage errors do without
+    from gradcli.options.check import (
+        check,
+    )  # the language of expressions, which help and usage errors do without
 
     checked = check(call.request, call.read_stdin)
     with Loading(world, quiet=call.shown.quiet):

@@ -10,9 +10,11 @@ from gradcli.language.file_names import advice
 
 
 class OutFile:
-    """The file that `--out` names, being written. A link keeps pointing where it did, and the old file's mode stays.
+    """The file that `--out` names, being written. A link keeps pointing where it did, and the old
+    file's mode stays.
 
-    Entering it raises FileError where the target cannot be written; leaving it removes what was not put in place.
+    Entering it raises FileError where the target cannot be written; leaving it removes what was not
+    put in place.
     """
 
     def __init__(self, path: str) -> None:
@@ -24,10 +26,14 @@ class OutFile:
             self._target = os.path.realpath(self._path)
             self._mode = self._existing_mode()
             folder, name = os.path.split(self._target)
-            handle, self.temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
+            handle, self.temporary = tempfile.mkstemp(
+                prefix=f".{name[:100]}.", suffix=".part", dir=folder
+            )
         except (OSError, ValueError) as error:
             raise self._failure(error) from None
-        os.chmod(self.temporary, 0o600)  # whatever the umask says, this process is going to write it
+        os.chmod(
+            self.temporary, 0o600
+        )  # whatever the umask says, this process is going to write it
         os.close(handle)
         return self
 
@@ -47,7 +53,9 @@ class OutFile:
             raise self._failure(error) from None
 
     def _existing_mode(self) -> int:
-        """The mode of the file that is there, or the one that a new file gets. Raises OSError, ValueError and FileError."""
+        """The mode of the file that is there, or the one that a new file gets. Raises OSError,
+        ValueError and FileError.
+        """
         try:
             mode = os.stat(self._target).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -57,7 +65,9 @@ class OutFile:
         if not stat.S_ISREG(mode):
             raise FileError(f"--out: {self._path!r} is not a regular file", hint="write to a file")
         if not os.access(self._target, os.W_OK):
-            raise FileError(f"--out: no permission to write {self._path!r}", hint="check its permissions: ls -l")
+            raise FileError(
+                f"--out: no permission to write {self._path!r}", hint="check its permissions: ls -l"
+            )
         return stat.S_IMODE(mode)
 
     def _failure(self, error: Exception) -> FileError:

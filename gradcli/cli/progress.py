@@ -1,4 +1,6 @@
-"""What a terminal's stderr shows while nothing else comes: that PyTorch is loading, how far a computation of many steps is."""
+"""What a terminal's stderr shows while nothing else comes: that PyTorch is loading, how far a
+computation of many steps is.
+"""
 
 import _thread
 import contextlib
@@ -19,7 +21,9 @@ PAUSE = 0.1
 
 
 class Loading:
-    """Shows that PyTorch is being loaded once that takes long, and removes the line when it is done."""
+    """Shows that PyTorch is being loaded once that takes long, and removes the line when it is
+    done.
+    """
 
     def __init__(self, world: World, *, quiet: bool) -> None:
         self._world = world
@@ -34,7 +38,10 @@ class Loading:
             _thread.start_new_thread(self._show, ())
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._shows:
             self._loaded.release()
@@ -49,7 +56,9 @@ class Loading:
 
 
 class Steps:
-    """Told which step begins and of how many. It writes to a stderr of its own: that of the process is silent meanwhile."""
+    """Told which step begins and of how many. It writes to a stderr of its own: that of the process
+    is silent meanwhile.
+    """
 
     def __init__(self, world: World, *, quiet: bool) -> None:
         self._fd = -1
@@ -60,7 +69,9 @@ class Steps:
                 self._fd = os.dup(world.stderr.fileno())
 
     def __call__(self, number: int, total: int) -> None:
-        """Step `number` of `total` begins. The first one starts the clock: what is loaded before it does not count."""
+        """Step `number` of `total` begins. The first one starts the clock: what is loaded before it
+        does not count.
+        """
         now = time.monotonic()
         if self._fd < 0 or now < self._next:
             return
@@ -74,7 +85,10 @@ class Steps:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Wipe out what was said."""
         if self._fd >= 0:

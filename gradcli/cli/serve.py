@@ -1,4 +1,5 @@
-"""The program of the server: loads every module and runs every kind of call once, and then serves the command line.
+"""The program of the server: loads every module and runs every kind of call once, and then serves
+the command line.
 
 So a worker finds nothing left to import, and little memory left to touch for the first time.
 """
@@ -42,8 +43,14 @@ _LAST = "gradcli grad --fn mse --x 1 --w 2"
 
 def _calls() -> tuple[str, ...]:
     """The same, and the first example of each command that computes numbers of inputs."""
-    computing = (command for command in COMMANDS.values() if issubclass(command.request, ComputeOptions))
-    return (*(f"gradcli {words}" for words in _FORMS), *(command.examples[0][0] for command in computing), _LAST)
+    computing = (
+        command for command in COMMANDS.values() if issubclass(command.request, ComputeOptions)
+    )
+    return (
+        *(f"gradcli {words}" for words in _FORMS),
+        *(command.examples[0][0] for command in computing),
+        _LAST,
+    )
 
 
 _NOT_LOADED = ("gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client")
@@ -51,7 +58,9 @@ _NEED_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.commands.plot.pict
 
 
 class _NoLimits(Progress):
-    """The progress of a call that is run by the server itself: nothing of this process may change."""
+    """The progress of a call that is run by the server itself: nothing of this process may
+    change.
+    """
 
     def begin(self) -> None:
         """Keep the signals as they are."""
@@ -79,11 +88,15 @@ def _run(arguments: list[str], progress: Progress) -> int:
 def _try(words: str) -> None:
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         run(
-            shlex.split(words)[1:], World(stdin=None, stdout=nowhere, stderr=nowhere, environ={}, width=80), _NoLimits()
+            shlex.split(words)[1:],
+            World(stdin=None, stdout=nowhere, stderr=nowhere, environ={}, width=80),
+            _NoLimits(),
         )
 
 
-PROGRAM = Program(_load, _run, _try, _calls(), ("torch", "torch.version", "numpy", "orjson", "rich", "typer"))
+PROGRAM = Program(
+    _load, _run, _try, _calls(), ("torch", "torch.version", "numpy", "orjson", "rich", "typer")
+)
 
 
 def main(path: str, idle: float) -> None:

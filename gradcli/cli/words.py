@@ -1,7 +1,8 @@
-"""The words of one command line, parsed by Typer: the dataclass-to-Typer step and our rule of what is an option.
+"""The words of one command line, parsed by Typer: the dataclass-to-Typer step and our rule of what
+is an option.
 
-Only `-h` and `--` followed by a letter are options; every other word that begins with `-` is a value, so that
-`softmax-jacobian -1,2` works.
+Only `-h` and `--` followed by a letter are options; every other word that begins with `-` is a
+value, so that `softmax-jacobian -1,2` works.
 """
 
 import inspect
@@ -23,7 +24,8 @@ from gradcli.options.shared import ComputeOptions
 from gradcli.options.split import check_values
 
 _GUARD = "\0"
-"""Put before a value that begins with `-`, so that Typer does not take it for an option; no word can hold a NUL."""
+"""Put before a value that begins with `-`, so that Typer does not take it for an option; no word
+can hold a NUL."""
 
 
 def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
@@ -33,15 +35,22 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     """
     known = {flag_name(name): option for name, option in _fields(command).items()}
     named = _named(command, words)
-    check_values(words, [*named, *(name for name, option in known.items() if option.kind is TENSOR)])
+    check_values(
+        words, [*named, *(name for name, option in known.items() if option.kind is TENSOR)]
+    )
     try:
         words = [*_as_options(command, words, named, known)]
         guarded = list(_guarded(words, known, _instead(command)))
         bare, given = parser(command).main(guarded, standalone_mode=False)
     except TyperException as error:
-        raise UsageError(_reworded(error), hint=f"gradcli {command.name} --help lists the options") from None
+        raise UsageError(
+            _reworded(error), hint=f"gradcli {command.name} --help lists the options"
+        ) from None
     order = [word.partition("=")[0] for word in words]
-    typed = sorted((name for name in given if flag_name(name) in order), key=lambda name: order.index(flag_name(name)))
+    typed = sorted(
+        (name for name in given if flag_name(name) in order),
+        key=lambda name: order.index(flag_name(name)),
+    )
     return bare, {name: given[name] for name in typed}
 
 
@@ -72,7 +81,11 @@ def _as_options(
             hint = did_you_mean(name, named) or f"its inputs are {', '.join(named)}"
             raise UsageError(f"{command.name} has no input {name!r}", hint=hint)
         yield _as_option(word) if name in named else word
-        if word in known and known[word].kind is not FLAG and (value := next(rest, None)) is not None:
+        if (
+            word in known
+            and known[word].kind is not FLAG
+            and (value := next(rest, None)) is not None
+        ):
             yield value
 
 
@@ -92,13 +105,20 @@ def _fields(command: Command) -> dict[str, Option]:
 
 @cache
 def parser(command: Command) -> Any:
-    """Typer's parser of one command. Making it takes as long as using it, so a process that goes on keeps it."""
+    """Typer's parser of one command. Making it takes as long as using it, so a process that goes on
+    keeps it.
+    """
     fields = _fields(command)
     parameters = [_parameter("words", list[str] | None, typer.Argument())]
-    parameters += [_parameter(name, _type(option), typer.Option(flag_name(name))) for name, option in fields.items()]
+    parameters += [
+        _parameter(name, _type(option), typer.Option(flag_name(name)))
+        for name, option in fields.items()
+    ]
 
     def collect(words: list[str] | None, **given: Given) -> tuple[list[str], dict[str, Given]]:
-        return [_bare(word) for word in words or []], {name: _bare(value) for name, value in given.items()}
+        return [_bare(word) for word in words or []], {
+            name: _bare(value) for name, value in given.items()
+        }
 
     collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -108,7 +128,9 @@ def parser(command: Command) -> Any:
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
     default = False if kind is bool else None
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
 
 
 def _type(option: Option) -> Any:
@@ -126,7 +148,9 @@ def is_option(word: str) -> bool:
     return word == "-h" or (word[:2] == "--" and word[2:3].isalpha())
 
 
-def _guarded(words: Sequence[str], known: dict[str, Option], instead: dict[str, str]) -> Iterator[str]:
+def _guarded(
+    words: Sequence[str], known: dict[str, Option], instead: dict[str, str]
+) -> Iterator[str]:
     """The words with every value that Typer could mistake for an option marked."""
     seen: set[str] = set()
     rest = iter(words)
@@ -144,7 +168,9 @@ def _guarded(words: Sequence[str], known: dict[str, Option], instead: dict[str, 
                 yield _value(name, next(rest, None))
 
 
-def _check_option(name: str, known: dict[str, Option], instead: dict[str, str], seen: set[str]) -> None:
+def _check_option(
+    name: str, known: dict[str, Option], instead: dict[str, str], seen: set[str]
+) -> None:
     if name in instead:
         raise UsageError(f"{name} does not apply here", hint=instead[name])
     if name not in known:

@@ -1,4 +1,5 @@
-"""The commands, one folder each, in the order of help. A new command is one folder and one line of `COMMANDS`.
+"""The commands, one folder each, in the order of help. A new command is one folder and one line of
+`COMMANDS`.
 
 What a folder holds is found by these names, and each part is loaded only when it is used:
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from gradcli.options.fields import Option
 
 HELP_COMMAND = "help"
-ROOT_OPTIONS = {"--help": "this help, or that of a command", "--version": "the versions of gradcli and PyTorch"}
+ROOT_OPTIONS = {
+    "--help": "this help, or that of a command",
+    "--version": "the versions of gradcli and PyTorch",
+}
 """What `gradcli` takes besides a command."""
 
 
@@ -42,7 +46,8 @@ class Command:
     def request(self) -> type[Any]:
         """The request type: its fields are the options, its docstring is the help.
 
-        Whatever it is, it says what bounds a worker: `timeout`, `typed` and `device`, as in `ComputeOptions`.
+        Whatever it is, it says what bounds a worker: `timeout`, `typed` and `device`, as in
+        `ComputeOptions`.
         """
         name = "".join(map(str.capitalize, self.name.split("-")))
         return getattr(import_module(f"{self.folder}.request"), name)  # type: ignore[no-any-return]
@@ -61,27 +66,36 @@ class Command:
         known = options(OutputOptions)
         every = [name for name in known if name != "code" or find_spec(f"{self.folder}.program")]
         forms: Mapping[str, str] = self._said("FORMS", dict.fromkeys(every, ""))
-        found = {name: replace(known[name], help=said or known[name].help) for name, said in forms.items()}
+        found = {
+            name: replace(known[name], help=said or known[name].help)
+            for name, said in forms.items()
+        }
         if paths := self._said("PATHS", ""):
             found["get"] = replace(found["get"], help=f"{found['get'].help}, such as {paths}")
         if getattr(self.request, "pictures", False):
             found["out"] = replace(found["out"], kind=PICTURE_OUT)
         if "out" in found and (files := getattr(self.request, "files", ())):
-            found["out"] = replace(found["out"], kind=replace(found["out"].kind, paths=Paths("", files)))
+            found["out"] = replace(
+                found["out"], kind=replace(found["out"].kind, paths=Paths("", files))
+            )
         return found
 
     @property
     def options(self) -> "dict[str, Option]":
-        """Everything that may follow the command, by field: words, its own options, those it shares, output."""
+        """Everything that may follow the command, by field: words, its own options, those it
+        shares, output.
+        """
         from gradcli.options.fields import options
 
         return options(self.request) | self.output
 
     @property
     def page(self) -> Callable[..., str | int | None] | None:
-        """What may answer a call itself: a function of request, shown, world and the reading of stdin.
+        """What may answer a call itself: a function of request, shown, world and the reading of
+        stdin.
 
-        It returns a page to print, an exit status where it has printed already, or None to leave it to a worker.
+        It returns a page to print, an exit status where it has printed already, or None to leave it
+        to a worker.
         """
         path = f"{self.folder}.page"
         return import_module(path).page if find_spec(path) else None
@@ -104,7 +118,9 @@ COMMANDS = {
         Command("perceptron", "Learn", "forward pass and gradient of one layer, or its training"),
         Command("flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady"),
         Command("why", "Learn", "reproduce, explain and fix a common PyTorch error"),
-        Command("functions", "Learn", "the catalogue: formula, derivative, range, kinks, PyTorch's name"),
+        Command(
+            "functions", "Learn", "the catalogue: formula, derivative, range, kinks, PyTorch's name"
+        ),
         Command("batch", "Script", "one JSON job per line in, one JSON result per line out"),
         Command("server", "Script", "keep PyTorch loaded: a call takes hundredths of a second"),
         Command("completion", "Script", "completion script for bash, zsh or fish"),

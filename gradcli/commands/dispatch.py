@@ -1,6 +1,8 @@
-"""The one way to PyTorch: a request that is known to be valid goes to its command's folder and comes back as a result.
+"""The one way to PyTorch: a request that is known to be valid goes to its command's folder and
+comes back as a result.
 
-Only what the request needs is loaded for it: a cold `grad` does without the error doctor and without evidence.
+Only what the request needs is loaded for it: a cold `grad` does without the error doctor and
+without evidence.
 """
 
 import re
@@ -21,8 +23,11 @@ from gradcli.options.shared import ComputeOptions, EvidenceOptions
 from gradcli.results import Result, part
 
 
-def compute(checked: CheckedRequest, before: Before, begin_step: BeginStep = lambda number, total: None) -> Any:
-    """The result of a request. `before` is told each operation's place just before it is computed, `begin_step` each step.
+def compute(
+    checked: CheckedRequest, before: Before, begin_step: BeginStep = lambda number, total: None
+) -> Any:
+    """The result of a request. `before` is told each operation's place just before it is computed,
+    `begin_step` each step.
 
     Raises GradcliError for whatever PyTorch refuses.
     """
@@ -34,8 +39,8 @@ def compute_attached(
 ) -> Any:
     """What `compute` returns, its tensors as they came out: recorded, and on the job's device.
 
-    That is enough for JSON, which detaches each as it writes it. An error that a GPU reports late is found again on the CPU,
-    which names the operation.
+    That is enough for JSON, which detaches each as it writes it. An error that a GPU reports late
+    is found again on the CPU, which names the operation.
     """
     request, programs, read_stdin = checked
     if not isinstance(request, ComputeOptions):
@@ -52,11 +57,15 @@ def compute_attached(
     lost.append(request.device)
     request = replace(request, device="cpu")
     _computed(request, Job(request, read_stdin, before, begin_step, programs))
-    raise MathError(f"{lost[-1]} reported an error, and the CPU computes the same without one", hint="--device cpu")
+    raise MathError(
+        f"{lost[-1]} reported an error, and the CPU computes the same without one",
+        hint="--device cpu",
+    )
 
 
 _LATE = re.compile(r"CUDA error|device-side assert|HIP error")
-"""What PyTorch says of an error that a GPU reports at some later operation than the one that caused it."""
+"""What PyTorch says of an error that a GPU reports at some later operation than the one that caused
+it."""
 
 lost: list[str] = []
 """The devices that have reported such an error: this process cannot use them again."""
@@ -73,7 +82,9 @@ def _computed(request: ComputeOptions, job: Job) -> Result:
                 result = with_evidence(request, result, job)
         return result
     except (MemoryError, torch.OutOfMemoryError):
-        raise SizeError("there is not enough memory for this", hint="use smaller tensors, or --dtype float32") from None
+        raise SizeError(
+            "there is not enough memory for this", hint="use smaller tensors, or --dtype float32"
+        ) from None
 
 
 def preload() -> None:

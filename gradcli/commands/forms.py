@@ -1,4 +1,6 @@
-"""The way from a result to bytes: the form that was asked for, notes on stderr, and the file of `--out`."""
+"""The way from a result to bytes: the form that was asked for, notes on stderr, and the file of
+`--out`.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,14 @@ if TYPE_CHECKING:
     from gradcli.show.terminal import Style
 
 
-def show(request: Any, result: Any, shown: OutputOptions, world: World, temporary: str) -> tuple[bytes, str]:
-    """The bytes for standard output, and the notes for standard error. With `--out` the file `temporary` is written first.
+def show(
+    request: Any, result: Any, shown: OutputOptions, world: World, temporary: str
+) -> tuple[bytes, str]:
+    """The bytes for standard output, and the notes for standard error. With `--out` the file
+    `temporary` is written first.
 
-    Raises FileError where that cannot be written, and UsageError for a path or a main array that is not there.
+    Raises FileError where that cannot be written, and UsageError for a path or a main array that is
+    not there.
     """
     if shown.code:
         from gradcli.show.program.script import program
@@ -29,7 +35,9 @@ def show(request: Any, result: Any, shown: OutputOptions, world: World, temporar
     if temporary:
         _write(result, shown, temporary)
     notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []
-    return _form(result, shown, world), "".join(f"note: {printable(note.text)} [{note.code}]\n" for note in notes)
+    return _form(result, shown, world), "".join(
+        f"note: {printable(note.text)} [{note.code}]\n" for note in notes
+    )
 
 
 def line(answer: tuple[bytes, Result]) -> bytes:
@@ -53,12 +61,18 @@ def _form(result: Any, shown: OutputOptions, world: World) -> bytes:
 
 
 def _screen(result: Any, shown: OutputOptions, world: World) -> str:
-    """What a terminal shows: the command's own page, or its picture or tables and below them those of evidence."""
+    """What a terminal shows: the command's own page, or its picture or tables and below them those
+    of evidence.
+    """
     view = part(result, "show")
     if hasattr(view, "page"):
         return str(view.page(result, _style(shown, world), _window(world)))
     evidence = result.ledger is not None or result.check is not None or result.expect is not None
-    picture = str(view.picture(result, _window(world), shown.precision)) if hasattr(view, "picture") else ""
+    picture = (
+        str(view.picture(result, _window(world), shown.precision))
+        if hasattr(view, "picture")
+        else ""
+    )
     if picture and not evidence:
         return picture
     from gradcli.show import terminal  # rich, which the other forms do without
@@ -85,7 +99,9 @@ def _style(shown: OutputOptions, world: World) -> "Style":
 
 
 def _window(world: World) -> "Window":
-    """What a picture of characters may fill: on a terminal all of it but the line of the next prompt."""
+    """What a picture of characters may fill: on a terminal all of it but the line of the next
+    prompt.
+    """
     from gradcli.show.pictures.plotter import Window
 
     return Window(
@@ -108,4 +124,6 @@ def _write(result: Any, shown: OutputOptions, path: str) -> None:
             archive.write(result, shown.out_suffix, file)
     except OSError as error:
         reason = (error.strerror or "the disk is full").lower()  # NumPy tells no reason
-        raise FileError(f"--out: {shown.out!r} cannot be written: {reason}", hint="see df and ulimit -f") from None
+        raise FileError(
+            f"--out: {shown.out!r} cannot be written: {reason}", hint="see df and ulimit -f"
+        ) from None

@@ -1,4 +1,6 @@
-"""Operators between values: PyTorch's for tensors, bounded ones for plain numbers, and errors that know the usual slips."""
+"""Operators between values: PyTorch's for tensors, bounded ones for plain numbers, and errors that
+know the usual slips.
+"""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -42,7 +44,9 @@ def operation(step: Step) -> Compute:
     def binary(left: Any, right: Any) -> Any:
         if isinstance(left, Tensor):
             if isinstance(right, Tensor):
-                if not 0 < left.numel() * right.numel() <= ELEMENTS.value:  # no operator makes more than each with each
+                if (
+                    not 0 < left.numel() * right.numel() <= ELEMENTS.value
+                ):  # no operator makes more than each with each
                     check((left, right), {})
             elif not isinstance(right, _NUMBER):
                 return _plain(symbol, left, right)
@@ -56,14 +60,18 @@ def operation(step: Step) -> Compute:
 
 
 def _check_floor(*operands: Any) -> None:
-    """PyTorch records `//` and has no derivative for it; the error then would come late and without a place."""
+    """PyTorch records `//` and has no derivative for it; the error then would come late and without
+    a place.
+    """
     if any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands):
         hint = "write / for the quotient, or floor(a / b), whose derivative is 0"
         raise MathError("// rounds down, and PyTorch has no derivative for it", hint=hint)
 
 
 def _plain(symbol: str, left: Any, right: Any) -> Any:
-    """An operator between values that are not tensors: numbers, and sums of tuples, such as `x.shape[:1] + (2,)`."""
+    """An operator between values that are not tensors: numbers, and sums of tuples, such as
+    `x.shape[:1] + (2,)`.
+    """
     if isinstance(left, _NUMBER) and isinstance(right, _NUMBER):
         return _arithmetic(symbol, left, right)
     if symbol == "+" and isinstance(left, tuple | list) and isinstance(right, tuple | list):
@@ -72,7 +80,9 @@ def _plain(symbol: str, left: Any, right: Any) -> Any:
         RESULTS.check(len(left) * right, "too many values")
         return left * right
     hint = "make one tensor first: of numbers tensor([1., 2.]), of tensors stack([a, b])"
-    raise ExpressionError(f"{symbol} is not defined between {kind(left)} and {kind(right)}", hint=hint)
+    raise ExpressionError(
+        f"{symbol} is not defined between {kind(left)} and {kind(right)}", hint=hint
+    )
 
 
 def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
@@ -82,11 +92,15 @@ def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int):
         bits = {"**": left.bit_length() * right if abs(left) > 1 else 0, "<<": right}.get(symbol, 0)
         if bits > 128:  # a few too many are computed, and then counted exactly
-            raise SizeError("a whole number has at most 64 bits", hint="write a float, such as 2.0**100")
+            raise SizeError(
+                "a whole number has at most 64 bits", hint="write a float, such as 2.0**100"
+            )
     try:
         return _BINARY[symbol](left, right)
     except ZeroDivisionError:
-        raise ExpressionError("division by zero", hint="in tensors it gives inf: tensor(1.)/0") from None
+        raise ExpressionError(
+            "division by zero", hint="in tensors it gives inf: tensor(1.)/0"
+        ) from None
     except OverflowError:
         raise ExpressionError("the number is too large for a float") from None
 
@@ -94,13 +108,17 @@ def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
 def _unary(symbol: str, value: Any) -> Any:
     if isinstance(value, Tensor | int | float | complex):
         return _UNARY[symbol](value)
-    raise ExpressionError(f"{symbol} is not defined for {kind(value)}", hint="use a tensor or a number")
+    raise ExpressionError(
+        f"{symbol} is not defined for {kind(value)}", hint="use a tensor or a number"
+    )
 
 
 def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
     if any(isinstance(value, Tensor) for value in values):
         hint = f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)"
-        raise ExpressionError(f"'{symbol}' needs a single true/false value, got a tensor", hint=hint)
+        raise ExpressionError(
+            f"'{symbol}' needs a single true/false value, got a tensor", hint=hint
+        )
     if symbol == "not":
         return not values[0]
     return next((value for value in values if bool(value) is (symbol == "or")), values[-1])
@@ -115,8 +133,15 @@ def comparison(step: Step) -> Compute:
         if len(comparisons) > 1 and any(isinstance(value, Tensor) for value in values):
             message = "a chain of comparisons needs single true/false values, got a tensor"
             raise ExpressionError(message, hint="write (a < x) & (x < b), with the brackets")
-        if any(isinstance(item, tuple | list) for value in values if isinstance(value, tuple | list) for item in value):
-            raise ExpressionError("nested sequences cannot be compared", hint="compare shapes or numbers")
+        if any(
+            isinstance(item, tuple | list)
+            for value in values
+            if isinstance(value, tuple | list)
+            for item in value
+        ):
+            raise ExpressionError(
+                "nested sequences cannot be compared", hint="compare shapes or numbers"
+            )
         check(values, {})
         results = list(map(operator.call, comparisons, values, values[1:]))
         return results[0] if len(results) == 1 else all(results)

@@ -1,4 +1,6 @@
-"""Columns of numbers in text files: the delimiter, a line of names above them, and the place of what is not a number."""
+"""Columns of numbers in text files: the delimiter, a line of names above them, and the place of
+what is not a number.
+"""
 
 import math
 import os
@@ -10,17 +12,20 @@ import numpy as np
 from gradcli.language.limits import COLUMNS_TEXT, LITERAL_TEXT
 
 _DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": ",;\t"}
-"""The signs between columns by suffix, the likeliest first; where the first line has none, blanks separate."""
+"""The signs between columns by suffix, the likeliest first; where the first line has none, blanks
+separate."""
 _PIECE = 1 << 20
 _IN_NUMBERS = (*"0123456789", "inf", "nan")
-"""What a line with a number contains; looked for before it is split, because it may hold a million names."""
+"""What a line with a number contains; looked for before it is split, because it may hold a million
+names."""
 
 
 def read(path: str, suffix: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """The numbers of a file of columns; one row or one column is 1-D, a single number 0-d.
 
-    Lines that begin with `#` and a first line without any number are skipped. Raises OSError, UnicodeDecodeError,
-    SizeError for a file or a line that is too long, and ValueError with the line and column of what is wrong.
+    Lines that begin with `#` and a first line without any number are skipped. Raises OSError,
+    UnicodeDecodeError, SizeError for a file or a line that is too long, and ValueError with the
+    line and column of what is wrong.
     """
     with open(path, "rb", buffering=0) as raw:
         _check_lines(raw)
@@ -29,7 +34,9 @@ def read(path: str, suffix: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
 
 
 def _check_lines(raw: IO[bytes]) -> None:
-    """Raise unless the file is text in lines that can be held: NumPy reads a whole one, whatever its length."""
+    """Raise unless the file is text in lines that can be held: NumPy reads a whole one, whatever
+    its length.
+    """
     COLUMNS_TEXT.check(os.fstat(raw.fileno()).st_size, "the file", hint="save it as .npy")
     length = 0
     while piece := raw.read(_PIECE):
@@ -41,10 +48,15 @@ def _check_lines(raw: IO[bytes]) -> None:
 
 
 def _read(stream: IO[str], delimiters: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    number, first = next(((number, line) for number, line in enumerate(stream, 1) if _bare(line)), (0, ""))
+    number, first = next(
+        ((number, line) for number, line in enumerate(stream, 1) if _bare(line)), (0, "")
+    )
     delimiter = next((sign for sign in delimiters if sign in first), None)
     lower = first.lower()
-    named = not (any(sign in lower for sign in _IN_NUMBERS) and any(map(_is_number, _cells(first, delimiter))))
+    named = not (
+        any(sign in lower for sign in _IN_NUMBERS)
+        and any(map(_is_number, _cells(first, delimiter)))
+    )
     skipped = number if named else number - 1
     stream.seek(0)
     try:
@@ -90,7 +102,11 @@ def _faults(stream: IO[str], delimiter: str | None, skipped: int) -> Iterator[st
         for column, cell in enumerate(cells, 1):
             place = f"line {number}, column {column}"
             if not _is_number(cell):
-                yield f"{place}: {cell[:40]!a} is not a number" if cell else f"{place}: the cell is empty"
+                yield (
+                    f"{place}: {cell[:40]!a} is not a number"
+                    if cell
+                    else f"{place}: the cell is empty"
+                )
             elif math.isinf(float(cell)) and any(char.isdigit() for char in cell):
                 yield f"{place}: {cell[:40]!a} is too large for a 64-bit float"
         width = width or len(cells)

@@ -1,6 +1,7 @@
 """Curves of single functions of the catalogue, and where a curve jumps.
 
-Whether a function is steep or jumps cannot be told from two points. So PyTorch is asked for the points between them.
+Whether a function is steep or jumps cannot be told from two points. So PyTorch is asked for the
+points between them.
 """
 
 import math
@@ -24,8 +25,8 @@ from gradcli.results import Subject, aside
 class Curve:
     """A function at the points of x: its value and derivative, both in the shape of x.
 
-    `jumps` are the numbers of the points, in ascending order of x, between which and the next one the value jumps;
-    `slope_jumps` those where the derivative does.
+    `jumps` are the numbers of the points, in ascending order of x, between which and the next one
+    the value jumps; `slope_jumps` those where the derivative does.
     """
 
     name: str
@@ -54,14 +55,18 @@ POLE = 8.0
 
 
 def unary(call: Call) -> implementations.Unary:
-    """A function of one number for each: the activation, or the elements of the loss with its target."""
+    """A function of one number for each: the activation, or the elements of the loss with its
+    target.
+    """
     if not isinstance(call.entry, Loss):
         return implementations.activation(call)
     aim, elements = target(call.entry), implementations.elements(call)
     if elements is None:  # the norm of one difference is not a sum of elements
         norm = implementations.loss(call)
         aims = torch.full_like
-        return lambda x: torch.stack([norm(one, aims(one, aim)) for one in x.reshape(-1)]).reshape(x.shape)
+        return lambda x: torch.stack([norm(one, aims(one, aim)) for one in x.reshape(-1)]).reshape(
+            x.shape
+        )
     return lambda x: elements(x, torch.full_like(x, aim))
 
 
@@ -70,7 +75,9 @@ def subject(call: Call, x: Tensor) -> Subject:
     if not isinstance(call.entry, Loss):
         return Subject(call.text, call.applied("x"), {"x": x}, ("x",), call=call)
     inputs = {"x": x, "target": x.new_tensor(target(call.entry))}
-    return Subject(call.text, call.compared("sum", "x"), inputs, ("x",), call=call)  # of one element
+    return Subject(
+        call.text, call.compared("sum", "x"), inputs, ("x",), call=call
+    )  # of one element
 
 
 def of_call(call: Call, x: Tensor) -> Curve:
@@ -93,8 +100,12 @@ def of_call(call: Call, x: Tensor) -> Curve:
     return with_jumps(call.text, x, value, slope, at, label)
 
 
-def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At, label: str = "") -> Curve:
-    """The curve through these points, all [points], its jumps found by asking `at` for points between them."""
+def with_jumps(
+    name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At, label: str = ""
+) -> Curve:
+    """The curve through these points, all [points], its jumps found by asking `at` for points
+    between them.
+    """
     order = torch.argsort(x, stable=True)
     places, y = x.detach()[order].tolist(), value.detach()[order].tolist()
     grain = torch.finfo(x.dtype).eps
@@ -102,19 +113,26 @@ def with_jumps(name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At
     if slope is None:
         return Curve(name, value, slope, tuple(sorted(found)), (), label)
     steep = jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1], grain)
-    # At a pole such as that of 1/x**2 the value is the same on both sides, and it is the slope that turns.
+    # At a pole such as that of 1/x**2 the value is the same on both sides, and it is the slope that
+    # turns.
     for i, place in steep.items():
         if abs(at(place)[0]) > POLE * max(abs(y[i]), abs(y[i + 1])):
             found.add(i)
-    return Curve(name, value, slope, tuple(sorted(found)), tuple(sorted(found | steep.keys())), label)
+    return Curve(
+        name, value, slope, tuple(sorted(found)), tuple(sorted(found | steep.keys())), label
+    )
 
 
-def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float], grain: float) -> dict[int, float]:
-    """The numbers of the points between which and the next one y jumps, and where it does about; x ascends.
+def jumps(
+    x: Sequence[float], y: Sequence[float], at: Callable[[float], float], grain: float
+) -> dict[int, float]:
+    """The numbers of the points between which and the next one y jumps, and where it does about; x
+    ascends.
 
-    Each step that can be seen is halved: that of a jump stays. Where there are too many to ask, such as for random
-    numbers, the others count as jumps too: nothing is known that a line could stand for. `grain` is the dtype's: steps
-    that are its own rounding are none, and where it has few numbers between two points, their neighbours must tell.
+    Each step that can be seen is halved: that of a jump stays. Where there are too many to ask,
+    such as for random numbers, the others count as jumps too: nothing is known that a line could
+    stand for. `grain` is the dtype's: steps that are its own rounding are none, and where it has
+    few numbers between two points, their neighbours must tell.
     """
     finite = sorted(number for number in y if math.isfinite(number))
     if len(finite) < 2:
@@ -145,7 +163,9 @@ def jumps(x: Sequence[float], y: Sequence[float], at: Callable[[float], float], 
 def _jump(
     left: tuple[float, float], right: tuple[float, float], at: Callable[[float], float]
 ) -> tuple[float | None, int]:
-    """Where a step stays however close its ends come, None where it does not; and how many points were asked for."""
+    """Where a step stays however close its ends come, None where it does not; and how many points
+    were asked for.
+    """
     whole = abs(right[1] - left[1])
     for asked in range(1, HALVINGS + 1):
         middle = left[0] + (right[0] - left[0]) / 2

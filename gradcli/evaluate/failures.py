@@ -1,4 +1,6 @@
-"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a hint where one is known."""
+"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a
+hint where one is known.
+"""
 
 import inspect
 import re
@@ -52,10 +54,16 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     lines = [_described(step, operands)]
     if wants_memory(error):
-        return SizeError(f"{name} needs more memory than is available", span=step.span, hint=lines[0])
+        return SizeError(
+            f"{name} needs more memory than is available", span=step.span, hint=lines[0]
+        )
     if isinstance(error, OverflowError | ZeroDivisionError):
         return ExpressionError(f"{name}: {said}", span=step.span, hint="the number is not finite")
-    if step.kind == "call" and step.name.startswith("nn.") and any(isinstance(value, Tensor) for value in operands):
+    if (
+        step.kind == "call"
+        and step.name.startswith("nn.")
+        and any(isinstance(value, Tensor) for value in operands)
+    ):
         message = "the first brackets of a module are for its settings"
         return ExpressionError(message, span=step.span, hint=called(name))
     if "invalid combination of arguments" in said:
@@ -97,7 +105,9 @@ def _shape(value: object) -> str:
 def _transposed(step: Step, operands: Sequence[object]) -> list[str]:
     """The matrix product that would fit, where one operand only lies the wrong way."""
     match step.name, operands:
-        case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right] if left.shape[1] != right.shape[0]:
+        case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right] if (
+            left.shape[1] != right.shape[0]
+        ):
             if right.ndim == 2 and left.shape[1] == right.shape[1]:
                 return ["the right one fits when transposed: write .T after it"]
             if left.shape[0] == right.shape[0]:
@@ -129,7 +139,7 @@ def _signature(function: Callable[..., object]) -> str:
     return f"{name}{known.replace(parameters=bare, return_annotation=known.empty)}"
 
 
-# --- PyTorch's messages in our words ----------------------------------------------------------------------------------
+# --- PyTorch's messages in our words ------------------------------------------------------------
 
 
 def _reworded(said: str, name: str, operands: Sequence[object]) -> str:
@@ -138,7 +148,9 @@ def _reworded(said: str, name: str, operands: Sequence[object]) -> str:
     Tensors in a list count, as `cat` takes them; those that a list nests deeper do not.
     """
     listed = [operand if isinstance(operand, list | tuple) else (operand,) for operand in operands]
-    shapes = [list(value.shape) for values in listed for value in values if isinstance(value, Tensor)]
+    shapes = [
+        list(value.shape) for values in listed for value in values if isinstance(value, Tensor)
+    ]
     for pattern, worded in _RULES:
         if found := re.search(pattern, said):
             text = found.expand(worded) if isinstance(worded, str) else worded(found, name, shapes)
@@ -158,11 +170,20 @@ def _product(found: re.Match[str], name: str, shapes: Shapes) -> str:
     if not left or not right:
         return f"{'the left' if not left else 'the right'} operand is a single number: write the product with *"
     if name == "linear":
-        return _must(left[-1], right[-1], "the last size of the input", "the last size of the weight")
+        return _must(
+            left[-1], right[-1], "the last size of the input", "the last size of the weight"
+        )
     if len(right) == 1 or name == "dot":
-        return _must(left[-1], right[0], "the last size of the left operand", "the size of the right one")
+        return _must(
+            left[-1], right[0], "the last size of the left operand", "the size of the right one"
+        )
     place = "first" if len(right) == 2 else "second-last"
-    inner = _must(left[-1], right[-2], "the last size of the left operand", f"the {place} size of the right one")
+    inner = _must(
+        left[-1],
+        right[-2],
+        "the last size of the left operand",
+        f"the {place} size of the right one",
+    )
     return inner or _broadcast(found, name, [left, right])
 
 
@@ -171,11 +192,15 @@ def _must(left: int, right: int, this: str, that: str) -> str:
 
 
 def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    """The last dimension in which shapes do not broadcast, counted from the end as broadcasting does."""
+    """The last dimension in which shapes do not broadcast, counted from the end as broadcasting
+    does.
+    """
     what = "batch sizes" if name in _PRODUCTS else "shapes"
     if name in _PRODUCTS:
         shapes = [shape[:-2] for shape in shapes]
-    for place, sizes in enumerate(zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1), 1):
+    for place, sizes in enumerate(
+        zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1), 1
+    ):
         if len(set(sizes) - {1}) > 1:
             where = "last dimension" if place == 1 else f"dimension {place} from the end"
             listed = " and ".join(str(size) for size in dict.fromkeys(sizes) if size != 1)
@@ -187,7 +212,11 @@ def _reshape(found: re.Match[str], name: str, shapes: Shapes) -> str:
     wanted, count = [int(size) for size in found[1].split(",") if size.strip()], int(found[2])
     held = prod(wanted)
     if -1 in wanted:
-        return f"{count} elements cannot be arranged as {wanted}: {-held} does not divide {count}" if held else ""
+        return (
+            f"{count} elements cannot be arranged as {wanted}: {-held} does not divide {count}"
+            if held
+            else ""
+        )
     return f"{count} elements cannot be arranged as {wanted}, which has {held}"
 
 
@@ -250,4 +279,5 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
     (r"weight of size (\[.*?\]), expected input(\[.*?\]) to have (\d+) channels, but got (\d+)",
      r"the weight \1 is for \3 input channels, but the input \2 has \4"),
 )  # fmt: skip
-"""What PyTorch says, and what it means: a pattern, and a text with its groups, or a function of match, name and shapes."""
+"""What PyTorch says, and what it means: a pattern, and a text with its groups, or a function of
+match, name and shapes."""

@@ -1,4 +1,6 @@
-"""Files as tensors: a table {suffix: reader}, each of which checks what a file claims before it reads the numbers."""
+"""Files as tensors: a table {suffix: reader}, each of which checks what a file claims before it
+reads the numbers.
+"""
 
 import io
 import json
@@ -52,9 +54,11 @@ _NOT_NUMBERS = {
 
 
 def read(literal: FromFile) -> Found:
-    """What the file holds, as it is stored: a tensor on the CPU, or for text the literal that it stands for.
+    """What the file holds, as it is stored: a tensor on the CPU, or for text the literal that it
+    stands for.
 
-    Raises FileError where the file is missing, not a regular one, or not what its suffix says; SizeError for too much.
+    Raises FileError where the file is missing, not a regular one, or not what its suffix says;
+    SizeError for too much.
     """
     check_file(literal)
     try:
@@ -67,7 +71,9 @@ def read(literal: FromFile) -> Found:
         raise FileError(error.message, span=error.span, hint=error.hint) from None
     except UnicodeDecodeError:
         raise _fault(literal, "the file is not UTF-8 text", "save it as UTF-8") from None
-    except Exception as error:  # whatever NumPy, zipfile, pickle and PyTorch raise at a broken or hostile file
+    except (
+        Exception
+    ) as error:  # whatever NumPy, zipfile, pickle and PyTorch raise at a broken or hostile file
         raise _unreadable(literal, _reason(error)) from None
 
 
@@ -76,11 +82,15 @@ def _fault(literal: FromFile, message: str, hint: str) -> FileError:
 
 
 def _unreadable(literal: FromFile, reason: str) -> FileError:
-    return _fault(literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file again")
+    return _fault(
+        literal, f"this cannot be read as {literal.suffix} ({reason})", "write the file again"
+    )
 
 
 def _reason(error: Exception) -> str:
-    """The first sentence of an error that a library raised, less PyTorch's word for where in its source that was."""
+    """The first sentence of an error that a library raised, less PyTorch's word for where in its
+    source that was.
+    """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     sentence = _OBJECT.sub("", _WHERE_IN_PYTORCH.sub("", lines[0])).split(". ")[0]
     return sentence.encode("ascii", "replace").decode()[:150]
@@ -95,7 +105,11 @@ def _npy(literal: FromFile) -> Tensor:
 
 def _npz(literal: FromFile) -> Tensor:
     with zipfile.ZipFile(literal.path) as archive:
-        members = {info.filename[:-4]: info for info in archive.infolist() if info.filename.endswith(".npy")}
+        members = {
+            info.filename[:-4]: info
+            for info in archive.infolist()
+            if info.filename.endswith(".npy")
+        }
         member = _pick(literal, members)
         if member.compress_type not in _PACKINGS:
             raise _unreadable(literal, "NumPy does not use this compression")
@@ -106,13 +120,21 @@ def _npz(literal: FromFile) -> Tensor:
 
 
 def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
-    """Raise unless the array that begins here, in `size` bytes, holds numbers, all of them and not too many."""
+    """Raise unless the array that begins here, in `size` bytes, holds numbers, all of them and not
+    too many.
+    """
     head = io.BytesIO(stream.read(_HEADER))
     version = np.lib.format.read_magic(head)
-    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    reader = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     try:
         shape, _, dtype = reader(head)
-    except Exception:  # what NumPy says of it quotes the whole header, or an object of Python's by its address
+    except (
+        Exception
+    ):  # what NumPy says of it quotes the whole header, or an object of Python's by its address
         raise _unreadable(literal, "its header does not describe an array") from None
     if dtype.kind in _NOT_NUMBERS:
         held, hint = _NOT_NUMBERS[dtype.kind]
@@ -140,15 +162,23 @@ def _pick(literal: FromFile, members: Mapping[str, _Item]) -> _Item:
     if literal.key in members:
         return members[literal.key]
     if literal.key:
-        raise _fault(literal, "the file has no array of this name", did_you_mean(literal.key, members) or shown)
+        raise _fault(
+            literal,
+            "the file has no array of this name",
+            did_you_mean(literal.key, members) or shown,
+        )
     if len(members) > 1:
-        raise _fault(literal, f"the file contains {len(members)} arrays", f"name one after a colon; {shown}")
+        raise _fault(
+            literal, f"the file contains {len(members)} arrays", f"name one after a colon; {shown}"
+        )
     return next(iter(members.values()))
 
 
 def _listed(names: Iterable[str]) -> str:
     """The first names, as far as a terminal can show them."""
-    known = sorted(name for name in names if name.isascii() and name.isprintable() and len(name) <= 60)
+    known = sorted(
+        name for name in names if name.isascii() and name.isprintable() and len(name) <= 60
+    )
     return f"it contains {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
 
 
@@ -157,17 +187,29 @@ def _pt(literal: FromFile) -> Tensor:
     if mapped:
         with zipfile.ZipFile(literal.path) as archive:
             if sum(info.file_size for info in archive.infolist()) > os.path.getsize(literal.path):
-                raise _fault(literal, "the file is compressed, which PyTorch never does", "write it with torch.save")
+                raise _fault(
+                    literal,
+                    "the file is compressed, which PyTorch never does",
+                    "write it with torch.save",
+                )
     try:
         found = torch.load(literal.path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:
         if "weights_only" not in str(error):
             raise
-        raise _fault(literal, "the file contains more than tensors", "save only tensors: torch.save(x, PATH)") from None
+        raise _fault(
+            literal, "the file contains more than tensors", "save only tensors: torch.save(x, PATH)"
+        ) from None
     if isinstance(found, dict):
-        found = _pick(literal, {str(key): value for key, value in found.items() if isinstance(value, Tensor)})
+        found = _pick(
+            literal, {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+        )
     elif literal.key:
-        raise _fault(literal, "the file is a single tensor without a name", "leave out the colon and the name")
+        raise _fault(
+            literal,
+            "the file is a single tensor without a name",
+            "leave out the colon and the name",
+        )
     if not isinstance(found, Tensor):
         message = f"the file contains a {type(found).__name__}, not a tensor or a dict of tensors"
         raise _fault(literal, message, "save only tensors: torch.save(x, PATH)")
@@ -195,11 +237,15 @@ def _safetensors(literal: FromFile) -> Tensor:
         from safetensors import safe_open
     except ImportError:
         hint = "pip install 'gradcli[safetensors]'"
-        raise _fault(literal, "reading .safetensors requires the package safetensors", hint) from None
+        raise _fault(
+            literal, "reading .safetensors requires the package safetensors", hint
+        ) from None
     with safe_open(literal.path, framework="pt") as archive:
         names = archive.keys()
         name = _pick(literal, {name: name for name in names})
-        ELEMENTS.check(math.prod(archive.get_slice(name).get_shape()), "the tensor", hint="save part of it")
+        ELEMENTS.check(
+            math.prod(archive.get_slice(name).get_shape()), "the tensor", hint="save part of it"
+        )
         return _strided(literal, archive.get_tensor(name))
 
 
@@ -227,17 +273,22 @@ def _columns(literal: FromFile) -> Tensor:
     except UnicodeDecodeError:
         raise
     except ValueError as error:
-        raise _fault(literal, str(error), "columns must be numbers, after at most one line of names") from None
+        raise _fault(
+            literal, str(error), "columns must be numbers, after at most one line of names"
+        ) from None
 
 
 def _txt(literal: FromFile) -> Found:
     with open(literal.path, encoding="utf-8-sig") as stream:
         printed = _PRINTED.match(stream.read(1000))
-    return parse_stream(Source(_text(literal), literal.source.label)) if printed else _columns(literal)
+    return (
+        parse_stream(Source(_text(literal), literal.source.label)) if printed else _columns(literal)
+    )
 
 
 READERS: Mapping[str, Callable[[FromFile], Found]] = {
     ".npy": _npy, ".npz": _npz, ".csv": _columns, ".tsv": _columns, ".txt": _txt, ".json": _json, ".pt": _pt,
     ".safetensors": _safetensors,
 }  # fmt: skip
-"""How each kind of file is read; the suffixes are those of `gradcli.language.file_names.SUFFIXES`."""
+"""How each kind of file is read; the suffixes are those of
+`gradcli.language.file_names.SUFFIXES`."""

@@ -1,8 +1,9 @@
-"""How large a result will be, told from the arguments alone, so that what is over the bound is refused before it is made.
+"""How large a result will be, told from the arguments alone, so that what is over the bound is
+refused before it is made.
 
-Functions whose arguments name a size, or whose result holds products of elements, are in the table `COUNTS`. Tensors in all
-other calls at most broadcast. What remains is counted when it is there: views cost nothing until then, and the supervising
-process bounds the memory.
+Functions whose arguments name a size, or whose result holds products of elements, are in the table
+`COUNTS`. Tensors in all other calls at most broadcast. What remains is counted when it is there:
+views cost nothing until then, and the supervising process bounds the memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,10 +24,11 @@ Count: TypeAlias = Callable[..., float]
 
 @cache
 def checker(name: str) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
-    """The check of a call's arguments to the function `name` (without its namespace) before it is made.
+    """The check of a call's arguments to the function `name` (without its namespace) before it is
+    made.
 
-    It raises SizeError where the result will hold more elements than are allowed. Arguments that make no sense pass: PyTorch
-    has the better words for them.
+    It raises SizeError where the result will hold more elements than are allowed. Arguments that
+    make no sense pass: PyTorch has the better words for them.
     """
     count = COUNTS.get(name)
 
@@ -53,7 +55,13 @@ def checker(name: str) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
 def refuse(name: str, elements: float) -> None:
     """Raise SizeError where `elements` are more than are allowed."""
     if elements > ELEMENTS.value:
-        count = f"{elements:,.0f}" if elements < 1e18 else f"{elements:.0e}" if elements < inf else "countless"
+        count = (
+            f"{elements:,.0f}"
+            if elements < 1e18
+            else f"{elements:.0e}"
+            if elements < inf
+            else "countless"
+        )
         raise SizeError(
             f"{name} would make {count} elements, and at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
         )
@@ -67,7 +75,9 @@ def broadcast(shapes: Iterable[Iterable[int]]) -> int:
 def _flat(sizes: Any) -> list[float]:
     """Sizes written one by one, or in one tuple or list."""
     listed = sizes if isinstance(sizes, tuple | list) else [sizes]
-    return [float(n) for size in listed for n in (size if isinstance(size, tuple | list) else [size])]
+    return [
+        float(n) for size in listed for n in (size if isinstance(size, tuple | list) else [size])
+    ]
 
 
 def _sized(*size: Any, **more: Any) -> float:
@@ -104,7 +114,9 @@ def _padded(x: Tensor, pad: Any, *_: Any, **more: Any) -> float:
     return prod(size + side for size, side in zip_longest(reversed(x.shape), sides, fillvalue=0))
 
 
-def _resampled(x: Tensor, size: Any = None, scale_factor: Any = None, *_: Any, **more: Any) -> float:
+def _resampled(
+    x: Tensor, size: Any = None, scale_factor: Any = None, *_: Any, **more: Any
+) -> float:
     spatial = x.shape[2:]
     if size is not None:
         return prod(x.shape[:2]) * prod(_spread(size, len(spatial)))
@@ -116,9 +128,15 @@ def _spread(value: Any, count: int) -> list[float]:
     return flat * count if len(flat) == 1 else flat
 
 
-def _transposed(x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, *_: Any, **more: Any) -> float:
+def _transposed(
+    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, *_: Any, **more: Any
+) -> float:
     steps = _spread(stride, x.ndim - 2)
-    return x.shape[0] * weight.shape[1] * prod((n - 1) * step + 1 for n, step in zip(x.shape[2:], steps, strict=True))
+    return (
+        x.shape[0]
+        * weight.shape[1]
+        * prod((n - 1) * step + 1 for n, step in zip(x.shape[2:], steps, strict=True))
+    )
 
 
 def _spectrum(x: Tensor, n: Any = None, *_: Any, **more: Any) -> float:
@@ -167,4 +185,5 @@ _COUNTS: Mapping[str, Count] = {
         lambda x, output_size, *_, n=n, **more: prod(x.shape[:-n]) * prod(_spread(output_size, n)) for n in (1, 2, 3)},
 }  # fmt: skip
 COUNTS = {name: count for names, count in _COUNTS.items() for name in names.split()}
-"""Functions whose result may be larger than what their operands broadcast to, and how many elements it will hold."""
+"""Functions whose result may be larger than what their operands broadcast to, and how many elements
+it will hold."""

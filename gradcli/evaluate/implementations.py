@@ -28,8 +28,9 @@ def activation(call: Call) -> Unary:
 def loss(call: Call, reduction: str | None = None) -> Binary:
     """The loss with its arguments, of pred and target.
 
-    A reduction among the arguments wins over `reduction`, and PyTorch's mean is the default. A loss that is a sum by
-    definition knows only `none`; one without elements is one number whatever the reduction.
+    A reduction among the arguments wins over `reduction`, and PyTorch's mean is the default. A loss
+    that is a sum by definition knows only `none`; one without elements is one number whatever the
+    reduction.
     """
     return _reduced(call, call.reduction(reduction or "mean"))
 
@@ -41,11 +42,15 @@ def elements(call: Call) -> Binary | None:
 
 def _reduced(call: Call, reduction: str) -> Binary:
     function = _resolve(call.entry)
-    return lambda pred, target: function(pred, target, **_arguments(call, pred) | {"reduction": reduction})
+    return lambda pred, target: function(
+        pred, target, **_arguments(call, pred) | {"reduction": reduction}
+    )
 
 
 def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
-    """The arguments as PyTorch wants them; weights are made in the dtype and on the device of `like`."""
+    """The arguments as PyTorch wants them; weights are made in the dtype and on the device of
+    `like`.
+    """
     return {
         name: torch.tensor(value, dtype=like.dtype, device=like.device)
         if name in TENSOR_PARAMETERS and value is not None
@@ -55,7 +60,9 @@ def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
 
 
 def _resolve(entry: Activation | Loss) -> Function:
-    """The function itself: the entry's own code, or PyTorch's at the path that the catalogue names."""
+    """The function itself: the entry's own code, or PyTorch's at the path that the catalogue
+    names.
+    """
     return _OWN[entry.name] if entry.code else pytorch(entry)
 
 
@@ -66,8 +73,14 @@ def pytorch(entry: Activation | Loss) -> Function:
 
 
 def _own(entry: Activation | Loss) -> Function:
-    """The code of an entry as a function. It is gradcli's own text: what users write is never given to Python."""
-    names = [*entry.operands, *(each.name for each in entry.parameters), *["reduction"] * isinstance(entry, Loss)]
+    """The code of an entry as a function. It is gradcli's own text: what users write is never given
+    to Python.
+    """
+    names = [
+        *entry.operands,
+        *(each.name for each in entry.parameters),
+        *["reduction"] * isinstance(entry, Loss),
+    ]
     # A program makes a constant in its default dtype and device; here x may have others.
     code = entry.code.replace("torch.zeros(", "x.new_zeros(")
     return cast(Function, eval(f"lambda {', '.join(names)}: {code}", dict(_MODULES)))
@@ -77,15 +90,19 @@ _MODULES = {"torch": torch, "F": F}
 _OWN = {entry.name: _own(entry) for entry in CATALOGUE.values() if entry.code}
 
 
-def index_target(function: Call | Loss, logits: Tensor, target: Tensor, span: Location | None = None) -> Tensor:
-    """The target as the loss takes it: class indices and labels as int64, any other target as it is.
+def index_target(
+    function: Call | Loss, logits: Tensor, target: Tensor, span: Location | None = None
+) -> Tensor:
+    """The target as the loss takes it: class indices and labels as int64, any other target as it
+    is.
 
-    A target in the shape of `logits` means probabilities, for cross_entropy alone. Else `logits` are [C], [N, C] or
-    [N, C, ...] and the classes whole numbers from 0 up, or the ignore_index where one was given; a 0-d index becomes
-    the target of a batch of one. Labels of multilabel_margin are whole numbers from -1 up.
+    A target in the shape of `logits` means probabilities, for cross_entropy alone. Else `logits`
+    are [C], [N, C] or [N, C, ...] and the classes whole numbers from 0 up, or the ignore_index
+    where one was given; a 0-d index becomes the target of a batch of one. Labels of
+    multilabel_margin are whole numbers from -1 up.
 
-    Raises LiteralError for numbers that are not indices, and ShapeError for indices that `logits` has no class for and
-    for probabilities that the loss does not take.
+    Raises LiteralError for numbers that are not indices, and ShapeError for indices that `logits`
+    has no class for and for probabilities that the loss does not take.
     """
     call = function if isinstance(function, Call) else Call(function.name, function)
     entry = call.entry
@@ -93,15 +110,23 @@ def index_target(function: Call | Loss, logits: Tensor, target: Tensor, span: Lo
         return target
     if logits.ndim == 0:
         message = f"{entry.name} needs a number for each class, but pred is a single number"
-        raise ShapeError(message, span=span, hint="give pred one number for each class, such as 2,1,0.1")
+        raise ShapeError(
+            message, span=span, hint="give pred one number for each class, such as 2,1,0.1"
+        )
     if entry.target == "class" and target.shape == logits.shape:
         _check_probabilities(entry, target, span)
         return target
     indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, span)
     if logits.ndim == 1 and indices.shape == (1,) and entry.name in ("cross_entropy", "nll"):
         message = f"pred is one row of {len(logits)} classes, but target is a list"  # PyTorch fails only going backward
-        raise ShapeError(message, span=span, hint=f"give only the index: {int(indices)}", why_entry="class-shape")
-    return indices.reshape(1) if indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1 else indices
+        raise ShapeError(
+            message, span=span, hint=f"give only the index: {int(indices)}", why_entry="class-shape"
+        )
+    return (
+        indices.reshape(1)
+        if indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1
+        else indices
+    )
 
 
 def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> None:
@@ -109,15 +134,21 @@ def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> 
         message = f"{entry.name} takes the index of one class for each row of pred, not a number for each class"
         hint = "only cross_entropy takes probabilities"
     elif not target.is_floating_point():
-        message = f"a target in the shape of pred must be probabilities, but this one is {target.dtype}"
+        message = (
+            f"a target in the shape of pred must be probabilities, but this one is {target.dtype}"
+        )
         hint = "write floating-point numbers, such as 0,1,0, or the index of the class"
     else:
         return
     raise ShapeError(message, span=span, hint=hint, why_entry="class-target")
 
 
-def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, span: Location | None) -> Tensor:
-    """The numbers of `target` as int64, each checked to be an index into the classes of `logits`, or `ignored`."""
+def _indices(
+    entry: Loss, ignored: Value, logits: Tensor, target: Tensor, span: Location | None
+) -> Tensor:
+    """The numbers of `target` as int64, each checked to be an index into the classes of `logits`,
+    or `ignored`.
+    """
     labels = entry.target == "labels"
     lowest, along = (-1, -1) if labels else (0, min(1, logits.ndim - 1))
     classes = logits.shape[along]
@@ -129,7 +160,9 @@ def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor, span: 
     hint = "labels start at 0, and -1 ends the list" if labels else "classes start at 0"
     _refuse(LiteralError, target, broken, reason, span, hint, "class-target")
     beyond = kept & (indices >= classes)
-    _refuse(ShapeError, indices, beyond, f"but pred has {classes} classes", span, hint, "class-range")
+    _refuse(
+        ShapeError, indices, beyond, f"but pred has {classes} classes", span, hint, "class-range"
+    )
     return indices
 
 

@@ -1,4 +1,6 @@
-"""What every computation shares: the job's dtype and device, tensors from literals, and the notes made on the way."""
+"""What every computation shares: the job's dtype and device, tensors from literals, and the notes
+made on the way.
+"""
 
 import re
 import warnings
@@ -27,7 +29,8 @@ DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shar
 
 
 BeginStep: TypeAlias = Callable[[int, int], object]
-"""Told by what goes step by step, such as training, which step begins and of how many: the time limit is that of a step."""
+"""Told by what goes step by step, such as training, which step begins and of how many: the time
+limit is that of a step."""
 
 
 @contextmanager
@@ -46,9 +49,11 @@ _ears: list[list[warnings.WarningMessage]] = []
 
 @contextmanager
 def listening() -> Iterator[list[warnings.WarningMessage]]:
-    """The warnings of a while, each as often as there is reason for it; PyTorch gives many only once in a process.
+    """The warnings of a while, each as often as there is reason for it; PyTorch gives many only
+    once in a process.
 
-    Who does many jobs listens all the while: the filters are then set once, and each job begins with an empty list.
+    Who does many jobs listens all the while: the filters are then set once, and each job begins
+    with an empty list.
     """
     if _ears:
         _ears[-1].clear()
@@ -68,14 +73,18 @@ def listening() -> Iterator[list[warnings.WarningMessage]]:
 
 @contextmanager
 def once_more(dtype: torch.dtype) -> Iterator[None]:
-    """For running again what a result was made of, in some dtype: without the warnings, which were heard the first time."""
+    """For running again what a result was made of, in some dtype: without the warnings, which were
+    heard the first time.
+    """
     with default_dtype(dtype), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 class Job:
-    """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are made."""
+    """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are
+    made.
+    """
 
     def __init__(
         self,
@@ -111,17 +120,24 @@ class Job:
         if (note := Note(code, text)) not in self.notes:
             self.notes.append(note)
 
-    def wrt(self, asked: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]) -> list[str]:
-        """The inputs to differentiate by, of any shape, in the order of `inputs`: those of --wrt, else the default.
+    def wrt(
+        self, asked: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]
+    ) -> list[str]:
+        """The inputs to differentiate by, of any shape, in the order of `inputs`: those of --wrt,
+        else the default.
 
-        An integer input beside a floating one is left out, and so null.
-        Raises UsageError for a name that is not an input, and MathError where no floating-point input is left.
+        An integer input beside a floating one is left out, and so null. Raises UsageError for a
+        name that is not an input, and MathError where no floating-point input is left.
         """
         for name in asked:
             if name not in inputs:
                 hint = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
                 raise UsageError(f"--wrt: there is no input {name!r}", hint=hint)
-        floating = [name for name in inputs if name in (asked or default) and inputs[name].is_floating_point()]
+        floating = [
+            name
+            for name in inputs
+            if name in (asked or default) and inputs[name].is_floating_point()
+        ]
         if floating:
             for name in asked:
                 if name not in floating:
@@ -140,7 +156,8 @@ class Job:
         raise _not_floating(name, inputs[name])
 
     def floating(self, name: str, literal: Literal) -> Tensor:
-        """The tensor of an input that a command always differentiates by, in the literal's shape and the job's dtype.
+        """The tensor of an input that a command always differentiates by, in the literal's shape
+        and the job's dtype.
 
         Raises MathError where it holds no floating-point numbers.
         """
@@ -176,7 +193,9 @@ class Job:
                 with default_dtype(self.dtype):
                     yield
         for warning in caught:
-            text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
+            text = (
+                re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
+            )
             note = _warning(text)
             self.note(note.code, note.text)
 
@@ -195,8 +214,12 @@ def dtype_name(tensor: Tensor) -> str:
 
 
 def _warning(text: str) -> Note:
-    """A warning of PyTorch's as a note: its own words on one line, or ours where they are clearer."""
-    if found := re.search(r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text):
+    """A warning of PyTorch's as a note: its own words on one line, or ours where they are
+    clearer.
+    """
+    if found := re.search(
+        r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text
+    ):
         target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in found.groups())
         return broadcast(pred, target)
     return Note(why_entry(text) or "pytorch", text)
@@ -205,7 +228,9 @@ def _warning(text: str) -> Note:
 def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:
     """The note on a loss whose prediction and target have different shapes."""
     shapes = f"the target has shape {list(target)} and the prediction {list(pred)}"
-    return Note("broadcast", f"{shapes}: they broadcast to {together(pred, target)}; reshape one of them")
+    return Note(
+        "broadcast", f"{shapes}: they broadcast to {together(pred, target)}; reshape one of them"
+    )
 
 
 def together(*shapes: Sequence[int]) -> list[int]:
@@ -229,13 +254,19 @@ def _device(name: str) -> torch.device:
         "xpu": torch.xpu.device_count(),
     }
     if int(index or 0) >= counts[kind]:
-        has = ", ".join(f"{each}:{i}" if i else each for each, count in counts.items() for i in range(count))
-        raise UsageError(f"--device: {name!r} is not available; this PyTorch has: {has}", hint="--device cpu")
+        has = ", ".join(
+            f"{each}:{i}" if i else each for each, count in counts.items() for i in range(count)
+        )
+        raise UsageError(
+            f"--device: {name!r} is not available; this PyTorch has: {has}", hint="--device cpu"
+        )
     return torch.device(name)
 
 
 def seed(number: int, device: torch.device) -> None:
-    """Seed the default generator. On the CPU directly: torch.manual_seed formats the call stack for devices not there."""
+    """Seed the default generator. On the CPU directly: torch.manual_seed formats the call stack for
+    devices not there.
+    """
     if device is _CPU or device.type == "cpu":
         torch.default_generator.manual_seed(number)
     else:

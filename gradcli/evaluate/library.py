@@ -1,4 +1,6 @@
-"""PyTorch's functions under the paths of the allow-list, each resolved once, with our rules for the few that need them."""
+"""PyTorch's functions under the paths of the allow-list, each resolved once, with our rules for the
+few that need them.
+"""
 
 import builtins
 import math
@@ -26,7 +28,9 @@ _SPACES: Mapping[str, object] = {
     "Tensor": Tensor, "nn": nn,
 }  # fmt: skip
 
-DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in operators.sections()["dtypes"]}
+DTYPES: Mapping[str, torch.dtype] = {
+    name: getattr(torch, name) for name in operators.sections()["dtypes"]
+}
 
 
 @cache
@@ -55,9 +59,12 @@ def _python(name: object) -> Function | None:
 
 
 def plain(values: Sequence[Any]) -> bool:
-    """Whether Python's own functions may have these arguments: numbers, and sequences that are added up."""
+    """Whether Python's own functions may have these arguments: numbers, and sequences that are
+    added up.
+    """
     return all(
-        isinstance(value, int | float) or (isinstance(value, tuple | list) and not isinstance(value, torch.Size))
+        isinstance(value, int | float)
+        or (isinstance(value, tuple | list) and not isinstance(value, torch.Size))
         for value in values
     )
 
@@ -68,13 +75,19 @@ def pytorch_function(path: str) -> Function:
     Raises ExpressionError where the installed PyTorch has none of that name.
     """
     space, _, name = path.partition(".")
-    if operators.in_space(space, name) is None or (found := getattr(_SPACES[space], name, None)) is None:
-        raise ExpressionError(f"PyTorch {torch.__version__} has no {path}", hint="another version may have it")
+    if (
+        operators.in_space(space, name) is None
+        or (found := getattr(_SPACES[space], name, None)) is None
+    ):
+        raise ExpressionError(
+            f"PyTorch {torch.__version__} has no {path}", hint="another version may have it"
+        )
     return cast(Function, found)
 
 
 def _with_numbers(function: Function, python: Function | None = None) -> Function:
-    """The same function, taking plain numbers where PyTorch insists on tensors: `sqrt(2)`, `maximum(x, 0)`, `mse(x, 1)`.
+    """The same function, taking plain numbers where PyTorch insists on tensors: `sqrt(2)`,
+    `maximum(x, 0)`, `mse(x, 1)`.
 
     Where all arguments are plain and Python has the function too, it is Python's.
     """
@@ -96,9 +109,13 @@ def _with_numbers(function: Function, python: Function | None = None) -> Functio
 
 
 def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
-    """Python's own function of plain numbers. Raises ExpressionError where it has no value, SizeError for one too large."""
+    """Python's own function of plain numbers. Raises ExpressionError where it has no value,
+    SizeError for one too large.
+    """
     numbers = [value for value in arguments if isinstance(value, int | float)]
-    if python in _LARGE and any(abs(value) > LARGEST for value in numbers[: 2 if python is pow else 1]):
+    if python in _LARGE and any(
+        abs(value) > LARGEST for value in numbers[: 2 if python is pow else 1]
+    ):
         message = f"{python.__name__} of a number beyond {LARGEST:,} is too large"
         raise SizeError(message, hint="write a float: 2.0**100")
     try:
@@ -109,7 +126,8 @@ def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
 
 
 LARGEST = 10_000
-"""Beyond it a whole number's factorial or power takes long to compute, and is refused before that."""
+"""Beyond it a whole number's factorial or power takes long to compute, and is refused before
+that."""
 _LARGE = (pow, math.comb, math.factorial, math.perm)
 
 
@@ -118,8 +136,12 @@ def _whole(python: Function) -> Function:
 
     def call(*arguments: Any, **keywords: Any) -> Any:
         if not plain(arguments):
-            twin = "isclose(a, b)" if python is math.isclose else "exp(lgamma(n + 1)) for a factorial"
-            raise ExpressionError(f"math.{python.__name__} takes plain numbers", hint=f"for tensors write {twin}")
+            twin = (
+                "isclose(a, b)" if python is math.isclose else "exp(lgamma(n + 1)) for a factorial"
+            )
+            raise ExpressionError(
+                f"math.{python.__name__} takes plain numbers", hint=f"for tensors write {twin}"
+            )
         return _of_numbers(python, *arguments, **keywords)
 
     return call
@@ -143,7 +165,9 @@ def _number(python: Function) -> Function:
 
 
 def _on_cpu(function: Function) -> Function:
-    """The same function, computed on the CPU and its result moved back, so that it draws the same numbers on every device."""
+    """The same function, computed on the CPU and its result moved back, so that it draws the same
+    numbers on every device.
+    """
 
     def call(*arguments: Any, **keywords: Any) -> Any:
         device = torch.get_default_device()
@@ -165,13 +189,23 @@ def _moved(value: Any, device: torch.device | str) -> Any:
             return {key: _moved(item, device) for key, item in value.items()}
         case tuple() | list() if not isinstance(value, torch.Size):
             items = [_moved(item, device) for item in value]
-            return type(value)(items) if type(value) in (list, tuple) or hasattr(value, "n_fields") else items
+            return (
+                type(value)(items)
+                if type(value) in (list, tuple) or hasattr(value, "n_fields")
+                else items
+            )
     return value
 
 
 def liftable(arguments: Sequence[Any]) -> list[list[int]]:
-    """The places of plain numbers that may have to be tensors: first that of the first one, then all of them."""
-    places = [i for i, value in enumerate(arguments) if isinstance(value, int | float) and not isinstance(value, bool)]
+    """The places of plain numbers that may have to be tensors: first that of the first one, then
+    all of them.
+    """
+    places = [
+        i
+        for i, value in enumerate(arguments)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     return [places[:1], places] if places else []
 
 
@@ -204,15 +238,24 @@ def by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> Non
 
 def _class_indices(entry: Loss) -> Prepare:
     """The target of a loss holds class indices, which may be written as any whole numbers."""
-    return lambda arguments, keywords: _fit_target(entry, arguments, keywords, keywords.get("ignore_index"))
+    return lambda arguments, keywords: _fit_target(
+        entry, arguments, keywords, keywords.get("ignore_index")
+    )
 
 
 def _fit_target(entry: Loss, arguments: list[Any], keywords: dict[str, Any], ignored: Any) -> None:
     by_place(arguments, keywords, "input", "target")
     if len(arguments) < 2:
         return
-    pred, target = arguments[0], torch.tensor(arguments[1]) if isinstance(arguments[1], int | float) else arguments[1]
-    if isinstance(pred, Tensor) and isinstance(target, Tensor) and (pred.ndim or target.dtype != torch.int64):
+    pred, target = (
+        arguments[0],
+        torch.tensor(arguments[1]) if isinstance(arguments[1], int | float) else arguments[1],
+    )
+    if (
+        isinstance(pred, Tensor)
+        and isinstance(target, Tensor)
+        and (pred.ndim or target.dtype != torch.int64)
+    ):
         call = Call(entry.name, entry, {} if ignored is None else {"ignore_index": ignored})
         target = implementations.index_target(call, pred, target)
     arguments[1] = target  # of a single number PyTorch takes an integer as the one class
@@ -226,18 +269,27 @@ def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
             classes, lowest, highest = pred.shape[-1], int(target.min()), int(target.max())
             if lowest < 0 or highest >= classes:
                 wrong = lowest if lowest < 0 else highest
-                raise ShapeError(f"a label is {wrong}, but log_probs has {classes} classes", hint="labels start at 0")
+                raise ShapeError(
+                    f"a label is {wrong}, but log_probs has {classes} classes",
+                    hint="labels start at 0",
+                )
 
 
 def _copies(*places: int) -> Prepare:
-    """The arguments at these places, and running statistics by name, are written into, which no schema says."""
+    """The arguments at these places, and running statistics by name, are written into, which no
+    schema says.
+    """
 
     def copied(value: Any) -> Any:
         return value.clone() if isinstance(value, Tensor) else value
 
     def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
-        arguments[:] = [copied(value) if place in places else value for place, value in enumerate(arguments)]
-        keywords.update({name: copied(value) for name, value in keywords.items() if name.startswith("running_")})
+        arguments[:] = [
+            copied(value) if place in places else value for place, value in enumerate(arguments)
+        ]
+        keywords.update(
+            {name: copied(value) for name, value in keywords.items() if name.startswith("running_")}
+        )
 
     return prepare
 
@@ -245,7 +297,9 @@ def _copies(*places: int) -> Prepare:
 def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     """Call a module of torch.nn; one with class indices takes them as its function does."""
     if not isinstance(module, nn.Module):
-        raise ExpressionError("only functions and modules of torch.nn can be called", hint="write a product with *")
+        raise ExpressionError(
+            "only functions and modules of torch.nn can be called", hint="write a product with *"
+        )
     listed = list(arguments)
     if isinstance(module, nn.CTCLoss):
         _labels(listed, keywords)
@@ -254,33 +308,45 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
         by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
             _fit_target(entry, listed, keywords, None if ignored == -100 else ignored)
-    call: Function = _on_cpu(module) if type(module).__name__ in operators.RANDOM_MODULES else module
+    call: Function = (
+        _on_cpu(module) if type(module).__name__ in operators.RANDOM_MODULES else module
+    )
     return call(*listed, **keywords)
 
 
 def _tensor(data: Any, **keywords: Any) -> Tensor:
-    """torch.tensor for plain numbers. Tensors that record are refused, because a copy of their numbers has no history."""
+    """torch.tensor for plain numbers. Tensors that record are refused, because a copy of their
+    numbers has no history.
+    """
     agenda = [data]
     for item in agenda:
         if isinstance(item, tuple | list):
             agenda.extend(item)
             RESULTS.check(len(agenda), "too many values for torch.tensor")
         elif isinstance(item, Tensor) and item.requires_grad:
-            raise ExpressionError("torch.tensor copies numbers, so the gradient is lost", hint="write stack([a, b])")
+            raise ExpressionError(
+                "torch.tensor copies numbers, so the gradient is lost", hint="write stack([a, b])"
+            )
     return torch.tensor(data, **keywords) if not isinstance(data, Tensor) else data.clone()
 
 
 def _to(value: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
     """Tensor.to for dtypes: devices are the command's business."""
-    if not all(isinstance(argument, torch.dtype | Tensor) for argument in (*arguments, *keywords.values())):
-        raise ExpressionError(".to takes a dtype here", hint="write .to(torch.float64) or .double()")
+    if not all(
+        isinstance(argument, torch.dtype | Tensor) for argument in (*arguments, *keywords.values())
+    ):
+        raise ExpressionError(
+            ".to takes a dtype here", hint="write .to(torch.float64) or .double()"
+        )
     return value.to(*arguments, **keywords)
 
 
 def _composed(entry: Activation | Loss) -> Function:
     """The catalogue's own function; an activation with further arguments is PyTorch's."""
     call = Call(entry.name, entry)
-    own: Function = implementations.loss(call) if isinstance(entry, Loss) else implementations.activation(call)
+    own: Function = (
+        implementations.loss(call) if isinstance(entry, Loss) else implementations.activation(call)
+    )
     pytorch = implementations.pytorch(entry)
 
     def run(*arguments: Any, **keywords: Any) -> Any:
@@ -306,7 +372,9 @@ _PREPARED: Mapping[str, Prepare] = {
     # `unsafe` would let it read memory that is not its own, for the same numbers.
     "torch.segment_reduce": lambda arguments, keywords: keywords.pop("unsafe", None),
     **dict.fromkeys(("F.batch_norm", "F.instance_norm"), _copies(1, 2)),
-    **dict.fromkeys(("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)),
+    **dict.fromkeys(
+        ("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)
+    ),
     **dict.fromkeys(("F.embedding", "F.embedding_bag"), _copies(1)),  # with max_norm
 }
 """Functions whose arguments are put right or checked before PyTorch sees them."""

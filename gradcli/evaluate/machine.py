@@ -1,7 +1,9 @@
-"""Computing an expression: a table {kind of step: how it is computed}, and the machine that runs the steps.
+"""Computing an expression: a table {kind of step: how it is computed}, and the machine that runs
+the steps.
 
-An expression is compiled once, each step bound to the PyTorch function that the allow-list names; a run then only walks the
-steps over a stack of values. Nothing here looks up the user's text in PyTorch.
+An expression is compiled once, each step bound to the PyTorch function that the allow-list names; a
+run then only walks the steps over a stack of values. Nothing here looks up the user's text in
+PyTorch.
 """
 
 import operator
@@ -23,7 +25,8 @@ from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
-"""Called with each operation and its operands just before it is computed; it may put others into their list."""
+"""Called with each operation and its operands just before it is computed; it may put others into
+their list."""
 After: TypeAlias = Callable[[Step, Any], object]
 """Called with each operation and the value that it gave."""
 
@@ -36,26 +39,38 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None, after: After | None = None
+    expression: Expression,
+    inputs: Mapping[str, Any],
+    before: Before | None = None,
+    after: After | None = None,
 ) -> Evaluation:
-    """Compute `expression` with these tensors (or plain numbers) under its names; autograd records what they record.
+    """Compute `expression` with these tensors (or plain numbers) under its names; autograd records
+    what they record.
 
-    The caller has set PyTorch's default dtype and seed. Raises a GradcliError with the place of the operation that failed:
-    ShapeError for what PyTorch refuses, SizeError beyond the bounds, ExpressionError and MathError for values that make no
-    sense where they are.
+    The caller has set PyTorch's default dtype and seed. Raises a GradcliError with the place of the
+    operation that failed: ShapeError for what PyTorch refuses, SizeError beyond the bounds,
+    ExpressionError and MathError for values that make no sense where they are.
     """
     for name, value in inputs.items():
         if isinstance(value, Tensor) and value.is_complex():
-            raise MathError(f"the input {name} is complex", hint=f"give {name}.abs() or {name}.real")
+            raise MathError(
+                f"the input {name} is complex", hint=f"give {name}.abs() or {name}.real"
+            )
     scope = dict(inputs)
     value = _run(_compile(expression), scope, before, after)
     steps = {name: scope[name] for name in expression.assigned if name in scope}
-    tensors = {name: step for name, step in steps.items() if isinstance(step, Tensor) and not step.is_sparse}
+    tensors = {
+        name: step
+        for name, step in steps.items()
+        if isinstance(step, Tensor) and not step.is_sparse
+    }
     return Evaluation(_result(value, expression), tensors)
 
 
 class _Act(NamedTuple):
-    """One step made ready: what it does, how many operands it takes, and whether it moves the machine instead."""
+    """One step made ready: what it does, how many operands it takes, and whether it moves the
+    machine instead.
+    """
 
     does: Compute
     take: int
@@ -63,8 +78,12 @@ class _Act(NamedTuple):
     step: Step
 
 
-def _run(program: list[_Act], scope: dict[str, Any], before: Before | None, after: After | None) -> Any:
-    """Walk a program over a stack of values and the variables in `scope`; its value is what is left on the stack."""
+def _run(
+    program: list[_Act], scope: dict[str, Any], before: Before | None, after: After | None
+) -> Any:
+    """Walk a program over a stack of values and the variables in `scope`; its value is what is left
+    on the stack.
+    """
     stack: list[Any] = []
     at, end = 0, len(program)
     while at < end:
@@ -119,8 +138,8 @@ def _bound(step: Step) -> Compute:
 
 
 _FROM_PYTORCH = frozenset({"call", "method", "apply", "attribute"})
-"""Steps whose sequences PyTorch made. Those of the text hold values that were admitted one by one, and a few lines of it can
-nest them so that walking through would never end."""
+"""Steps whose sequences PyTorch made. Those of the text hold values that were admitted one by one,
+and a few lines of it can nest them so that walking through would never end."""
 
 
 def _admit(value: Any, *, deep: bool) -> None:
@@ -130,7 +149,9 @@ def _admit(value: Any, *, deep: bool) -> None:
         for item in value if deep else ():
             _admit(item, deep=True)
     elif isinstance(value, int) and not -PLAIN_INTEGER.value <= value <= PLAIN_INTEGER.value:
-        raise SizeError("a whole number has at most 64 bits", hint="write a float, such as 2.0**100")
+        raise SizeError(
+            "a whole number has at most 64 bits", hint="write a float, such as 2.0**100"
+        )
     elif isinstance(value, Tensor):
         ELEMENTS.check(value.numel(), f"a tensor of shape {list(value.shape)} is too large")
     elif not isinstance(value, _PLAIN):
@@ -151,9 +172,15 @@ def _result(value: Any, expression: Expression) -> Tensor:
     place, text = expression.source.span(0, len(expression.source.text)), expression.canonical_text
     if isinstance(value, Tensor):
         if value.is_complex():
-            raise MathError("the result is complex", span=place, hint=f"write ({text}).abs() or ({text}).real")
+            raise MathError(
+                "the result is complex", span=place, hint=f"write ({text}).abs() or ({text}).real"
+            )
         raise ExpressionError("the result is sparse", span=place, hint=f"write ({text}).to_dense()")
-    if isinstance(value, tuple | list) and value and all(isinstance(item, Tensor | int | float) for item in value):
+    if (
+        isinstance(value, tuple | list)
+        and value
+        and all(isinstance(item, Tensor | int | float) for item in value)
+    ):
         fields = getattr(type(value), "__match_args__", ())
         hint = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
         if (name := type(value).__name__) in ("max", "min"):
@@ -166,7 +193,7 @@ def _result(value: Any, expression: Expression) -> Tensor:
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", span=place, hint=hint)
 
 
-# --- steps that move the machine ------------------------------------------------------------------------------------
+# --- steps that move the machine ----------------------------------------------------------------
 
 
 def _push(value: object) -> Compute:
@@ -178,7 +205,9 @@ def _branch(step: Step) -> Compute:
         condition = stack.pop()
         if isinstance(condition, Tensor):
             hint = "for tensors write where(condition, this, that)"
-            raise ExpressionError("'if' needs a plain number, got a tensor", span=step.span, hint=hint)
+            raise ExpressionError(
+                "'if' needs a plain number, got a tensor", span=step.span, hint=hint
+            )
         return None if condition else step.value
 
     return branch
@@ -195,10 +224,11 @@ MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "branch": _branch,
     "jump": lambda step: lambda stack, scope: step.value,
 }
-"""Steps that move values, given the stack and the variables; they may answer with the number of the next step."""
+"""Steps that move values, given the stack and the variables; they may answer with the number of the
+next step."""
 
 
-# --- steps that compute a value -------------------------------------------------------------------------------------
+# --- steps that compute a value -----------------------------------------------------------------
 
 
 def _call(step: Step) -> Compute:
@@ -246,7 +276,9 @@ def _sequence(step: Step) -> Compute:
     places = cast(tuple[int, ...], step.value or ())
 
     def spread(*values: Any) -> Any:
-        parts = [_parts(value) if place in places else (value,) for place, value in enumerate(values)]
+        parts = [
+            _parts(value) if place in places else (value,) for place, value in enumerate(values)
+        ]
         RESULTS.check(sum(map(len, parts)), "too many values")
         return build(chain.from_iterable(parts))
 
@@ -264,7 +296,9 @@ def _parts(value: Any) -> Sequence[Any]:
 
 
 _ATTRIBUTES: Mapping[str, Compute] = {
-    name: operator.attrgetter(name) for section in ("properties", "fields") for name in operators.sections()[section]
+    name: operator.attrgetter(name)
+    for section in ("properties", "fields")
+    for name in operators.sections()[section]
 }
 
 
@@ -274,7 +308,9 @@ def _attribute(step: Step) -> Compute:
 
     def attribute(value: Any) -> Any:
         if isinstance(value, Tensor) and of_tensors:
-            return value if name == "T" and value.ndim < 2 else get(value)  # PyTorch warns where it changes nothing
+            return (
+                value if name == "T" and value.ndim < 2 else get(value)
+            )  # PyTorch warns where it changes nothing
         if isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
             return get(value)
         raise ExpressionError(f"{kind(value)} has no .{name}")
@@ -283,7 +319,9 @@ def _attribute(step: Step) -> Compute:
 
 
 def _index(value: Any, place: Any) -> Any:
-    if isinstance(value, Tensor) or (isinstance(value, tuple | list) and isinstance(place, int | slice)):
+    if isinstance(value, Tensor) or (
+        isinstance(value, tuple | list) and isinstance(place, int | slice)
+    ):
         return value[place]
     raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")
 
@@ -295,7 +333,9 @@ def _unbind(step: Step) -> Compute:
         several = isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim)
         if not several or len(value) != count:
             found = len(value) if several else 1
-            raise ExpressionError(f"{count} names for {found} values", hint="give each value a name")
+            raise ExpressionError(
+                f"{count} names for {found} values", hint="give each value a name"
+            )
         return value.unbind() if isinstance(value, Tensor) else value
 
     return unbind

@@ -1,4 +1,6 @@
-"""What the tensors of one run are called: inputs and assigned names as the user did, others by their text, else v1, v2, ..."""
+"""What the tensors of one run are called: inputs and assigned names as the user did, others by
+their text, else v1, v2, ...
+"""
 
 import ast
 from collections.abc import Sequence
@@ -28,7 +30,9 @@ class Names:
         self._labels = {}
         for one in trace.operations:
             if one.results:
-                self._labels[id(one)] = self._give(one.step, one.results, several=not isinstance(one.value, Tensor))
+                self._labels[id(one)] = self._give(
+                    one.step, one.results, several=not isinstance(one.value, Tensor)
+                )
             elif one.step.kind in TAKING_APART and not one.computes:
                 self._take(one.step, one.value)
         self._close(trace.value)
@@ -54,12 +58,20 @@ class Names:
         whole = "" if bound and not several else self._described(step)
         for i, result in enumerate(results):
             if id(result) not in self._names:
-                name = self._distinct(bound[i]) if i < len(bound) else f"{whole}[{i}]" if several else whole
+                name = (
+                    self._distinct(bound[i])
+                    if i < len(bound)
+                    else f"{whole}[{i}]"
+                    if several
+                    else whole
+                )
                 self._names[id(result)] = name
         return whole or self.of(results[0])
 
     def _take(self, step: Step, value: Any) -> None:
-        """Name what a step took out of several results as its text or the assignment behind it does."""
+        """Name what a step took out of several results as its text or the assignment behind it
+        does.
+        """
         bound, text = self._bound(step), self._text(step)
         parts = [value] if isinstance(value, Tensor) else value if step.kind == "unbind" else []
         for i, part in enumerate(parts):
@@ -70,21 +82,33 @@ class Names:
                     self._names[id(part)] = text
 
     def _close(self, value: Tensor) -> None:
-        """Call the value of the whole expression `result` where it is nothing better than v and a number."""
+        """Call the value of the whole expression `result` where it is nothing better than v and a
+        number.
+        """
         last = f"v{self._counted}"
-        if self._names.get(id(value)) == last and last not in self._reserved and "result" not in self._reserved:
+        if (
+            self._names.get(id(value)) == last
+            and last not in self._reserved
+            and "result" not in self._reserved
+        ):
             self._names[id(value)] = "result"
 
     def function(self, step: Step) -> str:
-        """The function that a step calls as the user spelt it, without its namespace; empty where it calls none."""
+        """The function that a step calls as the user spelt it, without its namespace; empty where
+        it calls none.
+        """
         node = self._program.origins[self._number[id(step)]]
         match node:
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if step.kind != "apply":
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
+                step.kind != "apply"
+            ):
                 return name
         return ""
 
     def _bound(self, step: Step) -> list[str]:
-        """The names that the value of a step is assigned to: one, or for a value that is taken apart one per part."""
+        """The names that the value of a step is assigned to: one, or for a value that is taken
+        apart one per part.
+        """
         steps, at = self._program.steps, self._number[id(step)] + 1
         while at < len(steps) and steps[at].kind == "jump":
             at = steps[at].value  # type: ignore[assignment]
@@ -122,6 +146,8 @@ class Names:
         node = self._program.origins[self._number[id(step)]]
         if not isinstance(node, ast.expr) or node.end_lineno != node.lineno:
             return ""
-        if (node.end_col_offset or 0) - node.col_offset > _TEXT:  # a long one may be too deep to be written
+        if (
+            node.end_col_offset or 0
+        ) - node.col_offset > _TEXT:  # a long one may be too deep to be written
             return ""
         return spelled(node)

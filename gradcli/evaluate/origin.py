@@ -1,4 +1,6 @@
-"""Where NaN and inf come from: the operation of a subject that made the first number that is not finite."""
+"""Where NaN and inf come from: the operation of a subject that made the first number that is not
+finite.
+"""
 
 import math
 from collections.abc import Sequence
@@ -19,8 +21,8 @@ FEW = 64
 
 
 def listed(tensor: Tensor) -> list[Any]:
-    """The elements of a small tensor of any shape in row-major order, without the operations of PyTorch that a view would
-    be.
+    """The elements of a small tensor of any shape in row-major order, without the operations of
+    PyTorch that a view would be.
     """
     rows = tensor.tolist()
     if tensor.ndim == 1:
@@ -41,12 +43,14 @@ def finite(tensor: Tensor) -> bool:
         return finite(torch.view_as_real(tensor.detach().resolve_conj()))
     else:
         return True
-    return bool(torch.isfinite(tensor.detach().sum())) or bool(torch.isfinite(tensor.detach()).all())
+    return bool(torch.isfinite(tensor.detach().sum())) or bool(
+        torch.isfinite(tensor.detach()).all()
+    )
 
 
 def ends(x: Tensor) -> tuple[float, float]:
-    """The smallest and the largest number of a tensor of any shape; 0 and 0 where it is empty, nan and nan where one of them is
-    nan.
+    """The smallest and the largest number of a tensor of any shape; 0 and 0 where it is empty, nan
+    and nan where one of them is nan.
     """
     if x.numel() > FEW:
         low, high = torch.aminmax(x.detach())
@@ -73,7 +77,8 @@ def origin(subject: Subject, job: Job) -> str:
     for number, one in enumerate(steps):
         for tensor in one.results:
             made.setdefault(id(tensor), number)
-    # From the value back over what was not finite: a mask of -inf that softmax turned into 0 is not a cause.
+    # From the value back over what was not finite: a mask of -inf that softmax turned into 0 is not
+    # a cause.
     bad = value
     while (number := made.get(id(bad), -1)) >= 0:
         given = [tensor for tensor in tensors(steps[number].sources) if not finite(tensor)]
@@ -84,7 +89,9 @@ def origin(subject: Subject, job: Job) -> str:
 
 
 def _said(one: ExecutedOp, value: Tensor) -> str:
-    """An operation with the numbers that it was given, at the first element that is not finite: `log(0) = -inf`."""
+    """An operation with the numbers that it was given, at the first element that is not finite:
+    `log(0) = -inf`.
+    """
     bad = _first_bad(value)
     result = _number(value.detach().reshape(-1)[bad])
     given = []
@@ -105,7 +112,9 @@ def _said(one: ExecutedOp, value: Tensor) -> str:
 def _first_bad(tensor: Tensor) -> Tensor:
     """The place of the first element that is not finite, in row-major order."""
     tensor = tensor.detach()
-    bad = ~torch.isfinite(torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor)
+    bad = ~torch.isfinite(
+        torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+    )
     return (bad.any(-1) if tensor.is_complex() else bad).reshape(-1).to(torch.uint8).argmax()
 
 
@@ -114,11 +123,18 @@ def _number(element: Tensor) -> str:
     return str(number) if isinstance(number, complex) else f"{number:.6g}"
 
 
-def _in_float64(subject: Subject, steps: Sequence[ExecutedOp], number: int, value: Tensor, job: Job) -> str:
-    """That the dtype is to blame: in float64 the element that is not finite is too large for it, or its operand too small."""
+def _in_float64(
+    subject: Subject, steps: Sequence[ExecutedOp], number: int, value: Tensor, job: Job
+) -> str:
+    """That the dtype is to blame: in float64 the element that is not finite is too large for it, or
+    its operand too small.
+    """
     if value.dtype == torch.float64 or not value.is_floating_point():
         return ""
-    wide = {name: t.detach().double() if t.is_floating_point() else t for name, t in subject.inputs.items()}
+    wide = {
+        name: t.detach().double() if t.is_floating_point() else t
+        for name, t in subject.inputs.items()
+    }
     try:
         with default_dtype(torch.float64):
             again = _traced(subject, wide, job).operations
@@ -129,7 +145,9 @@ def _in_float64(subject: Subject, steps: Sequence[ExecutedOp], number: int, valu
     found = again[number].results[place].detach().reshape(-1)[at]
     if bool(found.isfinite()) and float(found.abs()) > limits.max:
         return f"; the largest {dtype_name(value)} is {limits.max:.6g}, try --dtype float64"
-    for was, now in zip(tensors(steps[number].sources), tensors(again[number].sources), strict=True):
+    for was, now in zip(
+        tensors(steps[number].sources), tensors(again[number].sources), strict=True
+    ):
         if was.shape == value.shape and now.is_floating_point() and bool(found.isfinite()):
             zero, small = was.detach().reshape(-1)[at], float(now.detach().reshape(-1)[at].abs())
             if zero == 0 and 0 < small < limits.tiny:
@@ -137,8 +155,12 @@ def _in_float64(subject: Subject, steps: Sequence[ExecutedOp], number: int, valu
     return ""
 
 
-def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[ExecutedOp], value: Tensor) -> str:
-    """The operation that, going backward, turned a finite gradient into the one of an input that is not."""
+def _backward(
+    subject: Subject, live: dict[str, Tensor], steps: Sequence[ExecutedOp], value: Tensor
+) -> str:
+    """The operation that, going backward, turned a finite gradient into the one of an input that is
+    not.
+    """
     if not value.requires_grad:
         return ""
     wanted = {name: live[name] for name in subject.by}
@@ -151,15 +173,19 @@ def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[Execute
                 wanted[f"{number} out {place}"] = result
     upstream = subject.upstream if subject.upstream is not None else torch.ones_like(value)
     found = core.gradients(value, wanted, upstream=upstream)
-    broken = {key for key, gradient in found.items() if gradient is not None and not finite(gradient)}
-    # What is not finite on its way back may be dropped again, by where; so only ways that end in an input count.
+    broken = {
+        key for key, gradient in found.items() if gradient is not None and not finite(gradient)
+    }
+    # What is not finite on its way back may be dropped again, by where; so only ways that end in an
+    # input count.
     reaching = {id(live[name]) for name in subject.by if name in broken}
     turns: list[tuple[int, int]] = []
     for number, one in enumerate(steps):
         inside = [
             place
             for place, source in enumerate(one.sources)
-            if id(source) in reaching and (not isinstance(source, Tensor) or f"{number} {place}" in broken)
+            if id(source) in reaching
+            and (not isinstance(source, Tensor) or f"{number} {place}" in broken)
         ]
         if inside:
             reaching |= {id(one.value), *map(id, one.results)}
@@ -175,7 +201,9 @@ def _backward(subject: Subject, live: dict[str, Tensor], steps: Sequence[Execute
 def _turned(one: ExecutedOp, operand: Tensor, reached: Tensor, passed: Tensor) -> str:
     bad = _first_bad(passed)
     upstream = (
-        f"the gradient {_number(reached.reshape(-1)[bad])}" if reached.shape == passed.shape else "a finite gradient"
+        f"the gradient {_number(reached.reshape(-1)[bad])}"
+        if reached.shape == passed.shape
+        else "a finite gradient"
     )
     name = one.step.name.rpartition(".")[2] or one.step.kind
     at, result = _number(operand.detach().reshape(-1)[bad]), _number(passed.reshape(-1)[bad])

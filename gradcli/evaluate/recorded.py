@@ -1,4 +1,6 @@
-"""What autograd recorded for each subject of a result: the operations with their values, gradients, and names of the user's."""
+"""What autograd recorded for each subject of a result: the operations with their values, gradients,
+and names of the user's.
+"""
 
 import re
 from dataclasses import dataclass
@@ -17,8 +19,8 @@ from gradcli.results import Result, Subject
 class GraphNode:
     """One operation, or an input where `pytorch`, PyTorch's name for it, is empty.
 
-    `value` is None where it is not known: in the middle of what PyTorch put together itself. `gradients` are those that reached
-    it, one for each output, None where none did.
+    `value` is None where it is not known: in the middle of what PyTorch put together itself.
+    `gradients` are those that reached it, one for each output, None where none did.
     """
 
     title: str
@@ -30,7 +32,9 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class Picture:
-    """The graph of one subject, called `name` where there are several: its nodes, that of the result first."""
+    """The graph of one subject, called `name` where there are several: its nodes, that of the
+    result first.
+    """
 
     name: str
     nodes: list[GraphNode]
@@ -56,7 +60,9 @@ def _picture(subject: Subject) -> Picture:
     made = (tensor for one in done.operations for tensor in one.results)
     values = {tensor.grad_fn: tensor for tensor in made if tensor.grad_fn is not None}
     recorded = core.graph(done.value, subject.upstream)
-    GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", hint="draw part of the expression")
+    GRAPH_NODES.check(
+        len(recorded), "--graph: the graph is too large", hint="draw part of the expression"
+    )
     names = {id(tensor): name for name, tensor in (*done.steps.items(), *live.items())}
     nodes = {}
     for node in recorded:
@@ -64,7 +70,9 @@ def _picture(subject: Subject) -> Picture:
         name = names.get(id(value), "")
         if node.leaf is None:
             name = f"{name and name + ' = '}{re.sub(r'Backward[0-9]*$', '', node.name)}"
-        nodes[node] = GraphNode(name, "" if node.leaf is not None else node.name, value, node.gradients, [])
+        nodes[node] = GraphNode(
+            name, "" if node.leaf is not None else node.name, value, node.gradients, []
+        )
     for node, drawn in nodes.items():
         drawn.operands = [nodes[operand] for operand in node.operands]
     return Picture(subject.name, list(nodes.values()))

@@ -1,4 +1,6 @@
-"""A subject computed again in float64, as often as evidence needs it, with the same random numbers every time."""
+"""A subject computed again in float64, as often as evidence needs it, with the same random numbers
+every time.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -27,7 +29,8 @@ def widened(tensor: Tensor) -> Tensor:
 class Rerun:
     """One subject in float64: its value at any inputs, and its gradients.
 
-    `coarsest` is the largest machine epsilon that the expression itself computes with: `x.float()` makes it float32's.
+    `coarsest` is the largest machine epsilon that the expression itself computes with: `x.float()`
+    makes it float32's.
     """
 
     def __init__(self, subject: Subject, job: Job) -> None:
@@ -40,7 +43,8 @@ class Rerun:
         self._state = torch.Generator().manual_seed(torch.initial_seed()).get_state()
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The value at `inputs`, in its own shape; the steps in `held` get these operands instead of their own.
+        """The value at `inputs`, in its own shape; the steps in `held` get these operands instead
+        of their own.
 
         Raises GradcliError for whatever PyTorch refuses.
         """
@@ -64,32 +68,42 @@ class Rerun:
         found: list[WatchedOp] = []
         before, after = watching(self.program, self._before, found)
         with once_more(torch.float64):
-            replay(self.program, core.require_grad(self.inputs, self.by), self._state, before, after)
+            replay(
+                self.program, core.require_grad(self.inputs, self.by), self._state, before, after
+            )
         return found
 
-    def gradients(self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None) -> dict[str, Tensor | None]:
-        """Autograd's gradient by each input that the subject is differentiated by, in its shape; `upstream` has that of the
-        value.
+    def gradients(
+        self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None
+    ) -> dict[str, Tensor | None]:
+        """Autograd's gradient by each input that the subject is differentiated by, in its shape;
+        `upstream` has that of the value.
         """
         return self.rows(inputs, [upstream], held)[0]
 
     def rows(
         self, inputs: Inputs, upstreams: Sequence[Tensor | None], held: Held = None
     ) -> list[dict[str, Tensor | None]]:
-        """The same for each of several upstream gradients in the shape of the value, from one run."""
+        """The same for each of several upstream gradients in the shape of the value, from one
+        run.
+        """
         live = core.require_grad(inputs, self.by)
         value = self.value(live, held)
         chosen = {name: live[name] for name in self.by}
         if not value.requires_grad:
             return [dict.fromkeys(chosen) for _ in upstreams]
-        return [core.gradients(value, chosen, upstream=upstream, keep=True) for upstream in upstreams]
+        return [
+            core.gradients(value, chosen, upstream=upstream, keep=True) for upstream in upstreams
+        ]
 
     def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
         """Gradient and Hessian of a subject that is one number."""
         live = core.require_grad(inputs, self.by)
         value = self.value(live)
         if not value.requires_grad:
-            raise MathError("the result does not depend on any input through differentiable operations")
+            raise MathError(
+                "the result does not depend on any input through differentiable operations"
+            )
         return core.hessian(value.reshape(()), {name: live[name] for name in self.by})
 
     def _watch(self, step: Step, value: Any) -> None:

@@ -1,4 +1,6 @@
-"""What the commands on expressions share: the inputs as leaves, the expression run on them, the steps on the way."""
+"""What the commands on expressions share: the inputs as leaves, the expression run on them, the
+steps on the way.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -20,7 +22,9 @@ from gradcli.results import Subject
 
 
 class Run(NamedTuple):
-    """An expression that was run: what it was run on, by what it is differentiated, and what came out."""
+    """An expression that was run: what it was run on, by what it is differentiated, and what came
+    out.
+    """
 
     program: Expression
     inputs: dict[str, Tensor]
@@ -36,17 +40,26 @@ class Run(NamedTuple):
     def subject(self) -> Subject:
         """What was differentiated, for evidence."""
         return Subject(
-            "", self.program.source.text, self.inputs, tuple(self.by), state=self.state, program=self.program
+            "",
+            self.program.source.text,
+            self.inputs,
+            tuple(self.by),
+            state=self.state,
+            program=self.program,
         )
 
     @property
     def touched(self) -> int:
         """The elements of all inputs, steps and the result: what one vjp reads, roughly."""
-        return self.value.numel() + sum(tensor.numel() for tensor in (*self.inputs.values(), *self.steps.values()))
+        return self.value.numel() + sum(
+            tensor.numel() for tensor in (*self.inputs.values(), *self.steps.values())
+        )
 
 
 def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
-    """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record what is done with them."""
+    """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record
+    what is done with them.
+    """
     live = core.require_grad(inputs, chosen)
     targets: list[Any] = []
     state = torch.get_rng_state()
@@ -55,32 +68,44 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
     for code, text in program.notes:
         job.note(code, text)
     indices = frozenset(
-        name for name, tensor in live.items() if targets and any(tensor is target for target in targets)
+        name
+        for name, tensor in live.items()
+        if targets and any(tensor is target for target in targets)
     )
     by = {name: live[name] for name in chosen}
     return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
 
 
 def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
-    """Note why autograd returned None by the input `name`, and what follows: the end of the sentence."""
+    """Note why autograd returned None by the input `name`, and what follows: the end of the
+    sentence.
+    """
     if leads_to_result(done, name):
-        job.note("no-derivative", f"no differentiable operation leads from {name} to the result: {so}")
+        job.note(
+            "no-derivative", f"no differentiable operation leads from {name} to the result: {so}"
+        )
     else:
         job.note("unused-input", f"the result does not depend on {name}: {so}")
 
 
 def leads_to_result(done: Run, name: str) -> bool:
-    """Whether operations of any kind lead from the input `name` to the result; found by running once more."""
+    """Whether operations of any kind lead from the input `name` to the result; found by running
+    once more.
+    """
     if name not in done.program.names:
         return False
     now = torch.get_rng_state()
-    found = leads_to(Trace(done.program, done.inputs, done.state, lambda step, operands: None), name)
+    found = leads_to(
+        Trace(done.program, done.inputs, done.state, lambda step, operands: None), name
+    )
     torch.set_rng_state(now)
     return found
 
 
 def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
-    """`before`, which also collects the class indices of the index losses where the expression has any."""
+    """`before`, which also collects the class indices of the index losses where the expression has
+    any.
+    """
     if not _may_take_indices(program):
         return before
 
@@ -93,7 +118,9 @@ def _watching(program: Expression, targets: list[Any], before: Before) -> Before
             return
         count = len(operands) - len(step.keywords)
         given = operands[step.kind == "apply" : count]
-        library.by_place(given, dict(zip(step.keywords, operands[count:], strict=True)), "input", "target")
+        library.by_place(
+            given, dict(zip(step.keywords, operands[count:], strict=True)), "input", "target"
+        )
         match given:
             case [Tensor() as logits, Tensor() as target, *_] if target.shape != logits.shape:
                 targets.append(target)
@@ -110,7 +137,9 @@ def run_expression(request: OfExpression, job: Job) -> Run:
     """Make the inputs of `request` in their order, and run its expression on them."""
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
-    return differentiable(run(job.program, inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt)
+    return differentiable(
+        run(job.program, inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt
+    )
 
 
 def one_number(value: Tensor, rule: str) -> Tensor:
@@ -127,9 +156,15 @@ def one_number(value: Tensor, rule: str) -> Tensor:
 
 
 def differentiable(done: Run, asked: Sequence[str]) -> Run:
-    """The same run, differentiated by the class indices among its inputs only where they were asked for."""
+    """The same run, differentiated by the class indices among its inputs only where they were asked
+    for.
+    """
     if not done.indices:
         return done
     return done._replace(
-        by={name: tensor for name, tensor in done.by.items() if name in asked or name not in done.indices}
+        by={
+            name: tensor
+            for name, tensor in done.by.items()
+            if name in asked or name not in done.indices
+        }
     )

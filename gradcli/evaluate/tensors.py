@@ -13,31 +13,42 @@ from gradcli.language.literals.literal import FromStdin, Literal, Numbers, parse
 from gradcli.language.literals.literal_grammar import INTEGERS
 from gradcli.language.source import Source
 
-_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {name: getattr(torch, name) for name in CONSTRUCTORS}
+_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {
+    name: getattr(torch, name) for name in CONSTRUCTORS
+}
 
-_KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {name: getattr(torch, name) for name in INTEGERS}
+_KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {
+    name: getattr(torch, name) for name in INTEGERS
+}
 """The dtypes of numbers that stay what they are; all others take the job's."""
 
 
 class TensorMaker:
-    """Makes tensors of literals: `TensorMaker(torch.float32, torch.device("cpu"), sys.stdin.read)(literal)`.
+    """Makes tensors of literals: `TensorMaker(torch.float32, torch.device("cpu"),
+    sys.stdin.read)(literal)`.
 
-    `read_stdin` returns the text of standard input, and is called once for each literal that stands for it. Random
-    numbers come from PyTorch's default generator, which the caller seeds. Constructors run on the CPU, so that an input holds
-    the same numbers on every device.
+    `read_stdin` returns the text of standard input, and is called once for each literal that stands
+    for it. Random numbers come from PyTorch's default generator, which the caller seeds.
+    Constructors run on the CPU, so that an input holds the same numbers on every device.
     """
 
-    def __init__(self, dtype: torch.dtype, device: torch.device | str, read_stdin: Callable[[], str]) -> None:
+    def __init__(
+        self, dtype: torch.dtype, device: torch.device | str, read_stdin: Callable[[], str]
+    ) -> None:
         self.dtype = dtype
         self.device = device
         self.read_stdin = read_stdin
 
     def __call__(self, literal: Literal) -> Tensor:
-        """The tensor that `literal` stands for, detached. Raises LiteralError, FileError, SizeError."""
+        """The tensor that `literal` stands for, detached. Raises LiteralError, FileError,
+        SizeError.
+        """
         match literal:
             case Numbers():
                 dtype, shape = _KEPT.get(literal.dtype, self.dtype), literal.shape
-                flat = torch.tensor(literal.values if shape else literal.values[0], dtype=dtype, device=self.device)
+                flat = torch.tensor(
+                    literal.values if shape else literal.values[0], dtype=dtype, device=self.device
+                )
                 return flat if len(shape) < 2 else flat.reshape(shape)
             case Made():
                 made = self._made(literal)
@@ -48,15 +59,26 @@ class TensorMaker:
                 found = files.read(literal)
                 if not isinstance(found, Tensor):
                     return self(found)
-                return found.to(device=self.device, dtype=torch.bool if found.dtype == torch.bool else self.dtype)
+                return found.to(
+                    device=self.device,
+                    dtype=torch.bool if found.dtype == torch.bool else self.dtype,
+                )
 
     def _made(self, literal: Made) -> Tensor:
         try:
-            return _CONSTRUCTORS[literal.name](**literal.arguments, dtype=self.dtype, device="cpu").to(self.device)
+            return _CONSTRUCTORS[literal.name](
+                **literal.arguments, dtype=self.dtype, device="cpu"
+            ).to(self.device)
         except RuntimeError as error:
             if "without overflow" not in str(error):
                 raise
             dtype = str(self.dtype).removeprefix("torch.")
             place = literal.source.span(0, len(literal.source.text))
-            hint = "use smaller numbers" if dtype == "float64" else "use smaller numbers, or --dtype float64"
-            raise LiteralError(f"{literal.name}: a number is too large for {dtype}", span=place, hint=hint) from None
+            hint = (
+                "use smaller numbers"
+                if dtype == "float64"
+                else "use smaller numbers, or --dtype float64"
+            )
+            raise LiteralError(
+                f"{literal.name}: a number is too large for {dtype}", span=place, hint=hint
+            ) from None

@@ -1,8 +1,9 @@
-"""A run of an expression recorded: which operation took what and made what. And the same run once more, with the same
-random numbers.
+"""A run of an expression recorded: which operation took what and made what. And the same run once
+more, with the same random numbers.
 
-With `uses`, each operand that records is handed on as an alias of its own, so that autograd's gradient by the alias is exactly
-what it passed on through that one use. Everything else is PyTorch's own run.
+With `uses`, each operand that records is handed on as an alias of its own, so that autograd's
+gradient by the alias is exactly what it passed on through that one use. Everything else is
+PyTorch's own run.
 """
 
 import warnings
@@ -35,9 +36,14 @@ def program_of(subject: Subject) -> Expression:
 
 
 def replay(
-    program: Expression, inputs: Inputs, state: Tensor | None, before: Before | None = None, after: After | None = None
+    program: Expression,
+    inputs: Inputs,
+    state: Tensor | None,
+    before: Before | None = None,
+    after: After | None = None,
 ) -> Evaluation:
-    """Run an expression from a state of PyTorch's generator: it draws the numbers that it drew from there before.
+    """Run an expression from a state of PyTorch's generator: it draws the numbers that it drew from
+    there before.
 
     `state` is the ByteTensor of torch.get_rng_state, `inputs` may have any shape and dtype.
     """
@@ -48,7 +54,9 @@ def replay(
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a tensor that records: as which operand of an operation, and the alias that went there."""
+    """One use of a tensor that records: as which operand of an operation, and the alias that went
+    there.
+    """
 
     place: Place
     tensor: Tensor
@@ -57,7 +65,8 @@ class Use:
 
 @dataclass(eq=False)
 class ExecutedOp:
-    """One operation as it was computed: its operands as they were made (`sources`), and as they were handed to PyTorch.
+    """One operation as it was computed: its operands as they were made (`sources`), and as they
+    were handed to PyTorch.
 
     `state` is that of PyTorch's generator just before, None where it drew nothing.
     """
@@ -69,13 +78,16 @@ class ExecutedOp:
     state: Tensor | None
     value: Any = None
     results: list[Tensor] = field(default_factory=list)
-    """The tensors that it gave; none where it computes nothing, since a text may nest sequences without end."""
+    """The tensors that it gave; none where it computes nothing, since a text may nest sequences
+    without end."""
 
     @property
     def computes(self) -> bool:
         """Whether it is more than putting values together, or taking one out of several."""
         kind = self.step.kind
-        return kind not in _SEQUENCES and (kind not in TAKING_APART or isinstance(self.sources[0], Tensor))
+        return kind not in _SEQUENCES and (
+            kind not in TAKING_APART or isinstance(self.sources[0], Tensor)
+        )
 
     @property
     def name(self) -> str:
@@ -90,7 +102,9 @@ class ExecutedOp:
     @property
     def arguments(self) -> list[Any]:
         """The operands without those given by name and without a module."""
-        return self.operands[self.step.kind == "apply" : len(self.operands) - len(self.step.keywords)]
+        return self.operands[
+            self.step.kind == "apply" : len(self.operands) - len(self.step.keywords)
+        ]
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -99,8 +113,8 @@ class ExecutedOp:
         return dict(zip(names, self.operands[len(self.operands) - len(names) :], strict=True))
 
     def again(self, use: Use, leaf: Tensor) -> Any:
-        """The same operation alone with `leaf`, in the shape of the operand, in the place of one use; nothing else records. It
-        draws the same numbers.
+        """The same operation alone with `leaf`, in the shape of the operand, in the place of one
+        use; nothing else records. It draws the same numbers.
         """
         found = {use.place: leaf}
         operands = [_mapped(operand, (i,), found) for i, operand in enumerate(self.operands)]
@@ -116,14 +130,21 @@ class ExecutedOp:
 
 
 class Trace:
-    """The operations of one run in order, its value, and its named steps. All tensors are kept, so that identities last.
+    """The operations of one run in order, its value, and its named steps. All tensors are kept, so
+    that identities last.
 
-    `complete` says whether every use was seen; tensors in sequences within sequences are not, because an expression may
-    nest those without end.
+    `complete` says whether every use was seen; tensors in sequences within sequences are not,
+    because an expression may nest those without end.
     """
 
     def __init__(
-        self, program: Expression, inputs: Inputs, state: Tensor | None, before: Before, *, uses: bool = False
+        self,
+        program: Expression,
+        inputs: Inputs,
+        state: Tensor | None,
+        before: Before,
+        *,
+        uses: bool = False,
     ) -> None:
         self.program = program
         self.inputs = inputs
@@ -138,7 +159,9 @@ class Trace:
         state = torch.get_rng_state() if self._uses else None
         one = ExecutedOp(step, list(operands), operands, [], state)
         if self._uses and one.computes:
-            operands[:] = [self._handed(operand, (i,), one.uses) for i, operand in enumerate(operands)]
+            operands[:] = [
+                self._handed(operand, (i,), one.uses) for i, operand in enumerate(operands)
+            ]
         one.operands = list(operands)
         self.operations.append(one)
 
@@ -176,7 +199,9 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _mapped(value: Any, place: Place, found: Mapping[Place, Tensor]) -> Any:
-    """An operand with what was found for its place, or for places in it; other tensors are detached."""
+    """An operand with what was found for its place, or for places in it; other tensors are
+    detached.
+    """
     if isinstance(value, Tensor):
         return found.get(place, value.detach())
     if len(place) == 1 and isinstance(value, tuple | list):

@@ -1,4 +1,6 @@
-"""What a run passes that may be worth a note: the operations that notes look at, with their operands and results."""
+"""What a run passes that may be worth a note: the operations that notes look at, with their
+operands and results.
+"""
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +18,21 @@ from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.limits import PROGRAMS
 
 OTHERS = frozenset(
-    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
+    {
+        "abs",
+        "absolute",
+        "clamp",
+        "clip",
+        "maximum",
+        "minimum",
+        "fmax",
+        "fmin",
+        "max",
+        "min",
+        "amax",
+        "amin",
+        "norm",
+    }
 )
 """Functions beside the catalogue's that notes look at."""
 
@@ -26,9 +42,11 @@ LABEL = 40
 
 
 class WatchedOp(NamedTuple):
-    """One operation of a run. `name` is the catalogue's or one of OTHERS; `settings` are the parameters as they were set.
+    """One operation of a run. `name` is the catalogue's or one of OTHERS; `settings` are the
+    parameters as they were set.
 
-    `again` computes it from other tensors in the places of `operands`; `label` says what the first of them is called.
+    `again` computes it from other tensors in the places of `operands`; `label` says what the first
+    of them is called.
     """
 
     name: str
@@ -48,19 +66,31 @@ class WatchedOp(NamedTuple):
 
 def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> WatchedOp:
     """An activation that was computed from `x`, which records; `value` has its shape."""
-    return WatchedOp(call.entry.name, (x,), call.bound, value, implementations.activation(call), lambda: label)
+    return WatchedOp(
+        call.entry.name, (x,), call.bound, value, implementations.activation(call), lambda: label
+    )
 
 
 def of_loss(
-    call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str, reduction: str | None = None
+    call: Call,
+    pred: Tensor,
+    target: Tensor,
+    value: Tensor,
+    label: str,
+    reduction: str | None = None,
 ) -> WatchedOp:
-    """A loss that was computed from `pred`, which records, and a target in the shape and dtype that the loss takes."""
+    """A loss that was computed from `pred`, which records, and a target in the shape and dtype that
+    the loss takes.
+    """
     again = implementations.loss(call, reduction)
     return WatchedOp(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
 
 
-def watching(program: Expression, before: Before, watched: list[WatchedOp]) -> tuple[Before, After | None]:
-    """`before`, and what is to be told after each step, so that `watched` collects what notes look at.
+def watching(
+    program: Expression, before: Before, watched: list[WatchedOp]
+) -> tuple[Before, After | None]:
+    """`before`, and what is to be told after each step, so that `watched` collects what notes look
+    at.
 
     An expression that has nothing of the kind runs as fast as it would without.
     """
@@ -83,7 +113,9 @@ def watching(program: Expression, before: Before, watched: list[WatchedOp]) -> t
 
 @lru_cache(maxsize=PROGRAMS)
 def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
-    """The steps that notes look at, by identity, and how each makes a watched operation of its operands and value."""
+    """The steps that notes look at, by identity, and how each makes a watched operation of its
+    operands and value.
+    """
     found: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}
     for step, node in zip(program.steps, program.origins, strict=True):
         if "*" in step.keywords:
@@ -91,9 +123,17 @@ def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], 
         label = partial(_label, step, node)
         if step.kind == "apply":
             found[id(step)] = partial(_of_module, step, label)
-        elif step.kind in ("call", "method") and not step.name.startswith("nn.") and (name := canonical(step.name)):
+        elif (
+            step.kind in ("call", "method")
+            and not step.name.startswith("nn.")
+            and (name := canonical(step.name))
+        ):
             plain = not step.keywords and step.take == _tensors(name)
-            found[id(step)] = _of_plain_call(step, name, label) if plain else partial(_of_function, step, name, label)
+            found[id(step)] = (
+                _of_plain_call(step, name, label)
+                if plain
+                else partial(_of_function, step, name, label)
+            )
     return found
 
 
@@ -102,13 +142,17 @@ def _tensors(name: str) -> int:
     return len(CATALOGUE[name].operands) if name in CATALOGUE else 1
 
 
-def _of_plain_call(step: Step, name: str, label: Callable[[], str]) -> Callable[[tuple[Any, ...], Any], WatchedOp]:
+def _of_plain_call(
+    step: Step, name: str, label: Callable[[], str]
+) -> Callable[[tuple[Any, ...], Any], WatchedOp]:
     """A call that leaves every parameter at its default, which need be found out but once."""
     settings, again = _settings(name, (), {}), library.function(step.name)
     return lambda operands, value: WatchedOp(name, operands, settings, value, again, label)
 
 
-def _of_function(step: Step, name: str, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> WatchedOp:
+def _of_function(
+    step: Step, name: str, label: Callable[[], str], operands: tuple[Any, ...], value: Any
+) -> WatchedOp:
     count = len(operands) - len(step.keywords)
     arguments, keywords = operands[:count], dict(zip(step.keywords, operands[count:], strict=True))
     tensors = _tensors(name)
@@ -116,10 +160,14 @@ def _of_function(step: Step, name: str, label: Callable[[], str], operands: tupl
         if key in keywords:
             arguments = (*arguments, keywords.pop(key))
     settings = _settings(name, arguments[tensors:], keywords, step.name)
-    return WatchedOp(name, arguments, settings, value, partial(library.function(step.name), **keywords), label)
+    return WatchedOp(
+        name, arguments, settings, value, partial(library.function(step.name), **keywords), label
+    )
 
 
-def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], value: Any) -> WatchedOp:
+def _of_module(
+    step: Step, label: Callable[[], str], operands: tuple[Any, ...], value: Any
+) -> WatchedOp:
     """A call of a torch.nn module; one that no note is about has no name."""
     module, *given = operands
     count = len(given) - len(step.keywords)
@@ -131,8 +179,12 @@ def _of_module(step: Step, label: Callable[[], str], operands: tuple[Any, ...], 
     return WatchedOp(name, tuple(arguments), _settings(name, (), attributes), value, again, label)
 
 
-def _settings(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """The parameters of a catalogue function by name, given in order or by name, else their defaults; others as given."""
+def _settings(
+    name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any], path: str = ""
+) -> dict[str, Any]:
+    """The parameters of a catalogue function by name, given in order or by name, else their
+    defaults; others as given.
+    """
     entry = CATALOGUE.get(name)
     if entry is None:
         return dict(keywords)
@@ -143,24 +195,39 @@ def _settings(name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
 
 @cache
 def _order(path: str) -> tuple[str, ...]:
-    """The parameters of a loss behind its prediction and target, in PyTorch's order; a function in C++ tells none."""
-    return tuple(signature(library.pytorch_function(path)).parameters)[2:] if path.startswith("F.") else ()
+    """The parameters of a loss behind its prediction and target, in PyTorch's order; a function in
+    C++ tells none.
+    """
+    return (
+        tuple(signature(library.pytorch_function(path)).parameters)[2:]
+        if path.startswith("F.")
+        else ()
+    )
 
 
 def target_of(step: Step, operands: Sequence[Any]) -> tuple[str, Any] | None:
-    """The name of the loss of the catalogue that a step applies, as a function or a module, and its target."""
+    """The name of the loss of the catalogue that a step applies, as a function or a module, and its
+    target.
+    """
     module = step.kind == "apply"
-    name = _LOSSES.get(_squeezed(type(operands[0]).__name__ if module else step.name.rpartition(".")[2]))
+    name = _LOSSES.get(
+        _squeezed(type(operands[0]).__name__ if module else step.name.rpartition(".")[2])
+    )
     if name is None or not (module or step.kind == "call"):
         return None
     count = len(operands) - len(step.keywords)
-    arguments, keywords = list(operands[module:count]), dict(zip(step.keywords, operands[count:], strict=True))
+    arguments, keywords = (
+        list(operands[module:count]),
+        dict(zip(step.keywords, operands[count:], strict=True)),
+    )
     library.by_place(arguments, keywords, "input", "target")
     return (name, arguments[1]) if len(arguments) > 1 else None
 
 
 def canonical(path: str) -> str:
-    """The name under which notes know the function at a path such as `Tensor.sigmoid` or `CrossEntropyLoss`; empty: not."""
+    """The name under which notes know the function at a path such as `Tensor.sigmoid` or
+    `CrossEntropyLoss`; empty: not.
+    """
     return _CANONICAL.get(_squeezed(path.rpartition(".")[2]), "")
 
 
@@ -168,9 +235,12 @@ def _squeezed(name: str) -> str:
     return name.lower().replace("_", "").removesuffix("loss")
 
 
-_LOSSES = {_squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)}
+_LOSSES = {
+    _squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)
+}
 _CANONICAL = {
-    # Smooth losses of any numbers are left out: of them there is nothing to say, and PyTorch itself warns of shapes.
+    # Smooth losses of any numbers are left out: of them there is nothing to say, and PyTorch itself
+    # warns of shapes.
     **{
         _squeezed(name): entry.name
         for name, entry in CATALOGUE.items()

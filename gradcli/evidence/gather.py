@@ -1,4 +1,6 @@
-"""Evidence beside a result: the ledger, the check and what the user expected, each from what the result says of itself."""
+"""Evidence beside a result: the ledger, the check and what the user expected, each from what the
+result says of itself.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -13,19 +15,27 @@ from gradcli.results import Result
 
 
 def with_evidence(request: EvidenceOptions, result: Result, job: Job) -> Result:
-    """`result` with what `request` asks for added; `ok` tells whether every check and expectation holds."""
+    """`result` with what `request` asks for added; `ok` tells whether every check and expectation
+    holds.
+    """
     added: dict[str, Any] = {}
     if isinstance(request, ExplainOptions) and request.explain:
         rows = result.written_out()
-        added["ledger"] = rows or [row for subject in result.explained() for row in ledger(subject, job)]
+        added["ledger"] = rows or [
+            row for subject in result.explained() for row in ledger(subject, job)
+        ]
     if request.check:
         added["check"] = {} if result.points else check(result, job)
         for points in result.points:
             added["check"] |= check_points(result, points, job)
     if request.expect:
-        added["expect"] = expect(request.expect, request.tol, result, job, _next_step(request, result))
+        added["expect"] = expect(
+            request.expect, request.tol, result, job, _next_step(request, result)
+        )
     if "check" in added or "expect" in added:
-        added["ok"] = all(found.ok for kind in ("check", "expect") for found in added.get(kind, {}).values())
+        added["ok"] = all(
+            found.ok for kind in ("check", "expect") for found in added.get(kind, {}).values()
+        )
     return replace(result, **added) if added else result
 
 

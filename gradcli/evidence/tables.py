@@ -8,7 +8,9 @@ from gradcli.show.table import Table
 
 
 def evidence_tables(result: Result, digits: int) -> list[Table]:
-    """The tables of whatever evidence `result` holds; none of them is for CSV. A command may show its ledger otherwise."""
+    """The tables of whatever evidence `result` holds; none of them is for CSV. A command may show
+    its ledger otherwise.
+    """
     found: list[Table] = []
     if result.ledger is not None:
         found += getattr(part(result, "show"), "ledger_tables", ledger_tables)(result, digits)

@@ -1,8 +1,10 @@
-"""A function's NAME with optional arguments, such as `sigmoid`, `leaky_relu(0.2)` or `kl(reduction=batchmean)`.
+"""A function's NAME with optional arguments, such as `sigmoid`, `leaky_relu(0.2)` or
+`kl(reduction=batchmean)`.
 
-The arguments are Python's, so Python's own parser reads them: words, texts, None, as many signs as one likes. The arguments
-of a literal's constructors (`gradcli.language.literals`) are literals: products, sizes, numbers as NumPy prints them. Both
-are bound to parameters by `gradcli.language.binding`.
+The arguments are Python's, so Python's own parser reads them: words, texts, None, as many signs as
+one likes. The arguments of a literal's constructors (`gradcli.language.literals`) are literals:
+products, sizes, numbers as NumPy prints them. Both are bound to parameters by
+`gradcli.language.binding`.
 """
 
 import ast
@@ -38,7 +40,9 @@ TENSOR_PARAMETERS = frozenset({"weight", "pos_weight"})
 
 @dataclass(frozen=True)
 class Call:
-    """A function of the catalogue with the arguments that the user gave; `text` is the call as typed."""
+    """A function of the catalogue with the arguments that the user gave; `text` is the call as
+    typed.
+    """
 
     text: str
     entry: Activation | Loss
@@ -47,12 +51,18 @@ class Call:
     @property
     def bound(self) -> dict[str, Value]:
         """Every parameter with its argument or else its default, in PyTorch's order."""
-        return {parameter.name: parameter.default for parameter in self.entry.parameters} | dict(self.arguments)
+        return {parameter.name: parameter.default for parameter in self.entry.parameters} | dict(
+            self.arguments
+        )
 
     def applied(self, *operands: str, **more: Value) -> str:
-        """The call as an expression: the function of `operands` with the arguments given, and `more` of them, by name."""
+        """The call as an expression: the function of `operands` with the arguments given, and
+        `more` of them, by name.
+        """
         name = self.text.partition("(")[0].rstrip()
-        arguments = [f"{key}={_spelled(key, value)}" for key, value in {**self.arguments, **more}.items()]
+        arguments = [
+            f"{key}={_spelled(key, value)}" for key, value in {**self.arguments, **more}.items()
+        ]
         return f"{name}({', '.join([*operands, *arguments])})"
 
     @cached_property
@@ -61,7 +71,8 @@ class Call:
         return self.applied("x*w + b", *(["y"] if isinstance(self.entry, Loss) else []))
 
     def reduction(self, asked: str = "mean") -> str:
-        """The reduction of a loss: that among its arguments, else the one `asked` for, or that which defines the loss.
+        """The reduction of a loss: that among its arguments, else the one `asked` for, or that
+        which defines the loss.
 
         Of such a loss, `none` gives the elements.
         """
@@ -70,10 +81,14 @@ class Call:
         return fixed or str(self.arguments.get("reduction", asked))
 
     def compared(self, reduction: str, pred: str = "pred", target: str = "target") -> str:
-        """A loss with a reduction as an expression. One that its reduction defines has its own, or else its elements."""
+        """A loss with a reduction as an expression. One that its reduction defines has its own, or
+        else its elements.
+        """
         assert isinstance(self.entry, Loss)
         if not self.entry.reduction:
-            return self.applied(pred, target, **({} if reduction == "mean" else {"reduction": reduction}))
+            return self.applied(
+                pred, target, **({} if reduction == "mean" else {"reduction": reduction})
+            )
         if reduction != "none" or self.entry.mixes:
             return self.applied(pred, target)
         name = CATALOGUE[self.entry.torch.partition(".")[2]].name  # gradcli's shorter one
@@ -85,15 +100,20 @@ def _spelled(name: str, value: Value) -> str:
     """An argument as an expression has it; weights are tensors there."""
     if name not in TENSOR_PARAMETERS or value is None:
         return repr(value)
-    numbers = [float(number) for number in value] if isinstance(value, tuple) else float(cast(float, value))
+    numbers = (
+        [float(number) for number in value]
+        if isinstance(value, tuple)
+        else float(cast(float, value))
+    )
     return f"tensor({numbers!r})"
 
 
 def parse_call(source: Source, family: Family = None) -> Call:
-    """Read a NAME of the `family` (either where it is None), with its arguments in brackets where there are any.
+    """Read a NAME of the `family` (either where it is None), with its arguments in brackets where
+    there are any.
 
-    Raises ExpressionError for an unknown name or parameter and for a value that the parameter does not take, and
-    SizeError for a text or a number over the bounds.
+    Raises ExpressionError for an unknown name or parameter and for a value that the parameter does
+    not take, and SizeError for a text or a number over the bounds.
     """
     limits.CALL_TEXT.check(len(source.text), "the name of a function")
     text = source.text.strip()
@@ -110,7 +130,10 @@ def _find(name: str, family: Family, place: Span) -> Activation | Loss:
     if family is None or isinstance(entry, family):
         return entry
     if isinstance(entry, Loss):
-        message, hint = f"{name} is a loss, not an activation", f"gradcli loss {name} --pred T --target T"
+        message, hint = (
+            f"{name} is a loss, not an activation",
+            f"gradcli loss {name} --pred T --target T",
+        )
     else:
         message, hint = f"{name} is an activation, not a loss", f"gradcli activate {name} --x T"
     raise ExpressionError(message, span=place, hint=hint)
@@ -119,12 +142,18 @@ def _find(name: str, family: Family, place: Span) -> Activation | Loss:
 def _unknown(name: str, family: Family, place: Span) -> ExpressionError:
     if not name:
         return ExpressionError(
-            "the name of a function is missing", span=place, hint="gradcli functions lists all names"
+            "the name of a function is missing",
+            span=place,
+            hint="gradcli functions lists all names",
         )
     if _is_numbers(name):
         hint = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
     else:
-        known = [other for other, entry in CATALOGUE.items() if family is None or isinstance(entry, family)]
+        known = [
+            other
+            for other, entry in CATALOGUE.items()
+            if family is None or isinstance(entry, family)
+        ]
         hint = did_you_mean(name.rpartition(".")[2], known) or "gradcli functions lists all names"
     kind = family.__name__.lower() if family else "function"
     return ExpressionError(f"unknown {kind} {name[:80]!a}", span=place, hint=hint)
@@ -157,7 +186,9 @@ class _Reader:
         self._line = "".join(" " if char.isspace() else char for char in source.text)
         self._start = len(self._line) - len(self._line.lstrip())
         parameters = ", ".join(f"{each.name}={each.default!r}" for each in entry.parameters)
-        self._usage = f"its parameters: {entry.name}({parameters})" if parameters else f"write {entry.name}"
+        self._usage = (
+            f"its parameters: {entry.name}({parameters})" if parameters else f"write {entry.name}"
+        )
 
     def parse(self) -> ast.Call:
         """The syntax tree of `NAME(...)`."""
@@ -175,7 +206,11 @@ class _Reader:
         except (ValueError, OverflowError, RecursionError, MemoryError):
             raise self._error(unreadable, 0, len(self._line.strip())) from None
         if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
-            raise self.error("expected one function name with its arguments", tree, "for a formula: gradcli grad EXPR")
+            raise self.error(
+                "expected one function name with its arguments",
+                tree,
+                "for a formula: gradcli grad EXPR",
+            )
         return tree
 
     def read(self, parameter: Parameter, argument: _Node) -> Value:
@@ -236,6 +271,9 @@ _TAKES: dict[type, tuple[str, Callable[[Value], bool]]] = {
     int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     float: ("a number", _is_number),
     str: ("a word", lambda value: isinstance(value, str)),
-    type(None): ("a number or a list such as [1, 2, 3]", lambda value: not isinstance(value, bool | str)),
+    type(None): (
+        "a number or a list such as [1, 2, 3]",
+        lambda value: not isinstance(value, bool | str),
+    ),
 }
 """What a parameter takes, by the type of its default: in words, and as a check."""

@@ -1,4 +1,6 @@
-"""Files as inputs (`@data.npz:weights`): their suffixes, and what can be known of a file without PyTorch."""
+"""Files as inputs (`@data.npz:weights`): their suffixes, and what can be known of a file without
+PyTorch.
+"""
 
 import os
 import re
@@ -14,14 +16,17 @@ from gradcli.language.suggest import did_you_mean
 SUFFIXES: Mapping[str, bool] = {
     ".npy": False, ".npz": True, ".csv": False, ".tsv": False, ".txt": False, ".json": False, ".pt": True, ".safetensors": True,
 }  # fmt: skip
-"""The suffixes that are read, and whether such a file holds several arrays, one of which a `:key` names."""
+"""The suffixes that are read, and whether such a file holds several arrays, one of which a `:key`
+names."""
 
 _KEYED = re.compile(rf"(?s)(.+?({'|'.join(map(re.escape, SUFFIXES))})):(.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class FromFile:
-    """The array `key` of the file at `path` (an empty key: its only one), in the format that `suffix` names."""
+    """The array `key` of the file at `path` (an empty key: its only one), in the format that
+    `suffix` names.
+    """
 
     path: str
     suffix: str
@@ -41,7 +46,8 @@ def is_named(text: str) -> bool:
 
 
 def parse_path(source: Source) -> FromFile:
-    """The file that a literal such as `@data.npz:weights` names; whether it exists is `check_file`'s question.
+    """The file that a literal such as `@data.npz:weights` names; whether it exists is
+    `check_file`'s question.
 
     Raises LiteralError where there is no path, no known suffix, or a key that does not belong.
     """
@@ -49,7 +55,11 @@ def parse_path(source: Source) -> FromFile:
     start = source.text.index("@") + 1
     place = source.span(start, start + len(text))
     if not text:
-        raise LiteralError("the path after @ is missing", span=place, hint="write @data.npy, or - for standard input")
+        raise LiteralError(
+            "the path after @ is missing",
+            span=place,
+            hint="write @data.npy, or - for standard input",
+        )
     keyed = _KEYED.fullmatch(text)
     path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
     suffix = suffix.lower()
@@ -59,7 +69,10 @@ def parse_path(source: Source) -> FromFile:
         if path.startswith("/dev/"):  # what the shell puts for <(...) among them
             message, hint = "a file under /dev has no suffix", "pipe it in: - is standard input"
     elif keyed and not SUFFIXES[suffix]:
-        message, hint = f"a {suffix} file holds one array and has no keys", "leave out the colon and what follows"
+        message, hint = (
+            f"a {suffix} file holds one array and has no keys",
+            "leave out the colon and what follows",
+        )
     elif keyed and not key:
         message = "the key after the colon is missing"
         hint = "write the array's name after it, or leave out the colon"
@@ -69,14 +82,19 @@ def parse_path(source: Source) -> FromFile:
 
 
 def check_file(literal: FromFile) -> None:
-    """Raise FileError unless the file is there, regular, readable and not empty. Opens nothing: a pipe would hang."""
+    """Raise FileError unless the file is there, regular, readable and not empty. Opens nothing: a
+    pipe would hang.
+    """
     try:
         status = os.stat(literal.path)
     except (FileNotFoundError, NotADirectoryError):
         where = f": {literal.path}" if literal.source.text.strip()[1:].startswith("~") else ""
         message, hint = f"there is no such file{where}", _nearest(literal.path)
     except OSError as error:
-        message, hint = f"the file cannot be reached: {(error.strerror or 'unknown reason').lower()}", "check the path"
+        message, hint = (
+            f"the file cannot be reached: {(error.strerror or 'unknown reason').lower()}",
+            "check the path",
+        )
     except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
         message, hint = "invalid file name", "check the path"
     else:
@@ -94,21 +112,31 @@ def check_file(literal: FromFile) -> None:
 
 
 def advice(path: str) -> str:
-    """What to type instead of a path that begins with ~ or -, which mean something elsewhere; empty for any other."""
+    """What to type instead of a path that begins with ~ or -, which mean something elsewhere; empty
+    for any other.
+    """
     if path.startswith("~"):
         if (whole := os.path.expanduser(path)) == path:
             return f"there is no user {quoted(path[1:].partition('/')[0])}: write the full path"
         return f"the shell does not expand ~ in quotes or after =; write {shlex.quote(whole)}"
-    return "only - alone means standard input; a name that begins with - is a file" if path.startswith("-") else ""
+    return (
+        "only - alone means standard input; a name that begins with - is a file"
+        if path.startswith("-")
+        else ""
+    )
 
 
 def _nearest(path: str) -> str:
-    """What to type where a path is misleading, else the files of its folder whose names are near, or what to look at."""
+    """What to type where a path is misleading, else the files of its folder whose names are near,
+    or what to look at.
+    """
     if said := advice(path):
         return said
     folder, name = os.path.split(path)
     try:
-        names = [entry for entry in os.listdir(folder or ".") if entry.isascii() and entry.isprintable()]
+        names = [
+            entry for entry in os.listdir(folder or ".") if entry.isascii() and entry.isprintable()
+        ]
     except OSError:
         return "check the path: its folder cannot be read either"
     return did_you_mean(name, names) or "check the path"

@@ -1,4 +1,6 @@
-"""Every bound on what the user may give, with its unit and its reason. All are checked before anything is computed."""
+"""Every bound on what the user may give, with its unit and its reason. All are checked before
+anything is computed.
+"""
 
 from dataclasses import dataclass
 
@@ -38,4 +40,5 @@ JOB_TEXT = Limit(2**27, "bytes", "keep larger data in a file, such as .npy, with
 PASTED_TEXT = Limit(1_000_000, "characters", "the last lines of a log or a traceback are enough")
 
 PROGRAMS = 1024
-"""Expressions that are kept, read and made ready, for when they come again: a batch holds no more, however long it is."""
+"""Expressions that are kept, read and made ready, for when they come again: a batch holds no more,
+however long it is."""

@@ -1,4 +1,6 @@
-"""Which mistake a name, a pasted message or a question means: letters are compared, numbers and shapes are not."""
+"""Which mistake a name, a pasted message or a question means: letters are compared, numbers and
+shapes are not.
+"""
 
 import re
 from collections import Counter
@@ -14,20 +16,31 @@ _GAP = "[a-z_]{0,64}"
 """What `...` in a fragment stands for."""
 
 _OPERATOR = re.compile(r"(type\(s\)\s*for\s*)(\*\*|[-+*/@%])\s*=?\s*:")
-_OPERATORS = {"*": "times", "-": "minus", "+": "plus", "/": "over", "@": "at", "%": "modulo", "**": "power"}
+_OPERATORS = {
+    "*": "times",
+    "-": "minus",
+    "+": "plus",
+    "/": "over",
+    "@": "at",
+    "%": "modulo",
+    "**": "power",
+}
 
 _LETTER = re.compile("[A-Za-z_]")
 _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
 """The name of an error, before what it says."""
 
-_FOREIGN = re.compile(r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII)
+_FOREIGN = re.compile(
+    r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII
+)
 """The name of an error that PyTorch seldom gives."""
 
 _FEWEST = 3
 """Words that a piece of a message must have to be recognised by itself."""
 
 _AROUND = 16
-"""Letters that may be around a vague message which is all that was pasted: a log's level, the rank of a process."""
+"""Letters that may be around a vague message which is all that was pasted: a log's level, the rank
+of a process."""
 
 _QUESTION = 12
 """Words that a question in plain words has at most."""
@@ -78,8 +91,13 @@ def by_text(text: str) -> list[Mistake]:
 
 
 def _best_first(scores: Mapping[str, float]) -> list[Mistake]:
-    """The mistakes that have a score, the highest first; of equal ones the most common first, as in the table."""
-    return sorted((each for each in MISTAKES.values() if each.name in scores), key=lambda each: -scores[each.name])
+    """The mistakes that have a score, the highest first; of equal ones the most common first, as in
+    the table.
+    """
+    return sorted(
+        (each for each in MISTAKES.values() if each.name in scores),
+        key=lambda each: -scores[each.name],
+    )
 
 
 def last_said(text: str) -> str:
@@ -91,7 +109,9 @@ def last_said(text: str) -> str:
 
 
 def nearest(text: str) -> list[Mistake]:
-    """The three mistakes that share the rarest technical terms with a text, fewer where fewer are near."""
+    """The three mistakes that share the rarest technical terms with a text, fewer where fewer are
+    near.
+    """
     words = _plain_words(text)
     few = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEWEST else 1
     scores = {
@@ -103,18 +123,24 @@ def nearest(text: str) -> list[Mistake]:
 
 def sharing(mistake: Mistake) -> list[Mistake]:
     """The other mistakes of which PyTorch says the same."""
-    return [other for other in MISTAKES.values() if other != mistake and _pieces(other) & _pieces(mistake)]
+    return [
+        other
+        for other in MISTAKES.values()
+        if other != mistake and _pieces(other) & _pieces(mistake)
+    ]
 
 
 def _pieces(mistake: Mistake) -> set[str]:
     return {*mistake.fragments, *(piece.text for piece in mistake.vague)}
 
 
-# --- messages -------------------------------------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------
 
 
 class _Piece(NamedTuple):
-    """A piece of a message in the table: of which mistake, as letters, and whether it needs more than itself."""
+    """A piece of a message in the table: of which mistake, as letters, and whether it needs more
+    than itself.
+    """
 
     name: str
     pattern: re.Pattern[str]
@@ -132,7 +158,9 @@ class _Match(NamedTuple):
 
 
 def _with_operators_named(text: str) -> str:
-    """A text with the operator in "unsupported operand type(s) for +" as a word, because only letters are compared."""
+    """A text with the operator in "unsupported operand type(s) for +" as a word, because only
+    letters are compared.
+    """
     return _OPERATOR.sub(lambda found: f"{found[1]}{_OPERATORS[found[2]]}:", text)
 
 
@@ -147,7 +175,9 @@ class _Squeezed:
     def is_whole(self, start: int, stop: int) -> bool:
         """Whether these letters begin and end with a word."""
         first, last = self._places[start], self._places[stop - 1]
-        return not (_LETTER.match(self.said, first - 1) if first else None) and not _LETTER.match(self.said, last + 1)
+        return not (_LETTER.match(self.said, first - 1) if first else None) and not _LETTER.match(
+            self.said, last + 1
+        )
 
     def opens_line(self, start: int) -> bool:
         """Whether this letter is the first one of its line."""
@@ -158,9 +188,15 @@ class _Squeezed:
 @cache
 def _table() -> list[_Piece]:
     return [
-        _Piece(mistake.name, re.compile(_pattern(text)), pasted.letters(re.sub("<.*?>", "", text)), vague)
+        _Piece(
+            mistake.name,
+            re.compile(_pattern(text)),
+            pasted.letters(re.sub("<.*?>", "", text)),
+            vague,
+        )
         for mistake in MISTAKES.values()
-        for text, vague in [(text, None) for text in mistake.fragments] + [(each.text, each) for each in mistake.vague]
+        for text, vague in [(text, None) for text in mistake.fragments]
+        + [(each.text, each) for each in mistake.vague]
     ]
 
 
@@ -175,13 +211,17 @@ def _pattern(fragment: str) -> str:
 
 
 def _asserted(said: str, text: str) -> str:
-    """What a GPU's late error is about: the assertions that failed before it, where the text shows any."""
+    """What a GPU's late error is about: the assertions that failed before it, where the text shows
+    any.
+    """
     late = "devicesideassert" in pasted.letters(said)
     return "\n".join(pasted.assertions(text)) or said if late else said
 
 
 def _scores(said: str, text: str) -> dict[str, int]:
-    """The mistakes that a statement tells of, each with the letters that its fragments account for."""
+    """The mistakes that a statement tells of, each with the letters that its fragments account
+    for.
+    """
     squeezed = _Squeezed(said)
     found = [
         match for piece in _table() for match in _matches(piece, squeezed)
@@ -207,12 +247,19 @@ def _is_meant(vague: Vague, match: _Match, said: str, text: str) -> bool:
 
 
 def _latest(found: list[_Match], squeezed: _Squeezed) -> list[_Match]:
-    """The pieces of what was said last: a line that begins with a piece of another mistake is a message of its own."""
+    """The pieces of what was said last: a line that begins with a piece of another mistake is a
+    message of its own.
+    """
     for start in sorted({match.start for match in found}, reverse=True):
         before = [match for match in found if match.start < start]
         after = [match for match in found if match.start >= start]
         apart = all(match.stop <= start for match in before)
-        if before and apart and squeezed.opens_line(start) and not {m.name for m in before} & {m.name for m in after}:
+        if (
+            before
+            and apart
+            and squeezed.opens_line(start)
+            and not {m.name for m in before} & {m.name for m in after}
+        ):
             return after
     return found
 
@@ -226,7 +273,7 @@ def _of_piece(said: str) -> dict[str, int]:
     return {piece.name: len(joined) for piece in _table() if joined in piece.literal}
 
 
-# --- questions ------------------------------------------------------------------------------------------------------
+# --- questions ----------------------------------------------------------------------------------
 
 
 def _by_symptoms(text: str) -> list[Mistake]:
@@ -249,10 +296,18 @@ def _plain_words(text: str) -> set[str]:
 
 @cache
 def _telling() -> dict[str, dict[str, float]]:
-    """The words of each mistake, each with its rarity: 1 where no other mistake has it, soon nothing where many do."""
+    """The words of each mistake, each with its rarity: 1 where no other mistake has it, soon
+    nothing where many do.
+    """
     texts = {
         mistake.name: " ".join(
-            [mistake.name, mistake.name.replace("-", " "), mistake.title, *_pieces(mistake), *mistake.symptoms]
+            [
+                mistake.name,
+                mistake.name.replace("-", " "),
+                mistake.title,
+                *_pieces(mistake),
+                *mistake.symptoms,
+            ]
         )
         for mistake in MISTAKES.values()
     }

@@ -25,13 +25,16 @@ _PREFIX = re.compile(
 """What quoting, pytest, a launcher of several processes or a log puts before each line."""
 
 _SOURCE = re.compile(
-    r"^[ \t]*(?:-+>[ \t]*)?(?:\d+[ \t]+)?raise\b.*$|^(?:-+>[ \t]*\d+|[ \t]{2,}\d+)[ \t].*$", re.MULTILINE
+    r"^[ \t]*(?:-+>[ \t]*)?(?:\d+[ \t]+)?raise\b.*$|^(?:-+>[ \t]*\d+|[ \t]{2,}\d+)[ \t].*$",
+    re.MULTILINE,
 )
 """Lines of a program that a traceback shows: one that raises, and those that a notebook numbers."""
 
 _HEADER = "tracebackmostrecentcalllast"
 _CHAINED = ("aboveexceptionwasthedirectcause", "handlingoftheaboveexception")
-_MESSENGERS = re.compile(r"(?:childfailed|calledprocess|raytask)error|process(?:raised|exited)exception|systemexit")
+_MESSENGERS = re.compile(
+    r"(?:childfailed|calledprocess|raytask)error|process(?:raised|exited)exception|systemexit"
+)
 """Errors that only report another one, which is above them."""
 
 _NAME = 20
@@ -54,7 +57,8 @@ _MARKER = re.compile(
 """Where an error or a warning begins."""
 
 _RAISED = re.compile(
-    r"^Traceback \(most recent call last\):.*\n(?:(?:[ \t].*)?\n)*(?=[A-Za-z_][\w.]*(?::|\s*$))", re.MULTILINE
+    r"^Traceback \(most recent call last\):.*\n(?:(?:[ \t].*)?\n)*(?=[A-Za-z_][\w.]*(?::|\s*$))",
+    re.MULTILINE,
 )
 """A traceback up to its last line, which names an error whatever its class is called."""
 
@@ -84,7 +88,9 @@ def plain(text: str) -> str:
 
 
 def without_source(text: str) -> str:
-    """A plain text without the lines of a program that say what it may raise, or that a notebook shows around one."""
+    """A plain text without the lines of a program that say what it may raise, or that a notebook
+    shows around one.
+    """
     return _SOURCE.sub("", text)
 
 
@@ -94,9 +100,12 @@ def assertions(text: str) -> list[str]:
 
 
 def shows(text: str, signs: Iterable[str]) -> bool:
-    """Whether one of the words is in a plain text, cut by a line break or not; one that begins with a dot is an attribute."""
+    """Whether one of the words is in a plain text, cut by a line break or not; one that begins with
+    a dot is an attribute.
+    """
     return any(
-        re.search(rf"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])", text) for sign in signs
+        re.search(rf"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])", text)
+        for sign in signs
     )
 
 
@@ -106,8 +115,12 @@ def letters(text: str) -> str:
 
 
 def statements(text: str) -> list[Statement]:
-    """The errors and warnings of a plain text in order; what is before the first of them is a bare one."""
-    marks = {found.start(): (found.end(), bool(found["warning"])) for found in _MARKER.finditer(text)}
+    """The errors and warnings of a plain text in order; what is before the first of them is a bare
+    one.
+    """
+    marks = {
+        found.start(): (found.end(), bool(found["warning"])) for found in _MARKER.finditer(text)
+    }
     for found in _RAISED.finditer(text):
         marks.setdefault(found.end(), (found.end() + _LONGEST_NAME, False))
     places = sorted(marks)
@@ -125,7 +138,8 @@ def statements(text: str) -> list[Statement]:
 def counting(text: str) -> Iterator[Statement]:
     """The statements of a plain text that may be the answer, the likeliest first.
 
-    That is the last error, those that it came of, and the words in front; warnings only where nothing failed.
+    That is the last error, those that it came of, and the words in front; warnings only where
+    nothing failed.
     """
     found = statements(text)
     for statement in reversed([each for each in found if not each.warning][-_LAST:]):
@@ -134,6 +148,8 @@ def counting(text: str) -> Iterator[Statement]:
             return
     if all(statement.warning or statement.bare for statement in found):
         for statement in reversed(found[1:][-_LAST:]):
-            if _HEADER in letters(statement.said):  # the error after it has no known name, or was cut off
+            if _HEADER in letters(
+                statement.said
+            ):  # the error after it has no known name, or was cut off
                 return
             yield statement

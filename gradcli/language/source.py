@@ -18,22 +18,33 @@ def quoted(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """The terminal columns that `text` takes: East Asian wide characters take two, combining ones none."""
+    """The terminal columns that `text` takes: East Asian wide characters take two, combining ones
+    none.
+    """
     return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
     )
 
 
 def _shown(text: str) -> str:
-    """`text` as an error quotes it: every kind of blank is a blank, and whatever else cannot be seen is escaped."""
+    """`text` as an error quotes it: every kind of blank is a blank, and whatever else cannot be
+    seen is escaped.
+    """
     if text.isprintable():
         return text
-    return printable("".join(" " if char == "\t" or unicodedata.category(char) == "Zs" else char for char in text))
+    return printable(
+        "".join(
+            " " if char == "\t" or unicodedata.category(char) == "Zs" else char for char in text
+        )
+    )
 
 
 @dataclass(frozen=True)
 class Source:
-    """One text as the user gave it; `label` is what the user calls it (`--x`, `EXPR`, `standard input`)."""
+    """One text as the user gave it; `label` is what the user calls it (`--x`, `EXPR`, `standard
+    input`).
+    """
 
     text: str
     label: str = ""
@@ -59,7 +70,9 @@ class ValueSource(Source):
 
 
 class Span(NamedTuple):
-    """A place in a source: the characters `start` up to `stop`, which may be just after the last one."""
+    """A place in a source: the characters `start` up to `stop`, which may be just after the last
+    one.
+    """
 
     source: Source
     start: int
@@ -67,7 +80,9 @@ class Span(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the user calls the text that this is a place in; with the line where it has several."""
+        """What the user calls the text that this is a place in; with the line where it has
+        several.
+        """
         label, text = self.source.label, self.source.text
         if not label or "\n" not in text.strip():
             return label

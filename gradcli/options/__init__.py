@@ -1,1 +1,3 @@
-"""What the requests of several commands share: kinds of values, common options, filling from words and from JSON."""
+"""What the requests of several commands share: kinds of values, common options, filling from words
+and from JSON.
+"""

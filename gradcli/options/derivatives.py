@@ -1,4 +1,6 @@
-"""What the commands on a free expression share: the expression, its inputs, what it is differentiated by."""
+"""What the commands on a free expression share: the expression, its inputs, what it is
+differentiated by.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ class OfExpression(WrtOptions, ExplainOptions):
     """The words that every command on a free expression has."""
 
     expression: GivenExpression = argument(EXPRESSION, "an expression, such as 'W @ x', @FILE or -")
-    inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as W='1,2;3,4' x=1,2", (), many=True)
+    inputs: tuple[Input, ...] = argument(
+        INPUTS, "its inputs, such as W='1,2;3,4' x=1,2", (), many=True
+    )
 
     @property
     def typed(self) -> Source | None:

@@ -1,7 +1,9 @@
-"""How a field of a request is filled: from a word of the command line, or from a JSON value of a batch job.
+"""How a field of a request is filled: from a word of the command line, or from a JSON value of a
+batch job.
 
-A `ValueKind` reads one sort of value from either side; `option` and `argument` make dataclass fields that carry their kind,
-their help and their default. The command line, batch, help and completion all read these records.
+A `ValueKind` reads one sort of value from either side; `option` and `argument` make dataclass
+fields that carry their kind, their help and their default. The command line, batch, help and
+completion all read these records.
 """
 
 import json
@@ -20,12 +22,15 @@ from gradcli.language.source import Source, ValueSource, quoted
 from gradcli.language.suggest import did_you_mean
 
 SHORT = 200
-"""Characters up to which what a text of a job means is kept for the next job: names, formulas, small literals."""
+"""Characters up to which what a text of a job means is kept for the next job: names, formulas,
+small literals."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a value may be a path: the sign in front of it, and the suffixes of the files that fit (none: all do)."""
+    """Where a value may be a path: the sign in front of it, and the suffixes of the files that fit
+    (none: all do).
+    """
 
     mark: str
     suffixes: tuple[str, ...] = ()
@@ -33,9 +38,11 @@ class Paths:
 
 @dataclass(frozen=True, eq=False)
 class ValueKind:
-    """One sort of value: what help calls it, and how it is read from text, one alone or several words together.
+    """One sort of value: what help calls it, and how it is read from text, one alone or several
+    words together.
 
-    `hints` are words to offer where nothing is typed yet, `paths` the files; neither says what is valid.
+    `hints` are words to offer where nothing is typed yet, `paths` the files; neither says what is
+    valid.
     """
 
     metavar: str
@@ -43,12 +50,13 @@ class ValueKind:
     read_words: Callable[[Sequence[Source], int, str], Any] | None = None
     """How several words are read, less the first few, given the command for words to copy."""
     accept: Callable[[Any, str], Any] | None = None
-    """How a JSON value that is neither a text nor a list of texts is taken, given the key that it stands under."""
+    """How a JSON value that is neither a text nor a list of texts is taken, given the key that it
+    stands under."""
     hints: tuple[str, ...] = ()
     paths: Paths | None = None
     outside: Callable[[Any], literal.Literal | None] | None = None
-    """What in a value of this kind may stand for a file or for standard input; where there is nothing, no value can name
-    either."""
+    """What in a value of this kind may stand for a file or for standard input; where there is
+    nothing, no value can name either."""
 
     def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
         """The value of a job's key.
@@ -72,7 +80,9 @@ class ValueKind:
         return _read_again(self, text, key) if len(text) <= SHORT else self.read(Source(text, key))
 
     def read_many(self, words: Sequence[Source], taken: int = 0, command: str = "") -> Any:
-        """The values of `words` as a tuple, less the first `taken`, which earlier fields have read."""
+        """The values of `words` as a tuple, less the first `taken`, which earlier fields have
+        read.
+        """
         if self.read_words:
             return self.read_words(words, taken, command)
         return tuple(self.read(word) for word in words[taken:])
@@ -80,13 +90,17 @@ class ValueKind:
 
 @lru_cache(maxsize=PROGRAMS)
 def _read_again(kind: ValueKind, text: str, key: str) -> Any:
-    """What a kind reads from a text; the jobs of a batch repeat most of theirs. What is read is never changed."""
+    """What a kind reads from a text; the jobs of a batch repeat most of theirs. What is read is
+    never changed.
+    """
     return kind.read(Source(text, key))
 
 
 @dataclass(frozen=True)
 class Option:
-    """What a field of a request says of itself. `word` is its place among the words; options have none."""
+    """What a field of a request says of itself. `word` is its place among the words; options have
+    none.
+    """
 
     kind: ValueKind
     help: str
@@ -98,7 +112,14 @@ class Option:
     shown_default: str = ""
 
 
-def option(kind: ValueKind, help: str, default: Any = MISSING, *, choices: Iterable[str] = (), shown: str = "") -> Any:
+def option(
+    kind: ValueKind,
+    help: str,
+    default: Any = MISSING,
+    *,
+    choices: Iterable[str] = (),
+    shown: str = "",
+) -> Any:
     """A field given as `--name VALUE`; required when it has no default."""
     record = Option(kind, help, default, tuple(choices), shown_default=shown)
     return field(default=default, metadata={"option": record})
@@ -111,18 +132,25 @@ def repeated(kind: ValueKind, help: str) -> Any:
 
 def argument(kind: ValueKind, help: str, default: Any = MISSING, *, many: bool = False) -> Any:
     """A field given as a word of its own, or with `many` as all the words that are left."""
-    return field(default=default, metadata={"option": Option(kind, help, default, positional=True, many=many)})
+    return field(
+        default=default,
+        metadata={"option": Option(kind, help, default, positional=True, many=many)},
+    )
 
 
 _FOUND: dict[type, dict[str, Option]] = {}
 
 
 def options(request: type) -> dict[str, Option]:
-    """The fields of a request type and what they say of themselves, in the order of help: words, own options, shared."""
+    """The fields of a request type and what they say of themselves, in the order of help: words,
+    own options, shared.
+    """
     if request not in _FOUND:
         found = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
         own = request.__dict__.get("__annotations__", {})
-        _FOUND[request] = dict(sorted(found.items(), key=lambda item: (not item[1].positional, item[0] not in own)))
+        _FOUND[request] = dict(
+            sorted(found.items(), key=lambda item: (not item[1].positional, item[0] not in own))
+        )
     return _FOUND[request]
 
 
@@ -136,12 +164,20 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     known = tuple(choices)
     if value not in known:
         hint = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
-        raise UsageError(f"{flag_name(name)}: {value!r} is not one of {', '.join(known)}", hint=hint)
+        raise UsageError(
+            f"{flag_name(name)}: {value!r} is not one of {', '.join(known)}", hint=hint
+        )
 
 
 def wrong(key: str, value: Any, wanted: str) -> UsageError:
     """The error of a JSON value of the wrong type."""
-    got = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else json.dumps(value)[:40]
+    got = (
+        "an object"
+        if isinstance(value, dict)
+        else "a list"
+        if isinstance(value, list)
+        else json.dumps(value)[:40]
+    )
     return UsageError(f"{quoted(key)}: expected {wanted}, got {got}")
 
 
@@ -183,7 +219,9 @@ def _whole(source: Source) -> int:
     text = source.text.strip()
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
-        raise UsageError("expected a whole number", span=source.span(0, len(source.text)), hint="for example 3")
+        raise UsageError(
+            "expected a whole number", span=source.span(0, len(source.text)), hint="for example 3"
+        )
     return int(text)
 
 
@@ -191,14 +229,20 @@ def _number(source: Source) -> float:
     """One plain number by the grammar of literals, so that `1/3` works wherever a number does."""
     found = literal.parse(source)
     if not (isinstance(found, literal.Numbers) and found.shape == () and found.dtype == "float"):
-        raise LiteralError("expected one number", span=source.span(0, len(source.text)), hint="for example 0.1")
+        raise LiteralError(
+            "expected one number", span=source.span(0, len(source.text)), hint="for example 0.1"
+        )
     return float(found.values[0])
 
 
 def _names(source: Source) -> tuple[str, ...]:
     names = tuple(name.strip() for name in source.text.split(","))
     if not all(names):
-        raise UsageError("expected names separated by commas", span=source.span(0, len(source.text)), hint="--wrt w,b")
+        raise UsageError(
+            "expected names separated by commas",
+            span=source.span(0, len(source.text)),
+            hint="--wrt w,b",
+        )
     return names
 
 
@@ -223,7 +267,13 @@ NUMBER = ValueKind("NUMBER", _number, accept=_accept("a number", int, float))
 NAMES = ValueKind("NAMES", _names, accept=_accept_names)
 INDEX = ValueKind("INDEX", _index, accept=_accept_index)
 TENSORS = Paths("@", tuple(SUFFIXES))
-TENSOR = ValueKind("T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value)
-ACTIVATION = ValueKind("NAME", lambda source: calls.parse_call(source, Activation), hints=tuple(ACTIVATIONS))
+TENSOR = ValueKind(
+    "T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value
+)
+ACTIVATION = ValueKind(
+    "NAME", lambda source: calls.parse_call(source, Activation), hints=tuple(ACTIVATIONS)
+)
 LOSS = ValueKind("NAME", lambda source: calls.parse_call(source, Loss), hints=tuple(LOSSES))
-FUNCTION = ValueKind("NAME", lambda source: calls.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES))
+FUNCTION = ValueKind(
+    "NAME", lambda source: calls.parse_call(source, None), hints=(*ACTIVATIONS, *LOSSES)
+)

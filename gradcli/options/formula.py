@@ -27,7 +27,11 @@ class GivenExpression:
         text = self.given.text
         if text in ("-", "@-"):
             return FromStdin(self.given)
-        return FromFile(os.path.expanduser(text[1:]), "", "", self.given) if text.startswith("@") else None
+        return (
+            FromFile(os.path.expanduser(text[1:]), "", "", self.given)
+            if text.startswith("@")
+            else None
+        )
 
     @property
     def typed(self) -> Source | None:
@@ -37,7 +41,8 @@ class GivenExpression:
     def load(self, read_stdin: Callable[[], str]) -> Source:
         """The expression itself.
 
-        Raises FileError where the file cannot be read, and SizeError where it is too long for an expression.
+        Raises FileError where the file cannot be read, and SizeError where it is too long for an
+        expression.
         """
         if (file := self.outside) is None:
             return self.given
@@ -49,11 +54,15 @@ class GivenExpression:
                 content = opened.read(4 * EXPRESSION_TEXT.value + 1)
         except OSError as error:
             reason = (error.strerror or "unknown reason").lower()
-            raise FileError(f"the expression cannot be read: {reason}", span=file.span, hint="check the path") from None
+            raise FileError(
+                f"the expression cannot be read: {reason}", span=file.span, hint="check the path"
+            ) from None
         try:
             return Source(content.decode("utf-8-sig"), self.given.text[1:])
         except UnicodeDecodeError as error:
-            raise FileError(f"the file is not UTF-8 text (byte {error.start})", span=file.span) from None
+            raise FileError(
+                f"the file is not UTF-8 text (byte {error.start})", span=file.span
+            ) from None
 
 
 EXPRESSION = ValueKind("EXPR", GivenExpression, paths=Paths("@"), outside=attrgetter("outside"))

@@ -1,4 +1,6 @@
-"""Named inputs, NAME=T, and the expression they belong to, as words of the command line or values of a batch job."""
+"""Named inputs, NAME=T, and the expression they belong to, as words of the command line or values
+of a batch job.
+"""
 
 import keyword
 import re
@@ -38,7 +40,9 @@ def input_name(text: str, *, blanks: bool = True) -> str:
 
 
 def check_name(name: str, text: str, label: str) -> None:
-    """Raise a UsageError where `name`, which `text` begins with, cannot be an input. `label` is what the text is called."""
+    """Raise a UsageError where `name`, which `text` begins with, cannot be an input. `label` is
+    what the text is called.
+    """
     owned = keyword.iskeyword(name) or name in RESERVED
     if name.isidentifier() and name.isascii() and not owned:
         return
@@ -50,11 +54,15 @@ def check_name(name: str, text: str, label: str) -> None:
 
         written = ascii_name(name)
         hint = (
-            f"write {written}, in the expression too" if written.isidentifier() else "use ASCII letters, digits and _"
+            f"write {written}, in the expression too"
+            if written.isidentifier()
+            else "use ASCII letters, digits and _"
         )
         raise UsageError(f"{quoted(name)!r} cannot be a name", span=place, hint=hint)
     owner = "Python" if keyword.iskeyword(name) else "PyTorch, NumPy or Python"
-    raise UsageError(f"{name!r} is a name of {owner}", span=place, hint=f"call the input {name}_ or {name}1")
+    raise UsageError(
+        f"{name!r} is a name of {owner}", span=place, hint=f"call the input {name}_ or {name}1"
+    )
 
 
 def read_input(source: Source) -> Input:
@@ -73,11 +81,13 @@ def read_input(source: Source) -> Input:
     return Input(name, literal.parse(Source(value.text, name)))
 
 
-def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") -> tuple[Input, ...]:
+def read_inputs(
+    words: Sequence[Source], taken: int = 0, command: str = "grad"
+) -> tuple[Input, ...]:
     """The NAME=T words of one command behind the first `taken`, in the order given, each name once.
 
-    A word that is not NAME=T gets the hint that fits: the expression comes after its inputs, or the shell split a literal
-    (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
+    A word that is not NAME=T gets the hint that fits: the expression comes after its inputs, or the
+    shell split a literal (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
     """
     for position in range(taken, len(words)):
         word = words[position].text
@@ -100,8 +110,14 @@ def read_inputs(words: Sequence[Source], taken: int = 0, command: str = "grad") 
 
 
 def _check_split(words: Sequence[str], position: int, taken: int) -> None:
-    """Raise a UsageError with the quoted form where the word at `position` is a piece that the shell cut off."""
-    if words[position].isidentifier() and words[position + 1 : position + 2] and words[position + 1].startswith("="):
+    """Raise a UsageError with the quoted form where the word at `position` is a piece that the
+    shell cut off.
+    """
+    if (
+        words[position].isidentifier()
+        and words[position + 1 : position + 2]
+        and words[position + 1].startswith("=")
+    ):
         start = position
     elif position > taken and words[position - 1].rstrip().endswith((",", ";", "(", "[", "=")):
         start = position - 1
@@ -112,7 +128,9 @@ def _check_split(words: Sequence[str], position: int, taken: int) -> None:
 
 
 def _end(words: Sequence[str], position: int) -> int:
-    """Where the next input begins, from a position on: `x=1`, or `x` with its `=` in the next word."""
+    """Where the next input begins, from a position on: `x=1`, or `x` with its `=` in the next
+    word.
+    """
     while position < len(words) and not input_name(" ".join(words[position : position + 2])):
         position += 1
     return position
@@ -129,4 +147,6 @@ def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
     return tuple(found)
 
 
-INPUTS = ValueKind("NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS, outside=attrgetter("outside"))
+INPUTS = ValueKind(
+    "NAME=T", read_input, read_inputs, accept_inputs, paths=TENSORS, outside=attrgetter("outside")
+)

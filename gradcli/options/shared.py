@@ -1,4 +1,6 @@
-"""The options that commands share, each declared once, as base classes of the requests that have them."""
+"""The options that commands share, each declared once, as base classes of the requests that have
+them.
+"""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -55,7 +57,9 @@ class Request:
 
     @property
     def typed(self) -> Source | None:
-        """The expression as it was typed, for the place of an error; None where there is none among the words."""
+        """The expression as it was typed, for the place of an error; None where there is none among
+        the words.
+        """
         return None
 
     @property
@@ -70,7 +74,9 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Question(Request):
-    """A question about PyTorch itself; it has no options of computing, and is bounded as if it had their defaults."""
+    """A question about PyTorch itself; it has no options of computing, and is bounded as if it had
+    their defaults.
+    """
 
     timeout: ClassVar[float] = 60.0
     device: ClassVar[str] = "cpu"
@@ -85,14 +91,18 @@ class ComputeOptions(Request):
     dtype: str = option(TEXT, "the floating-point type", "float32", choices=DTYPES)
     device: str = option(DEVICE, "the device to compute on: cpu, cuda, cuda:1, mps", "cpu")
     seed: int = option(WHOLE, "seed of rand, randn and random functions", 0)
-    timeout: float = option(NUMBER, "time limit of the computation in seconds; 0 for no limit", Question.timeout)
+    timeout: float = option(
+        NUMBER, "time limit of the computation in seconds; 0 for no limit", Question.timeout
+    )
     order: tuple[str, ...] = ()
     """The options that were given, in their order."""
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
         if self.device != "cpu" and not _DEVICE.fullmatch(self.device):
-            raise UsageError(f"--device: {self.device!r} is not a device", hint="cpu, cuda, cuda:0, mps or xpu")
+            raise UsageError(
+                f"--device: {self.device!r} is not a device", hint="cpu, cuda, cuda:0, mps or xpu"
+            )
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError("--seed: the seed must fit in 64 bits")
         if not 0 <= self.timeout < 1e9:
@@ -100,19 +110,32 @@ class ComputeOptions(Request):
 
     @classmethod
     def named(cls, given: Collection[str]) -> tuple[str, ...]:
-        """The options that may also be given as words NAME=T, beside the options in `given`: the inputs."""
-        return tuple(name for name, it in options(cls).items() if it.kind is TENSOR and not it.positional)
+        """The options that may also be given as words NAME=T, beside the options in `given`: the
+        inputs.
+        """
+        return tuple(
+            name for name, it in options(cls).items() if it.kind is TENSOR and not it.positional
+        )
 
     def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Inputs that are options in the order given, those not given last: each may draw random numbers."""
-        return (*(name for name in self.order if name in names), *(name for name in names if name not in self.order))
+        """Inputs that are options in the order given, those not given last: each may draw random
+        numbers.
+        """
+        return (
+            *(name for name in self.order if name in names),
+            *(name for name in names if name not in self.order),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions(ComputeOptions):
-    """How the numbers are held against others: closed forms, differences, and what the user expects."""
+    """How the numbers are held against others: closed forms, differences, and what the user
+    expects.
+    """
 
-    check: bool = option(FLAG, "compare with the closed form and a central difference, in float64", False)
+    check: bool = option(
+        FLAG, "compare with the closed form and a central difference, in float64", False
+    )
     expect: tuple[Expectation, ...] = repeated(
         EXPECT, "the expected value of a gradient by name, or of any value by path; may be repeated"
     )
@@ -148,13 +171,18 @@ class WrtOptions:
     """What is differentiated by."""
 
     wrt: tuple[str, ...] = option(
-        NAMES, "inputs to differentiate with respect to, such as w,b", (), shown="every floating-point input"
+        NAMES,
+        "inputs to differentiate with respect to, such as w,b",
+        (),
+        shown="every floating-point input",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """How a result is shown: exactly one form, and how much of it. Not part of a request, so no batch job has it."""
+    """How a result is shown: exactly one form, and how much of it. Not part of a request, so no
+    batch job has it.
+    """
 
     json: bool = option(FLAG, "one JSON object on one line", False)
     csv: bool = option(FLAG, "comma-separated values with a header line", False)
@@ -170,25 +198,33 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         forms = [
-            f"--{name}" for name in ("json", "csv", "get", "code", "graph") if getattr(self, name) not in (False, None)
+            f"--{name}"
+            for name in ("json", "csv", "get", "code", "graph")
+            if getattr(self, name) not in (False, None)
         ]
         if len(forms) > 1:
-            raise UsageError(f"{' and '.join(forms)} cannot be used together", hint="choose one of them")
+            raise UsageError(
+                f"{' and '.join(forms)} cannot be used together", hint="choose one of them"
+            )
         if self.code and self.out is not None:
             raise UsageError(
-                "--code and --out cannot be used together", hint="redirect the program: --code > program.py"
+                "--code and --out cannot be used together",
+                hint="redirect the program: --code > program.py",
             )
         if self.graph is not None:
             check_choice("graph", self.graph, GRAPHS)
             if self.out is not None:
                 raise UsageError(
-                    "--graph and --out cannot be used together", hint="redirect it: --graph dot > graph.dot"
+                    "--graph and --out cannot be used together",
+                    hint="redirect it: --graph dot > graph.dot",
                 )
         if not 1 <= self.precision <= 100:
             raise UsageError("--precision must be from 1 to 100")
 
     def check_with(self, request: object) -> None:
-        """Raise a UsageError where `request` asks for evidence that this form has no place for, or has no such file."""
+        """Raise a UsageError where `request` asks for evidence that this form has no place for, or
+        has no such file.
+        """
         pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
         forms = getattr(request, "files", (*pictures, *FILE_FORMS))
         if self.out is not None and self.out_suffix not in forms:
@@ -201,26 +237,49 @@ class OutputOptions:
             )
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
             raise UsageError(
-                "--out: pictures need matplotlib, which is not installed", hint="pip install 'gradcli[plot]'"
+                "--out: pictures need matplotlib, which is not installed",
+                hint="pip install 'gradcli[plot]'",
             )
         self._check_table(request)
         form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
-        if not (form or self.json or self.get is not None) and self.out_suffix not in ("", ".json", ".npz"):
+        if not (form or self.json or self.get is not None) and self.out_suffix not in (
+            "",
+            ".json",
+            ".npz",
+        ):
             form = f"a {self.out_suffix} file"
-        asked = next((f"--{name}" for name in ("explain", "check", "expect") if getattr(request, name, False)), "")
+        asked = next(
+            (
+                f"--{name}"
+                for name in ("explain", "check", "expect")
+                if getattr(request, name, False)
+            ),
+            "",
+        )
         if form and asked:
-            raise UsageError(f"{asked} cannot be used with {form}", hint=f"use the table or --json with {asked}")
+            raise UsageError(
+                f"{asked} cannot be used with {form}", hint=f"use the table or --json with {asked}"
+            )
 
     def _check_table(self, request: object) -> None:
-        """Raise a UsageError where an option of tables is given, and there is none on standard output."""
-        form, why = next(((f"--{name}", why) for name, why in _TABLELESS.items() if getattr(self, name)), ("", ""))
+        """Raise a UsageError where an option of tables is given, and there is none on standard
+        output.
+        """
+        form, why = next(
+            ((f"--{name}", why) for name, why in _TABLELESS.items() if getattr(self, name)),
+            ("", ""),
+        )
         for name in ("precision", "full"):
             if form and name in self.order:
                 raise UsageError(
                     f"--{name} applies to tables and cannot be used with {form}, which {why}",
                     hint=f"leave out --{name}",
                 )
-        if "full" in self.order and getattr(request, "pictures", False) and not getattr(request, "wanted", True):
+        if (
+            "full" in self.order
+            and getattr(request, "pictures", False)
+            and not getattr(request, "wanted", True)
+        ):
             raise UsageError("--full requires --check or --expect", hint="leave out --full")
 
     @property

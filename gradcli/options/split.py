@@ -1,5 +1,5 @@
-"""Words that make no command, and what was meant: pieces of one literal or expression that the shell took apart at its blanks,
-a function or a formula where the command belongs.
+"""Words that make no command, and what was meant: pieces of one literal or expression that the
+shell took apart at its blanks, a function or a formula where the command belongs.
 """
 
 import re
@@ -17,7 +17,8 @@ _FORMULA = 200
 
 
 def check_values(words: Sequence[str], tensors: Collection[str]) -> None:
-    """Raise a UsageError where numbers stand apart from what they belong to: `--x 1, 2`, `x=1, 2`, `x = 1`.
+    """Raise a UsageError where numbers stand apart from what they belong to: `--x 1, 2`, `x=1, 2`,
+    `x = 1`.
 
     `tensors` are the options that take a tensor, and the names that may be given as NAME=T.
     """
@@ -49,26 +50,38 @@ def _split(pieces: Sequence[str], opening: str = "'") -> UsageError:
     whole = " ".join(pieces)
     if not re.search(r"[,;\[(]", whole):
         whole = ", ".join(pieces)
-    return UsageError("the shell split a literal at its spaces", hint=f"quote it: {opening}{whole}'")
+    return UsageError(
+        "the shell split a literal at its spaces", hint=f"quote it: {opening}{whole}'"
+    )
 
 
 def expression_split(words: Sequence[str]) -> UsageError | None:
     """The error of words that are an expression together; None where they are not."""
-    from gradcli.language.expressions.corrections import parses  # the grammar of expressions, which only an error needs
+    from gradcli.language.expressions.corrections import (
+        parses,
+    )  # the grammar of expressions, which only an error needs
 
     whole = " ".join(words)
     if not parses(whole):
         return None
-    return UsageError("the shell split the expression at its spaces", hint=f"quote it: {shlex.quote(whole)}")
+    return UsageError(
+        "the shell split the expression at its spaces", hint=f"quote it: {shlex.quote(whole)}"
+    )
 
 
 def without_command(words: Sequence[str]) -> str:
-    """The call that was meant where a function or a formula is in the place of the command; empty where there is none."""
-    from gradcli.language.expressions.corrections import parses  # the grammar of expressions, which only an error needs
+    """The call that was meant where a function or a formula is in the place of the command; empty
+    where there is none.
+    """
+    from gradcli.language.expressions.corrections import (
+        parses,
+    )  # the grammar of expressions, which only an error needs
 
     first, name = words[0], words[0].partition("(")[0]
     if name in ACTIVATIONS or name in LOSSES:
         inputs = "x=-2,0,2" if name in ACTIVATIONS else "pred=1,2 target=0,0"
-        return f"gradcli {'activate' if name in ACTIVATIONS else 'loss'} {shlex.quote(first)} {inputs}"
+        return (
+            f"gradcli {'activate' if name in ACTIVATIONS else 'loss'} {shlex.quote(first)} {inputs}"
+        )
     formula = not first.isidentifier() and len(first) <= _FORMULA and parses(first)
     return shlex.join(["gradcli", "grad", *words]) if formula else ""

@@ -1,7 +1,8 @@
-"""The client: hands a call over to the server, relays signals, and ends with the worker's exit status.
+"""The client: hands a call over to the server, relays signals, and ends with the worker's exit
+status.
 
-It does what the parent of a cold call does, without loading anything. Until the server has accepted the call, whatever goes
-wrong means a cold run; from then on the call is never run a second time.
+It does what the parent of a cold call does, without loading anything. Until the server has accepted
+the call, whatever goes wrong means a cold run; from then on the call is never run a second time.
 """
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` itself loads enum, a third of an empty Python
@@ -32,12 +33,15 @@ class WorkerDied(Exception):  # noqa: N818 - an answer of the server
 
 
 def run(arguments: list[str]) -> "NoReturn":
-    """Have a worker of the server run a call on this process's streams, and end with its exit status.
+    """Have a worker of the server run a call on this process's streams, and end with its exit
+    status.
 
     Raises NoServer where no server took the call, and WorkerDied where a signal ended its worker.
     """
     if any("/fd/" in word for word in arguments):
-        raise NoServer("a descriptor, such as the shell gives for <(...), belongs to this process alone")
+        raise NoServer(
+            "a descriptor, such as the shell gives for <(...), belongs to this process alone"
+        )
     connection = wire.connected(wire.socket_base() + ".socket", PATIENCE)
     try:
         worker = _hand_over(connection, arguments)
@@ -48,7 +52,9 @@ def run(arguments: list[str]) -> "NoReturn":
     _relay_signals(worker)
     kind, first, start, stop = wire.heard(connection)
     if kind == wire.DONE:
-        os._exit(first)  # the worker has flushed the streams; Python's own end takes a tenth of an empty Python
+        os._exit(
+            first
+        )  # the worker has flushed the streams; Python's own end takes a tenth of an empty Python
     raise WorkerDied(first if kind == wire.DIED else signal.SIGKILL, (start, stop))
 
 
@@ -58,18 +64,26 @@ def _hand_over(connection: _socket.socket, arguments: list[str]) -> int:
     Raises NoServer, OSError or ValueError where none has.
     """
     connection.send(wire.CALL)
-    streams = [(stream.encoding, stream.errors) if stream else None for stream in (sys.stdin, sys.stdout, sys.stderr)]
+    streams = [
+        (stream.encoding, stream.errors) if stream else None
+        for stream in (sys.stdin, sys.stdout, sys.stderr)
+    ]
     mask = os.umask(0)
     os.umask(mask)
-    here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))  # by descriptor: the folder's name may be gone
+    here = os.open(
+        ".", getattr(os, "O_PATH", os.O_RDONLY)
+    )  # by descriptor: the folder's name may be gone
     call = marshal.dumps((wire.environment(), arguments, dict(os.environ), mask, streams))
-    _expect(wire.READY, connection)  # only to a worker that is awake: a pipe stays open while it is in transit
+    _expect(
+        wire.READY, connection
+    )  # only to a worker that is awake: a pipe stays open while it is in transit
     wire.send(connection, call, here, *(fd for fd, stream in enumerate(streams) if stream))
     os.close(here)
     try:
         return _expect(wire.ACCEPTED, connection)
     except TimeoutError:
-        # After this an acceptance can no longer be sent; one that was sent already is still there to be read.
+        # After this an acceptance can no longer be sent; one that was sent already is still there
+        # to be read.
         connection.shutdown(_socket.SHUT_RD)
         return _expect(wire.ACCEPTED, connection)
 
@@ -82,7 +96,9 @@ def _expect(expected: bytes, connection: _socket.socket) -> int:
 
 
 def _relay_signals(worker: int) -> None:
-    """Pass on to the worker's process group the signals that the terminal and the user send to this process."""
+    """Pass on to the worker's process group the signals that the terminal and the user send to this
+    process.
+    """
 
     def relay(number: int, frame: object = None) -> None:
         try:  # noqa: SIM105 - contextlib is not free

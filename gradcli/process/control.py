@@ -1,7 +1,8 @@
 """Starting, stopping and asking the server, from outside of it.
 
-The process that holds the lock is the server, or is about to be: the one that starts it takes the lock and hands it down, so
-that two starts at once give one server, and a lock that is free means that there is none.
+The process that holds the lock is the server, or is about to be: the one that starts it takes the
+lock and hands it down, so that two starts at once give one server, and a lock that is free means
+that there is none.
 """
 
 import fcntl
@@ -33,9 +34,9 @@ def status() -> dict[str, Any] | None:
 def start(module: str, idle: float = IDLE) -> tuple[dict[str, Any], bool]:
     """What the server says of itself once it is there, and whether it was started for that.
 
-    `module` has the function `main` that a new server runs, with its socket and `idle`. A server that takes no calls of ours
-    any more (of an older gradcli, say) is replaced.
-    Raises FileError where no server can be started, with the reason.
+    `module` has the function `main` that a new server runs, with its socket and `idle`. A server
+    that takes no calls of ours any more (of an older gradcli, say) is replaced. Raises FileError
+    where no server can be started, with the reason.
     """
     base = _socket_base()
     found = status()
@@ -114,7 +115,9 @@ def _socket_base() -> str:
         base = wire.socket_base()
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "invalid folder name").lower()
-        raise FileError(f"the server's folder {wire.folder()!r} cannot be created: {reason}", hint=_CURE) from None
+        raise FileError(
+            f"the server's folder {wire.folder()!r} cannot be created: {reason}", hint=_CURE
+        ) from None
     except wire.NoServer as reason:
         raise FileError(f"the server cannot listen: {reason}", hint=_CURE) from None
     if len(os.fsencode(base + ".socket")) > 107:
@@ -145,7 +148,9 @@ def _launch(base: str, module: str, idle: float) -> bool:
     program = f"import sys; sys.path[:] = {path!r}; from {module} import main; main({f'{base}.socket'!r}, {idle!r})"
     try:
         os.ftruncate(lock, 0)
-        with open(f"{base}.log", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
+        with open(
+            f"{base}.log", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)
+        ) as log:
             server = subprocess.Popen(
                 [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                 cwd="/", start_new_session=True, pass_fds=[lock],
@@ -159,6 +164,9 @@ def _launch(base: str, module: str, idle: float) -> bool:
 
 def _last_message(base: str) -> str:
     """The end of what the server wrote before it ended."""
-    with suppress(OSError, IndexError), open(f"{base}.log", encoding="utf-8", errors="replace") as file:
+    with (
+        suppress(OSError, IndexError),
+        open(f"{base}.log", encoding="utf-8", errors="replace") as file,
+    ):
         return f"its last message: {file.read().strip().splitlines()[-1][:200]}"
     return "try again"

@@ -1,6 +1,8 @@
-"""Forked processes: a page of memory that parent and child share, a child that reports its own fault, and how it ended.
+"""Forked processes: a page of memory that parent and child share, a child that reports its own
+fault, and how it ended.
 
-A child never returns into its parent's code and never runs Python's and PyTorch's teardown, which takes 0.3 s.
+A child never returns into its parent's code and never runs Python's and PyTorch's teardown, which
+takes 0.3 s.
 """
 
 import contextlib
@@ -15,7 +17,8 @@ from typing import NamedTuple
 from gradcli.errors import FAULT, ExitStatus, GradcliError, fault, traceback_of
 
 _STATE = struct.Struct("=qqdq")
-"""How the page begins: two numbers and the seconds of the work in hand, and the size of the report behind it, or _DONE."""
+"""How the page begins: two numbers and the seconds of the work in hand, and the size of the report
+behind it, or _DONE."""
 _DONE = -1
 _SIZE = 1 << 18
 _LONGEST = _SIZE // 8
@@ -23,7 +26,9 @@ _LONGEST = _SIZE // 8
 
 
 class End(NamedTuple):
-    """How a child ended: its status as os.waitpid gives it, what it was at, its seconds, and what it reported."""
+    """How a child ended: its status as os.waitpid gives it, what it was at, its seconds, and what
+    it reported.
+    """
 
     status: int
     at: tuple[int, int] = (0, 0)
@@ -32,9 +37,11 @@ class End(NamedTuple):
 
 
 class SharedPage:
-    """Memory that a child and its parent share: what the child is at, whether its work is done, and its report if it failed.
+    """Memory that a child and its parent share: what the child is at, whether its work is done, and
+    its report if it failed.
 
-    What it is at are two numbers: the start and stop of a place in the expression, or the number of a job and of the process.
+    What it is at are two numbers: the start and stop of a place in the expression, or the number of
+    a job and of the process.
     """
 
     def __init__(self) -> None:
@@ -51,7 +58,9 @@ class SharedPage:
 
     @property
     def done(self) -> bool:
-        """Whether the work came to its own end. Libraries end a process too, with a status that means nothing here."""
+        """Whether the work came to its own end. Libraries end a process too, with a status that
+        means nothing here.
+        """
         return bool(_STATE.unpack_from(self._memory)[3] == _DONE)
 
     def finish(self) -> None:
@@ -59,11 +68,16 @@ class SharedPage:
         self._end_with(_DONE)
 
     def report(self, error: BaseException) -> ExitStatus:
-        """Leave the error that ends this process for the parent, where `end` reads it; the exit status that it means."""
+        """Leave the error that ends this process for the parent, where `end` reads it; the exit
+        status that it means.
+        """
         if isinstance(error, GradcliError):
             status, told = ExitStatus.BAD_INPUT, (error.kind, error.message, error.hint)
         else:
-            status, told = ExitStatus.FAULT, (FAULT, fault(error), traceback_of(error, os.environ)[-_LONGEST:])
+            status, told = (
+                ExitStatus.FAULT,
+                (FAULT, fault(error), traceback_of(error, os.environ)[-_LONGEST:]),
+            )
         content = marshal.dumps(told)
         self._end_with(len(content))
         self._memory[_STATE.size : _STATE.size + len(content)] = content
@@ -98,7 +112,8 @@ def spawn(work: Callable[[], int], page: SharedPage) -> int:
 
 
 def end_with_parent(reader: int, writer: int) -> None:
-    """Let this child be killed when its parent, which keeps `writer` of this pipe, has ended without a chance to see to it.
+    """Let this child be killed when its parent, which keeps `writer` of this pipe, has ended
+    without a chance to see to it.
 
     Only Linux can do that; elsewhere a child whose parent was killed goes on to its own end.
     """
@@ -112,8 +127,8 @@ def end_with_parent(reader: int, writer: int) -> None:
 
 
 def wait(pid: int) -> tuple[int, int]:
-    """What os.waitpid returns; but where a process was killed at the hard limit of its processor time, the signal is
-    SIGXCPU: the system says SIGKILL.
+    """What os.waitpid returns; but where a process was killed at the hard limit of its processor
+    time, the signal is SIGXCPU: the system says SIGKILL.
     """
     import resource
 

@@ -26,7 +26,9 @@ class Line(NamedTuple):
 
 
 class Splitter:
-    """Splits pieces of a stream into lines. Of a line longer than `most` only so much is kept as shows that it is."""
+    """Splits pieces of a stream into lines. Of a line longer than `most` only so much is kept as
+    shows that it is.
+    """
 
     def __init__(self, most: float = float("inf")) -> None:
         self._most = most
@@ -64,7 +66,11 @@ class LinesOfFile:
         lines = self._splitter.split(piece) if piece else [self._splitter.rest()]
         if lines and not self._count:
             lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
-        numbered = [_checked(Line(number, text)) for number, text in enumerate(lines, self._count + 1) if text.strip()]
+        numbered = [
+            _checked(Line(number, text))
+            for number, text in enumerate(lines, self._count + 1)
+            if text.strip()
+        ]
         self._count += len(lines)
         return numbered if piece or numbered else None
 
@@ -79,11 +85,15 @@ class LinesOfJobs:
 
     def take(self) -> list[Line] | None:
         """The next frame's worth of jobs."""
-        return [Line(number, json.dumps(dict(job)).encode()) for number, job in islice(self._jobs, FRAME)] or None
+        return [
+            Line(number, json.dumps(dict(job)).encode())
+            for number, job in islice(self._jobs, FRAME)
+        ] or None
 
 
 Lines = LinesOfFile | LinesOfJobs
-"""Where jobs come from, without blank lines. `fd` is what to wait for until there are more; None: they are always there."""
+"""Where jobs come from, without blank lines. `fd` is what to wait for until there are more; None:
+they are always there."""
 
 
 def _checked(line: Line) -> Line:

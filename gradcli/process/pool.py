@@ -1,9 +1,11 @@
-"""Batches: lines of jobs in, result lines out, in order, whatever a job does to the process that computes it.
+"""Batches: lines of jobs in, result lines out, in order, whatever a job does to the process that
+computes it.
 
-The parent has not loaded PyTorch. It deals lines out to workers, a frame of some at a time, and returns each answer in its
-turn. The workers are children of a fork server, a process that has PyTorch loaded and does nothing but fork the next worker
-when one has died: so PyTorch is loaded once, and a job that kills its worker costs milliseconds. What a worker is at lies in
-a page that it shares with the fork server; a job that runs for too long is ended by the worker's own alarm.
+The parent has not loaded PyTorch. It deals lines out to workers, a frame of some at a time, and
+returns each answer in its turn. The workers are children of a fork server, a process that has
+PyTorch loaded and does nothing but fork the next worker when one has died: so PyTorch is loaded
+once, and a job that kills its worker costs milliseconds. What a worker is at lies in a page that it
+shares with the fork server; a job that runs for too long is ended by the worker's own alarm.
 """
 
 import gc
@@ -38,24 +40,30 @@ FLUSH = 0.05
 GARBAGE = 20_000
 """Objects that a worker makes before it looks for garbage: those of some hundred jobs."""
 _OK, _FAILED, _DIED = b"+", b"-", b"!"
-"""In front of a line on its way to the parent: an answer, by its success, or how the worker ended."""
+"""In front of a line on its way to the parent: an answer, by its success, or how the worker
+ended."""
 _HEADER = struct.Struct("=qq")
 """In front of a frame: how many lines it has, and the bytes of their numbers and texts."""
 _IDLE = -1
 """In place of the number of a job: the worker has no frame in hand."""
 
-_CRASHED = FileError("PyTorch could not be loaded, or it crashed", hint="gradcli flow --layers 1 shows why")
+_CRASHED = FileError(
+    "PyTorch could not be loaded, or it crashed", hint="gradcli flow --layers 1 shows why"
+)
 
 Begin = Callable[[float], None]
 """Told the seconds that a job or its next step may take, just before it begins."""
 Work = Callable[[bytes, int, Begin], tuple[bytes, bool, bool]]
-"""From a line and its number: its result line, whether it is a success, and whether the process can go on."""
+"""From a line and its number: its result line, whether it is a success, and whether the process can
+go on."""
 Load = Callable[[], AbstractContextManager[Work]]
 """Loads PyTorch and all that jobs need, and holds it while they are done."""
 
 
 class Answer(NamedTuple):
-    """A result line without its end, and whether it is a success: the job was done, and what it checks and expects holds."""
+    """A result line without its end, and whether it is a success: the job was done, and what it
+    checks and expects holds.
+    """
 
     line: bytes
     ok: bool
@@ -63,7 +71,9 @@ class Answer(NamedTuple):
 
 @dataclass
 class _Frame:
-    """Some consecutive lines, and the answers to the first of them; `base` of them were there when it was given last."""
+    """Some consecutive lines, and the answers to the first of them; `base` of them were there when
+    it was given last.
+    """
 
     lines: list[Line]
     answers: list[bytes] = field(default_factory=list)
@@ -82,7 +92,9 @@ class _Frame:
 
 
 class _Worker:
-    """A worker, seen from the parent: a pipe in each direction, and the page. `ends` are those of the worker itself."""
+    """A worker, seen from the parent: a pipe in each direction, and the page. `ends` are those of
+    the worker itself.
+    """
 
     def __init__(self) -> None:
         self.page = SharedPage()
@@ -98,16 +110,22 @@ class _Worker:
         self.frames.append(frame)
         frame.base = len(frame.answers)
         rest = frame.lines[frame.base :]
-        body = struct.pack(f"={len(rest)}q", *(line.number for line in rest)) + b"\n".join(line.text for line in rest)
+        body = struct.pack(f"={len(rest)}q", *(line.number for line in rest)) + b"\n".join(
+            line.text for line in rest
+        )
         with suppress(BrokenPipeError):  # the fork server has ended, as the parent is about to see
             write_all(self._tasks, _HEADER.pack(len(rest), len(body)) + body)
 
     def receive(self) -> None:
-        """Take the answers that are there. A job that killed the worker is answered here, the others are given out again."""
+        """Take the answers that are there. A job that killed the worker is answered here, the
+        others are given out again.
+        """
         lines = self._splitter.split(os.read(self.fd, PIECE))
         begun = 0
         for death in [i for i, line in enumerate(lines) if line.startswith(_DIED)]:
-            self._assign(lines[begun : death - 1])  # the line in front of the mark is empty, or was cut off
+            self._assign(
+                lines[begun : death - 1]
+            )  # the line in front of the mark is empty, or was cut off
             self._replace(End(*json.loads(lines[death][1:])))
             begun = death + 1
         self._assign(lines[begun:])
@@ -123,7 +141,9 @@ class _Worker:
                 self.frames.popleft()
 
     def _replace(self, end: End) -> None:
-        """Answer the job that the worker died of, and give the new worker what has no answer yet, behind what it has."""
+        """Answer the job that the worker died of, and give the new worker what has no answer yet,
+        behind what it has.
+        """
         number = end.at[0]
         if number == _IDLE or not self.frames:
             return
@@ -167,10 +187,11 @@ def _answer_to_killer(line: bytes, end: End) -> bytes:
 
 
 def answers(lines: Lines, load: Load, *, jobs: int = 1) -> Generator[list[Answer], None, None]:
-    """The result lines in the order of the jobs, as many at a time as have come in; their line ends are left to the caller.
+    """The result lines in the order of the jobs, as many at a time as have come in; their line ends
+    are left to the caller.
 
-    The processes are started now, and end with the generator. It raises FileError where PyTorch cannot be loaded, and
-    ToldFault where the fork server failed.
+    The processes are started now, and end with the generator. It raises FileError where PyTorch
+    cannot be loaded, and ToldFault where the fork server failed.
     """
     workers = [_Worker() for _ in range(jobs)]
     page, (ended, lifetime) = SharedPage(), os.pipe()  # the fork server alone keeps the second end
@@ -200,7 +221,11 @@ def _answers(
             idle = [worker for worker in workers if len(worker.frames) < (2 if jobs == 1 else 1)]
             for position, worker in enumerate(idle):
                 share = min(FRAME, -(-len(waiting) // (len(idle) - position)))
-                if not share or len(order) >= AHEAD * jobs or (worker.frames and not _fits(islice(waiting, share))):
+                if (
+                    not share
+                    or len(order) >= AHEAD * jobs
+                    or (worker.frames and not _fits(islice(waiting, share)))
+                ):
                     continue
                 frame = _Frame([waiting.popleft() for _ in range(share)])
                 order.append(frame)
@@ -236,7 +261,9 @@ def _answers(
 
 
 def _fits(lines: Iterable[Line]) -> bool:
-    """Whether a pipe can hold them: what a lone worker is given during the frame before must not wait to be read."""
+    """Whether a pipe can hold them: what a lone worker is given during the frame before must not
+    wait to be read.
+    """
     return sum(len(line.text) + 9 for line in lines) < IN_PIPE
 
 
@@ -247,7 +274,7 @@ def _read(lines: Lines, waiting: deque[Line]) -> bool:
     return more is None
 
 
-# --- in the fork server and its workers -----------------------------------------------------------------------------
+# --- in the fork server and its workers ---------------------------------------------------------
 
 
 def _fork_workers(workers: list[_Worker], load: Load, lifetime: int) -> int:
@@ -311,7 +338,9 @@ def _answer_frames(tasks: int, results: int, page: SharedPage, work: Work) -> in
             count, size = _HEADER.unpack(header)
             body = read_exactly(read, size)
             numbers = struct.unpack_from(f"={count}q", body)
-            at_once = count < FRAME  # no more lines were there: no answer shall wait for a slow job after it
+            at_once = (
+                count < FRAME
+            )  # no more lines were there: no answer shall wait for a slow job after it
             for number, line in enumerate(body[8 * count :].split(b"\n")):
                 page.write(number, pid)
                 if line.startswith(ANSWERED):

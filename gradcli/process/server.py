@@ -1,7 +1,9 @@
-"""The server: a process that has PyTorch loaded and does nothing but fork; one worker is always ready for the next call.
+"""The server: a process that has PyTorch loaded and does nothing but fork; one worker is always
+ready for the next call.
 
-It reads one byte of a caller, to know the request, and hands the connection over to a worker. What is left to it is what only
-a worker's parent can do: report the signal that ended it, and end the processes that it leaves behind. It never computes.
+It reads one byte of a caller, to know the request, and hands the connection over to a worker. What
+is left to it is what only a worker's parent can do: report the signal that ended it, and end the
+processes that it leaves behind. It never computes.
 """
 
 import contextlib
@@ -47,7 +49,9 @@ class _Child:
 
 
 class Server:
-    """Accepts callers at `path` until nobody has called for `idle` seconds, or it is told to stop."""
+    """Accepts callers at `path` until nobody has called for `idle` seconds, or it is told to
+    stop.
+    """
 
     def __init__(self, path: str, idle: float, program: Program, origin: Origin) -> None:
         self._path = path
@@ -71,8 +75,12 @@ class Server:
         """Serve until the end; calls that are under way then are waited for."""
         self._spare = self._spawn()
         while not (self._stopping and not self._calls):
-            for fd, handler in [(fd, self._handlers[fd]) for fd, _ in self._poll.poll(self._patience())]:
-                if self._handlers.get(fd) is handler:  # else one before it has closed it, and the number may be reused
+            for fd, handler in [
+                (fd, self._handlers[fd]) for fd, _ in self._poll.poll(self._patience())
+            ]:
+                if (
+                    self._handlers.get(fd) is handler
+                ):  # else one before it has closed it, and the number may be reused
                     handler()
             self._check_time()
 
@@ -98,12 +106,15 @@ class Server:
         if not self._stopping and not self._calls and now >= self._active + self._idle:
             self._stop()
 
-    # --- callers ---
+    # --- callers ---------------------------------------------------------------------------------
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             connection, _ = self._listener.accept()
-            if wire.caller(connection)[1:] == (os.getuid(), os.getegid()):  # the group decides on files too
+            if wire.caller(connection)[1:] == (
+                os.getuid(),
+                os.getegid(),
+            ):  # the group decides on files too
                 self._watch(connection.fileno(), select.POLLIN, partial(self._greet, connection))
             else:
                 connection.close()
@@ -123,7 +134,9 @@ class Server:
                 environment, _ = wire.receive(connection)
                 wire.send(connection, json.dumps(self._status(environment)).encode())
         if request == wire.STOP:
-            self._stop_callers.append(connection)  # closed when this process ends: that is what the caller waits for
+            self._stop_callers.append(
+                connection
+            )  # closed when this process ends: that is what the caller waits for
             self._stop()
         else:
             connection.close()
@@ -134,8 +147,12 @@ class Server:
         self._active = time.monotonic()
         child.connection = connection
         self._calls[child.pid] = child
-        self._watch(connection.fileno(), select.POLLHUP, partial(self._hang_up, child, connection.fileno()))
-        with contextlib.suppress(OSError):  # a worker that has just died is noticed when it is reaped
+        self._watch(
+            connection.fileno(), select.POLLHUP, partial(self._hang_up, child, connection.fileno())
+        )
+        with contextlib.suppress(
+            OSError
+        ):  # a worker that has just died is noticed when it is reaped
             child.inlet.sendmsg([b"!"], [wire.rights(connection.fileno())])
 
     def _hang_up(self, child: _Child, fd: int) -> None:
@@ -166,13 +183,15 @@ class Server:
             self._spare.inlet.close()
             self._spare = None
 
-    # --- workers ---
+    # --- workers ---------------------------------------------------------------------------------
 
     def _spawn(self) -> _Child:
         """A new worker, waiting for its call."""
         ours, theirs = socket.socketpair()
         progress = Progress()
-        pid = spawn(lambda: server_worker.work(theirs, progress, self._program, self._origin), progress)
+        pid = spawn(
+            lambda: server_worker.work(theirs, progress, self._program, self._origin), progress
+        )
         theirs.close()
         return _Child(pid, ours, progress)
 
@@ -210,7 +229,9 @@ class Server:
                     child.connection.send(wire.message(wire.DONE, os.WEXITSTATUS(status)))
             self._unwatch(child.connection.fileno())
             child.connection.close()
-        if os.waitstatus_to_exitcode(status) == server_worker.OUTDATED or (end.report and not child.connection):
+        if os.waitstatus_to_exitcode(status) == server_worker.OUTDATED or (
+            end.report and not child.connection
+        ):
             self._stop()
 
 

@@ -1,7 +1,8 @@
-"""A worker of the server: forked ahead, it waits for one call, takes on the caller's surroundings, and runs the program.
+"""A worker of the server: forked ahead, it waits for one call, takes on the caller's surroundings,
+and runs the program.
 
-Nothing else sets a warm call apart: the three streams, the folder, the variables, the arguments and the umask are the
-caller's, and from there on it is the program that a cold call runs.
+Nothing else sets a warm call apart: the three streams, the folder, the variables, the arguments and
+the umask are the caller's, and from there on it is the program that a cold call runs.
 """
 
 import contextlib
@@ -35,7 +36,8 @@ _RESOURCES = {getattr(resource, name) for name in dir(resource) if name.startswi
 
 @dataclass(frozen=True)
 class Program:
-    """What a server serves: functions that load it, run a call, and try one without output; calls to try, and its libraries.
+    """What a server serves: functions that load it, run a call, and try one without output; calls
+    to try, and its libraries.
 
     The last of the calls is tried in each worker too.
     """
@@ -49,7 +51,9 @@ class Program:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a server was loaded from and in. A call runs cold if its environment or bounds differ, or a file has changed."""
+    """What a server was loaded from and in. A call runs cold if its environment or bounds differ,
+    or a file has changed.
+    """
 
     environment: tuple[str, str, list[int], list[tuple[str, str]]]
     files: Files
@@ -65,7 +69,9 @@ class Origin:
             return False
 
     def restore_threads(self) -> None:
-        """Let PyTorch compute with as many threads as in a cold call. The server has one: a pool does not survive a fork."""
+        """Let PyTorch compute with as many threads as in a cold call. The server has one: a pool
+        does not survive a fork.
+        """
         import torch
 
         torch.set_num_threads(self.threads)
@@ -74,7 +80,9 @@ class Origin:
 def load(program: Program) -> Origin:
     """Load a program and try its calls. To be called once, before any other use of PyTorch."""
     environment = wire.environment()
-    own = [os.path.join(folder, name) for folder, _, names in os.walk(wire.PACKAGE) for name in names]
+    own = [
+        os.path.join(folder, name) for folder, _, names in os.walk(wire.PACKAGE) for name in names
+    ]
     files = states(path for path in own if path.endswith((".py", ".txt")))
     gc.disable()  # nothing of what loading makes is garbage
     import torch
@@ -83,7 +91,9 @@ def load(program: Program) -> Origin:
     torch.set_num_threads(1)
     program.load()
     if not (torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()):
-        for words in program.calls:  # with an accelerator the first backward pass starts threads, which no fork has
+        for words in (
+            program.calls
+        ):  # with an accelerator the first backward pass starts threads, which no fork has
             program.try_out(words)
     files |= states(path for name in program.libraries if (path := sys.modules[name].__file__))
     gc.enable()
@@ -94,7 +104,11 @@ def load(program: Program) -> Origin:
 
 def states(paths: Iterable[str]) -> Files:
     """What shows that a file has changed."""
-    return {path: (found.st_mtime_ns, found.st_size, found.st_ino) for path in paths for found in [os.stat(path)]}
+    return {
+        path: (found.st_mtime_ns, found.st_size, found.st_ino)
+        for path in paths
+        for found in [os.stat(path)]
+    }
 
 
 def bounds_of(process: int) -> Bounds:
@@ -108,11 +122,15 @@ def bounds_of(process: int) -> Bounds:
 
 
 def work(inlet: socket.socket, progress: Progress, program: Program, origin: Origin) -> int:
-    """Serve the one connection that the server may send through `inlet`; what this process then exits with."""
+    """Serve the one connection that the server may send through `inlet`; what this process then
+    exits with.
+    """
     _leave_the_server(inlet.fileno())
     origin.restore_threads()
     if not select.select([inlet], [], [], 0)[0]:
-        program.try_out(program.calls[-1])  # while nobody waits: a fork pays for its first touch of each page of memory
+        program.try_out(
+            program.calls[-1]
+        )  # while nobody waits: a fork pays for its first touch of each page of memory
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
@@ -120,7 +138,9 @@ def work(inlet: socket.socket, progress: Progress, program: Program, origin: Ori
 
 
 def _leave_the_server(inlet: int) -> None:
-    """Signals as a cold call has them, a process group of its own, and none of the server's descriptors."""
+    """Signals as a cold call has them, a process group of its own, and none of the server's
+    descriptors.
+    """
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -130,7 +150,9 @@ def _leave_the_server(inlet: int) -> None:
 
 
 def answer(connection: socket.socket, progress: Progress, program: Program, origin: Origin) -> int:
-    """Answer one caller, once the server knows that the call is accepted; what this process then exits with."""
+    """Answer one caller, once the server knows that the call is accepted; what this process then
+    exits with.
+    """
     connection.settimeout(5.0)  # a caller that sends nothing
     try:
         connection.send(wire.message(wire.READY))
@@ -139,8 +161,14 @@ def answer(connection: socket.socket, progress: Progress, program: Program, orig
         environment, arguments, environ, mask, streams = marshal.loads(call)
     except (OSError, EOFError, ValueError, TypeError):
         return 0
-    if changed or environment != origin.environment or not _take_on_bounds(wire.caller(connection)[0], origin.bounds):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the caller hangs up now, and what this process exits with counts
+    if (
+        changed
+        or environment != origin.environment
+        or not _take_on_bounds(wire.caller(connection)[0], origin.bounds)
+    ):
+        signal.signal(
+            signal.SIGHUP, signal.SIG_IGN
+        )  # the caller hangs up now, and what this process exits with counts
         with contextlib.suppress(OSError):
             connection.send(wire.message(wire.REFUSED))
         return OUTDATED if changed else 0
@@ -148,7 +176,10 @@ def answer(connection: socket.socket, progress: Progress, program: Program, orig
     try:
         _take_on(descriptors, arguments, environ, mask, streams)
         connection.send(wire.message(wire.ACCEPTED, os.getpid()))
-    except (OSError, ValueError):  # the caller has given up, or its folder cannot be entered: it runs cold
+    except (
+        OSError,
+        ValueError,
+    ):  # the caller has given up, or its folder cannot be entered: it runs cold
         return 0
     progress.accept()
     status: int = ExitStatus.FAULT
@@ -166,11 +197,13 @@ def answer(connection: socket.socket, progress: Progress, program: Program, orig
 
 
 def _take_on_bounds(process: int, bounds: Bounds) -> bool:
-    """Take on niceness, policy and bounds of the caller's process; whether this one is bounded as a cold call would be.
+    """Take on niceness, policy and bounds of the caller's process; whether this one is bounded as a
+    cold call would be.
 
-    Loading counts against the bounds of processor time and memory, and here it is done already: bounds that differ from the
-    server's own are not taken on but make the call cold. Only that of open files is, where it is high enough, because it
-    differs from one terminal program to the next.
+    Loading counts against the bounds of processor time and memory, and here it is done already:
+    bounds that differ from the server's own are not taken on but make the call cold. Only that of
+    open files is, where it is high enough, because it differs from one terminal program to the
+    next.
     """
     if not process:  # the system does not tell who calls
         return True
@@ -189,7 +222,11 @@ def _take_on_bounds(process: int, bounds: Bounds) -> bool:
 
 
 def _take_on(
-    descriptors: Sequence[int], arguments: list[str], environ: dict[str, str], mask: int, streams: Sequence[Any]
+    descriptors: Sequence[int],
+    arguments: list[str],
+    environ: dict[str, str],
+    mask: int,
+    streams: Sequence[Any],
 ) -> None:
     """Give this process the folder, umask, variables, arguments and streams of the caller's."""
     here, *open_streams = descriptors
@@ -200,12 +237,17 @@ def _take_on(
     os.environ.update(environ)
     sys.argv = ["gradcli", *arguments]
     given = iter(open_streams)
-    found = [_stream(target, next(given) if stream else None, stream) for target, stream in enumerate(streams)]
+    found = [
+        _stream(target, next(given) if stream else None, stream)
+        for target, stream in enumerate(streams)
+    ]
     sys.stdin, sys.stdout, sys.stderr = found
 
 
 def _stream(target: int, fd: int | None, stream: tuple[str, str] | None) -> TextIO | None:
-    """One of the three streams as Python makes it, in the caller's encoding; None where the caller's is closed."""
+    """One of the three streams as Python makes it, in the caller's encoding; None where the
+    caller's is closed.
+    """
     if fd is None or stream is None:
         os.close(target)
         return None
@@ -214,4 +256,11 @@ def _stream(target: int, fd: int | None, stream: tuple[str, str] | None) -> Text
     encoding, errors = stream
     if target == 0:
         return open(0, encoding=encoding, errors=errors, closefd=False)
-    return open(target, "w", buffering=1 if target == 2 else -1, encoding=encoding, errors=errors, closefd=False)
+    return open(
+        target,
+        "w",
+        buffering=1 if target == 2 else -1,
+        encoding=encoding,
+        errors=errors,
+        closefd=False,
+    )

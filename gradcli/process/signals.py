@@ -1,4 +1,6 @@
-"""The signals that end a program: held back, handled for a while, left to their default action, or died of."""
+"""The signals that end a program: held back, handled for a while, left to their default action, or
+died of.
+"""
 
 import contextlib
 import os
@@ -24,7 +26,9 @@ def ending() -> list[signal.Signals]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold these signals back, so that what is begun here is cleaned up; `interruptible` lets them in."""
+    """Hold these signals back, so that what is begun here is cleaned up; `interruptible` lets them
+    in.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -38,7 +42,9 @@ def held() -> Iterator[None]:
 @contextlib.contextmanager
 def handled(handler: Callable[[int, object], None]) -> Iterator[None]:
     """Hand these signals to `handler` for a while; those that are ignored stay ignored."""
-    before = {number: signal.signal(number, handler) for number in ending() if not _is_ignored(number)}
+    before = {
+        number: signal.signal(number, handler) for number in ending() if not _is_ignored(number)
+    }
     try:
         yield
     finally:
@@ -48,7 +54,9 @@ def handled(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within `held`, let the first of these signals in: it raises EndedBySignal, and those after it are held back again."""
+    """Within `held`, let the first of these signals in: it raises EndedBySignal, and those after it
+    are held back again.
+    """
     with handled(_end):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ending())
         yield
@@ -61,7 +69,9 @@ def _end(signum: int, frame: object) -> None:
 
 
 def end_at_once() -> None:
-    """Let these signals end this process: Python's own handlers would wait for PyTorch to return."""
+    """Let these signals end this process: Python's own handlers would wait for PyTorch to
+    return.
+    """
     for number in ending():
         if not _is_ignored(number):
             signal.signal(number, signal.SIG_DFL)
@@ -69,7 +79,9 @@ def end_at_once() -> None:
 
 
 def die(signum: int) -> int:
-    """End this process by the signal itself, so that a shell's loop stops too; the status where that is not possible."""
+    """End this process by the signal itself, so that a shell's loop stops too; the status where
+    that is not possible.
+    """
     if sys.platform != "win32":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

@@ -1,6 +1,7 @@
 """What processes send each other, read and written whole; and where the client and the server meet.
 
-The client imports this file in every call: it needs nothing that an empty Python has not loaded already but `_socket`.
+The client imports this file in every call: it needs nothing that an empty Python has not loaded
+already but `_socket`.
 """
 
 import _socket
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
 CALL, STATUS, STOP = b"c", b"s", b"q"
 """The first byte that a client sends."""
 READY, ACCEPTED, REFUSED, DONE, DIED = b"h", b"a", b"r", b"d", b"k"
-"""The first byte of a message to the client. With ACCEPTED comes the worker's process number, with DONE its exit status, with
-DIED the signal that it died of and the place that it was at."""
+"""The first byte of a message to the client. With ACCEPTED comes the worker's process number, with
+DONE its exit status, with DIED the signal that it died of and the place that it was at."""
 
 DESCRIPTORS = 1 << 16
-"""More descriptors than anybody has open; the system's own bound may be a thousand million, and closing them takes its time."""
+"""More descriptors than anybody has open; the system's own bound may be a thousand million, and
+closing them takes its time."""
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIKE_THE_SERVERS = (
     "ATEN_", "CUDA_", "GOMP_", "KMP_", "LD_", "MKL_", "OMP_", "OPENBLAS_", "PYTHONHASHSEED", "PYTHONHOME", "PYTHONOPTIMIZE",
     "PYTHONPATH", "PYTHONWARNINGS", "PYTORCH_", "TORCH_", "VECLIB_",
 )  # fmt: skip
-"""Variables that Python and PyTorch read once, while they are loaded: a call that has other ones runs cold."""
+"""Variables that Python and PyTorch read once, while they are loaded: a call that has other ones
+runs cold."""
 
 
 class NoServer(Exception):  # noqa: N818 - nothing is wrong
@@ -36,13 +39,18 @@ class NoServer(Exception):  # noqa: N818 - nothing is wrong
 def folder() -> str:
     """Where the sockets of this user lie."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return f"{runtime}/gradcli" if runtime else f"{os.environ.get('TMPDIR') or '/tmp'}/gradcli-{os.getuid()}"
+    return (
+        f"{runtime}/gradcli"
+        if runtime
+        else f"{os.environ.get('TMPDIR') or '/tmp'}/gradcli-{os.getuid()}"
+    )
 
 
 def socket_base() -> str:
     """The path of the socket, less its suffix: one for each installation of gradcli.
 
-    Raises NoServer where this system has no Unix sockets, and where the folder is not there or not this user's alone.
+    Raises NoServer where this system has no Unix sockets, and where the folder is not there or not
+    this user's alone.
     """
     if not hasattr(_socket, "AF_UNIX"):
         raise NoServer("this system has no Unix sockets")
@@ -58,7 +66,8 @@ def socket_base() -> str:
 
 
 def connected(path: str, seconds: float) -> _socket.socket:
-    """A connection to the server that listens at `path`; each step of what follows may take `seconds`.
+    """A connection to the server that listens at `path`; each step of what follows may take
+    `seconds`.
 
     Raises NoServer where nobody listens.
     """
@@ -72,11 +81,15 @@ def connected(path: str, seconds: float) -> _socket.socket:
 
 
 def environment() -> tuple[str, str, list[int], list[tuple[str, str]]]:
-    """What must be the same on both sides for a call to be the same: Python, and what is read when PyTorch is loaded."""
+    """What must be the same on both sides for a call to be the same: Python, and what is read when
+    PyTorch is loaded.
+    """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     chosen = sorted(item for item in os.environ.items() if item[0].startswith(_LIKE_THE_SERVERS))
     try:  # noqa: SIM105 - contextlib is not free
-        chosen.append(("", os.readlink("/proc/self/ns/mnt")))  # in a container the same path may be another file
+        chosen.append(
+            ("", os.readlink("/proc/self/ns/mnt"))
+        )  # in a container the same path may be another file
     except OSError:
         pass
     return sys.version, sys.getfilesystemencoding(), cores, chosen
@@ -91,13 +104,19 @@ def message(kind: bytes, *numbers: int) -> bytes:
 def heard(connection: _socket.socket) -> tuple[bytes, int, int, int]:
     """The next message of the server or its worker; of no kind where both have gone."""
     content = read_exactly(connection.recv, 13)
-    first, second, third = (int.from_bytes(content[i : i + 4], "big", signed=True) for i in (1, 5, 9))
+    first, second, third = (
+        int.from_bytes(content[i : i + 4], "big", signed=True) for i in (1, 5, 9)
+    )
     return content[:1], first, second, third
 
 
 def rights(*numbers: int) -> tuple[int, int, bytes]:
     """Descriptors as a message carries them beside its content."""
-    return _socket.SOL_SOCKET, _socket.SCM_RIGHTS, b"".join(fd.to_bytes(4, sys.byteorder) for fd in numbers)
+    return (
+        _socket.SOL_SOCKET,
+        _socket.SCM_RIGHTS,
+        b"".join(fd.to_bytes(4, sys.byteorder) for fd in numbers),
+    )
 
 
 def descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
@@ -127,7 +146,9 @@ def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
 
 
 def read_exactly(read: "Callable[[int], bytes]", size: int) -> bytes:
-    """`size` bytes, of which `read` gives at most as many as it is asked for; none where the other side ends before."""
+    """`size` bytes, of which `read` gives at most as many as it is asked for; none where the other
+    side ends before.
+    """
     content = bytearray()
     while len(content) < size:
         piece = read(min(size - len(content), 1 << 18))
@@ -145,8 +166,8 @@ def write_all(fd: int, content: bytes) -> None:
 
 
 def caller(connection: _socket.socket) -> tuple[int, int, int]:
-    """Who called, as the system tells it: process, user and group. Where it does not, the folder's permissions have to do:
-    no process, and the user and group of this one.
+    """Who called, as the system tells it: process, user and group. Where it does not, the folder's
+    permissions have to do: no process, and the user and group of this one.
     """
     if not hasattr(_socket, "SO_PEERCRED"):
         return 0, os.getuid(), os.getegid()

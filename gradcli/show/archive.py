@@ -1,4 +1,6 @@
-"""`--out FILE`: what each suffix writes. `.npz` holds every array of the result, `.npy` the main one."""
+"""`--out FILE`: what each suffix writes. `.npz` holds every array of the result, `.npy` the main
+one.
+"""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -34,9 +36,11 @@ def _write_npy(result: Result, file: BinaryIO) -> None:
 
 
 def arrays(result: Result) -> dict[str, npt.NDArray[np.generic]]:
-    """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix is left out.
+    """Every tensor of the result but its inputs, under its `--get` path; a single function's prefix
+    is left out.
 
-    Of a list of rows each column is one array: numbers and text too, without which its tensors would lose what they are of.
+    Of a list of rows each column is one array: numbers and text too, without which its tensors
+    would lose what they are of.
     """
     body = {name: value for name, value in result_paths.tree(result).items() if name not in _HEADER}
     rows = {each.name: body.pop(each.name) for each in fields(result) if each.metadata.get("rows")}
@@ -49,7 +53,9 @@ def arrays(result: Result) -> dict[str, npt.NDArray[np.generic]]:
 
 
 def _columns(name: str, rows: list[Any]) -> dict[str, npt.NDArray[np.generic]]:
-    """The columns of a list of rows as arrays; tensors whose shapes differ, or that some rows lack, each by themselves."""
+    """The columns of a list of rows as arrays; tensors whose shapes differ, or that some rows lack,
+    each by themselves.
+    """
     columns: dict[str, list[Any]] = {}
     for row in rows:
         for path, leaf in result_paths.leaves(row):
@@ -62,7 +68,11 @@ def _columns(name: str, rows: list[Any]) -> dict[str, npt.NDArray[np.generic]]:
         elif not any(isinstance(leaf, Tensor | None) for leaf in column):
             found[f"{name}.{path}"] = np.array(column)
         else:
-            found |= {f"{name}.{i}.{path}": _array(leaf) for i, leaf in enumerate(column) if isinstance(leaf, Tensor)}
+            found |= {
+                f"{name}.{i}.{path}": _array(leaf)
+                for i, leaf in enumerate(column)
+                if isinstance(leaf, Tensor)
+            }
     return found
 
 
@@ -81,7 +91,9 @@ def _main(result: Result) -> Tensor:
 
 
 def _array(tensor: Tensor) -> npt.NDArray[np.generic]:
-    """A tensor as a NumPy array without a copy; bfloat16, which NumPy lacks, as float32, which holds it exactly."""
+    """A tensor as a NumPy array without a copy; bfloat16, which NumPy lacks, as float32, which
+    holds it exactly.
+    """
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
@@ -90,6 +102,8 @@ _WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
     ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
-    ".png": lambda result, file: part(result, "picture").write(result, "png", file),  # matplotlib is loaded only then
+    ".png": lambda result, file: part(result, "picture").write(
+        result, "png", file
+    ),  # matplotlib is loaded only then
     ".svg": lambda result, file: part(result, "picture").write(result, "svg", file),
 }

@@ -1,4 +1,5 @@
-"""Many numbers as text: straight from a tensor's memory, a bounded piece at a time, spelled as `numbers` spells each.
+"""Many numbers as text: straight from a tensor's memory, a bounded piece at a time, spelled as
+`numbers` spells each.
 
 No number becomes a Python object for longer than its piece, so memory stays near that of the text.
 """
@@ -41,7 +42,9 @@ def is_many(value: Any) -> bool:
 
 
 def encode(tree: Any, end: bytes = b"") -> bytes:
-    """A tree as JSON, and `end` behind it. It may hold whatever orjson writes, and tensors, in any place."""
+    """A tree as JSON, and `end` behind it. It may hold whatever orjson writes, and tensors, in any
+    place.
+    """
     text, holes = _skeleton(tree)
     if not holes:
         return text + end
@@ -80,7 +83,9 @@ def _skeleton(tree: Any) -> tuple[bytes, list[Tensor]]:
 
 
 def pieces(tensor: Tensor) -> Iterator[bytes]:
-    """The JSON of a tensor of one dimension or more, of any dtype: nested lists, not-finite numbers as strings."""
+    """The JSON of a tensor of one dimension or more, of any dtype: nested lists, not-finite numbers
+    as strings.
+    """
     if tensor.numel() <= PIECE:
         yield _text(_raw(tensor), tensor.dtype, QUOTED)
         return
@@ -113,7 +118,9 @@ def lines(columns: Sequence[Tensor]) -> Lines:
 def _raw(tensor: Tensor) -> npt.NDArray[Any]:
     """The memory of a tensor as an array, dtypes of 16 bits as their bits."""
     tensor = tensor.detach().resolve_neg()
-    found: npt.NDArray[Any] = (tensor.view(torch.int16) if tensor.dtype in _SHORT else tensor).numpy()
+    found: npt.NDArray[Any] = (
+        tensor.view(torch.int16) if tensor.dtype in _SHORT else tensor
+    ).numpy()
     return found
 
 
@@ -124,12 +131,16 @@ def _text(array: npt.NDArray[Any], dtype: torch.dtype, words: Words) -> bytes:
     if array.dtype != np.float64 or b"null" not in text:  # orjson's word for what is not finite
         return text
     lost = array[~np.isfinite(array)]
-    spelled = np.select([lost == np.inf, lost == -np.inf], [words[np.inf], words[-np.inf]], words[np.nan]).tolist()
+    spelled = np.select(
+        [lost == np.inf, lost == -np.inf], [words[np.inf], words[-np.inf]], words[np.nan]
+    ).tolist()
     return b"".join(chain.from_iterable(zip(text.split(b"null"), [*spelled, b""], strict=True)))
 
 
 def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
-    """Numbers whose shortest digits in 64 bits are the shortest digits in their own dtype; whole ones as they are."""
+    """Numbers whose shortest digits in 64 bits are the shortest digits in their own dtype; whole
+    ones as they are.
+    """
     if dtype in _SHORT:
         return _looked_up(array.view(np.uint16), dtype)
     if dtype != torch.float32:

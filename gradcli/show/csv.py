@@ -22,7 +22,11 @@ def render(result: Result) -> bytes:
 
 def write(result: Result, file: BinaryIO) -> None:
     """Write what `render` returns to a file, without holding the whole of it."""
-    table = next(table for table in part(result, "show").tables(result, 6) if isinstance(table, Table) and table.csv)
+    table = next(
+        table
+        for table in part(result, "show").tables(result, 6)
+        if isinstance(table, Table) and table.csv
+    )
     kept = [i for i, column in enumerate(table.columns) if column.csv_name]
     file.write(",".join(_quote(table.columns[i].csv_name) for i in kept).encode() + b"\n")
     size = max(1, bulk.PIECE // max(1, len(kept)))
@@ -35,13 +39,19 @@ def write(result: Result, file: BinaryIO) -> None:
 
 
 def _parts(block: Block, kept: Sequence[int]) -> list[bulk.Lines]:
-    """What writes the columns of a block: neighbours that hold numbers of one dtype are written together."""
+    """What writes the columns of a block: neighbours that hold numbers of one dtype are written
+    together.
+    """
     found: list[bulk.Lines] = []
     columns = [block.cells[i] for i in kept]
-    for _, group in groupby(columns, lambda cells: cells.dtype if isinstance(cells, Tensor) else None):
+    for _, group in groupby(
+        columns, lambda cells: cells.dtype if isinstance(cells, Tensor) else None
+    ):
         neighbours = list(group)
         tensors = [cells for cells in neighbours if isinstance(cells, Tensor)]
-        found += [bulk.lines(tensors)] if tensors else [partial(_texts, cells) for cells in neighbours]
+        found += (
+            [bulk.lines(tensors)] if tensors else [partial(_texts, cells) for cells in neighbours]
+        )
     return found
 
 
@@ -51,7 +61,9 @@ def _texts(cells: Cells, rows: range) -> Sequence[bytes]:
         return [_quote(cells).encode()] * len(rows)
     if isinstance(cells, Places):  # either all of them need quotes, or none
         sign = '"' if "," in cells[rows.start] else ""
-        return "\n".join([f"{sign}{cell}{sign}" for cell in take(cells, rows)]).encode().split(b"\n")
+        return (
+            "\n".join([f"{sign}{cell}{sign}" for cell in take(cells, rows)]).encode().split(b"\n")
+        )
     return [_text(cell).encode() for cell in take(cells, rows)]
 
 
@@ -62,5 +74,7 @@ def _text(cell: Cell) -> str:
 
 
 def _quote(text: str) -> str:
-    """RFC 4180: a text with a comma, a quote or a line end stands in quotes, its own quotes doubled."""
+    """RFC 4180: a text with a comma, a quote or a line end stands in quotes, its own quotes
+    doubled.
+    """
     return '"' + text.replace('"', '""') + '"' if any(char in text for char in ',"\r\n') else text

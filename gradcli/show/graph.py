@@ -1,4 +1,5 @@
-"""`--graph`: the graph that autograd recorded, as a tree for the terminal or as text for Graphviz and Mermaid.
+"""`--graph`: the graph that autograd recorded, as a tree for the terminal or as text for Graphviz
+and Mermaid.
 
 Arrows and branches lead the way of the gradient: from the result back to the inputs.
 """
@@ -20,7 +21,8 @@ DIGITS = 6
 
 
 def graph(result: Result, form: str, *, ascii_only: bool) -> str:
-    """The graphs of everything that was differentiated, one behind the other, as `tree`, `dot` or `mermaid`.
+    """The graphs of everything that was differentiated, one behind the other, as `tree`, `dot` or
+    `mermaid`.
 
     Raises UsageError where there is none, and SizeError where one has too many nodes.
     """
@@ -28,13 +30,19 @@ def graph(result: Result, form: str, *, ascii_only: bool) -> str:
 
 
 def _words(node: GraphNode) -> list[str]:
-    """What is written on a node: its title, what it is, its value and its gradient; numbers only of what is small and one."""
+    """What is written on a node: its title, what it is, its value and its gradient; numbers only of
+    what is small and one.
+    """
     found = [gradient for gradient in node.gradients if gradient is not None]
     shapes = found[:1] or ([] if node.value is None else [node.value])
     said = [node.title, " ".join(filter(None, (node.pytorch, *map(numbers.shape_text, shapes))))]
     if len(node.gradients) <= 1:
         numbered = [("= ", node.value), ("grad ", found[0] if found else None)]
-        said += [label + text for label, tensor in numbered if tensor is not None and (text := _short(tensor.detach()))]
+        said += [
+            label + text
+            for label, tensor in numbered
+            if tensor is not None and (text := _short(tensor.detach()))
+        ]
     return said
 
 
@@ -44,16 +52,20 @@ def _short(tensor: Tensor) -> str:
         return ""
     cells = [numbers.significant(number, DIGITS) for number in numbers.flat(tensor.cpu())]
     for size in reversed(tensor.shape):
-        cells = [f"[{', '.join(cells[i : i + size])}]" for i in range(0, len(cells), max(1, size))] or ["[]"]
+        cells = [
+            f"[{', '.join(cells[i : i + size])}]" for i in range(0, len(cells), max(1, size))
+        ] or ["[]"]
     return cells[0]
 
 
-# --- a tree for the terminal ----------------------------------------------------------------------------------------
+# --- a tree for the terminal --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """The strokes of a tree: in front of a branch, of the last one, and of what hangs below either."""
+    """The strokes of a tree: in front of a branch, of the last one, and of what hangs below
+    either.
+    """
 
     branch: str
     last: str
@@ -75,7 +87,9 @@ def _trees(found: Sequence[Picture], ascii_only: bool) -> str:
 
 
 def _tree(picture: Picture, lines: _Lines) -> Iterator[str]:
-    """The lines of one tree. An operation that several others need is numbered, and drawn where it is met first."""
+    """The lines of one tree. An operation that several others need is numbered, and drawn where it
+    is met first.
+    """
     met = Counter(operand for node in picture.nodes for operand in node.operands)
     shared = [node for node in picture.nodes if met[node] > 1 and node.pytorch]
     tags = {node: f" #{number}" for number, node in enumerate(shared, 1)}
@@ -102,7 +116,7 @@ def _tree(picture: Picture, lines: _Lines) -> Iterator[str]:
         agenda.extend(reversed(rows))
 
 
-# --- text for other programs ----------------------------------------------------------------------------------------
+# --- text for other programs --------------------------------------------------------------------
 
 
 def _dot(found: Sequence[Picture], ascii_only: bool) -> str:
@@ -113,12 +127,21 @@ def _dot(found: Sequence[Picture], ascii_only: bool) -> str:
         inner = []
         for node, key in ids.items():
             shape = "" if node.pytorch else ", shape=ellipse"
-            label = "\\n".join(text.replace("\\", "\\\\").replace('"', '\\"') for text in _words(node))
+            label = "\\n".join(
+                text.replace("\\", "\\\\").replace('"', '\\"') for text in _words(node)
+            )
             inner.append(f'{key} [label="{label}"{shape}];')
-        inner += [f"{key} -> {ids[operand]};" for node, key in ids.items() for operand in node.operands]
+        inner += [
+            f"{key} -> {ids[operand]};" for node, key in ids.items() for operand in node.operands
+        ]
         if picture.name:
             name = picture.name.replace("\\", "\\\\").replace('"', '\\"')
-            inner = [f"subgraph cluster_{number} {{", f'  label="{name}";', *(f"  {line}" for line in inner), "}"]
+            inner = [
+                f"subgraph cluster_{number} {{",
+                f'  label="{name}";',
+                *(f"  {line}" for line in inner),
+                "}",
+            ]
         lines += [f"  {line}" for line in inner]
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -132,9 +155,15 @@ def _mermaid(found: Sequence[Picture], ascii_only: bool) -> str:
         for node, key in ids.items():
             opening, closing = ("[", "]") if node.pytorch else ("([", "])")
             inner.append(f'{key}{opening}"{"<br/>".join(map(_escaped, _words(node)))}"{closing}')
-        inner += [f"{key} --> {ids[operand]}" for node, key in ids.items() for operand in node.operands]
+        inner += [
+            f"{key} --> {ids[operand]}" for node, key in ids.items() for operand in node.operands
+        ]
         if picture.name:
-            inner = [f'subgraph g{number}["{_escaped(picture.name)}"]', *(f"  {line}" for line in inner), "end"]
+            inner = [
+                f'subgraph g{number}["{_escaped(picture.name)}"]',
+                *(f"  {line}" for line in inner),
+                "end",
+            ]
         lines += [f"  {line}" for line in inner]
     return "\n".join(lines) + "\n"
 
@@ -144,4 +173,8 @@ def _escaped(text: str) -> str:
     return text.translate({ord(char): f"#{ord(char)};" for char in '#"<>&'})
 
 
-_FORMS: Mapping[str, Callable[[Sequence[Picture], bool], str]] = {"tree": _trees, "dot": _dot, "mermaid": _mermaid}
+_FORMS: Mapping[str, Callable[[Sequence[Picture], bool], str]] = {
+    "tree": _trees,
+    "dot": _dot,
+    "mermaid": _mermaid,
+}

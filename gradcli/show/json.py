@@ -1,4 +1,6 @@
-"""A result, or a piece of one, as compact JSON: one line, shortest digits, not-finite numbers as strings."""
+"""A result, or a piece of one, as compact JSON: one line, shortest digits, not-finite numbers as
+strings.
+"""
 
 from typing import Any, BinaryIO
 
@@ -12,15 +14,17 @@ from gradcli.show import bulk, numbers
 
 _SCALAR = {torch.float32: np.float32, torch.float64: float, torch.int64: int, torch.bool: bool}
 _DIRECT = frozenset(_SCALAR)
-"""The dtypes whose shortest digits orjson writes by itself, and what it writes a number of each from."""
+"""The dtypes whose shortest digits orjson writes by itself, and what it writes a number of each
+from."""
 _QUICK = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def encode(value: Any, end: bytes = b"") -> bytes:
     """A result, or any tree of tensors, numbers, text and None, as JSON, and `end` behind it.
 
-    orjson writes what is small and finite by itself, in one go. It has no word for what is not finite but null, and another
-    spelling for some numbers of float32; where either may have happened, every tensor is looked at on its own.
+    orjson writes what is small and finite by itself, in one go. It has no word for what is not
+    finite but null, and another spelling for some numbers of float32; where either may have
+    happened, every tensor is looked at on its own.
     """
     try:
         text = orjson.dumps(value, _piece, _QUICK)
@@ -32,7 +36,9 @@ def encode(value: Any, end: bytes = b"") -> bytes:
 
 
 def _piece(value: Any) -> Any:
-    """A small tensor as the array that orjson writes, and a dataclass as its keys. Raises TypeError for all else."""
+    """A small tensor as the array that orjson writes, and a dataclass as its keys. Raises TypeError
+    for all else.
+    """
     if not isinstance(value, Tensor):
         if keys := result_paths.shown(value):
             return keys
@@ -45,7 +51,9 @@ def _piece(value: Any) -> Any:
 
 
 def _ready(value: Any) -> Any:
-    """`value` with every tensor as something that orjson writes in shortest digits; large ones are left to `bulk`."""
+    """`value` with every tensor as something that orjson writes in shortest digits; large ones are
+    left to `bulk`.
+    """
     if isinstance(value, dict):
         return {name: _ready(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -61,9 +69,13 @@ def _ready(value: Any) -> Any:
 
 
 def _fragment(tensor: Tensor) -> Any:
-    """A tensor's JSON straight from its memory; where something in it is not finite, as nested lists with strings."""
+    """A tensor's JSON straight from its memory; where something in it is not finite, as nested
+    lists with strings.
+    """
     array = tensor.contiguous().numpy(force=True)
-    text = orjson.dumps(array.reshape(1) if array.ndim == 0 else array, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps(
+        array.reshape(1) if array.ndim == 0 else array, option=orjson.OPT_SERIALIZE_NUMPY
+    )
     if b"null" in text:  # orjson's word for what is not finite
         return numbers.nested(tensor)
     if tensor.dtype == torch.float32:  # as Python writes the same digits, and so --get and CSV

@@ -1,4 +1,6 @@
-"""Numbers as text: shortest digits that read back to the same number in the dtype, or significant digits for tables."""
+"""Numbers as text: shortest digits that read back to the same number in the dtype, or significant
+digits for tables.
+"""
 
 import math
 from typing import Any
@@ -11,8 +13,8 @@ NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 def flat(tensor: Tensor) -> list[Any]:
-    """The elements of a tensor of any shape and dtype in row-major order as Python numbers with the fewest digits that read
-    back the same.
+    """The elements of a tensor of any shape and dtype in row-major order as Python numbers with the
+    fewest digits that read back the same.
 
     A float32 0.1 is the Python number 0.1, not 0.10000000149011612. Not-finite numbers stay floats.
     """
@@ -25,7 +27,9 @@ def flat(tensor: Tensor) -> list[Any]:
         array = tensor.numpy(force=True)
         numbers: list[Any] = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
         if None in numbers:  # orjson's word for what is not finite
-            numbers = [float(array[i]) if number is None else number for i, number in enumerate(numbers)]
+            numbers = [
+                float(array[i]) if number is None else number for i, number in enumerate(numbers)
+            ]
         return numbers
     if tensor.dtype == torch.float16:
         return [float(str(number)) for number in tensor.numpy()]
@@ -33,7 +37,9 @@ def flat(tensor: Tensor) -> list[Any]:
 
 
 def _shortest_by_trial(tensor: Tensor) -> list[float]:
-    """The shortest digits of a dtype that NumPy does not know (bfloat16): the first of 1, 2, ... digits that read back."""
+    """The shortest digits of a dtype that NumPy does not know (bfloat16): the first of 1, 2, ...
+    digits that read back.
+    """
     exact = tensor.double().tolist()
     shortest: list[float | None] = [None if math.isfinite(number) else number for number in exact]
     for digits in range(1, 9):
@@ -45,22 +51,29 @@ def _shortest_by_trial(tensor: Tensor) -> list[float]:
         for i, number, fits in zip(open_places, trial, same, strict=True):
             if fits:
                 shortest[i] = number
-    return [number if short is None else short for number, short in zip(exact, shortest, strict=True)]
+    return [
+        number if short is None else short for number, short in zip(exact, shortest, strict=True)
+    ]
 
 
 def nested(tensor: Tensor) -> Any:
-    """A tensor of any shape and dtype as JSON has it: a number or nested lists, not-finite numbers as "NaN", "Infinity",
-    "-Infinity".
+    """A tensor of any shape and dtype as JSON has it: a number or nested lists, not-finite numbers
+    as "NaN", "Infinity", "-Infinity".
 
     A complex tensor, which JSON has no numbers for, is None.
     """
     if tensor.is_complex():
         return None
     numbers = [
-        number if not isinstance(number, float) or math.isfinite(number) else spell(number) for number in flat(tensor)
+        number if not isinstance(number, float) or math.isfinite(number) else spell(number)
+        for number in flat(tensor)
     ]
     for size in reversed(tensor.shape[1:]):
-        numbers = [numbers[i * size : (i + 1) * size] for i in range(len(numbers) // size)] if size else []
+        numbers = (
+            [numbers[i * size : (i + 1) * size] for i in range(len(numbers) // size)]
+            if size
+            else []
+        )
     if tensor.ndim == 0:
         return numbers[0]
     return numbers if tensor.numel() else torch.empty(tensor.shape).tolist()
@@ -79,7 +92,8 @@ def exact(number: Any) -> str:
 
 
 def significant(number: Any, digits: int) -> str:
-    """A number for a table: exact ones as they are, rounded ones with `digits` significant digits, zeros included.
+    """A number for a table: exact ones as they are, rounded ones with `digits` significant digits,
+    zeros included.
 
     `0` is for exact zero alone.
     """

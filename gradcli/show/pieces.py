@@ -1,4 +1,6 @@
-"""What the tables of several commands share: shapes as a caption, inputs with gradients, a matrix."""
+"""What the tables of several commands share: shapes as a caption, inputs with gradients, a
+matrix.
+"""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -15,7 +17,9 @@ from gradcli.show.table import Block, Cell, Column, Places, Table
 def shapes_text(result: Result, more: Mapping[str, Tensor] = MappingProxyType({})) -> str:
     """The dtype and the shapes of the inputs and of `more`, as a caption."""
     tensors = {**result.inputs, **more}
-    return f"{result.dtype}, shapes: " + "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in tensors.items())
+    return f"{result.dtype}, shapes: " + "  ".join(
+        f"{name} {numbers.shape_text(t)}" for name, t in tensors.items()
+    )
 
 
 def one_number(tensor: Tensor, digits: int) -> str:
@@ -24,8 +28,8 @@ def one_number(tensor: Tensor, digits: int) -> str:
 
 
 def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
-    """`values` of any shape laid beside the elements of `pred`, flat. What a sample has once stands on the row of its first
-    class.
+    """`values` of any shape laid beside the elements of `pred`, flat. What a sample has once stands
+    on the row of its first class.
     """
     if values.shape == pred.shape:
         return values.reshape(-1)
@@ -44,9 +48,15 @@ def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
 
 
 def inputs_table(
-    inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], defaults: list[str], title: str, caption: str
+    inputs: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor | None],
+    defaults: list[str],
+    title: str,
+    caption: str,
 ) -> Table:
-    """One row per element of every input, its gradient, in its shape, beside it: what `grad` and `perceptron` share."""
+    """One row per element of every input, its gradient, in its shape, beside it: what `grad` and
+    `perceptron` share.
+    """
     columns = [
         Column("input", ""),
         Column("", "name"),
@@ -74,8 +84,17 @@ def without_csv(table: Table, first_heading: str) -> Table:
 
 
 def matrix_table(
-    rows: Sequence[str], columns: Sequence[str], matrix: Tensor, title: str, caption: str, *, csv: bool = True
+    rows: Sequence[str],
+    columns: Sequence[str],
+    matrix: Tensor,
+    title: str,
+    caption: str,
+    *,
+    csv: bool = True,
 ) -> Table:
     """A matrix, [rows, columns], with a name for each row and each column."""
-    heads = (Column("output" if title.startswith("Jacobian") else "d/d"), *(Column(name) for name in columns))
+    heads = (
+        Column("output" if title.startswith("Jacobian") else "d/d"),
+        *(Column(name) for name in columns),
+    )
     return Table(heads, (Block(len(rows), (rows, *matrix.unbind(1))),), title, caption, csv=csv)

@@ -1,4 +1,5 @@
-"""Tables drawn for people by rich: natural width in a pipe, further blocks below where a terminal is too narrow.
+"""Tables drawn for people by rich: natural width in a pipe, further blocks below where a terminal
+is too narrow.
 
 No number is ever cut or wrapped: what does not fit beside goes below.
 """
@@ -24,7 +25,8 @@ from gradcli.show.table import Block, Cell, Cells, Column, LineChart, Table, cho
 
 THRESHOLD = 1000
 EDGE = 3
-"""PyTorch's own: a tensor of more elements than the threshold is summarised by this many at each end."""
+"""PyTorch's own: a tensor of more elements than the threshold is summarised by this many at each
+end."""
 GAP = "..."
 _MARK = "\ue000"
 """A character that nobody has given a meaning: it stands for a cell that is not filled yet."""
@@ -34,7 +36,9 @@ _INTEGER = re.compile(r"[^.e]*")
 
 @dataclass(frozen=True)
 class Style:
-    """How tables are drawn: the width to keep to (None: as wide as need be), colour, ASCII, digits, no summaries."""
+    """How tables are drawn: the width to keep to (None: as wide as need be), colour, ASCII, digits,
+    no summaries.
+    """
 
     width: int | None
     colour: bool
@@ -45,7 +49,9 @@ class Style:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """One column as text: heading and cells, one list of cells per block, numbers aligned at the decimal point."""
+    """One column as text: heading and cells, one list of cells per block, numbers aligned at the
+    decimal point.
+    """
 
     heading: str
     blocks: list[list[str]]
@@ -53,7 +59,9 @@ class _Drawn:
 
     @property
     def longest_word(self) -> int:
-        """The columns below which this one cannot be narrowed by breaking texts at blanks; the heading is not broken."""
+        """The columns below which this one cannot be narrowed by breaking texts at blanks; the
+        heading is not broken.
+        """
         words = (_width(word) for block in self.blocks for cell in block for word in cell.split())
         return max(len(self.heading), *words, 1)
 
@@ -63,19 +71,31 @@ class _Drawn:
         return max((_width(cell) for block in self.blocks for cell in block), default=0)
 
     def within(self, heading: int | None) -> int:
-        """The columns of the terminal that this one takes with its heading in pieces of `heading` at most, or whole."""
-        return max(1, self.widest, len(self.heading) if heading is None else min(heading, len(self.heading)))
+        """The columns of the terminal that this one takes with its heading in pieces of `heading`
+        at most, or whole.
+        """
+        return max(
+            1,
+            self.widest,
+            len(self.heading) if heading is None else min(heading, len(self.heading)),
+        )
 
 
 def render(tables: Sequence[Table | LineChart], style: Style) -> str:
-    """All tables and curves that are for the screen, a blank line between them, ended by a line feed."""
+    """All tables and curves that are for the screen, a blank line between them, ended by a line
+    feed.
+    """
     page = Page(colour=style.colour)
-    for number, table in enumerate(table for table in tables if table.screen and (style.full or not table.more)):
+    for number, table in enumerate(
+        table for table in tables if table.screen and (style.full or not table.more)
+    ):
         if number:
             page.line()
         if isinstance(table, LineChart):
             width = min(style.width or curve.COLUMNS, curve.COLUMNS)
-            page.write(curve.draw(table, Window(width, curve.ROWS, style.colour, style.ascii_only)) + "\n")
+            page.write(
+                curve.draw(table, Window(width, curve.ROWS, style.colour, style.ascii_only)) + "\n"
+            )
         else:
             _draw(page, table if style.full else chosen(table), style)
     return page.text
@@ -116,7 +136,9 @@ def _columns(table: Table, style: Style) -> list[_Drawn]:
 def _column(table: Table, position: int, summarise: bool, style: Style) -> _Drawn:
     if position < 0:
         return _Drawn(
-            GAP, [[GAP] * (2 * EDGE + 1 if _cuts(b, summarise) else b.rows) for b in table.blocks], numeric=True
+            GAP,
+            [[GAP] * (2 * EDGE + 1 if _cuts(b, summarise) else b.rows) for b in table.blocks],
+            numeric=True,
         )
     column: Column = table.columns[position]
     numeric = any(_is_numeric(block.cells[position]) for block in table.blocks)
@@ -135,7 +157,9 @@ def _cuts(block: Block, summarise: bool) -> bool:
 
 
 def _cells(block: Block, position: int, summarise: bool, style: Style) -> list[str]:
-    """One column's cells in one block, the middle rows replaced by three dots where it is summarised."""
+    """One column's cells in one block, the middle rows replaced by three dots where it is
+    summarised.
+    """
     cells = block.cells[position]
     if not _cuts(block, summarise):
         return [_text(cell, style) for cell in take(cells, range(block.rows))]
@@ -150,14 +174,18 @@ def _text(cell: Cell, style: Style) -> str:
 
 
 def _align(blocks: list[list[str]]) -> list[list[str]]:
-    """Numbers padded on both sides so that their decimal points stand below each other; other cells to the right."""
+    """Numbers padded on both sides so that their decimal points stand below each other; other cells
+    to the right.
+    """
     split = [[(cell, _is_number(cell), _point(cell)) for cell in block] for block in blocks]
     numbers = [(len(cell), point) for block in split for cell, number, point in block if number]
     left = max((point for _, point in numbers), default=0)
     right = max((size - point for size, point in numbers), default=0)
     return [
         [
-            (" " * (left - point) + cell if number else cell.rjust(left + right)).ljust(left + right)
+            (" " * (left - point) + cell if number else cell.rjust(left + right)).ljust(
+                left + right
+            )
             for cell, number, point in block
         ]
         for block in split
@@ -175,7 +203,9 @@ def _point(cell: str) -> int:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How columns are set side by side: what is drawn around them, the blanks between them, how wide a heading may be."""
+    """How columns are set side by side: what is drawn around them, the blanks between them, how
+    wide a heading may be.
+    """
 
     lines: Literal["grid", "rules", "none"]
     heading: int | None = None
@@ -183,7 +213,9 @@ class _Layout:
 
     def taken(self, columns: Sequence[_Drawn]) -> int:
         """The characters that columns take, the blanks and lines around them included."""
-        between, edges = {"grid": (3, 1), "rules": (2, 0), "none": (self.blanks, -self.blanks)}[self.lines]
+        between, edges = {"grid": (3, 1), "rules": (2, 0), "none": (self.blanks, -self.blanks)}[
+            self.lines
+        ]
         return sum(column.within(self.heading) + between for column in columns) + edges
 
     def holds(self, columns: Sequence[_Drawn], width: int | None) -> bool:
@@ -193,12 +225,20 @@ class _Layout:
 
 GRID = _Layout("grid")
 RULES = _Layout("rules")
-NARROW = (_Layout("grid", heading=6), _Layout("none", heading=6), _Layout("none", heading=6, blanks=1))
+NARROW = (
+    _Layout("grid", heading=6),
+    _Layout("none", heading=6),
+    _Layout("none", heading=6, blanks=1),
+)
 """What is left in a very narrow window: headings are broken, then lines left out."""
 
 
-def _pieces(columns: list[_Drawn], table: Table, style: Style) -> list[tuple[list[_Drawn], _Layout]]:
-    """What is drawn of a table, one below the other: all its columns where they fit, else some at a time."""
+def _pieces(
+    columns: list[_Drawn], table: Table, style: Style
+) -> list[tuple[list[_Drawn], _Layout]]:
+    """What is drawn of a table, one below the other: all its columns where they fit, else some at a
+    time.
+    """
     for layout in (GRID, RULES):
         if layout.holds(columns, style.width):
             return [(columns, layout)]
@@ -219,7 +259,9 @@ def _pieces(columns: list[_Drawn], table: Table, style: Style) -> list[tuple[lis
 
 
 def _folded(columns: list[_Drawn], width: int) -> list[_Drawn] | None:
-    """The columns with texts broken at blanks so that all fit side by side; None where even that is not enough."""
+    """The columns with texts broken at blanks so that all fit side by side; None where even that is
+    not enough.
+    """
     texts = {i: column.within(None) for i, column in enumerate(columns) if not column.numeric}
     least = {i: columns[i].longest_word for i in texts}
     excess = RULES.taken(columns) - width
@@ -227,15 +269,24 @@ def _folded(columns: list[_Drawn], width: int) -> list[_Drawn] | None:
         return None
     for _ in range(excess):
         texts[max((i for i in texts if texts[i] > least[i]), key=lambda i: texts[i])] -= 1
-    blocks = [_broken([column.blocks[number] for column in columns], texts) for number in range(len(columns[0].blocks))]
-    return [replace(column, blocks=[block[i] for block in blocks]) for i, column in enumerate(columns)]
+    blocks = [
+        _broken([column.blocks[number] for column in columns], texts)
+        for number in range(len(columns[0].blocks))
+    ]
+    return [
+        replace(column, blocks=[block[i] for block in blocks]) for i, column in enumerate(columns)
+    ]
 
 
 def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[str]]:
-    """The columns of one block as lines: texts of the columns in `widths` are broken, each row as high as its highest cell."""
+    """The columns of one block as lines: texts of the columns in `widths` are broken, each row as
+    high as its highest cell.
+    """
     rows = [
         [
-            textwrap.wrap(cell, widths[i], break_long_words=False, break_on_hyphens=False) if i in widths else [cell]
+            textwrap.wrap(cell, widths[i], break_long_words=False, break_on_hyphens=False)
+            if i in widths
+            else [cell]
             for i, cell in enumerate(row)
         ]
         for row in zip(*cells, strict=True)
@@ -247,19 +298,25 @@ def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[
 
 
 def _drawn(columns: list[_Drawn], layout: _Layout, style: Style) -> str:
-    """A table as text. Rich draws one line of each block, a mark in each cell, as a pattern for all of its rows: for as many
-    rows of its own it takes a hundred times as long.
+    """A table as text. Rich draws one line of each block, a mark in each cell, as a pattern for all
+    of its rows: for as many rows of its own it takes a hundred times as long.
     """
     table = RichTable(
-        box=None if layout.lines == "none" else frame(ascii_only=style.ascii_only, rules=layout.lines == "rules"),
+        box=None
+        if layout.lines == "none"
+        else frame(ascii_only=style.ascii_only, rules=layout.lines == "rules"),
         border_style="dim",
         header_style="bold cyan",
-        padding=(0, 1) if layout.lines == "grid" else (0, 1 if layout.lines == "rules" else layout.blanks, 0, 0),
+        padding=(0, 1)
+        if layout.lines == "grid"
+        else (0, 1 if layout.lines == "rules" else layout.blanks, 0, 0),
         pad_edge=layout.lines == "grid",
     )
     widths = [column.within(layout.heading) for column in columns]
     for column, width in zip(columns, widths, strict=True):
-        pieces = [column.heading[i : i + width] for i in range(0, len(column.heading), width)] or [""]
+        pieces = [column.heading[i : i + width] for i in range(0, len(column.heading), width)] or [
+            ""
+        ]
         heading = "\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)
         table.add_column(Text(heading), no_wrap=True)
     blocks = range(len(columns[0].blocks))

@@ -1,4 +1,6 @@
-"""The catalogue's tables: names, aliases, PyTorch's own defaults, and nothing of PyTorch's left out."""
+"""The catalogue's tables: names, aliases, PyTorch's own defaults, and nothing of PyTorch's left
+out.
+"""
 
 import ast
 import inspect
@@ -27,12 +29,25 @@ OURS = {
     "sse": "a sum is not a parameter",
     "half_sse": "a sum is not a parameter",
 }
-INTERNAL = {"input", "target", "inplace", "training", "size_average", "reduce", "dim", "_stacklevel", "dtype", "out"}
+INTERNAL = {
+    "input",
+    "target",
+    "inplace",
+    "training",
+    "size_average",
+    "reduce",
+    "dim",
+    "_stacklevel",
+    "dtype",
+    "out",
+}
 """Parameters of PyTorch that are data, deprecated, random, or not for a user of the catalogue."""
 
 
 def pytorch_defaults(path: str) -> dict[str, object]:
-    """PyTorch's own parameters: from the signature, or from the first line of the docstring of a builtin."""
+    """PyTorch's own parameters: from the signature, or from the first line of the docstring of a
+    builtin.
+    """
     module, _, name = path.partition(".")
     function = getattr({"torch": torch, "F": F}[module], name)
     try:
@@ -43,7 +58,9 @@ def pytorch_defaults(path: str) -> dict[str, object]:
     assert isinstance(node, ast.FunctionDef)
     names = [each.arg for each in node.args.args]
     values = [ast.literal_eval(each) for each in node.args.defaults]
-    return dict(zip(names, [inspect.Parameter.empty] * (len(names) - len(values)) + values, strict=True))
+    return dict(
+        zip(names, [inspect.Parameter.empty] * (len(names) - len(values)) + values, strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in (*ACTIVATIONS, *LOSSES) if name not in OURS])
@@ -72,7 +89,19 @@ def test_every_loss_goes_by_the_names_of_its_function() -> None:
 
 
 def test_short_names() -> None:
-    names = {"mse", "l1", "bce", "bce_with_logits", "ce", "nll", "kl", "sse", "half_sse", "l2_norm", "step"}
+    names = {
+        "mse",
+        "l1",
+        "bce",
+        "bce_with_logits",
+        "ce",
+        "nll",
+        "kl",
+        "sse",
+        "half_sse",
+        "l2_norm",
+        "step",
+    }
     assert names <= CATALOGUE.keys()
 
 
@@ -83,7 +112,14 @@ def test_short_names() -> None:
         (
             torch.nn.modules.loss,
             # more than one prediction and one target, weights of its own, or deprecated
-            {"cosineembedding", "ctc", "gaussiannll", "linearcrossentropy", "marginranking", "nllloss2d"}
+            {
+                "cosineembedding",
+                "ctc",
+                "gaussiannll",
+                "linearcrossentropy",
+                "marginranking",
+                "nllloss2d",
+            }
             | {"tripletmargin", "tripletmarginwithdistance"},
         ),
     ],
@@ -104,20 +140,24 @@ SPECIAL = {name for name, entry in CATALOGUE.items() if entry.code}
 """What is not PyTorch's function as it stands, under all names."""
 
 WORDS = {"step", "threshold"}
-"""English words too: of these, only what is compared with something or stands beside another function counts."""
+"""English words too: of these, only what is compared with something or stands beside another
+function counts."""
 
 
 def named_in(source: str) -> set[str]:
-    """The special functions that a file names, as an identifier or as a text that is no more than the name or its path.
+    """The special functions that a file names, as an identifier or as a text that is no more than
+    the name or its path.
 
-    Documentation and messages are sentences, so they name none. What describes an option, its default among it, is the
-    user's side of a command and does not count.
+    Documentation and messages are sentences, so they name none. What describes an option, its
+    default among it, is the user's side of a command and does not count.
     """
     tree = ast.parse(source)
     options = {
         part
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("option", "argument")
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("option", "argument")
         for part in ast.walk(node)
     }
     found = set()
@@ -125,14 +165,22 @@ def named_in(source: str) -> set[str]:
         if node in options:
             continue
         match node:
-            case ast.Set(elts=beside) | ast.Tuple(elts=beside) | ast.List(elts=beside) | ast.Dict(keys=beside):
+            case (
+                ast.Set(elts=beside)
+                | ast.Tuple(elts=beside)
+                | ast.List(elts=beside)
+                | ast.Dict(keys=beside)
+            ):
                 texts = {written(each) for each in beside}
                 found |= texts & WORDS if len(texts & CATALOGUE.keys()) > 1 else set()
             case ast.Compare(left=left, comparators=others):
                 found |= {written(each) for each in (left, *others)} & WORDS
             case ast.MatchValue(value=pattern):
                 found |= {written(pattern)} & WORDS
-        name = next((value for key in ("id", "attr", "arg", "name") if (value := getattr(node, key, None))), None)
+        name = next(
+            (value for key in ("id", "attr", "arg", "name") if (value := getattr(node, key, None))),
+            None,
+        )
         text = written(node)
         found |= {str(name).strip("_").lower(), text} & (SPECIAL - WORDS)
         found |= {text.rpartition(".")[2]} & SPECIAL if "." in text else set()
@@ -150,7 +198,10 @@ def written(node: ast.AST | None) -> str:
         ('"""sse, step and threshold."""', set()),
         ('raise Error("such as half_sse, mse or bce")', set()),
         ('loss = option(LOSS, "the loss", parse("half_sse"), shown="half_sse")', set()),
-        ('Constructor(("start", "end", "step"), arange); step = arguments["step"]; gc.set_threshold(1)', set()),
+        (
+            'Constructor(("start", "end", "step"), arange); step = arguments["step"]; gc.set_threshold(1)',
+            set(),
+        ),
         ('rule = call.entry.name == "step"', {"step"}),
         ('STEPWISE = frozenset({"round", "heaviside", "step"})', {"heaviside", "step"}),
         ('{"step": torch.heaviside, "prelu": F.prelu}', {"heaviside", "step", "prelu"}),
@@ -167,7 +218,9 @@ def test_only_the_catalogue_names_its_special_functions() -> None:
     assert {"l2_norm", "sse", "half_sse", "step", "prelu", "threshold"} <= SPECIAL
     root = Path(__file__).parents[2] / "gradcli"
     files = [path for path in root.rglob("*.py") if "catalogue" not in path.parts]
-    named = {str(path.relative_to(root)): named_in(path.read_text(encoding="utf-8")) for path in files}
+    named = {
+        str(path.relative_to(root)): named_in(path.read_text(encoding="utf-8")) for path in files
+    }
     assert {path: names for path, names in named.items() if names} == {}
 
 

@@ -1,4 +1,6 @@
-"""Every loss of the catalogue against PyTorch: elements, derivative, extremes, smaller dtypes and kinks."""
+"""Every loss of the catalogue against PyTorch: elements, derivative, extremes, smaller dtypes and
+kinks.
+"""
 
 import math
 from collections.abc import Callable
@@ -12,16 +14,50 @@ from gradcli.catalogue.functions import LOSSES, Loss
 from gradcli.evaluate import implementations
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.source import Source
-from tests.closed_forms import LOW, assert_equal, bend, difference, evaluated, gradient, or_skip, uniform
+from tests.closed_forms import (
+    LOW,
+    assert_equal,
+    bend,
+    difference,
+    evaluated,
+    gradient,
+    or_skip,
+    uniform,
+)
 
 CALLS = [
     *LOSSES,
-    *[f"{name}(weight=[1, 0, 2, 0.5])" for name in ("mse", "l1", "huber", "bce", "bce_with_logits", "nll")],
-    *["smooth_l1(beta=0.25)", "smooth_l1(beta=0)", "huber(delta=2)", "huber(delta=0.25, weight=[1, 0, 2, 0.5])"],
-    *["bce_with_logits(pos_weight=3)", "bce_with_logits(pos_weight=[3, 1, 0, 2])", "kl(log_target=True)"],
-    *["ce(weight=[1, 0, 2, 0.5])", "ce(label_smoothing=0.1)", "ce(weight=[1, 0, 2, 0.5], label_smoothing=0.3)"],
-    *["poisson_nll(log_input=False)", "poisson_nll(full=True)", "poisson_nll(False, True, 0.01)", "multi_margin(p=2)"],
-    *["multi_margin(2, 0.5, [1, 0, 2, 0.5])", "multilabel_soft_margin([1, 0, 2, 0.5])", "hinge_embedding(margin=2)"],
+    *[
+        f"{name}(weight=[1, 0, 2, 0.5])"
+        for name in ("mse", "l1", "huber", "bce", "bce_with_logits", "nll")
+    ],
+    *[
+        "smooth_l1(beta=0.25)",
+        "smooth_l1(beta=0)",
+        "huber(delta=2)",
+        "huber(delta=0.25, weight=[1, 0, 2, 0.5])",
+    ],
+    *[
+        "bce_with_logits(pos_weight=3)",
+        "bce_with_logits(pos_weight=[3, 1, 0, 2])",
+        "kl(log_target=True)",
+    ],
+    *[
+        "ce(weight=[1, 0, 2, 0.5])",
+        "ce(label_smoothing=0.1)",
+        "ce(weight=[1, 0, 2, 0.5], label_smoothing=0.3)",
+    ],
+    *[
+        "poisson_nll(log_input=False)",
+        "poisson_nll(full=True)",
+        "poisson_nll(False, True, 0.01)",
+        "multi_margin(p=2)",
+    ],
+    *[
+        "multi_margin(2, 0.5, [1, 0, 2, 0.5])",
+        "multilabel_soft_margin([1, 0, 2, 0.5])",
+        "hinge_embedding(margin=2)",
+    ],
 ]
 
 ROUNDED = {"bce": 1e-8}
@@ -29,18 +65,30 @@ ROUNDED = {"bce": 1e-8}
 
 
 def binary(text: str) -> tuple[Call, Loss, Callable[[Tensor, Tensor], Tensor]]:
-    """The call, its entry, and the loss before reduction (after it where the reduction is fixed)."""
+    """The call, its entry, and the loss before reduction (after it where the reduction is
+    fixed).
+    """
     call = parse_call(Source(text), Loss)
     assert isinstance(call.entry, Loss)
-    function = implementations.loss(call, "sum") if call.entry.reduction else implementations.elements(call)
+    function = (
+        implementations.loss(call, "sum")
+        if call.entry.reduction
+        else implementations.elements(call)
+    )
     assert function is not None
     return call, call.entry, function
 
 
 def weights(call: Call, like: Tensor) -> dict[str, object]:
-    """The arguments by the convention of the formulas: a missing weight is ones, a list a tensor."""
+    """The arguments by the convention of the formulas: a missing weight is ones, a list a
+    tensor.
+    """
     return {
-        name: torch.ones_like(like) if value is None else torch.tensor(value).to(like) if "weight" in name else value
+        name: torch.ones_like(like)
+        if value is None
+        else torch.tensor(value).to(like)
+        if "weight" in name
+        else value
         for name, value in call.bound.items()
     }
 
@@ -49,8 +97,14 @@ def by_formula(text: str, call: Call, pred: Tensor, target: Tensor) -> Tensor:
     """A formula or derivative evaluated: for all numbers at once, or row by row."""
     if call.entry.mixes != "row":
         return evaluated(text, pred=pred, target=target, **weights(call, pred))
-    rows = zip(pred, (labels(row) for row in target) if call.entry.name == "multilabel_margin" else target, strict=True)
-    return torch.stack([evaluated(text, pred=row, target=aim, **weights(call, row)) for row, aim in rows])
+    rows = zip(
+        pred,
+        (labels(row) for row in target) if call.entry.name == "multilabel_margin" else target,
+        strict=True,
+    )
+    return torch.stack(
+        [evaluated(text, pred=row, target=aim, **weights(call, row)) for row, aim in rows]
+    )
 
 
 def labels(row: Tensor) -> Tensor:
@@ -58,7 +112,9 @@ def labels(row: Tensor) -> Tensor:
 
 
 def sample(call: Call, entry: Loss) -> tuple[Tensor, Tensor]:
-    """Predictions and targets that suit the loss: [6, 4] in rows, or [4] where a weight has the shape of pred."""
+    """Predictions and targets that suit the loss: [6, 4] in rows, or [4] where a weight has the
+    shape of pred.
+    """
     shape = (6, 4) if entry.mixes == "row" or "weight" not in call.arguments else (4,)
     pred = uniform(-3, 3, *shape)
     if entry.name == "bce" or call.bound.get("log_input") is False:
@@ -67,7 +123,14 @@ def sample(call: Call, entry: Loss) -> tuple[Tensor, Tensor]:
         case "class":
             return pred, torch.tensor([0, 3, 1, 2, 2, 0])
         case "labels":
-            rows = [[3, -1, -1, -1], [0, 1, 2, 3], [1, 0, -1, 2], [-1, 0, 1, 2], [2, 2, -1, -1], [0, 3, 1, -1]]
+            rows = [
+                [3, -1, -1, -1],
+                [0, 1, 2, 3],
+                [1, 0, -1, 2],
+                [-1, 0, 1, 2],
+                [2, 2, -1, -1],
+                [0, 3, 1, -1],
+            ]
             return pred, torch.tensor(rows)
         case "sign":
             return pred, uniform(-1, 1, *shape, seed=1).sign()
@@ -107,7 +170,9 @@ def test_loss_far_out(text: str, low: float, high: float) -> None:
     assert_equal(by_formula(entry.formula, call, pred, target), function(pred, target))
     if pred.isfinite().all():
         closed = by_formula(entry.derivative, call, pred, target).expand_as(pred)
-        assert_equal(closed, gradient(lambda leaf: function(leaf, target), pred), ROUNDED.get(text, 1e-9))
+        assert_equal(
+            closed, gradient(lambda leaf: function(leaf, target), pred), ROUNDED.get(text, 1e-9)
+        )
 
 
 @pytest.mark.parametrize("dtype", LOW, ids=str)

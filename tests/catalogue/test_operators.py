@@ -1,4 +1,6 @@
-"""The allow-list against the installed PyTorch, and every operator of PyTorch's database through parse and evaluate."""
+"""The allow-list against the installed PyTorch, and every operator of PyTorch's database through
+parse and evaluate.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -54,7 +56,9 @@ def test_the_allow_list_is_that_of_the_installed_pytorch() -> None:
 
 def test_every_name_of_the_allow_list_is_there_or_is_marked() -> None:
     for space in SPACES:
-        for entry, found in zip(operators.entries()[space], operators.sections()[space].values(), strict=True):
+        for entry, found in zip(
+            operators.entries()[space], operators.sections()[space].values(), strict=True
+        ):
             try:
                 there = callable(library.function(found.path))
             except ExpressionError:
@@ -75,7 +79,9 @@ def test_a_name_that_only_another_pytorch_has_is_an_error_that_names_the_install
 
 def test_the_marks_of_the_allow_list_say_which_versions_have_a_name() -> None:
     def merged(known: str, found: str, version: str) -> list[str]:
-        return generate_operators.merged({"torch": known.split()}, {"torch": found.split()}, version)["torch"]
+        return generate_operators.merged(
+            {"torch": known.split()}, {"torch": found.split()}, version
+        )["torch"]
 
     assert merged("abs gone", "abs new", "2.14") == ["abs", "gone-2.14", "new+2.14"]
     for version, found in {"2.13": "abs gone", "2.14": "abs new", "2.15": "abs new"}.items():
@@ -107,7 +113,9 @@ def test_the_list_of_what_cannot_be_typed_holds_nothing_else() -> None:
 
 
 def compare(typed: Typed) -> int:
-    """Compare every differentiable output of a sample and its gradients; how many outputs had any."""
+    """Compare every differentiable output of a sample and its gradients; how many outputs had
+    any.
+    """
     seed(SEED)
     compared = 0
     for place, plain in outputs(typed.plain()):
@@ -115,18 +123,25 @@ def compare(typed: Typed) -> int:
         if plain.is_sparse:
             plain, text = plain.to_dense(), f"({text}).to_dense()"
         if plain.is_complex():
-            plain, text = torch.view_as_real(plain.resolve_conj()), f"torch.view_as_real(({text}).resolve_conj())"
+            plain, text = (
+                torch.view_as_real(plain.resolve_conj()),
+                f"torch.view_as_real(({text}).resolve_conj())",
+            )
         seed(SEED)
         program, state = parse(Source(text), tuple(typed.inputs)), torch.get_rng_state()
         value = evaluate(program, typed.inputs).value
         if not torch.equal(state, torch.get_rng_state()):
-            assert operators.RANDOM & {step.name.rpartition(".")[2] for step in program.steps}, f"{text} draws"
+            assert operators.RANDOM & {step.name.rpartition(".")[2] for step in program.steps}, (
+                f"{text} draws"
+            )
         assert_same(value, plain, text)
         try:
             wanted = gradients(plain, typed.inputs)
         except RuntimeError:
             continue  # this output has no derivative at this point
-        for name, mine, pytorchs in zip(typed.inputs, gradients(value, typed.inputs), wanted, strict=True):
+        for name, mine, pytorchs in zip(
+            typed.inputs, gradients(value, typed.inputs), wanted, strict=True
+        ):
             assert_same(mine, pytorchs, f"d {text} / d {name}")
         compared += 1
     return compared
@@ -147,7 +162,9 @@ def gradients(value: Tensor, inputs: dict[str, Tensor]) -> list[Tensor | None]:
     seed(1)
     wanted = [tensor for tensor in inputs.values() if tensor.requires_grad]
     found = iter(
-        torch.autograd.grad((value * torch.rand_like(value)).sum(), wanted, allow_unused=True, retain_graph=True)
+        torch.autograd.grad(
+            (value * torch.rand_like(value)).sum(), wanted, allow_unused=True, retain_graph=True
+        )
     )
     return [next(found) if tensor.requires_grad else None for tensor in inputs.values()]
 
@@ -157,9 +174,15 @@ def assert_same(mine: Tensor | None, pytorchs: Tensor | None, what: str) -> None
         assert mine is pytorchs, what
         return
     mine, pytorchs = (
-        tensor.detach().to_dense() if tensor.is_sparse else tensor.detach() for tensor in (mine, pytorchs)
+        tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
+        for tensor in (mine, pytorchs)
     )
     if not torch.equal(mine, pytorchs):  # quick, but NaN is not equal to NaN
         torch.testing.assert_close(
-            mine, pytorchs, rtol=1e-10, atol=1e-12, equal_nan=True, msg=lambda text: f"{what}\n{text}"
+            mine,
+            pytorchs,
+            rtol=1e-10,
+            atol=1e-12,
+            equal_nan=True,
+            msg=lambda text: f"{what}\n{text}",
         )

@@ -1,4 +1,6 @@
-"""Completion: what is offered where, and each script in its own shell, which tests skip where it is not installed."""
+"""Completion: what is offered where, and each script in its own shell, which tests skip where it is
+not installed.
+"""
 
 import os
 import pty
@@ -48,7 +50,9 @@ def test_commands_and_the_options_of_the_program() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_the_help_is_offered(command: str) -> None:
     shown = {word for word in run(command, "--help").stdout.split() if word.startswith("--")}
-    assert flags(command, "--") >= {word for word in shown if word.lstrip("-").replace("-", "").isalpha()} - {"--opt"}
+    assert flags(command, "--") >= {
+        word for word in shown if word.lstrip("-").replace("-", "").isalpha()
+    } - {"--opt"}
 
 
 def test_options_once_unless_they_may_be_repeated() -> None:
@@ -117,7 +121,9 @@ def test_files_where_a_path_may_stand(tmp_path: Path, monkeypatch: pytest.Monkey
     assert offered("grad", "--x", "@nowhere/") == []
 
 
-def test_bash_is_answered_in_pieces_as_it_breaks_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bash_is_answered_in_pieces_as_it_breaks_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my data.npy").touch()
     monkeypatch.chdir(tmp_path)
     assert complete("bash", ["gradcli grad --dtype=b", BREAKS]) == "bfloat16\n"
@@ -136,19 +142,30 @@ def test_bash_is_answered_in_pieces_as_it_breaks_words(tmp_path: Path, monkeypat
 def test_a_name_that_a_terminal_would_obey_is_offered_in_a_form_that_it_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """bash has such a form, which it reads as the same name; inside of quotes, and in the other shells, it is left out."""
+    """bash has such a form, which it reads as the same name; inside of quotes, and in the other
+    shells, it is left out.
+    """
     monkeypatch.chdir(tmp_path)
-    names = [f"a{odd}b.npy" for odd in ("\x1b[2J", "\n", "\r", "\x07", "\x9b", "\u202e", "\U000e0001", "\udcff")]
+    names = [
+        f"a{odd}b.npy"
+        for odd in ("\x1b[2J", "\n", "\r", "\x07", "\x9b", "\u202e", "\U000e0001", "\udcff")
+    ]
     for name in names:
         Path(name).touch()
     answer = complete("bash", ["gradcli activate relu --x @", ""])
     assert answer.isascii()
     assert "\x1b" not in answer
     words = "printf '%s\\0' " + " ".join(answer.splitlines())
-    read = subprocess.run(["bash", "-c", words], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}).stdout
+    read = subprocess.run(
+        ["bash", "-c", words], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    ).stdout
     assert sorted(read[:-1].split(b"\0")) == sorted(os.fsencode(f"@{name}") for name in names)
     assert complete("bash", ["gradcli activate relu --x '@", ""]) == ""
-    assert complete("zsh", ["activate", "relu", "--x", "@"]) == complete("fish", ["activate", "relu", "--x", "@"]) == ""
+    assert (
+        complete("zsh", ["activate", "relu", "--x", "@"])
+        == complete("fish", ["activate", "relu", "--x", "@"])
+        == ""
+    )
 
 
 def test_nothing_heavy_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +183,9 @@ def test_nothing_heavy_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a `gradcli` in it."""
     folder = tmp_path_factory.mktemp("bin")
-    (folder / "gradcli").write_text(f'#!/bin/sh\nexec {sys.executable} -m gradcli "$@"\n', encoding="utf-8")
+    (folder / "gradcli").write_text(
+        f'#!/bin/sh\nexec {sys.executable} -m gradcli "$@"\n', encoding="utf-8"
+    )
     (folder / "gradcli").chmod(0o755)
     return folder
 
@@ -223,7 +242,9 @@ def test_bash(name: str, binaries: Path, tmp_path: Path) -> None:
         ("why not-a", ["not-a-number"]),
         ("grda ", [""]),
     ):
-        found = in_shell([bash, "--norc", "-c", BASH, "bash", f"{name} {typed}", name], binaries, tmp_path)
+        found = in_shell(
+            [bash, "--norc", "-c", BASH, "bash", f"{name} {typed}", name], binaries, tmp_path
+        )
         assert sorted(found) == sorted(expected), typed
 
 
@@ -240,8 +261,12 @@ def test_bash_with_words_alone(binaries: Path, tmp_path: Path) -> None:
         (["grad", "--fn", "hub"], "huber"),
         (["grad", "--fn", "=", "hub"], "huber"),
     ):
-        assert in_shell([bash, "-c", script, "bash", "gradcli", *words], binaries, tmp_path) == [expected]
-    registered = in_shell([bash, "-c", 'eval "$(gradcli completion bash)"; complete -p gradcli'], binaries, tmp_path)
+        assert in_shell([bash, "-c", script, "bash", "gradcli", *words], binaries, tmp_path) == [
+            expected
+        ]
+    registered = in_shell(
+        [bash, "-c", 'eval "$(gradcli completion bash)"; complete -p gradcli'], binaries, tmp_path
+    )
     assert registered == ["complete -o nosort -F _gradcli gradcli"]
 
 
@@ -261,7 +286,10 @@ def test_zsh(binaries: Path, tmp_path: Path) -> None:
         (["grad", "'x * 2'", "x=@my\\ "], ["x=@my data.npy"]),
         (["grda", ""], []),
     ):
-        assert in_shell([zsh, "-f", "-c", script, "zsh", "gradcli", *words], binaries, tmp_path) == expected, words
+        assert (
+            in_shell([zsh, "-f", "-c", script, "zsh", "gradcli", *words], binaries, tmp_path)
+            == expected
+        ), words
 
 
 def test_fish(binaries: Path, tmp_path: Path) -> None:
@@ -286,12 +314,19 @@ def test_fish(binaries: Path, tmp_path: Path) -> None:
     ("shell", "start"),
     [
         (["bash", "--norc", "--noprofile", "-i"], 'eval "$(gradcli completion bash)"'),
-        (["zsh", "-f", "-i"], 'autoload -U compinit; compinit -D; eval "$(gradcli completion zsh)"'),
+        (
+            ["zsh", "-f", "-i"],
+            'autoload -U compinit; compinit -D; eval "$(gradcli completion zsh)"',
+        ),
     ],
     ids=["bash", "zsh"],
 )
-def test_the_tabulator_completes_on_a_terminal(shell: list[str], start: str, binaries: Path, tmp_path: Path) -> None:
-    """Typed as a user types it: the key, then the rest of the line, which the program must get whole."""
+def test_the_tabulator_completes_on_a_terminal(
+    shell: list[str], start: str, binaries: Path, tmp_path: Path
+) -> None:
+    """Typed as a user types it: the key, then the rest of the line, which the program must get
+    whole.
+    """
     path = shell_of(shell[0])
     master, slave = pty.openpty()
     process = subprocess.Popen(

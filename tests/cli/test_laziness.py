@@ -18,8 +18,15 @@ def loaded(folder: Path, *words: str) -> tuple[set[str], int]:
         "import os, sys\nfrom gradcli.__main__ import main\n"
         "status = main()\nopen(os.environ['MODULES'], 'w').write('\\n'.join(sys.modules))\nsys.exit(status)"
     )
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "GRADCLI_SERVER": "off", "MODULES": str(folder / "modules")}
-    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, env=env, check=False)
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "GRADCLI_SERVER": "off",
+        "MODULES": str(folder / "modules"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, env=env, check=False
+    )
     return set((folder / "modules").read_text(encoding="utf-8").split("\n")), done.returncode
 
 
@@ -39,7 +46,9 @@ def loaded(folder: Path, *words: str) -> tuple[set[str], int]:
         (["activate", "relu", "--x", "1", "--out", "x.pdf"], 2, (*HEAVY, *RENDERING)),
     ],
 )
-def test_torch_stays_out(words: list[str], status: int, unwanted: tuple[str, ...], tmp_path: Path) -> None:
+def test_torch_stays_out(
+    words: list[str], status: int, unwanted: tuple[str, ...], tmp_path: Path
+) -> None:
     modules, found = loaded(tmp_path, *words)
     assert found == status
     assert "gradcli" in modules
@@ -58,7 +67,9 @@ def test_the_test_above_can_fail() -> None:
 
 
 def test_no_command_loads_sympy(tmp_path: Path) -> None:
-    """An upstream gradient handed to autograd.grad would, and torch.unravel_index, for half a second of nothing."""
+    """An upstream gradient handed to autograd.grad would, and torch.unravel_index, for half a
+    second of nothing.
+    """
     script = (
         "import sys\nimport gradcli.core as core, torch\n"
         "x = torch.ones(3, requires_grad=True)\n"

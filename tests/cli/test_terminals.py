@@ -1,7 +1,9 @@
-"""Terminals, signals and surroundings: keys that interrupt and stop, streams that are gone, limits of the system.
+"""Terminals, signals and surroundings: keys that interrupt and stop, streams that are gone, limits
+of the system.
 
-What a table looks like on a terminal is in `test_output`, the worker and its parent in `test_supervision`, the server in
-`test_warm`. `python -m tools.surroundings` tries what needs a shell, the superuser, or a fresh Python for each case.
+What a table looks like on a terminal is in `test_output`, the worker and its parent in
+`test_supervision`, the server in `test_warm`. `python -m tools.surroundings` tries what needs a
+shell, the superuser, or a fresh Python for each case.
 """
 
 import contextlib
@@ -26,7 +28,14 @@ from gradcli.cli import progress
 from gradcli.language.limits import Limit
 from gradcli.world import World
 from tests import program
-from tests.process.test_supervision import LONG_PRODUCT, LONG_SINGLE, busy, group, needs_proc, running
+from tests.process.test_supervision import (
+    LONG_PRODUCT,
+    LONG_SINGLE,
+    busy,
+    group,
+    needs_proc,
+    running,
+)
 from tests.program import BASE, ROOT, cold, run
 from tests.warm import until
 
@@ -38,7 +47,9 @@ QUICK = ["grad", "x**2", "x=3"]
 
 
 class Keyboard:
-    """A call on a terminal of its own, which it controls: what is typed there reaches it as a user's keys do."""
+    """A call on a terminal of its own, which it controls: what is typed there reaches it as a
+    user's keys do.
+    """
 
     def __init__(self, words: Sequence[str], folder: Path) -> None:
         self.fd, theirs = pty.openpty()
@@ -48,7 +59,9 @@ class Keyboard:
             os.close(self.fd)
             os.setsid()
             fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-            program.child(list(words), (theirs, theirs, theirs), {**BASE, "TERM": "xterm"}, str(folder))
+            program.child(
+                list(words), (theirs, theirs, theirs), {**BASE, "TERM": "xterm"}, str(folder)
+            )
         self._theirs = theirs  # kept open, so that the terminal outlives the call
         self.shown = b""
 
@@ -77,7 +90,9 @@ class Keyboard:
         return found[0]
 
 
-def test_loading_is_shown_on_a_terminal_after_a_while_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_is_shown_on_a_terminal_after_a_while_and_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read, theirs = pty.openpty()
     with open(theirs, "w", encoding="utf-8") as stderr:
         world = dataclasses.replace(World.current(), stderr=stderr)
@@ -91,7 +106,9 @@ def test_loading_is_shown_on_a_terminal_after_a_while_and_removed(monkeypatch: p
         monkeypatch.setattr(progress, "SILENCE", 60.0)
         with progress.Loading(world, quiet=False):
             pass
-        assert not select.select([read], [], [], 0)[0], "nothing with --quiet, nothing where it does not take long"
+        assert not select.select([read], [], [], 0)[0], (
+            "nothing with --quiet, nothing where it does not take long"
+        )
     assert shown == b"loading PyTorch ..."
     assert gone == b"\r" + b" " * len(shown) + b"\r"
 
@@ -126,14 +143,23 @@ MOMENTS: dict[str, tuple[list[str], Callable[[Keyboard], object]]] = {
     "one long operation": (LONG_SINGLE, computing),
     "many operations": (LONG_PRODUCT, computing),
     "a file to come": ([*LONG_PRODUCT, "--out", "r.json"], computing),
-    "a file being written": (["activate", "relu", "--x", "randn(9000000)", "--out", "r.json"], computing),
+    "a file being written": (
+        ["activate", "relu", "--x", "randn(9000000)", "--out", "r.json"],
+        computing,
+    ),
     "output that nobody reads": ([*MANY, "--csv"], showing),
     "JSON that nobody reads": ([*MANY, "--json"], showing),
     "standard input awaited": (["activate", "relu", "--x", "-"], showing),
     "a batch": (["batch", "jobs.jsonl"], showing),
     "a batch of several": (["batch", "jobs.jsonl", "--jobs", "2", "--quiet"], showing),
-    "a descent": (["descend", "(x**2).sum()", "x=1,2", "--steps", "1000000", "--lr", "1e-9", "--csv"], computing),
-    "a training": (["perceptron", "--train", "xor", "--activation", "step", "--epochs", "1000000"], computing),
+    "a descent": (
+        ["descend", "(x**2).sum()", "x=1,2", "--steps", "1000000", "--lr", "1e-9", "--csv"],
+        computing,
+    ),
+    "a training": (
+        ["perceptron", "--train", "xor", "--activation", "step", "--epochs", "1000000"],
+        computing,
+    ),
 }
 
 
@@ -169,7 +195,9 @@ def test_the_other_signals_that_end_a_program_clean_up_too(signum: int, tmp_path
 
 
 def test_an_end_at_any_instant_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    """From before the temporary file is made to after it was renamed: a signal never finds a moment to leave it there."""
+    """From before the temporary file is made to after it was renamed: a signal never finds a moment
+    to leave it there.
+    """
     moments = random.Random(0)
     for _ in range(25):
         (tmp_path / "r.json").write_text("old")
@@ -180,16 +208,23 @@ def test_an_end_at_any_instant_leaves_the_old_file_or_the_new_one(tmp_path: Path
             _, status = os.waitpid(pid, 0)
         assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGTERM)
         assert sorted(os.listdir(tmp_path)) == ["err", "out", "r.json"]
-        assert (tmp_path / "r.json").read_text() == "old" or '"value":9.0' in (tmp_path / "r.json").read_text()
+        assert (tmp_path / "r.json").read_text() == "old" or '"value":9.0' in (
+            tmp_path / "r.json"
+        ).read_text()
 
 
 @needs_proc
 @pytest.mark.parametrize("more", [[], ["--out", "r.csv"]])
 def test_a_call_stops_and_goes_on(more: list[str], tmp_path: Path) -> None:
     def states() -> set[str]:
-        return {Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[0] for each in group(pid)}
+        return {
+            Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[0]
+            for each in group(pid)
+        }
 
-    with running(["activate", "relu", "--x", "linspace(0,1,1000000)", *(more or ["--csv"])], tmp_path) as pid:
+    with running(
+        ["activate", "relu", "--x", "linspace(0,1,1000000)", *(more or ["--csv"])], tmp_path
+    ) as pid:
         assert until(lambda: len(group(pid)) == 2)
         os.killpg(pid, signal.SIGTSTP)
         assert until(lambda: states() == {"T"}, 5)
@@ -203,7 +238,9 @@ def test_a_call_stops_and_goes_on(more: list[str], tmp_path: Path) -> None:
 
 @needs_proc
 def test_a_parent_that_is_killed_takes_its_worker_along(tmp_path: Path) -> None:
-    """Else whoever reads the call's output, such as subprocess.run with a timeout, would wait for the worker's end."""
+    """Else whoever reads the call's output, such as subprocess.run with a timeout, would wait for
+    the worker's end.
+    """
     with running(LONG_SINGLE, tmp_path) as pid:
         assert until(lambda: busy(pid))
         os.kill(pid, signal.SIGKILL)
@@ -231,7 +268,9 @@ FORMS = [
 
 
 @pytest.mark.parametrize("words", FORMS, ids=" ".join)
-def test_whatever_is_written_a_closed_pipe_is_met_silently(words: list[str], tmp_path: Path) -> None:
+def test_whatever_is_written_a_closed_pipe_is_met_silently(
+    words: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "jobs.jsonl").write_text(JOBS[:2000])
     reader, writer = os.pipe()
     with running(words, tmp_path, (reader, writer)) as pid:
@@ -250,7 +289,11 @@ def test_whatever_is_written_a_full_disk_is_one_error(words: list[str], tmp_path
         os.close(reader)
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 2
-    assert (tmp_path / "err").read_text().startswith("error: standard output cannot be written: no space left")
+    assert (
+        (tmp_path / "err")
+        .read_text()
+        .startswith("error: standard output cannot be written: no space left")
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,7 +310,9 @@ def test_whatever_is_written_a_full_disk_is_one_error(words: list[str], tmp_path
 def test_the_version_meets_them_too(streams: str, status: int, said: str, unbuffered: str) -> None:
     script = f"{sys.executable} -m gradcli --version {streams}"
     env = {**BASE, "PYTHONPATH": ROOT, "PYTHONUNBUFFERED": unbuffered}
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
 
 
@@ -291,7 +336,9 @@ def test_no_device_and_no_socket_is_written(
     assert os.listdir() == ["r.json"]
 
 
-@pytest.mark.parametrize("name", ["two\nlines.json", "no text \udcff.json", "n" * 240 + ".json", "\u4e2d.json"])
+@pytest.mark.parametrize(
+    "name", ["two\nlines.json", "no text \udcff.json", "n" * 240 + ".json", "\u4e2d.json"]
+)
 def test_any_name_that_the_system_takes_is_a_name(name: str, tmp_path: Path) -> None:
     ran = run(*QUICK, "--out", name, cwd=str(tmp_path), env={"PYTHONIOENCODING": "ascii"})
     assert ran.status == 0
@@ -335,17 +382,25 @@ def test_in_a_folder_that_is_gone_all_but_its_files_works(tmp_path: Path) -> Non
     script += f"{sys.executable} -m gradcli grad 'x**2' x=3 $more; echo $?; done"
     gone.mkdir()
     env = {**BASE, "PYTHONPATH": ROOT}
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, capture_output=True, text=True, check=False
+    )
     assert done.stdout == "9.0\n0\n2\n"
-    assert done.stderr.startswith("error: --out: 'r.json' cannot be written: no such file or directory")
+    assert done.stderr.startswith(
+        "error: --out: 'r.json' cannot be written: no such file or directory"
+    )
 
 
 def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As OpenBLAS does with status 1 where it gets no memory, which would mean that a check failed."""
+    """As OpenBLAS does with status 1 where it gets no memory, which would mean that a check
+    failed.
+    """
     monkeypatch.setattr("gradcli.cli.main._load_pytorch", lambda: os._exit(1))
     ran = run(*QUICK, whole=True)
     assert (ran.status, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("error: a library that PyTorch uses ended the process (exit status 1)")
+    assert ran.stderr.startswith(
+        "error: a library that PyTorch uses ended the process (exit status 1)"
+    )
 
 
 def test_a_pytorch_that_cannot_be_loaded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,17 +422,30 @@ def test_too_few_descriptors_are_an_error() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert (ran.status, ran.stdout) == (2, "")
-    assert ran.stderr == "error: the system refused: too many open files\n  ulimit -n shows the limit\n"
+    assert (
+        ran.stderr
+        == "error: the system refused: too many open files\n  ulimit -n shows the limit\n"
+    )
 
 
 @pytest.mark.parametrize("words", [["grad", "x.sum()", "x=-"], ["grad", "-", "x=1"], ["why"]])
-def test_standard_input_without_an_end_is_read_no_further(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_without_an_end_is_read_no_further(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gradcli.world.LITERAL_TEXT", Limit(1000, "characters", "a test"))
     ran = run(*words, stdin="1\n" * 1000)
     assert (ran.status, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("error: standard input: 1,001 characters, but at most 1,000 are allowed")
+    assert ran.stderr.startswith(
+        "error: standard input: 1,001 characters, but at most 1,000 are allowed"
+    )
 
 
 def test_warnings_as_errors_and_no_home_change_nothing() -> None:
-    odd = cold("grad", "x.T.sum()", "x=ones(2,3,2)", "--json", env={"PYTHONWARNINGS": "error", "HOME": "/nonexistent"})
+    odd = cold(
+        "grad",
+        "x.T.sum()",
+        "x=ones(2,3,2)",
+        "--json",
+        env={"PYTHONWARNINGS": "error", "HOME": "/nonexistent"},
+    )
     assert odd == run("grad", "x.T.sum()", "x=ones(2,3,2)", "--json")

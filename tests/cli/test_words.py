@@ -1,4 +1,6 @@
-"""The words of a command line: what is an option and what a value, NAME=T, suggestions, usage errors, hints."""
+"""The words of a command line: what is an option and what a value, NAME=T, suggestions, usage
+errors, hints.
+"""
 
 import re
 import shlex
@@ -75,7 +77,9 @@ def refused(*words: str, stdin: str = "", cwd: str | None = None) -> str:
         (["grad", "---x", "x=3"], "value", "-3.0"),
     ],
 )
-def test_a_word_that_begins_with_one_dash_is_a_value(words: list[str], path: str, printed: str) -> None:
+def test_a_word_that_begins_with_one_dash_is_a_value(
+    words: list[str], path: str, printed: str
+) -> None:
     place = words.index("--") if "--" in words else len(words)
     shown = run(*words[:place], "--get", path, *words[place:])
     assert (shown.stdout, shown.status) == (printed + "\n", 0), shown.stderr
@@ -84,7 +88,11 @@ def test_a_word_that_begins_with_one_dash_is_a_value(words: list[str], path: str
 def test_dash_h_is_the_only_short_option() -> None:
     assert run("grad", "-h").stdout == run("grad", "--help").stdout
     assert run("-h").stdout == run("--help").stdout == run("help").stdout
-    assert run("grad", "-h").stdout == run("help", "grad").stdout == run("help", "grad", "--help").stdout
+    assert (
+        run("grad", "-h").stdout
+        == run("help", "grad").stdout
+        == run("help", "grad", "--help").stdout
+    )
     assert "sage" in run("-h").stdout
     for word in ("-v", "-x", "-q", "-hx"):
         assert "usage:" not in run("grad", word, "x=1", "h=2", "q=3", "v=4", "hx=5").stdout
@@ -107,7 +115,9 @@ def test_a_flag_takes_no_value() -> None:
     assert "--json" in refused("grad", "x", "x=1", "--json=yes")
 
 
-@pytest.mark.parametrize("words", [["--x", "1"], ["--json"], ["--dtype", "float64"], ["--dtype=float64"]])
+@pytest.mark.parametrize(
+    "words", [["--x", "1"], ["--json"], ["--dtype", "float64"], ["--dtype=float64"]]
+)
 def test_an_option_given_twice_is_an_error(words: list[str]) -> None:
     name = words[0].split("=")[0]
     assert f"{name} is given twice" in refused("activate", "relu", *words, *words)
@@ -204,7 +214,10 @@ def test_a_literal_that_the_shell_split_is_shown_quoted(words: list[str], quoted
         (["activate", "relu", "--x", "-1", "2", "--json"], "--x '-1, 2'"),
         (["activate", "relu", "--x=[1,", "2]"], "--x '[1, 2]'"),
         (["loss", "mse", "--pred", "1,", "2", "--target", "1,", "2"], "--pred '1, 2'"),
-        (["perceptron", "--x", "[[1,", "2],", "[3,", "4]]", "--w", "1,2", "--target", "1"], "--x '[[1, 2], [3, 4]]'"),
+        (
+            ["perceptron", "--x", "[[1,", "2],", "[3,", "4]]", "--w", "1,2", "--target", "1"],
+            "--x '[[1, 2], [3, 4]]'",
+        ),
         (["softmax-jacobian", "1", "2", "3"], "'1, 2, 3'"),
         (["softmax-jacobian", "[1,", "2]"], "'[1, 2]'"),
         (["grad", "x", "**", "2", "x=3"], "'x ** 2'"),
@@ -212,7 +225,9 @@ def test_a_literal_that_the_shell_split_is_shown_quoted(words: list[str], quoted
     ],
     ids=" ".join,
 )
-def test_a_value_or_an_expression_that_the_shell_split_is_shown_quoted(words: list[str], quoted: str) -> None:
+def test_a_value_or_an_expression_that_the_shell_split_is_shown_quoted(
+    words: list[str], quoted: str
+) -> None:
     assert refused(*words).splitlines()[-1].endswith(f"quote it: {quoted}")
 
 
@@ -237,7 +252,9 @@ def test_an_input_given_twice_is_an_error_that_names_it() -> None:
     assert "x is given twice" in refused("jacobian", "x", "x=1", "x=1")
 
 
-@pytest.mark.parametrize("name", ["torch", "F", "nn", "np", "math", "lambda", "if", "None", "True", "in", "is"])
+@pytest.mark.parametrize(
+    "name", ["torch", "F", "nn", "np", "math", "lambda", "if", "None", "True", "in", "is"]
+)
 def test_a_name_that_an_expression_reads_otherwise_is_refused(name: str) -> None:
     assert name in refused("grad", "x", "x=1", f"{name}=2")
 
@@ -247,7 +264,9 @@ def test_a_word_that_is_no_input_is_an_error(word: str) -> None:
     refused("grad", "x", word, "x=1")
 
 
-@pytest.mark.parametrize("name", ["_", "_x", "x1", "W", "mse", "e", "pi", "sum", "print", "self", "match", "type"])
+@pytest.mark.parametrize(
+    "name", ["_", "_x", "x1", "W", "mse", "e", "pi", "sum", "print", "self", "match", "type"]
+)
 def test_other_names_are_free(name: str) -> None:
     assert run("grad", f"{name}*2", f"{name}=3", "--get", "value").stdout == "6.0\n"
 
@@ -258,7 +277,8 @@ def test_an_input_that_is_missing_is_named_and_a_function_is_not_an_input() -> N
 
 
 @pytest.mark.parametrize(
-    ("literal", "says"), [("", "number"), ("1,,2", "^"), ("abc", "^"), ("1e400", "1e400"), ("1/0", "1/0")]
+    ("literal", "says"),
+    [("", "number"), ("1,,2", "^"), ("abc", "^"), ("1e400", "1e400"), ("1/0", "1/0")],
 )
 def test_a_bad_literal_names_its_input_and_the_place(literal: str, says: str) -> None:
     text = refused("grad", "x", f"x={literal}")
@@ -298,8 +318,12 @@ def test_numbers_from_a_pipe_have_the_shape_of_their_lines(stdin: str, shape: st
 
 
 def test_an_error_in_several_lines_names_the_line() -> None:
-    assert "standard input, line 3: 'x' is a name" in refused("activate", "relu", "--x", "-", stdin="1 2\n\n3 x\n")
-    assert "standard input, line 2: unknown name q" in refused("grad", "-", "x=1", stdin="h = x\nh + q\n")
+    assert "standard input, line 3: 'x' is a name" in refused(
+        "activate", "relu", "--x", "-", stdin="1 2\n\n3 x\n"
+    )
+    assert "standard input, line 2: unknown name q" in refused(
+        "grad", "-", "x=1", stdin="h = x\nh + q\n"
+    )
     assert "standard input: unknown name q" in refused("grad", "-", "x=1", stdin="x + q\n")
 
 
@@ -326,7 +350,9 @@ def test_grad_with_nothing_is_a_usage_error_that_does_not_wait() -> None:
 # files
 
 
-@pytest.mark.parametrize("word", ["@nowhere.npy", "@", "@.", "@folder.npy", "@x.unknown", "@/dev/zero", "@\x01"])
+@pytest.mark.parametrize(
+    "word", ["@nowhere.npy", "@", "@.", "@folder.npy", "@x.unknown", "@/dev/zero", "@\x01"]
+)
 def test_a_file_that_cannot_be_read_is_an_error_that_names_it(word: str, tmp_path: Path) -> None:
     (tmp_path / "folder.npy").mkdir()
     (tmp_path / "x.unknown").write_text("1")
@@ -377,7 +403,9 @@ def test_every_command_has_help_with_two_or_three_examples_that_run(command: str
     ],
     ids=" ".join,
 )
-def test_options_that_are_wrong_are_refused_by_every_command(command: str, words: list[str]) -> None:
+def test_options_that_are_wrong_are_refused_by_every_command(
+    command: str, words: list[str]
+) -> None:
     assert words[0] in refused(command, *VALID[command], *words)
 
 
@@ -391,13 +419,18 @@ FORMS = {
     **{f"a {suffix} file": ["--out", f"a{suffix}"] for suffix in (".json", ".csv", ".npz", ".npy")},
     "--json beside a file": ["--json", "--out", "a.csv"],
 }
-TABLES, EVIDENCE = {"--precision": "3", "--full": None}, {"--explain": None, "--check": None, "--expect": "value=1"}
+TABLES, EVIDENCE = (
+    {"--precision": "3", "--full": None},
+    {"--explain": None, "--check": None, "--expect": "value=1"},
+)
 NO_EVIDENCE = {"--csv", "--code", "--graph", "a .csv file", "a .npy file"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_option_without_a_meaning_in_a_form_is_refused_with_the_reason(command: str) -> None:
-    """Every form with every option of tables and of evidence: read as a call is, up to where it would compute."""
+    """Every form with every option of tables and of evidence: read as a call is, up to where it
+    would compute.
+    """
     known = {flag_name(name) for name in ALL[command].options}
     for form, words in FORMS.items():
         if words and words[0] not in known:
@@ -408,7 +441,11 @@ def test_an_option_without_a_meaning_in_a_form_is_refused_with_the_reason(comman
             given = [*VALID[command], *words, option, *([] if value is None else [value])]
             if command == "plot" and option == "--full":
                 given.append("--check")
-            meaningless = form in NO_EVIDENCE if option in EVIDENCE else option in TABLES and form != "the table"
+            meaningless = (
+                form in NO_EVIDENCE
+                if option in EVIDENCE
+                else option in TABLES and form != "the table"
+            )
             if not meaningless:
                 program._read(ALL[command], given, World.current())
                 continue
@@ -422,7 +459,12 @@ def test_an_option_without_a_meaning_in_a_form_is_refused_with_the_reason(comman
 def test_options_that_other_options_give_a_meaning_are_refused_without_them() -> None:
     assert "--tol requires --expect" in refused("grad", "x**2", "x=1", "--tol", "0.1")
     assert "requires --check or --expect" in refused("plot", "relu", "--full")
-    assert run("grad", "x**2", "x=1", "--expect", "2", "--tol", "0.1", "--precision", "3", "--full").status == 0
+    assert (
+        run(
+            "grad", "x**2", "x=1", "--expect", "2", "--tol", "0.1", "--precision", "3", "--full"
+        ).status
+        == 0
+    )
 
 
 @pytest.mark.parametrize("command", [name for name, it in ALL.items() if "get" in it.output])
@@ -432,7 +474,9 @@ def test_the_paths_that_the_help_of_get_names_exist(command: str) -> None:
     paths = re.findall(r"[a-z_]+(?:\.\w+)+|\b(?!or\b|for\b|the\b|list\b)[a-z_]+", such)
     assert paths
     calls = [
-        shlex.split(line)[2:] for line, _ in ALL[command].examples if line.startswith("gradcli") and "--get" not in line
+        shlex.split(line)[2:]
+        for line, _ in ALL[command].examples
+        if line.startswith("gradcli") and "--get" not in line
     ]
     for path in paths:
         assert any(run(command, *words, "--get", path).status == 0 for words in (*calls, [])), path
@@ -460,11 +504,15 @@ def test_the_help_of_the_program_groups_its_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_that_computes_has_the_shared_options_or_says_what_to_use_instead(command: str) -> None:
+def test_every_command_that_computes_has_the_shared_options_or_says_what_to_use_instead(
+    command: str,
+) -> None:
     text = run(command, "--help").stdout
     for option in SHARED:
         if f"  {option}" not in text:
-            assert refused(command, option, "tree").startswith(f"error: {option} does not apply here\n  ")
+            assert refused(command, option, "tree").startswith(
+                f"error: {option} does not apply here\n  "
+            )
 
 
 def test_version_names_pytorchs_too() -> None:
@@ -507,7 +555,9 @@ def test_help_ends_with_the_variables_and_the_documentation(words: list[str]) ->
     text = run(*words).stdout if words else run("--help").stdout
     below = text.partition("\nEnvironment\n")[2]
     assert all(name in below for name in ("NO_COLOR", "COLUMNS", "GRADCLI_SERVER", "GRADCLI_DEBUG"))
-    page = re.fullmatch(r"(?s).*\n\nDocumentation: (docs/[\w/-]+\.md) in the source of gradcli\n", text)
+    page = re.fullmatch(
+        r"(?s).*\n\nDocumentation: (docs/[\w/-]+\.md) in the source of gradcli\n", text
+    )
     assert page
     assert Path(page[1]).is_file() or not Path("docs").is_dir()
 
@@ -535,16 +585,28 @@ def test_help_takes_one_command() -> None:
     ],
 )  # fmt: skip
 def test_an_input_that_has_an_option_may_be_a_word(words: list[str], same: list[str]) -> None:
-    shown = run(*words, "--json") if "--" not in words else run("softmax-jacobian", "--json", *words[1:])
+    shown = (
+        run(*words, "--json")
+        if "--" not in words
+        else run("softmax-jacobian", "--json", *words[1:])
+    )
     assert shown == run(*same, "--json")
     assert shown.status == 0
 
 
 def test_an_input_that_a_command_does_not_have_is_an_error_that_names_its_inputs() -> None:
-    assert "activate has no input 'y'\n  its inputs are x" in refused("activate", "relu", "x=1", "y=2")
+    assert "activate has no input 'y'\n  its inputs are x" in refused(
+        "activate", "relu", "x=1", "y=2"
+    )
     assert "did you mean target?" in refused("loss", "mse", "pred=1", "traget=2")
-    assert run("perceptron", "x=1,2", "w=1,1", "target=1", "--expect", "b=9", "--get", "ok").stdout == "false\n"
-    assert run("activate", "leaky_relu(negative_slope=0.2)", "x=-1", "--get", "value").stdout == "-0.2\n"
+    assert (
+        run("perceptron", "x=1,2", "w=1,1", "target=1", "--expect", "b=9", "--get", "ok").stdout
+        == "false\n"
+    )
+    assert (
+        run("activate", "leaky_relu(negative_slope=0.2)", "x=-1", "--get", "value").stdout
+        == "-0.2\n"
+    )
 
 
 def test_an_input_that_is_no_option_stays_a_word_of_the_expression() -> None:

@@ -1,4 +1,6 @@
-"""`activate`: values and derivatives of activations side by side, against closed forms and plain PyTorch."""
+"""`activate`: values and derivatives of activations side by side, against closed forms and plain
+PyTorch.
+"""
 
 import math
 from collections.abc import Callable
@@ -23,7 +25,10 @@ CLOSED_FORMS: dict[str, tuple[Callable[[float], float], Callable[[float], float]
     "tanh": (math.tanh, lambda x: 1 - math.tanh(x) ** 2),
     "relu": (lambda x: max(x, 0.0), lambda x: float(x > 0)),
     "leaky_relu(0.2)": (lambda x: x if x > 0 else 0.2 * x, lambda x: 1.0 if x > 0 else 0.2),
-    "elu(alpha=2)": (lambda x: x if x > 0 else 2 * math.expm1(x), lambda x: 1.0 if x > 0 else 2 * math.exp(x)),
+    "elu(alpha=2)": (
+        lambda x: x if x > 0 else 2 * math.expm1(x),
+        lambda x: 1.0 if x > 0 else 2 * math.exp(x),
+    ),
     "softplus": (lambda x: math.log1p(math.exp(x)), logistic),
     "silu": (lambda x: x * logistic(x), lambda x: logistic(x) * (1 + x * (1 - logistic(x)))),
     "softsign": (lambda x: x / (1 + abs(x)), lambda x: 1 / (1 + abs(x)) ** 2),
@@ -46,12 +51,16 @@ def test_several_stand_in_the_order_given_each_under_its_own_words() -> None:
 
 
 def test_an_alias_and_the_name_behind_a_prefix_are_the_same_function() -> None:
-    plain, alias = (run("activate", name, "--x", X, "--json").json["functions"][0] for name in ("silu", "swish"))
+    plain, alias = (
+        run("activate", name, "--x", X, "--json").json["functions"][0] for name in ("silu", "swish")
+    )
     assert alias["value"] == plain["value"]
     assert alias["derivative"] == plain["derivative"]
 
 
-@pytest.mark.parametrize(("x", "shape"), [("2", ()), ("2,", (1,)), ("1;2", (2, 1)), ("zeros(2,3,2)", (2, 3, 2))])
+@pytest.mark.parametrize(
+    ("x", "shape"), [("2", ()), ("2,", (1,)), ("1;2", (2, 1)), ("zeros(2,3,2)", (2, 3, 2))]
+)
 def test_value_and_derivative_have_the_shape_of_x(x: str, shape: tuple[int, ...]) -> None:
     found = run("activate", "gelu", "--x", x, "--json").json["functions"][0]
     assert torch.tensor(found["value"]).shape == torch.tensor(found["derivative"]).shape == shape
@@ -66,15 +75,21 @@ def test_no_numbers_are_no_error() -> None:
 def test_softmax_shows_the_diagonal_of_its_jacobian_along_the_last_dimension() -> None:
     rows = [[1.0, 2.0, -1.0], [0.0, 0.5, 3.0]]
     shown = run("activate", "softmax", "--x", str(rows), "--dtype", "float64", "--json").json
-    for row, p, slope in zip(rows, shown["functions"][0]["value"], shown["functions"][0]["derivative"], strict=True):
+    for row, p, slope in zip(
+        rows, shown["functions"][0]["value"], shown["functions"][0]["derivative"], strict=True
+    ):
         total = sum(map(math.exp, row))
         assert p == pytest.approx([math.exp(x) / total for x in row], rel=1e-12)
         assert slope == pytest.approx([q * (1 - q) for q in p], rel=1e-12)
     assert any("softmax-jacobian" in note["text"] for note in shown["notes"])
 
 
-@pytest.mark.parametrize(("name", "slope"), [("log_softmax", lambda p: 1 - p), ("softmin", lambda p: -p * (1 - p))])
-def test_the_kin_of_softmax_show_their_diagonals_too(name: str, slope: Callable[[float], float]) -> None:
+@pytest.mark.parametrize(
+    ("name", "slope"), [("log_softmax", lambda p: 1 - p), ("softmin", lambda p: -p * (1 - p))]
+)
+def test_the_kin_of_softmax_show_their_diagonals_too(
+    name: str, slope: Callable[[float], float]
+) -> None:
     sign = -1 if name == "softmin" else 1
     weights = [math.exp(sign * x) for x in POINTS]
     shown = run("activate", name, "--x", X, "--dtype", "float64", "--json").json
@@ -84,8 +99,14 @@ def test_the_kin_of_softmax_show_their_diagonals_too(name: str, slope: Callable[
 
 
 def test_softmax_of_one_number_is_1_whatever_it_is() -> None:
-    found = run("activate", "softmax", "log_softmax", "softmin", "--x", "3", "--json").json["functions"]
-    assert [(each["value"], each["derivative"]) for each in found] == [(1.0, 0.0), (0.0, 0.0), (1.0, 0.0)]
+    found = run("activate", "softmax", "log_softmax", "softmin", "--x", "3", "--json").json[
+        "functions"
+    ]
+    assert [(each["value"], each["derivative"]) for each in found] == [
+        (1.0, 0.0),
+        (0.0, 0.0),
+        (1.0, 0.0),
+    ]
 
 
 def test_step_has_values_and_no_derivative_and_says_why() -> None:
@@ -128,7 +149,10 @@ def test_csv_has_a_line_per_element_and_two_columns_per_function() -> None:
 
 def test_csv_quotes_what_holds_a_comma() -> None:
     shown = run("activate", "hardtanh(-2, 2)", "--x", "1;3", "--csv").stdout
-    assert shown == 'index,x,"hardtanh(-2, 2)","d_hardtanh(-2, 2)"\n"0,0",1.0,1.0,1.0\n"1,0",3.0,2.0,0.0\n'
+    assert (
+        shown
+        == 'index,x,"hardtanh(-2, 2)","d_hardtanh(-2, 2)"\n"0,0",1.0,1.0,1.0\n"1,0",3.0,2.0,0.0\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +181,9 @@ def test_a_mistake_is_named_with_its_cure(words: list[str], says: str) -> None:
 
 @pytest.mark.parametrize("x", ["tensor([1,2])", "True,False"])
 def test_numbers_that_are_not_floating_get_their_floating_form(x: str) -> None:
-    """The cause in gradcli's words: what x holds, and how to write it so that it can be differentiated by."""
+    """The cause in gradcli's words: what x holds, and how to write it so that it can be
+    differentiated by.
+    """
     shown = run("activate", "sigmoid", "--x", x)
     assert shown.status == 2
     assert "int64" in shown.stderr or "bool" in shown.stderr

@@ -1,4 +1,6 @@
-"""Every field of every command that a batch takes: no text in it can name a file, and a value of a wrong type is refused."""
+"""Every field of every command that a batch takes: no text in it can name a file, and a value of a
+wrong type is refused.
+"""
 
 import itertools
 import json
@@ -109,7 +111,10 @@ def walk(folder: Path) -> Iterator[tuple[dict[str, Any], str]]:
     """Jobs, each with the name of the field that holds a text."""
     names = texts(folder)
     for base, name, _ in fields():
-        for value in [*names, *(form(text) for form, text in itertools.product(FORMS, ("@s.txt", "@s.json")))]:
+        for value in [
+            *names,
+            *(form(text) for form, text in itertools.product(FORMS, ("@s.txt", "@s.json"))),
+        ]:
             yield {**base, name: value}, name
     for text in names:
         yield {**BASES[0], text: text}, "no field"
@@ -144,7 +149,9 @@ def test_no_field_of_a_job_can_name_a_file(tmp_path: Path, monkeypatch: pytest.M
         for job, name, before, after in zip(jobs, names, allowed_without, allowed, strict=True)
         if before != after
     }  # what depends on files where they are allowed: the walk comes that far, and each kind says so
-    assert reached == {(base["command"], name) for base, name, option in fields() if option.kind.outside}
+    assert reached == {
+        (base["command"], name) for base, name, option in fields() if option.kind.outside
+    }
 
 
 def test_what_names_a_file_is_completed_as_one_and_known_by_its_kind() -> None:
@@ -153,13 +160,21 @@ def test_what_names_a_file_is_completed_as_one_and_known_by_its_kind() -> None:
         assert (paths is not None and paths.mark == "@") == (option.kind.outside is not None), name
 
 
-def test_a_batch_refuses_what_it_is_not_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_refuses_what_it_is_not_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
     jobs: list[dict[str, Any]] = [
         {"command": "perceptron", "train": "@s.csv"},
         {"command": "perceptron", "train": "@sn.txt"},
-        {"command": "grad", "expression": "x**2", "inputs": {"x": [1, 2]}, "vjp": [1, 1], "expect": "x=@s.json"},
+        {
+            "command": "grad",
+            "expression": "x**2",
+            "inputs": {"x": [1, 2]},
+            "vjp": [1, 1],
+            "expect": "x=@s.json",
+        },
     ]
     shown = run("batch", stdin="\n".join(map(json.dumps, jobs)))
     assert shown.status == 1
@@ -196,14 +211,17 @@ TAKES: dict[ValueKind, Callable[[Any], bool]] = {
     options.NAME: is_text,
     options.NAMES: are_texts,
     options.INDEX: lambda value: (
-        is_text(value) or all(type(each) is int for each in (value if type(value) is list else [value]))
+        is_text(value)
+        or all(type(each) is int for each in (value if type(value) is list else [value]))
     ),
     options.TENSOR: lambda value: not isinstance(value, dict),
     options.ACTIVATION: are_texts,
     options.LOSS: are_texts,
     options.FUNCTION: is_text,
     inputs.INPUTS: lambda value: isinstance(value, dict) or are_texts(value),
-    expectation.EXPECT: lambda value: not isinstance(value, bool) and not (isinstance(value, list) and {} in value),
+    expectation.EXPECT: lambda value: (
+        not isinstance(value, bool) and not (isinstance(value, list) and {} in value)
+    ),
     formula.EXPRESSION: is_text,
     perceptron.DATA: is_text,
     setting.SETTING: lambda value: isinstance(value, dict) or are_texts(value),
@@ -220,14 +238,20 @@ VALUES: list[Any] = [
 
 
 def test_a_value_of_a_wrong_type_is_a_usage_error_in_every_field() -> None:
-    jobs = [({**base, name: value}, name, option, value) for base, name, option in fields() for value in VALUES]
+    jobs = [
+        ({**base, name: value}, name, option, value)
+        for base, name, option in fields()
+        for value in VALUES
+    ]
     shown = run("batch", stdin="\n".join(json.dumps(job) for job, *_ in jobs))
     found = list(map(json.loads, shown.stdout.splitlines()))
     assert len(found) == len(jobs)
     for result, (job, name, option, value) in zip(found, jobs, strict=True):
         error = result.get("error", {"kind": "", "message": ""})
         said = f"{name}={str(value)[:50] if value is not DEEP else 'deep'} of {job['command']}: {error}"
-        assert error["kind"] in ("", "usage", "literal", "expression", "shape", "size", "math"), said
+        assert error["kind"] in ("", "usage", "literal", "expression", "shape", "size", "math"), (
+            said
+        )
         assert len(error["message"]) < 1500, said
         if not TAKES[option.kind](value):
             assert error["kind"] == "usage", said
@@ -246,7 +270,9 @@ def test_a_list_or_an_object_for_a_flag_or_a_number_says_what_is_expected() -> N
             "inputs": {"x": None}
         },
     }
-    jobs = [{"command": "grad", "expression": "x", "inputs": {"x": 1}, **more} for more in said.values()]
+    jobs = [
+        {"command": "grad", "expression": "x", "inputs": {"x": 1}, **more} for more in said.values()
+    ]
     assert [found["error"]["message"] for found in batch.run(jobs)] == list(said)
 
 
@@ -254,7 +280,11 @@ def test_what_is_expected_may_be_said_in_every_obvious_way() -> None:
     ways: list[Any] = [
         2, "2", "w=2", ["w=2"], {"w": 2}, {"w": "2"}, {"gradients.w": 2.0}, {"w": 2, "value": "1"}, ["2", "value=1"],
     ]  # fmt: skip
-    jobs = [{"command": "grad", "fn": "mse", "x": 1, "w": w, "wrt": "w", "expect": way} for way in ways for w in (2, 3)]
+    jobs = [
+        {"command": "grad", "fn": "mse", "x": 1, "w": w, "wrt": "w", "expect": way}
+        for way in ways
+        for w in (2, 3)
+    ]
     assert [found["ok"] for found in batch.run(jobs)] == [True, False] * len(ways)
     nothing, two = batch.run([{**jobs[0], "expect": {}}, {**jobs[0], "expect": ["w=2", "w=3"]}])
     assert "expect" not in nothing
@@ -270,8 +300,15 @@ def test_numbers_that_are_expected_are_those_of_inputs() -> None:
         "2,4;6,8",
         {"gradients.x.1": [6, 8]},
     ]
-    infinite = {"command": "grad", "expression": "x/0", "inputs": {"x": 1}, "expect": {"value": ["Infinity"]}}
-    assert all(found["ok"] for found in batch.run([*({**job, "expect": way} for way in ways), infinite]))
+    infinite = {
+        "command": "grad",
+        "expression": "x/0",
+        "inputs": {"x": 1},
+        "expect": {"value": ["Infinity"]},
+    }
+    assert all(
+        found["ok"] for found in batch.run([*({**job, "expect": way} for way in ways), infinite])
+    )
 
 
 def test_quiet_is_taken_and_forms_of_output_are_not() -> None:
@@ -279,7 +316,21 @@ def test_quiet_is_taken_and_forms_of_output_are_not() -> None:
     plain, quiet, wrong = batch.run([job, {**job, "quiet": True}, {**job, "quiet": "yes"}])
     assert plain == quiet == {**run("grad", "log(x)", "x=0", "--json", "--quiet").json, "id": None}
     assert wrong["error"]["message"] == 'quiet: expected true or false, got "yes"'
-    refused = ("out", "code", "graph", "csv", "get", "markdown", "latex", "html", "full", "precision", "json")
-    for name, found in zip(refused, batch.run([{**job, name: True} for name in refused]), strict=True):
+    refused = (
+        "out",
+        "code",
+        "graph",
+        "csv",
+        "get",
+        "markdown",
+        "latex",
+        "html",
+        "full",
+        "precision",
+        "json",
+    )
+    for name, found in zip(
+        refused, batch.run([{**job, name: True} for name in refused]), strict=True
+    ):
         assert found["error"]["kind"] == "usage", name
         assert name in found["error"]["message"]

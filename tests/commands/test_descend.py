@@ -1,4 +1,6 @@
-"""`descend`: every optimiser of torch.optim against a plain loop, published minima, and what ends a descent."""
+"""`descend`: every optimiser of torch.optim against a plain loop, published minima, and what ends a
+descent.
+"""
 
 import inspect
 import json
@@ -34,7 +36,9 @@ LINE = ["mse(w*x + b, y)", "x=1,2,3", "y=3,5,8", "w=0.5", "b=0", "--wrt", "w,b"]
 OPTIMIZERS = {
     name.lower(): kind
     for name, kind in vars(torch.optim).items()
-    if inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer
+    if inspect.isclass(kind)
+    and issubclass(kind, torch.optim.Optimizer)
+    and kind is not torch.optim.Optimizer
 }
 
 
@@ -57,7 +61,9 @@ def plain(optimizer: str, steps: int, **arguments: Any) -> list[list[float]]:
 
         rows = []
         for step in range(steps + 1):
-            rows.append([step, torch.nn.functional.mse_loss(w * x + b, y).item(), w.item(), b.item()])
+            rows.append(
+                [step, torch.nn.functional.mse_loss(w * x + b, y).item(), w.item(), b.item()]
+            )
             chosen.step(closure)
     return rows
 
@@ -79,7 +85,9 @@ def test_every_optimiser_takes_the_steps_of_a_plain_loop(name: str) -> None:
 
 
 def test_muon_takes_matrices_alone() -> None:
-    result = descend("((A - 1)**2).sum()", "A='1,2;3,4'".replace("'", ""), "--optimizer", "MUON", "--steps", "5")
+    result = descend(
+        "((A - 1)**2).sum()", "A='1,2;3,4'".replace("'", ""), "--optimizer", "MUON", "--steps", "5"
+    )
     a = torch.tensor([[1.0, 2], [3, 4]], requires_grad=True)
     muon = torch.optim.Muon([a], lr=0.1)
     for step in result["steps"]:
@@ -101,14 +109,24 @@ def test_muon_takes_matrices_alone() -> None:
         ("sgd", ["weight_decay=1/2"], {"weight_decay": 0.5}),
         ("adam", ["betas=0.5,0.75", "amsgrad=True"], {"betas": (0.5, 0.75), "amsgrad": True}),
         ("adam", ["betas=(0.5, 0.75)"], {"betas": (0.5, 0.75)}),
-        ("lbfgs", ["line_search_fn=strong_wolfe", "max_iter=3"], {"line_search_fn": "strong_wolfe", "max_iter": 3}),
+        (
+            "lbfgs",
+            ["line_search_fn=strong_wolfe", "max_iter=3"],
+            {"line_search_fn": "strong_wolfe", "max_iter": 3},
+        ),
         ("lbfgs", ["max_eval=none", "max_iter=2"], {"max_iter": 2}),
     ],
 )
-def test_arguments_reach_the_optimiser(name: str, words: list[str], arguments: dict[str, Any]) -> None:
+def test_arguments_reach_the_optimiser(
+    name: str, words: list[str], arguments: dict[str, Any]
+) -> None:
     given = [part for word in words for part in ("--set", word)]
-    result = descend(*LINE, "--optimizer", name, "--steps", "8", "--lr", "0.05", "--dtype", "float64", *given)
-    assert rows(result) == [pytest.approx(row, rel=1e-12) for row in plain(name, 8, lr=0.05, **arguments)]
+    result = descend(
+        *LINE, "--optimizer", name, "--steps", "8", "--lr", "0.05", "--dtype", "float64", *given
+    )
+    assert rows(result) == [
+        pytest.approx(row, rel=1e-12) for row in plain(name, 8, lr=0.05, **arguments)
+    ]
     assert rows(result) != [pytest.approx(row, rel=1e-12) for row in plain(name, 8, lr=0.05)]
 
 
@@ -116,9 +134,18 @@ def test_arguments_reach_the_optimiser(name: str, words: list[str], arguments: d
     ("words", "said"),
     [
         (("mse(w*x, y)",), "x, y and w move, and so does the target of mse (y)"),
-        (("nn.L1Loss()(w*x, target=y - w)",), "x, y and w move, and so does the target of l1 (y, w)"),
-        (("loss = nn.HuberLoss(); loss(w*x, y)",), "x, y and w move, and so does the target of huber (y)"),
-        (("cross_entropy(w*x, softmax(y, 0))",), "x, y and w move, and so does the target of cross_entropy (y)"),
+        (
+            ("nn.L1Loss()(w*x, target=y - w)",),
+            "x, y and w move, and so does the target of l1 (y, w)",
+        ),
+        (
+            ("loss = nn.HuberLoss(); loss(w*x, y)",),
+            "x, y and w move, and so does the target of huber (y)",
+        ),
+        (
+            ("cross_entropy(w*x, softmax(y, 0))",),
+            "x, y and w move, and so does the target of cross_entropy (y)",
+        ),
         (("half_sse(2*x, y)",), "x and y move, and so does the target of half_sse (y)"),
         (("mse(w*x, y)", "--wrt", "w,x,y"), ""),
         (("mse(w*x, y)", "--steps", "0"), ""),
@@ -142,18 +169,34 @@ def test_logistic_regression_is_that_of_numpy(tmp_path: Path) -> None:
     y = (x @ [2.0, -1.0] + 0.3 * rng.normal(size=40) > 0).astype(float)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
-    words = ["bce_with_logits(X @ w + b, y)", "X=@x.npy", "y=@y.npy", "w=0,0", "b=0", "--wrt", "w,b", "--lr", "0.5"]
+    words = [
+        "bce_with_logits(X @ w + b, y)",
+        "X=@x.npy",
+        "y=@y.npy",
+        "w=0,0",
+        "b=0",
+        "--wrt",
+        "w,b",
+        "--lr",
+        "0.5",
+    ]
     result = run("descend", *words, "--dtype", "float64", "--json", cwd=str(tmp_path)).json
     w, b = np.zeros(2), 0.0
     for step in result["steps"]:
         z = x @ w + b
         p = 1 / (1 + np.exp(-z))
-        assert step["value"] == pytest.approx(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)), rel=1e-9)
+        assert step["value"] == pytest.approx(
+            -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)), rel=1e-9
+        )
         assert step["parameters"]["w"] == pytest.approx(w, rel=1e-9)
         assert step["parameters"]["b"] == pytest.approx(b, rel=1e-9)
         w, b = w - 0.5 * x.T @ (p - y) / 40, b - 0.5 * float(np.mean(p - y))
     assert len(result["steps"]) == 101
-    assert result["steps"][-1] == {"step": 100, "value": result["value"], "parameters": result["parameters"]}
+    assert result["steps"][-1] == {
+        "step": 100,
+        "value": result["value"],
+        "parameters": result["parameters"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -161,16 +204,34 @@ def test_logistic_regression_is_that_of_numpy(tmp_path: Path) -> None:
     [((3, 3), (3, 2)), ((-3, 3), (-2.805118, 3.131312)), ((-3, -3), (-3.779310, -3.283186)), ((3, -3), (3.584428, -1.848126))],
 )  # fmt: skip
 def test_himmelblaus_four_minima(start: tuple[int, int], minimum: tuple[float, float]) -> None:
-    words = [HIMMELBLAU, f"x={start[0]}", f"y={start[1]}", "--lr", "0.01", "--steps", "300", "--dtype", "float64"]
+    words = [
+        HIMMELBLAU,
+        f"x={start[0]}",
+        f"y={start[1]}",
+        "--lr",
+        "0.01",
+        "--steps",
+        "300",
+        "--dtype",
+        "float64",
+    ]
     result = descend(*words)
-    assert (result["parameters"]["x"], result["parameters"]["y"]) == pytest.approx(minimum, abs=1e-6)
+    assert (result["parameters"]["x"], result["parameters"]["y"]) == pytest.approx(
+        minimum, abs=1e-6
+    )
     assert result["value"] == pytest.approx(0, abs=1e-12)
 
 
 def test_rosenbrocks_valley_ends_at_one_one() -> None:
     words = [ROSENBROCK, "x=-1.2", "y=1", "--optimizer", "LBFGS", "--lr", "1", "--dtype", "float64"]
     result = descend(
-        *words, "--set", "line_search_fn=strong_wolfe", "--set", "tolerance_change=0", "--min-move", "1e-9"
+        *words,
+        "--set",
+        "line_search_fn=strong_wolfe",
+        "--set",
+        "tolerance_change=0",
+        "--min-move",
+        "1e-9",
     )
     assert (result["parameters"]["x"], result["parameters"]["y"]) == pytest.approx((1, 1), abs=1e-6)
     assert result["stopped"] == "tolerance"
@@ -179,7 +240,11 @@ def test_rosenbrocks_valley_ends_at_one_one() -> None:
 
 def test_the_start_is_row_zero_and_the_rows_are_one_more_than_the_steps() -> None:
     result = descend("(x-3)**2", "x=0", "--steps", "2", "--dtype", "float64")
-    assert rows(result) == [[0, 9, 0], [1, pytest.approx(5.76), pytest.approx(0.6)], [2, pytest.approx(3.6864), 1.08]]
+    assert rows(result) == [
+        [0, 9, 0],
+        [1, pytest.approx(5.76), pytest.approx(0.6)],
+        [2, pytest.approx(3.6864), 1.08],
+    ]
     assert rows(descend("(x-3)**2", "x=0", "--steps", "0")) == [[0, 9, 0]]
     common = {"command", "dtype", "inputs", "defaults", "notes"}
     assert set(result) == common | {"expression", "steps", "parameters", "value", "stopped"}
@@ -187,7 +252,9 @@ def test_the_start_is_row_zero_and_the_rows_are_one_more_than_the_steps() -> Non
 
 def test_a_value_that_is_the_parameter_itself_is_that_of_its_step() -> None:
     for words in (["x", "x=1"], ["x[1]", "x=5,1"], ["x.reshape(1)", "x=1"]):
-        values = [step["value"] for step in descend(*words, "--steps", "3", "--dtype", "float64")["steps"]]
+        values = [
+            step["value"] for step in descend(*words, "--steps", "3", "--dtype", "float64")["steps"]
+        ]
         assert values == pytest.approx([1, 0.9, 0.8, 0.7], rel=1e-12)
 
 
@@ -248,7 +315,9 @@ def test_random_expressions_are_seeded_once() -> None:
 def test_the_table_chooses_steps_and_full_shows_all() -> None:
     text = run("descend", "(x-3)**2", "x=0").stdout
     shown = [
-        int(line.split("\u2502")[1]) for line in text.splitlines() if line.startswith("\u2502") and "step" not in line
+        int(line.split("\u2502")[1])
+        for line in text.splitlines()
+        if line.startswith("\u2502") and "step" not in line
     ]
     assert shown == list(range(0, 101, 10))
     assert "SGD(lr=0.1)" in text.splitlines()[0]
@@ -261,7 +330,9 @@ def test_the_table_chooses_steps_and_full_shows_all() -> None:
 
 
 def test_the_curve_falls_from_the_largest_to_the_smallest_value() -> None:
-    text = run("descend", "(x-3)**2", "x=0", "--steps", "40", env={"PYTHONIOENCODING": "ascii"}).stdout
+    text = run(
+        "descend", "(x-3)**2", "x=0", "--steps", "40", env={"PYTHONIOENCODING": "ascii"}
+    ).stdout
     lines = text.split("log10 of value\n")[1].splitlines()
     marks = [re.split(r"[|+]", line, maxsplit=1)[1] for line in lines[:-2]]
     drawn = [mark for mark in marks if "*" in mark]
@@ -270,18 +341,44 @@ def test_the_curve_falls_from_the_largest_to_the_smallest_value() -> None:
 
 
 def test_csv_is_a_row_per_step() -> None:
-    lines = run("descend", "((w - 1)**2).sum()", "w=0,3", "--steps", "30", "--csv").stdout.splitlines()
+    lines = run(
+        "descend", "((w - 1)**2).sum()", "w=0,3", "--steps", "30", "--csv"
+    ).stdout.splitlines()
     assert lines[0] == "step,value,w[0],w[1]"
     assert lines[1] == "0,5.0,0.0,3.0"
     assert len(lines) == 32
 
 
 def test_files_hold_every_array_or_the_parameters(tmp_path: Path) -> None:
-    run("descend", "((w - 1)**2).sum()", "w=0,3", "--steps", "2", "--out", "d.npz", cwd=str(tmp_path))
+    run(
+        "descend",
+        "((w - 1)**2).sum()",
+        "w=0,3",
+        "--steps",
+        "2",
+        "--out",
+        "d.npz",
+        cwd=str(tmp_path),
+    )
     found = np.load(tmp_path / "d.npz")
-    assert set(found) == {"value", "parameters.w", "steps.step", "steps.value", "steps.parameters.w"}
+    assert set(found) == {
+        "value",
+        "parameters.w",
+        "steps.step",
+        "steps.value",
+        "steps.parameters.w",
+    }
     assert found["steps.parameters.w"].shape == (3, 2)
-    run("descend", "((w - 1)**2).sum()", "w=0,3", "--steps", "2", "--out", "w.npy", cwd=str(tmp_path))
+    run(
+        "descend",
+        "((w - 1)**2).sum()",
+        "w=0,3",
+        "--steps",
+        "2",
+        "--out",
+        "w.npy",
+        cwd=str(tmp_path),
+    )
     assert np.array_equal(np.load(tmp_path / "w.npy"), found["parameters.w"])
 
 
@@ -296,7 +393,16 @@ def test_files_hold_every_array_or_the_parameters(tmp_path: Path) -> None:
         ["n = x*2; n**2", "x=1", "--optimizer", "lbfgs"],
         ["dropout(x, 0.5).sum()", "x=rand(6)"],
         ["(optimizer - step)**2", "optimizer=1", "step=2"],
-        ["cross_entropy(W @ x, y)", "W=1,2;3,4", "x=1,1", "y=0", "--set", "momentum=0.5", "--set", "nesterov=true"],
+        [
+            "cross_entropy(W @ x, y)",
+            "W=1,2;3,4",
+            "x=1,1",
+            "y=0",
+            "--set",
+            "momentum=0.5",
+            "--set",
+            "nesterov=true",
+        ],
     ],
     ids=lambda words: words[0],
 )
@@ -309,7 +415,10 @@ def test_the_program_prints_the_same_numbers(words: list[str]) -> None:
         number, value, rest = line.split(" ", 2)
         assert int(number) == step["step"]
         assert float(value) == pytest.approx(step["value"], rel=1e-6)
-        flat = [float(word) for word in rest.replace("[", " ").replace("]", " ").replace(",", " ").split()]
+        flat = [
+            float(word)
+            for word in rest.replace("[", " ").replace("]", " ").replace(",", " ").split()
+        ]
         assert flat == pytest.approx(
             np.concatenate([np.ravel(p) for p in step["parameters"].values()]).tolist(), rel=1e-6
         )
@@ -345,8 +454,14 @@ def test_expectations_and_the_check_of_the_first_gradient() -> None:
         (["(x-3)**2", "x=0", "--set", "nesterov=1"], "true or false"),
         (["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "betas=0.9"], "betas=0.9,0.999"),
         (["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "betas=2,3"], "Invalid beta"),
-        (["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "capturable=true"], "cannot take a step"),
-        (["(x-3)**2", "x=0", "--optimizer", "lbfgs", "--set", "line_search_fn=newton"], "strong_wolfe"),
+        (
+            ["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "capturable=true"],
+            "cannot take a step",
+        ),
+        (
+            ["(x-3)**2", "x=0", "--optimizer", "lbfgs", "--set", "line_search_fn=newton"],
+            "strong_wolfe",
+        ),
         (["(x-3)**2", "x=0", "--optimizer", "sparseadam"], "does not support dense gradients"),
         (["(x-3)**2", "x=0", "--set", "nesterov=true"], "Nesterov momentum requires"),
         (["(x-3)**2", "x=0", "--lr", "-1"], "Invalid learning rate"),
@@ -372,7 +487,14 @@ def test_a_mistake_is_named_with_its_cure(words: list[str], says: str) -> None:
 
 
 def test_a_batch_descends_too() -> None:
-    job = {"id": 7, "command": "descend", "expression": "(x-3)**2", "inputs": {"x": 0}, "steps": 2, "optimizer": "Adam"}
+    job = {
+        "id": 7,
+        "command": "descend",
+        "expression": "(x-3)**2",
+        "inputs": {"x": 0},
+        "steps": 2,
+        "optimizer": "Adam",
+    }
     lines = [job | {"set": {"betas": [0.5, 0.5], "amsgrad": True}}, job | {"set": ["betas=0.5,0.5", "amsgrad=true"]},
              job | {"set": {"betas": 1}}, job | {"min-move": 100}]  # fmt: skip
     shown = run("batch", stdin="\n".join(map(json.dumps, lines)))
@@ -403,7 +525,18 @@ def test_the_time_limit_is_that_of_one_step() -> None:
     a = torch.rand(900, 900)
     _ = ((a @ a @ a) ** 2).sum()
     limit = max(1.0, 25 * (time.monotonic() - began))
-    words = ["descend", SLOW, "A=rand(900,900)", "x=1", "--wrt", "x", "--steps", "50", "--timeout", f"{limit:.3f}"]
+    words = [
+        "descend",
+        SLOW,
+        "A=rand(900,900)",
+        "x=1",
+        "--wrt",
+        "x",
+        "--steps",
+        "50",
+        "--timeout",
+        f"{limit:.3f}",
+    ]
     shown = run(*words, "--get", "stopped")
     assert shown.stdout == "steps\n", "fifty steps take longer than one may"
 
@@ -412,7 +545,15 @@ def test_in_a_batch_too() -> None:
     begun: list[float] = []
     job = {"command": "descend", "expression": "x**2", "inputs": {"x": 1}, "steps": 4, "timeout": 7}
     line = json.dumps(job).encode()
-    answer(line, 1, lambda step, operands: None, begun.append, lambda pair: b"", allow_files=False, environ={})
+    answer(
+        line,
+        1,
+        lambda step, operands: None,
+        begun.append,
+        lambda pair: b"",
+        allow_files=False,
+        environ={},
+    )
     assert begun == [7.0] * 6, "the job, the start and four steps"
 
 
@@ -433,7 +574,11 @@ def test_one_step_that_does_not_end_is_ended(words: list[str]) -> None:
 def test_a_training_is_timed_by_its_steps() -> None:
     begun: list[tuple[int, int]] = []
     request = from_words(Perceptron, [], {"train": "xor", "activation": "step", "epochs": "3"})
-    compute(check(request, str), lambda step, operands: None, lambda number, total: begun.append((number, total)))
+    compute(
+        check(request, str),
+        lambda step, operands: None,
+        lambda number, total: begun.append((number, total)),
+    )
     assert begun == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -468,7 +613,9 @@ def _on_a_terminal(words: list[str]) -> str:
 
 def test_the_closed_form_of_momentum() -> None:
     """Heavy ball on x**2/2: x' = x - lr v', v' = m v + x."""
-    result = descend("x**2/2", "x=1", "--set", "momentum=0.5", "--steps", "10", "--dtype", "float64")
+    result = descend(
+        "x**2/2", "x=1", "--set", "momentum=0.5", "--steps", "10", "--dtype", "float64"
+    )
     x, v = 1.0, 0.0
     for step in result["steps"]:
         assert math.isclose(step["parameters"]["x"], x, rel_tol=1e-12)

@@ -1,4 +1,6 @@
-"""`flow`: the gradient through a deep stack, against a stack of plain PyTorch and against what theory says of it."""
+"""`flow`: the gradient through a deep stack, against a stack of plain PyTorch and against what
+theory says of it.
+"""
 
 import json
 import math
@@ -26,7 +28,18 @@ def norms(result: Any, name: str) -> list[float]:
 
 def test_the_numbers_are_those_of_a_plain_stack() -> None:
     """By hand: no autograd, the chain rule as matrix products."""
-    words = ["--activation", "sigmoid", "--layers", "4", "--width", "5", "--init", "xavier", "--seed", "2"]
+    words = [
+        "--activation",
+        "sigmoid",
+        "--layers",
+        "4",
+        "--width",
+        "5",
+        "--init",
+        "xavier",
+        "--seed",
+        "2",
+    ]
     result = flow(*words, "--dtype", "float64")
     with default_dtype(torch.float64):
         torch.manual_seed(2)
@@ -51,7 +64,9 @@ def test_the_numbers_are_those_of_a_plain_stack() -> None:
     assert result["factors"] == {"sigmoid": pytest.approx(factor, rel=1e-10)}
     gain = math.prod(gains[:-1]) ** (1 / 3)  # what the first layer passes on reaches no layer
     parts = f"{gain:.3g} from the weights times {factor / gain:.3g} from the slopes (at most 0.25)"
-    assert result["verdict"].startswith(f"sigmoid: vanishing, a factor of {factor:.3g} per layer: {parts}, and ")
+    assert result["verdict"].startswith(
+        f"sigmoid: vanishing, a factor of {factor:.3g} per layer: {parts}, and "
+    )
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
@@ -60,7 +75,9 @@ def test_sigmoid_loses_a_factor_of_four_in_every_layer(seed: str, layers: str) -
     result = flow("--activation", "sigmoid", "--init", "xavier", "--layers", layers, "--seed", seed)
     assert result["factors"]["sigmoid"] < 1 / 4
     assert "vanishing" in result["verdict"]
-    assert min(norms(result, "sigmoid")) > 0, "a norm in float64 holds what its squares in float32 would lose"
+    assert min(norms(result, "sigmoid")) > 0, (
+        "a norm in float64 holds what its squares in float32 would lose"
+    )
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
@@ -72,9 +89,13 @@ def test_relu_keeps_the_gradient_with_kaiming(seed: str, layers: str) -> None:
     assert max(norms(result, "relu")) / min(norms(result, "relu")) < 8
 
 
-@pytest.mark.parametrize(("init", "variance", "word"), [("normal", 1, "exploding"), ("xavier", 1 / 64, "vanishing")])
+@pytest.mark.parametrize(
+    ("init", "variance", "word"), [("normal", 1, "exploding"), ("xavier", 1 / 64, "vanishing")]
+)
 def test_relus_halve_what_the_weights_pass(init: str, variance: float, word: str) -> None:
-    """Going back, each layer multiplies the squares by 64 times the weights' variance, and half the ReLUs are shut."""
+    """Going back, each layer multiplies the squares by 64 times the weights' variance, and half the
+    ReLUs are shut.
+    """
     result = flow("--activation", "relu", "--init", init)
     assert result["factors"]["relu"] == pytest.approx((64 * variance / 2) ** 0.5, rel=0.1)
     assert word in result["verdict"]
@@ -85,10 +106,13 @@ def test_another_way_to_draw_weights_is_named_where_it_holds_the_gradient(init: 
     """What a verdict says of another --init is what that call says of itself."""
     words = ("sigmoid", "tanh", "relu", "selu", "--width", "32", "--seed", "3")
     others = {
-        each: flow(*words, "--init", each)["factors"] for each in {"default", "kaiming", "xavier", "normal"} - {init}
+        each: flow(*words, "--init", each)["factors"]
+        for each in {"default", "kaiming", "xavier", "normal"} - {init}
     }
     result = flow(*words, "--init", init)
-    for (name, factor), verdict in zip(result["factors"].items(), result["verdict"].split("; "), strict=True):
+    for (name, factor), verdict in zip(
+        result["factors"].items(), result["verdict"].split("; "), strict=True
+    ):
         steady = [each for each, factors in others.items() if 0.9 <= factors[name] <= 1.1]
         if 0.9 <= factor <= 1.1:
             assert "would hold" not in verdict
@@ -111,12 +135,37 @@ def test_half_of_the_relus_are_off_and_that_is_told() -> None:
 
 
 def test_several_activations_side_by_side_share_one_stack() -> None:
-    result = flow("--activation", "sigmoid", "--activation", "leaky_relu(0.2)", "--layers", "3", "--width", "8")
+    result = flow(
+        "--activation",
+        "sigmoid",
+        "--activation",
+        "leaky_relu(0.2)",
+        "--layers",
+        "3",
+        "--width",
+        "8",
+    )
     assert [(row["layer"], row["activation"]) for row in result["layers"]] == [
         (number, name) for name in ("sigmoid", "leaky_relu(0.2)") for number in (1, 2, 3)
     ]
-    assert set(result["layers"][0]) == {"layer", "activation", "gradient_norm", "mean", "std", "saturated"}
-    assert set(result) == {"command", "dtype", "inputs", "defaults", "notes", "layers", "verdict", "factors"}
+    assert set(result["layers"][0]) == {
+        "layer",
+        "activation",
+        "gradient_norm",
+        "mean",
+        "std",
+        "saturated",
+    }
+    assert set(result) == {
+        "command",
+        "dtype",
+        "inputs",
+        "defaults",
+        "notes",
+        "layers",
+        "verdict",
+        "factors",
+    }
     alone = flow("leaky_relu(0.2)", "--layers", "3", "--width", "8")
     assert alone["layers"] == result["layers"][3:]
     assert flow("sigmoid", "leaky_relu(0.2)", "--layers", "3", "--width", "8") == result
@@ -149,7 +198,11 @@ def test_every_dtype_goes_through(dtype: str) -> None:
 
 def test_the_table_has_bars_on_one_scale_and_the_verdict() -> None:
     text = run("flow", "sigmoid", "relu", "--layers", "5", "--init", "kaiming").stdout
-    bars = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in text.splitlines() if "##" in line]
+    bars = [
+        [cell.strip() for cell in line.split("\u2502")[1:-1]]
+        for line in text.splitlines()
+        if "##" in line
+    ]
     lengths = [len(cells[2]) for cells in bars]
     assert lengths == sorted(lengths)
     result = flow("sigmoid", "relu", "--layers", "5", "--init", "kaiming")
@@ -157,20 +210,27 @@ def test_the_table_has_bars_on_one_scale_and_the_verdict() -> None:
     largest = max(row["gradient_norm"] for row in result["layers"])
     assert max(len(cell) for cells in bars for cell in cells if set(cell) == {"#"}) == 9
     assert f"{largest:.2g}" in text
-    assert run("flow", "sigmoid", "--layers", "5", env={"PYTHONIOENCODING": "ascii"}).stdout.isascii()
+    assert run(
+        "flow", "sigmoid", "--layers", "5", env={"PYTHONIOENCODING": "ascii"}
+    ).stdout.isascii()
 
 
 def test_csv_is_a_row_per_layer_and_activation() -> None:
     lines = run("flow", "sigmoid", "relu", "--layers", "3", "--csv").stdout.splitlines()
     assert lines[0] == "layer,activation,gradient_norm,mean,std,saturated"
-    assert [line.split(",")[:2] for line in lines[1:]] == [[n, a] for a in ("sigmoid", "relu") for n in "123"]
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        [n, a] for a in ("sigmoid", "relu") for n in "123"
+    ]
 
 
 def test_files_and_single_values(tmp_path: Path) -> None:
     words = ["flow", "sigmoid", "relu", "--layers", "3"]
     run(*words, "--out", "norms.npy", cwd=str(tmp_path))
     result = run(*words, "--json").json
-    assert np.load(tmp_path / "norms.npy").tolist() == [norms(result, "sigmoid"), norms(result, "relu")]
+    assert np.load(tmp_path / "norms.npy").tolist() == [
+        norms(result, "sigmoid"),
+        norms(result, "relu"),
+    ]
     assert float(run(*words, "--get", "factors.relu").stdout) == result["factors"]["relu"]
     assert run(*words, "--get", "verdict").stdout == result["verdict"] + "\n"
 
@@ -188,7 +248,9 @@ def test_files_and_single_values(tmp_path: Path) -> None:
 def test_the_program_prints_the_same_numbers(words: list[str]) -> None:
     words = ["flow", *words, "--layers", "4", "--width", "6"]
     for line, row in zip(
-        printed(run(*words, "--code").stdout).splitlines(), run(*words, "--json").json["layers"], strict=True
+        printed(run(*words, "--code").stdout).splitlines(),
+        run(*words, "--json").json["layers"],
+        strict=True,
     ):
         number, name, *values = line.split(" ")
         assert (int(number), name) == (row["layer"], row["activation"])
@@ -197,7 +259,12 @@ def test_the_program_prints_the_same_numbers(words: list[str]) -> None:
 
 
 def test_expectations() -> None:
-    assert run("flow", "relu", "--init", "kaiming", "--expect", "factors.relu=1", "--tol", "0.05").status == 0
+    assert (
+        run(
+            "flow", "relu", "--init", "kaiming", "--expect", "factors.relu=1", "--tol", "0.05"
+        ).status
+        == 0
+    )
     assert run("flow", "sigmoid", "--expect", "factors.sigmoid=1").status == 1
 
 
@@ -207,7 +274,9 @@ def test_the_norm_in_each_layer_is_checked_against_closed_form_and_difference() 
     assert (set(found["check"]), found["ok"]) == ({"relu", "sigmoid"}, True)
     assert found["check"]["sigmoid"]["max_rel_error"] < 1e-5
     table = run("flow", *words, "--full").stdout.partition("Check: passes")[2]
-    rows = [line.strip("│").split("│") for line in table.splitlines() if line.startswith("│ sigmoid ")]
+    rows = [
+        line.strip("│").split("│") for line in table.splitlines() if line.startswith("│ sigmoid ")
+    ]
     shown = norms(found, "sigmoid")
     assert [float(row[2]) for row in rows] == pytest.approx(shown, rel=1e-3), (
         "the checked norms are those that are shown"
@@ -216,7 +285,9 @@ def test_the_norm_in_each_layer_is_checked_against_closed_form_and_difference() 
 
 
 def test_a_check_follows_what_float32_cannot_hold() -> None:
-    assert flow("--layers", "100", "--init", "normal", "--width", "16", "relu", "tanh", "--check", "--quiet")["ok"]
+    assert flow(
+        "--layers", "100", "--init", "normal", "--width", "16", "relu", "tanh", "--check", "--quiet"
+    )["ok"]
     assert flow("--layers", "200", "--width", "16", "sigmoid", "--check", "--quiet")["ok"]
 
 
@@ -224,7 +295,10 @@ def test_a_wrong_gradient_in_one_layer_ends_with_1(monkeypatch: pytest.MonkeyPat
     honest = core.gradients
 
     def wrong(value: Tensor, inputs: Any, **more: Any) -> Any:
-        return {n: None if g is None else 1.01 * g if n == "t" else g for n, g in honest(value, inputs, **more).items()}
+        return {
+            n: None if g is None else 1.01 * g if n == "t" else g
+            for n, g in honest(value, inputs, **more).items()
+        }
 
     monkeypatch.setattr(core, "gradients", wrong)
     shown = run("flow", "--layers", "2", "--width", "4", "tanh", "--check", "--json")
@@ -232,9 +306,19 @@ def test_a_wrong_gradient_in_one_layer_ends_with_1(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_batch_has_it_too() -> None:
-    job = {"id": 1, "command": "flow", "activation": ["sigmoid", "relu"], "layers": 3, "width": 4, "init": "xavier"}
+    job = {
+        "id": 1,
+        "command": "flow",
+        "activation": ["sigmoid", "relu"],
+        "layers": 3,
+        "width": 4,
+        "init": "xavier",
+    }
     found = json.loads(run("batch", stdin=json.dumps(job)).stdout)
-    assert found == {**flow("sigmoid", "relu", "--layers", "3", "--width", "4", "--init", "xavier"), "id": 1}
+    assert found == {
+        **flow("sigmoid", "relu", "--layers", "3", "--width", "4", "--init", "xavier"),
+        "id": 1,
+    }
 
 
 @pytest.mark.parametrize(

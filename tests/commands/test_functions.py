@@ -1,4 +1,6 @@
-"""`functions`: the catalogue to read; the slopes at kinks against plain autograd and against the closed forms beside them."""
+"""`functions`: the catalogue to read; the slopes at kinks against plain autograd and against the
+closed forms beside them.
+"""
 
 import math
 from pathlib import Path
@@ -14,7 +16,9 @@ from tests.cli.test_laziness import HEAVY, loaded
 from tests.closed_forms import evaluated
 from tests.program import run
 
-torch.where(torch.ones(1) > 0, 1.0, 0.0)  # the first call of this kind imports something, which `evaluated` forbids
+torch.where(
+    torch.ones(1) > 0, 1.0, 0.0
+)  # the first call of this kind imports something, which `evaluated` forbids
 KEYS = {
     "name",
     "family",
@@ -58,7 +62,12 @@ def test_the_list_says_what_the_catalogue_says() -> None:
 
 def test_the_table_is_by_family_and_fits_its_terminal() -> None:
     whole = run("functions").stdout
-    assert whole.index("activations") < whole.index("relu6") < whole.index("losses") < whole.index("half_sse")
+    assert (
+        whole.index("activations")
+        < whole.index("relu6")
+        < whole.index("losses")
+        < whole.index("half_sse")
+    )
     for name, each in ACTIVATIONS.items():
         (row,) = [line for line in whole.splitlines() if line.startswith(f"│ {name} ")]
         assert all(text in row for text in (each.formula, each.range, each.torch))
@@ -68,12 +77,18 @@ def test_the_table_is_by_family_and_fits_its_terminal() -> None:
     assert run("functions", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}).stdout.isascii()
 
 
-@pytest.mark.parametrize("name", [name for name, each in ACTIVATIONS.items() if each.derivative and each.kinks])
+@pytest.mark.parametrize(
+    "name", [name for name, each in ACTIVATIONS.items() if each.derivative and each.kinks]
+)
 def test_the_slopes_at_every_kink_of_an_activation(name: str) -> None:
-    """PyTorch's choice is what plain autograd returns; those beside it are the catalogue's derivative, 1e-9 away."""
+    """PyTorch's choice is what plain autograd returns; those beside it are the catalogue's
+    derivative, 1e-9 away.
+    """
     each = ACTIVATIONS[name]
     settings: dict[str, Any] = {parameter.name: parameter.default for parameter in each.parameters}
-    expected = [place for text in each.kinks if not math.isnan(place := float(evaluated(text, **settings)))]
+    expected = [
+        place for text in each.kinks if not math.isnan(place := float(evaluated(text, **settings)))
+    ]
     kinks = entry(name)["kinks"]
     assert [kink["at"] for kink in kinks] == expected
     for kink in kinks:
@@ -84,13 +99,16 @@ def test_the_slopes_at_every_kink_of_an_activation(name: str) -> None:
         assert kink["pytorch"] == pytest.approx(float(slope), abs=1e-12)
         assert each.derivative is not None
         beside = [
-            float(evaluated(each.derivative, x=x.detach().reshape(1) + step, **settings)) for step in (-1e-9, 1e-9)
+            float(evaluated(each.derivative, x=x.detach().reshape(1) + step, **settings))
+            for step in (-1e-9, 1e-9)
         ]
         assert [kink["left"], kink["right"]] == pytest.approx(beside, abs=1e-8)
 
 
 AT_THE_MARGIN = torch.tensor(1.0, requires_grad=True)
-HINGE = float(torch.autograd.grad(F.hinge_embedding_loss(AT_THE_MARGIN, torch.tensor(-1.0)), AT_THE_MARGIN)[0])
+HINGE = float(
+    torch.autograd.grad(F.hinge_embedding_loss(AT_THE_MARGIN, torch.tensor(-1.0)), AT_THE_MARGIN)[0]
+)
 """What the installed PyTorch chooses: -1 until 2.13, 0 since 2.14."""
 
 
@@ -105,13 +123,16 @@ HINGE = float(torch.autograd.grad(F.hinge_embedding_loss(AT_THE_MARGIN, torch.te
         ("multilabel_margin", 0, 0, 1 / 3),
     ],
 )
-def test_the_slopes_at_the_kinks_of_losses(name: str, left: float, pytorch: float, right: float) -> None:
+def test_the_slopes_at_the_kinks_of_losses(
+    name: str, left: float, pytorch: float, right: float
+) -> None:
     (kink,) = entry(name)["kinks"]
     assert [kink["left"], kink["pytorch"], kink["right"]] == pytest.approx([left, pytorch, right])
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, each in LOSSES.items() if not each.kinks] + ["smooth_l1", "multi_margin(p=2)"]
+    "name",
+    [name for name, each in LOSSES.items() if not each.kinks] + ["smooth_l1", "multi_margin(p=2)"],
 )
 def test_a_loss_without_kinks_has_none(name: str) -> None:
     assert entry(name)["kinks"] == []
@@ -120,7 +141,10 @@ def test_a_loss_without_kinks_has_none(name: str) -> None:
 def test_the_list_says_of_each_entry_what_the_entry_says() -> None:
     every = run("functions", "--json").json["functions"]
     for each in every:
-        assert all(set(kink) == {"at", "place", "pred", "target", "left", "right", "pytorch"} for kink in each["kinks"])
+        assert all(
+            set(kink) == {"at", "place", "pred", "target", "left", "right", "pytorch"}
+            for kink in each["kinks"]
+        )
         assert all(isinstance(kink["at"], float) for kink in each["kinks"])
     for name in ("relu", "hardtanh", "step", "l1", "multi_margin", "hinge_embedding"):
         assert entry(name) in every
@@ -138,9 +162,14 @@ def test_a_kink_of_a_loss_names_its_sample() -> None:
 def test_one_value_and_a_file(tmp_path: Path) -> None:
     assert run("functions", "relu", "--get", "functions.0.kinks.0.pytorch").stdout == "0.0\n"
     assert run("functions", "--get", "functions.0.name").stdout == "relu\n"
-    assert "did you mean functions.0.name" in run("functions", "relu", "--get", "functions.0.nam").stderr
+    assert (
+        "did you mean functions.0.name"
+        in run("functions", "relu", "--get", "functions.0.nam").stderr
+    )
     for words in (["functions", "relu"], ["functions"]):
-        assert run(*words, "--out", "f.json", "--quiet", cwd=str(tmp_path)).stdout == "wrote f.json\n"
+        assert (
+            run(*words, "--out", "f.json", "--quiet", cwd=str(tmp_path)).stdout == "wrote f.json\n"
+        )
         assert orjson.loads((tmp_path / "f.json").read_bytes()) == run(*words, "--json").json
         refused = run(*words, "--out", "f.npz", cwd=str(tmp_path))
         assert (refused.status, refused.stdout) == (2, "")
@@ -148,7 +177,10 @@ def test_one_value_and_a_file(tmp_path: Path) -> None:
 
 
 def test_arguments_move_the_kinks() -> None:
-    assert [kink["at"] for kink in entry("hardtanh(min_val=-2, max_val=0.5)")["kinks"]] == [-2.0, 0.5]
+    assert [kink["at"] for kink in entry("hardtanh(min_val=-2, max_val=0.5)")["kinks"]] == [
+        -2.0,
+        0.5,
+    ]
     assert entry("elu")["kinks"] == []
     (kink,) = entry("elu(alpha=2)")["kinks"]
     assert (kink["left"], kink["right"]) == (2.0, 1.0)

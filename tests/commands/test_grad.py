@@ -1,4 +1,6 @@
-"""`grad`: values and gradients of expressions and of --fn, against closed forms and plain PyTorch."""
+"""`grad`: values and gradients of expressions and of --fn, against closed forms and plain
+PyTorch.
+"""
 
 import json
 import math
@@ -57,8 +59,12 @@ def test_fn_of_a_loss_means_the_loss_of_x_w_plus_b_against_y() -> None:
     result = grad("--fn", "mse", "--x", "1,2", "--w", "0.5,-1", "--b", "0.25", "--y", "1,0")
     errors = [xi * wi + b - yi for xi, wi, yi in zip(x, w, y, strict=True)]
     assert result["value"] == pytest.approx(sum(e * e for e in errors) / 2, rel=1e-12)
-    assert result["gradients"]["x"] == pytest.approx([e * wi for e, wi in zip(errors, w, strict=True)], rel=1e-12)
-    assert result["gradients"]["w"] == pytest.approx([e * xi for e, xi in zip(errors, x, strict=True)], rel=1e-12)
+    assert result["gradients"]["x"] == pytest.approx(
+        [e * wi for e, wi in zip(errors, w, strict=True)], rel=1e-12
+    )
+    assert result["gradients"]["w"] == pytest.approx(
+        [e * xi for e, xi in zip(errors, x, strict=True)], rel=1e-12
+    )
     assert result["gradients"]["b"] == pytest.approx(sum(errors), rel=1e-12)
     assert set(result["gradients"]) == {"x", "w", "b"}
     assert result["defaults"] == []
@@ -69,7 +75,9 @@ def test_fn_of_an_activation_means_the_activation_of_x_w_plus_b() -> None:
     s = 1 / (1 + math.exp(-1))
     assert result["expression"] == "sigmoid(x*w + b)"
     assert result["value"] == pytest.approx(s, rel=1e-12)
-    assert result["gradients"] == pytest.approx({"x": 2 * s * (1 - s), "w": 0.5 * s * (1 - s)}, rel=1e-12)
+    assert result["gradients"] == pytest.approx(
+        {"x": 2 * s * (1 - s), "w": 0.5 * s * (1 - s)}, rel=1e-12
+    )
     assert result["defaults"] == ["b"]
 
 
@@ -90,7 +98,9 @@ def test_an_index_loss_takes_its_class_by_y_and_makes_it_whole() -> None:
     result = grad("--fn", "cross_entropy", "--x", "2,1,0.1", "--y", "0")
     p = torch.softmax(torch.tensor([2, 1, 0.1], dtype=torch.float64), 0)
     assert result["value"] == pytest.approx(-math.log(p[0]), rel=1e-12)
-    assert result["gradients"]["x"] == pytest.approx((p - torch.tensor([1, 0, 0])).tolist(), rel=1e-12)
+    assert result["gradients"]["x"] == pytest.approx(
+        (p - torch.tensor([1, 0, 0])).tolist(), rel=1e-12
+    )
     assert result["inputs"]["y"] == 0
 
 
@@ -133,7 +143,9 @@ VALUE = torch.tensor([1.5, -0.5, 2.0], dtype=torch.float64)
 EXPRESSIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mse(w*x + b, y)": lambda x: F.mse_loss(0.5 * x + 0.1, torch.ones(3, dtype=torch.float64)),
     "torch.norm(y - x, 2).pow(2)": lambda x: torch.norm(1 - x, 2).pow(2),
-    "F.cross_entropy(x, t, reduction='sum')": lambda x: F.cross_entropy(x, torch.tensor(2), reduction="sum"),
+    "F.cross_entropy(x, t, reduction='sum')": lambda x: F.cross_entropy(
+        x, torch.tensor(2), reduction="sum"
+    ),
     "softmax(x)[1]": lambda x: torch.softmax(x, -1)[1],
     "x.relu().sum()": lambda x: x.relu().sum(),
     "x.T @ x": lambda x: x @ x,
@@ -157,7 +169,11 @@ def test_an_expression_has_pytorchs_own_value_and_gradient(text: str) -> None:
     value = EXPRESSIONS[text](leaf)
     (slope,) = torch.autograd.grad(value, leaf)
     inputs = [f"x={X}", "w=0.5", "b=0.1", "y=ones(3)", "t=2"]
-    used = [word for word in inputs if word[0] in "".join(c if c.isalnum() or c == "_" else " " for c in text).split()]
+    used = [
+        word
+        for word in inputs
+        if word[0] in "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+    ]
     result = grad(text, *used, "--wrt", "x")
     assert result["value"] == pytest.approx(value.item(), rel=1e-12)
     assert result["gradients"] == {"x": pytest.approx(slope.tolist(), rel=1e-12, abs=1e-15)}
@@ -179,7 +195,9 @@ def test_a_central_difference_agrees() -> None:
     def value(w: float) -> float:
         return float((torch.sin(VALUE * w) * torch.exp(-VALUE)).sum())
 
-    assert result["gradients"]["w"] == pytest.approx((value(0.7 + 1e-6) - value(0.7 - 1e-6)) / 2e-6, rel=1e-8)
+    assert result["gradients"]["w"] == pytest.approx(
+        (value(0.7 + 1e-6) - value(0.7 - 1e-6)) / 2e-6, rel=1e-8
+    )
 
 
 @pytest.mark.parametrize("text", ["mse(w*x, y)", "(w*x).exp().sum()", "h = w*x; h.tanh().sum()"])
@@ -190,7 +208,9 @@ def test_backward_and_grad_give_the_same_numbers(text: str) -> None:
 
 
 def test_named_steps_are_shown_with_the_gradients_that_reach_them() -> None:
-    steps = grad("h = w*x + b; p = sigmoid(h); (p - t)**2 / 2", "x=1", "w=2", "b=-1", "t=0")["intermediates"]
+    steps = grad("h = w*x + b; p = sigmoid(h); (p - t)**2 / 2", "x=1", "w=2", "b=-1", "t=0")[
+        "intermediates"
+    ]
     s = 1 / (1 + math.exp(-1))
     assert list(steps) == ["h", "p"]
     assert steps["p"] == {"value": pytest.approx(s), "gradient": pytest.approx(s)}
@@ -206,7 +226,9 @@ def test_a_rebound_name_is_shown_by_its_last_binding_and_inputs_keep_their_own_g
 
 
 @pytest.mark.parametrize(("written", "canonical_text"), [("-x**2", "-(x**2)"), ("x * x", "x*x")])
-def test_the_title_is_the_expression_as_it_was_understood(written: str, canonical_text: str) -> None:
+def test_the_title_is_the_expression_as_it_was_understood(
+    written: str, canonical_text: str
+) -> None:
     shown = run("grad", written, "x=3")
     assert shown.stdout.splitlines()[0].replace(" ", "").startswith(f"{canonical_text}=")
     assert grad(written, "x=3")["expression"].replace(" ", "") == canonical_text
@@ -220,7 +242,9 @@ def test_an_expression_may_come_from_a_file_or_a_pipe(tmp_path: Path) -> None:
     assert run("grad", "-", *words, stdin="h = x*w\nh**2\n").json["gradients"] == expected
 
 
-def test_a_name_of_pytorchs_is_the_users_value_where_it_is_read_and_the_function_where_it_is_called() -> None:
+def test_a_name_of_pytorchs_is_the_users_value_where_it_is_read_and_the_function_where_it_is_called() -> (
+    None
+):
     result = grad("mse(e*x, pi) + e", "x=1", "e=3", "pi=1")
     assert result["value"] == (3 - 1) ** 2 + 3
     assert result["gradients"]["e"] == 2 * (3 - 1) + 1
@@ -244,7 +268,9 @@ def test_a_complex_step_is_null_in_json_with_a_note(name: str) -> None:
     result = grad("f = torch.fft.fft(x); f.abs().sum()", "x=1,2,4")
     assert result["value"] == pytest.approx(7 + 2 * math.sqrt(7), rel=1e-12)
     assert result["intermediates"]["f"][name] is None
-    assert any("complex" in note["text"] and "f" in note["text"].split() for note in result["notes"])
+    assert any(
+        "complex" in note["text"] and "f" in note["text"].split() for note in result["notes"]
+    )
 
 
 def test_a_complex_step_is_shown_in_the_table() -> None:
@@ -260,7 +286,9 @@ def test_a_result_that_is_not_one_number_offers_all_cures_as_commands() -> None:
     shown = run("grad", "-x**2", "x=-1,2")
     assert (shown.status, shown.stdout) == (2, "")
     assert "[2]" in shown.stderr
-    hints = [line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")]
+    hints = [
+        line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")
+    ]
     assert {hint.split()[1] for hint in hints} == {"grad", "jacobian"}
     for option in ("--row", "--vjp", "--each"):
         assert any(option in hint for hint in hints)
@@ -269,14 +297,20 @@ def test_a_result_that_is_not_one_number_offers_all_cures_as_commands() -> None:
 def test_every_cure_that_is_offered_works() -> None:
     for words in (["-x**2", "x=-1,2"], ["W @ x", "W=1,2;3,4", "x=1,1"], ["x*y", "x=1;2", "y=3,4"]):
         shown = run("grad", *words)
-        hints = [line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")]
+        hints = [
+            line.strip()
+            for line in shown.stderr.splitlines()
+            if line.strip().startswith("gradcli ")
+        ]
         assert len(hints) >= 3
         for hint in hints:
             again = run(*shlex.split(hint)[1:])
             assert again.status == 0, (hint, again.stderr)
 
 
-@pytest.mark.parametrize(("row", "slope"), [("0", [0.0, 2.0]), ("1", [1.0, 0.0]), ("-1", [1.0, 0.0])])
+@pytest.mark.parametrize(
+    ("row", "slope"), [("0", [0.0, 2.0]), ("1", [1.0, 0.0]), ("-1", [1.0, 0.0])]
+)
 def test_row_differentiates_one_element(row: str, slope: list[float]) -> None:
     result = grad("stack([x[1]*2, x[0]])", "x=5,7", "--row", row)
     assert result["gradients"] == {"x": slope}
@@ -321,7 +355,11 @@ def test_each_goes_point_by_point() -> None:
 
 def test_each_works_with_fn_too() -> None:
     rows = grad("--fn", "relu", "--x", "-1,0,2", "--each", "x")["rows"]
-    assert [(row["value"], row["gradients"]["x"]) for row in rows] == [(0.0, 0.0), (0.0, 0.0), (2.0, 1.0)]
+    assert [(row["value"], row["gradients"]["x"]) for row in rows] == [
+        (0.0, 0.0),
+        (0.0, 0.0),
+        (2.0, 1.0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -372,7 +410,9 @@ def test_what_pytorch_refuses_in_other_words_is_passed_on() -> None:
     y = x.exp()
     with torch.no_grad():
         y.add_(1)  # no expression can do so
-    with pytest.raises(MathError, match=r"^PyTorch cannot differentiate this: .*modified by an inplace operation"):
+    with pytest.raises(
+        MathError, match=r"^PyTorch cannot differentiate this: .*modified by an inplace operation"
+    ):
         core.gradients(y.sum(), {"x": x})
     with pytest.raises(torch.OutOfMemoryError), core.refusals():
         raise torch.OutOfMemoryError("none left")
@@ -443,7 +483,9 @@ def test_random_inputs_are_drawn_in_the_order_given(
 
 @pytest.mark.parametrize("words", [[], ["--explain"], ["--via", "backward"], ["--graph", "tree"]])
 def test_zeros_that_pytorch_keeps_nowhere_are_zeros(words: list[str]) -> None:
-    """The gradient of sgn is a tensor without memory, whose numbers crash Python where they are read."""
+    """The gradient of sgn is a tensor without memory, whose numbers crash Python where they are
+    read.
+    """
     shown = run("grad", "s = sgn(x); (s*y).sum()", "x=1,-2", "y=3,4", *words)
     assert shown.status == 0, shown.stderr
     assert run("hessian", "sgn(x).sum()", "x=1,-2", "--get", "gradients.x").stdout == "[0.0,0.0]\n"
@@ -462,5 +504,7 @@ def test_the_target_of_an_index_loss_has_no_gradient_wherever_it_stands(call: st
     p = torch.softmax(torch.tensor([2, 1, 0.1], dtype=torch.float64), 0)
     result = grad(call, "a=2,1,0.1", "t=1")
     assert result["gradients"]["t"] is None
-    assert result["gradients"]["a"] == pytest.approx((p - torch.tensor([0, 1, 0])).tolist(), rel=1e-12)
+    assert result["gradients"]["a"] == pytest.approx(
+        (p - torch.tensor([0, 1, 0])).tolist(), rel=1e-12
+    )
     assert result["notes"] == []

@@ -1,4 +1,6 @@
-"""`hessian`: second derivatives, eigenvalues and the kind of a stationary point, against closed forms."""
+"""`hessian`: second derivatives, eigenvalues and the kind of a stationary point, against closed
+forms.
+"""
 
 from typing import Any
 
@@ -100,9 +102,20 @@ def test_a_linear_function_has_a_hessian_of_zeros() -> None:
 def test_the_keys_of_the_json_are_these_and_no_others(dtype: str) -> None:
     result = run("hessian", "x**2", "x=1", "--json", "--dtype", dtype).json
     common = {"command", "dtype", "inputs", "defaults", "notes", "expression"}
-    assert set(result) == common | {"value", "gradients", "hessian", "eigenvalues", "stationary", "kind"}
+    assert set(result) == common | {
+        "value",
+        "gradients",
+        "hessian",
+        "eigenvalues",
+        "stationary",
+        "kind",
+    }
     assert result["notes"] == []
-    assert (result["value"], result["gradients"], result["hessian"]) == (1.0, {"x": 2.0}, {"x": {"x": 2.0}})
+    assert (result["value"], result["gradients"], result["hessian"]) == (
+        1.0,
+        {"x": 2.0},
+        {"x": {"x": 2.0}},
+    )
 
 
 def test_the_table_labels_both_sides_and_gives_the_verdict() -> None:

@@ -1,4 +1,6 @@
-"""`jacobian`: every output by every input, against closed forms, plain PyTorch and central differences."""
+"""`jacobian`: every output by every input, against closed forms, plain PyTorch and central
+differences.
+"""
 
 import json
 import math
@@ -49,20 +51,29 @@ def test_it_is_what_torch_func_says_and_what_central_differences_say(text: str) 
     found = torch.tensor(jacobian(text, "x=0.3,-1.2,2")["jacobian"]["x"], dtype=torch.float64)
     function = CASES[text]
     assert found.shape == function(x).shape + x.shape
-    columns = [(function(x + step) - function(x - step)) / 2e-6 for step in 1e-6 * torch.eye(3, dtype=torch.float64)]
+    columns = [
+        (function(x + step) - function(x - step)) / 2e-6
+        for step in 1e-6 * torch.eye(3, dtype=torch.float64)
+    ]
     assert torch.allclose(found, torch.stack(columns, -1), rtol=1e-7, atol=1e-8)
     assert torch.allclose(found, torch.func.jacrev(function)(x), rtol=1e-12, atol=1e-14)
 
 
 def test_wide_results_have_the_closed_form() -> None:
-    result = run("jacobian", "sigmoid(W @ x)", "W=randn(400,400)", "x=randn(400)", "--wrt", "x", "--json").json
+    result = run(
+        "jacobian", "sigmoid(W @ x)", "W=randn(400,400)", "x=randn(400)", "--wrt", "x", "--json"
+    ).json
     w, x = torch.tensor(result["inputs"]["W"]), torch.tensor(result["inputs"]["x"])
     s = torch.sigmoid(w @ x)
-    assert torch.allclose(torch.tensor(result["jacobian"]["x"]), (s * (1 - s))[:, None] * w, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(
+        torch.tensor(result["jacobian"]["x"]), (s * (1 - s))[:, None] * w, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_what_is_not_differentiated_and_what_is_drawn_stay_in_the_vectorised_way() -> None:
-    """Ten million elements that a row would read make it pay; W, an integer and random numbers are no variables of it."""
+    """Ten million elements that a row would read make it pay; W, an integer and random numbers are
+    no variables of it.
+    """
     words = (
         "W[0]*x*i + rand(400) * x + 0*c[0]",
         "x=linspace(1,2,400)",
@@ -80,10 +91,15 @@ def test_what_is_not_differentiated_and_what_is_drawn_stay_in_the_vectorised_way
 
 @pytest.mark.parametrize("text", CASES)
 @pytest.mark.parametrize("chunk", [1, 30])
-def test_the_vectorised_way_is_jacrev_piece_by_piece(text: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_vectorised_way_is_jacrev_piece_by_piece(
+    text: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(core, "CHUNK", chunk)
     monkeypatch.setattr(core, "jacobian_rows", None)
-    inputs = {name: torch.tensor(value, requires_grad=True) for name, value in (("x", [0.3, -1.2, 2.0]), ("w", 2.0))}
+    inputs = {
+        name: torch.tensor(value, requires_grad=True)
+        for name, value in (("x", [0.3, -1.2, 2.0]), ("w", 2.0))
+    }
 
     def function(given: dict[str, Tensor]) -> Tensor:
         return CASES[text](given["x"]) * given["w"]
@@ -92,7 +108,9 @@ def test_the_vectorised_way_is_jacrev_piece_by_piece(text: str, chunk: int, monk
     found = core.jacobian(function, function(more), more, touched=10**10)
     assert list(found) == ["x", "w", "unused"]
     assert found.pop("unused") is None
-    expected = torch.func.jacrev(function)({name: tensor.detach() for name, tensor in inputs.items()})
+    expected = torch.func.jacrev(function)(
+        {name: tensor.detach() for name, tensor in inputs.items()}
+    )
     torch.testing.assert_close(found, expected)
 
 
@@ -167,8 +185,14 @@ def test_the_last_name_assigned_labels_the_rows() -> None:
 
 
 def test_csv_has_a_row_per_output_and_a_column_per_input_element() -> None:
-    shown = run("jacobian", "W @ x", "W=1,2;3,4", "x=1,1", "--wrt", "x", "--csv").stdout.splitlines()
-    assert [line.split(",")[1:] for line in shown] == [["x[0]", "x[1]"], ["1.0", "2.0"], ["3.0", "4.0"]]
+    shown = run(
+        "jacobian", "W @ x", "W=1,2;3,4", "x=1,1", "--wrt", "x", "--csv"
+    ).stdout.splitlines()
+    assert [line.split(",")[1:] for line in shown] == [
+        ["x[0]", "x[1]"],
+        ["1.0", "2.0"],
+        ["3.0", "4.0"],
+    ]
 
 
 def test_csv_quotes_the_labels_of_a_matrix() -> None:

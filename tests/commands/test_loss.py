@@ -1,4 +1,6 @@
-"""`loss`: values, elements and gradients of losses side by side, against closed forms and plain PyTorch."""
+"""`loss`: values, elements and gradients of losses side by side, against closed forms and plain
+PyTorch.
+"""
 
 import math
 from collections.abc import Callable
@@ -52,7 +54,9 @@ def test_the_sums_keep_their_sum_whatever_the_reduction() -> None:
         squares = sum((p - t) ** 2 for p, t in zip(PRED, TARGET, strict=True))
         assert sse["value"] == pytest.approx(squares, rel=1e-12)
         assert half["value"] == pytest.approx(squares / 2, rel=1e-12)
-        assert half["gradient"] == pytest.approx([p - t for p, t in zip(PRED, TARGET, strict=True)], rel=1e-12)
+        assert half["gradient"] == pytest.approx(
+            [p - t for p, t in zip(PRED, TARGET, strict=True)], rel=1e-12
+        )
 
 
 def test_the_norm_is_one_number_and_no_sum_of_elements() -> None:
@@ -71,7 +75,11 @@ def test_a_name_may_be_written_as_in_pytorch_or_short(spelling: str) -> None:
 def test_names_with_and_without_loss_are_one(name: str) -> None:
     target = "0" if name in ("nll", "multi_margin") else "1,1"
     words = ["--pred", "0.5,0.25", "--target", target, "--json"]
-    long = {"bce": "binary_cross_entropy", "bce_with_logits": "binary_cross_entropy_with_logits", "kl_div": "kl"}
+    long = {
+        "bce": "binary_cross_entropy",
+        "bce_with_logits": "binary_cross_entropy_with_logits",
+        "kl_div": "kl",
+    }
     short, full = only(name, *words), only(long.get(name, name + "_loss"), *words)
     assert {**short, "name": ""} == {**full, "name": ""}
 
@@ -107,7 +115,10 @@ def test_index_losses_take_whole_numbers_as_classes(name: str, reduction: str) -
     result = run("loss", name, *words).json
     assert result["losses"][0]["value"] == value.tolist()
     assert result["losses"][0]["gradient"] == slope.tolist()
-    assert result["losses"][0]["elements"] == pytorch(LOGITS, torch.tensor([0, 2]), reduction="none").tolist()
+    assert (
+        result["losses"][0]["elements"]
+        == pytorch(LOGITS, torch.tensor([0, 2]), reduction="none").tolist()
+    )
 
 
 @pytest.mark.parametrize(("pred", "shape"), [("2,1,0.1", (3,)), ("[[2,1,0.1]]", (1, 3))])
@@ -119,9 +130,20 @@ def test_a_bare_class_meets_one_row_or_a_batch_of_one(pred: str, shape: tuple[in
 
 
 def test_a_target_in_the_shape_of_the_logits_means_probabilities() -> None:
-    found = only("cross_entropy", "--pred", "2,1,0.1", "--target", "0.7,0.2,0.1", "--dtype", "float64", "--json")
+    found = only(
+        "cross_entropy",
+        "--pred",
+        "2,1,0.1",
+        "--target",
+        "0.7,0.2,0.1",
+        "--dtype",
+        "float64",
+        "--json",
+    )
     total = sum(map(math.exp, (2, 1, 0.1)))
-    assert found["value"] == pytest.approx(math.log(total) - (0.7 * 2 + 0.2 * 1 + 0.1 * 0.1), rel=1e-12)
+    assert found["value"] == pytest.approx(
+        math.log(total) - (0.7 * 2 + 0.2 * 1 + 0.1 * 0.1), rel=1e-12
+    )
     slopes = [math.exp(x) / total - t for x, t in zip((2, 1, 0.1), (0.7, 0.2, 0.1), strict=True)]
     assert found["gradient"] == pytest.approx(slopes, rel=1e-9)
 
@@ -146,16 +168,23 @@ def test_the_keys_of_the_json_are_these_and_no_others() -> None:
     result = run("loss", "mse", "l1", "--pred", "1,2", "--target", "2,2", "--json").json
     assert set(result) == {"command", "dtype", "inputs", "defaults", "notes", "losses"}
     assert result["inputs"] == {"pred": [1.0, 2.0], "target": [2.0, 2.0]}
-    assert [set(loss) for loss in result["losses"]] == [{"name", "value", "elements", "gradient"}] * 2
+    assert [set(loss) for loss in result["losses"]] == [
+        {"name", "value", "elements", "gradient"}
+    ] * 2
 
 
 def test_csv_has_elements_and_gradients_of_each_loss() -> None:
     shown = run("loss", "mse", "l2_norm", "--pred", "3,4", "--target", "0,0", "--csv").stdout
-    assert shown == "index,pred,target,mse,d_mse,l2_norm,d_l2_norm\n0,3.0,0.0,9.0,3.0,,0.6\n1,4.0,0.0,16.0,4.0,,0.8\n"
+    assert (
+        shown
+        == "index,pred,target,mse,d_mse,l2_norm,d_l2_norm\n0,3.0,0.0,9.0,3.0,,0.6\n1,4.0,0.0,16.0,4.0,,0.8\n"
+    )
 
 
 def test_csv_of_classes_lists_every_logit() -> None:
-    lines = run("loss", "cross_entropy", "--pred", "0,0;0,0", "--target", "0,1", "--csv").stdout.splitlines()
+    lines = run(
+        "loss", "cross_entropy", "--pred", "0,0;0,0", "--target", "0,1", "--csv"
+    ).stdout.splitlines()
     assert lines[0] == "index,pred,target,cross_entropy,d_cross_entropy"
     assert [line.split(",")[-1] for line in lines[1:]] == ["-0.25", "0.25", "0.25", "-0.25"]
 

@@ -1,4 +1,6 @@
-"""A new command is one folder and one line: a toy one is added to a copy of gradcli, and everything else knows it."""
+"""A new command is one folder and one line: a toy one is added to a copy of gradcli, and everything
+else knows it.
+"""
 
 import json
 import os
@@ -135,7 +137,12 @@ def test_a_new_command_is_one_folder_and_one_line(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     shown = json.loads(made.stdout)
     assert "cube              the cube of a number and its slope" in shown["help"]["stdout"]
-    for words in ("The cube of x and its derivative.", "gradcli cube --x 2", "--x T", "such as derivative.0"):
+    for words in (
+        "The cube of x and its derivative.",
+        "gradcli cube --x 2",
+        "--x T",
+        "such as derivative.0",
+    ):
         assert words in shown["help of it"]["stdout"]
     assert "Cubes" in shown["table"]["stdout"]
     result = {"value": [1.0, 8.0], "derivative": [3.0, 12.0]}
@@ -143,7 +150,11 @@ def test_a_new_command_is_one_folder_and_one_line(tmp_path: Path) -> None:
     assert shown["CSV"]["stdout"] == "x,cube,slope\n1.0,1.0,3.0\n2.0,8.0,12.0\n"
     assert shown["one value"]["stdout"] == "12.0\n"
     evidence = json.loads(shown["evidence"]["stdout"])
-    assert (evidence["ok"], evidence["check"]["x"]["ok"], evidence["expect"]["x"]["ok"]) == (True, True, True)
+    assert (evidence["ok"], evidence["check"]["x"]["ok"], evidence["expect"]["x"]["ok"]) == (
+        True,
+        True,
+        True,
+    )
     assert evidence["ledger"][-1] == {
         "name": "x", "operation": "gradient", "value": None, "local": None, "upstream": None, "product": [3.0, 12.0],
         "rule": None,

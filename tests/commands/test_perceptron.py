@@ -1,4 +1,6 @@
-"""`perceptron`: one layer forward with its gradient, and its training, against the lecture's formulas and plain loops."""
+"""`perceptron`: one layer forward with its gradient, and its training, against the lecture's
+formulas and plain loops.
+"""
 
 import math
 from pathlib import Path
@@ -36,9 +38,17 @@ def test_one_output_has_the_lectures_gradient() -> None:
 
 
 def test_several_outputs_have_a_row_of_w_each() -> None:
-    x, w, b, t = [1.0, 0.5], [[0.3, -0.2], [1.0, 2.0], [0.0, -1.0]], [0.1, 0.2, 0.3], [1.0, 0.0, 0.5]
+    x, w, b, t = (
+        [1.0, 0.5],
+        [[0.3, -0.2], [1.0, 2.0], [0.0, -1.0]],
+        [0.1, 0.2, 0.3],
+        [1.0, 0.0, 0.5],
+    )
     result = layer("--x", "1,0.5", "--w", str(w), "--b", "0.1,0.2,0.3", "--target", "1,0,0.5")
-    z = [sum(a * c for a, c in zip(x, row, strict=True)) + bias for row, bias in zip(w, b, strict=True)]
+    z = [
+        sum(a * c for a, c in zip(x, row, strict=True)) + bias
+        for row, bias in zip(w, b, strict=True)
+    ]
     delta = [(s(zk) - tk) * s(zk) * (1 - s(zk)) for zk, tk in zip(z, t, strict=True)]
     assert result["z"] == pytest.approx(z)
     for row, d in zip(result["gradients"]["w"], delta, strict=True):
@@ -48,12 +58,18 @@ def test_several_outputs_have_a_row_of_w_each() -> None:
     assert result["gradients"]["x"] == pytest.approx(by_x, rel=1e-12)
 
 
-@pytest.mark.parametrize(("w", "target", "shape"), [("0.3,-0.2", "1,0,1", (3,)), ("0.3,-0.2;1,2", "ones(3,2)", (3, 2))])
+@pytest.mark.parametrize(
+    ("w", "target", "shape"), [("0.3,-0.2", "1,0,1", (3,)), ("0.3,-0.2;1,2", "ones(3,2)", (3, 2))]
+)
 def test_a_batch_agrees_with_plain_pytorch(w: str, target: str, shape: tuple[int, ...]) -> None:
     result = layer("--x", "1,0.5;2,3;-1,0", "--w", w, "--b", "0.1", "--target", target)
-    given = {name: torch.tensor(value, dtype=torch.float64) for name, value in result["inputs"].items()}
+    given = {
+        name: torch.tensor(value, dtype=torch.float64) for name, value in result["inputs"].items()
+    }
     leaves = {name: given[name].requires_grad_() for name in ("w", "b", "x")}
-    output = torch.sigmoid(torch.nn.functional.linear(leaves["x"], leaves["w"].reshape(-1, 2)) + leaves["b"])
+    output = torch.sigmoid(
+        torch.nn.functional.linear(leaves["x"], leaves["w"].reshape(-1, 2)) + leaves["b"]
+    )
     loss = 0.5 * ((output.reshape(shape) - given["target"]) ** 2).sum()
     slopes = torch.autograd.grad(loss, list(leaves.values()))
     assert torch.tensor(result["output"]).shape == shape
@@ -65,7 +81,18 @@ def test_a_batch_agrees_with_plain_pytorch(w: str, target: str, shape: tuple[int
 
 @pytest.mark.parametrize(("activation", "loss"), [("tanh", "mse"), ("relu", "l1")])
 def test_activation_and_loss_can_be_chosen(activation: str, loss: str) -> None:
-    words = ["--x", "1,0.5", "--w", "0.3,-0.2", "--target", "1", "--activation", activation, "--loss", loss]
+    words = [
+        "--x",
+        "1,0.5",
+        "--w",
+        "0.3,-0.2",
+        "--target",
+        "1",
+        "--activation",
+        activation,
+        "--loss",
+        loss,
+    ]
     result = layer(*words)
     o, t = {"tanh": math.tanh(0.2), "relu": 0.2}[activation], 1.0
     slope = {"tanh": 2 * (o - t) * (1 - o * o), "relu": -1.0}[activation]
@@ -97,7 +124,9 @@ def test_the_keys_of_the_json_are_these_and_no_others() -> None:
     assert set(result["gradients"]) == {"w", "b", "x"}
     trained = layer("--train", "and", "--activation", "step")
     assert set(trained) == COMMON | {"epochs", "converged", "w", "b", "history"}
-    assert {frozenset(epoch) for epoch in trained["history"]} == {frozenset(("epoch", "errors", "loss", "w", "b"))}
+    assert {frozenset(epoch) for epoch in trained["history"]} == {
+        frozenset(("epoch", "errors", "loss", "w", "b"))
+    }
 
 
 def test_step_has_no_gradient_and_says_why() -> None:
@@ -109,7 +138,10 @@ def test_step_has_no_gradient_and_says_why() -> None:
 
 
 def test_wrt_chooses() -> None:
-    assert set(layer("--x", "1,2", "--w", "1,2", "--target", "1", "--wrt", "b,w")["gradients"]) == {"w", "b"}
+    assert set(layer("--x", "1,2", "--w", "1,2", "--target", "1", "--wrt", "b,w")["gradients"]) == {
+        "w",
+        "b",
+    }
 
 
 def test_the_table_shows_z_output_target_and_marks_the_default() -> None:
@@ -119,7 +151,9 @@ def test_the_table_shows_z_output_target_and_marks_the_default() -> None:
 
 
 def test_csv_has_the_gradient_by_every_input() -> None:
-    lines = run("perceptron", "--x", "1,2", "--w", "0,0", "--target", "0", "--csv").stdout.splitlines()
+    lines = run(
+        "perceptron", "--x", "1,2", "--w", "0,0", "--target", "0", "--csv"
+    ).stdout.splitlines()
     assert lines[0] == "name,index,input,gradient"
     by_name = {tuple(line.split(",")[:2]): line.split(",")[2:] for line in lines[1:]}
     assert by_name["w", "0"] == ["0.0", "0.125"]
@@ -153,7 +187,9 @@ def test_xor_never_settles_and_that_is_no_failure() -> None:
 
 @pytest.mark.parametrize("gate", GATES)
 def test_the_rule_is_the_lectures_row_after_row(gate: str) -> None:
-    history = layer("--train", gate, "--activation", "step", "--lr", "0.5", "--epochs", "7")["history"]
+    history = layer("--train", gate, "--activation", "step", "--lr", "0.5", "--epochs", "7")[
+        "history"
+    ]
     w, b = [0.0, 0.0], 0.0
     for epoch in history:
         for x, t in zip(CORNERS, GATES[gate], strict=True):
@@ -161,7 +197,8 @@ def test_the_rule_is_the_lectures_row_after_row(gate: str) -> None:
             w, b = [w[j] + 0.5 * error * x[j] for j in range(2)], b + 0.5 * error
         assert (epoch["w"], epoch["b"]) == (w, b)
         assert epoch["errors"] == sum(
-            (w[0] * x[0] + w[1] * x[1] + b > 0) != t for x, t in zip(CORNERS, GATES[gate], strict=True)
+            (w[0] * x[0] + w[1] * x[1] + b > 0) != t
+            for x, t in zip(CORNERS, GATES[gate], strict=True)
         )
 
 
@@ -173,12 +210,17 @@ def test_any_other_activation_is_trained_by_gradient_descent_on_e_from_zeros() -
         for x, t in zip(CORNERS, GATES["or"], strict=True):
             o = s(w[0] * x[0] + w[1] * x[1] + b)
             deltas.append((o - t) * o * (1 - o))
-        w = [w[j] - 2 * sum(d * x[j] for d, x in zip(deltas, CORNERS, strict=True)) for j in range(2)]
+        w = [
+            w[j] - 2 * sum(d * x[j] for d, x in zip(deltas, CORNERS, strict=True)) for j in range(2)
+        ]
         b -= 2 * sum(deltas)
         assert epoch["epoch"] == number
         assert epoch["w"] == pytest.approx(w, rel=1e-10)
         assert epoch["b"] == pytest.approx(b, rel=1e-10)
-        loss = sum((s(w[0] * x[0] + w[1] * x[1] + b) - t) ** 2 / 2 for x, t in zip(CORNERS, GATES["or"], strict=True))
+        loss = sum(
+            (s(w[0] * x[0] + w[1] * x[1] + b) - t) ** 2 / 2
+            for x, t in zip(CORNERS, GATES["or"], strict=True)
+        )
         assert epoch["loss"] == pytest.approx(loss, rel=1e-10)
 
 
@@ -190,7 +232,9 @@ def test_outputs_that_are_no_numbers_are_errors() -> None:
 
 def test_a_file_holds_input_columns_and_then_the_target(tmp_path: Path) -> None:
     (tmp_path / "gate.csv").write_text("a,b,c,out\n0,0,1,0\n0,1,1,0\n1,0,1,0\n1,1,1,1\n")
-    shown = run("perceptron", "--train", "@gate.csv", "--activation", "step", "--json", cwd=str(tmp_path))
+    shown = run(
+        "perceptron", "--train", "@gate.csv", "--activation", "step", "--json", cwd=str(tmp_path)
+    )
     assert shown.json["converged"] is True
     assert len(shown.json["w"]) == 3
 
@@ -198,7 +242,9 @@ def test_a_file_holds_input_columns_and_then_the_target(tmp_path: Path) -> None:
 def shown_training(*words: str) -> tuple[str, list[list[str]]]:
     """The title and the rows of a training's table."""
     title, *lines = run("perceptron", "--train", *words).stdout.splitlines()
-    return title, [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line[:1] == "│"][1:]
+    return title, [
+        [cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line[:1] == "│"
+    ][1:]
 
 
 def test_the_table_says_since_when_there_are_no_errors() -> None:
@@ -206,7 +252,9 @@ def test_the_table_says_since_when_there_are_no_errors() -> None:
     since = max(epoch["epoch"] for epoch in history if epoch["errors"]) + 1
     assert 1 < since < len(history) == 100
     title, rows = shown_training("and")
-    assert title == f"learning and with sigmoid: converged, without errors since epoch {since} of 100"
+    assert (
+        title == f"learning and with sigmoid: converged, without errors since epoch {since} of 100"
+    )
     assert {"1", str(since), "100"} <= {row[0] for row in rows}
     assert len(rows) <= 12
     assert len(shown_training("and", "--full")[1]) == 100
@@ -219,8 +267,16 @@ def test_equal_rows_are_shown_once_and_told_whole_elsewhere() -> None:
     rows = shown_training("xor", "--activation", "step")[1]
     assert [row[:2] for row in rows] == [["1", "2"], ["2 to 100", "2"]]
     assert shown_training("xor", "--epochs", "7", "--full")[1][0][0] == "1 to 7"
-    assert [row[0] for row in shown_training("and", "--lr", "inf")[1]] == ["1", "2 to 100"]  # NaN beside NaN
-    assert len(run("perceptron", "--train", "xor", "--activation", "step", "--csv").stdout.splitlines()) == 101
+    assert [row[0] for row in shown_training("and", "--lr", "inf")[1]] == [
+        "1",
+        "2 to 100",
+    ]  # NaN beside NaN
+    assert (
+        len(
+            run("perceptron", "--train", "xor", "--activation", "step", "--csv").stdout.splitlines()
+        )
+        == 101
+    )
 
 
 def test_csv_of_a_training_is_a_row_per_epoch() -> None:

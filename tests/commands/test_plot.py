@@ -1,4 +1,6 @@
-"""`plot`: its numbers against closed forms, its pictures as a user's terminal or file has them, its errors."""
+"""`plot`: its numbers against closed forms, its pictures as a user's terminal or file has them, its
+errors.
+"""
 
 import fcntl
 import math
@@ -45,7 +47,9 @@ def refused(*words: str) -> str:
 
 
 def test_a_curve_and_its_derivative() -> None:
-    found = run("plot", "sin(w*x)", "x=linspace(-5,5,200)", "w=2", "--dtype", "float64", "--json").json
+    found = run(
+        "plot", "sin(w*x)", "x=linspace(-5,5,200)", "w=2", "--dtype", "float64", "--json"
+    ).json
     (curve,) = found["curves"]
     assert set(found) == {"command", "dtype", "inputs", "defaults", "notes", "x", "curves"}
     assert (found["command"], curve["name"], found["inputs"]["w"]) == ("plot", "sin(w*x)", 2.0)
@@ -94,7 +98,11 @@ def test_a_function_without_derivative_has_its_value() -> None:
         ("mse", lambda x: x * x, lambda x: 2 * x),
         ("half_sse", lambda x: x * x / 2, lambda x: x),
         ("l2_norm", abs, lambda x: (x > 0) - (x < 0)),
-        ("huber(delta=2)", lambda x: x * x / 2 if abs(x) < 2 else 2 * abs(x) - 2, lambda x: max(-2.0, min(2.0, x))),
+        (
+            "huber(delta=2)",
+            lambda x: x * x / 2 if abs(x) < 2 else 2 * abs(x) - 2,
+            lambda x: max(-2.0, min(2.0, x)),
+        ),
         ("bce_with_logits", lambda x: math.log1p(math.exp(-x)), lambda x: -1 / (1 + math.exp(x))),
         ("hinge_embedding", lambda x: max(0, 1 - x), lambda x: -1.0 if x < 1 else 0.0),
         ("mse(reduction=sum)", lambda x: x * x, lambda x: 2 * x),
@@ -123,13 +131,20 @@ def test_two_ranges_have_a_row_for_each_point_of_the_first() -> None:
 def test_two_numbers_are_the_ends_of_a_range() -> None:
     found = run("plot", "relu(w*x)", "x=-2,2", "w=3", "--json").json
     x = found["x"]
-    assert x == found["inputs"]["x"] == np.linspace(-2, 2, 129).tolist()  # powers of two: 0 and the kink are exact
+    assert (
+        x == found["inputs"]["x"] == np.linspace(-2, 2, 129).tolist()
+    )  # powers of two: 0 and the kink are exact
     assert found["curves"][0]["value"] == [max(3 * at, 0.0) for at in x]
     assert found["curves"][0]["derivative"] == [3.0 * (at > 0) for at in x]
     assert found["notes"] == []  # the kink lies at a point that nobody gave
     assert run("plot", "relu(w*x)", "x=2,-2", "w=3", "--get", "x").json == x[::-1]
-    assert run("plot", "sin(x)", "x=-6,6", "--get", "x").json == run("plot", "sigmoid", "--get", "x").json
-    uneven = run("plot", "log(x)", "x=-", "--dtype", "float64", "--get", "x", stdin="0.1\n0.4\n").json
+    assert (
+        run("plot", "sin(x)", "x=-6,6", "--get", "x").json
+        == run("plot", "sigmoid", "--get", "x").json
+    )
+    uneven = run(
+        "plot", "log(x)", "x=-", "--dtype", "float64", "--get", "x", stdin="0.1\n0.4\n"
+    ).json
     assert uneven == pytest.approx(np.linspace(0.1, 0.4, 193).tolist())
     assert run("plot", "log(x)", "x=1,2,4", "--get", "x").json == [1, 2, 4]
 
@@ -161,13 +176,24 @@ def test_wrt_says_which_input_is_the_range() -> None:
 
 def test_expressions_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("n = x**2\nn + 1\n", encoding="utf-8")
-    assert run("plot", "@f.py", "x=1,2,3", "--get", "curves.0.value", cwd=str(tmp_path)).json == [2, 5, 10]
+    assert run("plot", "@f.py", "x=1,2,3", "--get", "curves.0.value", cwd=str(tmp_path)).json == [
+        2,
+        5,
+        10,
+    ]
     assert run("plot", "-", "x=1,2,3", "--get", "curves.0.value", stdin="x**3").json == [1, 8, 27]
-    assert run("plot", "x**2", "x=-", "--get", "curves.0.value", stdin="1\n2\n3\n").json == [1, 4, 9]
+    assert run("plot", "x**2", "x=-", "--get", "curves.0.value", stdin="1\n2\n3\n").json == [
+        1,
+        4,
+        9,
+    ]
 
 
 def test_csv_has_a_row_for_each_point() -> None:
-    assert run("plot", "t**2", "t=1,2,3", "--csv").stdout == "t,t**2,d_t**2\n1.0,1.0,2.0\n2.0,4.0,4.0\n3.0,9.0,6.0\n"
+    assert (
+        run("plot", "t**2", "t=1,2,3", "--csv").stdout
+        == "t,t**2,d_t**2\n1.0,1.0,2.0\n2.0,4.0,4.0\n3.0,9.0,6.0\n"
+    )
     lines = run("plot", "x*y", *GRID, "--csv").stdout.splitlines()
     assert lines[:3] == ["x,y,value,d_x,d_y", "-2.0,-1.0,2.0,-1.0,-2.0", "-2.0,-0.5,1.0,-0.5,-2.0"]
     assert len(lines) == 46
@@ -175,7 +201,10 @@ def test_csv_has_a_row_for_each_point() -> None:
 
 def test_arrays_in_files(tmp_path: Path) -> None:
     for out in ("one.npz", "one.npy"):
-        assert run("plot", "x**2", "x=1,2,3", "--out", out, cwd=str(tmp_path)).stdout == f"wrote {out}\n"
+        assert (
+            run("plot", "x**2", "x=1,2,3", "--out", out, cwd=str(tmp_path)).stdout
+            == f"wrote {out}\n"
+        )
     with np.load(tmp_path / "one.npz") as found:
         assert {name: array.tolist() for name, array in found.items()} == {
             "x": [1.0, 2.0, 3.0], "curves.0.value": [1.0, 4.0, 9.0], "curves.0.derivative": [2.0, 4.0, 6.0],
@@ -191,7 +220,8 @@ def test_arrays_in_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in NUMBERS if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES]
+    "name",
+    [name for name in NUMBERS if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES],
 )
 def test_every_function_is_checked_along_its_curve_against_its_closed_form(name: str) -> None:
     shown = run("plot", name, "--check")
@@ -206,14 +236,27 @@ def test_every_function_is_checked_along_its_curve_against_its_closed_form(name:
 
 def test_a_check_goes_point_by_point_and_names_a_kink() -> None:
     words = ("plot", "relu(x)*y.sum()", "x=-1,0,2", "y=1,2", "--wrt", "x", "--check")
-    assert run(*words, "--json").json["check"] == {"x": {"max_abs_error": 0.0, "max_rel_error": 0.0, "ok": True}}
-    rows = [line.strip("│").split("│") for line in run(*words).stdout.splitlines() if line.startswith("│ x[")]
-    assert [(row[0].strip(), row[-1].strip()) for row in rows] == [("x[0]", "ok"), ("x[1]", "kink"), ("x[2]", "ok")]
+    assert run(*words, "--json").json["check"] == {
+        "x": {"max_abs_error": 0.0, "max_rel_error": 0.0, "ok": True}
+    }
+    rows = [
+        line.strip("│").split("│")
+        for line in run(*words).stdout.splitlines()
+        if line.startswith("│ x[")
+    ]
+    assert [(row[0].strip(), row[-1].strip()) for row in rows] == [
+        ("x[0]", "ok"),
+        ("x[1]", "kink"),
+        ("x[2]", "ok"),
+    ]
     assert [float(row[1]) for row in rows] == [0, 0, 3]
 
 
 def test_a_check_of_several_curves_and_of_two_ranges_has_a_name_for_each_slope() -> None:
-    assert set(run("plot", "tanh", "x**2", "--check", "--json").json["check"]) == {"tanh.x", "x**2.x"}
+    assert set(run("plot", "tanh", "x**2", "--check", "--json").json["check"]) == {
+        "tanh.x",
+        "x**2.x",
+    }
     found = run("plot", "x*y**2", *GRID, "--check", "--json").json
     assert (set(found["check"]), found["ok"]) == ({"x", "y"}, True)
 
@@ -222,7 +265,10 @@ def test_a_wrong_slope_along_a_curve_ends_with_1(monkeypatch: pytest.MonkeyPatch
     honest = core.gradients
 
     def wrong(*args: Any, **more: Any) -> Any:
-        return {name: None if slope is None else 1.01 * slope for name, slope in honest(*args, **more).items()}
+        return {
+            name: None if slope is None else 1.01 * slope
+            for name, slope in honest(*args, **more).items()
+        }
 
     monkeypatch.setattr(core, "gradients", wrong)
     shown = run("plot", "x**3", "x=1,2", "--check", "--json")
@@ -249,15 +295,30 @@ def test_expectations_along_a_curve(expected: str, status: int, slip: str | None
 
 
 def test_expectations_of_a_surface_and_of_one_of_several_curves() -> None:
-    shown = run("plot", "x*y**2", *GRID, "--expect", "gradients.y.8.4=4", "--expect", "value.8.4=-2", "--json")
+    shown = run(
+        "plot",
+        "x*y**2",
+        *GRID,
+        "--expect",
+        "gradients.y.8.4=4",
+        "--expect",
+        "value.8.4=-2",
+        "--json",
+    )
     assert {key: each["slip"] for key, each in shown.json["expect"].items()} == {
         "gradients.y.8.4": None, "value.8.4": "sign",
     }  # fmt: skip
-    assert run("plot", "sigmoid", "tanh", "--expect", "curves.1.value.96=0", "--get", "ok").stdout == "true\n"
+    assert (
+        run("plot", "sigmoid", "tanh", "--expect", "curves.1.value.96=0", "--get", "ok").stdout
+        == "true\n"
+    )
 
 
 def test_evidence_stands_below_the_picture_in_few_lines() -> None:
-    picture, shown = run("plot", "relu").stdout, run("plot", "relu", "--check", "--expect", "derivative.192=1").stdout
+    picture, shown = (
+        run("plot", "relu").stdout,
+        run("plot", "relu", "--check", "--expect", "derivative.192=1").stdout,
+    )
     assert shown.startswith(picture)
     assert "\nAs expected\n" in shown
     assert len(shown[len(picture) :].splitlines()) < 40
@@ -274,16 +335,22 @@ def test_what_is_not_finite_is_noted_with_its_cause() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("name", [n for n in NUMBERS if CATALOGUE[n].mixes != "row" and n not in PROBABILITIES])
+@pytest.mark.parametrize(
+    "name", [n for n in NUMBERS if CATALOGUE[n].mixes != "row" and n not in PROBABILITIES]
+)
 def test_the_catalogue_jumps_where_it_should(name: str, dtype: torch.dtype) -> None:
     x = torch.linspace(-6, 6, 193, dtype=dtype)
     curve = curves.of_call(Call(name, CATALOGUE[name]), x)
     jumping = {"step": {0.0}, "hardshrink": {-0.5, 0.5}}.get(name, set())
     assert len(curve.jumps) == len(jumping)
-    assert all(x[i] <= place <= x[i + 1] for i, place in zip(curve.jumps, sorted(jumping), strict=True))
+    assert all(
+        x[i] <= place <= x[i + 1] for i, place in zip(curve.jumps, sorted(jumping), strict=True)
+    )
     entry = ACTIVATIONS.get(name)
     if entry and entry.derivative and dtype != torch.bfloat16:
-        settings: dict[str, Any] = {parameter.name: parameter.default for parameter in entry.parameters}
+        settings: dict[str, Any] = {
+            parameter.name: parameter.default for parameter in entry.parameters
+        }
         kinks = [float(evaluated(text, **settings)) for text in entry.kinks]
         kinks = [kink for kink in kinks if abs(kink) <= 6]
         places = [float(x[i]) for i in curve.slope_jumps]
@@ -301,7 +368,9 @@ def test_the_catalogue_jumps_where_it_should(name: str, dtype: torch.dtype) -> N
     ],
 )  # fmt: skip
 def test_jumps_and_poles_are_told_from_what_is_steep(expression: str, jumps: list[float]) -> None:
-    """The line of the picture is interrupted there and nowhere else: seen in the SVG, which has every point."""
+    """The line of the picture is interrupted there and nowhere else: seen in the SVG, which has
+    every point.
+    """
     pieces = svg_pieces(expression, "x=linspace(-6,6,120)", "--quiet")
     step = 12 / 119
     ends = sorted((piece[-1], following[0]) for piece, following in pairwise(pieces))
@@ -311,7 +380,9 @@ def test_jumps_and_poles_are_told_from_what_is_steep(expression: str, jumps: lis
 
 
 def svg_pieces(*words: str) -> list[list[float]]:
-    """The x of the points of each uninterrupted piece of the first line of a picture, in the units of x over [-6, 6]."""
+    """The x of the points of each uninterrupted piece of the first line of a picture, in the units
+    of x over [-6, 6].
+    """
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -321,16 +392,23 @@ def svg_pieces(*words: str) -> list[list[float]]:
     xs = [x for piece in frame for x in piece]
     low, high = min(xs), max(xs)
     margin = (high - low) / 22  # matplotlib's own, 5 % of the range on either side
-    return [[-6 + 12 * (x - low - margin) / (high - low - 2 * margin) for x in piece] for piece in line]
+    return [
+        [-6 + 12 * (x - low - margin) / (high - low - 2 * margin) for x in piece] for piece in line
+    ]
 
 
 def path_points(tree: Any, kind: str) -> list[list[float]]:
     for group in tree.iter("{http://www.w3.org/2000/svg}g"):
         if re.fullmatch(kind if kind != "line" else r"line2d_\d+", group.get("id", "")):
             for path in group.findall("{http://www.w3.org/2000/svg}path"):
-                if kind != "line" or ("clip-path" in path.attrib and "stroke-width: 2" in path.get("style", "")):
+                if kind != "line" or (
+                    "clip-path" in path.attrib and "stroke-width: 2" in path.get("style", "")
+                ):
                     pieces = re.split(r"M", path.get("d", ""))[1:]
-                    return [[float(x) for x, _ in re.findall(r"(-?[\d.]+) (-?[\d.]+)", piece)] for piece in pieces]
+                    return [
+                        [float(x) for x, _ in re.findall(r"(-?[\d.]+) (-?[\d.]+)", piece)]
+                        for piece in pieces
+                    ]
     raise AssertionError(kind)
 
 
@@ -354,7 +432,13 @@ def test_the_identity_is_a_straight_line() -> None:
 @pytest.mark.parametrize(("columns", "lines"), [(40, 16), (40, 20), (80, 24), (200, 60)])
 @pytest.mark.parametrize(
     "words",
-    [("sigmoid",), ("relu", "gelu", "silu"), ("mse", "huber(delta=2)"), ("1000*sin(50*x)",), ("x*y", *GRID)],
+    [
+        ("sigmoid",),
+        ("relu", "gelu", "silu"),
+        ("mse", "huber(delta=2)"),
+        ("1000*sin(50*x)",),
+        ("x*y", *GRID),
+    ],
     ids=" ".join,
 )
 def test_the_picture_fits_the_window(words: tuple[str, ...], columns: int, lines: int) -> None:
@@ -393,7 +477,9 @@ def test_ascii_has_a_character_for_each_line() -> None:
     assert "****** sigmoid   ...... d/dx" in picture
     several = run("plot", "relu", "tanh", env=ASCII).stdout
     assert "AAAAAA relu   BBBBBB tanh" in several
-    surface = run("plot", "x**2 + y**2", "x=linspace(-1,1,20)", "y=linspace(-1,1,20)", env=ASCII).stdout
+    surface = run(
+        "plot", "x**2 + y**2", "x=linspace(-1,1,20)", "y=linspace(-1,1,20)", env=ASCII
+    ).stdout
     assert {"<", ">", "^", "v", "o", "1", "2"} <= set(surface)
 
 
@@ -423,16 +509,18 @@ def test_a_contour_shows_lines_arrows_and_the_smallest_point() -> None:
 
 
 def test_precision_is_that_of_the_line_below() -> None:
-    assert "value from 0.0025 to 0.9975" in run("plot", "sigmoid", "--precision", "4").stdout.replace(
-        "0.002473", "0.0025"
-    )
+    assert "value from 0.0025 to 0.9975" in run(
+        "plot", "sigmoid", "--precision", "4"
+    ).stdout.replace("0.002473", "0.0025")
     assert "value from 0.0025 to 1.0" in run("plot", "sigmoid", "--precision", "2").stdout
 
 
 # PNG and SVG
 
 
-@pytest.mark.parametrize("words", [("relu", "tanh", "step"), ("x**2 - y**2", *GRID), ("_a = x**2; _a + sin(x)",)])
+@pytest.mark.parametrize(
+    "words", [("relu", "tanh", "step"), ("x**2 - y**2", *GRID), ("_a = x**2; _a + sin(x)",)]
+)
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
@@ -453,7 +541,9 @@ def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_
 
 
 def test_nothing_but_the_picture_is_written_and_no_settings_are_read(tmp_path: Path) -> None:
-    """In a fresh Python, which has yet to load matplotlib: settings in each place that it knows, and an empty home."""
+    """In a fresh Python, which has yet to load matplotlib: settings in each place that it knows,
+    and an empty home.
+    """
     plain, hostile, home, rest = (tmp_path / name for name in ("plain", "hostile", "home", "rest"))
     for folder in (plain, hostile, home, rest):
         folder.mkdir()
@@ -465,13 +555,17 @@ def test_nothing_but_the_picture_is_written_and_no_settings_are_read(tmp_path: P
         "HOME": str(home), "TMPDIR": str(home), "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "", "MPLBACKEND": "nonsense",
         "MATPLOTLIBRC": str(rest),
     }  # fmt: skip
-    assert cold("plot", "relu", "--out", "a.svg", cwd=str(hostile), env=env) == Ran("wrote a.svg\n", "", 0)
+    assert cold("plot", "relu", "--out", "a.svg", cwd=str(hostile), env=env) == Ran(
+        "wrote a.svg\n", "", 0
+    )
     assert (plain / "a.svg").read_bytes() == (hostile / "a.svg").read_bytes()
     assert list(home.iterdir()) == []
     assert sorted(path.name for path in hostile.iterdir()) == ["a.svg", "matplotlibrc"]
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_matplotlib_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(shared, "find_spec", lambda name: None)
     shown = run("plot", "relu", "--out", "a.png", cwd=str(tmp_path))
     assert (shown.status, shown.stdout) == (2, "")
@@ -500,7 +594,10 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
         (["x*y*z", "x=1,2", "y=1,2", "z=1,2"], "--wrt x"),
         (["x**2", "x", "=", "1,2"], "quote it: 'x=1,2'"),
         (["x**2", "x=1,", "2"], "quote it: 'x=1, 2'"),
-        (["x*ones(2)", "x=1,2"], "a plot needs one number at each point, but the result has shape [2]"),
+        (
+            ["x*ones(2)", "x=1,2"],
+            "a plot needs one number at each point, but the result has shape [2]",
+        ),
         (["softmax"], "gradcli plot 'softmax(stack([x, 0*x]))[0]'"),
         (["ce"], "gradcli plot 'cross_entropy(stack([x, 0*x]), y)'"),
         (["bce"], "takes probabilities"),

@@ -17,7 +17,9 @@ def shown(*words: str) -> Any:
     return run("softmax-jacobian", *words, "--dtype", "float64", "--json").json
 
 
-@pytest.mark.parametrize("words", [["2,1,0.1"], ["--x", "2,1,0.1"], ["--x=2,1,0.1"], ["[2, 1, 0.1]"]])
+@pytest.mark.parametrize(
+    "words", [["2,1,0.1"], ["--x", "2,1,0.1"], ["--x=2,1,0.1"], ["[2, 1, 0.1]"]]
+)
 def test_probabilities_and_jacobian_are_those_of_the_closed_form(words: list[str]) -> None:
     result = shown(*words)
     assert result["probabilities"] == pytest.approx(P, rel=1e-12)

@@ -1,6 +1,8 @@
-"""The error doctor: every mistake is really made, every cure really cures, and every text finds its entry.
+"""The error doctor: every mistake is really made, every cure really cures, and every text finds its
+entry.
 
-PyTorch says the texts live, so that a release that words one differently fails here. Numbers come from closed forms.
+PyTorch says the texts live, so that a release that words one differently fails here. Numbers come
+from closed forms.
 """
 
 import html
@@ -198,14 +200,21 @@ RIGHT: dict[str, list[float]] = {
 """What every cured program prints."""
 
 COMMONEST = {
-    **dict.fromkeys(("late-flag", "no-grad-block", "detached", "not-differentiable", "second-derivative"), "no-grad"),
+    **dict.fromkeys(
+        ("late-flag", "no-grad-block", "detached", "not-differentiable", "second-derivative"),
+        "no-grad",
+    ),
     **dict.fromkeys(("shared-graph", "carried-state"), "backward-twice"),
 }
 """The mistakes of which PyTorch says the same as of a commoner one."""
 
-each_mistake = pytest.mark.parametrize("mistake", MISTAKES.values(), ids=lambda mistake: mistake.name)
+each_mistake = pytest.mark.parametrize(
+    "mistake", MISTAKES.values(), ids=lambda mistake: mistake.name
+)
 each_that_speaks = pytest.mark.parametrize(
-    "mistake", [mistake for name, mistake in MISTAKES.items() if name not in WRONG], ids=lambda mistake: mistake.name
+    "mistake",
+    [mistake for name, mistake in MISTAKES.items() if name not in WRONG],
+    ids=lambda mistake: mistake.name,
 )
 
 
@@ -235,7 +244,9 @@ def asked(text: str) -> Found:
 
 
 def finds(text: str, name: str) -> None:
-    """The text gives the entry, or the commonest one of those that share it, which names the others."""
+    """The text gives the entry, or the commonest one of those that share it, which names the
+    others.
+    """
     found = asked(text)
     assert found.mistake.name == COMMONEST.get(name, name)
     assert name in (found.mistake.name, *found.related)
@@ -252,7 +263,14 @@ def test_names_are_given_once() -> None:
 
 @each_mistake
 def test_an_entry_is_whole(mistake: Mistake) -> None:
-    texts = [mistake.title, mistake.program, mistake.cause, mistake.cure, mistake.cured, *mistake.fragments]
+    texts = [
+        mistake.title,
+        mistake.program,
+        mistake.cause,
+        mistake.cure,
+        mistake.cured,
+        *mistake.fragments,
+    ]
     assert all(texts)
     assert all(text.isascii() for text in texts)
     assert "\n" not in mistake.title + mistake.cause + mistake.cure
@@ -428,7 +446,9 @@ def pasted_cases() -> Iterator[tuple[str, str]]:
 def wrapped(text: str, width: int) -> str:
     """The text as a terminal of this width has it: words are cut."""
     return "\n".join(
-        line[start : start + width] for line in text.split("\n") for start in range(0, max(1, len(line)), width)
+        line[start : start + width]
+        for line in text.split("\n")
+        for start in range(0, max(1, len(line)), width)
     )
 
 
@@ -442,7 +462,9 @@ def quoted(text: str) -> str:
      lambda text: quoted(wrapped(text, 70)), lambda text: text.replace("\n", "\r\n"), lambda text: f'"{text}"'],
     ids=["plain", "60 columns", "72 columns", "80 columns", "quoted", "HTML", "wrapped and quoted", "CRLF", "in quotes"],
 )  # fmt: skip
-def test_pasted_texts_find_their_entry_however_they_were_copied(copied: Callable[[str], str]) -> None:
+def test_pasted_texts_find_their_entry_however_they_were_copied(
+    copied: Callable[[str], str],
+) -> None:
     cases = list(pasted_cases())
     assert sum(name != "-" for name, _ in cases) >= 150
     assert sum(name == "-" for name, _ in cases) >= 60
@@ -466,10 +488,16 @@ def test_nothing_is_near_to_an_error_of_something_else() -> None:
 def test_an_unknown_error_after_a_known_warning_is_not_answered_by_the_warning() -> None:
     text = f"train.py:3: {said('broadcast')}\n  return F.mse_loss(x, y)\n"
     assert asked(text).mistake.name == "broadcast"
-    assert matching.by_text(text + "Traceback (most recent call last):\n  File x\nKeyError: 'val'\n") == []
+    assert (
+        matching.by_text(text + "Traceback (most recent call last):\n  File x\nKeyError: 'val'\n")
+        == []
+    )
     assert matching.by_text(text + "KeyError: 'val'\n") == []
     assert (
-        matching.by_text(text + "Traceback (most recent call last):\n  File x\nyaml.scanner.Scan: mapping values\n")
+        matching.by_text(
+            text
+            + "Traceback (most recent call last):\n  File x\nyaml.scanner.Scan: mapping values\n"
+        )
         == []
     )
     known = f"Traceback (most recent call last):\n  File x\n{said('non-scalar')}\n"
@@ -479,8 +507,13 @@ def test_an_unknown_error_after_a_known_warning_is_not_answered_by_the_warning()
 
 def test_a_line_without_a_name_of_an_error_counts() -> None:
     line = said("non-scalar").partition(": ")[2]
-    assert asked(f"{line}\nmain.py:1: FutureWarning: this will change\n").mistake.name == "non-scalar"
-    assert asked(f"main.py:1: {said('broadcast')}\n  return F.mse_loss(x, y)\n{line}\n").mistake.name == "non-scalar"
+    assert (
+        asked(f"{line}\nmain.py:1: FutureWarning: this will change\n").mistake.name == "non-scalar"
+    )
+    assert (
+        asked(f"main.py:1: {said('broadcast')}\n  return F.mse_loss(x, y)\n{line}\n").mistake.name
+        == "non-scalar"
+    )
 
 
 @pytest.mark.parametrize(
@@ -503,7 +536,8 @@ def test_a_symptom_in_plain_words_finds_its_entry(question: str, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    "question", ["loss of a pandas column is nan", "the nan in naan bread", "none of my files", "loss"]
+    "question",
+    ["loss of a pandas column is nan", "the nan in naan bread", "none of my files", "loss"],
 )
 def test_a_question_about_something_else_is_not_answered(question: str) -> None:
     assert matching.by_text(question) == []
@@ -527,12 +561,18 @@ def test_the_last_error_of_a_traceback_counts() -> None:
     assert asked(text).mistake.name == "non-scalar"
     assert asked("epoch 1 loss 0.5\n" + text.replace("\n", "\r\n")).mistake.name == "non-scalar"
     assert (
-        asked("\x1b[31m" + text.replace("RuntimeError", "\x1b[1;35mRuntimeError\x1b[0m")).mistake.name == "non-scalar"
+        asked(
+            "\x1b[31m" + text.replace("RuntimeError", "\x1b[1;35mRuntimeError\x1b[0m")
+        ).mistake.name
+        == "non-scalar"
     )
 
 
 def test_an_earlier_error_counts_where_the_last_is_unknown() -> None:
-    assert asked(shown_traceback() + "\nmylib.TrainingError: epoch 3 failed\n").mistake.name == "non-scalar"
+    assert (
+        asked(shown_traceback() + "\nmylib.TrainingError: epoch 3 failed\n").mistake.name
+        == "non-scalar"
+    )
 
 
 def test_source_lines_of_a_traceback_do_not_count() -> None:
@@ -577,7 +617,9 @@ def test_a_name_may_be_given_as_words() -> None:
 
 def test_every_topic_of_the_program_is_an_entry() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "gradcli").rglob("*.py")]
-    topics = {why_entry for source in sources for why_entry in re.findall(r'topic="([^"]+)"', source)}
+    topics = {
+        why_entry for source in sources for why_entry in re.findall(r'topic="([^"]+)"', source)
+    }
     assert "non-scalar" in topics
     assert {why_entry for why_entry in topics if matching.by_name(why_entry) is None} == set()
 
@@ -591,7 +633,9 @@ def test_the_list() -> None:
     for family, mistakes in FAMILIES.items():
         assert f"\n{family}\n" in shown.stdout
         for mistake in mistakes:
-            assert re.search(rf"^  {mistake.name} +{re.escape(mistake.title)}$", shown.stdout, re.MULTILINE)
+            assert re.search(
+                rf"^  {mistake.name} +{re.escape(mistake.title)}$", shown.stdout, re.MULTILINE
+            )
     listed = run("why", "--json").json
     assert listed == {
         "mistakes": [
@@ -622,7 +666,10 @@ def test_a_silent_entry_shows_the_wrong_number() -> None:
 def test_prose_fits_the_terminal_and_the_program_is_whole() -> None:
     shown = run("why", "backward-twice", env={"COLUMNS": "50"}).stdout
     assert 40 < max(map(len, shown.splitlines())) <= 50
-    assert "  x = torch.tensor(2.0, requires_grad=True)\n" in run("why", "backward-twice", env={"COLUMNS": "30"}).stdout
+    assert (
+        "  x = torch.tensor(2.0, requires_grad=True)\n"
+        in run("why", "backward-twice", env={"COLUMNS": "30"}).stdout
+    )
     assert "\x1b[" in run("why", "kink", env={"FORCE_COLOR": "1"}).stdout
     assert "\x1b[" not in shown
 
@@ -656,20 +703,30 @@ def test_one_value_and_a_file(tmp_path: Path) -> None:
     assert run("why", "--get", "mistakes.0.name").stdout == "no-grad\n"
     assert run("why", "--get", "mistakes.0").json == run("why", "--json").json["mistakes"][0]
     for words in (["why", "no-grad"], ["why"]):
-        assert run(*words, "--out", "w.json", "--quiet", cwd=str(tmp_path)).stdout == "wrote w.json\n"
+        assert (
+            run(*words, "--out", "w.json", "--quiet", cwd=str(tmp_path)).stdout == "wrote w.json\n"
+        )
         assert orjson.loads((tmp_path / "w.json").read_bytes()) == run(*words, "--json").json
     assert run("why", "no-grad", "--code", "--quiet").stdout == MISTAKES["no-grad"].code
 
 
 def test_an_index_that_is_too_large_names_the_entry_about_ranges() -> None:
-    assert "(gradcli why class-range)" in run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "3").stderr
-    assert "(gradcli why class-target)" in run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "0.5").stderr
+    assert (
+        "(gradcli why class-range)"
+        in run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "3").stderr
+    )
+    assert (
+        "(gradcli why class-target)"
+        in run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "0.5").stderr
+    )
 
 
 def test_the_program_makes_the_mistake() -> None:
     program = run("why", "non-scalar", "--code").stdout
     assert program == MISTAKES["non-scalar"].code
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert said("non-scalar") in done.stderr
     piped = run("why", stdin=done.stderr)
@@ -684,18 +741,26 @@ def test_a_pasted_text_as_one_word_or_many_or_from_a_pipe() -> None:
     assert run("why", stdin=text).stdout == whole
     assert run("why", "-", stdin=text).stdout == whole
     assert run("why", stdin="non-scalar\n").stdout == whole
-    assert run("why", "non-scalar", stdin="element 0 of tensors does not require grad").stdout == whole
+    assert (
+        run("why", "non-scalar", stdin="element 0 of tensors does not require grad").stdout == whole
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["nograd"], ["there is no mistake 'nograd'", f"gradcli why no-grad: {MISTAKES['no-grad'].title}"]),
+        (
+            ["nograd"],
+            ["there is no mistake 'nograd'", f"gradcli why no-grad: {MISTAKES['no-grad'].title}"],
+        ),
         (["--get", "mistakes.0.nam"], ["did you mean mistakes.0.name"]),
         (["no-grad", "--get", "cur"], ["did you mean cure"]),
         (["no-grad", "--out", "x.csv"], ["does not end in one of .json"]),
         (["xyzzy"], ["there is no mistake 'xyzzy'", "gradcli why"]),
-        (["the gradient of my softmax is strange"], ["no known mistake", "gradcli why softmax-sum"]),
+        (
+            ["the gradient of my softmax is strange"],
+            ["no known mistake", "gradcli why softmax-sum"],
+        ),
         (["the exploding of my vanishing"], ["no known mistake", "gradcli why saturation: "]),
         (["--code"], ["--code needs the name"]),
         (["no-grad", "--code", "--json"], ["cannot be used together"]),
@@ -714,7 +779,10 @@ def test_refusals(words: list[str], parts: list[str]) -> None:
 
 
 def test_an_unknown_traceback_is_pointed_at() -> None:
-    shown = run("why", stdin="Traceback (most recent call last):\n  File x\nKeyError: 'weights of the loss'\n")
+    shown = run(
+        "why",
+        stdin="Traceback (most recent call last):\n  File x\nKeyError: 'weights of the loss'\n",
+    )
     assert shown.status == 2
     assert "  KeyError: 'weights of the loss'\n  ^^^" in shown.stderr
 
@@ -728,7 +796,9 @@ def test_errors_of_other_commands_name_their_entry() -> None:
     [(["why"], 0), (["why", "--json"], 0), (["why", "--get", "mistakes.0.name"], 0), (["why", "nograd"], 2),
      (["why", "no-grad", "--code"], 0)],
 )  # fmt: skip
-def test_pytorch_stays_out_where_nothing_is_run(words: list[str], status: int, tmp_path: Path) -> None:
+def test_pytorch_stays_out_where_nothing_is_run(
+    words: list[str], status: int, tmp_path: Path
+) -> None:
     modules, found = loaded(tmp_path, *words)
     assert found == status
     assert modules & {*HEAVY, *RENDERING[1:]} == set()

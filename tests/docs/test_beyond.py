@@ -1,4 +1,6 @@
-"""The recipes of docs/beyond-one-machine.md, taken from the page itself and run: each answers every job, in order."""
+"""The recipes of docs/beyond-one-machine.md, taken from the page itself and run: each answers every
+job, in order.
+"""
 
 import os
 import re
@@ -57,7 +59,9 @@ def answered(folder: Path) -> list[tuple[int, float]]:
     return [(result["id"], result["gradients"]["x"]) for result in map(orjson.loads, lines)]
 
 
-needs_parallel = pytest.mark.skipif(shutil.which("parallel") is None, reason="GNU parallel is not installed")
+needs_parallel = pytest.mark.skipif(
+    shutil.which("parallel") is None, reason="GNU parallel is not installed"
+)
 
 
 @needs_parallel
@@ -91,7 +95,10 @@ def test_a_part_is_answered_whole_or_not_at_all_and_once(folder: Path) -> None:
     (broken / "gradcli").chmod(0o755)
     assert shell(f'PATH="{broken}:$PATH" sh part.sh {part.name}', folder)[0] == 137
     assert not results.exists()
-    part.write_text('no json\n{"id": 2, "command": "grad", "expression": "x", "inputs": {"x": 1}}\n', encoding="utf-8")
+    part.write_text(
+        'no json\n{"id": 2, "command": "grad", "expression": "x", "inputs": {"x": 1}}\n',
+        encoding="utf-8",
+    )
     assert shell(f"sh part.sh {part.name}", folder) == (0, "")
     assert len(results.read_text(encoding="utf-8").splitlines()) == 2
     assert shell(f'PATH="{broken}:$PATH" sh part.sh {part.name}', folder) == (0, "")
@@ -101,10 +108,14 @@ def test_a_part_is_answered_whole_or_not_at_all_and_once(folder: Path) -> None:
     assert "not JSON" in failed
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: the extra ray brings it")
+@pytest.mark.skipif(
+    find_spec("ray") is None, reason="Ray is not installed: the extra ray brings it"
+)
 @pytest.mark.timeout(300)
 def test_ray_data_answers_every_job(folder: Path) -> None:
     (folder / "recipe.py").write_text(recipe("import json", "python"), encoding="utf-8")
-    status, said = shell(f"{sys.executable} recipe.py", folder, RAY_USAGE_STATS_ENABLED="0", HOME=str(folder))
+    status, said = shell(
+        f"{sys.executable} recipe.py", folder, RAY_USAGE_STATS_ENABLED="0", HOME=str(folder)
+    )
     assert status == 0, said
     assert answered(folder) == SQUARES

@@ -1,4 +1,6 @@
-"""The page of the contract: each statement names the tests that hold it, and those tests are there."""
+"""The page of the contract: each statement names the tests that hold it, and those tests are
+there.
+"""
 
 import ast
 import re
@@ -13,7 +15,9 @@ TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def rows(page: Path) -> list[tuple[int, list[str]]]:
-    """The cells of every row of the page's tables, with the number of its line; headings and rules left out."""
+    """The cells of every row of the page's tables, with the number of its line; headings and rules
+    left out.
+    """
     found = []
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("|") and not re.fullmatch(r"[|:\- ]+", line):
@@ -27,7 +31,11 @@ def rows(page: Path) -> list[tuple[int, list[str]]]:
 def names_of(file: str) -> set[str]:
     """The names of the tests of a file."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    return {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
 
 
 def faults(page: Path) -> list[str]:
@@ -62,20 +70,42 @@ def test_the_count_of_statements_is_right() -> None:
 
 def test_a_statement_without_a_test_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "contract.md"
-    lines = ["| what is promised | held by |", "|---|---|", "| a \\| b | not held: no reason fits |", "| c | a test |"]
+    lines = [
+        "| what is promised | held by |",
+        "|---|---|",
+        "| a \\| b | not held: no reason fits |",
+        "| c | a test |",
+    ]
     lines += [
         "| d | `tests/docs/test_contract.py::test_nothing_of_the_kind` |",
         "| e | `tests/no.py::test_e` |",
         "| f | tests/x.py::f |",
     ]
     page.write_text("\n".join(lines), encoding="utf-8")
-    assert [fault.partition(":")[0] for fault in faults(page)] == ["line 4", "line 5", "line 6", "line 7", "line 7"]
+    assert [fault.partition(":")[0] for fault in faults(page)] == [
+        "line 4",
+        "line 5",
+        "line 6",
+        "line 7",
+        "line 7",
+    ]
 
 
 def test_the_packages_are_few_and_the_extra_all_is_what_a_user_may_want() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.split(r"[^\w-]", package)[0] for package in project["dependencies"]}
-    assert names == {"torch", "numpy", "typer", "rich", "orjson"}  # orjson writes what we would write by hand
+    assert names == {
+        "torch",
+        "numpy",
+        "typer",
+        "rich",
+        "orjson",
+    }  # orjson writes what we would write by hand
     extras = set(project["optional-dependencies"]) - {"all"}
     (whole,) = project["optional-dependencies"]["all"]
-    assert set(re.findall(r"\w+", whole.partition("[")[2])) == extras - {"test", "docs", "peers", "ray"}
+    assert set(re.findall(r"\w+", whole.partition("[")[2])) == extras - {
+        "test",
+        "docs",
+        "peers",
+        "ray",
+    }

@@ -1,9 +1,11 @@
-"""The README and docs/ show what the program really prints, their links lead somewhere, their pictures are its own.
+"""The README and docs/ show what the program really prints, their links lead somewhere, their
+pictures are its own.
 
-A ```console block holds `$ command` lines (`> ` continues one), each followed by its exact output: what goes to standard
-error first, then what goes to standard output. Numbers may differ by rounding, because processors do. A ```sh block holds
-commands alone. The commands of one page run in order in one empty folder. Each must end with status 0, with 2 where an
-`error:` line is shown, or as a comment `# exit 1` says.
+A ```console block holds `$ command` lines (`> ` continues one), each followed by its exact output:
+what goes to standard error first, then what goes to standard output. Numbers may differ by
+rounding, because processors do. A ```sh block holds commands alone. The commands of one page run in
+order in one empty folder. Each must end with status 0, with 2 where an `error:` line is shown, or
+as a comment `# exit 1` says.
 
     python -m tests.docs.test_docs --update            rewrites every output, every picture and the catalogue
     python -m tests.docs.test_docs --update PAGE...    rewrites the outputs of these pages alone
@@ -51,13 +53,17 @@ _PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 @dataclass
 class Session:
-    """One page's commands being run: the folder they run in, and the programs that this machine lacks."""
+    """One page's commands being run: the folder they run in, and the programs that this machine
+    lacks.
+    """
 
     folder: str
     missing: set[str] = field(default_factory=set)
 
     def output(self, command: str) -> str | None:
-        """What `command` prints, its exit status checked; None where this machine lacks one of its programs."""
+        """What `command` prints, its exit status checked; None where this machine lacks one of its
+        programs.
+        """
         stages = _stages(command)
         absent = {
             words[0]
@@ -74,7 +80,9 @@ class Session:
         return output
 
     def _pipeline(self, stages: list[tuple[dict[str, str], list[str]]]) -> tuple[str, int]:
-        """The programs one after the other, gradcli without the seconds that loading PyTorch takes."""
+        """The programs one after the other, gradcli without the seconds that loading PyTorch
+        takes.
+        """
         piped, errors, status = "", "", 0
         for env, words in stages:
             if words[0] == "gradcli":
@@ -89,13 +97,21 @@ class Session:
         return errors + piped, status
 
     def _shell(self, command: str) -> tuple[str, int]:
-        """What needs a shell gets one, with a `gradcli` on its path, and a server of the tests' own where there can be one."""
+        """What needs a shell gets one, with a `gradcli` on its path, and a server of the tests' own
+        where there can be one.
+        """
         server = _server()
         with tempfile.TemporaryDirectory() as binaries:
             wrapper = Path(binaries) / "gradcli"
-            wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m gradcli "$@"\n', encoding="utf-8")
+            wrapper.write_text(
+                f'#!/bin/sh\nexec {sys.executable} -m gradcli "$@"\n', encoding="utf-8"
+            )
             wrapper.chmod(0o755)
-            env = {**(server.env if server else program.BASE), "PATH": f"{binaries}:{_PATH}", "PYTHONPATH": str(ROOT)}
+            env = {
+                **(server.env if server else program.BASE),
+                "PATH": f"{binaries}:{_PATH}",
+                "PYTHONPATH": str(ROOT),
+            }
             done = subprocess.run(
                 ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 cwd=self.folder, env=env, check=False,
@@ -114,7 +130,9 @@ def _server() -> warm.Server | None:
 
 
 def _stages(command: str) -> list[tuple[dict[str, str], list[str]]] | None:
-    """The variables and words of each program in a plain pipeline; None where only a shell can run the command."""
+    """The variables and words of each program in a plain pipeline; None where only a shell can run
+    the command.
+    """
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     stages: list[tuple[dict[str, str], list[str]]] = [({}, [])]
@@ -149,7 +167,11 @@ def _bare(typed: str) -> str:
 def commands_of(page: Path) -> Iterator[list[str]]:
     """The words of the gradcli commands on a page that stand alone and wait for nobody."""
     for kind, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
-        typed = [_bare(command) for command, _ in _commands(block)] if kind == "console" else block.splitlines()
+        typed = (
+            [_bare(command) for command, _ in _commands(block)]
+            if kind == "console"
+            else block.splitlines()
+        )
         for command in typed:
             stages = _stages(command) or []
             if len(stages) == 1 and not stages[0][0] and stages[0][1][:1] == ["gradcli"]:
@@ -159,18 +181,28 @@ def commands_of(page: Path) -> Iterator[list[str]]:
 
 
 def passages(page: Path) -> list[list[str]]:
-    """What is typed below each heading of a page: the commands of its console blocks, its sh blocks as they are."""
+    """What is typed below each heading of a page: the commands of its console blocks, its sh blocks
+    as they are.
+    """
     typed: list[list[str]] = []
-    for found in re.finditer(_BLOCK.pattern + r"|^#+ [^\n]+$", page.read_text(encoding="utf-8"), _BLOCK.flags):
+    for found in re.finditer(
+        _BLOCK.pattern + r"|^#+ [^\n]+$", page.read_text(encoding="utf-8"), _BLOCK.flags
+    ):
         if found[0].startswith("#"):
             typed.append([])
         else:
-            typed[-1] += [command for command, _ in _commands(found[2])] if found[1] == "console" else [found[2]]
+            typed[-1] += (
+                [command for command, _ in _commands(found[2])]
+                if found[1] == "console"
+                else [found[2]]
+            )
     return typed
 
 
 def alike(one: str, other: str, slack: float = 1e-12) -> bool:
-    """Whether two texts are the same but for the rounding of their numbers; `slack` is that of small ones."""
+    """Whether two texts are the same but for the rounding of their numbers; `slack` is that of
+    small ones.
+    """
     pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=False)
     return _NUMBER.sub("0", one) == _NUMBER.sub("0", other) and all(
         math.isclose(float(a), float(b), rel_tol=2e-5, abs_tol=slack) for a, b in pairs
@@ -183,12 +215,20 @@ def current(path: Path, shown: str, slack: float = 1e-12) -> None:
     if not alike(stands, shown, slack):
         name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
         before, after = stands.splitlines(keepends=True), shown.splitlines(keepends=True)
-        diff = "".join(difflib.unified_diff(before, after, f"{name}, as it stands", f"{name}, as the program is"))
-        pytest.fail(f"{name} is stale: python -m tests.docs.test_docs --update\n{diff}", pytrace=False)
+        diff = "".join(
+            difflib.unified_diff(
+                before, after, f"{name}, as it stands", f"{name}, as the program is"
+            )
+        )
+        pytest.fail(
+            f"{name} is stale: python -m tests.docs.test_docs --update\n{diff}", pytrace=False
+        )
 
 
 def refreshed(text: str, session: Session) -> str:
-    """A page with every shown output replaced by what its command prints now; commands of sh blocks are run as well."""
+    """A page with every shown output replaced by what its command prints now; commands of sh blocks
+    are run as well.
+    """
     setup = readme.setup_lines()
 
     def block(found: re.Match[str]) -> str:
@@ -209,7 +249,9 @@ def refreshed(text: str, session: Session) -> str:
 def drawn(picture: Picture) -> str:
     """A picture as its commands draw it now."""
     colour = {"FORCE_COLOR": "1"}
-    outputs = [program.run(*shlex.split(command)[1:], env=colour).stdout for command in picture.commands]
+    outputs = [
+        program.run(*shlex.split(command)[1:], env=colour).stdout for command in picture.commands
+    ]
     return draw(picture, outputs)
 
 
@@ -227,13 +269,17 @@ def _anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=lambda page: str(page.relative_to(ROOT))
+    "page",
+    [page for page in PAGES if page.name != "CONTRIBUTING.md"],
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_the_page_shows_what_the_program_prints(page: Path, tmp_path: Path) -> None:
     text, session = page.read_text(encoding="utf-8"), Session(str(tmp_path))
     current(page, refreshed(text, session))
     if session.missing:
-        pytest.skip(f"all that can be run here agrees, but {', '.join(sorted(session.missing))} is not installed")
+        pytest.skip(
+            f"all that can be run here agrees, but {', '.join(sorted(session.missing))} is not installed"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -257,7 +303,9 @@ def test_the_prose_is_plain_ascii(page: Path) -> None:
     """Traditional Chinese is Big5 instead, which has no Simplified characters."""
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
     allowed = "big5" if page in TRANSLATED else "ascii"
-    assert "".join(sorted(set(text))).encode(allowed, "replace").decode(allowed) == "".join(sorted(set(text)))
+    assert "".join(sorted(set(text))).encode(allowed, "replace").decode(allowed) == "".join(
+        sorted(set(text))
+    )
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
@@ -273,7 +321,9 @@ def test_the_picture_is_the_programs_own(picture: Picture) -> None:
 def test_the_picture_of_the_graph_has_the_numbers_of_the_graph() -> None:
     """Graphviz drew it, and where it puts them differs from release to release."""
     graph = printed("grad", "--fn", "mse", "--x", "1", "--w", "2", "--graph", "dot")
-    labels = [line for label in re.findall(r'label="([^"]*)"', graph) for line in label.split(r"\n")]
+    labels = [
+        line for label in re.findall(r'label="([^"]*)"', graph) for line in label.split(r"\n")
+    ]
     drawing = (ROOT / "docs" / "images" / "graph.svg").read_text(encoding="utf-8")
     assert re.findall(r"<text[^>]*>([^<]*)</text>", drawing) == labels
 
@@ -290,11 +340,16 @@ def test_a_stale_page_fails_with_a_diff(tmp_path: Path) -> None:
     page.write_text(block.format("3.0"), encoding="utf-8")
     with pytest.raises(pytest.fail.Exception) as failed:
         current(page, refreshed(page.read_text(encoding="utf-8"), Session(str(tmp_path))))
-    assert "page.md is stale: python -m tests.docs.test_docs --update\n--- page.md, as it stands\n" in str(failed.value)
+    assert (
+        "page.md is stale: python -m tests.docs.test_docs --update\n--- page.md, as it stands\n"
+        in str(failed.value)
+    )
     assert "\n-3.0\n+2.0\n" in str(failed.value)
     page.write_text(block.format("2.0"), encoding="utf-8")
     current(page, refreshed(page.read_text(encoding="utf-8"), Session(str(tmp_path))))
-    with pytest.raises(pytest.fail.Exception, match=re.escape("+++ new.md, as the program is\n@@ -0,0 +1 @@\n+new")):
+    with pytest.raises(
+        pytest.fail.Exception, match=re.escape("+++ new.md, as the program is\n@@ -0,0 +1 @@\n+new")
+    ):
         current(tmp_path / "new.md", "new\n")
 
 
@@ -306,7 +361,9 @@ def test_a_wrong_output_or_status_is_noticed(tmp_path: Path) -> None:
     assert alike("0.00669285", "0.00669286")
     with pytest.raises(AssertionError, match="ended with 2, not 0"):
         session.output("gradcli grad --nonsense # exit 0")
-    assert refreshed("```console\n$ no-such-program\nas it was\n```", session).endswith("as it was\n```")
+    assert refreshed("```console\n$ no-such-program\nas it was\n```", session).endswith(
+        "as it was\n```"
+    )
     assert session.missing == {"no-such-program"}
 
 
@@ -335,7 +392,9 @@ def outputs(pages: Sequence[Path]) -> None:
                     print(f"{page.relative_to(ROOT)}: {error}")
                     continue
             if session.missing:
-                print(f"{page.relative_to(ROOT)}: left as it was: {', '.join(session.missing)} is not installed")
+                print(
+                    f"{page.relative_to(ROOT)}: left as it was: {', '.join(session.missing)} is not installed"
+                )
             if new != old:
                 page.write_text(new, encoding="utf-8")
                 print(f"rewrote {page.relative_to(ROOT)}")

@@ -1,6 +1,8 @@
-"""The lecture's statements, each shown by a command and held against a closed form or plain PyTorch.
+"""The lecture's statements, each shown by a command and held against a closed form or plain
+PyTorch.
 
-The numbers are those of the statements in the lecture's walk-through, which has a passage for each, in both languages.
+The numbers are those of the statements in the lecture's walk-through, which has a passage for each,
+in both languages.
 """
 
 import math
@@ -80,7 +82,9 @@ def test_2_far_out_it_saturates() -> None:
 
 
 def test_2_the_three_spellings_of_it_are_one() -> None:
-    spelt = [shown("grad", f"{name}(z)", "z=0.3") for name in ("sigmoid", "torch.sigmoid", "F.sigmoid")]
+    spelt = [
+        shown("grad", f"{name}(z)", "z=0.3") for name in ("sigmoid", "torch.sigmoid", "F.sigmoid")
+    ]
     spelt.append(shown("grad", "torch.nn.functional.sigmoid(z)", "z=0.3"))
     assert [result["value"] for result in spelt] == pytest.approx([logistic(0.3)] * 4, rel=1e-12)
     assert len({result["gradients"]["z"] for result in spelt}) == 1
@@ -106,7 +110,9 @@ def test_3_tanh_is_a_sigmoid_stretched_and_moved() -> None:
     points = [-2.0, -0.5, 0.0, 0.7, 3.0]
     (tanh,) = shown("activate", "tanh", "--x", str(points))["functions"]
     (sigmoid,) = shown("activate", "sigmoid", "--x", str([2 * x for x in points]))["functions"]
-    assert tanh["value"] == pytest.approx([2 * s - 1 for s in sigmoid["value"]], rel=1e-12, abs=1e-15)
+    assert tanh["value"] == pytest.approx(
+        [2 * s - 1 for s in sigmoid["value"]], rel=1e-12, abs=1e-15
+    )
     assert tanh["value"] == pytest.approx([math.tanh(x) for x in points], rel=1e-12)
     difference = shown("grad", "(tanh(x) - (2*sigmoid(2*x) - 1)).abs().max()", f"x={points}")
     assert difference["value"] < 1e-15
@@ -140,11 +146,14 @@ def test_4_a_chain_of_relus_keeps_the_gradient_and_one_of_sigmoids_loses_it() ->
 
 
 @pytest.mark.parametrize(
-    ("init", "expected"), [("kaiming", 1.0), ("xavier", math.sqrt(1 / 2)), ("normal", math.sqrt(64 / 2))]
+    ("init", "expected"),
+    [("kaiming", 1.0), ("xavier", math.sqrt(1 / 2)), ("normal", math.sqrt(64 / 2))],
 )
 def test_4_through_relus_the_weights_decide(init: str, expected: float) -> None:
     """Half of the 64 inputs pass the gradient on, times weights of variance 2/64, 1/64 and 1."""
-    found = shown("flow", "--activation", "relu", "--init", init, "--layers", "20")["factors"]["relu"]
+    found = shown("flow", "--activation", "relu", "--init", init, "--layers", "20")["factors"][
+        "relu"
+    ]
     assert found == pytest.approx(expected, rel=0.05)
 
 
@@ -181,12 +190,16 @@ def test_5_cross_entropy_is_softmax_and_negative_log_likelihood_together() -> No
 
 
 def test_6_the_squared_norm_is_the_sum_of_squares_and_mse_their_mean() -> None:
-    mse, sse, norm = shown("loss", "mse", "sse", "l2_norm", "--pred", "1,2,3", "--target", "3,2,1")["losses"]
+    mse, sse, norm = shown("loss", "mse", "sse", "l2_norm", "--pred", "1,2,3", "--target", "3,2,1")[
+        "losses"
+    ]
     squares = 4 + 0 + 4
     assert mse["value"] == pytest.approx(squares / 3)
     assert sse["value"] == squares
     assert norm["value"] == pytest.approx(math.sqrt(squares))
-    squared = shown("grad", "torch.norm(y - pred, 2).pow(2)", "y=3,2,1", "pred=1,2,3", "--wrt", "pred")
+    squared = shown(
+        "grad", "torch.norm(y - pred, 2).pow(2)", "y=3,2,1", "pred=1,2,3", "--wrt", "pred"
+    )
     assert squared["value"] == pytest.approx(sse["value"])
     assert squared["gradients"]["pred"] == pytest.approx(sse["gradient"])
 
@@ -194,7 +207,9 @@ def test_6_the_squared_norm_is_the_sum_of_squares_and_mse_their_mean() -> None:
 def test_6_for_one_element_or_with_sum_they_agree() -> None:
     mse, sse = shown("loss", "mse", "sse", "--pred", "5", "--target", "2")["losses"]
     assert mse["value"] == sse["value"] == 9.0
-    summed, sse = shown("loss", "mse", "sse", "--pred", "1,2", "--target", "0,0", "--reduction", "sum")["losses"]
+    summed, sse = shown(
+        "loss", "mse", "sse", "--pred", "1,2", "--target", "0,0", "--reduction", "sum"
+    )["losses"]
     assert summed["value"] == sse["value"] == 5.0
 
 
@@ -204,7 +219,16 @@ def test_6_for_one_element_or_with_sum_they_agree() -> None:
 def test_7_the_worked_case() -> None:
     result = shown("grad", "F.mse_loss(pred, target)", "pred=2,", "target=1,", "--wrt", "pred")
     assert result["value"] == 1.0
-    by_w = shown("grad", "pred = x*w + b; F.mse_loss(pred, target)", "x=1", "w=2,", "b=0", "target=1,", "--wrt", "w")
+    by_w = shown(
+        "grad",
+        "pred = x*w + b; F.mse_loss(pred, target)",
+        "x=1",
+        "w=2,",
+        "b=0",
+        "target=1,",
+        "--wrt",
+        "w",
+    )
     assert (by_w["value"], by_w["gradients"]) == (1.0, {"w": [2.0]})
     x, w = torch.tensor(1.0), torch.tensor([2.0], requires_grad=True)
     (slope,) = torch.autograd.grad(F.mse_loss(x * w, torch.ones(1)), [w])
@@ -212,7 +236,9 @@ def test_7_the_worked_case() -> None:
 
 
 def test_7_as_one_short_line() -> None:
-    assert run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--get", "gradients.w").stdout == "2.0\n"
+    assert (
+        run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--get", "gradients.w").stdout == "2.0\n"
+    )
     assert run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--get", "value").stdout == "1.0\n"
 
 
@@ -224,7 +250,9 @@ def test_7_the_order_of_the_arguments_does_not_matter() -> None:
 
 
 def test_7_a_step_of_a_quarter_halves_the_distance() -> None:
-    rows = shown("descend", "mse(w*x, y)", "w=2", "x=1", "y=1", "--wrt", "w", "--lr", "0.25", "--steps", "4")["steps"]
+    rows = shown(
+        "descend", "mse(w*x, y)", "w=2", "x=1", "y=1", "--wrt", "w", "--lr", "0.25", "--steps", "4"
+    )["steps"]
     assert [row["parameters"]["w"] for row in rows] == [1 + 0.5**step for step in range(5)]
 
 
@@ -235,14 +263,22 @@ def test_8_the_gradients_asked_for_are_returned() -> None:
     words = ["grad", "mse(w1*x + w2, y)", "x=1,2", "w1=3", "w2=-1", "y=0,1", "--wrt", "w1,w2"]
     result = shown(*words)
     w1, w2 = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (3.0, -1.0))
-    x, y = torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    x, y = (
+        torch.tensor([1.0, 2.0], dtype=torch.float64),
+        torch.tensor([0.0, 1.0], dtype=torch.float64),
+    )
     expected = torch.autograd.grad(F.mse_loss(w1 * x + w2, y), [w1, w2])
     assert list(result["gradients"]) == ["w1", "w2"]
-    assert list(result["gradients"].values()) == pytest.approx([slope.item() for slope in expected], rel=1e-12)
+    assert list(result["gradients"].values()) == pytest.approx(
+        [slope.item() for slope in expected], rel=1e-12
+    )
 
 
 def test_8_the_prediction_has_another_derivative_than_the_loss() -> None:
-    by_w = [shown("grad", text, "x=3", "w=2", "b=0", "--wrt", "w") for text in ("w*x + b", "(w*x + b - 1)**2")]
+    by_w = [
+        shown("grad", text, "x=3", "w=2", "b=0", "--wrt", "w")
+        for text in ("w*x + b", "(w*x + b - 1)**2")
+    ]
     assert [result["gradients"]["w"] for result in by_w] == [3.0, 2 * (2 * 3 - 1) * 3]
 
 
@@ -250,7 +286,9 @@ def test_8_the_prediction_has_another_derivative_than_the_loss() -> None:
 
 
 @pytest.mark.parametrize("name", ["no-grad", "late-flag"])
-def test_9_a_flag_that_is_missing_or_set_too_late_leaves_nothing_to_differentiate(name: str) -> None:
+def test_9_a_flag_that_is_missing_or_set_too_late_leaves_nothing_to_differentiate(
+    name: str,
+) -> None:
     """The graph that was built keeps what w was: the loss must be computed again."""
     w = torch.tensor(2.0)
     loss = (w - 1) ** 2
@@ -262,7 +300,8 @@ def test_9_a_flag_that_is_missing_or_set_too_late_leaves_nothing_to_differentiat
     assert entry["error"] == f"RuntimeError: {said.value}"
     again = torch.tensor(2.0).requires_grad_()
     assert (
-        torch.autograd.grad((again - 1) ** 2, again)[0].item() == shown("grad", "(w - 1)**2", "w=2")["gradients"]["w"]
+        torch.autograd.grad((again - 1) ** 2, again)[0].item()
+        == shown("grad", "(w - 1)**2", "w=2")["gradients"]["w"]
     )
 
 
@@ -289,7 +328,9 @@ def test_10_a_second_backward_adds_to_grad() -> None:
 def test_11_three_outputs_become_probabilities() -> None:
     result = shown("softmax-jacobian", "2.0,1.0,0.1")
     weights = [math.exp(x) for x in (2.0, 1.0, 0.1)]
-    assert result["probabilities"] == pytest.approx([weight / sum(weights) for weight in weights], rel=1e-12)
+    assert result["probabilities"] == pytest.approx(
+        [weight / sum(weights) for weight in weights], rel=1e-12
+    )
     assert sum(result["probabilities"]) == pytest.approx(1, abs=1e-15)
     assert all(0 < p < 1 for p in result["probabilities"])
     assert result["label"] == 0
@@ -310,7 +351,8 @@ def test_11_softmax_widens_the_gap() -> None:
 
 def test_11_it_is_the_difference_that_counts_not_the_ratio() -> None:
     p, moved, tenth = (
-        shown("softmax-jacobian", logits)["probabilities"] for logits in ("2,1,0.1", "12,11,10.1", "0.2,0.1,0.01")
+        shown("softmax-jacobian", logits)["probabilities"]
+        for logits in ("2,1,0.1", "12,11,10.1", "0.2,0.1,0.01")
     )
     assert moved == pytest.approx(p, rel=1e-12)
     assert tenth[0] / tenth[1] == pytest.approx(math.exp(0.1), rel=1e-12)
@@ -324,7 +366,9 @@ def test_12_the_jacobian_has_the_lectures_formula_and_signs() -> None:
     result = shown("softmax-jacobian", "2.0,1.0,0.1")
     p = result["probabilities"]
     for i, row in enumerate(result["jacobian"]):
-        assert row == pytest.approx([p[i] * (1 - p[j]) if i == j else -p[i] * p[j] for j in range(3)], rel=1e-12)
+        assert row == pytest.approx(
+            [p[i] * (1 - p[j]) if i == j else -p[i] * p[j] for j in range(3)], rel=1e-12
+        )
         assert [slope > 0 for slope in row] == [i == j for j in range(3)]
         assert sum(row) == pytest.approx(0, abs=1e-15)
 
@@ -372,7 +416,9 @@ def test_14_one_output() -> None:
     o = logistic(sum(a * c for a, c in zip(x, w, strict=True)) + b)
     assert result["output"] == pytest.approx(o, rel=1e-12)
     assert result["loss"] == pytest.approx((o - t) ** 2 / 2, rel=1e-12)
-    assert result["gradients"]["w"] == pytest.approx([(o - t) * o * (1 - o) * xj for xj in x], rel=1e-12)
+    assert result["gradients"]["w"] == pytest.approx(
+        [(o - t) * o * (1 - o) * xj for xj in x], rel=1e-12
+    )
 
 
 def test_14_several_outputs() -> None:

@@ -1,4 +1,6 @@
-"""The cells of docs/how-to/notebook.md run from top to bottom, `!` lines included, and their assertions hold."""
+"""The cells of docs/how-to/notebook.md run from top to bottom, `!` lines included, and their
+assertions hold.
+"""
 
 import re
 from pathlib import Path
@@ -22,9 +24,16 @@ def shell(command, names):
 
 
 def test_the_cells_run(tmp_path: Path) -> None:
-    cells = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    cells = re.findall(
+        r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     assert sum("assert" in cell for cell in cells) == len(cells) == 3
-    program = re.sub(r"^(\w+) = !(.+)$", r'\1 = shell(r"""\2""", globals())', "\n".join(cells), flags=re.MULTILINE)
+    program = re.sub(
+        r"^(\w+) = !(.+)$",
+        r'\1 = shell(r"""\2""", globals())',
+        "\n".join(cells),
+        flags=re.MULTILINE,
+    )
     assert program.count("shell(") == 2
     (tmp_path / "cells.py").write_text(SHELL + program, encoding="utf-8")
     output = Session(str(tmp_path)).output("(python cells.py)")

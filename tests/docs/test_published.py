@@ -1,4 +1,6 @@
-"""Worked examples that others have published: for the same input the program prints the numbers that they print."""
+"""Worked examples that others have published: for the same input the program prints the numbers
+that they print.
+"""
 
 import json
 import tomllib
@@ -11,7 +13,9 @@ import pytest
 
 from tests.program import run
 
-EXAMPLES = tomllib.loads((Path(__file__).parents[1] / "cases" / "published.toml").read_text("utf-8"))["example"]
+EXAMPLES = tomllib.loads(
+    (Path(__file__).parents[1] / "cases" / "published.toml").read_text("utf-8")
+)["example"]
 
 
 def at(result: Any, path: str) -> Any:
@@ -22,13 +26,17 @@ def at(result: Any, path: str) -> Any:
 
 
 def close_to(published: Any, example: dict[str, Any]) -> Any:
-    """What equals the published word, number or nested list to the digits that the example's source prints."""
+    """What equals the published word, number or nested list to the digits that the example's source
+    prints.
+    """
     if isinstance(published, str | bool):
         return published
     return pytest.approx(np.array(published), rel=example["tol"], abs=example.get("abs", 1e-12))
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example['name']} ({example['source']})")
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=lambda example: f"{example['name']} ({example['source']})"
+)
 def test_the_published_numbers_come_out(example: dict[str, Any]) -> None:
     shown = run(*example["args"], "--json")
     assert shown.status == 0, shown.stderr
@@ -46,7 +54,15 @@ def test_there_are_fifty_examples_each_with_its_source() -> None:
 
 def test_they_are_varied_over_the_commands() -> None:
     count = Counter(example["args"][0] for example in EXAMPLES)
-    least = {"grad": 20, "jacobian": 8, "hessian": 6, "activate": 4, "loss": 4, "softmax-jacobian": 2, "perceptron": 2}
+    least = {
+        "grad": 20,
+        "jacobian": 8,
+        "hessian": 6,
+        "activate": 4,
+        "loss": 4,
+        "softmax-jacobian": 2,
+        "perceptron": 2,
+    }
     assert {command: min(count[command], number) for command, number in least.items()} == least
 
 

@@ -1,6 +1,8 @@
-"""The documentation as a site: the strict build passes, every page can be reached, and the search has the words to be found.
+"""The documentation as a site: the strict build passes, every page can be reached, and the search
+has the words to be found.
 
-`mkdocs build --strict` fails on a page that the navigation lacks, on a link and on an anchor that lead nowhere.
+`mkdocs build --strict` fails on a page that the navigation lacks, on a link and on an anchor that
+lead nowhere.
 """
 
 import importlib.util
@@ -40,13 +42,18 @@ def test_a_copy_button_copies_what_is_typed() -> None:
         '<span class="go">$1 a line of output</span>\n<span class="gp">$ </span>cat<span class="w"> </span>out\n'
         '<span class="go">1</span>\n</code></pre>'
     )
-    text = re.findall(r'^<div class="language-console highlight" data-copy="([^"]*)">', copied(block))
-    assert [unescape(part) for part in text] == ["for w in '1'; do\n  echo \"$w\" > out\ndone\ncat out"]
+    text = re.findall(
+        r'^<div class="language-console highlight" data-copy="([^"]*)">', copied(block)
+    )
+    assert [unescape(part) for part in text] == [
+        "for w in '1'; do\n  echo \"$w\" > out\ndone\ncat out"
+    ]
     assert '<span class="gp">&gt; </span>done\n' in copied(block)
 
 
 @pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, NEEDED)), reason="the site needs mkdocs-material: pip install -e '.[docs]'"
+    not all(map(importlib.util.find_spec, NEEDED)),
+    reason="the site needs mkdocs-material: pip install -e '.[docs]'",
 )
 def test_the_strict_build_passes_and_can_fail(tmp_path: Path) -> None:
     done = build(ROOT / "mkdocs.yml", tmp_path / "site")
@@ -54,7 +61,9 @@ def test_the_strict_build_passes_and_can_fail(tmp_path: Path) -> None:
     for page in PAGES:
         html = (tmp_path / "site" / page.replace(".md", ".html")).read_text(encoding="utf-8")
         # Nothing is fetched from another site, and no mark-up is left over.
-        assert not re.search(r'(?:src|<link rel="stylesheet" href)="https?://|class="mermaid"', html)
+        assert not re.search(
+            r'(?:src|<link rel="stylesheet" href)="https?://|class="mermaid"', html
+        )
         assert not re.search(r"<p>[^<]*(?:```|\n- |\n\|)", html)
         assert html.count('<div class="language-console highlight"') == html.count(" data-copy=")
         assert "javascripts/iframe-worker.js" in html
@@ -63,13 +72,20 @@ def test_the_strict_build_passes_and_can_fail(tmp_path: Path) -> None:
     index = (tmp_path / "site" / "search" / "search_index.js").read_text(encoding="utf-8")
     search = json.loads(index.removeprefix("var __index = "))
     words = re.split(
-        search["config"]["separator"], "why: `--expect` and cross_entropy(1.2, y.grad), 上游梯度。", flags=re.A
+        search["config"]["separator"],
+        "why: `--expect` and cross_entropy(1.2, y.grad), 上游梯度。",
+        flags=re.A,
     )
     expected = ["why", "expect", "and", "cross_entropy", "1.2", "y", "grad", *"上游梯度"]
     assert [word for word in words if word] == expected
     assert search["config"]["pipeline"] == []
-    expect = [page for page in search["docs"] if "--expect" in page["text"] and page.get("boost", 1) == 1]
-    assert {page["location"].partition("#")[0] for page in expect} >= {"checking.html", "getting-started.html"}
+    expect = [
+        page for page in search["docs"] if "--expect" in page["text"] and page.get("boost", 1) == 1
+    ]
+    assert {page["location"].partition("#")[0] for page in expect} >= {
+        "checking.html",
+        "getting-started.html",
+    }
 
     docs = tmp_path / "docs"
     docs.mkdir()

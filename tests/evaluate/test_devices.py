@@ -1,4 +1,6 @@
-"""Random numbers are the CPU's on every device; the meta device, which every machine has, stands for another one."""
+"""Random numbers are the CPU's on every device; the meta device, which every machine has, stands
+for another one.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -78,14 +80,19 @@ def test_an_input_is_drawn_on_the_cpu_and_moved(text: str) -> None:
         code = tensor_code(read(Source(text)), made.new_ones(made.shape), leaf=True, device=device)
         assert ('device="cpu").to("meta")' in code) == (device == "meta")
         torch.default_generator.manual_seed(3)
-        assert printed(f"import torch\nx = {code}\nprint(x.device, x.requires_grad)") == f"{device} True\n"
+        assert (
+            printed(f"import torch\nx = {code}\nprint(x.device, x.requires_grad)")
+            == f"{device} True\n"
+        )
         assert torch.equal(torch.get_rng_state(), states[-1])
     assert torch.equal(*states)
 
 
 def test_the_names_that_draw_are_names_of_the_allow_list() -> None:
     for name in operators.RANDOM:
-        assert any(operators.in_space(space, name) for space in ("torch", "F", "Tensor", "linalg")), name
+        assert any(
+            operators.in_space(space, name) for space in ("torch", "F", "Tensor", "linalg")
+        ), name
     assert all(operators.in_space("nn", name) for name in operators.RANDOM_MODULES)
 
 
@@ -94,7 +101,9 @@ ASSERT = "CUDA error: device-side assert triggered\nCUDA kernel errors might be 
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A device `cuda` that computes as the CPU does and reports an assertion when it is synchronised: a GPU's late error."""
+    """A device `cuda` that computes as the CPU does and reports an assertion when it is
+    synchronised: a GPU's late error.
+    """
     monkeypatch.setattr(job, "_device", lambda name: torch.device("cpu"))
     found: list[str] = []
     monkeypatch.setattr(dispatch, "lost", found)
@@ -119,7 +128,9 @@ def test_an_error_that_a_gpu_reports_late_is_the_cpus_with_its_place(
     late = iter([True])
 
     def gather(x: torch.Tensor, *given: Any) -> torch.Tensor:
-        return x if next(late, False) else real(x, *given)  # the GPU's kernel goes on, and reports it later
+        return (
+            x if next(late, False) else real(x, *given)
+        )  # the GPU's kernel goes on, and reports it later
 
     monkeypatch.setattr(torch.Tensor, "gather", gather)
     with pytest.raises(GradcliError) as raised:
@@ -132,14 +143,20 @@ def test_an_error_that_a_gpu_reports_late_is_the_cpus_with_its_place(
 
 
 def test_an_error_of_the_gpu_alone_says_so(gpu: list[str]) -> None:
-    with pytest.raises(MathError, match="cuda reported an error, and the CPU computes the same without one"):
+    with pytest.raises(
+        MathError, match="cuda reported an error, and the CPU computes the same without one"
+    ):
         asked("x**2", x=3)()
 
 
 def test_a_batch_goes_on_with_another_worker_where_a_gpu_is_lost(gpu: list[str]) -> None:
     on = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
-    jobs = [{**on, "id": number, "device": "cuda" if number in (1, 4) else "cpu"} for number in range(6)]
-    found = [orjson.loads(answer.line) for some in answers(LinesOfJobs(jobs), loaded) for answer in some]
+    jobs = [
+        {**on, "id": number, "device": "cuda" if number in (1, 4) else "cpu"} for number in range(6)
+    ]
+    found = [
+        orjson.loads(answer.line) for some in answers(LinesOfJobs(jobs), loaded) for answer in some
+    ]
     assert [each["id"] for each in found] == list(range(6))
     assert [each.get("gradients", each.get("error", {}).get("kind")) for each in found] == [
         "math" if number in (1, 4) else {"x": 6.0} for number in range(6)

@@ -1,4 +1,6 @@
-"""Files as inputs: every suffix gives the numbers that were saved, and what is broken or hostile is refused by cause."""
+"""Files as inputs: every suffix gives the numbers that were saved, and what is broken or hostile is
+refused by cause.
+"""
 
 import json
 import os
@@ -72,7 +74,9 @@ WRITERS: dict[str, Callable[[], object]] = {
     "@a.csv": lambda: write("a.csv", rows(",")),
     "@named.csv": lambda: write("named.csv", "a,b,c\n" + rows(",")),
     "@quoted.csv": lambda: write("quoted.csv", '"a","b","c"\n"1","-2.5","3.25"\n"4","5","inf"\n'),
-    "@bom.csv": lambda: write("bom.csv", b"\xef\xbb\xbfa,b,c\r\n" + rows(",").replace("\n", "\r\n").encode()),
+    "@bom.csv": lambda: write(
+        "bom.csv", b"\xef\xbb\xbfa,b,c\r\n" + rows(",").replace("\n", "\r\n").encode()
+    ),
     "@european.csv": lambda: write("european.csv", rows(";")),
     "@a.tsv": lambda: write("a.tsv", "a b\tc\td\n" + rows("\t")),
     "@blanks.txt": lambda: write("blanks.txt", "# saved\n\n a  b  c\n" + rows("  ")),
@@ -80,12 +84,16 @@ WRITERS: dict[str, Callable[[], object]] = {
     "@savetxt.txt": lambda: np.savetxt("savetxt.txt", SAVED.numpy(), header="a b c"),
     "@pasted.txt": lambda: write("pasted.txt", f"{SAVED}\n"),
     "@array.txt": lambda: write("array.txt", str(SAVED.numpy())),
-    "@a.json": lambda: write("a.json", json.dumps(SAVED.tolist()).replace("Infinity", '"Infinity"')),
+    "@a.json": lambda: write(
+        "a.json", json.dumps(SAVED.tolist()).replace("Infinity", '"Infinity"')
+    ),
     "@bare.json": lambda: write("bare.json", json.dumps(SAVED.tolist(), indent=2)),
     "@a.pt": lambda: torch.save(SAVED.clone().requires_grad_(), "a.pt"),
     "@old.pt": lambda: torch.save(SAVED, "old.pt", _use_new_zipfile_serialization=False),
     "@double.pt": lambda: torch.save(SAVED.double().T.contiguous().T, "double.pt"),
-    "@dict.pt:layer.w": lambda: torch.save({"layer.w": SAVED, "b": torch.ones(1), "epoch": 3}, "dict.pt"),
+    "@dict.pt:layer.w": lambda: torch.save(
+        {"layer.w": SAVED, "b": torch.ones(1), "epoch": 3}, "dict.pt"
+    ),
     "@only.pt": lambda: torch.save({"w": SAVED, "epoch": 3}, "only.pt"),
     "@a.safetensors": lambda: save_safetensors(w=SAVED),
     "@a.safetensors:w": lambda: save_safetensors(w=SAVED, b=torch.ones(1)),
@@ -103,7 +111,11 @@ def test_saved_numbers_come_back(literal: str, dtype: torch.dtype) -> None:
 
 
 def test_every_suffix_is_read_and_tested() -> None:
-    assert set(READERS) == set(SUFFIXES) == {os.path.splitext(name.split(":")[0])[1] for name in WRITERS}
+    assert (
+        set(READERS)
+        == set(SUFFIXES)
+        == {os.path.splitext(name.split(":")[0])[1] for name in WRITERS}
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, np.uint16, np.uint64])
@@ -119,14 +131,23 @@ def test_integers_become_floats_and_bools_stay(dtype: Any) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shape"),
-    [("5", []), ("1,2,3", [3]), ("v\n1\n2\n", [2]), ("1\n", []), ("a,b\n1,2\n", [2]), ("1,2\n3,4\n", [2, 2])],
+    [
+        ("5", []),
+        ("1,2,3", [3]),
+        ("v\n1\n2\n", [2]),
+        ("1\n", []),
+        ("a,b\n1,2\n", [2]),
+        ("1,2\n3,4\n", [2, 2]),
+    ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".txt"])
 def test_one_row_or_column_is_one_dimension(text: str, shape: list[int], suffix: str) -> None:
     assert list(make(write(f"a{suffix}", text)).shape) == shape
 
 
-@pytest.mark.parametrize("array", [np.zeros((0, 3)), np.float64(2.5), np.zeros((2, 0, 3), np.int32)])
+@pytest.mark.parametrize(
+    "array", [np.zeros((0, 3)), np.float64(2.5), np.zeros((2, 0, 3), np.int32)]
+)
 def test_shapes_without_rows(array: Any) -> None:
     np.save("a.npy", array)
     np.savez("a.npz", array)
@@ -138,7 +159,9 @@ def test_a_large_array_is_mapped_and_not_copied() -> None:
     np.save("a.npy", np.arange(100_000, dtype=np.float32))
     before = Path("a.npy").read_bytes()
     found = make("@a.npy")
-    assert found.data_ptr() % 4096 == len(before) - 400_000  # the numbers lie where the file has them
+    assert (
+        found.data_ptr() % 4096 == len(before) - 400_000
+    )  # the numbers lie where the file has them
     found.add_(1)
     assert Path("a.npy").read_bytes() == before
 
@@ -150,14 +173,26 @@ def test_a_large_array_is_mapped_and_not_copied() -> None:
     ("literal", "message", "hint"),
     [
         ("@dta.npy", "there is no such file", "did you mean data.npy?"),
-        ("@none/a.npy", "there is no such file", "check the path: its folder cannot be read either"),
-        ("@data.npy/a.npy", "there is no such file", "check the path: its folder cannot be read either"),
+        (
+            "@none/a.npy",
+            "there is no such file",
+            "check the path: its folder cannot be read either",
+        ),
+        (
+            "@data.npy/a.npy",
+            "there is no such file",
+            "check the path: its folder cannot be read either",
+        ),
         ("@folder.npy", "this is a directory", "name a file in it"),
         ("@pipe.npy", "this is not a regular file", "pipe it in: - is standard input"),
         ("@hollow-file.npy", "the file is empty", "check the program that wrote it"),
         ("@a\0.npy", "invalid file name", "check the path"),
         ("@\ud800.npy", "invalid file name", "check the path"),
-        ("@" + "a" * 5000 + ".npy", "the file cannot be reached: file name too long", "check the path"),
+        (
+            "@" + "a" * 5000 + ".npy",
+            "the file cannot be reached: file name too long",
+            "check the path",
+        ),
     ],
 )
 def test_what_is_known_without_opening(literal: str, message: str, hint: str) -> None:
@@ -172,7 +207,9 @@ def test_what_is_known_without_opening(literal: str, message: str, hint: str) ->
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything"
+)
 def test_a_file_without_permission() -> None:
     os.chmod(write("a.npy", "x")[1:], 0)
     assert refusal("@a.npy").message == "no permission to read this file"
@@ -198,7 +235,12 @@ def test_arrays_of_other_things(array: Any, held: str) -> None:
 
 
 def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
-    return b"\x93NUMPY" + version + len(header).to_bytes(2 if version[0] == 1 else 4, "little") + header
+    return (
+        b"\x93NUMPY"
+        + version
+        + len(header).to_bytes(2 if version[0] == 1 else 4, "little")
+        + header
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +254,9 @@ def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
         ("(a,)", FileError, "cannot be read as .npy"),
     ],
 )
-def test_headers_are_checked_before_numbers_are_read(shape: str, kind: type[GradcliError], words: str) -> None:
+def test_headers_are_checked_before_numbers_are_read(
+    shape: str, kind: type[GradcliError], words: str
+) -> None:
     content = npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode())
     write("a.npy", content)
     with zipfile.ZipFile("a.npz", "w") as archive:
@@ -225,7 +269,9 @@ def test_headers_are_checked_before_numbers_are_read(shape: str, kind: type[Grad
 
 def test_packed_files_that_grow_are_refused() -> None:
     with zipfile.ZipFile("a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x.npy", npy(b"", b"\x02\x00")[:8] + (2**28).to_bytes(4, "little") + bytes(2**20))
+        archive.writestr(
+            "x.npy", npy(b"", b"\x02\x00")[:8] + (2**28).to_bytes(4, "little") + bytes(2**20)
+        )
     assert "header" in refusal("@a.npz").message
     with zipfile.ZipFile("a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(2**20))
@@ -279,7 +325,10 @@ def test_keys() -> None:
             "the file contains 2 arrays",
             "name one after a colon; it contains bias, weights",
         )
-        assert (wrong.message, wrong.hint) == ("the file has no array of this name", "did you mean weights?")
+        assert (wrong.message, wrong.hint) == (
+            "the file has no array of this name",
+            "did you mean weights?",
+        )
         assert unlike.hint == "it contains bias, weights"
     assert refusal("@b.pt:w").message == "the file is a single tensor without a name"
 
@@ -341,14 +390,16 @@ def test_text_that_goes_too_far() -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe\x00", b"PK\x03\x04", bytes(range(256)), b"\x93NUMPY\x01\x00", b"(" * 9999]
+    "content",
+    [b"\xff\xfe\x00", b"PK\x03\x04", bytes(range(256)), b"\x93NUMPY\x01\x00", b"(" * 9999],
 )
 def test_wrong_contents(suffix: str, content: bytes) -> None:
     assert isinstance(refusal(write(f"a{suffix}", content)), FileError | SizeError)
 
 
 @pytest.mark.parametrize(
-    "literal", [name for name in WRITERS if Path(name.split(":")[0]).suffix in (".npy", ".npz", ".pt")]
+    "literal",
+    [name for name in WRITERS if Path(name.split(":")[0]).suffix in (".npy", ".npz", ".pt")],
 )
 def test_a_file_that_is_cut_off(literal: str) -> None:
     WRITERS[literal]()
@@ -359,7 +410,7 @@ def test_a_file_that_is_cut_off(literal: str) -> None:
         assert isinstance(refusal(literal), FileError), size
 
 
-# --- names that mislead, and names that no terminal may see as they are ---
+# --- names that mislead, and names that no terminal may see as they are -------------------------
 
 
 def test_a_path_with_a_tilde_or_a_dash_says_what_to_type(tmp_path: Path) -> None:
@@ -382,22 +433,31 @@ def test_a_path_with_a_tilde_or_a_dash_says_what_to_type(tmp_path: Path) -> None
         assert (refused.status, refused.stdout) == (2, ""), words
         assert said in refused.stderr
     (tmp_path / "~").mkdir()
-    assert run("grad", "x", "x=1", "--out", "~/x.json", env=env, cwd=str(tmp_path)).status == 0  # a folder of that name
+    assert (
+        run("grad", "x", "x=1", "--out", "~/x.json", env=env, cwd=str(tmp_path)).status == 0
+    )  # a folder of that name
     assert (tmp_path / "~" / "x.json").exists()
 
 
 ODD = ("\x1b[2J", "\n", "\r", "\x07", "\x9b", "\u202e", "\u2066", "\u200b", "\udcff")
-"""What a terminal obeys: escape sequences, ends of lines, a bell, marks of direction; what it cannot show."""
+"""What a terminal obeys: escape sequences, ends of lines, a bell, marks of direction; what it
+cannot show."""
 
 
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
 def test_what_a_terminal_obeys_is_never_printed(odd: str, tmp_path: Path) -> None:
-    """In errors, the line of --out, usage errors and completion, wherever a word of the user's or a file's name can stand."""
+    """In errors, the line of --out, usage errors and completion, wherever a word of the user's or a
+    file's name can stand.
+    """
     name = f"a{odd}b"
     escaped = name.encode("unicode_escape").decode()
-    assert run("grad", "x", "x=1", "--out", f"{name}.json", cwd=str(tmp_path)) == Ran(f"wrote {escaped}.json\n", "", 0)
+    assert run("grad", "x", "x=1", "--out", f"{name}.json", cwd=str(tmp_path)) == Ran(
+        f"wrote {escaped}.json\n", "", 0
+    )
     assert (tmp_path / f"{name}.json").exists()
-    assert run("why", "--out", f"{name}.json", cwd=str(tmp_path)) == Ran(f"wrote {escaped}.json\n", "", 0)
+    assert run("why", "--out", f"{name}.json", cwd=str(tmp_path)) == Ran(
+        f"wrote {escaped}.json\n", "", 0
+    )
     for words in (
         ("grad", "x", "x=1", "--out", f"no/{name}.json"),
         ("grad", "x", "x=1", "--out", name),

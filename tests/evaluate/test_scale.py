@@ -1,4 +1,6 @@
-"""Many numbers: JSON and CSV as one number at a time would be written, the softmax Jacobian as autograd has it, notes."""
+"""Many numbers: JSON and CSV as one number at a time would be written, the softmax Jacobian as
+autograd has it, notes.
+"""
 
 import csv
 import io
@@ -54,18 +56,28 @@ EDGES = (
 
 @st.composite
 def tensors(draw: st.DrawFn) -> Tensor:
-    """Tensors of any dtype, whole or as a strided view, filled with any bits and with what is awkward to spell."""
+    """Tensors of any dtype, whole or as a strided view, filled with any bits and with what is
+    awkward to spell.
+    """
     dtype = draw(st.sampled_from([*FLOATS, torch.int64, torch.uint8, torch.bool]))
     shape = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
     size = math.prod(shape)
     if dtype in FLOATS:
         width = torch.iinfo(FLOATS[dtype]).bits
-        bits = draw(st.lists(st.integers(-(2 ** (width - 1)), 2 ** (width - 1) - 1), min_size=size, max_size=size))
+        bits = draw(
+            st.lists(
+                st.integers(-(2 ** (width - 1)), 2 ** (width - 1) - 1), min_size=size, max_size=size
+            )
+        )
         found = torch.tensor(bits, dtype=FLOATS[dtype]).view(dtype)
-        for place, edge in draw(st.dictionaries(st.integers(0, size - 1), st.sampled_from(EDGES))).items():
+        for place, edge in draw(
+            st.dictionaries(st.integers(0, size - 1), st.sampled_from(EDGES))
+        ).items():
             found[place] = edge
     else:
-        found = torch.tensor(draw(st.lists(st.integers(0, 1), min_size=size, max_size=size)), dtype=dtype)
+        found = torch.tensor(
+            draw(st.lists(st.integers(0, 1), min_size=size, max_size=size)), dtype=dtype
+        )
     found = found.view(shape)
     return draw(st.sampled_from([found, found.movedim(0, -1), found.expand(3, *shape)]))
 
@@ -90,23 +102,34 @@ def test_json_in_pieces_is_that_of_one_number_at_a_time(tensor: Tensor, piece: i
 @given(tensors())
 def test_lines_of_csv_are_those_of_one_number_at_a_time(tensor: Tensor) -> None:
     columns = tensor.reshape(len(tensor), -1).unbind(1)
-    expected = [",".join(map(numbers.exact, cells)) for cells in zip(*map(numbers.flat, columns), strict=True)]
+    expected = [
+        ",".join(map(numbers.exact, cells))
+        for cells in zip(*map(numbers.flat, columns), strict=True)
+    ]
     assert [line.decode() for line in bulk.lines(columns)(range(len(tensor)))] == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_the_digits_are_the_shortest_that_numpy_knows(dtype: Any) -> None:
     bits = np.random.default_rng(0).integers(0, 2**16, 20_000).astype(np.uint16)
-    array = bits.view(np.float16).astype(dtype) if dtype == np.float16 else np.repeat(bits, 2).view(np.float32)
+    array = (
+        bits.view(np.float16).astype(dtype)
+        if dtype == np.float16
+        else np.repeat(bits, 2).view(np.float32)
+    )
     array = array[np.isfinite(array)]
     read = orjson.loads(b"".join(bulk.pieces(torch.from_numpy(array))))
     assert read == [float(str(number)) for number in array]
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "float16", "bfloat16"])
-def test_each_of_many_numbers_reads_back_the_same_from_every_form(name: str, tmp_path: Path) -> None:
+def test_each_of_many_numbers_reads_back_the_same_from_every_form(
+    name: str, tmp_path: Path
+) -> None:
     dtype = getattr(torch, name)
-    x = torch.logspace(-40, 30, 9003, dtype=torch.float64).reshape(3, 3001) * torch.tensor([[1], [-1], [1e-3]])
+    x = torch.logspace(-40, 30, 9003, dtype=torch.float64).reshape(3, 3001) * torch.tensor(
+        [[1], [-1], [1e-3]]
+    )
     x[1, ::7], x[2, ::11], x[0, 5] = math.nan, math.inf, -math.inf
     np.save(tmp_path / "x.npy", x.numpy())
     words = ["activate", "hardtanh", "--x", "@x.npy", "--dtype", name, "--quiet"]
@@ -115,15 +138,25 @@ def test_each_of_many_numbers_reads_back_the_same_from_every_form(name: str, tmp
     slope = torch.autograd.grad(expected.sum(), leaf)[0]
     shown = run(*words, "--json", cwd=str(tmp_path)).json
     found = shown["functions"][0]
-    for values, computed in [(shown["inputs"]["x"], leaf), (found["value"], expected), (found["derivative"], slope)]:
-        read = torch.tensor([[float(number) for number in row] for row in values], dtype=torch.float64).to(dtype)
+    for values, computed in [
+        (shown["inputs"]["x"], leaf),
+        (found["value"], expected),
+        (found["derivative"], slope),
+    ]:
+        read = torch.tensor(
+            [[float(number) for number in row] for row in values], dtype=torch.float64
+        ).to(dtype)
         assert torch.equal(read.nan_to_num(7.0), computed.detach().nan_to_num(7.0))
         assert torch.equal(read.isnan(), computed.isnan())
     lines = list(csv.reader(run(*words, "--csv", cwd=str(tmp_path)).stdout.splitlines()))
     assert lines[0] == ["index", "x", "hardtanh", "d_hardtanh"]
     assert [line[0] for line in lines[1:]] == [f"{i},{j}" for i in range(3) for j in range(3001)]
     for column, values in enumerate([shown["inputs"]["x"], found["value"], found["derivative"]], 1):
-        spelled = [value if isinstance(value, str) else numbers.exact(value) for row in values for value in row]
+        spelled = [
+            value if isinstance(value, str) else numbers.exact(value)
+            for row in values
+            for value in row
+        ]
         assert [line[column] for line in lines[1:]] == spelled
 
 
@@ -131,7 +164,9 @@ def test_each_of_many_numbers_reads_back_the_same_from_every_form(name: str, tmp
 def test_the_file_holds_what_the_form_prints(suffix: str, tmp_path: Path) -> None:
     words = ["grad", "(w*x).sum()", "x=randn(3,3000)", "w=2"]
     assert run(*words, "--out", f"r.{suffix}", cwd=str(tmp_path)).status == 0
-    assert (tmp_path / f"r.{suffix}").read_text(encoding="utf-8") == run(*words, f"--{suffix}").stdout
+    assert (tmp_path / f"r.{suffix}").read_text(encoding="utf-8") == run(
+        *words, f"--{suffix}"
+    ).stdout
 
 
 @given(st.lists(st.integers(0, 4), max_size=3), st.data())
@@ -152,7 +187,9 @@ LARGE = softmax_jacobian.ROWS + 1
 
 @pytest.mark.parametrize("name", ["float32", "float64", "float16", "bfloat16"])
 @pytest.mark.parametrize("scale", [1, 300])
-def test_the_jacobian_of_many_logits_is_autograds_bit_for_bit(name: str, scale: float, tmp_path: Path) -> None:
+def test_the_jacobian_of_many_logits_is_autograds_bit_for_bit(
+    name: str, scale: float, tmp_path: Path
+) -> None:
     dtype = getattr(torch, name)
     x = torch.randn(LARGE, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * scale
     np.save(tmp_path / "x.npy", x.numpy())
@@ -162,7 +199,9 @@ def test_the_jacobian_of_many_logits_is_autograds_bit_for_bit(name: str, scale: 
     assert f"{LARGE} rows" in done.stderr
     leaf = x.to(dtype).requires_grad_()
     p = torch.softmax(leaf, 0)
-    expected = torch.stack([torch.autograd.grad(p[i], leaf, retain_graph=True)[0] for i in range(LARGE)])
+    expected = torch.stack(
+        [torch.autograd.grad(p[i], leaf, retain_graph=True)[0] for i in range(LARGE)]
+    )
     with np.load(tmp_path / "r.npz") as found:
         jacobian, row = torch.from_numpy(found["jacobian"]), torch.from_numpy(found["row"])
     wide = torch.float32 if dtype == torch.bfloat16 else dtype
@@ -173,7 +212,14 @@ def test_the_jacobian_of_many_logits_is_autograds_bit_for_bit(name: str, scale: 
 
 
 def test_few_logits_are_autograds_alone() -> None:
-    words = ["softmax-jacobian", f"linspace(0,1,{softmax_jacobian.ROWS})", "--get", "row.0", "--row", "0"]
+    words = [
+        "softmax-jacobian",
+        f"linspace(0,1,{softmax_jacobian.ROWS})",
+        "--get",
+        "row.0",
+        "--row",
+        "0",
+    ]
     assert run(*words).stderr == ""
 
 
@@ -204,7 +250,16 @@ def test_a_jacobian_that_no_tensor_can_hold_is_refused() -> None:
 @pytest.mark.parametrize("piece", [7, 1000, 10**6])
 def test_saturation_is_counted_over_all_pieces(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notes, "PIECE", piece)
-    done = run("activate", "tanh", "--x", "linspace(-10,12,2201)", "--dtype", "float64", "--get", "functions.0.name")
+    done = run(
+        "activate",
+        "tanh",
+        "--x",
+        "linspace(-10,12,2201)",
+        "--dtype",
+        "float64",
+        "--get",
+        "functions.0.name",
+    )
     beyond = [i for i in range(2201) if 1 / math.cosh(-10 + i / 100) ** 2 < 1e-6]
     assert re.search(rf"; {len(beyond)} of 2201 elements are saturated \[saturated\]$", done.stderr)
     assert "tanh is saturated at x[2200] = 12: its slope is 1.5e-10" in done.stderr

@@ -39,16 +39,28 @@ def table(ran: Ran, name: str) -> list[list[str]]:
     assert ran.status in (0, 1), ran.stderr
     lines = ran.stdout.split("\nCheck: ")[1].splitlines()
     stop = next((i for i, line in enumerate(lines) if line.startswith("╰")), len(lines))
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines[:stop] if line.startswith("│")]
+    rows = [
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in lines[:stop]
+        if line.startswith("│")
+    ]
     if rows[0][0] == "function":
         return [row[1:] for row in rows[1:] if row[0] == name]
-    return [row for row in rows[1:] if row[0].split(" at ")[0].split(" ")[-1].partition("[")[0] == name]
+    return [
+        row for row in rows[1:] if row[0].split(" at ")[0].split(" ")[-1].partition("[")[0] == name
+    ]
 
 
 def compared(text: str, upstream: Tensor | None = None, **inputs: Tensor) -> dict[str, Checked]:
     """An expression checked in this process."""
     by = tuple(name for name, tensor in inputs.items() if tensor.is_floating_point())
-    header: Any = {"command": "grad", "dtype": "float64", "inputs": inputs, "defaults": [], "notes": []}
+    header: Any = {
+        "command": "grad",
+        "dtype": "float64",
+        "inputs": inputs,
+        "defaults": [],
+        "notes": [],
+    }
     result = GradResult(
         **header, subjects=(Subject("", text, inputs, by, upstream),),
         expression=text, value=torch.zeros(()), gradients={}, intermediates={},
@@ -56,7 +68,7 @@ def compared(text: str, upstream: Tensor | None = None, **inputs: Tensor) -> dic
     return check(result, Job(ComputeOptions(dtype="float64"), lambda: ""))
 
 
-# --- numbers --------------------------------------------------------------------------------------------------------
+# --- numbers ------------------------------------------------------------------------------------
 
 
 def test_three_ways_to_the_lectures_gradient() -> None:
@@ -79,7 +91,9 @@ def test_the_columns_are_autograd_and_the_slope_of_the_function() -> None:
     slope = x.exp() * (x.sin() + x.cos())
     torch.testing.assert_close(found.slopes, slope, rtol=1e-12, atol=0)
     torch.testing.assert_close(found.difference, slope, rtol=1e-8, atol=1e-9)
-    torch.testing.assert_close(found.absolute, (found.slopes - found.difference).abs(), rtol=0, atol=0)
+    torch.testing.assert_close(
+        found.absolute, (found.slopes - found.difference).abs(), rtol=0, atol=0
+    )
     assert found.max_abs_error == float(found.absolute.max())
     assert found.places == ["x[0]", "x[1]", "x[2]"]
 
@@ -128,8 +142,19 @@ LOSSES = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_has_a_closed_form_that_agrees(name: str, reduction: str) -> None:
     if name == "l1":
-        assert "kink" not in verdicts("loss", name, "--pred", "0.5,2,0.1", "--target", LOSSES[name], name="pred")
-    words = ("loss", name, "--pred", "0.5,2.2,0.1", "--target", LOSSES[name], "--reduction", reduction)
+        assert "kink" not in verdicts(
+            "loss", name, "--pred", "0.5,2,0.1", "--target", LOSSES[name], name="pred"
+        )
+    words = (
+        "loss",
+        name,
+        "--pred",
+        "0.5,2.2,0.1",
+        "--target",
+        LOSSES[name],
+        "--reduction",
+        reduction,
+    )
     rows = table(run(*words, "--check"), "pred")
     assert [(len(row), row[-1]) for row in rows] == [(7, "ok")] * 3
 
@@ -150,7 +175,10 @@ def test_closed_forms_of_batches(words: tuple[str, ...]) -> None:
 
 
 def test_probabilities_as_a_target_have_no_closed_form_here() -> None:
-    rows = table(run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "0.2,0.3,0.5", "--check"), "pred")
+    rows = table(
+        run("loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "0.2,0.3,0.5", "--check"),
+        "pred",
+    )
     assert [(len(row), row[-1]) for row in rows] == [(6, "ok")] * 3
 
 
@@ -179,7 +207,18 @@ def test_closed_forms_go_through_x_times_w_plus_b(words: tuple[str, ...], column
         ("--x", "1,0.5", "--w", "0.3,-0.2", "--target", "1"),
         ("--x", "1,0.5", "--w", "0.3,-0.2;1,2", "--b", "0.1,0.2", "--target", "1,0"),
         ("--x", "1,0.5;2,1;0,3", "--w", "0.3,-0.2;1,2", "--b", "0.1", "--target", "1,0;0,0;1,1"),
-        ("--x", "1,0.5;2,1;0,3", "--w", "0.3,-0.2", "--target", "1,0,1", "--activation", "tanh", "--loss", "mse"),
+        (
+            "--x",
+            "1,0.5;2,1;0,3",
+            "--w",
+            "0.3,-0.2",
+            "--target",
+            "1,0,1",
+            "--activation",
+            "tanh",
+            "--loss",
+            "mse",
+        ),
     ],
 )
 def test_the_layers_closed_form_is_the_lectures(words: tuple[str, ...]) -> None:
@@ -205,9 +244,16 @@ def test_each_point_is_compared_by_itself() -> None:
     assert [(row[0], row[1], row[-1]) for row in table(run(*words, "--check"), "x")] == [
         ("x[0]", "0", "ok"), ("x[1]", "0", "kink"), ("x[2]", "7", "ok"),
     ]  # fmt: skip
-    assert [row[0] for row in table(run(*words, "--check"), "w")][:2] == ["w[0] at x[0]", "w[1] at x[0]"]
-    of_fn = table(run("grad", "--fn", "mse", "--x", "1,2", "--w", "3", "--each", "x", "--check"), "x")
-    assert [row[1:4] for row in of_fn] == [["12"] * 3, ["30"] * 3], "autograd, closed form and difference"
+    assert [row[0] for row in table(run(*words, "--check"), "w")][:2] == [
+        "w[0] at x[0]",
+        "w[1] at x[0]",
+    ]
+    of_fn = table(
+        run("grad", "--fn", "mse", "--x", "1,2", "--w", "3", "--each", "x", "--check"), "x"
+    )
+    assert [row[1:4] for row in of_fn] == [["12"] * 3, ["30"] * 3], (
+        "autograd, closed form and difference"
+    )
 
 
 def test_a_jacobian_is_compared_whole() -> None:
@@ -219,10 +265,13 @@ def test_a_jacobian_is_compared_whole() -> None:
 
 def test_a_hessian_is_compared_with_differences_of_the_gradient() -> None:
     rows = table(run("hessian", "x**2*y", "x=1", "y=2", "--check"), "x")
-    assert [(row[0], float(row[1]), row[-1]) for row in rows] == [("x x", 4, "ok"), ("y x", 2, "ok")]
+    assert [(row[0], float(row[1]), row[-1]) for row in rows] == [
+        ("x x", 4, "ok"),
+        ("y x", 2, "ok"),
+    ]
 
 
-# --- special points -------------------------------------------------------------------------------------------------
+# --- special points -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -265,7 +314,8 @@ def test_a_hessian_is_compared_with_differences_of_the_gradient() -> None:
 )  # fmt: skip
 def test_honest_gradients_are_never_called_wrong(text: str, x: str, expected: list[str]) -> None:
     inputs = {
-        name: f"{name}={numbers}" for name, numbers in (("x", x), ("y", "2,2,0" if "bce" not in text else "0,1,1"))
+        name: f"{name}={numbers}"
+        for name, numbers in (("x", x), ("y", "2,2,0" if "bce" not in text else "0,1,1"))
     }
     words = [inputs[name] for name in inputs if name in text]
     ran = run("grad", text, *words, "--wrt", "x", "--check", "--dtype", "float64")
@@ -275,15 +325,29 @@ def test_honest_gradients_are_never_called_wrong(text: str, x: str, expected: li
 
 @pytest.mark.parametrize(
     ("text", "x"),
-    [("1-erf(x)", "5"), ("gelu(x)", "-6.5"), ("gelu(x, approximate='tanh')", "-5.75"), ("x-x*(1-1e-9)", "3")],
+    [
+        ("1-erf(x)", "5"),
+        ("gelu(x)", "-6.5"),
+        ("gelu(x, approximate='tanh')", "-5.75"),
+        ("x-x*(1-1e-9)", "3"),
+    ],
 )
-def test_what_cancels_scatters_by_more_than_its_own_size_and_is_not_called_wrong(text: str, x: str) -> None:
+def test_what_cancels_scatters_by_more_than_its_own_size_and_is_not_called_wrong(
+    text: str, x: str
+) -> None:
     assert verdicts("grad", text, f"x={x}")[0] in ("ok", "rough")
 
 
 def test_a_closed_form_judges_where_rounding_hides_the_difference() -> None:
     assert verdicts(
-        "activate", "gelu('tanh')", "sigmoid", "--x", "-6.5", "--dtype", "float64", name="gelu('tanh').x"
+        "activate",
+        "gelu('tanh')",
+        "sigmoid",
+        "--x",
+        "-6.5",
+        "--dtype",
+        "float64",
+        name="gelu('tanh').x",
     ) == ["ok"]
     assert verdicts("activate", "sigmoid", "--x", "40", "--dtype", "float64") == ["ok"]
 
@@ -294,7 +358,9 @@ def test_a_step_is_said_to_have_no_derivative() -> None:
         ["x[0]", "", "0", "", "", "none"], ["x[1]", "", "", "0", "inf", "undefined"], ["x[2]", "", "0", "", "", "none"],
     ]  # fmt: skip
     assert "has no derivative at this point" in ran.stdout
-    assert verdicts("activate", "step", "--x", "nan,inf") == ["nan", "nan"], "it does not jump there"
+    assert verdicts("activate", "step", "--x", "nan,inf") == ["nan", "nan"], (
+        "it does not jump there"
+    )
     assert checked("activate", "step", "--x", "0")["check"] == {
         "x": {"max_abs_error": 0, "max_rel_error": 0, "ok": True}
     }
@@ -305,7 +371,9 @@ def test_a_hessian_goes_through_what_is_detached() -> None:
     assert verdicts("hessian", "(x.detach()*sin(x)*w).sum()", "x=3", "w=2")[0] == "detached"
 
 
-@pytest.mark.parametrize("text", ["pow(x, n)", "x**n", "torch.float_power(x, n)", "relu(3*x**n)", "(x**n).exp()"])
+@pytest.mark.parametrize(
+    "text", ["pow(x, n)", "x**n", "torch.float_power(x, n)", "relu(3*x**n)", "(x**n).exp()"]
+)
 def test_pytorchs_second_derivative_of_pow_at_exponent_0_is_named_as_wrong(text: str) -> None:
     ran = run("hessian", text, "x=2", "n=0", "--check", "--dtype", "float64")
     assert ran.status == 1
@@ -323,7 +391,9 @@ def test_a_kink_shows_the_slopes_of_both_sides_and_pytorchs_choice() -> None:
 
 
 def test_a_jump_shows_on_which_side_it_is() -> None:
-    assert table(run("grad", "round(x)*1.0", "x=0.5", "--check"), "x") == [["x", "0", "", "0", "inf", "jump"]]
+    assert table(run("grad", "round(x)*1.0", "x=0.5", "--check"), "x") == [
+        ["x", "0", "", "0", "inf", "jump"]
+    ]
 
 
 def test_every_evaluation_draws_the_same_numbers() -> None:
@@ -340,7 +410,7 @@ def test_a_gradient_lost_to_nan_is_wrong() -> None:
     assert ran.status == 1
 
 
-# --- wrong gradients ------------------------------------------------------------------------------------------------
+# --- wrong gradients ----------------------------------------------------------------------------
 
 
 def _scaled(found: Tensor) -> Tensor:
@@ -356,7 +426,9 @@ def _shifted(found: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("spoil", [_scaled, _swapped, _shifted, torch.neg, torch.zeros_like])
-@pytest.mark.parametrize("text", ["(sin(x)*x).sum()", "exp(x).mean()", "relu(x).pow(2).sum()", "cross_entropy(x, 0)"])
+@pytest.mark.parametrize(
+    "text", ["(sin(x)*x).sum()", "exp(x).mean()", "relu(x).pow(2).sum()", "cross_entropy(x, 0)"]
+)
 def test_a_wrong_gradient_does_not_pass(
     text: str, spoil: Callable[[Tensor], Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,7 +464,7 @@ def test_a_wrong_gradient_ends_the_program_with_1(monkeypatch: pytest.MonkeyPatc
         assert run(*words, *form).status == 1
 
 
-# --- sizes, forms, refusals -----------------------------------------------------------------------------------------
+# --- sizes, forms, refusals ---------------------------------------------------------------------
 
 
 def test_of_many_slopes_some_are_chosen_evenly() -> None:
@@ -422,7 +494,7 @@ def test_a_file_has_the_check_too(tmp_path: Any) -> None:
     assert '"check":{"x":{' in path.read_text()
 
 
-# --- differences ----------------------------------------------------------------------------------------------------
+# --- differences --------------------------------------------------------------------------------
 
 
 def _change(function: Callable[[float], float], x: float) -> Any:
@@ -438,7 +510,9 @@ def _change(function: Callable[[float], float], x: float) -> Any:
         (lambda x: x**3, 0.0, 0.0),
     ],
 )
-def test_slopes_of_smooth_functions(function: Callable[[float], float], x: float, slope: float) -> None:
+def test_slopes_of_smooth_functions(
+    function: Callable[[float], float], x: float, slope: float
+) -> None:
     found = ridders(_change(function, x), x, 2.0**-52)
     assert found.central is not None
     assert found.central.slope == pytest.approx(slope, rel=1e-8, abs=1e-12)

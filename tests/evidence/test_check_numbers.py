@@ -1,4 +1,6 @@
-"""The check on numbers of all sizes: right gradients are never called wrong; wrong ones are, or it says that it cannot tell."""
+"""The check on numbers of all sizes: right gradients are never called wrong; wrong ones are, or it
+says that it cannot tell.
+"""
 
 import math
 import random
@@ -28,7 +30,13 @@ def double() -> Iterator[None]:
 
 
 def checked(text: str, x: Tensor) -> Checked | None:
-    header: Any = {"command": "grad", "dtype": "float64", "inputs": {"x": x}, "defaults": [], "notes": []}
+    header: Any = {
+        "command": "grad",
+        "dtype": "float64",
+        "inputs": {"x": x},
+        "defaults": [],
+        "notes": [],
+    }
     result = GradResult(
         **header,
         subjects=(Subject("", text, {"x": x}, ("x",)),),
@@ -41,7 +49,9 @@ def checked(text: str, x: Tensor) -> Checked | None:
 
 
 def expressions() -> Iterator[str]:
-    """Every activation, the functions of a first course, and random compositions of them, always the same."""
+    """Every activation, the functions of a first course, and random compositions of them, always
+    the same.
+    """
     for name, entry in ACTIVATIONS.items():
         if not entry.mixes and entry.derivative is not None and name not in ("rrelu", "dropout"):
             yield f"{name}(x).sum()"
@@ -63,13 +73,16 @@ SPOILT = 1.001
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right = core.gradients
     factor = 1.0
 
     def gradients(*arguments: Any, **keywords: Any) -> dict[str, Tensor | None]:
         return {
-            name: None if slope is None else slope * factor for name, slope in right(*arguments, **keywords).items()
+            name: None if slope is None else slope * factor
+            for name, slope in right(*arguments, **keywords).items()
         }
 
     monkeypatch.setattr(core, "gradients", gradients)
@@ -82,7 +95,9 @@ def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(part: int, mo
             if found is None:
                 continue
             slope = float(found.slopes[0])
-            assert found.ok or math.isnan(slope), f"{text} at {number}: {found.verdicts} {slope} {found.difference}"
+            assert found.ok or math.isnan(slope), (
+                f"{text} at {number}: {found.verdicts} {slope} {found.difference}"
+            )
             factor = SPOILT
             spoilt = checked(text, x)
             assert spoilt is not None

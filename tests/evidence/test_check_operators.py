@@ -1,4 +1,6 @@
-"""Every operator of PyTorch's database under `--check`: none crashes, and none is called wrong but for a known reason."""
+"""Every operator of PyTorch's database under `--check`: none crashes, and none is called wrong but
+for a known reason.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,12 +44,23 @@ def checks(typed: Typed) -> Iterator[Checked]:
     for place, plain in list(outputs(typed.plain()))[:1]:
         text = f"({typed.text}){place}"
         if plain.is_complex():
-            plain, text = torch.view_as_real(plain.resolve_conj()), f"torch.view_as_real(({text}).resolve_conj())"
+            plain, text = (
+                torch.view_as_real(plain.resolve_conj()),
+                f"torch.view_as_real(({text}).resolve_conj())",
+            )
         if plain.is_sparse or not plain.numel():
             continue
-        by = tuple(name for name, tensor in typed.inputs.items() if tensor.requires_grad and tensor.numel())
+        by = tuple(
+            name for name, tensor in typed.inputs.items() if tensor.requires_grad and tensor.numel()
+        )
         subject = Subject("", text, typed.inputs, by, upstream(plain))
-        header: Any = {"command": "grad", "dtype": "float64", "inputs": typed.inputs, "defaults": [], "notes": []}
+        header: Any = {
+            "command": "grad",
+            "dtype": "float64",
+            "inputs": typed.inputs,
+            "defaults": [],
+            "notes": [],
+        }
         job = Job(ComputeOptions(dtype="float64", seed=SEED), lambda: "")
         yield from check(Result(**header, subjects=(subject,)), job).values()
 
@@ -62,7 +75,9 @@ def test_no_operator_is_called_wrong_without_a_reason(name: str) -> None:
     for sample in samples(ENTRIES[name], 2):
         try:
             for found in checks(Typed(ENTRIES[name], sample)):
-                assert found.ok or name in WRONG, list(zip(found.places, found.verdicts, strict=True))
+                assert found.ok or name in WRONG, list(
+                    zip(found.places, found.verdicts, strict=True)
+                )
         except UntypableError:
             continue
         except GradcliError:

@@ -1,4 +1,5 @@
-"""`--expect`: names, tolerance, shapes and exit status, and every slip with answers that it names and that it must not.
+"""`--expect`: names, tolerance, shapes and exit status, and every slip with answers that it names
+and that it must not.
 
 The slips are made here by hand or by plain PyTorch, never by gradcli's own rewriting.
 """
@@ -49,13 +50,15 @@ def slope(value: Tensor, leaf: Tensor) -> Tensor:
     return torch.autograd.grad(value, leaf, retain_graph=True)[0]
 
 
-# --- names, tolerance, shapes ---------------------------------------------------------------------------------------
+# --- names, tolerance, shapes -------------------------------------------------------------------
 
 MSE = ("grad", "--fn", "mse", "--x", "1", "--w", "2")
 
 
 def test_the_lectures_gradient_as_expected() -> None:
-    assert expected(*MSE, "--expect", "w=2", "--expect", "value=1", "--expect", "gradients.x=4") == {
+    assert expected(
+        *MSE, "--expect", "w=2", "--expect", "value=1", "--expect", "gradients.x=4"
+    ) == {
         "w": {"expected": 2.0, "computed": 2.0, "ok": True, "slip": None},
         "value": {"expected": 1.0, "computed": 1.0, "ok": True, "slip": None},
         "gradients.x": {"expected": 4.0, "computed": 4.0, "ok": True, "slip": None},
@@ -64,8 +67,12 @@ def test_the_lectures_gradient_as_expected() -> None:
 
 def test_a_bare_number_is_the_only_gradient() -> None:
     assert expected("grad", "x**3", "x=2", "--expect", "12").keys() == {"x"}
-    assert expected("grad", "x**3 + 0*w", "x=2", "w=1", "--wrt", "x", "--expect", "12").keys() == {"x"}
-    assert expected("grad", "x**3", "x=2", "w=1", "--expect", "12").keys() == {"x"}, "the gradient by w is null"
+    assert expected("grad", "x**3 + 0*w", "x=2", "w=1", "--wrt", "x", "--expect", "12").keys() == {
+        "x"
+    }
+    assert expected("grad", "x**3", "x=2", "w=1", "--expect", "12").keys() == {"x"}, (
+        "the gradient by w is null"
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,14 +80,23 @@ def test_a_bare_number_is_the_only_gradient() -> None:
     [
         (("activate", "sigmoid", "--x", "0", "--expect", "0.25"), "x"),
         (("activate", "sigmoid", "--x", "0", "--expect", "derivative=0.25"), "derivative"),
-        (("activate", "sigmoid", "--x", "0", "--expect", "functions.0.value=0.5"), "functions.0.value"),
+        (
+            ("activate", "sigmoid", "--x", "0", "--expect", "functions.0.value=0.5"),
+            "functions.0.value",
+        ),
         (
             ("activate", "relu", "sigmoid", "--x", "0", "--expect", "functions.1.derivative=0.25"),
             "functions.1.derivative",
         ),
-        (("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "gradient=1,2"), "gradient"),
+        (
+            ("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "gradient=1,2"),
+            "gradient",
+        ),
         (("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "pred=1,2"), "pred"),
-        (("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "elements.1=4"), "elements.1"),
+        (
+            ("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "elements.1=4"),
+            "elements.1",
+        ),
         (("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "value=2.5"), "value"),
         (("jacobian", "x**2", "x=1,2", "--expect", "2,0;0,4"), "x"),
         (("hessian", "x*y", "x=1", "y=2", "--expect", "hessian.x.y=1"), "hessian.x.y"),
@@ -89,10 +105,19 @@ def test_a_bare_number_is_the_only_gradient() -> None:
         (("softmax-jacobian", "0,0", "--row", "1", "--expect", "-0.25,0.25"), "x"),
         (("softmax-jacobian", "0,0", "--expect", "label=0"), "label"),
         (("perceptron", "--x", "0,0", "--w", "1,1", "--target", "1", "--expect", "b=-0.125"), "b"),
-        (("perceptron", "--x", "0,0", "--w", "1,1", "--target", "1", "--expect", "output=0.5"), "output"),
-        (("perceptron", "--train", "and", "--activation", "step", "--expect", "converged=True"), "converged"),
+        (
+            ("perceptron", "--x", "0,0", "--w", "1,1", "--target", "1", "--expect", "output=0.5"),
+            "output",
+        ),
+        (
+            ("perceptron", "--train", "and", "--activation", "step", "--expect", "converged=True"),
+            "converged",
+        ),
         (("grad", "x*w", "x=1,2", "w=3,4", "--row", "1", "--expect", "w.1=2"), "w.1"),
-        (("grad", "h = x**2; 3*h", "x=2", "--expect", "intermediates.h.gradient=3"), "intermediates.h.gradient"),
+        (
+            ("grad", "h = x**2; 3*h", "x=2", "--expect", "intermediates.h.gradient=3"),
+            "intermediates.h.gradient",
+        ),
     ],
 )
 def test_what_can_be_named(words: tuple[str, ...], key: str) -> None:
@@ -111,7 +136,9 @@ def test_what_can_be_named(words: tuple[str, ...], key: str) -> None:
         ("2.000002", "0", False),
     ],
 )
-def test_the_tolerance_is_relative_to_what_is_expected(given: str, tol: str | None, ok: bool) -> None:
+def test_the_tolerance_is_relative_to_what_is_expected(
+    given: str, tol: str | None, ok: bool
+) -> None:
     words = [*MSE, "--dtype", "float64", "--expect", f"w={given}", *(["--tol", tol] if tol else [])]
     assert expected(*words)["w"]["ok"] is ok
 
@@ -119,13 +146,17 @@ def test_the_tolerance_is_relative_to_what_is_expected(given: str, tol: str | No
 def test_zero_nan_and_infinity_can_be_expected() -> None:
     assert expected("grad", "0*x", "x=1", "--expect", "0")["x"]["ok"]
     assert expected("grad", "x*nan", "x=1", "--expect", "nan")["x"]["ok"]
-    assert expected("grad", "log(x)", "x=0", "--expect", "inf", "--expect", "value=-inf")["value"]["ok"]
+    assert expected("grad", "log(x)", "x=0", "--expect", "inf", "--expect", "value=-inf")["value"][
+        "ok"
+    ]
     assert slip("grad", "log(x)", "x=0", "--expect", "-inf") is None
     assert slip("grad", "x*nan", "x=1", "--expect", "1") is None
 
 
 def test_one_number_may_stand_for_a_tensor_of_one() -> None:
-    assert expected("grad", "mse(w*x, y)", "x=1", "w=1,", "y=0", "--wrt", "w", "--expect", "2")["w"]["ok"]
+    assert expected("grad", "mse(w*x, y)", "x=1", "w=1,", "y=0", "--wrt", "w", "--expect", "2")[
+        "w"
+    ]["ok"]
     assert expected("grad", "x**2", "x=1", "--expect", "2,")["x"] == {
         "expected": 2.0, "computed": 2.0, "ok": True, "slip": None,
     }  # fmt: skip
@@ -134,7 +165,11 @@ def test_one_number_may_stand_for_a_tensor_of_one() -> None:
 def test_the_table_has_a_row_per_element() -> None:
     ran = run("grad", "(x**2).sum()", "x=1,2", "--expect", "2,5")
     assert ran.status == 1
-    lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in ran.stdout.splitlines() if "│" in line]
+    lines = [
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in ran.stdout.splitlines()
+        if "│" in line
+    ]
     assert lines[-2:] == [["x[0]", "2", "2", "0", "ok"], ["x[1]", "5", "4", "-1", "off"]]
     assert "Not as expected: x" in ran.stdout
 
@@ -165,7 +200,10 @@ def test_the_exit_status_with_a_file(tmp_path: Any) -> None:
         (("x*w", "x=1", "w=2", "--expect", " "), "the expected value is missing"),
         (("x*w", "x=1", "w=2", "--expect", "x="), "the expected value is missing"),
         (("x*w", "x=1", "w=2", "--expect", "x=-"), "cannot read standard input"),
-        (("x.sum()", "x=1,2;3,4", "--expect", "1,1"), "x has shape [2, 2], but the expected value has [2]"),
+        (
+            ("x.sum()", "x=1,2;3,4", "--expect", "1,1"),
+            "x has shape [2, 2], but the expected value has [2]",
+        ),
         (("x.sum()", "x=1,2", "--expect", "1"), "x has shape [2], but the expected value has []"),
         (("x**2", "x=1,2", "--each", "x", "--expect", "2"), "no single gradient"),
     ],
@@ -186,7 +224,7 @@ def test_a_bad_literal_has_its_caret_and_is_told_before_pytorch_loads() -> None:
     ]
 
 
-# --- slips ----------------------------------------------------------------------------------------------------------
+# --- slips --------------------------------------------------------------------------------------
 
 
 def test_the_slips_and_their_order_are_the_contracts() -> None:
@@ -196,7 +234,9 @@ def test_the_slips_and_their_order_are_the_contracts() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "name"), [("-2", "sign"), ("4", "factor-2"), ("1", "factor-half"), ("7", None)])
+@pytest.mark.parametrize(
+    ("given", "name"), [("-2", "sign"), ("4", "factor-2"), ("1", "factor-half"), ("7", None)]
+)
 def test_factors(given: str, name: str | None) -> None:
     assert slip(*MSE, "--wrt", "w", "--expect", given) == name
 
@@ -266,7 +306,9 @@ def test_reductions_of_the_loss_command_and_of_its_value() -> None:
 
 
 def test_with_two_elements_the_factor_comes_first() -> None:
-    assert slip("grad", "mse(x, y)", "x=1,2", "y=0,0", "--wrt", "x", "--expect", "2,4") == "factor-2"
+    assert (
+        slip("grad", "mse(x, y)", "x=1,2", "y=0,0", "--wrt", "x", "--expect", "2,4") == "factor-2"
+    )
 
 
 def test_a_transposed_matrix() -> None:
@@ -274,12 +316,22 @@ def test_a_transposed_matrix() -> None:
     words = ("grad", "(W @ x).sum()", "W=1,0,0;0,1,0", "x=1,2,3", "--wrt", "W")
     assert slip(*words, "--expect", "1,1;2,2;3,3") == "transposed"
     assert slip(*words, "--expect", "1,1;2,2;3,4") is None
-    assert "expected shape [3, 2], computed shape [2, 3]" in run(*words, "--expect", "1,1;2,2;3,3").stdout
-    assert slip("jacobian", "W @ x", "W=1,2;3,5", "x=1,2", "--wrt", "x", "--expect", "1,3;2,5") == "transposed"
-    assert slip("jacobian", "W @ x", "W=1,2;2,5", "x=1,2", "--wrt", "x", "--expect", "1,3;2,5") is None
+    assert (
+        "expected shape [3, 2], computed shape [2, 3]"
+        in run(*words, "--expect", "1,1;2,2;3,3").stdout
+    )
+    assert (
+        slip("jacobian", "W @ x", "W=1,2;3,5", "x=1,2", "--wrt", "x", "--expect", "1,3;2,5")
+        == "transposed"
+    )
+    assert (
+        slip("jacobian", "W @ x", "W=1,2;2,5", "x=1,2", "--wrt", "x", "--expect", "1,3;2,5") is None
+    )
 
 
-@pytest.mark.parametrize("expression", ["sigmoid(w*x)", "(w*x).sigmoid()", "torch.sigmoid(w*x)", "nn.Sigmoid()(w*x)"])
+@pytest.mark.parametrize(
+    "expression", ["sigmoid(w*x)", "(w*x).sigmoid()", "torch.sigmoid(w*x)", "nn.Sigmoid()(w*x)"]
+)
 def test_the_activations_slope_left_out(expression: str) -> None:
     w = W.clone().requires_grad_()
     with torch.no_grad():
@@ -296,7 +348,8 @@ def test_the_perceptrons_slope_left_out() -> None:
     assert slip(*words, "--expect", f"w={out - 1},{(out - 1) / 2}") == "activation-derivative"
     assert slip(*words, "--expect", f"w={out - 1},{(out - 1) / 3}") is None
     assert (
-        slip("grad", "--fn", "tanh", "--x", "3", "--w", "0.5", "--wrt", "w", "--expect", "3") == "activation-derivative"
+        slip("grad", "--fn", "tanh", "--x", "3", "--w", "0.5", "--wrt", "w", "--expect", "3")
+        == "activation-derivative"
     )
 
 
@@ -307,7 +360,16 @@ def test_an_activation_alone_has_no_forgotten_slope() -> None:
 @pytest.mark.parametrize("factor", [1 / math.log(2), 1 / math.log(10), math.log(2), math.log(10)])
 def test_another_base_of_the_logarithm(factor: float) -> None:
     assert (
-        slip("grad", "log(x).sum() + y", "x=2,5", "y=1", "--wrt", "x", "--expect", f"{factor / 2},{factor / 5}")
+        slip(
+            "grad",
+            "log(x).sum() + y",
+            "x=2,5",
+            "y=1",
+            "--wrt",
+            "x",
+            "--expect",
+            f"{factor / 2},{factor / 5}",
+        )
         == "log-base"
     )
     assert slip("grad", "sqrt(x)", "x=4", "--expect", str(factor / 4)) is None
@@ -316,17 +378,28 @@ def test_another_base_of_the_logarithm(factor: float) -> None:
 
 def test_another_base_in_a_part_of_the_expression() -> None:
     right = 1 / 2 + 4
-    assert slip("grad", "log(x) + x**2", "x=2", "--expect", str(1 / (2 * math.log(2)) + 4)) == "log-base"
+    assert (
+        slip("grad", "log(x) + x**2", "x=2", "--expect", str(1 / (2 * math.log(2)) + 4))
+        == "log-base"
+    )
     assert slip("grad", "log(x) + x**2", "x=2", "--expect", str(right / math.log(2))) is None
     assert slip("grad", "log2(x)", "x=2", "--expect", "0.5") == "log-base"
     logits = torch.tensor([2.0, 1.0, 0.1])
     bits = F.cross_entropy(logits, torch.tensor(0)) / math.log(2)
-    assert slip("loss", "ce", "--pred", "2,1,0.1", "--target", "0", "--expect", f"value={float(bits)}") == "log-base"
+    assert (
+        slip("loss", "ce", "--pred", "2,1,0.1", "--target", "0", "--expect", f"value={float(bits)}")
+        == "log-base"
+    )
 
 
 @pytest.mark.parametrize(
     "expression",
-    ["cross_entropy(a, t)", "nn.CrossEntropyLoss()(a, t)", "-log_softmax(a, -1)[t]", "nll(log_softmax(a, -1), t)"],
+    [
+        "cross_entropy(a, t)",
+        "nn.CrossEntropyLoss()(a, t)",
+        "-log_softmax(a, -1)[t]",
+        "nll(log_softmax(a, -1), t)",
+    ],
 )
 def test_softmax_twice(expression: str) -> None:
     a = torch.tensor([2.0, 1.0, 0.1], requires_grad=True)
@@ -348,7 +421,12 @@ def test_probabilities_of_probabilities() -> None:
     a = torch.tensor([2.0, 1.0, 0.1], dtype=torch.float64, requires_grad=True)
     twice = torch.softmax(torch.softmax(a, 0), 0)
     assert (
-        slip("softmax-jacobian", "2,1,0.1", "--expect", f"jacobian.0.1={float((-twice[0] * twice[1]).detach())}")
+        slip(
+            "softmax-jacobian",
+            "2,1,0.1",
+            "--expect",
+            f"jacobian.0.1={float((-twice[0] * twice[1]).detach())}",
+        )
         is None
     )
     jacobian = torch.stack([slope(twice[i], a) for i in range(3)])
@@ -357,12 +435,19 @@ def test_probabilities_of_probabilities() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_slips_are_exact_in_small_dtypes(dtype: str) -> None:
-    assert slip("grad", "(x**3).sum()", "x=1.5,2.5", "--dtype", dtype, "--expect", "-6.75,-18.75") == "sign"
+    assert (
+        slip("grad", "(x**3).sum()", "x=1.5,2.5", "--dtype", dtype, "--expect", "-6.75,-18.75")
+        == "sign"
+    )
 
 
-def judged(expression: str, given: str, *inputs: str, dtype: str = "float64") -> tuple[bool, str | None, str]:
+def judged(
+    expression: str, given: str, *inputs: str, dtype: str = "float64"
+) -> tuple[bool, str | None, str]:
     """Whether an answer holds, the slip, and what is said of it; computed in this process."""
-    request = from_words(Grad, [expression, *inputs], {"expect": [given], "dtype": dtype, "wrt": "x"})
+    request = from_words(
+        Grad, [expression, *inputs], {"expect": [given], "dtype": dtype, "wrt": "x"}
+    )
     result = compute(check(request, lambda: ""), lambda step, operands: None)
     (found,) = result.expect.values()
     return found.ok, found.slip, found.advice
@@ -387,12 +472,18 @@ WRONG: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def test_a_slip_that_is_named_describes_the_users_number() -> None:
-    """Random expressions, answers right and wrong, in many digits and in few: to 1e-4, or as far as they were written."""
+    """Random expressions, answers right and wrong, in many digits and in few: to 1e-4, or as far as
+    they were written.
+    """
     named = set()
     for number in range(80):
         chance = random.Random(number)
-        expression = f"({chance.choice(PARTS)} + {chance.choice(PARTS)}).{chance.choice(['sum', 'mean'])}()"
-        x = torch.tensor([chance.uniform(0.3, 2) for _ in range(chance.choice([1, 3]))], dtype=torch.float64)
+        expression = (
+            f"({chance.choice(PARTS)} + {chance.choice(PARTS)}).{chance.choice(['sum', 'mean'])}()"
+        )
+        x = torch.tensor(
+            [chance.uniform(0.3, 2) for _ in range(chance.choice([1, 3]))], dtype=torch.float64
+        )
         leaf, y = x.clone().requires_grad_(), torch.tensor(0.7, dtype=torch.float64)
         scope = {**vars(torch), "softplus": F.softplus, "x": leaf, "y": y}
         right = slope(eval(expression, {}, scope), leaf)
@@ -401,15 +492,26 @@ def test_a_slip_that_is_named_describes_the_users_number() -> None:
         given = torch.tensor([float(word) for word in words], dtype=torch.float64)
         ok, found, said = judged(expression, f"[{','.join(words)}]", f"x={x.tolist()}", "y=0.7")
         half = torch.tensor(
-            [0.5 * 10.0 ** int(Decimal(word).as_tuple().exponent) for word in words], dtype=torch.float64
+            [0.5 * 10.0 ** int(Decimal(word).as_tuple().exponent) for word in words],
+            dtype=torch.float64,
         )
         limit = torch.maximum(half, 1e-4 * given.abs()) * 1.001 + 1e-9
         assert ok == bool(((right - given).abs() <= 1e-3 * given.abs() + 1e-6).all())
         if found in ("sign", "factor-2", "factor-half"):
-            assert bool(((WRONG[found](right) - given).abs() <= limit * 2).all()), (expression, words, right, found)
+            assert bool(((WRONG[found](right) - given).abs() <= limit * 2).all()), (
+                expression,
+                words,
+                right,
+                found,
+            )
         elif found in ("mean-for-sum", "sum-for-mean"):
             ratio = len(x) if found == "sum-for-mean" else 1 / len(x)
-            assert bool(((ratio * right - given).abs() <= limit * 2).all()), (expression, words, right, found)
+            assert bool(((ratio * right - given).abs() <= limit * 2).all()), (
+                expression,
+                words,
+                right,
+                found,
+            )
         elif found == "activation-derivative":
             assert any(name in expression for name in ("sigmoid", "tanh", "softplus"))
         elif found == "log-base":
@@ -478,7 +580,10 @@ REASONS: dict[str, list[tuple[str, float, bool]]] = {
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_reason_is_given_only_where_the_expression_has_it(reason: str) -> None:
     for expression, factor, has in REASONS[reason]:
-        leaf, y = torch.tensor(1.7, dtype=torch.float64, requires_grad=True), torch.tensor(0.6, dtype=torch.float64)
+        leaf, y = (
+            torch.tensor(1.7, dtype=torch.float64, requires_grad=True),
+            torch.tensor(0.6, dtype=torch.float64),
+        )
         scope = {**vars(torch), "nn": torch.nn, "x": leaf, "y": y, "mse": F.mse_loss, "half_sse": lambda a, b: (a - b)**2/2,
                  "bce_with_logits": F.binary_cross_entropy_with_logits, "h": (leaf - y)**2}  # fmt: skip
         right = slope(eval(expression.rpartition(";")[2].strip(), {}, scope), leaf)
@@ -509,9 +614,9 @@ def test_what_to_try_next_is_what_the_command_has() -> None:
 
 def test_random_numbers_that_are_drawn_again_make_no_slip() -> None:
     """Other draws than those of the result would make a number that has nothing to do with it."""
-    right = run("grad", "(x*torch.rand(3)*y).sum()", "y=rand(3)", "x=1,2,3", "--wrt", "x", "--json").json["gradients"][
-        "x"
-    ]
+    right = run(
+        "grad", "(x*torch.rand(3)*y).sum()", "y=rand(3)", "x=1,2,3", "--wrt", "x", "--json"
+    ).json["gradients"]["x"]
     words = ("grad", "(x*torch.rand(3)*y).sum()", "y=rand(3)", "x=1,2,3", "--wrt", "x", "--expect")
     assert slip(*words, str([-value for value in right])) == "sign"
     assert slip(*words, str([value + 1 for value in right])) is None
@@ -556,7 +661,15 @@ def test_deep_expressions_have_no_slip_and_no_fault() -> None:
 
 
 def test_what_is_true_or_false_is_shown_as_that() -> None:
-    shown = run("perceptron", "--train", "xor", "--activation", "step", "--expect", "converged=True")
+    shown = run(
+        "perceptron", "--train", "xor", "--activation", "step", "--expect", "converged=True"
+    )
     assert shown.status == 1
     row = next(line for line in shown.stdout.splitlines() if line.startswith("│ converged"))
-    assert [cell.strip() for cell in row.strip("│").split("│")] == ["converged", "True", "False", "", "off"]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        "converged",
+        "True",
+        "False",
+        "",
+        "off",
+    ]

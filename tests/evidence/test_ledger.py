@@ -1,4 +1,6 @@
-"""The ledger: every product is what autograd passed on, the last lines are the gradients, and a pencil can follow it."""
+"""The ledger: every product is what autograd passed on, the last lines are the gradients, and a
+pencil can follow it.
+"""
 
 import json
 import math
@@ -35,7 +37,9 @@ def double() -> Iterator[None]:
         yield
 
 
-def explain(text: str, *, upstream: Tensor | None = None, by: tuple[str, ...] = (), **inputs: Any) -> list[LedgerRow]:
+def explain(
+    text: str, *, upstream: Tensor | None = None, by: tuple[str, ...] = (), **inputs: Any
+) -> list[LedgerRow]:
     """The ledger of an expression in float64."""
     tensors = {name: torch.as_tensor(value) for name, value in inputs.items()}
     floating = tuple(name for name, tensor in tensors.items() if tensor.is_floating_point())
@@ -56,20 +60,28 @@ def gradients(rows: list[LedgerRow]) -> dict[str, Any]:
     return {row.name: numbers(row.product) for row in rows if row.operation == "gradient"}
 
 
-# --- the property: against a second computation that is PyTorch's alone ---------------------------------------------
+# --- the property: against a second computation that is PyTorch's alone -------------------------
 
 
 @dataclass
 class Recorder:
-    """What the test's own run used: for each operation a zero taken from each operand, minus the gradient by which is the
-    path's. (A zero that was added would make -0 to 0.)
+    """What the test's own run used: for each operation a zero taken from each operand, minus the
+    gradient by which is the path's. (A zero that was added would make -0 to 0.)
     """
 
     operations: list[tuple[str, list[Tensor]]] = field(default_factory=list)
 
     def apply(self, label: str, compute: Callable[..., Tensor], values: list[Tensor]) -> Tensor:
-        zeros = [torch.zeros_like(value, requires_grad=True) if value.requires_grad else None for value in values]
-        result = compute(*(value if zero is None else value - zero for value, zero in zip(values, zeros, strict=True)))
+        zeros = [
+            torch.zeros_like(value, requires_grad=True) if value.requires_grad else None
+            for value in values
+        ]
+        result = compute(
+            *(
+                value if zero is None else value - zero
+                for value, zero in zip(values, zeros, strict=True)
+            )
+        )
         self.operations.append((label, [zero for zero in zeros if zero is not None]))
         return result
 
@@ -85,7 +97,9 @@ class Node:
 
 def operation(label: str, text: str, compute: Callable[..., Tensor], *children: Node) -> Node:
     def run_it(values: dict[str, Tensor], recorder: Recorder) -> Tensor:
-        return recorder.apply(label, compute, [child.compute(values, recorder) for child in children])
+        return recorder.apply(
+            label, compute, [child.compute(values, recorder) for child in children]
+        )
 
     shape = compute(*(torch.zeros(child.shape) for child in children)).shape
     return Node(text.format(*(child.text for child in children)), tuple(shape), run_it)
@@ -134,7 +148,9 @@ def expressions(draw: st.DrawFn, known: dict[str, tuple[int, ...]], depth: int) 
     first = draw(expressions(known, depth - 1))
     if draw(st.booleans()):
         second = draw(expressions(known, depth - 1))
-        if fitting := [label for label, (_, compute) in BINARY.items() if fits(compute, first, second)]:
+        if fitting := [
+            label for label, (_, compute) in BINARY.items() if fits(compute, first, second)
+        ]:
             label = draw(st.sampled_from(fitting))
             return operation(label, *BINARY[label], first, second)
     along = ON_ROWS.items() if first.shape and first.shape[0] > 1 else ()
@@ -151,7 +167,9 @@ def fits(compute: Callable[..., Tensor], *operands: Node) -> bool:
 
 @dataclass
 class Program:
-    """Random statements over random inputs; names may be bound anew, inputs too, and used often or never."""
+    """Random statements over random inputs; names may be bound anew, inputs too, and used often or
+    never.
+    """
 
     statements: list[tuple[str, Node]]
     result: Node
@@ -159,7 +177,9 @@ class Program:
 
     @property
     def text(self) -> str:
-        return "; ".join([*(f"{name} = {node.text}" for name, node in self.statements), self.result.text])
+        return "; ".join(
+            [*(f"{name} = {node.text}" for name, node in self.statements), self.result.text]
+        )
 
     def compute(self, inputs: dict[str, Tensor], recorder: Recorder) -> Tensor:
         values = dict(inputs)
@@ -172,7 +192,10 @@ class Program:
 def programs(draw: st.DrawFn) -> Program:
     known = {name: draw(st.sampled_from(SHAPES)) for name in ("x", "w", "b")}
     generator = torch.Generator().manual_seed(draw(st.integers(0, 999)))
-    inputs = {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in known.items()}
+    inputs = {
+        name: torch.randn(shape, generator=generator, dtype=torch.float64)
+        for name, shape in known.items()
+    }
     statements = []
     for _ in range(draw(st.integers(0, 3))):
         node = draw(expressions(known, 2))
@@ -184,7 +207,9 @@ def programs(draw: st.DrawFn) -> Program:
     return Program(statements, operation(label, *UNARY[label], whole), inputs)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 @given(programs())
 def test_every_product_is_what_autograd_passed_on(program: Program) -> None:
     wanted, _ = plain(program, ("x", "w", "b"))
@@ -208,8 +233,12 @@ def test_every_product_is_what_autograd_passed_on(program: Program) -> None:
 def plain(
     program: Program, by: tuple[str, ...]
 ) -> tuple[dict[str, Tensor | None], list[tuple[str, list[Tensor | None]]]]:
-    """PyTorch's gradients by these inputs, and for each operation what it passed on to each operand that records."""
-    live = {name: tensor.clone().requires_grad_(name in by) for name, tensor in program.inputs.items()}
+    """PyTorch's gradients by these inputs, and for each operation what it passed on to each operand
+    that records.
+    """
+    live = {
+        name: tensor.clone().requires_grad_(name in by) for name, tensor in program.inputs.items()
+    }
     recorder = Recorder()
     value = program.compute(live, recorder)
     zeros = [zero for _, operands in recorder.operations for zero in operands]
@@ -227,9 +256,15 @@ def plain(
 
 
 def check_local(row: LedgerRow) -> None:
-    """Where the local derivative is a tensor, upstream * local, summed over what was broadcast, is the product."""
+    """Where the local derivative is a tensor, upstream * local, summed over what was broadcast, is
+    the product.
+    """
     if isinstance(row.local, Tensor) and row.upstream is not None and row.product is not None:
-        terms = row.upstream.reshape(()) * row.local if row.upstream.numel() == 1 else row.upstream * row.local
+        terms = (
+            row.upstream.reshape(()) * row.local
+            if row.upstream.numel() == 1
+            else row.upstream * row.local
+        )
         assert_same(terms.sum_to_size(row.product.shape), row.product)
     if row.paths:
         assert_same(sum(row.paths), row.product if row.operation == "gradient" else row.upstream)
@@ -241,13 +276,16 @@ def assert_same(mine: Any, theirs: Any) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
-# --- worked by hand -------------------------------------------------------------------------------------------------
+# --- worked by hand -----------------------------------------------------------------------------
 
 
 def test_the_lectures_case() -> None:
     rows = run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--explain", "--json").json["ledger"]
     lines = [list(row.values()) for row in rows]
-    assert all(list(row) == ["name", "operation", "value", "local", "upstream", "product", "rule"] for row in rows)
+    assert all(
+        list(row) == ["name", "operation", "value", "local", "upstream", "product", "rule"]
+        for row in rows
+    )
     assert lines == [
         ["x", "input", 1, None, None, None, None],
         ["w", "input", 2, None, None, None, None],
@@ -265,7 +303,12 @@ def test_the_lectures_case() -> None:
 def test_the_sigmoid_neuron_of_cs231n() -> None:
     """f = 1/(1 + exp(-(w0*x0 + w1*x1 + w2))), gate by gate, with the course's two digits."""
     rows = explain(
-        "q = w0*x0 + w1*x1 + w2; n = -q; e = exp(n); d = 1 + e; f = 1/d", w0=2.0, x0=-1.0, w1=-3.0, x1=-2.0, w2=-3.0
+        "q = w0*x0 + w1*x1 + w2; n = -q; e = exp(n); d = 1 + e; f = 1/d",
+        w0=2.0,
+        x0=-1.0,
+        w1=-3.0,
+        x1=-2.0,
+        w2=-3.0,
     )
     found = steps(rows)
     assert [round(numbers(found[key].value), 2) for key in ("neg -> q", "exp -> n", "+ -> e", "/ -> d")] == [
@@ -296,7 +339,9 @@ def test_where_paths_join_their_sum_is_written_out() -> None:
 
 
 def test_a_bias_broadcast_over_a_batch_gathers_its_gradient() -> None:
-    rows = explain("mse(X @ w + b, y)", X=[[1.0, 2.0], [3.0, 4.0]], w=[1.0, 1.0], b=0.5, y=[3.0, 9.0])
+    rows = explain(
+        "mse(X @ w + b, y)", X=[[1.0, 2.0], [3.0, 4.0]], w=[1.0, 1.0], b=0.5, y=[3.0, 9.0]
+    )
     found = steps(rows)
     assert numbers(found["mse -> X @ w + b"].product) == [0.5, -1.5]
     assert numbers(found["+ -> b"].local) == [1.0, 1.0]
@@ -323,7 +368,11 @@ def test_matrix_products_show_their_rule_in_shapes(
 ) -> None:
     rows = explain(f"({text}).sum()", W=torch.ones(left).double(), x=torch.ones(right).double())
     names = "Wx"
-    found = [row.local for row in rows if row.operation.partition(" -> ")[2] in names and " -> " in row.operation]
+    found = [
+        row.local
+        for row in rows
+        if row.operation.partition(" -> ")[2] in names and " -> " in row.operation
+    ]
     assert found == [f"dL/d{name} = {rule}" for name, rule in zip(names, rules, strict=True)]
 
 
@@ -343,11 +392,14 @@ def test_the_shapes_in_the_rule_of_a_matrix_product_are_those_of_the_products(
         assert head == f"dL/d{name} = {rule}"
         made, *summed = shapes.split(" = ")[1].split(", summed to ")
         left, right, product, operand = (
-            json.loads(text) for text in (*shapes.split(" = ")[0].split(" @ "), made, [made, *summed][-1])
+            json.loads(text)
+            for text in (*shapes.split(" = ")[0].split(" @ "), made, [made, *summed][-1])
         )
         assert list((torch.ones(left) @ torch.ones(right)).shape) == product
         assert math.prod(operand) == inputs[name].numel()
-        assert [size for size in operand if size > 1] == [size for size in inputs[name].shape if size > 1]
+        assert [size for size in operand if size > 1] == [
+            size for size in inputs[name].shape if size > 1
+        ]
         assert bool(summed) == (operand != product)
 
 
@@ -369,15 +421,24 @@ def test_the_perceptrons_chain() -> None:
     assert rows["sigmoid -> z"]["local"] == pytest.approx(output * (1 - output))
     assert rows["sigmoid -> z"]["product"] == pytest.approx((output - t) * output * (1 - output))
     assert rows["@ -> w"]["local"] == x
-    assert rows["@ -> w"]["product"] == pytest.approx([(output - t) * output * (1 - output) * each for each in x])
-    last = {row["name"]: row["product"] for row in found["ledger"] if row["operation"] == "gradient"}
+    assert rows["@ -> w"]["product"] == pytest.approx(
+        [(output - t) * output * (1 - output) * each for each in x]
+    )
+    last = {
+        row["name"]: row["product"] for row in found["ledger"] if row["operation"] == "gradient"
+    }
     assert last == found["gradients"]
 
 
 def test_the_perceptron_says_which_index_the_lecture_means() -> None:
-    several = run("perceptron", "--x", "1,0.5", "--w", "1,2;3,4", "--target", "1,0", "--explain").stdout
+    several = run(
+        "perceptron", "--x", "1,0.5", "--w", "1,2;3,4", "--target", "1,0", "--explain"
+    ).stdout
     assert "the lecture's w_jk, from input j to output k, is w[k][j] here" in several
-    assert "w_jk" not in run("perceptron", "--x", "1,0.5", "--w", "1,2", "--target", "1", "--explain").stdout
+    assert (
+        "w_jk"
+        not in run("perceptron", "--x", "1,0.5", "--w", "1,2", "--target", "1", "--explain").stdout
+    )
 
 
 def test_activations_and_losses_side_by_side_have_a_ledger_each() -> None:
@@ -393,7 +454,7 @@ def test_activations_and_losses_side_by_side_have_a_ledger_each() -> None:
     assert "not the diagonal above" in run("activate", "softmax", "--x", "1,2", "--explain").stdout
 
 
-# --- what is not elementwise ----------------------------------------------------------------------------------------
+# --- what is not elementwise --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -433,7 +494,9 @@ def test_an_elementwise_operation_that_no_table_knows_has_its_slope_in_numbers()
 
 
 def test_an_operation_that_looks_elementwise_by_accident_is_not_called_so() -> None:
-    """With an upstream of ones softmin passes 0 on, as an elementwise operation of slope 0 would."""
+    """With an upstream of ones softmin passes 0 on, as an elementwise operation of slope 0
+    would.
+    """
     rows = explain("torch.logcumsumexp(x, 0).sum() + F.softmin(x, 0).sum()", x=[1.0, 2.0, 3.0])
     assert isinstance(steps(rows)["softmin -> x"].local, str)
     assert isinstance(steps(rows)["logcumsumexp -> x"].local, str)
@@ -441,17 +504,29 @@ def test_an_operation_that_looks_elementwise_by_accident_is_not_called_so() -> N
 
 @pytest.mark.parametrize("name", [*rules.FORMULAS, *rules.WHOLE])
 def test_formulas_are_the_derivatives(name: str) -> None:
-    """Every formula of the table, computed as an expression, is PyTorch's derivative by that operand."""
+    """Every formula of the table, computed as an expression, is PyTorch's derivative by that
+    operand.
+    """
     table = {**rules.WHOLE, **rules.FORMULAS}[name]
     extra = ", 0" if name == "logsumexp" else ""
     small = name in ("asin", "acos", "atanh", "logit")
-    inputs = {"a": torch.tensor([0.3, 0.6, 0.7]), "b": torch.tensor([0.5, 1.7, 2.3]), "y": torch.zeros(())}
+    inputs = {
+        "a": torch.tensor([0.3, 0.6, 0.7]),
+        "b": torch.tensor([0.5, 1.7, 2.3]),
+        "y": torch.zeros(()),
+    }
     inputs = {key: value.double() for key, value in inputs.items()}
     if not small:
         inputs["a"] = inputs["a"] * 3 + 0.17
     operands = ["a", "b"][: len(table)]
-    call = {"neg": "-a"}.get(name) or (f"{name}({', '.join(operands)}{extra})" if name.isalnum() else f"a {name} b")
-    assert all(key in rules.FORMULAS or key in rules.WHOLE for key in rules.SYNONYMS.values() if key in table)
+    call = {"neg": "-a"}.get(name) or (
+        f"{name}({', '.join(operands)}{extra})" if name.isalnum() else f"a {name} b"
+    )
+    assert all(
+        key in rules.FORMULAS or key in rules.WHOLE
+        for key in rules.SYNONYMS.values()
+        if key in table
+    )
     live = core.require_grad(inputs, operands)
     value = evaluate(parse(Source(call), tuple(inputs)), live).value
     found = torch.autograd.grad(value.sum(), [live[operand] for operand in operands])
@@ -493,7 +568,10 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ("mse(w, x*w)", "2*(x*w - w)/2"),
         ("sse(y, x)", "2*(x - y)"),
         ("soft_margin(x*w, w)", "-w*sigmoid(-w*(x*w))/2"),
-        ("F.cross_entropy(stack([x, x*y])[None], c[None], reduction='sum')", "softmax(v1, -1) - one_hot(c[None], 2)"),
+        (
+            "F.cross_entropy(stack([x, x*y])[None], c[None], reduction='sum')",
+            "softmax(v1, -1) - one_hot(c[None], 2)",
+        ),
         ("torch.std(x*w)", "(x*w - mean(x*w))/torch.std(x*w)"),
         ("torch.norm(x*w, 2)", "x*w/torch.norm(x*w, 2)"),
         ("torch.norm(x*w, 3)", "upstream*sign(operand)*(abs(operand)/result)**(3 - 1)"),
@@ -508,23 +586,38 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ("F.leaky_relu(x, y)", "d leaky_relu / d operand, element by element"),
         ("l1(x, y*w)", "d l1_loss / d operand, element by element"),
         ("F.kl_div(x*w, w, reduction='batchmean')", "-w/2"),
-        ("F.kl_div(stack([x*w, x*w, x*w]), stack([w, w, w]), reduction='batchmean')", "-stack([w, w, w])/3"),
+        (
+            "F.kl_div(stack([x*w, x*w, x*w]), stack([w, w, w]), reduction='batchmean')",
+            "-stack([w, w, w])/3",
+        ),
         (
             "cross_entropy(x*w, c, label_smoothing=0.1)",
             "0.9*(softmax(x*w, -1) - one_hot(c, 2)) + 0.1*(softmax(x*w, -1) - 1/2)",
         ),
-        ("cross_entropy(stack([x, x]), c, label_smoothing=0.1)", rules.RULES["cross_entropy"]["input"]),
+        (
+            "cross_entropy(stack([x, x]), c, label_smoothing=0.1)",
+            rules.RULES["cross_entropy"]["input"],
+        ),
         ("F.cross_entropy(stack([x, x]), c, weight=w)", rules.RULES["cross_entropy"]["input"]),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Using a target size")
 def test_formulas_name_what_the_user_named(text: str, formula: str) -> None:
-    inputs = {"x": torch.tensor(1.5), "y": torch.tensor(1.25), "c": torch.tensor(1), "w": torch.tensor([1.0, 2.0])}
+    inputs = {
+        "x": torch.tensor(1.5),
+        "y": torch.tensor(1.25),
+        "c": torch.tensor(1),
+        "w": torch.tensor([1.0, 2.0]),
+    }
     row = next(row for row in explain(text, by=("x",), **inputs) if " -> " in row.operation)
     assert row.rule == formula
-    if not formula.startswith(("1 at", "1 where", "d ")) and all(word not in formula for word in ("operand", "input")):
+    if not formula.startswith(("1 at", "1 where", "d ")) and all(
+        word not in formula for word in ("operand", "input")
+    ):
         assert isinstance(row.local, Tensor)
-        names = inputs | {"v1": torch.tensor([[1.5, 1.5 * 1.25]])}  # as stack([x, x*y])[None] is called
+        names = inputs | {
+            "v1": torch.tensor([[1.5, 1.5 * 1.25]])
+        }  # as stack([x, x*y])[None] is called
         computed = evaluate(parse(Source(formula), tuple(names)), names).value
         assert_same(computed.to(row.local).expand_as(row.local), row.local)
 
@@ -562,7 +655,7 @@ def test_the_same_but_for_rounding_of_the_largest_term(
     assert close(*others, [torch.tensor([term, 2.0]) for term in terms]) is same
 
 
-# --- everything that an expression may hold -------------------------------------------------------------------------
+# --- everything that an expression may hold -----------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -572,12 +665,18 @@ def test_the_same_but_for_rounding_of_the_largest_term(
         ("a, b = x; a*b", {"x": [2.0, 3.0]}),
         ("v, i = x.max(0); v + x[0]", {"x": [2.0, 3.0]}),
         ("x.sort().values[0] + x.topk(1).values.sum()", {"x": [2.0, 3.0]}),
-        ("U, S, V = torch.linalg.svd(x); S.sum() + U.square().sum()", {"x": [[2.0, 3.0], [1.0, 5.0]]}),
+        (
+            "U, S, V = torch.linalg.svd(x); S.sum() + U.square().sum()",
+            {"x": [[2.0, 3.0], [1.0, 5.0]]},
+        ),
         ("torch.fft.fft(x).abs().sum()", {"x": [1.0, 2.0, 4.0]}),
         ("x.to_sparse().to_dense().sum()", {"x": [[0.0, 2.0], [1.0, 0.0]]}),
         ("F.dropout(x, 0.5).sum() + torch.rand(3).sum()", {"x": [1.0, 2.0, 4.0]}),
         ("nn.Softplus(2)(x).square().sum()", {"x": [[1.0, 2.0], [3.0, 5.0]]}),
-        ("x[i].sum() + unused.shape[0]*x.sum()", {"x": [1.0, 2.0, 4.0], "i": [0, 2], "unused": [1.0]}),
+        (
+            "x[i].sum() + unused.shape[0]*x.sum()",
+            {"x": [1.0, 2.0, 4.0], "i": [0, 2], "unused": [1.0]},
+        ),
         ("x += 1; x *= x; x.sum()", {"x": [1.0, 2.0, 4.0]}),
         ("y = x; z = [y, [x]]; z[0].sum()", {"x": [1.0, 2.0]}),
         ("x.float().sum() + x.sum()", {"x": [1.0, 2.0]}),
@@ -585,11 +684,17 @@ def test_the_same_but_for_rounding_of_the_largest_term(
         ("log(x).sum() + (0*sqrt(x)).sum()", {"x": [0.0, -1.0, 2.0]}),
     ],
 )
-def test_gradients_are_autograds_whatever_the_expression_holds(text: str, inputs: dict[str, Any]) -> None:
+def test_gradients_are_autograds_whatever_the_expression_holds(
+    text: str, inputs: dict[str, Any]
+) -> None:
     words = [f"{name}=tensor({value})" for name, value in inputs.items()]
     found = run("grad", text, *words, "--dtype", "float64", "--explain", "--json").json
-    last = {row["name"]: row["product"] for row in found["ledger"] if row["operation"] == "gradient"}
-    assert last == {name: gradient for name, gradient in found["gradients"].items() if gradient is not None}
+    last = {
+        row["name"]: row["product"] for row in found["ledger"] if row["operation"] == "gradient"
+    }
+    assert last == {
+        name: gradient for name, gradient in found["gradients"].items() if gradient is not None
+    }
     first = [row for row in found["ledger"] if " -> " in row["operation"]][:1]
     assert [row["value"] for row in first] in ([], [found["value"]])
 
@@ -598,7 +703,9 @@ def test_gradients_are_autograds_whatever_the_expression_holds(text: str, inputs
 def test_every_dtype(dtype: str) -> None:
     found = run("grad", "mse(tanh(W @ x) + b, y)", "W=1,2;3,4", "x=0.1,-0.2", "b=1", "y=0,1", "--dtype", dtype,
                 "--explain", "--json").json  # fmt: skip
-    last = {row["name"]: row["product"] for row in found["ledger"] if row["operation"] == "gradient"}
+    last = {
+        row["name"]: row["product"] for row in found["ledger"] if row["operation"] == "gradient"
+    }
     assert last == found["gradients"]
 
 
@@ -608,7 +715,9 @@ def test_a_name_that_is_bound_anew_is_told_apart() -> None:
 
 
 def test_several_results_of_one_operation_are_called_together_by_its_text() -> None:
-    rows = explain("U, S, V = torch.linalg.svd(x); S.sum() + U.square().sum()", x=[[2.0, 3.0], [1.0, 5.0]])
+    rows = explain(
+        "U, S, V = torch.linalg.svd(x); S.sum() + U.square().sum()", x=[[2.0, 3.0], [1.0, 5.0]]
+    )
     assert [row.name for row in rows if row.operation == "svd -> x"] == ["torch.linalg.svd(x)"]
     assert {row.name for row in rows} >= {"S.sum()", "U.square()"}
 
@@ -625,7 +734,7 @@ def test_the_ledger_fails_where_its_run_is_not_autograds(monkeypatch: pytest.Mon
         explain("exp(x)*x", x=1.0)
 
 
-# --- the Jacobian of softmax, and how it looks ----------------------------------------------------------------------
+# --- the Jacobian of softmax, and how it looks --------------------------------------------------
 
 
 def test_every_cell_of_the_softmax_jacobian() -> None:
@@ -637,8 +746,14 @@ def test_every_cell_of_the_softmax_jacobian() -> None:
     }  # fmt: skip
     assert [rows[1]["rule"], rows[4]["rule"]] == ["-p0 p1 = -0.1598", "p1(1-p1) = 0.1837"]
     assert [row["rule"] for row in rows[9:]] == ["J_ij = J_ji", "sum_j J_ij = 0"]
-    assert (rows[1]["name"], rows[1]["operation"], rows[1]["local"]) == ("p0/x1", "-p_i p_j", "-0.659 0.2424")
-    assert [row["value"] for row in rows[:9]] == [cell for line in found["jacobian"] for cell in line]
+    assert (rows[1]["name"], rows[1]["operation"], rows[1]["local"]) == (
+        "p0/x1",
+        "-p_i p_j",
+        "-0.659 0.2424",
+    )
+    assert [row["value"] for row in rows[:9]] == [
+        cell for line in found["jacobian"] for cell in line
+    ]
     assert [row["name"] for row in rows[9:]] == ["symmetric", "rows sum to 0"]
     assert rows[9]["value"] == 0
     assert abs(rows[10]["value"]) < 1e-6
@@ -648,14 +763,29 @@ def test_every_cell_of_the_softmax_jacobian() -> None:
     many = run("softmax-jacobian", "arange(0,9,1)", "--explain").stdout
     assert "p8/x8" in many
     chosen = run("softmax-jacobian", "2,1,0.1", "--row", "1", "--explain", "--json").json["ledger"]
-    assert [row["name"] for row in chosen] == ["p1/x0", "p1/x1", "p1/x2", "symmetric", "rows sum to 0"]
+    assert [row["name"] for row in chosen] == [
+        "p1/x0",
+        "p1/x1",
+        "p1/x2",
+        "symmetric",
+        "rows sum to 0",
+    ]
     assert "--row 0" in run("softmax-jacobian", "zeros(300)", "--explain").stderr
 
 
 def test_large_tensors_are_summarised_and_numbers_are_never_cut() -> None:
     shown = run("grad", "(x*x).sum()", "x=arange(0,50,1)", "--explain").stdout
     assert "shape [50], 0 to 49" in shown
-    narrow = run("grad", "mse(w*x + b, y)", "x=1,2", "w=3", "b=0.5", "y=1,1", "--explain", env={"COLUMNS": "60"}).stdout
+    narrow = run(
+        "grad",
+        "mse(w*x + b, y)",
+        "x=1,2",
+        "w=3",
+        "b=0.5",
+        "y=1,1",
+        "--explain",
+        env={"COLUMNS": "60"},
+    ).stdout
     assert max(map(len, narrow.split("Chain rule")[1].splitlines())) <= 60
     assert "[2.5, 5.5]" in narrow
 
@@ -663,9 +793,19 @@ def test_large_tensors_are_summarised_and_numbers_are_never_cut() -> None:
 def test_a_jacobian_has_a_ledger_for_each_row() -> None:
     words = ("jacobian", "x**2*w", "x=3,5", "w=2", "--explain")
     rows = run(*words, "--json").json["ledger"]
-    assert [row["name"] for row in rows if row["operation"] == "input"] == ["y[0]: x", "y[0]: w", "y[1]: x", "y[1]: w"]
+    assert [row["name"] for row in rows if row["operation"] == "input"] == [
+        "y[0]: x",
+        "y[0]: w",
+        "y[1]: x",
+        "y[1]: w",
+    ]
     found = {row["name"]: row["product"] for row in rows if row["operation"] == "gradient"}
-    assert found == {"y[0]: x": [12.0, 0.0], "y[0]: w": 9.0, "y[1]: x": [0.0, 20.0], "y[1]: w": 25.0}
+    assert found == {
+        "y[0]: x": [12.0, 0.0],
+        "y[0]: w": 9.0,
+        "y[1]: x": [0.0, 20.0],
+        "y[1]: w": 25.0,
+    }
     shown = run(*words).stdout
     assert "Chain rule: y[0] of x**2*w" in shown
     assert "Chain rule: y[1] of x**2*w" in shown
@@ -676,7 +816,9 @@ def test_a_jacobian_has_a_ledger_for_each_row() -> None:
     ("command", "which"),
     [("hessian", "its derivatives are the Hessian"), ("descend", "used for the first step")],
 )
-def test_a_hessian_and_a_descent_have_the_ledger_of_the_gradient_at_the_start(command: str, which: str) -> None:
+def test_a_hessian_and_a_descent_have_the_ledger_of_the_gradient_at_the_start(
+    command: str, which: str
+) -> None:
     words = (command, "x**3*y", "x=3", "y=2", "--explain")
     rows = run(*words, "--json").json["ledger"]
     assert [(row["name"], row["product"]) for row in rows if row["operation"] == "gradient"] == [

@@ -1,4 +1,6 @@
-"""Every operator of PyTorch's own database through the ledger: none fails, and every gradient is autograd's."""
+"""Every operator of PyTorch's own database through the ledger: none fails, and every gradient is
+autograd's.
+"""
 
 from collections.abc import Iterator
 
@@ -42,7 +44,10 @@ def explain(text: str, plain: Tensor, inputs: dict[str, Tensor]) -> bool:
     if plain.is_sparse:
         plain, text = plain.to_dense(), f"({text}).to_dense()"
     if plain.is_complex():
-        plain, text = torch.view_as_real(plain.resolve_conj()), f"torch.view_as_real(({text}).resolve_conj())"
+        plain, text = (
+            torch.view_as_real(plain.resolve_conj()),
+            f"torch.view_as_real(({text}).resolve_conj())",
+        )
     wanted = {key: tensor for key, tensor in inputs.items() if tensor.requires_grad}
     upstream = torch.linspace(0.5, 1.5, plain.numel()).view(plain.shape).to(plain.dtype)
     try:
@@ -55,7 +60,10 @@ def explain(text: str, plain: Tensor, inputs: dict[str, Tensor]) -> bool:
     job = Job(ComputeOptions(dtype="float64"), lambda: "")
     seed(SEED)
     try:
-        rows = ledger(Subject("", text, {k: t.detach() for k, t in inputs.items()}, tuple(slopes), upstream), job)
+        rows = ledger(
+            Subject("", text, {k: t.detach() for k, t in inputs.items()}, tuple(slopes), upstream),
+            job,
+        )
     except GradcliError as error:
         raise AssertionError(f"{text}: {error}") from error
     last = {row.name: row.product for row in rows if row.operation == "gradient"}

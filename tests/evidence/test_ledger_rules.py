@@ -1,4 +1,6 @@
-"""The ledger's rules: each that is a formula is computed by itself and compared with what autograd passed on."""
+"""The ledger's rules: each that is a formula is computed by itself and compared with what autograd
+passed on.
+"""
 
 import re
 from collections.abc import Iterator
@@ -25,13 +27,17 @@ def inputs(**shapes: Any) -> dict[str, Tensor]:
     """Random numbers of these shapes; what is a tensor stays."""
     generator = torch.Generator().manual_seed(3)
     return {
-        name: shape if isinstance(shape, Tensor) else torch.randn(shape, generator=generator, dtype=torch.float64)
+        name: shape
+        if isinstance(shape, Tensor)
+        else torch.randn(shape, generator=generator, dtype=torch.float64)
         for name, shape in shapes.items()
     }
 
 
 def rows(text: str, given: dict[str, Tensor], first: str, by: tuple[str, ...]) -> list[LedgerRow]:
-    """The rows of the first operation whose name is `first`, with an upstream gradient that is not all ones."""
+    """The rows of the first operation whose name is `first`, with an upstream gradient that is not
+    all ones.
+    """
     ledger = explain(f"h = {text}; (h*sin(h)).sum() + h.sum()", by=by, **given)
     return [row for row in ledger if row.operation.startswith(f"{first} -> ")]
 
@@ -122,11 +128,15 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("first", "text", "shapes", "roles", "names"), CASES, ids=[case[1] for case in CASES])
+@pytest.mark.parametrize(
+    ("first", "text", "shapes", "roles", "names"), CASES, ids=[case[1] for case in CASES]
+)
 def test_a_rule_that_is_a_formula_gives_the_product(
     first: str, text: str, shapes: dict[str, Any], roles: dict[str, str], names: dict[str, Any]
 ) -> None:
-    given = inputs(**{name: shape for name, shape in shapes.items() if re.search(rf"\b{name}\b(?!=)", text)})
+    given = inputs(
+        **{name: shape for name, shape in shapes.items() if re.search(rf"\b{name}\b(?!=)", text)}
+    )
     found = rows(
         text,
         given,
@@ -138,24 +148,42 @@ def test_a_rule_that_is_a_formula_gives_the_product(
     for row in found:
         operand = row.operation.partition(" -> ")[2]
         role = next((role for role, name in roles.items() if name == operand), "")
-        rule = re.sub(r"^dL/d\w+ = ", "", re.sub(r": \[.*", "", row.rule or "")).replace("^T", ".mT")
+        rule = re.sub(r"^dL/d\w+ = ", "", re.sub(r": \[.*", "", row.rule or "")).replace(
+            "^T", ".mT"
+        )
         assert row.product is not None
         assert row.upstream is not None
         assert "vjp of" not in rule
-        if not (role or "p" in roles or "operand" in roles) or re.match("each weight|d |[^*+(]*, |.*where", rule):
+        if not (role or "p" in roles or "operand" in roles) or re.match(
+            "each weight|d |[^*+(]*, |.*where", rule
+        ):
             continue  # told in words
         assert row.value is not None
         known = {role: given[name] for role, name in roles.items() if name in given}
-        by_channel = {"weight": given["w"][:, None], "bias": given["b"][:, None]} if first == "batch_norm" else {}
+        by_channel = (
+            {"weight": given["w"][:, None], "bias": given["b"][:, None]}
+            if first == "batch_norm"
+            else {}
+        )
         if first in ("layer_norm", "rms_norm") and "a" in given:
             by_channel = {"weight": given["a"]}
         if "r" in given:
             by_channel["running_var"] = given["r"][:, None]
-        known = {**given, **known, **names, "result": row.value, "p": row.value, "upstream": row.upstream, **by_channel}
+        known = {
+            **given,
+            **known,
+            **names,
+            "result": row.value,
+            "p": row.value,
+            "upstream": row.upstream,
+            **by_channel,
+        }
         known |= {name: given[value] for name, value in names.items() if isinstance(value, str)}
         known |= {"p": names["p"]} if "p" in names else {}
         mine = computed(rule, known)
-        torch.testing.assert_close(mine.sum_to_size(row.product.shape), row.product, rtol=1e-8, atol=1e-10)
+        torch.testing.assert_close(
+            mine.sum_to_size(row.product.shape), row.product, rtol=1e-8, atol=1e-10
+        )
         tested += 1
     assert tested
 
@@ -201,7 +229,10 @@ def test_the_rule_of_a_first_course_is_told_and_depends_on_no_number(text: str) 
     shown = set()
     for x in SPECIAL.values():
         found = explain(
-            f"({text}).sum()", x=x.double(), i=torch.tensor([0, 2, 1]), j=torch.tensor([[0, 1], [2, 0], [1, 1]])
+            f"({text}).sum()",
+            x=x.double(),
+            i=torch.tensor([0, 2, 1]),
+            j=torch.tensor([[0, 1], [2, 0], [1, 1]]),
         )
         told = [row for row in found if " -> " in row.operation]
         assert all(row.rule for row in told)
@@ -209,7 +240,9 @@ def test_the_rule_of_a_first_course_is_told_and_depends_on_no_number(text: str) 
         # masks choose more or fewer elements: sizes are numbers of the input there
         shown.add(
             tuple(
-                (row.operation, re.sub(r"\[\d+\]", "[n]", row.rule or "")) for row in told if " > " not in row.operation
+                (row.operation, re.sub(r"\[\d+\]", "[n]", row.rule or ""))
+                for row in told
+                if " > " not in row.operation
             )
         )
     assert len(shown) == 1
@@ -221,7 +254,15 @@ def test_a_matrix_product_has_its_rule_whatever_the_numbers(special: str) -> Non
     random, other = SPECIAL["random"].double(), SPECIAL[special].double()
     for left, right in ((random, other), (other, random), (other, other)):
         found = {row.operation: row for row in explain("(x @ w).sum()", x=left, w=right)}
-        assert found["@ -> x"].rule == found["@ -> x"].local == "dL/dx = upstream @ w^T: [3, 3] @ [3, 3] = [3, 3]"
-        assert found["@ -> w"].rule == found["@ -> w"].local == "dL/dw = x^T @ upstream: [3, 3] @ [3, 3] = [3, 3]"
+        assert (
+            found["@ -> x"].rule
+            == found["@ -> x"].local
+            == "dL/dx = upstream @ w^T: [3, 3] @ [3, 3] = [3, 3]"
+        )
+        assert (
+            found["@ -> w"].rule
+            == found["@ -> w"].local
+            == "dL/dw = x^T @ upstream: [3, 3] @ [3, 3] = [3, 3]"
+        )
     one = {row.operation: row for row in explain("(x @ w).sum()", x=[[2.0]], w=[[3.0]])}
     assert one["@ -> x"].local == "dL/dx = upstream @ w^T: [1, 1] @ [1, 1] = [1, 1]"

@@ -1,4 +1,6 @@
-"""Notes: each code where it is due, and not where it is not. Slopes come from closed forms or plain PyTorch."""
+"""Notes: each code where it is due, and not where it is not. Slopes come from closed forms or plain
+PyTorch.
+"""
 
 import os
 import re
@@ -53,7 +55,14 @@ QUIET = [
     ["grad", "where(x > 0, where(x > 0, x, 1).sqrt(), 0).sum()", "x=0,4"],
     ["grad", "(a - y).pow(2).sum()", "a=1,2,3", "y=1;2;3"],
     ["grad", "softmax(x + m, -1)[0]", "x=1,2,3", "m=0,0,-inf", "--wrt", "x"],
-    ["grad", "abs(x).sum() + x.clamp(-1, 1).sum() + maximum(x, y).sum() + x.amax()", "x=0.5,2", "y=1,1", "--wrt", "x"],
+    [
+        "grad",
+        "abs(x).sum() + x.clamp(-1, 1).sum() + maximum(x, y).sum() + x.amax()",
+        "x=0.5,2",
+        "y=1,1",
+        "--wrt",
+        "x",
+    ],
     ["grad", "log(x)", "x=0.1"],
     ["grad", "exp(x)", "x=11", "--dtype", "float16"],
     ["activate", "sigmoid", "tanh", "relu", "gelu", "--x", "-2,0.5,2"],
@@ -87,7 +96,8 @@ def test_a_tiny_slope_is_told_with_its_size(x: float, slope: float) -> None:
     text = one("saturated", "activate", "sigmoid", "--dtype", "float64", "--x", str(x))
     told = float(text.rpartition("slope is ")[2])
     exact = float(
-        torch.sigmoid(torch.tensor(x, dtype=torch.float64)) * torch.sigmoid(torch.tensor(-x, dtype=torch.float64))
+        torch.sigmoid(torch.tensor(x, dtype=torch.float64))
+        * torch.sigmoid(torch.tensor(-x, dtype=torch.float64))
     )
     assert told == pytest.approx(exact, rel=0.05)
     assert told == pytest.approx(slope, rel=0.05)
@@ -98,7 +108,9 @@ def test_a_slope_that_rounding_made_zero_is_exactly_zero_in_its_dtype() -> None:
     text = one("saturated", "activate", "sigmoid", "--x", "-2,0,20")
     assert "x[2] = 20" in text
     assert "exactly 0 in float32" in text
-    assert "exactly" not in one("saturated", "activate", "sigmoid", "--x", "20", "--dtype", "float64")
+    assert "exactly" not in one(
+        "saturated", "activate", "sigmoid", "--x", "20", "--dtype", "float64"
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +134,9 @@ def test_several_saturated_elements_are_counted() -> None:
 
 def test_a_large_tensor_is_counted_as_a_whole() -> None:
     """The slope of sigmoid is below 1e-6 from x = log(1e6) = 13.8 on."""
-    text = one("saturated", "grad", "sigmoid(x).sum()", "x=linspace(0,30,3001)", "--dtype", "float64")
+    text = one(
+        "saturated", "grad", "sigmoid(x).sum()", "x=linspace(0,30,3001)", "--dtype", "float64"
+    )
     x = torch.linspace(0, 30, 3001, dtype=torch.float64)
     assert f"{int((torch.exp(-x) / (1 + torch.exp(-x)) ** 2 < 1e-6).sum())} of 3001" in text
 
@@ -186,8 +200,21 @@ def slopes(text: str) -> tuple[float, float, float]:
 def test_a_kink_that_is_hit_is_told_with_its_slopes(
     expression: str, x: str, left: float, right: float, where: str
 ) -> None:
-    """Left and right are known from the formula; the choice between them is what plain autograd returns."""
-    found = run("grad", expression, f"x={x}", "y=5", "t=tensor(0)", "--wrt", "x", "--dtype", "float64", "--json").json
+    """Left and right are known from the formula; the choice between them is what plain autograd
+    returns.
+    """
+    found = run(
+        "grad",
+        expression,
+        f"x={x}",
+        "y=5",
+        "t=tensor(0)",
+        "--wrt",
+        "x",
+        "--dtype",
+        "float64",
+        "--json",
+    ).json
     (text,) = [note["text"] for note in found["notes"] if note["code"] == "kink"]
     assert where in text
     told = slopes(text)
@@ -195,7 +222,9 @@ def test_a_kink_that_is_hit_is_told_with_its_slopes(
     outer = {"relu(2*x + 1)": 2}.get(expression, 1)
     place = int(where.partition("[")[2][:1] or 0)
     gradient = found["gradients"]["x"]
-    assert told[1] * outer == pytest.approx(gradient[place] if isinstance(gradient, list) else gradient, abs=1e-3)
+    assert told[1] * outer == pytest.approx(
+        gradient[place] if isinstance(gradient, list) else gradient, abs=1e-3
+    )
 
 
 def test_the_choice_of_pytorch_is_measured_and_not_known() -> None:
@@ -209,11 +238,17 @@ def test_kinks_count_their_elements() -> None:
     assert "3 elements" in one("kink", "activate", "relu", "--x", "0,1,0,0")
 
 
-@pytest.mark.parametrize("name", [name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative]
+)
 def test_every_kink_of_every_activation(name: str) -> None:
-    """An activation at each of its kinks, and beside them; the table of kinks has a test of its own."""
+    """An activation at each of its kinks, and beside them; the table of kinks has a test of its
+    own.
+    """
     for text in ACTIVATIONS[name].kinks:
-        names: dict[str, Any] = {parameter.name: parameter.default for parameter in ACTIVATIONS[name].parameters}
+        names: dict[str, Any] = {
+            parameter.name: parameter.default for parameter in ACTIVATIONS[name].parameters
+        }
         place = float(eval(text, {"nan": float("nan")}, names))
         if place != place:
             continue
@@ -238,7 +273,17 @@ def test_the_step_has_no_slope_to_choose() -> None:
         ["grad", "nll(softmax(a, -1), y)", "a=2,1,0.1", "y=0"],
         ["grad", "cross_entropy(softmax(a, 1), y)", "a=200,1;0,1", "y=0,1"],
         ["grad", "bce_with_logits(a.sigmoid(), y)", "a=4", "y=1"],
-        ["perceptron", "--x", "1,0.5", "--w", "0.3,-0.2", "--target", "1", "--loss", "bce_with_logits"],
+        [
+            "perceptron",
+            "--x",
+            "1,0.5",
+            "--w",
+            "0.3,-0.2",
+            "--target",
+            "1",
+            "--loss",
+            "bce_with_logits",
+        ],
     ],
     ids=" ".join,
 )
@@ -247,16 +292,22 @@ def test_probabilities_where_logits_belong(words: list[str]) -> None:
 
 
 def test_targets_that_are_no_probabilities() -> None:
-    assert "0.8" in one("probabilities", "loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "0.5,0.2,0.1")
+    assert "0.8" in one(
+        "probabilities", "loss", "cross_entropy", "--pred", "2,1,0.1", "--target", "0.5,0.2,0.1"
+    )
     assert "1.5" in one("probabilities", "loss", "kl", "--pred", "-1,-2", "--target", "0.5,1.5")
     assert "log" in one("probabilities", "loss", "kl", "--pred", "0.4,0.6", "--target", "0.5,0.5")
-    assert "-0.5" in one("probabilities", "loss", "bce_with_logits", "--pred", "1", "--target", "-0.5")
+    assert "-0.5" in one(
+        "probabilities", "loss", "bce_with_logits", "--pred", "1", "--target", "-0.5"
+    )
     assert "probabilities" not in notes(
         "loss", "kl(log_target=True)", "--pred", "-1,-0.5", "--target", "-0.6931472,-0.6931472"
     )
 
 
-@pytest.mark.parametrize("name", ["mse", "l1", "huber", "sse", "l2_norm", "kl", "poisson_nll", "hinge_embedding"])
+@pytest.mark.parametrize(
+    "name", ["mse", "l1", "huber", "sse", "l2_norm", "kl", "poisson_nll", "hinge_embedding"]
+)
 def test_a_loss_that_broadcasts(name: str) -> None:
     text = one("broadcast", "loss", name, "--pred", "1,2,3", "--target", "1;2;3")
     assert all(shape in text for shape in ("[3]", "[3, 1]", "[3, 3]"))
@@ -275,10 +326,18 @@ def test_a_loss_that_broadcasts(name: str) -> None:
         ("sqrt(x).sum()", ["x=4,-1"], "sqrt(-1) = nan"),
         ("-(p*p.log()).sum()", ["p=0,1"], "log(0) = -inf"),
         ("exp(x)", ["x=100"], "the largest float32 is 3.40282e+38"),
-        ("where(x > 0, x.sqrt(), 0).sum()", ["x=0,4"], "in the backward pass, sqrt at 0 turns the gradient 0 into nan"),
+        (
+            "where(x > 0, x.sqrt(), 0).sum()",
+            ["x=0,4"],
+            "in the backward pass, sqrt at 0 turns the gradient 0 into nan",
+        ),
         ("(x**2).sqrt()", ["x=0"], "in the backward pass, sqrt at 0 turns the gradient 1 into inf"),
         ("2*x", ["x=nan"], "x itself"),
-        ("softmax(x + m, -1)[0] + sqrt(z)", ["x=1,2", "m=0,-inf", "z=0"], "sqrt at 0 turns the gradient 1 into inf"),
+        (
+            "softmax(x + m, -1)[0] + sqrt(z)",
+            ["x=1,2", "m=0,-inf", "z=0"],
+            "sqrt at 0 turns the gradient 1 into inf",
+        ),
         (
             "sqrt(where(x > 0, x, 0)).sum() + (z**2).sqrt()",
             ["x=-1,4", "z=0"],
@@ -310,7 +369,9 @@ def test_an_overflow_of_float16_is_called_one() -> None:
 def test_random_numbers_are_the_same_when_the_cause_is_sought() -> None:
     value = run("grad", "F.dropout(x).log().sum()", "x=ones(4)", "--json").json
     assert value["value"] == "-Infinity"
-    assert "log(0) = -inf" in next(note["text"] for note in value["notes"] if note["code"] == "not-a-number")
+    assert "log(0) = -inf" in next(
+        note["text"] for note in value["notes"] if note["code"] == "not-a-number"
+    )
 
 
 def test_an_input_without_influence() -> None:
@@ -334,7 +395,9 @@ def test_quiet_keeps_them_in_json_alone() -> None:
 
 
 def test_no_operator_of_pytorch_trips_the_notes() -> None:
-    """Rules and the search for NaN on the samples of PyTorch's own database: remarks or none, but no exception."""
+    """Rules and the search for NaN on the samples of PyTorch's own database: remarks or none, but
+    no exception.
+    """
     looked = 0
     with once_more(torch.float64):
         for operator in ENTRIES.values():
@@ -356,7 +419,11 @@ def _looked_at(operator: Any, sample: Any) -> int:
     looked = len(job.watched)
     collect_notes(job, ())
     assert not job.watched
-    real = ((place, plain) for place, plain in outputs(typed.plain()) if not (plain.is_complex() or plain.is_sparse))
+    real = (
+        (place, plain)
+        for place, plain in outputs(typed.plain())
+        if not (plain.is_complex() or plain.is_sparse)
+    )
     place, plain = next(real, ("", None))
     if plain is not None:
         by = tuple(name for name, tensor in typed.inputs.items() if tensor.requires_grad)
@@ -369,8 +436,12 @@ def _looked_at(operator: Any, sample: Any) -> int:
 
 
 def test_every_code_of_the_page_is_explained() -> None:
-    """The table of docs/notes.md against `why`; PyTorch's own warnings have its words for a code."""
-    with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "notes.md"), encoding="utf-8") as page:
+    """The table of docs/notes.md against `why`; PyTorch's own warnings have its words for a
+    code.
+    """
+    with open(
+        os.path.join(os.path.dirname(__file__), "..", "..", "docs", "notes.md"), encoding="utf-8"
+    ) as page:
         codes = re.findall(r"^\| `([a-z-]+)` \|", page.read(), re.MULTILINE)
     assert len(codes) >= 14
     assert [code for code in codes if run("why", code, "--code").status] == ["pytorch"]
@@ -389,8 +460,12 @@ IN_ORDER: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 @pytest.mark.parametrize("call", IN_ORDER)
 def test_the_parameters_of_a_loss_may_stand_in_order(call: str) -> None:
     x = torch.tensor([0.25, 0.75], requires_grad=True)
-    value = IN_ORDER[call](x, torch.tensor([1.0, -1.0]) if "hinge" in call else torch.tensor([0.0, 1.0]))
+    value = IN_ORDER[call](
+        x, torch.tensor([1.0, -1.0]) if "hinge" in call else torch.tensor([0.0, 1.0])
+    )
     target = "y=1,-1" if "hinge" in call else "y=0,1"
     result = run("grad", call, "x=0.25,0.75", target, "--wrt", "x", "--json").json
     assert result["value"] == pytest.approx(value.item(), rel=1e-6)
-    assert result["gradients"]["x"] == pytest.approx(torch.autograd.grad(value, x)[0].tolist(), rel=1e-6)
+    assert result["gradients"]["x"] == pytest.approx(
+        torch.autograd.grad(value, x)[0].tolist(), rel=1e-6
+    )

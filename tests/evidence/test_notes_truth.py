@@ -1,4 +1,6 @@
-"""Notes are true or not there: what makes each one true, computed in plain PyTorch, against the notes on random cases."""
+"""Notes are true or not there: what makes each one true, computed in plain PyTorch, against the
+notes on random cases.
+"""
 
 import random
 import re
@@ -25,7 +27,9 @@ def literal(tensor: Tensor) -> str:
     return str(tensor.tolist()) if tensor.dtype != torch.int64 else f"tensor({tensor.tolist()})"
 
 
-def told(expression: str, inputs: dict[str, Tensor], dtype: str = "float64", **options: str) -> dict[str, list[str]]:
+def told(
+    expression: str, inputs: dict[str, Tensor], dtype: str = "float64", **options: str
+) -> dict[str, list[str]]:
     """The notes on `grad` by code."""
     words = [expression, *(f"{name}={literal(tensor)}" for name, tensor in inputs.items())]
     request = from_words(Grad, words, {"dtype": dtype, **options})
@@ -56,7 +60,8 @@ FLAT: dict[str, tuple[Callable[[Tensor], Tensor], float, Sequence[float]]] = {
     "elu(x, alpha=1e-7)": (lambda x: F.elu(x, 1e-7), 0, (0,)), "celu(x, 0.1)": (lambda x: F.celu(x, 0.1), 0, ()),
     "selu(x)": (F.selu, 0, ()),
 }  # fmt: skip
-"""Activations that saturate; how far from 0 their least value may lie, where the slope is 0 too; where they bend."""
+"""Activations that saturate; how far from 0 their least value may lie, where the slope is 0 too;
+where they bend."""
 
 
 def test_saturated_is_a_slope_below_a_millionth() -> None:
@@ -64,7 +69,9 @@ def test_saturated_is_a_slope_below_a_millionth() -> None:
     for chance in cases(1):
         text, (function, least, bends) = chance.choice(list(FLAT.items()))
         dtype = chance.choice(list(DTYPES))
-        x = (torch.randn(chance.choice([1, 3, 70])) * chance.choice([1, 4, 10, 300])).to(DTYPES[dtype])
+        x = (torch.randn(chance.choice([1, 3, 70])) * chance.choice([1, 4, 10, 300])).to(
+            DTYPES[dtype]
+        )
         x[0] = chance.choice([0.0, 3.0, -1.0, -0.75, torch.inf, torch.nan, float(x[0])])
         flat = slope(function, x).abs() < 1e-6
         flat &= (x.abs() > least) & ~torch.isin(x, torch.tensor(bends, dtype=x.dtype))
@@ -72,7 +79,12 @@ def test_saturated_is_a_slope_below_a_millionth() -> None:
         assert bool(found) == bool(flat.any()), (text, x, found)
         if found:
             hits += 1
-            assert ("exactly 0" in found[0]) == bool((slope(function, x)[flat] == 0).any()), (text, dtype, x, found)
+            assert ("exactly 0" in found[0]) == bool((slope(function, x)[flat] == 0).any()), (
+                text,
+                dtype,
+                x,
+                found,
+            )
             assert (f"{int(flat.sum())} of {len(x)}" in found[0]) == (int(flat.sum()) > 1)
     assert 10 < hits < CASES
 
@@ -81,7 +93,9 @@ def test_a_row_of_softmax_is_saturated_where_one_probability_is_all() -> None:
     hits = 0
     for chance in cases(2):
         rows, dim = chance.choice([1, 3]), chance.choice([0, 1])
-        x = torch.randn(rows, chance.choice([1, 2, 5]), dtype=torch.float64) * chance.choice([1, 10, 100, 1000])
+        x = torch.randn(rows, chance.choice([1, 2, 5]), dtype=torch.float64) * chance.choice(
+            [1, 10, 100, 1000]
+        )
         p = torch.softmax(x, dim)
         flat = ((p * (1 - p)).amax(dim) < 1e-6) & (p.amax(dim) > 0.5)
         found = told(f"softmax(x, {dim}).sum()", {"x": x}).get("saturated", [])
@@ -132,7 +146,8 @@ BENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l2_norm(x, y)": lambda x, y: (x == y) & bool((x == y).all()),
     "rrelu(x, training=True).sum()": lambda x, y: x != x,
 }
-"""Where functions have no derivative by x; the weight w is 0 for the first element and 1 for the others."""
+"""Where functions have no derivative by x; the weight w is 0 for the first element and 1 for the
+others."""
 
 
 def test_a_kink_is_met_exactly_or_not_at_all() -> None:
@@ -140,15 +155,23 @@ def test_a_kink_is_met_exactly_or_not_at_all() -> None:
     for number, chance in enumerate(cases(4)):
         for text in list(BENDS)[number % 3 :: 3]:
             x, y = (
-                torch.tensor(chance.choices([-1.0, 0.0, 1.0, 2.0, 6.0], k=chance.choice([2, 2, 3]))) for _ in range(2)
+                torch.tensor(chance.choices([-1.0, 0.0, 1.0, 2.0, 6.0], k=chance.choice([2, 2, 3])))
+                for _ in range(2)
             )
             x, y = x[: len(y)], y[: len(x)]
             x = x + chance.choice([0, 0, 0, 1e-5])
             w = (torch.arange(len(x)) > 0).float()
-            given = {"x": x, **({"y": y} if "y" in text else {}), **({"w": w} if "=w" in text else {})}
+            given = {
+                "x": x,
+                **({"y": y} if "y" in text else {}),
+                **({"w": w} if "=w" in text else {}),
+            }
             here = int(BENDS[text](x, y).sum())
             found = told(text, given, "float32", wrt="x").get("kink", [])
-            counts = [int(more[1]) if (more := re.search("; ([0-9]+) elements", said)) else 1 for said in found]
+            counts = [
+                int(more[1]) if (more := re.search("; ([0-9]+) elements", said)) else 1
+                for said in found
+            ]
             assert sum(counts) == here, (text, given, found)
             hits += here > 0
     assert hits > CASES
@@ -199,12 +222,16 @@ def test_class_indices_are_no_probabilities() -> None:
         assert not told(text, {"z": z, "y": chance.choice([y, y.double()])}, wrt="z"), (text, z, y)
     assert notes_of("grad", "cross_entropy(z, y)", "z=2,1,0.1", "y=2") == {}
     assert notes_of("grad", "--fn", "cross_entropy", "--x", "2,1,0.1", "--y", "2") == {}
-    each = notes_of("grad", "cross_entropy(stack([x, 2*x, 1 - x]), y)", "x=1,2", "y=2", "--each", "x")
+    each = notes_of(
+        "grad", "cross_entropy(stack([x, 2*x, 1 - x]), y)", "x=1,2", "y=2", "--each", "x"
+    )
     assert each == {}
 
 
 def _target(chance: random.Random, shape: Sequence[int]) -> Tensor:
-    """Numbers that add up to 1 along the rows, along the columns, as a whole, or not at all, some of them outside 0 to 1."""
+    """Numbers that add up to 1 along the rows, along the columns, as a whole, or not at all, some
+    of them outside 0 to 1.
+    """
     p = torch.rand(*shape, dtype=torch.float64) + 0.01
     dims = chance.choice([(-1,), (0,), tuple(range(len(shape))), ()])
     p = p / p.sum(dims, keepdim=True) if dims else p
@@ -225,7 +252,9 @@ def test_targets_that_are_no_probabilities_are_told_and_others_are_not() -> None
         outside = bool(((p < 0) | (p > 1)).any())
         broken = bool(p.isnan().any())  # of which nothing is said here
         a = torch.randn(*shape, dtype=torch.float64)
-        anywhere = any(_adds_up(p, dim) for dim in range(p.ndim)) or _adds_up(p, tuple(range(p.ndim)))
+        anywhere = any(_adds_up(p, dim) for dim in range(p.ndim)) or _adds_up(
+            p, tuple(range(p.ndim))
+        )
         due = {
             "cross_entropy(a, p)": outside or not _adds_up(p, min(1, p.ndim - 1)),
             "bce_with_logits(a, p)": outside,
@@ -268,7 +297,9 @@ def test_shapes_broadcast_where_they_differ() -> None:
         }.items():
             found = told(text, {"x": pred, "y": target}, wrt="x").get("broadcast", [])
             assert len(found) == due, (text, pred.shape, target.shape, found)
-            assert not due or all(str(list(shape)) in found[0] for shape in (pred.shape, target.shape, joint))
+            assert not due or all(
+                str(list(shape)) in found[0] for shape in (pred.shape, target.shape, joint)
+            )
 
 
 PIECES = ["log(x)", "sqrt(x)", "1/x", "x**2", "exp(x)", "softmax(stack([x, -inf*x.detach().abs()]), 0)[0]",
@@ -282,7 +313,9 @@ def _plainly(text: str, x: Tensor, y: Tensor) -> Tensor:
 
 
 def test_not_a_number_is_told_where_one_came_out_and_its_cause_is_on_the_way() -> None:
-    """What has nothing to do with a number that is not finite is no cause of it, though it may not be finite itself."""
+    """What has nothing to do with a number that is not finite is no cause of it, though it may not
+    be finite itself.
+    """
     hits = 0
     for chance in cases(9):
         one, other = chance.choice(PIECES), chance.choice(PIECES).replace("x", "y")
@@ -292,7 +325,9 @@ def test_not_a_number_is_told_where_one_came_out_and_its_cause_is_on_the_way() -
         leaves = [tensor.double().requires_grad_() for tensor in (x, y)]
         value = _plainly(text, *leaves)
         slopes = torch.autograd.grad(value, leaves, allow_unused=True)
-        bad = [not bool(found.isfinite()) for found in (value, *(s for s in slopes if s is not None))]
+        bad = [
+            not bool(found.isfinite()) for found in (value, *(s for s in slopes if s is not None))
+        ]
         found = told(text, {"x": x, "y": y}).get("not-a-number", [])
         assert bool(found) == any(bad), (text, x, y, found)
         hits += any(bad)
@@ -305,7 +340,13 @@ def test_not_a_number_is_told_where_one_came_out_and_its_cause_is_on_the_way() -
                 if not bool(_plainly(part, *leaves).isfinite())
                 or not bool(torch.autograd.grad(_plainly(part, *leaves), leaf)[0].isfinite())
             ]
-            assert any(name in part for part in parts) or cause[0] in "1-", (text, x, y, found, parts)
+            assert any(name in part for part in parts) or cause[0] in "1-", (
+                text,
+                x,
+                y,
+                found,
+                parts,
+            )
     assert 10 < hits < CASES
 
 
@@ -316,7 +357,10 @@ def test_the_dtype_is_blamed_only_where_it_is_to_blame() -> None:
     }  # fmt: skip
     for (text, x), blamed in cases.items():
         (found,) = told(text, {"x": torch.tensor(float(x))}, "float32")["not-a-number"]
-        assert ("the largest" in found, "too small" in found) == (blamed == "the largest", blamed == "too small"), found
+        assert ("the largest" in found, "too small" in found) == (
+            blamed == "the largest",
+            blamed == "too small",
+        ), found
 
 
 ROLES: dict[str, str] = {
@@ -330,7 +374,9 @@ LINES = {
 }  # fmt: skip
 
 
-def test_what_does_not_lead_to_the_result_and_what_autograd_does_not_follow_are_told_apart() -> None:
+def test_what_does_not_lead_to_the_result_and_what_autograd_does_not_follow_are_told_apart() -> (
+    None
+):
     for chance in cases(10):
         roles = {name: chance.choice(list(ROLES)) for name in ("x", "y")}
         lines = [LINES[role][0].format(x=name) for name, role in roles.items()]
@@ -345,7 +391,11 @@ def test_what_does_not_lead_to_the_result_and_what_autograd_does_not_follow_are_
         for name, role in roles.items():
             for code in ("unused-input", "no-derivative"):
                 due = ROLES[role] == code
-                assert any(f" {name}" in said for said in found.get(code, [])) == due, (text, code, found)
+                assert any(f" {name}" in said for said in found.get(code, [])) == due, (
+                    text,
+                    code,
+                    found,
+                )
 
 
 @pytest.mark.parametrize(
@@ -383,7 +433,10 @@ def test_the_upstream_gradient_that_was_drawn_is_shown() -> None:
     assert all(f"{number:.4g}"[:5] in table for number in upstream.view(-1).tolist())
     assert "upstream" in run("grad", "x**2", "x=3", "--vjp", "2").stdout
     assert notes_of("grad", "2*x", "x=1,2", "--vjp", "1,2") == {}
-    assert "100 random numbers" in notes_of("grad", "2*x", "x=zeros(100)", "--vjp", "-rand(100)")["upstream"][0]
+    assert (
+        "100 random numbers"
+        in notes_of("grad", "2*x", "x=zeros(100)", "--vjp", "-rand(100)")["upstream"][0]
+    )
     assert "upstream" not in run("grad", "2*x", "x=1,2", "--row", "1").stdout
 
 
@@ -391,8 +444,16 @@ def test_the_upstream_gradient_that_was_drawn_is_shown() -> None:
     ("code", "given", "not_given"),
     [
         ("integer-input", "x*y x=1 y=tensor(2) --wrt x,y", "x*y x=1 y=tensor(2)"),
-        ("softmax-dim", "softmax(x)[0] x=1,2", "softmax(x,-1)[0]+nn.Softmax(0)(x)[0]+x.softmax(dim=0)[0] x=1,2"),
-        ("complex-step", "h=torch.fft.fft(x);h.abs().sum() x=1,2", "h=torch.fft.fft(x).abs();h.sum() x=1,2"),
+        (
+            "softmax-dim",
+            "softmax(x)[0] x=1,2",
+            "softmax(x,-1)[0]+nn.Softmax(0)(x)[0]+x.softmax(dim=0)[0] x=1,2",
+        ),
+        (
+            "complex-step",
+            "h=torch.fft.fft(x);h.abs().sum() x=1,2",
+            "h=torch.fft.fft(x).abs();h.sum() x=1,2",
+        ),
         ("pytorch", "x.std() x=1,", "x.std() x=1,2"),
     ],
 )

@@ -1,4 +1,6 @@
-"""NAME with arguments: what is read, what is refused and where, and what PyTorch computes for it."""
+"""NAME with arguments: what is read, what is refused and where, and what PyTorch computes for
+it.
+"""
 
 import re
 import subprocess
@@ -76,7 +78,13 @@ def test_bound_has_defaults_in_order() -> None:
         ("-1,2", Loss, "-1,2", "unknown loss '-1,2'", "--pred -1,2"),
         ("  ", None, "", "the name of a function is missing", "gradcli functions"),
         ("(1)", None, "(", "the name of a function is missing", "gradcli functions"),
-        ("mse", Activation, "mse", "mse is a loss, not an activation", "gradcli loss mse --pred T --target T"),
+        (
+            "mse",
+            Activation,
+            "mse",
+            "mse is a loss, not an activation",
+            "gradcli loss mse --pred T --target T",
+        ),
         ("relu", Loss, "relu", "relu is an activation, not a loss", "gradcli activate relu --x T"),
         ("relu(1)", None, "1", "relu takes no arguments", "write relu"),
         ("elu(1, 2)", None, "2", "elu takes at most 1 argument", "its parameters: elu(alpha=1.0)"),
@@ -104,17 +112,53 @@ def test_bound_has_defaults_in_order() -> None:
         ("elu(exit())", None, "exit()", "expected a number", "its parameters"),
         ("elu(x.y)", None, "x.y", "expected a number", "its parameters"),
         ("kl(log_target=1)", None, "1", "log_target must be True or False", "its parameters"),
-        ("ce(ignore_index=1.5)", None, "1.5", "ignore_index must be a whole number", "its parameters"),
-        ("ce(ignore_index=True)", None, "True", "ignore_index must be a whole number", "its parameters"),
-        ("ce(weight=heavy)", None, "heavy", "weight must be a number or a list such as [1, 2, 3]", "its parameters"),
+        (
+            "ce(ignore_index=1.5)",
+            None,
+            "1.5",
+            "ignore_index must be a whole number",
+            "its parameters",
+        ),
+        (
+            "ce(ignore_index=True)",
+            None,
+            "True",
+            "ignore_index must be a whole number",
+            "its parameters",
+        ),
+        (
+            "ce(weight=heavy)",
+            None,
+            "heavy",
+            "weight must be a number or a list such as [1, 2, 3]",
+            "its parameters",
+        ),
         ("ce(weight=[[1]])", None, "[1]", "expected a number", "its parameters"),
         ("ce(weight=[1, True])", None, "True", "expected a number", "its parameters"),
-        ("kl(reduction=mode)", None, "mode", "reduction must be mean or sum or none or batchmean", "its parameters"),
+        (
+            "kl(reduction=mode)",
+            None,
+            "mode",
+            "reduction must be mean or sum or none or batchmean",
+            "its parameters",
+        ),
         ("multi_margin(3)", None, "3", "p must be 1 or 2", "its parameters"),
         ("elu(1", None, "(", "cannot parse these arguments", "its parameters"),
         ("  elu(1 2)", None, "1", "cannot parse these arguments", "its parameters"),
-        ("elu(1)(2)", None, "elu(1)(2)", "expected one function name with its arguments", "gradcli grad EXPR"),
-        ("relu(1) + 1", None, "relu(1) + 1", "expected one function name with its arguments", "gradcli grad EXPR"),
+        (
+            "elu(1)(2)",
+            None,
+            "elu(1)(2)",
+            "expected one function name with its arguments",
+            "gradcli grad EXPR",
+        ),
+        (
+            "relu(1) + 1",
+            None,
+            "relu(1) + 1",
+            "expected one function name with its arguments",
+            "gradcli grad EXPR",
+        ),
         ("elu(\u22121)", None, "\u2212", "invalid character U+2212", "use ASCII"),
     ],
 )
@@ -136,7 +180,13 @@ def _start(error: GradcliError) -> int:
 
 @pytest.mark.parametrize(
     "text",
-    ["elu(" + "9" * 20 + ")", "elu(" + "1" * 20_000 + ")", "x" * 20_000, "elu(" * 5_000, "elu(-9223372036854775809)"],
+    [
+        "elu(" + "9" * 20 + ")",
+        "elu(" + "1" * 20_000 + ")",
+        "x" * 20_000,
+        "elu(" * 5_000,
+        "elu(-9223372036854775809)",
+    ],
 )
 def test_bounds(text: str) -> None:
     with pytest.raises(SizeError):
@@ -199,10 +249,20 @@ WEIGHT = torch.tensor([1.0, 2.0, 3.0])
         ("half_sse", "none", REAL, (PRED - REAL).pow(2) / 2),
         ("l2_norm", "mean", REAL, (PRED - REAL).pow(2).sum().sqrt()),
         ("l2_norm", "none", REAL, (PRED - REAL).pow(2).sum().sqrt()),
-        ("kl(batchmean)", "sum", REAL.softmax(-1), F.kl_div(PRED, REAL.softmax(-1), reduction="batchmean")),
+        (
+            "kl(batchmean)",
+            "sum",
+            REAL.softmax(-1),
+            F.kl_div(PRED, REAL.softmax(-1), reduction="batchmean"),
+        ),
         ("ce([1,2,3])", None, CLASSES, F.cross_entropy(PRED, CLASSES, WEIGHT)),
         ("ce([1,2,3], 2)", None, CLASSES, F.cross_entropy(PRED, CLASSES, WEIGHT, ignore_index=2)),
-        ("multi_margin(2, weight=[1,2,3])", None, CLASSES, F.multi_margin_loss(PRED, CLASSES, 2, 1.0, WEIGHT)),
+        (
+            "multi_margin(2, weight=[1,2,3])",
+            None,
+            CLASSES,
+            F.multi_margin_loss(PRED, CLASSES, 2, 1.0, WEIGHT),
+        ),
         (
             "bce_with_logits(pos_weight=3)",
             None,
@@ -211,8 +271,12 @@ WEIGHT = torch.tensor([1.0, 2.0, 3.0])
         ),
     ],
 )
-def test_loss_with_reduction(text: str, reduction: str | None, target: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(implementations.loss(read(text, Loss), reduction)(PRED, target), expected)
+def test_loss_with_reduction(
+    text: str, reduction: str | None, target: torch.Tensor, expected: torch.Tensor
+) -> None:
+    torch.testing.assert_close(
+        implementations.loss(read(text, Loss), reduction)(PRED, target), expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,10 +295,16 @@ def test_loss_with_reduction(text: str, reduction: str | None, target: torch.Ten
             "sum",
             "bce_with_logits(pred, target, pos_weight=tensor(3.0), reduction='sum')",
         ),
-        ("bce_with_logits (weight=[1,2,3])", "mean", "bce_with_logits(pred, target, weight=tensor([1.0, 2.0, 3.0]))"),
+        (
+            "bce_with_logits (weight=[1,2,3])",
+            "mean",
+            "bce_with_logits(pred, target, weight=tensor([1.0, 2.0, 3.0]))",
+        ),
     ],
 )
-def test_a_loss_as_an_expression_is_the_same_loss(text: str, reduction: str, expression: str) -> None:
+def test_a_loss_as_an_expression_is_the_same_loss(
+    text: str, reduction: str, expression: str
+) -> None:
     call, inputs = read(text, Loss), {"pred": PRED, "target": REAL}
     assert call.compared(reduction) == expression
     value = evaluate(parse(Source(expression), tuple(inputs)), inputs).value
@@ -271,7 +341,9 @@ def test_activations_of_one_number() -> None:
         ("multilabel_margin", (3,), torch.tensor([2.0, -1.0, 0.0]), torch.tensor([2, -1, 0])),
     ],
 )
-def test_index_target(text: str, shape: tuple[int, ...], target: torch.Tensor, expected: torch.Tensor) -> None:
+def test_index_target(
+    text: str, shape: tuple[int, ...], target: torch.Tensor, expected: torch.Tensor
+) -> None:
     call, logits = read(text, Loss), torch.zeros(shape)
     made = implementations.index_target(call, logits, target)
     torch.testing.assert_close(made, expected)
@@ -281,7 +353,9 @@ def test_index_target(text: str, shape: tuple[int, ...], target: torch.Tensor, e
 def test_index_target_of_an_entry() -> None:
     entry = read("nll").entry
     assert isinstance(entry, Loss)
-    torch.testing.assert_close(implementations.index_target(entry, torch.zeros(3), torch.tensor(1.0)), torch.tensor(1))
+    torch.testing.assert_close(
+        implementations.index_target(entry, torch.zeros(3), torch.tensor(1.0)), torch.tensor(1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -290,10 +364,34 @@ def test_index_target_of_an_entry() -> None:
         ("ce", (3,), 3.0, ShapeError, "target is 3, but pred has 3 classes"),
         ("nll", (2, 3), [0.0, 5.0], ShapeError, "target[1] is 5, but pred has 3 classes"),
         ("ce", (1, 3, 2), [[0, 3]], ShapeError, "target[0,1] is 3, but pred has 3 classes"),
-        ("ce", (3,), -1.0, LiteralError, "target is -1.0, but a class index is a whole number from 0 up"),
-        ("ce", (2, 3), [-100, 1], LiteralError, "target[0] is -100, but a class index is a whole number from 0 up"),
-        ("ce(ignore_index=-7)", (2, 3), [-7, -8], LiteralError, "target[1] is -8, but a class index is a whole number"),
-        ("ce", (2, 3), [0.0, 0.5], LiteralError, "target[1] is 0.5, but a class index is a whole number from 0 up"),
+        (
+            "ce",
+            (3,),
+            -1.0,
+            LiteralError,
+            "target is -1.0, but a class index is a whole number from 0 up",
+        ),
+        (
+            "ce",
+            (2, 3),
+            [-100, 1],
+            LiteralError,
+            "target[0] is -100, but a class index is a whole number from 0 up",
+        ),
+        (
+            "ce(ignore_index=-7)",
+            (2, 3),
+            [-7, -8],
+            LiteralError,
+            "target[1] is -8, but a class index is a whole number",
+        ),
+        (
+            "ce",
+            (2, 3),
+            [0.0, 0.5],
+            LiteralError,
+            "target[1] is 0.5, but a class index is a whole number from 0 up",
+        ),
         ("ce", (3,), float("nan"), LiteralError, "target is nan, but"),
         ("ce", (3,), float("inf"), LiteralError, "target is inf, but"),
         ("ce", (3,), 1e30, LiteralError, "target is 1e+30, but"),
@@ -306,8 +404,20 @@ def test_index_target_of_an_entry() -> None:
         ),
         ("ce", (3,), [2.0], ShapeError, "pred is one row of 3 classes, but target is a list"),
         ("nll", (3,), [2.0], ShapeError, "pred is one row of 3 classes, but target is a list"),
-        ("nll", (3,), [0.0, 1.0, 0.0], ShapeError, "nll takes the index of one class for each row of pred"),
-        ("multi_margin", (2, 3), [[0.0] * 3] * 2, ShapeError, "multi_margin takes the index of one class"),
+        (
+            "nll",
+            (3,),
+            [0.0, 1.0, 0.0],
+            ShapeError,
+            "nll takes the index of one class for each row of pred",
+        ),
+        (
+            "multi_margin",
+            (2, 3),
+            [[0.0] * 3] * 2,
+            ShapeError,
+            "multi_margin takes the index of one class",
+        ),
         (
             "ce",
             (),
@@ -322,14 +432,24 @@ def test_index_target_of_an_entry() -> None:
             LiteralError,
             "target[1] is -2, but a label is a whole number from -1 up",
         ),
-        ("multilabel_margin", (3,), [0, 3, -1], ShapeError, "target[1] is 3, but pred has 3 classes"),
+        (
+            "multilabel_margin",
+            (3,),
+            [0, 3, -1],
+            ShapeError,
+            "target[1] is 3, but pred has 3 classes",
+        ),
     ],
 )
 def test_index_target_refused(
     text: str, shape: tuple[int, ...], target: Any, error: type[GradcliError], message: str
 ) -> None:
     place = Source("5", "--target").span(0)
-    values = torch.tensor(target, dtype=torch.float64) if isinstance(target, float) else torch.tensor(target)
+    values = (
+        torch.tensor(target, dtype=torch.float64)
+        if isinstance(target, float)
+        else torch.tensor(target)
+    )
     with pytest.raises(error, match="^" + re.escape(message)) as refusal:
         implementations.index_target(read(text, Loss), torch.zeros(shape), values, place)
     assert refusal.value.span is place

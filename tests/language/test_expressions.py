@@ -1,4 +1,6 @@
-"""Expressions against plain PyTorch: names, forms, statements, places of errors, and how the text was understood."""
+"""Expressions against plain PyTorch: names, forms, statements, places of errors, and how the text
+was understood.
+"""
 
 # ruff: noqa: N803, N812  (matrices have capital names)
 import ast
@@ -13,7 +15,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gradcli.catalogue import operators
-from gradcli.errors import ExpressionError, GradcliError, LiteralError, MathError, ShapeError, SizeError
+from gradcli.errors import (
+    ExpressionError,
+    GradcliError,
+    LiteralError,
+    MathError,
+    ShapeError,
+    SizeError,
+)
 from gradcli.evaluate import library, machine
 from gradcli.evaluate.job import default_dtype
 from gradcli.evaluate.machine import Evaluation, evaluate
@@ -68,7 +77,9 @@ FORMS: dict[str, Plain] = {
     # the lecture's and the contract's own
     "mse(w*x + b, y)": lambda x, y, w, b, **_: F.mse_loss(w * x + b, y),
     "torch.norm(y - x, 2).pow(2)": lambda x, y, **_: torch.norm(y - x, 2).pow(2),
-    "F.cross_entropy(X, t, reduction='sum')": lambda X, t, **_: F.cross_entropy(X, t.long(), reduction="sum"),
+    "F.cross_entropy(X, t, reduction='sum')": lambda X, t, **_: F.cross_entropy(
+        X, t.long(), reduction="sum"
+    ),
     "softmax(x)[1]": lambda x, **_: torch.softmax(x, -1)[1],
     "x.masked_fill(x < 0, float('-inf')).exp()": lambda x, **_: torch.where(x < 0, 0.0, x.exp()),
     "F.relu(x, False) + F.elu(x, inplace=False)": lambda x, **_: F.relu(x) + F.elu(x),
@@ -107,8 +118,12 @@ FORMS: dict[str, Plain] = {
     "np.max(A, axis=0)": lambda A, **_: A.amax(0),
     "A.sum(axis=0, keepdims=True)": lambda A, **_: A.sum(0, keepdim=True),
     "np.array([w*x[0], 2.0])": lambda w, x, **_: torch.stack([w * x[0], torch.tensor(2.0)]),
-    "np.array([1., 2., 3.])*x + np.zeros((2, 3))": lambda x, **_: torch.tensor([1.0, 2, 3]) * x + torch.zeros(2, 3),
-    "np.average(A*2, axis=-1, weights=x*x)": lambda A, x, **_: (A * 2 * (x * x)).sum(1) / (x * x).sum(),
+    "np.array([1., 2., 3.])*x + np.zeros((2, 3))": lambda x, **_: (
+        torch.tensor([1.0, 2, 3]) * x + torch.zeros(2, 3)
+    ),
+    "np.average(A*2, axis=-1, weights=x*x)": lambda A, x, **_: (
+        (A * 2 * (x * x)).sum(1) / (x * x).sum()
+    ),
     "np.flip(A*w)": lambda A, w, **_: (A * w).flip(0, 1),
     "np.pad(A*w, ((1, 0), (0, 2)))": lambda A, w, **_: F.pad(A * w, (0, 2, 1, 0)),
     "np.where(x > 0, x, 0*x)[:, np.newaxis]": lambda x, **_: torch.where(x > 0, x, 0 * x)[:, None],
@@ -121,7 +136,9 @@ FORMS: dict[str, Plain] = {
     "math.remainder(w, 2)": lambda w, **_: w - 2 * torch.round(w / 2),
     "x[:math.floor(len(x)/2)]*math.comb(5, 2)": lambda x, **_: x[:1] * 10,
     "sum([x, y, 2*x])": lambda x, y, **_: 3 * x + y,
-    "max(2, 3)*x**pow(2, 1) + round(2.5) + abs(-2) + float(2) + int(2.7)": lambda x, **_: 3 * x**2 + 8,
+    "max(2, 3)*x**pow(2, 1) + round(2.5) + abs(-2) + float(2) + int(2.7)": lambda x, **_: (
+        3 * x**2 + 8
+    ),
     "x.view(*x.shape, 1) + torch.stack([*A, x])[:3]": lambda x, A, **_: x.view(3, 1) + A,
     "pair = (x, y); mse(*pair) + nn.MSELoss()(*pair)": lambda x, y, **_: 2 * F.mse_loss(x, y),
     "pi*x + e": lambda x, **_: math.pi * x + math.e,
@@ -144,7 +161,9 @@ FORMS: dict[str, Plain] = {
     "nn.CrossEntropyLoss(ignore_index=7)(X, where(t > 1, 7, t))": lambda X, t, **_: F.cross_entropy(
         X, IGNORING, ignore_index=7
     ),
-    "nn.NLLLoss(reduction='sum')(input=X, target=t)": lambda X, t, **_: F.nll_loss(X, t.long(), reduction="sum"),
+    "nn.NLLLoss(reduction='sum')(input=X, target=t)": lambda X, t, **_: F.nll_loss(
+        X, t.long(), reduction="sum"
+    ),
     "cross_entropy(input=X, target=t)": lambda X, t, **_: F.cross_entropy(X, t.long()),
     "cross_entropy(X, t, tensor([1., 2., 3.]))": lambda X, t, **_: F.cross_entropy(
         X, t.long(), torch.tensor([1.0, 2.0, 3.0])
@@ -231,7 +250,9 @@ def test_value_and_gradients_equal_plain_pytorch(text: str) -> None:
     leaves = [name for name, tensor in given.items() if tensor.requires_grad]
     upstream = torch.linspace(0.5, 1.5, value.numel()).reshape(value.shape)
     mine = torch.autograd.grad(value, [given[name] for name in leaves], upstream, allow_unused=True)
-    pytorchs = torch.autograd.grad(plain, [plain_given[name] for name in leaves], upstream, allow_unused=True)
+    pytorchs = torch.autograd.grad(
+        plain, [plain_given[name] for name in leaves], upstream, allow_unused=True
+    )
     for name, one, other in zip(leaves, mine, pytorchs, strict=True):
         zero = torch.zeros_like(given[name])
         torch.testing.assert_close(
@@ -307,14 +328,18 @@ def test_what_is_read_and_bound() -> None:
     assert expression.assigned == ("h", "y")
 
 
-@pytest.mark.parametrize("text", ["softmax(x)", "F.log_softmax(x)", "x.softmax()", "nn.Softmax()(x)", "F.softmin(x)"])
+@pytest.mark.parametrize(
+    "text", ["softmax(x)", "F.log_softmax(x)", "x.softmax()", "nn.Softmax()(x)", "F.softmin(x)"]
+)
 def test_an_omitted_dimension_is_noted(text: str) -> None:
     ((code, words),) = read(text).notes
     assert code == "softmax-dim"
     assert "dim=-1" in words
 
 
-@pytest.mark.parametrize("text", ["softmax(x, 0)", "x.softmax(dim=0)", "nn.Softmax(0)(x)", "sum(x)"])
+@pytest.mark.parametrize(
+    "text", ["softmax(x, 0)", "x.softmax(dim=0)", "nn.Softmax(0)(x)", "sum(x)"]
+)
 def test_a_given_dimension_is_not(text: str) -> None:
     assert read(text).notes == ()
 
@@ -366,15 +391,27 @@ def test_how_it_was_understood(text: str, canonical_text: str) -> None:
 
 @st.composite
 def formulas(draw: st.DrawFn, depth: int = 3) -> str:
-    """Text over x, y and w with every operator, brackets where they may be missing or needless, and odd blanks."""
+    """Text over x, y and w with every operator, brackets where they may be missing or needless, and
+    odd blanks.
+    """
     if not depth or draw(st.integers(0, 4)) == 0:
         return draw(st.sampled_from(["x", "y", "w", "x[0]", "sin(x)"]))
     first, second = draw(formulas(depth - 1)), draw(formulas(depth - 1))
     form = draw(
         st.sampled_from(
-            ["{0}{2}{3}{2}{1}", "({0}{2}{3}{2}{1})", "( {0} {3} {1}\n)", "-{0}", "(~{0})", "({0})", "sin({0})"]
+            [
+                "{0}{2}{3}{2}{1}",
+                "({0}{2}{3}{2}{1})",
+                "( {0} {3} {1}\n)",
+                "-{0}",
+                "(~{0})",
+                "({0})",
+                "sin({0})",
+            ]
         )
-        | st.sampled_from(["{0} if w else {1}", "({0} if w else {1})", "(x < {0} <= {1})", "{0} > {1}"])
+        | st.sampled_from(
+            ["{0} if w else {1}", "({0} if w else {1})", "(x < {0} <= {1})", "{0} > {1}"]
+        )
     )
     operator = draw(st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "@", "&", "|"]))
     return form.format(first, second, draw(st.sampled_from(["", " "])), operator)
@@ -500,7 +537,9 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
 """Text, kind of the error, what the carets are under, and pieces of the message and the cure."""
 
 
-@pytest.mark.parametrize(("text", "kind", "under", "message", "hint"), ERRORS, ids=[case[0] for case in ERRORS])
+@pytest.mark.parametrize(
+    ("text", "kind", "under", "message", "hint"), ERRORS, ids=[case[0] for case in ERRORS]
+)
 def test_errors_say_what_where_and_what_to_do(
     text: str, kind: type[GradcliError], under: str, message: str, hint: str
 ) -> None:
@@ -511,11 +550,15 @@ def test_errors_say_what_where_and_what_to_do(
     assert hint in error.hint
 
 
-@pytest.mark.parametrize("text", [*operators.SPACES, *(f"{path}(x)" for path in operators.SPACES if "." in path)])
+@pytest.mark.parametrize(
+    "text", [*operators.SPACES, *(f"{path}(x)" for path in operators.SPACES if "." in path)]
+)
 def test_a_namespace_is_no_value_and_something_in_it_is_offered(text: str) -> None:
     error = error_of(text)
     path = text.removesuffix("(x)")
-    assert error.message == f"{path} is a namespace, not a {'value' if path == text else 'function'}"
+    assert (
+        error.message == f"{path} is a namespace, not a {'value' if path == text else 'function'}"
+    )
     assert pointed(error) == path
     assert read(error.hint.partition(": ")[2], ("x",)).names == {"x"}
 

@@ -1,8 +1,9 @@
 """Hostile and broken expressions: each ends in one clear error, and nothing is executed or written.
 
-`cases/hostile.txt` holds an expression over the first line of its error; run this file as a program to write the errors anew.
-A line with a backslash is read with Python's escapes. The last sections kill or stall PyTorch, so they go through the whole
-program, which supervises it; the others are read and computed in this process.
+`cases/hostile.txt` holds an expression over the first line of its error; run this file as a program
+to write the errors anew. A line with a backslash is read with Python's escapes. The last sections
+kill or stall PyTorch, so they go through the whole program, which supervises it; the others are
+read and computed in this process.
 """
 
 import ast
@@ -70,7 +71,9 @@ DEEDS = (
 
 
 class Watch:
-    """Notes what Python does beyond reading text: code run from a string, processes, sockets, files written."""
+    """Notes what Python does beyond reading text: code run from a string, processes, sockets, files
+    written.
+    """
 
     def __init__(self) -> None:
         self.on = False
@@ -80,9 +83,13 @@ class Watch:
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        runs_text = event == "exec" and getattr(arguments[0], "co_filename", "").startswith(("<string", "<unknown"))
+        runs_text = event == "exec" and getattr(arguments[0], "co_filename", "").startswith(
+            ("<string", "<unknown")
+        )
         writes = (
-            event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            event == "open"
+            and isinstance(arguments[2], int)
+            and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         )
         if runs_text or writes or event.startswith(DEEDS):
             self.seen.append(f"{event} {arguments}")
@@ -93,7 +100,9 @@ SAFE = [case[:2] for case in cases() if not case[2]]
 LETHAL = [case[:2] for case in cases() if case[2]]
 
 
-@pytest.mark.parametrize(("expression", "error"), SAFE, ids=[expression[:60] for expression, _ in SAFE])
+@pytest.mark.parametrize(
+    ("expression", "error"), SAFE, ids=[expression[:60] for expression, _ in SAFE]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_one_clear_error(expression: str, error: str) -> None:
     WATCH.seen.clear()
@@ -120,7 +129,9 @@ def test_the_watch_sees_what_it_is_for(tmp_path: Path) -> None:
     assert [event.split()[0] for event in WATCH.seen] == ["exec", "open"]
 
 
-@pytest.mark.parametrize(("expression", "error"), [*LETHAL, *SAFE[::40]], ids=lambda text: text[:60])
+@pytest.mark.parametrize(
+    ("expression", "error"), [*LETHAL, *SAFE[::40]], ids=lambda text: text[:60]
+)
 def test_the_whole_program_ends_with_status_2(expression: str, error: str, tmp_path: Path) -> None:
     words = [f"{name}={literal}" for name, literal in INPUTS.items()]
     faulthandler.disable()  # pytest's would print the end of the child
@@ -158,8 +169,14 @@ LARGE = {
     "doubling, into a tensor": (DOUBLING + "torch.tensor(a)", "too many values for torch.tensor"),
     "doubling, as a size": (DOUBLING + "zeros(a)", "zeros: argument 'size'"),
     "doubling, as an index": (DOUBLING + "x[a]", "index: "),
-    "doubling, compared": (DOUBLING + "c = (a, a); (a, a) == c", "nested sequences cannot be compared"),
-    "a deep list": ("a = (1.,); " + "a = (a,); " * 1_500 + "torch.tensor(a)", "tensor: too many dimensions"),
+    "doubling, compared": (
+        DOUBLING + "c = (a, a); (a, a) == c",
+        "nested sequences cannot be compared",
+    ),
+    "a deep list": (
+        "a = (1.,); " + "a = (a,); " * 1_500 + "torch.tensor(a)",
+        "tensor: too many dimensions",
+    ),
     "empty": ("", "the expression is empty"),
 }
 
@@ -233,7 +250,9 @@ adaptive_avg_pool2d(A[None], 3)
 
 @pytest.mark.parametrize("text", FORESEEN.replace("\n", ";").strip(";").split(";"), ids=str.strip)
 @pytest.mark.filterwarnings("ignore")
-def test_the_size_that_is_foreseen_is_the_size_that_comes(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_that_is_foreseen_is_the_size_that_comes(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     foreseen: list[float] = []
     monkeypatch.setattr(growth, "refuse", lambda name, elements: foreseen.append(elements))
     inputs = tensors()

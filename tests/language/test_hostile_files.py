@@ -1,4 +1,5 @@
-"""Files made to do harm: each is one short error with its cause, nothing in it is run, and a batch goes on behind it.
+"""Files made to do harm: each is one short error with its cause, nothing in it is run, and a batch
+goes on behind it.
 
 What files hold by mistake is in `test_files`; here somebody means it.
 """
@@ -31,7 +32,9 @@ class Deed:
         return os.mkdir, (OWNED,)
 
 
-def npy(shape: str = "(2,)", descr: str = "'<f8'", order: str = "False", body: bytes = NUMBERS) -> bytes:
+def npy(
+    shape: str = "(2,)", descr: str = "'<f8'", order: str = "False", body: bytes = NUMBERS
+) -> bytes:
     header = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + body
 
@@ -45,11 +48,15 @@ def packed(members: dict[str, bytes], packing: int = zipfile.ZIP_STORED) -> byte
 
 
 def patched(content: bytes, *places: tuple[int, int, bytes]) -> bytes:
-    """A zip of one member with bytes replaced: at a place of its own header and at one of the directory's."""
+    """A zip of one member with bytes replaced: at a place of its own header and at one of the
+    directory's.
+    """
     found = bytearray(content)
     for own, listed, new in places:
         directory = found.index(b"PK\x01\x02")
-        found[own : own + len(new)] = found[directory + listed : directory + listed + len(new)] = new
+        found[own : own + len(new)] = found[directory + listed : directory + listed + len(new)] = (
+            new
+        )
     return bytes(found)
 
 
@@ -206,7 +213,11 @@ def test_one_error_with_its_cause_for_safetensors(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_in_a_tensor() -> None:
-    refused("a.pt", saved(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])), "nested or without data")
+    refused(
+        "a.pt",
+        saved(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])),
+        "nested or without data",
+    )
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv", ".txt", ".tsv", ".json"])

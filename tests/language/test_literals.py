@@ -1,4 +1,6 @@
-"""Tensor literals: every form reads as PyTorch, NumPy and Python mean it, and what they print reads back."""
+"""Tensor literals: every form reads as PyTorch, NumPy and Python mean it, and what they print reads
+back.
+"""
 
 import json
 import math
@@ -27,7 +29,11 @@ def make(text: str, dtype: torch.dtype = torch.float32, stdin: str = "") -> Tens
 
 
 def equal(a: Tensor, b: Tensor) -> bool:
-    return a.dtype == b.dtype and a.shape == b.shape and bool(torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0)))
+    return (
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and bool(torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0)))
+    )
 
 
 FLOATING: list[tuple[str, Any]] = [
@@ -185,7 +191,9 @@ def test_constructors_draw_in_order_from_one_generator() -> None:
 
 
 def test_every_constructor_is_tested() -> None:
-    assert {name for name in CONSTRUCTORS if any(name + "(" in text for text, _ in MADE)} == set(CONSTRUCTORS)
+    assert {name for name in CONSTRUCTORS if any(name + "(" in text for text, _ in MADE)} == set(
+        CONSTRUCTORS
+    )
 
 
 @pytest.mark.parametrize("text", ["-", "@-", " - "])
@@ -268,13 +276,22 @@ SHAPES = [(), (1,), (3,), (40,), (2, 3), (3, 1), (2, 2, 2), (0,), (0, 3), (2, 0,
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_torch_prints_read_back(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     torch.manual_seed(len(shape))
-    numbers = (torch.randn(shape, dtype=torch.float64) * 10 ** torch.empty(shape).uniform_(-5, 5)).abs() % 200
+    numbers = (
+        torch.randn(shape, dtype=torch.float64) * 10 ** torch.empty(shape).uniform_(-5, 5)
+    ).abs() % 200
     tensor = numbers.to(dtype)
     job = dtype if dtype.is_floating_point else torch.float32
     assert equal(make(str(tensor), job), tensor)
     if tensor.is_floating_point():
         leaf = tensor.clone().requires_grad_()
-        for printed in (leaf, leaf * 1, torch.nn.Parameter(leaf), -leaf.detach(), leaf.detach() / 0, leaf.round()):
+        for printed in (
+            leaf,
+            leaf * 1,
+            torch.nn.Parameter(leaf),
+            -leaf.detach(),
+            leaf.detach() / 0,
+            leaf.round(),
+        ):
             assert equal(make(str(printed), job), printed.detach())
 
 
@@ -289,7 +306,13 @@ def test_torch_prints_of_whole_floats_stay_floating(sci_mode: bool) -> None:
 floats = st.floats(width=64)
 
 
-@given(arrays.arrays(np.float64, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4), elements=floats))
+@given(
+    arrays.arrays(
+        np.float64,
+        arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+        elements=floats,
+    )
+)
 @settings(deadline=None)
 def test_numpy_prints_read_back(array: Any) -> None:
     expected = torch.from_numpy(array.copy())
@@ -309,7 +332,15 @@ def named(value: Any) -> Any:
     """Nested lists with the not-finite numbers by the names that our JSON gives them."""
     if isinstance(value, list):
         return [named(item) for item in value]
-    return value if math.isfinite(value) else "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return (
+        value
+        if math.isfinite(value)
+        else "NaN"
+        if math.isnan(value)
+        else "Infinity"
+        if value > 0
+        else "-Infinity"
+    )
 
 
 @given(arrays.arrays(np.float64, arrays.array_shapes(max_dims=3, max_side=4), elements=floats))
@@ -318,7 +349,12 @@ def test_python_and_json_prints_read_back(array: Any) -> None:
     expected = torch.from_numpy(array.copy())
     nested = array.tolist()
     strings = json.dumps(named(nested), allow_nan=False)
-    for text in (repr(nested), repr(nested).replace("[", "(").replace("]", ",)"), json.dumps(nested), strings):
+    for text in (
+        repr(nested),
+        repr(nested).replace("[", "(").replace("]", ",)"),
+        json.dumps(nested),
+        strings,
+    ):
         assert equal(make(text, torch.float64), expected), text
     assert equal(make("-", torch.float64, stdin=strings), expected)
     assert list(from_json(json.loads(strings), Source(strings)).values) == pytest.approx(
@@ -355,7 +391,9 @@ def test_many_numbers() -> None:
     assert equal(make(f"[{' '.join(map(str, values))}]"), torch.arange(100_000.0))
 
 
-@pytest.mark.parametrize("text", ["1" * 10**6 + "x", f"[{'1' * 10**6}q]", f"1.{'2' * 10**6}e{'3' * 10**5}q"], ids=len)
+@pytest.mark.parametrize(
+    "text", ["1" * 10**6 + "x", f"[{'1' * 10**6}q]", f"1.{'2' * 10**6}e{'3' * 10**5}q"], ids=len
+)
 def test_the_time_for_a_long_number_grows_with_its_length_alone(text: str) -> None:
     """With the square of it, each of these would take hours."""
     with pytest.raises(LiteralError):

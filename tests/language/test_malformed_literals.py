@@ -1,6 +1,8 @@
-"""Malformed tensor literals: each says what is wrong, where, and what to do, and nothing else gets through.
+"""Malformed tensor literals: each says what is wrong, where, and what to do, and nothing else gets
+through.
 
-`python -m tests.language.test_malformed_literals` writes the messages of the cases anew, for a reader to compare.
+`python -m tests.language.test_malformed_literals` writes the messages of the cases anew, for a
+reader to compare.
 """
 
 import json
@@ -77,7 +79,12 @@ def test_any_text_is_a_literal_or_an_error_with_a_place_and_a_cure(text: str) ->
         assert not problem.message.endswith(".")
 
 
-@given(st.one_of(PLAIN, PLAIN.map(lambda text: f"tensor({text})"), PLAIN.map(lambda text: f"[{text}]")), st.booleans())
+@given(
+    st.one_of(
+        PLAIN, PLAIN.map(lambda text: f"tensor({text})"), PLAIN.map(lambda text: f"[{text}]")
+    ),
+    st.booleans(),
+)
 @settings(max_examples=600, deadline=None)
 def test_the_short_way_reads_what_the_grammar_reads(text: str, lines: bool) -> None:
     try:
@@ -137,9 +144,13 @@ def test_json_nests_at_most_64_deep(depth: int) -> None:
 
 
 def cases() -> list[tuple[str, str]]:
-    """Each case as it stands in the file: the input with Python's escapes, and the expected error."""
+    """Each case as it stands in the file: the input with Python's escapes, and the expected
+    error.
+    """
     blocks = CASES.read_text("utf-8").removesuffix("\n").split("\n----\n")
-    return [(given, expected) for given, _, expected in (block.partition("\n\n") for block in blocks)]
+    return [
+        (given, expected) for given, _, expected in (block.partition("\n\n") for block in blocks)
+    ]
 
 
 def report(written: str) -> str:
@@ -150,7 +161,10 @@ def report(written: str) -> str:
         found = parse_stream(Source(text)) if stream else parse(Source(text))
     except GradcliError as error:
         place = error.span.draw() if error.span else []
-        return "\n".join(line.rstrip() for line in (f"{error.kind}: {error.message}", *place, f"cure: {error.hint}"))
+        return "\n".join(
+            line.rstrip()
+            for line in (f"{error.kind}: {error.message}", *place, f"cure: {error.hint}")
+        )
     return f"no error: {found}"
 
 
@@ -159,7 +173,9 @@ def test_malformed(written: str, expected: str) -> None:
     assert report(written) == expected
 
 
-@pytest.mark.parametrize("text", [f"{10**200}*{10**200}", f"tensor([{10**200}*{10**200}])", "1e200*1e200", "1/1e-309"])
+@pytest.mark.parametrize(
+    "text", [f"{10**200}*{10**200}", f"tensor([{10**200}*{10**200}])", "1e200*1e200", "1/1e-309"]
+)
 def test_a_product_beyond_64_bits_is_an_error(text: str) -> None:
     with pytest.raises(LiteralError, match="the result is too large for a 64-bit float"):
         parse(Source(text))

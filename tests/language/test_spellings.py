@@ -1,4 +1,6 @@
-"""Every name under `np.` and `math.` against NumPy and Python themselves: the same numbers, or refused."""
+"""Every name under `np.` and `math.` against NumPy and Python themselves: the same numbers, or
+refused.
+"""
 
 import ast
 import inspect
@@ -34,17 +36,27 @@ GROUPS: dict[str, tuple[Any, Any]] = {
     "mixed": (RNG.normal(size=(2, 3)), RNG.normal(size=3)),
     "steep": (RNG.normal(size=(2, 3)), RNG.normal(size=(4, 3, 2))),
     "sorted": (np.sort(RNG.normal(size=5)), RNG.normal(size=4)),
-    "complex": (RNG.normal(size=3) + 1j * RNG.normal(size=3), RNG.normal(size=3) + 1j * RNG.normal(size=3)),
+    "complex": (
+        RNG.normal(size=3) + 1j * RNG.normal(size=3),
+        RNG.normal(size=3) + 1j * RNG.normal(size=3),
+    ),
     "scalars": (np.float64(1.25), np.float64(0.75)),
     "integers": (np.array([6, 0, 3, 5, 1, 1]), np.array([4, 2, 9, 5, 1, 2])),
     "bools": (np.array([True, False, True]), np.array([True, True, False])),
 }
 """Two arrays, a and b, to call each function with."""
 
-NUMBERS = {"tenths": ("0.3", "0.7"), "numbers": ("2.75", "1.5"), "negative": ("-1.75", "0.5"), "whole": ("7", "3")}
+NUMBERS = {
+    "tenths": ("0.3", "0.7"),
+    "numbers": ("2.75", "1.5"),
+    "negative": ("-1.75", "0.5"),
+    "whole": ("7", "3"),
+}
 """Two numbers for the functions of math."""
 
-SECOND = frozenset({"b", "x2", "v", "y", "a2", "q", "k", "weights", "other", "base", "test_elements"})
+SECOND = frozenset(
+    {"b", "x2", "v", "y", "a2", "q", "k", "weights", "other", "base", "test_elements"}
+)
 """Parameters that get the second array."""
 VALUES: dict[str, tuple[str, ...]] = {
     "a_min": ("0.2",), "a_max": ("0.6",), "min": ("0.2",), "max": ("0.6",), "decimals": ("1",),
@@ -71,7 +83,10 @@ DIFFERENT = {
     ("sign", "special"): "the sign of nan is 0 in PyTorch",
     ("heaviside", "special"): "the step at nan is a number in PyTorch",
     ("angle", "special"): "the angle of -0 is 0 in PyTorch",
-    **{("reciprocal", group): "whole numbers have whole reciprocals in NumPy alone" for group in ("integers", "bools")},
+    **{
+        ("reciprocal", group): "whole numbers have whole reciprocals in NumPy alone"
+        for group in ("integers", "bools")
+    },
     **{
         ("searchsorted", group): "there is no place where the numbers are not in order"
         for group in GROUPS
@@ -93,7 +108,9 @@ def double() -> Iterator[None]:
 def ours(text: str, arrays: dict[str, Any]) -> Any:
     """The value of an expression, whatever it is."""
     given = {name: torch.tensor(value) for name, value in arrays.items()}
-    return machine._run(machine._compile(parse(Source(text), tuple(given))), dict(given), None, None)
+    return machine._run(
+        machine._compile(parse(Source(text), tuple(given))), dict(given), None, None
+    )
 
 
 def theirs(text: str, arrays: dict[str, Any]) -> Any:
@@ -142,16 +159,26 @@ def calls(path: str, row: spellings.Row) -> Iterator[tuple[str, str, set[str]]]:
     placed = [p.arg for p in (*listed.posonlyargs, *listed.args)]
     count = len(placed) - len(listed.defaults)
     needed = [("", name) for name in placed[:count]]
-    needed += [(f"{p.arg}=", p.arg) for p, d in zip(listed.kwonlyargs, listed.kw_defaults, strict=True) if d is None]
+    needed += [
+        (f"{p.arg}=", p.arg)
+        for p, d in zip(listed.kwonlyargs, listed.kw_defaults, strict=True)
+        if d is None
+    ]
     if listed.vararg:
         needed.append(("", listed.vararg.arg))
     optional = [
         *placed[count:],
-        *(p.arg for p, d in zip(listed.kwonlyargs, listed.kw_defaults, strict=True) if d is not None),
+        *(
+            p.arg
+            for p, d in zip(listed.kwonlyargs, listed.kw_defaults, strict=True)
+            if d is not None
+        ),
     ]
     groups: Any = NUMBERS if path.startswith("math") else GROUPS
     for group in groups:
-        written = [[f"{prefix}{text}" for text in arguments(path, name, group)] for prefix, name in needed]
+        written = [
+            [f"{prefix}{text}" for text in arguments(path, name, group)] for prefix, name in needed
+        ]
         for chosen in product(written):
             yield group, f"{path}({', '.join(chosen)})", set()
             for name in optional:
@@ -236,11 +263,17 @@ def test_parameters_are_those_of_numpy_in_their_order(section: str) -> None:
             known = list(inspect.signature(theirs(f"{section}.{name}", {})).parameters.values())
         except (AttributeError, ValueError):
             continue  # another version has it, or it does not tell its parameters
-        if section == "math" or name == "arange" or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in known):
+        if (
+            section == "math"
+            or name == "arange"
+            or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in known)
+        ):
             continue  # Python's have no names, and NumPy's there depend on how many are given
         for row in spellings.rows(section, name):
             placed = [p.arg for p in (*row.arguments.posonlyargs, *row.arguments.args)]
-            assert placed == [p.name for p in known][: len(placed)], f"{section}.{name}({row.signature})"
+            assert placed == [p.name for p in known][: len(placed)], (
+                f"{section}.{name}({row.signature})"
+            )
             assert {p.arg for p in row.arguments.kwonlyargs} <= {p.name for p in known}, (
                 f"{section}.{name}({row.signature})"
             )
@@ -252,13 +285,23 @@ def test_what_is_left_out_is_an_argument_of_its_own() -> None:
         for name in spellings.names(section):
             for row in spellings.rows(section, name):
                 calls = [node for node in ast.walk(row.meaning) if isinstance(node, ast.Call)]
-                whole = [item for call in calls for item in (*call.args, *(k.value for k in call.keywords))]
-                used = {node.id for node in ast.walk(row.meaning) if isinstance(node, ast.Name) and node not in whole}
+                whole = [
+                    item
+                    for call in calls
+                    for item in (*call.args, *(k.value for k in call.keywords))
+                ]
+                used = {
+                    node.id
+                    for node in ast.walk(row.meaning)
+                    if isinstance(node, ast.Name) and node not in whole
+                }
                 listed = row.arguments
                 pairs: list[tuple[ast.arg, ast.expr | None]] = []
                 pairs += zip(listed.args[::-1], listed.defaults[::-1], strict=False)
                 pairs += zip(listed.kwonlyargs, listed.kw_defaults, strict=True)
-                optional = {p.arg for p, d in pairs if isinstance(d, ast.Constant) and d.value is ...}
+                optional = {
+                    p.arg for p, d in pairs if isinstance(d, ast.Constant) and d.value is ...
+                }
                 assert not used & optional, f"{section}.{name}({row.signature})"
 
 

@@ -1,7 +1,8 @@
-"""The parent of a computation: time limit, crashes, Ctrl-C, closed pipes, and files that are replaced whole or not at all.
+"""The parent of a computation: time limit, crashes, Ctrl-C, closed pipes, and files that are
+replaced whole or not at all.
 
-Calls are forked from this process as in `tests.program`, but left running, in a process group of their own, so that a
-signal can reach them as it does from a terminal.
+Calls are forked from this process as in `tests.program`, but left running, in a process group of
+their own, so that a signal can reach them as it does from a terminal.
 """
 
 import os
@@ -23,7 +24,13 @@ from tests import program
 from tests.program import run
 from tests.warm import until
 
-LONG_PRODUCT = ["grad", "A = rand(3000, 3000) * x; " + "A = A @ A / 1000; " * 40 + "A.sum()", "x=1", "--timeout", "0"]
+LONG_PRODUCT = [
+    "grad",
+    "A = rand(3000, 3000) * x; " + "A = A @ A / 1000; " * 40 + "A.sum()",
+    "x=1",
+    "--timeout",
+    "0",
+]
 """Minutes of matrix products, each of them a second or more inside PyTorch."""
 
 LONG_SINGLE = ["grad", "(rand(8000, 8000) @ rand(8000, 8000)).sum() * x", "x=1", "--timeout", "0"]
@@ -31,12 +38,19 @@ LONG_SINGLE = ["grad", "(rand(8000, 8000) @ rand(8000, 8000)).sum() * x", "x=1",
 
 
 @contextmanager
-def running(words: Sequence[str], folder: Path, pipe: tuple[int, int] | None = None) -> Iterator[int]:
-    """The process id of a call left running, the leader of a group of its own; killed at the end, however it ends.
+def running(
+    words: Sequence[str], folder: Path, pipe: tuple[int, int] | None = None
+) -> Iterator[int]:
+    """The process id of a call left running, the leader of a group of its own; killed at the end,
+    however it ends.
 
     It writes into `pipe` where there is one, and this process keeps the reading end alone.
     """
-    with open(os.devnull) as given, open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
+    with (
+        open(os.devnull) as given,
+        open(folder / "out", "wb") as out,
+        open(folder / "err", "wb") as err,
+    ):
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
@@ -54,10 +68,16 @@ def running(words: Sequence[str], folder: Path, pipe: tuple[int, int] | None = N
 
 
 def group(leader: int) -> list[int]:
-    """The living processes of a group; those that have ended and wait to be collected do not count."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    """The living processes of a group; those that have ended and wait to be collected do not
+    count.
+    """
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
+    ).stdout
     rows = [line.split() for line in listed.splitlines()]
-    return [int(pid) for pid, pgid, stat in rows if int(pgid) == leader and not stat.startswith("Z")]
+    return [
+        int(pid) for pid, pgid, stat in rows if int(pgid) == leader and not stat.startswith("Z")
+    ]
 
 
 def busy(leader: int) -> bool:
@@ -125,7 +145,9 @@ def test_what_takes_too_long_to_show_is_that_error_without_a_place() -> None:
         shown = run("activate", "relu", "--x", "zeros(9000000)", form, "--timeout", "1")
         assert (shown.status, shown.stdout) == (2, "")
         said = r"error: (it ran for|showing the result took) more than 1 s\n  --timeout 0 removes the limit\n"
-        assert re.fullmatch(said, shown.stderr)  # on a busy machine the numbers alone take that long
+        assert re.fullmatch(
+            said, shown.stderr
+        )  # on a busy machine the numbers alone take that long
 
 
 def test_timeout_0_lifts_the_limit_and_a_quick_call_keeps_within_any() -> None:
@@ -144,7 +166,9 @@ def test_timeout_0_lifts_the_limit_and_a_quick_call_keeps_within_any() -> None:
         (["grad", "F.pdist(x).sum()", "x=zeros(0,3)"], "pdist"),
     ],
 )  # fmt: skip
-def test_a_call_that_would_end_the_process_is_one_error_that_names_it(words: list[str], name: str) -> None:
+def test_a_call_that_would_end_the_process_is_one_error_that_names_it(
+    words: list[str], name: str
+) -> None:
     shown = run(*words)
     assert (shown.status, shown.stdout) == (2, "")
     assert shown.stderr.startswith("error: ")
@@ -180,7 +204,9 @@ def test_a_crash_inside_pytorch_names_the_place(signum: int, tmp_path: Path) -> 
     assert any(set(line.strip()) == {"^"} for line in lines)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("a slip of ours"), SystemExit("a slip of ours")])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("a slip of ours"), SystemExit("a slip of ours")]
+)
 def test_a_fault_of_gradclis_own_in_a_worker_is_told_whole(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,13 +216,18 @@ def test_a_fault_of_gradclis_own_in_a_worker_is_told_whole(
     monkeypatch.setenv("GRADCLI_DEBUG", "1")
     with pytest.raises(ToldFault) as told:
         run_in_worker(fail, Limits(0))
-    assert str(told.value).startswith(f"internal error in gradcli ({type(error).__name__}: a slip of ours at test_")
+    assert str(told.value).startswith(
+        f"internal error in gradcli ({type(error).__name__}: a slip of ours at test_"
+    )
     assert "in fail" in told.value.traceback
 
 
 def test_a_library_that_ends_a_worker_is_an_error_whatever_its_status() -> None:
     for status in (0, 3):
-        with pytest.raises(MathError, match=rf"a library that PyTorch uses ended the process \(exit status {status}\)"):
+        with pytest.raises(
+            MathError,
+            match=rf"a library that PyTorch uses ended the process \(exit status {status}\)",
+        ):
             run_in_worker(lambda progress, status=status: os._exit(status), Limits(0))  # type: ignore[misc]
 
 
@@ -205,7 +236,9 @@ def test_a_library_that_ends_a_worker_is_an_error_whatever_its_status() -> None:
 
 @needs_proc
 @pytest.mark.parametrize("words", [LONG_PRODUCT, LONG_SINGLE], ids=["many", "one"])
-def test_ctrl_c_ends_a_long_product_at_once_and_the_call_dies_of_it(words: list[str], tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_long_product_at_once_and_the_call_dies_of_it(
+    words: list[str], tmp_path: Path
+) -> None:
     with running(words, tmp_path) as pid:
         assert until(lambda: busy(pid))
         start = time.monotonic()
@@ -244,7 +277,11 @@ def test_ctrl_c_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
 
 @needs_proc
 def test_nothing_is_left_running_behind_a_call(tmp_path: Path) -> None:
-    for words in (["grad", "x**2", "x=3"], ["grad", "q", "x=3"], [*LONG_PRODUCT[:3], "--timeout", "0.2"]):
+    for words in (
+        ["grad", "x**2", "x=3"],
+        ["grad", "q", "x=3"],
+        [*LONG_PRODUCT[:3], "--timeout", "0.2"],
+    ):
         with running(words, tmp_path) as pid:
             os.waitpid(pid, 0)
             assert until(lambda pid=pid: not group(pid), 1)
@@ -256,7 +293,9 @@ def test_nothing_is_left_running_behind_a_call(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", [["--csv"], ["--json"], ["--full"]])
 def test_a_closed_pipe_ends_the_call_silently_with_141(form: list[str], tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    with running(["activate", "relu", "--x", "arange(1,3000)", *form], tmp_path, (reader, writer)) as pid:
+    with running(
+        ["activate", "relu", "--x", "arange(1,3000)", *form], tmp_path, (reader, writer)
+    ) as pid:
         os.close(reader)
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) in (141, -signal.SIGPIPE)
@@ -265,7 +304,9 @@ def test_a_closed_pipe_ends_the_call_silently_with_141(form: list[str], tmp_path
 
 def test_a_reader_that_leaves_half_way_is_no_trouble(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    with running(["activate", "relu", "--x", "arange(1,200000)", "--csv"], tmp_path, (reader, writer)) as pid:
+    with running(
+        ["activate", "relu", "--x", "arange(1,200000)", "--csv"], tmp_path, (reader, writer)
+    ) as pid:
         assert os.read(reader, 14) == b"index,x,relu,d"
         os.close(reader)
         _, status = os.waitpid(pid, 0)
@@ -365,7 +406,9 @@ def test_what_is_there_and_no_regular_file_is_refused(make: object, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["nowhere/r.json", "r.json/r.json", "n" * 300 + ".json"])
-def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(name: str, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
+    name: str, tmp_path: Path
+) -> None:
     (tmp_path / "r.json").write_text("old")
     shown = run(*LONG_PRODUCT[:3], "--timeout", "20", "--out", name, cwd=str(tmp_path))
     assert (shown.status, shown.stdout) == (2, "")

@@ -1,4 +1,6 @@
-"""The warm start: the same bytes as a cold call, the same signals, nothing left behind, and cold where it cannot be."""
+"""The warm start: the same bytes as a cold call, the same signals, nothing left behind, and cold
+where it cannot be.
+"""
 
 import contextlib
 import json
@@ -31,7 +33,13 @@ from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 MSE = ("grad", "--fn", "mse", "--x", "1", "--w", "2")
-LONG = ("grad", "A = rand(3000, 3000) * x; " + "A = A @ A / 1000; " * 40 + "A.sum()", "x=1", "--timeout", "0")
+LONG = (
+    "grad",
+    "A = rand(3000, 3000) * x; " + "A = A @ A / 1000; " * 40 + "A.sum()",
+    "x=1",
+    "--timeout",
+    "0",
+)
 """Minutes of matrix products."""
 
 
@@ -74,7 +82,10 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("functions", "relu"), ""),
     (("why", "no-grad"), ""),
     (("why",), ""),
-    (("why",), "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn\n"),
+    (
+        ("why",),
+        "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn\n",
+    ),
     (("batch",), '{"command": "grad", "fn": "mse", "x": 1, "w": 2}\nno json\n'),
     (("--help",), ""),
     (("grad", "--help"), ""),
@@ -83,9 +94,15 @@ CASES: list[tuple[tuple[str, ...], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("words", "stdin"), CASES, ids=[" ".join(words)[:50] for words, _ in CASES])
-def test_a_warm_call_is_a_cold_call_byte_for_byte(words: tuple[str, ...], stdin: str, server: Server) -> None:
-    """In a pipe, in every surroundings, against the whole program run in a process forked from the tests' own."""
+@pytest.mark.parametrize(
+    ("words", "stdin"), CASES, ids=[" ".join(words)[:50] for words, _ in CASES]
+)
+def test_a_warm_call_is_a_cold_call_byte_for_byte(
+    words: tuple[str, ...], stdin: str, server: Server
+) -> None:
+    """In a pipe, in every surroundings, against the whole program run in a process forked from the
+    tests' own.
+    """
     for more in (*SURROUNDINGS, {"COLUMNS": "30"}):
         env = {**server.env, **more}
         cold = program.run(*words, stdin=stdin, env=env)
@@ -95,9 +112,13 @@ def test_a_warm_call_is_a_cold_call_byte_for_byte(words: tuple[str, ...], stdin:
 TERMINALS = [(columns, more) for columns in (40, 80, 200) for more in SURROUNDINGS]
 
 
-@pytest.mark.parametrize("words", [words for words, stdin in CASES if not stdin and words != ("why",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [words for words, stdin in CASES if not stdin and words != ("why",)], ids=" ".join
+)
 def test_a_terminal_sees_the_same(words: tuple[str, ...], server: Server) -> None:
-    """On one width and surroundings for each command; `python -m tools.soak equality` goes through all of them."""
+    """On one width and surroundings for each command; `python -m tools.soak equality` goes through
+    all of them.
+    """
     if words == ("batch",):
         return
     columns, more = TERMINALS[zlib.crc32(" ".join(words).encode()) % len(TERMINALS)]
@@ -114,14 +135,20 @@ def test_calls_really_are_warm(server: Server) -> None:
     assert server.served(lambda: server.run("--version")) == 0
 
 
-# --- what a call takes with it ---
+# --- what a call takes with it ------------------------------------------------------------------
 
 
-def test_folder_umask_variables_and_arguments_are_the_callers(server: Server, tmp_path: Path) -> None:
+def test_folder_umask_variables_and_arguments_are_the_callers(
+    server: Server, tmp_path: Path
+) -> None:
     (tmp_path / "x.csv").write_text("1,2\n")
-    done = server.run("activate", "relu", "--x", "@x.csv", "--get", "functions.0.value", cwd=str(tmp_path))
+    done = server.run(
+        "activate", "relu", "--x", "@x.csv", "--get", "functions.0.value", cwd=str(tmp_path)
+    )
     assert done == Ran("[1.0,2.0]\n", "", 0)
-    done = server.run("activate", "relu", "--x", "@~/x.csv", "--get", "inputs.x", env={"HOME": str(tmp_path)})
+    done = server.run(
+        "activate", "relu", "--x", "@~/x.csv", "--get", "inputs.x", env={"HOME": str(tmp_path)}
+    )
     assert done == Ran("[1.0,2.0]\n", "", 0)
     before = os.umask(0o077)
     try:
@@ -135,12 +162,16 @@ def test_folder_umask_variables_and_arguments_are_the_callers(server: Server, tm
 
 
 def in_a_shell(server: Server, words: str, before: str = "") -> tuple[str, int]:
-    """What a call of the server's user prints, made by bash after other words, and how many calls the server took for it."""
+    """What a call of the server's user prints, made by bash after other words, and how many calls
+    the server took for it.
+    """
     printed: list[str] = []
 
     def run() -> None:
         script = f"{before} {sys.executable} -m gradcli {words}"
-        done = subprocess.run(["bash", "-c", script], env=server.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["bash", "-c", script], env=server.env, capture_output=True, text=True, check=False
+        )
         printed.append(done.stdout + done.stderr)
 
     taken = server.served(run)
@@ -162,8 +193,12 @@ JOB = """'{"command": "activate", "names": "relu", "x": 1}'"""
         ("activate relu --x 1 --json | cut -d, -f1", "chrt --idle 0", 0),
     ],
 )
-def test_what_a_worker_cannot_take_over_runs_cold(words: str, before: str, taken: int, server: Server) -> None:
-    """Descriptors that the shell has opened, and bounds against which loading PyTorch would have counted."""
+def test_what_a_worker_cannot_take_over_runs_cold(
+    words: str, before: str, taken: int, server: Server
+) -> None:
+    """Descriptors that the shell has opened, and bounds against which loading PyTorch would have
+    counted.
+    """
     assert in_a_shell(server, words, before) == ('{"command":"activate"\n', taken)
 
 
@@ -182,7 +217,9 @@ def test_a_folder_that_is_gone_is_still_the_callers(server: Server, tmp_path: Pa
     gone = tmp_path / "gone"
     gone.mkdir()
     script = f'cd "{gone}"; rmdir "{gone}"; exec {sys.executable} -m gradcli grad --fn mse --x 1 --w 2 --get value'
-    shown = subprocess.run(["sh", "-c", script], env=server.env, capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["sh", "-c", script], env=server.env, capture_output=True, text=True, check=False
+    )
     assert (shown.stdout, shown.returncode) == ("1.0\n", 0)
 
 
@@ -201,15 +238,27 @@ def test_a_folder_that_is_gone_is_still_the_callers(server: Server, tmp_path: Pa
 def test_streams_that_are_closed_or_full(redirection: str, words: str, server: Server) -> None:
     script = f"{sys.executable} -m gradcli {words} {redirection}"
     warm, cold = (
-        subprocess.run(["bash", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, env=env, check=False)
+        subprocess.run(
+            ["bash", "-c", script],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=env,
+            check=False,
+        )
         for env in (server.env, {**server.env, "GRADCLI_SERVER": "off"})
     )
-    assert (warm.stdout, warm.stderr, warm.returncode) == (cold.stdout, cold.stderr, cold.returncode)
+    assert (warm.stdout, warm.stderr, warm.returncode) == (
+        cold.stdout,
+        cold.stderr,
+        cold.returncode,
+    )
 
 
 def test_a_reader_that_leaves_is_no_error(server: Server) -> None:
     script = f"set -o pipefail; {sys.executable} -m gradcli activate relu --x 'ones(300000)' --csv | head -1"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, env=server.env, cwd=server.folder, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, env=server.env, cwd=server.folder, check=False
+    )
     assert (done.stdout, done.stderr, done.returncode) == (b"index,x,relu,d_relu\n", b"", 141)
 
 
@@ -227,7 +276,7 @@ def test_a_pipe_that_waits_is_answered_line_by_line(server: Server) -> None:
     assert call.wait(20) == 0
 
 
-# --- signals ---
+# --- signals ------------------------------------------------------------------------------------
 
 
 def working(server: Server, call: "subprocess.Popen[bytes]", client: int = 0) -> int:
@@ -238,7 +287,9 @@ def working(server: Server, call: "subprocess.Popen[bytes]", client: int = 0) ->
     def busy() -> bool:
         for pid in set(server.processes()) - {client or call.pid, leader}:
             with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+                fields = (
+                    Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+                )
                 if int(fields[11]) > 0.2 * os.sysconf("SC_CLK_TCK"):
                     found.append(pid)
         return bool(found)
@@ -249,7 +300,9 @@ def working(server: Server, call: "subprocess.Popen[bytes]", client: int = 0) ->
 
 def gone(pid: int) -> bool:
     """Whether a process has ended."""
-    return not os.path.exists(f"/proc/{pid}") or " Z " in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    return not os.path.exists(f"/proc/{pid}") or " Z " in Path(f"/proc/{pid}/stat").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -276,11 +329,15 @@ def test_ctrl_c_ends_a_batch_with_whole_lines_and_all_its_processes(server: Serv
     assert call.wait(10) == -signal.SIGINT
     assert all(json.loads(line) for line in (first + rest).splitlines())
     assert (first + rest).endswith(b"\n")
-    assert until(lambda: len(server.processes()) == 2, 5)  # the server and the worker that waits for the next call
+    assert until(
+        lambda: len(server.processes()) == 2, 5
+    )  # the server and the worker that waits for the next call
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-def test_a_file_that_was_being_written_is_not_left_half(signum: signal.Signals, server: Server, tmp_path: Path) -> None:
+def test_a_file_that_was_being_written_is_not_left_half(
+    signum: signal.Signals, server: Server, tmp_path: Path
+) -> None:
     (tmp_path / "a.json").write_text("old")
     call = server.start(*LONG, "--out", "a.json", cwd=tmp_path)
     working(server, call)
@@ -307,7 +364,9 @@ def test_a_call_stops_and_goes_on_with_its_worker(server: Server) -> None:
 
 def test_an_ignored_interrupt_stays_ignored(server: Server) -> None:
     script = f"trap '' INT; {sys.executable} -m gradcli {LONG[0]} '{LONG[1]}' x=1 --timeout 0 & echo $!; wait"
-    shell = subprocess.Popen(["sh", "-c", script], env=server.env, stdout=subprocess.PIPE, cwd=server.folder)
+    shell = subprocess.Popen(
+        ["sh", "-c", script], env=server.env, stdout=subprocess.PIPE, cwd=server.folder
+    )
     assert shell.stdout
     pid = int(shell.stdout.readline())
     worker = working(server, shell, pid)
@@ -320,7 +379,7 @@ def test_an_ignored_interrupt_stays_ignored(server: Server) -> None:
     assert until(lambda: gone(worker), 5)
 
 
-# --- what a worker dies of ---
+# --- what a worker dies of ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -347,7 +406,7 @@ def test_a_worker_that_is_killed_is_an_error_with_its_place(server: Server) -> N
     assert b"^" in said
 
 
-# --- cold, silently ---
+# --- cold, silently -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -397,7 +456,11 @@ MISFITS: dict[str, Callable[[Server, Path], dict[str, str]]] = {
     "a dead server's socket": _stale,
     "other threads": lambda server, folder: {"OMP_NUM_THREADS": "1"},
     "another path of imports": lambda server, folder: {"PYTHONPATH": f"{ROOT}:{folder}"},
-    "another encoding of names": lambda server, folder: {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+    "another encoding of names": lambda server, folder: {
+        "PYTHONUTF8": "0",
+        "LC_ALL": "C",
+        "PYTHONCOERCECLOCALE": "0",
+    },
 }
 
 
@@ -416,7 +479,15 @@ def test_the_way_in_of_the_tests_above_works(server: Server, short: Path) -> Non
 
 def test_a_stranger_who_speaks_to_the_socket_does_no_harm(server: Server) -> None:
     (name,) = (name for name in os.listdir(f"{server.folder}/gradcli") if name.endswith(".socket"))
-    for said in (b"", b"x", b"c", b"s", b"c" + b"\0" * 8, b"c" + b"\xff" * 8, b"c" + (5).to_bytes(8, "big") + b"hello"):
+    for said in (
+        b"",
+        b"x",
+        b"c",
+        b"s",
+        b"c" + b"\0" * 8,
+        b"c" + b"\xff" * 8,
+        b"c" + (5).to_bytes(8, "big") + b"hello",
+    ):
         with socket.socket(socket.AF_UNIX) as stranger:
             stranger.connect(f"{server.folder}/gradcli/{name}")
             stranger.sendall(said)
@@ -433,7 +504,10 @@ def test_another_user_who_reaches_the_socket_all_the_same_is_hung_up_on(server: 
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
     (path,) = Path(f"{server.folder}/gradcli").glob("*.socket")
-    opened = {place: stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent, path.parent.parent)}
+    opened = {
+        place: stat.S_IMODE(place.stat().st_mode)
+        for place in (path, path.parent, path.parent.parent)
+    }
     for place in opened:
         place.chmod(0o777)
     try:
@@ -470,7 +544,9 @@ def test_changed_source_runs_cold_and_ends_the_server(short: Path) -> None:
         assert until(lambda: gone(old))
         assert own.status == {"running": False}
         assert own.run("server", "start").status == 0
-        losses.write_text(losses.read_text(encoding="utf-8") + "\n# changed again\n", encoding="utf-8")
+        losses.write_text(
+            losses.read_text(encoding="utf-8") + "\n# changed again\n", encoding="utf-8"
+        )
         assert "gradcli server start replaces it" in own.run("server", "status").stdout
         assert own.run("server", "start").stdout.startswith("running")
         assert own.served(lambda: own.run(*MSE)) == 1
@@ -487,7 +563,7 @@ def test_a_server_that_hangs_is_not_waited_for_and_runs_nothing_later() -> None:
         assert Path(f"{own.folder}/out").read_bytes() == b"1.0\n"
 
 
-# --- the server's own life ---
+# --- the server's own life ----------------------------------------------------------------------
 
 
 def test_two_starts_at_once_give_one_server() -> None:
@@ -519,7 +595,9 @@ def test_start_stop_status() -> None:
         assert {"pid", "version", "calls"} <= found.keys()
         assert own.run("server", "status").status == 0
         assert own.run("server", "stop") == Ran("stopped\n", "", 0)
-        assert until(lambda: own.processes() == [], 5)  # what has let go of its pipes may take a moment to go
+        assert until(
+            lambda: own.processes() == [], 5
+        )  # what has let go of its pipes may take a moment to go
         assert own.run("server", "stop") == Ran("no server was running\n", "", 0)
         assert own.run("server", "status", "--json") == Ran('{"running":false}\n', "", 1)
         assert own.run("server", "status").status == 1
@@ -527,27 +605,40 @@ def test_start_stop_status() -> None:
 
 def test_stopping_lets_a_call_finish(short: Path) -> None:
     with Server() as own:
-        call = own.start("activate", "relu", "--x", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        call = own.start(
+            "activate", "relu", "--x", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         assert until(lambda: own.status["calls"] == 1)
         stop = own.start("server", "stop")
         assert until(lambda: own.status == {"running": False})
         assert call.communicate(b"1\n", timeout=20)[0]
         assert call.returncode == 0
         assert stop.wait(20) == 0
-        assert until(lambda: own.processes() == [], 5)  # what has let go of its pipes may take a moment to go
+        assert until(
+            lambda: own.processes() == [], 5
+        )  # what has let go of its pipes may take a moment to go
 
 
 def test_a_dead_server_leaves_no_worker_and_the_call_in_hand_finishes() -> None:
     with Server() as own:
         call = own.start(
-            "activate", "relu", "--x", "-", "--get", "functions.0.value", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            "activate",
+            "relu",
+            "--x",
+            "-",
+            "--get",
+            "functions.0.value",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert until(lambda: own.status["calls"] == 1)
         os.kill(own.status["pid"], signal.SIGKILL)
         assert call.communicate(b"1\n", timeout=20)[0] == b"1.0\n"
         assert call.returncode == 0
         assert until(lambda: own.processes() == [])
-        assert own.run(*MSE, "--get", "value") == Ran("1.0\n", "", 0)  # cold, over the socket that was left
+        assert own.run(*MSE, "--get", "value") == Ran(
+            "1.0\n", "", 0
+        )  # cold, over the socket that was left
         assert own.run("server", "start").status == 0
         assert own.served(lambda: own.run(*MSE)) == 1
 
@@ -562,21 +653,27 @@ def test_an_idle_server_ends_by_itself_and_each_call_renews_it() -> None:
         assert own.status["running"]  # asking does not renew
         assert until(lambda: not own.processes(), 10)
         assert os.listdir(f"{own.folder}/gradcli") != []
-        assert not [name for name in os.listdir(f"{own.folder}/gradcli") if name.endswith(".socket")]
+        assert not [
+            name for name in os.listdir(f"{own.folder}/gradcli") if name.endswith(".socket")
+        ]
 
 
 def test_auto_starts_the_server_behind_the_first_call() -> None:
     own = Server()
     with ending(own):
         own.env["GRADCLI_SERVER"] = "auto"
-        assert own.run(*MSE, "--get", "value") == Ran("1.0\n", "", 0)  # its pipes end: the server has not kept them
+        assert own.run(*MSE, "--get", "value") == Ran(
+            "1.0\n", "", 0
+        )  # its pipes end: the server has not kept them
         assert until(lambda: own.status["running"])
         assert own.served(lambda: own.run(*MSE)) == 1
 
 
 @pytest.mark.parametrize("wish", ["AUTO", "of\x1b", " "])
 def test_a_wish_that_there_is_none_of_is_an_error(wish: str) -> None:
-    """For every call that computes or is about the server; help, where the values are looked up, does not ask for it."""
+    """For every call that computes or is about the server; help, where the values are looked up,
+    does not ask for it.
+    """
     for words in (MSE, ("functions",), ("server", "status"), ("completion", "bash"), ("batch",)):
         refused = program.run(*words, env={"GRADCLI_SERVER": wish})
         assert (refused.status, refused.stdout) == (2, "")
@@ -615,7 +712,7 @@ def test_a_server_that_cannot_listen_says_why(where: str, short: Path) -> None:
     assert "XDG_RUNTIME_DIR" in refused.stderr
 
 
-# --- the hint ---
+# --- the hint -----------------------------------------------------------------------------------
 
 
 def hinted(env: dict[str, str], folder: Path, *more: str) -> bool:
@@ -656,7 +753,9 @@ def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
             ours.close()
             _be_a_worker_with_a_fault(theirs)
         theirs.close()
-        call = marshal.dumps((ENVIRONMENT, ["grad"], {"GRADCLI_DEBUG": "1"}, 0o22, [("utf-8", "strict")] * 3))
+        call = marshal.dumps(
+            (ENVIRONMENT, ["grad"], {"GRADCLI_DEBUG": "1"}, 0o22, [("utf-8", "strict")] * 3)
+        )
         folder = os.open(tmp_path, os.O_RDONLY)
         wire.send(ours, call, folder, stderr.fileno(), stderr.fileno(), stderr.fileno())
         os.close(folder)
@@ -686,7 +785,9 @@ def test_a_server_whose_workers_fail_ends_and_its_log_says_why(short: Path) -> N
                 os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         log.seek(0)
-        assert log.read().startswith(b"internal error in gradcli (RuntimeError: out of sight at test_warm.py:")
+        assert log.read().startswith(
+            b"internal error in gradcli (RuntimeError: out of sight at test_warm.py:"
+        )
     assert os.listdir(short) == ["log"]
 
 

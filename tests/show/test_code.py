@@ -99,11 +99,17 @@ def documented() -> list[str]:
     """The computing commands of the README and the docs, without their form of output."""
     found: dict[str, None] = {}
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        for line in re.findall(r"^\$ gradcli (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        for line in re.findall(
+            r"^\$ gradcli (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE
+        ):
             if any(mark in line for mark in ("|", ">", "<", "$", "@", "#")) or " - " in f"{line} ":
                 continue
             words = shlex.split(line)
-            if words and words[0] in {command.split()[0] for command in COMMANDS} and not set(words) & set(FORMS):
+            if (
+                words
+                and words[0] in {command.split()[0] for command in COMMANDS}
+                and not set(words) & set(FORMS)
+            ):
                 found[shlex.join(words)] = None
     return list(found)
 
@@ -140,7 +146,9 @@ LEFT_OUT = {
 
 def wanted(found: dict[str, Any], words: list[str]) -> list[float]:
     """The numbers of a result that the program must print."""
-    left_out = LEFT_OUT | ({"jacobian"} if "row" in found and words[0] == "softmax-jacobian" else set())
+    left_out = LEFT_OUT | (
+        {"jacobian"} if "row" in found and words[0] == "softmax-jacobian" else set()
+    )
     if "history" in found:
         left_out |= {"w", "b"}
     return list(numbers({key: value for key, value in found.items() if key not in left_out}))
@@ -148,7 +156,12 @@ def wanted(found: dict[str, Any], words: list[str]) -> list[float]:
 
 def printed(program: str) -> list[float]:
     """The numbers that a program prints."""
-    text = re.sub(r"^(?!-?[\d\[]|-?inf|nan).*? (?=-?[\[\d]|-?inf|nan)", "", output(program), flags=re.MULTILINE)
+    text = re.sub(
+        r"^(?!-?[\d\[]|-?inf|nan).*? (?=-?[\[\d]|-?inf|nan)",
+        "",
+        output(program),
+        flags=re.MULTILINE,
+    )
     return [float(token) for token in re.findall(r"-?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf|nan)\b", text)]
 
 
@@ -159,7 +172,9 @@ def neighbours(number: float, ordered: list[float], tolerance: float) -> list[fl
 
 
 def same(number: float, other: float, tolerance: float) -> bool:
-    return (math.isnan(number) and math.isnan(other)) or math.isclose(number, other, rel_tol=tolerance, abs_tol=1e-7)
+    return (math.isnan(number) and math.isnan(other)) or math.isclose(
+        number, other, rel_tol=tolerance, abs_tol=1e-7
+    )
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *documented()])
@@ -190,7 +205,12 @@ def test_a_program_runs_in_a_fresh_python(tmp_path: Path) -> None:
 
     program = run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--code").stdout
     done = subprocess.run(
-        [sys.executable, "-"], input=program, capture_output=True, text=True, check=True, env=dict(os.environ)
+        [sys.executable, "-"],
+        input=program,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=dict(os.environ),
     )
     assert [line.split()[-1] for line in done.stdout.splitlines()] == ["1.0", "4.0", "2.0"]
 

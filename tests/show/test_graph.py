@@ -14,7 +14,9 @@ from tests.program import run
 
 
 def walked(output: Any) -> tuple[Counter[str], int]:
-    """The names of the nodes behind a tensor, leaves as AccumulateGrad, and the number of edges between them."""
+    """The names of the nodes behind a tensor, leaves as AccumulateGrad, and the number of edges
+    between them.
+    """
     seen: dict[Any, None] = {}
     agenda = [output.grad_fn]
     edges = 0
@@ -35,7 +37,9 @@ def leaf(*numbers: float) -> torch.Tensor:
 
 def dotted(text: str) -> tuple[Counter[str], int]:
     """The same facts read from the text for Graphviz."""
-    names = re.findall(r'^ +g\d+n\d+ \[label="(?:[^"\\]|\\.)*?"(?:, shape=ellipse)?\];$', text, re.MULTILINE)
+    names = re.findall(
+        r'^ +g\d+n\d+ \[label="(?:[^"\\]|\\.)*?"(?:, shape=ellipse)?\];$', text, re.MULTILINE
+    )
     found = [re.search(r"(\w+Backward\d+)", line.replace("\\n", " ")) for line in names]
     return Counter(each[1] if each else "AccumulateGrad" for each in found), len(
         re.findall(r"^ +g\d+n\d+ -> ", text, re.MULTILINE)
@@ -52,7 +56,9 @@ def mermaid(text: str) -> tuple[Counter[str], int]:
 
 
 def treed(text: str) -> tuple[Counter[str], int]:
-    """And from the tree: every line but the first is an edge, and what is drawn above is no node of its own."""
+    """And from the tree: every line but the first is an edge, and what is drawn above is no node of
+    its own.
+    """
     lines = [line for line in text.splitlines() if line]
     nodes = [line for line in lines if not line.endswith(", as above")]
     found = [re.search(r"(\w+Backward\d+)", line) for line in nodes]
@@ -88,14 +94,20 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "plain"), CASES, ids=lambda case: case[0] if isinstance(case, list) else "")
+@pytest.mark.parametrize(
+    ("words", "plain"), CASES, ids=lambda case: case[0] if isinstance(case, list) else ""
+)
 @pytest.mark.parametrize(("form", "read"), [("tree", treed), ("dot", dotted), ("mermaid", mermaid)])
-def test_it_is_the_graph_that_pytorch_recorded(words: list[str], plain: Any, form: str, read: Any) -> None:
+def test_it_is_the_graph_that_pytorch_recorded(
+    words: list[str], plain: Any, form: str, read: Any
+) -> None:
     assert read(run("grad", *words, "--graph", form).stdout) == walked(plain())
 
 
 def test_values_and_gradients_of_small_nodes() -> None:
-    """The lecture's neuron by hand: w*x = 2, and everything behind the loss gets 2(pred - 1) = 2."""
+    """The lecture's neuron by hand: w*x = 2, and everything behind the loss gets 2(pred - 1) =
+    2.
+    """
     assert run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--graph", "tree").stdout == (
         "MseLoss  MseLossBackward0 []  = 1  grad 1\n"
         "└─ Add  AddBackward0 []  = 2  grad 2\n"
@@ -113,7 +125,9 @@ def test_gradients_of_intermediates_are_those_of_the_json() -> None:
         (line,) = [line for line in tree.splitlines() if f"{name} = " in line]
         numbers = [
             float(number)
-            for number in re.findall(r"[\d.]+(?:e-?\d+)?", line.partition("]  =" if name == "s" else "2]  =")[2])
+            for number in re.findall(
+                r"[\d.]+(?:e-?\d+)?", line.partition("]  =" if name == "s" else "2]  =")[2]
+            )
         ]
         value, gradient = (found[name][key] for key in ("value", "gradient"))
         expected = [*value, *gradient] if isinstance(value, list) else [value, gradient]
@@ -134,8 +148,14 @@ def test_large_tensors_have_shapes_alone() -> None:
 
 
 def test_a_row_and_a_vjp_start_from_their_own_upstream() -> None:
-    assert "grad [0, 1]" in run("grad", "2*x", "x=1,2", "--row", "1", "--graph", "tree").stdout.splitlines()[0]
-    assert "grad [3, 5]" in run("grad", "2*x", "x=1,2", "--vjp", "3,5", "--graph", "tree").stdout.splitlines()[0]
+    assert (
+        "grad [0, 1]"
+        in run("grad", "2*x", "x=1,2", "--row", "1", "--graph", "tree").stdout.splitlines()[0]
+    )
+    assert (
+        "grad [3, 5]"
+        in run("grad", "2*x", "x=1,2", "--vjp", "3,5", "--graph", "tree").stdout.splitlines()[0]
+    )
 
 
 def test_several_functions_have_a_graph_each() -> None:
@@ -201,7 +221,9 @@ def test_a_graph_that_nobody_can_read_is_refused() -> None:
 
 
 def test_ascii_where_the_locale_demands_it() -> None:
-    tree = run("grad", "x*y", "x=1", "y=2", "--graph", "tree", env={"PYTHONIOENCODING": "ascii"}).stdout
+    tree = run(
+        "grad", "x*y", "x=1", "y=2", "--graph", "tree", env={"PYTHONIOENCODING": "ascii"}
+    ).stdout
     assert tree.isascii()
     assert "|- x" in tree
     assert "`- y" in tree
@@ -215,7 +237,11 @@ def test_labels_are_quoted() -> None:
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 def test_graphviz_reads_it() -> None:
-    text = run("activate", "sigmoid", 'gelu(approximate="tanh")', "--x", "1,2", "--graph", "dot").stdout
+    text = run(
+        "activate", "sigmoid", 'gelu(approximate="tanh")', "--x", "1,2", "--graph", "dot"
+    ).stdout
     drawn = subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True)
     assert drawn.stderr == ""
-    assert drawn.stdout.count("<title>g0n") == drawn.stdout.count("<title>g1n") == 2 + 1  # two nodes and an edge
+    assert (
+        drawn.stdout.count("<title>g0n") == drawn.stdout.count("<title>g1n") == 2 + 1
+    )  # two nodes and an edge

@@ -1,4 +1,6 @@
-"""The forms of output: tables of every width, JSON, CSV, bare values, files, notes, colour, digits."""
+"""The forms of output: tables of every width, JSON, CSV, bare values, files, notes, colour,
+digits.
+"""
 
 import csv
 import fcntl
@@ -23,11 +25,35 @@ from gradcli.show import archive, json
 from tests import program
 from tests.program import Ran, cold, run
 
-ACTIVATE = ["activate", "sigmoid", "tanh", "leaky_relu(0.2)", "--x", "1.23456789,-100.5,3e-7,0.1,12345678"]
+ACTIVATE = [
+    "activate",
+    "sigmoid",
+    "tanh",
+    "leaky_relu(0.2)",
+    "--x",
+    "1.23456789,-100.5,3e-7,0.1,12345678",
+]
 LOSS = ["loss", "mse", "sse", "l2_norm", "--pred", "1.5,-2.25,1e-9", "--target", "0,0,0"]
-GRAD = ["grad", "h = w*x + b; mse(h.tanh(), y)", "x=0.123456789,-2", "w=3.3333333", "b=-1e-8", "y=1,0"]
+GRAD = [
+    "grad",
+    "h = w*x + b; mse(h.tanh(), y)",
+    "x=0.123456789,-2",
+    "w=3.3333333",
+    "b=-1e-8",
+    "y=1,0",
+]
 SOFTMAX = ["softmax-jacobian", "2,1,0.1,-30"]
-PERCEPTRON = ["perceptron", "--x", "1,0.5;2,3", "--w", "0.3,-0.2;1,2", "--b", "0.1,0.2", "--target", "1,0;0,1"]
+PERCEPTRON = [
+    "perceptron",
+    "--x",
+    "1,0.5;2,3",
+    "--w",
+    "0.3,-0.2;1,2",
+    "--b",
+    "0.1,0.2",
+    "--target",
+    "1,0;0,1",
+]
 TRAIN = ["perceptron", "--train", "or", "--epochs", "4"]
 JACOBIAN = ["jacobian", "stack([r*cos(t), r*sin(t)])", "r=2", "t=pi/3"]
 HESSIAN = ["hessian", "(1-x)**2 + 100*(y-x**2)**2", "x=-1.234567", "y=0.5"]
@@ -44,7 +70,11 @@ def numbers(value: Any) -> list[float]:
         return []
     if isinstance(value, int | float):
         return [value]
-    return [number for item in (value.values() if isinstance(value, dict) else value) for number in numbers(item)]
+    return [
+        number
+        for item in (value.values() if isinstance(value, dict) else value)
+        for number in numbers(item)
+    ]
 
 
 def tokens(text: str) -> set[str]:
@@ -54,7 +84,9 @@ def tokens(text: str) -> set[str]:
 
 def shown_numbers(text: str) -> set[float]:
     """The numbers that stand whole in a text."""
-    return {float(token) for token in tokens(text) if re.fullmatch(r"-?\d+(\.\d+)?(e[-+]?\d+)?", token)}
+    return {
+        float(token) for token in tokens(text) if re.fullmatch(r"-?\d+(\.\d+)?(e[-+]?\d+)?", token)
+    }
 
 
 @cache
@@ -77,11 +109,19 @@ def test_every_number_that_was_computed_is_in_the_table(words: list[str]) -> Non
 @by_command
 @pytest.mark.parametrize("width", [20, 40, 80])
 def test_at_no_width_is_a_number_cut_or_wrapped(words: list[str], width: int) -> None:
-    """A terminal breaks lines at its width; each number must still stand whole on one of its rows."""
+    """A terminal breaks lines at its width; each number must still stand whole on one of its
+    rows.
+    """
     text = run(*words, env={"COLUMNS": str(width)}).stdout
-    rows = [line[i : i + width] for line in text.splitlines() for i in range(0, max(len(line), 1), width)]
+    rows = [
+        line[i : i + width]
+        for line in text.splitlines()
+        for i in range(0, max(len(line), 1), width)
+    ]
     found = {token for row in rows for token in tokens(row)}
-    assert {token for token in tokens(natural(tuple(words))) if token[-1:].isdigit()} - found == set()
+    assert {
+        token for token in tokens(natural(tuple(words))) if token[-1:].isdigit()
+    } - found == set()
 
 
 @by_command
@@ -108,7 +148,11 @@ def test_no_line_is_wider_than_the_terminal(words: list[str], width: int) -> Non
 def test_the_ledger_of_a_formula_of_numbers_fits_80_columns_in_one_piece(words: list[str]) -> None:
     shown = run("grad", *words, "--explain", env={"COLUMNS": "80"}).stdout
     ledger = shown[shown.index("Chain rule: ") :]
-    heads = [line for line in ledger.splitlines() if "upstream" in line and "local" in line and "=" not in line]
+    heads = [
+        line
+        for line in ledger.splitlines()
+        if "upstream" in line and "local" in line and "=" not in line
+    ]
     assert len(heads) == 1
     for heading in ("operation", "value", "local", "upstream", "product", "rule"):
         assert heading in heads[0]
@@ -120,7 +164,17 @@ def test_the_ledger_of_a_formula_of_numbers_fits_80_columns_in_one_piece(words: 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_every_piece_of_a_check_names_its_rows_and_has_the_verdict(width: int) -> None:
-    words = ["grad", "sigmoid(w*x)", "w=-1.2345", "x=0.3", "--check", "--expect", "w=0.1", "--expect", "x=2"]
+    words = [
+        "grad",
+        "sigmoid(w*x)",
+        "w=-1.2345",
+        "x=0.3",
+        "--check",
+        "--expect",
+        "w=0.1",
+        "--expect",
+        "x=2",
+    ]
     shown = run(*words, env={"COLUMNS": str(width)})
     assert shown.status == 1
     check, _, expected = shown.stdout.partition("Check: passes")[2].partition("Not as expected: ")
@@ -162,14 +216,18 @@ def test_a_variable_of_pythons_own_wins_over_the_locale() -> None:
         assert "\u256d" in run("activate", "relu", "--x", "1", env=env).stdout
 
 
-@pytest.mark.parametrize("words", [["activate", "sigmoid", "--x", "1", "--json"], ["grad", "\u03b1*x", "x=1"]])
+@pytest.mark.parametrize(
+    "words", [["activate", "sigmoid", "--x", "1", "--json"], ["grad", "\u03b1*x", "x=1"]]
+)
 def test_a_latin_locale_is_no_trouble(words: list[str]) -> None:
     assert run(*words, env={"PYTHONIOENCODING": "latin-1"}).status in (0, 2)
 
 
 @pytest.mark.parametrize("digits", [1, 3, 9])
 def test_precision_sets_the_significant_digits_of_tables(digits: int) -> None:
-    text = run("activate", "sigmoid", "--x", "0.3", "--dtype", "float64", "--precision", str(digits)).stdout
+    text = run(
+        "activate", "sigmoid", "--x", "0.3", "--dtype", "float64", "--precision", str(digits)
+    ).stdout
     s = 1 / (1 + 2.718281828459045**-0.3)
     assert f"{s:.{digits}g}" in text
     assert f"{s * (1 - s):.{digits}g}" in text
@@ -214,7 +272,9 @@ def test_small_tensors_are_shown_whole() -> None:
 
 
 def test_shapes_and_dtype_are_stated() -> None:
-    text = run("loss", "mse", "--pred", "zeros(2,3)", "--target", "zeros(2,3)", "--dtype", "float16").stdout
+    text = run(
+        "loss", "mse", "--pred", "zeros(2,3)", "--target", "zeros(2,3)", "--dtype", "float16"
+    ).stdout
     assert "float16" in text
     assert "[2, 3]" in text
 
@@ -244,7 +304,9 @@ def test_colour_follows_the_variables(env: dict[str, str], coloured: bool) -> No
 
 
 def on_terminal(*words: str, width: int, env: dict[str, str], keys: bytes = b"") -> str:
-    """What a call shows on a terminal of that width, on both of its output streams; `keys` are typed into it."""
+    """What a call shows on a terminal of that width, on both of its output streams; `keys` are
+    typed into it.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     pid = os.fork()
@@ -272,7 +334,9 @@ def on_terminal(*words: str, width: int, env: dict[str, str], keys: bytes = b"")
         ({"TERM": "xterm-256color", "NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
     ],
 )
-def test_a_terminal_gets_colour_unless_it_says_otherwise(env: dict[str, str], coloured: bool) -> None:
+def test_a_terminal_gets_colour_unless_it_says_otherwise(
+    env: dict[str, str], coloured: bool
+) -> None:
     text = on_terminal("grad", "x**2", "x=3", width=80, env=env)
     assert (COLOURED in text) is coloured
     assert "x**2 = 9" in text
@@ -282,11 +346,16 @@ def test_a_terminal_gets_colour_unless_it_says_otherwise(env: dict[str, str], co
 def test_a_terminal_is_not_overrun(width: int) -> None:
     text = on_terminal(*LOSS, "--quiet", width=width, env={"TERM": "dumb"})
     assert max(map(len, text.splitlines())) <= width
-    assert on_terminal(*LOSS, "--quiet", width=200, env={"TERM": "dumb", "COLUMNS": str(width)}) == text
+    assert (
+        on_terminal(*LOSS, "--quiet", width=200, env={"TERM": "dumb", "COLUMNS": str(width)})
+        == text
+    )
 
 
 def test_a_terminal_that_is_waited_for_is_told_so() -> None:
-    text = on_terminal("activate", "relu", "--x", "-", "--csv", width=80, env={"TERM": "dumb"}, keys=b"1 2\n\x04")
+    text = on_terminal(
+        "activate", "relu", "--x", "-", "--csv", width=80, env={"TERM": "dumb"}, keys=b"1 2\n\x04"
+    )
     assert "standard input" in text
     assert "0,1.0,1.0,1.0\n1,2.0,2.0,1.0\n" in text
 
@@ -317,7 +386,14 @@ def test_machines_get_no_colour(form: list[str]) -> None:
 )  # fmt: skip
 def test_the_keys_of_the_json_are_those_of_the_contract(words: list[str], keys: str) -> None:
     shown = run(*words, "--json", "--quiet")
-    assert list(orjson.loads(shown.stdout)) == ["command", "dtype", "inputs", "defaults", "notes", *keys.split()]
+    assert list(orjson.loads(shown.stdout)) == [
+        "command",
+        "dtype",
+        "inputs",
+        "defaults",
+        "notes",
+        *keys.split(),
+    ]
 
 
 @by_command
@@ -342,19 +418,31 @@ ROWS = {
 
 @pytest.mark.parametrize("rows", ROWS)
 def test_a_file_of_arrays_and_get_have_the_columns_of_rows(rows: str, tmp_path: Path) -> None:
-    """One array for each column, text too, as the JSON has it row by row; --get has it under the same path."""
+    """One array for each column, text too, as the JSON has it row by row; --get has it under the
+    same path.
+    """
     result = run(*ROWS[rows], "--json").json
     assert run(*ROWS[rows], "--quiet", "--out", "a.npz", cwd=str(tmp_path)).status == 0
     with np.load(tmp_path / "a.npz") as file:
         stacked = {name: file[name] for name in file if name.startswith(f"{rows}.")}
     kept = {path: [_at(row, path) for row in result[rows]] for path in _paths(result[rows][0])}
-    assert stacked.keys() == {f"{rows}.{path}" for path, column in kept.items() if column[0] is not None}
+    assert stacked.keys() == {
+        f"{rows}.{path}" for path, column in kept.items() if column[0] is not None
+    }
     for path, column in kept.items():
         if column[0] is not None:
-            assert stacked[f"{rows}.{path}"].tolist() == np.array(column, stacked[f"{rows}.{path}"].dtype).tolist()
-    for path, column in (*kept.items(),)[:: len(kept) - 1]:  # the first and the last: --get walks to all of them alike
+            assert (
+                stacked[f"{rows}.{path}"].tolist()
+                == np.array(column, stacked[f"{rows}.{path}"].dtype).tolist()
+            )
+    for path, column in (*kept.items(),)[
+        :: len(kept) - 1
+    ]:  # the first and the last: --get walks to all of them alike
         assert orjson.loads(run(*ROWS[rows], "--quiet", "--get", f"{rows}.{path}").stdout) == column
-    one, same = (run(*ROWS[rows], "--quiet", "--get", each) for each in (f"{rows}.{path}.2", f"{rows}.2.{path}"))
+    one, same = (
+        run(*ROWS[rows], "--quiet", "--get", each)
+        for each in (f"{rows}.{path}.2", f"{rows}.2.{path}")
+    )
     assert one == same
     wrong = run(*ROWS[rows], "--quiet", "--get", f"{rows}.nothing")
     assert (wrong.status, wrong.stdout) == (2, "")
@@ -363,7 +451,11 @@ def test_a_file_of_arrays_and_get_have_the_columns_of_rows(rows: str, tmp_path: 
 
 def _paths(row: Any, path: str = "") -> list[str]:
     if isinstance(row, dict):
-        return [found for key, item in row.items() for found in _paths(item, f"{path}.{key}" if path else key)]
+        return [
+            found
+            for key, item in row.items()
+            for found in _paths(item, f"{path}.{key}" if path else key)
+        ]
     return [path]
 
 
@@ -386,7 +478,12 @@ def test_rows_of_unequal_shapes_are_arrays_by_themselves() -> None:
     }  # fmt: skip
 
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -398,8 +495,12 @@ def test_digits_read_back_to_the_same_number_and_are_the_shortest_that_do(name: 
     assert torch.equal(torch.tensor(result["inputs"]["x"], dtype=torch.float64).to(dtype), x)
     read = torch.tensor(result["functions"][0]["value"], dtype=torch.float64).to(dtype)
     assert torch.equal(read, torch.tanh(x))
-    for number, exact in zip(result["functions"][0]["value"], torch.tanh(x).double().tolist(), strict=True):
-        digits = len(repr(number).split("e")[0].replace(".", "").replace("-", "").lstrip("0").rstrip("0"))
+    for number, exact in zip(
+        result["functions"][0]["value"], torch.tanh(x).double().tolist(), strict=True
+    ):
+        digits = len(
+            repr(number).split("e")[0].replace(".", "").replace("-", "").lstrip("0").rstrip("0")
+        )
         shorter = torch.tensor(float(f"{exact:.{max(digits - 1, 1)}g}"), dtype=torch.float64)
         assert digits <= 1 or shorter.to(dtype).item() != exact, number
 
@@ -428,7 +529,9 @@ def test_large_arrays_with_one_nan_keep_the_rules() -> None:
 
 
 def test_what_is_given_as_integers_and_bools_stays_so() -> None:
-    result = run("grad", "where(m, x, 0*x)[i]", "x=1,2", "m=True,False", "i=tensor(0)", "--json").json
+    result = run(
+        "grad", "where(m, x, 0*x)[i]", "x=1,2", "m=True,False", "i=tensor(0)", "--json"
+    ).json
     assert result["inputs"] == {"x": [1.0, 2.0], "m": [True, False], "i": 0}
     assert result["gradients"] == {"x": [1.0, 0.0], "m": None, "i": None}
 
@@ -447,7 +550,11 @@ def test_empty_tensors_keep_their_shape() -> None:
         (["grad", "--fn", "mse", "--x", "1", "--w", "2"], "expression", "mse(x*w + b, y)"),
         (["grad", "--fn", "mse", "--x", "1", "--w", "2"], "defaults", '["b","y"]'),
         (["grad", "--fn", "mse", "--x", "1", "--w", "2"], "defaults.1", "y"),
-        (["grad", "--fn", "mse", "--x", "1", "--w", "2"], "inputs", '{"x":1.0,"w":2.0,"b":0.0,"y":1.0}'),
+        (
+            ["grad", "--fn", "mse", "--x", "1", "--w", "2"],
+            "inputs",
+            '{"x":1.0,"w":2.0,"b":0.0,"y":1.0}',
+        ),
         (["grad", "x.sum()", "x=1,2;3,4"], "inputs.x", "[[1.0,2.0],[3.0,4.0]]"),
         (["grad", "x.sum()", "x=1,2;3,4"], "inputs.x.1", "[3.0,4.0]"),
         (["grad", "x.sum()", "x=1,2;3,4"], "inputs.x.1.0", "3.0"),
@@ -502,7 +609,13 @@ def test_an_unknown_path_names_the_near_ones(path: str, near: str) -> None:
 @by_command
 def test_every_path_that_the_json_has_can_be_got(words: list[str]) -> None:
     def paths(value: Any, path: str) -> list[str]:
-        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        items = (
+            value.items()
+            if isinstance(value, dict)
+            else enumerate(value)
+            if isinstance(value, list)
+            else ()
+        )
         return [path, *(deeper for key, item in items for deeper in paths(item, f"{path}.{key}"))]
 
     result = run(*words, "--json").json
@@ -559,9 +672,14 @@ def test_json_spells_every_number_as_python_does_with_the_fewest_digits() -> Non
     """Whichever way the tensor takes: alone, among others that are not finite, as one of many."""
     generator = torch.Generator().manual_seed(1)
     exponents = torch.arange(-44, 39).repeat_interleave(12)
-    numbers = (torch.rand(len(exponents), generator=generator, dtype=torch.float64) * 10.0**exponents).float()
+    numbers = (
+        torch.rand(len(exponents), generator=generator, dtype=torch.float64) * 10.0**exponents
+    ).float()
     numbers = torch.cat(
-        [numbers, torch.tensor([0.0, -0.0, 1.0, 0.1, 1e-6, 9.9e-6, 1e-5, 1e15, 1e16, 5e14, 16777217.0])]
+        [
+            numbers,
+            torch.tensor([0.0, -0.0, 1.0, 0.1, 1e-6, 9.9e-6, 1e-5, 1e15, 1e16, 5e14, 16777217.0]),
+        ]
     )
     for tensor in (*numbers, numbers, numbers.reshape(19, -1), numbers.double()):
         text = json.encode({"value": tensor}).decode()
@@ -645,7 +763,9 @@ def arrays(folder: Path, *words: str) -> dict[str, Any]:
          {"value", "gradients.x", "gradients.y", "hessian.x.x", "hessian.x.y", "hessian.y.x", "hessian.y.y", "eigenvalues"}),
     ],
 )  # fmt: skip
-def test_npz_holds_every_array_under_its_path(words: list[str], names: set[str], tmp_path: Path) -> None:
+def test_npz_holds_every_array_under_its_path(
+    words: list[str], names: set[str], tmp_path: Path
+) -> None:
     found = arrays(tmp_path, *words)
     assert set(found) == names
     result = run(*words, "--json").json
@@ -692,7 +812,9 @@ def test_files_hold_the_jobs_dtype(name: str, dtype: Any, tmp_path: Path) -> Non
     words = ["activate", "sigmoid", "--x", "0.1,0.3", "--dtype", name]
     found = arrays(tmp_path, *words)["value"]
     assert found.dtype == dtype
-    assert found.tolist() == pytest.approx(run(*words, "--json").json["functions"][0]["value"], rel=1e-2)
+    assert found.tolist() == pytest.approx(
+        run(*words, "--json").json["functions"][0]["value"], rel=1e-2
+    )
 
 
 def test_what_was_written_can_be_read_back(tmp_path: Path) -> None:
@@ -702,7 +824,9 @@ def test_what_was_written_can_be_read_back(tmp_path: Path) -> None:
     assert again["inputs"]["x"] == expected["functions"][0]["value"]
 
 
-@pytest.mark.parametrize("name", ["result", "result.txt", "result.pdf", "result.npyz", ".json", "json", ""])
+@pytest.mark.parametrize(
+    "name", ["result", "result.txt", "result.pdf", "result.npyz", ".json", "json", ""]
+)
 def test_another_suffix_is_an_error_before_anything_is_computed(name: str, tmp_path: Path) -> None:
     shown = run("grad", "x**2", "x=3", "--out", name, cwd=str(tmp_path))
     assert (shown.status, shown.stdout) == (2, "")
@@ -766,21 +890,31 @@ def test_with_json_an_error_is_still_text_on_stderr() -> None:
 
 
 @pytest.mark.parametrize("option", [["--out", "r.json"], ["--json"], []])
-def test_on_bad_input_stdout_stays_empty_and_no_file_appears(option: list[str], tmp_path: Path) -> None:
-    for words in (["grad", "x @ x", "x=1;2"], ["grad", "q", "x=1"], ["activate", "relu", "--x", "1,,2"]):
+def test_on_bad_input_stdout_stays_empty_and_no_file_appears(
+    option: list[str], tmp_path: Path
+) -> None:
+    for words in (
+        ["grad", "x @ x", "x=1;2"],
+        ["grad", "q", "x=1"],
+        ["activate", "relu", "--x", "1,,2"],
+    ):
         shown = run(*words, *option, cwd=str(tmp_path))
         assert (shown.status, shown.stdout) == (2, ""), words
     assert os.listdir(tmp_path) == []
 
 
-def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(*args: Any, **more: Any) -> Any:
         raise ZeroDivisionError("a slip of ours")
 
     monkeypatch.setattr(core, "gradients", broken)
     shown = run("grad", "x**2", "x=1")
     assert (shown.status, shown.stdout, shown.stderr.count("\n")) == (70, "", 1)
-    assert shown.stderr.startswith("error: internal error in gradcli (ZeroDivisionError: a slip of ours at ")
+    assert shown.stderr.startswith(
+        "error: internal error in gradcli (ZeroDivisionError: a slip of ours at "
+    )
     assert "please report it" in shown.stderr
 
 

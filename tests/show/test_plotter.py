@@ -25,7 +25,10 @@ def test_a_straight_line_is_one() -> None:
     heights = [heights[0] for heights in columns.values()]
     assert heights == sorted(heights)
     assert max(len(column) for column in columns.values()) <= 2
-    assert (min(heights), max(max(column) for column in columns.values())) == (0, 4 * len(drawing.rows) - 1)
+    assert (min(heights), max(max(column) for column in columns.values())) == (
+        0,
+        4 * len(drawing.rows) - 1,
+    )
 
 
 def test_nothing_is_drawn_across_a_jump() -> None:
@@ -93,7 +96,11 @@ def test_colour_adds_codes_and_nothing_else() -> None:
     import re
 
     plain, coloured = (
-        draw(X, [Panel((Line("a", X), Line("b", X[::-1], (), DASHED)))], Window(60, 12, colour=colour))
+        draw(
+            X,
+            [Panel((Line("a", X), Line("b", X[::-1], (), DASHED)))],
+            Window(60, 12, colour=colour),
+        )
         for colour in (False, True)
     )
     assert "\x1b[36m" in coloured
@@ -102,11 +109,15 @@ def test_colour_adds_codes_and_nothing_else() -> None:
 
 def test_lines_are_told_apart_without_colour() -> None:
     flat = [1.0] * len(X)
-    solid, dashed = (panels(drawn(Line("flat", flat, (), collect_notes)))[0] for collect_notes in (Pen(), DASHED))
+    solid, dashed = (
+        panels(drawn(Line("flat", flat, (), collect_notes)))[0] for collect_notes in (Pen(), DASHED)
+    )
     width = max(i for i, _ in solid.dots) + 1
     assert len(solid.columns) == width
     assert width * 0.4 < len(dashed.columns) < width * 0.6
-    picture = draw(X, [Panel((Line("a", X, (), pen(0)), Line("b", flat, (), pen(1))))], Window(60, 12))
+    picture = draw(
+        X, [Panel((Line("a", X, (), pen(0)), Line("b", flat, (), pen(1))))], Window(60, 12)
+    )
     assert {"A", "B"} <= set("".join(panels(picture)[0].rows))
 
 
@@ -147,7 +158,16 @@ def test_any_size_of_number_has_an_axis(scale: float) -> None:
 def test_contour_levels_are_round_and_inside() -> None:
     found = levels([x * x + y * y for x in X for y in X])
     assert found == [10, 20, 30, 40, 50, 60, 70]
-    assert levels([float(10**k) for k in range(6)] * 3) == [10, 30, 100, 300, 1000, 3000, 10000, 30000]
+    assert levels([float(10**k) for k in range(6)] * 3) == [
+        10,
+        30,
+        100,
+        300,
+        1000,
+        3000,
+        10000,
+        30000,
+    ]
     assert levels([1.0, 1.0]) == []
     assert levels([]) == []
 

@@ -1,7 +1,8 @@
 """What fuzzing found once stays mended, and the tool that found it sees what it is for.
 
-`cases/fuzzed.txt` holds jobs as lines of a batch, each over what becomes of it: the kind and the message of its error, or its
-value and the codes of its notes. Run this file as a program to write them anew, for a reader to compare.
+`cases/fuzzed.txt` holds jobs as lines of a batch, each over what becomes of it: the kind and the
+message of its error, or its value and the codes of its notes. Run this file as a program to write
+them anew, for a reader to compare.
 """
 
 import json
@@ -21,7 +22,9 @@ FILE = Path(__file__).parents[1] / "cases" / "fuzzed.txt"
 def cases() -> list[tuple[str, str]]:
     """Each job and what is expected of it."""
     blocks = FILE.read_text("utf-8").strip("\n").split("\n\n")
-    return [(job, expected.strip()) for job, _, expected in (block.partition("\n") for block in blocks)]
+    return [
+        (job, expected.strip()) for job, _, expected in (block.partition("\n") for block in blocks)
+    ]
 
 
 @cache
@@ -51,7 +54,11 @@ def test_what_was_found_once(job: str, expected: str) -> None:
 def test_what_libraries_print_does_not_reach_standard_output() -> None:
     """MKL says on standard output that a matrix of nan is an illegal argument."""
     shown = run(
-        "grad", "torch.linalg.lstsq(A, b, driver='gelsd').solution.sum()", "A=full((3,2),nan)", "b=ones(3,1)", "--json"
+        "grad",
+        "torch.linalg.lstsq(A, b, driver='gelsd').solution.sum()",
+        "A=full((3,2),nan)",
+        "b=ones(3,1)",
+        "--json",
     )
     assert (shown.status, shown.stdout) == (2, "")
 
@@ -106,7 +113,9 @@ def test_the_same_seed_draws_the_same_inputs() -> None:
 
 def update() -> None:
     """Write what becomes of each job anew."""
-    FILE.write_text("\n\n".join(f"{job}\n  {now}" for job, now in found().items()) + "\n", encoding="utf-8")
+    FILE.write_text(
+        "\n\n".join(f"{job}\n  {now}" for job, now in found().items()) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

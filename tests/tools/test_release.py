@@ -1,4 +1,6 @@
-"""What must agree before a release: the version in all its places, and what the archives are made from."""
+"""What must agree before a release: the version in all its places, and what the archives are made
+from.
+"""
 
 import os
 import re
@@ -41,10 +43,18 @@ def test_every_pinned_release_is_within_the_bounds_and_every_bound_is_a_lower_on
 
 def test_the_table_of_versions_has_the_lowest_and_the_newest() -> None:
     tried = {(one.others, one.torch) for one in versions.ENVIRONMENTS}
-    lowest = next(bound for bound in PROJECT["project"]["dependencies"] if bound.startswith("torch>="))
+    lowest = next(
+        bound for bound in PROJECT["project"]["dependencies"] if bound.startswith("torch>=")
+    )
     assert ("lowest", lowest.removeprefix("torch>=") + ".0") in tried
     assert any(others == "newest" for others, _ in tried)
     python = PROJECT["project"]["requires-python"].removeprefix(">=")
     assert f"python{python}" in {one.python for one in versions.ENVIRONMENTS}
-    named = {word.rpartition(" ")[2] for word in PROJECT["project"]["classifiers"] if "Python :: 3." in word}
-    assert {f"python{version}" for version in named} == {one.python for one in versions.ENVIRONMENTS}
+    named = {
+        word.rpartition(" ")[2]
+        for word in PROJECT["project"]["classifiers"]
+        if "Python :: 3." in word
+    }
+    assert {f"python{version}" for version in named} == {
+        one.python for one in versions.ENVIRONMENTS
+    }

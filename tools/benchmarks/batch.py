@@ -2,8 +2,9 @@
 
     python -m tools.benchmarks.batch [--jobs 20000] [--rounds 3] [--texts few|all]
 
-Whole processes run in turn. What each takes for a single job is subtracted, so that imports are left out (a batch without any
-job would not even wait for them). With texts `all` every expression is a text of its own, so that none is ever parsed twice.
+Whole processes run in turn. What each takes for a single job is subtracted, so that imports are
+left out (a batch without any job would not even wait for them). With texts `all` every expression
+is a text of its own, so that none is ever parsed twice.
 """
 
 import argparse
@@ -62,14 +63,16 @@ for line in sys.stdin:
     found = {name: gradient.tolist() for name, gradient in zip(leaves, gradients)}
     print(json.dumps({"id": job["id"], "value": value.item(), "gradients": found}))
 """
-"""The bare program: each line by the standard library's json, plain leaves, one call of autograd.grad, one printed line."""
+"""The bare program: each line by the standard library's json, plain leaves, one call of
+autograd.grad, one printed line."""
 
 
 def jobs(count: int, texts: str = "few", first: int = 0) -> list[dict[str, Any]]:
-    """So many small grad jobs, all different: numbers, vectors and matrices in a handful of expressions, and --fn.
+    """So many small grad jobs, all different: numbers, vectors and matrices in a handful of
+    expressions, and --fn.
 
-    With texts `all` constants stand in each expression, so that every text is different too. The jobs are numbered from
-    `first`, and different for each.
+    With texts `all` constants stand in each expression, so that every text is different too. The
+    jobs are numbered from `first`, and different for each.
     """
     draw = random.Random(first)
 
@@ -84,19 +87,31 @@ def jobs(count: int, texts: str = "few", first: int = 0) -> list[dict[str, Any]]
         few = (
             {"fn": "mse", "x": number(), "w": number()},
             {"fn": "sigmoid", "x": number(), "w": number(), "b": number()},
-            {"expression": "mse(w*x + b, y)", "inputs": {"x": vector(n), "w": number(), "b": number(), "y": vector(n)}},
+            {
+                "expression": "mse(w*x + b, y)",
+                "inputs": {"x": vector(n), "w": number(), "b": number(), "y": vector(n)},
+            },
             {"expression": "sigmoid(w*x).sum()", "inputs": {"x": vector(n), "w": vector(n)}},
             {"expression": "(x**2).sum()", "inputs": {"x": [vector(n) for _ in range(2)]}},
             {"expression": "softmax(a)[1]", "inputs": {"a": vector(n)}},
-            {"expression": "tanh(w @ x).sum()", "inputs": {"w": [vector(n) for _ in range(3)], "x": vector(n)}},
-            {"expression": "log(1 + exp(-y*(w*x)))", "inputs": {"y": number(), "w": number(), "x": number()}},
+            {
+                "expression": "tanh(w @ x).sum()",
+                "inputs": {"w": [vector(n) for _ in range(3)], "x": vector(n)},
+            },
+            {
+                "expression": "log(1 + exp(-y*(w*x)))",
+                "inputs": {"y": number(), "w": number(), "x": number()},
+            },
         )
         different = (
             {
                 "expression": f"mse({number()}*w*x + 0.{i}, y)",
                 "inputs": {"x": vector(n), "w": number(), "y": vector(n)},
             },
-            {"expression": f"sigmoid(w*x + 0.{i}).sum()", "inputs": {"x": vector(n), "w": vector(n)}},
+            {
+                "expression": f"sigmoid(w*x + 0.{i}).sum()",
+                "inputs": {"x": vector(n), "w": vector(n)},
+            },
             {"expression": f"({number()}*x**2 + 0.{i}*x).sum()", "inputs": {"x": vector(n)}},
             {"expression": f"log(1.{i} + exp(-y*x))", "inputs": {"y": number(), "x": number()}},
         )
@@ -110,17 +125,24 @@ def seconds(command: Sequence[str], stdin: Path) -> float:
     """The wall time of a whole process that reads a file."""
     with stdin.open("rb") as given, tempfile.TemporaryFile() as out:
         start = time.perf_counter()
-        subprocess.run(command, stdin=given, stdout=out, check=True, env={"GRADCLI_SERVER": "off"}, cwd=ROOT)
+        subprocess.run(
+            command, stdin=given, stdout=out, check=True, env={"GRADCLI_SERVER": "off"}, cwd=ROOT
+        )
         return time.perf_counter() - start
 
 
 def ratios(count: int = 20_000, rounds: int = 3, texts: str = "few") -> dict[str, list[float]]:
-    """The seconds of the bare program, of one process and of `--jobs 2`, start-up left out, round by round.
+    """The seconds of the bare program, of one process and of `--jobs 2`, start-up left out, round
+    by round.
 
     Divide by `bare` of the same round: that is the ratio.
     """
     ours = [PYTHON, "-m", "gradcli", "batch"]
-    programs = {"bare": [PYTHON, "-c", BARE], "batch": ours, "batch --jobs 2": [*ours, "--jobs", "2"]}
+    programs = {
+        "bare": [PYTHON, "-c", BARE],
+        "batch": ours,
+        "batch --jobs 2": [*ours, "--jobs", "2"],
+    }
     found: dict[str, list[float]] = {name: [] for name in programs}
     with tempfile.TemporaryDirectory() as folder:
         one, whole = Path(folder) / "one", Path(folder) / "whole"
@@ -145,7 +167,9 @@ def main() -> None:
     print(f"bare: {statistics.median(bare):.2f} s for {arguments.jobs:,} jobs")
     for name, times in found.items():
         each = [ours / theirs for ours, theirs in zip(times, bare, strict=True)]
-        print(f"{name}: {statistics.median(each):.2f} times that ({min(each):.2f} to {max(each):.2f})")
+        print(
+            f"{name}: {statistics.median(each):.2f} times that ({min(each):.2f} to {max(each):.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Streams jobs into `gradcli batch` and tells the memory of its processes early and at the end: it must not grow.
+"""Streams jobs into `gradcli batch` and tells the memory of its processes early and at the end: it
+must not grow.
 
     python -m tools.benchmarks.endless [--jobs 1000000] [--early 10000] [--processes 1]
 
-The jobs are those of `tools.benchmarks.batch`, half of them with an expression text of its own, made while they are sent.
+The jobs are those of `tools.benchmarks.batch`, half of them with an expression text of its own,
+made while they are sent.
 """
 
 import argparse
@@ -44,7 +46,9 @@ def memory(pid: int) -> list[int]:
 
     def resident(each: int) -> int:
         status = Path(f"/proc/{each}/status").read_text()
-        return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+        return next(
+            int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmRSS")
+        )
 
     return [resident(each) for each in family(pid)]
 
@@ -53,7 +57,9 @@ def run(count: int, early: int, processes: int) -> tuple[list[int], list[int], f
     """The memory after `early` answers and after all of them, and the seconds in between."""
     command = [sys.executable, "-m", "gradcli", "batch", "--jobs", str(processes)]
     env = {"GRADCLI_SERVER": "off"}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=env) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=env
+    ) as process:
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None

@@ -1,4 +1,5 @@
-"""The programs that one would write instead of `gradcli grad --fn mse --x 1 --w 2`, for `python -c`, one for each tool.
+"""The programs that one would write instead of `gradcli grad --fn mse --x 1 --w 2`, for `python
+-c`, one for each tool.
 
 Each prints the loss (x w - 1)^2 at x = 1, w = 2, and its derivatives by x and by w: 1, 4 and 2.
 """
@@ -38,8 +39,16 @@ NAMES = tuple(_PROGRAMS)
 
 
 def programs(python: str = sys.executable) -> dict[str, str]:
-    """The programs by the tools' names, of those whose package that Python has (the extra `peers` brings them all)."""
+    """The programs by the tools' names, of those whose package that Python has (the extra `peers`
+    brings them all).
+    """
     packages = [package for package, _ in _PROGRAMS.values()]
-    script = f"from importlib.util import find_spec; print([p for p in {packages!r} if find_spec(p)])"
-    found = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True).stdout
-    return {name: program for name, (package, program) in _PROGRAMS.items() if repr(package) in found}
+    script = (
+        f"from importlib.util import find_spec; print([p for p in {packages!r} if find_spec(p)])"
+    )
+    found = subprocess.run(
+        [python, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    return {
+        name: program for name, (package, program) in _PROGRAMS.items() if repr(package) in found
+    }

@@ -1,4 +1,6 @@
-"""The plain programs that gradcli's commands are timed against: what one would write with PyTorch alone."""
+"""The plain programs that gradcli's commands are timed against: what one would write with PyTorch
+alone.
+"""
 
 PASS = "pass"
 TYPER = "import typer, rich.table"

@@ -1,11 +1,13 @@
-"""Every speed target beside what is measured here: whole gradcli commands against whole `python -c` programs, run in turn.
+"""Every speed target beside what is measured here: whole gradcli commands against whole `python -c`
+programs, run in turn.
 
     python -m tools.benchmarks.run [--rounds 15] [--json] [--peers PYTHON] [ROW ...]
 
-Each round runs both programs of a row once, so that a machine that drifts drifts for both. The ratio is that of the medians,
-the spread that of the ratios round by round. `python -c pass` runs in an environment made for it, where nothing is installed.
-Memory is the largest process of each, as the system accounts for it. `--peers` names a Python that has the extra `peers`: the
-programs of other tools are timed beside a warm and a cold call then.
+Each round runs both programs of a row once, so that a machine that drifts drifts for both. The
+ratio is that of the medians, the spread that of the ratios round by round. `python -c pass` runs in
+an environment made for it, where nothing is installed. Memory is the largest process of each, as
+the system accounts for it. `--peers` names a Python that has the extra `peers`: the programs of
+other tools are timed beside a warm and a cold call then.
 """
 
 import argparse
@@ -37,7 +39,9 @@ GRAD = ("grad", "--fn", "mse", "--x", "1", "--w", "2")
 
 @dataclass(frozen=True)
 class Row:
-    """A command, the program that it is held against, what is measured of both, and the most that their ratio may be."""
+    """A command, the program that it is held against, what is measured of both, and the most that
+    their ratio may be.
+    """
 
     name: str
     words: tuple[str, ...]
@@ -51,7 +55,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came out of a row. `ours` and `theirs` are medians, in seconds or MiB; `lowest` and `highest` bound the ratios."""
+    """What came out of a row. `ours` and `theirs` are medians, in seconds or MiB; `lowest` and
+    `highest` bound the ratios.
+    """
 
     name: str
     against: str
@@ -85,18 +91,37 @@ ROWS = [
     Row("--help", ("--help",), programs.TYPER, TYPER, 2.0),
     Row("grad --help", ("grad", "--help"), programs.TYPER, TYPER, 2.0),
     Row("usage error", ("grad", "--nonsense"), programs.TYPER, TYPER, 1.5),
-    Row("completion", ("grad --fn hu", ""), programs.TYPER, TYPER, 1.8, variable=("_GRADCLI_COMPLETE", "bash")),
+    Row(
+        "completion",
+        ("grad --fn hu", ""),
+        programs.TYPER,
+        TYPER,
+        1.8,
+        variable=("_GRADCLI_COMPLETE", "bash"),
+    ),
     Row("softmax Jacobian, n = 4096", SOFTMAX, programs.SOFTMAX, "the bare closed form", 1.0),
-    Row("softmax Jacobian, n = 4096", SOFTMAX, programs.SOFTMAX, "the bare closed form", 1.0, "MiB"),
-    Row("jacobian, 1,000 x 1,000", _jacobian(1000), programs.JACREV.format(n=1000), "torch.func.jacrev", 1.2),
-    Row("jacobian, 3 x 3, cold", _jacobian(3), programs.JACREV.format(n=3), "torch.func.jacrev", 0.8),
+    Row(
+        "softmax Jacobian, n = 4096", SOFTMAX, programs.SOFTMAX, "the bare closed form", 1.0, "MiB"
+    ),
+    Row(
+        "jacobian, 1,000 x 1,000",
+        _jacobian(1000),
+        programs.JACREV.format(n=1000),
+        "torch.func.jacrev",
+        1.2,
+    ),
+    Row(
+        "jacobian, 3 x 3, cold", _jacobian(3), programs.JACREV.format(n=3), "torch.func.jacrev", 0.8
+    ),
     Row("activate, 10 million", SIGMOID, programs.SIGMOID, TORCH, 1.1),
     Row("activate, 10 million", SIGMOID, programs.SIGMOID, TORCH, 1.25, "MiB"),
 ]
 
 
 class Machine:
-    """Where commands are run: a folder with the files that they read, a bare Python, and a server of their own."""
+    """Where commands are run: a folder with the files that they read, a bare Python, and a server
+    of their own.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -107,8 +132,12 @@ class Machine:
             self._env["PYTHONPATH"] = str(ROOT)
         self.run([PYTHON, "-c", programs.FILES])
 
-    def run(self, command: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[float, float]:
-        """Seconds and MiB of one whole run: its wall time, and the most memory that one of its processes had."""
+    def run(
+        self, command: Sequence[str], more: Mapping[str, str] | None = None
+    ) -> tuple[float, float]:
+        """Seconds and MiB of one whole run: its wall time, and the most memory that one of its
+        processes had.
+        """
         env = {**self._env, **(more or {})}
         with tempfile.TemporaryFile() as out:
             start = time.perf_counter()
@@ -120,7 +149,9 @@ class Machine:
             process.returncode = os.waitstatus_to_exitcode(status)
             out.seek(0)
             if process.returncode not in (0, 2):
-                raise SystemExit(f"{command} ended with {process.returncode}: {out.read().decode(errors='replace')}")
+                raise SystemExit(
+                    f"{command} ended with {process.returncode}: {out.read().decode(errors='replace')}"
+                )
         return elapsed, used.ru_maxrss / 1024
 
     @contextmanager
@@ -134,23 +165,39 @@ class Machine:
 
 
 def compared(
-    name: str, against: str, ours: Sequence[float], theirs: Sequence[float], target: float | None, figure: str
+    name: str,
+    against: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    target: float | None,
+    figure: str,
 ) -> Measured:
     """The ratio of the medians, and the lowest and highest of those round by round."""
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     first, second = statistics.median(ours), statistics.median(theirs)
-    return Measured(name, against, figure, first, second, first / second, min(ratios), max(ratios), target)
+    return Measured(
+        name, against, figure, first, second, first / second, min(ratios), max(ratios), target
+    )
 
 
 def measured(row: Row, machine: Machine, rounds: int, peer: Sequence[str] = ()) -> Measured:
     """Run a row's two programs in turn, once uncounted and then `rounds` times."""
     interpreter = machine.bare if row.program == programs.PASS else PYTHON
     theirs = peer or [interpreter, "-c", row.program]
-    more = dict([("GRADCLI_SERVER", "" if row.warm else "off"), *([row.variable] if row.variable else [])])
-    pairs = [(machine.run([*GRADCLI, *row.words], more), machine.run(theirs)) for _ in range(rounds + 1)][1:]
+    more = dict(
+        [("GRADCLI_SERVER", "" if row.warm else "off"), *([row.variable] if row.variable else [])]
+    )
+    pairs = [
+        (machine.run([*GRADCLI, *row.words], more), machine.run(theirs)) for _ in range(rounds + 1)
+    ][1:]
     which = 0 if row.figure == "s" else 1
     return compared(
-        row.name, row.against, [a[which] for a, _ in pairs], [b[which] for _, b in pairs], row.target, row.figure
+        row.name,
+        row.against,
+        [a[which] for a, _ in pairs],
+        [b[which] for _, b in pairs],
+        row.target,
+        row.figure,
     )
 
 
@@ -158,7 +205,9 @@ def measured_batches(rounds: int) -> Iterator[Measured]:
     """The batch of 20,000 jobs in one process and in two, start-up left out on both sides."""
     found = batch.ratios(rounds=rounds)
     for name, target in (("batch", 1.7), ("batch --jobs 2", 1.1)):
-        yield compared(f"{name}, 20,000 jobs", "the bare PyTorch loop", found[name], found["bare"], target, "s")
+        yield compared(
+            f"{name}, 20,000 jobs", "the bare PyTorch loop", found[name], found["bare"], target, "s"
+        )
 
 
 def measured_peers(python: str, machine: Machine, rounds: int) -> Iterator[Measured]:
@@ -166,7 +215,9 @@ def measured_peers(python: str, machine: Machine, rounds: int) -> Iterator[Measu
     for name, program in peers.programs(python).items():
         for warm in (True, False):
             row = Row("warm grad" if warm else "cold grad", GRAD, program, name, 0.0, warm=warm)
-            found = measured(row, machine, rounds, [PYTHON if name == "PyTorch" else python, "-c", program])
+            found = measured(
+                row, machine, rounds, [PYTHON if name == "PyTorch" else python, "-c", program]
+            )
             yield Measured(**{**asdict(found), "target": None})
 
 
@@ -194,7 +245,9 @@ def table(found: Sequence[Measured], title: str) -> Table:
         target = "" if one.target is None else f"{one.target:.3g}"
         figures = [f"{figure:.{digits}f} {one.figure}" for figure in (one.ours, one.theirs)]
         spread = f"{one.lowest:.3g} - {one.highest:.3g}"
-        drawn.add_row(one.name, one.against, *figures, f"{one.ratio:.3g}", spread, target, one.verdict)
+        drawn.add_row(
+            one.name, one.against, *figures, f"{one.ratio:.3g}", spread, target, one.verdict
+        )
     return drawn
 
 
@@ -221,7 +274,12 @@ def main() -> int:
             found += measured_batches(max(1, arguments.rounds // 5))
     if arguments.json:
         print(
-            json.dumps({"machine": the_machine(), "rows": [{**asdict(one), "verdict": one.verdict} for one in found]})
+            json.dumps(
+                {
+                    "machine": the_machine(),
+                    "rows": [{**asdict(one), "verdict": one.verdict} for one in found],
+                }
+            )
         )
     else:
         Console(width=140).print(table(found, the_machine()))

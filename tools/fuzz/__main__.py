@@ -2,8 +2,9 @@
 
     python -m tools.fuzz [--seconds 60] [--seed 0] [--inputs N] [--jobs 2] [--only TARGET ...] [--block N]
 
-What is drawn depends on the seed alone: the same seed gives the same inputs in the same order, and time only says how many.
-A finding names its target and block; `--only TARGET --block N` runs that block again.
+What is drawn depends on the seed alone: the same seed gives the same inputs in the same order, and
+time only says how many. A finding names its target and block; `--only TARGET --block N` runs that
+block again.
 """
 
 import argparse
@@ -76,25 +77,35 @@ def run_block(name: str, number: int, seed: int, root: str) -> Block:
 
 def _kind(verdict: str) -> str:
     """What findings that are most likely one have in common."""
-    return "".join(char for char in verdict.partition(": ")[0] if not char.isdigit()) + verdict.partition(": ")[2][:40]
+    return (
+        "".join(char for char in verdict.partition(": ")[0] if not char.isdigit())
+        + verdict.partition(": ")[2][:40]
+    )
 
 
 def _smallest(target: Target, given: list[Any], one: Any, kind: str, place: Scratch) -> object:
-    """The smallest input known that fails so: of the one input, or where that does not fail alone, of the block."""
+    """The smallest input known that fails so: of the one input, or where that does not fail alone,
+    of the block.
+    """
 
     def fails(candidate: Any) -> bool:
         return kind in map(_kind, target.run([candidate], place))
 
     if fails(one):
         return shrink(one, fails)
-    return shrink(given, lambda block: isinstance(block, list) and kind in map(_kind, target.run(block, place)))
+    return shrink(
+        given,
+        lambda block: isinstance(block, list) and kind in map(_kind, target.run(block, place)),
+    )
 
 
 def schedule(names: list[str]) -> Iterator[tuple[str, int]]:
     """The blocks in their order for ever: each target gets its share of all inputs."""
     done = dict.fromkeys(names, 0)
     while True:
-        name = min(names, key=lambda each: (done[each] + 1) * TARGETS[each].size / TARGETS[each].share)
+        name = min(
+            names, key=lambda each: (done[each] + 1) * TARGETS[each].size / TARGETS[each].share
+        )
         yield name, done[name]
         done[name] += 1
 
@@ -104,13 +115,27 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--inputs", type=int, default=sys.maxsize, help="end after as many")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes; one per processor")
     parser.add_argument(
-        "--only", nargs="*", choices=TARGETS, default=[*TARGETS], metavar="TARGET", help=", ".join(TARGETS)
+        "--jobs",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="processes; one per processor",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=TARGETS,
+        default=[*TARGETS],
+        metavar="TARGET",
+        help=", ".join(TARGETS),
     )
     parser.add_argument("--block", type=int, help="this block of each target alone")
     asked = parser.parse_args()
-    blocks = iter([(name, asked.block) for name in asked.only]) if asked.block is not None else schedule(asked.only)
+    blocks = (
+        iter([(name, asked.block) for name in asked.only])
+        if asked.block is not None
+        else schedule(asked.only)
+    )
     begun, inputs = time.monotonic(), 0
     found: dict[str, Block] = {}
     spent: dict[str, float] = defaultdict(float)
@@ -121,7 +146,11 @@ def main() -> int:
     ):
         running: set[Future[Block]] = set()
         while True:
-            while len(running) < asked.jobs and time.monotonic() < begun + asked.seconds and inputs < asked.inputs:
+            while (
+                len(running) < asked.jobs
+                and time.monotonic() < begun + asked.seconds
+                and inputs < asked.inputs
+            ):
                 if (block := next(blocks, None)) is None:
                     break
                 running.add(pool.submit(run_block, *block, asked.seed, root))
@@ -144,16 +173,23 @@ def _told(block: Block, found: dict[str, Block]) -> int:
     new = {kind: finding for kind, finding in block.findings.items() if kind not in known.findings}
     known.findings |= new
     for verdict, given in new.values():
-        print(f"FOUND in {block.target}, block {block.number}: {verdict[1:]}\n    {given!r}"[:SHOWN], flush=True)
+        print(
+            f"FOUND in {block.target}, block {block.number}: {verdict[1:]}\n    {given!r}"[:SHOWN],
+            flush=True,
+        )
     return len(new)
 
 
-def _summary(found: dict[str, Block], spent: dict[str, float], seconds: float, findings: int, seed: int) -> None:
+def _summary(
+    found: dict[str, Block], spent: dict[str, float], seconds: float, findings: int, seed: int
+) -> None:
     total = 0
     for name, block in found.items():
         count = block.verdicts.total()
         total += count
-        counted = ", ".join(f"{verdict} {number:,}" for verdict, number in block.verdicts.most_common())
+        counted = ", ".join(
+            f"{verdict} {number:,}" for verdict, number in block.verdicts.most_common()
+        )
         print(f"{name}: {count:,} inputs at {count / spent[name]:,.0f} a second: {counted}")
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     processor = sum(each.ru_utime + each.ru_stime for each in used)

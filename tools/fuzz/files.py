@@ -1,4 +1,6 @@
-"""Files of every kind that gradcli reads, valid ones and broken ones, and the folder of files that other inputs speak of."""
+"""Files of every kind that gradcli reads, valid ones and broken ones, and the folder of files that
+other inputs speak of.
+"""
 
 import io
 import json
@@ -22,7 +24,9 @@ ZIPPED = (".npz", ".pt")
 
 @dataclass(frozen=True)
 class File:
-    """A file to be read: its suffix (`.py`: an expression), its content, and the key behind its name."""
+    """A file to be read: its suffix (`.py`: an expression), its content, and the key behind its
+    name.
+    """
 
     suffix: str
     content: bytes
@@ -99,7 +103,9 @@ def draw(chance: Chance) -> File:
 
 
 def _repacked(content: bytes, chance: Chance) -> bytes:
-    """An archive with one of its members broken and the sums right: what is behind the checks of the archive itself."""
+    """An archive with one of its members broken and the sums right: what is behind the checks of
+    the archive itself.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [(info.filename, archive.read(info)) for info in archive.infolist()]
@@ -118,7 +124,9 @@ def _repacked(content: bytes, chance: Chance) -> bytes:
                     if chance.random() < 0.1
                     else name
                 )
-            archive.writestr(name.replace("\0", "").encode("utf-8", "replace").decode() or "x", member)
+            archive.writestr(
+                name.replace("\0", "").encode("utf-8", "replace").decode() or "x", member
+            )
     return file.getvalue()
 
 
@@ -131,16 +139,29 @@ def run(given: Sequence[File], scratch: Scratch) -> list[str]:
             stream.write(file.content)
         job: dict[str, Any] = {"id": number, "command": "grad", "timeout": requests.PATIENCE}
         if file.suffix == ".py":
-            job |= {"expression": f"@{path}", "inputs": {"x": [1, -2, 3], "y": [0.5, 2, 1], "A": [[1, 2], [3, 4]]}}
+            job |= {
+                "expression": f"@{path}",
+                "inputs": {"x": [1, -2, 3], "y": [0.5, 2, 1], "A": [[1, 2], [3, 4]]},
+            }
         else:
-            job |= {"expression": "x.sum()", "inputs": {"x": f"@{path}{':' if file.key else ''}{file.key}"}}
+            job |= {
+                "expression": "x.sum()",
+                "inputs": {"x": f"@{path}{':' if file.key else ''}{file.key}"},
+            }
         jobs.append(json.dumps(job).encode())
     return runners.lines(jobs, scratch, ("--allow-files",))
 
 
 def furnish(scratch: Scratch) -> None:
-    """Fill the folder of data with what literals and words speak of: good files, and what only looks like one."""
-    for name, suffix, number in (("good", ".npy", 0), ("two", ".npz", 1), ("good", ".csv", 0), ("good", ".json", 0)):
+    """Fill the folder of data with what literals and words speak of: good files, and what only
+    looks like one.
+    """
+    for name, suffix, number in (
+        ("good", ".npy", 0),
+        ("two", ".npz", 1),
+        ("good", ".csv", 0),
+        ("good", ".json", 0),
+    ):
         with open(scratch.path("data", name + suffix), "wb") as file:
             file.write(valid()[suffix][number])
     with open(scratch.path("data", "jobs.jsonl"), "wb") as file:

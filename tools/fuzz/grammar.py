@@ -1,4 +1,6 @@
-"""Makes texts by grammars: literals, expressions, paths into results; and breaks every second one."""
+"""Makes texts by grammars: literals, expressions, paths into results; and breaks every second
+one.
+"""
 
 import random
 from collections.abc import Callable, Sequence
@@ -10,7 +12,7 @@ from tools.fuzz import corpus, mutation
 
 Chance = random.Random
 
-# --- literals ---------------------------------------------------------------------------------------------------------
+# --- literals ------------------------------------------------------------------------------------
 
 LITERAL_WORDS = (
     *"0123456789,;[]()+-*/=@ \n", "1.5", "-2", "1e3", "pi", "nan", "inf", "-inf", "True", "False", "NaN", "Infinity", "'NaN'",
@@ -24,13 +26,31 @@ LITERAL_WORDS = (
     "@../data/folder.npy", "@../data/dangling.pt", "@../data/empty.npy", "@/dev/zero", "@/dev/stdin", "@~/x.npy", ".npz:",
     *CONSTRUCTORS,
 )  # fmt: skip
-_SIDES = ("0", "1", "2", "3", "5", "-1", "2.0", "10**3", "100000", "268435457", "9223372036854775808", "inf", "x")
+_SIDES = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "5",
+    "-1",
+    "2.0",
+    "10**3",
+    "100000",
+    "268435457",
+    "9223372036854775808",
+    "inf",
+    "x",
+)
 
 
 def literal(chance: Chance) -> str:
     """A tensor literal, right or wrong."""
     found = chance.choice(corpus.literals()) if chance.random() < 0.3 else _literal(chance)
-    return mutation.text(found, chance, LITERAL_WORDS, corpus.literals()) if chance.random() < 0.6 else found
+    return (
+        mutation.text(found, chance, LITERAL_WORDS, corpus.literals())
+        if chance.random() < 0.6
+        else found
+    )
 
 
 def right_literal(chance: Chance) -> str:
@@ -48,7 +68,9 @@ def number(chance: Chance) -> str:
         case 2:
             return f"{chance.uniform(-1, 1):g}e{chance.randrange(-30, 30)}"
         case 3:
-            return chance.choice(("pi", "pi/2", "-pi", "1/3", "2*pi", "inf", "-inf", "nan", "+1", "1.", ".5"))
+            return chance.choice(
+                ("pi", "pi/2", "-pi", "1/3", "2*pi", "inf", "-inf", "nan", "+1", "1.", ".5")
+            )
         case 4:
             return repr(chance.uniform(-1e3, 1e3))
         case _:
@@ -84,7 +106,9 @@ def _brackets(chance: Chance, depth: int = 0) -> str:
 
 def _made(chance: Chance) -> str:
     name = chance.choice([*CONSTRUCTORS])
-    arguments = ("2", "3") if name not in ("full", "linspace", "logspace", "arange") else ("0", "1", "3")
+    arguments = (
+        ("2", "3") if name not in ("full", "linspace", "logspace", "arange") else ("0", "1", "3")
+    )
     return f"{name}({','.join(arguments[: chance.randrange(1, 4)])})"
 
 
@@ -114,7 +138,7 @@ def _literal(chance: Chance) -> str:
     return chance.choice((number, _row, _rows, _brackets, _made, _printed, _sized, _spread))(chance)
 
 
-# --- expressions ------------------------------------------------------------------------------------------------------
+# --- expressions --------------------------------------------------------------------------------
 
 INPUTS = ("x", "y", "A", "t", "s")
 _PLAIN = (
@@ -193,11 +217,17 @@ EXPRESSION_WORDS = (
 def expression(chance: Chance) -> str:
     """An expression over `INPUTS`, right or wrong."""
     found = chance.choice(corpus.expressions()) if chance.random() < 0.2 else _statements(chance)
-    return mutation.text(found, chance, EXPRESSION_WORDS, corpus.expressions()) if chance.random() < 0.3 else found
+    return (
+        mutation.text(found, chance, EXPRESSION_WORDS, corpus.expressions())
+        if chance.random() < 0.3
+        else found
+    )
 
 
 def right_expression(chance: Chance) -> str:
-    """An expression that is most likely right: of elements of three numbers, made one at the end."""
+    """An expression that is most likely right: of elements of three numbers, made one at the
+    end.
+    """
     depth = chance.choice((1, 1, 2, 2, 3))
     steps = [f"n = {_right(chance, 1)}; "] if chance.random() < 0.25 else []
     found = _right(chance, depth, (*_VECTORS, "n") if steps else _VECTORS)
@@ -263,7 +293,9 @@ def _statements(chance: Chance) -> str:
         found = _expression(chance, chance.choice((1, 2, 2, 3, 4)))
         return f"({found}).sum()" if chance.random() < 0.7 else found
     names = [chance.choice(("n", "m", "x", "e", "mse")) for _ in range(chance.randrange(1, 4))]
-    lines = [f"{name} {chance.choice(('=', '=', '+=', '*='))} {_expression(chance, 2)}" for name in names]
+    lines = [
+        f"{name} {chance.choice(('=', '=', '+=', '*='))} {_expression(chance, 2)}" for name in names
+    ]
     last = chance.choice(names) if chance.random() < 0.5 else _expression(chance, 2)
     return chance.choice(("; ", "\n")).join([*lines, last])
 
@@ -277,7 +309,9 @@ def _expression(chance: Chance, depth: int) -> str:
 
     def arguments() -> str:
         given = [inner() for _ in range(chance.choices(range(5), (5, 60, 25, 7, 3))[0])]
-        return ", ".join([*given, *chance.sample(_KEYWORDS, chance.choices(range(3), (85, 12, 3))[0])])
+        return ", ".join(
+            [*given, *chance.sample(_KEYWORDS, chance.choices(range(3), (85, 12, 3))[0])]
+        )
 
     match chance.choices(range(14), (8, 9, 8, 6, 4, 5, 4, 2, 2, 2, 1, 4, 25, 20))[0]:
         case 12:
@@ -334,7 +368,7 @@ def _index(chance: Chance) -> str:
     )
 
 
-# --- paths, names, messages -------------------------------------------------------------------------------------------
+# --- paths, names, messages ---------------------------------------------------------------------
 
 PATH_WORDS = (
     *".0123456789,-=@ ", "value", "gradients", "w", "x", "y", "inputs", "functions", "losses", "notes", "text", "name",
@@ -376,7 +410,10 @@ def arguments(name: str, chance: Chance) -> str:
     """A function of the catalogue with a value for each of its parameters."""
     values = (0, -1, 0.5, 1e30, "mean", None, True, (1, 2))
     parameters = CATALOGUE[name].parameters
-    given = [f"{each.name}={chance.choice((each.default, each.default, *values))!r}" for each in parameters]
+    given = [
+        f"{each.name}={chance.choice((each.default, each.default, *values))!r}"
+        for each in parameters
+    ]
     return f"{name}({', '.join(given or [number(chance)])})"
 
 
@@ -398,7 +435,9 @@ def message(chance: Chance) -> str:
         "of",
         "-",
     )
-    return mutation.text(found, chance, words, corpus.messages()) if chance.random() < 0.9 else found
+    return (
+        mutation.text(found, chance, words, corpus.messages()) if chance.random() < 0.9 else found
+    )
 
 
 Draw = Callable[[Chance], str]

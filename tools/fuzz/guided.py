@@ -1,10 +1,11 @@
-"""Fuzzes the parsers with coverage to guide it: atheris keeps what reaches code that nothing before it has reached.
+"""Fuzzes the parsers with coverage to guide it: atheris keeps what reaches code that nothing before
+it has reached.
 
     python -m tools.fuzz.guided CORPUS [--seconds 600] [--seed 1]
 
-CORPUS is a folder that keeps such inputs, from run to run; their first byte says which parser reads the rest. It needs
-atheris (pip install atheris), which is no dependency of the project, and no PyTorch. It ends with 1 where anything but an
-error of ours was raised.
+CORPUS is a folder that keeps such inputs, from run to run; their first byte says which parser reads
+the rest. It needs atheris (pip install atheris), which is no dependency of the project, and no
+PyTorch. It ends with 1 where anything but an error of ours was raised.
 """
 
 import argparse
@@ -18,7 +19,9 @@ from tools.fuzz import corpus, invariants
 try:
     import atheris  # type: ignore[import-untyped,unused-ignore]
 except ImportError:
-    sys.exit("error: coverage is measured by atheris, which is not installed\n  pip install atheris")
+    sys.exit(
+        "error: coverage is measured by atheris, which is not installed\n  pip install atheris"
+    )
 
 with atheris.instrument_imports(include=["gradcli"]):
     from gradcli.cli import report
@@ -70,7 +73,9 @@ SEEDS = {
     "x": ["w=2", "gradients.w.0=1"],
     "i": ["x=1\0y=2", "x\0=\x001"],
     "o": ["betas=0.9,0.99", "nesterov=true"],
-    "j": ['{"command": "loss", "names": ["mse"], "pred": [1, 2], "target": "1,2", "expect": ["value=1"]}'],
+    "j": [
+        '{"command": "loss", "names": ["mse"], "pred": [1, 2], "target": "1,2", "expect": ["value=1"]}'
+    ],
 }
 
 _WORLD = World.current()

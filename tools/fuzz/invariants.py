@@ -1,4 +1,6 @@
-"""What must hold of whatever the program says: each function looks at one kind of output, and complains or says nothing."""
+"""What must hold of whatever the program says: each function looks at one kind of output, and
+complains or says nothing.
+"""
 
 import re
 from typing import Any
@@ -14,7 +16,9 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def of_error(text: str, given: str) -> str:
-    """An error on stderr: `error:`, at most six more lines, all of them short; `given` is what the user gave."""
+    """An error on stderr: `error:`, at most six more lines, all of them short; `given` is what the
+    user gave.
+    """
     lines = ESCAPES.sub("", text).split("\n")
     if FAULT in text:
         return f"fault: {lines[0][:200]}"
@@ -53,7 +57,9 @@ def of_json(text: bytes) -> str:
 
 
 def of_line(answer: bytes, given: bytes) -> tuple[str, str]:
-    """What a result line of a batch says of its job (`ok`, or the kind of its error), and a complaint."""
+    """What a result line of a batch says of its job (`ok`, or the kind of its error), and a
+    complaint.
+    """
     try:
         found = orjson.loads(answer)
     except orjson.JSONDecodeError as error:
@@ -83,7 +89,9 @@ def of_identity(identity: Any, given: bytes) -> str:
     except orjson.JSONDecodeError:
         job = None
     expected = job.get("id") if isinstance(job, dict) else None
-    if identity == expected or (identity is None and len(given) > 1000):  # null for an id that nests too deep
+    if identity == expected or (
+        identity is None and len(given) > 1000
+    ):  # null for an id that nests too deep
         return ""
     return f"order: the id is {str(identity)[:40]}, not {str(expected)[:40]}"
 

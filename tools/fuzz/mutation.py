@@ -1,4 +1,6 @@
-"""Breaks texts, bytes and lists of words in ways that parsers stumble over; all chance comes from the generator given."""
+"""Breaks texts, bytes and lists of words in ways that parsers stumble over; all chance comes from
+the generator given.
+"""
 
 import random
 import re
@@ -30,7 +32,9 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
 
 
 def text(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
-    """`given` after one to four changes; `words` are what its language is made of, `others` texts like it."""
+    """`given` after one to four changes; `words` are what its language is made of, `others` texts
+    like it.
+    """
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
         change = chance.choice(CHANGES)
         given = change(given, chance, words, others)
@@ -51,23 +55,31 @@ def _tokens(given: str) -> list[str]:
     return [found[0] for found in _TOKEN.finditer(given)] or [""]
 
 
-def _replace_number(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
+def _replace_number(
+    given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]
+) -> str:
     return number(given, chance)
 
 
-def _replace_word(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
+def _replace_word(
+    given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]
+) -> str:
     tokens = _tokens(given)
     tokens[chance.randrange(len(tokens))] = chance.choice(words)
     return "".join(tokens)
 
 
-def _insert_word(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
+def _insert_word(
+    given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]
+) -> str:
     tokens = _tokens(given)
     tokens.insert(chance.randrange(len(tokens) + 1), chance.choice(words))
     return "".join(tokens)
 
 
-def _insert_sign(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
+def _insert_sign(
+    given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]
+) -> str:
     place = chance.randrange(len(given) + 1)
     return given[:place] + chance.choice(SIGNS) + given[place:]
 
@@ -87,11 +99,19 @@ def _swap(given: str, chance: random.Random, words: Sequence[str], others: Seque
 
 
 def _repeat(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
-    """A few tokens many times: deep nesting, long chains. Seldom very often, because that takes long to say no to."""
+    """A few tokens many times: deep nesting, long chains. Seldom very often, because that takes
+    long to say no to.
+    """
     tokens = _tokens(given)
     start = chance.randrange(len(tokens))
     piece = tokens[start : start + chance.choice((1, 2, 3))]
-    return "".join([*tokens[:start], *piece * chance.choices(REPEATS, (40, 30, 20, 4, 3, 1))[0], *tokens[start:]])
+    return "".join(
+        [
+            *tokens[:start],
+            *piece * chance.choices(REPEATS, (40, 30, 20, 4, 3, 1))[0],
+            *tokens[start:],
+        ]
+    )
 
 
 def _cut(given: str, chance: random.Random, words: Sequence[str], others: Sequence[str]) -> str:
@@ -134,7 +154,9 @@ def raw(given: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes:
             case 4 | 5:
                 found[place:place] = chance.choice(PIECES)
             case 6:
-                found[place:place] = found[place : place + chance.choice((1, 4, 16))] * chance.choice((1, 2, 8, 100))
+                found[place:place] = found[
+                    place : place + chance.choice((1, 4, 16))
+                ] * chance.choice((1, 2, 8, 100))
             case 7:
                 del found[place:]
             case _:

@@ -1,4 +1,6 @@
-"""Makes whole requests from the records that the program itself reads: words of the command line, and jobs as JSON lines."""
+"""Makes whole requests from the records that the program itself reads: words of the command line,
+and jobs as JSON lines.
+"""
 
 import json
 import os
@@ -36,19 +38,51 @@ LONG = ("steps", "epochs", "layers", "timeout")
 
 def _whole(chance: Chance) -> str:
     return chance.choice(
-        ("0", "1", "2", "3", "5", "10", "-1", "100", "10000001", "9223372036854775807", "1.5", "x", "", "1_0", "9" * 30)
+        (
+            "0",
+            "1",
+            "2",
+            "3",
+            "5",
+            "10",
+            "-1",
+            "100",
+            "10000001",
+            "9223372036854775807",
+            "1.5",
+            "x",
+            "",
+            "1_0",
+            "9" * 30,
+        )
     )
 
 
 def _number(chance: Chance) -> str:
     return chance.choice(
-        ("0", "0.1", "1", "1/3", "-1", "1e-300", "1e300", "nan", "inf", "1e400", "", "x", "1,2", "tensor(1)")
+        (
+            "0",
+            "0.1",
+            "1",
+            "1/3",
+            "-1",
+            "1e-300",
+            "1e300",
+            "nan",
+            "inf",
+            "1e400",
+            "",
+            "x",
+            "1,2",
+            "tensor(1)",
+        )
     )
 
 
 def _names(chance: Chance) -> str:
     return ",".join(
-        chance.choice(("x", "y", "w", "b", "A", "z", "", " x ", "x.y")) for _ in range(chance.randrange(1, 4))
+        chance.choice(("x", "y", "w", "b", "A", "z", "", " x ", "x.y"))
+        for _ in range(chance.randrange(1, 4))
     )
 
 
@@ -129,25 +163,43 @@ def _text(name: str, option: Option, chance: Chance) -> str:
         return chance.choice(option.choices)
     draw = _BY_NAME.get(name) or _TEXTS.get(option.kind)
     if draw is None:
-        return chance.choice((*option.kind.hints, "x")) if option.kind.hints else grammar.number(chance)
+        return (
+            chance.choice((*option.kind.hints, "x"))
+            if option.kind.hints
+            else grammar.number(chance)
+        )
     return draw(chance)
 
 
 def _inputs(chance: Chance) -> dict[str, str]:
     """Literals for names that expressions use, most of them."""
-    usual = {"x": "1,-2,3", "y": "0.5,2,1", "A": "1,2;3,4", "t": "tensor([0,2,1])", "s": "2", "w": "0.5", "b": "0"}
+    usual = {
+        "x": "1,-2,3",
+        "y": "0.5,2,1",
+        "A": "1,2;3,4",
+        "t": "tensor([0,2,1])",
+        "s": "2",
+        "w": "0.5",
+        "b": "0",
+    }
     return {
         name: usual[name] if chance.random() < 0.5 else _tensor(chance)
-        for name in chance.sample([*usual], chance.choices((0, 1, 2, 3, 5, 7), (5, 15, 20, 20, 30, 10))[0])
+        for name in chance.sample(
+            [*usual], chance.choices((0, 1, 2, 3, 5, 7), (5, 15, 20, 20, 30, 10))[0]
+        )
     }
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------------------------
 
 
 def words(chance: Chance) -> list[str]:
     """The words of one call, right or wrong; each could be handed over by a shell."""
-    found = [*chance.choice(corpus.calls()), *_form(chance)] if chance.random() < 0.6 else _words(chance)
+    found = (
+        [*chance.choice(corpus.calls()), *_form(chance)]
+        if chance.random() < 0.6
+        else _words(chance)
+    )
     if chance.random() < 0.35:
         found = mutation.words(found, chance, lambda: _any_word(chance))
     if chance.random() < 0.25 and found:
@@ -165,7 +217,10 @@ def _form(chance: Chance) -> list[str]:
         name: COMMANDS["grad"].options[name] for name in ("dtype", "check", "explain", "expect")
     }
     name = chance.choice([*options])
-    return [flag_name(name), *([] if options[name].kind is FLAG else [_text(name, options[name], chance)])]
+    return [
+        flag_name(name),
+        *([] if options[name].kind is FLAG else [_text(name, options[name], chance)]),
+    ]
 
 
 def _words(chance: Chance) -> list[str]:
@@ -195,7 +250,10 @@ def _bare(command: str, name: str, option: Option, chance: Chance) -> list[str]:
         ]
     if name in ("expression", "logits") and chance.random() < 0.3:
         return []
-    return [_text(name, option, chance) for _ in range(chance.choice((1, 1, 2, 3)) if option.many else 1)]
+    return [
+        _text(name, option, chance)
+        for _ in range(chance.choice((1, 1, 2, 3)) if option.many else 1)
+    ]
 
 
 def _any_word(chance: Chance) -> str:
@@ -225,7 +283,7 @@ def _escaped(word: str) -> bool:
     return all("\udc80" <= char <= "\udcff" for char in word if "\ud800" <= char <= "\udfff")
 
 
-# --- jobs -------------------------------------------------------------------------------------------------------------
+# --- jobs ---------------------------------------------------------------------------------------
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 2**64, 10**30, 1e308, -0.0, "", "x", "NaN",
@@ -242,12 +300,16 @@ def job(chance: Chance, **more: Any) -> dict[str, Any]:
     command = chance.choice([*JOBS])
     found: dict[str, Any] = {"command": command}
     for name, option in options(JOBS[command]).items():
-        needed = option.default is not None and not isinstance(option.default, (str, int, float, tuple))
+        needed = option.default is not None and not isinstance(
+            option.default, (str, int, float, tuple)
+        )
         if chance.random() < (0.85 if needed or option.positional else 0.12):
             key = name.replace("_", "-") if chance.random() < 0.1 else name
             found[key] = _value(name, option, chance)
     for _ in range(chance.choices(range(3), (70, 22, 8))[0]):
-        found[chance.choice([*found, "x", "wrt", "id", "command", "out", "", "\0", "names"])] = chance.choice(ODD)
+        found[chance.choice([*found, "x", "wrt", "id", "command", "out", "", "\0", "names"])] = (
+            chance.choice(ODD)
+        )
     if "timeout" not in found:
         found["timeout"] = PATIENCE
     return {**more, **found}
@@ -258,7 +320,10 @@ def _value(name: str, option: Option, chance: Chance) -> Any:
         return {key: _tensor_value(text, chance) for key, text in _inputs(chance).items()}
     if option.many or option.repeatable:
         if option.kind is SETTING:
-            return dict(pair.split("=", 1) for pair in (_setting(chance) for _ in range(chance.randrange(3))))
+            return dict(
+                pair.split("=", 1)
+                for pair in (_setting(chance) for _ in range(chance.randrange(3)))
+            )
         return [_text(name, option, chance) for _ in range(chance.choice((0, 1, 1, 2, 3)))]
     text = _text(name, option, chance)
     if option.kind is FLAG:
@@ -281,7 +346,11 @@ def _tensor_value(text: str, chance: Chance) -> Any:
     """A literal as JSON where it is that, else as text."""
     if chance.random() < 0.7:
         try:
-            return json.loads(text if text[:1] == "[" or (text[-1:].isdigit() and "," not in text) else f"[{text}]")
+            return json.loads(
+                text
+                if text[:1] == "[" or (text[-1:].isdigit() and "," not in text)
+                else f"[{text}]"
+            )
         except (ValueError, RecursionError):
             return text
     return text
@@ -289,21 +358,37 @@ def _tensor_value(text: str, chance: Chance) -> Any:
 
 def line(chance: Chance) -> bytes:
     """A line of a batch, right or wrong: most are JSON, and some no text at all."""
-    found = json.dumps(job(chance, id=_identity(chance)), ensure_ascii=chance.random() < 0.5).encode(
-        "utf-8", "surrogatepass"
-    )
+    found = json.dumps(
+        job(chance, id=_identity(chance)), ensure_ascii=chance.random() < 0.5
+    ).encode("utf-8", "surrogatepass")
     broken = chance.random()
     if broken < 0.3:
         found = mutation.raw(found, chance, OTHERS)
     elif broken < 0.36:
         place = chance.randrange(len(found) + 1)
-        found = found[:place] + chance.choice(DEEP)(chance.choice((10, 65, 255, 1_024, 5_000))) + found[place:]
+        found = (
+            found[:place]
+            + chance.choice(DEEP)(chance.choice((10, 65, 255, 1_024, 5_000)))
+            + found[place:]
+        )
     return found.replace(b"\n", b" ") or b" "
 
 
 def _identity(chance: Chance) -> Any:
     return chance.choice(
-        (None, 0, chance.randrange(10**6), "a", "\N{PILE OF POO}", [1, {"a": None}], 1.5, True, -1, 2**63, "x" * 100)
+        (
+            None,
+            0,
+            chance.randrange(10**6),
+            "a",
+            "\N{PILE OF POO}",
+            [1, {"a": None}],
+            1.5,
+            True,
+            -1,
+            2**63,
+            "x" * 100,
+        )
     )
 
 
@@ -327,12 +412,20 @@ OTHERS = (
 
 def of_expression(chance: Chance, **more: Any) -> dict[str, Any]:
     """A job on an expression, with any evidence."""
-    usual = {"x": [1, -2, 3], "y": [0.5, 2, 1], "A": [[1, 2], [3, 4]], "t": "tensor([0,2,1])", "s": 2}
+    usual = {
+        "x": [1, -2, 3],
+        "y": [0.5, 2, 1],
+        "A": [[1, 2], [3, 4]],
+        "t": "tensor([0,2,1])",
+        "s": 2,
+    }
     found = {
         **more,
         "command": chance.choices(("grad", "jacobian", "hessian", "descend"), (70, 12, 12, 6))[0],
         "expression": grammar.expression(chance),
-        "inputs": usual if chance.random() < 0.8 else usual | {chance.choice("xyAts"): _tensor(chance)},
+        "inputs": usual
+        if chance.random() < 0.8
+        else usual | {chance.choice("xyAts"): _tensor(chance)},
         "timeout": PATIENCE,
     }
     if found["command"] == "descend":
@@ -356,10 +449,22 @@ def right(chance: Chance, **more: Any) -> dict[str, Any]:
     """A job that is most likely right, with any evidence: what comes behind all checks."""
     shape = chance.choice(((), (1,), (3,), (2, 3), (2, 3), (0,), (2, 1, 2)))
     command, given = chance.choice(_RIGHT)(chance, shape)
-    flags = {name: True for name in ("check", "explain") if chance.random() < 0.25 and command in _WITH_LEDGER}
+    flags = {
+        name: True
+        for name in ("check", "explain")
+        if chance.random() < 0.25 and command in _WITH_LEDGER
+    }
     dtype = chance.choice(("float32", "float32", "float64", "float16", "bfloat16"))
     wanted = {"expect": [grammar.expectation(chance)]} if chance.random() < 0.1 else {}
-    return {**more, "command": command, **given, **flags, **wanted, "dtype": dtype, "timeout": 2 * PATIENCE}
+    return {
+        **more,
+        "command": command,
+        **given,
+        **flags,
+        **wanted,
+        "dtype": dtype,
+        "timeout": 2 * PATIENCE,
+    }
 
 
 def _numbers(chance: Chance, shape: Sequence[int]) -> Any:
@@ -394,14 +499,22 @@ def _functions(chance: Chance, known: Sequence[str]) -> list[str]:
 
 
 def _layer(chance: Chance, shape: Sequence[int]) -> tuple[str, dict[str, Any]]:
-    batch, inside, out = chance.choice(((), (2,))), (chance.choice((1, 2, 3)),), chance.choice(((), (1,), (2,)))
+    batch, inside, out = (
+        chance.choice(((), (2,))),
+        (chance.choice((1, 2, 3)),),
+        chance.choice(((), (1,), (2,))),
+    )
     given = {
         "x": _numbers(chance, batch + inside),
         "w": _numbers(chance, out + inside),
         "target": _numbers(chance, batch + out),
     }
     if chance.random() < 0.3:
-        given = {"train": chance.choice(("and", "xor")), "epochs": 3, "lr": chance.choice((0, 1, 1e30))}
+        given = {
+            "train": chance.choice(("and", "xor")),
+            "epochs": 3,
+            "lr": chance.choice((0, 1, 1e30)),
+        }
     return "perceptron", given | {
         "activation": chance.choice(sorted(ACTIVATIONS)),
         "loss": chance.choice(sorted(LOSSES)),
@@ -416,7 +529,10 @@ def _on_expression(chance: Chance, shape: Sequence[int]) -> tuple[str, dict[str,
     }
     more = {"steps": 3, "optimizer": chance.choice(("sgd", "adam", "lbfgs", "rprop", "adamw"))}
     command = chance.choices(("grad", "jacobian", "hessian", "descend"), (70, 10, 12, 8))[0]
-    found = {"expression": grammar.right_expression(chance), "inputs": given | {"t": "tensor([0,2,1])"}}
+    found = {
+        "expression": grammar.right_expression(chance),
+        "inputs": given | {"t": "tensor([0,2,1])"},
+    }
     return command, found | (more if command == "descend" else {})
 
 
@@ -436,7 +552,9 @@ _RIGHT: tuple[Callable[[Chance, Sequence[int]], tuple[str, dict[str, Any]]], ...
         {
             "names": _functions(chance, sorted(LOSSES)),
             "pred": _numbers(chance, shape),
-            "target": _numbers(chance, shape if chance.random() < 0.6 else chance.choice(((), (3,), (2,)))),
+            "target": _numbers(
+                chance, shape if chance.random() < 0.6 else chance.choice(((), (3,), (2,)))
+            ),
             "reduction": chance.choice(("mean", "sum", "none")),
         },
     ),
@@ -448,12 +566,19 @@ _RIGHT: tuple[Callable[[Chance, Sequence[int]], tuple[str, dict[str, Any]]], ...
         "grad",
         {
             "fn": chance.choice(sorted(CATALOGUE)),
-            **{name: _numbers(chance, chance.choice((shape, ()))) for name in ("x", *chance.sample("wby", 2))},
+            **{
+                name: _numbers(chance, chance.choice((shape, ())))
+                for name in ("x", *chance.sample("wby", 2))
+            },
         },
     ),
     lambda chance, shape: (
         "flow",
-        {"names": chance.sample(sorted(ACTIVATIONS), 1), "layers": 3, "width": chance.choice((1, 4))},
+        {
+            "names": chance.sample(sorted(ACTIVATIONS), 1),
+            "layers": 3,
+            "width": chance.choice((1, 4)),
+        },
     ),
 )
 
@@ -463,7 +588,14 @@ def of_literal(chance: Chance, **more: Any) -> dict[str, Any]:
     text = grammar.literal(chance)
     dtype = chance.choice(("float32", "float32", "float64", "float16", "bfloat16"))
     if chance.random() < 0.3:
-        return {**more, "command": "activate", "names": ["relu"], "x": text, "dtype": dtype, "timeout": PATIENCE}
+        return {
+            **more,
+            "command": "activate",
+            "names": ["relu"],
+            "x": text,
+            "dtype": dtype,
+            "timeout": PATIENCE,
+        }
     return {
         **more,
         "command": "grad",
@@ -488,7 +620,9 @@ def of_expectation(chance: Chance, **more: Any) -> dict[str, Any]:
 
 
 def of_operator(chance: Chance, **more: Any) -> dict[str, Any]:
-    """One of PyTorch's own samples of an operator, one number or one input of it changed to something hostile."""
+    """One of PyTorch's own samples of an operator, one number or one input of it changed to
+    something hostile.
+    """
     while not (found := samples.of(chance.choice(samples.operators()))):
         pass
     text, tensors = chance.choice(found)
@@ -501,8 +635,16 @@ def of_operator(chance: Chance, **more: Any) -> dict[str, Any]:
         )
     else:
         name = chance.choice([*inputs])
-        inputs[name] = samples.literal(samples.HOSTILE[chance.choice([*samples.HOSTILE])](tensors[name]))
-    flags = {"check": True} if chance.random() < 0.03 else {"explain": True} if chance.random() < 0.1 else {}
+        inputs[name] = samples.literal(
+            samples.HOSTILE[chance.choice([*samples.HOSTILE])](tensors[name])
+        )
+    flags = (
+        {"check": True}
+        if chance.random() < 0.03
+        else {"explain": True}
+        if chance.random() < 0.1
+        else {}
+    )
     return {**more, "command": "grad", "expression": f"({text}).sum()" if chance.random() < 0.8 else text, "inputs": inputs,
             "dtype": "float64", "timeout": PATIENCE, **flags}  # fmt: skip
 
@@ -518,9 +660,9 @@ def patient(line: bytes) -> bool:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and any(name in LONG and found[name] != PATIENCE for name in found) | (
-        "timeout" not in found
-    )
+    return isinstance(found, dict) and any(
+        name in LONG and found[name] != PATIENCE for name in found
+    ) | ("timeout" not in found)
 
 
 def seeded(seed: int, target: str, block: int) -> random.Random:

@@ -1,6 +1,8 @@
-"""Runs inputs: texts in this process, jobs through a batch, words in a fork of their own; each gets a verdict.
+"""Runs inputs: texts in this process, jobs through a batch, words in a fork of their own; each gets
+a verdict.
 
-A verdict is what became of an input (`ok`, the kind of an error), and where something is wrong it begins with `!`.
+A verdict is what became of an input (`ok`, the kind of an error), and where something is wrong it
+begins with `!`.
 """
 
 import ctypes
@@ -30,7 +32,8 @@ from tools.fuzz import invariants, requests
 HANG = 10
 """Seconds after which an input that has not been answered hangs."""
 LONGEST = 70
-"""Seconds after which even a job that has the time limit of every job, a minute, should have been answered."""
+"""Seconds after which even a job that has the time limit of every job, a minute, should have been
+answered."""
 MEMORY = 4 << 30
 """Bytes of address space that a process may have beside what PyTorch's libraries take."""
 _SUBREAPER = 36
@@ -45,7 +48,9 @@ class Hung(BaseException):
 
 @dataclass
 class Scratch:
-    """A folder in which everything happens: nothing may be written into `work` and `home`, and nobody stay behind."""
+    """A folder in which everything happens: nothing may be written into `work` and `home`, and
+    nobody stay behind.
+    """
 
     root: str
 
@@ -100,13 +105,17 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a forked call ended: its exit status (negative: a signal), and the largest it ever was, in bytes."""
+    """How a forked call ended: its exit status (negative: a signal), and the largest it ever was,
+    in bytes.
+    """
 
     status: int
     memory: int
 
 
-def _bounded(scratch: Scratch, words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str, str]) -> None:
+def _bounded(
+    scratch: Scratch, words: Sequence[str], streams: tuple[int, int, int], env: Mapping[str, str]
+) -> None:
     """Be a call with a bound on its memory, in a session of its own; never returns."""
     os.setsid()
     with open("/proc/self/statm", encoding="ascii") as file:
@@ -126,7 +135,7 @@ def _end(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
-# --- texts, in this process -------------------------------------------------------------------------------------------
+# --- texts, in this process ---------------------------------------------------------------------
 
 _WORLD = World.current()
 
@@ -147,7 +156,11 @@ def text(read: Callable[[str], object], given: str) -> str:
     else:
         found = "ok"
     seconds = time.process_time() - begun
-    return f"!slow: {seconds:.0f} s of processor time" if seconds > 2 and not found.startswith("!") else found
+    return (
+        f"!slow: {seconds:.0f} s of processor time"
+        if seconds > 2 and not found.startswith("!")
+        else found
+    )
 
 
 def drawn(error: GradcliError, given: str) -> str:
@@ -172,15 +185,21 @@ def _at(error: BaseException) -> str:
     line = error.__traceback__
     while line and line.tb_next:
         line = line.tb_next
-    where = f"{os.path.basename(line.tb_frame.f_code.co_filename)}:{line.tb_lineno}" if line else "nowhere"
+    where = (
+        f"{os.path.basename(line.tb_frame.f_code.co_filename)}:{line.tb_lineno}"
+        if line
+        else "nowhere"
+    )
     return f"{type(error).__name__} at {where}: {str(error)[:120]}"
 
 
-# --- lines, through a batch -------------------------------------------------------------------------------------------
+# --- lines, through a batch ---------------------------------------------------------------------
 
 
 def lines(given: Sequence[bytes], scratch: Scratch, words: Sequence[str] = ()) -> list[str]:
-    """The verdicts on the lines of one batch. A line that hangs ends its batch; the rest goes into another one."""
+    """The verdicts on the lines of one batch. A line that hangs ends its batch; the rest goes into
+    another one.
+    """
     told = [line for line in given if line.strip()]
     found: list[str] = []
     while len(found) < len(told):
@@ -209,9 +228,13 @@ def _batch(given: Sequence[bytes], scratch: Scratch, words: Sequence[str]) -> li
         err.seek(0)
         said = err.read().decode(errors="replace")
     verdicts = _judged(answers, given)
-    failing = any(b'"error":{"kind"' in answer[:4000] and answer.startswith(b'{"id"') for answer in answers)
+    failing = any(
+        b'"error":{"kind"' in answer[:4000] and answer.startswith(b'{"id"') for answer in answers
+    )
     complaints = [
-        f"count: {len(answers)} answers to {len(given)} lines" if len(answers) != len(given) else "",
+        f"count: {len(answers)} answers to {len(given)} lines"
+        if len(answers) != len(given)
+        else "",
         f"status: {ended.status}" if ended.status != int(failing) else "",
         f"stderr: {said[:300]!r}" if said else "",
         *_traces(scratch, ()),
@@ -261,7 +284,9 @@ def _converse(out: int, into: int, given: Sequence[bytes]) -> tuple[list[bytes],
 
 
 def _may_wait(answers: Sequence[bytes], given: Sequence[bytes]) -> bool:
-    """Whether silence is no fault: an answer may wait for that of a job behind it, which may ask for more time."""
+    """Whether silence is no fault: an answer may wait for that of a job behind it, which may ask
+    for more time.
+    """
     return any(map(requests.patient, given[len(answers) : len(answers) + FRAME]))
 
 
@@ -272,12 +297,14 @@ def _traces(scratch: Scratch, allowed: Sequence[str]) -> list[str]:
     return [f"left running: {len(left)}" if left else "", f"written: {written}" if written else ""]
 
 
-# --- words, each call in a fork of its own ----------------------------------------------------------------------------
+# --- words, each call in a fork of its own ------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a user types, what stands on standard input, and the variables that steer how output looks."""
+    """What a user types, what stands on standard input, and the variables that steer how output
+    looks.
+    """
 
     words: tuple[str, ...]
     stdin: bytes = b""
@@ -295,10 +322,18 @@ def call(given: Call, scratch: Scratch) -> str:
     words = given.words
     if words[:2] == ("server", "start") or (words[:1] == ("server",) and "start" in words):
         return "not run"
-    if not any(word.startswith("--timeout") for word in words) and words[:1] and words[0] in _WITH_TIMEOUT:
+    if (
+        not any(word.startswith("--timeout") for word in words)
+        and words[:1]
+        and words[0] in _WITH_TIMEOUT
+    ):
         words = (words[0], "--timeout", str(requests.PATIENCE), *words[1:])
     words = tuple(_tame(words))
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
         stdin.write(given.stdin)
         stdin.seek(0)
         pid = os.fork()
@@ -308,7 +343,11 @@ def call(given: Call, scratch: Scratch) -> str:
             _end(pid)
             scratch.left_running()
             scratch.written()
-            return "outlasted" if any(f"--{name}" in word for word in words for name in requests.LONG[:3]) else "!hang"
+            return (
+                "outlasted"
+                if any(f"--{name}" in word for word in words for name in requests.LONG[:3])
+                else "!hang"
+            )
         ended = _wait(pid)
         out.seek(0)
         err.seek(0)
@@ -323,7 +362,9 @@ _LONG = re.compile(r"\d\d|[2-9]|e|pi|^0$")
 
 
 def _tame(words: Sequence[str]) -> Iterator[str]:
-    """The words with files of `--out` in the working folder, and no time limit that a run cannot wait for."""
+    """The words with files of `--out` in the working folder, and no time limit that a run cannot
+    wait for.
+    """
     before = ""
     for word in words:
         name, equals, value = word.partition("=")
@@ -347,7 +388,9 @@ def _ends(pid: int) -> bool:
         os.close(fd)
 
 
-def _judge(words: Sequence[str], ended: Ended, out: bytes, err: str, given: Call, scratch: Scratch) -> str:
+def _judge(
+    words: Sequence[str], ended: Ended, out: bytes, err: str, given: Call, scratch: Scratch
+) -> str:
     plain = words[: words.index("--")] if "--" in words else words
     helped = any(word in ("-h", "--help") for word in plain) or not words
     targets = [word.removeprefix("--out=") for word in plain if word.startswith("--out=")]
@@ -356,12 +399,19 @@ def _judge(words: Sequence[str], ended: Ended, out: bytes, err: str, given: Call
     complaint = "; ".join(filter(None, traces))
     if ended.status == 2:
         said = "\n".join([*words, given.stdin.decode(errors="replace")])
-        complaint = complaint or invariants.of_error(err, said) or ("stdout is not empty" if out else "")
+        complaint = (
+            complaint or invariants.of_error(err, said) or ("stdout is not empty" if out else "")
+        )
     elif ended.status in (0, 1):
         if ended.status == 1 and not (words[:1] in (("batch",), ("server",)) or _tests(plain)):
             complaint = complaint or "status 1 without --check or --expect"
         complaint = complaint or invariants.of_notes(err)
-        if "--json" in plain and not helped and "--out" not in " ".join(plain) and words[0] not in ("batch", "server"):
+        if (
+            "--json" in plain
+            and not helped
+            and "--out" not in " ".join(plain)
+            and words[0] not in ("batch", "server")
+        ):
             complaint = complaint or invariants.of_json(out)
     else:
         complaint = f"status {ended.status}: {err[:300]!r}"

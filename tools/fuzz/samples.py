@@ -21,7 +21,9 @@ def operators() -> list[str]:
 
 @cache
 def of(name: str) -> list[tuple[str, dict[str, Tensor]]]:
-    """A few samples of an operator as expressions and their inputs; none where nobody can type them."""
+    """A few samples of an operator as expressions and their inputs; none where nobody can type
+    them.
+    """
     from tests.operator_samples import ENTRIES, Typed, UntypableError, samples
 
     try:
@@ -30,7 +32,10 @@ def of(name: str) -> list[tuple[str, dict[str, Tensor]]]:
             typed = [Typed(ENTRIES[name], sample) for sample in samples(ENTRIES[name], 4)]
     except (UntypableError, RuntimeError, TypeError, ValueError):
         return []
-    return [(each.text, {name: tensor.detach() for name, tensor in each.inputs.items()}) for each in typed]
+    return [
+        (each.text, {name: tensor.detach() for name, tensor in each.inputs.items()})
+        for each in typed
+    ]
 
 
 HOSTILE: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -42,7 +47,9 @@ HOSTILE: Mapping[str, Callable[[Tensor], Tensor]] = {
     "doubled": lambda t: torch.cat([t, t]) if t.ndim else t,
     "integers": lambda t: t.to(torch.int64),
     "floats": lambda t: t.to(torch.float64),
-    "huge": lambda t: t * 10**12 if t.dtype == torch.int64 else t * 1e30 if t.is_floating_point() else t,
+    "huge": lambda t: (
+        t * 10**12 if t.dtype == torch.int64 else t * 1e30 if t.is_floating_point() else t
+    ),
     "negative": lambda t: -t.abs() - 3 if t.dtype not in (torch.bool, torch.uint8) else t,
     "not a number": lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t,
 }

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from tools.fuzz.files import File
 from tools.fuzz.runners import Call
 
 Part = TypeVar("Part", bound=Sequence[object])
+Words: TypeAlias = tuple[str, ...]
 SECONDS = 20
 """What shrinking one input may take."""
 
@@ -26,13 +27,18 @@ def shrink(given: object, fails: Callable[[object], bool]) -> object:
             words = _fewer(given.words, lambda words: still(Call(words, stdin, env)))
             for place, word in enumerate(words):
                 before, after = words[:place], words[place + 1 :]
-                shorter = _fewer(word, lambda w, b=before, a=after: still(Call((*b, w, *a), stdin, env)))  # type: ignore[misc]
-                words = (*before, shorter, *after)
+
+                def fails_with(shorter: str, before: Words = before, after: Words = after) -> bool:
+                    return still(Call((*before, shorter, *after), stdin, env))
+
+                words = (*before, _fewer(word, fails_with), *after)
             return Call(words, _fewer(stdin, lambda stdin: still(Call(words, stdin, env))), env)
         case File():
             return File(
                 given.suffix,
-                _fewer(given.content, lambda content: still(File(given.suffix, content, given.key))),
+                _fewer(
+                    given.content, lambda content: still(File(given.suffix, content, given.key))
+                ),
                 given.key,
             )
     return given

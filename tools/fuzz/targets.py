@@ -1,4 +1,6 @@
-"""The table of what is fuzzed: how an input is made, how it is run, and how many of a hundred inputs are of this kind."""
+"""The table of what is fuzzed: how an input is made, how it is run, and how many of a hundred
+inputs are of this kind.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -73,15 +75,23 @@ def _words(chance: Chance, number: int) -> str:
 def _call(chance: Chance, number: int) -> Call:
     words = tuple(requests.words(chance))
     takes_jobs = words[:1] == ("batch",)
-    text = chance.choice((grammar.literal, grammar.expression, grammar.message))(chance).encode("utf-8", "replace")
+    text = chance.choice((grammar.literal, grammar.expression, grammar.message))(chance).encode(
+        "utf-8", "replace"
+    )
     stdin = b"\n".join(requests.line(chance) for _ in range(3)) if takes_jobs else text
     stdin = mutation.raw(stdin, chance, [b"1 2 3", b"\xff\xfe"]) if chance.random() < 0.1 else stdin
-    return Call(words, stdin if takes_jobs or chance.random() < 0.5 else b"", chance.choice(runners.SURROUNDINGS))
+    return Call(
+        words,
+        stdin if takes_jobs or chance.random() < 0.5 else b"",
+        chance.choice(runners.SURROUNDINGS),
+    )
 
 
 @cache
 def results() -> list[Result]:
-    """Results of several commands, for paths to lead into. Whoever forks after it has all of PyTorch loaded that they need."""
+    """Results of several commands, for paths to lead into. Whoever forks after it has all of
+    PyTorch loaded that they need.
+    """
     found = []
     for words in (
         ["grad", "n = w*x; mse(n, 1)", "x=1,2", "w=2", "--explain", "--check", "--expect", "w=1"],
@@ -93,14 +103,18 @@ def results() -> list[Result]:
         "x=zeros(0)"],
     ):  # fmt: skip
         read = program._read(COMMANDS[words[0]], words[1:], World.current())
-        result = compute(check(read.request, str), lambda step, operands: None, lambda number, total: None)
+        result = compute(
+            check(read.request, str), lambda step, operands: None, lambda number, total: None
+        )
         assert isinstance(result, Result)
         found.append(result)
     return found
 
 
 def _follow(path: str) -> None:
-    """Look for a path in every result; raises what the last refusal was where it leads nowhere in all."""
+    """Look for a path in every result; raises what the last refusal was where it leads nowhere in
+    all.
+    """
     refused = None
     for result in results():
         try:
@@ -132,12 +146,32 @@ TARGETS: Mapping[str, Target] = {
         Target("expressions", _jobs(requests.of_expression), runners.lines, 10, 2_000),
         Target("right jobs", _jobs(requests.right), runners.lines, 7, 1_000),
         Target("operators", _jobs(requests.of_operator), runners.lines, 1.2, 500),
-        Target("batch lines", lambda chance, number: requests.line(chance), _side_by_side, 16, 2_000),
+        Target(
+            "batch lines", lambda chance, number: requests.line(chance), _side_by_side, 16, 2_000
+        ),
         Target("words", _words, _texts(_read_words), 6, 500),
-        Target("calls", _call, lambda given, scratch: [runners.call(each, scratch) for each in given], 0.3, 20),
+        Target(
+            "calls",
+            _call,
+            lambda given, scratch: [runners.call(each, scratch) for each in given],
+            0.3,
+            20,
+        ),
         Target("files", lambda chance, number: files.draw(chance), files.run, 8, 1_500),
-        Target("names", _draw(grammar.function), _texts(lambda t: calls.parse_call(Source(t, "NAME"))), 7, 1_000),
-        Target("pasted errors", _draw(grammar.message), _texts(lambda t: Why(words=(t,)).find(str)), 3, 300),
+        Target(
+            "names",
+            _draw(grammar.function),
+            _texts(lambda t: calls.parse_call(Source(t, "NAME"))),
+            7,
+            1_000,
+        ),
+        Target(
+            "pasted errors",
+            _draw(grammar.message),
+            _texts(lambda t: Why(words=(t,)).find(str)),
+            3,
+            300,
+        ),
         Target("paths", _draw(grammar.path), _texts(_follow), 2, 300),
         Target("expectations", _jobs(requests.of_expectation), runners.lines, 2, 1_000),
         Target(

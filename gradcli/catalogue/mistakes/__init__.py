@@ -21,10 +21,12 @@ FAMILIES: Mapping[str, tuple[Mistake, ...]] = {
     "shapes and types": SHAPES,
     "torch.func": FUNC,
 }
-"""The order within a family, and of the families, is that of how often a mistake is met: of several that PyTorch says the
-same about, the first is the commonest."""
+"""The order within a family, and of the families, is that of how often a mistake is met: of several
+that PyTorch says the same about, the first is the commonest."""
 
-MISTAKES: Mapping[str, Mistake] = {mistake.name: mistake for family in FAMILIES.values() for mistake in family}
+MISTAKES: Mapping[str, Mistake] = {
+    mistake.name: mistake for family in FAMILIES.values() for mistake in family
+}
 
 ALIASES: Mapping[str, str] = {
     "argmax": "not-differentiable",

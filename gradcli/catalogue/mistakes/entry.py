@@ -1,4 +1,6 @@
-"""The record of one mistake: a program that makes it, why it is one, and a program that does not."""
+"""The record of one mistake: a program that makes it, why it is one, and a program that does
+not.
+"""
 
 from dataclasses import dataclass
 from inspect import cleandoc
@@ -14,9 +16,11 @@ PYTORCH = ("torch", ".grad", "requires_grad", "autograd", ".backward(")
 
 @dataclass(frozen=True)
 class Vague:
-    """A piece of a message that other programs than PyTorch's give too, written as the fragments of a mistake are.
+    """A piece of a message that other programs than PyTorch's give too, written as the fragments of
+    a mistake are.
 
-    It counts in a text that holds one of `signs`, and by itself where it is all that was pasted and `alone` is true.
+    It counts in a text that holds one of `signs`, and by itself where it is all that was pasted and
+    `alone` is true.
     """
 
     text: str
@@ -26,13 +30,15 @@ class Vague:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake. `program` makes it and `cured` is the same without it; both are written without their imports.
+    """One mistake. `program` makes it and `cured` is the same without it; both are written without
+    their imports.
 
-    `fragments` are pieces of what PyTorch says, in this release or in earlier ones: letters in order, numbers, blanks and
-    punctuation aside, `...` for a few words that differ from one time to the next, `<a|b>` for one of several words.
-    `vague` are pieces that need more than themselves. A mistake that PyTorch lets pass in silence has neither, and
-    `program` prints the number that comes of it. `symptoms` are plain words for it, such as `loss nan`: a question that
-    holds them, and otherwise nothing of its own, means this entry. `related` names other mistakes.
+    `fragments` are pieces of what PyTorch says, in this release or in earlier ones: letters in
+    order, numbers, blanks and punctuation aside, `...` for a few words that differ from one time to
+    the next, `<a|b>` for one of several words. `vague` are pieces that need more than themselves. A
+    mistake that PyTorch lets pass in silence has neither, and `program` prints the number that
+    comes of it. `symptoms` are plain words for it, such as `loss nan`: a question that holds them,
+    and otherwise nothing of its own, means this entry. `related` names other mistakes.
     """
 
     name: str

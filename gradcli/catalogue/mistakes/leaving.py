@@ -1,4 +1,6 @@
-"""Mistakes that leave the world of tensors: copies, NumPy, plain numbers, tensors without a way back."""
+"""Mistakes that leave the world of tensors: copies, NumPy, plain numbers, tensors without a way
+back.
+"""
 
 from gradcli.catalogue.mistakes.entry import Mistake
 

@@ -147,7 +147,12 @@ MISSING = (
             "derivative for ...<heaviside|argmax|argmin|argsort|bucketize|searchsorted|floor_divide|histc|bincount> is not "
             "implemented",
         ),
-        symptoms=("step derivative", "heaviside gradient", "round gradient zero", "sign gradient zero"),
+        symptoms=(
+            "step derivative",
+            "heaviside gradient",
+            "round gradient zero",
+            "sign gradient zero",
+        ),
         related=("not-differentiable", "kink"),
     ),
     Mistake(
@@ -172,7 +177,11 @@ MISSING = (
         ),
         vague=(
             Vague("'<float|int>' object has no attribute '<clone|cpu|cuda|grad|item>'"),
-            Vague("'float' object is not iterable", ("torch.autograd.grad", "autograd.grad"), alone=False),
+            Vague(
+                "'float' object is not iterable",
+                ("torch.autograd.grad", "autograd.grad"),
+                alone=False,
+            ),
         ),
         related=("detached", "scalar-of-grad"),
     ),
@@ -343,7 +352,12 @@ MISSING = (
             "If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf",
             "If you indeed want the gradient for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor",
         ),
-        symptoms=("grad none intermediate", "grad none non-leaf", "gradient intermediate", "grad non-leaf"),
+        symptoms=(
+            "grad none intermediate",
+            "grad none non-leaf",
+            "gradient intermediate",
+            "grad non-leaf",
+        ),
         related=("reassigned-leaf", "optimizer-leaf", "grad-none"),
     ),
 )

@@ -1,4 +1,6 @@
-"""Mistakes in the call of a loss: the wrong kind of input or target, and losses that mean something else."""
+"""Mistakes in the call of a loss: the wrong kind of input or target, and losses that mean something
+else.
+"""
 
 from gradcli.catalogue.mistakes.entry import Mistake, Vague
 
@@ -315,7 +317,12 @@ LOSSES = (
         vague=(
             Vague(
                 "result type ... can't be cast to the desired output type",
-                ("binary_cross_entropy", "binary_cross_entropy_with_logits", "BCELoss", "BCEWithLogitsLoss"),
+                (
+                    "binary_cross_entropy",
+                    "binary_cross_entropy_with_logits",
+                    "BCELoss",
+                    "BCEWithLogitsLoss",
+                ),
             ),
         ),
         related=("class-target", "bce-range"),

@@ -1,4 +1,6 @@
-"""Mistakes that show in the numbers alone: nan, infinity, zeros, lost digits, and what PyTorch chooses at a kink."""
+"""Mistakes that show in the numbers alone: nan, infinity, zeros, lost digits, and what PyTorch
+chooses at a kink.
+"""
 
 from gradcli.catalogue.mistakes.entry import Mistake
 
@@ -100,7 +102,10 @@ NUMBERS = (
                 y.backward()
             print(x.grad)
         """,
-        fragments=("returned nan values in its ... output", "Traceback of forward call that caused the error"),
+        fragments=(
+            "returned nan values in its ... output",
+            "Traceback of forward call that caused the error",
+        ),
         symptoms=("nan backward", "gradient nan loss", "grad nan loss"),
         related=("not-a-number", "nan-sqrt", "nan-where"),
     ),

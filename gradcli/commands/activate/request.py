@@ -14,7 +14,11 @@ from gradcli.options.shared import ExplainOptions
 class Activate(ExplainOptions):
     """Value and derivative of one or more activations at x, side by side."""
 
-    instead: ClassVar[Mapping[str, str]] = {"wrt": "the derivative is with respect to x, the only input"}
+    instead: ClassVar[Mapping[str, str]] = {
+        "wrt": "the derivative is with respect to x, the only input"
+    }
 
-    names: tuple[Call, ...] = argument(ACTIVATION, "an activation, such as sigmoid or 'leaky_relu(0.2)'", many=True)
+    names: tuple[Call, ...] = argument(
+        ACTIVATION, "an activation, such as sigmoid or 'leaky_relu(0.2)'", many=True
+    )
     x: Literal = option(TENSOR, "where to evaluate: a tensor of any shape")

@@ -37,7 +37,9 @@ class ActivateResult(Result):
         return {"x": "functions.0.derivative"} if known else {}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
-        """The value or the derivative of one activation; a diagonal of a Jacobian is not a gradient."""
+        """The value or the derivative of one activation; a diagonal of a Jacobian is not a
+        gradient.
+        """
         if keys[0] != "functions":
             return None
         name = self.functions[int(keys[1])].name
@@ -45,7 +47,9 @@ class ActivateResult(Result):
         mixes = subject is not None and subject.kind == "diagonal"
         return origin(None if mixes else subject, keys[2], "x", keys[3:])
 
-    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+    def closed_form(
+        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
+    ) -> Tensor | None:
         """The catalogue's derivative in the shape of x."""
         assert subject.call is not None
         return derivative(subject.call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])

@@ -14,6 +14,11 @@ def tables(result: ActivateResult, digits: int) -> list[Table]:
     cells: list[Any] = [Places(x.shape), x.reshape(-1)]
     for function in result.functions:
         columns += [Column(function.name), Column(f"{function.name}'", f"d_{function.name}")]
-        cells += [function.value.reshape(-1), "" if function.derivative is None else function.derivative.reshape(-1)]
+        cells += [
+            function.value.reshape(-1),
+            "" if function.derivative is None else function.derivative.reshape(-1),
+        ]
     title = ", ".join(f.name for f in result.functions) + " and derivative at x"
-    return [Table(tuple(columns), (Block(x.numel(), tuple(cells)),), title, shapes_text(result), keys=2)]
+    return [
+        Table(tuple(columns), (Block(x.numel(), tuple(cells)),), title, shapes_text(result), keys=2)
+    ]

@@ -16,8 +16,11 @@ from gradcli.options.fill import from_json
 from gradcli.options.shared import ComputeOptions
 
 _REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())}
-JOBS = {name: it for name, it in _REQUESTS.items() if issubclass(it, ComputeOptions) and not it.pictures}
-"""The commands that a job may name, and their requests: those that compute numbers of inputs, and do not draw them."""
+JOBS = {
+    name: it for name, it in _REQUESTS.items() if issubclass(it, ComputeOptions) and not it.pictures
+}
+"""The commands that a job may name, and their requests: those that compute numbers of inputs, and
+do not draw them."""
 
 Encode = Callable[[Any], bytes]
 
@@ -34,14 +37,18 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
             line.decode()
         except UnicodeDecodeError as wrong:
             raise UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})") from None
-        raise UsageError(f"line {number} is not JSON (character {error.pos + 1}: {error.msg})") from None
+        raise UsageError(
+            f"line {number} is not JSON (character {error.pos + 1}: {error.msg})"
+        ) from None
     if not isinstance(job, dict):
         hint = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
         raise UsageError(f"line {number} is not a JSON object", hint=hint)
     try:
         return job, orjson.dumps(job.get("id"))
     except orjson.JSONEncodeError:
-        raise UsageError(f"the id in line {number} is nested too deeply", hint="use a number or a string") from None
+        raise UsageError(
+            f"the id in line {number} is nested too deeply", hint="use a number or a string"
+        ) from None
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
@@ -51,7 +58,9 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
     """
     name = job.get("command")
     if not isinstance(name, str) or name not in JOBS:
-        said = "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
+        said = (
+            "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
+        )
         raise UsageError(said, hint=did_you_mean(str(name), JOBS) or f"commands: {', '.join(JOBS)}")
     fields = {key: value for key, value in job.items() if key not in ("id", "command")}
     return check(from_json(JOBS[name], fields), _no_stdin, allow_files=allow_files)
@@ -67,8 +76,9 @@ def answer(
     allow_files: bool,
     environ: Mapping[str, str],
 ) -> tuple[bytes, bool]:
-    """The result line of the job in the line of this number, without its line end, and whether it is a success: the job was
-    done, and its checks and expectations hold. `begin` is told the seconds that the job or its next step may take.
+    """The result line of the job in the line of this number, without its line end, and whether it
+    is a success: the job was done, and its checks and expectations hold. `begin` is told the
+    seconds that the job or its next step may take.
     """
     identity = b"null"
     try:
@@ -96,7 +106,9 @@ def worded(error: GradcliError) -> str:
 def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> bytes:
     """The result line of a job that failed."""
     told = {"kind": kind, "message": message} | ({"traceback": traceback} if traceback else {})
-    error = orjson.dumps({name: text.encode("utf-8", "replace").decode() for name, text in told.items()})
+    error = orjson.dumps(
+        {name: text.encode("utf-8", "replace").decode() for name, text in told.items()}
+    )
     return b'{"id":%b,"error":%b}' % (identity, error)
 
 

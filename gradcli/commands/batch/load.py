@@ -1,4 +1,6 @@
-"""What a worker of `batch` needs: PyTorch, every command, and the function from a line of jobs to its answer."""
+"""What a worker of `batch` needs: PyTorch, every command, and the function from a line of jobs to
+its answer.
+"""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +25,9 @@ def loaded(*, allow_files: bool = False) -> Iterator[Work]:
         preload()
 
     def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
-        answer, ok = lines.answer(line, number, _no_place, begin, encode, allow_files=allow_files, environ=os.environ)
+        answer, ok = lines.answer(
+            line, number, _no_place, begin, encode, allow_files=allow_files, environ=os.environ
+        )
         return answer, ok, not lost  # a process that has lost its GPU cannot use it again
 
     with listening():

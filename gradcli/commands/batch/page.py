@@ -1,4 +1,6 @@
-"""`batch` on the command line: jobs from a file or standard input, result lines to standard output, and a progress bar."""
+"""`batch` on the command line: jobs from a file or standard input, result lines to standard output,
+and a progress bar.
+"""
 
 import contextlib
 import os
@@ -26,19 +28,23 @@ def page(request: Batch, shown: OutputOptions, world: World, read_stdin: Callabl
     """
     fd = _open(request.file, world)
     failures = 0
-    found = answers(LinesOfFile(fd), partial(loaded, allow_files=request.allow_files), jobs=request.jobs)
-    writer = (
-        _LineWriter()
-    )  # it handles signals once the processes are there: what a handler raises during a fork is lost
+    found = answers(
+        LinesOfFile(fd), partial(loaded, allow_files=request.allow_files), jobs=request.jobs
+    )
+    writer = _LineWriter()  # it handles signals once the processes are there: what a handler raises during a fork is lost
     with handled(writer.handle), _progress(shown, world) as progress, contextlib.closing(found):
         for lines in found:
             failures += sum(not answer.ok for answer in lines)
             try:
-                writer.write(world.stdout.fileno(), b"\n".join(answer.line for answer in lines) + b"\n")
+                writer.write(
+                    world.stdout.fileno(), b"\n".join(answer.line for answer in lines) + b"\n"
+                )
             except BrokenPipeError:
                 return ExitStatus.CLOSED_PIPE
             except OSError as error:
-                raise FileError(f"standard output cannot be written: {(error.strerror or '').lower()}") from None
+                raise FileError(
+                    f"standard output cannot be written: {(error.strerror or '').lower()}"
+                ) from None
             progress(len(lines), failures)
     return ExitStatus.FAILED if failures else ExitStatus.OK
 
@@ -48,7 +54,9 @@ def _open(path: str, world: World) -> int:
         if world.stdin is None:
             raise FileError("standard input is closed", hint="name a file of jobs")
         if is_terminal(world.stdin):
-            world.tell("reading jobs from standard input, one JSON object per line; end it with Ctrl-D\n")
+            world.tell(
+                "reading jobs from standard input, one JSON object per line; end it with Ctrl-D\n"
+            )
         return world.stdin.fileno()
     try:
         fd = os.open(path, os.O_RDONLY)
@@ -57,13 +65,17 @@ def _open(path: str, world: World) -> int:
         reason = getattr(error, "strerror", None) or "invalid file name"
         place = Source(path, "FILE").span(0, len(path))
         raise FileError(
-            f"the jobs cannot be read: {reason.lower()}", span=place, hint=advice(path) or "check the path"
+            f"the jobs cannot be read: {reason.lower()}",
+            span=place,
+            hint=advice(path) or "check the path",
         ) from None
     return fd
 
 
 class _LineWriter:
-    """Writes whole lines: a signal that ends the program takes effect once they are written, a second one at once."""
+    """Writes whole lines: a signal that ends the program takes effect once they are written, a
+    second one at once.
+    """
 
     def __init__(self) -> None:
         self._writing = False
@@ -86,7 +98,9 @@ class _LineWriter:
 
 @contextlib.contextmanager
 def _progress(shown: OutputOptions, world: World) -> Iterator[Callable[[int, int], None]]:
-    """What is told of answered jobs and failures: a progress bar, on a terminal that nothing else is written to or typed at."""
+    """What is told of answered jobs and failures: a progress bar, on a terminal that nothing else
+    is written to or typed at.
+    """
     others = [stream for stream in (world.stdin, world.stdout) if stream is not None]
     if shown.quiet or not is_terminal(world.stderr) or any(map(is_terminal, others)):
         yield lambda count, failures: None
@@ -94,7 +108,9 @@ def _progress(shown: OutputOptions, world: World) -> Iterator[Callable[[int, int
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(file=sys.stderr, color_system="standard" if world.colour(world.stderr) else None)
+    console = Console(
+        file=sys.stderr, color_system="standard" if world.colour(world.stderr) else None
+    )
     columns = (
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} jobs, {task.fields[failures]:,} failed"),

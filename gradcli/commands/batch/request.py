@@ -11,7 +11,9 @@ FILE = ValueKind("FILE", lambda source: source.text, paths=Paths(""))
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One JSON job per line in, one JSON result per line out, in the same order; PyTorch is loaded only once."""
+    """One JSON job per line in, one JSON result per line out, in the same order; PyTorch is loaded
+    only once.
+    """
 
     file: str = argument(FILE, "the jobs; - or nothing means standard input", "-")
     jobs: int = option(WHOLE, "number of parallel processes", 1)

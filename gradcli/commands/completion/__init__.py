@@ -8,4 +8,5 @@ EXAMPLES = (
 """Calls to copy, and what each shows."""
 
 FORMS: dict[str, str] = {}
-"""The options of output that it has, each with words of its own for help where the usual ones do not fit."""
+"""The options of output that it has, each with words of its own for help where the usual ones do
+not fit."""

@@ -1,4 +1,6 @@
-"""The completion scripts. Each asks the program itself what may stand at the cursor, and so never grows old."""
+"""The completion scripts. Each asks the program itself what may stand at the cursor, and so never
+grows old.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +9,9 @@ from gradcli.options.shared import OutputOptions
 from gradcli.world import World
 
 
-def page(request: Completion, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> str:
+def page(
+    request: Completion, shown: OutputOptions, world: World, read_stdin: Callable[[], str]
+) -> str:
     """The script of a shell."""
     return SCRIPTS[request.shell]
 

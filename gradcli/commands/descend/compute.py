@@ -1,4 +1,6 @@
-"""`descend`: the steps that an optimiser of torch.optim takes down an expression, with the start in front."""
+"""`descend`: the steps that an optimiser of torch.optim takes down an expression, with the start in
+front.
+"""
 
 from collections.abc import Sequence
 
@@ -22,16 +24,20 @@ from gradcli.language.limits import ELEMENTS
 def compute(request: Descend, job: Job) -> DescendResult:
     """The descent of `request` from its inputs, at most `steps` steps long.
 
-    Raises MathError where the expression is not one number or cannot be differentiated, UsageError for an optimiser or an
-    argument that PyTorch does not have.
+    Raises MathError where the expression is not one number or cannot be differentiated, UsageError
+    for an optimiser or an argument that PyTorch does not have.
     """
     optimizer = Chosen(request.optimizer, request.lr, request.set)
     start = run_expression(request, job)
     one_number(start.value, "descend minimizes one number")
     size = sum(tensor.numel() for tensor in start.by.values())
-    ELEMENTS.check((request.steps + 1) * size, "the parameters of all steps", hint="use fewer --steps")
+    ELEMENTS.check(
+        (request.steps + 1) * size, "the parameters of all steps", hint="use fewer --steps"
+    )
     collect_notes(job, ())
-    torch.set_rng_state(start.state)  # so that the first step draws what a program without this look would draw
+    torch.set_rng_state(
+        start.state
+    )  # so that the first step draws what a program without this look would draw
     steps, stopped = _steps(request, optimizer, start, job)
     if not request.wrt:
         _note_moving_target(start, steps, job)
@@ -51,7 +57,9 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
     if len(moved) < 2:
         return
     trace = Trace(start.program, {**start.inputs, **start.by}, None, job.before)
-    for loss, target in filter(None, (target_of(one.step, one.sources) for one in trace.operations)):
+    for loss, target in filter(
+        None, (target_of(one.step, one.sources) for one in trace.operations)
+    ):
         if not (isinstance(target, Tensor) and target.requires_grad):
             continue
         slopes = core.gradients(target.sum(), {name: start.by[name] for name in moved}, keep=True)
@@ -62,9 +70,13 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
             return
 
 
-def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list[DescentStep], Stopped]:
+def _steps(
+    request: Descend, chosen: Chosen, start: Run, job: Job
+) -> tuple[list[DescentStep], Stopped]:
     """The start and every step, and why there are no more."""
-    live = core.require_grad({name: tensor.detach().clone() for name, tensor in start.by.items()}, list(start.by))
+    live = core.require_grad(
+        {name: tensor.detach().clone() for name, tensor in start.by.items()}, list(start.by)
+    )
     inputs = {**start.inputs, **live}
     optimizer = chosen.over(list(live.values()))
     ready: list[Tensor] = []
@@ -73,7 +85,9 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
         return evaluate(start.program, inputs, job.before).value.reshape(())
 
     def closure() -> Tensor:
-        """The value, and its gradient in each parameter's `.grad`; an optimiser may ask for it several times in a step."""
+        """The value, and its gradient in each parameter's `.grad`; an optimiser may ask for it
+        several times in a step.
+        """
         loss = ready.pop() if ready else value()
         for name, slope in core.gradients(loss, live, via="backward").items():
             if slope is None:
@@ -85,11 +99,17 @@ def _steps(request: Descend, chosen: Chosen, start: Run, job: Job) -> tuple[list
         job.begin_step(number, request.steps)
         loss = value()
         found = {name: tensor.detach().clone() for name, tensor in live.items()}
-        steps.append(DescentStep(number, loss.detach().clone(), found))  # it may be a view of a parameter
+        steps.append(
+            DescentStep(number, loss.detach().clone(), found)
+        )  # it may be a view of a parameter
         if not all(map(finite, (loss, *found.values()))):
             job.note("not-a-number", _diverged(steps, start, job))
             return steps, "diverged"
-        if number and request.min_move is not None and _moved(steps[-2], steps[-1]) <= request.min_move:
+        if (
+            number
+            and request.min_move is not None
+            and _moved(steps[-2], steps[-1]) <= request.min_move
+        ):
             return steps, "tolerance"
         if number < request.steps:
             ready.append(loss)
@@ -102,7 +122,9 @@ _CURE = "a smaller --lr may help (gradcli why learning-rate)"
 
 
 def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
-    """Where the first number that is not finite came from: the last step, or the gradient of the one before."""
+    """Where the first number that is not finite came from: the last step, or the gradient of the
+    one before.
+    """
     cause = ""
     for step in steps[-1:-3:-1]:
         if not cause and all(map(finite, step.parameters.values())):

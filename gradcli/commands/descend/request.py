@@ -15,17 +15,23 @@ MOST_STEPS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Descend(OfExpression):
-    """Gradient descent on a scalar expression with any optimiser from torch.optim; --timeout limits each step."""
+    """Gradient descent on a scalar expression with any optimiser from torch.optim; --timeout limits
+    each step.
+    """
 
     timed: ClassVar[str] = "one step"
 
-    optimizer: str = option(OPTIMIZER, "an optimiser from torch.optim, such as sgd, adam or lbfgs", "sgd")
+    optimizer: str = option(
+        OPTIMIZER, "an optimiser from torch.optim, such as sgd, adam or lbfgs", "sgd"
+    )
     lr: float = option(NUMBER, "learning rate", 0.1)
     steps: int = option(WHOLE, "maximum number of steps", 100)
     set: tuple[Setting, ...] = repeated(
         SETTING, "another argument of the optimiser, such as momentum=0.9; may be repeated"
     )
-    min_move: float | None = option(NUMBER, "stop when no parameter moves by more than this in a step", None)
+    min_move: float | None = option(
+        NUMBER, "stop when no parameter moves by more than this in a step", None
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,7 +42,9 @@ class Descend(OfExpression):
         seen: dict[str, Setting] = {}
         for setting in self.set:
             if setting.name in seen:
-                raise UsageError(f"--set {setting.name} is given twice", hint="give each argument once")
+                raise UsageError(
+                    f"--set {setting.name} is given twice", hint="give each argument once"
+                )
             if setting.name == "lr":
                 raise UsageError("--set lr: the learning rate has its own option", hint="--lr 0.1")
             seen[setting.name] = setting

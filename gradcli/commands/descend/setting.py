@@ -34,11 +34,15 @@ def read(source: Source) -> Setting:
     found = assignment.split(source, ascii_only=True)
     if found is None:
         raise UsageError(
-            "expected NAME=VALUE", span=source.span(0, len(source.text)), hint="for example --set momentum=0.9"
+            "expected NAME=VALUE",
+            span=source.span(0, len(source.text)),
+            hint="for example --set momentum=0.9",
         )
     name, value = found
     length = len(source.text)
-    return Setting(name, _value(source.span(length - len(value.text.lstrip(string.whitespace)), length)))
+    return Setting(
+        name, _value(source.span(length - len(value.text.lstrip(string.whitespace)), length))
+    )
 
 
 def _value(place: Span) -> Value:
@@ -81,7 +85,10 @@ def _from_json(value: Any, key: str) -> Value:
     parts = value if isinstance(value, list) else [value]
     if any(isinstance(part, dict | list) for part in parts):
         raise wrong(key, value, "a number, true, false, null, a string or a list of these")
-    found = tuple(_value(Source(part, key).span(0, len(part))) if isinstance(part, str) else part for part in parts)
+    found = tuple(
+        _value(Source(part, key).span(0, len(part))) if isinstance(part, str) else part
+        for part in parts
+    )
     return found if isinstance(value, list) else found[0]
 
 

@@ -33,6 +33,10 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     count = "1 step" if rows[-1].step == 1 else f"{rows[-1].step} steps"
     title = f"{result.expression} = {last} after {count} of {result.optimizer}"
     shapes = "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in result.inputs.items())
-    caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {result.dtype}, shapes: {shapes}"
+    caption = (
+        f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {result.dtype}, shapes: {shapes}"
+    )
     table = Table(tuple(columns), (Block(len(rows), tuple(cells)),), title, caption, rows=ROWS)
-    return [table, LineChart(value, "value", "step")] if int(value.isfinite().sum()) > 2 else [table]
+    return (
+        [table, LineChart(value, "value", "step")] if int(value.isfinite().sum()) > 2 else [table]
+    )

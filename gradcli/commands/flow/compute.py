@@ -1,4 +1,6 @@
-"""`flow`: a deep stack of linear layers under several activations, and the gradient that reaches each layer."""
+"""`flow`: a deep stack of linear layers under several activations, and the gradient that reaches
+each layer.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +41,9 @@ INITS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 class Stack(NamedTuple):
-    """What every activation of a flow is put into: the layers, what goes in below, and the gradient that enters above."""
+    """What every activation of a flow is put into: the layers, what goes in below, and the gradient
+    that enters above.
+    """
 
     layers: list[nn.Linear]
     x: Tensor
@@ -47,7 +51,8 @@ class Stack(NamedTuple):
 
 
 class Passing(NamedTuple):
-    """What a layer multiplies the gradient by on its way back, as geometric means: `factor` is `weights` times `slopes`.
+    """What a layer multiplies the gradient by on its way back, as geometric means: `factor` is
+    `weights` times `slopes`.
 
     `saturated` is the share of the slopes that are flat.
     """
@@ -61,7 +66,8 @@ class Passing(NamedTuple):
 def compute(request: Flow, job: Job) -> FlowResult:
     """The gradient in every layer of one stack, under one activation after the other.
 
-    The stack, its input and the gradient that enters at its top are drawn once: what differs is the activation alone.
+    The stack, its input and the gradient that enters at its top are drawn once: what differs is the
+    activation alone.
     """
     calls = request.activations
     flat = {call.text: _flat(call, job) for call in calls}
@@ -69,11 +75,14 @@ def compute(request: Flow, job: Job) -> FlowResult:
         stack = _stack(request, job)
         found = {call.text: _through(stack, call, flat[call.text]) for call in calls}
         passing = {name: _passing(*each) for name, each in found.items()}
-        holding = _holding(request, job, [call for call in calls if not _steady(passing[call.text].factor)])
+        holding = _holding(
+            request, job, [call for call in calls if not _steady(passing[call.text].factor)]
+        )
     except RuntimeError as error:
         if wants_memory(error):
             raise SizeError(
-                "there is not enough memory for the stack", hint="use a smaller --width, or fewer --layers"
+                "there is not enough memory for the stack",
+                hint="use a smaller --width, or fewer --layers",
             ) from None
         raise
     by_name = {name: rows for name, (rows, _) in found.items()}
@@ -87,7 +96,9 @@ def compute(request: Flow, job: Job) -> FlowResult:
         _verdict(name, passing[name], rows, flat[name], request.dtype) + holding.get(name, "")
         for name, rows in by_name.items()
     ]
-    factors = {name: None if math.isnan(each.factor) else each.factor for name, each in passing.items()}
+    factors = {
+        name: None if math.isnan(each.factor) else each.factor for name, each in passing.items()
+    }
     return FlowResult(
         **job.header("flow", {}), layers=[row for rows in by_name.values() for row in rows], verdict="; ".join(verdicts),
         factors=factors, flat=flat, points=tuple(_points(stack, call) for call in calls),
@@ -95,7 +106,8 @@ def compute(request: Flow, job: Job) -> FlowResult:
 
 
 def _stack(request: Flow, job: Job) -> Stack:
-    """The linear layers, their weights drawn as `request` says, what goes in, and the gradient that enters.
+    """The linear layers, their weights drawn as `request` says, what goes in, and the gradient that
+    enters.
 
     All of it is drawn on the CPU and moved: it is the same on every device.
     """
@@ -110,9 +122,11 @@ def _stack(request: Flow, job: Job) -> Stack:
 
 
 def _holding(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
-    """For each activation under which the gradient does not hold: the other way to draw weights under which it does.
+    """For each activation under which the gradient does not hold: the other way to draw weights
+    under which it does.
 
-    That is found by drawing them so, just as a call with that --init does. Stacks too large for it are told nothing.
+    That is found by drawing them so, just as a call with that --init does. Stacks too large for it
+    are told nothing.
     """
     if request.layers * request.width**2 > TRIED:
         return {}
@@ -130,10 +144,14 @@ def _holding(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
 
 
 def _factor(stack: Stack, call: Call) -> float:
-    """By what a layer multiplies the gradient, from the first and the last alone; NaN where that cannot be told."""
+    """By what a layer multiplies the gradient, from the first and the last alone; NaN where that
+    cannot be told.
+    """
     passed = _forward(stack, call)
     ends = {"first": passed[0][0], "last": passed[-1][0]}
-    first, last = map(float, map(_norm, core.gradients((passed[-1][1] * stack.upstream).mean(), ends).values()))
+    first, last = map(
+        float, map(_norm, core.gradients((passed[-1][1] * stack.upstream).mean(), ends).values())
+    )
     fit = 0 < first < math.inf and 0 < last < math.inf
     return (first / last) ** (1 / (len(passed) - 1)) if fit else math.nan
 
@@ -158,12 +176,17 @@ def _forward(stack: Stack, call: Call) -> list[tuple[Tensor, Tensor]]:
 
 
 def _through(stack: Stack, call: Call, flat: float) -> tuple[list[LayerFlow], list[float]]:
-    """What there is to say of every layer, and the norm of the gradient by its output; the layer next to the input first."""
-    # The gradient by z = W h + b is looked at. That by W would hide what happens: it gains going back what h loses going
-    # forward, and through ReLUs it is nearly the same in all layers whatever W is.
+    """What there is to say of every layer, and the norm of the gradient by its output; the layer
+    next to the input first.
+    """
+    # The gradient by z = W h + b is looked at. That by W would hide what happens: it gains going
+    # back what h loses going forward, and through ReLUs it is nearly the same in all layers
+    # whatever W is.
     passed = _forward(stack, call)
     asked = {
-        f"{kind}{number}": tensor for number, pair in enumerate(passed) for kind, tensor in zip("zh", pair, strict=True)
+        f"{kind}{number}": tensor
+        for number, pair in enumerate(passed)
+        for kind, tensor in zip("zh", pair, strict=True)
     }
     slopes = core.gradients((passed[-1][1] * stack.upstream).mean(), asked, keep=True)
     found = list(slopes.values())
@@ -172,21 +195,34 @@ def _through(stack: Stack, call: Call, flat: float) -> tuple[list[LayerFlow], li
         slope = core.gradients(h.sum(), {"z": z}, keep=True)["z"]
         assert slope is not None
         values, saturated = h.detach().double(), (slope.abs() <= flat).double().mean()
-        rows.append(LayerFlow(number, call.text, _norm(found[2 * number - 2]), values.mean(), values.std(), saturated))
+        rows.append(
+            LayerFlow(
+                number,
+                call.text,
+                _norm(found[2 * number - 2]),
+                values.mean(),
+                values.std(),
+                saturated,
+            )
+        )
     outputs = torch.stack([gradient for gradient in found[1::2] if gradient is not None]).double()
     return rows, torch.linalg.vector_norm(outputs, dim=(1, 2)).tolist()
 
 
 def _norm(gradient: Tensor | None) -> Tensor:
     assert gradient is not None
-    norm: Tensor = torch.linalg.vector_norm(gradient.double())  # in float32 the squares of small numbers are 0
+    norm: Tensor = torch.linalg.vector_norm(
+        gradient.double()
+    )  # in float32 the squares of small numbers are 0
     return norm
 
 
 def _passing(rows: Sequence[LayerFlow], outputs: Sequence[float]) -> Passing:
-    """What the layers multiply the gradient by, given its norms by their outputs too; NaN without two norms that are numbers.
+    """What the layers multiply the gradient by, given its norms by their outputs too; NaN without
+    two norms that are numbers.
 
-    The weights of a layer make the gradient by the output below of that by their own z, the slopes make that by z of it.
+    The weights of a layer make the gradient by the output below of that by their own z, the slopes
+    make that by z of it.
     """
     norms = [float(row.gradient_norm) for row in rows]
     fit = [i for i, norm in enumerate(norms) if 0 < norm < math.inf]
@@ -204,19 +240,27 @@ def _steady(factor: float) -> bool:
     return STEADY[0] <= factor <= STEADY[1]
 
 
-def _verdict(name: str, passing: Passing, rows: Sequence[LayerFlow], flat: float, dtype: str) -> str:
+def _verdict(
+    name: str, passing: Passing, rows: Sequence[LayerFlow], flat: float, dtype: str
+) -> str:
     if math.isnan(passing.factor):
         finite = all(math.isfinite(float(row.gradient_norm)) for row in rows)
         return f"{name}: {'vanishing, the gradient is 0' if finite else 'exploding'} in {dtype}"
     factor = passing.factor
     word = "steady" if _steady(factor) else "vanishing" if factor < 1 else "exploding"
     largest, flats = flat / FLAT, passing.saturated
-    why = f" (at most {largest:.3g})" if largest < STEADY[0] else f" ({flats:.0%} saturated)" if flats > FLAT else ""
+    why = (
+        f" (at most {largest:.3g})"
+        if largest < STEADY[0]
+        else f" ({flats:.0%} saturated)"
+        if flats > FLAT
+        else ""
+    )
     parts = f"{passing.weights:.3g} from the weights times {passing.slopes:.3g} from the slopes"
     return f"{name}: {word}, a factor of {factor:.3g} per layer: {parts}{why}"
 
 
-# --- the layers as subjects ---------------------------------------------------------------------------------------------
+# --- the layers as subjects ---------------------------------------------------------------------
 
 _NORM = "each norm is the slope of the loss along the layer's own gradient, computed through the next layer"
 
@@ -224,16 +268,21 @@ _NORM = "each norm is the slope of the loss along the layer's own gradient, comp
 def _points(stack: Stack, call: Call) -> Points:
     """The norm in each layer as a slope.
 
-    A difference of the loss itself would tell nothing below a few layers: what is left of a vanishing gradient drowns in
-    the loss's rounding. So each layer is moved along its gradient, and the one above weighs what comes out of it by the
-    gradient that reached that one, made 1 in size.
+    A difference of the loss itself would tell nothing below a few layers: what is left of a
+    vanishing gradient drowns in the loss's rounding. So each layer is moved along its gradient, and
+    the one above weighs what comes out of it by the gradient that reached that one, made 1 in size.
     """
 
     @cache
     def wide() -> tuple[list[Tensor], list[Tensor], Tensor, Sequence[Tensor | None]]:
-        """In float64: z of every layer, the weights, the gradient that enters above, and that by each z."""
+        """In float64: z of every layer, the weights, the gradient that enters above, and that by
+        each z.
+        """
         weights = [layer.weight.detach().cpu().double() for layer in stack.layers]
-        biases = [None if layer.bias is None else layer.bias.detach().cpu().double() for layer in stack.layers]
+        biases = [
+            None if layer.bias is None else layer.bias.detach().cpu().double()
+            for layer in stack.layers
+        ]
         upstream = stack.upstream.detach().cpu().double()
         activation = implementations.activation(call)
         with once_more(torch.float64):
@@ -241,7 +290,9 @@ def _points(stack: Stack, call: Call) -> Points:
             for weight, bias in zip(weights, biases, strict=True):
                 sums.append(nn.functional.linear(h, weight, bias))
                 h = activation(sums[-1])
-            slopes = core.gradients((h * upstream).mean(), {str(i): z for i, z in enumerate(sums)}, keep=True)
+            slopes = core.gradients(
+                (h * upstream).mean(), {str(i): z for i, z in enumerate(sums)}, keep=True
+            )
         return sums, weights, upstream, list(slopes.values())
 
     @cache
@@ -260,7 +311,8 @@ def _points(stack: Stack, call: Call) -> Points:
 def _layer(
     call: Call, z: Tensor, slope: Tensor | None, upstream: Tensor | None, weight: Tensor | None
 ) -> tuple[Subject, float]:
-    """One layer as an expression of t, how far z has gone along its gradient, and by what the norm is its slope.
+    """One layer as an expression of t, how far z has gone along its gradient, and by what the norm
+    is its slope.
 
     A step of t is in proportion to z: of numbers as large as 1e40 a step of 1 would be lost.
     """

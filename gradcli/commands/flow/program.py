@@ -1,4 +1,6 @@
-"""The program of `flow`: the stack, drawn once, and what each activation makes of the gradient in it."""
+"""The program of `flow`: the stack, drawn once, and what each activation makes of the gradient in
+it.
+"""
 
 import torch
 
@@ -15,12 +17,16 @@ _INITS = {
 
 
 def program(script: Script, request: Flow, result: FlowResult) -> None:
-    """Write the program that prints a line for each activation and layer: norm, mean, spread, saturated share."""
+    """Write the program that prints a line for each activation and layer: norm, mean, spread,
+    saturated share.
+    """
     width = request.width
     there, moved = script.on_cpu, script.moved
     script.add(f"layers = [nn.Linear({width}, {width}{there}) for _ in range({request.layers})]")
     if request.init in _INITS:
-        script.add("for layer in layers:", f"    {_INITS[request.init]}", "    nn.init.zeros_(layer.bias)")
+        script.add(
+            "for layer in layers:", f"    {_INITS[request.init]}", "    nn.init.zeros_(layer.bias)"
+        )
     if moved:
         script.add(f"layers = [layer{moved} for layer in layers]")
     drawn = f"torch.randn({BATCH}, {width}{there}){moved}"

@@ -18,20 +18,27 @@ USUAL = ("sigmoid", "tanh", "relu")
 
 @dataclass(frozen=True, kw_only=True)
 class Flow(EvidenceOptions):
-    """Gradient size, layer by layer, through a deep stack of linear layers: does it vanish, explode or stay steady?"""
+    """Gradient size, layer by layer, through a deep stack of linear layers: does it vanish, explode
+    or stay steady?
+    """
 
     instead: ClassVar[Mapping[str, str]] = {
         "explain": "the chain rule of one layer: gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain",
         "wrt": "the derivative is with respect to the layers",
     }
 
-    names: tuple[Call, ...] = argument(ACTIVATION, "activations, as with --activation", (), many=True)
+    names: tuple[Call, ...] = argument(
+        ACTIVATION, "activations, as with --activation", (), many=True
+    )
     activation: tuple[Call, ...] = repeated(
-        ACTIVATION, "the activation after each layer; may be repeated (default: sigmoid, tanh, relu)"
+        ACTIVATION,
+        "the activation after each layer; may be repeated (default: sigmoid, tanh, relu)",
     )
     layers: int = option(WHOLE, "number of linear layers", 20)
     width: int = option(WHOLE, "number of inputs and outputs of each layer", 64)
-    init: str = option(TEXT, "how weights are initialised; default is that of nn.Linear", "default", choices=INITS)
+    init: str = option(
+        TEXT, "how weights are initialised; default is that of nn.Linear", "default", choices=INITS
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,7 +47,11 @@ class Flow(EvidenceOptions):
             raise UsageError("--layers must be from 2 to 10,000")
         if self.width < 1:
             raise UsageError("--width must be 1 or more")
-        ELEMENTS.check(self.layers * self.width * self.width, "the weights of all layers", hint="a smaller --width")
+        ELEMENTS.check(
+            self.layers * self.width * self.width,
+            "the weights of all layers",
+            hint="a smaller --width",
+        )
         seen: dict[str, Call] = {}
         for call in self.activations:
             if call.entry.mixes:
@@ -49,10 +60,14 @@ class Flow(EvidenceOptions):
                     hint="such as sigmoid, tanh or relu",
                 )
             if call.text in seen:
-                raise UsageError(f"the activation {call.text} is given twice", hint="give each one once")
+                raise UsageError(
+                    f"the activation {call.text} is given twice", hint="give each one once"
+                )
             seen[call.text] = call
 
     @property
     def activations(self) -> tuple[Call, ...]:
         """The activations to put side by side."""
-        return (*self.activation, *self.names) or tuple(parse_call(Source(name), Activation) for name in USUAL)
+        return (*self.activation, *self.names) or tuple(
+            parse_call(Source(name), Activation) for name in USUAL
+        )

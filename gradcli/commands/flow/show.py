@@ -1,4 +1,6 @@
-"""The tables of `flow`: the norms of all activations side by side with bars on one scale, and what the layers give."""
+"""The tables of `flow`: the norms of all activations side by side with bars on one scale, and what
+the layers give.
+"""
 
 import math
 from typing import Any
@@ -11,11 +13,15 @@ from gradcli.show.table import Block, Column, Table
 
 BAR = 9
 """Characters of the longest bar."""
-_SATURATED = "saturated: the share of outputs where the activation's slope is at most a tenth of its largest"
+_SATURATED = (
+    "saturated: the share of outputs where the activation's slope is at most a tenth of its largest"
+)
 
 
 def tables(result: FlowResult, digits: int) -> list[Table]:
-    """The norms of all activations side by side with bars on one scale, what the layers give, and all of it for CSV."""
+    """The norms of all activations side by side with bars on one scale, what the layers give, and
+    all of it for CSV.
+    """
     names = list(result.factors)
     by_name = {name: [row for row in result.layers if row.activation == name] for name in names}
     layers = [row.layer for row in by_name[names[0]]]
@@ -30,10 +36,16 @@ def tables(result: FlowResult, digits: int) -> list[Table]:
         columns += [Column(name), Column("#")]
         cells += [norm, [_bar(each, low, high) for each in norm.tolist()]]
         outputs += [Column(f"{name}: mean"), Column("std"), Column("saturated")]
-        values += [torch.stack([getattr(row, key) for row in rows]) for key in ("mean", "std", "saturated")]
+        values += [
+            torch.stack([getattr(row, key) for row in rows]) for key in ("mean", "std", "saturated")
+        ]
     block = Block(len(layers), tuple(cells))
     title = f"Norm of the gradient that reaches each of {len(layers)} layers; layer 1 is next to the input"
-    scale = f"bars: log scale from {low:.2g} to {high:.2g}" if high else "no bars: no norm is finite and above 0"
+    scale = (
+        f"bars: log scale from {low:.2g} to {high:.2g}"
+        if high
+        else "no bars: no norm is finite and above 0"
+    )
     caption = "\n".join([*result.verdict.split("; "), f"{scale}; {result.dtype}"])
     lower = Block(len(layers), tuple(values))
     return [
@@ -46,7 +58,10 @@ def tables(result: FlowResult, digits: int) -> list[Table]:
 def _for_csv(result: FlowResult) -> Table:
     keys = ("gradient_norm", "mean", "std", "saturated")
     columns = [Column("layer"), Column("activation"), *map(Column, keys)]
-    cells: list[Any] = [[row.layer for row in result.layers], [row.activation for row in result.layers]]
+    cells: list[Any] = [
+        [row.layer for row in result.layers],
+        [row.activation for row in result.layers],
+    ]
     cells += [torch.stack([getattr(row, key) for row in result.layers]) for key in keys]
     return Table(tuple(columns), (Block(len(result.layers), tuple(cells)),), screen=False)
 

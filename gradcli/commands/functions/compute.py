@@ -1,4 +1,6 @@
-"""`functions`: entries of the catalogue, with the slopes that PyTorch really picks at their kinks."""
+"""`functions`: entries of the catalogue, with the slopes that PyTorch really picks at their
+kinks.
+"""
 
 import math
 from collections.abc import Callable
@@ -28,7 +30,8 @@ SAMPLES: dict[Target, tuple[list[float], Any]] = {
     "class": ([1.0, 0.0, 0.0], 0),
     "labels": ([1.0, 0.0, 0.0], [0, -1, -1]),
 }
-"""A prediction and a target for each kind of target: where the kinks of a loss are depends on them."""
+"""A prediction and a target for each kind of target: where the kinks of a loss are depends on
+them."""
 
 
 def compute(request: Functions, read_stdin: Callable[[], str]) -> FunctionsResult:
@@ -39,7 +42,9 @@ def compute(request: Functions, read_stdin: Callable[[], str]) -> FunctionsResul
     call = request.name
     if call is None:
         return FunctionsResult(
-            functions=[_facts(Call(each.name, each)) for members in families().values() for each in members]
+            functions=[
+                _facts(Call(each.name, each)) for members in families().values() for each in members
+            ]
         )
     with translated(call.text, {}):
         return _described(call)
@@ -87,12 +92,20 @@ def _of_loss(call: Call) -> list[dict[str, Any]]:
     assert isinstance(call.entry, Loss)
     pred, target = SAMPLES[call.entry.target]
     function = implementations.loss(call, "sum")
-    aim = torch.tensor(target, dtype=torch.int64 if call.entry.target in ("class", "labels") else torch.float64)
+    aim = torch.tensor(
+        target, dtype=torch.int64 if call.entry.target in ("class", "labels") else torch.float64
+    )
     start = torch.tensor(pred, dtype=torch.float64)
     found = []
-    for text, place in zip(call.entry.kinks, kinks.places(call.entry, call.bound, start, aim), strict=True):
-        candidates = place.double().broadcast_to(*place.shape[:-1], len(start)).reshape(-1, len(start))[0]
-        at = next((i for i, number in enumerate(candidates.tolist()) if math.isfinite(number)), None)
+    for text, place in zip(
+        call.entry.kinks, kinks.places(call.entry, call.bound, start, aim), strict=True
+    ):
+        candidates = (
+            place.double().broadcast_to(*place.shape[:-1], len(start)).reshape(-1, len(start))[0]
+        )
+        at = next(
+            (i for i, number in enumerate(candidates.tolist()) if math.isfinite(number)), None
+        )
         if at is not None:
             point = start.clone()
             point[at] = candidates[at]
@@ -107,7 +120,9 @@ def _plain(sample: Any) -> Any:
     return sample[0] if isinstance(sample, list) and len(sample) == 1 else sample
 
 
-def _measured(call: Call, function: implementations.Unary, x: Tensor, at: tuple[int, ...]) -> dict[str, float | None]:
+def _measured(
+    call: Call, function: implementations.Unary, x: Tensor, at: tuple[int, ...]
+) -> dict[str, float | None]:
     point = torch.zeros_like(x, dtype=torch.bool)
     point[at] = True
     try:

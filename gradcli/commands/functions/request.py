@@ -11,9 +11,13 @@ from gradcli.options.shared import Question
 
 @dataclass(frozen=True, kw_only=True)
 class Functions(Question):
-    """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; for one, its slopes at kinks."""
+    """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; for one,
+    its slopes at kinks.
+    """
 
-    name: Call | None = argument(FUNCTION, "an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all", None)
+    name: Call | None = argument(
+        FUNCTION, "an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all", None
+    )
 
 
 def families() -> dict[str, list[Activation | Loss]]:
@@ -36,6 +40,7 @@ def facts(entry: Activation | Loss) -> dict[str, Any]:
         "range": entry.range if isinstance(entry, Activation) else None,
         "target": TARGETS[entry.target] if isinstance(entry, Loss) else None,
         "parameters": [
-            {"name": each.name, "default": each.default, "choices": list(each.choices)} for each in entry.parameters
+            {"name": each.name, "default": each.default, "choices": list(each.choices)}
+            for each in entry.parameters
         ],
     }

@@ -11,7 +11,9 @@ from gradcli.results import aside, present
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionsResult:
-    """Entries of the catalogue: what `gradcli.commands.functions.request.facts` says, kinks as measured, codes of notes."""
+    """Entries of the catalogue: what `gradcli.commands.functions.request.facts` says, kinks as
+    measured, codes of notes.
+    """
 
     functions: list[dict[str, Any]]
     ok: bool | None = present()

@@ -29,8 +29,8 @@ _VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
     """The program of `request` run and differentiated, as a whole or point by point.
 
-    Raises MathError where there is nothing to differentiate, or where the result is not one number and no upstream gradient
-    was chosen.
+    Raises MathError where there is nothing to differentiate, or where the result is not one number
+    and no upstream gradient was chosen.
     """
     given = _given(request, job)
     return _each(request, given, job) if request.each else _whole(request, given, job)
@@ -47,12 +47,20 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     _note_unused(done, found, job)
     for name, step in done.steps.items():
         if step.is_complex():
-            job.note("complex-step", f"the step {name} is complex: the table shows it, JSON has null")
+            job.note(
+                "complex-step", f"the step {name} is complex: the table shows it, JSON has null"
+            )
     for name in done.steps:
-        if (count := sum(step.kind == "store" and step.name == name for step in done.program.steps)) > 1:
+        if (
+            count := sum(step.kind == "store" and step.name == name for step in done.program.steps)
+        ) > 1:
             job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
                      "give each step its own name")  # fmt: skip
-    null = [name for name in given if not request.wrt and (not given[name].is_floating_point() or name in done.indices)]
+    null = [
+        name
+        for name in given
+        if not request.wrt and (not given[name].is_floating_point() or name in done.indices)
+    ]
     reached = tuple([name for name in done.by if found[name] is not None])
     program = done.program
     subject = Subject(
@@ -64,7 +72,9 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         expression=done.program.canonical_text,
         value=done.value,
         gradients={name: found.get(name) for name in inputs if name in done.by or name in null},
-        intermediates={name: Intermediate(step, found.get(_step(name))) for name, step in done.steps.items()},
+        intermediates={
+            name: Intermediate(step, found.get(_step(name))) for name, step in done.steps.items()
+        },
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
@@ -76,7 +86,9 @@ def _step(name: str) -> str:
 
 
 def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
-    """Value and gradients at every point of one 1-D input, the point as one number, the other inputs whole."""
+    """Value and gradients at every point of one 1-D input, the point as one number, the other
+    inputs whole.
+    """
     name = request.each
     if name not in given:
         hint = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
@@ -92,7 +104,9 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     pointwise: list[Subject] = []
     chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
     for point in points:
-        done = differentiable(run(program, _completed(request, {**given, name: point}, job), chosen, job), request.wrt)
+        done = differentiable(
+            run(program, _completed(request, {**given, name: point}, job), chosen, job), request.wrt
+        )
         value = one_number(done.value, f"--each needs one number at each point of {name}")
         found = core.gradients(done.value, done.by, via=_VIA[request.via])
         _note_unused(done, found, job)
@@ -101,7 +115,9 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         reached = tuple([other for other in done.by if found[other] is not None])
         pointwise.append(done.subject._replace(by=reached, call=request.fn))
     defaults = [other for other in request.input_names if other not in given]
-    inputs = given if not defaults else {**_completed(request, {**given, name: points}, job), **given}
+    inputs = (
+        given if not defaults else {**_completed(request, {**given, name: points}, job), **given}
+    )
 
     def label(i: int, by: str, place: str) -> str:
         return f"{name}[{i}]" if by == name else f"{place} at {name}[{i}]"
@@ -127,10 +143,16 @@ def _given(request: Grad, job: Job) -> dict[str, Tensor]:
 
 
 def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str, Tensor]:
-    """With --fn the defaults added: w = 1, b = 0, and for a loss y = ones in the shape of x*w + b."""
+    """With --fn the defaults added: w = 1, b = 0, and for a loss y = ones in the shape of x*w +
+    b.
+    """
     if request.fn is None:
         return dict(given)
-    inputs = {"x": given["x"], "w": given.get("w", job.number(1)), "b": given.get("b", job.number(0))}
+    inputs = {
+        "x": given["x"],
+        "w": given.get("w", job.number(1)),
+        "b": given.get("b", job.number(0)),
+    }
     if "y" in given:
         inputs["y"] = given["y"]
     elif "y" in request.input_names:
@@ -142,11 +164,19 @@ def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str
 
 def _default_wrt(request: Grad, given: Mapping[str, Tensor]) -> list[str]:
     """Every floating-point input that the user gave; with --fn not the target."""
-    return [name for name, tensor in given.items() if tensor.is_floating_point() and not (request.fn and name == "y")]
+    return [
+        name
+        for name, tensor in given.items()
+        if tensor.is_floating_point() and not (request.fn and name == "y")
+    ]
 
 
-def _upstream(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> tuple[Tensor | None, str]:
-    """The upstream gradient in the shape of the result, and what to call it; None where the result is one number."""
+def _upstream(
+    request: Grad, done: Run, given: Mapping[str, Tensor], job: Job
+) -> tuple[Tensor | None, str]:
+    """The upstream gradient in the shape of the result, and what to call it; None where the result
+    is one number.
+    """
     value = done.value
     if request.row is not None:
         return _one_hot(value, request.row), f"row {','.join(map(str, request.row))}"
@@ -186,11 +216,19 @@ def _drawn(upstream: Tensor) -> str:
 
 def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
     """1 at the chosen element, 0 elsewhere; negative indices count from the end."""
-    inside = len(row) == value.ndim and all(-size <= i < size for i, size in zip(row, value.shape, strict=True))
+    inside = len(row) == value.ndim and all(
+        -size <= i < size for i, size in zip(row, value.shape, strict=True)
+    )
     if not inside:
         last = ",".join(str(size - 1) for size in value.shape)
-        hint = f"the last element is --row {last}" if value.numel() and value.ndim else "leave out --row"
-        raise UsageError(f"--row {','.join(map(str, row))}: the result has shape {list(value.shape)}", hint=hint)
+        hint = (
+            f"the last element is --row {last}"
+            if value.numel() and value.ndim
+            else "leave out --row"
+        )
+        raise UsageError(
+            f"--row {','.join(map(str, row))}: the result has shape {list(value.shape)}", hint=hint
+        )
     upstream = torch.zeros_like(value, requires_grad=False)
     upstream[row] = 1
     return upstream
@@ -210,7 +248,9 @@ def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> s
     return "\n".join(hints)
 
 
-def _works_along(name: str, request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> bool:
+def _works_along(
+    name: str, request: Grad, done: Run, given: Mapping[str, Tensor], job: Job
+) -> bool:
     """Whether the result goes point by point along an input: found by trying the first point."""
     points = done.by[name].detach()
     if points.ndim != 1 or points.shape != done.value.shape or not points.numel():

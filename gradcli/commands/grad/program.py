@@ -18,11 +18,19 @@ def program(script: Script, request: Grad, result: GradResult | GradEachResult) 
 def _whole(script: Script, request: Grad, result: GradResult) -> None:
     chosen = {name: name for name, slope in result.gradients.items() if slope is not None}
     script.inputs(result.inputs, request.literals, chosen)
-    for name in set(chosen) & set(result.intermediates):  # the expression binds the name of an input again
+    for name in set(chosen) & set(
+        result.intermediates
+    ):  # the expression binds the name of an input again
         chosen[name] = script.fresh(f"{name}_given")
         script.add(f"{chosen[name]} = {name}")
-    value = script.formula(result.expression, result.inputs, "loss" if result.value.ndim == 0 else "value", "result")
-    named = {name: step for name, step in result.intermediates.items() if name != value and not step.value.is_complex()}
+    value = script.formula(
+        result.expression, result.inputs, "loss" if result.value.ndim == 0 else "value", "result"
+    )
+    named = {
+        name: step
+        for name, step in result.intermediates.items()
+        if name != value and not step.value.is_complex()
+    }
     steps = {name: name for name, step in named.items() if step.gradient is not None}
     out, upstream = value, ""
     if request.row is not None:
@@ -53,14 +61,18 @@ def _grad_line(script: Script, out: str, targets: Sequence[str], upstream: str =
     if len(slopes) == 1:
         script.add(f"{slopes[0]} = torch.autograd.grad({out}, {targets[0]}{given})[0]")
     elif slopes:
-        script.add(f"{', '.join(slopes)} = torch.autograd.grad({out}, [{', '.join(targets)}]{given})")
+        script.add(
+            f"{', '.join(slopes)} = torch.autograd.grad({out}, [{', '.join(targets)}]{given})"
+        )
     return slopes
 
 
 def _each(script: Script, request: Grad, result: GradEachResult) -> None:
     name = result.each
     gradients = (
-        [other for other, slope in result.rows[0]["gradients"].items() if slope is not None] if result.rows else []
+        [other for other, slope in result.rows[0]["gradients"].items() if slope is not None]
+        if result.rows
+        else []
     )
     literals = request.literals
     others = {other: tensor for other, tensor in result.inputs.items() if other != name}
@@ -74,7 +86,9 @@ def _each(script: Script, request: Grad, result: GradEachResult) -> None:
         inner.add(f"{name} = {name}.clone().requires_grad_()")
     value = inner.formula(result.expression, {**others, name: point}, "value", "result")
     if request.via == "backward":
-        inner.add(*(f"{other}.grad = None" for other in gradients if other != name), f"{value}.backward()")
+        inner.add(
+            *(f"{other}.grad = None" for other in gradients if other != name), f"{value}.backward()"
+        )
         slopes = [f"{other}.grad" for other in gradients]
     else:
         slopes = _grad_line(inner, value, gradients)

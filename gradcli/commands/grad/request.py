@@ -10,7 +10,16 @@ from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
-from gradcli.options.fields import FUNCTION, INDEX, NAME, TENSOR, TEXT, argument, check_choice, option
+from gradcli.options.fields import (
+    FUNCTION,
+    INDEX,
+    NAME,
+    TENSOR,
+    TEXT,
+    argument,
+    check_choice,
+    option,
+)
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, input_name
 from gradcli.options.shared import ExplainOptions, WrtOptions
@@ -21,19 +30,27 @@ FN_INPUTS = ("x", "w", "b", "y")
 
 @dataclass(frozen=True, kw_only=True)
 class Grad(WrtOptions, ExplainOptions):
-    """Value of an expression and its gradient for each input; --fn NAME is short for 'NAME(x*w + b, y)'."""
+    """Value of an expression and its gradient for each input; --fn NAME is short for 'NAME(x*w + b,
+    y)'.
+    """
 
     expression: GivenExpression | None = argument(
         EXPRESSION, "an expression, such as 'mse(w*x + b, y)', @FILE or -", None
     )
     inputs: tuple[Input, ...] = argument(INPUTS, "its inputs, such as x=1 w=2,3", (), many=True)
-    fn: Call | None = option(FUNCTION, "a loss or an activation of x*w + b, instead of an expression", None)
+    fn: Call | None = option(
+        FUNCTION, "a loss or an activation of x*w + b, instead of an expression", None
+    )
     x: Literal | None = option(TENSOR, "x of --fn", None)
     w: Literal | None = option(TENSOR, "w of --fn", None, shown="1")
     b: Literal | None = option(TENSOR, "b of --fn", None, shown="0")
     y: Literal | None = option(TENSOR, "target y of --fn", None, shown="ones")
-    via: str = option(TEXT, "autograd.grad, or loss.backward(): the same numbers", "grad", choices=VIAS)
-    row: tuple[int, ...] | None = option(INDEX, "differentiate this element of the result, such as 1 or 0,-1", None)
+    via: str = option(
+        TEXT, "autograd.grad, or loss.backward(): the same numbers", "grad", choices=VIAS
+    )
+    row: tuple[int, ...] | None = option(
+        INDEX, "differentiate this element of the result, such as 1 or 0,-1", None
+    )
     vjp: Literal | None = option(TENSOR, "upstream gradient, with the shape of the result", None)
     each: str = option(NAME, "evaluate at each element of this 1-D input, one row each", "")
 
@@ -43,10 +60,13 @@ class Grad(WrtOptions, ExplainOptions):
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp cannot be used together", hint="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
-            raise UsageError("--each needs one number at each point: --row and --vjp cannot be used with it")
+            raise UsageError(
+                "--each needs one number at each point: --row and --vjp cannot be used with it"
+            )
         if self.each and self.explain:
             raise UsageError(
-                "--explain follows one gradient, but --each computes many", hint="leave out --each and give one point"
+                "--explain follows one gradient, but --each computes many",
+                hint="leave out --each and give one point",
             )
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
@@ -56,12 +76,18 @@ class Grad(WrtOptions, ExplainOptions):
 
     @classmethod
     def named(cls, given: Collection[str]) -> tuple[str, ...]:
-        """With --fn its inputs may be given as NAME=T; without it NAME=T is an input of the expression."""
+        """With --fn its inputs may be given as NAME=T; without it NAME=T is an input of the
+        expression.
+        """
         return FN_INPUTS if "fn" in given else ()
 
     def _check_expression(self, given: list[str]) -> None:
         if given:
-            hint = f"with an expression write {given[0]}=T" if self.expression else "--fn mse, for example"
+            hint = (
+                f"with an expression write {given[0]}=T"
+                if self.expression
+                else "--fn mse, for example"
+            )
             raise UsageError(f"--{given[0]} requires --fn", hint=hint)
         if self.expression is None:
             raise UsageError(
@@ -97,15 +123,25 @@ class Grad(WrtOptions, ExplainOptions):
 
     def _check_fn(self, fn: Call) -> None:
         if self.expression is not None or self.inputs:
-            name = input_name(self.expression.given.text) if self.expression else self.inputs[0].name
+            name = (
+                input_name(self.expression.given.text) if self.expression else self.inputs[0].name
+            )
             if not name:
-                raise UsageError("--fn and an expression cannot be used together", hint="choose one of them")
+                raise UsageError(
+                    "--fn and an expression cannot be used together", hint="choose one of them"
+                )
             hint = did_you_mean(name, FN_INPUTS) or f"its inputs are {', '.join(FN_INPUTS)}"
             raise UsageError(f"--fn has no input {name!r}", hint=hint)
         if self.x is None:
-            raise UsageError("--x is missing", hint=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2")
+            raise UsageError(
+                "--x is missing", hint=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2"
+            )
         if not isinstance(fn.entry, Loss):
             if self.y is not None:
-                raise UsageError(f"--y cannot be used with the activation {fn.entry.name}", hint="leave out --y")
+                raise UsageError(
+                    f"--y cannot be used with the activation {fn.entry.name}", hint="leave out --y"
+                )
         elif fn.entry.target == "class" and self.y is None:
-            raise UsageError(f"--y is missing: {fn.entry.name} needs class indices", hint="for example --y 0")
+            raise UsageError(
+                f"--y is missing: {fn.entry.name} needs class indices", hint="for example --y 0"
+            )

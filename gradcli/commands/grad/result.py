@@ -24,7 +24,9 @@ class OfExpressionResult(Result):
 
     expression: str
 
-    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+    def closed_form(
+        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
+    ) -> Tensor | None:
         """The catalogue's derivative chained through x*w + b, in the shape of the input."""
         return None if subject.call is None else of_product(subject.call, inputs, upstream, name)
 
@@ -52,7 +54,9 @@ class GradResult(OfExpressionResult):
 
 @dataclass(frozen=True, kw_only=True)
 class GradEachResult(OfExpressionResult):
-    """Value and gradients point by point along one 1-D input: each row holds the point, `value` and `gradients`."""
+    """Value and gradients point by point along one 1-D input: each row holds the point, `value` and
+    `gradients`.
+    """
 
     rows_shown: ClassVar = 60
 

@@ -19,7 +19,13 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
     single = value.numel() == 1
     title = f"{result.expression} = {one_number(value, digits)}" if single else result.expression
     found = [
-        inputs_table(result.inputs, result.gradients, result.defaults, title, shapes_text(result, {"result": value}))
+        inputs_table(
+            result.inputs,
+            result.gradients,
+            result.defaults,
+            title,
+            shapes_text(result, {"result": value}),
+        )
     ]
     if result.intermediates:
         steps = {name: step.value for name, step in result.intermediates.items()}
@@ -32,7 +38,9 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
             columns.append(Column("upstream"))
             cells.append(result.upstream.reshape(-1))
         block = Block(value.numel(), tuple(cells))
-        found.append(Table(tuple(columns), (block,), f"Result; gradient of {result.seed}", csv=False))
+        found.append(
+            Table(tuple(columns), (block,), f"Result; gradient of {result.seed}", csv=False)
+        )
     return found
 
 
@@ -50,7 +58,9 @@ def _points(result: GradEachResult) -> Table:
         columns += [Column(f"d/d{place}", f"d_{place}") for place in Places(rows[0].shape, name)]
         cells += list(stacked.unbind(1))
     caption = shapes_text(result)
-    return Table(tuple(columns), (Block(len(result.rows), tuple(cells)),), result.expression, caption)
+    return Table(
+        tuple(columns), (Block(len(result.rows), tuple(cells)),), result.expression, caption
+    )
 
 
 def _alone(tensor: Tensor) -> Cell:

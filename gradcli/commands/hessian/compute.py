@@ -19,7 +19,8 @@ FLAT = 1e-6
 def compute(request: Hessian, job: Job) -> HessianResult:
     """The Hessian of an expression that is one number.
 
-    Raises MathError where it is not one number, and SizeError where the Hessian has too many elements.
+    Raises MathError where it is not one number, and SizeError where the Hessian has too many
+    elements.
     """
     run = run_expression(request, job)
     value = one_number(run.value, "hessian needs one number")
@@ -28,15 +29,22 @@ def compute(request: Hessian, job: Job) -> HessianResult:
     slopes, blocks = core.hessian(value, run.by)
     joint = torch.cat(
         [
-            torch.cat([block.reshape(run.by[a].numel(), run.by[b].numel()) for b, block in row.items()], dim=1)
+            torch.cat(
+                [block.reshape(run.by[a].numel(), run.by[b].numel()) for b, block in row.items()],
+                dim=1,
+            )
             for a, row in blocks.items()
         ]
     )
     eigenvalues = _eigenvalues(joint)
     for name, slope in slopes.items():
-        if not any(bool(block.any()) for block in (slope, *blocks[name].values())) and not leads_to_result(run, name):
+        if not any(
+            bool(block.any()) for block in (slope, *blocks[name].values())
+        ) and not leads_to_result(run, name):
             job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
-    steepest = max((float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0)
+    steepest = max(
+        (float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0
+    )
     stationary = steepest <= STATIONARY * (1 + abs(float(value.detach())))
     return HessianResult(
         **job.header("hessian", run.inputs, subjects=[run.subject._replace(kind="hessian")]),
@@ -51,7 +59,9 @@ def compute(request: Hessian, job: Job) -> HessianResult:
 
 
 def _eigenvalues(matrix: Tensor) -> Tensor:
-    """The eigenvalues of a symmetric matrix, ascending, in its dtype; computed in float64, NaN where it is not finite."""
+    """The eigenvalues of a symmetric matrix, ascending, in its dtype; computed in float64, NaN
+    where it is not finite.
+    """
     if not bool(torch.isfinite(matrix).all()):
         return matrix.new_full(matrix.shape[:1], torch.nan)
     found: Tensor = torch.linalg.eigvalsh(matrix.double())
@@ -59,7 +69,9 @@ def _eigenvalues(matrix: Tensor) -> Tensor:
 
 
 def _kind(eigenvalues: Tensor) -> PointKind | None:
-    """What the signs of the eigenvalues say of a stationary point; None where they are not finite."""
+    """What the signs of the eigenvalues say of a stationary point; None where they are not
+    finite.
+    """
     if not bool(torch.isfinite(eigenvalues).all()):
         return None
     tolerance = FLAT * float(eigenvalues.abs().max()) if eigenvalues.numel() else 0.0

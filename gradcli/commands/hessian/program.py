@@ -28,7 +28,8 @@ def program(script: Script, request: Hessian, result: HessianResult) -> None:
         for j, b in enumerate(chosen):
             script.show(f"d2/d{a}d{b}", f"{second}[{i}][{j}]" if several else second)
     script.show(
-        "eigenvalues", f"torch.linalg.eigvalsh({_joint(second, [result.inputs[name] for name in chosen])}.double())"
+        "eigenvalues",
+        f"torch.linalg.eigvalsh({_joint(second, [result.inputs[name] for name in chosen])}.double())",
     )
 
 

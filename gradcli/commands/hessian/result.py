@@ -14,7 +14,8 @@ PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 class HessianResult(Result):
     """Second derivatives by each pair of inputs, of shape input.shape + input.shape.
 
-    `eigenvalues` are those of the joint Hessian, ascending. `kind` is None where the point is not stationary.
+    `eigenvalues` are those of the joint Hessian, ascending. `kind` is None where the point is not
+    stationary.
     """
 
     expression: str

@@ -18,10 +18,18 @@ def tables(result: HessianResult, digits: int) -> list[Table]:
     first = without_csv(inputs_table(by, gradients, [], title, shapes_text(result)), "input")
     places = [place for name in by for place in Places(by[name].shape, name)]
     joint = torch.cat(
-        [torch.cat([b.reshape(by[name].numel(), -1) for b in row.values()], 1) for name, row in result.hessian.items()]
+        [
+            torch.cat([b.reshape(by[name].numel(), -1) for b in row.values()], 1)
+            for name, row in result.hessian.items()
+        ]
     )
     steepest = "the gradient is zero" if result.stationary else "the gradient is not zero"
     verdict = f"{result.kind}: {steepest}" if result.kind else f"not a stationary point: {steepest}"
-    values = ", ".join(numbers.significant(number, digits) for number in numbers.flat(result.eigenvalues[:20]))
+    values = ", ".join(
+        numbers.significant(number, digits) for number in numbers.flat(result.eigenvalues[:20])
+    )
     more = ", ..." if result.eigenvalues.numel() > 20 else ""
-    return [first, matrix_table(places, places, joint, "Hessian", f"eigenvalues {values}{more}; {verdict}")]
+    return [
+        first,
+        matrix_table(places, places, joint, "Hessian", f"eigenvalues {values}{more}; {verdict}"),
+    ]

@@ -14,7 +14,9 @@ EXPLAINED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class JacobianResult(Result):
-    """d value / d input for each input, of shape value.shape + input.shape; None where autograd returned None."""
+    """d value / d input for each input, of shape value.shape + input.shape; None where autograd
+    returned None.
+    """
 
     expression: str
     value: Tensor

@@ -9,12 +9,16 @@ from gradcli.show.table import Block, Column, Places, Table
 
 
 def tables(result: JacobianResult, digits: int) -> list[Table]:
-    """The blocks of all inputs side by side: one row per output element, one column per input element."""
+    """The blocks of all inputs side by side: one row per output element, one column per input
+    element.
+    """
     rows = Places(result.value.shape, result.output)
     blocks = {name: block for name, block in result.jacobian.items() if block is not None}
     columns = [place for name in blocks for place in Places(result.inputs[name].shape, name)]
     joint = [block.reshape(len(rows), -1) for block in blocks.values()]
-    matrix = torch.cat(joint, 1) if len(joint) > 1 else joint[0] if joint else torch.empty(len(rows), 0)
+    matrix = (
+        torch.cat(joint, 1) if len(joint) > 1 else joint[0] if joint else torch.empty(len(rows), 0)
+    )
     value = Table(
         (Column("output"), Column("value")),
         (Block(len(rows), (rows, result.value.reshape(-1))),),

@@ -19,9 +19,16 @@ from gradcli.results import Subject
 
 
 def compute(request: Loss, job: Job) -> LossResult:
-    """The losses of `request`, each reduced, in elements, and differentiated by pred (with reduction none: its sum)."""
-    makers: dict[str, Callable[[Literal], Tensor]] = {"pred": partial(job.floating, "pred"), "target": job.tensor}
-    inputs = {name: makers[name](getattr(request, name)) for name in request.as_given(tuple(makers))}
+    """The losses of `request`, each reduced, in elements, and differentiated by pred (with
+    reduction none: its sum).
+    """
+    makers: dict[str, Callable[[Literal], Tensor]] = {
+        "pred": partial(job.floating, "pred"),
+        "target": job.tensor,
+    }
+    inputs = {
+        name: makers[name](getattr(request, name)) for name in request.as_given(tuple(makers))
+    }
     pred, target = inputs["pred"], inputs["target"]
     values = [_evaluate(call, pred, target, request.reduction, job) for call in request.names]
     several = len(values) > 1

@@ -16,4 +16,6 @@ def program(script: Script, request: Loss, result: LossResult) -> None:
         script.show(f"d {call.text}/d pred", f"torch.autograd.grad({total}, pred)[0]")
         if found.elements is not None:
             elements = script.read(call.compared("none"), inputs).value
-            script.show(f"{call.text}, elements", f"({elements})" if " * " in elements else elements)
+            script.show(
+                f"{call.text}, elements", f"({elements})" if " * " in elements else elements
+            )

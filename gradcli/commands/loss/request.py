@@ -22,8 +22,12 @@ class Loss(ExplainOptions):
 
     names: tuple[Call, ...] = argument(LOSS, "a loss, such as mse or 'huber(delta=2)'", many=True)
     pred: Literal = option(TENSOR, "predictions (for cross_entropy: logits)")
-    target: Literal = option(TENSOR, "targets, or class indices for cross_entropy, nll and multi_margin")
-    reduction: str = option(TEXT, "how elements are reduced to one number", "mean", choices=REDUCTIONS)
+    target: Literal = option(
+        TENSOR, "targets, or class indices for cross_entropy, nll and multi_margin"
+    )
+    reduction: str = option(
+        TEXT, "how elements are reduced to one number", "mean", choices=REDUCTIONS
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

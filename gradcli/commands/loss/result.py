@@ -11,7 +11,9 @@ from gradcli.results import Inputs, Origin, Result, Subject, aside, origin
 
 @dataclass(frozen=True)
 class LossValue:
-    """One loss: its reduced value, its elements before reduction, and d loss / d pred in the shape of pred."""
+    """One loss: its reduced value, its elements before reduction, and d loss / d pred in the shape
+    of pred.
+    """
 
     name: str
     value: Tensor
@@ -40,10 +42,15 @@ class LossResult(Result):
             return None
         name = self.losses[int(keys[1])].name
         return origin(
-            next((each for each in self.subjects if each.name in ("", name)), None), keys[2], "pred", keys[3:]
+            next((each for each in self.subjects if each.name in ("", name)), None),
+            keys[2],
+            "pred",
+            keys[3:],
         )
 
-    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+    def closed_form(
+        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
+    ) -> Tensor | None:
         """The catalogue's derivative, reduced as the loss is, in the shape of pred."""
         assert subject.call is not None
         reduction = next(loss.reduction for loss in self.losses if loss.name == subject.call.text)

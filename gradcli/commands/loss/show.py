@@ -14,16 +14,33 @@ def tables(result: LossResult, digits: int) -> list[Table]:
     cells: list[Any] = [Places(pred.shape), pred.reshape(-1), beside(target, pred)]
     for loss in result.losses:
         columns += [Column(loss.name), Column(f"d {loss.name}/d pred", f"d_{loss.name}")]
-        cells += ["" if loss.elements is None else beside(loss.elements, pred), loss.gradient.reshape(-1)]
+        cells += [
+            "" if loss.elements is None else beside(loss.elements, pred),
+            loss.gradient.reshape(-1),
+        ]
     elements = Table(
-        tuple(columns), (Block(pred.numel(), tuple(cells)),), "Elements and gradient", shapes_text(result), keys=2
+        tuple(columns),
+        (Block(pred.numel(), tuple(cells)),),
+        "Elements and gradient",
+        shapes_text(result),
+        keys=2,
     )
     return [_loss_values(result.losses, digits), elements]
 
 
 def _loss_values(losses: list[LossValue], digits: int) -> Table:
-    """Each loss as one number; with reduction none its value has the elements' shape, and is shown beside them."""
-    values = [one_number(loss.value, digits) if loss.value.numel() == 1 else "(elements below)" for loss in losses]
+    """Each loss as one number; with reduction none its value has the elements' shape, and is shown
+    beside them.
+    """
+    values = [
+        one_number(loss.value, digits) if loss.value.numel() == 1 else "(elements below)"
+        for loss in losses
+    ]
     cells = ([loss.name for loss in losses], [loss.reduction for loss in losses], values)
     title = "Loss" if len(losses) == 1 else "Losses"
-    return Table((Column("loss"), Column("reduction"), Column("value")), (Block(len(losses), cells),), title, csv=False)
+    return Table(
+        (Column("loss"), Column("reduction"), Column("value")),
+        (Block(len(losses), cells),),
+        title,
+        csv=False,
+    )

@@ -28,10 +28,14 @@ def compute(request: Perceptron, job: Job) -> PerceptronResult | PerceptronTrain
 
 def _forward(request: Perceptron, job: Job) -> PerceptronResult:
     given = {name: getattr(request, name) for name in request.as_given(("x", "w", "b", "target"))}
-    inputs = {name: job.number(0) if value is None else job.tensor(value) for name, value in given.items()}
+    inputs = {
+        name: job.number(0) if value is None else job.tensor(value) for name, value in given.items()
+    }
     defaults = ["b"] if request.b is None else []
     _check_shapes(inputs["x"], inputs["w"], inputs["b"])
-    chosen = job.wrt(request.wrt, inputs, [name for name in ("w", "b", "x") if inputs[name].is_floating_point()])
+    chosen = job.wrt(
+        request.wrt, inputs, [name for name in ("w", "b", "x") if inputs[name].is_floating_point()]
+    )
     live = core.require_grad(inputs, chosen)
     with translated("perceptron", inputs):
         z = live["x"] @ live["w"].movedim(-1, 0) + live["b"]
@@ -62,7 +66,9 @@ def _forward(request: Perceptron, job: Job) -> PerceptronResult:
 
 
 def _check_shapes(x: Tensor, w: Tensor, b: Tensor) -> None:
-    """Raise a ShapeError unless x is [in] or [batch, in], w [in] or [out, in], and b fits the outputs."""
+    """Raise a ShapeError unless x is [in] or [batch, in], w [in] or [out, in], and b fits the
+    outputs.
+    """
     shapes = f"x {list(x.shape)}, w {list(w.shape)}, b {list(b.shape)}"
     if x.ndim not in (1, 2) or w.ndim not in (1, 2) or x.shape[-1] != w.shape[-1]:
         raise ShapeError(
@@ -71,10 +77,13 @@ def _check_shapes(x: Tensor, w: Tensor, b: Tensor) -> None:
         )
     if b.ndim and (w.ndim == 1 or b.shape != w.shape[:1]):
         raise ShapeError(
-            f"b must be one number, or one per output: {shapes}", hint="give b one number for each row of w"
+            f"b must be one number, or one per output: {shapes}",
+            hint="give b one number for each row of w",
         )
     if not all(t.is_floating_point() for t in (x, w, b)):
-        raise ShapeError("x, w and b must be floating-point numbers", hint="write 1.0, not tensor(1) or True")
+        raise ShapeError(
+            "x, w and b must be floating-point numbers", hint="write 1.0, not tensor(1) or True"
+        )
 
 
 def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
@@ -88,9 +97,11 @@ def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
 
 
 def _train(request: Perceptron, job: Job) -> PerceptronTraining:
-    """Full-batch gradient descent on E, or where the activation has no derivative the perceptron rule.
+    """Full-batch gradient descent on E, or where the activation has no derivative the perceptron
+    rule.
 
-    That is w += lr (t - O) x, row after row. It stops once every row is on its side, since it would change nothing any more.
+    That is w += lr (t - O) x, row after row. It stops once every row is on its side, since it would
+    change nothing any more.
     """
     x, target = _data(request, job)
     lr = 1.0 if request.lr is None else request.lr
@@ -104,7 +115,8 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
 
     if rule and not bool(((target == 0) | (target == 1)).all()):
         raise ShapeError(
-            "the perceptron rule needs targets of 0 and 1", hint="use --activation sigmoid or other targets"
+            "the perceptron rule needs targets of 0 and 1",
+            hint="use --activation sigmoid or other targets",
         )
     w, b = x.new_zeros(x.shape[1]), x.new_zeros(())
     history: list[Epoch] = []
@@ -118,7 +130,10 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
         else:
             live = core.require_grad({"w": w, "b": b}, ["w", "b"])
             slopes = core.gradients(loss(activation(x @ live["w"] + live["b"])), live)
-            w, b = (old if slope is None else old - lr * slope for old, slope in ((w, slopes["w"]), (b, slopes["b"])))
+            w, b = (
+                old if slope is None else old - lr * slope
+                for old, slope in ((w, slopes["w"]), (b, slopes["b"]))
+            )
         output = activation(x @ w + b)
         errors = int((~((output - target).abs() < 0.5)).sum())  # NaN is an error too
         history.append(Epoch(epoch, errors, loss(output), w, b))

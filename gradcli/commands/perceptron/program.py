@@ -1,11 +1,15 @@
-"""The program of `perceptron`: one layer, or with --train the perceptron rule row by row or gradient descent on all rows."""
+"""The program of `perceptron`: one layer, or with --train the perceptron rule row by row or
+gradient descent on all rows.
+"""
 
 from gradcli.commands.perceptron.request import Perceptron
 from gradcli.commands.perceptron.result import PerceptronResult, PerceptronTraining
 from gradcli.show.program.script import Script
 
 
-def program(script: Script, request: Perceptron, result: PerceptronResult | PerceptronTraining) -> None:
+def program(
+    script: Script, request: Perceptron, result: PerceptronResult | PerceptronTraining
+) -> None:
     """Write the program of one layer, or of its training."""
     if isinstance(result, PerceptronTraining):
         _training(script, request, result)

@@ -9,7 +9,17 @@ from gradcli.language.calls import Call, parse_call
 from gradcli.language.literals import literal
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
-from gradcli.options.fields import ACTIVATION, LOSS, NUMBER, TENSOR, TENSORS, WHOLE, ValueKind, flag_name, option
+from gradcli.options.fields import (
+    ACTIVATION,
+    LOSS,
+    NUMBER,
+    TENSOR,
+    TENSORS,
+    WHOLE,
+    ValueKind,
+    flag_name,
+    option,
+)
 from gradcli.options.shared import ExplainOptions, WrtOptions
 
 GATES = ("and", "or", "xor", "nand")
@@ -21,21 +31,37 @@ DATA = ValueKind(
 
 @dataclass(frozen=True, kw_only=True)
 class Perceptron(WrtOptions, ExplainOptions):
-    """One layer, z = x @ w.T + b and O = activation(z): its gradient, or with --train its training from zeros."""
+    """One layer, z = x @ w.T + b and O = activation(z): its gradient, or with --train its training
+    from zeros.
+    """
 
     x: Literal | None = option(TENSOR, "inputs: [in], or [batch, in]", None)
-    w: Literal | None = option(TENSOR, "weights: [in] for one output, or [out, in] as nn.Linear.weight", None)
+    w: Literal | None = option(
+        TENSOR, "weights: [in] for one output, or [out, in] as nn.Linear.weight", None
+    )
     b: Literal | None = option(TENSOR, "bias: one number, or [out]", None, shown="0")
     target: Literal | None = option(TENSOR, "targets t, with the shape of the output", None)
     activation: Call = option(
-        ACTIVATION, "the activation", parse_call(Source("sigmoid"), ActivationEntry), shown="sigmoid"
+        ACTIVATION,
+        "the activation",
+        parse_call(Source("sigmoid"), ActivationEntry),
+        shown="sigmoid",
     )
     loss: Call = option(
-        LOSS, "the loss; half_sse is E = 1/2 sum (O - t)^2", parse_call(Source("half_sse"), LossEntry), shown="half_sse"
+        LOSS,
+        "the loss; half_sse is E = 1/2 sum (O - t)^2",
+        parse_call(Source("half_sse"), LossEntry),
+        shown="half_sse",
     )
-    train: str = option(DATA, "data to train on: and, or, xor, nand, or @FILE with the target in the last column", "")
+    train: str = option(
+        DATA,
+        "data to train on: and, or, xor, nand, or @FILE with the target in the last column",
+        "",
+    )
     lr: float | None = option(NUMBER, "learning rate of --train", None, shown="1")
-    epochs: int | None = option(WHOLE, "maximum number of passes over the data of --train", None, shown="100")
+    epochs: int | None = option(
+        WHOLE, "maximum number of passes over the data of --train", None, shown="100"
+    )
 
     @property
     def timed(self) -> str:  # type: ignore[override]
@@ -50,7 +76,8 @@ class Perceptron(WrtOptions, ExplainOptions):
             if given or self.wrt:
                 extra = [*given, "--wrt"][0]
                 raise UsageError(
-                    f"{extra} cannot be used with --train, which starts from zeros", hint=f"leave out {extra}"
+                    f"{extra} cannot be used with --train, which starts from zeros",
+                    hint=f"leave out {extra}",
                 )
             for asked, does in (("explain", "follows"), ("check", "compares")):
                 if getattr(self, asked):
@@ -60,7 +87,8 @@ class Perceptron(WrtOptions, ExplainOptions):
                     )
             if self.train not in GATES and not self.train.startswith("@"):
                 raise UsageError(
-                    f"--train: there is no data set {self.train!r}", hint=f"one of {', '.join(GATES)}, or @FILE"
+                    f"--train: there is no data set {self.train!r}",
+                    hint=f"one of {', '.join(GATES)}, or @FILE",
                 )
             if self.loss.entry.mixes == "row":
                 raise UsageError(
@@ -72,7 +100,12 @@ class Perceptron(WrtOptions, ExplainOptions):
             return
         for name in ("lr", "epochs"):
             if getattr(self, name) is not None:
-                raise UsageError(f"--{name} requires --train", hint=f"leave out --{name}, or add --train and")
+                raise UsageError(
+                    f"--{name} requires --train", hint=f"leave out --{name}, or add --train and"
+                )
         for name in ("x", "w", "target"):
             if layer[name] is None:
-                raise UsageError(f"--{name} is missing", hint="gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1")
+                raise UsageError(
+                    f"--{name} is missing",
+                    hint="gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1",
+                )

@@ -12,7 +12,9 @@ from gradcli.results import Inputs, Result, Subject, as_run, aside, given
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronResult(Result):
-    """One layer forward, and the gradient of its loss by w, b and x; None where PyTorch has no derivative."""
+    """One layer forward, and the gradient of its loss by w, b and x; None where PyTorch has no
+    derivative.
+    """
 
     z: Tensor
     output: Tensor
@@ -30,7 +32,9 @@ class PerceptronResult(Result):
         """The gradients by name."""
         return {name: f"gradients.{name}" for name in self.gradients}
 
-    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+    def closed_form(
+        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
+    ) -> Tensor | None:
         """dE/dw_kj = dE/dO_k O'(z_k) x_j, summed over the batch, in the shape of the input."""
         return of_layer(*self.calls, inputs, name)
 
@@ -53,7 +57,9 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronTraining(Result):
-    """A layer trained from zeros: `epochs` done, whether every row ended up on its side, and the way there."""
+    """A layer trained from zeros: `epochs` done, whether every row ended up on its side, and the
+    way there.
+    """
 
     of_one_gradient: ClassVar = False
 

@@ -21,13 +21,21 @@ def tables(result: PerceptronResult | PerceptronTraining, digits: int) -> list[T
 def _layer(result: PerceptronResult, digits: int) -> list[Table]:
     z = result.z
     block = Block(
-        z.numel(), (Places(z.shape, "O"), z.reshape(-1), result.output.reshape(-1), beside(result.inputs["target"], z))
+        z.numel(),
+        (
+            Places(z.shape, "O"),
+            z.reshape(-1),
+            result.output.reshape(-1),
+            beside(result.inputs["target"], z),
+        ),
     )
     title = f"{result.layer} = {one_number(result.loss, digits)}"
     columns = (Column("output"), Column("z"), Column("O"), Column("target"))
     caption = shapes_text(result, {"z": z})
     layer = {name: t for name, t in result.inputs.items() if name != "target"}
-    gradients = inputs_table(layer, result.gradients, result.defaults, "Gradient of the loss", caption)
+    gradients = inputs_table(
+        layer, result.gradients, result.defaults, "Gradient of the loss", caption
+    )
     return [Table(columns, (block,), title, csv=False), gradients]
 
 
@@ -42,9 +50,15 @@ def _training(result: PerceptronTraining) -> list[Table]:
         Column("b"),
     ]
     cells: list[Any] = [[epoch.epoch for epoch in history], [epoch.errors for epoch in history]]
-    cells += [torch.stack([epoch.loss for epoch in history]), *w.unbind(1), torch.stack([epoch.b for epoch in history])]
+    cells += [
+        torch.stack([epoch.loss for epoch in history]),
+        *w.unbind(1),
+        torch.stack([epoch.b for epoch in history]),
+    ]
     every = Block(len(history), tuple(cells))
-    since = next((i for i in range(len(history), 0, -1) if history[i - 1].errors), 0)  # no errors from here on
+    since = next(
+        (i for i in range(len(history), 0, -1) if history[i - 1].errors), 0
+    )  # no errors from here on
     count = f"{result.epochs} epochs" if result.epochs > 1 else "1 epoch"
     verdict = f"{'converged' if result.converged else 'not converged'} after {count}"
     if since < len(history) - 1:
@@ -63,7 +77,8 @@ def _training(result: PerceptronTraining) -> list[Table]:
 
 
 def _equal_rows_once(block: Block, place: int) -> Block:
-    """The block with rows that equal the one before left out, the first column, which counts from 1, then from one to another.
+    """The block with rows that equal the one before left out, the first column, which counts from
+    1, then from one to another.
 
     The row that stands for the one at `place` is kept on the screen.
     """
@@ -72,7 +87,11 @@ def _equal_rows_once(block: Block, place: int) -> Block:
     changed = (state[1:] != state[:-1]) & ~(state[1:].isnan() & state[:-1].isnan())
     starts = [0, *(changed.any(1).nonzero().reshape(-1) + 1).tolist()]
     ends = [start - 1 for start in starts[1:]] + [block.rows - 1]
-    spans: list[Cell] = [a + 1 if a == b else f"{a + 1} to {b + 1}" for a, b in zip(starts, ends, strict=True)]
-    left = [cells[starts] if isinstance(cells, Tensor) else [cells[i] for i in starts] for cells in rest]
+    spans: list[Cell] = [
+        a + 1 if a == b else f"{a + 1} to {b + 1}" for a, b in zip(starts, ends, strict=True)
+    ]
+    left = [
+        cells[starts] if isinstance(cells, Tensor) else [cells[i] for i in starts] for cells in rest
+    ]
     kept = tuple(i for i, (a, b) in enumerate(zip(starts, ends, strict=True)) if a <= place <= b)
     return Block(len(starts), (spans, *left), kept)

@@ -20,4 +20,5 @@ FORMS = {
     "full": "show the full tables of --check and --expect",
     "quiet": "",
 }
-"""The options of output that it has, each with words of its own for help where the usual ones do not fit."""
+"""The options of output that it has, each with words of its own for help where the usual ones do
+not fit."""

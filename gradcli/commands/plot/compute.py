@@ -56,7 +56,9 @@ def _functions(request: Plot, job: Job) -> PlotResult:
         if isinstance(function, GivenExpression):
             program = next(programs)
             found.append(_curve(program, {X: x}, X, job, looking=False))
-            drawn.append(Subject(program.canonical_text, program.source.text, {X: x}, (X,), program=program))
+            drawn.append(
+                Subject(program.canonical_text, program.source.text, {X: x}, (X,), program=program)
+            )
             subjects += _first_bad(drawn[-1], found[-1])
             continue
         found.append(curves.of_call(function, x))
@@ -68,11 +70,15 @@ def _functions(request: Plot, job: Job) -> PlotResult:
         drawn = [drawn[0]._replace(name="")]
     header = job.header("plot", {X: x}, [X], subjects)
     points = tuple(map(grid, drawn))
-    return PlotResult(**header, x=x, curves=found, along=X, filled=(), functions=tuple(drawn), points=points)
+    return PlotResult(
+        **header, x=x, curves=found, along=X, filled=(), functions=tuple(drawn), points=points
+    )
 
 
 def _first_bad(function: Subject, curve: Curve) -> list[Subject]:
-    """The first point at which value or derivative are not finite, for the note that tells where that comes from."""
+    """The first point at which value or derivative are not finite, for the note that tells where
+    that comes from.
+    """
     bad = ~torch.isfinite(curve.value)
     if curve.derivative is not None:
         bad |= ~torch.isfinite(curve.derivative)
@@ -82,15 +88,22 @@ def _first_bad(function: Subject, curve: Curve) -> list[Subject]:
 def _ranges(request: Plot, inputs: Mapping[str, Tensor], job: Job) -> list[str]:
     """The one or two inputs that are gone along: those of --wrt, or those of one dimension.
 
-    Raises UsageError and ShapeError where there are none, more, or others that are not single numbers.
+    Raises UsageError and ShapeError where there are none, more, or others that are not single
+    numbers.
     """
     asked = job.wrt(request.wrt, inputs, list(inputs)) if request.wrt else []
     ranges = asked or [name for name, tensor in inputs.items() if tensor.ndim]
     some = next((name for name in ranges if inputs[name].ndim == 1), next(iter(inputs)))
     example, whole = f"{some}=-5,5", f"choose the range, the other inputs stay whole: --wrt {some}"
     if not 1 <= len(ranges) <= 2:
-        said = f"{', '.join(ranges)} are {len(ranges)} ranges" if ranges else "every input is one number"
-        raise ShapeError(f"a plot needs one or two ranges, but {said}", hint=whole if ranges else example)
+        said = (
+            f"{', '.join(ranges)} are {len(ranges)} ranges"
+            if ranges
+            else "every input is one number"
+        )
+        raise ShapeError(
+            f"a plot needs one or two ranges, but {said}", hint=whole if ranges else example
+        )
     for name in ranges:
         tensor = inputs[name]
         if tensor.ndim != 1 or len(tensor) < 2 or not tensor.is_floating_point():
@@ -107,12 +120,17 @@ def _between(name: str, tensor: Tensor, least: int) -> Tensor:
     Raises UsageError where nothing lies between the ends, or where they are too far apart.
     """
     low, high = tensor.tolist()
-    said, hint = f"{name} goes from {low:g} to {high:g}", f"give two different ends, such as {name}=-5,5"
+    said, hint = (
+        f"{name} goes from {low:g} to {high:g}",
+        f"give two different ends, such as {name}=-5,5",
+    )
     if low == high:
         raise UsageError(f"{said}, which is one point", hint=hint)
     points = tensor
     if math.isfinite(high - low):
-        points = torch.linspace(low, high, steps(low, high, least) + 1, dtype=tensor.dtype, device=tensor.device)
+        points = torch.linspace(
+            low, high, steps(low, high, least) + 1, dtype=tensor.dtype, device=tensor.device
+        )
     if not bool(points.isfinite().all()):
         said += f": a range needs finite ends, not too far apart for {dtype_name(tensor)}"
         raise UsageError(said, hint=hint)
@@ -125,7 +143,9 @@ def _described(tensor: Tensor) -> str:
     return f"has shape {list(tensor.shape)}"
 
 
-def _points(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[str], job: Job) -> Points:
+def _points(
+    program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[str], job: Job
+) -> Points:
     """The expression as a function of a point of the ranges."""
 
     def at(point: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor | None]]:
@@ -141,8 +161,12 @@ def _points(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[
     return at
 
 
-def _curve(program: Expression, inputs: Mapping[str, Tensor], name: str, job: Job, *, looking: bool = True) -> Curve:
-    """The expression at each point of one range in the order given; `looking` for what is worth a note at any of them."""
+def _curve(
+    program: Expression, inputs: Mapping[str, Tensor], name: str, job: Job, *, looking: bool = True
+) -> Curve:
+    """The expression at each point of one range in the order given; `looking` for what is worth a
+    note at any of them.
+    """
     x, at = inputs[name], _points(program, inputs, [name], job)
     values, slopes = [], []
     for point in x.unbind():
@@ -164,7 +188,11 @@ def _curve(program: Expression, inputs: Mapping[str, Tensor], name: str, job: Jo
 
 
 def _surface(
-    program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[str], filled: tuple[str, ...], job: Job
+    program: Expression,
+    inputs: Mapping[str, Tensor],
+    ranges: Sequence[str],
+    filled: tuple[str, ...],
+    job: Job,
 ) -> SurfaceResult:
     """The expression at every pair of points, a row for each point of the first range."""
     first, second = ranges
@@ -187,7 +215,9 @@ def _surface(
         **job.header("plot", inputs),
         x={name: inputs[name] for name in ranges},
         value=torch.stack(values).reshape(shape),
-        gradients={name: None if slope is None else slope.reshape(shape) for name, slope in joined.items()},
+        gradients={
+            name: None if slope is None else slope.reshape(shape) for name, slope in joined.items()
+        },
         expression=program.canonical_text,
         filled=filled,
         functions=(function,),
@@ -195,10 +225,16 @@ def _surface(
     )
 
 
-def _joined(slopes: Sequence[Tensor | None], x: Tensor, program: Expression, name: str, job: Job) -> Tensor | None:
-    """The slopes at all points as one tensor, nan where autograd returned None; None where it always did, with a note."""
+def _joined(
+    slopes: Sequence[Tensor | None], x: Tensor, program: Expression, name: str, job: Job
+) -> Tensor | None:
+    """The slopes at all points as one tensor, nan where autograd returned None; None where it
+    always did, with a note.
+    """
     if any(slope is not None for slope in slopes):
-        return torch.stack([x.new_tensor(float("nan")) if slope is None else slope for slope in slopes])
+        return torch.stack(
+            [x.new_tensor(float("nan")) if slope is None else slope for slope in slopes]
+        )
     why = "does not depend on" if name not in program.names else "does not depend differentiably on"
     code = "unused-input" if name not in program.names else "no-derivative"
     job.note(code, f"{program.canonical_text} {why} {name}: its derivative is null")

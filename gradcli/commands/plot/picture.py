@@ -1,4 +1,6 @@
-"""`--out curve.png` and `curve.svg`: the same picture by matplotlib, byte for byte the same each time."""
+"""`--out curve.png` and `curve.svg`: the same picture by matplotlib, byte for byte the same each
+time.
+"""
 
 from math import isnan
 from typing import Any, BinaryIO
@@ -68,7 +70,11 @@ def _curves(result: PlotResult) -> Figure:
 
 def _line(panel: Axes, x: list[float], curve: plotter.Line) -> None:
     """A line with a gap behind each jump; points between two gaps are dots."""
-    number = ord(curve.pen.mark) - ord("A") if curve.pen.mark else int(curve.pen.colour == plotter.SLOPE.colour)
+    number = (
+        ord(curve.pen.mark) - ord("A")
+        if curve.pen.mark
+        else int(curve.pen.colour == plotter.SLOPE.colour)
+    )
     colour = COLOURS[number % len(COLOURS)]
     xs: list[float] = []
     ys: list[float] = []
@@ -78,7 +84,9 @@ def _line(panel: Axes, x: list[float], curve: plotter.Line) -> None:
         if i in curve.jumps:
             xs.append(a)
             ys.append(float("nan"))
-    name = f" {curve.name}" if curve.name.startswith("_") else curve.name  # matplotlib hides what begins with _
+    name = (
+        f" {curve.name}" if curve.name.startswith("_") else curve.name
+    )  # matplotlib hides what begins with _
     panel.plot(xs, ys, label=name, linewidth=2, color=colour, linestyle=LINES[number % len(LINES)])
     open_ends = [float("nan"), *ys, float("nan")]
     alone = [i for i in range(len(ys)) if isnan(open_ends[i]) and isnan(open_ends[i + 2])]
@@ -104,7 +112,11 @@ def _surface(result: SurfaceResult) -> Figure:
         panel.contourf(x, y, value, [min(found), *steps, max(found)], cmap="Blues", alpha=0.5)
         lines = panel.contour(x, y, value, steps, colors="#33566f", linewidths=1.1)
         panel.clabel(lines, fontsize=8)
-    known = [grid(slope) for slope in (result.gradients[first], result.gradients[second]) if slope is not None]
+    known = [
+        grid(slope)
+        for slope in (result.gradients[first], result.gradients[second])
+        if slope is not None
+    ]
     if len(known) == 2:
         _arrows(panel, x, y, known)
     panel.set_xlabel(first, parse_math=False)
@@ -121,4 +133,13 @@ def _arrows(panel: Axes, x: list[float], y: list[float], slopes: list[Any]) -> N
     u, v = u * wide, v * high  # uphill in data is uphill on paper only after the axes' own scales
     length = (u**2 + v**2) ** 0.5
     length[length == 0] = float("nan")
-    panel.quiver(x[across], y[up], u / length, v / length, color="#d55e00", width=0.0035, scale=30, pivot="mid")
+    panel.quiver(
+        x[across],
+        y[up],
+        u / length,
+        v / length,
+        color="#d55e00",
+        width=0.0035,
+        scale=30,
+        pivot="mid",
+    )

@@ -1,4 +1,6 @@
-"""The program of `plot`: functions of the catalogue at all points at once, an expression point by point."""
+"""The program of `plot`: functions of the catalogue at all points at once, an expression point by
+point.
+"""
 
 from collections.abc import Mapping
 
@@ -15,7 +17,9 @@ from gradcli.show.program.script import Script
 
 
 def program(script: Script, request: Plot, result: PlotResult | SurfaceResult) -> None:
-    """Two lines of numbers for each function of the catalogue, or one for each point of an expression."""
+    """Two lines of numbers for each function of the catalogue, or one for each point of an
+    expression.
+    """
     if request.inputs or isinstance(result, SurfaceResult):
         _expression(script, request, result)
         return
@@ -25,7 +29,11 @@ def program(script: Script, request: Plot, result: PlotResult | SurfaceResult) -
         script.add(f"{_all(X)} = {points})")
     for function, curve, at_once in zip(request.functions, result.curves, whole, strict=True):
         if not at_once:
-            text = function.applied(X, _aim(function, "tensor")) if isinstance(function, Call) else curve.name
+            text = (
+                function.applied(X, _aim(function, "tensor"))
+                if isinstance(function, Call)
+                else curve.name
+            )
             _loop(script, request, text, {X: result.x}, {X: _all(X)}, {X: curve.derivative})
             continue
         assert isinstance(function, Call)
@@ -48,7 +56,9 @@ def _is_elementwise(function: Call | Expression) -> bool:
 def _aim(call: Call, constructor: str) -> str:
     """The target of a loss."""
     assert isinstance(call.entry, Loss)
-    inside = f"x, {target(call.entry)!r}" if constructor == "full_like" else repr(target(call.entry))
+    inside = (
+        f"x, {target(call.entry)!r}" if constructor == "full_like" else repr(target(call.entry))
+    )
     return f"{constructor}({inside})"
 
 
@@ -58,26 +68,38 @@ def _quoted(name: str) -> str:
 
 
 def _applied(call: Call) -> str:
-    """The function of the catalogue as an expression of x, a loss in elements and with the target that it is drawn for."""
+    """The function of the catalogue as an expression of x, a loss in elements and with the target
+    that it is drawn for.
+    """
     if not isinstance(call.entry, Loss):
         return call.applied(X)
     return call.compared("none", X, _aim(call, "full_like"))
 
 
 def _expression(script: Script, request: Plot, result: PlotResult | SurfaceResult) -> None:
-    """The loop over the range of an expression, or over two of them, the second inside the first."""
+    """The loop over the range of an expression, or over two of them, the second inside the
+    first.
+    """
     if isinstance(result, SurfaceResult):
         text, slopes = result.expression, dict(result.gradients)
     else:
         (curve,) = result.curves
         text, slopes = curve.name, {result.along: curve.derivative}
     made = {
-        item.name: script.tensor(item.literal, result.inputs[item.name], leaf=False, filled=item.name in result.filled)
+        item.name: script.tensor(
+            item.literal, result.inputs[item.name], leaf=False, filled=item.name in result.filled
+        )
         for item in request.inputs
     }
-    drawn = {item.name for item in request.inputs if isinstance(item.literal, Made) and item.literal.random}
+    drawn = {
+        item.name
+        for item in request.inputs
+        if isinstance(item.literal, Made) and item.literal.random
+    }
     inline = slopes.keys() - drawn if len(slopes) == 1 else set()
-    for name in [name for name in made if name not in inline]:  # in the order given, which is that of random numbers
+    for name in [
+        name for name in made if name not in inline
+    ]:  # in the order given, which is that of random numbers
         script.add(f"{_all(name) if name in slopes else name} = {made[name]}")
     ranges = {name: made[name] if name in inline else _all(name) for name in slopes}
     _loop(script, request, text, result.inputs, ranges, slopes)

@@ -26,10 +26,14 @@ _RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
 def _read_words(
     words: Sequence[Source], taken: int = 0, command: str = "plot"
 ) -> tuple[GivenExpression | Call | Input, ...]:
-    """One expression and its inputs where a NAME=T is among the words behind the first; else a function in each word."""
+    """One expression and its inputs where a NAME=T is among the words behind the first; else a
+    function in each word.
+    """
     texts = [word.text for word in words]
     given = [input_name(text) != "" for text in texts]
-    if any(text.startswith("=") for text in texts[1:]):  # the shell split `x = 1`, which reading the inputs explains
+    if any(
+        text.startswith("=") for text in texts[1:]
+    ):  # the shell split `x = 1`, which reading the inputs explains
         return (GivenExpression(words[0]), *read_inputs(words, 1, command))
     if given[0] and (any(given[1:]) or _RANGE.search(texts[0])):
         raise _order(texts, given)
@@ -39,7 +43,8 @@ def _read_words(
     if foreign and (_X.search(foreign[0]) or foreign[0].partition("(")[0] in CATALOGUE):
         several = shlex.join(["gradcli", "plot", texts[0], foreign[0]])
         raise UsageError(
-            "only one expression is allowed with NAME=T", hint=f"for several over [{LOW:g}, {HIGH:g}]: {several}"
+            "only one expression is allowed with NAME=T",
+            hint=f"for several over [{LOW:g}, {HIGH:g}]: {several}",
         )
     return (GivenExpression(words[0]), *read_inputs(words, 1, command))
 
@@ -48,12 +53,16 @@ def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
     """The first word is an input: the expression is missing, or comes later."""
     expression = next((text for text, is_one in zip(texts, given, strict=True) if not is_one), None)
     inputs = [text for text, is_one in zip(texts, given, strict=True) if is_one]
-    said = "the expression comes first, then its inputs" if expression else "the expression is missing"
+    said = (
+        "the expression comes first, then its inputs" if expression else "the expression is missing"
+    )
     return UsageError(said, hint=shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs]))
 
 
 def _read_function(source: Source) -> GivenExpression | Call:
-    """A function of the catalogue by its name, with arguments that do not speak of x; else an expression in x."""
+    """A function of the catalogue by its name, with arguments that do not speak of x; else an
+    expression in x.
+    """
     name, _, arguments = source.text.strip().partition("(")
     if name.rstrip() not in CATALOGUE or _X.search(arguments):
         return GivenExpression(source)
@@ -66,7 +75,9 @@ def _read_function(source: Source) -> GivenExpression | Call:
         )  # fmt: skip
     if isinstance(entry, Loss) and entry.mixes == "row":
         row = "stack([x, 0*x])"
-        hint = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""
+        hint = (
+            f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""
+        )
         raise UsageError(
             f"{entry.name} compares the numbers of a whole row, but a curve has one at each point",
             span=source.span(0, len(source.text)), hint=hint or "give an expression that is one number",
@@ -80,7 +91,10 @@ def _read_function(source: Source) -> GivenExpression | Call:
 
 
 WORDS = ValueKind(
-    "EXPR", _read_function, _read_words, outside=lambda word: None if isinstance(word, Call) else word.outside
+    "EXPR",
+    _read_function,
+    _read_words,
+    outside=lambda word: None if isinstance(word, Call) else word.outside,
 )
 
 

@@ -51,7 +51,9 @@ class PlotResult(Drawn):
                 return origin(self.functions[int(curve)].at([int(place)]), kind, self.along, ())
         return None
 
-    def closed_form(self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str) -> Tensor | None:
+    def closed_form(
+        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
+    ) -> Tensor | None:
         """The catalogue's derivative in the shape of x."""
         if subject.call is None:
             return None
@@ -62,7 +64,9 @@ class PlotResult(Drawn):
 
 @dataclass(frozen=True, kw_only=True)
 class SurfaceResult(Drawn):
-    """An expression over two ranges: `value` and each gradient have a row for each point of the first one."""
+    """An expression over two ranges: `value` and each gradient have a row for each point of the
+    first one.
+    """
 
     x: dict[str, Tensor] = given()
     value: Tensor

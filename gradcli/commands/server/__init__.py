@@ -11,4 +11,5 @@ FORMS = {
     "json": "status as one JSON object on one line",
     "quiet": "print nothing: use the exit status",
 }
-"""The options of output that it has, each with words of its own for help where the usual ones do not fit."""
+"""The options of output that it has, each with words of its own for help where the usual ones do
+not fit."""

@@ -17,7 +17,9 @@ def page(request: Server, shown: OutputOptions, world: World, read_stdin: Callab
     Raises FileError where no server can be started.
     """
     if shown.json and request.action != "status":
-        raise UsageError(f"server {request.action} has no JSON output", hint="gradcli server status --json")
+        raise UsageError(
+            f"server {request.action} has no JSON output", hint="gradcli server status --json"
+        )
     line, status = _ACTIONS[request.action](request, shown)
     if not shown.quiet:
         return world.put_text(f"{line}\n") or status
@@ -25,7 +27,9 @@ def page(request: Server, shown: OutputOptions, world: World, read_stdin: Callab
 
 
 def _start(request: Server, shown: OutputOptions) -> tuple[str, int]:
-    found, ours = control.start("gradcli.cli.serve", control.IDLE if request.idle is None else request.idle)
+    found, ours = control.start(
+        "gradcli.cli.serve", control.IDLE if request.idle is None else request.idle
+    )
     return ("" if ours else "already ") + _told(found), ExitStatus.OK
 
 
@@ -55,7 +59,9 @@ def _told(found: dict[str, Any]) -> str:
         f"it stops after {_time(found['idle'])} without a call"
     )
     return (
-        text if found["fits"] else f"{text}; it runs another version or environment: gradcli server start replaces it"
+        text
+        if found["fits"]
+        else f"{text}; it runs another version or environment: gradcli server start replaces it"
     )
 
 

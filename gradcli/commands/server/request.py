@@ -31,7 +31,9 @@ DURATION = ValueKind("TIME", _seconds)
 class Server:
     """Keep PyTorch loaded: after `gradcli server start` every call takes hundredths of a second."""
 
-    action: str = argument(ACTION, "start it, stop it, or show whether it is running (exit status 1 if not)")
+    action: str = argument(
+        ACTION, "start it, stop it, or show whether it is running (exit status 1 if not)"
+    )
     idle: float | None = option(
         DURATION, "stop after this time without a call: 45 (minutes), 90s, 2h", None, shown="30"
     )
@@ -41,4 +43,7 @@ class Server:
             hint = did_you_mean(self.action, ACTIONS) or "start, stop or status"
             raise UsageError(f"there is no server action {self.action[:40]!r}", hint=hint)
         if self.idle is not None and self.action != "start":
-            raise UsageError(f"--idle cannot be used with server {self.action}", hint="gradcli server start --idle 45")
+            raise UsageError(
+                f"--idle cannot be used with server {self.action}",
+                hint="gradcli server start --idle 45",
+            )

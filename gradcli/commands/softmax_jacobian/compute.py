@@ -17,14 +17,15 @@ from gradcli.results import Subject
 ROWS = 512
 """Up to so many logits every row of the Jacobian is autograd's."""
 SAMPLE = 16
-"""Of more logits so many rows are autograd's, spread evenly; the closed form of all rows is held against them."""
+"""Of more logits so many rows are autograd's, spread evenly; the closed form of all rows is held
+against them."""
 
 
 def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
     """Softmax p of one vector and d p_i / d x_j, shape [n, n].
 
-    Raises ShapeError for anything but one vector, UsageError for a row that does not exist, and SizeError for a Jacobian
-    with too many elements.
+    Raises ShapeError for anything but one vector, UsageError for a row that does not exist, and
+    SizeError for a Jacobian with too many elements.
     """
     x = job.tensor(request.vector)
     if x.ndim != 1 or not x.numel() or not x.is_floating_point():
@@ -34,8 +35,12 @@ def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
         )
     n = x.numel()
     if request.row is not None and not -n <= request.row < n:
-        raise UsageError(f"--row {request.row}: the rows are 0 to {n - 1}", hint=f"--row {n - 1} is the last")
-    ELEMENTS.check(n * n, "the Jacobian", hint="compute only its diagonal: gradcli activate softmax")
+        raise UsageError(
+            f"--row {request.row}: the rows are 0 to {n - 1}", hint=f"--row {n - 1} is the last"
+        )
+    ELEMENTS.check(
+        n * n, "the Jacobian", hint="compute only its diagonal: gradcli activate softmax"
+    )
     leaf = core.require_grad({"x": x}, ["x"])
     p = torch.softmax(leaf["x"], dim=-1)
     job.watched.append(of_activation(Call("softmax", ACTIVATIONS["softmax"]), leaf["x"], p, "x"))
@@ -56,17 +61,23 @@ def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
 
 
 def _closed(p: Tensor, x: Tensor, row: int | None, job: Job) -> Tensor | None:
-    """The Jacobian by its closed form, with a note, where it agrees with autograd in a sample of rows, `row` among them.
+    """The Jacobian by its closed form, with a note, where it agrees with autograd in a sample of
+    rows, `row` among them.
 
-    Row by row autograd reads n numbers n times; this writes them once. None where a row differs by more than rounding.
+    Row by row autograd reads n numbers n times; this writes them once. None where a row differs by
+    more than rounding.
     """
     found = p.detach()
     n = found.numel()
-    wide = found.to(torch.promote_types(found.dtype, torch.float32))  # as PyTorch's own kernel reckons 16 bits
+    wide = found.to(
+        torch.promote_types(found.dtype, torch.float32)
+    )  # as PyTorch's own kernel reckons 16 bits
     jacobian = torch.outer(0 - found, found)  # 0 - 0 is 0, where the sign of -0 would be shown
     jacobian.diagonal().copy_(wide * (1 - wide))
     sample = (
-        {n * i // SAMPLE for i in range(SAMPLE)} | {n - 1, int(found.argmax())} | ({row} if row is not None else set())
+        {n * i // SAMPLE for i in range(SAMPLE)}
+        | {n - 1, int(found.argmax())}
+        | ({row} if row is not None else set())
     )
     limits = torch.finfo(found.dtype)
     for i in sorted(sample):

@@ -12,9 +12,13 @@ from gradcli.options.shared import ExplainOptions
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxJacobian(ExplainOptions):
-    """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j elsewhere."""
+    """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j
+    elsewhere.
+    """
 
-    instead: ClassVar[Mapping[str, str]] = {"wrt": "the Jacobian is with respect to the logits, the only input"}
+    instead: ClassVar[Mapping[str, str]] = {
+        "wrt": "the Jacobian is with respect to the logits, the only input"
+    }
 
     logits: Literal | None = argument(TENSOR, "the logits: one vector, such as 2,1,0.1", None)
     x: Literal | None = option(TENSOR, "the logits, as an option", None)
@@ -23,7 +27,9 @@ class SoftmaxJacobian(ExplainOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.logits is not None and self.x is not None:
-            raise UsageError("the logits are given twice, as an argument and as --x", hint="give them once")
+            raise UsageError(
+                "the logits are given twice, as an argument and as --x", hint="give them once"
+            )
         if self.logits is None and self.x is None:
             raise UsageError("the logits are missing", hint="gradcli softmax-jacobian 2,1,0.1")
 

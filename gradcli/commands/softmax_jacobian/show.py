@@ -39,17 +39,24 @@ def ledger_tables(result: SoftmaxJacobianResult, digits: int) -> list[Table]:
     cells = [row for row in rows if row.kind == "cell"]
     invariants = [row for row in rows if row.kind == "invariant"]
     n = result.probabilities.numel()
-    caption = "; ".join(f"{row.name}: {row.operation} = {_cell_text(row.value, digits)}" for row in invariants)
+    caption = "; ".join(
+        f"{row.name}: {row.operation} = {_cell_text(row.value, digits)}" for row in invariants
+    )
     title = "Every cell: p_i (1 - p_i) on the diagonal, -p_i p_j elsewhere"
     if n > _MATRIX:
         values = torch.stack([row.value for row in cells if row.value is not None])
         names, formulas = [row.name for row in cells], [_short(row) for row in cells]
         columns = (Column("cell"), Column("formula"), Column("value"))
-        return [Table(columns, (Block(len(cells), (names, formulas, values)),), title, caption, csv=False)]
+        return [
+            Table(
+                columns, (Block(len(cells), (names, formulas, values)),), title, caption, csv=False
+            )
+        ]
     count = len(cells) // n
     lines = [cells[i * n : (i + 1) * n] for i in range(count)]
     matrix = [
-        [f"{_short(row)} = {_cell_text(row.value, digits)}" for row in column] for column in zip(*lines, strict=True)
+        [f"{_short(row)} = {_cell_text(row.value, digits)}" for row in column]
+        for column in zip(*lines, strict=True)
     ]
     heads = (Column("output"), *(Column(f"x[{j}]") for j in range(n)))
     outputs = [f"p[{line[0].name.partition('/')[0][1:]}]" for line in lines]

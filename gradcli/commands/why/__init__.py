@@ -14,4 +14,5 @@ FORMS = {
     "out": "write to FILE instead: .json",
     "quiet": "no hint",
 }
-"""The options of output that it has, each with words of its own for help where the usual ones do not fit."""
+"""The options of output that it has, each with words of its own for help where the usual ones do
+not fit."""

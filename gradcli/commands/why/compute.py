@@ -46,16 +46,21 @@ def run(program: str) -> Demonstration:
     try:
         with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
             warnings.simplefilter("always")
-            # The text comes from gradcli.catalogue.mistakes, never from the user: the one way to hear what PyTorch says.
+            # The text comes from gradcli.catalogue.mistakes, never from the user: the one way to
+            # hear what PyTorch says.
             exec(compile(whole(program), "<gradcli why>", "exec"), {"__name__": "__main__"})
     except Exception as error:  # whatever PyTorch raises is the answer
         said = [_worded(type(error), str(error))]
     finally:
         torch.set_warn_always(every_time)
     said = [_worded(warning.category, str(warning.message)) for warning in caught] + said
-    return Demonstration(cleandoc(program), list(dict.fromkeys(said)), printed.getvalue().splitlines())
+    return Demonstration(
+        cleandoc(program), list(dict.fromkeys(said)), printed.getvalue().splitlines()
+    )
 
 
 def _worded(kind: type, text: str) -> str:
-    """An error or a warning on one line, without where in PyTorch's sources or in our own it was raised."""
+    """An error or a warning on one line, without where in PyTorch's sources or in our own it was
+    raised.
+    """
     return f"{kind.__name__}: {' '.join(text.split(' (Triggered internally')[0].split(chr(10) + '  File ')[0].split())}"

@@ -1,4 +1,6 @@
-"""What `gradcli why` answers without PyTorch: the list of mistakes, and the program that makes one."""
+"""What `gradcli why` answers without PyTorch: the list of mistakes, and the program that makes
+one.
+"""
 
 import json
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from gradcli.options.shared import OutputOptions
 from gradcli.world import World
 
 
-def page(request: Why, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> str | None:
+def page(
+    request: Why, shown: OutputOptions, world: World, read_stdin: Callable[[], str]
+) -> str | None:
     """The text for standard output; None where a mistake is to be run.
 
     Raises UsageError where no mistake is known by the name or text, or where --code is given without one, and for a path of
@@ -40,7 +44,9 @@ def _list(world: World) -> str:
     from gradcli.page import HelpPage  # rich, which errors and programs do without
 
     sheet = HelpPage(world)
-    sheet.line("Common autograd mistakes. gradcli why NAME reproduces and fixes one; paste an error to find its name.")
+    sheet.line(
+        "Common autograd mistakes. gradcli why NAME reproduces and fixes one; paste an error to find its name."
+    )
     for family, rows in listing().items():
         sheet.rows(family, rows)
     return sheet.text

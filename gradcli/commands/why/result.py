@@ -7,7 +7,9 @@ from gradcli.results import aside, present
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A program that was really run: what PyTorch said, one line per warning or error, and the lines that it printed."""
+    """A program that was really run: what PyTorch said, one line per warning or error, and the
+    lines that it printed.
+    """
 
     program: str
     said: list[str]
@@ -16,7 +18,9 @@ class Demonstration:
 
 @dataclass(frozen=True, kw_only=True)
 class WhyResult:
-    """A mistake, made and cured. `error` is what PyTorch said, or the wrong number that it printed in silence."""
+    """A mistake, made and cured. `error` is what PyTorch said, or the wrong number that it printed
+    in silence.
+    """
 
     name: str
     error: str

@@ -1,4 +1,6 @@
-"""The page of one mistake: the program that makes it, what PyTorch said, why, and the program that does not."""
+"""The page of one mistake: the program that makes it, what PyTorch said, why, and the program that
+does not.
+"""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -15,7 +17,9 @@ _INDENT = "  "
 def page(result: WhyResult, style: Style, window: Window) -> str:
     """The page as text. Prose is wrapped, code and what PyTorch printed are not."""
     said = [line for text in result.made.said for line in _wrapped(text, style)]
-    silent = "PyTorch reports no error, and the program prints" if not said else "The program prints"
+    silent = (
+        "PyTorch reports no error, and the program prints" if not said else "The program prints"
+    )
     sections: list[tuple[str, Iterable[str]]] = [
         ("", result.made.program.splitlines()),
         ("PyTorch reports", said),

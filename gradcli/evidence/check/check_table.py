@@ -1,4 +1,6 @@
-"""The table of `--check`: autograd, closed form and difference of every slope, errors and verdicts, and what these mean."""
+"""The table of `--check`: autograd, closed form and difference of every slope, errors and verdicts,
+and what these mean.
+"""
 
 import math
 from typing import Any
@@ -55,7 +57,9 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         ("relative", "relative", _roughly),
     ):
         values: list[Tensor | None] = [getattr(each, field) for each in checked.values()]
-        if heading == "difference" or not all(value is None or bool(value.isnan().all()) for value in values):
+        if heading == "difference" or not all(
+            value is None or bool(value.isnan().all()) for value in values
+        ):
             columns.append(Column(heading))
             for block, value in zip(cells, values, strict=True):
                 block.append("" if value is None else shown(value))
@@ -81,7 +85,9 @@ def check_tables(result: Result, digits: int) -> list[Table]:
 
 
 def _caption(result: Result) -> str:
-    """Where and how was checked, and what the verdicts mean; what is said of some inputs alone names them."""
+    """Where and how was checked, and what the verdicts mean; what is said of some inputs alone
+    names them.
+    """
     checked = result.check or {}
     said = [result.when] if result.when else []
     for remark in dict.fromkeys(remark for each in checked.values() for remark in each.remarks):
@@ -89,7 +95,14 @@ def _caption(result: Result) -> str:
         said.append(remark if len(of) == len(checked) else f"{', '.join(of)}: {remark}")
     verdicts = {verdict for each in checked.values() for verdict in each.verdicts}
     return "; ".join(
-        [*said, *(f"{each}: {MEANINGS[each]}" for each in MEANINGS if MEANINGS[each] and each in verdicts)]
+        [
+            *said,
+            *(
+                f"{each}: {MEANINGS[each]}"
+                for each in MEANINGS
+                if MEANINGS[each] and each in verdicts
+            ),
+        ]
     )
 
 

@@ -1,8 +1,10 @@
-"""`--check`: autograd's slopes beside closed forms and central differences, in float64, with a verdict on each.
+"""`--check`: autograd's slopes beside closed forms and central differences, in float64, with a
+verdict on each.
 
-A slope is wrong only where the function is smooth, or where autograd is wrong beside the point as well. Where autograd is
-right all around a point but not on it, the point itself is special, and its verdict says how. Where rounding hides a
-difference that would matter there is no verdict, and that is said.
+A slope is wrong only where the function is smooth, or where autograd is wrong beside the point as
+well. Where autograd is right all around a point but not on it, the point itself is special, and its
+verdict says how. Where rounding hides a difference that would matter there is no verdict, and that
+is said.
 """
 
 import math
@@ -45,7 +47,8 @@ BESIDE = 16.0
 ROUGH = 0.1
 """A difference at larger steps that is in doubt by this part of itself tells nothing."""
 SURE = 2.5e-4
-"""A slope that agrees only because the difference is in doubt by a larger part of it has no verdict."""
+"""A slope that agrees only because the difference is in doubt by a larger part of it has no
+verdict."""
 
 STEPWISE = frozenset(
     {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "//"}
@@ -58,7 +61,8 @@ HELD = {
     **dict.fromkeys(("bernoulli", "normal", "poisson", "multinomial"), "random"),
     **dict.fromkeys(STEPWISE, "between-jumps"),
 }
-"""Operations through which autograd passes no gradient, and the verdict: proved by holding their operands."""
+"""Operations through which autograd passes no gradient, and the verdict: proved by holding their
+operands."""
 
 DELIBERATE = {
     **dict.fromkeys(
@@ -76,7 +80,8 @@ DELIBERATE = {
         "symmetric",
     ),
     **dict.fromkeys(
-        ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"), "straight-through"
+        ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"),
+        "straight-through",
     ),
     "ctc_loss": "assumes-log-softmax",
 }
@@ -96,7 +101,9 @@ FAILED = frozenset({"wrong", "pytorch"})
 
 
 def check(result: Result, job: Job) -> dict[str, Checked]:
-    """What autograd found for each input of each subject, compared; several subjects are told apart as `SUBJECT.input`."""
+    """What autograd found for each input of each subject, compared; several subjects are told apart
+    as `SUBJECT.input`.
+    """
     found: dict[str, Checked] = {}
     for subject in (*result.subjects, *result.underived):
         prefix = f"{subject.name}." if subject.name else ""
@@ -113,13 +120,19 @@ def compare(result: Result, subject: Subject, name: str, looked: Probe) -> Check
     try:
         slopes = looked.slopes(looked.inputs, name, pairs) if pairs else None
     except core.NoDerivativeError:
-        return _Comparison(looked, name, pairs, torch.full((len(pairs),), math.nan), None, underived=True).checked()
+        return _Comparison(
+            looked, name, pairs, torch.full((len(pairs),), math.nan), None, underived=True
+        ).checked()
     if slopes is None:
         return None
-    return _Comparison(looked, name, pairs, slopes, _closed_form(result, subject, name, looked, pairs)).checked()
+    return _Comparison(
+        looked, name, pairs, slopes, _closed_form(result, subject, name, looked, pairs)
+    ).checked()
 
 
-def _closed_form(result: Result, subject: Subject, name: str, looked: Probe, pairs: Sequence[Pair]) -> Tensor | None:
+def _closed_form(
+    result: Result, subject: Subject, name: str, looked: Probe, pairs: Sequence[Pair]
+) -> Tensor | None:
     """The slopes of the pairs in closed form; None where the result knows none."""
     try:
         with once_more(torch.float64):
@@ -134,7 +147,8 @@ def _closed_form(result: Result, subject: Subject, name: str, looked: Probe, pai
 
 
 _Row: TypeAlias = tuple[str, float, float, float, float]
-"""Verdict, difference, slopes from the left and the right (NaN unless they differ), and what counts as zero."""
+"""Verdict, difference, slopes from the left and the right (NaN unless they differ), and what counts
+as zero."""
 
 
 class _Comparison:
@@ -169,7 +183,9 @@ class _Comparison:
         largest = torch.stack([self.slopes, *references]).abs().amax(0)
         relative = absolute / (largest + self._tensor(floors) / self.tolerance)
         compared = torch.tensor([verdict in ("ok", "flat", *FAILED) for verdict in verdicts])
-        absolute, relative = (each.masked_fill(~compared, math.nan) for each in (absolute, relative))
+        absolute, relative = (
+            each.masked_fill(~compared, math.nan) for each in (absolute, relative)
+        )
         return Checked(
             max_abs_error=float(absolute[compared].max()) if compared.any() else 0.0,
             max_rel_error=float(relative[compared].max()) if compared.any() else 0.0,
@@ -191,23 +207,33 @@ class _Comparison:
         return torch.tensor(values, dtype=torch.float64)
 
     def _remarks(self, verdicts: Sequence[str]) -> list[str]:
-        found = [f"autograd, closed form and difference in float64, relative tolerance {self.tolerance:.1g}"]
+        found = [
+            f"autograd, closed form and difference in float64, relative tolerance {self.tolerance:.1g}"
+        ]
         if self.closed is None:
-            found = [f"autograd and central difference in float64, relative tolerance {self.tolerance:.1g}"]
+            found = [
+                f"autograd and central difference in float64, relative tolerance {self.tolerance:.1g}"
+            ]
         if (total := self.probe.total(self.name)) > len(self.pairs):
             found.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
         names = {short(step) for step in self.operations}
         drawing = sorted(name for name in names if name in DRAWING or "dropout" in name.lower())
         if drawing:
             found.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
-        if "pytorch" in verdicts and isinstance(self.probe, HessianProbe) and not names.isdisjoint(POWERS):
+        if (
+            "pytorch" in verdicts
+            and isinstance(self.probe, HessianProbe)
+            and not names.isdisjoint(POWERS)
+        ):
             found.append(
                 "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0, but should be 1/base"
             )
         return found
 
     def _rows(self) -> list[_Row]:
-        """All rows, made one element of the input after the other, so that the values near one serve all of its rows."""
+        """All rows, made one element of the input after the other, so that the values near one
+        serve all of its rows.
+        """
         found: dict[int, _Row] = {}
         for at in sorted(range(len(self.pairs)), key=lambda at: self.pairs[at][1]):
             if self.pairs[at][1] != self._place:
@@ -228,12 +254,18 @@ class _Comparison:
         verdict = self._verdict(at, slopes)
         found, sides = slopes.central, (slopes.left, slopes.right)
         if found and verdict in ("ok", "flat", "rough"):
-            found = min((found, *slopes.rivals, *slopes.blurred), key=lambda each: abs(each.slope - slope))
+            found = min(
+                (found, *slopes.rivals, *slopes.blurred), key=lambda each: abs(each.slope - slope)
+            )
         floor = self._zero(found) if found else self.floor
-        difference = found.slope if found and verdict not in ("jump", "infinite", "undefined") else math.nan
+        difference = (
+            found.slope if found and verdict not in ("jump", "infinite", "undefined") else math.nan
+        )
         if verdict in ("kink", "jump", "undefined") and slopes.left and slopes.right:
             left, right = (
-                math.copysign(math.inf, side.slope) if verdict != "kink" and side.growth > JUMP else side.slope
+                math.copysign(math.inf, side.slope)
+                if verdict != "kink" and side.growth > JUMP
+                else side.slope
                 for side in sides
                 if side
             )
@@ -241,7 +273,9 @@ class _Comparison:
         return verdict, difference, math.nan, math.nan, floor
 
     def _against_closed(self, at: int) -> str:
-        """The verdict where autograd agrees with the difference: it must agree with the closed form too."""
+        """The verdict where autograd agrees with the difference: it must agree with the closed form
+        too.
+        """
         closed = math.nan if self.closed is None else float(self.closed[at])
         slope = float(self.slopes[at])
         if math.isfinite(closed) and not self._near(slope, closed, self.floor):
@@ -260,7 +294,9 @@ class _Comparison:
             return "nan" if math.isnan(slope) else "infinite"
         smooth = not (slopes.bends or slopes.diverges)
         one_sided = slopes.left is None or slopes.right is None
-        if (smooth and self._agree(slope, central)) or any(self._agree(slope, each) for each in slopes.rivals):
+        if (smooth and self._agree(slope, central)) or any(
+            self._agree(slope, each) for each in slopes.rivals
+        ):
             return "edge" if one_sided else self._against_closed(at)
         if smooth and self._hidden(slope, slopes):
             known = self.closed is not None and math.isfinite(float(self.closed[at]))
@@ -270,7 +306,11 @@ class _Comparison:
         if self._right_beside(at, slopes) and not (math.isnan(slope) and smooth):
             if one_sided:
                 return "edge"
-            if smooth and slopes.confirmed and not (self._has(STEPWISE | SELECTING) or self._at_kink()):
+            if (
+                smooth
+                and slopes.confirmed
+                and not (self._has(STEPWISE | SELECTING) or self._at_kink())
+            ):
                 return "pytorch"
             if slopes.confirmed or not smooth:
                 return "jump" if slopes.jumps else "kink"
@@ -278,7 +318,9 @@ class _Comparison:
             return next(verdict for name, verdict in HELD.items() if self._has({name}))
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
-        if found := next((DELIBERATE[short(step)] for step in self.operations if short(step) in DELIBERATE), ""):
+        if found := next(
+            (DELIBERATE[short(step)] for step in self.operations if short(step) in DELIBERATE), ""
+        ):
             return found
         if any("hermitian" in step.keywords for step in self.operations):
             return "symmetric"
@@ -291,7 +333,9 @@ class _Comparison:
         return any(each and self._near(slope, each.slope, self._zero(each)) for each in seen)
 
     def _at_kink(self) -> bool:
-        """Whether some operation is at a kink of its own, which may cancel in the whole: `relu(x) - relu(-x)` is x."""
+        """Whether some operation is at a kink of its own, which may cancel in the whole: `relu(x) -
+        relu(-x)` is x.
+        """
         return at_kink(self.probe.rerun.watched())
 
     def _zero(self, central: Estimate) -> float:
@@ -308,10 +352,12 @@ class _Comparison:
     def _near(self, one: float, other: float, zero: float) -> bool:
         return bool(abs(one - other) <= self.tolerance * max(abs(one), abs(other)) + zero)
 
-    # --- the function along one line --------------------------------------------------------------------------------
+    # --- the function along one line -------------------------------------------------------------
 
     def _change(self, row: int | None, place: int, origin: float = 0.0) -> Change:
-        """How the number of `row` changes along the input's element at `place`, from `origin` away from its value."""
+        """How the number of `row` changes along the input's element at `place`, from `origin` away
+        from its value.
+        """
 
         def change(step: float) -> tuple[float, float]:
             moved, base = self._at(place, origin + step), self._at(place, origin)
@@ -323,7 +369,9 @@ class _Comparison:
         return change
 
     def _at(self, place: int, offset: float) -> Tensor | None:
-        """The vector with one element of the input moved by `offset`; None where PyTorch has no value there."""
+        """The vector with one element of the input moved by `offset`; None where PyTorch has no
+        value there.
+        """
         if offset == 0 and self._held is None:
             return self.probe.base
         if offset not in self._moved:
@@ -340,9 +388,11 @@ class _Comparison:
         return {**self.probe.inputs, self.name: moved.reshape(tensor.shape)}
 
     def _right_beside(self, at: int, slopes: Slopes) -> bool:
-        """Whether autograd agrees with the difference a little to the left and to the right, wherever there are values.
+        """Whether autograd agrees with the difference a little to the left and to the right,
+        wherever there are values.
 
-        A little is some usual steps; beside a kink or a jump also less, because another one may be as near.
+        A little is some usual steps; beside a kink or a jump also less, because another one may be
+        as near.
         """
         row, place = self.pairs[at]
         usual = usual_step(float(self.x[place]), self.epsilon)
@@ -365,7 +415,9 @@ class _Comparison:
         return self._agree(float(found[near.index((row, place))]), difference, _floor(found))
 
     def _held_agrees(self, at: int) -> bool:
-        """Whether autograd is right about the function in which what carries no gradient keeps its value."""
+        """Whether autograd is right about the function in which what carries no gradient keeps its
+        value.
+        """
         if not self._has(HELD):
             return False
         row, place = self.pairs[at]
@@ -373,7 +425,8 @@ class _Comparison:
         self._held = self.probe.rerun.operands(frozenset(HELD))
         try:
             return self._hidden(
-                float(self.slopes[at]), ridders(self._change(row, place), float(self.x[place]), self.epsilon)
+                float(self.slopes[at]),
+                ridders(self._change(row, place), float(self.x[place]), self.epsilon),
             )
         finally:
             self._held, self._moved = None, kept

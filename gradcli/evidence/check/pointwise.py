@@ -1,4 +1,6 @@
-"""`--check` of results with many points: those of `--each`, the curves of `plot`, the layers of `flow`, each by itself."""
+"""`--check` of results with many points: those of `--each`, the curves of `plot`, the layers of
+`flow`, each by itself.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +15,9 @@ from gradcli.results import Checked, Points, Result
 
 
 def check_points(result: Result, points: Points, job: Job) -> dict[str, Checked]:
-    """The slopes at the points by the name of each input, or those that the points stand for; of many some, chosen evenly."""
+    """The slopes at the points by the name of each input, or those that the points stand for; of
+    many some, chosen evenly.
+    """
     by_name: dict[str, list[Checked]] = {points.name: []} if points.size else {}
     room = probe(points.at(0), job).affordable if points.total else 0
     for i in evenly(points.total, room):
@@ -23,7 +27,9 @@ def check_points(result: Result, points: Points, job: Job) -> dict[str, Checked]
             if (one := compare(result, subject, name, looked)) is not None:
                 one = replace(one, places=[points.label(i, name, place) for place in one.places])
                 key = points.name if points.size else f"{points.name}.{name}".removeprefix(".")
-                by_name.setdefault(key, []).append(_scaled(one, points.size(i)) if points.size else one)
+                by_name.setdefault(key, []).append(
+                    _scaled(one, points.size(i)) if points.size else one
+                )
     return {name: _joined(found, points) for name, found in by_name.items()}
 
 
@@ -31,7 +37,11 @@ def _joined(found: Sequence[Checked], points: Points) -> Checked:
     """The verdicts on several points as those on one input."""
 
     def all_of(name: str) -> Tensor:
-        return torch.cat([getattr(one, name) for one in found]) if found else torch.empty(0, dtype=torch.float64)
+        return (
+            torch.cat([getattr(one, name) for one in found])
+            if found
+            else torch.empty(0, dtype=torch.float64)
+        )
 
     said = list(dict.fromkeys(remark for one in found for remark in one.remarks))
     if len(found) < points.total:
@@ -55,6 +65,9 @@ def _joined(found: Sequence[Checked], points: Points) -> Checked:
 
 def _scaled(one: Checked, size: float) -> Checked:
     """The verdict on a slope with the number that it stands for."""
-    scaled = {name: getattr(one, name) * size for name in ("slopes", "difference", "left", "right", "absolute")}
+    scaled = {
+        name: getattr(one, name) * size
+        for name in ("slopes", "difference", "left", "right", "absolute")
+    }
     closed = None if one.closed is None else one.closed * size
     return replace(one, **scaled, closed=closed, max_abs_error=one.max_abs_error * size)

@@ -1,8 +1,9 @@
-"""What `--check` compares, for each kind of result: a vector of numbers, its slopes by autograd, and which of them to look at.
+"""What `--check` compares, for each kind of result: a vector of numbers, its slopes by autograd,
+and which of them to look at.
 
-A slope is named by a pair: the row (an element of the vector, or None for the whole with its upstream gradient), and the
-place of an input's element. A gradient has one row, a Jacobian many, activations along a dimension their diagonal, and a
-Hessian is the Jacobian of autograd's gradient.
+A slope is named by a pair: the row (an element of the vector, or None for the whole with its
+upstream gradient), and the place of an input's element. A gradient has one row, a Jacobian many,
+activations along a dimension their diagonal, and a Hessian is the Jacobian of autograd's gradient.
 """
 
 import math
@@ -50,13 +51,15 @@ class Probe:
         return self.inputs[name].numel()
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
-        """Autograd's slopes for the pairs at `inputs`, [pairs]; None where the input is not on the path."""
+        """Autograd's slopes for the pairs at `inputs`, [pairs]; None where the input is not on the
+        path.
+        """
         gradient = self.rerun.gradients(inputs, self.rerun.upstream)[name]
         return None if gradient is None else gradient.reshape(-1)[[place for _, place in pairs]]
 
     def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
-        """How much the number of `row` changed from `base` to `moved`, both [rows], and the size of what changed; NaN counts as
-        no value.
+        """How much the number of `row` changed from `base` to `moved`, both [rows], and the size of
+        what changed; NaN counts as no value.
         """
         if row is not None:
             moved, base = moved[row : row + 1], base[row : row + 1]
@@ -67,7 +70,9 @@ class Probe:
         if self.rerun.upstream is not None and row is None:
             upstream = self.rerun.upstream.reshape(-1)
             delta, size = delta * upstream, size * upstream.abs()
-        if not bool(different.any()):  # it may have changed by less than the largest number can show
+        if not bool(
+            different.any()
+        ):  # it may have changed by less than the largest number can show
             return 0.0, float(size[size.isfinite()].max()) if bool(size.isfinite().any()) else 0.0
         return float(delta[different].sum()), float(size[different & size.isfinite()].sum())
 
@@ -104,10 +109,14 @@ class JacobianProbe(Probe):
         """Autograd's slopes for the pairs at `inputs`, [pairs], by a vjp for each row."""
         rows = sorted({row for row, _ in pairs if row is not None})
         upstreams = [one_hot(self._shape, row) for row in rows]
-        found = dict(zip(rows, (by[name] for by in self.rerun.rows(inputs, upstreams)), strict=True))
+        found = dict(
+            zip(rows, (by[name] for by in self.rerun.rows(inputs, upstreams)), strict=True)
+        )
         if all(gradient is None for gradient in found.values()):
             return None
-        return torch.stack([_at(found[row], place, self.base) for row, place in pairs if row is not None])
+        return torch.stack(
+            [_at(found[row], place, self.base) for row, place in pairs if row is not None]
+        )
 
     def label(self, name: str, pair: Pair) -> str:
         """What to call a slope, such as `y[0] / x[1]`."""
@@ -137,7 +146,10 @@ class HessianProbe(Probe):
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, flat, one after the other."""
         found = self.rerun.gradients(inputs, held=held)
-        parts = [inputs[name].new_zeros(inputs[name].shape) if g is None else g for name, g in found.items()]
+        parts = [
+            inputs[name].new_zeros(inputs[name].shape) if g is None else g
+            for name, g in found.items()
+        ]
         return torch.cat([part.reshape(-1) for part in parts]).double()
 
     def pairs(self, name: str) -> list[Pair]:

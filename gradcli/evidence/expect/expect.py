@@ -1,4 +1,6 @@
-"""`--expect`: what the user expects beside what came out, and on a miss the slip that explains it, or what to do next."""
+"""`--expect`: what the user expects beside what came out, and on a miss the slip that explains it,
+or what to do next.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,23 +33,30 @@ ROWS = 1000
 def expect(
     wanted: Sequence[Expectation], tolerance: float, result: Result, job: Job, next_step: str
 ) -> dict[str, Expected]:
-    """Every expectation beside what was computed, by the name that the user gave it; of a miss without a slip `next_step`.
+    """Every expectation beside what was computed, by the name that the user gave it; of a miss
+    without a slip `next_step`.
 
-    Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be read, and ShapeError for
-    one in another shape than the result's.
+    Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be
+    read, and ShapeError for one in another shape than the result's.
     """
     names = result.gradient_paths()
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
     found: dict[str, Expected] = {}
     for read in wanted:
-        key = read.key or _only([name for name, path in names.items() if result_paths.find(result, path) is not None])
+        key = read.key or _only(
+            [name for name, path in names.items() if result_paths.find(result, path) is not None]
+        )
         if key in found:
             raise UsageError(f"--expect: {key} is given twice", hint="give each value once")
         path = _path(key, names, result)
         computed = _number(result, key, path)
         given = widened(make(read.value)).double()
         expected = _fitted(given, computed, key)
-        met = close(expected, computed.double(), tolerance) if expected.shape == computed.shape else None
+        met = (
+            close(expected, computed.double(), tolerance)
+            if expected.shape == computed.shape
+            else None
+        )
         ok = met is not None and bool(met.all())
         half = torch.zeros(()) if ok else _half_units(read.value, given).reshape(expected.shape)
         slip, advice = (None, "") if ok else _missed(expected, computed, half, path, result, job)
@@ -59,7 +68,9 @@ def expect(
 
 
 def _half_units(literal: Literal, given: Tensor) -> Tensor:
-    """Half a unit of the last digit that each expected number was written with, in their shape; 0 where no text tells."""
+    """Half a unit of the last digit that each expected number was written with, in their shape; 0
+    where no text tells.
+    """
     lines = isinstance(literal, FromFile)
     written = files.read(literal) if isinstance(literal, FromFile) else literal
     if not isinstance(written, Numbers):
@@ -70,12 +81,16 @@ def _half_units(literal: Literal, given: Tensor) -> Tensor:
 def _missed(
     expected: Tensor, computed: Tensor, half: Tensor, path: str, result: Result, job: Job
 ) -> tuple[str | None, str]:
-    """The slip that explains a miss, and what there is to say of it: of one that is right as far as it was written, that."""
+    """The slip that explains a miss, and what there is to say of it: of one that is right as far as
+    it was written, that.
+    """
     guesses = list(_slips(computed, path, result, job)) if result.of_one_gradient else []
     for slip, reason, guess in guesses:
         if _fits(expected, guess, torch.zeros_like(half)):
             return slip.name, f"{slip.words}{reason}"
-    if expected.shape == computed.shape and (tolerance := _accepting(expected, computed.double(), half)):
+    if expected.shape == computed.shape and (
+        tolerance := _accepting(expected, computed.double(), half)
+    ):
         return None, f"yours is right to the digits given; --tol {tolerance} accepts it"
     for slip, reason, guess in guesses:
         if _fits(expected, guess, half):
@@ -84,7 +99,9 @@ def _missed(
 
 
 def _accepting(expected: Tensor, computed: Tensor, half: Tensor) -> str:
-    """The round tolerance that accepts numbers which are right to the digits given; empty where they are not."""
+    """The round tolerance that accepts numbers which are right to the digits given; empty where
+    they are not.
+    """
     off = (computed - expected).abs()
     if not bool((close(expected, computed, 0.0) | (off <= half * _SLACK)).all()):
         return ""
@@ -99,14 +116,16 @@ _SLACK = 1 + 1e-9
 
 
 def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
-    """Whether each element is what was expected of it, within the tolerance, all in one shape; NaN equals NaN, and infinity
-    itself.
+    """Whether each element is what was expected of it, within the tolerance, all in one shape; NaN
+    equals NaN, and infinity itself.
     """
     same = (expected == computed) | (expected.isnan() & computed.isnan())
-    return same | (expected.isfinite() & ((computed - expected).abs() <= tolerance * expected.abs() + ZERO))
+    return same | (
+        expected.isfinite() & ((computed - expected).abs() <= tolerance * expected.abs() + ZERO)
+    )
 
 
-# --- names ----------------------------------------------------------------------------------------------------------
+# --- names --------------------------------------------------------------------------------------
 
 
 def _only(names: Sequence[str]) -> str:
@@ -114,14 +133,19 @@ def _only(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise UsageError("--expect: this result has no single gradient", hint="name a value, such as --expect value=1")
+        raise UsageError(
+            "--expect: this result has no single gradient",
+            hint="name a value, such as --expect value=1",
+        )
     raise UsageError(
-        f"--expect: the result has several gradients: {', '.join(names)}", hint=f"name one: --expect {names[0]}=T"
+        f"--expect: the result has several gradients: {', '.join(names)}",
+        hint=f"name one: --expect {names[0]}=T",
     )
 
 
 def _path(key: str, names: Mapping[str, str], result: Result) -> str:
-    """The address of what a key means: a gradient, a field of a single function, or a `--get` path as it is.
+    """The address of what a key means: a gradient, a field of a single function, or a `--get` path
+    as it is.
 
     Raises UsageError that names the nearest ones where it means nothing.
     """
@@ -134,7 +158,9 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
         return path
     known = [*names, *result_paths.short(tree), *(path for path, _ in result_paths.leaves(tree))]
     numbers = [
-        path for path, leaf in result_paths.leaves(tree) if isinstance(leaf, Tensor) and not path.startswith("inputs.")
+        path
+        for path, leaf in result_paths.leaves(tree)
+        if isinstance(leaf, Tensor) and not path.startswith("inputs.")
     ]
     near = did_you_mean(key, known) or f"the result has {', '.join([*names, *numbers][:12])}"
     raise UsageError(f"--expect: there is no {key!r} in the result", hint=near)
@@ -149,23 +175,31 @@ def _number(result: Result, key: str, path: str) -> Tensor:
         return torch.tensor(value)
     if value is None:
         raise UsageError(
-            f"--expect: {key} is null", hint="autograd returned no gradient there, so there is nothing to compare"
+            f"--expect: {key} is null",
+            hint="autograd returned no gradient there, so there is nothing to compare",
         )
     if isinstance(value, dict | list):
         inside = ", ".join(leaf for leaf, _ in result_paths.leaves(value, path))
-        said, hint = ("more than one value", f"choose one of {inside[:300]}") if inside else ("empty", "--get shows it")
+        said, hint = (
+            ("more than one value", f"choose one of {inside[:300]}")
+            if inside
+            else ("empty", "--get shows it")
+        )
         raise UsageError(f"--expect: {key} is {said}", hint=hint)
     raise UsageError(f"--expect: {key} is not a number", hint="--get shows it")
 
 
 def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
-    """The expected value in the computed shape where both are one number; a transposed one is left as it is.
+    """The expected value in the computed shape where both are one number; a transposed one is left
+    as it is.
 
     Raises ShapeError for any other shape than the computed one.
     """
     if expected.numel() == computed.numel() == 1:
         return expected.reshape(computed.shape)
-    turned = expected.ndim == 2 and expected.shape == computed.T.shape if computed.ndim == 2 else False
+    turned = (
+        expected.ndim == 2 and expected.shape == computed.T.shape if computed.ndim == 2 else False
+    )
     if expected.shape == computed.shape or turned:
         return expected
     raise ShapeError(
@@ -174,11 +208,15 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
     )
 
 
-# --- slips ----------------------------------------------------------------------------------------------------------
+# --- slips --------------------------------------------------------------------------------------
 
 
-def _slips(computed: Tensor, path: str, result: Result, job: Job) -> Iterator[tuple[Slip, str, Tensor]]:
-    """Each slip of the table, its reason where the expression has it, and what would have come out: its forms in turn."""
+def _slips(
+    computed: Tensor, path: str, result: Result, job: Job
+) -> Iterator[tuple[Slip, str, Tensor]]:
+    """Each slip of the table, its reason where the expression has it, and what would have come out:
+    its forms in turn.
+    """
     origin = result.origin(path.split("."))
     again = None if origin is None else _observed(origin, job)
     right = computed.double()
@@ -196,13 +234,19 @@ def _slips(computed: Tensor, path: str, result: Result, job: Job) -> Iterator[tu
 
 
 def _same(again: Tensor, computed: Tensor) -> bool:
-    """Whether numbers that were computed again in float64 are those of the result, but for rounding."""
+    """Whether numbers that were computed again in float64 are those of the result, but for
+    rounding.
+    """
     eps = torch.finfo(computed.dtype).eps if computed.is_floating_point() else 0.0
-    return torch.allclose(again.double(), computed.double(), rtol=eps**0.5, atol=eps**0.5 * ZERO, equal_nan=True)
+    return torch.allclose(
+        again.double(), computed.double(), rtol=eps**0.5, atol=eps**0.5 * ZERO, equal_nan=True
+    )
 
 
 def _fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
-    """Whether every element is the guess's, as far as it was written; zeros alone, which any slip would give, fit nothing."""
+    """Whether every element is the guess's, as far as it was written; zeros alone, which any slip
+    would give, fit nothing.
+    """
     if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
         return False
     size = float(guess.abs().max())
@@ -234,7 +278,9 @@ def _is_activation(subject: Subject) -> bool:
 
 
 def _observed(origin: Origin, job: Job) -> Tensor | None:
-    """The value, gradient or Jacobian of a subject in float64; None where it has none, or PyTorch refuses it."""
+    """The value, gradient or Jacobian of a subject in float64; None where it has none, or PyTorch
+    refuses it.
+    """
     if origin.subject is None:
         return None
     try:

@@ -1,4 +1,6 @@
-"""The table of `--expect`: expected and computed side by side, and the slip that explains a miss."""
+"""The table of `--expect`: expected and computed side by side, and the slip that explains a
+miss.
+"""
 
 import torch
 
@@ -22,7 +24,9 @@ def expect_tables(result: Result, digits: int) -> list[Table]:
     off = [key for key, found in expected.items() if not found.ok]
     title = f"Not as expected: {', '.join(off)}" if off else "As expected"
     caption = "\n".join(
-        line for key, found in expected.items() if (line := _said(key, found, alone=len(expected) == 1))
+        line
+        for key, found in expected.items()
+        if (line := _said(key, found, alone=len(expected) == 1))
     )
     columns = tuple(map(Column, headings))
     return [Table(columns, tuple(blocks), title, caption, ends=int(compared), csv=False)]
@@ -37,7 +41,11 @@ def _cells(key: str, found: Expected) -> tuple[tuple[Cells, ...], tuple[Cells, .
     if not found.met:
         rows = range(expected.numel())
         values = numbers.flat(computed)
-        return (Places(found.expected.shape, key), expected, [values[i] if i < len(values) else None for i in rows]), (
+        return (
+            Places(found.expected.shape, key),
+            expected,
+            [values[i] if i < len(values) else None for i in rows],
+        ), (
             "",
             "off",
         )

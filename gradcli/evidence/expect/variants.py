@@ -1,6 +1,8 @@
-"""Slips computed: the subject written as somebody who made the slip would have it, and what comes out then.
+"""Slips computed: the subject written as somebody who made the slip would have it, and what comes
+out then.
 
-An expression is rewritten call by call on a copy of its syntax tree; a variant that changes nothing is left out.
+An expression is rewritten call by call on a copy of its syntax tree; a variant that changes nothing
+is left out.
 """
 
 import ast
@@ -20,7 +22,9 @@ Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
 """From a call and the path of its function to what stands in its place; None leaves it as it is."""
 
 _REDUCED = {
-    entry.torch for entry in LOSSES.values() if any(parameter.name == "reduction" for parameter in entry.parameters)
+    entry.torch
+    for entry in LOSSES.values()
+    if any(parameter.name == "reduction" for parameter in entry.parameters)
 }
 _COMPARED = {path for entry in LOSSES.values() for path in (entry.torch, entry.path)}
 _SUMS = {entry.path: entry.code for entry in LOSSES.values() if entry.reduction == "sum"}
@@ -33,14 +37,32 @@ _ELEMENTWISE = {
 }
 _MODULES = {entry.name.replace("_", "") for entry in ACTIVATIONS.values() if not entry.mixes}
 _LOGARITHMS = frozenset(
-    {"log", "log2", "log10", "xlogy", "log_softmax", "logsigmoid", "cross_entropy", "CrossEntropyLoss", "BCELoss"}
-    | {"binary_cross_entropy", "binary_cross_entropy_with_logits", "BCEWithLogitsLoss", "LogSoftmax", "LogSigmoid"}
+    {
+        "log",
+        "log2",
+        "log10",
+        "xlogy",
+        "log_softmax",
+        "logsigmoid",
+        "cross_entropy",
+        "CrossEntropyLoss",
+        "BCELoss",
+    }
+    | {
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "BCEWithLogitsLoss",
+        "LogSoftmax",
+        "LogSigmoid",
+    }
 )
 _SOFTMAXES = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
 _CROSS_ENTROPIES = frozenset({"cross_entropy", "CrossEntropyLoss"})
 
 _SQUARES = frozenset({"square", "mse_loss", "MSELoss"})
-_PRODUCTS = frozenset({"matmul", "mm", "mv", "bmm", "addmm", "baddbmm", "linear", "einsum", "dot", "outer"})
+_PRODUCTS = frozenset(
+    {"matmul", "mm", "mv", "bmm", "addmm", "baddbmm", "linear", "einsum", "dot", "outer"}
+)
 NODES = 2000
 """Nodes of a syntax tree that are looked through for reasons, at most."""
 
@@ -57,26 +79,36 @@ def features(subject: Subject, name: str) -> frozenset[Feature]:
     live = [node for node in nodes if isinstance(node, ast.expr) and _reads(node, names)]
     squares = [node for node in live if _is_square(node, program)]
     squared = {
-        made for line in program.tree.body if any(node in squares for node in ast.walk(line)) for made in _bound(line)
+        made
+        for line in program.tree.body
+        if any(node in squares for node in ast.walk(line))
+        for made in _bound(line)
     }
     found: set[Feature] = {"square"} if squares else set()
     halves = (inner for node in live if _is_halved(node) for inner in ast.walk(node))
     if any(_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares) or any(
-        inner in squares or (isinstance(inner, ast.Name) and inner.id in squared) for inner in halves
+        inner in squares or (isinstance(inner, ast.Name) and inner.id in squared)
+        for inner in halves
     ):
         found.add("half-square")
     for node in live:
         path = _path(node, program)
         if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)) or path in _COMPARED:
             found.add("difference")
-        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)) or path.rpartition(".")[2] in _PRODUCTS:
+        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)) or path.rpartition(
+            "."
+        )[2] in _PRODUCTS:
             found.add("product")
     return frozenset(found)
 
 
 def _bound(line: ast.stmt) -> set[str]:
     """The names that a statement binds."""
-    return {node.id for node in ast.walk(line) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return {
+        node.id
+        for node in ast.walk(line)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def _reads(node: ast.AST, names: Set[str]) -> bool:
@@ -84,7 +116,9 @@ def _reads(node: ast.AST, names: Set[str]) -> bool:
 
 
 def _path(node: ast.AST, program: Expression) -> str:
-    """The path of the function that a node calls; a module that is called at once goes by its own."""
+    """The path of the function that a node calls; a module that is called at once goes by its
+    own.
+    """
     made = program.calls.get(node.func) if isinstance(node, ast.Call) else None
     step = made or program.calls.get(node)
     return step.name if step else ""
@@ -96,7 +130,12 @@ def _is_square(node: ast.AST, program: Expression) -> bool:
         return isinstance(node.op, ast.Pow) and _is_number(node.right, 2)
     path = _path(node, program)
     last = path.rpartition(".")[2]
-    powered = last == "pow" and isinstance(node, ast.Call) and bool(node.args) and _is_number(node.args[-1], 2)
+    powered = (
+        last == "pow"
+        and isinstance(node, ast.Call)
+        and bool(node.args)
+        and _is_number(node.args[-1], 2)
+    )
     return powered or last in _SQUARES or path in _SUMS
 
 
@@ -124,7 +163,9 @@ def _is_number(node: ast.AST, number: float) -> bool:
 
 
 def variants(subject: Subject, name: str) -> Iterator[Subject]:
-    """The subject as each form of the slip's variant `name` would have it; none where the slip cannot have been made."""
+    """The subject as each form of the slip's variant `name` would have it; none where the slip
+    cannot have been made.
+    """
     for rewrite in _REWRITES.get(name, ()):
         text = rewritten(subject, rewrite)
         if text is not None:
@@ -141,7 +182,9 @@ def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
     try:
         tree = copy.deepcopy(program.tree)
         pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)
-        paths = {mine: program.calls[theirs].name for theirs, mine in pairs if theirs in program.calls}
+        paths = {
+            mine: program.calls[theirs].name for theirs, mine in pairs if theirs in program.calls
+        }
         rewriter = _Rewriter(paths, rewrite)
         text = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
     except RecursionError:
@@ -189,7 +232,9 @@ def _reduce(of: str, to: str) -> Rewrite:
         if last == of and isinstance(node.func, ast.Attribute | ast.Name):
             renamed = copy.copy(node)
             object_ = node.func.value if isinstance(node.func, ast.Attribute) else None
-            renamed.func = ast.Attribute(object_, to, ast.Load()) if object_ else ast.Name(to, ast.Load())
+            renamed.func = (
+                ast.Attribute(object_, to, ast.Load()) if object_ else ast.Name(to, ast.Load())
+            )
             return renamed
         if path in _SUMS and of == "sum":
             tree = filled(_SUMS[path], {"reduction": "'mean'"})
@@ -234,7 +279,9 @@ def _times(factor: float) -> Rewrite:
     def rewrite(node: ast.Call, path: str) -> ast.expr | None:
         last = path.rpartition(".")[2]
         made = isinstance(node.func, ast.Call) or not path.startswith("nn.")
-        return _parsed(f"({ast.unparse(node)}*{factor!r})") if last in _LOGARITHMS and made else None
+        return (
+            _parsed(f"({ast.unparse(node)}*{factor!r})") if last in _LOGARITHMS and made else None
+        )
 
     return rewrite
 

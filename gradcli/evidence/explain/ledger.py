@@ -1,4 +1,6 @@
-"""`--explain`: the chain rule in numbers, one row per operation and path, from PyTorch's own run of the expression."""
+"""`--explain`: the chain rule in numbers, one row per operation and path, from PyTorch's own run of
+the expression.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,15 +20,19 @@ _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
 
 def ledger(subject: Subject, job: Job) -> list[LedgerRow]:
-    """The rows of a subject: its inputs, every operation and path from the result back, its gradients.
+    """The rows of a subject: its inputs, every operation and path from the result back, its
+    gradients.
 
-    Raises AssertionError, a fault of gradcli, where the paths do not add up to what autograd computes without them.
+    Raises AssertionError, a fault of gradcli, where the paths do not add up to what autograd
+    computes without them.
     """
     return _Ledger(subject, job).rows()
 
 
 class _Ledger:
-    """One subject run with every use kept apart, and the gradient that autograd gave for everything in that run."""
+    """One subject run with every use kept apart, and the gradient that autograd gave for everything
+    in that run.
+    """
 
     def __init__(self, subject: Subject, job: Job) -> None:
         self._subject = subject
@@ -48,12 +54,15 @@ class _Ledger:
 
     def rows(self) -> list[LedgerRow]:
         """All rows, in the order of the JSON."""
-        found = [self._row("input", name, "input", tensor) for name, tensor in self._subject.inputs.items()]
+        found = [
+            self._row("input", name, "input", tensor)
+            for name, tensor in self._subject.inputs.items()
+        ]
         for operation in reversed(self._operations):
             found += self._operation(operation)
         return found + [self._gradient(name) for name in self._leaves]
 
-    # --- PyTorch's two runs -----------------------------------------------------------------------------------------
+    # --- PyTorch's two runs ----------------------------------------------------------------------
 
     def _without_uses(self, program: Expression, job: Job) -> dict[str, Tensor | None]:
         """The gradients of the expression as it stands."""
@@ -63,7 +72,9 @@ class _Ledger:
         return core.gradients(value, leaves, upstream=self._subject.upstream) if leaves else {}
 
     def _gradients(self) -> Mapping[int, Tensor]:
-        """What reached every leaf, every result and every use, by the tensor's identity: one call of autograd."""
+        """What reached every leaf, every result and every use, by the tensor's identity: one call
+        of autograd.
+        """
         tensors = [*self._leaves.values()]
         for operation in self._operations:
             tensors += [use.alias for use in operation.uses]
@@ -72,7 +83,9 @@ class _Ledger:
             return {}
         distinct = {str(id(tensor)): tensor for tensor in tensors}
         found = core.gradients(self._trace.value, distinct, upstream=self._subject.upstream)
-        return {int(key): gradient.to_dense() for key, gradient in found.items() if gradient is not None}
+        return {
+            int(key): gradient.to_dense() for key, gradient in found.items() if gradient is not None
+        }
 
     def _note_complex(self, job: Job) -> None:
         for operation in self._operations:
@@ -82,7 +95,7 @@ class _Ledger:
                     f"the step {self._names.together(operation)} is complex: the table shows it, JSON has null",
                 )
 
-    # --- rows -------------------------------------------------------------------------------------------------------
+    # --- rows ------------------------------------------------------------------------------------
 
     def _row(
         self, kind: RowKind, label: str, operation: str, value: Tensor | None = None, local: Tensor | str | None = None,
@@ -92,7 +105,18 @@ class _Ledger:
         """A row of this subject; where there are several, its name begins with the subject's."""
         name = f"{self._subject.name}: {label}" if self._subject.name else label
         return LedgerRow(
-            name, operation, value, local, upstream, product, rule, paths, kind, operand, label, self._subject
+            name,
+            operation,
+            value,
+            local,
+            upstream,
+            product,
+            rule,
+            paths,
+            kind,
+            operand,
+            label,
+            self._subject,
         )
 
     def _operation(self, operation: ExecutedOp) -> list[LedgerRow]:
@@ -126,12 +150,18 @@ class _Ledger:
             )
         return found
 
-    def _local(self, operation: ExecutedOp, use: Use, reached: list[Tensor], product: Tensor | None) -> Local:
+    def _local(
+        self, operation: ExecutedOp, use: Use, reached: list[Tensor], product: Tensor | None
+    ) -> Local:
         if product is None:
             unused = not reached and any(result.requires_grad for result in operation.results)
             return told(derivative_rules.UNUSED if unused else derivative_rules.ENDED)
         return local_rule(
-            self._names, operation, use, [(result, self._reached[id(result)]) for result in reached], product
+            self._names,
+            operation,
+            use,
+            [(result, self._reached[id(result)]) for result in reached],
+            product,
         )
 
     def _operands(self, operation: ExecutedOp) -> list[str]:
@@ -143,11 +173,15 @@ class _Ledger:
         ]
 
     def _paths(self, tensor: Tensor, gradient: Tensor) -> tuple[Tensor, ...] | None:
-        """What reached a tensor by each of its uses, where there are several; asserted to add up to its gradient."""
+        """What reached a tensor by each of its uses, where there are several; asserted to add up to
+        its gradient.
+        """
         paths = self._passed.get(id(tensor), [])
         if not self._trace.complete or tensor is self._trace.value:
             return None
-        assert _same(sum(paths, torch.zeros_like(gradient)), gradient, paths), "the paths do not add up to the gradient"
+        assert _same(sum(paths, torch.zeros_like(gradient)), gradient, paths), (
+            "the paths do not add up to the gradient"
+        )
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
@@ -164,7 +198,9 @@ class _Ledger:
 
 
 def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
-    """Whether two sums of `terms` are the same, where all of these are finite: else their order decides what comes out."""
+    """Whether two sums of `terms` are the same, where all of these are finite: else their order
+    decides what comes out.
+    """
     finite = torch.stack([term.isfinite() for term in terms]).all(0) if terms else left.isfinite()
     return close(left[finite], right[finite], [term[finite] for term in terms])
 

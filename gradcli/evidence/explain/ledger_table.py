@@ -43,17 +43,26 @@ def _table(result: Result, rows: Sequence[LedgerRow], digits: int) -> Table:
         if stop > start
     ]
     shown = tuple(Column(heading) for heading in _HEADINGS)
-    title, caption = f"Chain rule: {subject.title or subject.expression}", _caption(result, subject.call)
+    title, caption = (
+        f"Chain rule: {subject.title or subject.expression}",
+        _caption(result, subject.call),
+    )
     narrow = _narrow(rows[inputs:], columns, inputs, title, caption)
     return Table(shown, tuple(blocks), title, caption, keys=3, csv=False, narrow=narrow)
 
 
 def _narrow(
-    rows: Sequence[LedgerRow], columns: Sequence[Sequence[Cell]], inputs: int, title: str, caption: str
+    rows: Sequence[LedgerRow],
+    columns: Sequence[Sequence[Cell]],
+    inputs: int,
+    title: str,
+    caption: str,
 ) -> Table:
-    """The ledger without what the table above it shows already, and with each text once: it fits a window of 80 columns.
+    """The ledger without what the table above it shows already, and with each text once: it fits a
+    window of 80 columns.
 
-    Inputs are left out, an operation's name holds the operation, and its value in a rule is called `value`.
+    Inputs are left out, an operation's name holds the operation, and its value in a rule is called
+    `value`.
     """
     names = [row.label for row in rows]
     several = {name for name, count in Counter(names).items() if count > 1}
@@ -71,7 +80,9 @@ def _narrow(
         for start, stop in ((0, count), (count, len(rows)))
         if stop > start
     )
-    return Table((Column("operation"), *map(Column, _HEADINGS[3:])), blocks, title, caption, csv=False)
+    return Table(
+        (Column("operation"), *map(Column, _HEADINGS[3:])), blocks, title, caption, csv=False
+    )
 
 
 def _caption(result: Result, call: Call | None) -> str:
@@ -94,7 +105,9 @@ def _rule(row: LedgerRow, digits: int) -> str:
         terms = " + ".join(text_of(path, digits, bracketed=True) for path in row.paths)
         small = total.numel() <= _INLINE
         parts.append(
-            f"{what}{terms} = {text_of(total, digits)}" if small else f"{what}the sum of {len(row.paths)} paths"
+            f"{what}{terms} = {text_of(total, digits)}"
+            if small
+            else f"{what}the sum of {len(row.paths)} paths"
         )
     return "; ".join(part for part in parts if part)
 
@@ -115,7 +128,10 @@ def text_of(tensor: Tensor, digits: int, *, bracketed: bool = False) -> str:
     if tensor.numel() > _INLINE or not tensor.numel():
         if tensor.is_complex() or not tensor.numel():
             return f"shape {numbers.shape_text(tensor)}"
-        least, most = (numbers.significant(numbers.flat(end)[0], digits) for end in (tensor.min(), tensor.max()))
+        least, most = (
+            numbers.significant(numbers.flat(end)[0], digits)
+            for end in (tensor.min(), tensor.max())
+        )
         return f"shape {numbers.shape_text(tensor)}, {least} to {most}"
     if tensor.ndim:
         return f"[{', '.join(text_of(part, digits) for part in tensor)}]"

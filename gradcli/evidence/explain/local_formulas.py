@@ -1,4 +1,6 @@
-"""The formula beside a local derivative: from the ledger's rules, or from the catalogue with the arguments that were given."""
+"""The formula beside a local derivative: from the ledger's rules, or from the catalogue with the
+arguments that were given.
+"""
 
 import re
 from collections.abc import Mapping
@@ -17,8 +19,8 @@ _OPERANDS = ("a", "b", "c")
 
 
 def formula(called: Names, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
-    """d result / d operand, tensors of any shape, over the names of the run; empty where no table has it, or where it is too
-    long to help.
+    """d result / d operand, tensors of any shape, over the names of the run; empty where no table
+    has it, or where it is too long to help.
     """
     place = use.place[0] - (operation.step.kind == "apply")
     if len(use.place) > 1 or place >= len(operation.arguments):
@@ -37,7 +39,9 @@ def formula(called: Names, operation: ExecutedOp, use: Use, result: Tensor, name
     return "" if NAMELESS in found or len(found) > _LONGEST else found
 
 
-def _from_rules(operation: ExecutedOp, texts: list[str], place: int, result: Tensor, name: str, y: str) -> str:
+def _from_rules(
+    operation: ExecutedOp, texts: list[str], place: int, result: Tensor, name: str, y: str
+) -> str:
     table = rules.FORMULAS.get(name)
     exact = not operation.step.keywords
     if table is None and not result.ndim:
@@ -46,7 +50,9 @@ def _from_rules(operation: ExecutedOp, texts: list[str], place: int, result: Ten
     if table is None or not exact or place >= len(table):
         return ""
     more = texts[len(table) :]
-    if len(texts) < len(table) or not (name in rules.ANY_MORE or rules.WITH_MORE.get(name, set()).issuperset(more)):
+    if len(texts) < len(table) or not (
+        name in rules.ANY_MORE or rules.WITH_MORE.get(name, set()).issuperset(more)
+    ):
         return ""
     meaning: dict[str, object] = dict(zip(_OPERANDS, texts, strict=False))
     return substituted(table[place], {**meaning, "y": y, "n": operation.arguments[place].numel()})
@@ -63,11 +69,15 @@ _BY_CLASS = {name.replace("_", ""): entry for name, entry in CATALOGUE.items()}
 
 
 def _settings(entry: Activation | Loss, operation: ExecutedOp) -> dict[str, Any] | None:
-    """The parameters of a catalogue function as they were set; None where others than the catalogue's were."""
+    """The parameters of a catalogue function as they were set; None where others than the
+    catalogue's were.
+    """
     known = {parameter.name: parameter.default for parameter in entry.parameters}
     keywords: Mapping[str, Any] = operation.keywords
     if operation.step.kind == "apply":
-        keywords = {key: value for key, value in vars(operation.operands[0]).items() if key in known}
+        keywords = {
+            key: value for key, value in vars(operation.operands[0]).items() if key in known
+        }
     elif unknown := set(keywords) - set(known):
         return None if unknown - {"dim", "inplace"} else known
     # Behind its two tensors a loss of PyTorch's has other parameters first than the catalogue's.
@@ -101,12 +111,18 @@ def _of_loss(entry: Loss, operation: ExecutedOp, texts: list[str], place: int) -
     reduction = settings.pop("reduction", entry.reduction or "mean")
     terms = {"mean": rows, "batchmean": len(pred) if pred.ndim else 1}.get(reduction, 1)
     derivative = entry.derivative.replace("len(pred)", str(pred.shape[-1] if pred.ndim else 1))
-    if place:  # losses of pred - target alone: the same with the other sign, which a square does not have
+    if (
+        place
+    ):  # losses of pred - target alone: the same with the other sign, which a square does not have
         derivative = re.sub(r"pred - target(?!\)\*\*2)", "target - pred", derivative)
     meaning = {**_meant(settings), "pred": texts[0], "target": texts[1], "terms": terms}
     return substituted(f"({derivative})/terms", meaning)
 
 
 def _meant(settings: Mapping[str, Any]) -> dict[str, object]:
-    """Settings as values that a formula can hold: text is quoted, so that it is not read as an expression."""
-    return {name: repr(value) if isinstance(value, str) else value for name, value in settings.items()}
+    """Settings as values that a formula can hold: text is quoted, so that it is not read as an
+    expression.
+    """
+    return {
+        name: repr(value) if isinstance(value, str) else value for name, value in settings.items()
+    }

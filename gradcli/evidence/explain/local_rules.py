@@ -1,7 +1,8 @@
-"""How one operation passes a gradient on to one operand: a local derivative in numbers, or its rule in words and shapes.
+"""How one operation passes a gradient on to one operand: a local derivative in numbers, or its rule
+in words and shapes.
 
-A local derivative is PyTorch's own, of the operation alone. It is given only where upstream * local, summed over what was
-broadcast, is what autograd passed on; all else is told in words.
+A local derivative is PyTorch's own, of the operation alone. It is given only where upstream *
+local, summed over what was broadcast, is what autograd passed on; all else is told in words.
 """
 
 import math
@@ -21,10 +22,18 @@ from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.evidence.explain.local_formulas import formula
 
 _ULPS = 64
-"""Rounding errors that numbers which are the same may differ by, counted on the largest term of a sum."""
-_TABLES = (CATALOGUE, derivative_rules.MOVES, derivative_rules.ALONG, derivative_rules.RULES, derivative_rules.SYNONYMS)
+"""Rounding errors that numbers which are the same may differ by, counted on the largest term of a
+sum."""
+_TABLES = (
+    CATALOGUE,
+    derivative_rules.MOVES,
+    derivative_rules.ALONG,
+    derivative_rules.RULES,
+    derivative_rules.SYNONYMS,
+)
 _MODULES = {name.replace("_", ""): name for table in _TABLES for name in table}
-"""The names of functions by those of their modules in lower case, without the dimensions: `LayerNorm`, `BatchNorm1d`."""
+"""The names of functions by those of their modules in lower case, without the dimensions:
+`LayerNorm`, `BatchNorm1d`."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +50,14 @@ def told(text: str) -> Local:
 
 
 def local_rule(
-    called: Names, operation: ExecutedOp, use: Use, reached: Sequence[tuple[Tensor, Tensor]], product: Tensor
+    called: Names,
+    operation: ExecutedOp,
+    use: Use,
+    reached: Sequence[tuple[Tensor, Tensor]],
+    product: Tensor,
 ) -> Local:
-    """How `operation` made `product`, what it passed on to `use`, from `reached`: results and their upstream gradients, each in
-    the result's shape.
+    """How `operation` made `product`, what it passed on to `use`, from `reached`: results and their
+    upstream gradients, each in the result's shape.
     """
     name = _known_as(operation)
     shapes = f"{', '.join(_shape(upstream) for _, upstream in reached)} -> {_shape(product)}"
@@ -57,7 +70,11 @@ def local_rule(
             return told(_matmul(called, operation, use, result))
         text = formula(called, operation, use, result, name)
         if not result.ndim or _is_elementwise(operation, name):
-            rule = text or _told(called, operation, use, name) or f"d {operation.name} / d operand, element by element"
+            rule = (
+                text
+                or _told(called, operation, use, name)
+                or f"d {operation.name} / d operand, element by element"
+            )
             slope = _derivative(operation, use, result, upstream, product)
             return Local(f"upstream * ({rule})" if slope is None else slope, rule)
     words = _told(called, operation, use, name) or (text and f"upstream * ({text})")
@@ -69,8 +86,12 @@ def _known_as(operation: ExecutedOp) -> str:
     name = operation.name
     if operation.step.kind == "apply":
         squeezed = name.lower()
-        name = next((_MODULES[each] for each in (squeezed, squeezed[:-2]) if each in _MODULES), name)
-    if name in ("max", "min") and any(isinstance(other, Tensor) for other in operation.arguments[1:2]):
+        name = next(
+            (_MODULES[each] for each in (squeezed, squeezed[:-2]) if each in _MODULES), name
+        )
+    if name in ("max", "min") and any(
+        isinstance(other, Tensor) for other in operation.arguments[1:2]
+    ):
         return f"{name}imum"
     name = derivative_rules.SYNONYMS.get(name, name)
     if name not in derivative_rules.SETTINGS:
@@ -93,10 +114,14 @@ def _told(called: Names, operation: ExecutedOp, use: Use, name: str) -> str:
     plain = name.partition(" ")[0]
     if name in ("norm", "normalize"):
         return _of_norm(operation, name)
-    names = derivative_rules.ROLES.get(operation.step.name) or derivative_rules.ROLES.get(plain, ("input", "other"))
+    names = derivative_rules.ROLES.get(operation.step.name) or derivative_rules.ROLES.get(
+        plain, ("input", "other")
+    )
     place = use.place[0] - (operation.step.kind == "apply")
     named = place - len(operation.arguments)
-    role = operation.step.keywords[named] if named >= 0 else names[place] if place < len(names) else ""
+    role = (
+        operation.step.keywords[named] if named >= 0 else names[place] if place < len(names) else ""
+    )
     table = derivative_rules.RULES.get(name, {})
     text = table.get(role) or table.get("") or derivative_rules.ALONG.get(name, "")
     if name in ("var", "std"):
@@ -108,7 +133,10 @@ def _told(called: Names, operation: ExecutedOp, use: Use, name: str) -> str:
 
 def _correction(operation: ExecutedOp) -> float:
     """What a variance leaves out of the number of its terms."""
-    given = [*(value for value in operation.arguments[1:] if isinstance(value, bool)), *operation.keywords.values()]
+    given = [
+        *(value for value in operation.arguments[1:] if isinstance(value, bool)),
+        *operation.keywords.values(),
+    ]
     known = operation.keywords.get("correction")
     return 1 if known is None and False not in given else known or 0
 
@@ -126,7 +154,9 @@ def _of_norm(operation: ExecutedOp, name: str) -> str:
 
 
 def _einsum(called: Names, operation: ExecutedOp, use: Use) -> str:
-    """The rule of an einsum as another one, where every dimension of the operand is in it once, and in something else too."""
+    """The rule of an einsum as another one, where every dimension of the operand is in it once, and
+    in something else too.
+    """
     equation = operation.arguments[0] if operation.arguments else None
     if not isinstance(equation, str) or "." in equation:
         return ""
@@ -135,7 +165,10 @@ def _einsum(called: Names, operation: ExecutedOp, use: Use) -> str:
     at = use.place[-1] - (len(use.place) == 1)
     if len(use.place) > 1 or not arrow or len(names) != len(parts):
         return ""
-    own, others = parts[at], [(part, text) for i, (part, text) in enumerate(zip(parts, names, strict=True)) if i != at]
+    own, others = (
+        parts[at],
+        [(part, text) for i, (part, text) in enumerate(zip(parts, names, strict=True)) if i != at],
+    )
     seen = {*out, *(letter for part, _ in others for letter in part)}
     if len(set(own)) < len(own) or not seen.issuperset(own):
         return ""
@@ -144,7 +177,9 @@ def _einsum(called: Names, operation: ExecutedOp, use: Use) -> str:
 
 
 def _is_elementwise(operation: ExecutedOp, name: str) -> bool:
-    """Whether each number of the result is made from one number of each operand, whatever these are."""
+    """Whether each number of the result is made from one number of each operand, whatever these
+    are.
+    """
     if name in derivative_rules.FORMULAS or name in derivative_rules.ELEMENTWISE:
         return True
     if name in CATALOGUE:
@@ -156,12 +191,19 @@ def _is_elementwise(operation: ExecutedOp, name: str) -> bool:
 def _is_pointwise(name: str) -> bool:
     """Whether PyTorch itself marks a function as elementwise."""
     packets = (getattr(torch.ops.aten, each, None) for each in (name, f"special_{name}"))
-    overloads = [getattr(packet, each) for packet in packets if packet is not None for each in packet.overloads()]
+    overloads = [
+        getattr(packet, each)
+        for packet in packets
+        if packet is not None
+        for each in packet.overloads()
+    ]
     return any(torch.Tag.pointwise in overload.tags for overload in overloads)
 
 
 def close(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
-    """Whether two tensors of one shape are the same numbers but for rounding, when they are sums of `terms`."""
+    """Whether two tensors of one shape are the same numbers but for rounding, when they are sums of
+    `terms`.
+    """
     kind = torch.finfo(left.dtype)
     scale = sum((term.abs() for term in terms), torch.zeros_like(left.abs()))
     near = (left - right).abs() <= _ULPS * (kind.eps * scale + kind.smallest_normal)
@@ -172,14 +214,23 @@ def _shape(tensor: Tensor) -> str:
     return str(list(tensor.shape))
 
 
-def _derivative(operation: ExecutedOp, use: Use, result: Tensor, upstream: Tensor, product: Tensor) -> Tensor | None:
-    """d result / d operand, in the operand's shape where the result is one number, else element by element.
+def _derivative(
+    operation: ExecutedOp, use: Use, result: Tensor, upstream: Tensor, product: Tensor
+) -> Tensor | None:
+    """d result / d operand, in the operand's shape where the result is one number, else element by
+    element.
 
-    None where an operand does not grow to the shape of the result, or where upstream * local is not `product` in floating
-    point, as where PyTorch keeps an infinite local derivative from meeting an upstream 0.
+    None where an operand does not grow to the shape of the result, or where upstream * local is not
+    `product` in floating point, as where PyTorch keeps an infinite local derivative from meeting an
+    upstream 0.
     """
     operand = use.tensor.detach()
-    if result.is_complex() or operand.is_complex() or result.layout != torch.strided or operand.layout != torch.strided:
+    if (
+        result.is_complex()
+        or operand.is_complex()
+        or result.layout != torch.strided
+        or operand.layout != torch.strided
+    ):
         return None
     whole = not result.ndim
     try:
@@ -190,10 +241,14 @@ def _derivative(operation: ExecutedOp, use: Use, result: Tensor, upstream: Tenso
         slope = core.gradients(value.sum(), {"": leaf}, keep=True)[""]
         if slope is None:
             return None
-    except Exception:  # whatever PyTorch says where an operand cannot grow to the shape of the result
+    except (
+        Exception
+    ):  # whatever PyTorch says where an operand cannot grow to the shape of the result
         return None
     terms = (upstream.reshape(()) if whole else upstream) * slope
-    passed, scale = (term.sum_to_size(operand.shape).to(product.dtype) for term in (terms, terms.abs()))
+    passed, scale = (
+        term.sum_to_size(operand.shape).to(product.dtype) for term in (terms, terms.abs())
+    )
     return slope if close(passed, product, [scale]) else None
 
 

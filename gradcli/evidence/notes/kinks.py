@@ -1,4 +1,6 @@
-"""Where a function of the catalogue has no derivative, and the slopes beside: as PyTorch has them, measured when asked."""
+"""Where a function of the catalogue has no derivative, and the slopes beside: as PyTorch has them,
+measured when asked.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -15,7 +17,9 @@ from gradcli.language.source import Source
 
 
 class Slopes(NamedTuple):
-    """The slopes a hair to the left and to the right of some points, and those that PyTorch picks there."""
+    """The slopes a hair to the left and to the right of some points, and those that PyTorch picks
+    there.
+    """
 
     left: Tensor
     pytorch: Tensor
@@ -23,11 +27,11 @@ class Slopes(NamedTuple):
 
 
 def slopes(function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor) -> Slopes:
-    """The slopes of the sum of `function(x)` along the elements of `x` that a mask in its shape marks, there and beside it,
-    each [marked].
+    """The slopes of the sum of `function(x)` along the elements of `x` that a mask in its shape
+    marks, there and beside it, each [marked].
 
-    All of them are moved together, so several need a function of which each has outputs of its own. Raises MathError where
-    PyTorch has no derivative.
+    All of them are moved together, so several need a function of which each has outputs of its own.
+    Raises MathError where PyTorch has no derivative.
     """
     x = x.detach()
     hair = 8 * torch.finfo(x.dtype).eps * x[points].abs().clamp(min=1)
@@ -43,17 +47,27 @@ def slopes(function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor) -> S
 
 def of_activation(name: str, settings: Mapping[str, Any]) -> tuple[float, ...]:
     """The values of x at which an activation with these parameters has no derivative."""
-    return _places(name, tuple((key, value) for key, value in settings.items() if isinstance(value, int | float | str)))
+    return _places(
+        name,
+        tuple(
+            (key, value) for key, value in settings.items() if isinstance(value, int | float | str)
+        ),
+    )
 
 
 @lru_cache(maxsize=256)
 def _places(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[float, ...]:
-    found = (float(evaluate(_read(text, *dict(settings)), dict(settings)).value) for text in CATALOGUE[name].kinks)
+    found = (
+        float(evaluate(_read(text, *dict(settings)), dict(settings)).value)
+        for text in CATALOGUE[name].kinks
+    )
     return tuple(place for place in found if place == place)
 
 
 def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor | float) -> Tensor:
-    """The elements of `pred` at which a loss has no derivative, as a mask in the shape of `pred`."""
+    """The elements of `pred` at which a loss has no derivative, as a mask in the shape of
+    `pred`.
+    """
     entry = LOSSES[name]
     pred, target = pred.detach(), torch.as_tensor(target).detach()
     mask = torch.zeros_like(pred, dtype=torch.bool)
@@ -75,8 +89,8 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
 
 
 def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:
-    """The values of `pred` (one row of it where the loss mixes rows) at which a loss bends; each broadcasts with its shape,
-    nan is none.
+    """The values of `pred` (one row of it where the loss mixes rows) at which a loss bends; each
+    broadcasts with its shape, nan is none.
     """
     names = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     values = {**names, "pred": pred, "target": target}
@@ -94,7 +108,9 @@ def _read(text: str, *names: str) -> expression.Expression:
 
 
 def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
-    """Where a function beside the catalogue has no derivative by its operand number `place`, as a mask in that one's shape."""
+    """Where a function beside the catalogue has no derivative by its operand number `place`, as a
+    mask in that one's shape.
+    """
     x: Tensor = operands[place].detach()
     rest = [operand for number, operand in enumerate(operands) if number != place]
     if name in ("abs", "absolute"):
@@ -113,13 +129,17 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
 
 
 def compares(name: str, rest: Sequence[Any]) -> bool:
-    """Whether a function of these further operands compares element with element, and not those of one tensor."""
+    """Whether a function of these further operands compares element with element, and not those of
+    one tensor.
+    """
     compared = any(isinstance(other, Tensor | float) for other in rest)
     return compared or name in ("maximum", "minimum", "fmax", "fmin")
 
 
 def _alike(x: Tensor, marked: Tensor, dim: Any, enough: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """The marked elements, where `enough` of those along `dim` (one or several dimensions; None: all) are marked."""
+    """The marked elements, where `enough` of those along `dim` (one or several dimensions; None:
+    all) are marked.
+    """
     same = marked.sum(_dims(dim), keepdim=True)
     return marked & enough(same, x.numel() // max(1, same.numel()))
 

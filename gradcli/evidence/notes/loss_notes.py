@@ -14,8 +14,12 @@ from gradcli.results import Note
 def twice(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """A function that applies softmax or sigmoid by itself, fed with what they made."""
     maker = _made_by(op, before)
-    if maker and not (op.name == maker.name and op.dimension != maker.dimension):  # rows, and then columns
-        yield Note("double-softmax", f"{op.name} is given the output of {maker.name}: {TWICE[op.name][1]}")
+    if maker and not (
+        op.name == maker.name and op.dimension != maker.dimension
+    ):  # rows, and then columns
+        yield Note(
+            "double-softmax", f"{op.name} is given the output of {maker.name}: {TWICE[op.name][1]}"
+        )
 
 
 TWICE: Mapping[str, tuple[str, str]] = {
@@ -28,17 +32,28 @@ TWICE: Mapping[str, tuple[str, str]] = {
 
 
 def _made_by(op: WatchedOp, before: Sequence[WatchedOp]) -> WatchedOp | None:
-    """The operation that must not have made the first operand, where it did; a view of the same numbers is the same."""
+    """The operation that must not have made the first operand, where it did; a view of the same
+    numbers is the same.
+    """
     x, maker = op.operands[0], TWICE[op.name][0]
     made = (x, x._base) if isinstance(x, Tensor) else (x,)
-    return next((other for other in before if other.name == maker and any(other.value is one for one in made)), None)
+    return next(
+        (
+            other
+            for other in before
+            if other.name == maker and any(other.value is one for one in made)
+        ),
+        None,
+    )
 
 
 def improbable(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Targets that are to be probabilities, and are not."""
     pred, target = op.operands[0], torch.as_tensor(op.operands[1]).detach()  # parameters may follow
     summed = op.name in SUMMED and isinstance(pred, Tensor) and target.shape == pred.shape
-    if not target.numel() or (op.name == "cross_entropy" and not summed):  # then it holds class indices
+    if not target.numel() or (
+        op.name == "cross_entropy" and not summed
+    ):  # then it holds class indices
         return
     logarithms = bool(op.settings.get("log_target"))
     p = target.exp() if logarithms else target if target.dtype != torch.bool else target.byte()
@@ -64,7 +79,9 @@ def _grain(x: Tensor) -> float:
 
 
 def _sums(name: str, p: Tensor) -> Iterator[Note]:
-    """Sums that are not 1: of cross_entropy along the classes, of kl_div along whatever dimension, or of the whole."""
+    """Sums that are not 1: of cross_entropy along the classes, of kl_div along whatever dimension,
+    or of the whole.
+    """
     along: list[tuple[int, ...]] = [(_class_dimension(p),)]
     if name == "kl_div":
         along = [*((dim,) for dim in range(p.ndim)[::-1]), tuple(range(p.ndim))]
@@ -76,7 +93,8 @@ def _sums(name: str, p: Tensor) -> Iterator[Note]:
             return
         wrong.append(1 + float(off[off.abs().argmax()]))
     yield Note(
-        "probabilities", f"a row of the target of {name} adds up to {wrong[0]:.6g}, but probabilities add up to 1"
+        "probabilities",
+        f"a row of the target of {name} adds up to {wrong[0]:.6g}, but probabilities add up to 1",
     )
 
 
@@ -85,7 +103,9 @@ def _class_dimension(x: Tensor) -> int:
 
 
 def no_logarithms(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Predictions that are to be log-probabilities, and are not: a logarithm of a probability is at most 0."""
+    """Predictions that are to be log-probabilities, and are not: a logarithm of a probability is at
+    most 0.
+    """
     pred = op.operands[0]
     if isinstance(pred, Tensor) and (largest := ends(pred)[1]) > ROUNDING * _grain(pred):
         if op.name in TWICE and _made_by(op, before):

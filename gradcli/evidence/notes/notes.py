@@ -1,7 +1,7 @@
 """Notes: trouble that a run met on its way, one line each, with a code that `gradcli why` explains.
 
-Each rule looks at one operation that the run passed. Cheap facts come first: only where they hint at trouble is a slope
-measured, by PyTorch itself.
+Each rule looks at one operation that the run passed. Cheap facts come first: only where they hint
+at trouble is a slope measured, by PyTorch itself.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,14 @@ from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
 from gradcli.evaluate.watched import OTHERS, UNNAMED, WatchedOp
 from gradcli.evidence.notes import kinks
-from gradcli.evidence.notes.loss_notes import SUMMED, TWICE, broadcasts, improbable, no_logarithms, twice
+from gradcli.evidence.notes.loss_notes import (
+    SUMMED,
+    TWICE,
+    broadcasts,
+    improbable,
+    no_logarithms,
+    twice,
+)
 from gradcli.results import Note, Result
 
 Rule: TypeAlias = Callable[[WatchedOp, Sequence[WatchedOp]], Iterator[Note]]
@@ -31,7 +38,8 @@ REACH: Mapping[str, float] = {
     "sigmoid": 13, "tanh": 7, "hardsigmoid": 3, "hardtanh": 0, "logsigmoid": 13, "softsign": 999, "gelu": 4, "silu": 13,
     "mish": 13, "hardswish": 3, "softplus": 0, "elu": 13, "selu": 13, "celu": 0,
 }  # fmt: skip
-"""The activations that saturate, and how far from 0 none of them does yet (0 where that depends on a parameter)."""
+"""The activations that saturate, and how far from 0 none of them does yet (0 where that depends on
+a parameter)."""
 
 COARSE: Mapping[str, float] = {"sigmoid": 5, "tanh": 2.5, "softsign": 100}
 """The same for 16 bits, where the slope is made of a value near 1, which they round to 1 sooner."""
@@ -50,7 +58,9 @@ ROWS = 10_000
 
 
 def note_result(result: Result, job: Job) -> None:
-    """Note on the job whatever its run met, and numbers of the result that are not finite with where they came from."""
+    """Note on the job whatever its run met, and numbers of the result that are not finite with
+    where they came from.
+    """
     collect_notes(job, result.unnoted)
     told = any(note.code == "not-a-number" for note in job.notes)
     if not (told or _all_finite(result)):
@@ -62,7 +72,9 @@ def note_result(result: Result, job: Job) -> None:
 
 
 def collect_notes(job: Job, told: Container[str]) -> None:
-    """Turn what the job has passed into notes, codes that were told already left out, and forget it."""
+    """Turn what the job has passed into notes, codes that were told already left out, and forget
+    it.
+    """
     for number, op in enumerate(job.watched):
         for rule in _RULES.get(op.name, ()):
             for note in rule(op, job.watched[:number]):
@@ -96,7 +108,9 @@ def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
         return
     kind: type = type(value)
     if isinstance(value, dict | list):
-        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+        items: Iterable[tuple[Any, Any]] = (
+            value.items() if isinstance(value, dict) else enumerate(value)
+        )
     else:
         items = ((name, getattr(value, name)) for name in _computed(kind))
     for key, item in items:
@@ -108,11 +122,13 @@ def _computed(kind: type) -> tuple[str, ...]:
     """The fields of a type of results that may hold computed numbers; none of another type."""
     found = fields(kind) if is_dataclass(kind) else ()
     return tuple(
-        f.name for f in found if f.type is not str and not (f.metadata.get("given") or f.metadata.get("as_run"))
+        f.name
+        for f in found
+        if f.type is not str and not (f.metadata.get("given") or f.metadata.get("as_run"))
     )
 
 
-# --- saturation -----------------------------------------------------------------------------------------------------
+# --- saturation ---------------------------------------------------------------------------------
 
 
 def _saturated(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
@@ -136,7 +152,9 @@ def _saturated(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 
 
 def _reach(op: WatchedOp, x: Tensor) -> float:
-    """How far from 0 an activation has no slope yet that is flat, or that is 0 by rounding alone."""
+    """How far from 0 an activation has no slope yet that is flat, or that is 0 by rounding
+    alone.
+    """
     if op.settings.get("alpha", 1) != 1:
         return 0
     coarse = COARSE if torch.finfo(x.dtype).bits == 16 else REACH
@@ -144,10 +162,11 @@ def _reach(op: WatchedOp, x: Tensor) -> float:
 
 
 def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Where an elementwise function of many numbers is flat: a piece's start, places in it, and the size of their slopes.
+    """Where an elementwise function of many numbers is flat: a piece's start, places in it, and the
+    size of their slopes.
 
-    A bounded number at a time is differentiated once more, those that are not far too: vectorised, PyTorch may round otherwise.
-    At a kink there is no slope.
+    A bounded number at a time is differentiated once more, those that are not far too: vectorised,
+    PyTorch may round otherwise. At a kink there is no slope.
     """
     bends = kinks.of_activation(op.name, op.settings)
     for start in range(0, x.numel(), PIECE):
@@ -161,7 +180,9 @@ def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, 
 
 
 def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Softmax: a row is saturated when one probability is as good as 1, so that every p_i (1 - p_j) vanishes."""
+    """Softmax: a row is saturated when one probability is as good as 1, so that every p_i (1 - p_j)
+    vanishes.
+    """
     if not _differentiated(op.operands[0]) or not op.value.numel():
         return
     p = op.value.detach()
@@ -185,11 +206,13 @@ def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note
 def _dead(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     x = op.operands[0]
     if _differentiated(x) and (largest := ends(x)[1]) < 0:
-        text = f"every input of {op.name} is negative (the largest of {op.label()} is {largest:.6g})"
+        text = (
+            f"every input of {op.name} is negative (the largest of {op.label()} is {largest:.6g})"
+        )
         yield Note("dead-relu", f"{text}: its gradient is exactly 0")
 
 
-# --- kinks ----------------------------------------------------------------------------------------------------------
+# --- kinks --------------------------------------------------------------------------------------
 
 
 def _kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
@@ -210,22 +233,32 @@ def _loss_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     pred, target = op.operands[:2]  # parameters may follow
     mixes = LOSSES[op.name].mixes
     if _differentiated(pred) and (mixes != "row" or pred.numel() <= ROWS):
-        yield from _at_kink(op, 0, kinks.of_loss(op.name, op.settings, pred, target), apart=not mixes)
+        yield from _at_kink(
+            op, 0, kinks.of_loss(op.name, op.settings, pred, target), apart=not mixes
+        )
 
 
 def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Functions beside the catalogue: the operand that is differentiated, and where it meets 0, a bound or a tie."""
+    """Functions beside the catalogue: the operand that is differentiated, and where it meets 0, a
+    bound or a tie.
+    """
     for place, operand in enumerate(op.operands):
         if _differentiated(operand):
             rest = [other for number, other in enumerate(op.operands) if number != place]
-            apart = op.name in ("abs", "absolute", "clamp", "clip") or place > 0 or kinks.compares(op.name, rest)
+            apart = (
+                op.name in ("abs", "absolute", "clamp", "clip")
+                or place > 0
+                or kinks.compares(op.name, rest)
+            )
             hits = kinks.of_other(op.name, op.operands, op.settings, place)
             yield from _at_kink(op, place, hits, apart=apart)
             return
 
 
 def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
-    """What elements in the places `hits` meet; `apart`: each has outputs of its own, so all are measured, else the first."""
+    """What elements in the places `hits` meet; `apart`: each has outputs of its own, so all are
+    measured, else the first.
+    """
     if not bool(hits.any()):
         return
     x = op.operands[place].detach()
@@ -240,12 +273,16 @@ def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> 
     more = f"; {count} elements are at a kink" if count > 1 else ""
     first = int(bent.to(torch.uint8).argmax())
     where = f"{op.name} has a kink at {_place(op, result_paths.index(int(measured[first]), x.shape), place)}"
-    about = "about " if torch.finfo(x.dtype).bits == 16 else ""  # beside the kink is not near it there
+    about = (
+        "about " if torch.finfo(x.dtype).bits == 16 else ""
+    )  # beside the kink is not near it there
     sides = f"left {about}{float(left[first]):.4g}, right {about}{float(right[first]):.4g}"
-    yield Note("kink", f"{where}: PyTorch takes the slope {float(chosen[first]):.4g} ({sides}){more}")
+    yield Note(
+        "kink", f"{where}: PyTorch takes the slope {float(chosen[first]):.4g} ({sides}){more}"
+    )
 
 
-# --- words ----------------------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------------------------
 
 
 def _differentiated(x: Any) -> bool:
@@ -282,7 +319,14 @@ def _table() -> dict[str, tuple[Rule, ...]]:
         (_other_kink, OTHERS),
         (twice, TWICE),
         (no_logarithms, ("nll", "kl_div")),
-        (improbable, (name for name, entry in LOSSES.items() if entry.target == "probability" or name in SUMMED)),
+        (
+            improbable,
+            (
+                name
+                for name, entry in LOSSES.items()
+                if entry.target == "probability" or name in SUMMED
+            ),
+        ),
         (broadcasts, (name for name, entry in LOSSES.items() if entry.broadcasts)),
     )
     for rule, names in more:
@@ -297,7 +341,9 @@ _RULES = _table()
 def at_kink(watched: Sequence[WatchedOp]) -> bool:
     """Whether any operation of a run is at a kink."""
     return any(
-        _CODES[rule] == "kink" and any(True for _ in rule(op, ())) for op in watched for rule in _RULES.get(op.name, ())
+        _CODES[rule] == "kink" and any(True for _ in rule(op, ()))
+        for op in watched
+        for rule in _RULES.get(op.name, ())
     )
 
 

@@ -1,7 +1,7 @@
 """What people type instead of Python: the corrections that a syntax error offers.
 
-A correction is offered only when the rewritten text parses. So a pattern may be generous in what it matches, and what is
-offered can be copied.
+A correction is offered only when the rewritten text parses. So a pattern may be generous in what it
+matches, and what is offered can be copied.
 """
 
 import ast
@@ -149,12 +149,16 @@ def parses(text: str) -> bool:
 
 
 def correction(text: str) -> tuple[str, str]:
-    """What is wrong with `text`, and the text put right; two empty texts where no correction leads to what parses."""
+    """What is wrong with `text`, and the text put right; two empty texts where no correction leads
+    to what parses.
+    """
     if len(text) > _LONGEST:
         return "", ""
     words = ""
     for pattern, instead, sentence in _CORRECTIONS:
-        if (found := re.search(pattern, text)) and (changed := re.sub(pattern, instead, text)) != text:
+        if (found := re.search(pattern, text)) and (
+            changed := re.sub(pattern, instead, text)
+        ) != text:
             words = words or sentence.format(name=_name(found[0]), inputs=_inputs(found[0]))
             text = changed
             if text.isascii() and parses(text):
@@ -170,7 +174,9 @@ def ascii_name(name: str) -> str:
 
 def _inputs(text: str) -> str:
     """`at x=3, w = 2` as words of a command line."""
-    return " ".join(f"{name}={value}" for name, value in re.findall(r"([A-Za-z]\w*)\s*=\s*([^=,;\s]+)", text))
+    return " ".join(
+        f"{name}={value}" for name, value in re.findall(r"([A-Za-z]\w*)\s*=\s*([^=,;\s]+)", text)
+    )
 
 
 def _name(char: str) -> str:

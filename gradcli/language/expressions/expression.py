@@ -1,7 +1,8 @@
-"""Reading an expression: text into a checked program, without PyTorch and without ever running text.
+"""Reading an expression: text into a checked program, without PyTorch and without ever running
+text.
 
-Python's `ast` gives the syntax tree; the bounds are checked before it, the tree against the tables of `rules.py`
-and `gradcli.catalogue.operators` after it.
+Python's `ast` gives the syntax tree; the bounds are checked before it, the tree against the tables
+of `rules.py` and `gradcli.catalogue.operators` after it.
 """
 
 import ast
@@ -27,7 +28,9 @@ from gradcli.language.source import Source
 
 __all__ = ["Expression", "parse"]
 
-_BRACKETS = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])""")
+_BRACKETS = re.compile(
+    r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])"""
+)
 _FILE = re.compile(r"\s*[\w./~-]*\w\.py\s*")
 _STATEMENT = re.compile(
     r"^[ \t]*(?:import\s+\w|from\s+[\w.]+\s+import\b|def\s+\w+\s*\(|class\s+\w|(?:for|while|with)\s.+:[ \t]*$)"
@@ -41,8 +44,8 @@ _INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
 def parse(source: Source, inputs: Collection[str]) -> Expression:
     """The expression in `source`, over inputs of these names.
 
-    Raises ExpressionError with a place for syntax errors and for what is unknown or refused, SizeError beyond the bounds. The
-    same text with the same names gives the same object.
+    Raises ExpressionError with a place for syntax errors and for what is unknown or refused,
+    SizeError beyond the bounds. The same text with the same names gives the same object.
     """
     return _parse(source, tuple(inputs))
 
@@ -51,14 +54,21 @@ def parse(source: Source, inputs: Collection[str]) -> Expression:
 def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     _check_size(source)
     _check_formula(source)
-    # Indentation means nothing here; a line break for each blank keeps every character where it was.
+    # Indentation means nothing here; a line break for each blank keeps every character where it
+    # was.
     text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
     tree = _syntax_tree(source, text)
     if not tree.body:
-        raise ExpressionError("the expression is empty", span=source.span(0), hint="for example 'mse(w*x, y)'")
+        raise ExpressionError(
+            "the expression is empty", span=source.span(0), hint="for example 'mse(w*x, y)'"
+        )
     reader = Reader(source, inputs, _positions(text))
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
-    typed = [node for node in reader.origins if node not in reader.made] if reader.made else reader.origins
+    typed = (
+        [node for node in reader.origins if node not in reader.made]
+        if reader.made
+        else reader.origins
+    )
     title = canonical_text(text, tree, typed, reader.position)
     if reader.expanded:
         _put(tree, reader.held, reader.expanded)
@@ -77,14 +87,18 @@ def _check_size(source: Source) -> None:
     depth = 0
     for found in _BRACKETS.finditer(source.text):
         depth += (found.lastgroup == "open") - (found.lastgroup == "close")
-        EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", span=source.span(found.start()))
+        EXPRESSION_DEPTH.check(
+            depth, "the expression is nested too deep", span=source.span(found.start())
+        )
 
 
 def _check_formula(source: Source) -> None:
     """Raise an ExpressionError for the name of a Python file, and for a whole program."""
     if _FILE.fullmatch(source.text):
         hint = f"@{source.text.strip()} reads the expression from the file"
-        raise ExpressionError("this is the name of a file", span=source.span(0, len(source.text)), hint=hint)
+        raise ExpressionError(
+            "this is the name of a file", span=source.span(0, len(source.text)), hint=hint
+        )
     if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
         message = "this is a Python program, but an expression is one formula"
         hint = "give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1"
@@ -107,15 +121,24 @@ def _syntax_tree(source: Source, text: str) -> ast.Module:
             message = "the expression is too long or nested too deep"
             raise SizeError(message, span=source.span(0), hint=_STEPS) from None
         except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
-            odd = next((i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), 0)
-            raise ExpressionError("invalid character", span=source.span(odd), hint="type it again") from None
+            odd = next(
+                (i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"),
+                0,
+            )
+            raise ExpressionError(
+                "invalid character", span=source.span(odd), hint="type it again"
+            ) from None
 
 
 @contextmanager
 def _deep_trees() -> Iterator[None]:
-    """Let Python build the tree of a sum of thousands of terms, which is as deep as the sum is long."""
+    """Let Python build the tree of a sum of thousands of terms, which is as deep as the sum is
+    long.
+    """
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, EXPRESSION_NODES.value // 5))  # it allows three levels of a tree for one of this
+    sys.setrecursionlimit(
+        max(before, EXPRESSION_NODES.value // 5)
+    )  # it allows three levels of a tree for one of this
     try:
         yield
     finally:
@@ -128,21 +151,27 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     line = min(error.lineno or 1, len(starts))
     place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
     if "integer string conversion" in error.msg:
-        return SizeError("a whole number has at most 64 bits", span=place, hint="write a float, such as 1e30")
+        return SizeError(
+            "a whole number has at most 64 bits", span=place, hint="write a float, such as 1e30"
+        )
     if "too many nested" in error.msg:
         return SizeError("the expression is nested too deep", span=place, hint=_STEPS)
     words, right = correction(source.text)
     if right:
         return ExpressionError(words, span=place, hint=f"write {right}")
     said = re.sub(r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*", "", error.msg)
-    said = re.sub(r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said)
+    said = re.sub(
+        r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said
+    )
     said = said.encode("ascii", "replace").decode()
     hint = "use Python's syntax, for example 2*x**2 + sin(x)"
     return ExpressionError(said[:1].lower() + said[1:], span=place, hint=hint)
 
 
 def _put(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:
-    """Put into a tree and the arguments held for it what their calls of NumPy's and Python's names mean."""
+    """Put into a tree and the arguments held for it what their calls of NumPy's and Python's names
+    mean.
+    """
 
     def meant(node: Any) -> Any:
         while node in expanded:
@@ -186,5 +215,8 @@ def _link(parts: list[Step | Label]) -> tuple[Step, ...]:
         else:
             steps.append(part)
     return tuple(
-        [step._replace(value=numbers[step.value]) if isinstance(step.value, Label) else step for step in steps]
+        [
+            step._replace(value=numbers[step.value]) if isinstance(step.value, Label) else step
+            for step in steps
+        ]
     )

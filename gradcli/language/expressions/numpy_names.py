@@ -1,7 +1,9 @@
-"""Reading NumPy's and Python's spellings: a call of `np.std(x)` becomes the tree of the PyTorch expression that it means.
+"""Reading NumPy's and Python's spellings: a call of `np.std(x)` becomes the tree of the PyTorch
+expression that it means.
 
-The tree is what the rest of the program sees. Its nodes have the place of the call, so that errors point at the user's text.
-Arguments of a meaning that reads one more than once are computed first, under names that no user can reach.
+The tree is what the rest of the program sees. Its nodes have the place of the call, so that errors
+point at the user's text. Arguments of a meaning that reads one more than once are computed first,
+under names that no user can reach.
 """
 
 import ast
@@ -20,7 +22,8 @@ Given = Mapping[str, ast.expr]
 """Arguments by the names of their parameters."""
 
 _ARRAYS = frozenset(spellings.ARRAYS.split())
-"""Parameters that take anything that NumPy makes an array of, such as a list of numbers or of arrays."""
+"""Parameters that take anything that NumPy makes an array of, such as a list of numbers or of
+arrays."""
 
 
 def expand(reader: Reader, path: str, node: ast.Call, place: Span) -> list[ast.expr | Step]:
@@ -36,7 +39,9 @@ def expand(reader: Reader, path: str, node: ast.Call, place: Span) -> list[ast.e
 
 
 def method(reader: Reader, node: ast.Call, place: Span) -> list[ast.expr | Step]:
-    """What a method of arrays that PyTorch's tensors lack means; nothing where the method is PyTorch's own."""
+    """What a method of arrays that PyTorch's tensors lack means; nothing where the method is
+    PyTorch's own.
+    """
     assert isinstance(node.func, ast.Attribute)
     if node in reader.made or not (rows := spellings.rows("Tensor", node.func.attr)):
         return []
@@ -53,7 +58,9 @@ def _fitting(
             continue
         # None is what NumPy has where nothing is given; the row without the parameter then holds.
         known = _parameters(rows[0])
-        rest = {name: value for name, value in given.items() if name in known or not _is(value, None)}
+        rest = {
+            name: value for name, value in given.items() if name in known or not _is(value, None)
+        }
         if len(rest) == len(given):
             return row, given
         return next(((other, rest) for other in rows if _takes(other, rest)), None)
@@ -64,17 +71,27 @@ def _parameters(row: Row) -> dict[str, ast.expr | None]:
     """The parameters of a row and their defaults; None for one that must be given."""
     listed = row.arguments
     placed = [*listed.posonlyargs, *listed.args]
-    defaults = [*[None] * (len(placed) - len(listed.defaults)), *listed.defaults, *listed.kw_defaults]
-    return dict(zip([parameter.arg for parameter in (*placed, *listed.kwonlyargs)], defaults, strict=True))
+    defaults = [
+        *[None] * (len(placed) - len(listed.defaults)),
+        *listed.defaults,
+        *listed.kw_defaults,
+    ]
+    return dict(
+        zip([parameter.arg for parameter in (*placed, *listed.kwonlyargs)], defaults, strict=True)
+    )
 
 
 def _takes(row: Row, given: Given) -> bool:
     """Whether a row has all these parameters, and needs no others."""
     known = _parameters(row)
-    return given.keys() <= known.keys() and all(name in given or default for name, default in known.items())
+    return given.keys() <= known.keys() and all(
+        name in given or default for name, default in known.items()
+    )
 
 
-def _bound(row: Row, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> dict[str, ast.expr] | None:
+def _bound(
+    row: Row, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]
+) -> dict[str, ast.expr] | None:
     """What each parameter of a row is given; None where the row does not take these arguments."""
     listed = row.arguments
     placed = [parameter.arg for parameter in (*listed.posonlyargs, *listed.args)]
@@ -92,7 +109,9 @@ def _bound(row: Row, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]) 
     return given | ({listed.vararg.arg: ast.Tuple(list(more), ast.Load())} if listed.vararg else {})
 
 
-def _misfit(reader: Reader, path: str, rows: Sequence[Row], node: ast.Call, place: Span) -> ExpressionError:
+def _misfit(
+    reader: Reader, path: str, rows: Sequence[Row], node: ast.Call, place: Span
+) -> ExpressionError:
     """The error of a call that no row of its name takes."""
     name = path.rpartition(".")[2]
     known = {parameter for row in rows for parameter in _parameters(row)}
@@ -101,7 +120,9 @@ def _misfit(reader: Reader, path: str, rows: Sequence[Row], node: ast.Call, plac
         hint += f"; torch.{name} takes PyTorch's own arguments"
     for keyword in node.keywords:
         if keyword.arg not in known:
-            return reader.error(f"{path} takes no {keyword.arg}= here", reader.keyword(keyword), hint)
+            return reader.error(
+                f"{path} takes no {keyword.arg}= here", reader.keyword(keyword), hint
+            )
     return reader.error(f"{path} does not take these arguments here", place, hint)
 
 
@@ -112,13 +133,17 @@ def _is(node: ast.expr, value: object) -> bool:
 class _Meaning(ast.NodeTransformer):
     """Fills the meaning of a row with the arguments of one call."""
 
-    def __init__(self, reader: Reader, section: str, name: str, node: ast.Call, place: Span) -> None:
+    def __init__(
+        self, reader: Reader, section: str, name: str, node: ast.Call, place: Span
+    ) -> None:
         self._reader, self._section, self._name = reader, section, name
         self._node, self._place = node, place
         self._given: dict[str, ast.expr | None] = {}
 
     def of(self, row: Row, given: Given) -> list[ast.expr | Step]:
-        """The meaning of `row` with these arguments, after the parts that compute those that it reads more than once."""
+        """The meaning of `row` with these arguments, after the parts that compute those that it
+        reads more than once.
+        """
         numbers = self._section == "math" and all(map(self._is_plain, given.values()))
         for name, default in _parameters(row).items():
             value = given.get(name)
@@ -137,9 +162,17 @@ class _Meaning(ast.NodeTransformer):
         return [*first, filled]
 
     def _held(self, meaning: ast.expr) -> list[ast.expr | Step]:
-        """Give every argument a name where the meaning reads one more than once; the parts that compute them."""
-        parts = [part for tree in (meaning, *filter(None, self._given.values())) for part in ast.walk(tree)]
-        named = [part.id for part in parts if isinstance(part, ast.Name) and part in self._reader.made]
+        """Give every argument a name where the meaning reads one more than once; the parts that
+        compute them.
+        """
+        parts = [
+            part
+            for tree in (meaning, *filter(None, self._given.values()))
+            for part in ast.walk(tree)
+        ]
+        named = [
+            part.id for part in parts if isinstance(part, ast.Name) and part in self._reader.made
+        ]
         computed = {
             name: value for name, value in self._given.items()
             if value and not _is_literal(value) and (self._name, name) not in _CONVERTERS
@@ -158,7 +191,9 @@ class _Meaning(ast.NodeTransformer):
         return first
 
     def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
-        """The same tree at the place of the call; with `typed`, its nodes without a place get the place of that."""
+        """The same tree at the place of the call; with `typed`, its nodes without a place get the
+        place of that.
+        """
         for part in ast.walk(tree):
             if isinstance(part, ast.expr | ast.keyword) and not (typed and hasattr(part, "lineno")):
                 ast.copy_location(part, typed or self._node)
@@ -182,19 +217,30 @@ class _Meaning(ast.NodeTransformer):
             return self._made(converter(value), value)
         if name == "indices" and isinstance(value, ast.Constant):
             return self._made(_call("tensor", value), value)
-        if name == "dtype" and isinstance(value, ast.Constant) and operators.in_space("dtypes", str(value.value)):
-            return self._made(ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value)
+        if (
+            name == "dtype"
+            and isinstance(value, ast.Constant)
+            and operators.in_space("dtypes", str(value.value))
+        ):
+            return self._made(
+                ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value
+            )
         if name in _ARRAYS or name == "indices":
             return self._made(self._array(value), value)
         return value
 
     def _array(self, value: ast.expr) -> ast.expr:
         """A list of numbers as a tensor, a list with tensors as their stack."""
-        if not isinstance(value, ast.List | ast.Tuple) or any(isinstance(item, ast.Starred) for item in value.elts):
+        if not isinstance(value, ast.List | ast.Tuple) or any(
+            isinstance(item, ast.Starred) for item in value.elts
+        ):
             return value
         if self._is_plain(value):
             return _call("tensor", value)
-        items = [_call("tensor", item) if self._is_plain(item) else self._array(item) for item in value.elts]
+        items = [
+            _call("tensor", item) if self._is_plain(item) else self._array(item)
+            for item in value.elts
+        ]
         return _call("stack", ast.List(items, ast.Load()))
 
     def _is_plain(self, node: ast.expr) -> bool:
@@ -215,7 +261,9 @@ class _Meaning(ast.NodeTransformer):
         return False
 
     def visit_Name(self, node: ast.Name) -> ast.expr | None:
-        """A parameter becomes its argument, which is computed once; one that was not given is left out."""
+        """A parameter becomes its argument, which is computed once; one that was not given is left
+        out.
+        """
         if node not in self._reader.made or node.id not in self._given:
             return node
         value = self._given[node.id]
@@ -228,7 +276,11 @@ class _Meaning(ast.NodeTransformer):
 
     def visit_Starred(self, node: ast.Starred) -> ast.expr | list[ast.expr]:
         """The arguments of `*` are written one by one."""
-        more = self._given[node.value.id] if isinstance(node.value, ast.Name) and node in self._reader.made else None
+        more = (
+            self._given[node.value.id]
+            if isinstance(node.value, ast.Name) and node in self._reader.made
+            else None
+        )
         return more.elts if isinstance(more, ast.Tuple) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
@@ -238,7 +290,15 @@ class _Meaning(ast.NodeTransformer):
 
 def _is_literal(node: ast.expr) -> bool:
     """Whether computing `node` once more costs and changes nothing."""
-    kinds = ast.Name | ast.Constant | ast.Tuple | ast.List | ast.UnaryOp | ast.unaryop | ast.expr_context
+    kinds = (
+        ast.Name
+        | ast.Constant
+        | ast.Tuple
+        | ast.List
+        | ast.UnaryOp
+        | ast.unaryop
+        | ast.expr_context
+    )
     return all(isinstance(part, kinds) for part in ast.walk(node))
 
 
@@ -266,6 +326,8 @@ def _pads(value: ast.expr) -> ast.expr:
 
 _CONVERTERS: Mapping[tuple[str, str], Callable[[Any], ast.expr]] = {
     ("pad", "pad_width"): _pads,
-    ("full", "shape"): lambda value: ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value,
+    ("full", "shape"): lambda value: (
+        ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value
+    ),
 }
 """Arguments that PyTorch takes in another form, by function and parameter."""

@@ -1,4 +1,6 @@
-"""How an expression was understood: its own text on one line, with parentheses where precedence surprises people."""
+"""How an expression was understood: its own text on one line, with parentheses where precedence
+surprises people.
+"""
 
 import ast
 import re
@@ -15,14 +17,20 @@ _MAY_SURPRISE = re.compile(r"\*\*|[/%@&|^~<>=!]|\bif\b")
 """Without any of these a text has only sums and products, which are not misread."""
 
 
-def canonical_text(text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position) -> str:
-    """The statements of `tree`, the syntax tree of `text`, on one line. `nodes` are at least those with operands."""
+def canonical_text(
+    text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position
+) -> str:
+    """The statements of `tree`, the syntax tree of `text`, on one line. `nodes` are at least those
+    with operands.
+    """
     marks = _marks(text, nodes, position) if _MAY_SURPRISE.search(text) else []
     return "; ".join(_statement(text, statement, marks, position) for statement in tree.body)
 
 
 def _span(node: ast.expr | ast.stmt, position: Position) -> tuple[int, int]:
-    return position(node.lineno, node.col_offset), position(node.end_lineno or 0, node.end_col_offset or 0)
+    return position(node.lineno, node.col_offset), position(
+        node.end_lineno or 0, node.end_col_offset or 0
+    )
 
 
 def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tuple[int, str]]:
@@ -33,7 +41,9 @@ def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tupl
         (start, stop), (first, last) = _span(child, position), _span(parent, position)
         before = side == "middle" or (side == "left" and first < start)
         after = side == "middle" or (side == "right" and last > stop)
-        return (before and text[:start].rstrip().endswith("(")) or (after and text[stop:].lstrip().startswith(")"))
+        return (before and text[:start].rstrip().endswith("(")) or (
+            after and text[stop:].lstrip().startswith(")")
+        )
 
     marks: list[tuple[int, str]] = []
     for parent in dict.fromkeys(nodes):  # a node may have become several steps
@@ -43,7 +53,9 @@ def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tupl
     return sorted(marks)
 
 
-def _statement(text: str, statement: ast.stmt, marks: Sequence[tuple[int, str]], position: Position) -> str:
+def _statement(
+    text: str, statement: ast.stmt, marks: Sequence[tuple[int, str]], position: Position
+) -> str:
     pieces, (done, end) = [], _span(statement, position)
     for place, mark in marks:
         if done <= place <= end:
@@ -72,9 +84,14 @@ def _operands(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
 
 
 def _surprises(parent: ast.AST, child: ast.expr, side: str) -> bool:
-    """Whether a reader may take `child`, unbracketed, for something else than one operand of `parent`."""
+    """Whether a reader may take `child`, unbracketed, for something else than one operand of
+    `parent`.
+    """
     match parent, child:
-        case (ast.UnaryOp(), ast.BinOp(op=ast.Pow())) | (ast.BinOp(op=ast.Pow()), ast.BinOp(op=ast.Pow())):
+        case (ast.UnaryOp(), ast.BinOp(op=ast.Pow())) | (
+            ast.BinOp(op=ast.Pow()),
+            ast.BinOp(op=ast.Pow()),
+        ):
             return True
         case (ast.Compare(), ast.BinOp(op=op)):
             return isinstance(op, _BITS)

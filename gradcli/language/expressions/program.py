@@ -1,4 +1,6 @@
-"""What an expression is once it is read: a checked program for a stack machine, with the place of every step."""
+"""What an expression is once it is read: a checked program for a stack machine, with the place of
+every step.
+"""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -53,11 +55,12 @@ class Step(NamedTuple):
 class Expression:
     """A checked expression.
 
-    `steps` compute it; `tree` is the same as Python's syntax tree, with what NumPy's and Python's names mean in their places,
-    `made` the nodes of those, and `held` the arguments that they read by a name; `canonical_text` is the text on one line with
-    parentheses where precedence surprises. `names` are the inputs that it reads, `assigned` the names that it binds, in order.
-    `notes` are (code, text) of what was filled in. `calls` are the steps that the calls of the tree became; `origins`, one for
-    each step, the nodes that the steps came from.
+    `steps` compute it; `tree` is the same as Python's syntax tree, with what NumPy's and Python's
+    names mean in their places, `made` the nodes of those, and `held` the arguments that they read
+    by a name; `canonical_text` is the text on one line with parentheses where precedence surprises.
+    `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
+    (code, text) of what was filled in. `calls` are the steps that the calls of the tree became;
+    `origins`, one for each step, the nodes that the steps came from.
     """
 
     source: Source

@@ -1,4 +1,6 @@
-"""What reading an expression needs to know: its names, the places in its text, and how its errors are worded."""
+"""What reading an expression needs to know: its names, the places in its text, and how its errors
+are worded.
+"""
 
 import ast
 from collections.abc import Callable, Iterable
@@ -29,14 +31,18 @@ def starred(values: list[ast.expr]) -> tuple[int, ...]:
 
 
 class Reader:
-    """One expression being read. `scope` has the names bound so far, and whether each is a module of torch.nn.
+    """One expression being read. `scope` has the names bound so far, and whether each is a module
+    of torch.nn.
 
-    `expanded` has the calls of NumPy's and Python's names and the trees that they mean; `made` the nodes of those trees that
-    the user did not type, and the place that errors show for each; `held` the arguments that such a tree reads by a name;
-    `pythons` the calls that are Python's own for plain numbers, and of which function.
+    `expanded` has the calls of NumPy's and Python's names and the trees that they mean; `made` the
+    nodes of those trees that the user did not type, and the place that errors show for each; `held`
+    the arguments that such a tree reads by a name; `pythons` the calls that are Python's own for
+    plain numbers, and of which function.
     """
 
-    def __init__(self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]) -> None:
+    def __init__(
+        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]
+    ) -> None:
         self.source = source
         self.position = position
         self.scope = dict.fromkeys(inputs, False)
@@ -71,7 +77,9 @@ class Reader:
 
     def error(self, message: str, place: Span | ast.AST, hint: str = "") -> ExpressionError:
         """What is wrong with the text at a place."""
-        return ExpressionError(message, span=self.span(place) if isinstance(place, ast.AST) else place, hint=hint)
+        return ExpressionError(
+            message, span=self.span(place) if isinstance(place, ast.AST) else place, hint=hint
+        )
 
     def replaced(self, place: Span, text: str) -> str:
         """The whole expression with other text in one place, as a hint."""
@@ -88,18 +96,26 @@ class Reader:
         """Raise the error of a name that is refused everywhere; `twin` for a method or function."""
         if found := refusal(name):
             pure = name.rstrip("_")
-            known = twin and name.endswith("_") and (find_function(pure) or operators.in_space("Tensor", pure))
+            known = (
+                twin
+                and name.endswith("_")
+                and (find_function(pure) or operators.in_space("Tensor", pure))
+            )
             hint = f"write {pure}(...), which makes a new tensor" if known else found.hint
             raise self.error(f"{name} is not allowed: it {found.why}", place, hint)
 
     def check_keyword(self, keyword: ast.keyword) -> None:
         """Raise the error of an argument that no call may have."""
         if keyword.arg is None:
-            raise self.error("unpacking with ** is not allowed", keyword.value, "write out the arguments")
+            raise self.error(
+                "unpacking with ** is not allowed", keyword.value, "write out the arguments"
+            )
         harmless = keyword.arg in ("inplace", "requires_grad") and not says_more(keyword.value)
         if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
             why = KEYWORDS.get(keyword.arg, "is private")
-            raise self.error(f"{keyword.arg}= is not allowed: it {why}", self.keyword(keyword), "leave it out")
+            raise self.error(
+                f"{keyword.arg}= is not allowed: it {why}", self.keyword(keyword), "leave it out"
+            )
 
     def unknown(
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
@@ -113,7 +129,11 @@ class Reader:
                 hint += f"{' or ' if hint else ''}give it a value: {quoted(name)}=1"
         else:
             hint = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
-        if kind != "name" and name.isascii() and (not hint or kind == "method" or prefix.startswith(_PYTORCHS)):
+        if (
+            kind != "name"
+            and name.isascii()
+            and (not hint or kind == "method" or prefix.startswith(_PYTORCHS))
+        ):
             version = f"PyTorch {torch_version()} is installed"
             hint = f"{hint} ({version})" if hint else version
         return self.error(f"unknown {kind} {quoted(prefix + name)}", place, hint)
@@ -131,12 +151,18 @@ class Reader:
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
-        """The longest namespace that a dotted name begins with, and the attributes after it; None for a value's attribute."""
+        """The longest namespace that a dotted name begins with, and the attributes after it; None
+        for a value's attribute.
+        """
         chain: list[ast.Attribute] = []
         while isinstance(node, ast.Attribute):
             chain.insert(0, node)
             node = node.value
-        if not isinstance(node, ast.Name) or node.id in self.scope or node.id not in operators.SPACES:
+        if (
+            not isinstance(node, ast.Name)
+            or node.id in self.scope
+            or node.id not in operators.SPACES
+        ):
             return None
         path = node.id
         while chain and f"{path}.{chain[0].attr}" in operators.SPACES:

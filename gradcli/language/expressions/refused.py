@@ -13,7 +13,9 @@ class Refusal(NamedTuple):
 def _table(text: str) -> dict[str, Refusal]:
     """The refusal of each name in lines of `NAMES: WHY | CURE`."""
     rows = [line.partition(": ") for line in text.strip().splitlines()]
-    return {name: Refusal(*reason.split(" | ")) for names, _, reason in rows for name in names.split()}
+    return {
+        name: Refusal(*reason.split(" | ")) for names, _, reason in rows for name in names.split()
+    }
 
 
 NAMES = _table("""
@@ -93,7 +95,8 @@ Dict: dictionaries are not supported | write out the arguments
 Set: sets are not supported | use (..) to group, [..] for a list
 Starred: unpacking with * is not allowed here | write out the values
 """)
-"""Kinds of syntax that are refused, by their names in `ast`, which has TypeAlias since Python 3.12, TemplateStr since 3.14."""
+"""Kinds of syntax that are refused, by their names in `ast`, which has TypeAlias since Python 3.12,
+TemplateStr since 3.14."""
 
 IN_PLACE = Refusal("changes a tensor in place, and autograd needs its old value")
 PRIVATE = Refusal("is private to PyTorch or Python")

@@ -1,4 +1,6 @@
-"""The grammar of expressions: a table {kind of syntax: how it is checked}, walked without recursion into steps."""
+"""The grammar of expressions: a table {kind of syntax: how it is checked}, walked without recursion
+into steps.
+"""
 
 import ast
 from collections.abc import Callable
@@ -16,8 +18,9 @@ from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_IN
 from gradcli.language.source import Span
 
 Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
-"""What a rule turns its node into, in the order of computing: nodes still to be read, steps, labels, and what is to be looked
-at only when everything before it was found good, so that the first error in the text is the one that is shown."""
+"""What a rule turns its node into, in the order of computing: nodes still to be read, steps,
+labels, and what is to be looked at only when everything before it was found good, so that the first
+error in the text is the one that is shown."""
 
 SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
@@ -46,13 +49,19 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
                 deeper += 1
                 reader.nodes += 1
                 if depth > EXPRESSION_DEPTH.value or reader.nodes > EXPRESSION_NODES.value:
-                    EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", span=reader.span(part))
-                    EXPRESSION_NODES.check(reader.nodes, "the expression is too long", span=reader.span(part))
+                    EXPRESSION_DEPTH.check(
+                        depth, "the expression is nested too deep", span=reader.span(part)
+                    )
+                    EXPRESSION_NODES.check(
+                        reader.nodes, "the expression is too long", span=reader.span(part)
+                    )
             if (rule := RULES.get(type(part))) is None:
                 raise reader.refused_node(part)
             leading = _leading(part)
             children = reversed(rule(reader, part))
-            agenda.extend([(child, depth if child is leading else deeper, part) for child in children])
+            agenda.extend(
+                [(child, depth if child is leading else deeper, part) for child in children]
+            )
         else:
             agenda.extend([(child, depth, node) for child in reversed(part())])
     if not last:
@@ -110,7 +119,9 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
     if find_function(node.id):
         raise reader.error(f"{node.id} is a function, not a value", node, f"call it: {node.id}(x)")
     reader.check_name(node.id, reader.span(node))
-    raise reader.unknown(node.id, reader.span(node), "name", {*reader.scope, *operators.CONSTANTS, *function_names()})
+    raise reader.unknown(
+        node.id, reader.span(node), "name", {*reader.scope, *operators.CONSTANTS, *function_names()}
+    )
 
 
 _EXAMPLES = {
@@ -123,7 +134,9 @@ _EXAMPLES = {
 def _bare_namespace(reader: Reader, path: str, node: ast.expr, expected: str) -> ExpressionError:
     """The error of a namespace by itself, with something to call in it."""
     example = f"{path}.{_EXAMPLES.get(operators.SPACES[path], 'exp')}(x)"
-    return reader.error(f"{path} is a namespace, not a {expected}", node, f"use a function from it: {example}")
+    return reader.error(
+        f"{path} is a namespace, not a {expected}", node, f"use a function from it: {example}"
+    )
 
 
 def _load(reader: Reader, node: ast.Name) -> Step:
@@ -136,18 +149,26 @@ def _load(reader: Reader, node: ast.Name) -> Step:
 
 def _bind(reader: Reader, node: ast.Name) -> list[Part]:
     if node.id in operators.RESERVED:
-        raise reader.error(f"{node.id} is a name of PyTorch, NumPy or Python", node, f"call it {node.id}1")
+        raise reader.error(
+            f"{node.id} is a name of PyTorch, NumPy or Python", node, f"call it {node.id}1"
+        )
     if node.id.startswith("__"):
-        raise reader.error("names that begin with __ are reserved by Python", node, "choose another name")
+        raise reader.error(
+            "names that begin with __ are reserved by Python", node, "choose another name"
+        )
     if not node.id.isascii():
-        raise reader.error("a name may contain only ASCII letters, digits and _", node, "choose another name")
+        raise reader.error(
+            "a name may contain only ASCII letters, digits and _", node, "choose another name"
+        )
     reader.scope[node.id] = node in reader.modules
     reader.assigned[node.id] = None
     return [reader.step("store", node, name=node.id)]
 
 
 def _fixed(reader: Reader, space: str, name: str, place: Span | ast.AST) -> Step | None:
-    """A constant or dtype of a namespace, such as `math.pi` or `torch.float64`; with bare names it is torch."""
+    """A constant or dtype of a namespace, such as `math.pi` or `torch.float64`; with bare names it
+    is torch.
+    """
     if name in operators.CONSTANTS and space in ("torch", "np", "numpy", "math"):
         return reader.step("constant", place, value=operators.CONSTANTS[name])
     if space == "math":
@@ -161,7 +182,9 @@ def _fixed(reader: Reader, space: str, name: str, place: Span | ast.AST) -> Step
 
 def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
     if not isinstance(node.ctx, ast.Load):
-        raise reader.error("a tensor's attribute cannot be set", node, "give the result a name: n = ...")
+        raise reader.error(
+            "a tensor's attribute cannot be set", node, "give the result a name: n = ..."
+        )
     if not (found := reader.namespace(node)):
         return [node.value, lambda: [_value_attribute(reader, node)]]
     path, chain = found
@@ -184,12 +207,15 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
         return reader.step("attribute", place, take=1, name=node.attr)
     reader.check_name(node.attr, place, twin=True)
     if operators.in_space("Tensor", node.attr):
-        raise reader.error(f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()")
+        raise reader.error(
+            f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()"
+        )
     raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
 
 
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
-    """The function that a call names, and the place of its name; None where it calls a method or a value.
+    """The function that a call names, and the place of its name; None where it calls a method or a
+    value.
 
     Raises ExpressionError where there is no such function.
     """
@@ -237,22 +263,35 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     arguments: list[Part] = [*args, *(keyword.value for keyword in node.keywords)]
     if found := _function(reader, node):
         operator, place = found
-        if operator.path.rpartition(".")[0] in operators.SPELT and operator not in operators.WHOLE.values():
+        if (
+            operator.path.rpartition(".")[0] in operators.SPELT
+            and operator not in operators.WHOLE.values()
+        ):
             return [*expand(reader, operator.path, node, place)]
         if operator.positions is not None and any(map(says_more, node.args[operator.positions :])):
-            if operator.path.startswith("nn.") and not isinstance(node.args[operator.positions], ast.Constant):
+            if operator.path.startswith("nn.") and not isinstance(
+                node.args[operator.positions], ast.Constant
+            ):
                 hint = reader.replaced(place, f"{place.text}()")
-                raise reader.error("the first brackets of a module contain its settings", place, hint)
+                raise reader.error(
+                    "the first brackets of a module contain its settings", place, hint
+                )
             message = f"inplace {KEYWORDS['inplace']}"
             raise reader.error(message, node.args[operator.positions], "leave the argument out")
-        names += _last_dimension(reader, operator.path, node, arguments, first=not operator.path.startswith("nn."))
+        names += _last_dimension(
+            reader, operator.path, node, arguments, first=not operator.path.startswith("nn.")
+        )
         twin = isinstance(node.func, ast.Name) and node.func.id in operators.TWINS
         python = node.func.id if twin else reader.pythons.get(node)  # type: ignore[attr-defined]
-        step = reader.step("call", place, take=len(arguments), name=operator.path, keywords=names, value=python)
+        step = reader.step(
+            "call", place, take=len(arguments), name=operator.path, keywords=names, value=python
+        )
         reader.calls[node] = step
         return [*arguments, step]
     if _is_module(reader, node.func):
-        step = reader.calls[node] = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
+        step = reader.calls[node] = reader.step(
+            "apply", node.func, take=len(arguments) + 1, keywords=names
+        )
         return [node.func, *arguments, step]
     if isinstance(node.func, ast.Attribute):
         if meaning := method(reader, node, reader.tail(node.func)):
@@ -262,10 +301,14 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
     hint = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
-    raise reader.error(f"{reader.span(node.func).text[:40]} is a value, not a function", node.func, hint)
+    raise reader.error(
+        f"{reader.span(node.func).text[:40]} is a value, not a function", node.func, hint
+    )
 
 
-def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]) -> list[Part]:
+def _method(
+    reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[str, ...]
+) -> list[Part]:
     """The call of a tensor's method, after the tensor itself."""
     assert isinstance(node.func, ast.Attribute)
     name, place = node.func.attr, reader.tail(node.func)
@@ -273,7 +316,9 @@ def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[
         reader.check_name(name, place, twin=True)
         raise reader.unknown(name, place, "method", operators.sections()["Tensor"])
     names += _last_dimension(reader, f"Tensor.{name}", node, arguments, first=False)
-    step = reader.step("method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names)
+    step = reader.step(
+        "method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names
+    )
     reader.calls[node] = step
     return [*arguments, step]
 
@@ -281,7 +326,9 @@ def _method(reader: Reader, node: ast.Call, arguments: list[Part], names: tuple[
 def _last_dimension(
     reader: Reader, path: str, node: ast.Call, arguments: list[Part], *, first: bool
 ) -> tuple[str, ...]:
-    """Add `dim=-1` to the arguments of a softmax that has no dimension, with a note; `first` where its input is one."""
+    """Add `dim=-1` to the arguments of a softmax that has no dimension, with a note; `first` where
+    its input is one.
+    """
     given = any(keyword.arg in ("dim", "axis") for keyword in node.keywords)
     if path not in operators.LAST_DIMENSION or given or len(node.args) > first:
         return ()
@@ -300,7 +347,9 @@ def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
 
 
 def _is_number(node: ast.expr) -> bool:
-    """Whether the text alone shows that `node` is neither a whole number nor a mask, which `^` could combine bit by bit."""
+    """Whether the text alone shows that `node` is neither a whole number nor a mask, which `^`
+    could combine bit by bit.
+    """
     match node:
         case ast.Constant():
             return not isinstance(node.value, bool)
@@ -326,17 +375,29 @@ def _boolean(reader: Reader, node: ast.BoolOp) -> list[Part]:
 
 def _compare(reader: Reader, node: ast.Compare) -> list[Part]:
     if any(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in node.ops):
-        raise reader.error("'in' and 'is' do not compare numbers", node, "write == or !=, isin(x, y) for 'in'")
+        raise reader.error(
+            "'in' and 'is' do not compare numbers", node, "write == or !=, isin(x, y) for 'in'"
+        )
     symbols = tuple([SYMBOLS[type(op)] for op in node.ops])
     place = reader.between(node.left, node.comparators[0], symbols[0])
-    step = reader.step("compare", place, take=len(symbols) + 1, name=" ".join(symbols), value=symbols)
+    step = reader.step(
+        "compare", place, take=len(symbols) + 1, name=" ".join(symbols), value=symbols
+    )
     return [node.left, *node.comparators, step]
 
 
 def _conditional(reader: Reader, node: ast.IfExp) -> list[Part]:
     other, end = Label(), Label()
     branch = reader.step("branch", node.test, take=1, value=other)
-    return [node.test, branch, node.body, reader.step("jump", node, value=end), other, node.orelse, end]
+    return [
+        node.test,
+        branch,
+        node.body,
+        reader.step("jump", node, value=end),
+        other,
+        node.orelse,
+        end,
+    ]
 
 
 def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
@@ -348,7 +409,12 @@ def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
 
 def _slice(reader: Reader, node: ast.Slice) -> list[Part]:
     none = reader.step("constant", node)
-    return [node.lower or none, node.upper or none, node.step or none, reader.step("slice", node, take=3)]
+    return [
+        node.lower or none,
+        node.upper or none,
+        node.step or none,
+        reader.step("slice", node, take=3),
+    ]
 
 
 def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:

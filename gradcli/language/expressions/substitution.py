@@ -1,4 +1,6 @@
-"""Formulas with names replaced by expressions, such as `2*weight*(pred - target)` by `2*(p - y)`."""
+"""Formulas with names replaced by expressions, such as `2*weight*(pred - target)` by `2*(p -
+y)`.
+"""
 
 import ast
 import re
@@ -15,10 +17,11 @@ def spelled(node: ast.AST) -> str:
 
 
 def substituted(formula: str, meaning: Mapping[str, Any]) -> str:
-    """`formula` with each name in `meaning` replaced: by an expression where that is a text, else by the value itself.
+    """`formula` with each name in `meaning` replaced: by an expression where that is a text, else
+    by the value itself.
 
-    What is decided then is decided: conditions on values, factors 1, terms 0. A value of None, such as a weight that was
-    not given, is a factor 1, and so is an element of it.
+    What is decided then is decided: conditions on values, factors 1, terms 0. A value of None, such
+    as a weight that was not given, is a factor 1, and so is an element of it.
     """
     tree = ast.parse(formula, mode="eval").body
     return spelled(_Substitution(meaning).visit(tree))
@@ -64,7 +67,9 @@ class _Substitution(_Filling):
         match node.test:
             case ast.Constant(value=truth):
                 return node.body if truth else node.orelse
-            case ast.Compare(left=ast.Constant(value=left), ops=[op], comparators=[ast.Constant(value=right)]):
+            case ast.Compare(
+                left=ast.Constant(value=left), ops=[op], comparators=[ast.Constant(value=right)]
+            ):
                 return node.body if (left == right) is isinstance(op, ast.Eq) else node.orelse
         return node
 
@@ -94,7 +99,9 @@ class _Substitution(_Filling):
 
 
 def _is(node: ast.expr, value: object) -> bool:
-    return isinstance(node, ast.Constant) and node.value == value and not isinstance(node.value, bool)
+    return (
+        isinstance(node, ast.Constant) and node.value == value and not isinstance(node.value, bool)
+    )
 
 
 def _is_one(node: ast.expr) -> bool:

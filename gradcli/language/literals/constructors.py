@@ -1,4 +1,6 @@
-"""The constructors of tensor literals (`zeros(2,3)`, `linspace(-5,5,9)`): their parameters and the shape they give."""
+"""The constructors of tensor literals (`zeros(2,3)`, `linspace(-5,5,9)`): their parameters and the
+shape they give.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -18,7 +20,9 @@ Bound = float | int | Shape
 
 @dataclass(frozen=True)
 class Made:
-    """A constructor with every argument bound, by PyTorch's own parameter names, and the sign in front of it."""
+    """A constructor with every argument bound, by PyTorch's own parameter names, and the sign in
+    front of it.
+    """
 
     name: str
     arguments: Mapping[str, Bound]
@@ -34,7 +38,9 @@ class Made:
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument as it was typed: its keyword or an empty text, its numbers, their shape, and its place."""
+    """One argument as it was typed: its keyword or an empty text, its numbers, their shape, and its
+    place.
+    """
 
     keyword: str
     values: tuple[float | int | bool, ...]
@@ -44,19 +50,28 @@ class Argument:
 
 @dataclass(frozen=True)
 class Constructor:
-    """How it is called, with its defaults, and the shape that its arguments give; ValueError where they give none."""
+    """How it is called, with its defaults, and the shape that its arguments give; ValueError where
+    they give none.
+    """
 
     usage: str
     shape: Callable[..., Shape]
 
     @cached_property
     def defaults(self) -> dict[str, str]:
-        """The parameters in order, each with its default: a number, the parameter whose value it takes, or an empty text."""
-        return {name: default for name, _, default in (each.partition("=") for each in self.usage.split(", "))}
+        """The parameters in order, each with its default: a number, the parameter whose value it
+        takes, or an empty text.
+        """
+        return {
+            name: default
+            for name, _, default in (each.partition("=") for each in self.usage.split(", "))
+        }
 
 
 def _arange(start: float, end: float, step: float) -> Shape:
-    """How many numbers arange gives, by PyTorch's own formula; ValueError where it gives none or never ends."""
+    """How many numbers arange gives, by PyTorch's own formula; ValueError where it gives none or
+    never ends.
+    """
     if not all(map(math.isfinite, (start, end, step))):
         raise ValueError("arange needs finite numbers")
     if step == 0:
@@ -86,7 +101,9 @@ _ELSEWHERE = {
 
 
 def usage(name: str) -> str:
-    """The hint that says how the constructor `name` is called: `write arange(start=0, end, step=1)`."""
+    """The hint that says how the constructor `name` is called: `write arange(start=0, end,
+    step=1)`.
+    """
     return f"write {name}({CONSTRUCTORS[name].usage})"
 
 
@@ -101,7 +118,8 @@ def check_keyword(name: str, keyword: str, place: Span) -> None:
 def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
     """The constructor `name` with `arguments` bound, each checked; `place` is the whole call.
 
-    Raises LiteralError where arguments are missing, too many or of the wrong kind, SizeError for too many elements.
+    Raises LiteralError where arguments are missing, too many or of the wrong kind, SizeError for
+    too many elements.
     """
 
     def error(message: str, argument: Argument | None = None, _: str = "") -> LiteralError:
@@ -115,7 +133,9 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
     if len(positional) == 1:  # arange(5) ends at 5
         parameters.insert(0, next(name for name in parameters if not constructor.defaults[name]))
     bound: dict[str, Bound] = {}
-    for parameter, argument in binding.bind(name, parameters, [(each.keyword, each) for each in arguments], error):
+    for parameter, argument in binding.bind(
+        name, parameters, [(each.keyword, each) for each in arguments], error
+    ):
         bound[parameter] = _READERS.get(parameter, _number)(parameter, argument)
     for parameter, default in constructor.defaults.items():
         if parameter not in bound:
@@ -127,11 +147,19 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
     except ValueError as refused:
         raise error(str(refused)) from None
     check_shape(name, shape, place)
-    return Made(name, {parameter: bound[parameter] for parameter in constructor.defaults}, shape, sign, place.source)
+    return Made(
+        name,
+        {parameter: bound[parameter] for parameter in constructor.defaults},
+        shape,
+        sign,
+        place.source,
+    )
 
 
 def check_shape(what: str, shape: Shape, place: Span) -> None:
-    """Raise SizeError where a tensor of `shape` has too many dimensions or elements, or one side that is too long."""
+    """Raise SizeError where a tensor of `shape` has too many dimensions or elements, or one side
+    that is too long.
+    """
     LITERAL_DEPTH.check(len(shape), f"the shape of {what}", span=place, hint="use fewer dimensions")
     for count in (*shape, math.prod(shape)):
         ELEMENTS.check(count, what, span=place, hint="use fewer")
@@ -142,7 +170,9 @@ def _joined(sizes: list[Argument]) -> Argument:
     for argument in sizes:
         if argument.shape:
             hint = "write zeros(2, 3) or zeros((2, 3))"
-            raise LiteralError("a size in brackets must be the only argument", span=argument.span, hint=hint)
+            raise LiteralError(
+                "a size in brackets must be the only argument", span=argument.span, hint=hint
+            )
     first, last = sizes[0].span, sizes[-1].span
     values = tuple(argument.values[0] for argument in sizes)
     return Argument("", values, (len(values),), first.source.span(first.start, last.stop))
@@ -150,20 +180,28 @@ def _joined(sizes: list[Argument]) -> Argument:
 
 def _number(parameter: str, argument: Argument) -> float:
     if argument.shape or isinstance(argument.values[0], bool):
-        raise LiteralError(f"{parameter} must be one number", span=argument.span, hint="for example 3")
+        raise LiteralError(
+            f"{parameter} must be one number", span=argument.span, hint="for example 3"
+        )
     return float(argument.values[0])
 
 
 def _whole(parameter: str, argument: Argument) -> int:
     value = _number(parameter, argument)
     if not value.is_integer() or value < 0:
-        raise LiteralError(f"{parameter} must be a whole number, 0 or more", span=argument.span, hint="for example 3")
+        raise LiteralError(
+            f"{parameter} must be a whole number, 0 or more",
+            span=argument.span,
+            hint="for example 3",
+        )
     return int(argument.values[0])
 
 
 def read_size(parameter: str, argument: Argument) -> Shape:
     """The size that an argument gives: one whole number or several. Raises LiteralError."""
-    return tuple(_whole(parameter, replace(argument, values=(value,), shape=())) for value in argument.values)
+    return tuple(
+        _whole(parameter, replace(argument, values=(value,), shape=())) for value in argument.values
+    )
 
 
 _READERS: Mapping[str, Callable[[str, Argument], Bound]] = {"size": read_size} | dict.fromkeys(

@@ -1,7 +1,9 @@
-"""Tensor literals: what a user may write for a tensor, read into plain numbers or into where they come from.
+"""Tensor literals: what a user may write for a tensor, read into plain numbers or into where they
+come from.
 
-`parse` reads a word of the command line, `parse_stream` what came from standard input or stands in a text file, and
-`from_json` what JSON holds. The grammar of the texts is in `gradcli.language.literals.literal_grammar`.
+`parse` reads a word of the command line, `parse_stream` what came from standard input or stands in
+a text file, and `from_json` what JSON holds. The grammar of the texts is in
+`gradcli.language.literals.literal_grammar`.
 """
 
 import json
@@ -22,7 +24,9 @@ from gradcli.language.source import Source, quoted
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers in row-major order and their shape; `dtype` is `float` (the job's), `bool`, `int64` or a kin of it."""
+    """Numbers in row-major order and their shape; `dtype` is `float` (the job's), `bool`, `int64`
+    or a kin of it.
+    """
 
     values: Sequence[Number]
     shape: Shape
@@ -41,7 +45,8 @@ Literal = Numbers | Made | FromFile | FromStdin
 
 
 def parse(source: Source) -> Literal:
-    """The tensor that one word of the command line stands for; nothing is opened, read or allocated.
+    """The tensor that one word of the command line stands for; nothing is opened, read or
+    allocated.
 
     Raises LiteralError, SizeError.
     """
@@ -56,14 +61,16 @@ def parse(source: Source) -> Literal:
         if not is_named(text):
             raise
         place = source.span(0, len(source.text))
-        raise LiteralError("a file needs @ before its name", span=place, hint=f"@{quoted(text)}") from None
+        raise LiteralError(
+            "a file needs @ before its name", span=place, hint=f"@{quoted(text)}"
+        ) from None
 
 
 def parse_stream(source: Source) -> Numbers | Made:
     """The tensor that a text of one or many lines stands for.
 
-    Like a literal, but blanks may separate numbers: one line or one column is 1-D, a single number 0-d, several lines
-    of several numbers a matrix. Raises LiteralError, SizeError.
+    Like a literal, but blanks may separate numbers: one line or one column is 1-D, a single number
+    0-d, several lines of several numbers a matrix. Raises LiteralError, SizeError.
     """
     return _parse(source, source.text.strip(), lines=True)
 
@@ -72,7 +79,9 @@ _DIGITS = re.compile(r"[-+]?\s*([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?", r
 
 
 def half_units(literal: Numbers, *, lines: bool = False) -> list[float]:
-    """Half a unit of the last digit that each number is written with; 0 of a zero and of what is exact, such as `1/3`."""
+    """Half a unit of the last digit that each number is written with; 0 of a zero and of what is
+    exact, such as `1/3`.
+    """
     parser = Parser(literal.source, lines=lines)
     parser.literal()
     found = []
@@ -84,9 +93,11 @@ def half_units(literal: Numbers, *, lines: bool = False) -> list[float]:
 
 
 def from_json(value: object, source: Source) -> Numbers:
-    """The tensor that a JSON value stands for: numbers, nested lists, the strings "NaN" "Infinity" "-Infinity", bools.
+    """The tensor that a JSON value stands for: numbers, nested lists, the strings "NaN" "Infinity"
+    "-Infinity", bools.
 
-    Raises LiteralError where it holds anything else or its rows differ, SizeError where it nests too deep.
+    Raises LiteralError where it holds anything else or its rows differ, SizeError where it nests
+    too deep.
     """
     try:
         leaves, shape = _flatten(value)
@@ -105,7 +116,9 @@ def from_json(value: object, source: Source) -> Numbers:
 
 
 def _flatten(value: object) -> tuple[list[object], Shape]:
-    """The leaves of nested lists in row-major order, and their shape; ValueError where rows differ."""
+    """The leaves of nested lists in row-major order, and their shape; ValueError where rows
+    differ.
+    """
     if not isinstance(value, list):
         return [value], ()
     shape: list[int] = []
@@ -153,7 +166,9 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_finite)
 
 
 def read_json(text: str, source: Source) -> Numbers:
-    """The tensor that a JSON text stands for. Raises ValueError where it is no JSON, and what `from_json` raises."""
+    """The tensor that a JSON text stands for. Raises ValueError where it is no JSON, and what
+    `from_json` raises.
+    """
     try:
         return from_json(_DECODER.decode(text), source)
     except RecursionError:  # Python's own bound is far above ours
@@ -172,8 +187,8 @@ def _parse(source: Source, text: str, *, lines: bool) -> Numbers | Made:
     return result if isinstance(result, Made) else Numbers(*result, source)
 
 
-# The short way. Python's own `json` and `float` read a million numbers in half a second, where the grammar takes five, and
-# a single number, of which a batch has many, in half the time.
+# The short way. Python's own `json` and `float` read a million numbers in half a second, where the
+# grammar takes five, and a single number, of which a batch has many, in half the time.
 
 _WHOLE_DECODER = json.JSONDecoder(parse_float=_finite)
 _BARE_POINT = re.compile(r"\.(?![0-9])")
@@ -182,16 +197,24 @@ _PLAIN = re.compile(r"[-+.0-9eE,; \t\r\n]+")
 
 
 def _plain(source: Source, text: str, *, lines: bool) -> Numbers:
-    """What JSON, rows of numbers or `tensor(..)` stand for. Raises ValueError where the text is not as plain as that."""
+    """What JSON, rows of numbers or `tensor(..)` stand for. Raises ValueError where the text is not
+    as plain as that.
+    """
     if text.startswith("["):
         return read_json(text, source)
     if not _PLAIN.fullmatch(text):
         return _printed(text, source)
-    rows = [row for row in text.split("\n") if row.strip()] if lines else text.replace("\n", ";").split(";")
+    rows = (
+        [row for row in text.split("\n") if row.strip()]
+        if lines
+        else text.replace("\n", ";").split(";")
+    )
     if not lines or "," in text:
         cells = [row.split(",") for row in rows]
     elif len(rows[0].split()) == 1:
-        cells = [rows]  # float() refuses two numbers, so that a column need not be split line by line
+        cells = [
+            rows
+        ]  # float() refuses two numbers, so that a column need not be split line by line
     else:
         cells = [row.split() for row in rows]
     values = list(map(float, chain.from_iterable(cells)))
@@ -212,6 +235,8 @@ def _printed(text: str, source: Source) -> Numbers:
     whole = set(map(type, leaves)) == {int}
     values = cast("list[int]", leaves) if whole else list(map(_json_number, leaves))
     low, high = INTEGERS["int64"]
-    if len(shape) > LITERAL_DEPTH.value or (whole and not low <= min(values) <= max(values) <= high):
+    if len(shape) > LITERAL_DEPTH.value or (
+        whole and not low <= min(values) <= max(values) <= high
+    ):
         raise ValueError
     return Numbers(values, shape, "int64" if whole else "float", source)

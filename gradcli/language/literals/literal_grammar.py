@@ -1,4 +1,5 @@
-"""The grammar of tensor literals: one recursive-descent parser over `gradcli.language.literals.tokens`, and its errors.
+"""The grammar of tensor literals: one recursive-descent parser over
+`gradcli.language.literals.tokens`, and its errors.
 
 literal  = made | row {(";" | newline) row}
 made     = [sign] constructor "(" [argument {"," argument}] ")"
@@ -23,7 +24,11 @@ from gradcli.language.suggest import did_you_mean
 
 Number = float | int | bool
 
-NOT_FINITE = {sign + name: float(sign + name) for sign in ("", "+", "-") for name in ("nan", "inf", "infinity")}
+NOT_FINITE = {
+    sign + name: float(sign + name)
+    for sign in ("", "+", "-")
+    for name in ("nan", "inf", "infinity")
+}
 """Every usual spelling of the not-finite numbers, in lower case."""
 
 _CONSTANTS: dict[str, Number] = {
@@ -34,7 +39,9 @@ _CONSTANTS: dict[str, Number] = {
 }
 
 INTEGERS = {
-    f"{'u' * unsigned}int{bits}": (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    f"{'u' * unsigned}int{bits}": (0, 2**bits - 1)
+    if unsigned
+    else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     for unsigned in (False, True)
     for bits in (8, 16, 32, 64)
 }
@@ -43,7 +50,8 @@ INTEGERS = {
 _FLOATS = ("float", "double", "half", "float16", "float32", "float64", "bfloat16", "longdouble")
 _ALIASES = {"short": "int16", "int": "int64", "long": "int64", "bool": "bool", "bool_": "bool"}
 _DTYPES = dict.fromkeys(_FLOATS, "float") | {name: name for name in INTEGERS} | _ALIASES
-"""Every type that a printed tensor or number names, and what it is here: `float`, `bool` or an integer type."""
+"""Every type that a printed tensor or number names, and what it is here: `float`, `bool` or an
+integer type."""
 
 _WRAPPERS = {"tensor": True, "Tensor": False, "array": False}
 """The words that print a tensor, and whether whole numbers in them stay integers."""
@@ -53,10 +61,18 @@ _IGNORED = ("grad_fn", "requires_grad", "device")
 _STARTS = ("number", "name", "call", "string")
 """The kinds of the words that begin a number, besides signs and brackets."""
 
-_NO_NUMBERS = dict.fromkeys(("None", "null", "NA"), "leave the input out, or write nan for a missing number")
-_UNREADABLE = ("this argument is not supported", "print the numbers alone: print(x.detach().to_dense())")
+_NO_NUMBERS = dict.fromkeys(
+    ("None", "null", "NA"), "leave the input out, or write nan for a missing number"
+)
+_UNREADABLE = (
+    "this argument is not supported",
+    "print the numbers alone: print(x.detach().to_dense())",
+)
 _EXPRESSION = "give each tensor as a separate input; arithmetic belongs in the expression"
-_SUM = ("a literal cannot contain a sum", "put a comma between two numbers: 1, -2; sums belong in the expression")
+_SUM = (
+    "a literal cannot contain a sum",
+    "put a comma between two numbers: 1, -2; sums belong in the expression",
+)
 _ON_LISTS = ("a literal cannot contain arithmetic on lists", _EXPRESSION)
 _STRAYS = {
     **dict.fromkeys("+-", _SUM),
@@ -85,9 +101,10 @@ def describe(row: int, shape: Shape) -> str:
 class Parser:
     """Reads one literal, by a method for each rule of the grammar.
 
-    `token` is the current word, `stop` the end of the one before. Numbers go to `values`, and where they stand to
-    `places`, in the order in which they are read, so that a method returns only the shape of what it has read.
-    `lines`: the text is a stream, where blanks separate and one column is 1-D.
+    `token` is the current word, `stop` the end of the one before. Numbers go to `values`, and where
+    they stand to `places`, in the order in which they are read, so that a method returns only the
+    shape of what it has read. `lines`: the text is a stream, where blanks separate and one column
+    is 1-D.
     """
 
     def __init__(self, source: Source, *, lines: bool) -> None:
@@ -126,7 +143,9 @@ class Parser:
     # --- the whole text, rows, items
 
     def literal(self) -> Made | tuple[list[Number], Shape, str]:
-        """A constructor, or the numbers in row-major order, their shape and their dtype. Raises LiteralError, SizeError."""
+        """A constructor, or the numbers in row-major order, their shape and their dtype. Raises
+        LiteralError, SizeError.
+        """
         self.skip_lines()
         made = re.match(r"[\s\ufeff]*[-+]?\s*([\w.]+)\s*\(", self.source.text)
         if made and bare(made[1]) in CONSTRUCTORS:
@@ -162,7 +181,8 @@ class Parser:
         return (count,) if column else (count, *first), numbers
 
     def sequence(self, *ends: str, blanks: bool) -> tuple[Shape, bool]:
-        """Items up to one of the signs `ends`: their shape together, and whether it is one item without a comma.
+        """Items up to one of the signs `ends`: their shape together, and whether it is one item
+        without a comma.
 
         They are separated by commas or, with `blanks`, by blanks, but not by both.
         """
@@ -219,7 +239,9 @@ class Parser:
             self.places.pop()
             value = self.product(self.values.pop())
         if self.values and isinstance(value, bool) is not isinstance(self.values[-1], bool):
-            raise self.error("bools and numbers are mixed", "write 1 and 0, or True and False, throughout", start)
+            raise self.error(
+                "bools and numbers are mixed", "write 1 and 0, or True and False, throughout", start
+            )
         self.values.append(value)
         self.places.append((start, self.stop))
         return ()
@@ -240,11 +262,17 @@ class Parser:
                 raise self.error("division by zero", "write inf or nan if that is meant", start)
             try:
                 result = value * factor if operator == "*" else value / factor
-                overflow = not math.isfinite(result) and math.isfinite(value) and math.isfinite(factor)
+                overflow = (
+                    not math.isfinite(result) and math.isfinite(value) and math.isfinite(factor)
+                )
             except OverflowError:
                 overflow = True
             if overflow:
-                raise self.error("the result is too large for a 64-bit float", "write inf if that is meant", start)
+                raise self.error(
+                    "the result is too large for a 64-bit float",
+                    "write inf if that is meant",
+                    start,
+                )
             value = result
         return value
 
@@ -273,12 +301,18 @@ class Parser:
         return value
 
     def unsigned(self, token: Token) -> Number:
-        """Digits, which stay whole without a point or an exponent; a constant; a print such as `np.float64(1.5)`."""
+        """Digits, which stay whole without a point or an exponent; a constant; a print such as
+        `np.float64(1.5)`.
+        """
         text, name = token.text, bare(token.text)
         if token.kind == "number":
             value = float(text)
             if math.isinf(value):
-                raise self.error("this is too large for a 64-bit float", "write inf if that is meant", token.start)
+                raise self.error(
+                    "this is too large for a 64-bit float",
+                    "write inf if that is meant",
+                    token.start,
+                )
             return int(text.lstrip("0") or "0") if text.isdigit() else value
         if token.kind == "string":
             if text[1:-1].lower() in NOT_FINITE:
@@ -296,7 +330,10 @@ class Parser:
             raise self.error(f"{name}(..) must be the whole literal", _EXPRESSION, token.start)
         if name not in _DTYPES:
             near = did_you_mean(name, (*CONSTRUCTORS, *_WRAPPERS))
-            hint = near or f"the constructors are {', '.join(CONSTRUCTORS)}; functions belong in the expression"
+            hint = (
+                near
+                or f"the constructors are {', '.join(CONSTRUCTORS)}; functions belong in the expression"
+            )
             raise self.error("unknown constructor", hint, token.start)
         return self.bracketed()
 
@@ -337,7 +374,9 @@ class Parser:
         return found
 
     def wrapper(self) -> Shape:
-        """What PyTorch and NumPy print: `tensor([1., 2.], grad_fn=<MulBackward0>)`, `array([], shape=(0, 3))`."""
+        """What PyTorch and NumPy print: `tensor([1., 2.], grad_fn=<MulBackward0>)`, `array([],
+        shape=(0, 3))`.
+        """
         name = bare(self.advance().text)
         self.advance()
         first = len(self.values)
@@ -350,7 +389,9 @@ class Parser:
                 break
             start, keyword = self.token.start, self.token.text
             if self.token.kind != "keyword":
-                raise self.error(f"{name}(..) takes one list", "put the rows into one list: [[1, 2], [3, 4]]")
+                raise self.error(
+                    f"{name}(..) takes one list", "put the rows into one list: [[1, 2], [3, 4]]"
+                )
             self.advance()
             if keyword not in ("dtype", "size", "shape", *_IGNORED):
                 raise self.error(*_UNREADABLE, start)
@@ -383,11 +424,15 @@ class Parser:
             hint = "give the real and the imaginary part as two inputs"
             raise self.error("complex numbers are not supported", hint, token.start)
         if name not in _DTYPES:
-            raise self.error("unknown dtype", did_you_mean(name, _DTYPES) or "leave it out", token.start)
+            raise self.error(
+                "unknown dtype", did_you_mean(name, _DTYPES) or "leave it out", token.start
+            )
         return _DTYPES[name]
 
     def kept(self, name: str, first: int, asked: str) -> str:
-        """The dtype of the printed numbers from the one at `first` on, when the print stands alone."""
+        """The dtype of the printed numbers from the one at `first` on, when the print stands
+        alone.
+        """
         kinds = set(map(type, self.values[first:]))
         asked = asked or ("bool" if kinds == {bool} else "int64" if kinds == {int} else "float")
         if asked not in INTEGERS or not _WRAPPERS[name]:
@@ -395,7 +440,10 @@ class Parser:
         low, high = INTEGERS[asked]
         for value, place in zip(self.values[first:], self.places[first:], strict=True):
             if value != value // 1 or not low <= value <= high:
-                message, hint = f"{asked} ranges from {low} to {high}", "write a floating-point number with a point: 2."
+                message, hint = (
+                    f"{asked} ranges from {low} to {high}",
+                    "write a floating-point number with a point: 2.",
+                )
                 raise LiteralError(message, span=self.source.span(*place), hint=hint)
         return asked
 
@@ -420,7 +468,9 @@ class Parser:
         if self.token.kind == "keyword":
             return self.error("a named argument is allowed only in a constructor", FORMS)
         if self.at(","):
-            return self.error("a number is missing before this comma", "leave out the comma, or write nan")
+            return self.error(
+                "a number is missing before this comma", "leave out the comma, or write nan"
+            )
         found = "<" if self.token.kind == "angle" else self.token.text
         return self.error(f"expected a number, got '{found}'", FORMS)
 

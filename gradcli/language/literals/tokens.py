@@ -1,4 +1,6 @@
-"""The words of a tensor literal: one regular expression cuts them, and answers the mistakes it knows."""
+"""The words of a tensor literal: one regular expression cuts them, and answers the mistakes it
+knows.
+"""
 
 import re
 import unicodedata
@@ -11,7 +13,9 @@ from gradcli.language.source import Source
 
 
 class Token(NamedTuple):
-    """One word: its kind (a group of the expression below, or `end`), its text, and where it stands."""
+    """One word: its kind (a group of the expression below, or `end`), its text, and where it
+    stands.
+    """
 
     kind: str
     text: str
@@ -22,7 +26,8 @@ class Token(NamedTuple):
 FORMS = "write 2, or 1,2,3, or [[1,2],[3,4]], or zeros(2,3), or @data.npy"
 """The hint where nothing nearer is known."""
 
-# Possessive: digits are never given back, or a long run of them would be tried in all ways to divide it.
+# Possessive: digits are never given back, or a long run of them would be tried in all ways to
+# divide it.
 _DIGITS = r"(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)"
 _NUMBER = _DIGITS + r"(?:[eE][-+]?[0-9]++)?+"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
@@ -38,8 +43,16 @@ _MISTAKES = {
         "complex numbers are not supported",
         "give the real and the imaginary part as two inputs and join them in the expression: torch.complex(a, b)",
     ),
-    "based": (r"0[xXoObB][A-Za-z0-9_]*", "only decimal numbers are supported", "write it in decimal: 16, not 0x10"),
-    "grouped": (r"[0-9][0-9.]*_[0-9_.]*", "a number cannot contain underscores", "write 1000, not 1_000"),
+    "based": (
+        r"0[xXoObB][A-Za-z0-9_]*",
+        "only decimal numbers are supported",
+        "write it in decimal: 16, not 0x10",
+    ),
+    "grouped": (
+        r"[0-9][0-9.]*_[0-9_.]*",
+        "a number cannot contain underscores",
+        "write 1000, not 1_000",
+    ),
     "points": (
         r"(?:[0-9]+\.[0-9]*|\.[0-9]+)\.[0-9.]*",
         "a number has at most one decimal point",
@@ -56,7 +69,8 @@ _MISTAKES = {
         "write 1e3 for 10**3; arithmetic belongs in the expression",
     ),
 }
-"""What looks like a word and is none, by a name of its own: its pattern, what is wrong with it, and what to do."""
+"""What looks like a word and is none, by a name of its own: its pattern, what is wrong with it, and
+what to do."""
 
 _TOKEN = re.compile(
     "|".join(
@@ -89,7 +103,8 @@ _TYPED = {
     **dict.fromkeys("\u201c\u201d", '"'),
     **dict(zip("\u00f7\u3001\u03c0\u221e", ("/", ",", "pi", "inf"), strict=True)),
 }
-"""What a character that editors and web pages make stands for, where Unicode's own normal form does not say it."""
+"""What a character that editors and web pages make stands for, where Unicode's own normal form does
+not say it."""
 
 _ASCII_CURES = {
     "\\": "remove the backslash: the shell does not need it inside quotes",
@@ -103,10 +118,11 @@ _ASCII_CURES = {
 
 
 def tokens(source: Source) -> Iterator[Token]:
-    """The words of `source`, brackets paired, the last one of kind `end`; line breaks count only outside brackets.
+    """The words of `source`, brackets paired, the last one of kind `end`; line breaks count only
+    outside brackets.
 
-    Raises LiteralError at a mistake, at a character that has no place in a literal and at a bracket without its partner,
-    SizeError where brackets nest too deep.
+    Raises LiteralError at a mistake, at a character that has no place in a literal and at a bracket
+    without its partner, SizeError where brackets nest too deep.
     """
     opened: list[Token] = []
 
@@ -122,16 +138,26 @@ def tokens(source: Source) -> Iterator[Token]:
             raise error(*_stranger(text), start)
         if kind in _MISTAKES:
             raise error(*_MISTAKES[kind][1:], start, stop)
-        token = Token("number" if kind == "digits" else kind, "\n" if kind == "newline" else text, start, stop)
+        token = Token(
+            "number" if kind == "digits" else kind, "\n" if kind == "newline" else text, start, stop
+        )
         if text in _CLOSED_BY:
             opened.append(token)
-            LITERAL_DEPTH.check(len(opened), "the literal", span=source.span(start), hint="remove some brackets")
+            LITERAL_DEPTH.check(
+                len(opened), "the literal", span=source.span(start), hint="remove some brackets"
+            )
         elif text in ("]", ")"):
             if not opened:
-                raise error(f"unmatched '{text}'", f"open it with {'[' if text == ']' else '('}", start)
+                raise error(
+                    f"unmatched '{text}'", f"open it with {'[' if text == ']' else '('}", start
+                )
             opening = opened.pop().text
             if text != _CLOSED_BY[opening]:
-                raise error(f"'{text}' does not match '{opening}'", f"close it with {_CLOSED_BY[opening]}", start)
+                raise error(
+                    f"'{text}' does not match '{opening}'",
+                    f"close it with {_CLOSED_BY[opening]}",
+                    start,
+                )
         yield token
     if opened:
         opening, start = opened[-1].text, opened[-1].start
@@ -140,7 +166,9 @@ def tokens(source: Source) -> Iterator[Token]:
 
 
 def _stranger(char: str) -> tuple[str, str]:
-    """What is wrong with a character that no literal holds, and the hint: the character it looks like, where there is one."""
+    """What is wrong with a character that no literal holds, and the hint: the character it looks
+    like, where there is one.
+    """
     if char.isascii() and char.isprintable():
         return f"invalid character {char!r} in a literal", _ASCII_CURES.get(char, FORMS)
     if unicodedata.category(char) == "Cs":
@@ -154,10 +182,14 @@ def _hint_of(char: str) -> str:
     if unicodedata.decomposition(char).startswith("<super>"):
         return _MISTAKES["power"][2]
     digit = unicodedata.digit(char, None)
-    typed = _TYPED.get(char) or (unicodedata.normalize("NFKC", char) if digit is None else str(digit))
+    typed = _TYPED.get(char) or (
+        unicodedata.normalize("NFKC", char) if digit is None else str(digit)
+    )
     typed = typed.replace("\u2044", "/")  # as in one half
     if typed.isascii() and typed.isprintable():
         return f"type {typed} instead"
     if unicodedata.category(char) == "Sm":
         return "a literal holds numbers; arithmetic belongs in the expression"
-    return "a literal holds numbers; names belong in the expression" if char.isalpha() else "remove it"
+    return (
+        "a literal holds numbers; names belong in the expression" if char.isalpha() else "remove it"
+    )

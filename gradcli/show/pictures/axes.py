@@ -1,4 +1,6 @@
-"""Axes: what part of the numbers a window shows, and the round numbers that are written beside it."""
+"""Axes: what part of the numbers a window shows, and the round numbers that are written beside
+it.
+"""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -38,7 +40,9 @@ class Axis:
 
 
 def axis(low: float, high: float, most: int, *, widen: bool = False) -> Axis:
-    """An axis from `low` to `high` with up to `most` ticks; with `widen` out to the next tick where that is near."""
+    """An axis from `low` to `high` with up to `most` ticks; with `widen` out to the next tick where
+    that is near.
+    """
     if not high - low > 1e-9 * max(abs(low), abs(high), 1e-290):
         margin = abs(low) / 2 or 1.0
         low, high = low - margin, high + margin
@@ -46,7 +50,10 @@ def axis(low: float, high: float, most: int, *, widen: bool = False) -> Axis:
     if widen:
         outer_low, outer_high = math.floor(low / step) * step, math.ceil(high / step) * step
         near = 0.12 * (high - low)
-        low, high = outer_low if low - outer_low <= near else low, outer_high if outer_high - high <= near else high
+        low, high = (
+            outer_low if low - outer_low <= near else low,
+            outer_high if outer_high - high <= near else high,
+        )
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return Axis(low, high, tuple(k * step for k in range(first, last + 1)), step)
 
@@ -54,14 +61,16 @@ def axis(low: float, high: float, most: int, *, widen: bool = False) -> Axis:
 def _step(least: float) -> float:
     """The smallest of 1, 2, 5, 10 ... that is at least `least`."""
     unit = 10.0 ** math.floor(math.log10(least))
-    return next(factor * unit for factor in (1, 2, 5, 10, 20) if factor * unit >= least * (1 - 1e-9))
+    return next(
+        factor * unit for factor in (1, 2, 5, 10, 20) if factor * unit >= least * (1 - 1e-9)
+    )
 
 
 def span(y: Sequence[float], jumps: Collection[int] = ()) -> tuple[float, float] | None:
     """The part of a curve's numbers to show; None where none can be.
 
-    That is all of them, but for poles: where a curve grows towards a gap or a jump, the outermost numbers say only how
-    near the points came to it.
+    That is all of them, but for poles: where a curve grows towards a gap or a jump, the outermost
+    numbers say only how near the points came to it.
     """
     shown = sorted(number for number in y if drawable(number))
     if not shown:
@@ -77,7 +86,9 @@ def span(y: Sequence[float], jumps: Collection[int] = ()) -> tuple[float, float]
 
 
 def _is_pole(y: Sequence[float], i: int, jumps: Collection[int]) -> bool:
-    """Whether the point i stands before a gap and is a good deal larger than its neighbour on the other side."""
+    """Whether the point i stands before a gap and is a good deal larger than its neighbour on the
+    other side.
+    """
     if not drawable(y[i]):
         return False
     for before, after, jump in ((i - 1, i + 1, i), (i + 1, i - 1, i - 1)):

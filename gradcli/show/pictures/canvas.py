@@ -1,4 +1,6 @@
-"""A rectangle of character cells to draw in: dots of braille, 2 x 4 to a cell, or one ASCII character to a cell."""
+"""A rectangle of character cells to draw in: dots of braille, 2 x 4 to a cell, or one ASCII
+character to a cell.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,9 +12,11 @@ _BITS = ((0x40, 0x80), (0x04, 0x20), (0x02, 0x10), (0x01, 0x08))
 
 @dataclass(frozen=True)
 class Pen:
-    """How a line looks: so many dots on and so many off, its ANSI colour, the character that stands for it in ASCII.
+    """How a line looks: so many dots on and so many off, its ANSI colour, the character that stands
+    for it in ASCII.
 
-    `mark` is a letter that is put on the line here and there; empty where the line is told by its look.
+    `mark` is a letter that is put on the line here and there; empty where the line is told by its
+    look.
     """
 
     on: int = 1
@@ -75,8 +79,12 @@ class Canvas:
         self._dots[place] = dots
         self._cells[place] = Cell(chr(_BRAILLE + dots), pen.colour)
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], pen: Pen, behind: float = 0.0) -> float:
-        """A straight line between two places in dots, `behind` of which its pattern has behind it; how many that are then."""
+    def line(
+        self, start: tuple[float, float], end: tuple[float, float], pen: Pen, behind: float = 0.0
+    ) -> float:
+        """A straight line between two places in dots, `behind` of which its pattern has behind it;
+        how many that are then.
+        """
         (x0, y0), (x1, y1) = start, end
         length = max(abs(x1 - x0), abs(y1 - y0))
         steps = max(1, round(length))
@@ -116,7 +124,13 @@ def text(cells: Iterable[Cell], *, colour: bool) -> str:
     for cell in row:
         wanted = cell.colour if colour and cell.char != " " else now if cell.char == " " else ""
         if wanted != now:
-            found.append(f"\x1b[0m\x1b[{wanted}m" if now and wanted else f"\x1b[{wanted}m" if wanted else "\x1b[0m")
+            found.append(
+                f"\x1b[0m\x1b[{wanted}m"
+                if now and wanted
+                else f"\x1b[{wanted}m"
+                if wanted
+                else "\x1b[0m"
+            )
             now = wanted
         found.append(cell.char)
     if now:

@@ -1,4 +1,6 @@
-"""A surface drawn with characters: contour lines with their numbers, arrows uphill. Lists of numbers in, lines of text out."""
+"""A surface drawn with characters: contour lines with their numbers, arrows uphill. Lists of
+numbers in, lines of text out.
+"""
 
 import math
 from bisect import bisect_right
@@ -11,7 +13,8 @@ from gradcli.show.pictures.plotter import NAME, Window, below, flowed, frame, wo
 LEVELS = 12
 """Contour lines, at most."""
 SKEW = 12.0
-"""From here on equal steps would crowd all lines into a corner, and they are taken in equal ratios."""
+"""From here on equal steps would crowd all lines into a corner, and they are taken in equal
+ratios."""
 EVERY = (8, 4)
 """Columns and rows from one arrow to the next."""
 NAMES = "123456789abcdefghijklmnopqrstuvwxyz"
@@ -29,7 +32,9 @@ def draw(
     axes: tuple[Sequence[float], Sequence[float]], value: Grid, slopes: tuple[Grid, Grid] | None, window: Window,
     names: tuple[str, str], title: str,
 ) -> str:  # fmt: skip
-    """The surface over two ascending ranges, the first one to the right. `slopes` are its gradient by either."""
+    """The surface over two ascending ranges, the first one to the right. `slopes` are its gradient
+    by either.
+    """
     found = [number for row in value for number in row if drawable(number)]
     steps = levels(found)
     head = _legend(title, steps, names, window, arrows=slopes is not None)
@@ -43,22 +48,37 @@ def draw(
     collect_notes = _Surface(axes, value, across, upright, canvas)
     _lines(canvas, collect_notes, steps)
     if slopes is not None:
-        _arrows(canvas, [_Surface(axes, slope, across, upright, canvas) for slope in slopes], across, upright, window)
+        _arrows(
+            canvas,
+            [_Surface(axes, slope, across, upright, canvas) for slope in slopes],
+            across,
+            upright,
+            window,
+        )
     _lowest(canvas, axes, value, across, upright)
     body = frame(canvas, across, upright, left, window)
     body[-1] += words(f" {name}")
-    return "".join(f"{text(line, colour=window.colour)}\n" for line in [*head, *body, below(across, left, columns)])
+    return "".join(
+        f"{text(line, colour=window.colour)}\n"
+        for line in [*head, *body, below(across, left, columns)]
+    )
 
 
 def levels(found: Sequence[float]) -> list[float]:
-    """Round numbers between the smallest and the largest, in equal steps, or 1, 3, 10 ... where most numbers are small."""
+    """Round numbers between the smallest and the largest, in equal steps, or 1, 3, 10 ... where
+    most numbers are small.
+    """
     if not found or min(found) == max(found):
         return []
     ordered = sorted(found)
     low, middle, high = ordered[0], ordered[len(ordered) // 2], ordered[-1]
     if low > -1e-6 * high and middle > 0 and high - low > SKEW * (middle - low):
         first = math.floor(math.log10(max(ordered[len(ordered) // 10], high * 1e-4)))
-        ladder = [factor * 10.0**power for power in range(first, math.ceil(math.log10(high)) + 1) for factor in (1, 3)]
+        ladder = [
+            factor * 10.0**power
+            for power in range(first, math.ceil(math.log10(high)) + 1)
+            for factor in (1, 3)
+        ]
         return [level for level in ladder if low < level < high][-LEVELS:]
     return [tick for tick in axis(low, high, LEVELS).ticks if low < tick < high]
 
@@ -67,7 +87,12 @@ class _Surface:
     """Numbers over the axes, read at the dots of a canvas between which they are interpolated."""
 
     def __init__(
-        self, axes: tuple[Sequence[float], Sequence[float]], value: Grid, across: Axis, upright: Axis, canvas: Canvas
+        self,
+        axes: tuple[Sequence[float], Sequence[float]],
+        value: Grid,
+        across: Axis,
+        upright: Axis,
+        canvas: Canvas,
     ) -> None:
         self._value = value
         self._across = [_weight(axes[0], across, i, canvas.width) for i in range(canvas.width)]
@@ -77,7 +102,9 @@ class _Surface:
         """The number at a dot."""
         (a, s), (b, t) = self._across[i], self._upright[j]
         low, high = self._value[a], self._value[a + 1]
-        return (low[b] * (1 - t) + low[b + 1] * t) * (1 - s) + (high[b] * (1 - t) + high[b + 1] * t) * s
+        return (low[b] * (1 - t) + low[b + 1] * t) * (1 - s) + (
+            high[b] * (1 - t) + high[b + 1] * t
+        ) * s
 
 
 def _weight(points: Sequence[float], along: Axis, dot: int, dots: int) -> tuple[int, float]:
@@ -89,8 +116,13 @@ def _weight(points: Sequence[float], along: Axis, dot: int, dots: int) -> tuple[
 
 
 def _lines(canvas: Canvas, collect_notes: _Surface, steps: Sequence[float]) -> None:
-    """A dot wherever a level lies between it and its neighbour to the right or above, and the level's name here and there."""
-    bands = [[_band(collect_notes.at(i, j), steps) for j in range(canvas.height)] for i in range(canvas.width)]
+    """A dot wherever a level lies between it and its neighbour to the right or above, and the
+    level's name here and there.
+    """
+    bands = [
+        [_band(collect_notes.at(i, j), steps) for j in range(canvas.height)]
+        for i in range(canvas.width)
+    ]
     places: dict[int, list[tuple[int, int]]] = {}
     for i in range(canvas.width):
         for j in range(canvas.height):
@@ -122,19 +154,31 @@ def _spread(cells: Sequence[tuple[int, int]], canvas: Canvas) -> list[tuple[int,
     """Some of the cells of a contour line, far from each other."""
     chosen: list[tuple[int, int]] = []
     for column, row in sorted(set(cells), key=lambda cell: (cell[0] * 7 + cell[1] * 3) % 11):
-        if all(abs(column - c) > canvas.columns // 3 or abs(row - r) > canvas.rows // 2 for c, r in chosen):
+        if all(
+            abs(column - c) > canvas.columns // 3 or abs(row - r) > canvas.rows // 2
+            for c, r in chosen
+        ):
             chosen.append((column, row))
     return chosen
 
 
-def _arrows(canvas: Canvas, slopes: Sequence[_Surface], across: Axis, upright: Axis, window: Window) -> None:
-    """The direction of the steepest ascent, as it looks in the picture, on a grid of cells that nothing else needs."""
+def _arrows(
+    canvas: Canvas, slopes: Sequence[_Surface], across: Axis, upright: Axis, window: Window
+) -> None:
+    """The direction of the steepest ascent, as it looks in the picture, on a grid of cells that
+    nothing else needs.
+    """
     wide, high = canvas.width // canvas.columns, canvas.height // canvas.rows
-    scale = (canvas.columns / (across.high - across.low), 2 * canvas.rows / (upright.high - upright.low))
+    scale = (
+        canvas.columns / (across.high - across.low),
+        2 * canvas.rows / (upright.high - upright.low),
+    )
     for column in range(EVERY[0] // 2, canvas.columns, EVERY[0]):
         for row in range(EVERY[1] // 2, canvas.rows, EVERY[1]):
             dot = column * wide + wide // 2, row * high + high // 2
-            right, up = (surface.at(*dot) / unit for surface, unit in zip(slopes, scale, strict=True))
+            right, up = (
+                surface.at(*dot) / unit for surface, unit in zip(slopes, scale, strict=True)
+            )
             if drawable(right) and drawable(up) and (right or up):
                 eighth = round(math.atan2(up, right) / (math.pi / 4)) % 8
                 arrow = (ASCII_ARROWS if window.ascii_only else ARROWS)[eighth]
@@ -142,13 +186,25 @@ def _arrows(canvas: Canvas, slopes: Sequence[_Surface], across: Axis, upright: A
 
 
 def _lowest(
-    canvas: Canvas, axes: tuple[Sequence[float], Sequence[float]], value: Grid, across: Axis, upright: Axis
+    canvas: Canvas,
+    axes: tuple[Sequence[float], Sequence[float]],
+    value: Grid,
+    across: Axis,
+    upright: Axis,
 ) -> None:
     """A mark at the smallest of all points."""
-    found = [(number, i, j) for i, row in enumerate(value) for j, number in enumerate(row) if drawable(number)]
+    found = [
+        (number, i, j)
+        for i, row in enumerate(value)
+        for j, number in enumerate(row)
+        if drawable(number)
+    ]
     if found:
         _, i, j = min(found)
-        dot = round(across.place(axes[0][i], canvas.width)), round(upright.place(axes[1][j], canvas.height))
+        dot = (
+            round(across.place(axes[0][i], canvas.width)),
+            round(upright.place(axes[1][j], canvas.height)),
+        )
         canvas.put(*canvas.cell_of(*dot), Cell("o", LOWEST_COLOUR))
 
 

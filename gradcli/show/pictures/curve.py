@@ -10,7 +10,8 @@ from gradcli.show.table import LineChart
 ROWS, COLUMNS = 11, 72
 """Characters that the curve takes at most."""
 SPAN = 1000.0
-"""From here the largest number stands so far above the smallest that only a logarithm shows both."""
+"""From here the largest number stands so far above the smallest that only a logarithm shows
+both."""
 
 
 def draw(curve: LineChart, window: Window) -> str:

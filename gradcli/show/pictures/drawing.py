@@ -1,4 +1,5 @@
-"""matplotlib as it was delivered: it obeys no settings of the user, knows no fonts but its own, and keeps no caches.
+"""matplotlib as it was delivered: it obeys no settings of the user, knows no fonts but its own, and
+keeps no caches.
 
 A picture is then the same on every machine, and nothing but the picture is written.
 """
@@ -15,9 +16,15 @@ from typing import Any
 
 @contextmanager
 def _settled(data: str) -> Iterator[None]:
-    """Be in the folder of matplotlib's own settings, without the variables that name others: the first ones found count."""
-    named = {name: os.environ.pop(name) for name in ("MATPLOTLIBRC", "MPLBACKEND") if name in os.environ}
-    here = os.open(".", os.O_RDONLY) if hasattr(os, "fchdir") else os.getcwd()  # the folder's name may be gone
+    """Be in the folder of matplotlib's own settings, without the variables that name others: the
+    first ones found count.
+    """
+    named = {
+        name: os.environ.pop(name) for name in ("MATPLOTLIBRC", "MPLBACKEND") if name in os.environ
+    }
+    here = (
+        os.open(".", os.O_RDONLY) if hasattr(os, "fchdir") else os.getcwd()
+    )  # the folder's name may be gone
     os.chdir(data)
     try:
         yield
@@ -35,14 +42,20 @@ def _load() -> None:
     data = str(Path(found.origin).with_name("mpl-data"))
 
     def cache() -> str:
-        """The folder of lists of fonts. It is asked for just before fonts are looked for: the moment to say which."""
+        """The folder of lists of fonts. It is asked for just before fonts are looked for: the
+        moment to say which.
+        """
         fonts: Any = sys.modules["matplotlib.font_manager"]
         find = fonts.findSystemFonts
-        fonts.findSystemFonts = lambda paths=None, fontext="ttf": find(paths) if paths and fontext == "ttf" else []
+        fonts.findSystemFonts = lambda paths=None, fontext="ttf": (
+            find(paths) if paths and fontext == "ttf" else []
+        )
         fonts.json_dump = lambda *_: None
         return data
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on settings and fonts do not concern the user
+    logging.getLogger("matplotlib").setLevel(
+        logging.ERROR
+    )  # its remarks on settings and fonts do not concern the user
     with _settled(data):
         matplotlib: Any = importlib.import_module("matplotlib")
         matplotlib.get_configdir, matplotlib.get_cachedir = lambda: data, cache

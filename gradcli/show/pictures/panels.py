@@ -17,13 +17,21 @@ COMPARABLE = 0.2
 
 
 def curves(x: Tensor, found: Sequence[Curve], along: str, window: Window) -> str:
-    """One curve over x, [points], with its derivative; several of them above, and their derivatives below."""
+    """One curve over x, [points], with its derivative; several of them above, and their derivatives
+    below.
+    """
     points, panels = arranged(x, found, along)
-    return plotter.draw(points, panels, window, along=along) if points else "no point of the range is finite\n"
+    return (
+        plotter.draw(points, panels, window, along=along)
+        if points
+        else "no point of the range is finite\n"
+    )
 
 
 def arranged(x: Tensor, found: Sequence[Curve], along: str) -> tuple[list[float], list[Panel]]:
-    """The points of x, [points], in ascending order, and the panels with the curves through them."""
+    """The points of x, [points], in ascending order, and the panels with the curves through
+    them.
+    """
     places = numbers.flat(x)
     order = sorted((i for i in range(len(places)) if drawable(places[i])), key=places.__getitem__)
     values, slopes = [], []
@@ -38,7 +46,9 @@ def arranged(x: Tensor, found: Sequence[Curve], along: str) -> tuple[list[float]
 
 
 def _panels(values: list[plotter.Line], slopes: list[plotter.Line]) -> list[Panel]:
-    """A curve and its derivative in one panel, where both can be read there; else values above derivatives."""
+    """A curve and its derivative in one panel, where both can be read there; else values above
+    derivatives.
+    """
     if not slopes:
         return [Panel(tuple(values))]
     if len(values) == 1 and _comparable([*values, *slopes]):

@@ -1,4 +1,5 @@
-"""Curves drawn with characters: lists of numbers in, lines of text out. It knows nothing of PyTorch or of results.
+"""Curves drawn with characters: lists of numbers in, lines of text out. It knows nothing of PyTorch
+or of results.
 
 draw([0, 1, 2], [Panel((Curve("loss", [9, 4, 1]),))], Window(60, 12), along="step")
 """
@@ -24,7 +25,8 @@ SLOPE = replace(DASHED, on=1, off=0)
 MANY = (
     Pen(1, 0, "36"), Pen(6, 4, "33"), Pen(1, 2, "35"), Pen(8, 2, "32"), Pen(2, 2, "34"), Pen(3, 6, "31"),
 )  # fmt: skip
-"""The lines of functions beside each other: by their letter, and by their look where there is colour or braille."""
+"""The lines of functions beside each other: by their letter, and by their look where there is
+colour or braille."""
 
 
 def pen(number: int) -> Pen:
@@ -35,7 +37,9 @@ def pen(number: int) -> Pen:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its name, its numbers (nan and infinite ones are gaps), and the points behind which it jumps."""
+    """One curve: its name, its numbers (nan and infinite ones are gaps), and the points behind
+    which it jumps.
+    """
 
     name: str
     y: Sequence[float]
@@ -78,11 +82,16 @@ _ASCII = Strokes("|", "+", "+", "-", "+", "-")
 
 
 def draw(x: Sequence[float], panels: Sequence[Panel], window: Window, *, along: str = "x") -> str:
-    """The panels below each other over one range; x ascends. Never wider than the window, and no higher unless that is tiny."""
+    """The panels below each other over one range; x ascends. Never wider than the window, and no
+    higher unless that is tiny.
+    """
     legends = [legend(panel, window) for panel in panels]
     rows = max(3, (window.height - sum(map(len, legends)) - len(panels) - 1) // len(panels))
     uprights = [_upright(panel, rows) for panel in panels]
-    left = max(len(upright.label(tick)) for upright in uprights for tick in upright.ticks or (0.0,)) + 1
+    left = (
+        max(len(upright.label(tick)) for upright in uprights for tick in upright.ticks or (0.0,))
+        + 1
+    )
     name = along[: min(NAME, max(1, (window.width - left) // 4))]
     columns = max(4, window.width - left - 2 - len(name))
     across = axis(x[0], x[-1], max(1, columns // 10))
@@ -109,13 +118,19 @@ def legend(panel: Panel, window: Window) -> list[list[Cell]]:
     entries = [words(panel.title, "1")] if panel.title else []
     for curve in panel.curves:
         collect_notes = sample(curve.pen, SAMPLE, ascii_only=window.ascii_only)
-        mark = words(f"{curve.pen.mark} ", f"1;{curve.pen.colour}") if curve.pen.mark and not window.ascii_only else []
+        mark = (
+            words(f"{curve.pen.mark} ", f"1;{curve.pen.colour}")
+            if curve.pen.mark and not window.ascii_only
+            else []
+        )
         entries.append([*mark, *collect_notes, Cell(), *words(curve.name)])
     return flowed(entries, window.width)
 
 
 def flowed(entries: Sequence[list[Cell]], width: int) -> list[list[Cell]]:
-    """Entries beside each other, in as many rows as the width demands; one that is wider than that is broken."""
+    """Entries beside each other, in as many rows as the width demands; one that is wider than that
+    is broken.
+    """
     rows: list[list[Cell]] = [[]]
     for entry in entries:
         if rows[-1] and len(rows[-1]) + 3 + len(entry) > width:
@@ -195,7 +210,13 @@ def _inside(
 
 
 def _mark(
-    canvas: Canvas, x: Sequence[float], curve: Line, across: Axis, upright: Axis, number: int, count: int
+    canvas: Canvas,
+    x: Sequence[float],
+    curve: Line,
+    across: Axis,
+    upright: Axis,
+    number: int,
+    count: int,
 ) -> None:
     """The letter of a curve on it, here and there, where no other curve's letter comes."""
     if not curve.pen.mark:
@@ -212,7 +233,9 @@ def _mark(
             wanted.discard(column)
 
 
-def frame(canvas: Canvas, across: Axis, upright: Axis, left: int, window: Window) -> list[list[Cell]]:
+def frame(
+    canvas: Canvas, across: Axis, upright: Axis, left: int, window: Window
+) -> list[list[Cell]]:
     """A canvas with its axes: the numbers at the left, ticks below."""
     strokes = _ASCII if window.ascii_only else _LINES
     labels = {}
@@ -235,7 +258,9 @@ def _column(across: Axis, number: float, columns: int) -> int:
 
 
 def below(across: Axis, left: int, columns: int) -> list[Cell]:
-    """The numbers of the horizontal axis, each centred below its tick; where they are too close, not all of them."""
+    """The numbers of the horizontal axis, each centred below its tick; where they are too close,
+    not all of them.
+    """
     row = [" "] * (left + 1 + columns)
     for tick in across.ticks:
         label = across.label(tick)

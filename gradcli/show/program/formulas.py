@@ -1,4 +1,6 @@
-"""An expression in PyTorch's own words: every function under its full name, and what gradcli fills in written out."""
+"""An expression in PyTorch's own words: every function under its full name, and what gradcli fills
+in written out.
+"""
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +28,19 @@ from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.expressions.substitution import filled
 from gradcli.language.source import Source
 
-_SECTIONS = {"special": "torch.special", "linalg": "torch.linalg", "fft": "torch.fft", "masked": "torch.masked"}
+_SECTIONS = {
+    "special": "torch.special",
+    "linalg": "torch.linalg",
+    "fft": "torch.fft",
+    "masked": "torch.masked",
+}
 """How a section of the allow-list is written in a program, where that is not its own name."""
 
 
 class WrittenExpression:
-    """An expression as a piece of a PyTorch program: `lines` of statements, and `value`, its result or the name of it."""
+    """An expression as a piece of a PyTorch program: `lines` of statements, and `value`, its result
+    or the name of it.
+    """
 
     def __init__(self, text: str, inputs: Mapping[str, Tensor], device: str = "cpu") -> None:
         program = expression.parse(Source(text), tuple(inputs))
@@ -46,22 +55,34 @@ class WrittenExpression:
             self.value = ast.unparse(last)
 
     def as_function(self, parameters: Sequence[str]) -> tuple[list[str], str]:
-        """Lines that define it as a function of `parameters`, and what to call it; a lambda needs no lines."""
+        """Lines that define it as a function of `parameters`, and what to call it; a lambda needs
+        no lines.
+        """
         arguments = ", ".join(parameters)
         if not self.lines:
             return [], f"lambda {arguments}: {self.value}"
-        return [f"def f({arguments}):", *(f"    {line}" for line in self.lines), f"    return {self.value}"], "f"
+        return [
+            f"def f({arguments}):",
+            *(f"    {line}" for line in self.lines),
+            f"    return {self.value}",
+        ], "f"
 
 
 class _Writer(ast.NodeTransformer):
-    """Rewrites a copy of the checked tree; `operands` are those that each step of the expression had when it was run."""
+    """Rewrites a copy of the checked tree; `operands` are those that each step of the expression
+    had when it was run.
+    """
 
-    def __init__(self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str], device: str) -> None:
+    def __init__(
+        self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str], device: str
+    ) -> None:
         self._device = device
         copies: dict[int, Any] = {}
         self._tree = deepcopy(program.tree, copies)
         self._held = {name: deepcopy(value, copies) for name, value in program.held.items()}
-        self._calls: dict[ast.AST, Step] = {copies[id(node)]: step for node, step in program.calls.items()}
+        self._calls: dict[ast.AST, Step] = {
+            copies[id(node)]: step for node, step in program.calls.items()
+        }
         self._operands = operands
         self._scope = inputs | set(program.assigned)
         self._made = {copies[id(node)] for node in program.made if id(node) in copies}
@@ -69,8 +90,13 @@ class _Writer(ast.NodeTransformer):
     def written(self) -> list[ast.stmt]:
         """The statements, rewritten."""
         found: ast.Module = self.visit(self._tree)
-        for name, value in self._held.items():  # one may be part of an earlier one, and so comes later
-            uses = [node for node in ast.walk(found) if isinstance(node, ast.Name) and node.id == name]
+        for (
+            name,
+            value,
+        ) in self._held.items():  # one may be part of an earlier one, and so comes later
+            uses = [
+                node for node in ast.walk(found) if isinstance(node, ast.Name) and node.id == name
+            ]
             found = _Holder(name, self.visit(value), once=len(uses) == 1).visit(found)
         return found.body
 
@@ -83,7 +109,11 @@ class _Writer(ast.NodeTransformer):
 
     def _ran(self, node: ast.expr) -> bool:
         """Whether the first call in a part of the tree was computed."""
-        calls = (self._calls[part] for part in ast.walk(node) if part in self._made and part in self._calls)
+        calls = (
+            self._calls[part]
+            for part in ast.walk(node)
+            if part in self._made and part in self._calls
+        )
         return id(next(calls, None)) in self._operands
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
@@ -105,7 +135,9 @@ class _Writer(ast.NodeTransformer):
         space, _, name = dotted.rpartition(".")
         if SPACES.get(space) == "np":
             name = PYTHON_TYPES.get(name, name)
-        if SPACES.get(space) in ("torch", "np", "math") and (name in CONSTANTS or in_space("dtypes", name)):
+        if SPACES.get(space) in ("torch", "np", "math") and (
+            name in CONSTANTS or in_space("dtypes", name)
+        ):
             return _parsed(f"torch.{name}")
         if SPACES.get(space) == "np" and name == "newaxis":
             return _parsed("None")
@@ -120,17 +152,24 @@ class _Writer(ast.NodeTransformer):
         return self._drawn(written, step)
 
     def _drawn(self, node: ast.Call, step: Step) -> ast.expr:
-        """A call that draws random numbers does so on the CPU, as gradcli does; any other as it is."""
+        """A call that draws random numbers does so on the CPU, as gradcli does; any other as it
+        is.
+        """
         operands, bound = self._operands.get(id(step), []), step.kind in ("method", "apply")
         module = step.kind == "apply" and bool(operands)
         name = type(operands[0]).__name__ if module else step.name.rpartition(".")[2]
-        if name not in (RANDOM_MODULES if module else RANDOM) or step.name.startswith("nn.") or "*" in step.keywords:
+        if (
+            name not in (RANDOM_MODULES if module else RANDOM)
+            or step.name.startswith("nn.")
+            or "*" in step.keywords
+        ):
             return node
         if isinstance(node.func, ast.Attribute) and step.kind == "method":
             node.func.value = _on_cpu(node.func.value)
         given = operands[bound:]
         node.args = [
-            _on_cpu(arg) if isinstance(value, Tensor) else arg for arg, value in zip(node.args, given, strict=False)
+            _on_cpu(arg) if isinstance(value, Tensor) else arg
+            for arg, value in zip(node.args, given, strict=False)
         ]
         for keyword, value in zip(node.keywords, given[len(node.args) :], strict=False):
             keyword.value = _on_cpu(keyword.value) if isinstance(value, Tensor) else keyword.value
@@ -155,14 +194,20 @@ class _Writer(ast.NodeTransformer):
         section, _, name = step.name.partition(".")
         if section == "catalogue":
             return _composed(node, CATALOGUE[name])
-        node.func = _parsed(name if section == "python" else f"{_SECTIONS.get(section, section)}.{name}")
+        node.func = _parsed(
+            name if section == "python" else f"{_SECTIONS.get(section, section)}.{name}"
+        )
         self._fit(node, step)
         return node
 
     def _fit(self, node: ast.Call, step: Step) -> None:
         """Class indices as int64, and plain numbers as tensors where PyTorch insists on them."""
         values = self._operands.get(id(step))
-        if values is None or step.name.startswith(("nn.", "python.", "math.")) or "*" in step.keywords:
+        if (
+            values is None
+            or step.name.startswith(("nn.", "python.", "math."))
+            or "*" in step.keywords
+        ):
             return
         if isinstance(step.value, str) and library.plain(values):
             node.func = _parsed(step.value)
@@ -175,7 +220,9 @@ class _Writer(ast.NodeTransformer):
         for place in _insisted(library.pytorch_function(step.name), arguments, keywords):
             node.args[place] = _parsed(f"torch.tensor({ast.unparse(node.args[place])})")
 
-    def _fit_target(self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+    def _fit_target(
+        self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> None:
         """The target of an index loss as PyTorch takes it."""
         given = {**dict(zip(("input", "target"), arguments, strict=False)), **keywords}
         logits, target = given.get("input"), given.get("target")
@@ -197,31 +244,43 @@ class _Writer(ast.NodeTransformer):
 
 
 def _composed(node: ast.Call, entry: Activation | Loss) -> ast.expr:
-    """A call of an entry that has its own code, in which the arguments are put; an activation with more is PyTorch's own."""
+    """A call of an entry that has its own code, in which the arguments are put; an activation with
+    more is PyTorch's own.
+    """
     if isinstance(entry, Activation) and (len(node.args) > 1 or node.keywords):
         node.func = _parsed(entry.torch)
         return node
     meaning: dict[str, ast.expr | str] = {
-        each.name: f"torch.tensor({each.default!r})" if each.name in TENSOR_PARAMETERS else repr(each.default)
+        each.name: f"torch.tensor({each.default!r})"
+        if each.name in TENSOR_PARAMETERS
+        else repr(each.default)
         for each in entry.parameters
     }
     if isinstance(entry, Loss):
         meaning["reduction"] = repr(entry.reduction)
     words = {word.arg or "**": word.value for word in node.keywords}
     given = {**dict(zip(entry.operands, node.args, strict=False)), **words}
-    if isinstance(entry, Activation) or not any(isinstance(each, ast.Starred) for each in node.args):
+    if isinstance(entry, Activation) or not any(
+        isinstance(each, ast.Starred) for each in node.args
+    ):
         return filled(entry.code, {**meaning, **given})
     # How many operands a star gives is known only when the program runs.
-    node.func = _parsed(f"lambda {', '.join(entry.operands)}: {ast.unparse(filled(entry.code, meaning))}")
+    node.func = _parsed(
+        f"lambda {', '.join(entry.operands)}: {ast.unparse(filled(entry.code, meaning))}"
+    )
     return node
 
 
 class _Holder(ast.NodeTransformer):
-    """Puts a value into the places of its name: as it is where there is one, else by `:=` in the first."""
+    """Puts a value into the places of its name: as it is where there is one, else by `:=` in the
+    first.
+    """
 
     def __init__(self, name: str, value: ast.expr, *, once: bool) -> None:
         self._name = name
-        self._first: ast.expr | None = value if once else ast.NamedExpr(ast.Name(name, ast.Store()), value)
+        self._first: ast.expr | None = (
+            value if once else ast.NamedExpr(ast.Name(name, ast.Store()), value)
+        )
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id != self._name or self._first is None:
@@ -234,7 +293,9 @@ def _on_cpu(node: ast.expr) -> ast.expr:
     return ast.Call(ast.Attribute(node, "cpu", ast.Load()), [], [])
 
 
-def _insisted(function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Sequence[int]:
+def _insisted(
+    function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> Sequence[int]:
     """The places of plain numbers that PyTorch takes as tensors alone: found by asking it."""
     for places in [[], *library.liftable(arguments)]:
         try:

@@ -1,4 +1,6 @@
-"""A PyTorch program being written: inputs, statements, prints, and the imports that they turn out to need."""
+"""A PyTorch program being written: inputs, statements, prints, and the imports that they turn out
+to need.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -35,7 +37,9 @@ class Script:
         self.lines += lines
 
     def fresh(self, *wishes: str) -> str:
-        """The first of the names that nothing has yet; with underscores behind it where all are taken."""
+        """The first of the names that nothing has yet; with underscores behind it where all are
+        taken.
+        """
         name = next((wish for wish in wishes if wish not in self._taken), wishes[-1])
         while name in self._taken:
             name += "_"
@@ -43,15 +47,24 @@ class Script:
         return name
 
     def inputs(
-        self, tensors: Mapping[str, Tensor], literals: Mapping[str, Literal | None], leaves: Iterable[str]
+        self,
+        tensors: Mapping[str, Tensor],
+        literals: Mapping[str, Literal | None],
+        leaves: Iterable[str],
     ) -> None:
-        """One line for each input, whatever its shape and dtype; those in `leaves` record what is done with them."""
+        """One line for each input, whatever its shape and dtype; those in `leaves` record what is
+        done with them.
+        """
         chosen = set(leaves)
         for name, tensor in tensors.items():
             self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in chosen)}")
 
-    def tensor(self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False) -> str:
-        """The expression that makes an input in its shape and dtype; random numbers are drawn on the CPU and moved."""
+    def tensor(
+        self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False
+    ) -> str:
+        """The expression that makes an input in its shape and dtype; random numbers are drawn on
+        the CPU and moved.
+        """
         return tensor_code(literal, tensor, leaf=leaf, device=self._request.device, filled=filled)
 
     def formula(self, text: str, inputs: Mapping[str, Tensor], *wishes: str) -> str:

@@ -1,4 +1,6 @@
-"""Inputs as a PyTorch program has them: the constructor that was typed, the file, or the numbers."""
+"""Inputs as a PyTorch program has them: the constructor that was typed, the file, or the
+numbers.
+"""
 
 import math
 from typing import Any
@@ -21,28 +23,49 @@ _LOADERS = {
 
 
 def tensor_code(
-    literal: Literal | None, tensor: Tensor, *, leaf: bool, device: str = "cpu", filled: bool = False
+    literal: Literal | None,
+    tensor: Tensor,
+    *,
+    leaf: bool,
+    device: str = "cpu",
+    filled: bool = False,
 ) -> str:
     """The expression that makes `tensor`; with `leaf` one that records what is done with it.
 
-    On another `device` than the CPU a constructor runs on the CPU all the same, and its numbers are moved. With `filled` the
-    literal is two numbers, and `tensor` [n] what lies between them.
+    On another `device` than the CPU a constructor runs on the CPU all the same, and its numbers are
+    moved. With `filled` the literal is two numbers, and `tensor` [n] what lies between them.
     """
     if filled:
         drawn = isinstance(literal, Made) and literal.random
         outer = tensor[:: len(tensor) - 1]
-        ends = f"*{tensor_code(literal, outer, leaf=False, device=device)}" if drawn else _values(outer)[1:-1]
+        ends = (
+            f"*{tensor_code(literal, outer, leaf=False, device=device)}"
+            if drawn
+            else _values(outer)[1:-1]
+        )
         return f"torch.linspace({ends}, {len(tensor)})"
     flag = ", requires_grad=True" if leaf else ""
     if isinstance(literal, Made):
-        arguments = ", ".join(_argument(literal.name, key, value) for key, value in literal.arguments.items())
+        arguments = ", ".join(
+            _argument(literal.name, key, value) for key, value in literal.arguments.items()
+        )
         elsewhere = device != "cpu"
         if literal.sign > 0 and not elsewhere:
             return f"torch.{literal.name}({arguments}{flag})"
-        moved = f'torch.{literal.name}({arguments}, device="cpu").to("{device}")' if elsewhere else ""
+        moved = (
+            f'torch.{literal.name}({arguments}, device="cpu").to("{device}")' if elsewhere else ""
+        )
         made = ("-" if literal.sign < 0 else "") + (moved or f"torch.{literal.name}({arguments})")
-        return f"({made}).requires_grad_()" if leaf and literal.sign < 0 else made + ".requires_grad_()" * leaf
-    if isinstance(literal, FromFile) and literal.suffix in _LOADERS and (literal.key or literal.suffix == ".npy"):
+        return (
+            f"({made}).requires_grad_()"
+            if leaf and literal.sign < 0
+            else made + ".requires_grad_()" * leaf
+        )
+    if (
+        isinstance(literal, FromFile)
+        and literal.suffix in _LOADERS
+        and (literal.key or literal.suffix == ".npy")
+    ):
         loaded = _LOADERS[literal.suffix].format(path=literal.path, key=literal.key)
         if literal.suffix == ".pt":
             loaded += f"[{literal.key!r}]" if literal.key else ""
@@ -60,7 +83,11 @@ def _values(tensor: Tensor) -> str:
     """The numbers as nested lists, not-finite ones as torch's constants."""
     flat = [_number(value) for value in numbers.flat(tensor)]
     for size in reversed(tensor.shape[1:]):
-        flat = [f"[{', '.join(flat[i * size : (i + 1) * size])}]" for i in range(len(flat) // size)] if size else []
+        flat = (
+            [f"[{', '.join(flat[i * size : (i + 1) * size])}]" for i in range(len(flat) // size)]
+            if size
+            else []
+        )
     if tensor.ndim == 0:
         return flat[0]
     return f"[{', '.join(flat)}]" if tensor.numel() else repr(torch.empty(tensor.shape).tolist())
@@ -73,8 +100,12 @@ def _number(value: Any) -> str:
 
 
 def _argument(constructor: str, key: str, value: Any) -> str:
-    """An argument of a constructor; positional in PyTorch's order, numbers as floats where they decide the dtype."""
+    """An argument of a constructor; positional in PyTorch's order, numbers as floats where they
+    decide the dtype.
+    """
     decides = key == "fill_value" or constructor == "arange"
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) if constructor != "full" and value else str(value)
-    return f"base={value!r}" if key == "base" else _number(float(value)) if decides else _number(value)
+    return (
+        f"base={value!r}" if key == "base" else _number(float(value)) if decides else _number(value)
+    )
