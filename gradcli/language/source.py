@@ -29,10 +29,8 @@ def _shown(text: str) -> str:
     """`text` as an error quotes it: every blank is a space, other invisible characters escaped."""
     if text.isprintable():
         return text
-    blank = [char == "\t" or unicodedata.category(char) == "Zs" for char in text]
-    return printable(
-        "".join(" " if is_blank else char for char, is_blank in zip(text, blank, strict=True))
-    )
+    spaced = (" " if char == "\t" or unicodedata.category(char) == "Zs" else char for char in text)
+    return printable("".join(spaced))
 
 
 @dataclass(frozen=True)
