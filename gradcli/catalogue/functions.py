@@ -1,6 +1,4 @@
-"""The catalogue: every activation and loss that gradcli knows, found by its name or by one of its
-aliases.
-"""
+"""The catalogue: every activation and loss of gradcli, by its name or one of its aliases."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -11,16 +9,8 @@ from gradcli.catalogue.entries import Activation, Loss, Parameter, Target, Value
 from gradcli.catalogue.losses import TARGETS
 
 __all__ = [
-    "ACTIVATIONS",
-    "CATALOGUE",
-    "LOSSES",
-    "TARGETS",
-    "Activation",
-    "Loss",
-    "Parameter",
-    "Target",
-    "Value",
-]
+    "ACTIVATIONS", "CATALOGUE", "LOSSES", "TARGETS", "Activation", "Loss", "Parameter", "Target", "Value",
+]  # fmt: skip
 
 _Entry = TypeVar("_Entry", Activation, Loss)
 
@@ -40,7 +30,6 @@ ACTIVATIONS = _by_name(activations.ACTIVATIONS)
 LOSSES = _by_name(losses.LOSSES)
 """The losses by their canonical names, in the order in which they are shown."""
 
-CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType(
-    {**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)}
-)
+_ENTRIES = {**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)}
+CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType(_ENTRIES)
 """Every entry under each of its names, aliases included."""

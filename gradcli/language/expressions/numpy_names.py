@@ -170,7 +170,7 @@ class _Meaning(ast.NodeTransformer):
         return first
 
     def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
-        """The tree at the place of the call; with `typed`, its nodes without a place get that one."""
+        """The tree at the place of the call, or with `typed` with that place where it has none."""
         for part in ast.walk(tree):
             if isinstance(part, ast.expr | ast.keyword) and not (typed and hasattr(part, "lineno")):
                 ast.copy_location(part, typed or self._node)

@@ -297,7 +297,7 @@ def _method(
 def _last_dimension(
     reader: Reader, path: str, node: ast.Call, arguments: list[Part], *, first: bool
 ) -> tuple[str, ...]:
-    """Add `dim=-1` and a note to a softmax without a dimension; `first`: its input is an argument."""
+    """Add `dim=-1` and a note to a softmax without a dimension; `first`: its input comes first."""
     given = any(keyword.arg in ("dim", "axis") for keyword in node.keywords)
     if path not in operators.LAST_DIMENSION or given or len(node.args) > first:
         return ()
