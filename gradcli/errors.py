@@ -1,6 +1,6 @@
 """The errors that a user can cause, as facts with a place, and the program's exit statuses.
 
-An error is worded where it is found and drawn in one place (`gradcli.cli.report`). Its class is its
+The code that finds an error words it, and `gradcli.cli.report` draws all of them. Its class is its
 kind, the word that a batch result line carries. Any other exception is a fault of gradcli's own.
 """
 
@@ -52,7 +52,7 @@ def _bounded(text: str) -> str:
 
 
 class GradcliError(Exception):
-    """Something the user can put right: what is wrong, where it is, and what to do about it.
+    """An error that the user can correct: what is wrong, where it is, and what to do about it.
 
     `hint` may hold several lines, each a suggestion or a command to copy. `why_entry` is the
     `gradcli why` entry that explains the mistake.

@@ -30,6 +30,7 @@ ACTIVATIONS = _by_name(activations.ACTIVATIONS)
 LOSSES = _by_name(losses.LOSSES)
 """The losses by their canonical names, in the order in which they are shown."""
 
-_ENTRIES = {**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)}
-CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType(_ENTRIES)
+CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType(
+    {**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)}
+)
 """Every entry under each of its names, aliases included."""

@@ -42,7 +42,7 @@ ENVIRONMENT = (
 
 
 def _ending(page: HelpPage, documentation: str) -> None:
-    """The variables, and where the documentation is."""
+    """The environment variables, and the place of the documentation."""
     page.rows("Environment", ENVIRONMENT)
     page.line()
     page.line(f"Documentation: {documentation} in the source of gradcli")

@@ -57,7 +57,7 @@ class Steps:
                 self._fd = os.dup(world.stderr.fileno())
 
     def __call__(self, number: int, total: int) -> None:
-        """Step `number` of `total` begins; the first starts the clock, so loading does not count."""
+        """Step `number` of `total` begins. The first starts the clock: loading does not count."""
         now = time.monotonic()
         if self._fd < 0 or now < self._next:
             return

@@ -72,7 +72,7 @@ class Call:
         return fixed or str(self.arguments.get("reduction", default))
 
     def compared(self, reduction: str, pred: str = "pred", target: str = "target") -> str:
-        """A loss as an expression with `reduction`; one with a fixed reduction allows only `none`."""
+        """A loss as an expression with `reduction`; a fixed one can only be replaced by `none`."""
         assert isinstance(self.entry, Loss)
         if not self.entry.reduction:
             named: dict[str, Value] = {} if reduction == "mean" else {"reduction": reduction}
@@ -162,7 +162,7 @@ class _Reader:
         self._start = len(self._line) - len(self._line.lstrip())
         self._usage = f"write {entry.name}"
         if entry.parameters:
-            named = ", ".join(f"{it.name}={it.default!r}" for it in entry.parameters)
+            named = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in entry.parameters)
             self._usage = f"its parameters: {entry.name}({named})"
 
     def parse(self) -> ast.Call:

@@ -41,7 +41,7 @@ def is_named(text: str) -> bool:
 
 
 def parse_path(source: Source) -> FromFile:
-    """The file that a literal such as `@data.npz:weights` names; `check_file` checks that it exists.
+    """The file of a literal such as `@data.npz:weights`; `check_file` checks that it can be read.
 
     Raises LiteralError if there is no path, no known suffix, or a key that does not fit.
     """
@@ -107,7 +107,7 @@ def advice(path: str) -> str:
 
 
 def _nearest(path: str) -> str:
-    """The hint for a path where there is no file: `advice`, files with similar names, or neither."""
+    """The hint for a missing file: `advice`, files with similar names, or neither."""
     if hint := advice(path):
         return hint
     folder, name = os.path.split(path)

@@ -14,7 +14,7 @@ class Limit:
     reason: str
 
     def check(self, count: int, what: str, **where: object) -> None:
-        """Raise a SizeError about `what` if `count` is over the bound; `where` is `span`, `hint`."""
+        """Raise a SizeError about `what`, at `where`, if `count` is over the bound."""
         if count > self.value:
             message = f"{what}: {count:,} {self.unit}, but at most {self.value:,} are allowed ({self.reason})"
             raise SizeError(message, **where)  # type: ignore[arg-type]

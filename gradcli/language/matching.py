@@ -11,7 +11,7 @@ from gradcli.catalogue.mistakes.entry import Mistake, Vague
 from gradcli.language import pasted
 
 _GAP = "[a-z_]{0,64}"
-"""What `...` in a fragment stands for."""
+"""The pattern of `...` in a fragment."""
 
 _OPERATOR = re.compile(r"(type\(s\)\s*for\s*)(\*\*|[-+*/@%])\s*=?\s*:")
 _OPERATORS = {
@@ -130,7 +130,7 @@ class _Piece(NamedTuple):
 
 
 class _Match(NamedTuple):
-    """A piece in a statement: where it begins and ends, and how many letters it accounts for."""
+    """A piece found in a statement: its place, and the number of letters that it matches."""
 
     name: str
     start: int
@@ -148,7 +148,7 @@ class _Squeezed:
 
     def __init__(self, message: str) -> None:
         self.text = _with_operators_named(message)
-        self._places = [found.start() for found in _LETTER.finditer(self.text)]
+        self._places = [match.start() for match in _LETTER.finditer(self.text)]
         self.letters = pasted.letters(self.text)
 
     def is_whole(self, start: int, stop: int) -> bool:
@@ -221,7 +221,7 @@ def _is_meant(vague: Vague, match: _Match, message: str, text: str) -> bool:
 
 
 def _latest(matches: list[_Match], squeezed: _Squeezed) -> list[_Match]:
-    """The matches in the last message: a new one begins at a line that opens with another mistake."""
+    """The matches in the last message, which begins at a line that opens with another mistake."""
     for start in sorted({match.start for match in matches}, reverse=True):
         before = [match for match in matches if match.start < start]
         after = [match for match in matches if match.start >= start]
@@ -265,7 +265,7 @@ def _plain_words(text: str) -> set[str]:
 
 @cache
 def _rarities() -> dict[str, dict[str, float]]:
-    """The words of each mistake with their rarity: 1 over the square of the mistakes that have it."""
+    """The words of each mistake and their rarity: 1/n**2 for a word of n mistakes."""
     texts = {
         name: [name, name.replace("-", " "), mistake.title, *_pieces(mistake), *mistake.symptoms]
         for name, mistake in MISTAKES.items()

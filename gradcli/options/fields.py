@@ -21,7 +21,7 @@ from gradcli.language.source import Source, ValueSource, quoted
 from gradcli.language.suggest import did_you_mean
 
 SHORT = 200
-"""The longest text of a job whose value is cached for later jobs: names, formulas, small literals."""
+"""The longest text of a job whose value is cached for later jobs."""
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ class OutputOptions:
             raise UsageError("--precision must be from 1 to 100")
 
     def check_with(self, request: object) -> None:
-        """Raise a UsageError if the form cannot show `request`'s evidence, or the file its result."""
+        """Raise a UsageError if this form cannot show what `request` computes."""
         pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
         forms = getattr(request, "files", (*pictures, *FILE_FORMS))
         if self.out is not None and self.out_suffix not in forms:

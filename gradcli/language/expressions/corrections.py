@@ -62,12 +62,12 @@ _OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
 
 
 def _apply_function(match: re.Match[str]) -> str:
-    """`sin x` as a call, where the first word is a function."""
+    """`sin x` as a call, if the first word is a function."""
     return f"{match[1]}({match[2]})" if match[1] in function_names() else match[0]
 
 
 def _without_definition(match: re.Match[str]) -> str:
-    """`f(x) =` left out, where no function has that name: `sum(x) = 3` is a comparison."""
+    """`f(x) =` left out, unless f is a function: `sum(x) = 3` is a comparison."""
     return match[0] if match[1] in function_names() else ""
 
 

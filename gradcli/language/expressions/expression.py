@@ -127,7 +127,7 @@ def _deep_trees() -> Iterator[None]:
 
 
 def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError:
-    """The error of `correction`, if it knows the mistake, else Python's."""
+    """The error with the text of `correction`, if there is one, else with Python's."""
     starts = _line_starts(text)
     line = min(error.lineno or 1, len(starts))
     place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
@@ -175,7 +175,7 @@ def _line_starts(text: str) -> list[int]:
 
 
 def _positions(text: str) -> Callable[[int, int], int]:
-    """A function from ast's line, counted from 1, and column in UTF-8 bytes to a place in `text`."""
+    """Maps ast's line, counted from 1, and column in UTF-8 bytes to the place in the text."""
     starts = _line_starts(text)
     if text.isascii():
         return lambda line, column: starts[line - 1] + column

@@ -1,4 +1,4 @@
-"""NumPy's and Python's names: a call such as `np.std(x)` becomes the tree of its PyTorch expression.
+"""NumPy's and Python's names: a call of `np.std(x)` becomes the tree of its PyTorch expression.
 
 The rest of the program gets this tree. Its nodes have the place of the call, so that errors point
 at the user's text. If a meaning uses an argument more than once, all arguments are computed first,
@@ -148,7 +148,7 @@ class _Meaning(ast.NodeTransformer):
         return [*first, filled]
 
     def _held(self, meaning: ast.expr) -> list[ast.expr | Step]:
-        """Name every argument if the meaning uses one more than once; the parts that compute them."""
+        """Name all arguments if the meaning uses one twice; the parts that compute them."""
         trees = (meaning, *filter(None, self._given.values()))
         nodes = [node for tree in trees for node in ast.walk(tree) if node in self._reader.made]
         named = [node.id for node in nodes if isinstance(node, ast.Name)]
@@ -170,7 +170,7 @@ class _Meaning(ast.NodeTransformer):
         return first
 
     def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
-        """The tree at the place of the call, or with `typed` with that place where it has none."""
+        """The tree with the place of the call, or of `typed` for its nodes without a place."""
         for part in ast.walk(tree):
             if isinstance(part, ast.expr | ast.keyword) and not (typed and hasattr(part, "lineno")):
                 ast.copy_location(part, typed or self._node)

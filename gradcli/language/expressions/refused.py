@@ -95,7 +95,7 @@ Dict: dictionaries are not supported | write out the arguments
 Set: sets are not supported | use (..) to group, [..] for a list
 Starred: unpacking with * is not allowed here | write out the values
 """)
-"""Refused kinds of syntax by their names in `ast` (TypeAlias since 3.12, TemplateStr since 3.14)."""
+"""Refused kinds of syntax by their names in `ast`: TypeAlias since 3.12, TemplateStr since 3.14."""
 
 IN_PLACE = Refusal("changes a tensor in place, and autograd needs its old value")
 PRIVATE = Refusal("is private to PyTorch or Python")
@@ -103,9 +103,9 @@ SETTER = Refusal("changes PyTorch's global state", "leave it out")
 
 
 def refusal(name: str) -> Refusal | None:
-    """Why `name` is refused everywhere; None for a name that is merely unknown."""
-    if found := NAMES.get(name):
-        return found
+    """Why `name` is refused everywhere; None for a name that is only unknown."""
+    if name in NAMES:
+        return NAMES[name]
     if name.startswith("_"):
         return PRIVATE
     if name.endswith("_"):

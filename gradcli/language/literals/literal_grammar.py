@@ -438,8 +438,8 @@ class Parser:
         if self.at(","):
             hint = "leave out the comma, or write nan"
             return self.error("a number is missing before this comma", hint)
-        found = "<" if self.token.kind == "angle" else self.token.text
-        return self.error(f"expected a number, got '{found}'", FORMS)
+        word = "<" if self.token.kind == "angle" else self.token.text
+        return self.error(f"expected a number, got '{word}'", FORMS)
 
     def stray(self) -> LiteralError:
         """The error at a word after an item that is neither a separator nor an end."""
