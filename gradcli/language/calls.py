@@ -162,7 +162,8 @@ class _Reader:
         self._start = len(self._line) - len(self._line.lstrip())
         self._usage = f"write {entry.name}"
         if entry.parameters:
-            named = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in entry.parameters)
+            defaults = {parameter.name: parameter.default for parameter in entry.parameters}
+            named = ", ".join(f"{name}={default!r}" for name, default in defaults.items())
             self._usage = f"its parameters: {entry.name}({named})"
 
     def parse(self) -> ast.Call:
