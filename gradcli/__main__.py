@@ -1,6 +1,4 @@
-"""The program: the version, else a warm call, else the whole command line. Heavy imports wait until
-they are needed.
-"""
+"""The program: the version, a warm call, or the whole command line; heavy imports come late."""
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` itself loads enum, a third of an empty Python
 import gc
@@ -8,15 +6,14 @@ import os
 import sys
 
 _ALWAYS_COLD = ("server", "completion")
-"""Commands that need no server, or are about it."""
+"""Commands that need no server, or that control it."""
 
 
 def main() -> int:
     """Run one call and return its exit status."""
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        )  # Ctrl-C ends the call at once, wherever it is, and without a word
+        # Ctrl-C ends the call at once, wherever it is, and without a message.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = sys.argv[1:]
     if shell := os.environ.get("_GRADCLI_COMPLETE"):
         return _complete(shell, arguments)
@@ -24,7 +21,7 @@ def main() -> int:
         return _version()
     wish = os.environ.get("GRADCLI_SERVER", "")
     if wish not in ("", "auto") or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
-        return _cold(arguments)  # which reports a value of GRADCLI_SERVER that there is not
+        return _cold(arguments)  # which reports an invalid value of GRADCLI_SERVER
     from gradcli.process import client
 
     try:
@@ -44,7 +41,7 @@ def main() -> int:
 
 
 def _cold(arguments: list[str]) -> int:
-    gc.disable()  # nothing of what loading makes is garbage; whoever goes on computing enables it again
+    gc.disable()  # loading makes no garbage; what computes enables it again
     from gradcli.cli import main as program
     from gradcli.world import World
 
@@ -52,7 +49,7 @@ def _cold(arguments: list[str]) -> int:
 
 
 def _complete(shell: str, arguments: list[str]) -> int:
-    """Answer a completion script, which asks by that variable; names of files may be no text."""
+    """Answer a completion script, which sets that variable; file names may hold any bytes."""
     from gradcli.cli.complete import complete
 
     return _put(complete(shell, arguments).encode("utf-8", "surrogateescape"))
@@ -66,9 +63,7 @@ def _version() -> int:
 
 
 def _put(content: bytes) -> int:
-    """Write to standard output, and return the exit status, as `World.put` would; that one takes
-    longer to load than this.
-    """
+    """Write to standard output as `World.put` does, without the time that loading it takes."""
     try:
         if sys.stdout:
             sys.stdout.buffer.write(content)
@@ -76,11 +71,9 @@ def _put(content: bytes) -> int:
     except BrokenPipeError:
         return 141
     except OSError as error:
+        reason = (error.strerror or "").lower()
         try:  # noqa: SIM105 - contextlib is not free
-            print(
-                f"error: standard output cannot be written: {(error.strerror or '').lower()}",
-                file=sys.stderr,
-            )
+            print(f"error: standard output cannot be written: {reason}", file=sys.stderr)
         except OSError:
             pass
         return 2

@@ -1,13 +1,17 @@
-"""The errors that a user can cause, as facts with a place, and the exit statuses of the program.
+"""The errors that a user can cause, as facts with a place, and the program's exit statuses.
 
-An error is worded where it is found and drawn in one place (`gradcli.cli.report`). Its class is its
-kind, the word that a batch result line carries. What is no GradcliError is a fault of gradcli's
-own.
+The code that finds an error words it, and `gradcli.cli.report` draws all of them. Its class is its
+kind, the word that a batch result line carries. Any other exception is a fault of gradcli's own.
 """
 
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar, Protocol
+
+
+def system_reason(error: OSError) -> str:
+    """The system's words for an OSError, in lower case."""
+    return (error.strerror or "unknown reason").lower()
 
 
 class ExitStatus(IntEnum):
@@ -22,32 +26,25 @@ class ExitStatus(IntEnum):
 
 
 class Location(Protocol):
-    """Where in the user's text an error is: `gradcli.language.source.Span` is the one
-    implementation.
-    """
+    """Where in the user's text an error is; `gradcli.language.source.Span` implements it."""
 
     @property
     def label(self) -> str:
-        """What the user calls the text, such as `--x`; empty where it has no name."""
+        """What the user calls the text, such as `--x`; empty if it has no name."""
 
     def draw(self) -> list[str]:
-        """The text around the place, and the caret under it: two lines."""
+        """Two lines: the text around the place, and the caret under it."""
 
 
 LONGEST = 1_400
-"""Characters of a message, which is one line, and of each line of its hint: what they quote of the
-user's text may be more."""
+"""Characters of a message and of each line of its hint: the user's text in them may be longer."""
 
 
 def printable(text: str) -> str:
-    """`text` on one line: what a terminal would obey, or cannot show, is written by its number, as
-    Python does in a string.
-    """
-    return (
-        text
-        if text.isprintable()
-        else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-    )
+    """`text` on one line: control and invisible characters are escaped as in a Python string."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _bounded(text: str) -> str:
@@ -55,7 +52,7 @@ def _bounded(text: str) -> str:
 
 
 class GradcliError(Exception):
-    """Something the user can put right: what is wrong, where it is, and what to do about it.
+    """An error that the user can correct: what is wrong, where it is, and what to do about it.
 
     `hint` may hold several lines, each a suggestion or a command to copy. `why_entry` is the
     `gradcli why` entry that explains the mistake.
@@ -67,7 +64,7 @@ class GradcliError(Exception):
         self, message: str, *, span: Location | None = None, hint: str = "", why_entry: str = ""
     ) -> None:
         super().__init__(message)
-        self.message = _bounded(printable(" ".join(message.split("\n"))))
+        self.message = _bounded(printable(message.replace("\n", " ")))
         self.span = span
         self.hint = "\n".join(_bounded(printable(line)) for line in hint.split("\n"))
         self.why_entry = why_entry
@@ -116,32 +113,27 @@ class MathError(GradcliError):
 
 
 FAULT = "fault"
-"""The kind of a fault of gradcli's own, which is no GradcliError."""
+"""The kind of a fault of gradcli's own, which is not a GradcliError."""
 
 
 class ToldFault(Exception):  # noqa: N818 - the fault itself was another exception
-    """A fault of gradcli's own in another process, as that told it, with its traceback."""
+    """A fault of gradcli's own in another process: its message and its traceback there."""
 
-    def __init__(self, told: str, traceback: str) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
         self.traceback = traceback
 
 
 def fault(error: BaseException) -> str:
-    """What is said of a fault of gradcli's own, on one line: what it is, where it happened, and how
-    to report it.
-    """
+    """The message of a fault of gradcli's own: what it is, where it happened, how to report it."""
     if isinstance(error, ToldFault):
         return str(error)
     what = _bounded(printable(" ".join(f"{type(error).__name__}: {error}".split())))
-    line = error.__traceback__
-    while line and line.tb_next:
-        line = line.tb_next
-    where = (
-        f" at {line.tb_frame.f_code.co_filename.rpartition('/')[2]}:{line.tb_lineno}"
-        if line
-        else ""
-    )
+    entry, where = error.__traceback__, ""
+    while entry and entry.tb_next:
+        entry = entry.tb_next
+    if entry:
+        where = f" at {entry.tb_frame.f_code.co_filename.rpartition('/')[2]}:{entry.tb_lineno}"
     return (
         f"internal error in gradcli ({what}{where}); please report it with the command and the traceback "
         "that GRADCLI_DEBUG=1 shows"
@@ -149,15 +141,12 @@ def fault(error: BaseException) -> str:
 
 
 def traceback_of(error: BaseException, environ: Mapping[str, str]) -> str:
-    """The whole traceback of a fault, with the errors that led to it; nothing unless GRADCLI_DEBUG
-    asks for it.
-    """
+    """The traceback of a fault, with its causes; empty unless GRADCLI_DEBUG is set."""
     if environ.get("GRADCLI_DEBUG", "0") in ("", "0"):
         return ""
     if isinstance(error, ToldFault):
         return error.traceback
     from traceback import format_exception  # which nothing else needs
 
-    return (
-        "".join(format_exception(error)).encode("utf-8", "replace").decode("utf-8")
-    )  # no stream takes lone surrogates
+    text = "".join(format_exception(error))
+    return text.encode("utf-8", "replace").decode("utf-8")  # no stream takes lone surrogates

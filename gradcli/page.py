@@ -11,13 +11,11 @@ from rich.text import Text
 from gradcli.world import World
 
 ENDLESS = 1_000_000
-"""The width of a page whose lines are as long as need be."""
+"""The width of a page whose lines are not wrapped."""
 
 
 class Page:
-    """A page that is being drawn. Without `width` its lines are as long as need be; blanks at their
-    ends are dropped.
-    """
+    """A page being drawn; without `width`, lines are not wrapped. Trailing blanks are dropped."""
 
     def __init__(self, *, colour: bool, width: int | None = None) -> None:
         self._text = io.StringIO()
@@ -37,11 +35,11 @@ class Page:
             self.line(text, style)
 
     def draw(self, drawing: RenderableType) -> None:
-        """Whatever rich can draw."""
+        """Anything that rich can draw."""
         self._console.print(drawing, soft_wrap=self._endless)
 
     def write(self, text: str) -> None:
-        """Lines that are drawn already."""
+        """Text that is already drawn."""
         self._text.write(text)
 
     @property
@@ -55,7 +53,7 @@ _ASCII_RULES = box.Box("----\n    \n----\n    \n----\n----\n    \n----\n", ascii
 
 
 def frame(*, ascii_only: bool, rules: bool = False) -> box.Box:
-    """The lines around a table: around every cell, or with `rules` above and below rows alone."""
+    """The lines of a table: around every cell, or with `rules` only above and below rows."""
     if rules:
         return _ASCII_RULES if ascii_only else _RULES
     return box.ASCII2 if ascii_only else box.ROUNDED
@@ -68,9 +66,8 @@ class HelpPage(Page):
     """A page of headings over rows of two columns, such as help."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(
-            colour=world.colour(world.stdout), width=min(world.width or _WIDEST, _WIDEST)
-        )
+        width = min(world.width or _WIDEST, _WIDEST)
+        super().__init__(colour=world.colour(world.stdout), width=width)
 
     def rows(self, heading: str, rows: Sequence[tuple[str, str]]) -> None:
         """Two columns under a heading."""

@@ -1,5 +1,4 @@
-"""What the program knows of the world around one call: its streams, the terminal, the variables
-that steer colour.
+"""The surroundings of one call: its streams, its terminal, and the environment variables.
 
 Nothing else reads `sys.stdout`, `os.environ` or a terminal's width, and nothing reads them at
 import: a warm call gets a world of its own, and a test can make one.
@@ -13,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from gradcli.errors import ExitStatus, FileError
+from gradcli.errors import ExitStatus, FileError, system_reason
 from gradcli.language.limits import LITERAL_TEXT
 
 
 @dataclass(frozen=True)
 class World:
-    """One call's surroundings. `width` is None where output has its natural width."""
+    """One call's surroundings. `width` is None if output has its natural width."""
 
     stdin: TextIO | None
     stdout: TextIO
@@ -37,14 +36,12 @@ class World:
             stdout=sys.stdout or _nowhere(),
             stderr=sys.stderr or _nowhere(),
             environ=os.environ,
-            width=_width(sys.stdout, os.environ),
+            width=_size(sys.stdout, os.environ, "COLUMNS"),
             begun=time.monotonic(),
         )
 
     def colour(self, stream: TextIO) -> bool:
-        """Whether to write colour to `stream`: NO_COLOR wins, then FORCE_COLOR, then TERM=dumb,
-        then the terminal.
-        """
+        """Whether to write colour: by NO_COLOR, FORCE_COLOR and TERM=dumb, else on a terminal."""
         if self.environ.get("NO_COLOR"):
             return False
         if self.environ.get("FORCE_COLOR"):
@@ -53,11 +50,9 @@ class World:
 
     @property
     def ascii_only(self) -> bool:
-        """Whether standard output should carry nothing but ASCII: its encoding, or LC_ALL=C, says
-        so.
+        """Whether to write only ASCII to standard output: its encoding is not UTF, or LC_ALL is C.
 
-        In that locale Python writes UTF-8 all the same. A variable of Python's own that chooses the
-        encoding wins.
+        Python writes UTF-8 even with LC_ALL=C. Its own variables for the encoding take precedence.
         """
         if not (self.stdout.encoding or "").lower().replace("-", "").startswith("utf"):
             return True
@@ -66,24 +61,12 @@ class World:
 
     @property
     def height(self) -> int | None:
-        """LINES where it is set, else the terminal's own height, else none."""
-        lines = self.environ.get("LINES", "")
-        if lines.isascii() and lines.isdigit() and int(lines) > 0:
-            return int(lines)
-        try:
-            return (
-                os.get_terminal_size(self.stdout.fileno()).lines
-                if is_terminal(self.stdout)
-                else None
-            )
-        except OSError:
-            return None
+        """LINES if it is set, else the terminal's own height, else None."""
+        return _size(self.stdout, self.environ, "LINES")
 
     @property
     def stdin_is_fed(self) -> bool:
-        """Whether standard input is a pipe or a regular file: something that can be read to its end
-        without asking for it.
-        """
+        """Whether standard input is a pipe or a regular file, which can be read to its end."""
         try:
             mode = os.fstat(self.stdin.fileno()).st_mode if self.stdin else 0
         except (ValueError, OSError):
@@ -91,9 +74,9 @@ class World:
         return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
     def put(self, content: bytes) -> ExitStatus:
-        """Write to standard output: CLOSED_PIPE, without a word, where its reader has gone.
+        """Write to standard output; CLOSED_PIPE, without a message, if its reader has gone.
 
-        Raises FileError where it cannot be written.
+        Raises FileError if it cannot be written.
         """
         try:
             self.stdout.flush()
@@ -102,15 +85,13 @@ class World:
                 rest = rest[self.stdout.buffer.write(rest) :]
             self.stdout.buffer.flush()
         except BrokenPipeError:
-            _drop_what_is_left(self.stdout)
+            _discard_rest(self.stdout)
             return ExitStatus.CLOSED_PIPE
         except OSError as error:
-            _drop_what_is_left(self.stdout)
-            reason = (error.strerror or "unknown reason").lower()
-            raise FileError(
-                f"standard output cannot be written: {reason}",
-                hint="check where it goes, and the free space (df)",
-            ) from None
+            _discard_rest(self.stdout)
+            message = f"standard output cannot be written: {system_reason(error)}"
+            hint = "check where it goes, and the free space (df)"
+            raise FileError(message, hint=hint) from None
         return ExitStatus.OK
 
     def put_text(self, text: str) -> ExitStatus:
@@ -118,23 +99,21 @@ class World:
         return self.put(text.encode(self.stdout.encoding or "utf-8", "replace"))
 
     def tell(self, text: str) -> None:
-        """Write to standard error; where that cannot be written, there is nobody to tell."""
+        """Write to standard error; does nothing if that cannot be written."""
         try:
             self.stderr.write(text)
             self.stderr.flush()
         except OSError:
-            _drop_what_is_left(self.stderr)
+            _discard_rest(self.stderr)
 
     def read_stdin(self) -> str:
-        """All of standard input as text. A terminal is told on stderr that it is waited for.
+        """All of standard input as text. On a terminal, a line on stderr says how to end it.
 
-        Raises FileError where standard input is closed or no UTF-8 text, and SizeError where it
-        holds too much.
+        Raises FileError if standard input is closed or is not UTF-8, SizeError if it is too long.
         """
         if self.stdin is None:
-            raise FileError(
-                "standard input is closed", hint="give the numbers as an argument, or pipe them in"
-            )
+            hint = "give the numbers as an argument, or pipe them in"
+            raise FileError("standard input is closed", hint=hint)
         if is_terminal(self.stdin):
             self.tell("reading standard input; end it with Ctrl-D\n")
         try:
@@ -148,33 +127,32 @@ class World:
 
 
 def _nowhere() -> TextIO:
-    """A stream for a call whose own is closed; what is written to it is dropped."""
+    """A stream in the place of one that is closed; what is written to it is dropped."""
     return open(os.devnull, "w", encoding="utf-8")
 
 
-def _drop_what_is_left(stream: TextIO) -> None:
-    """Let what a stream still holds go nowhere, so that Python's own flush at exit does not fail
-    once more.
-    """
+def _discard_rest(stream: TextIO) -> None:
+    """Discard what a stream still holds, so that Python's flush at exit does not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether somebody sits behind a stream."""
+    """Whether a stream is a terminal; a closed one is not."""
     try:
         return stream.isatty()
     except (ValueError, OSError):
         return False
 
 
-def _width(stdout: TextIO | None, environ: Mapping[str, str]) -> int | None:
-    """COLUMNS where it is set, else the terminal's own width, else none."""
-    columns = environ.get("COLUMNS", "")
-    if columns.isascii() and columns.isdigit() and int(columns) > 0:
-        return int(columns)
+def _size(stdout: TextIO | None, environ: Mapping[str, str], variable: str) -> int | None:
+    """`variable` (COLUMNS or LINES) if it is set, else the terminal's own size, else None."""
+    value = environ.get(variable, "")
+    if value.isascii() and value.isdigit() and int(value) > 0:
+        return int(value)
     if stdout is None or not is_terminal(stdout):
         return None
     try:
-        return os.get_terminal_size(stdout.fileno()).columns or None
+        size = os.get_terminal_size(stdout.fileno())
     except OSError:
         return None
+    return (size.columns if variable == "COLUMNS" else size.lines) or None

@@ -1,3 +1,1 @@
-"""What gradcli knows, as data: records and lookups, with PyTorch's functions named by strings and
-never imported.
-"""
+"""Data: records and lookups that name PyTorch's functions by strings and never import it."""

@@ -1,13 +1,12 @@
-"""The ledger's rules: for each operation its local derivatives as formulas, or how it passes a
-gradient on, in words.
+"""The ledger's rules: each operation's local derivatives as formulas, or its backward in words.
 
 Which rule is shown depends on the operation, its settings and the dimensions of its operands, never
 on their numbers.
 
 A formula is an expression of the operands `a`, `b`, `c` in their order, the result `y`, and the
-number `n` of elements of `a`. Nothing is computed from it: the numbers beside it are PyTorch's.
-Words are completed by the shapes. `upstream` is the gradient that reached the result, `operand` the
-one that the rule is about, `result` what the operation made.
+number `n` of elements of `a`. Nothing is computed from it: the numbers shown are PyTorch's. Shapes
+are added to rules in words. `upstream` is the gradient with respect to the result, `operand` the
+operand of the rule, `result` the result of the operation.
 """
 
 from collections.abc import Mapping
@@ -71,7 +70,7 @@ FORMULAS: Mapping[str, tuple[str, ...]] = {
     "trunc": ("0",),
     "sign": ("0",),
 }
-"""Elementwise operations: dy/d each operand, where all operands are given by place."""
+"""Elementwise operations: dy/d each operand, if all operands are given by position."""
 
 WHOLE: Mapping[str, tuple[str, ...]] = {
     "sum": ("1",),
@@ -89,7 +88,7 @@ WHOLE: Mapping[str, tuple[str, ...]] = {
 WITH_MORE: Mapping[str, frozenset[str]] = {"norm": frozenset({"2", "2.0"})}
 """Further arguments with which the formulas of `WHOLE` still hold."""
 ANY_MORE = frozenset({"sum", "mean"})
-"""Those that hold whatever the further arguments, once the result is one number."""
+"""Operations of `WHOLE` whose formulas hold with any further arguments, if they give one number."""
 
 CASES: Mapping[str, tuple[str, ...]] = {
     "where": ("", "1 where it is chosen, else 0", "1 where it is chosen, else 0"),
@@ -103,7 +102,7 @@ CASES: Mapping[str, tuple[str, ...]] = {
     "amin": ("1 at the smallest, split among ties",),
     "median": ("1 at the median, else 0",),
 }
-"""Local derivatives that are told better in words than as formulas, by the place of the operand."""
+"""Local derivatives that are clearer in words than as formulas, by the position of the operand."""
 
 _SHAPED = "upstream in the operand's shape"
 _TURNED = "upstream with its dimensions in the operand's order"
@@ -157,7 +156,7 @@ ALONG: Mapping[str, str] = {
     "logcumsumexp": "exp(operand) * (upstream * exp(-result), summed from the end)",
     "diff": "upstream of the difference before it less that of the one after",
 }
-"""Operations along a dimension, where their result is more than one number."""
+"""Operations along a dimension, if their result is more than one number."""
 
 _NORMALISED = (
     "(g - mean(g) - n*mean(g*n))/s, with g = upstream*weight, n = (input - mean(input))/s, s = sqrt(var(input) + eps), "
@@ -192,20 +191,13 @@ RULES: Mapping[str, Mapping[str, str]] = {
         "bias": "upstream, summed over the batch",
     },
     **{
-        f"conv{n}d": {
-            "input": f"conv_transpose{n}d(upstream, weight), {_SAME}",
+        f"conv{kind}{n}d": {
+            "input": f"conv{adjoint}{n}d(upstream, weight), {_SAME}",
             "weight": "each weight: upstream * the input that it was multiplied with, summed over the batch and all places",
             "bias": "upstream, summed over the batch and all places",
         }
         for n in (1, 2, 3)
-    },
-    **{
-        f"conv_transpose{n}d": {
-            "input": f"conv{n}d(upstream, weight), {_SAME}",
-            "weight": "each weight: upstream * the input that it was multiplied with, summed over the batch and all places",
-            "bias": "upstream, summed over the batch and all places",
-        }
-        for n in (1, 2, 3)
+        for kind, adjoint in (("", "_transpose"), ("_transpose", ""))
     },
     "layer_norm": {"input": f"{_NORMALISED}over the normalized dimensions", "weight": _WEIGHT, "bias": _BIAS},
     "batch_norm": {"input": f"{_NORMALISED}over all but the channels", "weight": _WEIGHT, "bias": _BIAS},
@@ -301,8 +293,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
         "target": "(target - input)/var/n",
     },
 }  # fmt: skip
-"""All other operations, by the role of the operand: the name of PyTorch's parameter, "" for
-whichever."""
+"""All other operations, by the role of the operand: the name of PyTorch's parameter, "" for any."""
 
 NORMS: Mapping[str, tuple[str, str]] = {
     "norm": ("upstream*operand/result", "upstream*sign(operand)*(abs(operand)/result)**({p} - 1)"),
@@ -316,22 +307,14 @@ MAXIMUM_NORM = "upstream*sign(operand) at the largest, shared by ties, 0 elsewhe
 """For p = inf."""
 
 ROLES: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        (
-            "linear",
-            *(f"conv{n}d" for n in (1, 2, 3)),
-            *(f"conv_transpose{n}d" for n in (1, 2, 3)),
-            "prelu",
-        ),
-        ("input", "weight", "bias"),
-    ),
+    **dict.fromkeys(("linear", "prelu"), ("input", "weight", "bias")),
+    **dict.fromkeys((f"conv{n}d" for n in (1, 2, 3)), ("input", "weight", "bias")),
+    **dict.fromkeys((f"conv_transpose{n}d" for n in (1, 2, 3)), ("input", "weight", "bias")),
     "bilinear": ("input1", "input2", "weight", "bias"),
     "layer_norm": ("input", "normalized_shape", "weight", "bias"),
     "rms_norm": ("input", "normalized_shape", "weight"),
     "group_norm": ("input", "num_groups", "weight", "bias"),
-    **dict.fromkeys(
-        ("batch_norm", "instance_norm"), ("input", "running_mean", "running_var", "weight", "bias")
-    ),
+    **dict.fromkeys(("batch_norm", "instance_norm"), ("input", "running_mean", "running_var", "weight", "bias")),
     **dict.fromkeys(("torch.batch_norm", "torch.instance_norm"), ("input", "weight", "bias")),
     "embedding": ("input", "weight"),
     "embedding_bag": ("input", "weight"),
@@ -350,26 +333,19 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "masked_scatter": ("input", "mask", "source"),
     **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter"), ("input", "src")),
     "masked_fill": ("input", "mask", "value"),
-    **dict.fromkeys(
-        ("margin_ranking_loss", "cosine_embedding_loss"), ("input1", "input2", "target")
-    ),
+    **dict.fromkeys(("margin_ranking_loss", "cosine_embedding_loss"), ("input1", "input2", "target")),
     "triplet_margin_loss": ("anchor", "positive", "negative"),
     "gaussian_nll_loss": ("input", "target", "var"),
-}
-"""The parameters of these by place; of others `input` and `other`."""
+}  # fmt: skip
+"""The parameters of these operations by position; of all others `input` and `other`."""
 
 SETTINGS: Mapping[str, tuple[str, int, object, Mapping[object, str]]] = {
     "batch_norm": ("training", 5, False, {False: " in eval mode"}),
     "instance_norm": ("use_input_stats", 5, True, {False: " in eval mode"}),
     "dropout": ("training", 2, True, {False: " in eval mode"}),
-    "pad": (
-        "mode",
-        2,
-        "constant",
-        dict.fromkeys(("reflect", "replicate", "circular"), " with copies"),
-    ),
-}
-"""Settings that make it another operation: the parameter, its place, its default, and what each
+    "pad": ("mode", 2, "constant", dict.fromkeys(("reflect", "replicate", "circular"), " with copies")),
+}  # fmt: skip
+"""Settings that make it another operation: the parameter, its position, its default, and what each
 value adds to the name."""
 
 ELEMENTWISE = frozenset({

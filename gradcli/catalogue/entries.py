@@ -1,10 +1,9 @@
-"""The records of the catalogue: what is known about an activation or a loss beside PyTorch's own
-code.
+"""The records of the catalogue: what it holds about an activation or a loss besides PyTorch's code.
 
-Formulas, derivatives and kinks are expressions of gradcli's own language. Their names are `x` in an
-activation, `pred` and `target` in a loss, and the parameters, as plain numbers, bools and text; a
-`weight` or `pos_weight` that is a list is a tensor, and one that is None is ones: shape [C] beside
-a row of classes.
+Formulas, derivatives and kinks are gradcli expressions of `x` in an activation, of `pred` and
+`target` in a loss, and of the parameters, as plain numbers, bools and text. A `weight` or
+`pos_weight` that is a list is a tensor, and one that is None is ones (of shape [C] for a row of
+classes).
 """
 
 from dataclasses import dataclass
@@ -18,9 +17,7 @@ Target: TypeAlias = Literal["real", "probability", "count", "sign", "class", "la
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter that a user may set; the type of `default` says what it takes, where `choices`
-    does not.
-    """
+    """A parameter that a user may set: of the type of `default`, or one of `choices`."""
 
     name: str
     default: Value
@@ -29,19 +26,19 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class _Entry:
-    """What activations and losses have in common.
+    """The fields that activations and losses share.
 
-    `torch` is the path of the function from `torch` or `F`. Where that function with the parameters
-    as its keywords is not yet the entry, `code` is the entry in PyTorch's terms, over the operands,
-    the parameters and, in a loss that is a sum, `reduction`. It is both what gradcli computes and
-    what --code writes.
+    `torch` is the path of the function from `torch` or `F`. If that function, with the parameters
+    as its keywords, is not yet the entry, `code` is the entry in PyTorch's terms: an expression of
+    the operands, the parameters and, in a loss that is a sum, `reduction`. gradcli computes it, and
+    --code writes it.
 
-    `derivative` is None where PyTorch has none. `kinks` are the values of the first operand without
+    `derivative` is None if PyTorch has none. `kinks` are the values of the first operand without
     a derivative.
 
-    `mixes` says on how much of the first operand one number of the result depends: on one number of
-    it, on a whole row (the last dimension of an activation, the classes of a loss), or on all of
-    it, so that there are no elements.
+    `mixes` is how much of the first operand one number of the result depends on: on one number, on
+    a whole row (the last dimension of an activation, the classes of a loss), or on all of it, so
+    that there are no elements.
     """
 
     operands: ClassVar[tuple[str, ...]]
@@ -58,18 +55,15 @@ class _Entry:
 
     @property
     def path(self) -> str:
-        """The path of the entry in the allow-list of expressions: PyTorch's, or one of its own
-        where it has its own code.
-        """
+        """The path in the allow-list of expressions: PyTorch's, or its own if it has `code`."""
         return f"catalogue.{self.name}" if self.code else self.torch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(_Entry):
-    """One activation. `range` is the image for the default parameters, as intervals and sets joined
-    by `or`.
+    """An activation; `range` is its image with the default parameters: intervals and sets.
 
-    `derivative` is dy/dx; of an activation that mixes a row it is the diagonal of the Jacobian.
+    `derivative` is dy/dx; if the activation mixes a row, it is the diagonal of the Jacobian.
     """
 
     operands = ("x",)
@@ -79,15 +73,15 @@ class Activation(_Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(_Entry):
-    """One loss; `target` is the kind of target it takes.
+    """A loss; `target` is the kind of target it takes.
 
-    `formula` is one element before reduction, `derivative` that element's derivative by `pred`. An
-    element belongs to one number of `pred`, or in the losses that mix a row to a whole row of shape
-    [C]. `kinks` broadcast against `pred`.
+    `formula` is one element before reduction, `derivative` that element's derivative with respect
+    to `pred`. An element belongs to one number of `pred`, or to a row of shape [C] in a loss that
+    mixes a row. `kinks` broadcast against `pred`.
 
-    `reduction` is how elements become one number where that defines the loss: such a loss has no
-    parameter `reduction`, and a formula of the whole. `broadcasts` where PyTorch broadcasts pred
-    and target without a warning.
+    `reduction` is how elements become one number, if that is part of the loss's definition: such a
+    loss has no parameter `reduction`, and its formula is that of the whole. `broadcasts`: PyTorch
+    broadcasts pred and target without a warning.
     """
 
     operands = ("pred", "target")

@@ -1,6 +1,4 @@
-"""The catalogue: every activation and loss that gradcli knows, found by its name or by one of its
-aliases.
-"""
+"""The catalogue: every activation and loss of gradcli, by its name or one of its aliases."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -11,16 +9,8 @@ from gradcli.catalogue.entries import Activation, Loss, Parameter, Target, Value
 from gradcli.catalogue.losses import TARGETS
 
 __all__ = [
-    "ACTIVATIONS",
-    "CATALOGUE",
-    "LOSSES",
-    "TARGETS",
-    "Activation",
-    "Loss",
-    "Parameter",
-    "Target",
-    "Value",
-]
+    "ACTIVATIONS", "CATALOGUE", "LOSSES", "TARGETS", "Activation", "Loss", "Parameter", "Target", "Value",
+]  # fmt: skip
 
 _Entry = TypeVar("_Entry", Activation, Loss)
 

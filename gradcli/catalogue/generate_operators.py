@@ -1,14 +1,12 @@
-"""The rule by which `operators.txt` is made from PyTorch. It alone of the tables imports torch; run
-it to renew the file.
+"""Generates `operators.txt` from PyTorch; the only module of the catalogue that imports torch.
 
-A public name is an operator when PyTorch lets tensor-like classes override it (so it neither reads,
-writes, loads, compiles nor sets state), when it does not end in `_`, and when one of its native
-schemas returns a tensor and changes none of its arguments. Functions of `F` that are written in
-Python have no schema and count as well. What the rule misses or should not have is listed below by
-hand, with the reason.
+A public name is an operator if PyTorch lets tensor-like classes override it (so it neither reads,
+writes, loads, compiles nor sets state), if it does not end in `_`, and if one of its native schemas
+returns a tensor and changes none of its arguments. Functions of `F` that are written in Python have
+no schema and count as well. Exceptions to this rule are listed below, with the reason.
 
-What the installed PyTorch has is merged into the file, which so holds for every version that it was
-run with: `name+2.14` is there since 2.14, `name-2.14` no more from 2.14 on.
+The names of the installed PyTorch are merged into the file, so that it covers every version it was
+run with: `name+2.14` exists since 2.14, `name-2.14` was removed in 2.14.
 """
 
 import importlib
@@ -55,7 +53,7 @@ ADDED = {
     "torch": """arange as_tensor bartlett_window blackman_window eye full hamming_window hann_window kaiser_window linspace
         logspace normal ones rand randint randn randperm range scalar_tensor tensor tril_indices triu_indices zeros
         rand_like randint_like randn_like vander"""
-    # written in Python, or answering with a number instead of a tensor
+    # written in Python, or returning a number instead of a tensor
     " allclose as_strided broadcast_shapes conj equal fill is_complex is_floating_point lobpcg lu numel pca_lowrank"
     " svd_lowrank unique unravel_index",
     # plain functions that nobody can override
@@ -71,16 +69,8 @@ ADDED = {
         stride unflatten unique""",
 }
 
-PREFIXES = {
-    "torch": "",
-    "F": "",
-    "special": "special_",
-    "linalg": "linalg_",
-    "fft": "fft_",
-    "masked": "masked_",
-    "Tensor": "",
-}
-"""Each namespace, and what PyTorch puts before its names in native schemas."""
+PREFIXED = ("special", "linalg", "fft", "masked")
+"""Namespaces whose native schemas have their name as a prefix, as in `linalg_inv`."""
 
 SPACES: dict[str, ModuleType | type] = {
     "torch": torch,
@@ -102,6 +92,8 @@ DTYPES = """bfloat16 bool cdouble cfloat complex64 complex128 double float float
     int64 long short uint8"""
 CONSTANTS = "e inf nan pi"
 
+HEADER = "# What an expression may use of PyTorch 2.13 (+2.14: since 2.14, -2.14: no more): made by generate_operators.py."
+
 
 def pure_schemas() -> set[str]:
     """The native functions that return a tensor and change none of their arguments."""
@@ -109,42 +101,32 @@ def pure_schemas() -> set[str]:
     for schema in torch._C._jit_get_all_schemas():
         space, _, name = schema.name.partition("::")
         returns_tensor = any("Tensor" in str(result.type) for result in schema.returns)
-        if (
-            space == "aten"
-            and returns_tensor
-            and not schema.is_mutable
-            and not any(a.is_out for a in schema.arguments)
-        ):
+        changes = schema.is_mutable or any(argument.is_out for argument in schema.arguments)
+        if space == "aten" and returns_tensor and not changes:
             pure.add(name)
     return pure
 
 
 def denied(name: str) -> bool:
     """Whether `name` is private, works in place, or is on the deny list."""
-    return (
-        name.startswith("_")
-        or name.endswith("_")
-        or any(fnmatchcase(name, pattern) for pattern in DENIED)
-    )
+    hidden = name.startswith("_") or name.endswith("_")
+    return hidden or any(fnmatchcase(name, pattern) for pattern in DENIED)
 
 
 def operators(space: str, overridable: AbstractSet[object], pure: set[str]) -> Iterator[str]:
-    """The operators of one namespace, each with `/N` where only N positional arguments come before
-    `inplace`.
-    """
+    """The operators of one namespace, each followed by its `inplace_position`."""
     home = SPACES[space]
     for name in sorted(vars(home) if space == "masked" else dir(home)):
-        found = getattr(home, name)
-        by_rule = found in overridable if callable(found) and not isinstance(found, type) else False
-        by_rule = by_rule and (space == "F" or PREFIXES[space] + name in pure)
+        value = getattr(home, name)
+        by_rule = callable(value) and not isinstance(value, type) and value in overridable
+        schema = f"{space}_{name}" if space in PREFIXED else name
+        by_rule = by_rule and (space == "F" or schema in pure)
         if name in ADDED[space].split() or (by_rule and not denied(name)):
-            yield name + inplace_position(found)
+            yield name + inplace_position(value)
 
 
 def inplace_position(function: object) -> str:
-    """`/N` for a function whose argument number N, counted from 0, says whether it works in
-    place.
-    """
+    """`/N` for a function whose argument number N, counted from 0, is `inplace`, else empty."""
     if not inspect.isfunction(function) and not inspect.isclass(function):
         return ""
     names = list(inspect.signature(function).parameters)
@@ -160,7 +142,7 @@ def modules() -> Iterator[str]:
 
 
 def fields() -> set[str]:
-    """The names of what functions with several results return."""
+    """The names of the results of functions with several."""
     kinds = [kind for kind in vars(torch.return_types).values() if isinstance(kind, type)]
     return {field for kind in kinds for field in getattr(kind, "__match_args__", ())}
 
@@ -181,9 +163,7 @@ def tables() -> dict[str, list[str]]:
 def merged(
     known: dict[str, list[str]], found: dict[str, list[str]], version: str
 ) -> dict[str, list[str]]:
-    """The file's sections with what PyTorch `version` has merged into them; a file that tells the
-    truth stays as it is.
-    """
+    """The file's sections with the names `found` in PyTorch `version` merged in, if they differ."""
 
     def marked(entry: str, marks: dict[str, str], there: set[str]) -> str:
         since, until = marks.get("+", ""), marks.get("-", "")
@@ -200,13 +180,10 @@ def merged(
             entry: {mark[0]: mark[1:] for mark in marks}
             for entry, *marks in map(split, known.get(section, ()))
         }
-        new = {
-            entry: {"+": version} if section in known else {} for entry in there if entry not in old
-        }
-        together = (
-            list((old | new).items()) if there != sorted(there) else sorted((old | new).items())
-        )
-        sections[section] = [marked(entry, marks, set(there)) for entry, marks in together]
+        added = {"+": version} if section in known else {}
+        marks = old | {entry: added for entry in there if entry not in old}
+        order = sorted(marks) if there == sorted(there) else marks
+        sections[section] = [marked(entry, marks[entry], set(there)) for entry in order]
     return sections
 
 
@@ -226,9 +203,7 @@ def installed() -> str:
 
 def render(sections: dict[str, list[str]]) -> str:
     """The text of the file: a heading and wrapped names per section."""
-    lines = [
-        "# What an expression may use of PyTorch 2.13 (+2.14: since 2.14, -2.14: no more): made by generate_operators.py."
-    ]
+    lines = [HEADER]
     for section, names in sections.items():
         lines += ["", f"[{section}]"]
         line = ""

@@ -1,6 +1,4 @@
-"""What a PyTorch program imports when a line of it says so: for the programs of `--code` and of
-`why`.
-"""
+"""The import lines of PyTorch programs, for `--code` and `why`."""
 
 _IMPORTS = (
     ("math.", "import math"),

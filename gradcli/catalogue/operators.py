@@ -1,5 +1,4 @@
-"""The allow-list of expressions: which names of PyTorch, NumPy and math may be used, and what each
-stands for.
+"""The allow-list of expressions: the names of PyTorch, NumPy and math, and their functions.
 
 PyTorch's names are data, `operators.txt`, made by `generate_operators.py`; NumPy's and math's are
 in `spellings.py`. Nothing here imports PyTorch: a function is a path such as `torch.exp`,
@@ -19,48 +18,29 @@ FILE = os.path.join(os.path.dirname(__file__), "operators.txt")
 
 @dataclass(frozen=True)
 class Operator:
-    """One function: its path, and how many positional arguments it may have so that none says
-    `inplace`.
-    """
+    """A function: its path, and the number of its positional arguments before `inplace`."""
 
     path: str
     positions: int | None = None
 
 
 RESERVED = frozenset({"torch", "F", "nn", "np", "math"})
-"""Names that an expression reads as PyTorch's, NumPy's and Python's own, so that no input or step
-can have them."""
+"""Namespaces of PyTorch, NumPy and Python, which no input or step can have as its name."""
 
 FUNCTION_SPACES = ("F", "torch", "special", "linalg", "fft", "masked")
-"""Where a bare name is looked up, in this order."""
+"""The namespaces in which a bare name is looked up, in this order."""
 
 SPACES = {
-    "torch": "torch",
-    "F": "F",
-    "nn": "nn",
-    "nn.functional": "F",
-    "special": "special",
-    "linalg": "linalg",
-    "fft": "fft",
-    "masked": "masked",
-    "torch.nn": "nn",
-    "torch.nn.functional": "F",
-    "torch.special": "special",
-    "torch.linalg": "linalg",
-    "torch.fft": "fft",
-    "torch.masked": "masked",
-    "np": "np",
-    "np.linalg": "np.linalg",
-    "np.fft": "np.fft",
-    "numpy": "np",
-    "numpy.linalg": "np.linalg",
-    "numpy.fft": "np.fft",
-    "math": "math",
-}
-"""What may be written before a dot, and the section of the allow-list that it opens."""
+    "torch": "torch", "nn": "nn", "F": "F", "nn.functional": "F", "torch.nn": "nn", "torch.nn.functional": "F",
+    "special": "special", "linalg": "linalg", "fft": "fft", "masked": "masked",
+    "torch.special": "special", "torch.linalg": "linalg", "torch.fft": "fft", "torch.masked": "masked",
+    "np": "np", "np.linalg": "np.linalg", "np.fft": "np.fft",
+    "numpy": "np", "numpy.linalg": "np.linalg", "numpy.fft": "np.fft", "math": "math",
+}  # fmt: skip
+"""What may be written before a dot, and its section of the allow-list."""
 
 SPELT = ("np", "np.linalg", "np.fft", "math")
-"""Sections of names that `gradcli.catalogue.spellings` says in PyTorch's."""
+"""Sections of names whose meaning in PyTorch is in `gradcli.catalogue.spellings`."""
 
 CONSTANTS = {
     "pi": 3.141592653589793,
@@ -68,34 +48,19 @@ CONSTANTS = {
     "inf": float("inf"),
     "nan": float("nan"),
 }
-"""Numbers under their own names and behind torch, np and math."""
+"""Numbers by their own names, and as names of torch, np and math."""
 
 TAU = 6.283185307179586
-"""What math has beside them."""
+"""A constant of math alone."""
 
 PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "complex128"}
-"""What Python's own types mean to PyTorch and NumPy as a dtype."""
+"""Python's own types as dtypes of PyTorch and NumPy."""
 
-
-LAST_DIMENSION = frozenset(
-    {
-        "F.softmax",
-        "F.log_softmax",
-        "F.softmin",
-        "torch.softmax",
-        "torch.log_softmax",
-        "special.softmax",
-    }
-    | {
-        "special.log_softmax",
-        "Tensor.softmax",
-        "Tensor.log_softmax",
-        "nn.Softmax",
-        "nn.LogSoftmax",
-        "nn.Softmin",
-    }
-)
-"""Functions whose dimension, where it is left out, is the last one."""
+LAST_DIMENSION = frozenset({
+    "F.softmax", "F.log_softmax", "F.softmin", "torch.softmax", "torch.log_softmax", "special.softmax",
+    "special.log_softmax", "Tensor.softmax", "Tensor.log_softmax", "nn.Softmax", "nn.LogSoftmax", "nn.Softmin",
+})  # fmt: skip
+"""Functions whose dimension is the last one by default."""
 
 _DRAWING = """alpha_dropout bernoulli binomial dropout dropout1d dropout2d dropout3d feature_alpha_dropout feature_dropout
     gumbel_softmax multinomial native_dropout normal poisson rand rand_like randint randint_like randn randn_like randperm
@@ -106,54 +71,52 @@ _MAY_DRAW = """fractional_max_pool2d fractional_max_pool2d_with_indices fraction
     fractional_max_pool3d_with_indices gru lobpcg lstm multi_head_attention_forward pca_lowrank rnn_relu rnn_tanh
     scaled_dot_product_attention svd_lowrank"""
 RANDOM = DRAWING | frozenset(_MAY_DRAW.split())
-"""Those, and others that draw with some arguments."""
+"""Those, and others that draw random numbers for some arguments."""
 _DRAWING_MODULES = """AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout FractionalMaxPool2d
     FractionalMaxPool3d RReLU"""
 RANDOM_MODULES = frozenset(_DRAWING_MODULES.split())
-"""Modules of torch.nn that may."""
+"""Modules of torch.nn that may draw random numbers."""
 
 PYTHON = {name: Operator(f"python.{name}") for name in ("len", "float", "int")}
 """Python's own functions that are allowed."""
 
 TWINS = frozenset({"abs", "max", "min", "pow", "round", "sum"})
-"""Functions of PyTorch that share a bare name with one of Python's, which computes plain numbers
-and adds up a list."""
+"""Functions of PyTorch with the name of one of Python's, which computes plain numbers and lists."""
 
-WHOLE = {
-    name: Operator(f"math.{name}") for name in ("comb", "factorial", "isclose", "isqrt", "perm")
-}
-"""Functions of math for plain numbers alone: PyTorch has none for tensors under that meaning."""
+_WHOLE = ("comb", "factorial", "isclose", "isqrt", "perm")
+WHOLE = {name: Operator(f"math.{name}") for name in _WHOLE}
+"""Functions of math for plain numbers alone: PyTorch has no such function of tensors."""
 
 
 @cache
 def sections() -> Mapping[str, Mapping[str, Operator]]:
-    """Every section of the file: its names and what they stand for, whichever PyTorch has them."""
-    found: dict[str, dict[str, Operator]] = {}
+    """The names of every section and their functions, of all versions of PyTorch."""
+    functions: dict[str, dict[str, Operator]] = {}
     for section, words in entries().items():
-        found[section] = {}
+        functions[section] = {}
         for word in words:
-            name, _, positions = word.partition("+")[0].partition("-")[0].partition("/")
-            found[section][name] = Operator(
-                f"{section}.{name}", int(positions) if positions else None
-            )
+            name, _, count = word.partition("+")[0].partition("-")[0].partition("/")
+            path = f"{section}.{name}"
+            functions[section][name] = Operator(path, int(count) if count else None)
     for section in SPELT:
-        found[section] = {name: Operator(f"{section}.{name}") for name in spellings.names(section)}
-    found["math"] |= WHOLE
-    return found
+        names = spellings.names(section)
+        functions[section] = {name: Operator(f"{section}.{name}") for name in names}
+    functions["math"] |= WHOLE
+    return functions
 
 
 def entries() -> dict[str, list[str]]:
-    """Every section of the file: its entries as they are written."""
-    found: dict[str, list[str]] = {}
+    """The entries of every section of the file, as written."""
+    words: dict[str, list[str]] = {}
     section = ""
     with open(FILE, encoding="ascii") as file:
         for line in file:
             if line.startswith("["):
                 section = line.strip("[]\n")
-                found[section] = []
+                words[section] = []
             elif section:
-                found[section] += line.split()
-    return found
+                words[section] += line.split()
+    return words
 
 
 def in_space(space: str, name: str) -> Operator | None:
@@ -162,14 +125,11 @@ def in_space(space: str, name: str) -> Operator | None:
 
 
 def find_function(name: str) -> Operator | None:
-    """The function that a bare name stands for: the catalogue's, PyTorch's in the order of its
-    namespaces, Python's.
-    """
+    """The function of a bare name: the catalogue's, PyTorch's by its namespaces, or Python's."""
     if entry := CATALOGUE.get(name):
         return Operator(entry.path) if entry.code else in_space(*entry.torch.split("."))
-    return next(
-        (found for space in FUNCTION_SPACES if (found := in_space(space, name))), PYTHON.get(name)
-    )
+    functions = (in_space(space, name) for space in FUNCTION_SPACES)
+    return next(filter(None, functions), PYTHON.get(name))
 
 
 def function_names() -> set[str]:

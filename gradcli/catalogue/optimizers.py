@@ -1,6 +1,4 @@
-"""The optimisers of torch.optim by name, for help and completion; what the installed PyTorch has
-decides in the end.
-"""
+"""The names of torch.optim's optimisers for help and completion; the installed PyTorch decides."""
 
 NAMES = (
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adafactor", "adamax", "asgd", "lbfgs", "muon", "nadam",

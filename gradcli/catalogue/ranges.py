@@ -1,6 +1,4 @@
-"""Where the functions of the catalogue are drawn: the range, and the target that a loss is held
-against.
-"""
+"""The ranges over which the functions of the catalogue are drawn, and the targets of losses."""
 
 import math
 
@@ -8,16 +6,14 @@ from gradcli.catalogue.functions import Loss, Target
 
 LOW, HIGH = -6.0, 6.0
 CURVE, SURFACE = 128, 32
-"""So many steps at least fill the range of a curve, and each of the two of a surface, where every
-pair is computed."""
+"""The least number of steps of a curve, and of each axis of a surface."""
 
 
 def steps(low: float, high: float, least: int) -> int:
-    """Into how many steps a range of finite ends is divided: from `least`, a power of two, to less
-    than twice as many.
+    """The number of steps in a finite range: at least `least`, a power of two, but not twice that.
 
-    A step is a power of two wherever both ends are multiples of it. Then every point is exact, with
-    0 and the whole numbers among them, where functions have their kinks.
+    A step is a power of two if both ends are multiples of it. Then every point is exact, and 0 and
+    the whole numbers, at which functions have their kinks, are among them.
     """
     size = math.frexp(abs(high - low))[1] - least.bit_length()
     step = math.ldexp(1.0, size)
@@ -26,13 +22,13 @@ def steps(low: float, high: float, least: int) -> int:
 
 
 POINTS = steps(LOW, HIGH, CURVE) + 1
-"""The points of a function that is named alone."""
+"""The points of a function that is given without a range."""
 
 UNIT_POINTS = 127
 """The points of a prediction that is a probability, from 1/128 to 127/128."""
 
 PROBABILITIES = frozenset({"bce"})
-"""Losses whose prediction itself is a probability: over [-6, 6] PyTorch refuses it."""
+"""Losses whose prediction is a probability: PyTorch refuses one over [-6, 6]."""
 
 _TARGETS: dict[Target, float] = {"real": 0.0, "probability": 1.0, "count": 1.0, "sign": 1.0}
 _SHOWS_MORE = {"hinge_embedding": -1.0}
@@ -40,5 +36,5 @@ _SHOWS_MORE = {"hinge_embedding": -1.0}
 
 
 def target(entry: Loss) -> float:
-    """The target that a curve of this loss has."""
+    """The target of a curve of this loss."""
     return _SHOWS_MORE.get(entry.name, _TARGETS.get(entry.target, 0.0))

@@ -1,24 +1,20 @@
-"""The slips of hand derivations that `--expect` names, in the order in which they are tried, and
-what to do about each.
-"""
+"""Mistakes of hand derivations that `--expect` names, in the order in which they are tried."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 Feature = Literal["square", "half-square", "difference", "product", "gradient", "jacobian"]
-"""What an expression may have on the way from the input, and what is asked of it:
-`gradcli.evidence.expect.variants` tells."""
+"""A property of the expression or of the command, found by `gradcli.evidence.expect.variants`."""
 
 
 @dataclass(frozen=True)
 class Slip:
-    """One slip, seen from the user's number.
+    """A mistake, recognised by the user's number.
 
-    `words` describe the number, and the first of `reasons` whose feature is there says what
-    happened or what to do. It fits where the number is a multiple of the right one by one of
-    `factors`, or what a `variant` of the computation gives: `gradcli.evidence.expect.variants` has
-    one by each such name.
+    `words` describe the number; the first of `reasons` whose feature is present says what happened
+    or what to do. The number is the right one times one of `factors`, or the result of a `variant`
+    of the computation, a name in `gradcli.evidence.expect.variants`.
     """
 
     name: str
@@ -29,7 +25,7 @@ class Slip:
 
 
 LOG_FACTORS = (1 / math.log(2), 1 / math.log(10), math.log(2), math.log(10))
-"""What a logarithm to another base multiplies by, either way."""
+"""The factors between the natural logarithm and one to another base, either way."""
 
 SLIPS = (
     Slip(
@@ -41,9 +37,7 @@ SLIPS = (
     Slip(
         "factor-2",
         "yours is twice the computed one",
-        reasons=(
-            ("half-square", ": the 1/2 in front of the square cancels the 2 of its derivative"),
-        ),
+        reasons=(("half-square", ": the 1/2 in front of the square cancels the 2 of its derivative"),),
         factors=(2.0,),
     ),
     Slip(
@@ -66,10 +60,7 @@ SLIPS = (
         "transposed",
         "yours is the transposed matrix",
         reasons=(
-            (
-                "product",
-                ": a gradient has the shape of its input, so swap the factors of the product",
-            ),
+            ("product", ": a gradient has the shape of its input, so swap the factors of the product"),
             ("gradient", ": a gradient has the shape of its input"),
             ("jacobian", ": a Jacobian has a row for each output and a column for each input"),
         ),
@@ -90,5 +81,5 @@ SLIPS = (
         "yours applies softmax twice: softmax, log_softmax and cross_entropy take raw logits",
         variant="double-softmax",
     ),
-)
+)  # fmt: skip
 """All of them; the first that fits is named."""

@@ -1,11 +1,10 @@
-"""What the names of NumPy, of Python's math and of arrays' methods mean in PyTorch: one row for
-each way to call them.
+"""The meaning in PyTorch of the names of NumPy, of Python's math and of arrays' methods.
 
-A row is `names (parameters): meaning`. The parameters are NumPy's or Python's own, in their order,
-with their defaults; `...` is a parameter that is left out of the meaning where it is not given. The
-meaning is an expression over the parameters, and `{}` in it is the name itself. Of several rows for
-one name the first that takes the arguments of a call holds. What a row does not say is refused, so
-a name never means anything else than in NumPy or Python.
+A row, one for each way to call a name, is `names (parameters): meaning`. The parameters are NumPy's
+or Python's own, in their order, with their defaults; one with the default `...` is left out of the
+meaning if it is not given. The meaning is an expression of the parameters, and `{}` in it is the
+name itself. The first row of a name that takes the arguments of a call applies. A call that no row
+takes is refused, so a name always means the same as in NumPy or Python.
 """
 
 import ast
@@ -228,14 +227,12 @@ std var(self, axis=..., *, ddof, keepdims=...): self.{}(dim=axis, correction=ddo
 
 ARRAYS = """a a1 a2 ar arr array ary aweights b condition element f fweights iterable m object p q seq test_elements v val
     weights x x1 x2 y z A"""
-"""Parameters that take whatever NumPy makes an array of, such as a list of numbers or of arrays."""
+"""Parameters that take anything that NumPy makes an array of, such as a list of numbers."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way to call a name: its parameters, and what it means. Both are read by Python's `ast`
-    and never run.
-    """
+    """A way to call a name: its parameters and its meaning, which are parsed and never run."""
 
     arguments: ast.arguments
     meaning: ast.expr
@@ -249,29 +246,29 @@ class Row:
 @cache
 def _lines() -> Mapping[str, Mapping[str, list[str]]]:
     """Each section's names, and the rows of each as `(parameters): meaning`."""
-    found: dict[str, dict[str, list[str]]] = {}
+    sections: dict[str, dict[str, list[str]]] = {}
     for section in ROWS.split("\n[")[1:]:
         title, _, body = section.partition("]\n")
-        names = found.setdefault(title, {})
+        names = sections.setdefault(title, {})
         for line in body.replace("\n    ", " ").splitlines():
             listed, bracket, rest = line.partition("(")
             for name in listed.split():
                 names.setdefault(name, []).append(bracket + rest.replace("{}", name))
-    return found
+    return sections
 
 
 def names(section: str) -> Mapping[str, list[str]]:
-    """The names that a section has."""
+    """The names in a section."""
     return _lines()[section]
 
 
 @cache
 def rows(section: str, name: str) -> tuple[Row, ...]:
-    """The ways to call a name; none for a name that the section does not have."""
-    found = []
+    """The ways to call a name; none for a name that is not in the section."""
+    ways = []
     for line in _lines()[section].get(name, ()):
         head, _, meaning = line.partition("): ")
         arguments = ast.parse(f"def f{head}): ...").body[0]
         assert isinstance(arguments, ast.FunctionDef)
-        found.append(Row(arguments.args, ast.parse(meaning.strip(), mode="eval").body))
-    return tuple(found)
+        ways.append(Row(arguments.args, ast.parse(meaning.strip(), mode="eval").body))
+    return tuple(ways)

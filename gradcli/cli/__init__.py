@@ -1,3 +1,1 @@
-"""The command line: its commands, how words become requests, and the one place that prints
-`error:`.
-"""
+"""The command line: from words to requests, help, completion, and errors on the terminal."""

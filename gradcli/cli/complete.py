@@ -1,7 +1,6 @@
-"""What may stand where the cursor is: the answer to a shell's completion, from the records of the
-requests alone.
+"""Shell completion: the words that fit at the cursor, from the fields of the requests alone.
 
-It is asked at every press of a key, so neither Typer nor rich nor PyTorch is loaded for it.
+A shell runs it at every press of Tab, so it loads neither Typer nor rich nor PyTorch.
 """
 
 import os
@@ -10,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradcli.commands import COMMANDS, HELP_COMMAND, ROOT_OPTIONS, Command
-from gradcli.options.fields import FLAG, NAME, NAMES, Option, Paths, flag_name, options
+from gradcli.options.fields import FLAG, NAME, NAMES, Option, Paths, flags, options
 from gradcli.options.inputs import input_name
 
 
@@ -23,41 +22,33 @@ class Candidate:
 
 
 def complete(shell: str, arguments: Sequence[str]) -> str:
-    """The candidates for `shell`, one a line.
+    """The candidates for `shell`, one per line.
 
-    bash hands over its line up to the cursor and the characters at which it breaks words; the
-    others the words behind the program's name, the one at the cursor last.
+    bash passes its line up to the cursor and the characters at which it breaks words; the other
+    shells pass the words after the program's name, the one at the cursor last.
     """
     if shell == "bash":
         line, breaks = (*arguments, "", "")[:2]
         typed = _split(line)
-        found = candidates([word.text for word in typed[1:]] or [""])
+        fitting = candidates([word.text for word in typed[1:]] or [""])
         lines = [
-            _for_bash(each, typed[-1], breaks)
-            for each in found
-            if each.word.isprintable() or not typed[-1].quote
+            _for_bash(candidate, typed[-1], breaks)
+            for candidate in fitting
+            if candidate.word.isprintable() or not typed[-1].quote
         ]
     else:
-        found = candidates([_unquoted(word) for word in arguments] or [""])
-        lines = [
-            f"{each.word}\t{each.help}".rstrip("\t") for each in found if each.word.isprintable()
-        ]
+        fitting = candidates([_unquoted(word) for word in arguments] or [""])
+        shown = [candidate for candidate in fitting if candidate.word.isprintable()]
+        lines = [f"{candidate.word}\t{candidate.help}".rstrip("\t") for candidate in shown]
     return "".join(f"{line}\n" for line in lines)
 
 
 def candidates(words: Sequence[str]) -> list[Candidate]:
-    """The candidates for the last of the words behind the program's name, which may be empty or
-    begun.
-    """
+    """The candidates for the last of the words after the program's name, which may be empty."""
     *before, current = words
-    return sorted(
-        {
-            each.word: each
-            for each in _candidates(before, current)
-            if each.word.startswith(current)
-        }.values(),
-        key=lambda each: each.word.startswith("-"),
-    )
+    all_words = {candidate.word: candidate for candidate in _candidates(before, current)}
+    fitting = [all_words[word] for word in all_words if word.startswith(current)]
+    return sorted(fitting, key=lambda candidate: candidate.word.startswith("-"))
 
 
 def _candidates(before: Sequence[str], current: str) -> Iterator[Candidate]:
@@ -71,20 +62,20 @@ def _candidates(before: Sequence[str], current: str) -> Iterator[Candidate]:
     command = COMMANDS.get(before[0])
     if command is None:
         return
-    known = _options(command)
+    known = flags(command.options)
     bare, open_option = _read(before[1:], known)
     name, equals, begun = current.partition("=")
     ended = "--" in before
     if open_option:
         yield from _of(known[open_option], current, bare)
     elif equals and name in known and not ended:
-        for each in _of(known[name], begun, bare):
-            yield Candidate(f"{name}={each.word}", each.help)
+        for value in _of(known[name], begun, bare):
+            yield Candidate(f"{name}={value.word}", value.help)
     elif current.startswith("-") and not ended:
         yield from _flags(before, known)
     else:
         yield from _bare(command, bare, current)
-        if not current and not ended:  # shown behind the words, and alone where none is known
+        if not current and not ended:  # shown after the words, and alone if there are none
             yield from _flags(before, known)
 
 
@@ -97,15 +88,8 @@ def _flags(before: Sequence[str], known: Mapping[str, Option]) -> Iterator[Candi
     yield Candidate("--help", "this help")
 
 
-def _options(command: Command) -> dict[str, Option]:
-    """The options of a command as they are written, those of output included."""
-    return {
-        flag_name(name): option for name, option in command.options.items() if not option.positional
-    }
-
-
 def _read(words: Sequence[str], known: Mapping[str, Option]) -> tuple[list[str], str]:
-    """The bare words, and the option that waits for its value (empty: none)."""
+    """The bare words, and the option whose value comes next (empty: none)."""
     bare: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -126,16 +110,14 @@ def _bare(command: Command, bare: Sequence[str], current: str) -> Iterator[Candi
         if option.many or place == len(bare):
             name = input_name(current, blanks=False) if "=" in option.kind.metavar else ""
             start = f"{name}=" if name else ""
-            for each in _of(option, current.removeprefix(start), bare):
-                if not option.many or each.word not in bare:
-                    yield Candidate(start + each.word, each.help)
+            for value in _of(option, current.removeprefix(start), bare):
+                if not option.many or value.word not in bare:
+                    yield Candidate(start + value.word, value.help)
             return
 
 
 def _of(option: Option, current: str, bare: Sequence[str]) -> Iterator[Candidate]:
-    """The candidates for a value: its choices, the words that its kind knows, inputs that were
-    named, files.
-    """
+    """The candidates for a value: its choices or hints, the names of inputs, files."""
     kind = option.kind
     yield from map(Candidate, option.choices or kind.hints)
     if kind is NAMES or kind is NAME:
@@ -152,12 +134,10 @@ def _files(paths: Paths, current: str) -> Iterator[Candidate]:
     path = current.removeprefix(paths.mark)
     folder, begun = path[: path.rfind("/") + 1], path[path.rfind("/") + 1 :]
     try:
-        entries = sorted(
-            os.scandir(os.path.expanduser(folder) or "."), key=lambda entry: entry.name
-        )
+        entries = list(os.scandir(os.path.expanduser(folder) or "."))
     except OSError:
         return
-    for entry in entries:
+    for entry in sorted(entries, key=lambda entry: entry.name):
         if entry.name.startswith(".") and not begun.startswith("."):
             continue
         if entry.is_dir():
@@ -171,9 +151,7 @@ def _files(paths: Paths, current: str) -> Iterator[Candidate]:
 
 @dataclass(frozen=True)
 class _Word:
-    """A word of a command line without its quotes, and the quote that is still open at its end
-    (empty: none).
-    """
+    """A word of a command line without its quotes, and the quote that is open at its end."""
 
     text: str
     quote: str
@@ -185,14 +163,11 @@ _PIECE = re.compile(
     r"""|\\(?P<one>.)|(?P<blank>\s+)|(?P<bare>.)""",
     re.DOTALL,
 )
-"""What a line of a shell is made of: quoted text, a sign behind a backslash, blanks, any other
-sign."""
+"""The pieces of a shell's line: quoted text, an escaped character, blanks, any other character."""
 
 
 def _split(line: str) -> list[_Word]:
-    """The words of a line as a shell sees them, the last one possibly empty or with an open
-    quote.
-    """
+    """The words of a line as a shell reads them; the last may be empty or have an open quote."""
     words, text, quote = [], "", ""
     for piece in _PIECE.finditer(line.lstrip()):
         if piece["blank"] is not None:
@@ -209,14 +184,12 @@ def _split(line: str) -> list[_Word]:
 
 
 def _unquoted(word: str) -> str:
-    """A word as zsh and fish hand it over, without quotes and backslashes."""
+    """A word as zsh and fish pass it, without quotes and backslashes."""
     return " ".join(piece.text for piece in _split(word))
 
 
 def _for_bash(candidate: Candidate, typed: _Word, breaks: str) -> str:
-    """A candidate in the form that bash inserts: it replaces what follows the last character at
-    which it breaks words.
-    """
+    """A candidate as bash inserts it, in the place of what follows the last break character."""
     if typed.quote:
         return candidate.word
     cut = max((typed.text.rfind(char) for char in breaks if char not in " \t\n\"'"), default=-1) + 1
@@ -224,12 +197,10 @@ def _for_bash(candidate: Candidate, typed: _Word, breaks: str) -> str:
 
 
 def _char_for_bash(char: str) -> str:
-    """One character of a name; what cannot be seen by its number, so that no terminal obeys it and
-    bash still means it.
-    """
+    """One character, escaped for bash: an invisible one by its number, so no terminal obeys it."""
     code = ord(char)
     if char.isprintable():
         return f"\\{char}" if char in " '\"\\$`&|;<>()*?[]{}!#~" else char
-    if code < 0x80 or 0xDC80 <= code <= 0xDCFF:  # the latter a byte that is no UTF-8
+    if code < 0x80 or 0xDC80 <= code <= 0xDCFF:  # the latter is a byte that is not UTF-8
         return rf"$'\x{code & 0xFF:02x}'"
     return rf"$'\u{code:04x}'" if code < 0x10000 else rf"$'\U{code:08x}'"

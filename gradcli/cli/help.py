@@ -1,6 +1,4 @@
-"""Help, drawn from the requests' own descriptions by rich's table alone; it needs neither Typer nor
-PyTorch.
-"""
+"""Help, drawn from the requests' docstrings and fields, without Typer or PyTorch."""
 
 import sys
 from dataclasses import MISSING
@@ -25,7 +23,14 @@ FIRST = (
     ("python train.py 2>&1 | gradcli why", "what an error means"),
     ("gradcli server start", "later calls take 0.03 s"),
 )
-"""What the first screen shows: what most people try first, one line each."""
+"""What most people try first, for the first screen."""
+
+MORE = (
+    ("gradcli help", "what each command does"),
+    ("gradcli help grad", "one command: its options and examples"),
+    ("docs/getting-started.md", "five minutes, in the source of gradcli"),
+)
+"""Where to go on from the first screen."""
 
 ENVIRONMENT = (
     ("NO_COLOR, FORCE_COLOR", "no colour; colour in a pipe too"),
@@ -33,11 +38,11 @@ ENVIRONMENT = (
     ("GRADCLI_SERVER", "off: never use the server; auto: start it after the first call"),
     ("GRADCLI_DEBUG", "1: an internal error shows its full traceback"),
 )
-"""The variables that every command obeys."""
+"""The environment variables of every command."""
 
 
 def _ending(page: HelpPage, documentation: str) -> None:
-    """The variables, and where the documentation is."""
+    """The environment variables, and the place of the documentation."""
     page.rows("Environment", ENVIRONMENT)
     page.line()
     page.line(f"Documentation: {documentation} in the source of gradcli")
@@ -48,21 +53,11 @@ def first(world: World) -> str:
     page = HelpPage(world)
     page.line("gradcli: gradients from the command line, computed by PyTorch")
     page.rows("Try", FIRST)
-    page.rows(
-        "Commands",
-        [
-            (panel, " ".join(name for name in COMMANDS if COMMANDS[name].panel == panel))
-            for panel in PANELS
-        ],
-    )
-    page.rows(
-        "More",
-        (
-            ("gradcli help", "what each command does"),
-            ("gradcli help grad", "one command: its options and examples"),
-            ("docs/getting-started.md", "five minutes, in the source of gradcli"),
-        ),
-    )
+    names = {
+        panel: [name for name in COMMANDS if COMMANDS[name].panel == panel] for panel in PANELS
+    }
+    page.rows("Commands", [(panel, " ".join(listed)) for panel, listed in names.items()])
+    page.rows("More", MORE)
     return page.text
 
 
@@ -74,19 +69,11 @@ def root(world: World) -> str:
     page.line(INTRODUCTION)
     page.examples([command.examples[0] for command in COMMANDS.values()][:3])
     for panel in PANELS:
-        page.rows(
-            panel,
-            [
-                (command.name, command.summary)
-                for command in COMMANDS.values()
-                if command.panel == panel
-            ],
-        )
+        members = [command for command in COMMANDS.values() if command.panel == panel]
+        page.rows(panel, [(command.name, command.summary) for command in members])
     page.rows("Help", [(f"{HELP_COMMAND} [COMMAND]", ROOT_OPTIONS["--help"])])
-    page.rows(
-        "Options",
-        [(word.replace("--help", "-h, --help"), meaning) for word, meaning in ROOT_OPTIONS.items()],
-    )
+    rows = [(word.replace("--help", "-h, --help"), text) for word, text in ROOT_OPTIONS.items()]
+    page.rows("Options", rows)
     _ending(page, "docs/index.md")
     return page.text
 
@@ -95,36 +82,25 @@ def of(command: Command, world: World) -> str:
     """The help of one command: usage and examples, then every word and option."""
     page = HelpPage(world)
     fields = options(command.request)
-    words = [_word(name, option) for name, option in fields.items() if option.positional]
-    page.line(" ".join(["usage: gradcli", command.name, *words, "[OPTIONS]"]))
+    words = [(_word(option), option.help) for option in fields.values() if option.positional]
+    page.line(" ".join(["usage: gradcli", command.name, *(word for word, _ in words), "[OPTIONS]"]))
     page.line()
-    # Python leaves docstrings out where it is told to; a dataclass then has its signature there.
-    said = " ".join((command.request.__doc__ or "").split("\n\n")[0].split())
-    page.line(command.summary if sys.flags.optimize > 1 else said)
+    # python -OO leaves docstrings out; a dataclass then has its signature there.
+    description = " ".join((command.request.__doc__ or "").split("\n\n")[0].split())
+    page.line(command.summary if sys.flags.optimize > 1 else description)
     page.examples(command.examples)
+    page.rows("Words", words)
+    flags = {name: option for name, option in fields.items() if not option.positional}
     own = command.request.__dict__.get("__annotations__", {})
-    page.rows(
-        "Words",
-        [
-            (_word(name, option), option.help)
-            for name, option in fields.items()
-            if option.positional
-        ],
-    )
-    for heading, wanted in (("Options", True), ("Computation", False)):
-        rows = [
-            _row(n, option)
-            for n, option in fields.items()
-            if not option.positional and (n in own) is wanted
-        ]
-        page.rows(heading, rows)
-    shown = [_row(name, option) for name, option in command.output.items()]
-    page.rows("Output", [*shown, ("-h, --help", "this help")])
+    page.rows("Options", [_row(name, flags[name]) for name in flags if name in own])
+    page.rows("Computation", [_row(name, flags[name]) for name in flags if name not in own])
+    output = [_row(name, option) for name, option in command.output.items()]
+    page.rows("Output", [*output, ("-h, --help", "this help")])
     _ending(page, f"docs/commands/{command.name}.md")
     return page.text
 
 
-def _word(name: str, option: Option) -> str:
+def _word(option: Option) -> str:
     text = option.kind.metavar + ("..." if option.many else "")
     return text if option.default is MISSING else f"[{text}]"
 
@@ -141,7 +117,7 @@ def _row(name: str, option: Option) -> tuple[str, str]:
 
 
 def _default(value: object) -> str:
-    """A default in words; what is merely absent has none."""
+    """A default as help writes it; empty for None, False, an empty text and an empty tuple."""
     if value is MISSING or value is None or value is False or value in ("", ()):
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,6 +1,4 @@
-"""The hint at the warm start: once a day, on a terminal, a cold call says what it has waited
-for.
-"""
+"""The hint about the server: once a day, on a terminal, after a call that loaded PyTorch."""
 
 import os
 import time
@@ -13,9 +11,7 @@ _WARM = 0.04
 
 
 def remind(world: World, loading: float) -> None:
-    """Write the hint after a call of which loading PyTorch took `loading` seconds, unless it is
-    unwanted or not due.
-    """
+    """Write the hint after a call that loaded PyTorch in `loading` seconds, if it is due."""
     unwanted = world.environ.get("CI") or world.environ.get("GRADCLI_SERVER") in ("off", "auto")
     if unwanted or not is_terminal(world.stderr) or not hasattr(os, "fork"):
         return
@@ -28,11 +24,7 @@ def remind(world: World, loading: float) -> None:
 
 
 def _state_folder(world: World) -> str:
-    """The folder for what programs remember of this user. In a home the usual one is made where it
-    is missing.
-
-    Raises OSError where there is none.
-    """
+    """XDG_STATE_HOME or ~/.local/state, which is made if it is missing. Raises OSError."""
     folder = world.environ.get("XDG_STATE_HOME", "")
     if not folder:
         home = world.environ.get("HOME", "")
@@ -44,10 +36,7 @@ def _state_folder(world: World) -> str:
 
 
 def _is_due(folder: str) -> bool:
-    """Whether the hint has not been given today; from now on it has.
-
-    Raises OSError where that cannot be remembered.
-    """
+    """Whether the hint has not been given today; records it. Raises OSError if it cannot."""
     os.makedirs(os.path.join(folder, "gradcli"), mode=0o700, exist_ok=True)
     today = time.strftime("%Y-%m-%d")
     path = os.path.join(folder, "gradcli", "hinted")

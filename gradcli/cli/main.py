@@ -1,6 +1,4 @@
-"""The way of one call: words, request, result, bytes. The parent goes as far as the request; a
-worker does the rest.
-"""
+"""One call: words, request, result, bytes. The parent makes the request, a worker the rest."""
 
 import gc
 import sys
@@ -25,15 +23,13 @@ from gradcli.process.worker import Limits, Progress, death, run_in_worker
 from gradcli.world import World
 
 HELP = ("-h", "--help")
-_WISHES = ("", "off", "auto")
-"""What GRADCLI_SERVER may be. Help does not look at it: it is where the values are looked up."""
+_SERVER_MODES = ("", "off", "auto")
+"""The values of GRADCLI_SERVER. Help ignores the variable, because help lists its values."""
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call that is valid as far as that can be told without PyTorch. `read_stdin` reads
-    once.
-    """
+    """One call, checked as far as possible without PyTorch; `read_stdin` reads once."""
 
     command: Command
     request: Any
@@ -42,61 +38,52 @@ class Invocation:
 
 
 def run(arguments: Sequence[str], world: World, here: Progress | None = None) -> int:
-    """Do what the words ask for and return the exit status. Where this process is asked to end by a
-    signal it dies of that.
+    """Run one call and return its exit status; a signal that ends it ends this process too.
 
-    `here` is given where this process is a worker already, which somebody else supervises.
+    `here` is given if this process is already a worker that another one supervises.
     """
     return _reported(arguments, world, lambda: _run(arguments, world, here))
 
 
 def worker_died(arguments: Sequence[str], world: World, signum: int, where: tuple[int, int]) -> int:
-    """What the parent says and returns when the worker of this call, which the server forked, has
-    died at a place.
-    """
+    """Report that the worker of this call, forked by the server, died; return the exit status."""
 
-    def told() -> int:
+    def report_death() -> int:
         end = End(signum, where)
-        if isinstance(asked := death(end, Limits(0)), EndedBySignal):
-            raise asked
+        if isinstance(ended := death(end, Limits(0)), EndedBySignal):
+            raise ended
         call = _read(_command(arguments), arguments[1:], world)
         raise death(end, _limits(call.request))
 
-    return _reported(arguments, world, told)
+    return _reported(arguments, world, report_death)
 
 
 def _reported(arguments: Sequence[str], world: World, action: Callable[[], int]) -> int:
-    """The status that `action` returns, or that of its error, which is drawn on stderr here and
-    nowhere else.
-    """
+    """The exit status of `action`, or of its error, which is drawn on stderr."""
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     try:
         return action()
-    except EndedBySignal as asked:
-        return die(asked.signum)
+    except EndedBySignal as ended:
+        return die(ended.signum)
     except Exception as error:
-        return _told(error, world, command)
+        return _draw_error(error, world, command)
 
 
-def _told(error: BaseException, world: World, command: str) -> ExitStatus:
-    """Say what went wrong; the exit status that it means."""
+def _draw_error(error: BaseException, world: World, command: str) -> ExitStatus:
+    """Draw an error on stderr, and return its exit status."""
     shown = error if isinstance(error, GradcliError) else report.shortage(error)
     world.tell(report.draw(shown, world, command) if shown else report.fault(error, world))
     return ExitStatus.BAD_INPUT if shown else ExitStatus.FAULT
 
 
 def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
-    words_before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if (
-        not arguments
-        or arguments[0] in (HELP_COMMAND, *HELP)
-        or any(word in HELP for word in words_before_end)
-    ):
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if not arguments or arguments[0] == HELP_COMMAND or any(word in HELP for word in options):
         return world.put_text(_help(arguments, world))
     command = _command(arguments)
-    if (wish := world.environ.get("GRADCLI_SERVER", "")) not in _WISHES:
+    if (mode := world.environ.get("GRADCLI_SERVER", "")) not in _SERVER_MODES:
         hint = "set it to off (never use a server) or auto (start one), or unset it"
-        raise UsageError(f"GRADCLI_SERVER is {quoted(wish)!r}", hint=hint)
+        raise UsageError(f"GRADCLI_SERVER is {quoted(mode)!r}", hint=hint)
     call = _read(command, arguments[1:], world)
     gc.enable()
     page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
@@ -120,15 +107,15 @@ def _put(page: str, out: str | None, world: World) -> int:
 
 def _help(arguments: Sequence[str], world: World) -> str:
     """The first screen, the whole help, or that of a command."""
-    asked = [word for word in arguments if word not in HELP][arguments[:1] == [HELP_COMMAND] :]
-    command = _command(asked) if asked else None
-    if len(asked) > 1 and arguments[0] == HELP_COMMAND:
-        raise UsageError("help takes the name of one command", hint=f"gradcli help {asked[0]}")
+    words = [word for word in arguments if word not in HELP][arguments[:1] == [HELP_COMMAND] :]
+    command = _command(words) if words else None
+    if len(words) > 1 and arguments[0] == HELP_COMMAND:
+        raise UsageError("help takes the name of one command", hint=f"gradcli help {words[0]}")
     from gradcli.cli import help  # rich, which errors do without
 
-    return (
-        help.of(command, world) if command else help.root(world) if arguments else help.first(world)
-    )
+    if command:
+        return help.of(command, world)
+    return help.root(world) if arguments else help.first(world)
 
 
 def _read(command: Command, arguments: Sequence[str], world: World) -> Invocation:
@@ -145,8 +132,7 @@ def _read(command: Command, arguments: Sequence[str], world: World) -> Invocatio
 def _command(words: Sequence[str]) -> Command:
     """The command that the first word names.
 
-    Raises UsageError where there is none, with the command that was meant: a function's or a
-    formula's too.
+    Raises UsageError if there is none, with a hint also for a function or a formula.
     """
     name = words[0]
     if name in COMMANDS:
@@ -154,35 +140,28 @@ def _command(words: Sequence[str]) -> Command:
     known: Collection[str] = [HELP_COMMAND, *COMMANDS]
     if name.startswith("-"):
         if name[:2] == "--" and name[2:].partition("=")[0] in vars(OutputOptions()):
-            raise UsageError(
-                f"{name[:80]} must come after a command", hint=f"gradcli COMMAND ... {name[:80]}"
-            )
+            hint = f"gradcli COMMAND ... {name[:80]}"
+            raise UsageError(f"{name[:80]} must come after a command", hint=hint)
         known = [*HELP, "--version"]
     what = "option" if name.startswith("-") else "command"
-    hint = (
-        did_you_mean(name, known)
-        or (what == "command" and without_command(words))
-        or "gradcli help lists the commands"
-    )
+    hint = did_you_mean(name, known) or (without_command(words) if what == "command" else "")
+    hint = hint or "gradcli help lists the commands"
     raise UsageError(f"there is no {what} {name[:80]!r}", hint=hint)
 
 
 def _supervise(call: Invocation, world: World, here: Progress | None) -> int:
-    """Let a worker compute and show; what goes into a file is put in place here, once it is
-    whole.
-    """
+    """Let a worker compute and show; a file is put in place here, once it is complete."""
     limits = _limits(call.request)
-    if call.shown.out is None and here is not None:
+    if call.shown.out is None:
+        if here is None:
+            return run_in_worker(lambda progress: _work(call, world, progress, ""), limits)
         here.begin()
         return _work(call, world, here, "")
-    if call.shown.out is None:
-        return run_in_worker(lambda progress: _work(call, world, progress, ""), limits)
     from gradcli.cli.outfile import OutFile  # tempfile, which only files need
 
     with held(), OutFile(call.shown.out) as file:
-        status = run_in_worker(
-            lambda progress: _work(call, world, progress, file.temporary), limits
-        )
+        path = file.temporary
+        status = run_in_worker(lambda progress: _work(call, world, progress, path), limits)
         if status in (ExitStatus.OK, ExitStatus.FAILED):
             file.put_in_place()
     return status
@@ -193,28 +172,26 @@ def _limits(request: Any) -> Limits:
 
 
 def _work(call: Invocation, world: World, progress: Progress, temporary: str) -> int:
-    """The whole way from a valid request to bytes, in the worker."""
+    """Compute and show a valid request, in the worker; the exit status."""
     try:
         content, status, loading = _answer(call, world, progress, temporary)
         status = world.put(content) or status
         if loading is not None and not call.shown.quiet:
             hint.remind(world, loading)
-    except (Exception, SystemExit) as error:  # the second of a library that would end the process
-        return _told(error, world, call.command.name)
+    except (Exception, SystemExit) as error:  # a library may raise SystemExit
+        return _draw_error(error, world, call.command.name)
     return status
 
 
 def _answer(
     call: Invocation, world: World, progress: Progress, temporary: str
 ) -> tuple[bytes, int, float | None]:
-    """The bytes for standard output, the exit status, and the seconds of loading PyTorch, None
-    where it was there.
+    """The bytes for standard output, the exit status, and what `_load_pytorch` took.
 
     Notes go to stderr, `--out` into the temporary file.
     """
-    from gradcli.options.check import (
-        check,
-    )  # the language of expressions, which help and usage errors do without
+    # The language of expressions, which help and usage errors do without.
+    from gradcli.options.check import check
 
     checked = check(call.request, call.read_stdin)
     with Loading(world, quiet=call.shown.quiet):
@@ -236,9 +213,9 @@ def _answer(
 
 
 def _load_pytorch() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], float | None]:
-    """PyTorch, what shows results, and the seconds that loading them took.
+    """What computes and what shows, and the seconds that loading took, None if it was done before.
 
-    Looking for garbage while they load costs an eighth of the time and finds none.
+    Collecting garbage during loading costs an eighth of the time and finds none.
     """
     was_there = "torch" in sys.modules
     begun = time.monotonic()
@@ -252,11 +229,11 @@ def _load_pytorch() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]
 
 def _once(read: Callable[[], str]) -> Callable[[], str]:
     """`read`, called at most once however often its text is needed."""
-    found: list[str] = []
+    texts: list[str] = []
 
-    def reading() -> str:
-        if not found:
-            found.append(read())
-        return found[0]
+    def read_once() -> str:
+        if not texts:
+            texts.append(read())
+        return texts[0]
 
-    return reading
+    return read_once

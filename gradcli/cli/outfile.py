@@ -1,4 +1,4 @@
-"""`--out FILE`: a temporary file beside the target, renamed over it once it is whole."""
+"""`--out FILE`: a temporary file beside the target, renamed over it once it is complete."""
 
 import contextlib
 import os
@@ -10,11 +10,9 @@ from gradcli.language.file_names import advice
 
 
 class OutFile:
-    """The file that `--out` names, being written. A link keeps pointing where it did, and the old
-    file's mode stays.
+    """The file of `--out` while it is written; a link stays a link, and the old file's mode stays.
 
-    Entering it raises FileError where the target cannot be written; leaving it removes what was not
-    put in place.
+    Entering raises FileError if the target cannot be written; leaving removes the temporary file.
     """
 
     def __init__(self, path: str) -> None:
@@ -26,14 +24,11 @@ class OutFile:
             self._target = os.path.realpath(self._path)
             self._mode = self._existing_mode()
             folder, name = os.path.split(self._target)
-            handle, self.temporary = tempfile.mkstemp(
-                prefix=f".{name[:100]}.", suffix=".part", dir=folder
-            )
+            prefix = f".{name[:100]}."
+            handle, self.temporary = tempfile.mkstemp(".part", prefix, folder)
         except (OSError, ValueError) as error:
             raise self._failure(error) from None
-        os.chmod(
-            self.temporary, 0o600
-        )  # whatever the umask says, this process is going to write it
+        os.chmod(self.temporary, 0o600)  # this process must be able to write it, whatever the umask
         os.close(handle)
         return self
 
@@ -42,10 +37,7 @@ class OutFile:
             os.unlink(self.temporary)
 
     def put_in_place(self) -> None:
-        """Rename the temporary file over the target.
-
-        Raises FileError where the system refuses.
-        """
+        """Rename the temporary file over the target. Raises FileError if the system refuses."""
         try:
             os.chmod(self.temporary, self._mode)
             os.replace(self.temporary, self._target)
@@ -53,9 +45,7 @@ class OutFile:
             raise self._failure(error) from None
 
     def _existing_mode(self) -> int:
-        """The mode of the file that is there, or the one that a new file gets. Raises OSError,
-        ValueError and FileError.
-        """
+        """The mode of the existing or of a new file. Raises OSError, ValueError and FileError."""
         try:
             mode = os.stat(self._target).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -65,9 +55,8 @@ class OutFile:
         if not stat.S_ISREG(mode):
             raise FileError(f"--out: {self._path!r} is not a regular file", hint="write to a file")
         if not os.access(self._target, os.W_OK):
-            raise FileError(
-                f"--out: no permission to write {self._path!r}", hint="check its permissions: ls -l"
-            )
+            message = f"--out: no permission to write {self._path!r}"
+            raise FileError(message, hint="check its permissions: ls -l")
         return stat.S_IMODE(mode)
 
     def _failure(self, error: Exception) -> FileError:

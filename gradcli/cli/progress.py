@@ -1,13 +1,10 @@
-"""What a terminal's stderr shows while nothing else comes: that PyTorch is loading, how far a
-computation of many steps is.
-"""
+"""Progress on a terminal's stderr: that PyTorch is loading, the steps of a long computation."""
 
 import _thread
 import contextlib
 import os
 import sys
 import time
-from types import TracebackType
 
 from gradcli.world import World, is_terminal
 
@@ -21,9 +18,7 @@ PAUSE = 0.1
 
 
 class Loading:
-    """Shows that PyTorch is being loaded once that takes long, and removes the line when it is
-    done.
-    """
+    """Shows that PyTorch is loading if that takes long, and removes the line when it is done."""
 
     def __init__(self, world: World, *, quiet: bool) -> None:
         self._world = world
@@ -37,12 +32,7 @@ class Loading:
             self._removed.acquire()
             _thread.start_new_thread(self._show, ())
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._shows:
             self._loaded.release()
             self._removed.acquire()  # no thread is left when the computation begins
@@ -56,22 +46,18 @@ class Loading:
 
 
 class Steps:
-    """Told which step begins and of how many. It writes to a stderr of its own: that of the process
-    is silent meanwhile.
-    """
+    """Shows which step of how many begins, on its own stderr: that of the process is silent."""
 
     def __init__(self, world: World, *, quiet: bool) -> None:
         self._fd = -1
         self._next = 0.0
-        self._said = 0
+        self._width = 0  # of the text shown, which the next one covers
         if not quiet and is_terminal(world.stderr):
             with contextlib.suppress(OSError, ValueError):
                 self._fd = os.dup(world.stderr.fileno())
 
     def __call__(self, number: int, total: int) -> None:
-        """Step `number` of `total` begins. The first one starts the clock: what is loaded before it
-        does not count.
-        """
+        """Step `number` of `total` begins. The first starts the clock: loading does not count."""
         now = time.monotonic()
         if self._fd < 0 or now < self._next:
             return
@@ -84,15 +70,9 @@ class Steps:
     def __enter__(self) -> "Steps":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Wipe out what was said."""
+    def __exit__(self, *_: object) -> None:
         if self._fd >= 0:
-            if self._said:
+            if self._width:
                 self._write("")
                 with contextlib.suppress(OSError):
                     os.write(self._fd, b"\r")
@@ -100,5 +80,5 @@ class Steps:
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            os.write(self._fd, b"\r" + text.ljust(self._said).encode())
-        self._said = max(self._said, len(text))
+            os.write(self._fd, b"\r" + text.ljust(self._width).encode())
+        self._width = max(self._width, len(text))

@@ -1,6 +1,4 @@
-"""The one place that draws an error: the `error:` line, the place with its caret, the hint; seven
-lines at most.
-"""
+"""Draws every error: the `error:` line, the place with its caret, the hint; at most seven lines."""
 
 import errno
 
@@ -12,8 +10,7 @@ from gradcli.world import World
 _LINES = 7
 _CHARACTERS = 2900
 _SCARCE = {errno.EMFILE: "-n", errno.ENFILE: "-n", errno.EAGAIN: "-u", errno.ENOMEM: "-v"}
-"""What the system says where a process may have no more of something, and the option of ulimit that
-shows the bound."""
+"""The system's errors for a resource that has run out, and the option of ulimit that shows it."""
 
 
 def draw(error: GradcliError, world: World, command: str = "") -> str:
@@ -22,37 +19,26 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
     line = f"{label}: {error.message}" if label else error.message
     if error.why_entry:
         line += f" (gradcli why {error.why_entry})"
-    hint = error.hint or (
-        f"gradcli {command} --help".replace("  ", " ") if isinstance(error, UsageError) else ""
-    )
-    below = [*(error.span.draw() if error.span else []), *(hint.splitlines() if hint else [])]
-    first = "error:"
-    if world.colour(world.stderr):
-        first = f"\x1b[1;31m{first}\x1b[0m"
-    text = "\n".join(
-        [f"{first} {line[: _CHARACTERS // 2]}", *(f"  {part}" for part in below[: _LINES - 1])]
-    )
-    return text[:_CHARACTERS] + "\n"
+    hint = error.hint
+    if not hint and isinstance(error, UsageError):
+        hint = f"gradcli {command} --help".replace("  ", " ")
+    below = [*(error.span.draw() if error.span else []), *hint.splitlines()]
+    first = "\x1b[1;31merror:\x1b[0m" if world.colour(world.stderr) else "error:"
+    lines = [f"{first} {line[: _CHARACTERS // 2]}", *(f"  {text}" for text in below[: _LINES - 1])]
+    return "\n".join(lines)[:_CHARACTERS] + "\n"
 
 
 def shortage(error: BaseException) -> GradcliError | None:
-    """The error to show where the system has refused a process, a descriptor or memory, which is
-    not a fault of gradcli.
-    """
+    """The error to show if the system refused a process, a descriptor or memory, else None."""
     if isinstance(error, MemoryError):
-        return SizeError(
-            "there is not enough memory for this", hint="see ulimit -v, or use smaller inputs"
-        )
+        hint = "see ulimit -v, or use smaller inputs"
+        return SizeError("there is not enough memory for this", hint=hint)
     if isinstance(error, OSError) and error.errno in _SCARCE:
-        reason = (error.strerror or "").lower()
-        return SizeError(
-            f"the system refused: {reason}", hint=f"ulimit {_SCARCE[error.errno]} shows the limit"
-        )
+        hint = f"ulimit {_SCARCE[error.errno]} shows the limit"
+        return SizeError(f"the system refused: {(error.strerror or '').lower()}", hint=hint)
     return None
 
 
 def fault(error: BaseException, world: World) -> str:
-    """The one line for a fault of gradcli's own; with GRADCLI_DEBUG=1 the whole traceback below
-    it.
-    """
+    """The line for a fault of gradcli's own; with GRADCLI_DEBUG=1 the traceback follows."""
     return f"error: {errors.fault(error)}\n{errors.traceback_of(error, world.environ)}"

@@ -1,5 +1,4 @@
-"""The program of the server: loads every module and runs every kind of call once, and then serves
-the command line.
+"""The program of the server: loads every module, runs every kind of call once, then serves.
 
 So a worker finds nothing left to import, and little memory left to touch for the first time.
 """
@@ -42,15 +41,10 @@ _LAST = "gradcli grad --fn mse --x 1 --w 2"
 
 
 def _calls() -> tuple[str, ...]:
-    """The same, and the first example of each command that computes numbers of inputs."""
-    computing = (
-        command for command in COMMANDS.values() if issubclass(command.request, ComputeOptions)
-    )
-    return (
-        *(f"gradcli {words}" for words in _FORMS),
-        *(command.examples[0][0] for command in computing),
-        _LAST,
-    )
+    """`_FORMS` as calls, the first example of each command that computes numbers, and `_LAST`."""
+    computing = [item for item in COMMANDS.values() if issubclass(item.request, ComputeOptions)]
+    examples = [command.examples[0][0] for command in computing]
+    return (*(f"gradcli {words}" for words in _FORMS), *examples, _LAST)
 
 
 _NOT_LOADED = ("gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client")
@@ -58,9 +52,7 @@ _NEED_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.commands.plot.pict
 
 
 class _NoLimits(Progress):
-    """The progress of a call that is run by the server itself: nothing of this process may
-    change.
-    """
+    """The progress of a call that the server itself runs: it must not change this process."""
 
     def begin(self) -> None:
         """Keep the signals as they are."""
@@ -87,11 +79,8 @@ def _run(arguments: list[str], progress: Progress) -> int:
 
 def _try(words: str) -> None:
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        run(
-            shlex.split(words)[1:],
-            World(stdin=None, stdout=nowhere, stderr=nowhere, environ={}, width=80),
-            _NoLimits(),
-        )
+        world = World(stdin=None, stdout=nowhere, stderr=nowhere, environ={}, width=80)
+        run(shlex.split(words)[1:], world, _NoLimits())
 
 
 PROGRAM = Program(

@@ -1,5 +1,4 @@
-"""The words of one command line, parsed by Typer: the dataclass-to-Typer step and our rule of what
-is an option.
+"""The words of one command line, parsed by Typer, from options declared by dataclass fields.
 
 Only `-h` and `--` followed by a letter are options; every other word that begins with `-` is a
 value, so that `softmax-jacobian -1,2` works.
@@ -17,15 +16,14 @@ from typer.exceptions import TyperException
 from gradcli.commands import Command
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
-from gradcli.options.fields import FLAG, TENSOR, Option, flag_name
+from gradcli.options.fields import FLAG, TENSOR, Option, flag_name, flags
 from gradcli.options.fill import Given
 from gradcli.options.inputs import INPUTS, input_name
 from gradcli.options.shared import ComputeOptions
 from gradcli.options.split import check_values
 
 _GUARD = "\0"
-"""Put before a value that begins with `-`, so that Typer does not take it for an option; no word
-can hold a NUL."""
+"""Marks a value that begins with `-`, so that Typer reads it as a value; no word can hold a NUL."""
 
 
 def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
@@ -33,24 +31,20 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
 
     Raises UsageError for an unknown option, one given twice, or one without its value.
     """
-    known = {flag_name(name): option for name, option in _fields(command).items()}
+    known = flags(command.options)
     named = _named(command, words)
-    check_values(
-        words, [*named, *(name for name, option in known.items() if option.kind is TENSOR)]
-    )
+    tensors = [name for name, option in known.items() if option.kind is TENSOR]
+    check_values(words, [*named, *tensors])
     try:
         words = [*_as_options(command, words, named, known)]
         guarded = list(_guarded(words, known, _instead(command)))
         bare, given = parser(command).main(guarded, standalone_mode=False)
     except TyperException as error:
-        raise UsageError(
-            _reworded(error), hint=f"gradcli {command.name} --help lists the options"
-        ) from None
+        hint = f"gradcli {command.name} --help lists the options"
+        raise UsageError(_reworded(error), hint=hint) from None
     order = [word.partition("=")[0] for word in words]
-    typed = sorted(
-        (name for name in given if flag_name(name) in order),
-        key=lambda name: order.index(flag_name(name)),
-    )
+    typed = [name for name in given if flag_name(name) in order]
+    typed.sort(key=lambda name: order.index(flag_name(name)))
     return bare, {name: given[name] for name in typed}
 
 
@@ -63,29 +57,26 @@ def _named(command: Command, words: Sequence[str]) -> tuple[str, ...]:
 def _as_options(
     command: Command, words: Sequence[str], named: Sequence[str], known: Mapping[str, Option]
 ) -> Iterator[str]:
-    """The words with each NAME=T of `named` as the option that it stands for: `x=1` as `--x=1`.
+    """The words with each NAME=T of `named` as its option: `x=1` as `--x=1`.
 
-    Raises UsageError for another NAME=T where all inputs of the command are options.
+    Raises UsageError for another NAME=T if all inputs of the command are options.
     """
     strict = bool(named) and not any(option.kind is INPUTS for option in command.options.values())
     rest = iter(words)
     for word in rest:
         if word == "--":
-            behind = list(rest)
-            yield from (_as_option(each) for each in behind if input_name(each) in named)
+            after = list(rest)
+            yield from (_as_option(value) for value in after if input_name(value) in named)
             yield word
-            yield from (each for each in behind if input_name(each) not in named)
+            yield from (value for value in after if input_name(value) not in named)
             return
         name = input_name(word)
         if strict and name and name not in named:
             hint = did_you_mean(name, named) or f"its inputs are {', '.join(named)}"
             raise UsageError(f"{command.name} has no input {name!r}", hint=hint)
         yield _as_option(word) if name in named else word
-        if (
-            word in known
-            and known[word].kind is not FLAG
-            and (value := next(rest, None)) is not None
-        ):
+        takes_value = word in known and known[word].kind is not FLAG
+        if takes_value and (value := next(rest, None)) is not None:
             yield value
 
 
@@ -99,26 +90,19 @@ def _instead(command: Command) -> dict[str, str]:
     return {flag_name(name): hint for name, hint in getattr(command.request, "instead", {}).items()}
 
 
-def _fields(command: Command) -> dict[str, Option]:
-    return {name: option for name, option in command.options.items() if not option.positional}
-
-
 @cache
 def parser(command: Command) -> Any:
-    """Typer's parser of one command. Making it takes as long as using it, so a process that goes on
-    keeps it.
-    """
-    fields = _fields(command)
+    """Typer's parser of one command; making it takes as long as using it, so it is kept."""
     parameters = [_parameter("words", list[str] | None, typer.Argument())]
     parameters += [
         _parameter(name, _type(option), typer.Option(flag_name(name)))
-        for name, option in fields.items()
+        for name, option in command.options.items()
+        if not option.positional
     ]
 
     def collect(words: list[str] | None, **given: Given) -> tuple[list[str], dict[str, Given]]:
-        return [_bare(word) for word in words or []], {
-            name: _bare(value) for name, value in given.items()
-        }
+        bare = [_bare(word) for word in words or []]
+        return bare, {name: _bare(value) for name, value in given.items()}
 
     collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -139,7 +123,7 @@ def _type(option: Option) -> Any:
 
 def _bare(value: Any) -> Any:
     if isinstance(value, list):
-        return [_bare(each) for each in value] or None
+        return [_bare(item) for item in value] or None
     return value.removeprefix(_GUARD) if isinstance(value, str) else value
 
 

@@ -1,6 +1,4 @@
-"""`NAME=` before a value, in every text where a user may write it: inputs, expectations, settings
-of an optimizer.
-"""
+"""`NAME=` before a value: of an input, an expectation, a setting of an optimizer."""
 
 import re
 
@@ -13,13 +11,12 @@ _ASCII = re.compile(_UNICODE.pattern, re.ASCII)
 def split(
     source: Source, *, dots: bool = False, ascii_only: bool = False
 ) -> tuple[str, Span] | None:
-    """The name and what follows its `=`, or None where the text does not begin as NAME= does; `==`
-    compares.
+    """The name and what follows its `=`; None if the text does not begin with NAME= (`==` is not).
 
-    `dots`: the name may be a path, `gradients.w`. A name of letters beyond ASCII is found unless
-    `ascii_only`, so that the caller can say what is wrong with it.
+    `dots`: the name may be a path, `gradients.w`. Letters beyond ASCII are allowed in it unless
+    `ascii_only`, so that the caller can report them.
     """
-    found = (_ASCII if ascii_only else _UNICODE).match(source.text)
-    if found is None or ("." in found[1] and not dots):
+    match = (_ASCII if ascii_only else _UNICODE).match(source.text)
+    if match is None or ("." in match[1] and not dots):
         return None
-    return found[1], source.span(found.end(), len(source.text))
+    return match[1], source.span(match.end(), len(source.text))

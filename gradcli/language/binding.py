@@ -1,6 +1,4 @@
-"""Arguments bound to parameters, as in `huber(delta=2)` and `zeros(2, 3)`: by position first, then
-by keyword.
-"""
+"""Arguments bound to parameters by position, then by keyword: `huber(delta=2)`, `zeros(2, 3)`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -16,11 +14,10 @@ def bind(
     arguments: Sequence[tuple[str, T]],
     error: Callable[[str, T, str], Exception],
 ) -> Iterator[tuple[str, T]]:
-    """Each argument of a call of `name` with its parameter, one at a time, so that the caller reads
-    it before the next.
+    """Each argument of a call of `name` with its parameter, lazily: each is read before the next.
 
-    `arguments` come with their keyword or an empty text. Raises what `error` makes of a message, an
-    argument and a hint, where an argument is too many, unknown or given twice.
+    `arguments` come with their keyword or an empty text. Raises what `error` returns for a message,
+    an argument and a hint, if an argument is one too many, unknown or given twice.
     """
     most = len(parameters)
     positional = [argument for keyword, argument in arguments if not keyword]
@@ -28,16 +25,11 @@ def bind(
         takes = f"at most {most} argument{'s' * (most > 1)}" if most else "no arguments"
         raise error(f"{name} takes {takes}", positional[most], "")
     given: set[str] = set()
-    for parameter, argument in [
-        *zip(parameters, positional, strict=False),
-        *filter(lambda pair: pair[0], arguments),
-    ]:
+    named = [pair for pair in arguments if pair[0]]
+    for parameter, argument in [*zip(parameters, positional, strict=False), *named]:
         if parameter not in parameters:
-            raise error(
-                f"{name} has no parameter {parameter!r}",
-                argument,
-                did_you_mean(parameter, parameters),
-            )
+            hint = did_you_mean(parameter, parameters)
+            raise error(f"{name} has no parameter {parameter!r}", argument, hint)
         if parameter in given:
             raise error(f"{parameter} is given twice", argument, "give each argument once")
         given.add(parameter)

@@ -1,10 +1,8 @@
-"""A function's NAME with optional arguments, such as `sigmoid`, `leaky_relu(0.2)` or
-`kl(reduction=batchmean)`.
+"""A function's NAME with optional arguments: `sigmoid`, `leaky_relu(0.2)`, `kl(reduction=sum)`.
 
-The arguments are Python's, so Python's own parser reads them: words, texts, None, as many signs as
-one likes. The arguments of a literal's constructors (`gradcli.language.literals`) are literals:
-products, sizes, numbers as NumPy prints them. Both are bound to parameters by
-`gradcli.language.binding`.
+The arguments have Python's syntax, so Python's own parser reads them. Those of a literal's
+constructors (`gradcli.language.literals`) are literals instead: products, sizes, numbers as NumPy
+prints them. `gradcli.language.binding` binds both to parameters.
 """
 
 import ast
@@ -13,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Parameter, Value
 from gradcli.errors import ExpressionError
@@ -24,7 +22,7 @@ from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 
 Family: TypeAlias = type[Activation] | type[Loss] | None
-"""What may be named: an activation, a loss, or either of them."""
+"""The functions that may be named: activations, losses, or both (None)."""
 
 _Node: TypeAlias = ast.expr | ast.keyword
 """One argument, by position or with its keyword."""
@@ -32,17 +30,15 @@ _Node: TypeAlias = ast.expr | ast.keyword
 _CONSTANTS = {"pi": math.pi, "inf": math.inf}
 
 _NUMBERS_BY: dict[Family, str] = {Activation: "--x", Loss: "--pred", None: "--x"}
-"""The option that takes the numbers, beside such a NAME."""
+"""The option that takes the numbers, by the family of the name."""
 
 TENSOR_PARAMETERS = frozenset({"weight", "pos_weight"})
-"""Parameters that PyTorch wants as tensors."""
+"""Parameters that PyTorch takes as tensors."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A function of the catalogue with the arguments that the user gave; `text` is the call as
-    typed.
-    """
+    """A function of the catalogue with the given arguments; `text` is the call as typed."""
 
     text: str
     entry: Activation | Loss
@@ -51,18 +47,14 @@ class Call:
     @property
     def bound(self) -> dict[str, Value]:
         """Every parameter with its argument or else its default, in PyTorch's order."""
-        return {parameter.name: parameter.default for parameter in self.entry.parameters} | dict(
-            self.arguments
-        )
+        defaults = {parameter.name: parameter.default for parameter in self.entry.parameters}
+        return {**defaults, **self.arguments}
 
     def applied(self, *operands: str, **more: Value) -> str:
-        """The call as an expression: the function of `operands` with the arguments given, and
-        `more` of them, by name.
-        """
+        """The call as an expression of `operands`, its own arguments and `more` of them by name."""
         name = self.text.partition("(")[0].rstrip()
-        arguments = [
-            f"{key}={_spelled(key, value)}" for key, value in {**self.arguments, **more}.items()
-        ]
+        named = {**self.arguments, **more}
+        arguments = [f"{key}={_spelled(key, value)}" for key, value in named.items()]
         return f"{name}({', '.join([*operands, *arguments])})"
 
     @cached_property
@@ -70,25 +62,21 @@ class Call:
         """The call as an expression of x*w + b, and for a loss of y."""
         return self.applied("x*w + b", *(["y"] if isinstance(self.entry, Loss) else []))
 
-    def reduction(self, asked: str = "mean") -> str:
-        """The reduction of a loss: that among its arguments, else the one `asked` for, or that
-        which defines the loss.
+    def reduction(self, default: str = "mean") -> str:
+        """The reduction of a loss: its own fixed one, else that of its arguments, else `default`.
 
-        Of such a loss, `none` gives the elements.
+        A fixed one does not apply if `default` is `none`, which gives the elements.
         """
         assert isinstance(self.entry, Loss)
-        fixed = "" if asked == "none" else self.entry.reduction
-        return fixed or str(self.arguments.get("reduction", asked))
+        fixed = "" if default == "none" else self.entry.reduction
+        return fixed or str(self.arguments.get("reduction", default))
 
     def compared(self, reduction: str, pred: str = "pred", target: str = "target") -> str:
-        """A loss with a reduction as an expression. One that its reduction defines has its own, or
-        else its elements.
-        """
+        """A loss as an expression with `reduction`; a fixed one can only be replaced by `none`."""
         assert isinstance(self.entry, Loss)
         if not self.entry.reduction:
-            return self.applied(
-                pred, target, **({} if reduction == "mean" else {"reduction": reduction})
-            )
+            named: dict[str, Value] = {} if reduction == "mean" else {"reduction": reduction}
+            return self.applied(pred, target, **named)
         if reduction != "none" or self.entry.mixes:
             return self.applied(pred, target)
         name = CATALOGUE[self.entry.torch.partition(".")[2]].name  # gradcli's shorter one
@@ -97,23 +85,19 @@ class Call:
 
 
 def _spelled(name: str, value: Value) -> str:
-    """An argument as an expression has it; weights are tensors there."""
+    """An argument as written in an expression, where weights are tensors."""
     if name not in TENSOR_PARAMETERS or value is None:
         return repr(value)
-    numbers = (
-        [float(number) for number in value]
-        if isinstance(value, tuple)
-        else float(cast(float, value))
-    )
-    return f"tensor({numbers!r})"
+    if isinstance(value, tuple):
+        return f"tensor({[float(number) for number in value]!r})"
+    return f"tensor({float(value)!r})"
 
 
 def parse_call(source: Source, family: Family = None) -> Call:
-    """Read a NAME of the `family` (either where it is None), with its arguments in brackets where
-    there are any.
+    """Read a NAME of the `family` (None: of either), with its arguments in brackets, if any.
 
     Raises ExpressionError for an unknown name or parameter and for a value that the parameter does
-    not take, and SizeError for a text or a number over the bounds.
+    not take, SizeError for a text or a number over the bounds.
     """
     limits.CALL_TEXT.check(len(source.text), "the name of a function")
     text = source.text.strip()
@@ -129,32 +113,23 @@ def _find(name: str, family: Family, place: Span) -> Activation | Loss:
         raise _unknown(name, family, place)
     if family is None or isinstance(entry, family):
         return entry
+    message, hint = f"{name} is an activation, not a loss", f"gradcli activate {name} --x T"
     if isinstance(entry, Loss):
-        message, hint = (
-            f"{name} is a loss, not an activation",
-            f"gradcli loss {name} --pred T --target T",
-        )
-    else:
-        message, hint = f"{name} is an activation, not a loss", f"gradcli activate {name} --x T"
+        message = f"{name} is a loss, not an activation"
+        hint = f"gradcli loss {name} --pred T --target T"
     raise ExpressionError(message, span=place, hint=hint)
 
 
 def _unknown(name: str, family: Family, place: Span) -> ExpressionError:
+    hint = "gradcli functions lists all names"
     if not name:
-        return ExpressionError(
-            "the name of a function is missing",
-            span=place,
-            hint="gradcli functions lists all names",
-        )
+        return ExpressionError("the name of a function is missing", span=place, hint=hint)
     if _is_numbers(name):
         hint = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
     else:
-        known = [
-            other
-            for other, entry in CATALOGUE.items()
-            if family is None or isinstance(entry, family)
-        ]
-        hint = did_you_mean(name.rpartition(".")[2], known) or "gradcli functions lists all names"
+        entries = CATALOGUE.items()
+        known = [other for other, it in entries if family is None or isinstance(it, family)]
+        hint = did_you_mean(name.rpartition(".")[2], known) or hint
     kind = family.__name__.lower() if family else "function"
     return ExpressionError(f"unknown {kind} {name[:80]!a}", span=place, hint=hint)
 
@@ -167,7 +142,7 @@ def _is_numbers(text: str) -> bool:
 
 
 def _arguments(source: Source, entry: Activation | Loss) -> dict[str, Value]:
-    """The arguments in brackets behind the name, bound to the parameters of `entry`."""
+    """The arguments in brackets after the name, bound to the parameters of `entry`."""
     reader = _Reader(source, entry)
     call = reader.parse()
     positional: list[tuple[str, _Node]] = [("", node) for node in call.args]
@@ -185,10 +160,11 @@ class _Reader:
         # One line with blanks for line breaks, so that an offset in it is an offset in the source.
         self._line = "".join(" " if char.isspace() else char for char in source.text)
         self._start = len(self._line) - len(self._line.lstrip())
-        parameters = ", ".join(f"{each.name}={each.default!r}" for each in entry.parameters)
-        self._usage = (
-            f"its parameters: {entry.name}({parameters})" if parameters else f"write {entry.name}"
-        )
+        self._usage = f"write {entry.name}"
+        if entry.parameters:
+            defaults = {parameter.name: parameter.default for parameter in entry.parameters}
+            named = ", ".join(f"{name}={default!r}" for name, default in defaults.items())
+            self._usage = f"its parameters: {entry.name}({named})"
 
     def parse(self) -> ast.Call:
         """The syntax tree of `NAME(...)`."""
@@ -206,22 +182,19 @@ class _Reader:
         except (ValueError, OverflowError, RecursionError, MemoryError):
             raise self._error(unreadable, 0, len(self._line.strip())) from None
         if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
-            raise self.error(
-                "expected one function name with its arguments",
-                tree,
-                "for a formula: gradcli grad EXPR",
-            )
+            message = "expected one function name with its arguments"
+            raise self.error(message, tree, "for a formula: gradcli grad EXPR")
         return tree
 
     def read(self, parameter: Parameter, argument: _Node) -> Value:
         """The value of an argument, checked against what the parameter takes."""
         node = argument.value if isinstance(argument, ast.keyword) else argument
         value = self._value(node)
-        wanted, takes = _TAKES[type(parameter.default)]
+        expected, accepts = _ACCEPTED[type(parameter.default)]
         if parameter.choices:
-            wanted = " or ".join(str(choice) for choice in parameter.choices)
-        if not takes(value) or (parameter.choices and value not in parameter.choices):
-            raise self.error(f"{parameter.name} must be {wanted}", node)
+            expected = " or ".join(str(choice) for choice in parameter.choices)
+        if not accepts(value) or (parameter.choices and value not in parameter.choices):
+            raise self.error(f"{parameter.name} must be {expected}", node)
         return value
 
     def error(self, message: str, node: _Node, hint: str = "") -> ExpressionError:
@@ -235,7 +208,7 @@ class _Reader:
     def _value(self, node: ast.expr) -> Value:
         match node:
             case ast.List(elts=nodes) | ast.Tuple(elts=nodes):
-                return tuple(self._number(each) for each in nodes)
+                return tuple(map(self._number, nodes))
             case ast.Name(id=name) if name not in _CONSTANTS:
                 return name
             case ast.Constant(value=bool() | str() | None as value):
@@ -266,14 +239,15 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-_TAKES: dict[type, tuple[str, Callable[[Value], bool]]] = {
+def _is_weight(value: Value) -> bool:
+    return not isinstance(value, bool | str)
+
+
+_ACCEPTED: dict[type, tuple[str, Callable[[Value], bool]]] = {
     bool: ("True or False", lambda value: isinstance(value, bool)),
     int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     float: ("a number", _is_number),
     str: ("a word", lambda value: isinstance(value, str)),
-    type(None): (
-        "a number or a list such as [1, 2, 3]",
-        lambda value: not isinstance(value, bool | str),
-    ),
+    type(None): ("a number or a list such as [1, 2, 3]", _is_weight),
 }
 """What a parameter takes, by the type of its default: in words, and as a check."""

@@ -1,6 +1,4 @@
-"""Files as inputs (`@data.npz:weights`): their suffixes, and what can be known of a file without
-PyTorch.
-"""
+"""Files as inputs (`@data.npz:weights`): their names, and what is checked without PyTorch."""
 
 import os
 import re
@@ -9,24 +7,21 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gradcli.errors import FileError, LiteralError
+from gradcli.errors import FileError, LiteralError, system_reason
 from gradcli.language.source import Source, Span, quoted
 from gradcli.language.suggest import did_you_mean
 
 SUFFIXES: Mapping[str, bool] = {
     ".npy": False, ".npz": True, ".csv": False, ".tsv": False, ".txt": False, ".json": False, ".pt": True, ".safetensors": True,
 }  # fmt: skip
-"""The suffixes that are read, and whether such a file holds several arrays, one of which a `:key`
-names."""
+"""The suffixes that are read, and whether such a file holds several arrays, each with a `:key`."""
 
 _KEYED = re.compile(rf"(?s)(.+?({'|'.join(map(re.escape, SUFFIXES))})):(.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class FromFile:
-    """The array `key` of the file at `path` (an empty key: its only one), in the format that
-    `suffix` names.
-    """
+    """The array `key` (empty: its only one) of the file at `path`, in the format of `suffix`."""
 
     path: str
     suffix: str
@@ -36,43 +31,37 @@ class FromFile:
     @property
     def span(self) -> Span:
         """The literal that names the file."""
-        return self.source.span(0, len(self.source.text))
+        return self.source.whole
 
 
 def is_named(text: str) -> bool:
-    """Whether `text` ends as the name of a file that is read, such as `~/data.npz:weights`."""
+    """Whether `text` ends like a file that can be read, such as `~/data.npz:weights`."""
     keyed = _KEYED.fullmatch(text)
     return os.path.splitext(keyed[1] if keyed else text)[1].lower() in SUFFIXES
 
 
 def parse_path(source: Source) -> FromFile:
-    """The file that a literal such as `@data.npz:weights` names; whether it exists is
-    `check_file`'s question.
+    """The file of a literal such as `@data.npz:weights`; `check_file` checks that it can be read.
 
-    Raises LiteralError where there is no path, no known suffix, or a key that does not belong.
+    Raises LiteralError if there is no path, no known suffix, or a key that does not fit.
     """
     text = source.text.strip()[1:]
     start = source.text.index("@") + 1
     place = source.span(start, start + len(text))
     if not text:
-        raise LiteralError(
-            "the path after @ is missing",
-            span=place,
-            hint="write @data.npy, or - for standard input",
-        )
+        hint = "write @data.npy, or - for standard input"
+        raise LiteralError("the path after @ is missing", span=place, hint=hint)
     keyed = _KEYED.fullmatch(text)
     path, suffix, key = keyed.groups() if keyed else (text, os.path.splitext(text)[1], "")
     suffix = suffix.lower()
     if suffix not in SUFFIXES:
         message = "this type of file is not supported" if suffix else "the file has no suffix"
         hint = f"the suffix tells how to read a file: {' '.join(SUFFIXES)}"
-        if path.startswith("/dev/"):  # what the shell puts for <(...) among them
+        if path.startswith("/dev/"):  # such as what the shell writes for <(...)
             message, hint = "a file under /dev has no suffix", "pipe it in: - is standard input"
     elif keyed and not SUFFIXES[suffix]:
-        message, hint = (
-            f"a {suffix} file holds one array and has no keys",
-            "leave out the colon and what follows",
-        )
+        message = f"a {suffix} file holds one array and has no keys"
+        hint = "leave out the colon and what follows"
     elif keyed and not key:
         message = "the key after the colon is missing"
         hint = "write the array's name after it, or leave out the colon"
@@ -82,19 +71,14 @@ def parse_path(source: Source) -> FromFile:
 
 
 def check_file(literal: FromFile) -> None:
-    """Raise FileError unless the file is there, regular, readable and not empty. Opens nothing: a
-    pipe would hang.
-    """
+    """Raise FileError unless the file can be read; it is not opened, because a pipe would hang."""
     try:
         status = os.stat(literal.path)
     except (FileNotFoundError, NotADirectoryError):
         where = f": {literal.path}" if literal.source.text.strip()[1:].startswith("~") else ""
         message, hint = f"there is no such file{where}", _nearest(literal.path)
     except OSError as error:
-        message, hint = (
-            f"the file cannot be reached: {(error.strerror or 'unknown reason').lower()}",
-            "check the path",
-        )
+        message, hint = f"the file cannot be reached: {system_reason(error)}", "check the path"
     except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
         message, hint = "invalid file name", "check the path"
     else:
@@ -112,31 +96,24 @@ def check_file(literal: FromFile) -> None:
 
 
 def advice(path: str) -> str:
-    """What to type instead of a path that begins with ~ or -, which mean something elsewhere; empty
-    for any other.
-    """
+    """The hint for a path that begins with ~ or -, which may mean something else; else empty."""
     if path.startswith("~"):
-        if (whole := os.path.expanduser(path)) == path:
+        if (expanded := os.path.expanduser(path)) == path:
             return f"there is no user {quoted(path[1:].partition('/')[0])}: write the full path"
-        return f"the shell does not expand ~ in quotes or after =; write {shlex.quote(whole)}"
-    return (
-        "only - alone means standard input; a name that begins with - is a file"
-        if path.startswith("-")
-        else ""
-    )
+        return f"the shell does not expand ~ in quotes or after =; write {shlex.quote(expanded)}"
+    if path.startswith("-"):
+        return "only - alone means standard input; a name that begins with - is a file"
+    return ""
 
 
 def _nearest(path: str) -> str:
-    """What to type where a path is misleading, else the files of its folder whose names are near,
-    or what to look at.
-    """
-    if said := advice(path):
-        return said
+    """The hint for a missing file: `advice`, files with similar names, or neither."""
+    if hint := advice(path):
+        return hint
     folder, name = os.path.split(path)
     try:
-        names = [
-            entry for entry in os.listdir(folder or ".") if entry.isascii() and entry.isprintable()
-        ]
+        entries = os.listdir(folder or ".")
     except OSError:
         return "check the path: its folder cannot be read either"
+    names = [entry for entry in entries if entry.isascii() and entry.isprintable()]
     return did_you_mean(name, names) or "check the path"

@@ -1,6 +1,4 @@
-"""Every bound on what the user may give, with its unit and its reason. All are checked before
-anything is computed.
-"""
+"""Every bound on the user's input, with its unit and reason; all are checked before computing."""
 
 from dataclasses import dataclass
 
@@ -16,10 +14,7 @@ class Limit:
     reason: str
 
     def check(self, count: int, what: str, **where: object) -> None:
-        """Raise a SizeError that says `what` is too large when `count` is over the bound.
-
-        `where` goes to the error as it is (`place`, `hint`).
-        """
+        """Raise a SizeError about `what`, at `where`, if `count` is over the bound."""
         if count > self.value:
             message = f"{what}: {count:,} {self.unit}, but at most {self.value:,} are allowed ({self.reason})"
             raise SizeError(message, **where)  # type: ignore[arg-type]
@@ -40,5 +35,4 @@ JOB_TEXT = Limit(2**27, "bytes", "keep larger data in a file, such as .npy, with
 PASTED_TEXT = Limit(1_000_000, "characters", "the last lines of a log or a traceback are enough")
 
 PROGRAMS = 1024
-"""Expressions that are kept, read and made ready, for when they come again: a batch holds no more,
-however long it is."""
+"""The number of parsed expressions that a cache keeps, however long a batch is."""

@@ -1,6 +1,4 @@
-"""Which mistake a name, a pasted message or a question means: letters are compared, numbers and
-shapes are not.
-"""
+"""Which mistake a name, a pasted message or a question means, by letters, not numbers or shapes."""
 
 import re
 from collections import Counter
@@ -13,37 +11,30 @@ from gradcli.catalogue.mistakes.entry import Mistake, Vague
 from gradcli.language import pasted
 
 _GAP = "[a-z_]{0,64}"
-"""What `...` in a fragment stands for."""
+"""The pattern of `...` in a fragment."""
 
 _OPERATOR = re.compile(r"(type\(s\)\s*for\s*)(\*\*|[-+*/@%])\s*=?\s*:")
 _OPERATORS = {
-    "*": "times",
-    "-": "minus",
-    "+": "plus",
-    "/": "over",
-    "@": "at",
-    "%": "modulo",
-    "**": "power",
-}
+    "*": "times", "-": "minus", "+": "plus", "/": "over", "@": "at", "%": "modulo", "**": "power",
+}  # fmt: skip
 
 _LETTER = re.compile("[A-Za-z_]")
 _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
-"""The name of an error, before what it says."""
+"""The name of an error, before its message."""
 
 _FOREIGN = re.compile(
     r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII
 )
-"""The name of an error that PyTorch seldom gives."""
+"""The name of an error that PyTorch rarely raises."""
 
 _FEWEST = 3
-"""Words that a piece of a message must have to be recognised by itself."""
+"""The fewest words of a piece of a message that is recognised by itself."""
 
 _AROUND = 16
-"""Letters that may be around a vague message which is all that was pasted: a log's level, the rank
-of a process."""
+"""Letters that may surround a vague message pasted alone: a log's level, the rank of a process."""
 
 _QUESTION = 12
-"""Words that a question in plain words has at most."""
+"""The most words of a question in plain words."""
 
 
 def _set(words: str) -> frozenset[str]:
@@ -74,7 +65,7 @@ _FILLERS = _set(
 
 
 def by_name(name: str) -> Mistake | None:
-    """The mistake of that name, in any case and with `_` or `-`; None where there is none."""
+    """The mistake of that name, in any case and with `_` or `-`; None if there is none."""
     plain = name.strip().lower().replace("_", "-")
     return MISTAKES.get(ALIASES.get(plain, plain))
 
@@ -82,8 +73,8 @@ def by_name(name: str) -> Mistake | None:
 def by_text(text: str) -> list[Mistake]:
     """The mistakes that a text means, those that fit most closely first, then the most common."""
     text = pasted.plain(text)
-    if meant := _by_symptoms(text):
-        return meant
+    if mistakes := _by_symptoms(text):
+        return mistakes
     for statement in pasted.counting(pasted.without_source(text)):
         if scores := _scores(_asserted(statement.said, text), text):
             return _best_first(scores)
@@ -91,43 +82,35 @@ def by_text(text: str) -> list[Mistake]:
 
 
 def _best_first(scores: Mapping[str, float]) -> list[Mistake]:
-    """The mistakes that have a score, the highest first; of equal ones the most common first, as in
-    the table.
-    """
-    return sorted(
-        (each for each in MISTAKES.values() if each.name in scores),
-        key=lambda each: -scores[each.name],
-    )
+    """The mistakes with a score, the highest first; equal ones in the table's order."""
+    scored = [mistake for mistake in MISTAKES.values() if mistake.name in scores]
+    return sorted(scored, key=lambda mistake: -scores[mistake.name])
 
 
 def last_said(text: str) -> str:
-    """The last error of a text, or where there is none its last warning, or all of it."""
-    said = pasted.statements(pasted.without_source(pasted.plain(text)))
-    named = [each for each in said if not each.bare]
-    failed = [each for each in named if not each.warning]
-    return (failed or named or said)[-1].said.strip() or text.strip()
+    """The last error of a text, else its last warning, else all of it."""
+    stated = pasted.statements(pasted.without_source(pasted.plain(text)))
+    named = [statement for statement in stated if not statement.bare]
+    failed = [statement for statement in named if not statement.warning]
+    return (failed or named or stated)[-1].said.strip() or text.strip()
 
 
 def nearest(text: str) -> list[Mistake]:
-    """The three mistakes that share the rarest technical terms with a text, fewer where fewer are
-    near.
-    """
+    """The mistakes that share the rarest technical terms with a text, at most three."""
     words = _plain_words(text)
-    few = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEWEST else 1
+    fewest = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEWEST else 1
     scores = {
-        name: sum(known[word] for word in shared)
-        for name, known in _telling().items() if len(shared := {*known} & words & _TERMS) >= few
-    }  # fmt: skip
+        name: sum(rarity[word] for word in shared)
+        for name, rarity in _rarities().items()
+        if len(shared := {*rarity} & words & _TERMS) >= fewest
+    }
     return _best_first(scores)[:3]
 
 
 def sharing(mistake: Mistake) -> list[Mistake]:
-    """The other mistakes of which PyTorch says the same."""
-    return [
-        other
-        for other in MISTAKES.values()
-        if other != mistake and _pieces(other) & _pieces(mistake)
-    ]
+    """The other mistakes with one of the same messages."""
+    pieces = _pieces(mistake)
+    return [item for item in MISTAKES.values() if item != mistake and _pieces(item) & pieces]
 
 
 def _pieces(mistake: Mistake) -> set[str]:
@@ -138,9 +121,7 @@ def _pieces(mistake: Mistake) -> set[str]:
 
 
 class _Piece(NamedTuple):
-    """A piece of a message in the table: of which mistake, as letters, and whether it needs more
-    than itself.
-    """
+    """A piece of a mistake's message, as letters; `vague` if more must show that it is meant."""
 
     name: str
     pattern: re.Pattern[str]
@@ -149,7 +130,7 @@ class _Piece(NamedTuple):
 
 
 class _Match(NamedTuple):
-    """A piece in a statement: where it begins and ends, and how many letters it accounts for."""
+    """A piece found in a statement: its place, and the number of letters that it matches."""
 
     name: str
     start: int
@@ -158,115 +139,102 @@ class _Match(NamedTuple):
 
 
 def _with_operators_named(text: str) -> str:
-    """A text with the operator in "unsupported operand type(s) for +" as a word, because only
-    letters are compared.
-    """
+    """A text with the operator after "operand type(s) for" as a word: only letters are compared."""
     return _OPERATOR.sub(lambda found: f"{found[1]}{_OPERATORS[found[2]]}:", text)
 
 
 class _Squeezed:
     """The letters of a statement, and the place of each in it."""
 
-    def __init__(self, said: str) -> None:
-        self.said = _with_operators_named(said)
-        self._places = [found.start() for found in _LETTER.finditer(self.said)]
-        self.letters = pasted.letters(self.said)
+    def __init__(self, message: str) -> None:
+        self.text = _with_operators_named(message)
+        self._places = [match.start() for match in _LETTER.finditer(self.text)]
+        self.letters = pasted.letters(self.text)
 
     def is_whole(self, start: int, stop: int) -> bool:
         """Whether these letters begin and end with a word."""
         first, last = self._places[start], self._places[stop - 1]
-        return not (_LETTER.match(self.said, first - 1) if first else None) and not _LETTER.match(
-            self.said, last + 1
-        )
+        begins = first == 0 or not _LETTER.match(self.text, first - 1)
+        return begins and not _LETTER.match(self.text, last + 1)
 
     def opens_line(self, start: int) -> bool:
         """Whether this letter is the first one of its line."""
         place = self._places[start]
-        return not _LETTER.search(self.said, self.said.rfind("\n", 0, place) + 1, place)
+        return not _LETTER.search(self.text, self.text.rfind("\n", 0, place) + 1, place)
 
 
 @cache
 def _table() -> list[_Piece]:
-    return [
-        _Piece(
-            mistake.name,
-            re.compile(_pattern(text)),
-            pasted.letters(re.sub("<.*?>", "", text)),
-            vague,
-        )
-        for mistake in MISTAKES.values()
-        for text, vague in [(text, None) for text in mistake.fragments]
-        + [(each.text, each) for each in mistake.vague]
-    ]
+    pieces: list[_Piece] = []
+    for mistake in MISTAKES.values():
+        vague = {item.text: item for item in mistake.vague}
+        for text in (*mistake.fragments, *vague):
+            literal = pasted.letters(re.sub("<.*?>", "", text))
+            pattern = re.compile(_pattern(text))
+            pieces.append(_Piece(mistake.name, pattern, literal, vague.get(text)))
+    return pieces
 
 
 def _pattern(fragment: str) -> str:
-    """What a fragment looks like among letters alone."""
-    parts = re.split(r"(\.\.\.|<.*?>)", _with_operators_named(fragment))
-    return "".join(
-        _GAP if part == "..." else f"(?:{'|'.join(map(pasted.letters, part[1:-1].split('|')))})" if part[:1] == "<"
-        else pasted.letters(part)
-        for part in parts
-    )  # fmt: skip
+    """The pattern of a fragment among letters alone: `...` is a gap, `<a|b>` a choice."""
+    pieces = []
+    for part in re.split(r"(\.\.\.|<.*?>)", _with_operators_named(fragment)):
+        if part[:1] == "<":
+            pieces.append(f"(?:{'|'.join(map(pasted.letters, part[1:-1].split('|')))})")
+        else:
+            pieces.append(_GAP if part == "..." else pasted.letters(part))
+    return "".join(pieces)
 
 
-def _asserted(said: str, text: str) -> str:
-    """What a GPU's late error is about: the assertions that failed before it, where the text shows
-    any.
-    """
-    late = "devicesideassert" in pasted.letters(said)
-    return "\n".join(pasted.assertions(text)) or said if late else said
+def _asserted(message: str, text: str) -> str:
+    """The failed assertions that caused a GPU's late error, if the text shows them."""
+    late = "devicesideassert" in pasted.letters(message)
+    return "\n".join(pasted.assertions(text)) or message if late else message
 
 
-def _scores(said: str, text: str) -> dict[str, int]:
-    """The mistakes that a statement tells of, each with the letters that its fragments account
-    for.
-    """
-    squeezed = _Squeezed(said)
-    found = [
-        match for piece in _table() for match in _matches(piece, squeezed)
-        if piece.vague is None or _is_meant(piece.vague, match, said, text)
-    ]  # fmt: skip
+def _scores(message: str, text: str) -> dict[str, int]:
+    """The mistakes in a message, each with the number of letters that its fragments match."""
+    squeezed = _Squeezed(message)
+    matches = [
+        match
+        for piece in _table()
+        for match in _matches(piece, squeezed)
+        if piece.vague is None or _is_meant(piece.vague, match, message, text)
+    ]
     scores: dict[str, int] = {}
-    for match in _latest(found, squeezed):
+    for match in _latest(matches, squeezed):
         scores[match.name] = max(scores.get(match.name, 0), match.letters)
-    return scores or _of_piece(_NAMED.sub("", said))
+    return scores or _of_piece(_NAMED.sub("", message))
 
 
 def _matches(piece: _Piece, squeezed: _Squeezed) -> Iterator[_Match]:
-    for found in piece.pattern.finditer(squeezed.letters):
-        if squeezed.is_whole(*found.span()):
-            yield _Match(piece.name, *found.span(), len(piece.literal))
+    for match in piece.pattern.finditer(squeezed.letters):
+        if squeezed.is_whole(*match.span()):
+            yield _Match(piece.name, *match.span(), len(piece.literal))
 
 
-def _is_meant(vague: Vague, match: _Match, said: str, text: str) -> bool:
-    """Whether a vague piece is about PyTorch: the text shows it, or is nothing but the message."""
-    message = len(pasted.letters(_NAMED.sub("", said))) - (match.stop - match.start)
-    around = len(pasted.letters(text)) - len(pasted.letters(said))
-    return (vague.alone and max(message, around) <= _AROUND) or pasted.shows(text, vague.signs)
+def _is_meant(vague: Vague, match: _Match, message: str, text: str) -> bool:
+    """Whether a vague piece is about PyTorch: the text shows it, or is only the message."""
+    besides = len(pasted.letters(_NAMED.sub("", message))) - (match.stop - match.start)
+    around = len(pasted.letters(text)) - len(pasted.letters(message))
+    return (vague.alone and max(besides, around) <= _AROUND) or pasted.shows(text, vague.signs)
 
 
-def _latest(found: list[_Match], squeezed: _Squeezed) -> list[_Match]:
-    """The pieces of what was said last: a line that begins with a piece of another mistake is a
-    message of its own.
-    """
-    for start in sorted({match.start for match in found}, reverse=True):
-        before = [match for match in found if match.start < start]
-        after = [match for match in found if match.start >= start]
+def _latest(matches: list[_Match], squeezed: _Squeezed) -> list[_Match]:
+    """The matches in the last message, which begins at a line that opens with another mistake."""
+    for start in sorted({match.start for match in matches}, reverse=True):
+        before = [match for match in matches if match.start < start]
+        after = [match for match in matches if match.start >= start]
         apart = all(match.stop <= start for match in before)
-        if (
-            before
-            and apart
-            and squeezed.opens_line(start)
-            and not {m.name for m in before} & {m.name for m in after}
-        ):
+        others = not {match.name for match in before} & {match.name for match in after}
+        if before and apart and others and squeezed.opens_line(start):
             return after
-    return found
+    return matches
 
 
-def _of_piece(said: str) -> dict[str, int]:
-    """The mistakes of which a few pasted words are a piece of the message."""
-    words = re.findall("[a-z_]+", said.lower())
+def _of_piece(text: str) -> dict[str, int]:
+    """The mistakes whose message contains the few words that were pasted."""
+    words = re.findall("[a-z_]+", text.lower())
     if len(words) < _FEWEST or not _TERMS & {*words}:
         return {}
     joined = "".join(words)
@@ -277,13 +245,14 @@ def _of_piece(said: str) -> dict[str, int]:
 
 
 def _by_symptoms(text: str) -> list[Mistake]:
-    """The mistakes of which a short question in plain words names a symptom, and nothing else."""
+    """The mistakes whose symptom a short question in plain words names, and nothing else."""
     words = _plain_words(text) if len(text) < 200 else set()
     if not 0 < len(words) <= _QUESTION:
         return []
     scores = {}
     for mistake in MISTAKES.values():
-        named = [wanted for symptom in mistake.symptoms if (wanted := {*symptom.split()}) <= words]
+        symptoms = [{*symptom.split()} for symptom in mistake.symptoms]
+        named = [symptom for symptom in symptoms if symptom <= words]
         if named and words - _FILLERS <= set().union(*named):
             scores[mistake.name] = max(map(len, named))
     return _best_first(scores)
@@ -295,24 +264,14 @@ def _plain_words(text: str) -> set[str]:
 
 
 @cache
-def _telling() -> dict[str, dict[str, float]]:
-    """The words of each mistake, each with its rarity: 1 where no other mistake has it, soon
-    nothing where many do.
-    """
+def _rarities() -> dict[str, dict[str, float]]:
+    """The words of each mistake and their rarity: 1/n**2 for a word of n mistakes."""
     texts = {
-        mistake.name: " ".join(
-            [
-                mistake.name,
-                mistake.name.replace("-", " "),
-                mistake.title,
-                *_pieces(mistake),
-                *mistake.symptoms,
-            ]
-        )
-        for mistake in MISTAKES.values()
+        name: [name, name.replace("-", " "), mistake.title, *_pieces(mistake), *mistake.symptoms]
+        for name, mistake in MISTAKES.items()
     }
     for alias, name in ALIASES.items():
-        texts[name] += f" {alias}"
-    words = {name: _plain_words(known) for name, known in texts.items()}
-    often = Counter(word for known in words.values() for word in known)
-    return {name: {word: 1 / often[word] ** 2 for word in known} for name, known in words.items()}
+        texts[name].append(alias)
+    words = {name: _plain_words(" ".join(parts)) for name, parts in texts.items()}
+    counts = Counter(word for known in words.values() for word in known)
+    return {name: {word: 1 / counts[word] ** 2 for word in known} for name, known in words.items()}

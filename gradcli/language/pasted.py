@@ -1,4 +1,4 @@
-"""What a pasted text says: its errors and warnings, whatever it was copied from and wrapped by."""
+"""The errors and warnings in a pasted text, whatever it was copied from and wrapped by."""
 
 import html
 import re
@@ -13,7 +13,7 @@ def cut(word: str) -> str:
 
 
 _COLOUR = re.compile(r"(?:\x1b|\\x1b|\\u001b|\\033|\^\[|\u241b)?\[\d{1,3}(?:;\d{1,3})*m")
-"""Codes of colour, those of which the first character got lost included."""
+"""Codes of colour, also those that lost their first character."""
 
 _TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|p|pre|span|strong)(?:\s[^<>]*)?/?>")
 
@@ -38,13 +38,12 @@ _MESSENGERS = re.compile(
 """Errors that only report another one, which is above them."""
 
 _NAME = 20
-"""Characters of its name that a line break may have cut off from where an error seems to begin."""
+"""Characters of an error's name that a line break may have cut off from its end."""
 
 _LONGEST_NAME = 100
 
 _LAST = 100
-"""Errors and warnings of a log that are looked at, from its end."""
-
+"""The number of errors and warnings at the end of a log that are examined."""
 
 _MARKER = re.compile(
     rf"""(?<![A-Za-z0-9_.])(?<!except[ ])(?:
@@ -66,8 +65,8 @@ _RAISED = re.compile(
 class Statement(NamedTuple):
     """One error or warning of a text, with all that follows up to the next one.
 
-    `follows`: it came of what is said before it, or only tells of that.
-    `bare`: no name of an error precedes it, so that only what it says can tell that it is one.
+    `follows`: it was caused by the one before it, or only reports that one.
+    `bare`: no name of an error precedes it, so that only its text can identify it.
     """
 
     said: str
@@ -88,25 +87,22 @@ def plain(text: str) -> str:
 
 
 def without_source(text: str) -> str:
-    """A plain text without the lines of a program that say what it may raise, or that a notebook
-    shows around one.
-    """
+    """A plain text without the source lines that a traceback or a notebook shows."""
     return _SOURCE.sub("", text)
 
 
 def assertions(text: str) -> list[str]:
-    """The assertions of a GPU's kernels that a plain text says have failed."""
+    """The failed assertions of a GPU's kernels in a plain text."""
     return re.findall(rf"{cut('Assertion')}\s[^\x00]*?{cut('failed')}", text)
 
 
 def shows(text: str, signs: Iterable[str]) -> bool:
-    """Whether one of the words is in a plain text, cut by a line break or not; one that begins with
-    a dot is an attribute.
-    """
-    return any(
-        re.search(rf"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])", text)
-        for sign in signs
-    )
+    """Whether a word is in a plain text, even across a line break; `.word` is an attribute."""
+
+    def pattern(sign: str) -> str:
+        return f"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])"
+
+    return any(re.search(pattern(sign), text) for sign in signs)
 
 
 def letters(text: str) -> str:
@@ -115,14 +111,10 @@ def letters(text: str) -> str:
 
 
 def statements(text: str) -> list[Statement]:
-    """The errors and warnings of a plain text in order; what is before the first of them is a bare
-    one.
-    """
-    marks = {
-        found.start(): (found.end(), bool(found["warning"])) for found in _MARKER.finditer(text)
-    }
-    for found in _RAISED.finditer(text):
-        marks.setdefault(found.end(), (found.end() + _LONGEST_NAME, False))
+    """The errors and warnings of a plain text in order, after what precedes them, a bare one."""
+    marks = {m.start(): (m.end(), bool(m["warning"])) for m in _MARKER.finditer(text)}
+    for raised in _RAISED.finditer(text):
+        marks.setdefault(raised.end(), (raised.end() + _LONGEST_NAME, False))
     places = sorted(marks)
     pieces = [text[start:stop] for start, stop in pairwise([0, *places, len(text)])]
     stated = [Statement(pieces[0], warning=False, follows=True, bare=True)]
@@ -136,20 +128,17 @@ def statements(text: str) -> list[Statement]:
 
 
 def counting(text: str) -> Iterator[Statement]:
-    """The statements of a plain text that may be the answer, the likeliest first.
+    """The statements of a plain text that may explain it, the likeliest first.
 
-    That is the last error, those that it came of, and the words in front; warnings only where
-    nothing failed.
+    That is the last error, its causes, and the words before them; warnings only if nothing failed.
     """
-    found = statements(text)
-    for statement in reversed([each for each in found if not each.warning][-_LAST:]):
+    stated = statements(text)
+    for statement in reversed([item for item in stated if not item.warning][-_LAST:]):
         yield statement
         if not statement.follows:
             return
-    if all(statement.warning or statement.bare for statement in found):
-        for statement in reversed(found[1:][-_LAST:]):
-            if _HEADER in letters(
-                statement.said
-            ):  # the error after it has no known name, or was cut off
-                return
+    if all(statement.warning or statement.bare for statement in stated):
+        for statement in reversed(stated[1:][-_LAST:]):
+            if _HEADER in letters(statement.said):
+                return  # the error after it has no known name, or was cut off
             yield statement

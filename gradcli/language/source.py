@@ -1,4 +1,4 @@
-"""A piece of text that the user gave, places in it, and the one caret that points at them."""
+"""A text that the user gave, places in it, and the caret that points at them."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -13,14 +13,12 @@ VALUE = 200
 
 
 def quoted(text: str) -> str:
-    """As much of the user's text as an error quotes."""
+    """The beginning of the user's text, as errors quote it."""
     return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
 
 
 def _width(text: str) -> int:
-    """The terminal columns that `text` takes: East Asian wide characters take two, combining ones
-    none.
-    """
+    """The columns of `text`: two for an East Asian wide character, none for a combining one."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text
@@ -28,26 +26,24 @@ def _width(text: str) -> int:
 
 
 def _shown(text: str) -> str:
-    """`text` as an error quotes it: every kind of blank is a blank, and whatever else cannot be
-    seen is escaped.
-    """
+    """`text` as an error quotes it: every blank is a space, other invisible characters escaped."""
     if text.isprintable():
         return text
-    return printable(
-        "".join(
-            " " if char == "\t" or unicodedata.category(char) == "Zs" else char for char in text
-        )
-    )
+    spaced = (" " if char == "\t" or unicodedata.category(char) == "Zs" else char for char in text)
+    return printable("".join(spaced))
 
 
 @dataclass(frozen=True)
 class Source:
-    """One text as the user gave it; `label` is what the user calls it (`--x`, `EXPR`, `standard
-    input`).
-    """
+    """One text as the user gave it; `label` is its name (`--x`, `EXPR`, `standard input`)."""
 
     text: str
     label: str = ""
+
+    @property
+    def whole(self) -> "Span":
+        """The place of all of the text."""
+        return self.span(0, len(self.text))
 
     def span(self, start: int, stop: int | None = None) -> "Span":
         """The characters from `start` up to `stop` (one character unless given)."""
@@ -55,7 +51,7 @@ class Source:
 
 
 class ValueSource(Source):
-    """A value that came as JSON, as a text; it is only written where an error quotes it."""
+    """A JSON value as a text, which is only made when an error quotes it."""
 
     def __init__(self, value: object, label: str) -> None:
         self.__dict__["value"], self.__dict__["label"] = value, label  # past `frozen`
@@ -70,9 +66,7 @@ class ValueSource(Source):
 
 
 class Span(NamedTuple):
-    """A place in a source: the characters `start` up to `stop`, which may be just after the last
-    one.
-    """
+    """The characters of a source from `start` up to `stop`; it may be just after the text."""
 
     source: Source
     start: int
@@ -80,9 +74,7 @@ class Span(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the user calls the text that this is a place in; with the line where it has
-        several.
-        """
+        """The name of the text, with the line if it has several."""
         label, text = self.source.label, self.source.text
         if not label or "\n" not in text.strip():
             return label

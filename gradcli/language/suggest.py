@@ -4,32 +4,22 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _BEGUN = 3
-"""Letters from which on a word may be the beginning of a name."""
+"""The fewest letters of a word that is matched as the beginning of a name."""
 
 
 def near_names(word: str, candidates: Iterable[str]) -> list[str]:
-    """The known names nearest to `word`, at most three, those that begin with it first; none where
-    none is near.
-    """
+    """At most three known names near to `word`, those that begin with it first."""
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     lower = word.lower()
     begun = [name for name in by_lower if name.startswith(lower)] if len(lower) >= _BEGUN else []
-    near = [
-        *begun,
-        *(
-            name
-            for name in get_close_matches(lower, by_lower, n=3, cutoff=0.6)
-            if name not in begun
-        ),
-    ]
-    return [by_lower[name] for name in near[:3]]
+    near = dict.fromkeys([*begun, *get_close_matches(lower, by_lower, n=3, cutoff=0.6)])
+    return [by_lower[name] for name in [*near][:3]]
 
 
 def did_you_mean(word: str, candidates: Iterable[str], prefix: str = "") -> str:
-    """`did you mean A or B?` for the known names nearest to `word`, or an empty text where none is
-    near.
+    """`did you mean A or B?` for the known names nearest to `word`, empty if none is near.
 
-    `prefix` is written before each: what all of them begin with makes none of them nearer.
+    `prefix` is written before each name, but not compared: all of them begin with it.
     """
     near = near_names(word, candidates)
     return f"did you mean {' or '.join(prefix + name for name in near)}?" if near else ""

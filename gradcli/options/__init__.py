@@ -1,3 +1,1 @@
-"""What the requests of several commands share: kinds of values, common options, filling from words
-and from JSON.
-"""
+"""What requests share: kinds of values, common options, filling from words and from JSON."""

@@ -1,6 +1,4 @@
-"""What can be checked of a whole request without PyTorch: one use of standard input, files that are
-there.
-"""
+"""Checks of a whole request without PyTorch: standard input is used once, files exist."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -17,9 +15,7 @@ from gradcli.options.shared import ComputeOptions, Question
 
 
 class CheckedRequest(NamedTuple):
-    """A request that is valid as far as that can be told without PyTorch, its expressions, and what
-    reads standard input.
-    """
+    """A request checked without PyTorch, its parsed expressions, and a reader of standard input."""
 
     request: ComputeOptions | Question
     programs: tuple[Expression, ...]
@@ -27,54 +23,47 @@ class CheckedRequest(NamedTuple):
 
 
 def outside(request: Any) -> Iterator[Literal | None]:
-    """Whatever a request holds that may stand for a file or for standard input."""
+    """The values of a request that may name a file or standard input."""
     kind: type = type(request)
-    for name, several, within in _asked(kind):
+    for name, several, literal_of in _outside_fields(kind):
         value = getattr(request, name)
         if several:
-            yield from map(within, value)
+            yield from map(literal_of, value)
         elif value is not None:
-            yield within(value)
+            yield literal_of(value)
 
 
 @cache
-def _asked(request: type) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
-    """The fields of a request type that may name a file, whether they hold several values, and what
-    finds it in one.
-    """
-    known = options(request)
+def _outside_fields(request: type) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
+    """The fields that may name a file, whether each holds several values, and its `outside`."""
     return tuple(
-        (name, it.many or it.repeatable, it.kind.outside)
-        for name, it in known.items()
-        if it.kind.outside
+        (name, option.many or option.repeatable, option.kind.outside)
+        for name, option in options(request).items()
+        if option.kind.outside
     )
 
 
 def check(
     request: ComputeOptions | Question, read_stdin: Callable[[], str], *, allow_files: bool = True
 ) -> CheckedRequest:
-    """`request`, checked as far as that goes without PyTorch, with its expressions parsed.
+    """`request`, checked as far as possible without PyTorch, with its expressions parsed.
 
-    Raises UsageError for a second use of standard input and for a file where none is allowed,
-    FileError for one that cannot be read, and for an expression what parsing it raises.
+    Raises UsageError for a second use of standard input and for a file unless `allow_files`,
+    FileError for a file that cannot be read, and what parsing an expression raises.
     """
-    streams = False
-    for found in outside(request):
-        if isinstance(found, FromStdin):
-            if streams:
-                raise UsageError(
-                    "standard input is used twice",
-                    hint="it can be read only once; put one input in a file: @FILE",
-                )
-            streams = True
-            read_stdin()  # now, while stderr can still say that it is waited for
-        elif isinstance(found, FromFile):
+    stdin_used = False
+    for literal in outside(request):
+        if isinstance(literal, FromStdin):
+            if stdin_used:
+                hint = "it can be read only once; put one input in a file: @FILE"
+                raise UsageError("standard input is used twice", hint=hint)
+            stdin_used = True
+            read_stdin()  # now, while a line on stderr can still say how to end it
+        elif isinstance(literal, FromFile):
             if not allow_files:
-                raise UsageError(
-                    "a job may not read a file", span=found.span, hint="gradcli batch --allow-files"
-                )
-            file_names.check_file(found)
-    programs = [
-        expression.parse(source, request.input_names) for source in request.sources(read_stdin)
-    ]
+                hint = "gradcli batch --allow-files"
+                raise UsageError("a job may not read a file", span=literal.span, hint=hint)
+            file_names.check_file(literal)
+    names = request.input_names
+    programs = [expression.parse(source, names) for source in request.sources(read_stdin)]
     return CheckedRequest(request, tuple(programs), read_stdin)

@@ -1,6 +1,4 @@
-"""What the commands on a free expression share: the expression, its inputs, what it is
-differentiated by.
-"""
+"""What the commands on a free expression share: the expression, its inputs, and --wrt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ class OfExpression(WrtOptions, ExplainOptions):
 
     @property
     def typed(self) -> Source | None:
-        """The expression where it stands among the words themselves."""
+        """The expression, unless it is in a file or on standard input."""
         return self.expression.typed
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:

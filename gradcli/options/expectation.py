@@ -1,6 +1,4 @@
-"""What the user expects of one number or tensor of the result: `w=2`, `value=1`, `gradients.w.0=2`,
-or `2` alone.
-"""
+"""The values that `--expect` takes: `w=2`, `value=1`, `gradients.w.0=2`, or `2` alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +13,7 @@ from gradcli.options.fields import TENSOR, TENSORS, ValueKind, wrong
 
 @dataclass(frozen=True)
 class Expectation:
-    """A value expected under `key`; the key is empty where the text is a value alone."""
+    """A value expected under `key`, which is empty if the value is given alone."""
 
     key: str
     value: Literal
@@ -24,35 +22,25 @@ class Expectation:
 def read(source: Source) -> Expectation:
     """One `--expect`.
 
-    Raises LiteralError with the place where the value cannot be read, and UsageError where it is
-    standard input.
+    Raises LiteralError if the value cannot be read, UsageError if it is missing or standard input.
     """
     key, rest = assignment.split(source, dots=True, ascii_only=True) or ("", source)
     if not rest.text.strip():
-        raise UsageError(
-            "--expect: the expected value is missing", hint="--expect w=2, or --expect 2"
-        )
+        hint = "--expect w=2, or --expect 2"
+        raise UsageError("--expect: the expected value is missing", hint=hint)
     value = literal.parse(Source(rest.text, f"{source.label} {key}".rstrip()))
     if isinstance(value, FromStdin):
-        raise UsageError(
-            "--expect cannot read standard input", hint="put the expected values in a file: @FILE"
-        )
+        hint = "put the expected values in a file: @FILE"
+        raise UsageError("--expect cannot read standard input", hint=hint)
     return Expectation(key, value)
 
 
 def accept(value: Any, key: str) -> tuple[Expectation, ...]:
-    """The expectations of a JSON value: an object has them by name, numbers alone are those of the
-    only gradient.
-    """
-    items = value if isinstance(value, list) else [value]
-    if (
-        value is None
-        or isinstance(value, bool)
-        or (value is not items[0] and any(isinstance(item, dict) for item in items))
-    ):
-        raise wrong(
-            key, value, 'a string, a number, a list or an object, such as "w=2" or {"w": 2}'
-        )
+    """The expectations in a JSON value: an object of them by name, or numbers for one gradient."""
+    objects = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    if value is None or isinstance(value, bool) or objects:
+        expected = 'a string, a number, a list or an object, such as "w=2" or {"w": 2}'
+        raise wrong(key, value, expected)
     named = value if isinstance(value, dict) else {"": value}
     return tuple(
         Expectation(name, TENSOR.from_json(item, f"{key} {name}".rstrip()))

@@ -1,5 +1,4 @@
-"""How a field of a request is filled: from a word of the command line, or from a JSON value of a
-batch job.
+"""How a field of a request is filled: from a word of the command line, or from a JSON value.
 
 A `ValueKind` reads one sort of value from either side; `option` and `argument` make dataclass
 fields that carry their kind, their help and their default. The command line, batch, help and
@@ -7,7 +6,7 @@ completion all read these records.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
 from typing import Any
@@ -22,15 +21,12 @@ from gradcli.language.source import Source, ValueSource, quoted
 from gradcli.language.suggest import did_you_mean
 
 SHORT = 200
-"""Characters up to which what a text of a job means is kept for the next job: names, formulas,
-small literals."""
+"""The longest text of a job whose value is cached for later jobs."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a value may be a path: the sign in front of it, and the suffixes of the files that fit
-    (none: all do).
-    """
+    """How a path is written: the sign before it, and the suffixes that fit (none: all do)."""
 
     mark: str
     suffixes: tuple[str, ...] = ()
@@ -38,31 +34,24 @@ class Paths:
 
 @dataclass(frozen=True, eq=False)
 class ValueKind:
-    """One sort of value: what help calls it, and how it is read from text, one alone or several
-    words together.
+    """One sort of value: what help calls it, and how it is read from one text or several words.
 
-    `hints` are words to offer where nothing is typed yet, `paths` the files; neither says what is
-    valid.
+    `hints` are words that completion offers, `paths` the files; neither restricts what is valid.
     """
 
     metavar: str
     read: Callable[[Source], Any]
     read_words: Callable[[Sequence[Source], int, str], Any] | None = None
-    """How several words are read, less the first few, given the command for words to copy."""
+    """Reads several words, without the first few; the command is for hints to copy."""
     accept: Callable[[Any, str], Any] | None = None
-    """How a JSON value that is neither a text nor a list of texts is taken, given the key that it
-    stands under."""
+    """Converts a JSON value that is neither a text nor a list of texts; takes it and its key."""
     hints: tuple[str, ...] = ()
     paths: Paths | None = None
     outside: Callable[[Any], literal.Literal | None] | None = None
-    """What in a value of this kind may stand for a file or for standard input; where there is
-    nothing, no value can name either."""
+    """The part of a value that may name a file or standard input; None if no value can."""
 
     def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
-        """The value of a job's key.
-
-        Raises UsageError for a JSON value of the wrong type, and what `read` raises.
-        """
+        """The value of a job's key. Raises UsageError for a wrong type, and what `read` raises."""
         if isinstance(value, str):
             return self._texts([value], key) if many else self._text(value, key)
         if many and isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -80,9 +69,7 @@ class ValueKind:
         return _read_again(self, text, key) if len(text) <= SHORT else self.read(Source(text, key))
 
     def read_many(self, words: Sequence[Source], taken: int = 0, command: str = "") -> Any:
-        """The values of `words` as a tuple, less the first `taken`, which earlier fields have
-        read.
-        """
+        """The values of `words` as a tuple, without the first `taken`, read by earlier fields."""
         if self.read_words:
             return self.read_words(words, taken, command)
         return tuple(self.read(word) for word in words[taken:])
@@ -90,17 +77,13 @@ class ValueKind:
 
 @lru_cache(maxsize=PROGRAMS)
 def _read_again(kind: ValueKind, text: str, key: str) -> Any:
-    """What a kind reads from a text; the jobs of a batch repeat most of theirs. What is read is
-    never changed.
-    """
+    """What a kind reads from a text, cached for the jobs of a batch; it is never changed."""
     return kind.read(Source(text, key))
 
 
 @dataclass(frozen=True)
 class Option:
-    """What a field of a request says of itself. `word` is its place among the words; options have
-    none.
-    """
+    """A field of a request as the parsers, help and completion read it."""
 
     kind: ValueKind
     help: str
@@ -132,26 +115,21 @@ def repeated(kind: ValueKind, help: str) -> Any:
 
 def argument(kind: ValueKind, help: str, default: Any = MISSING, *, many: bool = False) -> Any:
     """A field given as a word of its own, or with `many` as all the words that are left."""
-    return field(
-        default=default,
-        metadata={"option": Option(kind, help, default, positional=True, many=many)},
-    )
+    record = Option(kind, help, default, positional=True, many=many)
+    return field(default=default, metadata={"option": record})
 
 
-_FOUND: dict[type, dict[str, Option]] = {}
+_OPTIONS: dict[type, dict[str, Option]] = {}
 
 
 def options(request: type) -> dict[str, Option]:
-    """The fields of a request type and what they say of themselves, in the order of help: words,
-    own options, shared.
-    """
-    if request not in _FOUND:
-        found = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
+    """The fields of a request type in the order of help: words, own options, shared options."""
+    if request not in _OPTIONS:
+        known = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
         own = request.__dict__.get("__annotations__", {})
-        _FOUND[request] = dict(
-            sorted(found.items(), key=lambda item: (not item[1].positional, item[0] not in own))
-        )
-    return _FOUND[request]
+        order = sorted(known, key=lambda name: (not known[name].positional, name not in own))
+        _OPTIONS[request] = {name: known[name] for name in order}
+    return _OPTIONS[request]
 
 
 def flag_name(name: str) -> str:
@@ -159,44 +137,43 @@ def flag_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def flags(known: Mapping[str, Option]) -> dict[str, Option]:
+    """The options as they are written, `--name`, without the bare words."""
+    return {flag_name(name): option for name, option in known.items() if not option.positional}
+
+
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Raise a UsageError unless `value` is one of `choices`."""
     known = tuple(choices)
     if value not in known:
-        hint = did_you_mean(value, known) or f"choose one of {', '.join(known)}"
-        raise UsageError(
-            f"{flag_name(name)}: {value!r} is not one of {', '.join(known)}", hint=hint
-        )
+        listed = ", ".join(known)
+        hint = did_you_mean(value, known) or f"choose one of {listed}"
+        raise UsageError(f"{flag_name(name)}: {value!r} is not one of {listed}", hint=hint)
 
 
-def wrong(key: str, value: Any, wanted: str) -> UsageError:
+def wrong(key: str, value: Any, expected: str) -> UsageError:
     """The error of a JSON value of the wrong type."""
-    got = (
-        "an object"
-        if isinstance(value, dict)
-        else "a list"
-        if isinstance(value, list)
-        else json.dumps(value)[:40]
-    )
-    return UsageError(f"{quoted(key)}: expected {wanted}, got {got}")
+    names: dict[type, str] = {dict: "an object", list: "a list"}
+    got = names.get(type(value)) or json.dumps(value)[:40]
+    return UsageError(f"{quoted(key)}: expected {expected}, got {got}")
 
 
-def _accept(wanted: str, *kinds: type) -> Callable[[Any, str], Any]:
+def _accept(expected: str, *types: type) -> Callable[[Any, str], Any]:
     """Take JSON values of these types alone; a bool is not a number."""
 
     def accept(value: Any, key: str) -> Any:
-        if type(value) not in kinds:
-            raise wrong(key, value, wanted)
+        if type(value) not in types:
+            raise wrong(key, value, expected)
         return value
 
     return accept
 
 
 def _accept_index(value: Any, key: str) -> tuple[int, ...]:
-    places = value if isinstance(value, list) else [value]
-    if not all(type(place) is int for place in places):
+    indices = value if isinstance(value, list) else [value]
+    if not all(type(index) is int for index in indices):
         raise wrong(key, value, "a whole number or a list of them")
-    return tuple(places)
+    return tuple(indices)
 
 
 def _accept_names(value: Any, key: str) -> tuple[str, ...]:
@@ -219,30 +196,23 @@ def _whole(source: Source) -> int:
     text = source.text.strip()
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
-        raise UsageError(
-            "expected a whole number", span=source.span(0, len(source.text)), hint="for example 3"
-        )
+        raise UsageError("expected a whole number", span=source.whole, hint="for example 3")
     return int(text)
 
 
 def _number(source: Source) -> float:
     """One plain number by the grammar of literals, so that `1/3` works wherever a number does."""
-    found = literal.parse(source)
-    if not (isinstance(found, literal.Numbers) and found.shape == () and found.dtype == "float"):
-        raise LiteralError(
-            "expected one number", span=source.span(0, len(source.text)), hint="for example 0.1"
-        )
-    return float(found.values[0])
+    value = literal.parse(source)
+    if not (isinstance(value, literal.Numbers) and value.shape == () and value.dtype == "float"):
+        raise LiteralError("expected one number", span=source.whole, hint="for example 0.1")
+    return float(value.values[0])
 
 
 def _names(source: Source) -> tuple[str, ...]:
     names = tuple(name.strip() for name in source.text.split(","))
     if not all(names):
-        raise UsageError(
-            "expected names separated by commas",
-            span=source.span(0, len(source.text)),
-            hint="--wrt w,b",
-        )
+        message = "expected names separated by commas"
+        raise UsageError(message, span=source.whole, hint="--wrt w,b")
     return names
 
 
@@ -251,11 +221,8 @@ def _index(source: Source) -> tuple[int, ...]:
     try:
         return tuple(_whole(Source(part, source.label)) for part in parts)
     except UsageError:
-        raise UsageError(
-            "expected an index",
-            span=source.span(0, len(source.text)),
-            hint="such as 1, or 0,2 for a matrix; -1 is the last",
-        ) from None
+        hint = "such as 1, or 0,2 for a matrix; -1 is the last"
+        raise UsageError("expected an index", span=source.whole, hint=hint) from None
 
 
 FLAG = ValueKind("", _flag, accept=_accept("true or false", bool))

@@ -15,48 +15,36 @@ from gradcli.options.split import too_many
 T = TypeVar("T")
 
 Given: TypeAlias = str | bool | list[str] | None
-"""The value of one option: its word, whether a flag is there, or all words of one that may be
-repeated."""
+"""The value of one option: its word, whether a flag is given, or all words of a repeatable one."""
 
 
 def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given]) -> T:
-    """The request of that type: `words` are the bare words in order, `given` the options by field
-    name, in their order.
+    """The request of that type from the bare `words`, and the options `given` by field name.
 
-    A type with a field `order` is told the names of the options that were given, in their order.
+    A field `order` gets the names of the options that were given, in their order.
 
-    Raises UsageError for a word too many or a required field that is missing, and what the fields'
-    kinds raise.
+    Raises UsageError for a word too many or a missing required field, and what the kinds raise.
     """
     values: dict[str, Any] = {}
     sources = [Source(word) for word in words]
     places = [option for option in options(request).values() if option.positional]
     if len(words) > len(places) and not any(option.many for option in places):
-        extra = sources[len(places)]
-        raise too_many(words) or UsageError(
-            "too many arguments",
-            span=extra.span(0, len(extra.text)),
-            hint="put quotes around what belongs together",
-        )
+        extra, hint = sources[len(places)].whole, "put quotes around what belongs together"
+        raise too_many(words) or UsageError("too many arguments", span=extra, hint=hint)
     taken = 0
     for name, option in options(request).items():
+        kind, flag = option.kind, flag_name(name)
         if not option.positional:
-            text = given.get(name)
-            if isinstance(text, list):
-                values[name] = option.kind.read_many(
-                    [Source(each, flag_name(name)) for each in text]
-                )
-            elif text is not None and text is not False:
-                values[name] = (
-                    True
-                    if option.kind is FLAG
-                    else option.kind.read(Source(str(text), flag_name(name)))
-                )
+            value = given.get(name)
+            if isinstance(value, list):
+                values[name] = kind.read_many([Source(word, flag) for word in value])
+            elif value is not None and value is not False:
+                values[name] = True if kind is FLAG else kind.read(Source(str(value), flag))
         elif option.many and len(sources) > taken:
-            values[name] = option.kind.read_many(sources, taken, request.__name__.lower())
+            values[name] = kind.read_many(sources, taken, request.__name__.lower())
             taken = len(sources)
         elif len(sources) > taken:
-            values[name] = option.kind.read(sources[taken])
+            values[name] = kind.read(sources[taken])
             taken += 1
         if name not in values and option.default is MISSING:
             raise _missing(name, option)
@@ -81,23 +69,20 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
             continue
         if option is None:
             if name in options(OutputOptions):
-                raise UsageError(
-                    f"a job cannot have {key!r}", hint="its output is one line of JSON"
-                )
+                hint = "its output is one line of JSON"
+                raise UsageError(f"a job cannot have {key!r}", hint=hint)
             hint = getattr(request, "instead", {}).get(name) or did_you_mean(name, known)
-            raise UsageError(
-                f"there is no key {key[:80]!r}", hint=hint or f"keys: {', '.join(known)}"
-            )
+            hint = hint or f"keys: {', '.join(known)}"
+            raise UsageError(f"there is no key {key[:80]!r}", hint=hint)
         if value is not None:
             values[name] = option.kind.from_json(value, key, many=option.many or option.repeatable)
     kind: type = request
-    required, defaults = _unsaid(kind)
+    required, defaults = _defaults(kind)
     for name in required:
         if values.get(name, ()) == ():
             raise UsageError(f"{name} is missing: {known[name].help}")
-    made = object.__new__(
-        request
-    )  # its own __init__ sets each of twenty fields by a call: as long as a small product
+    # Its own __init__ sets each of twenty fields by a call, which takes as long as a small product.
+    made = object.__new__(request)
     vars(made).update(defaults)
     vars(made).update(values)
     if hasattr(request, "order"):
@@ -108,16 +93,13 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
 
 
 @cache
-def _unsaid(request: type) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _defaults(request: type) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The fields that have no default, and the defaults of the others."""
-    known = options(request)
-    required = tuple(name for name, option in known.items() if option.default is MISSING)
-    return required, {
-        name: option.default for name, option in known.items() if name not in required
-    }
+    defaults = {name: option.default for name, option in options(request).items()}
+    required = tuple(name for name, default in defaults.items() if default is MISSING)
+    return required, {name: defaults[name] for name in defaults if name not in required}
 
 
 def _missing(name: str, option: Option) -> UsageError:
-    if option.positional:
-        return UsageError(f"{option.kind.metavar} is missing: {option.help}")
-    return UsageError(f"{flag_name(name)} is missing: {option.help}")
+    word = option.kind.metavar if option.positional else flag_name(name)
+    return UsageError(f"{word} is missing: {option.help}")

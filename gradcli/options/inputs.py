@@ -1,6 +1,4 @@
-"""Named inputs, NAME=T, and the expression they belong to, as words of the command line or values
-of a batch job.
-"""
+"""Named inputs, NAME=T, as words of the command line or values of a batch job."""
 
 import keyword
 import re
@@ -29,54 +27,44 @@ class Input:
 
     @property
     def outside(self) -> Literal:
-        """What may stand for a file or for standard input."""
+        """The literal, which may name a file or standard input."""
         return self.literal
 
 
 def input_name(text: str, *, blanks: bool = True) -> str:
-    """The NAME of a word that begins as NAME=T does, with blanks or without, else an empty text."""
-    found = assignment.split(Source(text))
-    return found[0] if found and (blanks or text.startswith(f"{found[0]}=")) else ""
+    """The NAME of a word NAME=T, else an empty text; `blanks` may stand around NAME."""
+    name, _ = assignment.split(Source(text)) or ("", None)
+    return name if blanks or text.startswith(f"{name}=") else ""
 
 
 def check_name(name: str, text: str, label: str) -> None:
-    """Raise a UsageError where `name`, which `text` begins with, cannot be an input. `label` is
-    what the text is called.
-    """
+    """Raise a UsageError if `name`, the beginning of the text called `label`, cannot be a name."""
     owned = keyword.iskeyword(name) or name in RESERVED
     if name.isidentifier() and name.isascii() and not owned:
         return
     place = Source(text, label).span(0, len(name))
-    if not owned:
-        from gradcli.language.expressions.corrections import (
-            ascii_name,  # the grammar of expressions, which only an error needs
-        )
+    if owned:
+        owner = "Python" if keyword.iskeyword(name) else "PyTorch, NumPy or Python"
+        hint = f"call the input {name}_ or {name}1"
+        raise UsageError(f"{name!r} is a name of {owner}", span=place, hint=hint)
+    # The grammar of expressions, which only an error needs.
+    from gradcli.language.expressions.corrections import ascii_name
 
-        written = ascii_name(name)
-        hint = (
-            f"write {written}, in the expression too"
-            if written.isidentifier()
-            else "use ASCII letters, digits and _"
-        )
-        raise UsageError(f"{quoted(name)!r} cannot be a name", span=place, hint=hint)
-    owner = "Python" if keyword.iskeyword(name) else "PyTorch, NumPy or Python"
-    raise UsageError(
-        f"{name!r} is a name of {owner}", span=place, hint=f"call the input {name}_ or {name}1"
-    )
+    hint, written = "use ASCII letters, digits and _", ascii_name(name)
+    if written.isidentifier():
+        hint = f"write {written}, in the expression too"
+    raise UsageError(f"{quoted(name)!r} cannot be a name", span=place, hint=hint)
 
 
 def read_input(source: Source) -> Input:
     """`NAME=T` as a named input.
 
-    Raises UsageError where there is no `NAME=`, and LiteralError where T cannot be read.
+    Raises UsageError if there is no `NAME=`, and LiteralError if T cannot be read.
     """
-    found = assignment.split(source)
-    if found is None:
-        raise UsageError(
-            f"expected NAME=T, got {source.text[:80]!r}",
-            hint="one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1",
-        )
-    name, value = found
+    if (assigned := assignment.split(source)) is None:
+        hint = "one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1"
+        raise UsageError(f"expected NAME=T, got {source.text[:80]!r}", hint=hint)
+    name, value = assigned
     check_name(name, source.text.lstrip(), source.label)
     return Input(name, literal.parse(Source(value.text, name)))
 
@@ -84,16 +72,16 @@ def read_input(source: Source) -> Input:
 def read_inputs(
     words: Sequence[Source], taken: int = 0, command: str = "grad"
 ) -> tuple[Input, ...]:
-    """The NAME=T words of one command behind the first `taken`, in the order given, each name once.
+    """The NAME=T words of one command after the first `taken`, in the order given, each name once.
 
-    A word that is not NAME=T gets the hint that fits: the expression comes after its inputs, or the
-    shell split a literal (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
+    Raises UsageError for any other word, with its likely cause: the expression comes after its
+    inputs, or the shell split a literal (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
     """
     for position in range(taken, len(words)):
         word = words[position].text
         if input_name(word):
             continue
-        texts = [each.text for each in words]
+        texts = [source.text for source in words]
         _check_split(texts, position, taken)
         if taken and input_name(texts[0]):
             others = [text for text in texts if text != word]
@@ -102,22 +90,17 @@ def read_inputs(
         if position == taken and (error := split.expression_split(texts[: _end(texts, position)])):
             raise error
     inputs: dict[str, Input] = {}
-    for found in map(read_input, words[taken:]):
-        if found.name in inputs:
-            raise UsageError(f"the input {found.name} is given twice", hint="give each input once")
-        inputs[found.name] = found
+    for item in map(read_input, words[taken:]):
+        if item.name in inputs:
+            raise UsageError(f"the input {item.name} is given twice", hint="give each input once")
+        inputs[item.name] = item
     return tuple(inputs.values())
 
 
 def _check_split(words: Sequence[str], position: int, taken: int) -> None:
-    """Raise a UsageError with the quoted form where the word at `position` is a piece that the
-    shell cut off.
-    """
-    if (
-        words[position].isidentifier()
-        and words[position + 1 : position + 2]
-        and words[position + 1].startswith("=")
-    ):
+    """Raise a UsageError if the shell cut off the word at `position` from a literal."""
+    following = "".join(words[position + 1 : position + 2])
+    if words[position].isidentifier() and following.startswith("="):
         start = position
     elif position > taken and words[position - 1].rstrip().endswith((",", ";", "(", "[", "=")):
         start = position - 1
@@ -128,9 +111,7 @@ def _check_split(words: Sequence[str], position: int, taken: int) -> None:
 
 
 def _end(words: Sequence[str], position: int) -> int:
-    """Where the next input begins, from a position on: `x=1`, or `x` with its `=` in the next
-    word.
-    """
+    """Where the next input begins, `x=1` or the words `x` and `=1`, from a position on."""
     while position < len(words) and not input_name(" ".join(words[position : position + 2])):
         position += 1
     return position
@@ -140,11 +121,11 @@ def accept_inputs(value: Any, key: str) -> tuple[Input, ...]:
     """A JSON object of named inputs: numbers and nested lists, or literals as text."""
     if not isinstance(value, dict):
         raise wrong(key, value, 'an object of named inputs, such as {"x": 1, "w": [1, 2]}')
-    found = []
+    inputs = []
     for name, item in value.items():
         check_name(name, name, key)
-        found.append(Input(name, TENSOR.from_json(item, name)))
-    return tuple(found)
+        inputs.append(Input(name, TENSOR.from_json(item, name)))
+    return tuple(inputs)
 
 
 INPUTS = ValueKind(

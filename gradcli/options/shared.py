@@ -1,6 +1,4 @@
-"""The options that commands share, each declared once, as base classes of the requests that have
-them.
-"""
+"""The options that commands share, each declared once in a base class of their requests."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -43,23 +41,21 @@ _TABLELESS = {
     "graph": "draws operations",
     "out": "writes one line to standard output",
 }
-"""The fields of `OutputOptions` that put something else in the place of the tables."""
+"""The fields of `OutputOptions` that replace the tables, and what each does instead."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
 class Request:
-    """What every request that PyTorch answers says of itself."""
+    """A request that PyTorch answers."""
 
     timed: ClassVar[str] = ""
-    """What `timeout` bounds where that is less than the whole computation."""
+    """What `timeout` bounds, if that is less than the whole computation."""
     pictures: ClassVar[bool] = False
     """Whether the result can be drawn into a file."""
 
     @property
     def typed(self) -> Source | None:
-        """The expression as it was typed, for the place of an error; None where there is none among
-        the words.
-        """
+        """The expression typed on the command line, for the place of an error; None without one."""
         return None
 
     @property
@@ -74,14 +70,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Question(Request):
-    """A question about PyTorch itself; it has no options of computing, and is bounded as if it had
-    their defaults.
-    """
+    """A question about PyTorch itself, bounded by the defaults of the compute options."""
 
     timeout: ClassVar[float] = 60.0
     device: ClassVar[str] = "cpu"
     files: ClassVar[tuple[str, ...]] = (".json",)
-    """The suffixes that `--out` has for it."""
+    """The suffixes that `--out` accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +94,8 @@ class ComputeOptions(Request):
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
         if self.device != "cpu" and not _DEVICE.fullmatch(self.device):
-            raise UsageError(
-                f"--device: {self.device!r} is not a device", hint="cpu, cuda, cuda:0, mps or xpu"
-            )
+            hint = "cpu, cuda, cuda:0, mps or xpu"
+            raise UsageError(f"--device: {self.device!r} is not a device", hint=hint)
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError("--seed: the seed must fit in 64 bits")
         if not 0 <= self.timeout < 1e9:
@@ -110,28 +103,22 @@ class ComputeOptions(Request):
 
     @classmethod
     def named(cls, given: Collection[str]) -> tuple[str, ...]:
-        """The options that may also be given as words NAME=T, beside the options in `given`: the
-        inputs.
-        """
+        """The inputs that may be words NAME=T instead of options, if `given` are given as well."""
         return tuple(
-            name for name, it in options(cls).items() if it.kind is TENSOR and not it.positional
+            name
+            for name, option in options(cls).items()
+            if option.kind is TENSOR and not option.positional
         )
 
     def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Inputs that are options in the order given, those not given last: each may draw random
-        numbers.
-        """
-        return (
-            *(name for name in self.order if name in names),
-            *(name for name in names if name not in self.order),
-        )
+        """`names` in the order given, the others last: each input may draw random numbers."""
+        first = [name for name in self.order if name in names]
+        return (*first, *(name for name in names if name not in first))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions(ComputeOptions):
-    """How the numbers are held against others: closed forms, differences, and what the user
-    expects.
-    """
+    """How the numbers are checked: by closed forms, differences, and expected values."""
 
     check: bool = option(
         FLAG, "compare with the closed form and a central difference, in float64", False
@@ -150,7 +137,7 @@ class EvidenceOptions(ComputeOptions):
 
     @property
     def wanted(self) -> bool:
-        """Whether any evidence is asked for."""
+        """Whether any evidence is requested."""
         return self.check or bool(self.expect)
 
 
@@ -162,13 +149,13 @@ class ExplainOptions(EvidenceOptions):
 
     @property
     def wanted(self) -> bool:
-        """Whether any evidence is asked for."""
+        """Whether any evidence is requested."""
         return self.explain or super().wanted
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrtOptions:
-    """What is differentiated by."""
+    """The inputs to differentiate with respect to."""
 
     wrt: tuple[str, ...] = option(
         NAMES,
@@ -178,11 +165,14 @@ class WrtOptions:
     )
 
 
+def _first_set(options: object, *names: str) -> str:
+    """The first of the options `names` that is set; empty if none is."""
+    return next((name for name in names if getattr(options, name, False)), "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """How a result is shown: exactly one form, and how much of it. Not part of a request, so no
-    batch job has it.
-    """
+    """How a result is shown: in exactly one form. No batch job has these options."""
 
     json: bool = option(FLAG, "one JSON object on one line", False)
     csv: bool = option(FLAG, "comma-separated values with a header line", False)
@@ -197,89 +187,57 @@ class OutputOptions:
     """The options that were given, in their order."""
 
     def __post_init__(self) -> None:
-        forms = [
-            f"--{name}"
-            for name in ("json", "csv", "get", "code", "graph")
-            if getattr(self, name) not in (False, None)
-        ]
+        names = ("json", "csv", "get", "code", "graph")
+        forms = [f"--{name}" for name in names if getattr(self, name) not in (False, None)]
         if len(forms) > 1:
-            raise UsageError(
-                f"{' and '.join(forms)} cannot be used together", hint="choose one of them"
-            )
+            message = f"{' and '.join(forms)} cannot be used together"
+            raise UsageError(message, hint="choose one of them")
         if self.code and self.out is not None:
-            raise UsageError(
-                "--code and --out cannot be used together",
-                hint="redirect the program: --code > program.py",
-            )
+            hint = "redirect the program: --code > program.py"
+            raise UsageError("--code and --out cannot be used together", hint=hint)
         if self.graph is not None:
             check_choice("graph", self.graph, GRAPHS)
             if self.out is not None:
-                raise UsageError(
-                    "--graph and --out cannot be used together",
-                    hint="redirect it: --graph dot > graph.dot",
-                )
+                hint = "redirect it: --graph dot > graph.dot"
+                raise UsageError("--graph and --out cannot be used together", hint=hint)
         if not 1 <= self.precision <= 100:
             raise UsageError("--precision must be from 1 to 100")
 
     def check_with(self, request: object) -> None:
-        """Raise a UsageError where `request` asks for evidence that this form has no place for, or
-        has no such file.
-        """
+        """Raise a UsageError if this form cannot show what `request` computes."""
         pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
         forms = getattr(request, "files", (*pictures, *FILE_FORMS))
         if self.out is not None and self.out_suffix not in forms:
-            raise UsageError(
-                f"--out: {self.out!r} does not end in one of {', '.join(forms)}",
-                hint="--json, --csv and --get write to standard output without --out"
-                if self.out == "-"
-                else "the suffix chooses the format: result.json"
-                + (", table.csv, arrays.npz, main.npy" if ".npz" in forms else ""),
-            )
+            message = f"--out: {self.out!r} does not end in one of {', '.join(forms)}"
+            hint = "the suffix chooses the format: result.json"
+            if self.out == "-":
+                hint = "--json, --csv and --get write to standard output without --out"
+            elif ".npz" in forms:
+                hint += ", table.csv, arrays.npz, main.npy"
+            raise UsageError(message, hint=hint)
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
-            raise UsageError(
-                "--out: pictures need matplotlib, which is not installed",
-                hint="pip install 'gradcli[plot]'",
-            )
+            message = "--out: pictures need matplotlib, which is not installed"
+            raise UsageError(message, hint="pip install 'gradcli[plot]'")
         self._check_table(request)
-        form = next((f"--{name}" for name in ("csv", "code", "graph") if getattr(self, name)), "")
-        if not (form or self.json or self.get is not None) and self.out_suffix not in (
-            "",
-            ".json",
-            ".npz",
-        ):
+        name = _first_set(self, "csv", "code", "graph")
+        form = f"--{name}" if name else ""
+        exact = form or self.json or self.get is not None
+        if not exact and self.out_suffix not in ("", ".json", ".npz"):
             form = f"a {self.out_suffix} file"
-        asked = next(
-            (
-                f"--{name}"
-                for name in ("explain", "check", "expect")
-                if getattr(request, name, False)
-            ),
-            "",
-        )
-        if form and asked:
-            raise UsageError(
-                f"{asked} cannot be used with {form}", hint=f"use the table or --json with {asked}"
-            )
+        evidence = _first_set(request, "explain", "check", "expect")
+        if form and evidence:
+            hint = f"use the table or --json with --{evidence}"
+            raise UsageError(f"--{evidence} cannot be used with {form}", hint=hint)
 
     def _check_table(self, request: object) -> None:
-        """Raise a UsageError where an option of tables is given, and there is none on standard
-        output.
-        """
-        form, why = next(
-            ((f"--{name}", why) for name, why in _TABLELESS.items() if getattr(self, name)),
-            ("", ""),
-        )
+        """Raise a UsageError if an option of tables is given, but standard output gets no table."""
+        form = _first_set(self, *_TABLELESS)
         for name in ("precision", "full"):
             if form and name in self.order:
-                raise UsageError(
-                    f"--{name} applies to tables and cannot be used with {form}, which {why}",
-                    hint=f"leave out --{name}",
-                )
-        if (
-            "full" in self.order
-            and getattr(request, "pictures", False)
-            and not getattr(request, "wanted", True)
-        ):
+                message = f"--{name} applies to tables and cannot be used with --{form}, which "
+                raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
+        only_picture = getattr(request, "pictures", False) and not getattr(request, "wanted", True)
+        if "full" in self.order and only_picture:
             raise UsageError("--full requires --check or --expect", hint="leave out --full")
 
     @property

@@ -1,5 +1,5 @@
-"""Words that make no command, and what was meant: pieces of one literal or expression that the
-shell took apart at its blanks, a function or a formula where the command belongs.
+"""Hints for words that are not a command: pieces of a literal or an expression that the shell split
+at its blanks, a function or a formula in the place of the command.
 """
 
 import re
@@ -13,12 +13,11 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|inf|nan|pi)(?:/\d+)?"
 _PIECE = re.compile(rf"[\[(]*(?:{_NUMBER})?(?:[\])]*[,;][\[(]*(?:{_NUMBER})?)*[\])]*")
 
 _FORMULA = 200
-"""Characters of a first word that is still worth offering back as a formula."""
+"""The longest first word that a hint offers as a formula."""
 
 
 def check_values(words: Sequence[str], tensors: Collection[str]) -> None:
-    """Raise a UsageError where numbers stand apart from what they belong to: `--x 1, 2`, `x=1, 2`,
-    `x = 1`.
+    """Raise a UsageError if the shell split off numbers: `--x 1, 2`, `x=1, 2`, `x = 1`.
 
     `tensors` are the options that take a tensor, and the names that may be given as NAME=T.
     """
@@ -42,7 +41,7 @@ def check_values(words: Sequence[str], tensors: Collection[str]) -> None:
 
 
 def too_many(words: Sequence[str]) -> UsageError | None:
-    """The error of words that are pieces of one literal; None where they are not."""
+    """The error of words that are pieces of one literal; None if they are not."""
     return _split(words) if all(map(_PIECE.fullmatch, words)) else None
 
 
@@ -50,38 +49,31 @@ def _split(pieces: Sequence[str], opening: str = "'") -> UsageError:
     whole = " ".join(pieces)
     if not re.search(r"[,;\[(]", whole):
         whole = ", ".join(pieces)
-    return UsageError(
-        "the shell split a literal at its spaces", hint=f"quote it: {opening}{whole}'"
-    )
+    hint = f"quote it: {opening}{whole}'"
+    return UsageError("the shell split a literal at its spaces", hint=hint)
 
 
 def expression_split(words: Sequence[str]) -> UsageError | None:
-    """The error of words that are an expression together; None where they are not."""
-    from gradcli.language.expressions.corrections import (
-        parses,
-    )  # the grammar of expressions, which only an error needs
+    """The error of words that are one expression together; None if they are not."""
+    # The grammar of expressions, which only an error needs.
+    from gradcli.language.expressions.corrections import parses
 
     whole = " ".join(words)
     if not parses(whole):
         return None
-    return UsageError(
-        "the shell split the expression at its spaces", hint=f"quote it: {shlex.quote(whole)}"
-    )
+    hint = f"quote it: {shlex.quote(whole)}"
+    return UsageError("the shell split the expression at its spaces", hint=hint)
 
 
 def without_command(words: Sequence[str]) -> str:
-    """The call that was meant where a function or a formula is in the place of the command; empty
-    where there is none.
-    """
-    from gradcli.language.expressions.corrections import (
-        parses,
-    )  # the grammar of expressions, which only an error needs
+    """The call with its command, if a function or a formula is in the place of the command."""
+    # The grammar of expressions, which only an error needs.
+    from gradcli.language.expressions.corrections import parses
 
     first, name = words[0], words[0].partition("(")[0]
-    if name in ACTIVATIONS or name in LOSSES:
-        inputs = "x=-2,0,2" if name in ACTIVATIONS else "pred=1,2 target=0,0"
-        return (
-            f"gradcli {'activate' if name in ACTIVATIONS else 'loss'} {shlex.quote(first)} {inputs}"
-        )
+    if name in ACTIVATIONS:
+        return f"gradcli activate {shlex.quote(first)} x=-2,0,2"
+    if name in LOSSES:
+        return f"gradcli loss {shlex.quote(first)} pred=1,2 target=0,0"
     formula = not first.isidentifier() and len(first) <= _FORMULA and parses(first)
     return shlex.join(["gradcli", "grad", *words]) if formula else ""

@@ -1,7 +1,7 @@
-"""What people type instead of Python: the corrections that a syntax error offers.
+"""The corrections that a syntax error suggests for what people type instead of Python.
 
-A correction is offered only when the rewritten text parses. So a pattern may be generous in what it
-matches, and what is offered can be copied.
+A correction is suggested only if the rewritten text parses. So a pattern may match generously, and
+every suggestion can be copied.
 """
 
 import ast
@@ -26,7 +26,7 @@ FOREIGN = {
     "\u03c0": "pi", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2248": "==", "\u2202": "d", "\u2207": "grad ",
     "\uff08": "(", "\uff09": ")", "\uff0c": ",",
 }  # fmt: skip
-"""Characters of a formula on a page, and what Python reads instead."""
+"""Characters of a formula on a page, and their spelling in Python."""
 
 GREEK = {
     **dict(zip("\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6\u03b7\u03b8\u03b9\u03ba\u03bb\u03bc\u00b5\u03bd\u03be\u03c1\u03c3\u03c4\u03c5\u03c6\u03c7\u03c8\u03c9",
@@ -35,7 +35,7 @@ GREEK = {
     **dict(zip("\u0393\u0394\u0398\u039b\u039e\u03a6\u03a8\u03a9",
         ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Phi", "Psi", "Omega"), strict=True)),
 }  # fmt: skip
-"""Greek letters as names; lambda is Python's own word."""
+"""Greek letters as names; lambda is a keyword of Python."""
 
 SYNONYMS = {
     "ln": "log(x)", "lg": "log10(x) or log2(x)", "arcsen": "asin(x)", "tg": "tan(x)", "tgh": "tanh(x)",
@@ -52,7 +52,7 @@ SYNONYMS = {
     "math.frexp": "torch.frexp(x)", "math.modf": "x - trunc(x) and trunc(x)", "tau": "2*pi, or math.tau",
     "scipy": "torch", "tf": "torch", "jnp": "np",
 }  # fmt: skip
-"""Names from other books and programs, and how PyTorch says it."""
+"""Names from other books and programs, and what PyTorch has instead."""
 
 _FOREIGN = "|".join(map(re.escape, sorted(FOREIGN, key=len, reverse=True)))
 _NUMBER = r"(?<![\w.])(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)"
@@ -62,12 +62,12 @@ _OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
 
 
 def _apply_function(match: re.Match[str]) -> str:
-    """`sin x` as a call, where the first word is a function."""
+    """`sin x` as a call, if the first word is a function."""
     return f"{match[1]}({match[2]})" if match[1] in function_names() else match[0]
 
 
 def _without_definition(match: re.Match[str]) -> str:
-    """`f(x) =` left out, where no function has that name: `sum(x) = 3` is a comparison."""
+    """`f(x) =` left out, unless f is a function: `sum(x) = 3` is a comparison."""
     return match[0] if match[1] in function_names() else ""
 
 
@@ -123,7 +123,7 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
     (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
     (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
 )  # fmt: skip
-"""What people type, what to write instead, and the sentence that says so."""
+"""A pattern of what people type, its replacement, and the message."""
 
 _POWER = re.compile(r"\^\s*-?\d")
 
@@ -135,7 +135,7 @@ def powers(text: str) -> str:
 
 
 _LONGEST = 500
-"""Characters of a text that is still worth correcting; some patterns take quadratic time."""
+"""The longest text to correct: some patterns take quadratic time."""
 
 
 def parses(text: str) -> bool:
@@ -149,36 +149,31 @@ def parses(text: str) -> bool:
 
 
 def correction(text: str) -> tuple[str, str]:
-    """What is wrong with `text`, and the text put right; two empty texts where no correction leads
-    to what parses.
-    """
+    """What is wrong with `text`, and the corrected text; both empty if no correction parses."""
     if len(text) > _LONGEST:
         return "", ""
-    words = ""
-    for pattern, instead, sentence in _CORRECTIONS:
-        if (found := re.search(pattern, text)) and (
-            changed := re.sub(pattern, instead, text)
-        ) != text:
-            words = words or sentence.format(name=_name(found[0]), inputs=_inputs(found[0]))
-            text = changed
+    message = ""
+    for pattern, replacement, sentence in _CORRECTIONS:
+        match, before = re.search(pattern, text), text
+        text = re.sub(pattern, replacement, text) if match else text
+        if match and text != before:
+            message = message or sentence.format(name=_name(match[0]), inputs=_inputs(match[0]))
             if text.isascii() and parses(text):
-                return words, powers(text) if _POWER.search(text) else text
+                return message, powers(text) if _POWER.search(text) else text
     return "", ""
 
 
 def ascii_name(name: str) -> str:
-    """A name with its Greek letters written out; empty where other letters are not ASCII."""
+    """A name with its Greek letters written out; empty if other letters are not ASCII."""
     written = "".join(GREEK.get(char, char) for char in name)
     return written if written.isascii() else ""
 
 
 def _inputs(text: str) -> str:
     """`at x=3, w = 2` as words of a command line."""
-    return " ".join(
-        f"{name}={value}" for name, value in re.findall(r"([A-Za-z]\w*)\s*=\s*([^=,;\s]+)", text)
-    )
+    return " ".join(map("=".join, re.findall(r"([A-Za-z]\w*)\s*=\s*([^=,;\s]+)", text)))
 
 
 def _name(char: str) -> str:
-    """The first character by its number and name, in ASCII."""
+    """The number and the Unicode name of the first character."""
     return f"U+{ord(char[0]):04X} {unicodedata.name(char[0], 'unnamed character').lower()}"

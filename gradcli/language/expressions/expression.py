@@ -1,5 +1,4 @@
-"""Reading an expression: text into a checked program, without PyTorch and without ever running
-text.
+"""Reads an expression: text into a checked program, without PyTorch and without running text.
 
 Python's `ast` gives the syntax tree; the bounds are checked before it, the tree against the tables
 of `rules.py` and `gradcli.catalogue.operators` after it.
@@ -37,7 +36,7 @@ _STATEMENT = re.compile(
     r"|\.backward\(|\bprint\(|\.step\(\)|requires_grad",
     re.MULTILINE,
 )
-"""What programs contain and formulas do not; a single one has an error of its own."""
+"""What programs contain and formulas do not; a single match has an error of its own."""
 _INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
 
 
@@ -54,24 +53,18 @@ def parse(source: Source, inputs: Collection[str]) -> Expression:
 def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     _check_size(source)
     _check_formula(source)
-    # Indentation means nothing here; a line break for each blank keeps every character where it
-    # was.
+    # Indentation means nothing here; a line break for each blank keeps every character's place.
     text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
     tree = _syntax_tree(source, text)
     if not tree.body:
-        raise ExpressionError(
-            "the expression is empty", span=source.span(0), hint="for example 'mse(w*x, y)'"
-        )
+        hint = "for example 'mse(w*x, y)'"
+        raise ExpressionError("the expression is empty", span=source.span(0), hint=hint)
     reader = Reader(source, inputs, _positions(text))
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
-    typed = (
-        [node for node in reader.origins if node not in reader.made]
-        if reader.made
-        else reader.origins
-    )
+    typed = [node for node in reader.origins if node not in reader.made]
     title = canonical_text(text, tree, typed, reader.position)
     if reader.expanded:
-        _put(tree, reader.held, reader.expanded)
+        _expand(tree, reader.held, reader.expanded)
     return Expression(
         source=source, tree=tree, steps=_link(parts), canonical_text=title, names=frozenset(reader.used),
         assigned=tuple(reader.assigned), calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
@@ -85,34 +78,29 @@ def _check_size(source: Source) -> None:
     if sum(map(source.text.count, "([{")) <= EXPRESSION_DEPTH.value:
         return
     depth = 0
-    for found in _BRACKETS.finditer(source.text):
-        depth += (found.lastgroup == "open") - (found.lastgroup == "close")
-        EXPRESSION_DEPTH.check(
-            depth, "the expression is nested too deep", span=source.span(found.start())
-        )
+    for match in _BRACKETS.finditer(source.text):
+        depth += (match.lastgroup == "open") - (match.lastgroup == "close")
+        place = source.span(match.start())
+        EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", span=place)
 
 
 def _check_formula(source: Source) -> None:
     """Raise an ExpressionError for the name of a Python file, and for a whole program."""
     if _FILE.fullmatch(source.text):
         hint = f"@{source.text.strip()} reads the expression from the file"
-        raise ExpressionError(
-            "this is the name of a file", span=source.span(0, len(source.text)), hint=hint
-        )
-    if len(found := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
+        raise ExpressionError("this is the name of a file", span=source.whole, hint=hint)
+    if len(matches := list(islice(_STATEMENT.finditer(source.text), 2))) > 1:
         message = "this is a Python program, but an expression is one formula"
         hint = "give the formula and its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1"
-        raise ExpressionError(message, span=source.span(*found[0].span()), hint=hint)
+        raise ExpressionError(message, span=source.span(*matches[0].span()), hint=hint)
 
 
 _STEPS = "split it into steps: h = ...; ..."
 
 
 def _syntax_tree(source: Source, text: str) -> ast.Module:
-    with (
-        warnings.catch_warnings(action="ignore"),
-        _deep_trees(),
-    ):  # "\d" would be a SyntaxWarning on the user's terminal
+    # "\d" would print a SyntaxWarning on the user's terminal.
+    with warnings.catch_warnings(action="ignore"), _deep_trees():
         try:
             return ast.parse(text)
         except SyntaxError as error:
@@ -120,25 +108,18 @@ def _syntax_tree(source: Source, text: str) -> ast.Module:
         except (RecursionError, MemoryError):
             message = "the expression is too long or nested too deep"
             raise SizeError(message, span=source.span(0), hint=_STEPS) from None
-        except (ValueError, OverflowError):  # NUL characters, halves of surrogate pairs
-            odd = next(
-                (i for i, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"),
-                0,
-            )
-            raise ExpressionError(
-                "invalid character", span=source.span(odd), hint="type it again"
-            ) from None
+        except (ValueError, OverflowError):
+            invalid = re.search("[\0\ud800-\udfff]", text)  # NUL, half of a surrogate pair
+            place = source.span(invalid.start() if invalid else 0)
+            raise ExpressionError("invalid character", span=place, hint="type it again") from None
 
 
 @contextmanager
 def _deep_trees() -> Iterator[None]:
-    """Let Python build the tree of a sum of thousands of terms, which is as deep as the sum is
-    long.
-    """
+    """Let Python build the tree of a sum of thousands of terms, which is as deep as it is long."""
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(
-        max(before, EXPRESSION_NODES.value // 5)
-    )  # it allows three levels of a tree for one of this
+    # Each level of this limit allows three levels of a tree.
+    sys.setrecursionlimit(max(before, EXPRESSION_NODES.value // 5))
     try:
         yield
     finally:
@@ -146,56 +127,55 @@ def _deep_trees() -> Iterator[None]:
 
 
 def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError:
-    """The error in our words where a common slip explains it, else in Python's."""
+    """The error with the text of `correction`, if there is one, else with Python's."""
     starts = _line_starts(text)
     line = min(error.lineno or 1, len(starts))
     place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
     if "integer string conversion" in error.msg:
-        return SizeError(
-            "a whole number has at most 64 bits", span=place, hint="write a float, such as 1e30"
-        )
+        hint = "write a float, such as 1e30"
+        return SizeError("a whole number has at most 64 bits", span=place, hint=hint)
     if "too many nested" in error.msg:
         return SizeError("the expression is nested too deep", span=place, hint=_STEPS)
-    words, right = correction(source.text)
-    if right:
-        return ExpressionError(words, span=place, hint=f"write {right}")
-    said = re.sub(r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*", "", error.msg)
-    said = re.sub(
-        r"'([^\x00-\x7f])'", lambda found: unicodedata.name(found[1], "a character").lower(), said
-    )
-    said = said.encode("ascii", "replace").decode()
+    message, corrected = correction(source.text)
+    if corrected:
+        return ExpressionError(message, span=place, hint=f"write {corrected}")
+
+    def name(match: re.Match[str]) -> str:
+        return unicodedata.name(match[1], "a character").lower()
+
+    noise = r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*"
+    message = re.sub(r"'([^\x00-\x7f])'", name, re.sub(noise, "", error.msg))
+    message = message.encode("ascii", "replace").decode()
     hint = "use Python's syntax, for example 2*x**2 + sin(x)"
-    return ExpressionError(said[:1].lower() + said[1:], span=place, hint=hint)
+    return ExpressionError(message[:1].lower() + message[1:], span=place, hint=hint)
 
 
-def _put(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:
-    """Put into a tree and the arguments held for it what their calls of NumPy's and Python's names
-    mean.
-    """
+def _expand(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:
+    """Replace the calls of NumPy's and Python's names by their meaning, in a tree and in `held`."""
 
-    def meant(node: Any) -> Any:
+    def meaning(node: Any) -> Any:
         while node in expanded:
             node = expanded[node]
         return node
 
-    held |= {name: meant(value) for name, value in held.items()}
+    held |= {name: meaning(value) for name, value in held.items()}
     agenda = [tree, *held.values()]
     while agenda:
         parent = agenda.pop()
         for name, value in ast.iter_fields(parent):
             if isinstance(value, list):
-                value[:] = map(meant, value)
+                value[:] = map(meaning, value)
             elif isinstance(value, ast.AST):
-                setattr(parent, name, meant(value))
+                setattr(parent, name, meaning(value))
         agenda.extend(ast.iter_child_nodes(parent))
 
 
 def _line_starts(text: str) -> list[int]:
-    return [0, *(found.end() for found in re.finditer("\n", text))]
+    return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
 def _positions(text: str) -> Callable[[int, int], int]:
-    """From ast's line, counted from 1, and column in UTF-8 bytes to the place in the text."""
+    """Maps ast's line, counted from 1, and column in UTF-8 bytes to the place in the text."""
     starts = _line_starts(text)
     if text.isascii():
         return lambda line, column: starts[line - 1] + column
@@ -214,9 +194,7 @@ def _link(parts: list[Step | Label]) -> tuple[Step, ...]:
             numbers[part] = len(steps)
         else:
             steps.append(part)
-    return tuple(
-        [
-            step._replace(value=numbers[step.value]) if isinstance(step.value, Label) else step
-            for step in steps
-        ]
-    )
+    for index, step in enumerate(steps):
+        if isinstance(step.value, Label):
+            steps[index] = step._replace(value=numbers[step.value])
+    return tuple(steps)

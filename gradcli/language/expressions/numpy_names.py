@@ -1,9 +1,8 @@
-"""Reading NumPy's and Python's spellings: a call of `np.std(x)` becomes the tree of the PyTorch
-expression that it means.
+"""NumPy's and Python's names: a call of `np.std(x)` becomes the tree of its PyTorch expression.
 
-The tree is what the rest of the program sees. Its nodes have the place of the call, so that errors
-point at the user's text. Arguments of a meaning that reads one more than once are computed first,
-under names that no user can reach.
+The rest of the program gets this tree. Its nodes have the place of the call, so that errors point
+at the user's text. If a meaning uses an argument more than once, all arguments are computed first,
+under names that the user cannot type.
 """
 
 import ast
@@ -15,52 +14,47 @@ from gradcli.catalogue import operators, spellings
 from gradcli.catalogue.spellings import Row
 from gradcli.errors import ExpressionError
 from gradcli.language.expressions.program import Step
-from gradcli.language.expressions.reader import Reader
+from gradcli.language.expressions.reader import Reader, starred
 from gradcli.language.source import Span
 
 Given = Mapping[str, ast.expr]
 """Arguments by the names of their parameters."""
 
 _ARRAYS = frozenset(spellings.ARRAYS.split())
-"""Parameters that take anything that NumPy makes an array of, such as a list of numbers or of
-arrays."""
+"""Parameters that take anything that NumPy makes an array of, such as a list of numbers."""
 
 
 def expand(reader: Reader, path: str, node: ast.Call, place: Span) -> list[ast.expr | Step]:
-    """What a call of the function at `path`, such as `np.linalg.norm`, means in PyTorch.
+    """The meaning in PyTorch of a call of the function at `path`, such as `np.linalg.norm`.
 
-    Raises ExpressionError where no row of the table takes its arguments.
+    Raises ExpressionError if no row of the table takes its arguments.
     """
     section, _, name = path.rpartition(".")
     rows = spellings.rows(section, name)
-    if found := _fitting(rows, node.args, node.keywords):
-        return _Meaning(reader, section, name, node, place).of(*found)
+    if fitting := _fitting(rows, node.args, node.keywords):
+        return _Meaning(reader, section, name, node, place).of(*fitting)
     raise _misfit(reader, path, rows, node, place)
 
 
 def method(reader: Reader, node: ast.Call, place: Span) -> list[ast.expr | Step]:
-    """What a method of arrays that PyTorch's tensors lack means; nothing where the method is
-    PyTorch's own.
-    """
+    """The meaning of a method of NumPy's arrays; empty if the method is PyTorch's own."""
     assert isinstance(node.func, ast.Attribute)
     if node in reader.made or not (rows := spellings.rows("Tensor", node.func.attr)):
         return []
-    found = _fitting(rows, [node.func.value, *node.args], node.keywords)
-    return _Meaning(reader, "Tensor", node.func.attr, node, place).of(*found) if found else []
+    fitting = _fitting(rows, [node.func.value, *node.args], node.keywords)
+    return _Meaning(reader, "Tensor", node.func.attr, node, place).of(*fitting) if fitting else []
 
 
 def _fitting(
     rows: Sequence[Row], args: Sequence[ast.expr], keywords: Sequence[ast.keyword]
 ) -> tuple[Row, Given] | None:
-    """The first row that takes these arguments, and what each parameter is given."""
+    """The first row that takes these arguments, and the argument of each parameter."""
     for row in rows:
         if (given := _bound(row, args, keywords)) is None:
             continue
-        # None is what NumPy has where nothing is given; the row without the parameter then holds.
-        known = _parameters(rows[0])
-        rest = {
-            name: value for name, value in given.items() if name in known or not _is(value, None)
-        }
+        # None is NumPy's default of an argument; the row without the parameter then applies.
+        first = _parameters(rows[0])
+        rest = {name: it for name, it in given.items() if name in first or not _is(it, None)}
         if len(rest) == len(given):
             return row, given
         return next(((other, rest) for other in rows if _takes(other, rest)), None)
@@ -71,28 +65,23 @@ def _parameters(row: Row) -> dict[str, ast.expr | None]:
     """The parameters of a row and their defaults; None for one that must be given."""
     listed = row.arguments
     placed = [*listed.posonlyargs, *listed.args]
-    defaults = [
-        *[None] * (len(placed) - len(listed.defaults)),
-        *listed.defaults,
-        *listed.kw_defaults,
-    ]
-    return dict(
-        zip([parameter.arg for parameter in (*placed, *listed.kwonlyargs)], defaults, strict=True)
-    )
+    required = [None] * (len(placed) - len(listed.defaults))
+    defaults = [*required, *listed.defaults, *listed.kw_defaults]
+    names = [parameter.arg for parameter in (*placed, *listed.kwonlyargs)]
+    return dict(zip(names, defaults, strict=True))
 
 
 def _takes(row: Row, given: Given) -> bool:
     """Whether a row has all these parameters, and needs no others."""
     known = _parameters(row)
-    return given.keys() <= known.keys() and all(
-        name in given or default for name, default in known.items()
-    )
+    complete = all(name in given or default for name, default in known.items())
+    return complete and given.keys() <= known.keys()
 
 
 def _bound(
     row: Row, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]
 ) -> dict[str, ast.expr] | None:
-    """What each parameter of a row is given; None where the row does not take these arguments."""
+    """The argument of each parameter of a row; None if the row does not take these arguments."""
     listed = row.arguments
     placed = [parameter.arg for parameter in (*listed.posonlyargs, *listed.args)]
     more = args[len(placed) :]
@@ -120,9 +109,8 @@ def _misfit(
         hint += f"; torch.{name} takes PyTorch's own arguments"
     for keyword in node.keywords:
         if keyword.arg not in known:
-            return reader.error(
-                f"{path} takes no {keyword.arg}= here", reader.keyword(keyword), hint
-            )
+            message = f"{path} takes no {keyword.arg}= here"
+            return reader.error(message, reader.keyword(keyword), hint)
     return reader.error(f"{path} does not take these arguments here", place, hint)
 
 
@@ -131,7 +119,7 @@ def _is(node: ast.expr, value: object) -> bool:
 
 
 class _Meaning(ast.NodeTransformer):
-    """Fills the meaning of a row with the arguments of one call."""
+    """Substitutes the arguments of one call into the meaning of a row."""
 
     def __init__(
         self, reader: Reader, section: str, name: str, node: ast.Call, place: Span
@@ -141,9 +129,7 @@ class _Meaning(ast.NodeTransformer):
         self._given: dict[str, ast.expr | None] = {}
 
     def of(self, row: Row, given: Given) -> list[ast.expr | Step]:
-        """The meaning of `row` with these arguments, after the parts that compute those that it
-        reads more than once.
-        """
+        """The meaning of `row` with these arguments, after the parts from `_held`."""
         numbers = self._section == "math" and all(map(self._is_plain, given.values()))
         for name, default in _parameters(row).items():
             value = given.get(name)
@@ -162,17 +148,10 @@ class _Meaning(ast.NodeTransformer):
         return [*first, filled]
 
     def _held(self, meaning: ast.expr) -> list[ast.expr | Step]:
-        """Give every argument a name where the meaning reads one more than once; the parts that
-        compute them.
-        """
-        parts = [
-            part
-            for tree in (meaning, *filter(None, self._given.values()))
-            for part in ast.walk(tree)
-        ]
-        named = [
-            part.id for part in parts if isinstance(part, ast.Name) and part in self._reader.made
-        ]
+        """Name all arguments if the meaning uses one twice; the parts that compute them."""
+        trees = (meaning, *filter(None, self._given.values()))
+        nodes = [node for tree in trees for node in ast.walk(tree) if node in self._reader.made]
+        named = [node.id for node in nodes if isinstance(node, ast.Name)]
         computed = {
             name: value for name, value in self._given.items()
             if value and not _is_literal(value) and (self._name, name) not in _CONVERTERS
@@ -191,9 +170,7 @@ class _Meaning(ast.NodeTransformer):
         return first
 
     def _made(self, tree: ast.expr, typed: ast.expr | None = None) -> ast.expr:
-        """The same tree at the place of the call; with `typed`, its nodes without a place get the
-        place of that.
-        """
+        """The tree with the place of the call, or of `typed` for its nodes without a place."""
         for part in ast.walk(tree):
             if isinstance(part, ast.expr | ast.keyword) and not (typed and hasattr(part, "lineno")):
                 ast.copy_location(part, typed or self._node)
@@ -201,7 +178,7 @@ class _Meaning(ast.NodeTransformer):
         return tree
 
     def _note_pythons(self, meaning: ast.expr) -> None:
-        """Python's own functions compute plain numbers."""
+        """Record the calls that Python's own functions compute for plain numbers."""
         if isinstance(meaning, ast.Call):
             self._reader.pythons[meaning] = f"math.{self._name}"
             return
@@ -217,23 +194,17 @@ class _Meaning(ast.NodeTransformer):
             return self._made(converter(value), value)
         if name == "indices" and isinstance(value, ast.Constant):
             return self._made(_call("tensor", value), value)
-        if (
-            name == "dtype"
-            and isinstance(value, ast.Constant)
-            and operators.in_space("dtypes", str(value.value))
-        ):
-            return self._made(
-                ast.Attribute(ast.Name("torch", ast.Load()), str(value.value), ast.Load()), value
-            )
+        if name == "dtype" and isinstance(value, ast.Constant):
+            dtype = str(value.value)
+            if operators.in_space("dtypes", dtype):
+                return self._made(_torch(dtype), value)
         if name in _ARRAYS or name == "indices":
             return self._made(self._array(value), value)
         return value
 
     def _array(self, value: ast.expr) -> ast.expr:
         """A list of numbers as a tensor, a list with tensors as their stack."""
-        if not isinstance(value, ast.List | ast.Tuple) or any(
-            isinstance(item, ast.Starred) for item in value.elts
-        ):
+        if not isinstance(value, ast.List | ast.Tuple) or starred(value.elts):
             return value
         if self._is_plain(value):
             return _call("tensor", value)
@@ -261,54 +232,47 @@ class _Meaning(ast.NodeTransformer):
         return False
 
     def visit_Name(self, node: ast.Name) -> ast.expr | None:
-        """A parameter becomes its argument, which is computed once; one that was not given is left
-        out.
-        """
+        """A parameter becomes its argument, or None, which leaves it out, if that is not given."""
         if node not in self._reader.made or node.id not in self._given:
             return node
         value = self._given[node.id]
         return value if value is None or isinstance(value, ast.Name) else self.visit(value)
 
     def visit_keyword(self, node: ast.keyword) -> ast.keyword | None:
-        """Without its value it is left out too."""
+        """A keyword without its value is left out too."""
         node.value = self.visit(node.value)
         return node if node.value else None
 
     def visit_Starred(self, node: ast.Starred) -> ast.expr | list[ast.expr]:
-        """The arguments of `*` are written one by one."""
-        more = (
-            self._given[node.value.id]
-            if isinstance(node.value, ast.Name) and node in self._reader.made
-            else None
-        )
+        """The arguments of `*` become separate arguments."""
+        if node not in self._reader.made or not isinstance(node.value, ast.Name):
+            return node
+        more = self._given[node.value.id]
         return more.elts if isinstance(more, ast.Tuple) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Only what the row says is filled in; arguments contain the user's own names."""
+        """Only nodes of the row are visited; arguments contain the user's own names."""
         return super().generic_visit(node) if node in self._reader.made else node
 
 
 def _is_literal(node: ast.expr) -> bool:
-    """Whether computing `node` once more costs and changes nothing."""
-    kinds = (
-        ast.Name
-        | ast.Constant
-        | ast.Tuple
-        | ast.List
-        | ast.UnaryOp
-        | ast.unaryop
-        | ast.expr_context
-    )
+    """Whether `node` can be computed twice, at no cost and with the same result."""
+    values = ast.Name | ast.Constant | ast.Tuple | ast.List | ast.UnaryOp
+    kinds = values | ast.unaryop | ast.expr_context
     return all(isinstance(part, kinds) for part in ast.walk(node))
 
 
 def _unset(default: ast.expr) -> bool:
-    """Whether None, typed for a parameter with this default, is what NumPy has by itself."""
+    """Whether None, given for a parameter with this default, means that it is not given."""
     return _is(default, ...) or _is(default, None) or isinstance(default, ast.Tuple)
 
 
+def _torch(name: str) -> ast.expr:
+    return ast.Attribute(ast.Name("torch", ast.Load()), name, ast.Load())
+
+
 def _call(name: str, argument: ast.expr) -> ast.expr:
-    return ast.Call(ast.Attribute(ast.Name("torch", ast.Load()), name, ast.Load()), [argument], [])
+    return ast.Call(_torch(name), [argument], [])
 
 
 def _pads(value: ast.expr) -> ast.expr:
@@ -324,10 +288,13 @@ def _pads(value: ast.expr) -> ast.expr:
     return ast.BinOp(ast.Tuple(list(both), ast.Load()), ast.Mult(), ndim)
 
 
+def _shape(value: ast.expr) -> ast.expr:
+    """NumPy's shape, which may be one number, as a tuple."""
+    return ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value
+
+
 _CONVERTERS: Mapping[tuple[str, str], Callable[[Any], ast.expr]] = {
     ("pad", "pad_width"): _pads,
-    ("full", "shape"): lambda value: (
-        ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value
-    ),
+    ("full", "shape"): _shape,
 }
 """Arguments that PyTorch takes in another form, by function and parameter."""

@@ -1,49 +1,43 @@
-"""How an expression was understood: its own text on one line, with parentheses where precedence
-surprises people.
-"""
+"""The canonical text of an expression: its own on one line, with parentheses for clarity."""
 
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Position = Callable[[int, int], int]
-"""From a line, counted from 1, and a column in UTF-8 bytes to the place in the text."""
+"""Maps a line, counted from 1, and a column in UTF-8 bytes to the place in the text."""
 
 _PRODUCTS = ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.MatMult
 _BITS = ast.BitAnd | ast.BitOr | ast.BitXor
 _BREAK = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\s*(?:#[^\n]*\n|\n)\s*""")
-"""A string, which stays, or a line break with its comment, which becomes one space."""
+"""A string, which is kept, or a line break with its comment, which becomes one space."""
 _MAY_SURPRISE = re.compile(r"\*\*|[/%@&|^~<>=!]|\bif\b")
-"""Without any of these a text has only sums and products, which are not misread."""
+"""Without these a text has only sums and products, which nobody misreads."""
 
 
 def canonical_text(
     text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position
 ) -> str:
-    """The statements of `tree`, the syntax tree of `text`, on one line. `nodes` are at least those
-    with operands.
-    """
+    """The statements of `tree`, parsed from `text`; `nodes` are at least those with operands."""
     marks = _marks(text, nodes, position) if _MAY_SURPRISE.search(text) else []
     return "; ".join(_statement(text, statement, marks, position) for statement in tree.body)
 
 
 def _span(node: ast.expr | ast.stmt, position: Position) -> tuple[int, int]:
-    return position(node.lineno, node.col_offset), position(
-        node.end_lineno or 0, node.end_col_offset or 0
-    )
+    stop = position(node.end_lineno or 0, node.end_col_offset or 0)
+    return position(node.lineno, node.col_offset), stop
 
 
 def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tuple[int, str]]:
     """The parentheses that are missing, and their places, in the order of the text."""
 
     def bracketed(parent: ast.expr, child: ast.expr, side: str) -> bool:
-        """A node's own brackets do not belong to it, but those of its operands do."""
+        """Whether `child` is in brackets: a node does not include its own, but its operands'."""
         (start, stop), (first, last) = _span(child, position), _span(parent, position)
         before = side == "middle" or (side == "left" and first < start)
         after = side == "middle" or (side == "right" and last > stop)
-        return (before and text[:start].rstrip().endswith("(")) or (
-            after and text[stop:].lstrip().startswith(")")
-        )
+        opened = before and text[:start].rstrip().endswith("(")
+        return opened or (after and text[stop:].lstrip().startswith(")"))
 
     marks: list[tuple[int, str]] = []
     for parent in dict.fromkeys(nodes):  # a node may have become several steps
@@ -84,14 +78,9 @@ def _operands(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
 
 
 def _surprises(parent: ast.AST, child: ast.expr, side: str) -> bool:
-    """Whether a reader may take `child`, unbracketed, for something else than one operand of
-    `parent`.
-    """
+    """Whether people may misread `child`, without parentheses, as an operand of `parent`."""
     match parent, child:
-        case (ast.UnaryOp(), ast.BinOp(op=ast.Pow())) | (
-            ast.BinOp(op=ast.Pow()),
-            ast.BinOp(op=ast.Pow()),
-        ):
+        case (ast.UnaryOp() | ast.BinOp(op=ast.Pow()), ast.BinOp(op=ast.Pow())):
             return True
         case (ast.Compare(), ast.BinOp(op=op)):
             return isinstance(op, _BITS)

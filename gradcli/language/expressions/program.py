@@ -1,6 +1,4 @@
-"""What an expression is once it is read: a checked program for a stack machine, with the place of
-every step.
-"""
+"""A parsed expression: a checked program for a stack machine, with the place of every step."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -16,26 +14,27 @@ StepKind = Literal[
 
 
 class Label:
-    """A position in the program that jumps refer to before it is known."""
+    """A position in the program that a jump refers to before its number is known."""
 
 
 class Step(NamedTuple):
-    """One step: takes the `take` uppermost values from the stack and leaves one there.
+    """One step: pops the `take` top values from the stack and pushes one.
 
-    constant        leaves `value`
-    load, store     the variable `name`; store leaves the value on the stack, which drop takes away
-    copy            leaves the uppermost value once more
-    unpack          takes a tuple apart, its first value uppermost
-    branch, jump    to the step number `value`; branch when the uppermost value is false
+    constant        pushes `value`
+    load, store     the variable `name`; store leaves the value on the stack, drop removes it
+    copy            pushes the top value again
+    unpack          pushes the values of a tuple, the first one last
+    branch, jump    to the step number `value`; branch if the top value is false
     dtype           PyTorch's `name`
     operator        `name` is its symbol
     compare         `value` holds the symbols between the operands
-    call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values belong to `keywords`, and
-                    that of `*` is a tuple of arguments; `value` of a call is Python's own function for plain numbers
+    call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values
+                    belong to `keywords`, and that of `*` is a tuple of arguments; `value` of a
+                    call is Python's own function for plain numbers
     apply           the first value is a module of torch.nn, the others its arguments
     attribute       `name` of a tensor or of several results
     unbind          makes a tuple of `value` values from a tensor or a sequence of that length
-    index, slice, tuple, list   as in Python; `value` holds the places of values that `*` takes apart
+    index, slice, tuple, list   as in Python; `value` holds the places of values with `*`
     """
 
     kind: StepKind
@@ -46,7 +45,7 @@ class Step(NamedTuple):
     value: object = None
 
     def split(self, operands: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """The operands of a call by place, and by name."""
+        """The operands of a call by position, and by name."""
         count = len(operands) - len(self.keywords)
         return list(operands[:count]), dict(zip(self.keywords, operands[count:], strict=True))
 
@@ -55,11 +54,11 @@ class Step(NamedTuple):
 class Expression:
     """A checked expression.
 
-    `steps` compute it; `tree` is the same as Python's syntax tree, with what NumPy's and Python's
-    names mean in their places, `made` the nodes of those, and `held` the arguments that they read
-    by a name; `canonical_text` is the text on one line with parentheses where precedence surprises.
+    `steps` compute it. `tree` is its syntax tree, with NumPy's and Python's names replaced by their
+    meaning; `made` are the nodes of the meanings, `held` the arguments that these read by a name.
+    `canonical_text` is the text on one line, with parentheses where people misread precedence.
     `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
-    (code, text) of what was filled in. `calls` are the steps that the calls of the tree became;
+    (code, text) of defaults that were added. `calls` are the steps of the calls in the tree;
     `origins`, one for each step, the nodes that the steps came from.
     """
 

@@ -1,6 +1,4 @@
-"""What reading an expression needs to know: its names, the places in its text, and how its errors
-are worded.
-"""
+"""The state of reading an expression: its names, the places in its text, and its errors."""
 
 import ast
 from collections.abc import Callable, Iterable
@@ -17,27 +15,27 @@ from gradcli.language.source import Source, Span, quoted
 from gradcli.language.suggest import did_you_mean
 
 _PYTORCHS = ("torch.", "F.", "nn.", "special.", "linalg.", "fft.", "masked.")
-"""How a name begins that can only be PyTorch's, so that another version may have it."""
+"""The prefixes of names that can only be PyTorch's, so that another version may have them."""
 
 
-def says_more(node: ast.expr) -> bool:
-    """Whether an argument is more than the False that it is by default."""
+def is_not_false(node: ast.expr) -> bool:
+    """Whether an argument is anything but False, its default."""
     return not (isinstance(node, ast.Constant) and node.value is False)
 
 
 def starred(values: list[ast.expr]) -> tuple[int, ...]:
-    """The places of the values that `*` takes apart."""
+    """The places of the values with `*`."""
     return tuple([place for place, value in enumerate(values) if isinstance(value, ast.Starred)])
 
 
 class Reader:
-    """One expression being read. `scope` has the names bound so far, and whether each is a module
-    of torch.nn.
+    """One expression being read.
 
-    `expanded` has the calls of NumPy's and Python's names and the trees that they mean; `made` the
-    nodes of those trees that the user did not type, and the place that errors show for each; `held`
-    the arguments that such a tree reads by a name; `pythons` the calls that are Python's own for
-    plain numbers, and of which function.
+    `scope` has the names bound so far, and whether each is a module of torch.nn; `expanded` the
+    calls of NumPy's and Python's names and the trees of their meaning; `made` the nodes of those
+    trees that the user did not type, and the place that errors show for each; `held` the arguments
+    that such a tree reads by a name; `pythons` the calls that Python's own function of that name
+    computes for plain numbers.
     """
 
     def __init__(
@@ -76,10 +74,9 @@ class Reader:
         return Step(kind, self.span(place) if isinstance(place, ast.AST) else place, **parts)
 
     def error(self, message: str, place: Span | ast.AST, hint: str = "") -> ExpressionError:
-        """What is wrong with the text at a place."""
-        return ExpressionError(
-            message, span=self.span(place) if isinstance(place, ast.AST) else place, hint=hint
-        )
+        """An error at a place of the text."""
+        span = self.span(place) if isinstance(place, ast.AST) else place
+        return ExpressionError(message, span=span, hint=hint)
 
     def replaced(self, place: Span, text: str) -> str:
         """The whole expression with other text in one place, as a hint."""
@@ -88,58 +85,51 @@ class Reader:
 
     def refused_node(self, node: Any) -> ExpressionError:
         """The error of a kind of syntax that is not allowed."""
-        found = NODES.get(type(node).__name__, Refusal(f"{type(node).__name__} is not allowed"))
-        words, right = correction(self.source.text) if isinstance(node, ast.Set) else ("", "")
-        return self.error(words or found.why, node, f"write {right}" if right else found.hint)
+        why, hint = NODES.get(type(node).__name__, Refusal(f"{type(node).__name__} is not allowed"))
+        if isinstance(node, ast.Set):
+            message, corrected = correction(self.source.text)
+            why, hint = message or why, f"write {corrected}" if corrected else hint
+        return self.error(why, node, hint)
 
     def check_name(self, name: str, place: Span, *, twin: bool = False) -> None:
         """Raise the error of a name that is refused everywhere; `twin` for a method or function."""
-        if found := refusal(name):
-            pure = name.rstrip("_")
-            known = (
-                twin
-                and name.endswith("_")
-                and (find_function(pure) or operators.in_space("Tensor", pure))
-            )
-            hint = f"write {pure}(...), which makes a new tensor" if known else found.hint
-            raise self.error(f"{name} is not allowed: it {found.why}", place, hint)
+        if refused := refusal(name):
+            hint, pure = refused.hint, name.rstrip("_")
+            known = find_function(pure) or operators.in_space("Tensor", pure)
+            if twin and name.endswith("_") and known:
+                hint = f"write {pure}(...), which makes a new tensor"
+            raise self.error(f"{name} is not allowed: it {refused.why}", place, hint)
 
     def check_keyword(self, keyword: ast.keyword) -> None:
         """Raise the error of an argument that no call may have."""
         if keyword.arg is None:
-            raise self.error(
-                "unpacking with ** is not allowed", keyword.value, "write out the arguments"
-            )
-        harmless = keyword.arg in ("inplace", "requires_grad") and not says_more(keyword.value)
+            message = "unpacking with ** is not allowed"
+            raise self.error(message, keyword.value, "write out the arguments")
+        harmless = keyword.arg in ("inplace", "requires_grad") and not is_not_false(keyword.value)
         if (keyword.arg in KEYWORDS and not harmless) or keyword.arg.startswith("_"):
-            why = KEYWORDS.get(keyword.arg, "is private")
-            raise self.error(
-                f"{keyword.arg}= is not allowed: it {why}", self.keyword(keyword), "leave it out"
-            )
+            message = f"{keyword.arg}= is not allowed: it {KEYWORDS.get(keyword.arg, 'is private')}"
+            raise self.error(message, self.keyword(keyword), "leave it out")
 
     def unknown(
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
     ) -> ExpressionError:
         """The error of a name that does not exist; `prefix` is the namespace before it."""
-        if found := SYNONYMS.get(prefix + name):
-            hint = f"write {found}"
+        if synonym := SYNONYMS.get(prefix + name):
+            hint = f"write {synonym}"
         elif name.isascii():
             hint = did_you_mean(name, sorted(candidates), prefix)
             if kind == "name":
                 hint += f"{' or ' if hint else ''}give it a value: {quoted(name)}=1"
         else:
             hint = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
-        if (
-            kind != "name"
-            and name.isascii()
-            and (not hint or kind == "method" or prefix.startswith(_PYTORCHS))
-        ):
+        only_pytorch = not hint or kind == "method" or prefix.startswith(_PYTORCHS)
+        if kind != "name" and name.isascii() and only_pytorch:
             version = f"PyTorch {torch_version()} is installed"
             hint = f"{hint} ({version})" if hint else version
         return self.error(f"unknown {kind} {quoted(prefix + name)}", place, hint)
 
     def no_such(self, path: str, node: ast.Attribute) -> ExpressionError:
-        """The error of a name that a namespace does not offer."""
+        """The error of a name that a namespace does not have."""
         place, section = self.tail(node), operators.SPACES[path]
         spelt = section in operators.SPELT
         if f"{section}.{node.attr}" not in SYNONYMS:
@@ -151,20 +141,14 @@ class Reader:
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
-        """The longest namespace that a dotted name begins with, and the attributes after it; None
-        for a value's attribute.
-        """
+        """The longest namespace that a dotted name begins with, and the rest; None for a value."""
         chain: list[ast.Attribute] = []
         while isinstance(node, ast.Attribute):
             chain.insert(0, node)
             node = node.value
-        if (
-            not isinstance(node, ast.Name)
-            or node.id in self.scope
-            or node.id not in operators.SPACES
-        ):
+        path = node.id if isinstance(node, ast.Name) else ""
+        if path in self.scope or path not in operators.SPACES:
             return None
-        path = node.id
         while chain and f"{path}.{chain[0].attr}" in operators.SPACES:
             path += f".{chain.pop(0).attr}"
         return path, chain

@@ -1,4 +1,4 @@
-"""What an expression may not contain, each with the reason and with what to write instead."""
+"""What an expression may not contain, with the reason and what to write instead."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ class Refusal(NamedTuple):
 
 
 def _table(text: str) -> dict[str, Refusal]:
-    """The refusal of each name in lines of `NAMES: WHY | CURE`."""
+    """The refusal of each name in lines of `NAMES: WHY | HINT`."""
     rows = [line.partition(": ") for line in text.strip().splitlines()]
     return {
         name: Refusal(*reason.split(" | ")) for names, _, reason in rows for name in names.split()
@@ -58,7 +58,7 @@ MultiheadAttention: has its own parameters | write F.scaled_dot_product_attentio
 Identity: changes nothing | leave it out
 Sequential: contains other modules | write the steps one after another: h = ...; ...
 """)
-"""Names of PyTorch's and Python's that people try, and why not."""
+"""Names of PyTorch and Python that people try, and why they are refused."""
 
 KEYWORDS = {
     "out": "writes into another tensor",
@@ -95,8 +95,7 @@ Dict: dictionaries are not supported | write out the arguments
 Set: sets are not supported | use (..) to group, [..] for a list
 Starred: unpacking with * is not allowed here | write out the values
 """)
-"""Kinds of syntax that are refused, by their names in `ast`, which has TypeAlias since Python 3.12,
-TemplateStr since 3.14."""
+"""Refused kinds of syntax by their names in `ast`: TypeAlias since 3.12, TemplateStr since 3.14."""
 
 IN_PLACE = Refusal("changes a tensor in place, and autograd needs its old value")
 PRIVATE = Refusal("is private to PyTorch or Python")
@@ -104,9 +103,9 @@ SETTER = Refusal("changes PyTorch's global state", "leave it out")
 
 
 def refusal(name: str) -> Refusal | None:
-    """Why `name` is refused everywhere; None for a name that is merely unknown."""
-    if found := NAMES.get(name):
-        return found
+    """Why `name` is refused everywhere; None for a name that is only unknown."""
+    if name in NAMES:
+        return NAMES[name]
     if name.startswith("_"):
         return PRIVATE
     if name.endswith("_"):

@@ -1,6 +1,4 @@
-"""The grammar of expressions: a table {kind of syntax: how it is checked}, walked without recursion
-into steps.
-"""
+"""The grammar of expressions: a rule for each kind of syntax, applied without recursion."""
 
 import ast
 from collections.abc import Callable
@@ -12,15 +10,14 @@ from gradcli.errors import ExpressionError, SizeError
 from gradcli.language.expressions.corrections import powers
 from gradcli.language.expressions.numpy_names import expand, method
 from gradcli.language.expressions.program import Label, Step, StepKind
-from gradcli.language.expressions.reader import Reader, says_more, starred
+from gradcli.language.expressions.reader import Reader, is_not_false, starred
 from gradcli.language.expressions.refused import KEYWORDS
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
 from gradcli.language.source import Span
 
 Part: TypeAlias = "ast.AST | Step | Label | Callable[[], list[Part]]"
-"""What a rule turns its node into, in the order of computing: nodes still to be read, steps,
-labels, and what is to be looked at only when everything before it was found good, so that the first
-error in the text is the one that is shown."""
+"""A part of a rule's result, in the order of computing: a node still to be read, a step, a label,
+or a function to call once all parts before it are valid, so that the first error is reported."""
 
 SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
@@ -31,7 +28,7 @@ SYMBOLS: dict[type[ast.AST], str] = {
 
 
 def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Label]:
-    """One statement as steps and labels; it leaves its value on the stack where it is the last one.
+    """One statement as steps and labels; the `last` one leaves its value on the stack.
 
     Raises ExpressionError for what is not allowed or not known, SizeError beyond the bounds.
     """
@@ -49,19 +46,14 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
                 deeper += 1
                 reader.nodes += 1
                 if depth > EXPRESSION_DEPTH.value or reader.nodes > EXPRESSION_NODES.value:
-                    EXPRESSION_DEPTH.check(
-                        depth, "the expression is nested too deep", span=reader.span(part)
-                    )
-                    EXPRESSION_NODES.check(
-                        reader.nodes, "the expression is too long", span=reader.span(part)
-                    )
+                    place = reader.span(part)
+                    EXPRESSION_DEPTH.check(depth, "the expression is nested too deep", span=place)
+                    EXPRESSION_NODES.check(reader.nodes, "the expression is too long", span=place)
             if (rule := RULES.get(type(part))) is None:
                 raise reader.refused_node(part)
             leading = _leading(part)
-            children = reversed(rule(reader, part))
-            agenda.extend(
-                [(child, depth if child is leading else deeper, part) for child in children]
-            )
+            for child in reversed(rule(reader, part)):
+                agenda.append((child, depth if child is leading else deeper, part))
         else:
             agenda.extend([(child, depth, node) for child in reversed(part())])
     if not last:
@@ -71,7 +63,7 @@ def read(reader: Reader, statement: ast.stmt, *, last: bool) -> list[Step | Labe
 
 
 def _leading(node: ast.AST) -> ast.expr | None:
-    """The operand that does not nest: a chain of `+` or of methods counts one, however long."""
+    """The operand that does not nest: a chain of `+` or of methods is one level, however long."""
     if isinstance(node, ast.BinOp):
         return node.left
     if isinstance(node, ast.Call):
@@ -112,16 +104,15 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
         return [_load(reader, node)]
     if node in reader.made:
         return [reader.step("load", node, name=node.id)]
-    if (found := _fixed(reader, "torch", node.id, node)) is not None:
-        return [found]
+    if (step := _fixed(reader, "torch", node.id, node)) is not None:
+        return [step]
     if node.id in operators.SPACES:
         raise _bare_namespace(reader, node.id, node, "value")
     if find_function(node.id):
         raise reader.error(f"{node.id} is a function, not a value", node, f"call it: {node.id}(x)")
     reader.check_name(node.id, reader.span(node))
-    raise reader.unknown(
-        node.id, reader.span(node), "name", {*reader.scope, *operators.CONSTANTS, *function_names()}
-    )
+    known = {*reader.scope, *operators.CONSTANTS, *function_names()}
+    raise reader.unknown(node.id, reader.span(node), "name", known)
 
 
 _EXAMPLES = {
@@ -132,11 +123,9 @@ _EXAMPLES = {
 
 
 def _bare_namespace(reader: Reader, path: str, node: ast.expr, expected: str) -> ExpressionError:
-    """The error of a namespace by itself, with something to call in it."""
-    example = f"{path}.{_EXAMPLES.get(operators.SPACES[path], 'exp')}(x)"
-    return reader.error(
-        f"{path} is a namespace, not a {expected}", node, f"use a function from it: {example}"
-    )
+    """The error of a namespace alone, with an example of a call in it."""
+    hint = f"use a function from it: {path}.{_EXAMPLES.get(operators.SPACES[path], 'exp')}(x)"
+    return reader.error(f"{path} is a namespace, not a {expected}", node, hint)
 
 
 def _load(reader: Reader, node: ast.Name) -> Step:
@@ -149,26 +138,21 @@ def _load(reader: Reader, node: ast.Name) -> Step:
 
 def _bind(reader: Reader, node: ast.Name) -> list[Part]:
     if node.id in operators.RESERVED:
-        raise reader.error(
-            f"{node.id} is a name of PyTorch, NumPy or Python", node, f"call it {node.id}1"
-        )
+        message = f"{node.id} is a name of PyTorch, NumPy or Python"
+        raise reader.error(message, node, f"call it {node.id}1")
     if node.id.startswith("__"):
-        raise reader.error(
-            "names that begin with __ are reserved by Python", node, "choose another name"
-        )
+        message = "names that begin with __ are reserved by Python"
+        raise reader.error(message, node, "choose another name")
     if not node.id.isascii():
-        raise reader.error(
-            "a name may contain only ASCII letters, digits and _", node, "choose another name"
-        )
+        message = "a name may contain only ASCII letters, digits and _"
+        raise reader.error(message, node, "choose another name")
     reader.scope[node.id] = node in reader.modules
     reader.assigned[node.id] = None
     return [reader.step("store", node, name=node.id)]
 
 
 def _fixed(reader: Reader, space: str, name: str, place: Span | ast.AST) -> Step | None:
-    """A constant or dtype of a namespace, such as `math.pi` or `torch.float64`; with bare names it
-    is torch.
-    """
+    """A constant or dtype of a namespace: `math.pi`, `torch.float64`; for bare names, of torch."""
     if name in operators.CONSTANTS and space in ("torch", "np", "numpy", "math"):
         return reader.step("constant", place, value=operators.CONSTANTS[name])
     if space == "math":
@@ -182,12 +166,11 @@ def _fixed(reader: Reader, space: str, name: str, place: Span | ast.AST) -> Step
 
 def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
     if not isinstance(node.ctx, ast.Load):
-        raise reader.error(
-            "a tensor's attribute cannot be set", node, "give the result a name: n = ..."
-        )
-    if not (found := reader.namespace(node)):
+        hint = "give the result a name: n = ..."
+        raise reader.error("a tensor's attribute cannot be set", node, hint)
+    if not (dotted := reader.namespace(node)):
         return [node.value, lambda: [_value_attribute(reader, node)]]
-    path, chain = found
+    path, chain = dotted
     if not chain:
         raise _bare_namespace(reader, path, node, "value")
     first, *rest = chain
@@ -207,24 +190,22 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
         return reader.step("attribute", place, take=1, name=node.attr)
     reader.check_name(node.attr, place, twin=True)
     if operators.in_space("Tensor", node.attr):
-        raise reader.error(
-            f"{node.attr} is a method, not a value", place, f"call it: .{node.attr}()"
-        )
+        hint = f"call it: .{node.attr}()"
+        raise reader.error(f"{node.attr} is a method, not a value", place, hint)
     raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
 
 
 def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
-    """The function that a call names, and the place of its name; None where it calls a method or a
-    value.
+    """The function that a call names, and the place of its name; None for a method or a value.
 
-    Raises ExpressionError where there is no such function.
+    Raises ExpressionError if there is no such function.
     """
     if isinstance(node.func, ast.Name):
         name, place = node.func.id, reader.span(node.func)
         if reader.scope.get(name):
             return None
-        if found := find_function(name):
-            return found, place
+        if function := find_function(name):
+            return function, place
         if name in reader.scope:
             return None
         reader.check_name(name, place, twin=True)
@@ -239,10 +220,10 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
             raise _bare_namespace(reader, path, node.func, "function")
         if len(chain) > 1 and _fixed(reader, path, chain[0].attr, node):
             return None
-        found = operators.in_space(operators.SPACES[path], chain[0].attr)
-        if found is None or len(chain) > 1:
+        function = operators.in_space(operators.SPACES[path], chain[0].attr)
+        if function is None or len(chain) > 1:
             raise reader.no_such(path, chain[0])
-        return found, reader.tail(chain[0])
+        return function, reader.tail(chain[0])
     return None
 
 
@@ -250,8 +231,8 @@ def _is_module(reader: Reader, node: ast.expr) -> bool:
     """Whether the value of `node` is a module of torch.nn."""
     if isinstance(node, ast.Name):
         return reader.scope.get(node.id, False)
-    found = _function(reader, node) if isinstance(node, ast.Call) else None
-    return found is not None and found[0].path.startswith("nn.")
+    function = _function(reader, node) if isinstance(node, ast.Call) else None
+    return function is not None and function[0].path.startswith("nn.")
 
 
 def _call(reader: Reader, node: ast.Call) -> list[Part]:
@@ -261,37 +242,29 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     if starred(args):
         args, names = [ast.copy_location(ast.Tuple(args, ast.Load()), node)], ("*", *names)
     arguments: list[Part] = [*args, *(keyword.value for keyword in node.keywords)]
-    if found := _function(reader, node):
-        operator, place = found
-        if (
-            operator.path.rpartition(".")[0] in operators.SPELT
-            and operator not in operators.WHOLE.values()
-        ):
-            return [*expand(reader, operator.path, node, place)]
-        if operator.positions is not None and any(map(says_more, node.args[operator.positions :])):
-            if operator.path.startswith("nn.") and not isinstance(
-                node.args[operator.positions], ast.Constant
-            ):
+    if function := _function(reader, node):
+        operator, place = function
+        path, is_module = operator.path, operator.path.startswith("nn.")
+        if path.rpartition(".")[0] in operators.SPELT and operator not in operators.WHOLE.values():
+            return [*expand(reader, path, node, place)]
+        after = [] if operator.positions is None else node.args[operator.positions :]
+        if any(map(is_not_false, after)):
+            if is_module and not isinstance(after[0], ast.Constant):
                 hint = reader.replaced(place, f"{place.text}()")
-                raise reader.error(
-                    "the first brackets of a module contain its settings", place, hint
-                )
-            message = f"inplace {KEYWORDS['inplace']}"
-            raise reader.error(message, node.args[operator.positions], "leave the argument out")
-        names += _last_dimension(
-            reader, operator.path, node, arguments, first=not operator.path.startswith("nn.")
-        )
-        twin = isinstance(node.func, ast.Name) and node.func.id in operators.TWINS
-        python = node.func.id if twin else reader.pythons.get(node)  # type: ignore[attr-defined]
-        step = reader.step(
-            "call", place, take=len(arguments), name=operator.path, keywords=names, value=python
-        )
+                message = "the first brackets of a module contain its settings"
+                raise reader.error(message, place, hint)
+            raise reader.error(f"inplace {KEYWORDS['inplace']}", after[0], "leave the argument out")
+        names += _last_dimension(reader, path, node, arguments, first=not is_module)
+        python = reader.pythons.get(node)
+        if isinstance(node.func, ast.Name) and node.func.id in operators.TWINS:
+            python = node.func.id
+        take = len(arguments)
+        step = reader.step("call", place, take=take, name=path, keywords=names, value=python)
         reader.calls[node] = step
         return [*arguments, step]
     if _is_module(reader, node.func):
-        step = reader.calls[node] = reader.step(
-            "apply", node.func, take=len(arguments) + 1, keywords=names
-        )
+        step = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
+        reader.calls[node] = step
         return [node.func, *arguments, step]
     if isinstance(node.func, ast.Attribute):
         if meaning := method(reader, node, reader.tail(node.func)):
@@ -301,9 +274,8 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
     hint = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
-    raise reader.error(
-        f"{reader.span(node.func).text[:40]} is a value, not a function", node.func, hint
-    )
+    message = f"{reader.span(node.func).text[:40]} is a value, not a function"
+    raise reader.error(message, node.func, hint)
 
 
 def _method(
@@ -315,10 +287,9 @@ def _method(
     if not operators.in_space("Tensor", name):
         reader.check_name(name, place, twin=True)
         raise reader.unknown(name, place, "method", operators.sections()["Tensor"])
-    names += _last_dimension(reader, f"Tensor.{name}", node, arguments, first=False)
-    step = reader.step(
-        "method", place, take=len(arguments) + 1, name=f"Tensor.{name}", keywords=names
-    )
+    path = f"Tensor.{name}"
+    names += _last_dimension(reader, path, node, arguments, first=False)
+    step = reader.step("method", place, take=len(arguments) + 1, name=path, keywords=names)
     reader.calls[node] = step
     return [*arguments, step]
 
@@ -326,9 +297,7 @@ def _method(
 def _last_dimension(
     reader: Reader, path: str, node: ast.Call, arguments: list[Part], *, first: bool
 ) -> tuple[str, ...]:
-    """Add `dim=-1` to the arguments of a softmax that has no dimension, with a note; `first` where
-    its input is one.
-    """
+    """Add `dim=-1` and a note to a softmax without a dimension; `first`: its input comes first."""
     given = any(keyword.arg in ("dim", "axis") for keyword in node.keywords)
     if path not in operators.LAST_DIMENSION or given or len(node.args) > first:
         return ()
@@ -347,9 +316,7 @@ def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
 
 
 def _is_number(node: ast.expr) -> bool:
-    """Whether the text alone shows that `node` is neither a whole number nor a mask, which `^`
-    could combine bit by bit.
-    """
+    """Whether the text shows that `node` is a number, so that `^` beside it means a power."""
     match node:
         case ast.Constant():
             return not isinstance(node.value, bool)
@@ -375,29 +342,20 @@ def _boolean(reader: Reader, node: ast.BoolOp) -> list[Part]:
 
 def _compare(reader: Reader, node: ast.Compare) -> list[Part]:
     if any(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in node.ops):
-        raise reader.error(
-            "'in' and 'is' do not compare numbers", node, "write == or !=, isin(x, y) for 'in'"
-        )
+        hint = "write == or !=, isin(x, y) for 'in'"
+        raise reader.error("'in' and 'is' do not compare numbers", node, hint)
     symbols = tuple([SYMBOLS[type(op)] for op in node.ops])
     place = reader.between(node.left, node.comparators[0], symbols[0])
-    step = reader.step(
-        "compare", place, take=len(symbols) + 1, name=" ".join(symbols), value=symbols
-    )
+    take, name = len(symbols) + 1, " ".join(symbols)
+    step = reader.step("compare", place, take=take, name=name, value=symbols)
     return [node.left, *node.comparators, step]
 
 
 def _conditional(reader: Reader, node: ast.IfExp) -> list[Part]:
     other, end = Label(), Label()
     branch = reader.step("branch", node.test, take=1, value=other)
-    return [
-        node.test,
-        branch,
-        node.body,
-        reader.step("jump", node, value=end),
-        other,
-        node.orelse,
-        end,
-    ]
+    jump = reader.step("jump", node, value=end)
+    return [node.test, branch, node.body, jump, other, node.orelse, end]
 
 
 def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
@@ -409,12 +367,8 @@ def _subscript(reader: Reader, node: ast.Subscript) -> list[Part]:
 
 def _slice(reader: Reader, node: ast.Slice) -> list[Part]:
     none = reader.step("constant", node)
-    return [
-        node.lower or none,
-        node.upper or none,
-        node.step or none,
-        reader.step("slice", node, take=3),
-    ]
+    bounds = [node.lower or none, node.upper or none, node.step or none]
+    return [*bounds, reader.step("slice", node, take=3)]
 
 
 def _sequence(reader: Reader, node: ast.Tuple | ast.List) -> list[Part]:

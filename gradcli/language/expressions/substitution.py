@@ -1,6 +1,4 @@
-"""Formulas with names replaced by expressions, such as `2*weight*(pred - target)` by `2*(p -
-y)`.
-"""
+"""Formulas with names replaced by expressions: `2*(pred - target)` becomes `2*(p - y)`."""
 
 import ast
 import re
@@ -12,25 +10,24 @@ _TIGHT = re.compile(r" (\*\*|[*/]) ")
 
 
 def spelled(node: ast.AST) -> str:
-    """An expression as text in ASCII, products and powers without blanks: `w*x + b`."""
+    """An expression as ASCII text, with products and powers without blanks: `w*x + b`."""
     return _TIGHT.sub(r"\1", ast.unparse(node)).encode("ascii", "backslashreplace").decode()
 
 
 def substituted(formula: str, meaning: Mapping[str, Any]) -> str:
-    """`formula` with each name in `meaning` replaced: by an expression where that is a text, else
-    by the value itself.
+    """`formula` with each name in `meaning` replaced, by an expression (a text) or a value.
 
-    What is decided then is decided: conditions on values, factors 1, terms 0. A value of None, such
-    as a weight that was not given, is a factor 1, and so is an element of it.
+    The result is simplified: conditions on values, factors 1, terms 0. A value of None, such as a
+    weight that was not given, is a factor 1, and so is an element of it.
     """
     tree = ast.parse(formula, mode="eval").body
     return spelled(_Substitution(meaning).visit(tree))
 
 
 def filled(formula: str, meaning: Mapping[str, ast.expr | str]) -> ast.expr:
-    """`formula` with each name in `meaning` replaced by an expression, and nothing decided."""
-    found: ast.expr = _Filling(meaning).visit(ast.parse(formula, mode="eval").body)
-    return found
+    """`formula` with each name in `meaning` replaced by an expression, and not simplified."""
+    tree: ast.expr = _Filling(meaning).visit(ast.parse(formula, mode="eval").body)
+    return tree
 
 
 class _Filling(ast.NodeTransformer):
@@ -47,14 +44,14 @@ class _Filling(ast.NodeTransformer):
 
 
 class _Substitution(_Filling):
-    """Replaces names, then simplifies what holds constants, from the inside out."""
+    """Replaces names, then simplifies operations on constants, from the inside out."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         self.generic_visit(node)
         return node.value if _is(node.value, None) else node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """The function's own name stays, whatever a value is called."""
+        """The function's own name is not replaced."""
         node.args = [self.visit(argument) for argument in node.args]
         return node.args[0] if len(node.args) == 1 and _is(node.args[0], None) else node
 
@@ -99,9 +96,7 @@ class _Substitution(_Filling):
 
 
 def _is(node: ast.expr, value: object) -> bool:
-    return (
-        isinstance(node, ast.Constant) and node.value == value and not isinstance(node.value, bool)
-    )
+    return isinstance(node, ast.Constant) and type(node.value) is not bool and node.value == value
 
 
 def _is_one(node: ast.expr) -> bool:

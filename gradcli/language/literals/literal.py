@@ -1,9 +1,7 @@
-"""Tensor literals: what a user may write for a tensor, read into plain numbers or into where they
-come from.
+"""Tensor literals: what a user writes for a tensor, read into numbers or into their source.
 
-`parse` reads a word of the command line, `parse_stream` what came from standard input or stands in
-a text file, and `from_json` what JSON holds. The grammar of the texts is in
-`gradcli.language.literals.literal_grammar`.
+`parse` reads a word of the command line, `parse_stream` the text of standard input or of a file,
+and `from_json` a JSON value. The grammar is in `gradcli.language.literals.literal_grammar`.
 """
 
 import json
@@ -24,9 +22,7 @@ from gradcli.language.source import Source, quoted
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers in row-major order and their shape; `dtype` is `float` (the job's), `bool`, `int64`
-    or a kin of it.
-    """
+    """Numbers in row-major order and their shape; `dtype` is `float`, `bool` or an integer type."""
 
     values: Sequence[Number]
     shape: Shape
@@ -36,7 +32,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class FromStdin:
-    """`-` or `@-`: the numbers come from standard input, for `parse_stream` to read."""
+    """`-` or `@-`: the numbers are on standard input, for `parse_stream` to read."""
 
     source: Source = field(compare=False)
 
@@ -45,8 +41,7 @@ Literal = Numbers | Made | FromFile | FromStdin
 
 
 def parse(source: Source) -> Literal:
-    """The tensor that one word of the command line stands for; nothing is opened, read or
-    allocated.
+    """The tensor in one word of the command line; nothing is opened, read or allocated.
 
     Raises LiteralError, SizeError.
     """
@@ -60,14 +55,12 @@ def parse(source: Source) -> Literal:
     except LiteralError:
         if not is_named(text):
             raise
-        place = source.span(0, len(source.text))
-        raise LiteralError(
-            "a file needs @ before its name", span=place, hint=f"@{quoted(text)}"
-        ) from None
+        message, hint = "a file needs @ before its name", f"@{quoted(text)}"
+        raise LiteralError(message, span=source.whole, hint=hint) from None
 
 
 def parse_stream(source: Source) -> Numbers | Made:
-    """The tensor that a text of one or many lines stands for.
+    """The tensor in a text of one or many lines.
 
     Like a literal, but blanks may separate numbers: one line or one column is 1-D, a single number
     0-d, several lines of several numbers a matrix. Raises LiteralError, SizeError.
@@ -79,31 +72,27 @@ _DIGITS = re.compile(r"[-+]?\s*([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?", r
 
 
 def half_units(literal: Numbers, *, lines: bool = False) -> list[float]:
-    """Half a unit of the last digit that each number is written with; 0 of a zero and of what is
-    exact, such as `1/3`.
-    """
+    """Half a unit of the last digit of each number as written; 0 for a zero and for `1/3`."""
     parser = Parser(literal.source, lines=lines)
     parser.literal()
-    found = []
+    units = []
     for (start, stop), value in zip(parser.places, literal.values, strict=True):
         digits = _DIGITS.fullmatch(literal.source.text[start:stop].strip())
         exponent = int(digits[3] or 0) - len(digits[2] or "") if digits and value else None
-        found.append(0.0 if exponent is None or not -400 < exponent < 300 else 0.5 * 10.0**exponent)
-    return found
+        units.append(0.0 if exponent is None or not -400 < exponent < 300 else 0.5 * 10.0**exponent)
+    return units
 
 
 def from_json(value: object, source: Source) -> Numbers:
-    """The tensor that a JSON value stands for: numbers, nested lists, the strings "NaN" "Infinity"
-    "-Infinity", bools.
+    """The tensor in a JSON value: nested lists of bools or of numbers, "NaN", "Infinity".
 
-    Raises LiteralError where it holds anything else or its rows differ, SizeError where it nests
-    too deep.
+    Raises LiteralError for anything else and for rows that differ, SizeError if it nests too deep.
     """
     try:
         leaves, shape = _flatten(value)
         if len(shape) > LITERAL_DEPTH.value:
-            place = source.span(0, len(source.text))
-            LITERAL_DEPTH.check(len(shape), "the list", span=place, hint="remove some brackets")
+            hint = "remove some brackets"
+            LITERAL_DEPTH.check(len(shape), "the list", span=source.whole, hint=hint)
         kinds = set(map(type, leaves))
         if kinds == {float}:
             return Numbers(cast("list[float]", leaves), shape, "float", source)
@@ -112,13 +101,11 @@ def from_json(value: object, source: Source) -> Numbers:
         return Numbers(list(map(_json_number, leaves)), shape, "float", source)
     except ValueError as error:
         message, hint = (*error.args, "all rows must have the same shape")[:2]
-        raise LiteralError(message, span=source.span(0, len(source.text)), hint=hint) from None
+        raise LiteralError(message, span=source.whole, hint=hint) from None
 
 
 def _flatten(value: object) -> tuple[list[object], Shape]:
-    """The leaves of nested lists in row-major order, and their shape; ValueError where rows
-    differ.
-    """
+    """The leaves of nested lists in row-major order, and their shape. Raises ValueError."""
     if not isinstance(value, list):
         return [value], ()
     shape: list[int] = []
@@ -134,25 +121,25 @@ def _flatten(value: object) -> tuple[list[object], Shape]:
     return level, tuple(shape)
 
 
-_JSON_CURE = 'a list contains numbers, "NaN", "Infinity" and "-Infinity", or only true and false'
+_JSON_HINT = 'a list contains numbers, "NaN", "Infinity" and "-Infinity", or only true and false'
 
 
 def _json_number(item: object) -> float:
-    """A leaf of a JSON list as a float; ValueError where it is none."""
+    """A leaf of a JSON list as a float. Raises ValueError if it is not a number."""
     if type(item) is float:
         return item
     if type(item) is int:
         return _finite(item)
     if isinstance(item, str) and item.lower() in NOT_FINITE:
         return NOT_FINITE[item.lower()]
-    raise ValueError(f"expected a number, got {_JSON_NAMES.get(type(item), 'a list')}", _JSON_CURE)
+    raise ValueError(f"expected a number, got {_JSON_NAMES.get(type(item), 'a list')}", _JSON_HINT)
 
 
 _JSON_NAMES = {str: "a string", dict: "an object", type(None): "null", bool: "a bool"}
 
 
 def _finite(number: str | int) -> float:
-    """`number` as a float; ValueError where it is too large for one."""
+    """`number` as a float. Raises ValueError if it is too large for one."""
     try:
         value = float(number)
     except OverflowError:
@@ -166,9 +153,7 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_finite)
 
 
 def read_json(text: str, source: Source) -> Numbers:
-    """The tensor that a JSON text stands for. Raises ValueError where it is no JSON, and what
-    `from_json` raises.
-    """
+    """The tensor in a JSON text. Raises ValueError if it is not JSON; see also `from_json`."""
     try:
         return from_json(_DECODER.decode(text), source)
     except RecursionError:  # Python's own bound is far above ours
@@ -182,13 +167,13 @@ def _parse(source: Source, text: str, *, lines: bool) -> Numbers | Made:
     try:
         return _plain(source, text, lines=lines)
     except (ValueError, GradcliError, RecursionError):
-        pass  # the grammar reads more forms, and knows the place of what it cannot read
+        pass  # the grammar reads more forms, and its errors have a place
     result = Parser(source, lines=lines).literal()
     return result if isinstance(result, Made) else Numbers(*result, source)
 
 
-# The short way. Python's own `json` and `float` read a million numbers in half a second, where the
-# grammar takes five, and a single number, of which a batch has many, in half the time.
+# The fast path. Python's own `json` and `float` read a million numbers in half a second, the grammar
+# in five, and they read a single number, the usual literal of a batch, in half the time.
 
 _WHOLE_DECODER = json.JSONDecoder(parse_float=_finite)
 _BARE_POINT = re.compile(r"\.(?![0-9])")
@@ -197,24 +182,18 @@ _PLAIN = re.compile(r"[-+.0-9eE,; \t\r\n]+")
 
 
 def _plain(source: Source, text: str, *, lines: bool) -> Numbers:
-    """What JSON, rows of numbers or `tensor(..)` stand for. Raises ValueError where the text is not
-    as plain as that.
-    """
+    """The numbers in JSON, in plain rows or in `tensor(..)`. Raises ValueError for other text."""
     if text.startswith("["):
         return read_json(text, source)
     if not _PLAIN.fullmatch(text):
         return _printed(text, source)
-    rows = (
-        [row for row in text.split("\n") if row.strip()]
-        if lines
-        else text.replace("\n", ";").split(";")
-    )
+    rows = text.replace("\n", ";").split(";")
+    if lines:
+        rows = [row for row in text.split("\n") if row.strip()]
     if not lines or "," in text:
         cells = [row.split(",") for row in rows]
     elif len(rows[0].split()) == 1:
-        cells = [
-            rows
-        ]  # float() refuses two numbers, so that a column need not be split line by line
+        cells = [rows]  # a column; float() refuses a row of two numbers
     else:
         cells = [row.split() for row in rows]
     values = list(map(float, chain.from_iterable(cells)))
@@ -227,7 +206,7 @@ def _plain(source: Source, text: str, *, lines: bool) -> Numbers:
 
 
 def _printed(text: str, source: Source) -> Numbers:
-    """What `tensor(..)` holds, where whole numbers stay integers."""
+    """The numbers in `tensor(..)`, where whole numbers stay integers. Raises ValueError."""
     printed = _PRINTED.fullmatch(text)
     if not printed:
         raise ValueError
@@ -235,8 +214,7 @@ def _printed(text: str, source: Source) -> Numbers:
     whole = set(map(type, leaves)) == {int}
     values = cast("list[int]", leaves) if whole else list(map(_json_number, leaves))
     low, high = INTEGERS["int64"]
-    if len(shape) > LITERAL_DEPTH.value or (
-        whole and not low <= min(values) <= max(values) <= high
-    ):
+    too_large = whole and not low <= min(values) <= max(values) <= high
+    if too_large or len(shape) > LITERAL_DEPTH.value:
         raise ValueError
     return Numbers(values, shape, "int64" if whole else "float", source)

@@ -1,5 +1,4 @@
-"""The grammar of tensor literals: one recursive-descent parser over
-`gradcli.language.literals.tokens`, and its errors.
+"""The grammar of tensor literals: one recursive-descent parser over `tokens`, and its errors.
 
 literal  = made | row {(";" | newline) row}
 made     = [sign] constructor "(" [argument {"," argument}] ")"
@@ -50,29 +49,23 @@ INTEGERS = {
 _FLOATS = ("float", "double", "half", "float16", "float32", "float64", "bfloat16", "longdouble")
 _ALIASES = {"short": "int16", "int": "int64", "long": "int64", "bool": "bool", "bool_": "bool"}
 _DTYPES = dict.fromkeys(_FLOATS, "float") | {name: name for name in INTEGERS} | _ALIASES
-"""Every type that a printed tensor or number names, and what it is here: `float`, `bool` or an
-integer type."""
+"""Every type in the print of a tensor or number, as `float`, `bool` or an integer type."""
 
 _WRAPPERS = {"tensor": True, "Tensor": False, "array": False}
-"""The words that print a tensor, and whether whole numbers in them stay integers."""
+"""The words around a printed tensor, and whether whole numbers in them stay integers."""
 _IGNORED = ("grad_fn", "requires_grad", "device")
-"""What PyTorch prints of a tensor besides its numbers and an input does not keep."""
+"""What PyTorch prints besides a tensor's numbers, and an input ignores."""
 
 _STARTS = ("number", "name", "call", "string")
 """The kinds of the words that begin a number, besides signs and brackets."""
 
-_NO_NUMBERS = dict.fromkeys(
-    ("None", "null", "NA"), "leave the input out, or write nan for a missing number"
-)
-_UNREADABLE = (
-    "this argument is not supported",
-    "print the numbers alone: print(x.detach().to_dense())",
-)
+_MISSING = "leave the input out, or write nan for a missing number"
+_NO_NUMBERS = dict.fromkeys(("None", "null", "NA"), _MISSING)
+_PRINT = "print the numbers alone: print(x.detach().to_dense())"
+_UNREADABLE = ("this argument is not supported", _PRINT)
 _EXPRESSION = "give each tensor as a separate input; arithmetic belongs in the expression"
-_SUM = (
-    "a literal cannot contain a sum",
-    "put a comma between two numbers: 1, -2; sums belong in the expression",
-)
+_NO_SUM = "put a comma between two numbers: 1, -2; sums belong in the expression"
+_SUM = ("a literal cannot contain a sum", _NO_SUM)
 _ON_LISTS = ("a literal cannot contain arithmetic on lists", _EXPRESSION)
 _STRAYS = {
     **dict.fromkeys("+-", _SUM),
@@ -80,11 +73,11 @@ _STRAYS = {
     ";": ("; separates rows only outside brackets", "write 1,2;3,4 or [[1,2],[3,4]]"),
     "=": ("= is allowed only after an argument's name", FORMS),
 }
-"""What is wrong, and what to do, where one of these signs follows an item."""
+"""The message and the hint for a sign that follows an item."""
 
 
 def bare(name: str) -> str:
-    """`name` without the module in front of it: `torch.pi` is `pi`; other dots stay."""
+    """`name` without its module: `torch.pi` is `pi`; other dots stay."""
     prefix, _, last = name.rpartition(".")
     return last if prefix in ("torch", "np", "numpy", "math") else name
 
@@ -101,10 +94,9 @@ def describe(row: int, shape: Shape) -> str:
 class Parser:
     """Reads one literal, by a method for each rule of the grammar.
 
-    `token` is the current word, `stop` the end of the one before. Numbers go to `values`, and where
-    they stand to `places`, in the order in which they are read, so that a method returns only the
-    shape of what it has read. `lines`: the text is a stream, where blanks separate and one column
-    is 1-D.
+    `token` is the current word, `stop` the end of the one before. Numbers go to `values` and their
+    places to `places`, in the order of reading, so that a method returns only the shape of what it
+    has read. `lines`: the text is a stream, in which blanks separate and one column is 1-D.
     """
 
     def __init__(self, source: Source, *, lines: bool) -> None:
@@ -126,7 +118,7 @@ class Parser:
         return token
 
     def at(self, *signs: str) -> bool:
-        """Whether the current word is one of these signs; the end is the empty one."""
+        """Whether the current word is one of these signs; the end is an empty one."""
         return self.token.text in signs
 
     def expect(self, sign: str) -> None:
@@ -143,9 +135,7 @@ class Parser:
     # --- the whole text, rows, items
 
     def literal(self) -> Made | tuple[list[Number], Shape, str]:
-        """A constructor, or the numbers in row-major order, their shape and their dtype. Raises
-        LiteralError, SizeError.
-        """
+        """A constructor, or numbers, shape and dtype. Raises LiteralError, SizeError."""
         self.skip_lines()
         made = re.match(r"[\s\ufeff]*[-+]?\s*([\w.]+)\s*\(", self.source.text)
         if made and bare(made[1]) in CONSTRUCTORS:
@@ -181,8 +171,7 @@ class Parser:
         return (count,) if column else (count, *first), numbers
 
     def sequence(self, *ends: str, blanks: bool) -> tuple[Shape, bool]:
-        """Items up to one of the signs `ends`: their shape together, and whether it is one item
-        without a comma.
+        """Items up to one of the signs `ends`: their shape, and whether it is one without a comma.
 
         They are separated by commas or, with `blanks`, by blanks, but not by both.
         """
@@ -198,16 +187,15 @@ class Parser:
                 break
             if not self.at(",") and not (blanks and self.token.start > self.stop and self.begins()):
                 raise self.stray()
-            found = "," if self.at(",") else " "
-            if separator and found != separator:
+            previous, separator = separator, "," if self.at(",") else " "
+            if previous and previous != separator:
                 raise self.error("commas and spaces are mixed", "separate all numbers with commas")
-            separator = found
             if self.at(","):
                 self.advance()
         return (count, *first), count == 1 and separator != ","
 
     def begins(self) -> bool:
-        """Whether the current word begins an item: a sign does in `1 -2`, but not in `1 - 2`."""
+        """Whether the current word begins an item, as a sign does in `1 -2`, but not in `1 - 2`."""
         if self.at("+", "-"):
             return not self.source.text[self.token.stop : self.token.stop + 1].isspace()
         return self.token.kind in _STARTS or self.at("[", "(")
@@ -239,9 +227,8 @@ class Parser:
             self.places.pop()
             value = self.product(self.values.pop())
         if self.values and isinstance(value, bool) is not isinstance(self.values[-1], bool):
-            raise self.error(
-                "bools and numbers are mixed", "write 1 and 0, or True and False, throughout", start
-            )
+            hint = "write 1 and 0, or True and False, throughout"
+            raise self.error("bools and numbers are mixed", hint, start)
         self.values.append(value)
         self.places.append((start, self.stop))
         return ()
@@ -262,17 +249,13 @@ class Parser:
                 raise self.error("division by zero", "write inf or nan if that is meant", start)
             try:
                 result = value * factor if operator == "*" else value / factor
-                overflow = (
-                    not math.isfinite(result) and math.isfinite(value) and math.isfinite(factor)
-                )
+                finite = math.isfinite(value) and math.isfinite(factor)
+                overflow = finite and not math.isfinite(result)
             except OverflowError:
                 overflow = True
             if overflow:
-                raise self.error(
-                    "the result is too large for a 64-bit float",
-                    "write inf if that is meant",
-                    start,
-                )
+                message = "the result is too large for a 64-bit float"
+                raise self.error(message, "write inf if that is meant", start)
             value = result
         return value
 
@@ -301,18 +284,13 @@ class Parser:
         return value
 
     def unsigned(self, token: Token) -> Number:
-        """Digits, which stay whole without a point or an exponent; a constant; a print such as
-        `np.float64(1.5)`.
-        """
+        """A number (an integer without a point or exponent), a constant, or `np.float64(1.5)`."""
         text, name = token.text, bare(token.text)
         if token.kind == "number":
             value = float(text)
             if math.isinf(value):
-                raise self.error(
-                    "this is too large for a 64-bit float",
-                    "write inf if that is meant",
-                    token.start,
-                )
+                message = "this is too large for a 64-bit float"
+                raise self.error(message, "write inf if that is meant", token.start)
             return int(text.lstrip("0") or "0") if text.isdigit() else value
         if token.kind == "string":
             if text[1:-1].lower() in NOT_FINITE:
@@ -329,11 +307,9 @@ class Parser:
         if name in CONSTRUCTORS or name in _WRAPPERS:
             raise self.error(f"{name}(..) must be the whole literal", _EXPRESSION, token.start)
         if name not in _DTYPES:
+            known = f"the constructors are {', '.join(CONSTRUCTORS)}"
             near = did_you_mean(name, (*CONSTRUCTORS, *_WRAPPERS))
-            hint = (
-                near
-                or f"the constructors are {', '.join(CONSTRUCTORS)}; functions belong in the expression"
-            )
+            hint = near or f"{known}; functions belong in the expression"
             raise self.error("unknown constructor", hint, token.start)
         return self.bracketed()
 
@@ -369,45 +345,42 @@ class Parser:
         values, places = self.values, self.places
         self.values, self.places = [], []
         shape = self.item()
-        found = Argument(keyword, tuple(self.values), shape, self.source.span(start, self.stop))
+        argument = Argument(keyword, tuple(self.values), shape, self.source.span(start, self.stop))
         self.values, self.places = values, places
-        return found
+        return argument
 
     def wrapper(self) -> Shape:
-        """What PyTorch and NumPy print: `tensor([1., 2.], grad_fn=<MulBackward0>)`, `array([],
-        shape=(0, 3))`.
-        """
+        """A print of PyTorch or NumPy: `tensor([1., 2.], grad_fn=<MulBackward0>)`, `array([])`."""
         name = bare(self.advance().text)
         self.advance()
         first = len(self.values)
         if self.token.kind == "keyword":
             raise self.error(*_UNREADABLE)
-        shape, asked = self.item(), ""
+        shape, dtype = self.item(), ""
         while not self.at(")"):
             self.expect(",")
             if self.at(")"):
                 break
             start, keyword = self.token.start, self.token.text
             if self.token.kind != "keyword":
-                raise self.error(
-                    f"{name}(..) takes one list", "put the rows into one list: [[1, 2], [3, 4]]"
-                )
+                hint = "put the rows into one list: [[1, 2], [3, 4]]"
+                raise self.error(f"{name}(..) takes one list", hint)
             self.advance()
             if keyword not in ("dtype", "size", "shape", *_IGNORED):
                 raise self.error(*_UNREADABLE, start)
             self.advance()
             if keyword == "dtype":
-                asked = self.named_dtype()
+                dtype = self.named_dtype()
             elif keyword in _IGNORED:
                 self.skip()
             else:
                 shape = self.declared(len(self.values) - first)
         self.advance()
-        self.dtype = self.kept(name, first, asked)
+        self.dtype = self.kept(name, first, dtype)
         return shape
 
     def declared(self, count: int) -> Shape:
-        """The size that a print of `count` numbers states, needed where there are none."""
+        """The size in a print of `count` numbers, which is needed if there are none."""
         argument = self.argument("", self.token.start)
         size = constructors.read_size("size", argument)
         constructors.check_shape("tensor", size, argument.span)
@@ -424,28 +397,23 @@ class Parser:
             hint = "give the real and the imaginary part as two inputs"
             raise self.error("complex numbers are not supported", hint, token.start)
         if name not in _DTYPES:
-            raise self.error(
-                "unknown dtype", did_you_mean(name, _DTYPES) or "leave it out", token.start
-            )
+            hint = did_you_mean(name, _DTYPES) or "leave it out"
+            raise self.error("unknown dtype", hint, token.start)
         return _DTYPES[name]
 
-    def kept(self, name: str, first: int, asked: str) -> str:
-        """The dtype of the printed numbers from the one at `first` on, when the print stands
-        alone.
-        """
+    def kept(self, name: str, first: int, dtype: str) -> str:
+        """The dtype of the printed numbers from index `first` on; `dtype` is the printed one."""
         kinds = set(map(type, self.values[first:]))
-        asked = asked or ("bool" if kinds == {bool} else "int64" if kinds == {int} else "float")
-        if asked not in INTEGERS or not _WRAPPERS[name]:
-            return "float" if asked in INTEGERS else asked
-        low, high = INTEGERS[asked]
+        dtype = dtype or ("bool" if kinds == {bool} else "int64" if kinds == {int} else "float")
+        if dtype not in INTEGERS or not _WRAPPERS[name]:
+            return "float" if dtype in INTEGERS else dtype
+        low, high = INTEGERS[dtype]
         for value, place in zip(self.values[first:], self.places[first:], strict=True):
             if value != value // 1 or not low <= value <= high:
-                message, hint = (
-                    f"{asked} ranges from {low} to {high}",
-                    "write a floating-point number with a point: 2.",
-                )
+                message = f"{dtype} ranges from {low} to {high}"
+                hint = "write a floating-point number with a point: 2."
                 raise LiteralError(message, span=self.source.span(*place), hint=hint)
-        return asked
+        return dtype
 
     def skip(self) -> None:
         """Go past the value of an argument that is not read."""
@@ -462,20 +430,19 @@ class Parser:
         return LiteralError(message, span=self.source.span(*place), hint=hint)
 
     def missing(self) -> LiteralError:
-        """The error where a number is expected and something else stands."""
+        """The error at a word that is not the expected number."""
         if self.at("", "\n"):
             return self.error("expected a number, but the text ends", FORMS)
         if self.token.kind == "keyword":
             return self.error("a named argument is allowed only in a constructor", FORMS)
         if self.at(","):
-            return self.error(
-                "a number is missing before this comma", "leave out the comma, or write nan"
-            )
-        found = "<" if self.token.kind == "angle" else self.token.text
-        return self.error(f"expected a number, got '{found}'", FORMS)
+            hint = "leave out the comma, or write nan"
+            return self.error("a number is missing before this comma", hint)
+        word = "<" if self.token.kind == "angle" else self.token.text
+        return self.error(f"expected a number, got '{word}'", FORMS)
 
     def stray(self) -> LiteralError:
-        """The error where an item has ended and neither a separator nor an end follows."""
+        """The error at a word after an item that is neither a separator nor an end."""
         if self.token.text in _STRAYS:
             return self.error(*_STRAYS[self.token.text])
         if not self.begins():
@@ -486,11 +453,11 @@ class Parser:
         return self.error("a comma is missing here", self.with_commas())
 
     def with_commas(self) -> str:
-        """The line that was typed, with commas, where it is short."""
+        """The hint with the typed line in commas, if it is short."""
         text = self.source.text
         line = text[text.rfind("\n", 0, self.stop) + 1 :].split("\n")[0].strip()
         if len(line) > 60 or not (line.isascii() and line.isprintable()):
             return "separate numbers with commas: 1, 2, 3"
         hint = f"separate numbers with commas: {', '.join(line.replace(',', ' ').split())}"
-        one = re.fullmatch(r"[-+]?[0-9]{1,3}( [0-9]{3})+", line)
-        return f"{hint}; for one number, write {line.replace(' ', '')}" if one else hint
+        grouped = re.fullmatch(r"[-+]?[0-9]{1,3}( [0-9]{3})+", line)
+        return f"{hint}; for one number, write {line.replace(' ', '')}" if grouped else hint

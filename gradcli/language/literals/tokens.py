@@ -1,6 +1,4 @@
-"""The words of a tensor literal: one regular expression cuts them, and answers the mistakes it
-knows.
-"""
+"""The words of a tensor literal, by one regular expression that also recognises mistakes."""
 
 import re
 import unicodedata
@@ -13,9 +11,7 @@ from gradcli.language.source import Source
 
 
 class Token(NamedTuple):
-    """One word: its kind (a group of the expression below, or `end`), its text, and where it
-    stands.
-    """
+    """One word: its kind (a group of the expression below, or `end`), its text and its place."""
 
     kind: str
     text: str
@@ -24,10 +20,9 @@ class Token(NamedTuple):
 
 
 FORMS = "write 2, or 1,2,3, or [[1,2],[3,4]], or zeros(2,3), or @data.npy"
-"""The hint where nothing nearer is known."""
+"""The hint if there is no better one."""
 
-# Possessive: digits are never given back, or a long run of them would be tried in all ways to
-# divide it.
+# Possessive, without backtracking: else a long run of digits would be divided in all possible ways.
 _DIGITS = r"(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)"
 _NUMBER = _DIGITS + r"(?:[eE][-+]?[0-9]++)?+"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
@@ -69,8 +64,7 @@ _MISTAKES = {
         "write 1e3 for 10**3; arithmetic belongs in the expression",
     ),
 }
-"""What looks like a word and is none, by a name of its own: its pattern, what is wrong with it, and
-what to do."""
+"""Mistakes by name: the pattern, the message and the hint."""
 
 _TOKEN = re.compile(
     "|".join(
@@ -78,7 +72,7 @@ _TOKEN = re.compile(
         for kind, pattern in (
             ("newline", r"[^\S\n]*\n\s*"),
             ("skip", r"[^\S\n]+|\ufeff|Parameter containing:\s*"),
-            # The commonest words come first, the mistakes before all that they resemble.
+            # The commonest words come first, mistakes before the words that they resemble.
             ("number", _NUMBER + r"(?=[\s,;)\]]|$)"),
             ("mark", r"[][(),;=]"),
             *((kind, pattern) for kind, (pattern, _, _) in _MISTAKES.items()),
@@ -103,10 +97,9 @@ _TYPED = {
     **dict.fromkeys("\u201c\u201d", '"'),
     **dict(zip("\u00f7\u3001\u03c0\u221e", ("/", ",", "pi", "inf"), strict=True)),
 }
-"""What a character that editors and web pages make stands for, where Unicode's own normal form does
-not say it."""
+"""What to type instead of a character, if Unicode's normal form does not say it."""
 
-_ASCII_CURES = {
+_ASCII_HINTS = {
     "\\": "remove the backslash: the shell does not need it inside quotes",
     ":": "write a range as arange(start, end, step)",
     **dict.fromkeys("{}", "write lists in square brackets: [1, 2]"),
@@ -118,11 +111,10 @@ _ASCII_CURES = {
 
 
 def tokens(source: Source) -> Iterator[Token]:
-    """The words of `source`, brackets paired, the last one of kind `end`; line breaks count only
-    outside brackets.
+    """The words of `source`, the last one of kind `end`; line breaks only outside brackets.
 
-    Raises LiteralError at a mistake, at a character that has no place in a literal and at a bracket
-    without its partner, SizeError where brackets nest too deep.
+    Raises LiteralError for a mistake, an invalid character and an unmatched bracket, SizeError if
+    brackets nest too deep.
     """
     opened: list[Token] = []
 
@@ -138,26 +130,20 @@ def tokens(source: Source) -> Iterator[Token]:
             raise error(*_stranger(text), start)
         if kind in _MISTAKES:
             raise error(*_MISTAKES[kind][1:], start, stop)
-        token = Token(
-            "number" if kind == "digits" else kind, "\n" if kind == "newline" else text, start, stop
-        )
+        kind = "number" if kind == "digits" else kind
+        token = Token(kind, "\n" if kind == "newline" else text, start, stop)
         if text in _CLOSED_BY:
             opened.append(token)
-            LITERAL_DEPTH.check(
-                len(opened), "the literal", span=source.span(start), hint="remove some brackets"
-            )
+            hint = "remove some brackets"
+            LITERAL_DEPTH.check(len(opened), "the literal", span=source.span(start), hint=hint)
         elif text in ("]", ")"):
             if not opened:
-                raise error(
-                    f"unmatched '{text}'", f"open it with {'[' if text == ']' else '('}", start
-                )
+                opening = "[" if text == "]" else "("
+                raise error(f"unmatched '{text}'", f"open it with {opening}", start)
             opening = opened.pop().text
             if text != _CLOSED_BY[opening]:
-                raise error(
-                    f"'{text}' does not match '{opening}'",
-                    f"close it with {_CLOSED_BY[opening]}",
-                    start,
-                )
+                hint = f"close it with {_CLOSED_BY[opening]}"
+                raise error(f"'{text}' does not match '{opening}'", hint, start)
         yield token
     if opened:
         opening, start = opened[-1].text, opened[-1].start
@@ -166,11 +152,9 @@ def tokens(source: Source) -> Iterator[Token]:
 
 
 def _stranger(char: str) -> tuple[str, str]:
-    """What is wrong with a character that no literal holds, and the hint: the character it looks
-    like, where there is one.
-    """
+    """The message and the hint for an invalid character."""
     if char.isascii() and char.isprintable():
-        return f"invalid character {char!r} in a literal", _ASCII_CURES.get(char, FORMS)
+        return f"invalid character {char!r} in a literal", _ASCII_HINTS.get(char, FORMS)
     if unicodedata.category(char) == "Cs":
         return "this is not UTF-8 text", "save or type it as UTF-8"
     name = unicodedata.name(char, "control character").lower()
@@ -178,18 +162,16 @@ def _stranger(char: str) -> tuple[str, str]:
 
 
 def _hint_of(char: str) -> str:
-    """What to do about a character that is not ASCII."""
+    """The hint for a character that is not ASCII."""
     if unicodedata.decomposition(char).startswith("<super>"):
         return _MISTAKES["power"][2]
     digit = unicodedata.digit(char, None)
-    typed = _TYPED.get(char) or (
-        unicodedata.normalize("NFKC", char) if digit is None else str(digit)
-    )
-    typed = typed.replace("\u2044", "/")  # as in one half
+    normal = unicodedata.normalize("NFKC", char) if digit is None else str(digit)
+    typed = (_TYPED.get(char) or normal).replace("\u2044", "/")  # as in one half
     if typed.isascii() and typed.isprintable():
         return f"type {typed} instead"
     if unicodedata.category(char) == "Sm":
         return "a literal holds numbers; arithmetic belongs in the expression"
-    return (
-        "a literal holds numbers; names belong in the expression" if char.isalpha() else "remove it"
-    )
+    if char.isalpha():
+        return "a literal holds numbers; names belong in the expression"
+    return "remove it"
