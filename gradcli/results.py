@@ -268,7 +268,7 @@ class Result:
     ok: bool | None = present()
 
     def main(self) -> list[Tensor]:
-        """The arrays, of any shape, for a `.npy` file, which holds one: the only or a chosen one."""
+        """The arrays, of any shape, of which a `.npy` file holds one: the only or a chosen one."""
         return []
 
     def gradient_paths(self) -> dict[str, str]:

@@ -1,11 +1,9 @@
-"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a
-hint where one is known.
-"""
+"""The errors of failed operations: PyTorch's message in our words, the shapes, and a hint."""
 
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from math import prod
 from typing import TypeAlias
 
@@ -20,7 +18,7 @@ from gradcli.language.expressions.program import Step
 Shapes: TypeAlias = Sequence[list[int]]
 """The shapes of the tensors among the operands, in order."""
 
-_CURES = (
+_HINTS = (
     (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that supports it: --dtype float32"),
     (r"bitwise_xor", "write ** for a power"),
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
@@ -35,7 +33,7 @@ _CURES = (
     (r"must be Tensor, not (?:list|tuple)", "combine tensors with stack([a, b]), numbers with tensor([1., 2.])"),
     (r"complex|Complex", "write .real, .imag or .abs() to get real numbers"),
 )  # fmt: skip
-"""What to do about what PyTorch says: a pattern, and the hint."""
+"""What to do about a message of PyTorch: a pattern, and the hint."""
 
 _MEMORY = re.compile(
     r"can't allocate memory|not enough memory|out of memory|bad_?\s?alloc|too large to be allocated"
@@ -43,48 +41,46 @@ _MEMORY = re.compile(
 )
 
 
-def wants_memory(error: Exception) -> bool:
-    """Whether it is memory that PyTorch did not get."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether PyTorch failed to allocate memory."""
     return isinstance(error, MemoryError) or bool(_MEMORY.search(str(error)))
 
 
 def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
-    said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
+    message = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     lines = [_described(step, operands)]
-    if wants_memory(error):
-        return SizeError(
-            f"{name} needs more memory than is available", span=step.span, hint=lines[0]
-        )
+    if is_out_of_memory(error):
+        memory = f"{name} needs more memory than is available"
+        return SizeError(memory, span=step.span, hint=lines[0])
     if isinstance(error, OverflowError | ZeroDivisionError):
-        return ExpressionError(f"{name}: {said}", span=step.span, hint="the number is not finite")
-    if (
-        step.kind == "call"
-        and step.name.startswith("nn.")
-        and any(isinstance(value, Tensor) for value in operands)
-    ):
+        return ExpressionError(
+            f"{name}: {message}", span=step.span, hint="the number is not finite"
+        )
+    module = step.kind == "call" and step.name.startswith("nn.")
+    if module and any(isinstance(value, Tensor) for value in operands):
         message = "the first brackets of a module are for its settings"
         return ExpressionError(message, span=step.span, hint=called(name))
-    if "invalid combination of arguments" in said:
-        got, _, expected = said.partition(", but expected one of:")
-        said = f"it does not take {got.rpartition(' got ')[2]}"
+    if "invalid combination of arguments" in message:
+        got, _, expected = message.partition(", but expected one of:")
+        message = f"it does not take {got.rpartition(' got ')[2]}"
         lines += [f"it takes {form.strip()}" for form in expected.split(" * ")[1:3]]
-    elif keyword := re.search(r"unexpected keyword argument '?(\w+)", said):
+    elif keyword := re.search(r"unexpected keyword argument '?(\w+)", message):
         compared = f"to compare, write {keyword[1]} == ...; otherwise leave out {keyword[1]}="
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
-        lines += [hint for pattern, hint in _CURES if re.search(pattern, said)][:1]
-    topics, said = why_entry(said), _reworded(said, name, operands)
-    if said.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
+        lines += [hint for pattern, hint in _HINTS if re.search(pattern, message)][:1]
+    entry, message = why_entry(message), _reworded(message, name, operands)
+    if message.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
         lines.append(_signature(library.pytorch_function(step.name)))
     lines += _transposed(step, operands)
     hint = "\n".join(line for line in lines if line)
-    return ShapeError(f"{name}: {said}", span=step.span, hint=hint, why_entry=topics)
+    return ShapeError(f"{name}: {message}", span=step.span, hint=hint, why_entry=entry)
 
 
 def called(module: str) -> str:
-    """How a module of torch.nn is called, as a hint."""
+    """How to call a module of torch.nn, as a hint."""
     return f"call it: nn.{module}()({'pred, target' if module.endswith('Loss') else 'x'})"
 
 
@@ -103,7 +99,7 @@ def _shape(value: object) -> str:
 
 
 def _transposed(step: Step, operands: Sequence[object]) -> list[str]:
-    """The matrix product that would fit, where one operand only lies the wrong way."""
+    """The matrix product that would fit if one operand were transposed."""
     match step.name, operands:
         case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right] if (
             left.shape[1] != right.shape[0]
@@ -116,7 +112,7 @@ def _transposed(step: Step, operands: Sequence[object]) -> list[str]:
 
 
 def kind(value: object) -> str:
-    """What a value is, in a word."""
+    """The kind of a value, in a word or two."""
     return next((name for types, name in _KINDS if isinstance(value, types)), "an ellipsis")
 
 
@@ -127,36 +123,35 @@ _KINDS: Sequence[tuple[type | tuple[type, ...], str]] = (
 
 
 def _signature(function: Callable[..., object]) -> str:
-    """How a function of PyTorch is called, as it says itself; empty where it does not say."""
+    """How to call a function of PyTorch, from its docstring or signature; empty without both."""
     name, first = getattr(function, "__name__", ""), (function.__doc__ or "").strip().split("\n")[0]
     if found := re.match(r"\w+(\(.*?\))(?: ->.*)?$", first):
         return f"{name}{found[1]}"
     try:
-        known = inspect.signature(function)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
         return ""
-    bare = [parameter.replace(annotation=known.empty) for parameter in known.parameters.values()]
-    return f"{name}{known.replace(parameters=bare, return_annotation=known.empty)}"
+    empty = signature.empty
+    bare = [parameter.replace(annotation=empty) for parameter in signature.parameters.values()]
+    return f"{name}{signature.replace(parameters=bare, return_annotation=empty)}"
 
 
 # --- PyTorch's messages in our words ------------------------------------------------------------
 
 
-def _reworded(said: str, name: str, operands: Sequence[object]) -> str:
-    """What `said` means for these operands; `said` itself where no rule is about it.
+def _reworded(message: str, name: str, operands: Sequence[object]) -> str:
+    """PyTorch's message in terms of these operands; unchanged if no rule is about it.
 
-    Tensors in a list count, as `cat` takes them; those that a list nests deeper do not.
+    Tensors in a list count, as `cat` takes them; those in nested lists do not.
     """
-    listed = [operand if isinstance(operand, list | tuple) else (operand,) for operand in operands]
-    shapes = [
-        list(value.shape) for values in listed for value in values if isinstance(value, Tensor)
-    ]
+    listed = (operand if isinstance(operand, list | tuple) else (operand,) for operand in operands)
+    shapes = [list(v.shape) for v in chain.from_iterable(listed) if isinstance(v, Tensor)]
     for pattern, worded in _RULES:
-        if found := re.search(pattern, said):
+        if found := re.search(pattern, message):
             text = found.expand(worded) if isinstance(worded, str) else worded(found, name, shapes)
             if text:
                 return text
-    return said
+    return message
 
 
 _PRODUCTS = ("@", "matmul", "bmm", "baddbmm")
@@ -169,38 +164,26 @@ def _product(found: re.Match[str], name: str, shapes: Shapes) -> str:
     left, right = shapes[-2:] if name in ("addmm", "addmv", "baddbmm", "addbmm") else shapes[:2]
     if not left or not right:
         return f"{'the left' if not left else 'the right'} operand is a single number: write the product with *"
+    whose, size, other = "left operand", right[0], "size of the right one"
     if name == "linear":
-        return _must(
-            left[-1], right[-1], "the last size of the input", "the last size of the weight"
-        )
-    if len(right) == 1 or name == "dot":
-        return _must(
-            left[-1], right[0], "the last size of the left operand", "the size of the right one"
-        )
-    place = "first" if len(right) == 2 else "second-last"
-    inner = _must(
-        left[-1],
-        right[-2],
-        "the last size of the left operand",
-        f"the {place} size of the right one",
-    )
-    return inner or _broadcast(found, name, [left, right])
-
-
-def _must(left: int, right: int, this: str, that: str) -> str:
-    return f"{this} ({left}) must equal {that} ({right})" if left != right else ""
+        whose, size, other = "input", right[-1], "last size of the weight"
+    elif len(right) > 1 and name != "dot":
+        place = "first" if len(right) == 2 else "second-last"
+        size, other = right[-2], f"{place} size of the right one"
+        if left[-1] == size:
+            return _broadcast(found, name, [left, right])
+    if left[-1] == size:
+        return ""
+    return f"the last size of the {whose} ({left[-1]}) must equal the {other} ({size})"
 
 
 def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    """The last dimension in which shapes do not broadcast, counted from the end as broadcasting
-    does.
-    """
+    """The last dimension in which shapes do not broadcast, counted from the end."""
     what = "batch sizes" if name in _PRODUCTS else "shapes"
     if name in _PRODUCTS:
         shapes = [shape[:-2] for shape in shapes]
-    for place, sizes in enumerate(
-        zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1), 1
-    ):
+    from_the_end = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    for place, sizes in enumerate(from_the_end, 1):
         if len(set(sizes) - {1}) > 1:
             where = "last dimension" if place == 1 else f"dimension {place} from the end"
             listed = " and ".join(str(size) for size in dict.fromkeys(sizes) if size != 1)
@@ -209,15 +192,11 @@ def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
 
 
 def _reshape(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    wanted, count = [int(size) for size in found[1].split(",") if size.strip()], int(found[2])
-    held = prod(wanted)
-    if -1 in wanted:
-        return (
-            f"{count} elements cannot be arranged as {wanted}: {-held} does not divide {count}"
-            if held
-            else ""
-        )
-    return f"{count} elements cannot be arranged as {wanted}, which has {held}"
+    shape, count = [int(size) for size in found[1].split(",") if size.strip()], int(found[2])
+    text, product = f"{count} elements cannot be arranged as {shape}", prod(shape)
+    if -1 in shape:
+        return f"{text}: {-product} does not divide {count}" if product else ""
+    return f"{text}, which has {product}"
 
 
 def _dimension(found: re.Match[str], name: str, shapes: Shapes) -> str:
@@ -279,5 +258,5 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
     (r"weight of size (\[.*?\]), expected input(\[.*?\]) to have (\d+) channels, but got (\d+)",
      r"the weight \1 is for \3 input channels, but the input \2 has \4"),
 )  # fmt: skip
-"""What PyTorch says, and what it means: a pattern, and a text with its groups, or a function of
-match, name and shapes."""
+"""What PyTorch's messages mean: a pattern, and a text with its groups, or a function of match, name
+and shapes."""
