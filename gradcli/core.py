@@ -26,6 +26,8 @@ vary."""
 CHUNK = 2**22
 """Elements that one vectorised step may hold, so that memory use stays near that of the result."""
 
+NO_PATH = "the result does not depend on any input through differentiable operations"
+
 
 class NoDerivativeError(MathError):
     """PyTorch has the function but no derivative of it, such as `torch.heaviside`."""
@@ -52,11 +54,8 @@ def _refusal(error: RuntimeError) -> Exception:
             hint="use a smooth approximation, such as sigmoid for a step",
         )
     if "does not require grad" in message:
-        return MathError(
-            "the result does not depend on any input through differentiable operations",
-            hint="comparisons, argmax, rounding to integers and constants have no gradient",
-            why_entry="no-grad",
-        )
+        hint = "comparisons, argmax, rounding to integers and constants have no gradient"
+        return MathError(NO_PATH, hint=hint, why_entry="no-grad")
     return MathError(f"PyTorch cannot differentiate this: {message}")
 
 

@@ -198,12 +198,10 @@ def dtype_name(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-_SIZES = re.compile(r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)")
-
-
 def _warning(text: str) -> Note:
     """A warning of PyTorch as a note: PyTorch's words on one line, or ours if they are clearer."""
-    if sizes := _SIZES.search(text):
+    pattern = r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)"
+    if sizes := re.search(pattern, text):
         target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in sizes.groups())
         return broadcast(pred, target)
     return Note(why_entry(text) or "pytorch", text)
