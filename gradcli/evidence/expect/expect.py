@@ -191,8 +191,7 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
 def _slips(
     computed: Tensor, path: str, result: Result, job: Job
 ) -> Iterator[tuple[Slip, str, Tensor]]:
-    """Each slip of the table, its reason if the expression has it, and the value that it would
-    give.
+    """Each slip of the table, its reason if the expression has it, and the value it would give.
 
     A slip with several forms comes once for each.
     """
