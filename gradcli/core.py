@@ -67,11 +67,7 @@ def require_grad(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[st
 
 
 def alias(tensor: Tensor) -> Tensor:
-    """A view of the tensor, in its shape, with a node of its own in the graph.
-
-    The gradient with respect to it is the part of the tensor's gradient that passes through this
-    use.
-    """
+    """A view, in the tensor's shape, whose gradient is what passes through this one use of it."""
     return tensor.view_as(tensor) if tensor.layout == torch.strided else tensor.clone()
 
 
@@ -107,10 +103,7 @@ def gradients(
 
 
 def materialize_zeros(gradient: Tensor | None) -> Tensor | None:
-    """The same gradient, shape and dtype, with its zeros in memory.
-
-    For sgn PyTorch returns a zero tensor without storage, and reading that may crash PyTorch.
-    """
+    """The same gradient, its zeros in memory: PyTorch may crash on reading sgn's zero tensor."""
     return gradient.clone() if gradient is not None and gradient._is_zerotensor() else gradient
 
 
@@ -187,11 +180,7 @@ def _jacobian_vectorised(
     inputs: Mapping[str, Tensor],
     by: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """The same by `torch.func`, with respect to the inputs in `by`.
-
-    A bounded number of rows at a time is written straight into the result, so that there is no
-    second copy of it.
-    """
+    """The same by `torch.func`, a bounded number of rows at a time, written into the result."""
 
     def of_chosen(*values: Tensor) -> Tensor:
         return function({**inputs, **dict(zip(by, values, strict=True))})
@@ -211,10 +200,7 @@ def _jacobian_vectorised(
 
 
 def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """d output / d input by one vjp per element of `output`, of shape output.shape + input.shape.
-
-    None means that the input is not on the path.
-    """
+    """d output / d input, of shape output.shape + input.shape or None, by a vjp per output."""
     rows: dict[str, Tensor | None] = dict.fromkeys(inputs)
     flat = output.reshape(-1)
     for i in range(output.numel()):
@@ -234,10 +220,7 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
 def hessian(
     output: Tensor, inputs: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    """Gradient and Hessian of one number: hessian[a][b] has shape a.shape + b.shape.
-
-    Both are 0 with respect to an input that the number does not depend on.
-    """
+    """Gradient and Hessian of one number: hessian[a][b] has shape a.shape + b.shape; 0 off path."""
     with refusals():
         leaves = list(inputs.values())
         computed = torch.autograd.grad(output, leaves, create_graph=True, materialize_grads=True)

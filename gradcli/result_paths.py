@@ -13,10 +13,7 @@ if TYPE_CHECKING:  # a result without tensors is walked without loading PyTorch
 
 
 def tree(value: Any) -> Any:
-    """A result as nested dicts and lists under its JSON keys.
-
-    The leaves are tensors, numbers, text, bools and None.
-    """
+    """A result as nested dicts and lists by JSON key, down to tensors, numbers, text and None."""
     if _is_tensor(value):
         return value
     if isinstance(value, dict):
@@ -52,10 +49,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def lone(tree: dict[str, Any]) -> str:
-    """The path of the only function, loss or curve, whose fields need no prefix: `functions.0`.
-
-    Empty if there is none or more than one.
-    """
+    """The path of the only function, loss or curve, which may be left out: `functions.0`."""
     several = ("functions", "losses", "curves")
     return next((f"{name}.0" for name in several if len(tree.get(name, ())) == 1), "")
 
@@ -103,10 +97,7 @@ def short(tree: dict[str, Any]) -> list[str]:
 
 
 def index(place: int, shape: Sequence[int]) -> tuple[int, ...]:
-    """The index of an element from its place in row-major order.
-
-    torch.unravel_index would load SymPy: 0.3 s.
-    """
+    """The index of an element by its row-major place. torch.unravel_index loads SymPy: 0.3 s."""
     indices = []
     for size in reversed(shape):
         place, index = divmod(place, size)

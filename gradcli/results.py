@@ -45,10 +45,7 @@ def aside(default: Any = None, *, given: bool = False) -> Any:
 
 
 def as_run(default: Any = None) -> Any:
-    """A field for evidence that is not a JSON key.
-
-    Its tensors stay as they were in the run: recorded by autograd, on their device.
-    """
+    """A field for evidence, not a JSON key; its tensors stay recorded, on their device."""
     return field(default=default, metadata={"aside": True, "as_run": True})
 
 
@@ -297,10 +294,7 @@ class Result:
         return bool(self.subjects)
 
     def explained(self) -> list[Subject]:
-        """The subjects that --explain follows, each with a ledger of its own.
-
-        Raises UsageError if there are too many.
-        """
+        """The subjects with a ledger each for --explain. Raises UsageError for too many."""
         return list(self.subjects)
 
     def written_out(self) -> list[LedgerRow] | None:

@@ -1,7 +1,4 @@
-"""Operators between values.
-
-PyTorch's for tensors, bounded ones for plain numbers, with errors for the usual slips.
-"""
+"""Operators between tensors or numbers, bounded, with errors for the usual slips."""
 
 import operator
 from collections.abc import Callable, Mapping

@@ -35,10 +35,7 @@ def of_product(call: Call, inputs: Inputs, upstream: Tensor | None, name: str) -
 
 
 def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor | None:
-    """The gradient of a loss of one layer, activation(x @ w.T + b), by the input `name`.
-
-    It has the input's shape, summed over the batch.
-    """
+    """The gradient of a loss of activation(x @ w.T + b) by the input `name`, in its shape."""
     if activation.entry.mixes or name == "target":
         return None
     x, w, b = inputs["x"], inputs["w"], inputs["b"]
@@ -55,10 +52,7 @@ def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor 
 
 
 def derivative(call: Call, operands: Inputs, like: Tensor) -> Tensor:
-    """The catalogue's derivative at the operands, with the call's parameters.
-
-    It broadcasts to the shape of `like` and has its dtype.
-    """
+    """The catalogue's derivative at the operands; it broadcasts to the shape of `like`."""
     assert call.entry.derivative is not None
     names: dict[str, Any] = {**operands, **_parameters(call, like)}
     return evaluate(expression.parse(Source(call.entry.derivative), tuple(names)), names).value
@@ -78,10 +72,7 @@ def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
 def of_loss(
     call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None
 ) -> Tensor | None:
-    """d loss / d pred in the shape of `pred`.
-
-    The derivative of every element, weighted by how the elements become one number.
-    """
+    """d loss / d pred in the shape of `pred`: the derivative of every element, weighted."""
     if call.entry.mixes == "row":
         target = implementations.index_target(call, pred, target)
         return _by_rows(call, pred, target, reduction, upstream)
@@ -97,10 +88,7 @@ def of_loss(
 def _by_rows(
     call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None
 ) -> Tensor | None:
-    """The same for losses whose elements are rows of classes.
-
-    None for more dimensions, for which there is no closed form here.
-    """
+    """The same for losses of rows of classes; None for more dimensions: no closed form here."""
     entry = call.entry
     assert isinstance(entry, Loss)
     classes, alike = entry.target == "class", target.shape == pred.shape

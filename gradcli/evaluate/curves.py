@@ -55,10 +55,7 @@ POLE = 8.0
 
 
 def unary(call: Call) -> implementations.Unary:
-    """A function of one number, elementwise: the activation, or the loss before reduction.
-
-    The target of a loss is the catalogue's for curves.
-    """
+    """A function of one number, elementwise: an activation, or a loss at the catalogue's target."""
     if not isinstance(call.entry, Loss):
         return implementations.activation(call)
     aim, elements = target(call.entry), implementations.elements(call)
@@ -105,10 +102,7 @@ def of_call(call: Call, x: Tensor) -> Curve:
 def with_jumps(
     name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At, label: str = ""
 ) -> Curve:
-    """The curve through these points, all [points].
-
-    Its jumps are found by computing points between them with `at`.
-    """
+    """The curve through these points, all [points], its jumps found by `at` between them."""
     order = torch.argsort(x, stable=True)
     places, y = x.detach()[order].tolist(), value.detach()[order].tolist()
     grain = torch.finfo(x.dtype).eps

@@ -76,10 +76,7 @@ def once_more(dtype: torch.dtype) -> Iterator[None]:
 
 
 class Job:
-    """One request being computed.
-
-    Making one seeds PyTorch's generator, once, before the inputs are made.
-    """
+    """One request being computed. Making one seeds PyTorch's generator, once, before the inputs."""
 
     def __init__(
         self,
@@ -144,10 +141,7 @@ class Job:
         raise _not_floating(name, inputs[name])
 
     def floating(self, name: str, literal: Literal) -> Tensor:
-        """The tensor of an input that a command always differentiates by, in the job's dtype.
-
-        It has the literal's shape. Raises MathError if it has no floating-point numbers.
-        """
+        """A tensor to differentiate by, in the literal's shape. Raises MathError for integers."""
         tensor = self.tensor(literal)
         if not tensor.is_floating_point():
             raise _not_floating(name, tensor)
@@ -239,10 +233,7 @@ def _device(name: str) -> torch.device:
 
 
 def seed(number: int, device: torch.device) -> None:
-    """Seed the default generator.
-
-    On the CPU directly: torch.manual_seed formats the call stack for devices that are not there.
-    """
+    """Seed the default generator; on the CPU directly, as torch.manual_seed is slow."""
     if device is _CPU or device.type == "cpu":
         torch.default_generator.manual_seed(number)
     else:

@@ -66,10 +66,7 @@ def plain(values: Sequence[Any]) -> bool:
 
 
 def pytorch_function(path: str) -> Function:
-    """PyTorch's own function at a path of the allow-list.
-
-    Raises ExpressionError if the installed PyTorch has no function of that name.
-    """
+    """PyTorch's function at an allowed path. Raises ExpressionError if PyTorch has none."""
     space, _, name = path.partition(".")
     listed = operators.in_space(space, name) is not None
     function = getattr(_SPACES[space], name, None) if listed else None
@@ -102,10 +99,7 @@ def _with_numbers(function: Function, python: Function | None = None) -> Functio
 
 
 def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
-    """Python's own function of plain numbers.
-
-    Raises ExpressionError if it has no value, SizeError if that is too large.
-    """
+    """Python's function of plain numbers. Raises ExpressionError without a value, or SizeError."""
     numbers = [value for value in arguments if isinstance(value, int | float)]
     bounded = numbers[: 2 if python is pow else 1] if python in _LARGE else []
     if any(abs(value) > LARGEST for value in bounded):
@@ -155,10 +149,7 @@ def _number(python: Function) -> Function:
 
 
 def _on_cpu(function: Function) -> Function:
-    """The same function, computed on the CPU and its result moved back.
-
-    So it draws the same random numbers on every device.
-    """
+    """The same function, computed on the CPU: it draws the same random numbers on every device."""
 
     def call(*arguments: Any, **keywords: Any) -> Any:
         device = torch.get_default_device()
@@ -260,10 +251,7 @@ def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
 
 
 def _copies(*places: int) -> Prepare:
-    """Copy arguments at these places, and running statistics by name.
-
-    PyTorch writes into them, which no schema says.
-    """
+    """Copy arguments at these places, and running statistics: PyTorch writes into them."""
 
     def copied(value: Any) -> Any:
         return value.clone() if isinstance(value, Tensor) else value
@@ -295,10 +283,7 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
 
 
 def _tensor(data: Any, **keywords: Any) -> Tensor:
-    """torch.tensor for plain numbers.
-
-    Tensors that record are refused, because a copy of their numbers has no history.
-    """
+    """torch.tensor for plain numbers; a copy of tensors that record would have no history."""
     agenda = [data]
     for item in agenda:
         if isinstance(item, tuple | list):

@@ -187,10 +187,8 @@ def _branch(step: Step) -> Compute:
     def branch(stack: list[Any], scope: dict[str, Any]) -> object:
         condition = stack.pop()
         if isinstance(condition, Tensor):
-            message, hint = (
-                "'if' needs a plain number, got a tensor",
-                "for tensors write where(condition, this, that)",
-            )
+            message = "'if' needs a plain number, got a tensor"
+            hint = "for tensors write where(condition, this, that)"
             raise ExpressionError(message, span=step.span, hint=hint)
         return None if condition else step.value
 

@@ -1,8 +1,4 @@
-"""Names of the tensors of one run.
-
-Inputs and assigned names are the user's, other tensors have their text if it is short, or v1, v2,
-...
-"""
+"""The names of one run's tensors: the user's, or their text if it is short, or v1, v2, ..."""
 
 import ast
 from collections.abc import Sequence

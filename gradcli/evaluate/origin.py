@@ -19,10 +19,7 @@ FEW = 64
 
 
 def listed(tensor: Tensor) -> list[Any]:
-    """The elements of a small tensor of any shape in row-major order.
-
-    Without PyTorch's operations, which a view would be, for tensors up to 2-D.
-    """
+    """The elements of a small tensor in row-major order, without PyTorch operations up to 2-D."""
     rows = tensor.tolist()
     if tensor.ndim == 1:
         return rows
@@ -47,10 +44,7 @@ def finite(tensor: Tensor) -> bool:
 
 
 def ends(x: Tensor) -> tuple[float, float]:
-    """The smallest and the largest number of a tensor of any shape.
-
-    0 and 0 if it is empty, nan and nan if one of them is nan.
-    """
+    """The smallest and largest number of a tensor of any shape; 0, 0 if empty, nan with any nan."""
     if x.numel() > FEW:
         low, high = torch.aminmax(x.detach())
         return float(low), float(high)
@@ -127,10 +121,7 @@ def _number(tensor: Tensor, place: Tensor) -> str:
 
 
 def _in_float64(subject: Subject, op: ExecutedOp, number: int, value: Tensor, job: Job) -> str:
-    """The part of the text that blames the dtype.
-
-    In float64 the element that is not finite is too large for the dtype, or its operand too small.
-    """
+    """The hint if the dtype is the cause: in float64 the number or its operand is representable."""
     if value.dtype == torch.float64 or not value.is_floating_point():
         return ""
     floating = {n: t.detach().double() for n, t in subject.inputs.items() if t.is_floating_point()}

@@ -37,10 +37,7 @@ class Picture:
 
 
 def pictures(result: Result) -> list[Picture]:
-    """The graph of each thing that was differentiated.
-
-    Raises UsageError if there is none, and SizeError if one has too many nodes.
-    """
+    """The graph of each subject. Raises UsageError without one, SizeError for a large one."""
     if not result.subjects:
         message = "--graph: this result has no graph, or one for each point"
         hint = "draw that of one gradient: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow"

@@ -41,10 +41,7 @@ class Rerun:
         self._state = torch.Generator().manual_seed(torch.initial_seed()).get_state()
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The value at `inputs`, in its own shape, with the operands in `held` for their steps.
-
-        Raises GradcliError for whatever PyTorch refuses.
-        """
+        """The value at `inputs`, with the operands in `held`. Raises GradcliError."""
 
         def before(step: Step, operands: list[Any]) -> None:
             self._before(step, operands)
@@ -72,10 +69,7 @@ class Rerun:
     def gradients(
         self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None
     ) -> dict[str, Tensor | None]:
-        """Autograd's gradient by each input that the subject is differentiated by, in its shape.
-
-        `upstream` has the shape of the value.
-        """
+        """Autograd's gradients in the inputs' shapes; `upstream` has the value's shape."""
         return self.rows(inputs, [upstream], held)[0]
 
     def rows(

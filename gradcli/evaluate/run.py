@@ -54,35 +54,23 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
     outcome = evaluate(program, live, before, after)
     for code, text in program.notes:
         job.note(code, text)
-    indices = frozenset(
-        name
-        for name, tensor in live.items()
-        if targets and any(tensor is target for target in targets)
-    )
+    targeted = set(map(id, targets))
+    indices = frozenset(name for name, tensor in live.items() if id(tensor) in targeted)
     by = {name: live[name] for name in chosen}
     return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
 
 
 def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
-    """Note why autograd returned None by the input `name`.
-
-    `so` is what follows from it: the end of the sentence.
-    """
+    """Note why autograd returned None by the input `name`; `so` is the end of the sentence."""
+    code, reason = "unused-input", f"the result does not depend on {name}"
     if leads_to_result(done, name):
-        code, reason = (
-            "no-derivative",
-            f"no differentiable operation leads from {name} to the result",
-        )
-    else:
-        code, reason = "unused-input", f"the result does not depend on {name}"
+        code = "no-derivative"
+        reason = f"no differentiable operation leads from {name} to the result"
     job.note(code, f"{reason}: {so}")
 
 
 def leads_to_result(done: Run, name: str) -> bool:
-    """Whether operations of any kind lead from the input `name` to the result.
-
-    Found by running the expression again.
-    """
+    """Whether any operations lead from the input `name` to the result, by running it again."""
     if name not in done.program.names:
         return False
     now = torch.get_rng_state()
@@ -124,10 +112,7 @@ def run_expression(request: OfExpression, job: Job) -> Run:
 
 
 def one_number(value: Tensor, rule: str) -> Tensor:
-    """A value that must be one number, as a 0-d tensor.
-
-    Raises a MathError that begins with the `rule`, with a hint, for any other shape.
-    """
+    """A value of one number as a 0-d tensor. Raises a MathError with `rule` for any other."""
     if value.numel() == 1:
         return value.reshape(())
     raise MathError(

@@ -41,10 +41,7 @@ def replay(
     before: Before | None = None,
     after: After | None = None,
 ) -> Evaluation:
-    """Run an expression from a state of PyTorch's generator, and so with the same random numbers.
-
-    `state` is the ByteTensor of torch.get_rng_state; `inputs` may have any shape and dtype.
-    """
+    """Run an expression from a state of PyTorch's generator: with the same random numbers."""
     if state is not None:
         torch.set_rng_state(state)
     return evaluate(program, inputs, before, after)
@@ -104,10 +101,7 @@ class ExecutedOp:
         return self.step.split(self.operands)[1]
 
     def again(self, use: Use, leaf: Tensor) -> Any:
-        """The same operation alone, with `leaf` in the place of one use, in the operand's shape.
-
-        Nothing else records, and it draws the same numbers.
-        """
+        """The same operation with the same random numbers, and `leaf` in the place of one use."""
         leaves = {use.place: leaf}
         operands = [_mapped(operand, (i,), leaves) for i, operand in enumerate(self.operands)]
         now = torch.get_rng_state()

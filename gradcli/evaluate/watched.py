@@ -69,10 +69,7 @@ def of_loss(
 def watching(
     program: Expression, before: Before, watched: list[WatchedOp]
 ) -> tuple[Before, After | None]:
-    """`before`, and the function to call after each step, which add the operations to `watched`.
-
-    An expression without such operations runs as fast as without them.
-    """
+    """`before`, and the function to call after each step: both add the operations to `watched`."""
     steps = _watched(program)
     if not steps:
         return before, None
@@ -145,10 +142,7 @@ def _of_module(
 def _settings(
     name: str, arguments: Sequence[Any], keywords: Mapping[str, Any], path: str = ""
 ) -> dict[str, Any]:
-    """The parameters of a catalogue function by name: as given, otherwise the defaults.
-
-    Those of other functions are only the ones given by name.
-    """
+    """The parameters of a function by name, for the catalogue's functions with their defaults."""
     entry = CATALOGUE.get(name)
     if entry is None:
         return dict(keywords)
@@ -159,10 +153,7 @@ def _settings(
 
 @cache
 def _order(path: str) -> tuple[str, ...]:
-    """The parameters of a loss after its prediction and target, in PyTorch's order.
-
-    Empty for a function in C++, which has no signature.
-    """
+    """The parameters of a loss after pred and target, in PyTorch's order; none from C++."""
     if not path.startswith("F."):
         return ()
     return tuple(signature(library.pytorch_function(path)).parameters)[2:]
@@ -180,10 +171,7 @@ def target_of(step: Step, operands: Sequence[Any]) -> tuple[str, Any] | None:
 
 
 def canonical(path: str) -> str:
-    """The name of a function for notes, from a path such as `Tensor.sigmoid` or `CrossEntropyLoss`.
-
-    Empty if notes do not examine it.
-    """
+    """A function's name for notes, from `Tensor.sigmoid` or `CrossEntropyLoss`; empty if none."""
     return _CANONICAL.get(_squeezed(path.rpartition(".")[2]), "")
 
 

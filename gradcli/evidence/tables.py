@@ -8,10 +8,7 @@ from gradcli.show.table import Table
 
 
 def evidence_tables(result: Result, digits: int) -> list[Table]:
-    """The tables of the evidence that `result` holds; none of them is for CSV.
-
-    A command may have its own tables of the ledger.
-    """
+    """The tables of a result's evidence, none for CSV. A command may have its own ledger tables."""
     tables: list[Table] = []
     if result.ledger is not None:
         tables += getattr(part(result, "show"), "ledger_tables", ledger_tables)(result, digits)

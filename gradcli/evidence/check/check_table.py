@@ -74,10 +74,7 @@ def check_tables(result: Result, digits: int) -> list[Table]:
 
 
 def _caption(result: Result) -> str:
-    """How the slopes were checked, and what the verdicts mean.
-
-    A remark on some inputs alone begins with their names.
-    """
+    """How the slopes were checked, remarks with the inputs they are about, and the verdicts."""
     checked = result.check or {}
     parts = [result.when] if result.when else []
     for remark in dict.fromkeys(remark for each in checked.values() for remark in each.remarks):

@@ -288,10 +288,7 @@ class _Comparison:
         return any(each and self._near(slope, each.slope, self._zero(each)) for each in seen)
 
     def _may_bend(self) -> bool:
-        """Whether some operation may have a kink or is at a kink of its own.
-
-        Kinks may cancel in the whole: `relu(x) - relu(-x)` is x.
-        """
+        """Whether some operation may have a kink; `relu(x) - relu(-x)` is x all the same."""
         return self._has(STEPWISE | SELECTING) or at_kink(self.probe.rerun.watched())
 
     def _zero(self, central: Estimate) -> float:
@@ -311,10 +308,7 @@ class _Comparison:
     # --- the function along one line -------------------------------------------------------------
 
     def _change(self, row: int | None, place: int, origin: float = 0.0) -> Change:
-        """The change of the number of `row` along the input's element at `place`.
-
-        It starts at `origin`, relative to the element's value.
-        """
+        """The change of the number of `row` along the element at `place`, from `origin`."""
 
         def change(step: float) -> tuple[float, float]:
             moved, base = self._at(place, origin + step), self._at(place, origin)

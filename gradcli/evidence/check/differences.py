@@ -53,10 +53,7 @@ than the doubt."""
 
 @dataclass(frozen=True)
 class Estimate:
-    """One slope; `doubt` is how far it may be off.
-
-    `growth` is its factor when the step is halved: 2 at a jump, 0 if unknown.
-    """
+    """One slope, up to `doubt`. `growth` is its factor per halved step: 2 at a jump, 0 unknown."""
 
     slope: float
     doubt: float
@@ -115,10 +112,7 @@ def usual_step(x: float, epsilon: float) -> float:
 
 
 def central_difference(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
-    """The central difference at the usual step, and whether both sides look alike there.
-
-    NaN if a side has no value.
-    """
+    """The central difference at the usual step (NaN without values), and whether sides agree."""
     step = usual_step(x, epsilon)
     (up, size), (down, below) = change(step), change(-step)
     slope, gap = (up - down) / (2 * step), abs(up + down) / step
@@ -127,10 +121,7 @@ def central_difference(change: Change, x: float, epsilon: float) -> tuple[Estima
 
 
 def richardson(change: Change, x: float, step: float, epsilon: float) -> Estimate | None:
-    """The central difference at one step, its half and its quarter, extrapolated.
-
-    None if there is no value.
-    """
+    """The central difference at a step, its half and quarter, extrapolated; None if no value."""
     return _from_window(_window(change, x, step), epsilon).central
 
 
@@ -283,10 +274,7 @@ def _contradict(one: Estimate, other: Estimate) -> bool:
 
 
 def _nearest(estimates: Sequence[Estimate | None]) -> Estimate | None:
-    """The slope from the smallest windows that agree, with the growth at small steps.
-
-    None if there is no value.
-    """
+    """The slope from the smallest windows that agree, with the growth at small steps, or None."""
     growth = next(
         (estimate.growth for estimate in estimates if estimate is not None and estimate.growth), 1.0
     )

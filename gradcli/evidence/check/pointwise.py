@@ -17,10 +17,7 @@ _SCALED = ("slopes", "difference", "left", "right", "absolute")
 
 
 def check_points(result: Result, points: Points, job: Job) -> dict[str, Checked]:
-    """The slopes at the points, checked, by the name of each input or of the number that they give.
-
-    Of many points some are checked, evenly spaced.
-    """
+    """The check of evenly spaced points, by the name of the input or of the number they give."""
     by_name: dict[str, list[Checked]] = {points.name: []} if points.size else {}
     room = probe(points.at(0), job).affordable if points.total else 0
     for i in evenly(points.total, room):

@@ -56,10 +56,7 @@ class Probe:
         return None if gradient is None else gradient.reshape(-1)[[place for _, place in pairs]]
 
     def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
-        """The change of the number of `row` from `base` to `moved`, both [rows], and its size.
-
-        NaN counts as no value.
-        """
+        """The change of `row` from `base` to `moved`, both [rows], and its size; NaN: no value."""
         if row is not None:
             moved, base = moved[row : row + 1], base[row : row + 1]
         if base.numel() == 1 and not bool(base.isfinite()):

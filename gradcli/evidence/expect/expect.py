@@ -63,10 +63,7 @@ def expect(
 
 
 def _half_units(literal: Literal, given: Tensor) -> Tensor:
-    """Half a unit of the last digit of each expected number, in the shape of `given`.
-
-    0 if the number was not written as text.
-    """
+    """Half a unit of the last digit of each expected number, in their shape; 0 without text."""
     lines = isinstance(literal, FromFile)
     written = files.read(literal) if isinstance(literal, FromFile) else literal
     if not isinstance(written, Numbers):
@@ -77,10 +74,7 @@ def _half_units(literal: Literal, given: Tensor) -> Tensor:
 def _missed(
     expected: Tensor, computed: Tensor, half: Tensor, path: str, result: Result, job: Job
 ) -> tuple[str | None, str]:
-    """The slip that explains a miss, and the advice.
-
-    A value that is right to the digits given needs no slip.
-    """
+    """The slip that explains a miss, and advice; none for a value right to the digits given."""
     guesses = list(_slips(computed, path, result, job)) if result.of_one_gradient else []
     for slip, reason, guess in guesses:
         if _fits(expected, guess, torch.zeros_like(half)):
@@ -110,10 +104,7 @@ _SLACK = 1 + 1e-9
 
 
 def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
-    """Whether each element is what was expected, within the tolerance, all in one shape.
-
-    NaN equals NaN, and infinity equals itself.
-    """
+    """Whether each element is as expected within the tolerance; NaN equals NaN, inf equals inf."""
     same = (expected == computed) | (expected.isnan() & computed.isnan())
     near = (computed - expected).abs() <= tolerance * expected.abs() + ZERO
     return same | (expected.isfinite() & near)
@@ -191,10 +182,7 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
 def _slips(
     computed: Tensor, path: str, result: Result, job: Job
 ) -> Iterator[tuple[Slip, str, Tensor]]:
-    """Each slip of the table, its reason if the expression has it, and the value it would give.
-
-    A slip with several forms comes once for each.
-    """
+    """Each form of each slip: its reason if the expression has one, and the value it would give."""
     origin = result.origin(path.split("."))
     again = None if origin is None else _observed(origin, job)
     right = computed.double()
@@ -219,10 +207,7 @@ def _same(again: Tensor, computed: Tensor) -> bool:
 
 
 def _fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
-    """Whether every element is the guess's, to the digits written.
-
-    Zeros alone, which any slip would give, fit nothing.
-    """
+    """Whether every element is the guess's, to the digits written; zeros alone fit nothing."""
     if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
         return False
     size = float(guess.abs().max())
@@ -254,10 +239,7 @@ def _is_activation(subject: Subject) -> bool:
 
 
 def _observed(origin: Origin, job: Job) -> Tensor | None:
-    """The value, gradient or Jacobian of a subject in float64.
-
-    None if it has none, or if PyTorch refuses it.
-    """
+    """The value, gradient or Jacobian of a subject in float64; None if PyTorch has none."""
     if origin.subject is None:
         return None
     try:

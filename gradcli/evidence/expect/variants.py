@@ -63,11 +63,10 @@ def features(subject: Subject, name: str) -> frozenset[Feature]:
         found.add("square")
     lines = (line for line in program.tree.body if any(n in squares for n in ast.walk(line)))
     squared = {name for line in lines for name in _bound(line)}
-    halves = (inner for node in live if _is_halved(node) for inner in ast.walk(node))
-    if any(_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares) or any(
-        inner in squares or (isinstance(inner, ast.Name) and inner.id in squared)
-        for inner in halves
-    ):
+    half_sums = (_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares)
+    halves = [inner for node in live if _is_halved(node) for inner in ast.walk(node)]
+    named = any(isinstance(inner, ast.Name) and inner.id in squared for inner in halves)
+    if named or any(inner in squares for inner in halves) or any(half_sums):
         found.add("half-square")
     for node in live:
         path, operator = _path(node, program), node.op if isinstance(node, ast.BinOp) else None

@@ -136,10 +136,7 @@ class _Ledger:
         ]
 
     def _paths(self, tensor: Tensor, gradient: Tensor) -> tuple[Tensor, ...] | None:
-        """What reached a tensor through each of its uses, if there are several.
-
-        Asserts that they add up to its gradient.
-        """
+        """What reached a tensor by each of several uses, asserted to add up to its gradient."""
         paths = self._passed.get(id(tensor), [])
         if not self._trace.complete or tensor is self._trace.value:
             return None
@@ -161,9 +158,6 @@ class _Ledger:
 
 
 def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
-    """Whether two sums of `terms` are the same where all terms are finite.
-
-    Elsewhere the order of the terms decides the sum.
-    """
+    """Whether two sums of `terms` agree where all are finite: elsewhere their order decides."""
     finite = torch.stack([term.isfinite() for term in terms]).all(0) if terms else left.isfinite()
     return close(left[finite], right[finite], [term[finite] for term in terms])

@@ -17,10 +17,7 @@ _OPERANDS = ("a", "b", "c")
 
 
 def formula(names: Names, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
-    """d result / d operand, tensors of any shape, in the names of the run.
-
-    Empty if no table has it, or if it is too long to help.
-    """
+    """d result / d operand in the names of the run; empty if no table has it or it is too long."""
     place = use.place[0] - (operation.step.kind == "apply")
     if len(use.place) > 1 or place >= len(operation.arguments):
         return ""

@@ -139,10 +139,7 @@ def _of_norm(operation: ExecutedOp, name: str) -> str:
 
 
 def _einsum(names: Names, operation: ExecutedOp, use: Use) -> str:
-    """The rule of an einsum as another einsum.
-
-    Empty unless every dimension of the operand occurs once in it, and in another term.
-    """
+    """The rule of an einsum as another, if each of the operand's dimensions is also elsewhere."""
     equation = operation.arguments[0] if operation.arguments else None
     if not isinstance(equation, str) or "." in equation:
         return ""

@@ -97,10 +97,7 @@ def _read(text: str, *names: str) -> expression.Expression:
 
 
 def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
-    """Where another function has no derivative by its operand number `place`.
-
-    The result is a mask in the shape of that operand.
-    """
+    """Where another function has no derivative by its operand `place`: a mask in its shape."""
     x: Tensor = operands[place].detach()
     rest = [operand for number, operand in enumerate(operands) if number != place]
     if name in ("abs", "absolute"):
@@ -125,10 +122,7 @@ def compares(name: str, rest: Sequence[Any]) -> bool:
 
 
 def _alike(x: Tensor, marked: Tensor, dim: Any, enough: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """The marked elements, if `enough` of those along `dim` are marked.
-
-    `dim` is one or several dimensions; None means all.
-    """
+    """The marked elements, if `enough` are marked along `dim`: one or several, or None for all."""
     same = marked.sum(_dims(dim), keepdim=True)
     return marked & enough(same, x.numel() // max(1, same.numel()))
 

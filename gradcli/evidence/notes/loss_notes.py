@@ -66,10 +66,7 @@ def _grain(x: Tensor) -> float:
 
 
 def _sums(name: str, p: Tensor) -> Iterator[Note]:
-    """Sums that are not 1.
-
-    For cross_entropy along the classes; for kl_div along every dimension, and over all of them.
-    """
+    """Sums that are not 1: along the classes, or for kl_div along no dimension nor over all."""
     along: list[tuple[int, ...]] = [(min(1, p.ndim - 1),)]
     if name == "kl_div":
         along = [*((dim,) for dim in range(p.ndim)[::-1]), tuple(range(p.ndim))]

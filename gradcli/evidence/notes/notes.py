@@ -160,10 +160,7 @@ def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, 
 
 
 def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Softmax: a row is saturated if one probability is almost 1.
-
-    Then every p_i (1 - p_j) vanishes.
-    """
+    """Softmax is saturated in a row with one probability near 1: every p_i (1 - p_j) vanishes."""
     if not _differentiated(op.operands[0]) or not op.value.numel():
         return
     p = op.value.detach()
@@ -231,10 +228,7 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 
 
 def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
-    """The note on elements at the places `hits`, the mask of a kink.
-
-    All of them are measured if each has outputs of its own (`apart`), otherwise only the first.
-    """
+    """The note on elements in the mask `hits`; all are measured if their outputs are `apart`."""
     if not bool(hits.any()):
         return
     x = op.operands[place].detach()
