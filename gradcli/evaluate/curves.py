@@ -138,8 +138,8 @@ def jumps(
     steps = [abs(b - a) for a, b in pairwise(y)]
     for i, step in enumerate(steps):
         largest = max(abs(y[i]), abs(y[i + 1]))
-        seen = max(VISIBLE * height, 4 * grain * height, 4 * grain * largest)
-        if not step > seen or not math.isfinite(step):
+        visible = max(VISIBLE * height, 4 * grain * height, 4 * grain * largest)
+        if not step > visible or not math.isfinite(step):
             continue
         if grain > COARSE or x[i + 1] - x[i] <= 32 * grain * max(abs(x[i]), abs(x[i + 1])):
             if step > POLE * max([*steps[max(0, i - 1) : i], *steps[i + 1 : i + 2]], default=0.0):

@@ -125,8 +125,8 @@ _KINDS: Sequence[tuple[type | tuple[type, ...], str]] = (
 def _signature(function: Callable[..., object]) -> str:
     """How to call a function of PyTorch, from its docstring or signature; empty without both."""
     name, first = getattr(function, "__name__", ""), (function.__doc__ or "").strip().split("\n")[0]
-    if found := re.match(r"\w+(\(.*?\))(?: ->.*)?$", first):
-        return f"{name}{found[1]}"
+    if matched := re.match(r"\w+(\(.*?\))(?: ->.*)?$", first):
+        return f"{name}{matched[1]}"
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -147,8 +147,10 @@ def _reworded(message: str, name: str, operands: Sequence[object]) -> str:
     listed = (operand if isinstance(operand, list | tuple) else (operand,) for operand in operands)
     shapes = [list(v.shape) for v in chain.from_iterable(listed) if isinstance(v, Tensor)]
     for pattern, worded in _RULES:
-        if found := re.search(pattern, message):
-            text = found.expand(worded) if isinstance(worded, str) else worded(found, name, shapes)
+        if matched := re.search(pattern, message):
+            text = (
+                matched.expand(worded) if isinstance(worded, str) else worded(matched, name, shapes)
+            )
             if text:
                 return text
     return message
@@ -157,7 +159,7 @@ def _reworded(message: str, name: str, operands: Sequence[object]) -> str:
 _PRODUCTS = ("@", "matmul", "bmm", "baddbmm")
 
 
-def _product(found: re.Match[str], name: str, shapes: Shapes) -> str:
+def _product(matched: re.Match[str], name: str, shapes: Shapes) -> str:
     """Which sizes of a matrix product must agree."""
     if len(shapes) < 2:
         return ""
@@ -171,13 +173,13 @@ def _product(found: re.Match[str], name: str, shapes: Shapes) -> str:
         place = "first" if len(right) == 2 else "second-last"
         size, other = right[-2], f"{place} size of the right one"
         if left[-1] == size:
-            return _broadcast(found, name, [left, right])
+            return _broadcast(matched, name, [left, right])
     if left[-1] == size:
         return ""
     return f"the last size of the {whose} ({left[-1]}) must equal the {other} ({size})"
 
 
-def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
+def _broadcast(matched: re.Match[str], name: str, shapes: Shapes) -> str:
     """The last dimension in which shapes do not broadcast, counted from the end."""
     what = "batch sizes" if name in _PRODUCTS else "shapes"
     if name in _PRODUCTS:
@@ -191,36 +193,36 @@ def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
     return ""
 
 
-def _reshape(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    shape, count = [int(size) for size in found[1].split(",") if size.strip()], int(found[2])
+def _reshape(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    shape, count = [int(size) for size in matched[1].split(",") if size.strip()], int(matched[2])
     text, product = f"{count} elements cannot be arranged as {shape}", prod(shape)
     if -1 in shape:
         return f"{text}: {-product} does not divide {count}" if product else ""
     return f"{text}, which has {product}"
 
 
-def _dimension(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    first, last, got = map(int, found.groups())
+def _dimension(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    first, last, got = map(int, matched.groups())
     if not last:
         return f"there is no dimension {got}: the tensor has one dimension, numbered 0 or -1"
     return f"there is no dimension {got}: the tensor has {last + 1} dimensions, numbered 0 to {last} or {first} to -1"
 
 
-def _missing(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    names = re.findall(r"[\"'](\w+)[\"']", found[1])
+def _missing(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    names = re.findall(r"[\"'](\w+)[\"']", matched[1])
     return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing" if names else ""
 
 
-def _dtypes(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    dtypes = " and ".join(dtype.lower() for dtype in found.groups() if dtype)
+def _dtypes(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    dtypes = " and ".join(dtype.lower() for dtype in matched.groups() if dtype)
     return f"both operands must have the same dtype, but they have {dtypes}"
 
 
-def _rows(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    rows = f"there are {found[1]} rows of logits and"
+def _rows(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    rows = f"there are {matched[1]} rows of logits and"
     if shapes[-1:] == [[]]:
         return f"{rows} one class index: each row needs one class, such as y=0,1"
-    return f"{rows} {found[2]} targets: each row needs one class"
+    return f"{rows} {matched[2]} targets: each row needs one class"
 
 
 _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...] = (
@@ -239,17 +241,17 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
     (r"Incompatible shapes of A and B for the equation AX = B \((?:.*x)?(\d+)x\d+ and (?:.*x)?(\d+)x\d+\)",
      r"the rows of A (\1) must equal those of B (\2)"),
     (r"Sizes of tensors must match except in dimension (-?\d+)",
-     lambda found, name, shapes:
-        f"all sizes except that of dimension {found[1]} must be equal: {' and '.join(map(str, shapes))}"),
+     lambda matched, name, shapes:
+        f"all sizes except that of dimension {matched[1]} must be equal: {' and '.join(map(str, shapes))}"),
     (r"expects each tensor to be equal size",
-     lambda found, name, shapes: f"all shapes must be equal: {' and '.join(map(str, shapes))}"),
+     lambda matched, name, shapes: f"all shapes must be equal: {' and '.join(map(str, shapes))}"),
     (r"index (-?\d+) is out of bounds for dimension (\d+) with size (\d+)",
      r"index \1 is outside dimension \2, which has size \3"),
     (r"too many indices for tensor of dimension (\d+)",
      r"there are more indices than dimensions: the tensor has \1"),
     (r"must be batches of square matrices, but they are (\d+) by (\d+)", r"the matrix must be square, but it is \1 by \2"),
     (r"The input tensor A? ?must have at least 2 dimensions|expected a tensor with 2 or more dimensions|expected a matrix",
-     lambda found, name, shapes: f"expected a matrix, got shape {shapes[0]}" if shapes else ""),
+     lambda matched, name, shapes: f"expected a matrix, got shape {shapes[0]}" if shapes else ""),
     (r"input matrix is singular|solver failed because the input matrix is singular",
      "the matrix is singular: it has no inverse"),
     (r"Expected input batch_size \((\d+)\) to match target batch_size \((\d+)\)", _rows),

@@ -193,11 +193,11 @@ def _mapped(value: Any, place: Place, leaves: Mapping[Place, Tensor]) -> Any:
 
 def leads_to(trace: Trace, name: str) -> bool:
     """Whether operations of any kind lead from the input `name` to the value."""
-    touched, known = {id(trace.inputs[name])}, set(map(id, trace.inputs.values()))
+    touched, seen = {id(trace.inputs[name])}, set(map(id, trace.inputs.values()))
     for op in trace.operations:
         values = [op.value, *(op.value if isinstance(op.value, tuple | list) else ())]
-        new = {id(value) for value in values if _is_followed(value)} - known
-        known |= new
+        new = {id(value) for value in values if _is_followed(value)} - seen
+        seen |= new
         if any(id(source) in touched for source in op.sources):
             touched |= new
     return id(trace.value) in touched

@@ -42,8 +42,8 @@ class WatchedOp(NamedTuple):
     @property
     def dimension(self) -> int:
         """The dimension along which softmax goes, counted from 0."""
-        given = [*self.operands[1:2], self.settings.get("dim")]
-        dim: int = next((dim for dim in given if isinstance(dim, int)), -1)
+        candidates = [*self.operands[1:2], self.settings.get("dim")]
+        dim: int = next((dim for dim in candidates if isinstance(dim, int)), -1)
         return dim % max(1, int(self.value.ndim))
 
 

@@ -40,11 +40,11 @@ def check_tables(result: Result, digits: int) -> list[Table]:
     checked = result.check or {}
     if not checked:
         return []
-    places = [place for each in checked.values() for place in each.places]
+    places = [place for item in checked.values() for place in item.places]
     named = len(set(places)) < len(places)  # several functions at the same places
     columns = [*([Column("function")] if named else []), Column("slope"), Column("autograd")]
     cells: list[list[Cells]] = [
-        [*([name] if named else []), each.places, _autograd(each)] for name, each in checked.items()
+        [*([name] if named else []), item.places, _autograd(item)] for name, item in checked.items()
     ]
     for heading, field, shown in (
         ("closed form", "closed", _known),
@@ -54,7 +54,7 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         ("error", "absolute", _roughly),
         ("relative", "relative", _roughly),
     ):
-        values: list[Tensor | None] = [getattr(each, field) for each in checked.values()]
+        values: list[Tensor | None] = [getattr(item, field) for item in checked.values()]
         known = any(value is not None and not bool(value.isnan().all()) for value in values)
         if known or heading == "difference":
             columns.append(Column(heading))
@@ -62,10 +62,10 @@ def check_tables(result: Result, digits: int) -> list[Table]:
                 block.append("" if value is None else shown(value))
     columns.append(Column("verdict"))
     blocks = []
-    for block, each in zip(cells, checked.values(), strict=True):
-        marked = [i for i, verdict in enumerate(each.verdicts) if verdict != "ok"][:MARKED]
-        blocks.append(Block(len(each.places), (*block, each.verdicts), kept=tuple(marked)))
-    wrong = [name for name, each in checked.items() if not each.ok]
+    for block, item in zip(cells, checked.values(), strict=True):
+        marked = [i for i, verdict in enumerate(item.verdicts) if verdict != "ok"][:MARKED]
+        blocks.append(Block(len(item.places), (*block, item.verdicts), kept=tuple(marked)))
+    wrong = [name for name, item in checked.items() if not item.ok]
     title = f"Check: fails for {', '.join(wrong)}" if wrong else "Check: passes"
     return [Table(
         tuple(columns), tuple(blocks), title, _caption(result),
@@ -77,10 +77,10 @@ def _caption(result: Result) -> str:
     """How the slopes were checked, remarks with the inputs they are about, and the verdicts."""
     checked = result.check or {}
     parts = [result.when] if result.when else []
-    for remark in dict.fromkeys(remark for each in checked.values() for remark in each.remarks):
-        names = [name for name, each in checked.items() if remark in each.remarks]
+    for remark in dict.fromkeys(remark for item in checked.values() for remark in item.remarks):
+        names = [name for name, item in checked.items() if remark in item.remarks]
         parts.append(remark if len(names) == len(checked) else f"{', '.join(names)}: {remark}")
-    verdicts = {verdict for each in checked.values() for verdict in each.verdicts}
+    verdicts = {verdict for item in checked.values() for verdict in item.verdicts}
     meanings = {verdict: text for verdict, text in MEANINGS.items() if text and verdict in verdicts}
     return "; ".join([*parts, *(f"{verdict}: {text}" for verdict, text in meanings.items())])
 

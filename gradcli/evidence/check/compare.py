@@ -158,7 +158,7 @@ class _Comparison:
         references = [difference]
         if self.closed is not None:
             references.append(torch.where(self.closed.isfinite(), self.closed, difference))
-        absolute = torch.stack([(self.slopes - one).abs() for one in references]).amax(0)
+        absolute = torch.stack([(self.slopes - r).abs() for r in references]).amax(0)
         largest = torch.stack([self.slopes, *references]).abs().amax(0)
         relative = absolute / (largest + floors / self.tolerance)
         compared = torch.tensor([verdict in ("ok", "flat", *FAILED) for verdict in verdicts])
@@ -283,9 +283,14 @@ class _Comparison:
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
         """Whether the slope lies within the rounding error of the difference."""
-        rivals = [each for each in slopes.rivals if each.doubt < ROUGH * abs(each.slope)]
-        seen = [slopes.central, *rivals, *slopes.blurred]
-        return any(each and self._near(slope, each.slope, self._zero(each)) for each in seen)
+        rivals = [
+            estimate for estimate in slopes.rivals if estimate.doubt < ROUGH * abs(estimate.slope)
+        ]
+        estimates = [slopes.central, *rivals, *slopes.blurred]
+        return any(
+            estimate and self._near(slope, estimate.slope, self._zero(estimate))
+            for estimate in estimates
+        )
 
     def _may_bend(self) -> bool:
         """Whether some operation may have a kink; `relu(x) - relu(-x)` is x all the same."""
@@ -302,8 +307,8 @@ class _Comparison:
         doubt = central.doubt if slope == 0 else min(central.doubt, sure)
         return self._near(slope, central.slope, floor + doubt)
 
-    def _near(self, one: float, other: float, zero: float) -> bool:
-        return bool(abs(one - other) <= self.tolerance * max(abs(one), abs(other)) + zero)
+    def _near(self, a: float, b: float, zero: float) -> bool:
+        return bool(abs(a - b) <= self.tolerance * max(abs(a), abs(b)) + zero)
 
     # --- the function along one line -------------------------------------------------------------
 
@@ -346,8 +351,8 @@ class _Comparison:
         usual = usual_step(float(self.x[place]), self.epsilon)
         less = slopes.steps if slopes.bends or slopes.diverges else ()
         for step in (usual / 4, *(step for step in reversed(less) if step < usual / 4)):
-            seen = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
-            if False not in seen and True in seen:
+            sides = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
+            if False not in sides and True in sides:
                 return True
         return False
 

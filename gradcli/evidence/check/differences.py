@@ -131,11 +131,11 @@ def ridders(change: Change, x: float, epsilon: float) -> Slopes:
         return Slopes(None, None, None)
     windows = _windows(change, x, epsilon)
     resolved = [window for window in windows if _resolved(window, epsilon)]
-    seen = [_from_window(window, epsilon) for window in resolved or windows]
-    centrals = [slopes.central for slopes in seen]
+    by_window = [_from_window(window, epsilon) for window in resolved or windows]
+    centrals = [slopes.central for slopes in by_window]
     central = _nearest(centrals)
-    left, right = _nearest([s.left for s in seen]), _nearest([s.right for s in seen])
-    rivals = tuple(map(_surest, _runs(slopes.central for slopes in seen if not slopes.bends)))
+    left, right = _nearest([s.left for s in by_window]), _nearest([s.right for s in by_window])
+    rivals = tuple(map(_surest, _runs(slopes.central for slopes in by_window if not slopes.bends)))
     fine = ROUNDING**2 * epsilon * max(1.0, abs(x))
     unresolved = (window for window in windows if window not in resolved)
     hazy = (window for window in unresolved if all(side.scatter <= fine for side in window))
@@ -162,12 +162,14 @@ class _Side:
         row = self.changes
         for _ in range(4):
             row = tuple(after - before for before, after in pairwise(row))
-        return max(self.misfit, *(abs(each) / SCATTER for each in row if math.isfinite(each)), 0.0)
+        return max(
+            self.misfit, *(abs(number) / SCATTER for number in row if math.isfinite(number)), 0.0
+        )
 
     @property
     def reach(self) -> float:
         """The largest change."""
-        return max((abs(each) for each in self.changes if math.isfinite(each)), default=0.0)
+        return max((abs(number) for number in self.changes if math.isfinite(number)), default=0.0)
 
     @property
     def quotients(self) -> tuple[float, float, float]:
@@ -269,8 +271,8 @@ def _surest(run: Sequence[Estimate]) -> Estimate:
     return min(run, key=lambda estimate: estimate.doubt)
 
 
-def _contradict(one: Estimate, other: Estimate) -> bool:
-    return abs(one.slope - other.slope) > LENIENT * (one.doubt + other.doubt)
+def _contradict(a: Estimate, b: Estimate) -> bool:
+    return abs(a.slope - b.slope) > LENIENT * (a.doubt + b.doubt)
 
 
 def _nearest(estimates: Sequence[Estimate | None]) -> Estimate | None:

@@ -47,28 +47,28 @@ def expect(
             raise UsageError(f"--expect: {key} is given twice", hint="give each value once")
         path = _path(key, names, result)
         computed = _number(result, key, path)
-        given = widened(make(expectation.value)).double()
-        expected = _fitted(given, computed, key)
+        value = widened(make(expectation.value)).double()
+        expected = _fitted(value, computed, key)
         met: list[bool] = []
         same_shape = expected.shape == computed.shape
         if same_shape:
             met = close(expected, computed.double(), tolerance).reshape(-1).tolist()
         slip, advice = None, ""
         if not (ok := same_shape and all(met)):
-            half = _half_units(expectation.value, given).reshape(expected.shape)
+            half = _half_units(expectation.value, value).reshape(expected.shape)
             slip, advice = _missed(expected, computed, half, path, result, job)
             advice = advice or next_step
         compared[key] = Expected(expected, computed, ok, slip, met=met, advice=advice)
     return compared
 
 
-def _half_units(literal: Literal, given: Tensor) -> Tensor:
+def _half_units(literal: Literal, value: Tensor) -> Tensor:
     """Half a unit of the last digit of each expected number, in their shape; 0 without text."""
     lines = isinstance(literal, FromFile)
     written = files.read(literal) if isinstance(literal, FromFile) else literal
     if not isinstance(written, Numbers):
-        return torch.zeros_like(given)
-    return torch.tensor(half_units(written, lines=lines), dtype=torch.float64).reshape(given.shape)
+        return torch.zeros_like(value)
+    return torch.tensor(half_units(written, lines=lines), dtype=torch.float64).reshape(value.shape)
 
 
 def _missed(

@@ -57,24 +57,24 @@ def features(subject: Subject, name: str) -> frozenset[Feature]:
     for line in program.tree.body:  # the steps that are computed from the input
         names |= _bound(line) if _reads(line, names) else set()
     live = [node for node in nodes if isinstance(node, ast.expr) and _reads(node, names)]
-    found: set[Feature] = set()
+    reasons: set[Feature] = set()
     squares = [node for node in live if _is_square(node, program)]
     if squares:
-        found.add("square")
+        reasons.add("square")
     lines = (line for line in program.tree.body if any(n in squares for n in ast.walk(line)))
     squared = {name for line in lines for name in _bound(line)}
     half_sums = (_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares)
     halves = [inner for node in live if _is_halved(node) for inner in ast.walk(node)]
     named = any(isinstance(inner, ast.Name) and inner.id in squared for inner in halves)
     if named or any(inner in squares for inner in halves) or any(half_sums):
-        found.add("half-square")
+        reasons.add("half-square")
     for node in live:
         path, operator = _path(node, program), node.op if isinstance(node, ast.BinOp) else None
         if isinstance(operator, ast.Sub) or path in _COMPARED:
-            found.add("difference")
+            reasons.add("difference")
         if isinstance(operator, ast.MatMult) or path.rpartition(".")[2] in _PRODUCTS:
-            found.add("product")
-    return frozenset(found)
+            reasons.add("product")
+    return frozenset(reasons)
 
 
 def _bound(line: ast.stmt) -> set[str]:
@@ -217,8 +217,8 @@ def _with_reduction(node: ast.Call, of: str, to: str) -> ast.expr | None:
     """A loss with the reduction `to`, if it has `of` now."""
     if isinstance(node.func, ast.Call):
         return None  # the module has the reduction, and was visited before
-    given = next((word.value for word in node.keywords if word.arg == "reduction"), None)
-    now = given.value if isinstance(given, ast.Constant) else "mean"
+    value = next((word.value for word in node.keywords if word.arg == "reduction"), None)
+    now = value.value if isinstance(value, ast.Constant) else "mean"
     if now != of and not (now == "batchmean" and of == "mean"):
         return None
     rest = [word for word in node.keywords if word.arg != "reduction"]

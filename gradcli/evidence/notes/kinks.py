@@ -68,12 +68,12 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
     rows, targets = pred.movedim(min(1, pred.ndim - 1), -1), target.long()
     flat = rows.reshape(-1, rows.shape[-1])
     labels = entry.target == "labels"
-    found = torch.zeros_like(flat, dtype=torch.bool)
-    for row, aim, hits in zip(flat, targets.reshape(len(flat), -1), found, strict=True):
-        aim = _until_minus_one(aim) if labels else aim.reshape(())
-        for place in places(entry, settings, row, aim):
+    marked = torch.zeros_like(flat, dtype=torch.bool)
+    for row, indices, hits in zip(flat, targets.reshape(len(flat), -1), marked, strict=True):
+        indices = _until_minus_one(indices) if labels else indices.reshape(())
+        for place in places(entry, settings, row, indices):
             hits |= (row == place).reshape(-1, len(row)).any(0)
-    return found.reshape(rows.shape).movedim(-1, min(1, pred.ndim - 1))
+    return marked.reshape(rows.shape).movedim(-1, min(1, pred.ndim - 1))
 
 
 def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:

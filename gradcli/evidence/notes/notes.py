@@ -281,7 +281,7 @@ def _table() -> dict[str, tuple[Rule, ...]]:
     rules: dict[str, list[Rule]] = {name: [_saturated] for name in REACH}
     rules |= {"softmax": [_saturated_rows], "softmin": [_saturated_rows], "relu": [_dead]}
     probabilities = (name for name, entry in LOSSES.items() if entry.target == "probability")
-    more: Sequence[tuple[Rule, Iterable[str]]] = (
+    others: Sequence[tuple[Rule, Iterable[str]]] = (
         (_kink, (name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative)),
         (_loss_kink, (name for name, entry in LOSSES.items() if entry.kinks)),
         (_other_kink, OTHERS),
@@ -290,7 +290,7 @@ def _table() -> dict[str, tuple[Rule, ...]]:
         (loss_notes.improbable, {*probabilities, *loss_notes.SUMMED}),
         (loss_notes.broadcasts, (name for name, entry in LOSSES.items() if entry.broadcasts)),
     )
-    for rule, names in more:
+    for rule, names in others:
         for name in names:
             rules.setdefault(name, []).append(rule)
     return {name: tuple(listed) for name, listed in rules.items()}
