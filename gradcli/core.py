@@ -1,7 +1,7 @@
-"""The autograd wiring: the one place where gradcli asks PyTorch to differentiate.
+"""The autograd wiring: the one place where gradcli calls PyTorch's differentiation.
 
-Everything here takes tensors that PyTorch has recorded and returns plain, detached numbers. What
-PyTorch refuses becomes a `MathError` here, once.
+Functions take tensors that autograd has recorded and return detached ones. What PyTorch refuses is
+raised as a `MathError`.
 """
 
 import re
@@ -19,11 +19,14 @@ from gradcli.errors import MathError
 Via = Literal["grad", "backward"]
 ROW_OVERHEAD = 125_000
 VECTORISE_FROM = 3.75e9
-"""One vjp costs as much as reading this many elements (50 us), and torch.func as much as reading
-that many (1.5 s), most of it for modules that its first call loads. Measured once; a choice by the
-clock would make last digits vary."""
+"""The cost, in elements read, from which a Jacobian is vectorised. One vjp costs as much as reading
+ROW_OVERHEAD elements (50 us); torch.func costs as much as reading this many (1.5 s), most of it for
+modules that its first call loads. Measured once: choosing by the clock would make the last digits
+vary."""
 CHUNK = 2**22
-"""Elements that one vectorised step may hold, so that memory stays near that of the result."""
+"""Elements that one vectorised step may hold, so that memory use stays near that of the result."""
+
+NO_PATH = "the result does not depend on any input through differentiable operations"
 
 
 class NoDerivativeError(MathError):
@@ -32,7 +35,7 @@ class NoDerivativeError(MathError):
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what PyTorch says against a derivative into a MathError with the hint."""
+    """Turn a RuntimeError of PyTorch about a derivative into a MathError with a hint."""
     try:
         yield
     except RuntimeError as error:
@@ -40,38 +43,31 @@ def refusals() -> Iterator[None]:
 
 
 def _refusal(error: RuntimeError) -> Exception:
-    """The error that says in our words what PyTorch said against a derivative."""
+    """The MathError for PyTorch's error about a derivative; an out-of-memory error is kept."""
     if isinstance(error, torch.OutOfMemoryError):
         return error
-    words = str(error).split(" (Triggered internally")[0].strip()
-    if missing := re.search(r"derivative for (\S+) is not implemented", words):
+    message = str(error).split(" (Triggered internally")[0].strip()
+    if missing := re.search(r"derivative for (\S+) is not implemented", message):
         return NoDerivativeError(
             f"PyTorch has no derivative of torch.{missing[1].removeprefix('aten::')}",
             why_entry="step-activation",
             hint="use a smooth approximation, such as sigmoid for a step",
         )
-    if "does not require grad" in words:
-        return MathError(
-            "the result does not depend on any input through differentiable operations",
-            hint="comparisons, argmax, rounding to integers and constants have no gradient",
-            why_entry="no-grad",
-        )
-    return MathError(f"PyTorch cannot differentiate this: {words}")
+    if "does not require grad" in message:
+        hint = "comparisons, argmax, rounding to integers and constants have no gradient"
+        return MathError(NO_PATH, hint=hint, why_entry="no-grad")
+    return MathError(f"PyTorch cannot differentiate this: {message}")
 
 
 def require_grad(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """The same tensors, shapes and dtypes kept, those in `names` as leaves that record what is done
-    with them.
-    """
+    """The same tensors, shapes and dtypes, those in `names` as detached leaves that record."""
     return {
         name: t.detach().requires_grad_() if name in names else t for name, t in tensors.items()
     }
 
 
 def alias(tensor: Tensor) -> Tensor:
-    """The same numbers in the same shape, with a place of their own in the graph: the gradient by
-    it is what passes through it.
-    """
+    """A view, in the tensor's shape, whose gradient is what passes through this one use of it."""
     return tensor.view_as(tensor) if tensor.layout == torch.strided else tensor.clone()
 
 
@@ -83,17 +79,16 @@ def gradients(
     via: Via = "grad",
     keep: bool = False,
 ) -> dict[str, Tensor | None]:
-    """The gradient of `output` by each input, in the shape of the input: the vjp of `upstream`
-    (shape of `output`).
+    """The gradient of `output` with respect to each input, in the input's shape and dtype.
 
-    Without `upstream`, `output` holds one number. `via` chooses autograd.grad or output.backward(),
-    the numbers are the same. None stands for an input that is not on the path. `keep` keeps the
-    graph for a further call. Raises MathError where PyTorch cannot differentiate.
+    Without `upstream`, `output` holds one number; with it (in the shape of `output`) this is the
+    vjp. `via` chooses autograd.grad or output.backward(); the numbers are the same. None means that
+    the input is not on the path. `keep` keeps the graph for another call. Raises MathError if
+    PyTorch cannot differentiate.
     """
-    try:  # not `refusals`, for speed: this is what every job of a batch passes
-        if (
-            upstream is not None
-        ):  # handed to autograd itself, an upstream gradient makes it load SymPy: half a second
+    try:  # not `refusals`, for speed: every job of a batch runs this
+        if upstream is not None:
+            # Given to autograd itself, an upstream gradient makes it load SymPy: half a second.
             output = (output * upstream).sum()
         if via == "backward":
             for tensor in inputs.values():
@@ -101,16 +96,14 @@ def gradients(
                 tensor.grad = None
             output.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
             return {name: materialize_zeros(tensor.grad) for name, tensor in inputs.items()}
-        found = _grad(output, tuple(inputs.values()), keep=keep)
+        computed = _grad(output, tuple(inputs.values()), keep=keep)
     except RuntimeError as error:
         raise _refusal(error) from None
-    return dict(zip(inputs, map(materialize_zeros, found), strict=True))
+    return dict(zip(inputs, map(materialize_zeros, computed), strict=True))
 
 
 def materialize_zeros(gradient: Tensor | None) -> Tensor | None:
-    """The same gradient, shape and dtype kept, its zeros in memory: for sgn PyTorch gives a tensor
-    without any, and reading that may crash it.
-    """
+    """The same gradient, its zeros in memory: PyTorch may crash on reading sgn's zero tensor."""
     return gradient.clone() if gradient is not None and gradient._is_zerotensor() else gradient
 
 
@@ -120,24 +113,21 @@ _engine = getattr(torch.autograd.Variable, "_execution_engine", None)
 def _grad(output: Tensor, inputs: tuple[Tensor, ...], *, keep: bool) -> tuple[Tensor | None, ...]:
     """`torch.autograd.grad` of one number.
 
-    For a small job a third of its time goes into checks in Python of what is known here. So the
-    engine below it is asked directly, with the arguments that it would be given, and only where
-    there is nothing to be refused.
+    For a small job a third of its time goes into Python checks of what is known here, so the engine
+    below it is called directly with the same arguments, but only if there is nothing to refuse.
     """
     if _engine is None or not (
         inputs and output.requires_grad and output.numel() == 1 and output.is_floating_point()
     ):
         return torch.autograd.grad(output, inputs, retain_graph=keep, allow_unused=True)
     upstream = (torch.ones_like(output),)
-    given = ((output,), upstream, keep, False, inputs, True)
-    found: tuple[Tensor | None, ...] = _engine.run_backward(*given, accumulate_grad=False)
-    return found
+    arguments = ((output,), upstream, keep, False, inputs, True)
+    computed: tuple[Tensor | None, ...] = _engine.run_backward(*arguments, accumulate_grad=False)
+    return computed
 
 
 def slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and dy_i/dx_i of an elementwise function at x, both in the shape of x: the gradient of
-    the sum.
-    """
+    """Value and dy_i/dx_i of an elementwise function at x, both in the shape of x."""
     x = x.detach().requires_grad_()
     y = function(x)
     slope = gradients(y.sum(), {"x": x})["x"]
@@ -145,8 +135,9 @@ def slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Ten
 
 
 def diagonal_slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and dy_i/dx_i, both in the shape of x, of a function that mixes its last dimension: one
-    vjp for each place along it.
+    """Value and dy_i/dx_i, in the shape of x, of a function that mixes its last dimension.
+
+    One vjp for each place along that dimension.
     """
     if not x.ndim:
         return slopes(function, x)
@@ -166,24 +157,19 @@ def jacobian(
     inputs: Mapping[str, Tensor],
     touched: int,
 ) -> dict[str, Tensor | None]:
-    """d output / d input, each of shape output.shape + input.shape, by one vjp per output or by all
-    of them vectorised.
+    """d output / d input for each input, of shape output.shape + input.shape.
 
-    `output` is what `function` returned for `inputs`; `touched` is the number of elements that one
-    vjp reads, which decides what is quicker. None stands for an input that is not on the path.
+    Computed by one vjp per output or by all of them vectorised, whichever is faster. `output` is
+    `function(inputs)`; `touched` is the number of elements that one vjp reads, from which the cost
+    is estimated. None means that the input is not on the path.
     """
     if output.numel() * (ROW_OVERHEAD + touched) <= VECTORISE_FROM:
         return jacobian_rows(output, inputs)
-    on_path = {
-        name: inputs[name]
-        for name, slope in gradients(output.sum(), inputs, keep=True).items()
-        if slope is not None
-    }
+    slopes = gradients(output.sum(), inputs, keep=True)
+    on_path = {name: inputs[name] for name, slope in slopes.items() if slope is not None}
     try:
         blocks = _jacobian_vectorised(function, output, inputs, on_path)
-    except (
-        RuntimeError
-    ):  # an operation that torch.func cannot vectorise, such as one that depends on the data
+    except RuntimeError:  # torch.func cannot vectorise, for instance, what depends on the data
         return jacobian_rows(output, inputs)
     return {name: blocks.get(name) for name in inputs}
 
@@ -194,9 +180,7 @@ def _jacobian_vectorised(
     inputs: Mapping[str, Tensor],
     by: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """The rows by `torch.func`, a bounded number at a time, written straight into the result: no
-    second copy of it.
-    """
+    """The same by `torch.func`, a bounded number of rows at a time, written into the result."""
 
     def of_chosen(*values: Tensor) -> Tensor:
         return function({**inputs, **dict(zip(by, values, strict=True))})
@@ -209,18 +193,14 @@ def _jacobian_vectorised(
         stop = min(start + size, rows)
         upstream = output.new_zeros(stop - start, rows)
         upstream[torch.arange(stop - start), torch.arange(start, stop)] = 1
-        found = torch.func.vmap(vjp)(upstream.view(stop - start, *output.shape))
-        for block, part in zip(blocks.values(), found, strict=True):
+        parts = torch.func.vmap(vjp)(upstream.view(stop - start, *output.shape))
+        for block, part in zip(blocks.values(), parts, strict=True):
             block[start:stop] = part
     return {name: block.view(output.shape + by[name].shape) for name, block in blocks.items()}
 
 
 def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """d output / d input by one vjp per element of `output`, each of shape output.shape +
-    input.shape.
-
-    None stands for an input that is not on the path.
-    """
+    """d output / d input, of shape output.shape + input.shape or None, by a vjp per output."""
     rows: dict[str, Tensor | None] = dict.fromkeys(inputs)
     flat = output.reshape(-1)
     for i in range(output.numel()):
@@ -240,33 +220,26 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
 def hessian(
     output: Tensor, inputs: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    """Gradient and Hessian of one number: gradients[a] in the shape of a, hessian[a][b] of shape
-    a.shape + b.shape.
-
-    What does not depend on an input has derivative 0 by it.
-    """
+    """Gradient and Hessian of one number: hessian[a][b] has shape a.shape + b.shape; 0 off path."""
     with refusals():
-        wanted = list(inputs.values())
-        found = torch.autograd.grad(output, wanted, create_graph=True, materialize_grads=True)
-    slopes = dict(zip(inputs, found, strict=True))
+        leaves = list(inputs.values())
+        computed = torch.autograd.grad(output, leaves, create_graph=True, materialize_grads=True)
+    slopes = dict(zip(inputs, computed, strict=True))
     blocks: dict[str, dict[str, Tensor]] = {}
-    for name, slope in slopes.items():
-        rows = jacobian_rows(slope, inputs) if slope.requires_grad else dict.fromkeys(inputs)
-        blocks[name] = {
-            other: slope.new_zeros(slope.shape + inputs[other].shape)
-            if block is None
-            else block.detach()
-            for other, block in rows.items()
-        }
+    for a, slope in slopes.items():
+        blocks[a] = {b: slope.new_zeros(slope.shape + t.shape) for b, t in inputs.items()}
+        if slope.requires_grad:
+            rows = jacobian_rows(slope, inputs)
+            blocks[a] |= {b: block.detach() for b, block in rows.items() if block is not None}
     return {name: slope.detach().clone() for name, slope in slopes.items()}, blocks
 
 
 @dataclass(eq=False)
 class GradNode:
-    """One node of PyTorch's graph. `operands` are the nodes that it passes gradients on to;
-    `function` is PyTorch's object.
+    """One node of PyTorch's graph.
 
-    `leaf` is the input where the node only hands over its gradient. `gradients` are those that
+    `function` is PyTorch's object, `operands` are the nodes that it passes gradients on to, and
+    `leaf` is the input if the node only accumulates its gradient. `gradients` are those that
     reached the node, one for each output of its operation, None where none did.
     """
 
@@ -278,10 +251,10 @@ class GradNode:
 
 
 def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
-    """The graph that PyTorch recorded for `output`, its node first, with the gradients that one
-    backward pass brings.
+    """The graph that PyTorch recorded for `output`, and the gradients of one backward pass.
 
-    `upstream` is as in `gradients`, and ones where `output` is not one number. The graph is freed.
+    The node of `output` comes first. `upstream` is as in `gradients`; without it, ones. The graph
+    is freed.
     """
     with refusals():
         if not output.requires_grad:
@@ -292,19 +265,15 @@ def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
     agenda = [root]
     for function in agenda:
         if function not in nodes:
-            nodes[function] = GradNode(
-                function.name(), function, getattr(function, "variable", None)
-            )
+            leaf = getattr(function, "variable", None)
+            nodes[function] = GradNode(function.name(), function, leaf)
             agenda.extend(other for other, _ in function.next_functions if other is not None)
     hooks = []
     for function, node in nodes.items():
         node.operands = [nodes[other] for other, _ in function.next_functions if other is not None]
         hooks.append(function.register_prehook(partial(setattr, node, "gradients")))
-    inputs = {
-        str(number): node.leaf
-        for number, node in enumerate(nodes.values())
-        if node.leaf is not None
-    }
+    leaves = (node.leaf for node in nodes.values() if node.leaf is not None)
+    inputs = {str(number): leaf for number, leaf in enumerate(leaves)}
     gradients(output, inputs, upstream=upstream, via="backward")
     for hook in hooks:
         hook.remove()

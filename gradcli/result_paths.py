@@ -1,6 +1,4 @@
-"""The address of every number of a result: one walk that JSON, `--get`, `--out` and `--expect`
-share.
-"""
+"""Paths of the numbers in a result: one walk, shared by JSON, `--get`, `--out` and `--expect`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
@@ -10,16 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
 
-if (
-    TYPE_CHECKING
-):  # what has tensors has loaded PyTorch; a list of names goes the same way without it
+if TYPE_CHECKING:  # a result without tensors is walked without loading PyTorch
     from torch import Tensor
 
 
 def tree(value: Any) -> Any:
-    """A result as nested dicts and lists under its JSON keys; the leaves are tensors, numbers,
-    text, bools and None.
-    """
+    """A result as nested dicts and lists by JSON key, down to tensors, numbers, text and None."""
     if _is_tensor(value):
         return value
     if isinstance(value, dict):
@@ -30,28 +24,18 @@ def tree(value: Any) -> Any:
 
 
 def shown(value: Any) -> dict[str, Any]:
-    """The fields of a result, or of a piece of one, that are keys of its JSON; none where it is
-    another value.
-    """
+    """The fields of a result, or of a part of one, that are JSON keys; none for any other value."""
     kind: type = type(value)
     names = _shown(kind)
     held = vars(value) if names else {}
-    return {
-        name: item
-        for name, kept_as_none in names
-        if (item := held[name]) is not None or kept_as_none
-    }
+    return {name: held[name] for name, keep_none in names if keep_none or held[name] is not None}
 
 
 @cache
 def _shown(kind: type) -> tuple[tuple[str, bool], ...]:
-    """The fields of a type of results that are keys, and whether each is there while it is None;
-    none of another type.
-    """
-    found = fields(kind) if is_dataclass(kind) else ()
-    return tuple(
-        (f.name, not f.metadata.get("omit_none")) for f in found if not f.metadata.get("aside")
-    )
+    """The fields of a result type that are JSON keys, and whether each is kept while it is None."""
+    keys = (f for f in (fields(kind) if is_dataclass(kind) else ()) if not f.metadata.get("aside"))
+    return tuple((f.name, not f.metadata.get("omit_none")) for f in keys)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -64,80 +48,61 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def lone(found: dict[str, Any]) -> str:
-    """The path of the one function, loss or curve of a tree, whose fields need no prefix:
-    `functions.0`; else empty.
-    """
-    return next(
-        (
-            f"{several}.0"
-            for several in ("functions", "losses", "curves")
-            if len(found.get(several, ())) == 1
-        ),
-        "",
-    )
+def lone(tree: dict[str, Any]) -> str:
+    """The path of the only function, loss or curve, which may be left out: `functions.0`."""
+    several = ("functions", "losses", "curves")
+    return next((f"{name}.0" for name in several if len(tree.get(name, ())) == 1), "")
 
 
-def whole(found: dict[str, Any], path: str) -> str:
-    """A path into a tree, with the prefix that may be left out: `value` of one function is
-    `functions.0.value`.
-    """
-    first, only = path.partition(".")[0], lone(found)
-    return (
-        f"{only}.{path}" if only and first not in found and first in found[only[:-2]][0] else path
-    )
+def whole(tree: dict[str, Any], path: str) -> str:
+    """A path with the prefix that may be left out: `value` can mean `functions.0.value`."""
+    first = path.partition(".")[0]
+    return f"{lone(tree)}.{path}" if first not in tree and first in short(tree) else path
 
 
 def find(result: object, path: str, option: str = "--get") -> Any:
-    """What lies at `path` in a result: a subtree, a leaf, an element or row of a tensor, or a
-    column of a list of rows.
+    """The value at `path`: a subtree, a leaf, part of a tensor, or a column of a list of rows.
 
-    Raises UsageError about `option` that names the nearest paths where nothing lies there.
+    Raises UsageError about `option` with the nearest paths if there is nothing at `path`.
     """
     value = tree(result)
-    done: list[str] = []
+    prefix: list[str] = []
     for key in whole(value, path).split("."):
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif (isinstance(value, list) or _is_tensor(value)) and _is_index(key, value):
             value = value[int(key)]
-        elif (
-            isinstance(value, list)
-            and value
-            and all(isinstance(item, dict) and key in item for item in value)
-        ):
+        elif _is_column(key, value):
             value = [item[key] for item in value]
         else:
-            raise _unknown(path, done, value, option)
-        done.append(key)
+            raise _unknown(path, prefix, value, option)
+        prefix.append(key)
     return stacked(value) if isinstance(value, list) else value
 
 
 def stacked(column: list[Any]) -> Any:
-    """One tensor where all items are tensors of one shape; else the list as it is."""
+    """One tensor if all items are tensors of one shape; otherwise the list unchanged."""
     shapes = {item.shape if _is_tensor(item) else None for item in column}
     if len(shapes) != 1 or None in shapes:
         return column
-    import torch  # which has made these tensors
+    import torch  # loaded already: these are tensors
 
     return torch.stack(column)
 
 
-def short(found: dict[str, Any]) -> list[str]:
+def short(tree: dict[str, Any]) -> list[str]:
     """The names in a tree that need no prefix."""
-    only = lone(found)
-    return list(found[only[:-2]][0]) if only else []
+    only = lone(tree)
+    return list(tree[only[:-2]][0]) if only else []
 
 
 def index(place: int, shape: Sequence[int]) -> tuple[int, ...]:
-    """The index of an element from its place in row-major order. torch.unravel_index would load
-    SymPy: 0.3 s.
-    """
-    found = []
+    """The index of an element by its row-major place. torch.unravel_index loads SymPy: 0.3 s."""
+    indices = []
     for size in reversed(shape):
-        place, at = divmod(place, size)
-        found.append(at)
-    return tuple(reversed(found))
+        place, index = divmod(place, size)
+        indices.append(index)
+    return tuple(reversed(indices))
 
 
 def _is_tensor(value: object) -> "TypeGuard[Tensor]":
@@ -149,27 +114,21 @@ def _is_index(key: str, value: "list[Any] | Tensor") -> bool:
     return key.isascii() and key.isdigit() and len(key) < 12 and int(key) < size
 
 
-def _unknown(path: str, done: list[str], value: Any, option: str) -> UsageError:
-    prefix = ".".join(done)
+def _is_column(key: str, value: Any) -> bool:
+    rows = value if isinstance(value, list) else []
+    return bool(rows) and all(isinstance(row, dict) and key in row for row in rows)
+
+
+def _unknown(path: str, keys: list[str], value: Any, option: str) -> UsageError:
+    prefix = ".".join(keys)
     if isinstance(value, dict):
-        keys = [f"{prefix}.{key}" if prefix else key for key in value]
-        hint = (
-            did_you_mean(
-                path,
-                [
-                    *(() if done else short(value)),
-                    *(name for name, _ in leaves(value, prefix)),
-                    *keys,
-                ],
-            )
-            or f"the result has {', '.join(keys[:12])}"
-        )
+        paths = [f"{prefix}.{key}" if prefix else key for key in value]
+        below = (name for name, _ in leaves(value, prefix))
+        known = [*(() if keys else short(value)), *below, *paths]
+        hint = did_you_mean(path, known) or f"the result has {', '.join(paths[:12])}"
     elif isinstance(value, list) or (_is_tensor(value) and value.ndim):
-        columns = (
-            [f"{prefix}.{key}" for key in value[0]]
-            if len(value) and isinstance(value[0], dict)
-            else []
-        )
+        row = value[0] if len(value) and isinstance(value[0], dict) else {}
+        columns = [f"{prefix}.{key}" for key in row]
         items = f"{prefix} has {len(value)} items: {prefix}.0 to {prefix}.{len(value) - 1}"
         of_all = f"; for all of them: {', '.join(columns)}" if columns else ""
         hint = items + of_all if len(value) else f"{prefix} is empty"

@@ -1,10 +1,11 @@
-"""What every result is, and what it says of itself: the one thing that evidence, notes and all
-forms of output ask.
+"""What every result is, and what it offers to evidence, notes and all forms of output.
 
-A result is a frozen dataclass in its command's folder, its fields named as the JSON keys. What a
-command returns holds detached tensors on the CPU. Results do not depend on how they are shown.
+A result is a frozen dataclass in its command's folder; its fields have the names of the JSON keys.
+What a command returns holds detached tensors on the CPU. Results do not depend on how they are
+shown.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -34,31 +35,27 @@ def part(of: object, name: str) -> Any:
 
 
 def present() -> Any:
-    """A field that is there only when it holds something."""
+    """A field that is left out while it is None."""
     return field(default=None, metadata={"omit_none": True})
 
 
 def aside(default: Any = None, *, given: bool = False) -> Any:
-    """A field that tables may read and that is not a key of the JSON; `given` as below."""
+    """A field that tables may read and that is not a JSON key; `given` as below."""
     return field(default=default, metadata={"aside": True, "given": given})
 
 
 def as_run(default: Any = None) -> Any:
-    """A field for evidence, which is not a key of the JSON and keeps its tensors as they were:
-    recorded, on their device.
-    """
+    """A field for evidence, not a JSON key; its tensors stay recorded, on their device."""
     return field(default=default, metadata={"aside": True, "as_run": True})
 
 
 def given(*, rows: bool = False) -> Any:
-    """A field whose numbers notes do not look at: they were given, or are looked at step by
-    step.
-    """
+    """A field whose numbers notes ignore: they are the user's, or were examined step by step."""
     return field(metadata={"given": True, "rows": rows})
 
 
 def by_row() -> Any:
-    """A list of rows with the same keys, of which files of arrays hold the columns."""
+    """A list of rows with the same keys; files of arrays hold the columns."""
     return field(metadata={"rows": True})
 
 
@@ -68,13 +65,12 @@ Inputs: TypeAlias = Mapping[str, Tensor]
 
 
 class Subject(NamedTuple):
-    """One thing that was differentiated, as evidence needs it: an expression of named tensors, and
-    by what.
+    """One thing that was differentiated: an expression of named tensors, and by which inputs.
 
-    `name` is what the result calls it (empty where there is one alone). `upstream` has the shape of
-    the expression's value, and is None where that is one number. `call` is the catalogue's function
-    that the expression applies, if it is one. `state` is that of PyTorch's generator just before
-    the expression ran: from it the expression draws the same numbers again.
+    `name` is the result's name for it (empty if there is only one). `upstream` has the shape of the
+    expression's value, and is None if that is one number. `call` is the catalogue's function if the
+    expression applies one. `state` is that of PyTorch's generator just before the expression ran:
+    from it the expression draws the same numbers again.
     """
 
     name: str
@@ -85,62 +81,52 @@ class Subject(NamedTuple):
     call: Call | None = None
     state: Tensor | None = None
     kind: Literal["gradient", "jacobian", "diagonal", "hessian"] = "gradient"
-    """What of it was computed: a vjp, all rows of the Jacobian, its diagonal, or the Jacobian of
-    the gradient."""
+    """What was computed: a vjp, all rows of the Jacobian, its diagonal, or the Hessian."""
     output: str = "y"
-    """What the elements of its value are called."""
+    """The name of its value, whose elements are the rows of a Jacobian."""
     row: int | None = None
     """The one row of the Jacobian that counts."""
     program: Expression | None = None
-    """The expression as it was parsed, where it was."""
+    """The parsed expression, if there is one."""
     title: str = ""
-    """The expression as a ledger's title has it, where that differs."""
+    """The expression as a ledger's title shows it, if that differs."""
 
     def at(self, index: Sequence[int]) -> "Subject":
-        """A subject that is differentiated by whole ranges at one point of them; `index` has a
-        place for each range.
-        """
+        """A subject differentiated by whole ranges, at one point: an index into each range."""
         point = {name: self.inputs[name][place] for name, place in zip(self.by, index, strict=True)}
         return self._replace(inputs={**self.inputs, **point})
 
 
 class Points(NamedTuple):
-    """Many gradients of one kind, of which evidence looks at some: `at(i)` is the subject of number
-    i of `total`.
-    """
+    """Many gradients of one kind; `at(i)` is subject i of `total`. Evidence examines some."""
 
     name: str
     total: int
     at: Callable[[int], Subject]
     label: Callable[[int, str, str], str]
-    """What the slope by an input at a point is called, given the number of the point, the input,
-    and its own label."""
+    """The name of a slope, from the number of the point, the input, and the slope's own label."""
     what: str = "points"
     remarks: tuple[str, ...] = ()
     size: Callable[[int], float] | None = None
-    """By what the slope at a point is multiplied to be the number that the result shows; then there
-    is one at each point."""
+    """The factor from the slope at a point, of which there is then one, to the number in the
+    result."""
 
 
 def grid(subject: Subject) -> Points:
     """The points of the ranges that a subject is differentiated by, in row-major order."""
     shape = [len(subject.inputs[name]) for name in subject.by]
 
-    def label(i: int, name: str, _: str) -> str:
-        return f"{name}[{','.join(map(str, result_paths.index(i, shape)))}]"
+    def at(i: int) -> Subject:
+        return subject.at(result_paths.index(i, shape))
 
-    return Points(
-        subject.name,
-        torch.Size(shape).numel(),
-        lambda i: subject.at(result_paths.index(i, shape)),
-        label,
-    )
+    def label(i: int, name: str, _: str) -> str:
+        return indexed(name, result_paths.index(i, shape))
+
+    return Points(subject.name, math.prod(shape), at, label)
 
 
 class Origin(NamedTuple):
-    """What a path of a result is about: of which subject, what of it, by which input, at which
-    element of that.
-    """
+    """What a path of a result leads to: of which subject, which number, input and element."""
 
     subject: Subject | None
     kind: Literal["value", "gradient", "jacobian"]
@@ -149,33 +135,25 @@ class Origin(NamedTuple):
 
 
 def origin(subject: Subject | None, kind: str, name: str, index: Sequence[str]) -> Origin | None:
-    """The same from the pieces of a path; None where these lead to nothing that can be computed
-    again.
-    """
-    known = {
-        "value": "value",
-        "gradient": "gradient",
-        "derivative": "gradient",
-        "jacobian": "jacobian",
-    }
-    if kind not in known or not all(key.isdigit() for key in index):
+    """The origin from the parts of a path; None if it leads to nothing that can be recomputed."""
+    kind = "gradient" if kind == "derivative" else kind
+    if kind not in ("value", "gradient", "jacobian") or not all(key.isdigit() for key in index):
         return None
-    return Origin(subject, known[kind], name, tuple(map(int, index)))  # type: ignore[arg-type]
+    return Origin(subject, kind, name, tuple(map(int, index)))  # type: ignore[arg-type]
 
 
 def element(name: str, place: int, tensor: Tensor) -> str:
-    """One element of a tensor by its index: `w[0,1]`, or `w` alone where the tensor is one
-    number.
-    """
-    return (
-        f"{name}[{','.join(map(str, result_paths.index(place, tensor.shape)))}]"
-        if tensor.ndim
-        else name
-    )
+    """One element of a tensor by its index: `w[0,1]`, or `w` if the tensor is one number."""
+    return indexed(name, result_paths.index(place, tensor.shape))
+
+
+def indexed(name: str, index: Sequence[int]) -> str:
+    """A name with an index, `w[0,1]`; the name alone if the index is empty."""
+    return f"{name}[{','.join(map(str, index))}]" if index else name
 
 
 def one_hot(like: Tensor, row: int) -> Tensor:
-    """The upstream gradient that picks one element of a value, in its shape."""
+    """The upstream gradient, in the shape of `like`, that picks one element of a value."""
     upstream = torch.zeros(like.numel(), dtype=like.dtype)
     upstream[row] = 1
     return upstream.reshape(like.shape)
@@ -197,9 +175,7 @@ RowKind: TypeAlias = Literal["input", "operation", "gradient", "cell", "invarian
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One line of the chain rule. `local` is a tensor, or the rule in words where no number says
-    it.
-    """
+    """One line of the chain rule. `local` is a tensor, or the rule in words without a number."""
 
     name: str
     operation: str
@@ -210,21 +186,19 @@ class LedgerRow:
     rule: str | None = None
     """The local derivative as a formula, or the rule in words."""
     paths: tuple[Tensor, ...] | None = aside()
-    """What was added where paths join: their sum is `upstream`, in a row of a gradient
-    `product`."""
+    """The terms that were added where paths join: their sum is `upstream`, or for the row of a
+    gradient `product`."""
     kind: RowKind = aside("operation")
     operand: str = aside("")
-    """What the gradient of an operation is passed on to."""
+    """The operand that the gradient of an operation is passed on to."""
     label: str = aside("")
-    """The name without the subject's in front."""
+    """The name without the prefix of the subject."""
     subject: Subject | None = as_run()
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Autograd's gradient by one input beside the closed form and the central difference, all in
-    float64.
-    """
+    """Autograd's gradient by one input, its closed form and central difference, all in float64."""
 
     max_abs_error: float
     max_rel_error: float
@@ -235,30 +209,28 @@ class Checked:
     verdicts: list[str] = aside()
     """One word per slope: ok, kink, ..."""
     places: list[str] = aside()
-    """What each slope is called: `w[0,1]`."""
+    """The name of each slope: `w[0,1]`."""
     left: Tensor = aside()
     right: Tensor = aside()
-    """The slopes from each side where they differ, else NaN."""
+    """The slopes from the left and from the right if they differ, otherwise NaN."""
     absolute: Tensor = aside()
     relative: Tensor = aside()
-    """The error of each slope, NaN where it cannot be compared."""
+    """The errors of each slope, NaN if it cannot be compared."""
     remarks: list[str] = aside()
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the user expected of one value, what came out, and the slip that explains the difference
-    exactly.
-    """
+    """An expected value, the computed one, and the slip that explains the difference exactly."""
 
     expected: Tensor
     computed: Tensor
     ok: bool
     slip: str | None
     met: list[bool] = aside()
-    """For each element, where both have the same shape; empty otherwise."""
+    """For each element, if both have the same shape; otherwise empty."""
     advice: str = aside()
-    """What the slip means and what to do, or what to do where there is none."""
+    """What the slip means and what to do, or what to do if there is none."""
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -266,16 +238,14 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What every computing command returns. `inputs` hold what was computed with, defaults
-    included.
-    """
+    """What every computing command returns. `inputs` include the defaults."""
 
     of_one_gradient: ClassVar[bool] = True
-    """Whether a slip may explain a number: not of one that comes of many gradients."""
+    """Whether a slip may explain a number: not if it comes from many gradients."""
     when: ClassVar[str] = ""
-    """At which moment the subjects are taken, where that is not plain: `at the start`."""
+    """When the subjects are taken, if that is not obvious: `at the start`."""
     unnoted: ClassVar[frozenset[str]] = frozenset()
-    """The codes of notes that say nothing here."""
+    """The codes of notes that do not apply to this result."""
     rows_shown: ClassVar[int] = 0
     """Rows of the table of --check on the screen; 0: all."""
 
@@ -286,7 +256,7 @@ class Result:
     notes: list[Note] = given()
     subjects: tuple[Subject, ...] = as_run(())
     underived: tuple[Subject, ...] = as_run(())
-    """Those of which PyTorch has no derivative."""
+    """The subjects that PyTorch has no derivative of."""
     points: tuple[Points, ...] = as_run(())
     """What was differentiated at each of many points."""
     ledger: list[LedgerRow] | None = present()
@@ -295,19 +265,15 @@ class Result:
     ok: bool | None = present()
 
     def main(self) -> list[Tensor]:
-        """The array, of any shape, that stands for the whole result in a `.npy` file, or those
-        among which one must be chosen.
-        """
+        """The arrays, of any shape, of which a `.npy` file holds one: the only or a chosen one."""
         return []
 
     def gradient_paths(self) -> dict[str, str]:
-        """The path of the gradient by each input: what a bare name, or a bare number, of --expect
-        means.
-        """
+        """The path of the gradient by each input: for a bare name or number of --expect."""
         return {}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
-        """What the path of these keys is about; None where that cannot be computed again."""
+        """The origin of the number at the path of these keys; None if it cannot be recomputed."""
         kind = {"gradients": "gradient", "loss": "value"}.get(keys[0], keys[0])
         name, index = (keys[1], keys[2:]) if kind == "gradient" else ("x", keys[1:])
         return origin(self.subjects[0], kind, name, index) if self.subjects else None
@@ -315,10 +281,9 @@ class Result:
     def closed_form(
         self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
     ) -> Tensor | None:
-        """The gradient of a subject by the input `name` in closed form, in its shape; None where
-        there is none.
+        """The gradient of a subject by the input `name` in closed form, in its shape, or None.
 
-        `inputs` and `upstream` are the subject's own in float64. Of a Jacobian it is the whole,
+        `inputs` and `upstream` are the subject's own in float64. For a Jacobian it has the shape
         [rows, elements of the input].
         """
         return None
@@ -329,16 +294,13 @@ class Result:
         return bool(self.subjects)
 
     def explained(self) -> list[Subject]:
-        """What --explain follows, each with a ledger of its own.
-
-        Raises UsageError where that is too much.
-        """
+        """The subjects with a ledger each for --explain. Raises UsageError for too many."""
         return list(self.subjects)
 
     def written_out(self) -> list[LedgerRow] | None:
-        """The ledger where it is not that of the subjects."""
+        """The ledger, if it is not that of the subjects."""
         return None
 
     def ledger_remarks(self) -> list[str]:
-        """What is special about its ledger, for the caption."""
+        """Remarks for the caption of its ledger."""
         return []

@@ -1,3 +1,1 @@
-"""A checked expression and tensors turned into a value: the machine, PyTorch's functions, and
-records of what ran.
-"""
+"""Compute checked expressions on tensors: the machine, PyTorch's functions, records of a run."""

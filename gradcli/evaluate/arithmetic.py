@@ -1,9 +1,8 @@
-"""Operators between values: PyTorch's for tensors, bounded ones for plain numbers, and errors that
-know the usual slips.
-"""
+"""Operators between tensors or numbers, bounded, with errors for the usual slips."""
 
 import operator
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, TypeAlias, cast
 
 from torch import Tensor
@@ -16,6 +15,8 @@ from gradcli.language.limits import ELEMENTS, RESULTS
 
 Compute: TypeAlias = Callable[..., Any]
 """The operation of one step, from the values that it takes to the one that it leaves."""
+
+TOO_LONG = "a whole number has at most 64 bits"
 
 _NUMBER = (int, float, complex)
 
@@ -44,9 +45,8 @@ def operation(step: Step) -> Compute:
     def binary(left: Any, right: Any) -> Any:
         if isinstance(left, Tensor):
             if isinstance(right, Tensor):
-                if (
-                    not 0 < left.numel() * right.numel() <= ELEMENTS.value
-                ):  # no operator makes more than each with each
+                # No operator makes more elements than the product of both.
+                if not 0 < left.numel() * right.numel() <= ELEMENTS.value:
                     check((left, right), {})
             elif not isinstance(right, _NUMBER):
                 return _plain(symbol, left, right)
@@ -60,18 +60,14 @@ def operation(step: Step) -> Compute:
 
 
 def _check_floor(*operands: Any) -> None:
-    """PyTorch records `//` and has no derivative for it; the error then would come late and without
-    a place.
-    """
+    """Refuse `//` early: PyTorch records it, and would fail only in the backward pass."""
     if any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands):
         hint = "write / for the quotient, or floor(a / b), whose derivative is 0"
         raise MathError("// rounds down, and PyTorch has no derivative for it", hint=hint)
 
 
 def _plain(symbol: str, left: Any, right: Any) -> Any:
-    """An operator between values that are not tensors: numbers, and sums of tuples, such as
-    `x.shape[:1] + (2,)`.
-    """
+    """An operator between numbers, or on tuples, such as `x.shape[:1] + (2,)`."""
     if isinstance(left, _NUMBER) and isinstance(right, _NUMBER):
         return _arithmetic(symbol, left, right)
     if symbol == "+" and isinstance(left, tuple | list) and isinstance(right, tuple | list):
@@ -79,10 +75,9 @@ def _plain(symbol: str, left: Any, right: Any) -> Any:
     if symbol == "*" and isinstance(left, tuple | list) and type(right) is int:
         RESULTS.check(len(left) * right, "too many values")
         return left * right
+    message = f"{symbol} is not defined between {kind(left)} and {kind(right)}"
     hint = "make one tensor first: of numbers tensor([1., 2.]), of tensors stack([a, b])"
-    raise ExpressionError(
-        f"{symbol} is not defined between {kind(left)} and {kind(right)}", hint=hint
-    )
+    raise ExpressionError(message, hint=hint)
 
 
 def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
@@ -91,16 +86,13 @@ def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
         raise ExpressionError("^ is not a power", hint="write **")
     if isinstance(left, int) and isinstance(right, int):
         bits = {"**": left.bit_length() * right if abs(left) > 1 else 0, "<<": right}.get(symbol, 0)
-        if bits > 128:  # a few too many are computed, and then counted exactly
-            raise SizeError(
-                "a whole number has at most 64 bits", hint="write a float, such as 2.0**100"
-            )
+        if bits > 128:  # a few bits too many are computed, and then counted exactly
+            raise SizeError(TOO_LONG, hint="write a float, such as 2.0**100")
     try:
         return _BINARY[symbol](left, right)
     except ZeroDivisionError:
-        raise ExpressionError(
-            "division by zero", hint="in tensors it gives inf: tensor(1.)/0"
-        ) from None
+        hint = "in tensors it gives inf: tensor(1.)/0"
+        raise ExpressionError("division by zero", hint=hint) from None
     except OverflowError:
         raise ExpressionError("the number is too large for a float") from None
 
@@ -108,17 +100,15 @@ def _arithmetic(symbol: str, left: Any, right: Any) -> Any:
 def _unary(symbol: str, value: Any) -> Any:
     if isinstance(value, Tensor | int | float | complex):
         return _UNARY[symbol](value)
-    raise ExpressionError(
-        f"{symbol} is not defined for {kind(value)}", hint="use a tensor or a number"
-    )
+    message = f"{symbol} is not defined for {kind(value)}"
+    raise ExpressionError(message, hint="use a tensor or a number")
 
 
 def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
     if any(isinstance(value, Tensor) for value in values):
+        message = f"'{symbol}' needs a single true/false value, got a tensor"
         hint = f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)"
-        raise ExpressionError(
-            f"'{symbol}' needs a single true/false value, got a tensor", hint=hint
-        )
+        raise ExpressionError(message, hint=hint)
     if symbol == "not":
         return not values[0]
     return next((value for value in values if bool(value) is (symbol == "or")), values[-1])
@@ -133,15 +123,10 @@ def comparison(step: Step) -> Compute:
         if len(comparisons) > 1 and any(isinstance(value, Tensor) for value in values):
             message = "a chain of comparisons needs single true/false values, got a tensor"
             raise ExpressionError(message, hint="write (a < x) & (x < b), with the brackets")
-        if any(
-            isinstance(item, tuple | list)
-            for value in values
-            if isinstance(value, tuple | list)
-            for item in value
-        ):
-            raise ExpressionError(
-                "nested sequences cannot be compared", hint="compare shapes or numbers"
-            )
+        sequences = (value for value in values if isinstance(value, tuple | list))
+        if any(isinstance(item, tuple | list) for item in chain.from_iterable(sequences)):
+            message = "nested sequences cannot be compared"
+            raise ExpressionError(message, hint="compare shapes or numbers")
         check(values, {})
         results = list(map(operator.call, comparisons, values, values[1:]))
         return results[0] if len(results) == 1 else all(results)

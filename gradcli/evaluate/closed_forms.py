@@ -1,6 +1,4 @@
-"""Closed forms of gradients: the catalogue's derivatives, evaluated as expressions and chained
-through what holds them.
-"""
+"""Closed forms of gradients: the catalogue's derivatives, chained through products and layers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,12 +35,10 @@ def of_product(call: Call, inputs: Inputs, upstream: Tensor | None, name: str) -
 
 
 def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor | None:
-    """The gradient of a loss of one layer, activation(x @ w.T + b), by the input `name`, in its
-    shape: summed over the batch.
-    """
-    x, w, b = (inputs[each] for each in ("x", "w", "b"))
+    """The gradient of a loss of activation(x @ w.T + b) by the input `name`, in its shape."""
     if activation.entry.mixes or name == "target":
         return None
+    x, w, b = inputs["x"], inputs["w"], inputs["b"]
     z = x @ w.movedim(-1, 0) + b
     output = implementations.activation(activation)(z)
     by_output = of_loss(loss, output, inputs["target"], loss.reduction(), None)
@@ -50,25 +46,20 @@ def of_layer(activation: Call, loss: Call, inputs: Inputs, name: str) -> Tensor 
         return None
     rows, weights = x.reshape(-1, x.shape[-1]), w.reshape(-1, w.shape[-1])
     by_z = (by_output * derivative(activation, {"x": z}, z)).reshape(len(rows), len(weights))
-    found = {"x": by_z @ weights, "w": by_z.T @ rows, "b": by_z.sum(0) if b.ndim else by_z.sum()}[
-        name
-    ]
-    return found.reshape(inputs[name].shape)
+    by_b = by_z.sum(0) if b.ndim else by_z.sum()
+    gradient = {"x": by_z @ weights, "w": by_z.T @ rows, "b": by_b}[name]
+    return gradient.reshape(inputs[name].shape)
 
 
 def derivative(call: Call, operands: Inputs, like: Tensor) -> Tensor:
-    """The catalogue's derivative at the operands, with the call's parameters: it broadcasts to the
-    shape of `like`, in its dtype.
-    """
+    """The catalogue's derivative at the operands; it broadcasts to the shape of `like`."""
     assert call.entry.derivative is not None
     names: dict[str, Any] = {**operands, **_parameters(call, like)}
     return evaluate(expression.parse(Source(call.entry.derivative), tuple(names)), names).value
 
 
 def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
-    """The parameters by the convention of the formulas: a missing weight is ones, a list a
-    tensor.
-    """
+    """The parameters as the formulas take them: a missing weight is ones, a list a tensor."""
 
     def bound(name: str, value: Any) -> Any:
         if name not in TENSOR_PARAMETERS:
@@ -81,54 +72,43 @@ def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
 def of_loss(
     call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None
 ) -> Tensor | None:
-    """d loss / d pred in the shape of `pred`: the derivative of every element, weighed by how
-    elements become one number.
-    """
+    """d loss / d pred in the shape of `pred`: the derivative of every element, weighted."""
     if call.entry.mixes == "row":
-        return _by_rows(
-            call, pred, implementations.index_target(call, pred, target), reduction, upstream
-        )
+        target = implementations.index_target(call, pred, target)
+        return _by_rows(call, pred, target, reduction, upstream)
     slope = derivative(call, {"pred": pred, "target": target}, pred)
-    slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not speak of pred
+    slope = slope.expand(together(pred.shape, target.shape))  # kl_div's does not contain pred
     weights = _parameters(call, slope).get("weight", torch.ones_like(slope))
     count = weights.expand_as(slope).sum() if call.entry.name in MEAN_BY_WEIGHT else slope.numel()
-    terms = {"mean": count, "batchmean": len(pred) if pred.ndim else 1}.get(
-        reduction, 1
-    )  # none where it is empty
+    batch = len(pred) if pred.ndim else 1
+    terms = {"mean": count, "batchmean": batch}.get(reduction, 1)
     return (slope / terms * (1 if upstream is None else upstream)).sum_to_size(pred.shape)
 
 
 def _by_rows(
     call: Call, pred: Tensor, target: Tensor, reduction: str, upstream: Tensor | None
 ) -> Tensor | None:
-    """The same for losses whose elements are rows of classes; those with more dimensions have no
-    closed form here.
-    """
+    """The same for losses of rows of classes; None for more dimensions: no closed form here."""
     entry = call.entry
     assert isinstance(entry, Loss)
-    alike = (
-        target.shape == pred.shape
-    )  # classes alike are probabilities, and what is not classes may be broadcast
-    if pred.ndim not in (1, 2) or not pred.numel() or alike == (entry.target == "class"):
+    classes, alike = entry.target == "class", target.shape == pred.shape
+    # Targets for classes in the shape of pred are probabilities; other targets may be broadcast.
+    if pred.ndim not in (1, 2) or not pred.numel() or alike == classes:
         return None
-    rows, aims = (
-        pred.reshape(-1, pred.shape[-1]),
-        target.reshape(-1, *target.shape[1:] if entry.target == "class" else pred.shape[-1:]),
-    )
+    rows = pred.reshape(-1, pred.shape[-1])
+    aims = target.reshape(-1, *target.shape[1:] if classes else pred.shape[-1:])
     ignored = call.bound.get("ignore_index")
     slopes, shares = [], []
     for row, aim in zip(rows, aims, strict=True):
-        if entry.target == "class" and int(aim) == ignored:
+        if classes and int(aim) == ignored:
             slopes.append(torch.zeros_like(row))
             shares.append(row.new_zeros(()))
             continue
         if entry.target == "labels":
             aim = aim[: [*aim.tolist(), -1].index(-1)]
         slopes.append(derivative(call, {"pred": row, "target": aim}, row).expand_as(row))
-        weight = _parameters(call, row).get("weight")
-        shares.append(
-            weight[aim] if weight is not None and entry.name in MEAN_BY_WEIGHT else row.new_ones(())
-        )
+        weight = _parameters(call, row).get("weight") if entry.name in MEAN_BY_WEIGHT else None
+        shares.append(row.new_ones(()) if weight is None else weight[aim])
     slope = torch.stack(slopes)
     if reduction == "mean":
         slope = slope / torch.stack(shares).sum()

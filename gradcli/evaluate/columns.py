@@ -1,6 +1,4 @@
-"""Columns of numbers in text files: the delimiter, a line of names above them, and the place of
-what is not a number.
-"""
+"""Columns of numbers in text files: the delimiter, a line of names, and the place of an error."""
 
 import math
 import os
@@ -12,11 +10,10 @@ import numpy as np
 from gradcli.language.limits import COLUMNS_TEXT, LITERAL_TEXT
 
 _DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": ",;\t"}
-"""The signs between columns by suffix, the likeliest first; where the first line has none, blanks
-separate."""
+"""The delimiters by suffix, the likeliest first; if the first line has none, it is white space."""
 _PIECE = 1 << 20
 _IN_NUMBERS = (*"0123456789", "inf", "nan")
-"""What a line with a number contains; looked for before it is split, because it may hold a million
+"""What a line with a number contains; searched before splitting, because a line may hold a million
 names."""
 
 
@@ -34,9 +31,7 @@ def read(path: str, suffix: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
 
 
 def _check_lines(raw: IO[bytes]) -> None:
-    """Raise unless the file is text in lines that can be held: NumPy reads a whole one, whatever
-    its length.
-    """
+    """Raise unless the file is text in lines of bounded length: NumPy reads whole lines."""
     COLUMNS_TEXT.check(os.fstat(raw.fileno()).st_size, "the file", hint="save it as .npy")
     length = 0
     while piece := raw.read(_PIECE):
@@ -48,16 +43,13 @@ def _check_lines(raw: IO[bytes]) -> None:
 
 
 def _read(stream: IO[str], delimiters: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    number, first = next(
-        ((number, line) for number, line in enumerate(stream, 1) if _bare(line)), (0, "")
-    )
+    numbered = ((number, line) for number, line in enumerate(stream, 1) if _bare(line))
+    number, first = next(numbered, (0, ""))
     delimiter = next((sign for sign in delimiters if sign in first), None)
     lower = first.lower()
-    named = not (
-        any(sign in lower for sign in _IN_NUMBERS)
-        and any(map(_is_number, _cells(first, delimiter)))
-    )
-    skipped = number if named else number - 1
+    likely = any(sign in lower for sign in _IN_NUMBERS)
+    has_numbers = likely and any(map(_is_number, _cells(first, delimiter)))
+    skipped = number - 1 if has_numbers else number
     stream.seek(0)
     try:
         table = np.loadtxt(stream, delimiter=delimiter, skiprows=skipped, quotechar='"', ndmin=2)
@@ -66,7 +58,7 @@ def _read(stream: IO[str], delimiters: str) -> "np.ndarray[Any, np.dtype[np.floa
         raise
     except ValueError as error:
         fault = str(error)
-    # NumPy counts lines otherwise, and reads what is too large for 64 bits as infinite.
+    # NumPy counts lines differently, and reads a number too large for 64 bits as infinite.
     if fault or np.isinf(table).any():
         stream.seek(0)
         fault = next(_faults(stream, delimiter, skipped), fault)
@@ -102,11 +94,7 @@ def _faults(stream: IO[str], delimiter: str | None, skipped: int) -> Iterator[st
         for column, cell in enumerate(cells, 1):
             place = f"line {number}, column {column}"
             if not _is_number(cell):
-                yield (
-                    f"{place}: {cell[:40]!a} is not a number"
-                    if cell
-                    else f"{place}: the cell is empty"
-                )
+                yield f"{place}: {f'{cell[:40]!a} is not a number' if cell else 'the cell is empty'}"
             elif math.isinf(float(cell)) and any(char.isdigit() for char in cell):
                 yield f"{place}: {cell[:40]!a} is too large for a 64-bit float"
         width = width or len(cells)

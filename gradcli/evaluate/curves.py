@@ -1,7 +1,7 @@
-"""Curves of single functions of the catalogue, and where a curve jumps.
+"""Curves of single functions of the catalogue, and the places where a curve jumps.
 
-Whether a function is steep or jumps cannot be told from two points. So PyTorch is asked for the
-points between them.
+Two points do not show whether a function is steep or jumps, so PyTorch computes points between
+them.
 """
 
 import math
@@ -25,8 +25,8 @@ from gradcli.results import Subject, aside
 class Curve:
     """A function at the points of x: its value and derivative, both in the shape of x.
 
-    `jumps` are the numbers of the points, in ascending order of x, between which and the next one
-    the value jumps; `slope_jumps` those where the derivative does.
+    `jumps` are the numbers of the points, in ascending order of x, after which the value jumps;
+    `slope_jumps` those after which the derivative does.
     """
 
     name: str
@@ -35,49 +35,48 @@ class Curve:
     jumps: tuple[int, ...] = aside()
     slope_jumps: tuple[int, ...] = aside()
     label: str = aside()
-    """What the picture calls it, where that is more than the name."""
+    """The name in the picture, if it is more than `name`."""
 
 
 NO_DERIVATIVE = "PyTorch has no derivative of {}: it is 0 off x = 0, and at x = 0 there is none"
-"""Of a step of the catalogue."""
+"""For a step function of the catalogue."""
 
 At = Callable[[float], tuple[float, float]]
 """Value and derivative at one more point."""
 
 VISIBLE = 0.004
-"""A step smaller than this part of the whole height fits into a dot."""
+"""A step smaller than this part of the whole height is not visible."""
 SMALLER, HALVINGS = 1 / 8, 16
 """A step that is not a jump shrinks by this factor within that many halvings."""
 COARSE = 1e-4
 """The grain from which a dtype has too few numbers for halving: float16 and bfloat16."""
 POLE = 8.0
-"""So many times larger than its neighbours a value between them is on its way to infinity."""
+"""A value this many times larger than its neighbours is near a pole."""
 
 
 def unary(call: Call) -> implementations.Unary:
-    """A function of one number for each: the activation, or the elements of the loss with its
-    target.
-    """
+    """A function of one number, elementwise: an activation, or a loss at the catalogue's target."""
     if not isinstance(call.entry, Loss):
         return implementations.activation(call)
     aim, elements = target(call.entry), implementations.elements(call)
     if elements is None:  # the norm of one difference is not a sum of elements
         norm = implementations.loss(call)
-        aims = torch.full_like
-        return lambda x: torch.stack([norm(one, aims(one, aim)) for one in x.reshape(-1)]).reshape(
-            x.shape
-        )
+
+        def of_each(x: Tensor) -> Tensor:
+            values = [norm(number, torch.full_like(number, aim)) for number in x.reshape(-1)]
+            return torch.stack(values).reshape(x.shape)
+
+        return of_each
     return lambda x: elements(x, torch.full_like(x, aim))
 
 
 def subject(call: Call, x: Tensor) -> Subject:
-    """The function of the catalogue as an expression of one number of x."""
+    """The function of the catalogue as an expression of one number x."""
     if not isinstance(call.entry, Loss):
         return Subject(call.text, call.applied("x"), {"x": x}, ("x",), call=call)
     inputs = {"x": x, "target": x.new_tensor(target(call.entry))}
-    return Subject(
-        call.text, call.compared("sum", "x"), inputs, ("x",), call=call
-    )  # of one element
+    text = call.compared("sum", "x")  # of one element
+    return Subject(call.text, text, inputs, ("x",), call=call)
 
 
 def of_call(call: Call, x: Tensor) -> Curve:
@@ -93,8 +92,8 @@ def of_call(call: Call, x: Tensor) -> Curve:
         point = x.new_tensor(number)
         if slope is None:
             return float(function(point)), math.nan
-        found, derivative = core.slopes(function, point)
-        return float(found), float(derivative)
+        value, derivative = core.slopes(function, point)
+        return float(value), float(derivative)
 
     label = f"{call.text}, target {target(call.entry):g}" if isinstance(call.entry, Loss) else ""
     return with_jumps(call.text, x, value, slope, at, label)
@@ -103,36 +102,31 @@ def of_call(call: Call, x: Tensor) -> Curve:
 def with_jumps(
     name: str, x: Tensor, value: Tensor, slope: Tensor | None, at: At, label: str = ""
 ) -> Curve:
-    """The curve through these points, all [points], its jumps found by asking `at` for points
-    between them.
-    """
+    """The curve through these points, all [points], its jumps found by `at` between them."""
     order = torch.argsort(x, stable=True)
     places, y = x.detach()[order].tolist(), value.detach()[order].tolist()
     grain = torch.finfo(x.dtype).eps
-    found = set(jumps(places, y, lambda number: at(number)[0], grain))
+    value_jumps = set(jumps(places, y, lambda number: at(number)[0], grain))
     if slope is None:
-        return Curve(name, value, slope, tuple(sorted(found)), (), label)
+        return Curve(name, value, slope, tuple(sorted(value_jumps)), (), label)
     steep = jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1], grain)
-    # At a pole such as that of 1/x**2 the value is the same on both sides, and it is the slope that
-    # turns.
+    # At a pole such as that of 1/x**2 only the slope jumps: the values on both sides are equal.
     for i, place in steep.items():
         if abs(at(place)[0]) > POLE * max(abs(y[i]), abs(y[i + 1])):
-            found.add(i)
-    return Curve(
-        name, value, slope, tuple(sorted(found)), tuple(sorted(found | steep.keys())), label
-    )
+            value_jumps.add(i)
+    slope_jumps = tuple(sorted(value_jumps | steep.keys()))
+    return Curve(name, value, slope, tuple(sorted(value_jumps)), slope_jumps, label)
 
 
 def jumps(
     x: Sequence[float], y: Sequence[float], at: Callable[[float], float], grain: float
 ) -> dict[int, float]:
-    """The numbers of the points between which and the next one y jumps, and where it does about; x
-    ascends.
+    """The numbers of the points after which y jumps, and about where; x ascends.
 
-    Each step that can be seen is halved: that of a jump stays. Where there are too many to ask,
-    such as for random numbers, the others count as jumps too: nothing is known that a line could
-    stand for. `grain` is the dtype's: steps that are its own rounding are none, and where it has
-    few numbers between two points, their neighbours must tell.
+    Each visible step is halved; a jump stays as large. If there are too many to halve, as for
+    random numbers, the rest count as jumps too, because a line between those points would claim to
+    know the function. `grain` is the dtype's epsilon: steps within its rounding do not count, and
+    if it has few numbers between two points, the steps beside decide.
     """
     finite = sorted(number for number in y if math.isfinite(number))
     if len(finite) < 2:
@@ -140,42 +134,40 @@ def jumps(
     tenth = len(finite) // 10
     height = (finite[-1 - tenth] - finite[tenth]) or finite[-1] - finite[0]
     budget = 8 * len(x) + 2000
-    found: dict[int, float] = {}
+    places: dict[int, float] = {}
     steps = [abs(b - a) for a, b in pairwise(y)]
     for i, step in enumerate(steps):
         largest = max(abs(y[i]), abs(y[i + 1]))
-        seen = max(VISIBLE * height, 4 * grain * height, 4 * grain * largest)
-        if not step > seen or not math.isfinite(step):
+        visible = max(VISIBLE * height, 4 * grain * height, 4 * grain * largest)
+        if not step > visible or not math.isfinite(step):
             continue
         if grain > COARSE or x[i + 1] - x[i] <= 32 * grain * max(abs(x[i]), abs(x[i + 1])):
             if step > POLE * max([*steps[max(0, i - 1) : i], *steps[i + 1 : i + 2]], default=0.0):
-                found[i] = x[i]
+                places[i] = x[i]
         elif budget <= 0:
-            found[i] = x[i]
+            places[i] = x[i]
         else:
-            place, asked = _jump((x[i], y[i]), (x[i + 1], y[i + 1]), at)
-            budget -= asked
+            place, count = _jump((x[i], y[i]), (x[i + 1], y[i + 1]), at)
+            budget -= count
             if place is not None:
-                found[i] = place
-    return found
+                places[i] = place
+    return places
 
 
 def _jump(
     left: tuple[float, float], right: tuple[float, float], at: Callable[[float], float]
 ) -> tuple[float | None, int]:
-    """Where a step stays however close its ends come, None where it does not; and how many points
-    were asked for.
-    """
+    """Where a step stays however close its ends come, or None; and how many points were used."""
     whole = abs(right[1] - left[1])
-    for asked in range(1, HALVINGS + 1):
+    for count in range(1, HALVINGS + 1):
         middle = left[0] + (right[0] - left[0]) / 2
         if not left[0] < middle < right[0]:
             break
         y = at(middle)
         if not math.isfinite(y):
-            return middle, asked
+            return middle, count
         below, above = abs(y - left[1]), abs(right[1] - y)
         left, right = (left, (middle, y)) if below > above else ((middle, y), right)
         if max(below, above) < SMALLER * whole:
-            return None, asked
+            return None, count
     return left[0], HALVINGS

@@ -1,11 +1,9 @@
-"""What a failed operation says: PyTorch's message in our words, the shapes of the operands, and a
-hint where one is known.
-"""
+"""The errors of failed operations: PyTorch's message in our words, the shapes, and a hint."""
 
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from math import prod
 from typing import TypeAlias
 
@@ -20,7 +18,7 @@ from gradcli.language.expressions.program import Step
 Shapes: TypeAlias = Sequence[list[int]]
 """The shapes of the tensors among the operands, in order."""
 
-_CURES = (
+_HINTS = (
     (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that supports it: --dtype float32"),
     (r"bitwise_xor", "write ** for a power"),
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
@@ -35,7 +33,7 @@ _CURES = (
     (r"must be Tensor, not (?:list|tuple)", "combine tensors with stack([a, b]), numbers with tensor([1., 2.])"),
     (r"complex|Complex", "write .real, .imag or .abs() to get real numbers"),
 )  # fmt: skip
-"""What to do about what PyTorch says: a pattern, and the hint."""
+"""What to do about a message of PyTorch: a pattern, and the hint."""
 
 _MEMORY = re.compile(
     r"can't allocate memory|not enough memory|out of memory|bad_?\s?alloc|too large to be allocated"
@@ -43,48 +41,46 @@ _MEMORY = re.compile(
 )
 
 
-def wants_memory(error: Exception) -> bool:
-    """Whether it is memory that PyTorch did not get."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether PyTorch failed to allocate memory."""
     return isinstance(error, MemoryError) or bool(_MEMORY.search(str(error)))
 
 
 def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
-    said = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
+    message = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     lines = [_described(step, operands)]
-    if wants_memory(error):
-        return SizeError(
-            f"{name} needs more memory than is available", span=step.span, hint=lines[0]
-        )
+    if is_out_of_memory(error):
+        memory = f"{name} needs more memory than is available"
+        return SizeError(memory, span=step.span, hint=lines[0])
     if isinstance(error, OverflowError | ZeroDivisionError):
-        return ExpressionError(f"{name}: {said}", span=step.span, hint="the number is not finite")
-    if (
-        step.kind == "call"
-        and step.name.startswith("nn.")
-        and any(isinstance(value, Tensor) for value in operands)
-    ):
+        return ExpressionError(
+            f"{name}: {message}", span=step.span, hint="the number is not finite"
+        )
+    module = step.kind == "call" and step.name.startswith("nn.")
+    if module and any(isinstance(value, Tensor) for value in operands):
         message = "the first brackets of a module are for its settings"
         return ExpressionError(message, span=step.span, hint=called(name))
-    if "invalid combination of arguments" in said:
-        got, _, expected = said.partition(", but expected one of:")
-        said = f"it does not take {got.rpartition(' got ')[2]}"
+    if "invalid combination of arguments" in message:
+        got, _, expected = message.partition(", but expected one of:")
+        message = f"it does not take {got.rpartition(' got ')[2]}"
         lines += [f"it takes {form.strip()}" for form in expected.split(" * ")[1:3]]
-    elif keyword := re.search(r"unexpected keyword argument '?(\w+)", said):
+    elif keyword := re.search(r"unexpected keyword argument '?(\w+)", message):
         compared = f"to compare, write {keyword[1]} == ...; otherwise leave out {keyword[1]}="
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
-        lines += [hint for pattern, hint in _CURES if re.search(pattern, said)][:1]
-    topics, said = why_entry(said), _reworded(said, name, operands)
-    if said.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
+        lines += [hint for pattern, hint in _HINTS if re.search(pattern, message)][:1]
+    entry, message = why_entry(message), _reworded(message, name, operands)
+    if message.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
         lines.append(_signature(library.pytorch_function(step.name)))
     lines += _transposed(step, operands)
     hint = "\n".join(line for line in lines if line)
-    return ShapeError(f"{name}: {said}", span=step.span, hint=hint, why_entry=topics)
+    return ShapeError(f"{name}: {message}", span=step.span, hint=hint, why_entry=entry)
 
 
 def called(module: str) -> str:
-    """How a module of torch.nn is called, as a hint."""
+    """How to call a module of torch.nn, as a hint."""
     return f"call it: nn.{module}()({'pred, target' if module.endswith('Loss') else 'x'})"
 
 
@@ -103,7 +99,7 @@ def _shape(value: object) -> str:
 
 
 def _transposed(step: Step, operands: Sequence[object]) -> list[str]:
-    """The matrix product that would fit, where one operand only lies the wrong way."""
+    """The matrix product that would fit if one operand were transposed."""
     match step.name, operands:
         case "@", [Tensor(ndim=2) as left, Tensor(ndim=1 | 2) as right] if (
             left.shape[1] != right.shape[0]
@@ -116,7 +112,7 @@ def _transposed(step: Step, operands: Sequence[object]) -> list[str]:
 
 
 def kind(value: object) -> str:
-    """What a value is, in a word."""
+    """The kind of a value, in a word or two."""
     return next((name for types, name in _KINDS if isinstance(value, types)), "an ellipsis")
 
 
@@ -127,80 +123,69 @@ _KINDS: Sequence[tuple[type | tuple[type, ...], str]] = (
 
 
 def _signature(function: Callable[..., object]) -> str:
-    """How a function of PyTorch is called, as it says itself; empty where it does not say."""
+    """How to call a function of PyTorch, from its docstring or signature; empty without both."""
     name, first = getattr(function, "__name__", ""), (function.__doc__ or "").strip().split("\n")[0]
-    if found := re.match(r"\w+(\(.*?\))(?: ->.*)?$", first):
-        return f"{name}{found[1]}"
+    if matched := re.match(r"\w+(\(.*?\))(?: ->.*)?$", first):
+        return f"{name}{matched[1]}"
     try:
-        known = inspect.signature(function)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
         return ""
-    bare = [parameter.replace(annotation=known.empty) for parameter in known.parameters.values()]
-    return f"{name}{known.replace(parameters=bare, return_annotation=known.empty)}"
+    empty = signature.empty
+    bare = [parameter.replace(annotation=empty) for parameter in signature.parameters.values()]
+    return f"{name}{signature.replace(parameters=bare, return_annotation=empty)}"
 
 
 # --- PyTorch's messages in our words ------------------------------------------------------------
 
 
-def _reworded(said: str, name: str, operands: Sequence[object]) -> str:
-    """What `said` means for these operands; `said` itself where no rule is about it.
+def _reworded(message: str, name: str, operands: Sequence[object]) -> str:
+    """PyTorch's message in terms of these operands; unchanged if no rule is about it.
 
-    Tensors in a list count, as `cat` takes them; those that a list nests deeper do not.
+    Tensors in a list count, as `cat` takes them; those in nested lists do not.
     """
-    listed = [operand if isinstance(operand, list | tuple) else (operand,) for operand in operands]
-    shapes = [
-        list(value.shape) for values in listed for value in values if isinstance(value, Tensor)
-    ]
+    listed = (operand if isinstance(operand, list | tuple) else (operand,) for operand in operands)
+    shapes = [list(v.shape) for v in chain.from_iterable(listed) if isinstance(v, Tensor)]
     for pattern, worded in _RULES:
-        if found := re.search(pattern, said):
-            text = found.expand(worded) if isinstance(worded, str) else worded(found, name, shapes)
+        if matched := re.search(pattern, message):
+            text = (
+                matched.expand(worded) if isinstance(worded, str) else worded(matched, name, shapes)
+            )
             if text:
                 return text
-    return said
+    return message
 
 
 _PRODUCTS = ("@", "matmul", "bmm", "baddbmm")
 
 
-def _product(found: re.Match[str], name: str, shapes: Shapes) -> str:
+def _product(matched: re.Match[str], name: str, shapes: Shapes) -> str:
     """Which sizes of a matrix product must agree."""
     if len(shapes) < 2:
         return ""
     left, right = shapes[-2:] if name in ("addmm", "addmv", "baddbmm", "addbmm") else shapes[:2]
     if not left or not right:
         return f"{'the left' if not left else 'the right'} operand is a single number: write the product with *"
+    whose, size, other = "left operand", right[0], "size of the right one"
     if name == "linear":
-        return _must(
-            left[-1], right[-1], "the last size of the input", "the last size of the weight"
-        )
-    if len(right) == 1 or name == "dot":
-        return _must(
-            left[-1], right[0], "the last size of the left operand", "the size of the right one"
-        )
-    place = "first" if len(right) == 2 else "second-last"
-    inner = _must(
-        left[-1],
-        right[-2],
-        "the last size of the left operand",
-        f"the {place} size of the right one",
-    )
-    return inner or _broadcast(found, name, [left, right])
+        whose, size, other = "input", right[-1], "last size of the weight"
+    elif len(right) > 1 and name != "dot":
+        place = "first" if len(right) == 2 else "second-last"
+        size, other = right[-2], f"{place} size of the right one"
+        if left[-1] == size:
+            return _broadcast(matched, name, [left, right])
+    if left[-1] == size:
+        return ""
+    return f"the last size of the {whose} ({left[-1]}) must equal the {other} ({size})"
 
 
-def _must(left: int, right: int, this: str, that: str) -> str:
-    return f"{this} ({left}) must equal {that} ({right})" if left != right else ""
-
-
-def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    """The last dimension in which shapes do not broadcast, counted from the end as broadcasting
-    does.
-    """
+def _broadcast(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    """The last dimension in which shapes do not broadcast, counted from the end."""
     what = "batch sizes" if name in _PRODUCTS else "shapes"
     if name in _PRODUCTS:
         shapes = [shape[:-2] for shape in shapes]
-    for place, sizes in enumerate(
-        zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1), 1
-    ):
+    from_the_end = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    for place, sizes in enumerate(from_the_end, 1):
         if len(set(sizes) - {1}) > 1:
             where = "last dimension" if place == 1 else f"dimension {place} from the end"
             listed = " and ".join(str(size) for size in dict.fromkeys(sizes) if size != 1)
@@ -208,40 +193,36 @@ def _broadcast(found: re.Match[str], name: str, shapes: Shapes) -> str:
     return ""
 
 
-def _reshape(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    wanted, count = [int(size) for size in found[1].split(",") if size.strip()], int(found[2])
-    held = prod(wanted)
-    if -1 in wanted:
-        return (
-            f"{count} elements cannot be arranged as {wanted}: {-held} does not divide {count}"
-            if held
-            else ""
-        )
-    return f"{count} elements cannot be arranged as {wanted}, which has {held}"
+def _reshape(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    shape, count = [int(size) for size in matched[1].split(",") if size.strip()], int(matched[2])
+    text, product = f"{count} elements cannot be arranged as {shape}", prod(shape)
+    if -1 in shape:
+        return f"{text}: {-product} does not divide {count}" if product else ""
+    return f"{text}, which has {product}"
 
 
-def _dimension(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    first, last, got = map(int, found.groups())
+def _dimension(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    first, last, got = map(int, matched.groups())
     if not last:
         return f"there is no dimension {got}: the tensor has one dimension, numbered 0 or -1"
     return f"there is no dimension {got}: the tensor has {last + 1} dimensions, numbered 0 to {last} or {first} to -1"
 
 
-def _missing(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    names = re.findall(r"[\"'](\w+)[\"']", found[1])
+def _missing(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    names = re.findall(r"[\"'](\w+)[\"']", matched[1])
     return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing" if names else ""
 
 
-def _dtypes(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    dtypes = " and ".join(dtype.lower() for dtype in found.groups() if dtype)
+def _dtypes(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    dtypes = " and ".join(dtype.lower() for dtype in matched.groups() if dtype)
     return f"both operands must have the same dtype, but they have {dtypes}"
 
 
-def _rows(found: re.Match[str], name: str, shapes: Shapes) -> str:
-    rows = f"there are {found[1]} rows of logits and"
+def _rows(matched: re.Match[str], name: str, shapes: Shapes) -> str:
+    rows = f"there are {matched[1]} rows of logits and"
     if shapes[-1:] == [[]]:
         return f"{rows} one class index: each row needs one class, such as y=0,1"
-    return f"{rows} {found[2]} targets: each row needs one class"
+    return f"{rows} {matched[2]} targets: each row needs one class"
 
 
 _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...] = (
@@ -260,17 +241,17 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
     (r"Incompatible shapes of A and B for the equation AX = B \((?:.*x)?(\d+)x\d+ and (?:.*x)?(\d+)x\d+\)",
      r"the rows of A (\1) must equal those of B (\2)"),
     (r"Sizes of tensors must match except in dimension (-?\d+)",
-     lambda found, name, shapes:
-        f"all sizes except that of dimension {found[1]} must be equal: {' and '.join(map(str, shapes))}"),
+     lambda matched, name, shapes:
+        f"all sizes except that of dimension {matched[1]} must be equal: {' and '.join(map(str, shapes))}"),
     (r"expects each tensor to be equal size",
-     lambda found, name, shapes: f"all shapes must be equal: {' and '.join(map(str, shapes))}"),
+     lambda matched, name, shapes: f"all shapes must be equal: {' and '.join(map(str, shapes))}"),
     (r"index (-?\d+) is out of bounds for dimension (\d+) with size (\d+)",
      r"index \1 is outside dimension \2, which has size \3"),
     (r"too many indices for tensor of dimension (\d+)",
      r"there are more indices than dimensions: the tensor has \1"),
     (r"must be batches of square matrices, but they are (\d+) by (\d+)", r"the matrix must be square, but it is \1 by \2"),
     (r"The input tensor A? ?must have at least 2 dimensions|expected a tensor with 2 or more dimensions|expected a matrix",
-     lambda found, name, shapes: f"expected a matrix, got shape {shapes[0]}" if shapes else ""),
+     lambda matched, name, shapes: f"expected a matrix, got shape {shapes[0]}" if shapes else ""),
     (r"input matrix is singular|solver failed because the input matrix is singular",
      "the matrix is singular: it has no inverse"),
     (r"Expected input batch_size \((\d+)\) to match target batch_size \((\d+)\)", _rows),
@@ -279,5 +260,5 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
     (r"weight of size (\[.*?\]), expected input(\[.*?\]) to have (\d+) channels, but got (\d+)",
      r"the weight \1 is for \3 input channels, but the input \2 has \4"),
 )  # fmt: skip
-"""What PyTorch says, and what it means: a pattern, and a text with its groups, or a function of
-match, name and shapes."""
+"""What PyTorch's messages mean: a pattern, and a text with its groups, or a function of match, name
+and shapes."""

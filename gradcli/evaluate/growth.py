@@ -1,8 +1,7 @@
-"""How large a result will be, told from the arguments alone, so that what is over the bound is
-refused before it is made.
+"""The size of a result from the arguments alone: what is too large is refused before it is made.
 
 Functions whose arguments name a size, or whose result holds products of elements, are in the table
-`COUNTS`. Tensors in all other calls at most broadcast. What remains is counted when it is there:
+`COUNTS`. Tensors in all other calls at most broadcast. Anything else is counted once it exists:
 views cost nothing until then, and the supervising process bounds the memory.
 """
 
@@ -24,11 +23,10 @@ Count: TypeAlias = Callable[..., float]
 
 @cache
 def checker(name: str) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
-    """The check of a call's arguments to the function `name` (without its namespace) before it is
-    made.
+    """The check of the arguments of a call of `name` (without its namespace), before the call.
 
-    It raises SizeError where the result will hold more elements than are allowed. Arguments that
-    make no sense pass: PyTorch has the better words for them.
+    The check raises SizeError if the result will hold more elements than are allowed. Arguments
+    that make no sense pass: PyTorch has better messages for them.
     """
     count = COUNTS.get(name)
 
@@ -53,14 +51,10 @@ def checker(name: str) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
 
 
 def refuse(name: str, elements: float) -> None:
-    """Raise SizeError where `elements` are more than are allowed."""
+    """Raise SizeError if `elements` are more than are allowed."""
     if elements > ELEMENTS.value:
         count = (
-            f"{elements:,.0f}"
-            if elements < 1e18
-            else f"{elements:.0e}"
-            if elements < inf
-            else "countless"
+            "countless" if elements == inf else f"{elements:{',.0f' if elements < 1e18 else '.0e'}}"
         )
         raise SizeError(
             f"{name} would make {count} elements, and at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
@@ -73,10 +67,11 @@ def broadcast(shapes: Iterable[Iterable[int]]) -> int:
 
 
 def _flat(sizes: Any) -> list[float]:
-    """Sizes written one by one, or in one tuple or list."""
-    listed = sizes if isinstance(sizes, tuple | list) else [sizes]
+    """Sizes given one by one, or in one tuple or list."""
+    if not isinstance(sizes, tuple | list):
+        return [float(sizes)]
     return [
-        float(n) for size in listed for n in (size if isinstance(size, tuple | list) else [size])
+        float(n) for size in sizes for n in (size if isinstance(size, tuple | list) else [size])
     ]
 
 
@@ -132,11 +127,8 @@ def _transposed(
     x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, *_: Any, **more: Any
 ) -> float:
     steps = _spread(stride, x.ndim - 2)
-    return (
-        x.shape[0]
-        * weight.shape[1]
-        * prod((n - 1) * step + 1 for n, step in zip(x.shape[2:], steps, strict=True))
-    )
+    spatial = prod((n - 1) * step + 1 for n, step in zip(x.shape[2:], steps, strict=True))
+    return x.shape[0] * weight.shape[1] * spatial
 
 
 def _spectrum(x: Tensor, n: Any = None, *_: Any, **more: Any) -> float:
@@ -185,5 +177,5 @@ _COUNTS: Mapping[str, Count] = {
         lambda x, output_size, *_, n=n, **more: prod(x.shape[:-n]) * prod(_spread(output_size, n)) for n in (1, 2, 3)},
 }  # fmt: skip
 COUNTS = {name: count for names, count in _COUNTS.items() for name in names.split()}
-"""Functions whose result may be larger than what their operands broadcast to, and how many elements
-it will hold."""
+"""Functions whose result may be larger than what their operands broadcast to, and its number of
+elements."""

@@ -1,6 +1,7 @@
 """The catalogue's functions as PyTorch computes them, and the targets that index losses take."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -16,7 +17,7 @@ Unary: TypeAlias = Callable[[Tensor], Tensor]
 Binary: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 _INDEX_TARGETS = ("class", "labels")
-"""The kinds of target that are indices into the classes."""
+"""The kinds of target that are indices of classes."""
 
 
 def activation(call: Call) -> Unary:
@@ -26,11 +27,11 @@ def activation(call: Call) -> Unary:
 
 
 def loss(call: Call, reduction: str | None = None) -> Binary:
-    """The loss with its arguments, of pred and target.
+    """The loss of pred and target with its arguments.
 
-    A reduction among the arguments wins over `reduction`, and PyTorch's mean is the default. A loss
-    that is a sum by definition knows only `none`; one without elements is one number whatever the
-    reduction.
+    A reduction among the arguments overrides `reduction`; the default is PyTorch's mean. A loss
+    that is a sum by definition has only `none`; one that is not made of elements is one number for
+    any reduction.
     """
     return _reduced(call, call.reduction(reduction or "mean"))
 
@@ -41,16 +42,12 @@ def elements(call: Call) -> Binary | None:
 
 
 def _reduced(call: Call, reduction: str) -> Binary:
-    function = _resolve(call.entry)
-    return lambda pred, target: function(
-        pred, target, **_arguments(call, pred) | {"reduction": reduction}
-    )
+    function, reduced = _resolve(call.entry), {"reduction": reduction}
+    return lambda pred, target: function(pred, target, **_arguments(call, pred) | reduced)
 
 
 def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
-    """The arguments as PyTorch wants them; weights are made in the dtype and on the device of
-    `like`.
-    """
+    """The arguments for PyTorch; weights have the dtype and device of `like`."""
     return {
         name: torch.tensor(value, dtype=like.dtype, device=like.device)
         if name in TENSOR_PARAMETERS and value is not None
@@ -60,9 +57,7 @@ def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
 
 
 def _resolve(entry: Activation | Loss) -> Function:
-    """The function itself: the entry's own code, or PyTorch's at the path that the catalogue
-    names.
-    """
+    """The entry's own code, or PyTorch's function."""
     return _OWN[entry.name] if entry.code else pytorch(entry)
 
 
@@ -73,14 +68,10 @@ def pytorch(entry: Activation | Loss) -> Function:
 
 
 def _own(entry: Activation | Loss) -> Function:
-    """The code of an entry as a function. It is gradcli's own text: what users write is never given
-    to Python.
-    """
-    names = [
-        *entry.operands,
-        *(each.name for each in entry.parameters),
-        *["reduction"] * isinstance(entry, Loss),
-    ]
+    """An entry's code, which is gradcli's, as a function: what users write is never evaluated."""
+    names = [*entry.operands, *(parameter.name for parameter in entry.parameters)]
+    if isinstance(entry, Loss):
+        names.append("reduction")
     # A program makes a constant in its default dtype and device; here x may have others.
     code = entry.code.replace("torch.zeros(", "x.new_zeros(")
     return cast(Function, eval(f"lambda {', '.join(names)}: {code}", dict(_MODULES)))
@@ -93,13 +84,12 @@ _OWN = {entry.name: _own(entry) for entry in CATALOGUE.values() if entry.code}
 def index_target(
     function: Call | Loss, logits: Tensor, target: Tensor, span: Location | None = None
 ) -> Tensor:
-    """The target as the loss takes it: class indices and labels as int64, any other target as it
-    is.
+    """The target as the loss takes it: class indices and labels as int64, any other unchanged.
 
-    A target in the shape of `logits` means probabilities, for cross_entropy alone. Else `logits`
-    are [C], [N, C] or [N, C, ...] and the classes whole numbers from 0 up, or the ignore_index
-    where one was given; a 0-d index becomes the target of a batch of one. Labels of
-    multilabel_margin are whole numbers from -1 up.
+    A target in the shape of `logits` means probabilities, for cross_entropy only. Otherwise
+    `logits` are [C], [N, C] or [N, C, ...] and the classes whole numbers from 0 up, or the given
+    ignore_index; a 0-d index becomes the target of a batch of one. Labels of multilabel_margin are
+    whole numbers from -1 up.
 
     Raises LiteralError for numbers that are not indices, and ShapeError for indices that `logits`
     has no class for and for probabilities that the loss does not take.
@@ -110,23 +100,19 @@ def index_target(
         return target
     if logits.ndim == 0:
         message = f"{entry.name} needs a number for each class, but pred is a single number"
-        raise ShapeError(
-            message, span=span, hint="give pred one number for each class, such as 2,1,0.1"
-        )
+        hint = "give pred one number for each class, such as 2,1,0.1"
+        raise ShapeError(message, span=span, hint=hint)
     if entry.target == "class" and target.shape == logits.shape:
         _check_probabilities(entry, target, span)
         return target
     indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, span)
     if logits.ndim == 1 and indices.shape == (1,) and entry.name in ("cross_entropy", "nll"):
-        message = f"pred is one row of {len(logits)} classes, but target is a list"  # PyTorch fails only going backward
-        raise ShapeError(
-            message, span=span, hint=f"give only the index: {int(indices)}", why_entry="class-shape"
-        )
-    return (
-        indices.reshape(1)
-        if indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1
-        else indices
-    )
+        # PyTorch would fail only in the backward pass.
+        message = f"pred is one row of {len(logits)} classes, but target is a list"
+        hint = f"give only the index: {int(indices)}"
+        raise ShapeError(message, span=span, hint=hint, why_entry="class-shape")
+    of_batch = indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1
+    return indices.reshape(1) if of_batch else indices
 
 
 def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> None:
@@ -146,38 +132,29 @@ def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> 
 def _indices(
     entry: Loss, ignored: Value, logits: Tensor, target: Tensor, span: Location | None
 ) -> Tensor:
-    """The numbers of `target` as int64, each checked to be an index into the classes of `logits`,
-    or `ignored`.
-    """
+    """`target` as int64, each number checked to be a class of `logits` or `ignored`."""
     labels = entry.target == "labels"
     lowest, along = (-1, -1) if labels else (0, min(1, logits.ndim - 1))
     classes = logits.shape[along]
     indices = target.detach().to(torch.int64)
     kept = torch.ones_like(indices, dtype=torch.bool) if ignored is None else indices != ignored
-    # Unequal to what was given are fractions, NaN, and numbers beyond int64.
+    # Fractions, NaN and numbers beyond int64 differ from the target.
     broken = (indices != target) | (kept & (indices < lowest))
     reason = f"but a {'label' if labels else 'class index'} is a whole number from {lowest} up"
     hint = "labels start at 0, and -1 ends the list" if labels else "classes start at 0"
-    _refuse(LiteralError, target, broken, reason, span, hint, "class-target")
-    beyond = kept & (indices >= classes)
-    _refuse(
-        ShapeError, indices, beyond, f"but pred has {classes} classes", span, hint, "class-range"
-    )
+    not_index = partial(LiteralError, span=span, hint=hint, why_entry="class-target")
+    _refuse(not_index, target, broken, reason)
+    no_class = partial(ShapeError, span=span, hint=hint, why_entry="class-range")
+    _refuse(no_class, indices, kept & (indices >= classes), f"but pred has {classes} classes")
     return indices
 
 
 def _refuse(
-    error: type[GradcliError],
-    target: Tensor,
-    wrong: Tensor,
-    reason: str,
-    span: Location | None,
-    hint: str,
-    why_entry: str,
+    error: Callable[[str], GradcliError], target: Tensor, wrong: Tensor, reason: str
 ) -> None:
-    """Raise `error` about the first number of `target` that is `wrong`, if any is."""
+    """Raise `error` about the first number of `target` that is `wrong`, if there is one."""
     if bool(wrong.any()):
         at = wrong.nonzero()[0].tolist()
         name = f"target[{','.join(map(str, at))}]" if at else "target"
         number = target[tuple(at)].item()
-        raise error(f"{name} is {number}, {reason}", span=span, hint=hint, why_entry=why_entry)
+        raise error(f"{name} is {number}, {reason}")

@@ -1,6 +1,4 @@
-"""What every computation shares: the job's dtype and device, tensors from literals, and the notes
-made on the way.
-"""
+"""What every computation shares: dtype and device, tensors from literals, notes."""
 
 import re
 import warnings
@@ -27,15 +25,14 @@ from gradcli.results import Note, Subject
 
 DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
 
-
 BeginStep: TypeAlias = Callable[[int, int], object]
-"""Told by what goes step by step, such as training, which step begins and of how many: the time
-limit is that of a step."""
+"""Called at the start of each step of training and the like, with its number and the total: the
+time limit is per step."""
 
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """PyTorch's default dtype for a while: an expression's `torch.ones(1)` has it."""
+    """Set PyTorch's default dtype for a while: an expression's `torch.ones(1)` has it."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -44,47 +41,42 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-_ears: list[list[warnings.WarningMessage]] = []
+_listeners: list[list[warnings.WarningMessage]] = []
 
 
 @contextmanager
 def listening() -> Iterator[list[warnings.WarningMessage]]:
-    """The warnings of a while, each as often as there is reason for it; PyTorch gives many only
-    once in a process.
+    """Collect all warnings of a while; PyTorch gives many of them only once in a process.
 
-    Who does many jobs listens all the while: the filters are then set once, and each job begins
-    with an empty list.
+    A process that runs many jobs listens all the time: the filters are then set once, and each job
+    starts with an empty list.
     """
-    if _ears:
-        _ears[-1].clear()
-        yield _ears[-1]
+    if _listeners:
+        _listeners[-1].clear()
+        yield _listeners[-1]
         return
     every_time = torch.is_warn_always_enabled()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.set_warn_always(True)
-        _ears.append(caught)
+        _listeners.append(caught)
         try:
             yield caught
         finally:
-            _ears.clear()
+            _listeners.clear()
             torch.set_warn_always(every_time)
 
 
 @contextmanager
 def once_more(dtype: torch.dtype) -> Iterator[None]:
-    """For running again what a result was made of, in some dtype: without the warnings, which were
-    heard the first time.
-    """
+    """Recompute parts of a result in `dtype`, without the warnings, which were collected before."""
     with default_dtype(dtype), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 class Job:
-    """One request being computed. Making one seeds PyTorch's generator, once, before the inputs are
-    made.
-    """
+    """One request being computed. Making one seeds PyTorch's generator, once, before the inputs."""
 
     def __init__(
         self,
@@ -108,59 +100,48 @@ class Job:
     @property
     def program(self) -> Expression:
         """The one expression of the request."""
-        (found,) = self.programs
-        return found
+        (program,) = self.programs
+        return program
 
     def number(self, value: float) -> Tensor:
         """A default as a 0-d tensor."""
         return torch.tensor(value, dtype=self.dtype, device=self.device)
 
     def note(self, code: str, text: str) -> None:
-        """Remark on the result, each remark once."""
+        """Add a note to the result, each note once."""
         if (note := Note(code, text)) not in self.notes:
             self.notes.append(note)
 
     def wrt(
-        self, asked: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]
+        self, names: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]
     ) -> list[str]:
-        """The inputs to differentiate by, of any shape, in the order of `inputs`: those of --wrt,
-        else the default.
+        """The inputs to differentiate by, in the order of `inputs`: those of --wrt, or the default.
 
-        An integer input beside a floating one is left out, and so null. Raises UsageError for a
-        name that is not an input, and MathError where no floating-point input is left.
+        An integer input beside a floating one is left out, so its gradient is null. Raises
+        UsageError for a name that is not an input, and MathError if there is no floating-point
+        input.
         """
-        for name in asked:
+        for name in names:
             if name not in inputs:
                 hint = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
                 raise UsageError(f"--wrt: there is no input {name!r}", hint=hint)
-        floating = [
-            name
-            for name in inputs
-            if name in (asked or default) and inputs[name].is_floating_point()
-        ]
+        chosen = names or default
+        floating = [n for n, tensor in inputs.items() if n in chosen and tensor.is_floating_point()]
         if floating:
-            for name in asked:
+            for name in names:
                 if name not in floating:
-                    self.note(
-                        "integer-input",
-                        f"{name} is {dtype_name(inputs[name])}: its gradient is null",
-                    )
+                    text = f"{name} is {dtype_name(inputs[name])}: its gradient is null"
+                    self.note("integer-input", text)
             return floating
         if not inputs:
-            raise MathError(
-                "there is no input to differentiate with respect to",
-                hint="give one: gradcli grad 'x**2' x=3",
-                why_entry="no-grad",
-            )
-        name = (asked or list(inputs))[0]
+            message = "there is no input to differentiate with respect to"
+            hint = "give one: gradcli grad 'x**2' x=3"
+            raise MathError(message, hint=hint, why_entry="no-grad")
+        name = (names or list(inputs))[0]
         raise _not_floating(name, inputs[name])
 
     def floating(self, name: str, literal: Literal) -> Tensor:
-        """The tensor of an input that a command always differentiates by, in the literal's shape
-        and the job's dtype.
-
-        Raises MathError where it holds no floating-point numbers.
-        """
+        """A tensor to differentiate by, in the literal's shape. Raises MathError for integers."""
         tensor = self.tensor(literal)
         if not tensor.is_floating_point():
             raise _not_floating(name, tensor)
@@ -193,10 +174,8 @@ class Job:
                 with default_dtype(self.dtype):
                     yield
         for warning in caught:
-            text = (
-                re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0].strip()
-            )
-            note = _warning(text)
+            text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0]
+            note = _warning(text.strip())
             self.note(note.code, note.text)
 
 
@@ -214,13 +193,10 @@ def dtype_name(tensor: Tensor) -> str:
 
 
 def _warning(text: str) -> Note:
-    """A warning of PyTorch's as a note: its own words on one line, or ours where they are
-    clearer.
-    """
-    if found := re.search(
-        r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)", text
-    ):
-        target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in found.groups())
+    """A warning of PyTorch as a note: PyTorch's words on one line, or ours if they are clearer."""
+    pattern = r"target size \(torch\.Size\((.*?)\)\).*input size \(torch\.Size\((.*?)\)\)"
+    if sizes := re.search(pattern, text):
+        target, pred = (tuple(map(int, re.findall(r"[0-9]+", shape))) for shape in sizes.groups())
         return broadcast(pred, target)
     return Note(why_entry(text) or "pytorch", text)
 
@@ -228,13 +204,12 @@ def _warning(text: str) -> Note:
 def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:
     """The note on a loss whose prediction and target have different shapes."""
     shapes = f"the target has shape {list(target)} and the prediction {list(pred)}"
-    return Note(
-        "broadcast", f"{shapes}: they broadcast to {together(pred, target)}; reshape one of them"
-    )
+    advice = f"they broadcast to {together(pred, target)}; reshape one of them"
+    return Note("broadcast", f"{shapes}: {advice}")
 
 
 def together(*shapes: Sequence[int]) -> list[int]:
-    """The shape to which shapes that fit broadcast."""
+    """The shape that these shapes broadcast to."""
     return list(torch.broadcast_shapes(*map(tuple, shapes)))  # type: ignore[no-untyped-call]
 
 
@@ -242,10 +217,7 @@ _CPU = torch.device("cpu")
 
 
 def _device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises UsageError where this PyTorch cannot compute on it.
-    """
+    """The device of that name. Raises UsageError if this PyTorch cannot compute on it."""
     kind, _, index = name.partition(":")
     counts = {
         "cpu": 1,
@@ -254,19 +226,14 @@ def _device(name: str) -> torch.device:
         "xpu": torch.xpu.device_count(),
     }
     if int(index or 0) >= counts[kind]:
-        has = ", ".join(
-            f"{each}:{i}" if i else each for each, count in counts.items() for i in range(count)
-        )
-        raise UsageError(
-            f"--device: {name!r} is not available; this PyTorch has: {has}", hint="--device cpu"
-        )
+        devices = [f"{k}:{i}" if i else k for k, count in counts.items() for i in range(count)]
+        message = f"{name!r} is not available; this PyTorch has: {', '.join(devices)}"
+        raise UsageError(f"--device: {message}", hint="--device cpu")
     return torch.device(name)
 
 
 def seed(number: int, device: torch.device) -> None:
-    """Seed the default generator. On the CPU directly: torch.manual_seed formats the call stack for
-    devices not there.
-    """
+    """Seed the default generator; on the CPU directly, as torch.manual_seed is slow."""
     if device is _CPU or device.type == "cpu":
         torch.default_generator.manual_seed(number)
     else:
@@ -276,8 +243,8 @@ def seed(number: int, device: torch.device) -> None:
 @cache
 def _detached(kind: type) -> tuple[str, ...]:
     """The fields of a result that may hold tensors to detach; other types have none."""
-    found = fields(kind) if is_dataclass(kind) else ()
-    return tuple(f.name for f in found if f.type is not str and not f.metadata.get("as_run"))
+    members = fields(kind) if is_dataclass(kind) else ()
+    return tuple(f.name for f in members if f.type is not str and not f.metadata.get("as_run"))
 
 
 T = TypeVar("T")

@@ -1,6 +1,4 @@
-"""PyTorch's functions under the paths of the allow-list, each resolved once, with our rules for the
-few that need them.
-"""
+"""PyTorch's functions by the paths of the allow-list, each resolved once, with a few own rules."""
 
 import builtins
 import math
@@ -18,6 +16,7 @@ from gradcli.catalogue.functions import CATALOGUE, LOSSES, Activation, Loss
 from gradcli.errors import ExpressionError, ShapeError, SizeError
 from gradcli.evaluate import implementations
 from gradcli.language.calls import Call
+from gradcli.language.expressions.program import Step
 from gradcli.language.limits import RESULTS
 from gradcli.language.literals.literal_grammar import NOT_FINITE
 
@@ -37,21 +36,21 @@ DTYPES: Mapping[str, torch.dtype] = {
 def function(path: str, python: object = None) -> Function:
     """The function or module class at a path of the allow-list.
 
-    `python` is the function of Python's that computes plain numbers: `math.sqrt`, or a bare name.
-    Raises ExpressionError where the installed PyTorch has none of that name.
+    `python` names Python's function for plain numbers: `math.sqrt`, or a bare name. Raises
+    ExpressionError if the installed PyTorch has no function of that name.
     """
     if path in _OWN:
         return _OWN[path]
-    found = pytorch_function(path)
+    resolved = pytorch_function(path)
     if path.rpartition(".")[2] in operators.RANDOM and not path.startswith("nn."):
-        found = _on_cpu(found)
+        resolved = _on_cpu(resolved)
     if prepare := _PREPARED.get(path):
-        return _prepared(found, prepare)
-    return found if path.startswith("nn.") else _with_numbers(found, _python(python))
+        return _prepared(resolved, prepare)
+    return resolved if path.startswith("nn.") else _with_numbers(resolved, _python(python))
 
 
 def _python(name: object) -> Function | None:
-    """Python's own function of that name, out of the few that expressions know."""
+    """Python's own function of that name, one of the few that expressions use."""
     if not isinstance(name, str):
         return None
     space, _, last = name.rpartition(".")
@@ -59,37 +58,28 @@ def _python(name: object) -> Function | None:
 
 
 def plain(values: Sequence[Any]) -> bool:
-    """Whether Python's own functions may have these arguments: numbers, and sequences that are
-    added up.
-    """
+    """Whether Python's own functions may have these arguments: numbers and sequences of them."""
     return all(
-        isinstance(value, int | float)
-        or (isinstance(value, tuple | list) and not isinstance(value, torch.Size))
+        isinstance(value, int | float | tuple | list) and not isinstance(value, torch.Size)
         for value in values
     )
 
 
 def pytorch_function(path: str) -> Function:
-    """What PyTorch itself has at a path of the allow-list.
-
-    Raises ExpressionError where the installed PyTorch has none of that name.
-    """
+    """PyTorch's function at an allowed path. Raises ExpressionError if PyTorch has none."""
     space, _, name = path.partition(".")
-    if (
-        operators.in_space(space, name) is None
-        or (found := getattr(_SPACES[space], name, None)) is None
-    ):
-        raise ExpressionError(
-            f"PyTorch {torch.__version__} has no {path}", hint="another version may have it"
-        )
-    return cast(Function, found)
+    listed = operators.in_space(space, name) is not None
+    function = getattr(_SPACES[space], name, None) if listed else None
+    if function is None:
+        message = f"PyTorch {torch.__version__} has no {path}"
+        raise ExpressionError(message, hint="another version may have it")
+    return cast(Function, function)
 
 
 def _with_numbers(function: Function, python: Function | None = None) -> Function:
-    """The same function, taking plain numbers where PyTorch insists on tensors: `sqrt(2)`,
-    `maximum(x, 0)`, `mse(x, 1)`.
+    """The same function, accepting plain numbers where PyTorch insists on tensors: `maximum(x, 0)`.
 
-    Where all arguments are plain and Python has the function too, it is Python's.
+    If all arguments are plain and Python has the function too, Python's is called.
     """
 
     def call(*arguments: Any, **keywords: Any) -> Any:
@@ -109,13 +99,10 @@ def _with_numbers(function: Function, python: Function | None = None) -> Functio
 
 
 def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
-    """Python's own function of plain numbers. Raises ExpressionError where it has no value,
-    SizeError for one too large.
-    """
+    """Python's function of plain numbers. Raises ExpressionError without a value, or SizeError."""
     numbers = [value for value in arguments if isinstance(value, int | float)]
-    if python in _LARGE and any(
-        abs(value) > LARGEST for value in numbers[: 2 if python is pow else 1]
-    ):
+    bounded = numbers[: 2 if python is pow else 1] if python in _LARGE else []
+    if any(abs(value) > LARGEST for value in bounded):
         message = f"{python.__name__} of a number beyond {LARGEST:,} is too large"
         raise SizeError(message, hint="write a float: 2.0**100")
     try:
@@ -126,29 +113,26 @@ def _of_numbers(python: Function, *arguments: Any, **keywords: Any) -> Any:
 
 
 LARGEST = 10_000
-"""Beyond it a whole number's factorial or power takes long to compute, and is refused before
-that."""
+"""The factorial or power of a larger whole number takes long to compute, and is refused."""
 _LARGE = (pow, math.comb, math.factorial, math.perm)
 
 
 def _whole(python: Function) -> Function:
-    """A function of math that tensors have no twin for."""
+    """A function of math without a counterpart for tensors."""
 
     def call(*arguments: Any, **keywords: Any) -> Any:
         if not plain(arguments):
-            twin = (
-                "isclose(a, b)" if python is math.isclose else "exp(lgamma(n + 1)) for a factorial"
-            )
-            raise ExpressionError(
-                f"math.{python.__name__} takes plain numbers", hint=f"for tensors write {twin}"
-            )
+            is_close = python is math.isclose
+            twin = "isclose(a, b)" if is_close else "exp(lgamma(n + 1)) for a factorial"
+            message = f"math.{python.__name__} takes plain numbers"
+            raise ExpressionError(message, hint=f"for tensors write {twin}")
         return _of_numbers(python, *arguments, **keywords)
 
     return call
 
 
 def _number(python: Function) -> Function:
-    """Python's own type of numbers, called with one."""
+    """Python's own type of numbers, called with one number."""
 
     def call(value: Any) -> Any:
         if isinstance(value, Tensor) and value.requires_grad:
@@ -165,9 +149,7 @@ def _number(python: Function) -> Function:
 
 
 def _on_cpu(function: Function) -> Function:
-    """The same function, computed on the CPU and its result moved back, so that it draws the same
-    numbers on every device.
-    """
+    """The same function, computed on the CPU: it draws the same random numbers on every device."""
 
     def call(*arguments: Any, **keywords: Any) -> Any:
         device = torch.get_default_device()
@@ -188,24 +170,14 @@ def _moved(value: Any, device: torch.device | str) -> Any:
         case dict():
             return {key: _moved(item, device) for key, item in value.items()}
         case tuple() | list() if not isinstance(value, torch.Size):
-            items = [_moved(item, device) for item in value]
-            return (
-                type(value)(items)
-                if type(value) in (list, tuple) or hasattr(value, "n_fields")
-                else items
-            )
+            items, kind = [_moved(item, device) for item in value], type(value)
+            return kind(items) if kind in (list, tuple) or hasattr(value, "n_fields") else items
     return value
 
 
 def liftable(arguments: Sequence[Any]) -> list[list[int]]:
-    """The places of plain numbers that may have to be tensors: first that of the first one, then
-    all of them.
-    """
-    places = [
-        i
-        for i, value in enumerate(arguments)
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    """The places of plain numbers that may have to be tensors: first the first one, then all."""
+    places = [i for i, value in enumerate(arguments) if type(value) in (int, float)]
     return [places[:1], places] if places else []
 
 
@@ -215,7 +187,7 @@ def lifted(arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
 
 
 Prepare: TypeAlias = Callable[[list[Any], dict[str, Any]], object]
-"""A rule that puts the arguments of a call right, in place, or refuses them."""
+"""A rule that corrects the arguments of a call in place, or refuses them."""
 
 
 def _prepared(function: Function, prepare: Prepare) -> Function:
@@ -229,15 +201,24 @@ def _prepared(function: Function, prepare: Prepare) -> Function:
     return call
 
 
+def split(step: Step, operands: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """A step's arguments without its module, by place and by name; input and target by place."""
+    arguments, keywords = step.split(operands)
+    if step.kind == "apply":
+        del arguments[0]
+    by_place(arguments, keywords, "input", "target")
+    return arguments, keywords
+
+
 def by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> None:
-    """Move the first arguments, which have these names, out of the keywords to their places."""
+    """Move arguments with these names, in this order, from the keywords to their places."""
     for place, name in enumerate(names):
         if name in keywords and place <= len(arguments):
             arguments.insert(place, keywords.pop(name))
 
 
 def _class_indices(entry: Loss) -> Prepare:
-    """The target of a loss holds class indices, which may be written as any whole numbers."""
+    """The target of a loss is class indices, which may be any whole numbers."""
     return lambda arguments, keywords: _fit_target(
         entry, arguments, keywords, keywords.get("ignore_index")
     )
@@ -247,49 +228,38 @@ def _fit_target(entry: Loss, arguments: list[Any], keywords: dict[str, Any], ign
     by_place(arguments, keywords, "input", "target")
     if len(arguments) < 2:
         return
-    pred, target = (
-        arguments[0],
-        torch.tensor(arguments[1]) if isinstance(arguments[1], int | float) else arguments[1],
-    )
-    if (
-        isinstance(pred, Tensor)
-        and isinstance(target, Tensor)
-        and (pred.ndim or target.dtype != torch.int64)
-    ):
+    pred, target = arguments[:2]
+    if isinstance(target, int | float):
+        target = torch.tensor(target)
+    both = isinstance(pred, Tensor) and isinstance(target, Tensor)
+    if both and (pred.ndim or target.dtype != torch.int64):
         call = Call(entry.name, entry, {} if ignored is None else {"ignore_index": ignored})
         target = implementations.index_target(call, pred, target)
-    arguments[1] = target  # of a single number PyTorch takes an integer as the one class
+    arguments[1] = target  # for a single number PyTorch takes an integer as the one class
 
 
 def _labels(arguments: list[Any], keywords: dict[str, Any]) -> None:
-    """ctc_loss reads memory that is not its own where a label is out of range."""
+    """Check labels: ctc_loss reads memory that is not its own if a label is out of range."""
     by_place(arguments, keywords, "log_probs", "targets")
     match arguments:
         case [Tensor() as pred, Tensor() as target, *_] if pred.ndim and target.numel():
             classes, lowest, highest = pred.shape[-1], int(target.min()), int(target.max())
             if lowest < 0 or highest >= classes:
                 wrong = lowest if lowest < 0 else highest
-                raise ShapeError(
-                    f"a label is {wrong}, but log_probs has {classes} classes",
-                    hint="labels start at 0",
-                )
+                message = f"a label is {wrong}, but log_probs has {classes} classes"
+                raise ShapeError(message, hint="labels start at 0")
 
 
 def _copies(*places: int) -> Prepare:
-    """The arguments at these places, and running statistics by name, are written into, which no
-    schema says.
-    """
+    """Copy arguments at these places, and running statistics: PyTorch writes into them."""
 
     def copied(value: Any) -> Any:
         return value.clone() if isinstance(value, Tensor) else value
 
     def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
-        arguments[:] = [
-            copied(value) if place in places else value for place, value in enumerate(arguments)
-        ]
-        keywords.update(
-            {name: copied(value) for name, value in keywords.items() if name.startswith("running_")}
-        )
+        arguments[:] = [copied(v) if place in places else v for place, v in enumerate(arguments)]
+        running = [name for name in keywords if name.startswith("running_")]
+        keywords.update({name: copied(keywords[name]) for name in running})
 
     return prepare
 
@@ -297,9 +267,8 @@ def _copies(*places: int) -> Prepare:
 def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     """Call a module of torch.nn; one with class indices takes them as its function does."""
     if not isinstance(module, nn.Module):
-        raise ExpressionError(
-            "only functions and modules of torch.nn can be called", hint="write a product with *"
-        )
+        message = "only functions and modules of torch.nn can be called"
+        raise ExpressionError(message, hint="write a product with *")
     listed = list(arguments)
     if isinstance(module, nn.CTCLoss):
         _labels(listed, keywords)
@@ -308,45 +277,37 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
         by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
             _fit_target(entry, listed, keywords, None if ignored == -100 else ignored)
-    call: Function = (
-        _on_cpu(module) if type(module).__name__ in operators.RANDOM_MODULES else module
-    )
+    random = type(module).__name__ in operators.RANDOM_MODULES
+    call: Function = _on_cpu(module) if random else module
     return call(*listed, **keywords)
 
 
 def _tensor(data: Any, **keywords: Any) -> Tensor:
-    """torch.tensor for plain numbers. Tensors that record are refused, because a copy of their
-    numbers has no history.
-    """
+    """torch.tensor for plain numbers; a copy of tensors that record would have no history."""
     agenda = [data]
     for item in agenda:
         if isinstance(item, tuple | list):
             agenda.extend(item)
             RESULTS.check(len(agenda), "too many values for torch.tensor")
         elif isinstance(item, Tensor) and item.requires_grad:
-            raise ExpressionError(
-                "torch.tensor copies numbers, so the gradient is lost", hint="write stack([a, b])"
-            )
-    return torch.tensor(data, **keywords) if not isinstance(data, Tensor) else data.clone()
+            message = "torch.tensor copies numbers, so the gradient is lost"
+            raise ExpressionError(message, hint="write stack([a, b])")
+    return data.clone() if isinstance(data, Tensor) else torch.tensor(data, **keywords)
 
 
 def _to(value: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
-    """Tensor.to for dtypes: devices are the command's business."""
-    if not all(
-        isinstance(argument, torch.dtype | Tensor) for argument in (*arguments, *keywords.values())
-    ):
-        raise ExpressionError(
-            ".to takes a dtype here", hint="write .to(torch.float64) or .double()"
-        )
+    """Tensor.to for dtypes: the device is an option of the command."""
+    values = (*arguments, *keywords.values())
+    if not all(isinstance(value, torch.dtype | Tensor) for value in values):
+        hint = "write .to(torch.float64) or .double()"
+        raise ExpressionError(".to takes a dtype here", hint=hint)
     return value.to(*arguments, **keywords)
 
 
 def _composed(entry: Activation | Loss) -> Function:
-    """The catalogue's own function; an activation with further arguments is PyTorch's."""
-    call = Call(entry.name, entry)
-    own: Function = (
-        implementations.loss(call) if isinstance(entry, Loss) else implementations.activation(call)
-    )
+    """The catalogue's own function; an activation with more arguments is PyTorch's."""
+    make = implementations.loss if isinstance(entry, Loss) else implementations.activation
+    own: Function = make(Call(entry.name, entry))
     pytorch = implementations.pytorch(entry)
 
     def run(*arguments: Any, **keywords: Any) -> Any:
@@ -377,7 +338,7 @@ _PREPARED: Mapping[str, Prepare] = {
     ),
     **dict.fromkeys(("F.embedding", "F.embedding_bag"), _copies(1)),  # with max_norm
 }
-"""Functions whose arguments are put right or checked before PyTorch sees them."""
+"""Functions whose arguments are corrected or checked before the call."""
 
 _OWN: Mapping[str, Function] = {
     "python.len": len,

@@ -1,9 +1,7 @@
-"""Computing an expression: a table {kind of step: how it is computed}, and the machine that runs
-the steps.
+"""The machine that computes an expression: a table of operations, and a loop over the steps.
 
 An expression is compiled once, each step bound to the PyTorch function that the allow-list names; a
-run then only walks the steps over a stack of values. Nothing here looks up the user's text in
-PyTorch.
+run only walks the steps over a stack of values. The user's text is never looked up in PyTorch.
 """
 
 import operator
@@ -25,10 +23,10 @@ from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
-"""Called with each operation and its operands just before it is computed; it may put others into
-their list."""
+"""Called with each operation and its operands just before it runs; it may replace operands in the
+list."""
 After: TypeAlias = Callable[[Step, Any], object]
-"""Called with each operation and the value that it gave."""
+"""Called with each operation and its value."""
 
 
 class Evaluation(NamedTuple):
@@ -44,33 +42,26 @@ def evaluate(
     before: Before | None = None,
     after: After | None = None,
 ) -> Evaluation:
-    """Compute `expression` with these tensors (or plain numbers) under its names; autograd records
-    what they record.
+    """Compute `expression` with these tensors or plain numbers under its names.
 
-    The caller has set PyTorch's default dtype and seed. Raises a GradcliError with the place of the
-    operation that failed: ShapeError for what PyTorch refuses, SizeError beyond the bounds,
-    ExpressionError and MathError for values that make no sense where they are.
+    Autograd records as usual. The caller sets PyTorch's default dtype and seed. Raises a
+    GradcliError with the place of the operation that failed: ShapeError for what PyTorch refuses,
+    SizeError beyond the bounds, ExpressionError and MathError for values that are not allowed where
+    they are.
     """
     for name, value in inputs.items():
         if isinstance(value, Tensor) and value.is_complex():
-            raise MathError(
-                f"the input {name} is complex", hint=f"give {name}.abs() or {name}.real"
-            )
+            hint = f"give {name}.abs() or {name}.real"
+            raise MathError(f"the input {name} is complex", hint=hint)
     scope = dict(inputs)
     value = _run(_compile(expression), scope, before, after)
     steps = {name: scope[name] for name in expression.assigned if name in scope}
-    tensors = {
-        name: step
-        for name, step in steps.items()
-        if isinstance(step, Tensor) and not step.is_sparse
-    }
-    return Evaluation(_result(value, expression), tensors)
+    dense = {n: t for n, t in steps.items() if isinstance(t, Tensor) and not t.is_sparse}
+    return Evaluation(_result(value, expression), dense)
 
 
 class _Act(NamedTuple):
-    """One step made ready: what it does, how many operands it takes, and whether it moves the
-    machine instead.
-    """
+    """One step made ready. `moves` says that `does` acts on the stack and the variables."""
 
     does: Compute
     take: int
@@ -81,9 +72,7 @@ class _Act(NamedTuple):
 def _run(
     program: list[_Act], scope: dict[str, Any], before: Before | None, after: After | None
 ) -> Any:
-    """Walk a program over a stack of values and the variables in `scope`; its value is what is left
-    on the stack.
-    """
+    """Run a program on a stack of values and the variables in `scope`; return its value."""
     stack: list[Any] = []
     at, end = 0, len(program)
     while at < end:
@@ -105,7 +94,7 @@ def _run(
         except GradcliError as error:
             error.span = error.span or step.span
             raise
-        except Exception as error:  # whatever PyTorch raises for what a user may write
+        except Exception as error:  # whatever PyTorch raises for the user's call
             raise explained(error, step, operands) from None
         if after is not None:
             after(step, value)
@@ -115,7 +104,7 @@ def _run(
 
 @lru_cache(maxsize=PROGRAMS)
 def _compile(expression: Expression) -> list[_Act]:
-    """Every step bound to what it does."""
+    """Every step bound to its operation."""
     program = []
     for step in expression.steps:
         moves = step.kind in MOVES
@@ -133,25 +122,23 @@ _NOWHERE = Source("").span(0)
 
 @lru_cache(maxsize=PROGRAMS)
 def _bound(step: Step) -> Compute:
-    """What a step without a place computes: that of all steps like it, in any expression."""
+    """The operation of a step without a place, shared by all such steps of any expression."""
     return VALUES[step.kind](step)
 
 
 _FROM_PYTORCH = frozenset({"call", "method", "apply", "attribute"})
-"""Steps whose sequences PyTorch made. Those of the text hold values that were admitted one by one,
-and a few lines of it can nest them so that walking through would never end."""
+"""Steps whose sequences PyTorch made. Those of the text hold values that were admitted one by one;
+a few lines can nest them so deep that walking through them would never end."""
 
 
 def _admit(value: Any, *, deep: bool) -> None:
-    """Raise where a value is too large, or of a kind that expressions have no use for."""
+    """Raise if a value is too large, or of a type that expressions do not use."""
     if isinstance(value, tuple | list):
         RESULTS.check(len(value), "too many values")
         for item in value if deep else ():
             _admit(item, deep=True)
     elif isinstance(value, int) and not -PLAIN_INTEGER.value <= value <= PLAIN_INTEGER.value:
-        raise SizeError(
-            "a whole number has at most 64 bits", hint="write a float, such as 2.0**100"
-        )
+        raise SizeError(arithmetic.TOO_LONG, hint="write a float, such as 2.0**100")
     elif isinstance(value, Tensor):
         ELEMENTS.check(value.numel(), f"a tensor of shape {list(value.shape)} is too large")
     elif not isinstance(value, _PLAIN):
@@ -172,22 +159,18 @@ def _result(value: Any, expression: Expression) -> Tensor:
     place, text = expression.source.span(0, len(expression.source.text)), expression.canonical_text
     if isinstance(value, Tensor):
         if value.is_complex():
-            raise MathError(
-                "the result is complex", span=place, hint=f"write ({text}).abs() or ({text}).real"
-            )
+            hint = f"write ({text}).abs() or ({text}).real"
+            raise MathError("the result is complex", span=place, hint=hint)
         raise ExpressionError("the result is sparse", span=place, hint=f"write ({text}).to_dense()")
-    if (
-        isinstance(value, tuple | list)
-        and value
-        and all(isinstance(item, Tensor | int | float) for item in value)
-    ):
+    items = value if isinstance(value, tuple | list) else ()
+    if items and all(isinstance(item, Tensor | int | float) for item in items):
         fields = getattr(type(value), "__match_args__", ())
         hint = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
         if (name := type(value).__name__) in ("max", "min"):
             hint += f"\nor element by element: {name}imum(x, 0)"
         if not fields and ";" not in text:
             hint += "\nor make one tensor: stack([...])"
-        message = f"the result is a sequence of length {len(value)}, not one tensor"
+        message = f"the result is a sequence of length {len(items)}, not one tensor"
         raise ExpressionError(message, span=place, hint=hint)
     hint = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", span=place, hint=hint)
@@ -204,10 +187,9 @@ def _branch(step: Step) -> Compute:
     def branch(stack: list[Any], scope: dict[str, Any]) -> object:
         condition = stack.pop()
         if isinstance(condition, Tensor):
+            message = "'if' needs a plain number, got a tensor"
             hint = "for tensors write where(condition, this, that)"
-            raise ExpressionError(
-                "'if' needs a plain number, got a tensor", span=step.span, hint=hint
-            )
+            raise ExpressionError(message, span=step.span, hint=hint)
         return None if condition else step.value
 
     return branch
@@ -224,8 +206,8 @@ MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "branch": _branch,
     "jump": lambda step: lambda stack, scope: step.value,
 }
-"""Steps that move values, given the stack and the variables; they may answer with the number of the
-next step."""
+"""Steps that move values, given the stack and the variables; they may return the number of the next
+step."""
 
 
 # --- steps that compute a value -----------------------------------------------------------------
@@ -234,7 +216,7 @@ next step."""
 def _call(step: Step) -> Compute:
     function, name = library.function(step.name, step.value), step.name.rpartition(".")[2]
     if step.take == 1 and not step.keywords and name not in growth.COUNTS:
-        return function  # one operand broadcasts with nothing
+        return function  # a single operand does not broadcast
     check = growth.checker(name)
 
     def call(*values: Any) -> Any:
@@ -276,9 +258,7 @@ def _sequence(step: Step) -> Compute:
     places = cast(tuple[int, ...], step.value or ())
 
     def spread(*values: Any) -> Any:
-        parts = [
-            _parts(value) if place in places else (value,) for place, value in enumerate(values)
-        ]
+        parts = [_parts(v) if place in places else (v,) for place, v in enumerate(values)]
         RESULTS.check(sum(map(len, parts)), "too many values")
         return build(chain.from_iterable(parts))
 
@@ -286,7 +266,7 @@ def _sequence(step: Step) -> Compute:
 
 
 def _parts(value: Any) -> Sequence[Any]:
-    """The values that `*` makes of one: the items of a sequence, the rows of a tensor."""
+    """The values that `*` unpacks: the items of a sequence, the rows of a tensor."""
     if isinstance(value, Tensor) and value.ndim:
         RESULTS.check(len(value), "too many values")
         return value.unbind()
@@ -308,9 +288,8 @@ def _attribute(step: Step) -> Compute:
 
     def attribute(value: Any) -> Any:
         if isinstance(value, Tensor) and of_tensors:
-            return (
-                value if name == "T" and value.ndim < 2 else get(value)
-            )  # PyTorch warns where it changes nothing
+            # .T of a vector changes nothing, and PyTorch warns of it.
+            return value if name == "T" and value.ndim < 2 else get(value)
         if isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
             return get(value)
         raise ExpressionError(f"{kind(value)} has no .{name}")
@@ -319,9 +298,8 @@ def _attribute(step: Step) -> Compute:
 
 
 def _index(value: Any, place: Any) -> Any:
-    if isinstance(value, Tensor) or (
-        isinstance(value, tuple | list) and isinstance(place, int | slice)
-    ):
+    sequence = isinstance(value, tuple | list) and isinstance(place, int | slice)
+    if sequence or isinstance(value, Tensor):
         return value[place]
     raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")
 
@@ -331,11 +309,10 @@ def _unbind(step: Step) -> Compute:
 
     def unbind(value: Any) -> Any:
         several = isinstance(value, tuple | list) or (isinstance(value, Tensor) and value.ndim)
-        if not several or len(value) != count:
-            found = len(value) if several else 1
-            raise ExpressionError(
-                f"{count} names for {found} values", hint="give each value a name"
-            )
+        length = len(value) if several else 1
+        if not several or length != count:
+            message = f"{count} names for {length} values"
+            raise ExpressionError(message, hint="give each value a name")
         return value.unbind() if isinstance(value, Tensor) else value
 
     return unbind

@@ -1,9 +1,8 @@
-"""What the tensors of one run are called: inputs and assigned names as the user did, others by
-their text, else v1, v2, ...
-"""
+"""The names of one run's tensors: the user's, or their text if it is short, or v1, v2, ..."""
 
 import ast
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from torch import Tensor
@@ -28,50 +27,41 @@ class Names:
         self._names = {id(tensor): name for name, tensor in trace.inputs.items()}
         self._counted = 0
         self._labels = {}
-        for one in trace.operations:
-            if one.results:
-                self._labels[id(one)] = self._give(
-                    one.step, one.results, several=not isinstance(one.value, Tensor)
-                )
-            elif one.step.kind in TAKING_APART and not one.computes:
-                self._take(one.step, one.value)
+        for op in trace.operations:
+            if op.results:
+                several = not isinstance(op.value, Tensor)
+                self._labels[id(op)] = self._give(op.step, op.results, several=several)
+            elif op.step.kind in TAKING_APART and not op.computes:
+                self._take(op.step, op.value)
         self._close(trace.value)
 
     def together(self, operation: ExecutedOp) -> str:
-        """What the results of an operation are called together."""
+        """The common name of the results of an operation."""
         return self._labels[id(operation)]
 
     def operands(self, operation: ExecutedOp) -> list[str]:
-        """What the operands of an operation are called, by place."""
+        """The names of the operands of an operation, by place."""
         originals = {id(use.alias): use.tensor for use in operation.uses}
         return [self.of(originals.get(id(operand), operand)) for operand in operation.arguments]
 
     def of(self, value: Any) -> str:
-        """What a value is called: a tensor by its name, a number by itself."""
+        """The name of a tensor, the text of a number."""
         if isinstance(value, Tensor):
             return self._names.get(id(value), NAMELESS)
         return repr(value) if isinstance(value, bool | int | float | complex) else NAMELESS
 
     def _give(self, step: Step, results: Sequence[Tensor], *, several: bool) -> str:
-        """Name the results of a step, and say what they are called together."""
+        """Name the results of a step, and return their common name."""
         bound = self._bound(step)
         whole = "" if bound and not several else self._described(step)
         for i, result in enumerate(results):
             if id(result) not in self._names:
-                name = (
-                    self._distinct(bound[i])
-                    if i < len(bound)
-                    else f"{whole}[{i}]"
-                    if several
-                    else whole
-                )
-                self._names[id(result)] = name
+                name = f"{whole}[{i}]" if several else whole
+                self._names[id(result)] = self._distinct(bound[i]) if i < len(bound) else name
         return whole or self.of(results[0])
 
     def _take(self, step: Step, value: Any) -> None:
-        """Name what a step took out of several results as its text or the assignment behind it
-        does.
-        """
+        """Name the parts that a step takes out of several results, by its text or assignment."""
         bound, text = self._bound(step), self._text(step)
         parts = [value] if isinstance(value, Tensor) else value if step.kind == "unbind" else []
         for i, part in enumerate(parts):
@@ -82,57 +72,39 @@ class Names:
                     self._names[id(part)] = text
 
     def _close(self, value: Tensor) -> None:
-        """Call the value of the whole expression `result` where it is nothing better than v and a
-        number.
-        """
+        """Rename the value of the whole expression to `result` if its name is v and a number."""
         last = f"v{self._counted}"
-        if (
-            self._names.get(id(value)) == last
-            and last not in self._reserved
-            and "result" not in self._reserved
-        ):
+        if self._names.get(id(value)) == last and self._reserved.isdisjoint((last, "result")):
             self._names[id(value)] = "result"
 
     def function(self, step: Step) -> str:
-        """The function that a step calls as the user spelt it, without its namespace; empty where
-        it calls none.
-        """
+        """The name of the function that a step calls, as the user spelt it; empty if none."""
         node = self._program.origins[self._number[id(step)]]
         match node:
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
-                step.kind != "apply"
-            ):
-                return name
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+                return "" if step.kind == "apply" else name
         return ""
 
     def _bound(self, step: Step) -> list[str]:
-        """The names that the value of a step is assigned to: one, or for a value that is taken
-        apart one per part.
-        """
+        """The names that a step's value is assigned to: one, or one per part if it is unpacked."""
         steps, at = self._program.steps, self._number[id(step)] + 1
         while at < len(steps) and steps[at].kind == "jump":
             at = steps[at].value  # type: ignore[assignment]
-        found = []
-        if at < len(steps) and steps[at].kind == "unpack":
-            at += 1
-            while at < len(steps) and steps[at].kind == "store":
-                found.append(steps[at].name)
-                at += 2
-        elif at < len(steps) and steps[at].kind == "store":
-            found.append(steps[at].name)
-        return found
+        unpacked = at < len(steps) and steps[at].kind == "unpack"
+        rest = steps[at + 1 :: 2] if unpacked else steps[at : at + 1]  # a drop follows each store
+        return [step.name for step in takewhile(lambda step: step.kind == "store", rest)]
 
     def _distinct(self, name: str) -> str:
-        """An assigned name; where it was bound before, by a number behind it."""
-        number, found = 1, name
-        while found in self._used or (number > 1 and found in self._reserved):
+        """An assigned name, followed by a number if it was bound before."""
+        number, distinct = 1, name
+        while distinct in self._used or (number > 1 and distinct in self._reserved):
             number += 1
-            found = f"{name}_{number}"
-        self._used.add(found)
-        return found
+            distinct = f"{name}_{number}"
+        self._used.add(distinct)
+        return distinct
 
     def _described(self, step: Step) -> str:
-        """The text of an operation where it is short and new, else the next v."""
+        """The text of an operation if it is short and new, otherwise the next v."""
         text = self._text(step)
         if text and text not in self._used:
             self._used.add(text)
@@ -146,8 +118,5 @@ class Names:
         node = self._program.origins[self._number[id(step)]]
         if not isinstance(node, ast.expr) or node.end_lineno != node.lineno:
             return ""
-        if (
-            node.end_col_offset or 0
-        ) - node.col_offset > _TEXT:  # a long one may be too deep to be written
-            return ""
-        return spelled(node)
+        length = (node.end_col_offset or 0) - node.col_offset
+        return spelled(node) if length <= _TEXT else ""  # a long one may be too deep to unparse

@@ -1,6 +1,4 @@
-"""What autograd recorded for each subject of a result: the operations with their values, gradients,
-and names of the user's.
-"""
+"""The graphs that autograd recorded: operations with their values, gradients and names."""
 
 import re
 from dataclasses import dataclass
@@ -17,10 +15,10 @@ from gradcli.results import Result, Subject
 
 @dataclass(eq=False)
 class GraphNode:
-    """One operation, or an input where `pytorch`, PyTorch's name for it, is empty.
+    """One operation, or an input if `pytorch`, PyTorch's name for it, is empty.
 
-    `value` is None where it is not known: in the middle of what PyTorch put together itself.
-    `gradients` are those that reached it, one for each output, None where none did.
+    `value` is None if it is unknown, in the middle of what PyTorch composed itself. `gradients` are
+    those that reached the node, one for each output, None where none did.
     """
 
     title: str
@@ -32,47 +30,39 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class Picture:
-    """The graph of one subject, called `name` where there are several: its nodes, that of the
-    result first.
-    """
+    """The graph of one subject, named if there are several; the node of the result comes first."""
 
     name: str
     nodes: list[GraphNode]
 
 
 def pictures(result: Result) -> list[Picture]:
-    """The graph of each thing that was differentiated.
-
-    Raises UsageError where there is none, and SizeError where one has too many nodes.
-    """
+    """The graph of each subject. Raises UsageError without one, SizeError for a large one."""
     if not result.subjects:
-        raise UsageError(
-            "--graph: this result has no graph, or one for each point",
-            hint="draw that of one gradient: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow",
-        )
+        message = "--graph: this result has no graph, or one for each point"
+        hint = "draw that of one gradient: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow"
+        raise UsageError(message, hint=hint)
     with once_more(DTYPES[result.dtype]):
         return [_picture(subject) for subject in result.subjects]
 
 
 def _picture(subject: Subject) -> Picture:
     live = core.require_grad(subject.inputs, subject.by)
-    done = Trace(program_of(subject), live, subject.state, lambda step, operands: None)
-    made = (tensor for one in done.operations for tensor in one.results)
-    values = {tensor.grad_fn: tensor for tensor in made if tensor.grad_fn is not None}
-    recorded = core.graph(done.value, subject.upstream)
-    GRAPH_NODES.check(
-        len(recorded), "--graph: the graph is too large", hint="draw part of the expression"
-    )
-    names = {id(tensor): name for name, tensor in (*done.steps.items(), *live.items())}
+    trace = Trace(program_of(subject), live, subject.state, lambda step, operands: None)
+    results = (tensor for op in trace.operations for tensor in op.results)
+    values = {tensor.grad_fn: tensor for tensor in results if tensor.grad_fn is not None}
+    recorded = core.graph(trace.value, subject.upstream)
+    hint = "draw part of the expression"
+    GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", hint=hint)
+    names = {id(tensor): name for name, tensor in (*trace.steps.items(), *live.items())}
     nodes = {}
     for node in recorded:
         value = values.get(node.function) if node.leaf is None else node.leaf
-        name = names.get(id(value), "")
+        title, pytorch = names.get(id(value), ""), ""
         if node.leaf is None:
-            name = f"{name and name + ' = '}{re.sub(r'Backward[0-9]*$', '', node.name)}"
-        nodes[node] = GraphNode(
-            name, "" if node.leaf is not None else node.name, value, node.gradients, []
-        )
+            pytorch = node.name
+            title = f"{title and title + ' = '}{re.sub(r'Backward[0-9]*$', '', pytorch)}"
+        nodes[node] = GraphNode(title, pytorch, value, node.gradients, [])
     for node, drawn in nodes.items():
         drawn.operands = [nodes[operand] for operand in node.operands]
     return Picture(subject.name, list(nodes.values()))

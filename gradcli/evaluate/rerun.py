@@ -1,6 +1,4 @@
-"""A subject computed again in float64, as often as evidence needs it, with the same random numbers
-every time.
-"""
+"""A subject recomputed in float64, with the same random numbers every time."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -17,11 +15,11 @@ from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject
 
 Held: TypeAlias = Mapping[Step, Sequence[Any]] | None
-"""Operands that some steps get instead of their own."""
+"""Operands that replace those of some steps."""
 
 
 def widened(tensor: Tensor) -> Tensor:
-    """The same numbers in float64 on the CPU; integers and bools stay what they are."""
+    """The same numbers in float64 on the CPU; integers and bools keep their dtype."""
     dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
     return tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
 
@@ -43,11 +41,7 @@ class Rerun:
         self._state = torch.Generator().manual_seed(torch.initial_seed()).get_state()
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The value at `inputs`, in its own shape; the steps in `held` get these operands instead
-        of their own.
-
-        Raises GradcliError for whatever PyTorch refuses.
-        """
+        """The value at `inputs`, with the operands in `held`. Raises GradcliError."""
 
         def before(step: Step, operands: list[Any]) -> None:
             self._before(step, operands)
@@ -58,52 +52,43 @@ class Rerun:
             return replay(self.program, inputs, self._state, before, self._watch).value
 
     def operands(self, names: frozenset[str]) -> dict[Step, list[Any]]:
-        """What the steps with one of these names are given at the subject's own inputs."""
+        """The operands of the steps with one of these names, at the subject's own inputs."""
         with once_more(torch.float64):
             trace = Trace(self.program, self.inputs, self._state, lambda step, operands: None)
-        return {one.step: one.sources for one in trace.operations if short(one.step) in names}
+        return {op.step: op.sources for op in trace.operations if short(op.step) in names}
 
     def watched(self) -> list[WatchedOp]:
-        """What notes look at in the run at the subject's own inputs."""
-        found: list[WatchedOp] = []
-        before, after = watching(self.program, self._before, found)
+        """The operations for notes, from a run at the subject's own inputs."""
+        operations: list[WatchedOp] = []
+        before, after = watching(self.program, self._before, operations)
+        live = core.require_grad(self.inputs, self.by)
         with once_more(torch.float64):
-            replay(
-                self.program, core.require_grad(self.inputs, self.by), self._state, before, after
-            )
-        return found
+            replay(self.program, live, self._state, before, after)
+        return operations
 
     def gradients(
         self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None
     ) -> dict[str, Tensor | None]:
-        """Autograd's gradient by each input that the subject is differentiated by, in its shape;
-        `upstream` has that of the value.
-        """
+        """Autograd's gradients in the inputs' shapes; `upstream` has the value's shape."""
         return self.rows(inputs, [upstream], held)[0]
 
     def rows(
         self, inputs: Inputs, upstreams: Sequence[Tensor | None], held: Held = None
     ) -> list[dict[str, Tensor | None]]:
-        """The same for each of several upstream gradients in the shape of the value, from one
-        run.
-        """
+        """The same for several upstream gradients, in the shape of the value, from one run."""
         live = core.require_grad(inputs, self.by)
         value = self.value(live, held)
         chosen = {name: live[name] for name in self.by}
         if not value.requires_grad:
             return [dict.fromkeys(chosen) for _ in upstreams]
-        return [
-            core.gradients(value, chosen, upstream=upstream, keep=True) for upstream in upstreams
-        ]
+        return [core.gradients(value, chosen, upstream=up, keep=True) for up in upstreams]
 
     def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
         """Gradient and Hessian of a subject that is one number."""
         live = core.require_grad(inputs, self.by)
         value = self.value(live)
         if not value.requires_grad:
-            raise MathError(
-                "the result does not depend on any input through differentiable operations"
-            )
+            raise MathError(core.NO_PATH)
         return core.hessian(value.reshape(()), {name: live[name] for name in self.by})
 
     def _watch(self, step: Step, value: Any) -> None:

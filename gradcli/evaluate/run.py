@@ -1,6 +1,4 @@
-"""What the commands on expressions share: the inputs as leaves, the expression run on them, the
-steps on the way.
-"""
+"""Run an expression on its inputs as leaves: what the commands on expressions share."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -22,9 +20,7 @@ from gradcli.results import Subject
 
 
 class Run(NamedTuple):
-    """An expression that was run: what it was run on, by what it is differentiated, and what came
-    out.
-    """
+    """An expression that was run: its inputs, those it is differentiated by, value and steps."""
 
     program: Expression
     inputs: dict[str, Tensor]
@@ -39,27 +35,18 @@ class Run(NamedTuple):
     @property
     def subject(self) -> Subject:
         """What was differentiated, for evidence."""
-        return Subject(
-            "",
-            self.program.source.text,
-            self.inputs,
-            tuple(self.by),
-            state=self.state,
-            program=self.program,
-        )
+        text, by = self.program.source.text, tuple(self.by)
+        return Subject("", text, self.inputs, by, state=self.state, program=self.program)
 
     @property
     def touched(self) -> int:
-        """The elements of all inputs, steps and the result: what one vjp reads, roughly."""
-        return self.value.numel() + sum(
-            tensor.numel() for tensor in (*self.inputs.values(), *self.steps.values())
-        )
+        """The elements of all inputs, steps and the value: about what one vjp reads."""
+        tensors = (self.value, *self.inputs.values(), *self.steps.values())
+        return sum(tensor.numel() for tensor in tensors)
 
 
 def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
-    """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record
-    what is done with them.
-    """
+    """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record."""
     live = core.require_grad(inputs, chosen)
     targets: list[Any] = []
     state = torch.get_rng_state()
@@ -67,45 +54,33 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
     outcome = evaluate(program, live, before, after)
     for code, text in program.notes:
         job.note(code, text)
-    indices = frozenset(
-        name
-        for name, tensor in live.items()
-        if targets and any(tensor is target for target in targets)
-    )
+    targeted = set(map(id, targets))
+    indices = frozenset(name for name, tensor in live.items() if id(tensor) in targeted)
     by = {name: live[name] for name in chosen}
     return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
 
 
 def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
-    """Note why autograd returned None by the input `name`, and what follows: the end of the
-    sentence.
-    """
+    """Note why autograd returned None by the input `name`; `so` is the end of the sentence."""
+    code, reason = "unused-input", f"the result does not depend on {name}"
     if leads_to_result(done, name):
-        job.note(
-            "no-derivative", f"no differentiable operation leads from {name} to the result: {so}"
-        )
-    else:
-        job.note("unused-input", f"the result does not depend on {name}: {so}")
+        code = "no-derivative"
+        reason = f"no differentiable operation leads from {name} to the result"
+    job.note(code, f"{reason}: {so}")
 
 
 def leads_to_result(done: Run, name: str) -> bool:
-    """Whether operations of any kind lead from the input `name` to the result; found by running
-    once more.
-    """
+    """Whether any operations lead from the input `name` to the result, by running it again."""
     if name not in done.program.names:
         return False
     now = torch.get_rng_state()
-    found = leads_to(
-        Trace(done.program, done.inputs, done.state, lambda step, operands: None), name
-    )
+    trace = Trace(done.program, done.inputs, done.state, lambda step, operands: None)
     torch.set_rng_state(now)
-    return found
+    return leads_to(trace, name)
 
 
 def _watching(program: Expression, targets: list[Any], before: Before) -> Before:
-    """`before`, which also collects the class indices of the index losses where the expression has
-    any.
-    """
+    """`before`, which also collects the class indices of index losses, if there may be any."""
     if not _may_take_indices(program):
         return before
 
@@ -116,12 +91,7 @@ def _watching(program: Expression, targets: list[Any], before: Before) -> Before
                 return
         elif step.name not in library.INDEXED:
             return
-        count = len(operands) - len(step.keywords)
-        given = operands[step.kind == "apply" : count]
-        library.by_place(
-            given, dict(zip(step.keywords, operands[count:], strict=True)), "input", "target"
-        )
-        match given:
+        match library.split(step, operands)[0]:
             case [Tensor() as logits, Tensor() as target, *_] if target.shape != logits.shape:
                 targets.append(target)
 
@@ -137,16 +107,12 @@ def run_expression(request: OfExpression, job: Job) -> Run:
     """Make the inputs of `request` in their order, and run its expression on them."""
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
-    return differentiable(
-        run(job.program, inputs, job.wrt(request.wrt, inputs, floating), job), request.wrt
-    )
+    chosen = job.wrt(request.wrt, inputs, floating)
+    return differentiable(run(job.program, inputs, chosen, job), request.wrt)
 
 
 def one_number(value: Tensor, rule: str) -> Tensor:
-    """A value that must be one number, as a 0-d tensor.
-
-    Raises MathError that begins with the `rule` and offers the hint.
-    """
+    """A value of one number as a 0-d tensor. Raises a MathError with `rule` for any other."""
     if value.numel() == 1:
         return value.reshape(())
     raise MathError(
@@ -155,16 +121,9 @@ def one_number(value: Tensor, rule: str) -> Tensor:
     )  # fmt: skip
 
 
-def differentiable(done: Run, asked: Sequence[str]) -> Run:
-    """The same run, differentiated by the class indices among its inputs only where they were asked
-    for.
-    """
+def differentiable(done: Run, wrt: Sequence[str]) -> Run:
+    """The same run, differentiated by class indices only if they are in `wrt`."""
     if not done.indices:
         return done
-    return done._replace(
-        by={
-            name: tensor
-            for name, tensor in done.by.items()
-            if name in asked or name not in done.indices
-        }
-    )
+    left_out = done.indices.difference(wrt)
+    return done._replace(by={name: t for name, t in done.by.items() if name not in left_out})

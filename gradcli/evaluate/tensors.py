@@ -1,4 +1,4 @@
-"""The one place where a tensor literal becomes a tensor of the job's dtype, on the job's device."""
+"""Tensors from literals: the one place that makes them, in the job's dtype and on its device."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,12 +20,11 @@ _CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {
 _KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {
     name: getattr(torch, name) for name in INTEGERS
 }
-"""The dtypes of numbers that stay what they are; all others take the job's."""
+"""The dtypes of numbers that keep their dtype; all others take the job's."""
 
 
 class TensorMaker:
-    """Makes tensors of literals: `TensorMaker(torch.float32, torch.device("cpu"),
-    sys.stdin.read)(literal)`.
+    """Makes tensors from literals: `TensorMaker(torch.float32, "cpu", sys.stdin.read)(literal)`.
 
     `read_stdin` returns the text of standard input, and is called once for each literal that stands
     for it. Random numbers come from PyTorch's default generator, which the caller seeds.
@@ -40,15 +39,12 @@ class TensorMaker:
         self.read_stdin = read_stdin
 
     def __call__(self, literal: Literal) -> Tensor:
-        """The tensor that `literal` stands for, detached. Raises LiteralError, FileError,
-        SizeError.
-        """
+        """The detached tensor for `literal`. Raises LiteralError, FileError, SizeError."""
         match literal:
             case Numbers():
                 dtype, shape = _KEPT.get(literal.dtype, self.dtype), literal.shape
-                flat = torch.tensor(
-                    literal.values if shape else literal.values[0], dtype=dtype, device=self.device
-                )
+                values = literal.values if shape else literal.values[0]
+                flat = torch.tensor(values, dtype=dtype, device=self.device)
                 return flat if len(shape) < 2 else flat.reshape(shape)
             case Made():
                 made = self._made(literal)
@@ -56,29 +52,21 @@ class TensorMaker:
             case FromStdin():
                 return self(parse_stream(Source(self.read_stdin(), "standard input")))
             case FromFile():
-                found = files.read(literal)
-                if not isinstance(found, Tensor):
-                    return self(found)
-                return found.to(
-                    device=self.device,
-                    dtype=torch.bool if found.dtype == torch.bool else self.dtype,
-                )
+                stored = files.read(literal)
+                if not isinstance(stored, Tensor):
+                    return self(stored)
+                dtype = torch.bool if stored.dtype == torch.bool else self.dtype
+                return stored.to(device=self.device, dtype=dtype)
 
     def _made(self, literal: Made) -> Tensor:
+        make = _CONSTRUCTORS[literal.name]
         try:
-            return _CONSTRUCTORS[literal.name](
-                **literal.arguments, dtype=self.dtype, device="cpu"
-            ).to(self.device)
+            return make(**literal.arguments, dtype=self.dtype, device="cpu").to(self.device)
         except RuntimeError as error:
             if "without overflow" not in str(error):
                 raise
             dtype = str(self.dtype).removeprefix("torch.")
             place = literal.source.span(0, len(literal.source.text))
-            hint = (
-                "use smaller numbers"
-                if dtype == "float64"
-                else "use smaller numbers, or --dtype float64"
-            )
-            raise LiteralError(
-                f"{literal.name}: a number is too large for {dtype}", span=place, hint=hint
-            ) from None
+            hint = f"use smaller numbers{'' if dtype == 'float64' else ', or --dtype float64'}"
+            message = f"{literal.name}: a number is too large for {dtype}"
+            raise LiteralError(message, span=place, hint=hint) from None

@@ -1,9 +1,8 @@
-"""A run of an expression recorded: which operation took what and made what. And the same run once
-more, with the same random numbers.
+"""A recorded run of an expression: which operation took and made which values; and its replay.
 
-With `uses`, each operand that records is handed on as an alias of its own, so that autograd's
-gradient by the alias is exactly what it passed on through that one use. Everything else is
-PyTorch's own run.
+With `uses`, each operand that records is passed on as an alias of its own, so that autograd's
+gradient by the alias is exactly what it passed on through that use. Everything else is PyTorch's
+own run.
 """
 
 import warnings
@@ -22,11 +21,11 @@ from gradcli.language.source import Source
 from gradcli.results import Inputs, Subject
 
 Place: TypeAlias = tuple[int, ...]
-"""Where an operand stands: its number, and behind that its number in a sequence."""
+"""The place of an operand: its number, and for an item of a sequence the item's number."""
 
 _SEQUENCES = frozenset({"tuple", "list", "slice"})
 TAKING_APART = frozenset({"index", "attribute", "unbind"})
-"""Steps that take a part out of several results, where what they take from is not a tensor."""
+"""Steps that take a part out of several results, unless they are applied to a tensor."""
 _UNARY = {"-": "neg", "+": "positive"}
 
 
@@ -42,11 +41,7 @@ def replay(
     before: Before | None = None,
     after: After | None = None,
 ) -> Evaluation:
-    """Run an expression from a state of PyTorch's generator: it draws the numbers that it drew from
-    there before.
-
-    `state` is the ByteTensor of torch.get_rng_state, `inputs` may have any shape and dtype.
-    """
+    """Run an expression from a state of PyTorch's generator: with the same random numbers."""
     if state is not None:
         torch.set_rng_state(state)
     return evaluate(program, inputs, before, after)
@@ -54,9 +49,7 @@ def replay(
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a tensor that records: as which operand of an operation, and the alias that went
-    there.
-    """
+    """One use of a tensor that records: as which operand, and the alias in its place."""
 
     place: Place
     tensor: Tensor
@@ -65,10 +58,9 @@ class Use:
 
 @dataclass(eq=False)
 class ExecutedOp:
-    """One operation as it was computed: its operands as they were made (`sources`), and as they
-    were handed to PyTorch.
+    """One computed operation: `sources` are its operands, `operands` those passed to PyTorch.
 
-    `state` is that of PyTorch's generator just before, None where it drew nothing.
+    `state` is that of PyTorch's generator just before, or None if it drew nothing.
     """
 
     step: Step
@@ -78,20 +70,19 @@ class ExecutedOp:
     state: Tensor | None
     value: Any = None
     results: list[Tensor] = field(default_factory=list)
-    """The tensors that it gave; none where it computes nothing, since a text may nest sequences
+    """The tensors that it made; none if it computes nothing, since a text may nest sequences
     without end."""
 
     @property
     def computes(self) -> bool:
-        """Whether it is more than putting values together, or taking one out of several."""
+        """Whether it does more than build a sequence, or take a part out of one."""
         kind = self.step.kind
-        return kind not in _SEQUENCES and (
-            kind not in TAKING_APART or isinstance(self.sources[0], Tensor)
-        )
+        takes_apart = kind in TAKING_APART and not isinstance(self.sources[0], Tensor)
+        return not takes_apart and kind not in _SEQUENCES
 
     @property
     def name(self) -> str:
-        """What it is called: a symbol, or the last part of a function's name."""
+        """Its symbol, or the last part of its function's name."""
         step = self.step
         if step.kind == "apply":
             return type(self.operands[0]).__name__
@@ -102,39 +93,33 @@ class ExecutedOp:
     @property
     def arguments(self) -> list[Any]:
         """The operands without those given by name and without a module."""
-        return self.operands[
-            self.step.kind == "apply" : len(self.operands) - len(self.step.keywords)
-        ]
+        return self.step.split(self.operands)[0][self.step.kind == "apply" :]
 
     @property
     def keywords(self) -> dict[str, Any]:
         """The operands given by name."""
-        names = self.step.keywords
-        return dict(zip(names, self.operands[len(self.operands) - len(names) :], strict=True))
+        return self.step.split(self.operands)[1]
 
     def again(self, use: Use, leaf: Tensor) -> Any:
-        """The same operation alone with `leaf`, in the shape of the operand, in the place of one
-        use; nothing else records. It draws the same numbers.
-        """
-        found = {use.place: leaf}
-        operands = [_mapped(operand, (i,), found) for i, operand in enumerate(self.operands)]
+        """The same operation with the same random numbers, and `leaf` in the place of one use."""
+        leaves = {use.place: leaf}
+        operands = [_mapped(operand, (i,), leaves) for i, operand in enumerate(self.operands)]
         now = torch.get_rng_state()
         if self.state is not None:
             torch.set_rng_state(self.state)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the run itself has said them
+            with warnings.catch_warnings(action="ignore"):  # collected in the run itself
                 return VALUES[self.step.kind](self.step)(*operands)
         finally:
             torch.set_rng_state(now)
 
 
 class Trace:
-    """The operations of one run in order, its value, and its named steps. All tensors are kept, so
-    that identities last.
+    """The operations of one run in order, its value, and its named steps.
 
-    `complete` says whether every use was seen; tensors in sequences within sequences are not,
-    because an expression may nest those without end.
+    All tensors are kept, so that their ids stay unique. `complete` says whether every use was
+    recorded; tensors in sequences within sequences are not, because an expression may nest those
+    without end.
     """
 
     def __init__(
@@ -157,16 +142,14 @@ class Trace:
     def _enter(self, step: Step, operands: list[Any]) -> None:
         self._before(step, operands)
         state = torch.get_rng_state() if self._uses else None
-        one = ExecutedOp(step, list(operands), operands, [], state)
-        if self._uses and one.computes:
-            operands[:] = [
-                self._handed(operand, (i,), one.uses) for i, operand in enumerate(operands)
-            ]
-        one.operands = list(operands)
-        self.operations.append(one)
+        op = ExecutedOp(step, list(operands), operands, [], state)
+        if self._uses and op.computes:
+            operands[:] = [self._aliased(value, (i,), op.uses) for i, value in enumerate(operands)]
+        op.operands = list(operands)
+        self.operations.append(op)
 
-    def _handed(self, value: Any, place: Place, uses: list[Use]) -> Any:
-        """What goes to an operand: an alias of each tensor that records, any other value itself."""
+    def _aliased(self, value: Any, place: Place, uses: list[Use]) -> Any:
+        """The operand itself, or an alias for each tensor that records."""
         if isinstance(value, Tensor):
             if not value.requires_grad:
                 return value
@@ -177,14 +160,14 @@ class Trace:
         if len(place) > 1:
             self.complete = False
             return value
-        items = [self._handed(item, (*place, j), uses) for j, item in enumerate(value)]
+        items = [self._aliased(item, (*place, j), uses) for j, item in enumerate(value)]
         return items if isinstance(value, list) else tuple(items)
 
     def _leave(self, step: Step, value: Any) -> None:
-        one = self.operations[-1]
-        one.value, one.results = value, list(tensors(value)) if one.computes else []
-        if one.state is not None and torch.equal(one.state, torch.get_rng_state()):
-            one.state = None
+        op = self.operations[-1]
+        op.value, op.results = value, list(tensors(value)) if op.computes else []
+        if op.state is not None and torch.equal(op.state, torch.get_rng_state()):
+            op.state = None
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
@@ -198,26 +181,24 @@ def tensors(value: Any) -> Iterator[Tensor]:
             agenda.extend(reversed(item))
 
 
-def _mapped(value: Any, place: Place, found: Mapping[Place, Tensor]) -> Any:
-    """An operand with what was found for its place, or for places in it; other tensors are
-    detached.
-    """
+def _mapped(value: Any, place: Place, leaves: Mapping[Place, Tensor]) -> Any:
+    """An operand with the tensors in `leaves` at their places; other tensors are detached."""
     if isinstance(value, Tensor):
-        return found.get(place, value.detach())
+        return leaves.get(place, value.detach())
     if len(place) == 1 and isinstance(value, tuple | list):
-        items = [_mapped(item, (*place, j), found) for j, item in enumerate(value)]
+        items = [_mapped(item, (*place, j), leaves) for j, item in enumerate(value)]
         return items if isinstance(value, list) else tuple(items)
     return value
 
 
 def leads_to(trace: Trace, name: str) -> bool:
     """Whether operations of any kind lead from the input `name` to the value."""
-    touched, known = {id(trace.inputs[name])}, set(map(id, trace.inputs.values()))
-    for one in trace.operations:
-        made = [one.value, *(one.value if isinstance(one.value, tuple | list) else ())]
-        new = {id(each) for each in made if _is_followed(each)} - known
-        known |= new
-        if any(id(source) in touched for source in one.sources):
+    touched, seen = {id(trace.inputs[name])}, set(map(id, trace.inputs.values()))
+    for op in trace.operations:
+        values = [op.value, *(op.value if isinstance(op.value, tuple | list) else ())]
+        new = {id(value) for value in values if _is_followed(value)} - seen
+        seen |= new
+        if any(id(source) in touched for source in op.sources):
             touched |= new
     return id(trace.value) in touched
 

@@ -1,6 +1,4 @@
-"""What a run passes that may be worth a note: the operations that notes look at, with their
-operands and results.
-"""
+"""The operations of a run that notes examine, with their operands and results."""
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
@@ -18,35 +16,20 @@ from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.limits import PROGRAMS
 
 OTHERS = frozenset(
-    {
-        "abs",
-        "absolute",
-        "clamp",
-        "clip",
-        "maximum",
-        "minimum",
-        "fmax",
-        "fmin",
-        "max",
-        "min",
-        "amax",
-        "amin",
-        "norm",
-    }
-)
-"""Functions beside the catalogue's that notes look at."""
+    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
+)  # fmt: skip
+"""Functions besides the catalogue's that notes examine."""
 
 UNNAMED = "its input"
 LABEL = 40
-"""Characters that an operand's own text may have, to be quoted in a note."""
+"""Characters that an operand's text may have to be quoted in a note."""
 
 
 class WatchedOp(NamedTuple):
-    """One operation of a run. `name` is the catalogue's or one of OTHERS; `settings` are the
-    parameters as they were set.
+    """One operation of a run. `name` is the catalogue's or one of OTHERS.
 
-    `again` computes it from other tensors in the places of `operands`; `label` says what the first
-    of them is called.
+    `settings` are its parameters; `again` computes it from other tensors in the places of
+    `operands`; `label` returns the name of the first of them.
     """
 
     name: str
@@ -59,16 +42,15 @@ class WatchedOp(NamedTuple):
     @property
     def dimension(self) -> int:
         """The dimension along which softmax goes, counted from 0."""
-        given = [*self.operands[1:2], self.settings.get("dim")]
-        dim: int = next((dim for dim in given if isinstance(dim, int)), -1)
+        candidates = [*self.operands[1:2], self.settings.get("dim")]
+        dim: int = next((dim for dim in candidates if isinstance(dim, int)), -1)
         return dim % max(1, int(self.value.ndim))
 
 
 def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> WatchedOp:
-    """An activation that was computed from `x`, which records; `value` has its shape."""
-    return WatchedOp(
-        call.entry.name, (x,), call.bound, value, implementations.activation(call), lambda: label
-    )
+    """An activation of `x`, which records; `value` has its shape."""
+    again = implementations.activation(call)
+    return WatchedOp(call.entry.name, (x,), call.bound, value, again, lambda: label)
 
 
 def of_loss(
@@ -79,9 +61,7 @@ def of_loss(
     label: str,
     reduction: str | None = None,
 ) -> WatchedOp:
-    """A loss that was computed from `pred`, which records, and a target in the shape and dtype that
-    the loss takes.
-    """
+    """A loss of `pred`, which records, and a target in the shape and dtype that the loss takes."""
     again = implementations.loss(call, reduction)
     return WatchedOp(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
 
@@ -89,11 +69,7 @@ def of_loss(
 def watching(
     program: Expression, before: Before, watched: list[WatchedOp]
 ) -> tuple[Before, After | None]:
-    """`before`, and what is to be told after each step, so that `watched` collects what notes look
-    at.
-
-    An expression that has nothing of the kind runs as fast as it would without.
-    """
+    """`before`, and the function to call after each step: both add the operations to `watched`."""
     steps = _watched(program)
     if not steps:
         return before, None
@@ -113,39 +89,32 @@ def watching(
 
 @lru_cache(maxsize=PROGRAMS)
 def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
-    """The steps that notes look at, by identity, and how each makes a watched operation of its
-    operands and value.
-    """
-    found: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}
+    """How to make the watched operation of each step that notes examine, by the step's id."""
+    makers: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}
     for step, node in zip(program.steps, program.origins, strict=True):
         if "*" in step.keywords:
-            continue  # which argument is which is known only when it runs
+            continue  # the arguments' names are known only when it runs
         label = partial(_label, step, node)
         if step.kind == "apply":
-            found[id(step)] = partial(_of_module, step, label)
-        elif (
-            step.kind in ("call", "method")
-            and not step.name.startswith("nn.")
-            and (name := canonical(step.name))
-        ):
+            makers[id(step)] = partial(_of_module, step, label)
+            continue
+        called = step.kind in ("call", "method") and not step.name.startswith("nn.")
+        if called and (name := canonical(step.name)):
             plain = not step.keywords and step.take == _tensors(name)
-            found[id(step)] = (
-                _of_plain_call(step, name, label)
-                if plain
-                else partial(_of_function, step, name, label)
-            )
-    return found
+            general = partial(_of_function, step, name, label)
+            makers[id(step)] = _of_plain_call(step, name, label) if plain else general
+    return makers
 
 
 def _tensors(name: str) -> int:
-    """How many tensors a function is given before its parameters."""
+    """The number of tensors that a function takes before its parameters."""
     return len(CATALOGUE[name].operands) if name in CATALOGUE else 1
 
 
 def _of_plain_call(
     step: Step, name: str, label: Callable[[], str]
 ) -> Callable[[tuple[Any, ...], Any], WatchedOp]:
-    """A call that leaves every parameter at its default, which need be found out but once."""
+    """A call that leaves every parameter at its default, so that they are computed once."""
     settings, again = _settings(name, (), {}), library.function(step.name)
     return lambda operands, value: WatchedOp(name, operands, settings, value, again, label)
 
@@ -153,81 +122,56 @@ def _of_plain_call(
 def _of_function(
     step: Step, name: str, label: Callable[[], str], operands: tuple[Any, ...], value: Any
 ) -> WatchedOp:
-    count = len(operands) - len(step.keywords)
-    arguments, keywords = operands[:count], dict(zip(step.keywords, operands[count:], strict=True))
-    tensors = _tensors(name)
-    for key in ("input", "target")[len(arguments) : tensors]:
-        if key in keywords:
-            arguments = (*arguments, keywords.pop(key))
-    settings = _settings(name, arguments[tensors:], keywords, step.name)
-    return WatchedOp(
-        name, arguments, settings, value, partial(library.function(step.name), **keywords), label
-    )
+    arguments, keywords = library.split(step, operands)
+    settings = _settings(name, arguments[_tensors(name) :], keywords, step.name)
+    again = partial(library.function(step.name), **keywords)
+    return WatchedOp(name, tuple(arguments), settings, value, again, label)
 
 
 def _of_module(
     step: Step, label: Callable[[], str], operands: tuple[Any, ...], value: Any
 ) -> WatchedOp:
     """A call of a torch.nn module; one that no note is about has no name."""
-    module, *given = operands
-    count = len(given) - len(step.keywords)
-    arguments, keywords = given[:count], dict(zip(step.keywords, given[count:], strict=True))
-    library.by_place(arguments, keywords, "input", "target")
+    module, (arguments, keywords) = operands[0], library.split(step, operands)
     again = partial(library.apply, module, **keywords)
     name = canonical(type(module).__name__)
-    attributes = {key: found for key, found in vars(module).items() if not key.startswith("_")}
+    attributes = {key: v for key, v in vars(module).items() if not key.startswith("_")}
     return WatchedOp(name, tuple(arguments), _settings(name, (), attributes), value, again, label)
 
 
 def _settings(
-    name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any], path: str = ""
+    name: str, arguments: Sequence[Any], keywords: Mapping[str, Any], path: str = ""
 ) -> dict[str, Any]:
-    """The parameters of a catalogue function by name, given in order or by name, else their
-    defaults; others as given.
-    """
+    """The parameters of a function by name, for the catalogue's functions with their defaults."""
     entry = CATALOGUE.get(name)
     if entry is None:
         return dict(keywords)
-    known = {parameter.name: parameter.default for parameter in entry.parameters}
-    order = (_order(path) if arguments else ()) if isinstance(entry, Loss) else known
-    return {**known, **dict(zip(order, arguments, strict=False)), **keywords}
+    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
+    order = (_order(path) if arguments else ()) if isinstance(entry, Loss) else defaults
+    return {**defaults, **dict(zip(order, arguments, strict=False)), **keywords}
 
 
 @cache
 def _order(path: str) -> tuple[str, ...]:
-    """The parameters of a loss behind its prediction and target, in PyTorch's order; a function in
-    C++ tells none.
-    """
-    return (
-        tuple(signature(library.pytorch_function(path)).parameters)[2:]
-        if path.startswith("F.")
-        else ()
-    )
+    """The parameters of a loss after pred and target, in PyTorch's order; none from C++."""
+    if not path.startswith("F."):
+        return ()
+    return tuple(signature(library.pytorch_function(path)).parameters)[2:]
 
 
 def target_of(step: Step, operands: Sequence[Any]) -> tuple[str, Any] | None:
-    """The name of the loss of the catalogue that a step applies, as a function or a module, and its
-    target.
-    """
+    """The catalogue's name of the loss that a step applies, function or module, and its target."""
     module = step.kind == "apply"
-    name = _LOSSES.get(
-        _squeezed(type(operands[0]).__name__ if module else step.name.rpartition(".")[2])
-    )
+    function = type(operands[0]).__name__ if module else step.name.rpartition(".")[2]
+    name = _LOSSES.get(_squeezed(function))
     if name is None or not (module or step.kind == "call"):
         return None
-    count = len(operands) - len(step.keywords)
-    arguments, keywords = (
-        list(operands[module:count]),
-        dict(zip(step.keywords, operands[count:], strict=True)),
-    )
-    library.by_place(arguments, keywords, "input", "target")
+    arguments, _ = library.split(step, operands)
     return (name, arguments[1]) if len(arguments) > 1 else None
 
 
 def canonical(path: str) -> str:
-    """The name under which notes know the function at a path such as `Tensor.sigmoid` or
-    `CrossEntropyLoss`; empty: not.
-    """
+    """A function's name for notes, from `Tensor.sigmoid` or `CrossEntropyLoss`; empty if none."""
     return _CANONICAL.get(_squeezed(path.rpartition(".")[2]), "")
 
 
@@ -239,8 +183,8 @@ _LOSSES = {
     _squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)
 }
 _CANONICAL = {
-    # Smooth losses of any numbers are left out: of them there is nothing to say, and PyTorch itself
-    # warns of shapes.
+    # Smooth losses of any numbers are left out: no note is about them, and PyTorch itself warns
+    # about shapes.
     **{
         _squeezed(name): entry.name
         for name, entry in CATALOGUE.items()
@@ -252,7 +196,7 @@ _CANONICAL = {
 
 
 def _label(step: Step, node: ast.AST) -> str:
-    """What the first operand of a call is called: its own text where that is short."""
+    """The name of a call's first operand: its own text if that is short."""
     operand: ast.AST | None = None
     if isinstance(node, ast.Call):
         method = step.kind == "method" and isinstance(node.func, ast.Attribute)

@@ -1,6 +1,4 @@
-"""Evidence beside a result: the ledger, the check and what the user expected, each from what the
-result says of itself.
-"""
+"""Evidence for a result: the ledger, the check and the user's expectations."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,13 +13,10 @@ from gradcli.results import Result
 
 
 def with_evidence(request: EvidenceOptions, result: Result, job: Job) -> Result:
-    """`result` with what `request` asks for added; `ok` tells whether every check and expectation
-    holds.
-    """
+    """`result` with the evidence for `request`; `ok`: whether every check and expectation holds."""
     added: dict[str, Any] = {}
     if isinstance(request, ExplainOptions) and request.explain:
-        rows = result.written_out()
-        added["ledger"] = rows or [
+        added["ledger"] = result.written_out() or [
             row for subject in result.explained() for row in ledger(subject, job)
         ]
     if request.check:
@@ -29,18 +24,15 @@ def with_evidence(request: EvidenceOptions, result: Result, job: Job) -> Result:
         for points in result.points:
             added["check"] |= check_points(result, points, job)
     if request.expect:
-        added["expect"] = expect(
-            request.expect, request.tol, result, job, _next_step(request, result)
-        )
-    if "check" in added or "expect" in added:
-        added["ok"] = all(
-            found.ok for kind in ("check", "expect") for found in added.get(kind, {}).values()
-        )
+        advice = _next_step(request, result)
+        added["expect"] = expect(request.expect, request.tol, result, job, advice)
+    if verdicts := [added[kind] for kind in ("check", "expect") if kind in added]:
+        added["ok"] = all(verdict.ok for named in verdicts for verdict in named.values())
     return replace(result, **added) if added else result
 
 
 def _next_step(request: EvidenceOptions, result: Result) -> str:
-    """What may help with a number that is off and fits no slip: the ledger, where there is one."""
+    """What may help with an unexpected number without a slip: the ledger, if there is one."""
     if any(points.what == "points" for points in result.points):
         shows = "grad --explain at one of the points shows each step"
     elif not isinstance(request, ExplainOptions) or not result.explainable:

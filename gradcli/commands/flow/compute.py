@@ -16,7 +16,7 @@ from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult, LayerFlow
 from gradcli.errors import SizeError
 from gradcli.evaluate import implementations
-from gradcli.evaluate.failures import wants_memory
+from gradcli.evaluate.failures import is_out_of_memory
 from gradcli.evaluate.job import Job, once_more, seed
 from gradcli.evaluate.refusals import translated
 from gradcli.language.calls import Call
@@ -79,7 +79,7 @@ def compute(request: Flow, job: Job) -> FlowResult:
             request, job, [call for call in calls if not _steady(passing[call.text].factor)]
         )
     except RuntimeError as error:
-        if wants_memory(error):
+        if is_out_of_memory(error):
             raise SizeError(
                 "there is not enough memory for the stack",
                 hint="use a smaller --width, or fewer --layers",

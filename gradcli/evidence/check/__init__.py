@@ -1,1 +1,1 @@
-"""`--check`: autograd beside closed forms and central differences."""
+"""`--check`: autograd compared with closed forms and central differences."""

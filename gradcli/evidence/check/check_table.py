@@ -1,6 +1,4 @@
-"""The table of `--check`: autograd, closed form and difference of every slope, errors and verdicts,
-and what these mean.
-"""
+"""The table of `--check`: every slope, its errors and verdict, and what the verdicts mean."""
 
 import math
 from typing import Any
@@ -31,10 +29,10 @@ MEANINGS = {
     "pytorch": "the function is smooth, and autograd agrees next to this point but not at it: PyTorch's formula is wrong here",
     "wrong": "autograd disagrees with the others",
 }
-"""Every verdict and what it says."""
+"""The meaning of every verdict."""
 
 MARKED = 20
-"""Rows with another verdict than ok that are shown anyway."""
+"""Rows with another verdict than ok that are always shown, at most."""
 
 
 def check_tables(result: Result, digits: int) -> list[Table]:
@@ -42,11 +40,11 @@ def check_tables(result: Result, digits: int) -> list[Table]:
     checked = result.check or {}
     if not checked:
         return []
-    places = [place for each in checked.values() for place in each.places]
+    places = [place for item in checked.values() for place in item.places]
     named = len(set(places)) < len(places)  # several functions at the same places
     columns = [*([Column("function")] if named else []), Column("slope"), Column("autograd")]
     cells: list[list[Cells]] = [
-        [*([name] if named else []), each.places, _autograd(each)] for name, each in checked.items()
+        [*([name] if named else []), item.places, _autograd(item)] for name, item in checked.items()
     ]
     for heading, field, shown in (
         ("closed form", "closed", _known),
@@ -56,54 +54,35 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         ("error", "absolute", _roughly),
         ("relative", "relative", _roughly),
     ):
-        values: list[Tensor | None] = [getattr(each, field) for each in checked.values()]
-        if heading == "difference" or not all(
-            value is None or bool(value.isnan().all()) for value in values
-        ):
+        values: list[Tensor | None] = [getattr(item, field) for item in checked.values()]
+        known = any(value is not None and not bool(value.isnan().all()) for value in values)
+        if known or heading == "difference":
             columns.append(Column(heading))
             for block, value in zip(cells, values, strict=True):
                 block.append("" if value is None else shown(value))
     columns.append(Column("verdict"))
     blocks = []
-    for block, each in zip(cells, checked.values(), strict=True):
-        marked = [i for i, verdict in enumerate(each.verdicts) if verdict != "ok"][:MARKED]
-        blocks.append(Block(len(each.places), (*block, each.verdicts), kept=tuple(marked)))
-    wrong = [name for name, each in checked.items() if not each.ok]
+    for block, item in zip(cells, checked.values(), strict=True):
+        marked = [i for i, verdict in enumerate(item.verdicts) if verdict != "ok"][:MARKED]
+        blocks.append(Block(len(item.places), (*block, item.verdicts), kept=tuple(marked)))
+    wrong = [name for name, item in checked.items() if not item.ok]
     title = f"Check: fails for {', '.join(wrong)}" if wrong else "Check: passes"
-    return [
-        Table(
-            tuple(columns),
-            tuple(blocks),
-            title,
-            _caption(result),
-            keys=1 + named,
-            ends=1,
-            csv=False,
-            rows=result.rows_shown,
-        )
-    ]
+    return [Table(
+        tuple(columns), tuple(blocks), title, _caption(result),
+        keys=1 + named, ends=1, csv=False, rows=result.rows_shown,
+    )]  # fmt: skip
 
 
 def _caption(result: Result) -> str:
-    """Where and how was checked, and what the verdicts mean; what is said of some inputs alone
-    names them.
-    """
+    """How the slopes were checked, remarks with the inputs they are about, and the verdicts."""
     checked = result.check or {}
-    said = [result.when] if result.when else []
-    for remark in dict.fromkeys(remark for each in checked.values() for remark in each.remarks):
-        of = [name for name, each in checked.items() if remark in each.remarks]
-        said.append(remark if len(of) == len(checked) else f"{', '.join(of)}: {remark}")
-    verdicts = {verdict for each in checked.values() for verdict in each.verdicts}
-    return "; ".join(
-        [
-            *said,
-            *(
-                f"{each}: {MEANINGS[each]}"
-                for each in MEANINGS
-                if MEANINGS[each] and each in verdicts
-            ),
-        ]
-    )
+    parts = [result.when] if result.when else []
+    for remark in dict.fromkeys(remark for item in checked.values() for remark in item.remarks):
+        names = [name for name, item in checked.items() if remark in item.remarks]
+        parts.append(remark if len(names) == len(checked) else f"{', '.join(names)}: {remark}")
+    verdicts = {verdict for item in checked.values() for verdict in item.verdicts}
+    meanings = {verdict: text for verdict, text in MEANINGS.items() if text and verdict in verdicts}
+    return "; ".join([*parts, *(f"{verdict}: {text}" for verdict, text in meanings.items())])
 
 
 def _autograd(checked: Checked) -> list[Any]:
@@ -113,10 +92,10 @@ def _autograd(checked: Checked) -> list[Any]:
 
 
 def _known(values: Tensor) -> list[Any]:
-    """The numbers, and nothing where there is none."""
+    """The numbers; nothing for NaN."""
     return [None if math.isnan(number) else number for number in values.tolist()]
 
 
 def _roughly(values: Tensor) -> list[Cell]:
-    """Errors to two digits: what counts is how large they are."""
+    """Errors to two digits: only their size matters."""
     return [None if number is None else numbers.significant(number, 2) for number in _known(values)]

@@ -1,15 +1,13 @@
-"""`--check`: autograd's slopes beside closed forms and central differences, in float64, with a
-verdict on each.
+"""`--check`: autograd's slopes beside closed forms and central differences, in float64.
 
-A slope is wrong only where the function is smooth, or where autograd is wrong beside the point as
-well. Where autograd is right all around a point but not on it, the point itself is special, and its
-verdict says how. Where rounding hides a difference that would matter there is no verdict, and that
-is said.
+A slope is wrong only if the function is smooth, or if autograd is wrong next to the point as well.
+If autograd is right all around a point but not at it, the point itself is special, and its verdict
+says how. If rounding hides a difference that would matter, the verdict says that there is none.
 """
 
 import math
 from collections.abc import Container, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -35,19 +33,19 @@ from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
 
 TOLERANCE = 1e-5
-"""Relative; wider where the expression itself computes in less than float64."""
+"""Relative; larger if the expression itself computes in less than float64."""
 FLOOR = 1e-7
 """What counts as zero, relative to the largest slope by the same input."""
 NOTHING = 1e-30
-"""What counts as zero anyway: that small, a number is the rounding of others."""
+"""What always counts as zero: a number this small is the rounding of others."""
 RESIDUE = 1e-12
 """What rounding may leave in autograd's slope of a constant."""
 BESIDE = 16.0
-"""How far from a point its neighbourhood is looked at, in usual steps."""
+"""How far from a point its neighbourhood is checked, in usual steps."""
 ROUGH = 0.1
-"""A difference at larger steps that is in doubt by this part of itself tells nothing."""
+"""A difference at larger steps that is uncertain by this part of itself does not count."""
 SURE = 2.5e-4
-"""A slope that agrees only because the difference is in doubt by a larger part of it has no
+"""A slope that agrees only because the difference is uncertain by a larger part of it has no
 verdict."""
 
 STEPWISE = frozenset(
@@ -62,88 +60,71 @@ HELD = {
     **dict.fromkeys(STEPWISE, "between-jumps"),
 }
 """Operations through which autograd passes no gradient, and the verdict: proved by holding their
-operands."""
+operands fixed."""
 
 DELIBERATE = {
     **dict.fromkeys(
-        (
-            "cholesky",
-            "cholesky_ex",
-            "cholesky_inverse",
-            "cholesky_solve",
-            "eigh",
-            "eigvalsh",
-            "ldl_factor",
-            "ldl_factor_ex",
-            "matrix_sqrth",
-        ),
-        "symmetric",
-    ),
+        ("cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve", "eigh", "eigvalsh", "ldl_factor", "ldl_factor_ex",
+         "matrix_sqrth"), "symmetric"),
     **dict.fromkeys(
-        ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"),
-        "straight-through",
-    ),
+        ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"), "straight-through"),
     "ctc_loss": "assumes-log-softmax",
-}
-"""Operations whose gradient PyTorch defines otherwise than as the slope, and the verdict."""
+}  # fmt: skip
+"""Operations whose gradient PyTorch defines differently from the slope, and the verdict."""
 
 SELECTING = frozenset(
     {"where", "sort", "msort", "topk", "median", "nanmedian", "kthvalue", "mode", "quantile", "nanquantile", "cummax", "cummin",
      "aminmax", "renorm", "cdist", "pdist", "dist", "fmod", "remainder", "%"}
 )  # fmt: skip
-"""Operations that may bend, beside those whose kinks are known."""
+"""Operations that may have kinks, besides those whose kinks are known."""
 
 POWERS = frozenset({"pow", "**", "float_power"})
-"""Operations whose second derivative PyTorch has wrong at exponent 0."""
+"""Operations whose second derivative is wrong in PyTorch at exponent 0."""
 
 FAILED = frozenset({"wrong", "pytorch"})
-"""Verdicts that say that autograd's number is not the slope."""
+"""Verdicts that mean that autograd's number is not the slope."""
 
 
 def check(result: Result, job: Job) -> dict[str, Checked]:
-    """What autograd found for each input of each subject, compared; several subjects are told apart
-    as `SUBJECT.input`.
-    """
-    found: dict[str, Checked] = {}
+    """The check of each input of each subject; by `SUBJECT.input` for several subjects."""
+    checks: dict[str, Checked] = {}
     for subject in (*result.subjects, *result.underived):
         prefix = f"{subject.name}." if subject.name else ""
-        looked = probe(subject, job)
+        prober = probe(subject, job)
         for name in subject.by:
-            if (compared := compare(result, subject, name, looked)) is not None:
-                found[prefix + name] = compared
-    return found
+            if (checked := compare(result, subject, name, prober)) is not None:
+                checks[prefix + name] = checked
+    return checks
 
 
-def compare(result: Result, subject: Subject, name: str, looked: Probe) -> Checked | None:
-    """The slopes of a subject by the input `name`, compared; None where it has none."""
-    pairs = looked.pairs(name)
+def compare(result: Result, subject: Subject, name: str, prober: Probe) -> Checked | None:
+    """The check of a subject's slopes by the input `name`; None if it has none."""
+    pairs = prober.pairs(name)
     try:
-        slopes = looked.slopes(looked.inputs, name, pairs) if pairs else None
+        slopes = prober.slopes(prober.inputs, name, pairs) if pairs else None
     except core.NoDerivativeError:
-        return _Comparison(
-            looked, name, pairs, torch.full((len(pairs),), math.nan), None, underived=True
-        ).checked()
+        missing = torch.full((len(pairs),), math.nan)
+        return _Comparison(prober, name, pairs, missing, None, underived=True).checked()
     if slopes is None:
         return None
-    return _Comparison(
-        looked, name, pairs, slopes, _closed_form(result, subject, name, looked, pairs)
-    ).checked()
+    closed = _closed_form(result, subject, name, prober, pairs)
+    return _Comparison(prober, name, pairs, slopes, closed).checked()
 
 
 def _closed_form(
-    result: Result, subject: Subject, name: str, looked: Probe, pairs: Sequence[Pair]
+    result: Result, subject: Subject, name: str, prober: Probe, pairs: Sequence[Pair]
 ) -> Tensor | None:
-    """The slopes of the pairs in closed form; None where the result knows none."""
+    """The slopes of the pairs in closed form; None if the result has none."""
     try:
         with once_more(torch.float64):
-            found = result.closed_form(subject, looked.inputs, looked.rerun.upstream, name)
+            closed = result.closed_form(subject, prober.inputs, prober.rerun.upstream, name)
     except GradcliError:  # shapes that the formula is not written for
         return None
-    if found is None:
+    if closed is None:
         return None
     if subject.kind == "jacobian":
-        return torch.stack([found[row, place] for row, place in pairs if row is not None])
-    return found.reshape(-1)[[place for _, place in pairs]]
+        return torch.stack([closed[row, place] for row, place in pairs if row is not None])
+    return closed.reshape(-1)[[place for _, place in pairs]]
 
 
 _Row: TypeAlias = tuple[str, float, float, float, float]
@@ -152,40 +133,37 @@ as zero."""
 
 
 class _Comparison:
-    """All that is known of the slopes by one input."""
+    """What is known of the slopes by one input."""
 
     def __init__(
-        self, looked: Probe, name: str, pairs: Sequence[Pair], slopes: Tensor, closed: Tensor | None,
+        self, prober: Probe, name: str, pairs: Sequence[Pair], slopes: Tensor, closed: Tensor | None,
         *, underived: bool = False,
     ) -> None:  # fmt: skip
-        self.probe, self.name, self.pairs, self.underived = looked, name, pairs, underived
+        self.probe, self.name, self.pairs, self.underived = prober, name, pairs, underived
         self.slopes, self.closed = slopes.detach().double(), closed
-        self.x = looked.inputs[name].detach().reshape(-1)
-        self.epsilon = looked.rerun.coarsest
+        self.x = prober.inputs[name].detach().reshape(-1)
+        self.epsilon = prober.rerun.coarsest
         self.tolerance = max(TOLERANCE, 4 * self.epsilon ** (2 / 3))
         self.floor = _floor(self.slopes)
-        self.operations = [step for step in looked.rerun.program.steps if step.name]
+        self.operations = [step for step in prober.rerun.program.steps if step.name]
         self._place = -1
         self._moved: dict[float, Tensor | None] = {}
         self._held: Held = None
 
     def checked(self) -> Checked:
         """The verdict on every slope, and the largest errors of those that can be compared."""
-        columns = list(zip(*self._rows(), strict=True))
-        verdicts, (differences, lefts, rights, floors) = list(columns[0]), columns[1:]
-        difference = self._tensor(differences)
-        references = (
-            [difference]
-            if self.closed is None
-            else [difference, torch.where(self.closed.isfinite(), self.closed, difference)]
-        )
-        absolute = torch.stack([(self.slopes - one).abs() for one in references]).amax(0)
+        columns = zip(*self._rows(), strict=True)
+        verdicts: list[str] = list(next(columns))
+        difference, left, right, floors = (torch.tensor(c, dtype=torch.float64) for c in columns)
+        references = [difference]
+        if self.closed is not None:
+            references.append(torch.where(self.closed.isfinite(), self.closed, difference))
+        absolute = torch.stack([(self.slopes - r).abs() for r in references]).amax(0)
         largest = torch.stack([self.slopes, *references]).abs().amax(0)
-        relative = absolute / (largest + self._tensor(floors) / self.tolerance)
+        relative = absolute / (largest + floors / self.tolerance)
         compared = torch.tensor([verdict in ("ok", "flat", *FAILED) for verdict in verdicts])
-        absolute, relative = (
-            each.masked_fill(~compared, math.nan) for each in (absolute, relative)
-        )
+        absolute = absolute.masked_fill(~compared, math.nan)
+        relative = relative.masked_fill(~compared, math.nan)
         return Checked(
             max_abs_error=float(absolute[compared].max()) if compared.any() else 0.0,
             max_rel_error=float(relative[compared].max()) if compared.any() else 0.0,
@@ -195,51 +173,40 @@ class _Comparison:
             difference=difference,
             verdicts=verdicts,
             places=[self.probe.label(self.name, pair) for pair in self.pairs],
-            left=self._tensor(lefts),
-            right=self._tensor(rights),
+            left=left,
+            right=right,
             absolute=absolute,
             relative=relative,
             remarks=self._remarks(verdicts),
         )
 
-    @staticmethod
-    def _tensor(values: Any) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64)
-
     def _remarks(self, verdicts: Sequence[str]) -> list[str]:
-        found = [
-            f"autograd, closed form and difference in float64, relative tolerance {self.tolerance:.1g}"
-        ]
-        if self.closed is None:
-            found = [
-                f"autograd and central difference in float64, relative tolerance {self.tolerance:.1g}"
-            ]
+        closed = self.closed is not None
+        compared = (
+            "autograd, closed form and difference" if closed else "autograd and central difference"
+        )
+        remarks = [f"{compared} in float64, relative tolerance {self.tolerance:.1g}"]
         if (total := self.probe.total(self.name)) > len(self.pairs):
-            found.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
+            remarks.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
         names = {short(step) for step in self.operations}
         drawing = sorted(name for name in names if name in DRAWING or "dropout" in name.lower())
         if drawing:
-            found.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
-        if (
-            "pytorch" in verdicts
-            and isinstance(self.probe, HessianProbe)
-            and not names.isdisjoint(POWERS)
-        ):
-            found.append(
+            remarks.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
+        second = "pytorch" in verdicts and isinstance(self.probe, HessianProbe)
+        if second and not names.isdisjoint(POWERS):
+            remarks.append(
                 "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0, but should be 1/base"
             )
-        return found
+        return remarks
 
     def _rows(self) -> list[_Row]:
-        """All rows, made one element of the input after the other, so that the values near one
-        serve all of its rows.
-        """
-        found: dict[int, _Row] = {}
+        """All rows, computed input element by element, so that its rows share the values near it."""
+        rows: dict[int, _Row] = {}
         for at in sorted(range(len(self.pairs)), key=lambda at: self.pairs[at][1]):
             if self.pairs[at][1] != self._place:
                 self._place, self._moved = self.pairs[at][1], {}
-            found[at] = self._row(at)
-        return [found[at] for at in range(len(self.pairs))]
+            rows[at] = self._row(at)
+        return [rows[at] for at in range(len(self.pairs))]
 
     def _row(self, at: int) -> _Row:
         row, place = self.pairs[at]
@@ -251,31 +218,25 @@ class _Comparison:
                 verdict = "none" if self.underived else self._against_closed(at)
                 return verdict, central.slope, math.nan, math.nan, self._zero(central)
         slopes = ridders(change, x, self.epsilon)
-        verdict = self._verdict(at, slopes)
-        found, sides = slopes.central, (slopes.left, slopes.right)
-        if found and verdict in ("ok", "flat", "rough"):
-            found = min(
-                (found, *slopes.rivals, *slopes.blurred), key=lambda each: abs(each.slope - slope)
-            )
-        floor = self._zero(found) if found else self.floor
-        difference = (
-            found.slope if found and verdict not in ("jump", "infinite", "undefined") else math.nan
-        )
+        verdict, estimate = self._verdict(at, slopes), slopes.central
+        difference, left, right, floor = math.nan, math.nan, math.nan, self.floor
+        if estimate:
+            if verdict in ("ok", "flat", "rough"):
+                estimates = (estimate, *slopes.rivals, *slopes.blurred)
+                estimate = min(estimates, key=lambda estimate: abs(estimate.slope - slope))
+            floor = self._zero(estimate)
+            if verdict not in ("jump", "infinite", "undefined"):
+                difference = estimate.slope
         if verdict in ("kink", "jump", "undefined") and slopes.left and slopes.right:
+            jumps = verdict != "kink"
             left, right = (
-                math.copysign(math.inf, side.slope)
-                if verdict != "kink" and side.growth > JUMP
-                else side.slope
-                for side in sides
-                if side
+                math.copysign(math.inf, side.slope) if jumps and side.growth > JUMP else side.slope
+                for side in (slopes.left, slopes.right)
             )
-            return verdict, difference, left, right, floor
-        return verdict, difference, math.nan, math.nan, floor
+        return verdict, difference, left, right, floor
 
     def _against_closed(self, at: int) -> str:
-        """The verdict where autograd agrees with the difference: it must agree with the closed form
-        too.
-        """
+        """The verdict if autograd agrees with the difference: it must match the closed form too."""
         closed = math.nan if self.closed is None else float(self.closed[at])
         slope = float(self.slopes[at])
         if math.isfinite(closed) and not self._near(slope, closed, self.floor):
@@ -294,9 +255,8 @@ class _Comparison:
             return "nan" if math.isnan(slope) else "infinite"
         smooth = not (slopes.bends or slopes.diverges)
         one_sided = slopes.left is None or slopes.right is None
-        if (smooth and self._agree(slope, central)) or any(
-            self._agree(slope, each) for each in slopes.rivals
-        ):
+        agrees = smooth and self._agree(slope, central)
+        if agrees or any(self._agree(slope, rival) for rival in slopes.rivals):
             return "edge" if one_sided else self._against_closed(at)
         if smooth and self._hidden(slope, slopes):
             known = self.closed is not None and math.isfinite(float(self.closed[at]))
@@ -306,11 +266,7 @@ class _Comparison:
         if self._right_beside(at, slopes) and not (math.isnan(slope) and smooth):
             if one_sided:
                 return "edge"
-            if (
-                smooth
-                and slopes.confirmed
-                and not (self._has(STEPWISE | SELECTING) or self._at_kink())
-            ):
+            if smooth and slopes.confirmed and not self._may_bend():
                 return "pytorch"
             if slopes.confirmed or not smooth:
                 return "jump" if slopes.jumps else "kink"
@@ -318,25 +274,27 @@ class _Comparison:
             return next(verdict for name, verdict in HELD.items() if self._has({name}))
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
-        if found := next(
-            (DELIBERATE[short(step)] for step in self.operations if short(step) in DELIBERATE), ""
-        ):
-            return found
+        names = [short(step) for step in self.operations]
+        if deliberate := [DELIBERATE[name] for name in names if name in DELIBERATE]:
+            return deliberate[0]
         if any("hermitian" in step.keywords for step in self.operations):
             return "symmetric"
         return "wrong" if slopes.confirmed or math.isnan(slope) else "rough"
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
-        """Whether the slope lies within what rounding may have done to the difference."""
-        rivals = [each for each in slopes.rivals if each.doubt < ROUGH * abs(each.slope)]
-        seen = [slopes.central, *rivals, *slopes.blurred]
-        return any(each and self._near(slope, each.slope, self._zero(each)) for each in seen)
+        """Whether the slope lies within the rounding error of the difference."""
+        rivals = [
+            estimate for estimate in slopes.rivals if estimate.doubt < ROUGH * abs(estimate.slope)
+        ]
+        estimates = [slopes.central, *rivals, *slopes.blurred]
+        return any(
+            estimate and self._near(slope, estimate.slope, self._zero(estimate))
+            for estimate in estimates
+        )
 
-    def _at_kink(self) -> bool:
-        """Whether some operation is at a kink of its own, which may cancel in the whole: `relu(x) -
-        relu(-x)` is x.
-        """
-        return at_kink(self.probe.rerun.watched())
+    def _may_bend(self) -> bool:
+        """Whether some operation may have a kink; `relu(x) - relu(-x)` is x all the same."""
+        return self._has(STEPWISE | SELECTING) or at_kink(self.probe.rerun.watched())
 
     def _zero(self, central: Estimate) -> float:
         """What counts as zero beside a difference."""
@@ -349,15 +307,13 @@ class _Comparison:
         doubt = central.doubt if slope == 0 else min(central.doubt, sure)
         return self._near(slope, central.slope, floor + doubt)
 
-    def _near(self, one: float, other: float, zero: float) -> bool:
-        return bool(abs(one - other) <= self.tolerance * max(abs(one), abs(other)) + zero)
+    def _near(self, a: float, b: float, zero: float) -> bool:
+        return bool(abs(a - b) <= self.tolerance * max(abs(a), abs(b)) + zero)
 
     # --- the function along one line -------------------------------------------------------------
 
     def _change(self, row: int | None, place: int, origin: float = 0.0) -> Change:
-        """How the number of `row` changes along the input's element at `place`, from `origin` away
-        from its value.
-        """
+        """The change of the number of `row` along the element at `place`, from `origin`."""
 
         def change(step: float) -> tuple[float, float]:
             moved, base = self._at(place, origin + step), self._at(place, origin)
@@ -369,9 +325,7 @@ class _Comparison:
         return change
 
     def _at(self, place: int, offset: float) -> Tensor | None:
-        """The vector with one element of the input moved by `offset`; None where PyTorch has no
-        value there.
-        """
+        """The vector with one element of the input moved by `offset`; None if it has no value."""
         if offset == 0 and self._held is None:
             return self.probe.base
         if offset not in self._moved:
@@ -388,18 +342,17 @@ class _Comparison:
         return {**self.probe.inputs, self.name: moved.reshape(tensor.shape)}
 
     def _right_beside(self, at: int, slopes: Slopes) -> bool:
-        """Whether autograd agrees with the difference a little to the left and to the right,
-        wherever there are values.
+        """Whether autograd agrees with the difference a little to the left and to the right.
 
-        A little is some usual steps; beside a kink or a jump also less, because another one may be
-        as near.
+        Sides without values do not count. A little is some usual steps; beside a kink or a jump
+        also less, because another one may be as near.
         """
         row, place = self.pairs[at]
         usual = usual_step(float(self.x[place]), self.epsilon)
         less = slopes.steps if slopes.bends or slopes.diverges else ()
         for step in (usual / 4, *(step for step in reversed(less) if step < usual / 4)):
-            seen = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
-            if False not in seen and True in seen:
+            sides = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
+            if False not in sides and True in sides:
                 return True
         return False
 
@@ -409,25 +362,21 @@ class _Comparison:
         if difference is None:
             return None
         near = [pair for pair in self.pairs if pair[0] == row]
-        found = self.probe.slopes(self._inputs(place, offset), self.name, near)
-        if found is None:
+        slopes = self.probe.slopes(self._inputs(place, offset), self.name, near)
+        if slopes is None:
             return self._agree(0.0, difference)
-        return self._agree(float(found[near.index((row, place))]), difference, _floor(found))
+        return self._agree(float(slopes[near.index((row, place))]), difference, _floor(slopes))
 
     def _held_agrees(self, at: int) -> bool:
-        """Whether autograd is right about the function in which what carries no gradient keeps its
-        value.
-        """
+        """Whether autograd is right if what carries no gradient keeps its value."""
         if not self._has(HELD):
             return False
         row, place = self.pairs[at]
         kept, self._moved = self._moved, {}
         self._held = self.probe.rerun.operands(frozenset(HELD))
         try:
-            return self._hidden(
-                float(self.slopes[at]),
-                ridders(self._change(row, place), float(self.x[place]), self.epsilon),
-            )
+            slopes = ridders(self._change(row, place), float(self.x[place]), self.epsilon)
+            return self._hidden(float(self.slopes[at]), slopes)
         finally:
             self._held, self._moved = None, kept
 

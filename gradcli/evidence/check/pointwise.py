@@ -1,6 +1,4 @@
-"""`--check` of results with many points: those of `--each`, the curves of `plot`, the layers of
-`flow`, each by itself.
-"""
+"""`--check` of results with many points: `--each`, the curves of `plot`, the layers of `flow`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,61 +11,54 @@ from gradcli.evidence.check.compare import compare
 from gradcli.evidence.check.probes import evenly, probe
 from gradcli.results import Checked, Points, Result
 
+_NONE = torch.empty(0, dtype=torch.float64)
+_SCALED = ("slopes", "difference", "left", "right", "absolute")
+"""The fields that grow with the slope."""
+
 
 def check_points(result: Result, points: Points, job: Job) -> dict[str, Checked]:
-    """The slopes at the points by the name of each input, or those that the points stand for; of
-    many some, chosen evenly.
-    """
+    """The check of evenly spaced points, by the name of the input or of the number they give."""
     by_name: dict[str, list[Checked]] = {points.name: []} if points.size else {}
     room = probe(points.at(0), job).affordable if points.total else 0
     for i in evenly(points.total, room):
         subject = points.at(i)
-        looked = probe(subject, job)
+        prober = probe(subject, job)
         for name in subject.by:
-            if (one := compare(result, subject, name, looked)) is not None:
-                one = replace(one, places=[points.label(i, name, place) for place in one.places])
-                key = points.name if points.size else f"{points.name}.{name}".removeprefix(".")
-                by_name.setdefault(key, []).append(
-                    _scaled(one, points.size(i)) if points.size else one
-                )
-    return {name: _joined(found, points) for name, found in by_name.items()}
+            if (checked := compare(result, subject, name, prober)) is None:
+                continue
+            places = [points.label(i, name, place) for place in checked.places]
+            checked = replace(checked, places=places)
+            key = f"{points.name}.{name}".removeprefix(".")
+            if points.size:
+                key, checked = points.name, _scaled(checked, points.size(i))
+            by_name.setdefault(key, []).append(checked)
+    return {name: _joined(checks, points) for name, checks in by_name.items()}
 
 
-def _joined(found: Sequence[Checked], points: Points) -> Checked:
+def _joined(checks: Sequence[Checked], points: Points) -> Checked:
     """The verdicts on several points as those on one input."""
 
-    def all_of(name: str) -> Tensor:
-        return (
-            torch.cat([getattr(one, name) for one in found])
-            if found
-            else torch.empty(0, dtype=torch.float64)
-        )
+    def joined(name: str) -> Tensor:
+        return torch.cat([_NONE, *(getattr(check, name) for check in checks)])
 
-    said = list(dict.fromkeys(remark for one in found for remark in one.remarks))
-    if len(found) < points.total:
-        said.append(f"{len(found)} of {points.total} {points.what}, evenly spaced")
+    remarks = dict.fromkeys(remark for check in checks for remark in check.remarks)
+    if len(checks) < points.total:
+        remarks[f"{len(checks)} of {points.total} {points.what}, evenly spaced"] = None
+    closed = checks and all(check.closed is not None for check in checks)
     return Checked(
-        max_abs_error=max((one.max_abs_error for one in found), default=0.0),
-        max_rel_error=max((one.max_rel_error for one in found), default=0.0),
-        ok=all(one.ok for one in found),
-        slopes=all_of("slopes"),
-        closed=None if not found or any(one.closed is None for one in found) else all_of("closed"),
-        difference=all_of("difference"),
-        verdicts=[verdict for one in found for verdict in one.verdicts],
-        places=[place for one in found for place in one.places],
-        left=all_of("left"),
-        right=all_of("right"),
-        absolute=all_of("absolute"),
-        relative=all_of("relative"),
-        remarks=[*said, *points.remarks],
+        max_abs_error=max((check.max_abs_error for check in checks), default=0.0),
+        max_rel_error=max((check.max_rel_error for check in checks), default=0.0),
+        ok=all(check.ok for check in checks),
+        verdicts=[verdict for check in checks for verdict in check.verdicts],
+        places=[place for check in checks for place in check.places],
+        remarks=[*remarks, *points.remarks],
+        closed=joined("closed") if closed else None,
+        **{name: joined(name) for name in (*_SCALED, "relative")},
     )
 
 
-def _scaled(one: Checked, size: float) -> Checked:
-    """The verdict on a slope with the number that it stands for."""
-    scaled = {
-        name: getattr(one, name) * size
-        for name in ("slopes", "difference", "left", "right", "absolute")
-    }
-    closed = None if one.closed is None else one.closed * size
-    return replace(one, **scaled, closed=closed, max_abs_error=one.max_abs_error * size)
+def _scaled(check: Checked, factor: float) -> Checked:
+    """The verdict on a slope, multiplied by a factor."""
+    scaled = {name: getattr(check, name) * factor for name in _SCALED}
+    closed = None if check.closed is None else check.closed * factor
+    return replace(check, **scaled, closed=closed, max_abs_error=check.max_abs_error * factor)

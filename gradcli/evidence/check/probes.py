@@ -1,9 +1,9 @@
-"""What `--check` compares, for each kind of result: a vector of numbers, its slopes by autograd,
-and which of them to look at.
+"""What `--check` compares for each kind of result: a vector, its slopes by autograd, and a choice.
 
 A slope is named by a pair: the row (an element of the vector, or None for the whole with its
-upstream gradient), and the place of an input's element. A gradient has one row, a Jacobian many,
-activations along a dimension their diagonal, and a Hessian is the Jacobian of autograd's gradient.
+upstream gradient), and the place of an input's element. A gradient has one row, a Jacobian many, an
+activation that mixes a dimension its diagonal, and a Hessian is the Jacobian of autograd's
+gradient.
 """
 
 import math
@@ -21,9 +21,9 @@ from gradcli.results import Inputs, Subject, element, one_hot
 Pair: TypeAlias = tuple[int | None, int]
 
 CHECKED = 200
-"""Slopes that are looked at for one input; of more, as many are chosen evenly."""
+"""Slopes that are checked for one input; of more, this many are chosen evenly."""
 WORK = 500_000_000
-"""Elements that the differences for one input may read: in all some seconds."""
+"""Elements that the differences for one input may read: some seconds in all."""
 
 
 class Probe:
@@ -43,24 +43,20 @@ class Probe:
         return self.rerun.value(inputs, held).detach().reshape(-1).double()
 
     def pairs(self, name: str) -> list[Pair]:
-        """The slopes to look at by the input `name`."""
+        """The slopes to check by the input `name`."""
         return [(None, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
 
     def total(self, name: str) -> int:
-        """How many slopes there are by the input `name`."""
+        """The number of slopes by the input `name`."""
         return self.inputs[name].numel()
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
-        """Autograd's slopes for the pairs at `inputs`, [pairs]; None where the input is not on the
-        path.
-        """
+        """Autograd's slopes for the pairs at `inputs`, [pairs]; None if `name` is off the path."""
         gradient = self.rerun.gradients(inputs, self.rerun.upstream)[name]
         return None if gradient is None else gradient.reshape(-1)[[place for _, place in pairs]]
 
     def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
-        """How much the number of `row` changed from `base` to `moved`, both [rows], and the size of
-        what changed; NaN counts as no value.
-        """
+        """The change of `row` from `base` to `moved`, both [rows], and its size; NaN: no value."""
         if row is not None:
             moved, base = moved[row : row + 1], base[row : row + 1]
         if base.numel() == 1 and not bool(base.isfinite()):
@@ -70,19 +66,20 @@ class Probe:
         if self.rerun.upstream is not None and row is None:
             upstream = self.rerun.upstream.reshape(-1)
             delta, size = delta * upstream, size * upstream.abs()
+        finite = size.isfinite()
         if not bool(
             different.any()
-        ):  # it may have changed by less than the largest number can show
-            return 0.0, float(size[size.isfinite()].max()) if bool(size.isfinite().any()) else 0.0
-        return float(delta[different].sum()), float(size[different & size.isfinite()].sum())
+        ):  # the change may be below the resolution of the largest number
+            return 0.0, float(size[finite].max()) if bool(finite.any()) else 0.0
+        return float(delta[different].sum()), float(size[different & finite].sum())
 
     def label(self, name: str, pair: Pair) -> str:
-        """What to call a slope, such as `w[0,1]`."""
+        """The name of a slope, such as `w[0,1]`."""
         return element(name, pair[1], self.inputs[name])
 
     @property
     def affordable(self) -> int:
-        """How many slopes by one input can be looked at in some seconds."""
+        """How many slopes by one input can be checked in some seconds."""
         touched = self.base.numel() + sum(tensor.numel() for tensor in self.inputs.values())
         return max(8, min(CHECKED, WORK // max(1, 3 * touched)))
 
@@ -96,32 +93,30 @@ class JacobianProbe(Probe):
         self._shape = self.rerun.value(self.rerun.inputs)
 
     def pairs(self, name: str) -> list[Pair]:
-        """Rows and places of the whole Jacobian, or of the one row that was asked for."""
+        """Rows and places of the whole Jacobian, or of the chosen row."""
         rows = self.base.numel() if self._only is None else 1
         pairs = _spread(rows, self.inputs[name].numel(), self.affordable)
         return pairs if self._only is None else [(self._only, place) for _, place in pairs]
 
     def total(self, name: str) -> int:
-        """How many slopes there are by the input `name`."""
+        """The number of slopes by the input `name`."""
         return self.inputs[name].numel() * (self.base.numel() if self._only is None else 1)
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
         """Autograd's slopes for the pairs at `inputs`, [pairs], by a vjp for each row."""
         rows = sorted({row for row, _ in pairs if row is not None})
         upstreams = [one_hot(self._shape, row) for row in rows]
-        found = dict(
-            zip(rows, (by[name] for by in self.rerun.rows(inputs, upstreams)), strict=True)
-        )
-        if all(gradient is None for gradient in found.values()):
+        gradients = [by_name[name] for by_name in self.rerun.rows(inputs, upstreams)]
+        if all(gradient is None for gradient in gradients):
             return None
-        return torch.stack(
-            [_at(found[row], place, self.base) for row, place in pairs if row is not None]
-        )
+        by_row = dict(zip(rows, gradients, strict=True))
+        slopes = [_at(by_row[row], place, self.base) for row, place in pairs if row is not None]
+        return torch.stack(slopes)
 
     def label(self, name: str, pair: Pair) -> str:
-        """What to call a slope, such as `y[0] / x[1]`."""
+        """The name of a slope, such as `y[0] / x[1]`."""
         assert pair[0] is not None
-        return f"{element(self._output, pair[0], self._shape)} / {element(name, pair[1], self.inputs[name])}"
+        return f"{element(self._output, pair[0], self._shape)} / {Probe.label(self, name, pair)}"
 
 
 class DiagonalProbe(JacobianProbe):
@@ -132,7 +127,7 @@ class DiagonalProbe(JacobianProbe):
         return [(place, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
 
     def total(self, name: str) -> int:
-        """How many slopes there are."""
+        """The number of slopes."""
         return self.inputs[name].numel()
 
     def label(self, name: str, pair: Pair) -> str:
@@ -145,19 +140,16 @@ class HessianProbe(Probe):
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, flat, one after the other."""
-        found = self.rerun.gradients(inputs, held=held)
-        parts = [
-            inputs[name].new_zeros(inputs[name].shape) if g is None else g
-            for name, g in found.items()
-        ]
+        gradients = self.rerun.gradients(inputs, held=held).items()
+        parts = [torch.zeros_like(inputs[name]) if g is None else g for name, g in gradients]
         return torch.cat([part.reshape(-1) for part in parts]).double()
 
     def pairs(self, name: str) -> list[Pair]:
-        """Rows are the elements of all inputs; as for a Jacobian."""
+        """Rows are the elements of all inputs; otherwise as for a Jacobian."""
         return _spread(self.base.numel(), self.inputs[name].numel(), self.affordable)
 
     def total(self, name: str) -> int:
-        """How many second derivatives there are by the input `name` and any other."""
+        """The number of second derivatives by the input `name` and any other."""
         return self.inputs[name].numel() * self.base.numel()
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
@@ -168,11 +160,11 @@ class HessianProbe(Probe):
         return torch.stack([matrix[row, place] for row, place in pairs if row is not None])
 
     def label(self, name: str, pair: Pair) -> str:
-        """What to call a second derivative, such as `w[0] x[1]`."""
+        """The name of a second derivative, such as `w[0] x[1]`."""
         row = pair[0] or 0
         for other in self.rerun.by:
             if row < self.inputs[other].numel():
-                return f"{element(other, row, self.inputs[other])} {element(name, pair[1], self.inputs[name])}"
+                return f"{element(other, row, self.inputs[other])} {super().label(name, pair)}"
             row -= self.inputs[other].numel()
         raise IndexError(pair)
 
@@ -186,7 +178,7 @@ _PROBES: Mapping[str, type[Probe]] = {
 
 
 def probe(subject: Subject, job: Job) -> Probe:
-    """What to compare for one subject."""
+    """The probe of a subject."""
     return _PROBES[subject.kind](subject, job)
 
 
@@ -197,7 +189,7 @@ def _spread(rows: int, columns: int, room: int) -> list[Pair]:
 
 
 def evenly(size: int, count: int) -> list[int]:
-    """At most `count` of the numbers below `size`, the first and the last among them."""
+    """At most `count` of the numbers below `size`, with the first and the last."""
     if size <= count:
         return list(range(size))
     return [i * (size - 1) // max(1, count - 1) for i in range(count)]

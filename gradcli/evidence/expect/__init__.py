@@ -1,1 +1,1 @@
-"""`--expect`: what the user expects beside what came out."""
+"""`--expect`: the user's expected values compared with the computed ones."""

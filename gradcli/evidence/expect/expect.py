@@ -1,6 +1,4 @@
-"""`--expect`: what the user expects beside what came out, and on a miss the slip that explains it,
-or what to do next.
-"""
+"""`--expect`: expected and computed values, and for a miss the slip that explains it or advice."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,74 +21,66 @@ from gradcli.options.expectation import Expectation
 from gradcli.results import Expected, Origin, Result, Subject
 
 ZERO = 1e-6
-"""What is added to the tolerance of every element, so that zero can be expected."""
+"""Added to the tolerance of every element, so that zero can be expected."""
 EXACT = 1e-4
-"""Relative tolerance to which a slip must fit, where the digits given are not fewer."""
+"""The relative tolerance to which a slip must fit, unless fewer digits were given."""
 ROWS = 1000
-"""Rows of a Jacobian that are computed again for a slip, at most."""
+"""Rows of a Jacobian that are recomputed for a slip, at most."""
 
 
 def expect(
-    wanted: Sequence[Expectation], tolerance: float, result: Result, job: Job, next_step: str
+    expectations: Sequence[Expectation], tolerance: float, result: Result, job: Job, next_step: str
 ) -> dict[str, Expected]:
-    """Every expectation beside what was computed, by the name that the user gave it; of a miss
-    without a slip `next_step`.
+    """Every expectation compared with the computed value, by the name that the user gave it.
 
-    Raises UsageError for a name that is not in the result, LiteralError for a value that cannot be
-    read, and ShapeError for one in another shape than the result's.
+    `next_step` is the advice for a miss without a slip. Raises UsageError for a name that is not in
+    the result, LiteralError for a value that cannot be read, and ShapeError for one in another
+    shape than the result's.
     """
     names = result.gradient_paths()
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
-    found: dict[str, Expected] = {}
-    for read in wanted:
-        key = read.key or _only(
-            [name for name, path in names.items() if result_paths.find(result, path) is not None]
-        )
-        if key in found:
+    compared: dict[str, Expected] = {}
+    for expectation in expectations:
+        gradients = (n for n, path in names.items() if result_paths.find(result, path) is not None)
+        key = expectation.key or _only(list(gradients))
+        if key in compared:
             raise UsageError(f"--expect: {key} is given twice", hint="give each value once")
         path = _path(key, names, result)
         computed = _number(result, key, path)
-        given = widened(make(read.value)).double()
-        expected = _fitted(given, computed, key)
-        met = (
-            close(expected, computed.double(), tolerance)
-            if expected.shape == computed.shape
-            else None
-        )
-        ok = met is not None and bool(met.all())
-        half = torch.zeros(()) if ok else _half_units(read.value, given).reshape(expected.shape)
-        slip, advice = (None, "") if ok else _missed(expected, computed, half, path, result, job)
-        found[key] = Expected(
-            expected, computed, ok, slip,
-            met=[] if met is None else met.reshape(-1).tolist(), advice="" if ok else advice or next_step,
-        )  # fmt: skip
-    return found
+        value = widened(make(expectation.value)).double()
+        expected = _fitted(value, computed, key)
+        met: list[bool] = []
+        same_shape = expected.shape == computed.shape
+        if same_shape:
+            met = close(expected, computed.double(), tolerance).reshape(-1).tolist()
+        slip, advice = None, ""
+        if not (ok := same_shape and all(met)):
+            half = _half_units(expectation.value, value).reshape(expected.shape)
+            slip, advice = _missed(expected, computed, half, path, result, job)
+            advice = advice or next_step
+        compared[key] = Expected(expected, computed, ok, slip, met=met, advice=advice)
+    return compared
 
 
-def _half_units(literal: Literal, given: Tensor) -> Tensor:
-    """Half a unit of the last digit that each expected number was written with, in their shape; 0
-    where no text tells.
-    """
+def _half_units(literal: Literal, value: Tensor) -> Tensor:
+    """Half a unit of the last digit of each expected number, in their shape; 0 without text."""
     lines = isinstance(literal, FromFile)
     written = files.read(literal) if isinstance(literal, FromFile) else literal
     if not isinstance(written, Numbers):
-        return torch.zeros_like(given)
-    return torch.tensor(half_units(written, lines=lines), dtype=torch.float64).reshape(given.shape)
+        return torch.zeros_like(value)
+    return torch.tensor(half_units(written, lines=lines), dtype=torch.float64).reshape(value.shape)
 
 
 def _missed(
     expected: Tensor, computed: Tensor, half: Tensor, path: str, result: Result, job: Job
 ) -> tuple[str | None, str]:
-    """The slip that explains a miss, and what there is to say of it: of one that is right as far as
-    it was written, that.
-    """
+    """The slip that explains a miss, and advice; none for a value right to the digits given."""
     guesses = list(_slips(computed, path, result, job)) if result.of_one_gradient else []
     for slip, reason, guess in guesses:
         if _fits(expected, guess, torch.zeros_like(half)):
             return slip.name, f"{slip.words}{reason}"
-    if expected.shape == computed.shape and (
-        tolerance := _accepting(expected, computed.double(), half)
-    ):
+    same_shape = expected.shape == computed.shape
+    if same_shape and (tolerance := _accepting(expected, computed.double(), half)):
         return None, f"yours is right to the digits given; --tol {tolerance} accepts it"
     for slip, reason, guess in guesses:
         if _fits(expected, guess, half):
@@ -99,9 +89,7 @@ def _missed(
 
 
 def _accepting(expected: Tensor, computed: Tensor, half: Tensor) -> str:
-    """The round tolerance that accepts numbers which are right to the digits given; empty where
-    they are not.
-    """
+    """The round tolerance that accepts numbers right to the digits given; empty if they are not."""
     off = (computed - expected).abs()
     if not bool((close(expected, computed, 0.0) | (off <= half * _SLACK)).all()):
         return ""
@@ -112,17 +100,14 @@ def _accepting(expected: Tensor, computed: Tensor, half: Tensor) -> str:
 
 
 _SLACK = 1 + 1e-9
-"""What keeps the end of a range inside it."""
+"""Keeps the end of a range inside it."""
 
 
 def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
-    """Whether each element is what was expected of it, within the tolerance, all in one shape; NaN
-    equals NaN, and infinity itself.
-    """
+    """Whether each element is as expected within the tolerance; NaN equals NaN, inf equals inf."""
     same = (expected == computed) | (expected.isnan() & computed.isnan())
-    return same | (
-        expected.isfinite() & ((computed - expected).abs() <= tolerance * expected.abs() + ZERO)
-    )
+    near = (computed - expected).abs() <= tolerance * expected.abs() + ZERO
+    return same | (expected.isfinite() & near)
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -133,21 +118,16 @@ def _only(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise UsageError(
-            "--expect: this result has no single gradient",
-            hint="name a value, such as --expect value=1",
-        )
-    raise UsageError(
-        f"--expect: the result has several gradients: {', '.join(names)}",
-        hint=f"name one: --expect {names[0]}=T",
-    )
+        hint = "name a value, such as --expect value=1"
+        raise UsageError("--expect: this result has no single gradient", hint=hint)
+    message = f"--expect: the result has several gradients: {', '.join(names)}"
+    raise UsageError(message, hint=f"name one: --expect {names[0]}=T")
 
 
 def _path(key: str, names: Mapping[str, str], result: Result) -> str:
-    """The address of what a key means: a gradient, a field of a single function, or a `--get` path
-    as it is.
+    """The path of a key: a gradient, a field of a single function, or a `--get` path.
 
-    Raises UsageError that names the nearest ones where it means nothing.
+    Raises UsageError with the nearest paths if the key is none of these.
     """
     first, dot, rest = key.partition(".")
     if first in names:
@@ -156,14 +136,12 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
     path = result_paths.whole(tree, key)
     if path.partition(".")[0] in tree:
         return path
-    known = [*names, *result_paths.short(tree), *(path for path, _ in result_paths.leaves(tree))]
-    numbers = [
-        path
-        for path, leaf in result_paths.leaves(tree)
-        if isinstance(leaf, Tensor) and not path.startswith("inputs.")
-    ]
-    near = did_you_mean(key, known) or f"the result has {', '.join([*names, *numbers][:12])}"
-    raise UsageError(f"--expect: there is no {key!r} in the result", hint=near)
+    leaves = dict(result_paths.leaves(tree))
+    tensors = (path for path, leaf in leaves.items() if isinstance(leaf, Tensor))
+    numbers = [*names, *(path for path in tensors if not path.startswith("inputs."))]
+    near = did_you_mean(key, [*names, *result_paths.short(tree), *leaves])
+    hint = near or f"the result has {', '.join(numbers[:12])}"
+    raise UsageError(f"--expect: there is no {key!r} in the result", hint=hint)
 
 
 def _number(result: Result, key: str, path: str) -> Tensor:
@@ -174,38 +152,28 @@ def _number(result: Result, key: str, path: str) -> Tensor:
     if isinstance(value, bool | int | float):
         return torch.tensor(value)
     if value is None:
-        raise UsageError(
-            f"--expect: {key} is null",
-            hint="autograd returned no gradient there, so there is nothing to compare",
-        )
+        hint = "autograd returned no gradient there, so there is nothing to compare"
+        raise UsageError(f"--expect: {key} is null", hint=hint)
+    kind, hint = "not a number", "--get shows it"
     if isinstance(value, dict | list):
         inside = ", ".join(leaf for leaf, _ in result_paths.leaves(value, path))
-        said, hint = (
-            ("more than one value", f"choose one of {inside[:300]}")
-            if inside
-            else ("empty", "--get shows it")
-        )
-        raise UsageError(f"--expect: {key} is {said}", hint=hint)
-    raise UsageError(f"--expect: {key} is not a number", hint="--get shows it")
+        kind = "more than one value" if inside else "empty"
+        hint = f"choose one of {inside[:300]}" if inside else hint
+    raise UsageError(f"--expect: {key} is {kind}", hint=hint)
 
 
 def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
-    """The expected value in the computed shape where both are one number; a transposed one is left
-    as it is.
+    """The expected value in the computed shape if both are one number; a transposed one unchanged.
 
     Raises ShapeError for any other shape than the computed one.
     """
     if expected.numel() == computed.numel() == 1:
         return expected.reshape(computed.shape)
-    turned = (
-        expected.ndim == 2 and expected.shape == computed.T.shape if computed.ndim == 2 else False
-    )
-    if expected.shape == computed.shape or turned:
+    transposed = computed.ndim == 2 and expected.shape == computed.T.shape
+    if expected.shape == computed.shape or transposed:
         return expected
-    raise ShapeError(
-        f"--expect: {key} has shape {list(computed.shape)}, but the expected value has {list(expected.shape)}",
-        hint="give one number for each element, rows separated by ;",
-    )
+    message = f"--expect: {key} has shape {list(computed.shape)}, but the expected value has {list(expected.shape)}"
+    raise ShapeError(message, hint="give one number for each element, rows separated by ;")
 
 
 # --- slips --------------------------------------------------------------------------------------
@@ -214,39 +182,32 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
 def _slips(
     computed: Tensor, path: str, result: Result, job: Job
 ) -> Iterator[tuple[Slip, str, Tensor]]:
-    """Each slip of the table, its reason where the expression has it, and what would have come out:
-    its forms in turn.
-    """
+    """Each form of each slip: its reason if the expression has one, and the value it would give."""
     origin = result.origin(path.split("."))
     again = None if origin is None else _observed(origin, job)
     right = computed.double()
     if again is not None and again.shape == right.shape and _same(again, computed):
-        right = again  # the same with more digits
+        right = again  # the same number with more digits
     else:
         origin = None  # it drew other random numbers, and so would its variants
-    there: frozenset[Feature] = frozenset()
+    present: frozenset[Feature] = frozenset()
     if origin is not None and origin.subject is not None and origin.kind != "value":
-        there = features(origin.subject, origin.name) | {origin.kind}
+        present = features(origin.subject, origin.name) | {origin.kind}
     for slip in SLIPS:
-        reason = next((words for feature, words in slip.reasons if feature in there), "")
+        reason = next((words for feature, words in slip.reasons if feature in present), "")
         for guess in _guesses(slip, right, origin, job):
             yield slip, reason, guess
 
 
 def _same(again: Tensor, computed: Tensor) -> bool:
-    """Whether numbers that were computed again in float64 are those of the result, but for
-    rounding.
-    """
-    eps = torch.finfo(computed.dtype).eps if computed.is_floating_point() else 0.0
-    return torch.allclose(
-        again.double(), computed.double(), rtol=eps**0.5, atol=eps**0.5 * ZERO, equal_nan=True
-    )
+    """Whether numbers recomputed in float64 are those of the result, but for rounding."""
+    rtol = torch.finfo(computed.dtype).eps ** 0.5 if computed.is_floating_point() else 0.0
+    again, computed = again.double(), computed.double()
+    return torch.allclose(again, computed, rtol=rtol, atol=rtol * ZERO, equal_nan=True)
 
 
 def _fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
-    """Whether every element is the guess's, as far as it was written; zeros alone, which any slip
-    would give, fit nothing.
-    """
+    """Whether every element is the guess's, to the digits written; zeros alone fit nothing."""
     if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
         return False
     size = float(guess.abs().max())
@@ -257,7 +218,7 @@ def _fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
 
 
 def _guesses(slip: Slip, right: Tensor, origin: Origin | None, job: Job) -> Iterator[Tensor]:
-    """What the user would have found after this slip."""
+    """The values that the user would have found after this slip."""
     for factor in slip.factors:
         yield factor * right
     if slip.variant == "transposed" and right.ndim == 2:
@@ -267,30 +228,26 @@ def _guesses(slip: Slip, right: Tensor, origin: Origin | None, job: Job) -> Iter
     if slip.variant == "straight-through" and _is_activation(origin.subject):
         return
     for variant in variants(origin.subject, slip.variant):
-        found = _observed(origin._replace(subject=variant), job)
-        if found is not None:
-            yield found
+        value = _observed(origin._replace(subject=variant), job)
+        if value is not None:
+            yield value
 
 
 def _is_activation(subject: Subject) -> bool:
-    """Whether the subject is an activation alone, whose derivative is all that there is to find."""
+    """Whether the subject is an activation alone, whose derivative is all there is to find."""
     return subject.call is not None and tuple(subject.inputs) == ("x",)
 
 
 def _observed(origin: Origin, job: Job) -> Tensor | None:
-    """The value, gradient or Jacobian of a subject in float64; None where it has none, or PyTorch
-    refuses it.
-    """
+    """The value, gradient or Jacobian of a subject in float64; None if PyTorch has none."""
     if origin.subject is None:
         return None
     try:
         with once_more(torch.float64):
-            found = _computed(Rerun(origin.subject, job), origin.kind, origin.name)
-            for place in origin.places:
-                found = None if found is None else found[place]
+            value = _computed(Rerun(origin.subject, job), origin.kind, origin.name)
+            return None if value is None else value[origin.places]
     except (GradcliError, IndexError):
         return None
-    return found
 
 
 def _computed(rerun: Rerun, kind: str, name: str) -> Tensor | None:

@@ -1,6 +1,4 @@
-"""The table of `--expect`: expected and computed side by side, and the slip that explains a
-miss.
-"""
+"""The table of `--expect`: expected and computed values, and the slip that explains a miss."""
 
 import torch
 
@@ -14,50 +12,40 @@ def expect_tables(result: Result, digits: int) -> list[Table]:
     expected = result.expect or {}
     if not expected:
         return []
-    compared = any(found.met for found in expected.values())
-    headings = ("value", "expected", "computed", *(("difference", "verdict") if compared else ()))
+    compared = any(item.met for item in expected.values())
+    headings = ("value", "expected", "computed", "difference", "verdict")[: 5 if compared else 3]
     blocks = [
-        Block(found.expected.numel(), (*cells, *more) if compared else cells)
-        for key, found in expected.items()
-        for cells, more in [_cells(key, found)]
+        Block(item.expected.numel(), _cells(key, item)[: len(headings)])
+        for key, item in expected.items()
     ]
-    off = [key for key, found in expected.items() if not found.ok]
+    off = [key for key, item in expected.items() if not item.ok]
     title = f"Not as expected: {', '.join(off)}" if off else "As expected"
-    caption = "\n".join(
-        line
-        for key, found in expected.items()
-        if (line := _said(key, found, alone=len(expected) == 1))
-    )
+    alone = len(expected) == 1
+    remarks = (_remark(key, item, alone=alone) for key, item in expected.items())
+    caption = "\n".join(remark for remark in remarks if remark)
     columns = tuple(map(Column, headings))
     return [Table(columns, tuple(blocks), title, caption, ends=int(compared), csv=False)]
 
 
-def _cells(key: str, found: Expected) -> tuple[tuple[Cells, ...], tuple[Cells, ...]]:
-    """The rows of one expectation, and what is known of them where both have the same shape."""
-    expected, computed = found.expected.reshape(-1), found.computed.reshape(-1)
+def _cells(key: str, item: Expected) -> tuple[Cells, ...]:
+    """The cells of one expectation, the last two only meaningful if the shapes are the same."""
+    expected, computed = item.expected.reshape(-1), item.computed.reshape(-1)
     truth = computed.dtype == torch.bool and bool(((expected == 0) | (expected == 1)).all())
     if truth:
         expected = expected.bool()
-    if not found.met:
-        rows = range(expected.numel())
-        values = numbers.flat(computed)
-        return (
-            Places(found.expected.shape, key),
-            expected,
-            [values[i] if i < len(values) else None for i in rows],
-        ), (
-            "",
-            "off",
-        )
-    return (Places(found.computed.shape, key), expected, computed), (
-        "" if truth else computed.double() - expected, ["ok" if met else "off" for met in found.met],
-    )  # fmt: skip
+    if not item.met:
+        values = numbers.flat(computed)[: expected.numel()]
+        padded = [*values, *[None] * (expected.numel() - len(values))]
+        return Places(item.expected.shape, key), expected, padded, "", "off"
+    difference = "" if truth else computed.double() - expected
+    verdicts = ["ok" if met else "off" for met in item.met]
+    return Places(item.computed.shape, key), expected, computed, difference, verdicts
 
 
-def _said(key: str, found: Expected, *, alone: bool) -> str:
-    """What there is to say of a miss."""
-    said = [f"{found.slip}: {found.advice}" if found.slip else found.advice] if found.advice else []
-    if not found.met:
-        shapes = (numbers.shape_text(each) for each in (found.expected, found.computed))
-        said.append("expected shape {}, computed shape {}".format(*shapes))
-    return ("" if alone else f"{key}: ") + "; ".join(said) if said else ""
+def _remark(key: str, item: Expected, *, alone: bool) -> str:
+    """The remark on a miss; empty without one."""
+    parts = [f"{item.slip}: {item.advice}" if item.slip else item.advice] if item.advice else []
+    if not item.met:
+        shapes = (numbers.shape_text(tensor) for tensor in (item.expected, item.computed))
+        parts.append("expected shape {}, computed shape {}".format(*shapes))
+    return ("" if alone else f"{key}: ") + "; ".join(parts) if parts else ""

@@ -1,8 +1,6 @@
-"""Slips computed: the subject written as somebody who made the slip would have it, and what comes
-out then.
+"""Slips as expressions: the subject as somebody who made the slip would have written it.
 
-An expression is rewritten call by call on a copy of its syntax tree; a variant that changes nothing
-is left out.
+Calls are rewritten on a copy of the syntax tree; a variant that changes nothing is left out.
 """
 
 import ast
@@ -19,12 +17,10 @@ from gradcli.language.expressions.substitution import filled
 from gradcli.results import Subject
 
 Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
-"""From a call and the path of its function to what stands in its place; None leaves it as it is."""
+"""From a call and the path of its function to its replacement; None leaves the call as it is."""
 
 _REDUCED = {
-    entry.torch
-    for entry in LOSSES.values()
-    if any(parameter.name == "reduction" for parameter in entry.parameters)
+    entry.torch for entry in LOSSES.values() if "reduction" in {p.name for p in entry.parameters}
 }
 _COMPARED = {path for entry in LOSSES.values() for path in (entry.torch, entry.path)}
 _SUMS = {entry.path: entry.code for entry in LOSSES.values() if entry.reduction == "sum"}
@@ -37,25 +33,9 @@ _ELEMENTWISE = {
 }
 _MODULES = {entry.name.replace("_", "") for entry in ACTIVATIONS.values() if not entry.mixes}
 _LOGARITHMS = frozenset(
-    {
-        "log",
-        "log2",
-        "log10",
-        "xlogy",
-        "log_softmax",
-        "logsigmoid",
-        "cross_entropy",
-        "CrossEntropyLoss",
-        "BCELoss",
-    }
-    | {
-        "binary_cross_entropy",
-        "binary_cross_entropy_with_logits",
-        "BCEWithLogitsLoss",
-        "LogSoftmax",
-        "LogSigmoid",
-    }
-)
+    {"log", "log2", "log10", "xlogy", "log_softmax", "logsigmoid", "LogSoftmax", "LogSigmoid", "cross_entropy",
+     "CrossEntropyLoss", "binary_cross_entropy", "BCELoss", "binary_cross_entropy_with_logits", "BCEWithLogitsLoss"}
+)  # fmt: skip
 _SOFTMAXES = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
 _CROSS_ENTROPIES = frozenset({"cross_entropy", "CrossEntropyLoss"})
 
@@ -64,51 +44,43 @@ _PRODUCTS = frozenset(
     {"matmul", "mm", "mv", "bmm", "addmm", "baddbmm", "linear", "einsum", "dot", "outer"}
 )
 NODES = 2000
-"""Nodes of a syntax tree that are looked through for reasons, at most."""
+"""Nodes of a syntax tree that are searched for reasons, at most."""
 
 
 def features(subject: Subject, name: str) -> frozenset[Feature]:
-    """What lies on the way from the input `name`: the reasons for a slip ask for it."""
+    """What the path from the input `name` contains, for the reasons of slips."""
     program = program_of(subject)
     nodes = list(islice(ast.walk(program.tree), NODES + 1))
     if len(nodes) > NODES:
         return frozenset()
     names = {name}
-    for line in program.tree.body:  # the steps that are made of the input
+    for line in program.tree.body:  # the steps that are computed from the input
         names |= _bound(line) if _reads(line, names) else set()
     live = [node for node in nodes if isinstance(node, ast.expr) and _reads(node, names)]
+    reasons: set[Feature] = set()
     squares = [node for node in live if _is_square(node, program)]
-    squared = {
-        made
-        for line in program.tree.body
-        if any(node in squares for node in ast.walk(line))
-        for made in _bound(line)
-    }
-    found: set[Feature] = {"square"} if squares else set()
-    halves = (inner for node in live if _is_halved(node) for inner in ast.walk(node))
-    if any(_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares) or any(
-        inner in squares or (isinstance(inner, ast.Name) and inner.id in squared)
-        for inner in halves
-    ):
-        found.add("half-square")
+    if squares:
+        reasons.add("square")
+    lines = (line for line in program.tree.body if any(n in squares for n in ast.walk(line)))
+    squared = {name for line in lines for name in _bound(line)}
+    half_sums = (_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares)
+    halves = [inner for node in live if _is_halved(node) for inner in ast.walk(node)]
+    named = any(isinstance(inner, ast.Name) and inner.id in squared for inner in halves)
+    if named or any(inner in squares for inner in halves) or any(half_sums):
+        reasons.add("half-square")
     for node in live:
-        path = _path(node, program)
-        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)) or path in _COMPARED:
-            found.add("difference")
-        if (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)) or path.rpartition(
-            "."
-        )[2] in _PRODUCTS:
-            found.add("product")
-    return frozenset(found)
+        path, operator = _path(node, program), node.op if isinstance(node, ast.BinOp) else None
+        if isinstance(operator, ast.Sub) or path in _COMPARED:
+            reasons.add("difference")
+        if isinstance(operator, ast.MatMult) or path.rpartition(".")[2] in _PRODUCTS:
+            reasons.add("product")
+    return frozenset(reasons)
 
 
 def _bound(line: ast.stmt) -> set[str]:
-    """The names that a statement binds."""
-    return {
-        node.id
-        for node in ast.walk(line)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    """The names that a statement assigns."""
+    names = (node for node in ast.walk(line) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 def _reads(node: ast.AST, names: Set[str]) -> bool:
@@ -116,11 +88,9 @@ def _reads(node: ast.AST, names: Set[str]) -> bool:
 
 
 def _path(node: ast.AST, program: Expression) -> str:
-    """The path of the function that a node calls; a module that is called at once goes by its
-    own.
-    """
-    made = program.calls.get(node.func) if isinstance(node, ast.Call) else None
-    step = made or program.calls.get(node)
+    """The path of the function that a node calls, or of a module made and called at once."""
+    module = program.calls.get(node.func) if isinstance(node, ast.Call) else None
+    step = module or program.calls.get(node)
     return step.name if step else ""
 
 
@@ -130,32 +100,25 @@ def _is_square(node: ast.AST, program: Expression) -> bool:
         return isinstance(node.op, ast.Pow) and _is_number(node.right, 2)
     path = _path(node, program)
     last = path.rpartition(".")[2]
-    powered = (
-        last == "pow"
-        and isinstance(node, ast.Call)
-        and bool(node.args)
-        and _is_number(node.args[-1], 2)
-    )
-    return powered or last in _SQUARES or path in _SUMS
+    if last == "pow" and isinstance(node, ast.Call):
+        return any(_is_number(argument, 2) for argument in node.args[-1:])
+    return last in _SQUARES or path in _SUMS
 
 
 def _is_halved(node: ast.AST) -> bool:
     """Whether a node is half of something: `0.5*e`, `e/2`, `1/2*e`."""
     match node:
         case ast.BinOp(op=ast.Mult()):
-            return any(
-                _is_number(side, 0.5)
-                or (
-                    isinstance(side, ast.BinOp)
-                    and _is_number(side.left, 1)
-                    and isinstance(side.op, ast.Div)
-                    and _is_number(side.right, 2)
-                )
-                for side in (node.left, node.right)
-            )
+            return _is_half(node.left) or _is_half(node.right)
         case ast.BinOp(op=ast.Div()):
             return _is_number(node.right, 2)
     return False
+
+
+def _is_half(node: ast.expr) -> bool:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return _is_number(node.left, 1) and _is_number(node.right, 2)
+    return _is_number(node, 0.5)
 
 
 def _is_number(node: ast.AST, number: float) -> bool:
@@ -163,9 +126,7 @@ def _is_number(node: ast.AST, number: float) -> bool:
 
 
 def variants(subject: Subject, name: str) -> Iterator[Subject]:
-    """The subject as each form of the slip's variant `name` would have it; none where the slip
-    cannot have been made.
-    """
+    """The subject in each form of the slip's variant `name`; none if the slip is impossible."""
     for rewrite in _REWRITES.get(name, ()):
         text = rewritten(subject, rewrite)
         if text is not None:
@@ -173,8 +134,10 @@ def variants(subject: Subject, name: str) -> Iterator[Subject]:
 
 
 def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
-    """The subject's expression with its calls rewritten; None where none is, or where it
-    cannot be written: it is too deep, or has arguments under names that nobody typed.
+    """The subject's expression with its calls rewritten; None if nothing changes.
+
+    Also None if it cannot be unparsed: it is too deep, or has arguments under names that the user
+    did not write.
     """
     program = program_of(subject)
     if program.held:
@@ -182,9 +145,8 @@ def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
     try:
         tree = copy.deepcopy(program.tree)
         pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)
-        paths = {
-            mine: program.calls[theirs].name for theirs, mine in pairs if theirs in program.calls
-        }
+        calls = program.calls
+        paths = {copied: calls[node].name for node, copied in pairs if node in calls}
         rewriter = _Rewriter(paths, rewrite)
         text = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
     except RecursionError:
@@ -193,7 +155,7 @@ def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
 
 
 class _Rewriter(ast.NodeTransformer):
-    """Puts other expressions in the place of calls, the innermost first."""
+    """Replaces calls by other expressions, the innermost first."""
 
     def __init__(self, paths: Mapping[ast.AST, str], rewrite: Rewrite) -> None:
         self._paths, self._rewrite = paths, rewrite
@@ -202,15 +164,15 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         # A module that is called at once, `nn.Sigmoid()(z)`, goes by the name of the module.
         path = self._paths.get(node.func, "") or self._paths.get(node, "")
-        made = node.func if isinstance(node.func, ast.Call) else None
+        made_here = not isinstance(node.func, ast.Call) and path.startswith("nn.")
         self.generic_visit(node)
-        if made is None and path.startswith("nn.") and path.rpartition(".")[2] not in _LOSS_MODULES:
+        if made_here and path.rpartition(".")[2] not in _LOSS_MODULES:
             return node
-        found = self._rewrite(node, path)
-        if found is None:
+        replacement = self._rewrite(node, path)
+        if replacement is None:
             return node
         self.changed = True
-        return found
+        return replacement
 
 
 def _operand(node: ast.Call, path: str) -> ast.expr | None:
@@ -225,16 +187,16 @@ def _parsed(text: str) -> ast.expr:
 
 
 def _reduce(of: str, to: str) -> Rewrite:
-    """`of` replaced by `to` in reductions, in calls of their own and in those that losses make."""
+    """`of` replaced by `to` in reductions, both calls and those that losses make."""
 
     def rewrite(node: ast.Call, path: str) -> ast.expr | None:
         last = path.rpartition(".")[2]
         if last == of and isinstance(node.func, ast.Attribute | ast.Name):
             renamed = copy.copy(node)
-            object_ = node.func.value if isinstance(node.func, ast.Attribute) else None
-            renamed.func = (
-                ast.Attribute(object_, to, ast.Load()) if object_ else ast.Name(to, ast.Load())
-            )
+            if isinstance(node.func, ast.Attribute):
+                renamed.func = ast.Attribute(node.func.value, to, ast.Load())
+            else:
+                renamed.func = ast.Name(to, ast.Load())
             return renamed
         if path in _SUMS and of == "sum":
             tree = filled(_SUMS[path], {"reduction": "'mean'"})
@@ -252,11 +214,11 @@ _LOSS_MODULES = frozenset({"MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BC
 
 
 def _with_reduction(node: ast.Call, of: str, to: str) -> ast.expr | None:
-    """A loss with another reduction, where it has the reduction `of` now."""
+    """A loss with the reduction `to`, if it has `of` now."""
     if isinstance(node.func, ast.Call):
-        return None  # the module has it, and was seen before
-    given = next((word.value for word in node.keywords if word.arg == "reduction"), None)
-    now = given.value if isinstance(given, ast.Constant) else "mean"
+        return None  # the module has the reduction, and was visited before
+    value = next((word.value for word in node.keywords if word.arg == "reduction"), None)
+    now = value.value if isinstance(value, ast.Constant) else "mean"
     if now != of and not (now == "batchmean" and of == "mean"):
         return None
     rest = [word for word in node.keywords if word.arg != "reduction"]
@@ -264,7 +226,7 @@ def _with_reduction(node: ast.Call, of: str, to: str) -> ast.expr | None:
 
 
 def _straight_through(node: ast.Call, path: str) -> ast.expr | None:
-    """An activation with its value but the slope 1: the slip of leaving its derivative out."""
+    """An activation with its value but slope 1: the slip of omitting its derivative."""
     module = isinstance(node.func, ast.Call) and path.rpartition(".")[2].lower() in _MODULES
     operand = _operand(node, path)
     if operand is None or not (module or path in _ELEMENTWISE):
@@ -274,20 +236,20 @@ def _straight_through(node: ast.Call, path: str) -> ast.expr | None:
 
 
 def _times(factor: float) -> Rewrite:
-    """Every logarithm multiplied by a factor, as another base does."""
+    """Every logarithm multiplied by a factor, as for another base."""
 
     def rewrite(node: ast.Call, path: str) -> ast.expr | None:
         last = path.rpartition(".")[2]
-        made = isinstance(node.func, ast.Call) or not path.startswith("nn.")
-        return (
-            _parsed(f"({ast.unparse(node)}*{factor!r})") if last in _LOGARITHMS and made else None
-        )
+        computed = isinstance(node.func, ast.Call) or not path.startswith("nn.")
+        if not computed or last not in _LOGARITHMS:
+            return None
+        return _parsed(f"({ast.unparse(node)}*{factor!r})")
 
     return rewrite
 
 
 def _twice(node: ast.Call, path: str) -> ast.expr | None:
-    """Softmax put before what applies softmax itself."""
+    """Softmax before a function that applies softmax itself."""
     last, operand = path.rpartition(".")[2], _operand(node, path)
     if operand is None or last not in _SOFTMAXES | _CROSS_ENTROPIES:
         return None

@@ -1,6 +1,4 @@
-"""`--explain`: the chain rule in numbers, one row per operation and path, from PyTorch's own run of
-the expression.
-"""
+"""`--explain`: the chain rule in numbers, a row per operation and path, from PyTorch's own run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +10,7 @@ from gradcli.catalogue import derivative_rules
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.naming import Names
 from gradcli.evaluate.trace import ExecutedOp, Trace, Use, program_of, replay
-from gradcli.evidence.explain.local_rules import Local, close, local_rule, told
+from gradcli.evidence.explain.local_rules import Local, close, in_words, local_rule
 from gradcli.language.expressions.program import Expression
 from gradcli.results import LedgerRow, RowKind, Subject
 
@@ -20,19 +18,16 @@ _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
 
 def ledger(subject: Subject, job: Job) -> list[LedgerRow]:
-    """The rows of a subject: its inputs, every operation and path from the result back, its
-    gradients.
+    """The rows of a subject: its inputs, every operation and path from the result back, gradients.
 
-    Raises AssertionError, a fault of gradcli, where the paths do not add up to what autograd
-    computes without them.
+    Raises AssertionError, a fault of gradcli, if the paths do not add up to what autograd computes
+    without them.
     """
     return _Ledger(subject, job).rows()
 
 
 class _Ledger:
-    """One subject run with every use kept apart, and the gradient that autograd gave for everything
-    in that run.
-    """
+    """One subject, run with every use kept apart, and autograd's gradient for every tensor."""
 
     def __init__(self, subject: Subject, job: Job) -> None:
         self._subject = subject
@@ -41,7 +36,7 @@ class _Ledger:
         self._plain = self._without_uses(program, job)
         live = core.require_grad(subject.inputs, subject.by)
         self._trace = Trace(program, live, self._state, job.before, uses=True)
-        self._operations = [one for one in self._trace.operations if one.uses and one.results]
+        self._operations = [op for op in self._trace.operations if op.uses and op.results]
         self._names = Names(self._trace)
         self._leaves = {name: live[name] for name in subject.by}
         self._reached = self._gradients()
@@ -54,27 +49,23 @@ class _Ledger:
 
     def rows(self) -> list[LedgerRow]:
         """All rows, in the order of the JSON."""
-        found = [
-            self._row("input", name, "input", tensor)
-            for name, tensor in self._subject.inputs.items()
-        ]
+        inputs = self._subject.inputs.items()
+        rows = [self._row("input", name, "input", tensor) for name, tensor in inputs]
         for operation in reversed(self._operations):
-            found += self._operation(operation)
-        return found + [self._gradient(name) for name in self._leaves]
+            rows += self._operation(operation)
+        return rows + [self._gradient(name) for name in self._leaves]
 
     # --- PyTorch's two runs ----------------------------------------------------------------------
 
     def _without_uses(self, program: Expression, job: Job) -> dict[str, Tensor | None]:
-        """The gradients of the expression as it stands."""
+        """The gradients of the expression as it is."""
         live = core.require_grad(self._subject.inputs, self._subject.by)
         value = replay(program, live, self._state, job.before).value
         leaves = {name: live[name] for name in self._subject.by}
         return core.gradients(value, leaves, upstream=self._subject.upstream) if leaves else {}
 
     def _gradients(self) -> Mapping[int, Tensor]:
-        """What reached every leaf, every result and every use, by the tensor's identity: one call
-        of autograd.
-        """
+        """What reached every leaf, result and use, by the tensor's id: one call of autograd."""
         tensors = [*self._leaves.values()]
         for operation in self._operations:
             tensors += [use.alias for use in operation.uses]
@@ -82,110 +73,79 @@ class _Ledger:
         if not self._leaves:
             return {}
         distinct = {str(id(tensor)): tensor for tensor in tensors}
-        found = core.gradients(self._trace.value, distinct, upstream=self._subject.upstream)
-        return {
-            int(key): gradient.to_dense() for key, gradient in found.items() if gradient is not None
-        }
+        gradients = core.gradients(self._trace.value, distinct, upstream=self._subject.upstream)
+        return {int(key): g.to_dense() for key, g in gradients.items() if g is not None}
 
     def _note_complex(self, job: Job) -> None:
         for operation in self._operations:
             if any(result.is_complex() for result in operation.results):
-                job.note(
-                    "complex-step",
-                    f"the step {self._names.together(operation)} is complex: the table shows it, JSON has null",
-                )
+                step = f"the step {self._names.together(operation)} is complex"
+                job.note("complex-step", f"{step}: the table shows it, JSON has null")
 
     # --- rows ------------------------------------------------------------------------------------
 
     def _row(
-        self, kind: RowKind, label: str, operation: str, value: Tensor | None = None, local: Tensor | str | None = None,
-        upstream: Tensor | None = None, product: Tensor | None = None, rule: str | None = None,
-        paths: tuple[Tensor, ...] | None = None, operand: str = "",
+        self, kind: RowKind, label: str, operation: str, value: Tensor | None = None, *,
+        local: Tensor | str | None = None, upstream: Tensor | None = None, product: Tensor | None = None,
+        rule: str | None = None, paths: tuple[Tensor, ...] | None = None, operand: str = "",
     ) -> LedgerRow:  # fmt: skip
-        """A row of this subject; where there are several, its name begins with the subject's."""
+        """A row of this subject; if there are several, its name begins with the subject's."""
         name = f"{self._subject.name}: {label}" if self._subject.name else label
         return LedgerRow(
-            name,
-            operation,
-            value,
-            local,
-            upstream,
-            product,
-            rule,
-            paths,
-            kind,
-            operand,
-            label,
-            self._subject,
-        )
+            name, operation, value, local, upstream, product,
+            rule, paths, kind, operand, label, self._subject,
+        )  # fmt: skip
 
     def _operation(self, operation: ExecutedOp) -> list[LedgerRow]:
         """One row for each use of a tensor by an operation."""
         reached = [result for result in operation.results if id(result) in self._reached]
-        alone = reached if len(reached) == 1 else operation.results
-        one = alone[0] if len(alone) == 1 else None
-        name = self._names.together(operation) if one is None else self._names.of(one)
-        upstream = None if one is None else self._reached.get(id(one))
-        paths = None if one is None or upstream is None else self._paths(one, upstream)
-        value = None if one is None else one.to_dense()
-        called = self._names.function(operation.step) or operation.name
-        found: list[LedgerRow] = []
+        candidates = reached if len(reached) == 1 else operation.results
+        name, value, upstream, paths = self._names.together(operation), None, None, None
+        if len(candidates) == 1:
+            (result,) = candidates
+            name, value = self._names.of(result), result.to_dense()
+            upstream = self._reached.get(id(result))
+            paths = None if upstream is None else self._paths(result, upstream)
+        function = self._names.function(operation.step) or operation.name
+        rows: list[LedgerRow] = []
         for use, operand in zip(operation.uses, self._operands(operation), strict=True):
             product = self._reached.get(id(use.alias))
             local = self._local(operation, use, reached, product)
-            joined = None if found else paths
-            found.append(
-                self._row(
-                    "operation",
-                    name,
-                    f"{called} -> {operand}",
-                    value,
-                    local.value,
-                    upstream,
-                    product,
-                    local.rule,
-                    joined,
-                    operand,
-                )
-            )
-        return found
+            rows.append(self._row(
+                "operation", name, f"{function} -> {operand}", value, local=local.value, upstream=upstream,
+                product=product, rule=local.rule, paths=None if rows else paths, operand=operand,
+            ))  # fmt: skip
+        return rows
 
     def _local(
         self, operation: ExecutedOp, use: Use, reached: list[Tensor], product: Tensor | None
     ) -> Local:
         if product is None:
             unused = not reached and any(result.requires_grad for result in operation.results)
-            return told(derivative_rules.UNUSED if unused else derivative_rules.ENDED)
-        return local_rule(
-            self._names,
-            operation,
-            use,
-            [(result, self._reached[id(result)]) for result in reached],
-            product,
-        )
+            return in_words(derivative_rules.UNUSED if unused else derivative_rules.ENDED)
+        upstreams = [(result, self._reached[id(result)]) for result in reached]
+        return local_rule(self._names, operation, use, upstreams, product)
 
     def _operands(self, operation: ExecutedOp) -> list[str]:
-        """The names of the tensors used, each with its number where one is used several times."""
+        """The names of the tensors used, numbered if one is used several times."""
         names = [self._names.of(use.tensor) for use in operation.uses]
+        numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
         return [
-            f"{name} ({_ordinal(names[: i + 1].count(name))})" if names.count(name) > 1 else name
-            for i, name in enumerate(names)
+            f"{name} ({_ORDINALS.get(number, f'{number}th')})" if names.count(name) > 1 else name
+            for name, number in zip(names, numbers, strict=True)
         ]
 
     def _paths(self, tensor: Tensor, gradient: Tensor) -> tuple[Tensor, ...] | None:
-        """What reached a tensor by each of its uses, where there are several; asserted to add up to
-        its gradient.
-        """
+        """What reached a tensor by each of several uses, asserted to add up to its gradient."""
         paths = self._passed.get(id(tensor), [])
         if not self._trace.complete or tensor is self._trace.value:
             return None
-        assert _same(sum(paths, torch.zeros_like(gradient)), gradient, paths), (
-            "the paths do not add up to the gradient"
-        )
+        total = sum(paths, torch.zeros_like(gradient))
+        assert _same(total, gradient, paths), "the paths do not add up to the gradient"
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
-        """The answer, asserted equal to what autograd gives without them."""
+        """The gradient by an input, asserted equal to autograd's without the paths."""
         leaf = self._leaves[name]
         gradient, plain = self._reached.get(id(leaf)), self._plain[name]
         assert (gradient is None) == (plain is None), f"the ledger loses the gradient by {name}"
@@ -198,12 +158,6 @@ class _Ledger:
 
 
 def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
-    """Whether two sums of `terms` are the same, where all of these are finite: else their order
-    decides what comes out.
-    """
+    """Whether two sums of `terms` agree where all are finite: elsewhere their order decides."""
     finite = torch.stack([term.isfinite() for term in terms]).all(0) if terms else left.isfinite()
     return close(left[finite], right[finite], [term[finite] for term in terms])
-
-
-def _ordinal(number: int) -> str:
-    return _ORDINALS.get(number, f"{number}th")

@@ -1,6 +1,4 @@
-"""The formula beside a local derivative: from the ledger's rules, or from the catalogue with the
-arguments that were given.
-"""
+"""The formula of a local derivative, from the ledger's rules or from the catalogue."""
 
 import re
 from collections.abc import Mapping
@@ -18,25 +16,23 @@ _LONGEST = 72
 _OPERANDS = ("a", "b", "c")
 
 
-def formula(called: Names, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
-    """d result / d operand, tensors of any shape, over the names of the run; empty where no table
-    has it, or where it is too long to help.
-    """
+def formula(names: Names, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
+    """d result / d operand in the names of the run; empty if no table has it or it is too long."""
     place = use.place[0] - (operation.step.kind == "apply")
     if len(use.place) > 1 or place >= len(operation.arguments):
         return ""
-    texts = called.operands(operation)
+    texts = names.operands(operation)
     cases = rules.CASES.get(name, ())
     if place < len(cases):
         return cases[place]
     entry = _entry(operation)
     if entry is None:
-        found = _from_rules(operation, texts, place, result, name, called.of(result))
+        text = _from_rules(operation, texts, place, result, name, names.of(result))
     elif isinstance(entry, Activation):
-        found = _of_activation(entry, operation, texts, place)
+        text = _of_activation(entry, operation, texts, place)
     else:
-        found = _of_loss(entry, operation, texts, place)
-    return "" if NAMELESS in found or len(found) > _LONGEST else found
+        text = _of_loss(entry, operation, texts, place)
+    return "" if NAMELESS in text or len(text) > _LONGEST else text
 
 
 def _from_rules(
@@ -50,16 +46,15 @@ def _from_rules(
     if table is None or not exact or place >= len(table):
         return ""
     more = texts[len(table) :]
-    if len(texts) < len(table) or not (
-        name in rules.ANY_MORE or rules.WITH_MORE.get(name, set()).issuperset(more)
-    ):
+    known = name in rules.ANY_MORE or rules.WITH_MORE.get(name, set()).issuperset(more)
+    if not known or len(texts) < len(table):
         return ""
     meaning: dict[str, object] = dict(zip(_OPERANDS, texts, strict=False))
     return substituted(table[place], {**meaning, "y": y, "n": operation.arguments[place].numel()})
 
 
 def _entry(operation: ExecutedOp) -> Activation | Loss | None:
-    """The catalogue's entry of a function or of a module such as LeakyReLU."""
+    """The catalogue's entry of a function, or of a module such as LeakyReLU."""
     if operation.step.kind == "apply":
         return _BY_CLASS.get(operation.name.lower())
     return CATALOGUE.get(operation.name) if operation.step.kind in ("call", "method") else None
@@ -69,31 +64,26 @@ _BY_CLASS = {name.replace("_", ""): entry for name, entry in CATALOGUE.items()}
 
 
 def _settings(entry: Activation | Loss, operation: ExecutedOp) -> dict[str, Any] | None:
-    """The parameters of a catalogue function as they were set; None where others than the
-    catalogue's were.
-    """
-    known = {parameter.name: parameter.default for parameter in entry.parameters}
+    """The parameters of a catalogue function; None if other parameters were set."""
+    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
     keywords: Mapping[str, Any] = operation.keywords
     if operation.step.kind == "apply":
-        keywords = {
-            key: value for key, value in vars(operation.operands[0]).items() if key in known
-        }
-    elif unknown := set(keywords) - set(known):
-        return None if unknown - {"dim", "inplace"} else known
-    # Behind its two tensors a loss of PyTorch's has other parameters first than the catalogue's.
-    placed = operation.arguments[1:] if isinstance(entry, Activation) else []
-    if isinstance(entry, Loss) and len(operation.arguments) > 2:
-        return None
-    return {**known, **dict(zip(known, placed, strict=False)), **keywords}
+        attributes = vars(operation.operands[0]).items()
+        keywords = {key: value for key, value in attributes if key in defaults}
+    elif unknown := set(keywords) - set(defaults):
+        return None if unknown - {"dim", "inplace"} else defaults
+    if isinstance(entry, Activation):
+        by_place = dict(zip(defaults, operation.arguments[1:], strict=False))
+        return {**defaults, **by_place, **keywords}
+    # After its two tensors, a loss of PyTorch has its parameters in another order.
+    return None if len(operation.arguments) > 2 else {**defaults, **keywords}
 
 
 def _of_activation(entry: Activation, operation: ExecutedOp, texts: list[str], place: int) -> str:
     settings = _settings(entry, operation)
-    if entry.derivative is None or settings is None or place or entry.mixes:
+    if entry.derivative is None or settings is None or place or entry.mixes or _weighted(settings):
         return ""
-    if any(isinstance(value, Tensor) for value in settings.values()):
-        return ""
-    return substituted(entry.derivative, {**_meant(settings), "x": texts[0]})
+    return substituted(entry.derivative, {**_as_text(settings), "x": texts[0]})
 
 
 def _of_loss(entry: Loss, operation: ExecutedOp, texts: list[str], place: int) -> str:
@@ -101,9 +91,8 @@ def _of_loss(entry: Loss, operation: ExecutedOp, texts: list[str], place: int) -
     if settings is None or place > 1 or (place and entry.target != "real"):
         return ""
     pred, target = operation.arguments[:2]
-    weighted = any(isinstance(value, Tensor) for value in settings.values())
     by_row = entry.mixes == "row"
-    if weighted or not isinstance(pred, Tensor) or pred.ndim > 2:
+    if _weighted(settings) or not isinstance(pred, Tensor) or pred.ndim > 2:
         return ""
     if not (by_row or getattr(target, "shape", None) == pred.shape):
         return ""
@@ -111,18 +100,16 @@ def _of_loss(entry: Loss, operation: ExecutedOp, texts: list[str], place: int) -
     reduction = settings.pop("reduction", entry.reduction or "mean")
     terms = {"mean": rows, "batchmean": len(pred) if pred.ndim else 1}.get(reduction, 1)
     derivative = entry.derivative.replace("len(pred)", str(pred.shape[-1] if pred.ndim else 1))
-    if (
-        place
-    ):  # losses of pred - target alone: the same with the other sign, which a square does not have
+    if place:  # losses of pred - target: the same with the other sign, which a square lacks
         derivative = re.sub(r"pred - target(?!\)\*\*2)", "target - pred", derivative)
-    meaning = {**_meant(settings), "pred": texts[0], "target": texts[1], "terms": terms}
+    meaning = {**_as_text(settings), "pred": texts[0], "target": texts[1], "terms": terms}
     return substituted(f"({derivative})/terms", meaning)
 
 
-def _meant(settings: Mapping[str, Any]) -> dict[str, object]:
-    """Settings as values that a formula can hold: text is quoted, so that it is not read as an
-    expression.
-    """
-    return {
-        name: repr(value) if isinstance(value, str) else value for name, value in settings.items()
-    }
+def _as_text(settings: Mapping[str, Any]) -> dict[str, object]:
+    """Settings as values in a formula: text is quoted, so that it is not read as an expression."""
+    return {name: repr(v) if isinstance(v, str) else v for name, v in settings.items()}
+
+
+def _weighted(settings: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, Tensor) for value in settings.values())

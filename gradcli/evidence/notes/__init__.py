@@ -1,1 +1,1 @@
-"""Notes: trouble that a run met on its way."""
+"""Notes: trouble that a run met."""

@@ -1,6 +1,4 @@
-"""Where a function of the catalogue has no derivative, and the slopes beside: as PyTorch has them,
-measured when asked.
-"""
+"""The kinks of a function of the catalogue, and the slopes beside them as PyTorch computes them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -17,9 +15,7 @@ from gradcli.language.source import Source
 
 
 class Slopes(NamedTuple):
-    """The slopes a hair to the left and to the right of some points, and those that PyTorch picks
-    there.
-    """
+    """The slopes just left and right of some points, and those that PyTorch picks at them."""
 
     left: Tensor
     pytorch: Tensor
@@ -27,47 +23,39 @@ class Slopes(NamedTuple):
 
 
 def slopes(function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor) -> Slopes:
-    """The slopes of the sum of `function(x)` along the elements of `x` that a mask in its shape
-    marks, there and beside it, each [marked].
+    """The slopes of the sum of `function(x)` along the elements of `x` in the mask `points`.
 
-    All of them are moved together, so several need a function of which each has outputs of its own.
-    Raises MathError where PyTorch has no derivative.
+    Computed at the points and beside them, each of shape [marked]. All elements are moved together,
+    so for several of them each must have outputs of its own. Raises MathError if PyTorch has no
+    derivative.
     """
     x = x.detach()
-    hair = 8 * torch.finfo(x.dtype).eps * x[points].abs().clamp(min=1)
-    found = []
+    distance = 8 * torch.finfo(x.dtype).eps * x[points].abs().clamp(min=1)
+    sides = []
     for side in (-1, 0, 1):
         leaf = x.clone()
-        leaf[points] += side * hair
+        leaf[points] += side * distance
         leaf.requires_grad_()
         slope = core.gradients(function(leaf).sum(), {"x": leaf})["x"]
-        found.append(hair.new_zeros(hair.shape) if slope is None else slope[points])
-    return Slopes(*found)
+        sides.append(torch.zeros_like(distance) if slope is None else slope[points])
+    return Slopes(*sides)
 
 
 def of_activation(name: str, settings: Mapping[str, Any]) -> tuple[float, ...]:
     """The values of x at which an activation with these parameters has no derivative."""
-    return _places(
-        name,
-        tuple(
-            (key, value) for key, value in settings.items() if isinstance(value, int | float | str)
-        ),
-    )
+    plain = ((key, v) for key, v in settings.items() if isinstance(v, int | float | str))
+    return _places(name, tuple(plain))
 
 
 @lru_cache(maxsize=256)
 def _places(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[float, ...]:
-    found = (
-        float(evaluate(_read(text, *dict(settings)), dict(settings)).value)
-        for text in CATALOGUE[name].kinks
-    )
-    return tuple(place for place in found if place == place)
+    values, kinks = dict(settings), CATALOGUE[name].kinks
+    places = (float(evaluate(_read(text, *values), values).value) for text in kinks)
+    return tuple(place for place in places if place == place)
 
 
 def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor | float) -> Tensor:
-    """The elements of `pred` at which a loss has no derivative, as a mask in the shape of
-    `pred`.
-    """
+    """The elements of `pred` at which a loss has no derivative: a mask in the shape of `pred`."""
     entry = LOSSES[name]
     pred, target = pred.detach(), torch.as_tensor(target).detach()
     mask = torch.zeros_like(pred, dtype=torch.bool)
@@ -80,17 +68,18 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
     rows, targets = pred.movedim(min(1, pred.ndim - 1), -1), target.long()
     flat = rows.reshape(-1, rows.shape[-1])
     labels = entry.target == "labels"
-    found = torch.zeros_like(flat, dtype=torch.bool)
-    for row, aim, hits in zip(flat, targets.reshape(len(flat), -1), found, strict=True):
-        aim = _until_minus_one(aim) if labels else aim.reshape(())
-        for place in places(entry, settings, row, aim):
+    marked = torch.zeros_like(flat, dtype=torch.bool)
+    for row, indices, hits in zip(flat, targets.reshape(len(flat), -1), marked, strict=True):
+        indices = _until_minus_one(indices) if labels else indices.reshape(())
+        for place in places(entry, settings, row, indices):
             hits |= (row == place).reshape(-1, len(row)).any(0)
-    return found.reshape(rows.shape).movedim(-1, min(1, pred.ndim - 1))
+    return marked.reshape(rows.shape).movedim(-1, min(1, pred.ndim - 1))
 
 
 def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tensor) -> list[Tensor]:
-    """The values of `pred` (one row of it where the loss mixes rows) at which a loss bends; each
-    broadcasts with its shape, nan is none.
+    """The values of `pred` (one row of it if the loss mixes rows) at which a loss has a kink.
+
+    Each broadcasts with the shape of `pred`; nan means none.
     """
     names = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     values = {**names, "pred": pred, "target": target}
@@ -98,7 +87,7 @@ def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tenso
 
 
 def _until_minus_one(labels: Tensor) -> Tensor:
-    """The labels in front of the first -1."""
+    """The labels before the first -1."""
     ends = (labels == -1).nonzero()
     return labels[: int(ends[0])] if len(ends) else labels
 
@@ -108,9 +97,7 @@ def _read(text: str, *names: str) -> expression.Expression:
 
 
 def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
-    """Where a function beside the catalogue has no derivative by its operand number `place`, as a
-    mask in that one's shape.
-    """
+    """Where another function has no derivative by its operand `place`: a mask in its shape."""
     x: Tensor = operands[place].detach()
     rest = [operand for number, operand in enumerate(operands) if number != place]
     if name in ("abs", "absolute"):
@@ -119,7 +106,7 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         bounds = [*rest, *settings.values()] if place == 0 else []
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name == "norm":
-        dim = rest[1] if len(rest) > 1 else settings.get("dim")  # behind the order
+        dim = rest[1] if len(rest) > 1 else settings.get("dim")  # after the order
         return _alike(x, x == 0, dim, lambda same, size: same == size)
     if place or compares(name, rest):
         return _union(x, [x == other for other in rest if _is_value(other)])
@@ -129,17 +116,13 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
 
 
 def compares(name: str, rest: Sequence[Any]) -> bool:
-    """Whether a function of these further operands compares element with element, and not those of
-    one tensor.
-    """
+    """Whether a function of these further operands compares elementwise, not within one tensor."""
     compared = any(isinstance(other, Tensor | float) for other in rest)
     return compared or name in ("maximum", "minimum", "fmax", "fmin")
 
 
 def _alike(x: Tensor, marked: Tensor, dim: Any, enough: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """The marked elements, where `enough` of those along `dim` (one or several dimensions; None:
-    all) are marked.
-    """
+    """The marked elements, if `enough` are marked along `dim`: one or several, or None for all."""
     same = marked.sum(_dims(dim), keepdim=True)
     return marked & enough(same, x.numel() // max(1, same.numel()))
 
@@ -154,12 +137,12 @@ def _is_value(bound: Any) -> bool:
 
 def _union(x: Tensor, masks: Sequence[Tensor]) -> Tensor:
     """The elements of `x` that any of the masks marks, each of which broadcasts with it."""
-    found = torch.zeros_like(x, dtype=torch.bool)
+    marked = torch.zeros_like(x, dtype=torch.bool)
     for mask in masks:
-        found |= _like(x, mask)
-    return found
+        marked |= _like(x, mask)
+    return marked
 
 
 def _like(x: Tensor, mask: Tensor) -> Tensor:
-    """A mask that `x` was broadcast into, back in the shape of `x`."""
+    """A mask that `x` was broadcast to, back in the shape of `x`."""
     return mask.sum_to_size(x.shape) > 0

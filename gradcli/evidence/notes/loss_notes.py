@@ -1,4 +1,4 @@
-"""Notes about losses: what a prediction and a target must hold, and in which shapes."""
+"""Notes on losses: the contents and shapes of predictions and targets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,14 +12,12 @@ from gradcli.results import Note
 
 
 def twice(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """A function that applies softmax or sigmoid by itself, fed with what they made."""
+    """A function that applies softmax or sigmoid itself, given the output of one."""
     maker = _made_by(op, before)
-    if maker and not (
-        op.name == maker.name and op.dimension != maker.dimension
-    ):  # rows, and then columns
-        yield Note(
-            "double-softmax", f"{op.name} is given the output of {maker.name}: {TWICE[op.name][1]}"
-        )
+    # Softmax of rows and then of columns is not a mistake.
+    if maker and (op.name != maker.name or op.dimension == maker.dimension):
+        text = f"{op.name} is given the output of {maker.name}: {TWICE[op.name][1]}"
+        yield Note("double-softmax", text)
 
 
 TWICE: Mapping[str, tuple[str, str]] = {
@@ -28,50 +26,39 @@ TWICE: Mapping[str, tuple[str, str]] = {
     "bce_with_logits": ("sigmoid", "it applies sigmoid itself, so pass the logits, or use bce"),
     "softmax": ("softmax", "a second softmax evens out the probabilities; one is enough"),
 }
-"""Functions that must not be given what another one makes: which, and what to do instead."""
+"""Functions that must not be given the output of another one: which, and what to do instead."""
 
 
 def _made_by(op: WatchedOp, before: Sequence[WatchedOp]) -> WatchedOp | None:
-    """The operation that must not have made the first operand, where it did; a view of the same
-    numbers is the same.
-    """
+    """The operation that must not have made the first operand, or a view of it, if it did."""
     x, maker = op.operands[0], TWICE[op.name][0]
-    made = (x, x._base) if isinstance(x, Tensor) else (x,)
-    return next(
-        (
-            other
-            for other in before
-            if other.name == maker and any(other.value is one for one in made)
-        ),
-        None,
-    )
+    values = (x, x._base) if isinstance(x, Tensor) else (x,)
+    makers = (other for other in before if other.name == maker)
+    return next((op for op in makers if any(op.value is value for value in values)), None)
 
 
 def improbable(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Targets that are to be probabilities, and are not."""
+    """Targets that must be probabilities but are not."""
     pred, target = op.operands[0], torch.as_tensor(op.operands[1]).detach()  # parameters may follow
     summed = op.name in SUMMED and isinstance(pred, Tensor) and target.shape == pred.shape
-    if not target.numel() or (
-        op.name == "cross_entropy" and not summed
-    ):  # then it holds class indices
+    class_indices = op.name == "cross_entropy" and not summed
+    if class_indices or not target.numel():
         return
     logarithms = bool(op.settings.get("log_target"))
     p = target.exp() if logarithms else target if target.dtype != torch.bool else target.byte()
     low, high = ends(p)
     if low < 0 or high > 1 + ROUNDING * _grain(p):
         what = "the exponential of a log-target" if logarithms else "a target"
-        yield Note(
-            "probabilities",
-            f"{what} of {op.name} is {low if low < 0 else high:.6g}: probabilities are between 0 and 1",
-        )
+        number = f"{what} of {op.name} is {low if low < 0 else high:.6g}"
+        yield Note("probabilities", f"{number}: probabilities are between 0 and 1")
     elif summed and p.ndim:
         yield from _sums(op.name, p)
 
 
 SUMMED = frozenset({"cross_entropy", "kl_div"})
-"""Losses whose target holds the probabilities of distributions, each of which adds up to 1."""
+"""Losses whose target holds distributions: probabilities that add up to 1."""
 ROUNDING = 8
-"""Units of the last digit by which rounding may move a number."""
+"""Units of the last digit by which rounding may change a number."""
 
 
 def _grain(x: Tensor) -> float:
@@ -79,10 +66,8 @@ def _grain(x: Tensor) -> float:
 
 
 def _sums(name: str, p: Tensor) -> Iterator[Note]:
-    """Sums that are not 1: of cross_entropy along the classes, of kl_div along whatever dimension,
-    or of the whole.
-    """
-    along: list[tuple[int, ...]] = [(_class_dimension(p),)]
+    """Sums that are not 1: along the classes, or for kl_div along no dimension nor over all."""
+    along: list[tuple[int, ...]] = [(min(1, p.ndim - 1),)]
     if name == "kl_div":
         along = [*((dim,) for dim in range(p.ndim)[::-1]), tuple(range(p.ndim))]
     wrong = []
@@ -92,34 +77,23 @@ def _sums(name: str, p: Tensor) -> Iterator[Note]:
         if not bool((off.abs() > ROUNDING * _grain(p) * terms + 1e-5).any()):
             return
         wrong.append(1 + float(off[off.abs().argmax()]))
-    yield Note(
-        "probabilities",
-        f"a row of the target of {name} adds up to {wrong[0]:.6g}, but probabilities add up to 1",
-    )
-
-
-def _class_dimension(x: Tensor) -> int:
-    return min(1, x.ndim - 1)
+    total = f"a row of the target of {name} adds up to {wrong[0]:.6g}"
+    yield Note("probabilities", f"{total}, but probabilities add up to 1")
 
 
 def no_logarithms(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Predictions that are to be log-probabilities, and are not: a logarithm of a probability is at
-    most 0.
-    """
+    """Predictions that must be log-probabilities but are not: those are at most 0."""
     pred = op.operands[0]
     if isinstance(pred, Tensor) and (largest := ends(pred)[1]) > ROUNDING * _grain(pred):
         if op.name in TWICE and _made_by(op, before):
-            return  # which says it
+            return  # another note says so
         words = f"{op.name} takes log-probabilities, such as the output of log_softmax"
         yield Note("probabilities", f"an element of {op.label()} is {largest:.6g}: {words}")
 
 
 def broadcasts(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """A loss for which PyTorch does not warn by itself."""
+    """A loss that broadcasts without a warning of PyTorch."""
     pred, target = op.operands[:2]  # parameters may follow
-    if (
-        isinstance(pred, Tensor)
-        and isinstance(target, Tensor)
-        and together(pred.shape, target.shape) != list(pred.shape)
-    ):
+    both = isinstance(pred, Tensor) and isinstance(target, Tensor)
+    if both and together(pred.shape, target.shape) != list(pred.shape):
         yield broadcast(pred.shape, target.shape)

@@ -1,7 +1,7 @@
-"""Notes: trouble that a run met on its way, one line each, with a code that `gradcli why` explains.
+"""Notes: trouble that a run met, one line each, with a code that `gradcli why` explains.
 
-Each rule looks at one operation that the run passed. Cheap facts come first: only where they hint
-at trouble is a slope measured, by PyTorch itself.
+Each rule examines one operation of the run. Cheap facts come first: only if they hint at trouble,
+PyTorch measures a slope.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -17,68 +17,57 @@ from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
 from gradcli.evaluate.watched import OTHERS, UNNAMED, WatchedOp
-from gradcli.evidence.notes import kinks
-from gradcli.evidence.notes.loss_notes import (
-    SUMMED,
-    TWICE,
-    broadcasts,
-    improbable,
-    no_logarithms,
-    twice,
-)
-from gradcli.results import Note, Result
+from gradcli.evidence.notes import kinks, loss_notes
+from gradcli.results import Note, Result, indexed
 
 Rule: TypeAlias = Callable[[WatchedOp, Sequence[WatchedOp]], Iterator[Note]]
-"""What notes are due to an operation, given those in front of it."""
+"""The notes on an operation, given the operations before it."""
 
 FLAT = 1e-6
-"""A slope below this passes hardly any gradient: an activation is saturated there."""
+"""A slope below this passes hardly any gradient: the activation is saturated there."""
 
 REACH: Mapping[str, float] = {
     "sigmoid": 13, "tanh": 7, "hardsigmoid": 3, "hardtanh": 0, "logsigmoid": 13, "softsign": 999, "gelu": 4, "silu": 13,
     "mish": 13, "hardswish": 3, "softplus": 0, "elu": 13, "selu": 13, "celu": 0,
 }  # fmt: skip
-"""The activations that saturate, and how far from 0 none of them does yet (0 where that depends on
-a parameter)."""
+"""The activations that saturate, and the distance from 0 within which none does (0 if that depends
+on a parameter)."""
 
 COARSE: Mapping[str, float] = {"sigmoid": 5, "tanh": 2.5, "softsign": 100}
-"""The same for 16 bits, where the slope is made of a value near 1, which they round to 1 sooner."""
+"""The same for 16 bits, which round a value near 1 to 1 sooner, and the slope is made of that
+value."""
 
 PIECE = 2**22
-"""Elements at most that are looked at together where that takes memory."""
+"""Elements that are examined together, at most, if that takes memory."""
 
 SAME = 1e-3
-"""Slopes on two sides of a point that differ by less than this part of them are told as equal."""
+"""Slopes on two sides of a point that differ by less than this part of them count as equal."""
 
 NEAR = 0.1
-"""Around a kink, more than rounding in any dtype moves the place of one."""
+"""The distance around a kink, more than rounding in any dtype moves its place."""
 
 ROWS = 10_000
-"""Elements up to which a loss of whole rows is looked at row by row."""
+"""Elements up to which a loss of whole rows is examined row by row."""
 
 
 def note_result(result: Result, job: Job) -> None:
-    """Note on the job whatever its run met, and numbers of the result that are not finite with
-    where they came from.
-    """
+    """Add notes on the run, and on non-finite numbers with their origin, to the job."""
     collect_notes(job, result.unnoted)
-    told = any(note.code == "not-a-number" for note in job.notes)
-    if not (told or _all_finite(result)):
+    noted = any(note.code == "not-a-number" for note in job.notes)
+    if not (noted or _all_finite(result)):
         broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-        what = f"NaN or inf in {', '.join(broken[:3])}{more}"
+        text = f"NaN or inf in {', '.join(broken[:3])}{more}"
         for cause in {origin(subject, job): None for subject in result.subjects} or {"": None}:
-            job.note("not-a-number", f"{what}: {cause}" if cause else what)
+            job.note("not-a-number", f"{text}: {cause}" if cause else text)
 
 
-def collect_notes(job: Job, told: Container[str]) -> None:
-    """Turn what the job has passed into notes, codes that were told already left out, and forget
-    it.
-    """
+def collect_notes(job: Job, unnoted: Container[str]) -> None:
+    """Turn the job's watched operations into notes, except for `unnoted` codes, and clear them."""
     for number, op in enumerate(job.watched):
         for rule in _RULES.get(op.name, ()):
             for note in rule(op, job.watched[:number]):
-                if note.code not in told:
+                if note.code not in unnoted:
                     job.note(note.code, note.text)
     job.watched.clear()
 
@@ -102,30 +91,24 @@ def _all_finite(result: Result) -> bool:
 
 
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a result under their `--get` paths, those that were given left out."""
+    """The computed tensors of a result, by their `--get` paths."""
     if isinstance(value, Tensor):
         yield path, value
         return
     kind: type = type(value)
+    items: Iterable[tuple[Any, Any]] = ((name, getattr(value, name)) for name in _computed(kind))
     if isinstance(value, dict | list):
-        items: Iterable[tuple[Any, Any]] = (
-            value.items() if isinstance(value, dict) else enumerate(value)
-        )
-    else:
-        items = ((name, getattr(value, name)) for name in _computed(kind))
+        items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         yield from _numbers(item, f"{path}.{key}" if path else str(key))
 
 
 @cache
 def _computed(kind: type) -> tuple[str, ...]:
-    """The fields of a type of results that may hold computed numbers; none of another type."""
-    found = fields(kind) if is_dataclass(kind) else ()
-    return tuple(
-        f.name
-        for f in found
-        if f.type is not str and not (f.metadata.get("given") or f.metadata.get("as_run"))
-    )
+    """The fields of a result type that may hold computed numbers; other types have none."""
+    members = [f for f in fields(kind) if f.type is not str] if is_dataclass(kind) else []
+    skipped = ("given", "as_run")
+    return tuple(f.name for f in members if not any(f.metadata.get(mark) for mark in skipped))
 
 
 # --- saturation ---------------------------------------------------------------------------------
@@ -152,9 +135,7 @@ def _saturated(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 
 
 def _reach(op: WatchedOp, x: Tensor) -> float:
-    """How far from 0 an activation has no slope yet that is flat, or that is 0 by rounding
-    alone.
-    """
+    """The distance from 0 within which the slope is neither flat nor 0 by rounding alone."""
     if op.settings.get("alpha", 1) != 1:
         return 0
     coarse = COARSE if torch.finfo(x.dtype).bits == 16 else REACH
@@ -162,11 +143,10 @@ def _reach(op: WatchedOp, x: Tensor) -> float:
 
 
 def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Where an elementwise function of many numbers is flat: a piece's start, places in it, and the
-    size of their slopes.
+    """Where an elementwise function is flat: for each piece its start, places and sizes of slopes.
 
-    A bounded number at a time is differentiated once more, those that are not far too: vectorised,
-    PyTorch may round otherwise. At a kink there is no slope.
+    A bounded number of elements at a time is differentiated again, also those near 0: vectorised,
+    PyTorch may round differently. At a kink there is no slope.
     """
     bends = kinks.of_activation(op.name, op.settings)
     for start in range(0, x.numel(), PIECE):
@@ -180,9 +160,7 @@ def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, 
 
 
 def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Softmax: a row is saturated when one probability is as good as 1, so that every p_i (1 - p_j)
-    vanishes.
-    """
+    """Softmax is saturated in a row with one probability near 1: every p_i (1 - p_j) vanishes."""
     if not _differentiated(op.operands[0]) or not op.value.numel():
         return
     p = op.value.detach()
@@ -225,7 +203,7 @@ def _kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 
 
 def _draws(op: WatchedOp) -> bool:
-    """Whether rrelu is training: its slope on the left was drawn, and would be drawn again."""
+    """Whether rrelu is training: its slope on the left is random, and would be drawn again."""
     return op.name == "rrelu" and (op.settings.get("training") is True or True in op.operands[3:])
 
 
@@ -233,53 +211,43 @@ def _loss_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     pred, target = op.operands[:2]  # parameters may follow
     mixes = LOSSES[op.name].mixes
     if _differentiated(pred) and (mixes != "row" or pred.numel() <= ROWS):
-        yield from _at_kink(
-            op, 0, kinks.of_loss(op.name, op.settings, pred, target), apart=not mixes
-        )
+        hits = kinks.of_loss(op.name, op.settings, pred, target)
+        yield from _at_kink(op, 0, hits, apart=not mixes)
 
 
 def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Functions beside the catalogue: the operand that is differentiated, and where it meets 0, a
-    bound or a tie.
-    """
+    """Functions besides the catalogue's: the differentiated operand, at 0, a bound or a tie."""
     for place, operand in enumerate(op.operands):
         if _differentiated(operand):
             rest = [other for number, other in enumerate(op.operands) if number != place]
-            apart = (
-                op.name in ("abs", "absolute", "clamp", "clip")
-                or place > 0
-                or kinks.compares(op.name, rest)
-            )
+            elementwise = op.name in ("abs", "absolute", "clamp", "clip")
+            apart = elementwise or place > 0 or kinks.compares(op.name, rest)
             hits = kinks.of_other(op.name, op.operands, op.settings, place)
             yield from _at_kink(op, place, hits, apart=apart)
             return
 
 
 def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
-    """What elements in the places `hits` meet; `apart`: each has outputs of its own, so all are
-    measured, else the first.
-    """
+    """The note on elements in the mask `hits`; all are measured if their outputs are `apart`."""
     if not bool(hits.any()):
         return
     x = op.operands[place].detach()
-    found = hits.reshape(-1).nonzero().view(-1)
-    measured = found if apart else found[:1]
+    places = hits.reshape(-1).nonzero().view(-1)
+    measured = places if apart else places[:1]
     mask = torch.zeros_like(hits.reshape(-1)).index_fill(0, measured, value=True).view(hits.shape)
     left, chosen, right = kinks.slopes(_of_operand(op, place), x, mask)
     bent = (left - right).abs() > SAME * torch.maximum(left.abs(), right.abs())
     if not bool(bent.any()):
         return
-    count = int(bent.sum()) if apart else found.numel()
+    count = int(bent.sum()) if apart else places.numel()
     more = f"; {count} elements are at a kink" if count > 1 else ""
     first = int(bent.to(torch.uint8).argmax())
-    where = f"{op.name} has a kink at {_place(op, result_paths.index(int(measured[first]), x.shape), place)}"
-    about = (
-        "about " if torch.finfo(x.dtype).bits == 16 else ""
-    )  # beside the kink is not near it there
+    where = _place(op, result_paths.index(int(measured[first]), x.shape), place)
+    # In 16 bits the points beside a kink are not near it.
+    about = "about " if torch.finfo(x.dtype).bits == 16 else ""
     sides = f"left {about}{float(left[first]):.4g}, right {about}{float(right[first]):.4g}"
-    yield Note(
-        "kink", f"{where}: PyTorch takes the slope {float(chosen[first]):.4g} ({sides}){more}"
-    )
+    slope = f"PyTorch takes the slope {float(chosen[first]):.4g} ({sides})"
+    yield Note("kink", f"{op.name} has a kink at {where}: {slope}{more}")
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -294,8 +262,8 @@ def _of_operand(op: WatchedOp, place: int) -> Callable[[Tensor], Tensor]:
 
     def function(x: Tensor) -> Tensor:
         value = op.again(*op.operands[:place], x, *op.operands[place + 1 :])
-        found: Tensor = value[0] if isinstance(value, tuple) else value
-        return found
+        result: Tensor = value[0] if isinstance(value, tuple) else value
+        return result
 
     return function
 
@@ -303,36 +271,29 @@ def _of_operand(op: WatchedOp, place: int) -> Callable[[Tensor], Tensor]:
 def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
     """An element of an operand and its number: `x[1] = 100`."""
     label = UNNAMED if operand else op.label()
-    if at:
-        whole = label if label.isidentifier() or label == UNNAMED else f"({label})"
-        label = f"{whole}[{','.join(map(str, at))}]"
-    return f"{label} = {float(op.operands[operand].detach()[at]):.6g}"
+    if at and not (label.isidentifier() or label == UNNAMED):
+        label = f"({label})"
+    return f"{indexed(label, at)} = {float(op.operands[operand].detach()[at]):.6g}"
 
 
 def _table() -> dict[str, tuple[Rule, ...]]:
-    """The rules of each function that notes look at."""
+    """The rules of each function that notes examine."""
     rules: dict[str, list[Rule]] = {name: [_saturated] for name in REACH}
     rules |= {"softmax": [_saturated_rows], "softmin": [_saturated_rows], "relu": [_dead]}
-    more: Sequence[tuple[Rule, Iterable[str]]] = (
+    probabilities = (name for name, entry in LOSSES.items() if entry.target == "probability")
+    others: Sequence[tuple[Rule, Iterable[str]]] = (
         (_kink, (name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative)),
         (_loss_kink, (name for name, entry in LOSSES.items() if entry.kinks)),
         (_other_kink, OTHERS),
-        (twice, TWICE),
-        (no_logarithms, ("nll", "kl_div")),
-        (
-            improbable,
-            (
-                name
-                for name, entry in LOSSES.items()
-                if entry.target == "probability" or name in SUMMED
-            ),
-        ),
-        (broadcasts, (name for name, entry in LOSSES.items() if entry.broadcasts)),
+        (loss_notes.twice, loss_notes.TWICE),
+        (loss_notes.no_logarithms, ("nll", "kl_div")),
+        (loss_notes.improbable, {*probabilities, *loss_notes.SUMMED}),
+        (loss_notes.broadcasts, (name for name, entry in LOSSES.items() if entry.broadcasts)),
     )
-    for rule, names in more:
+    for rule, names in others:
         for name in names:
             rules.setdefault(name, []).append(rule)
-    return {name: tuple(found) for name, found in rules.items()}
+    return {name: tuple(listed) for name, listed in rules.items()}
 
 
 _RULES = _table()
@@ -340,21 +301,18 @@ _RULES = _table()
 
 def at_kink(watched: Sequence[WatchedOp]) -> bool:
     """Whether any operation of a run is at a kink."""
-    return any(
-        _CODES[rule] == "kink" and any(True for _ in rule(op, ()))
-        for op in watched
-        for rule in _RULES.get(op.name, ())
-    )
+    rules = [(op, rule) for op in watched for rule in _RULES.get(op.name, ())]
+    return any(_CODES[rule] == "kink" and any(True for _ in rule(op, ())) for op, rule in rules)
 
 
 def codes(name: str) -> list[str]:
-    """The codes of the notes that may be due to a function."""
+    """The codes of the notes that a function may get."""
     return list(dict.fromkeys(_CODES[rule] for rule in _RULES.get(name, ())))
 
 
 _CODES: Mapping[Rule, str] = {
     _saturated: "saturated", _saturated_rows: "saturated", _dead: "dead-relu", _kink: "kink", _loss_kink: "kink",
-    _other_kink: "kink", twice: "double-softmax", no_logarithms: "probabilities", improbable: "probabilities",
-    broadcasts: "broadcast",
+    _other_kink: "kink", loss_notes.twice: "double-softmax", loss_notes.no_logarithms: "probabilities",
+    loss_notes.improbable: "probabilities", loss_notes.broadcasts: "broadcast",
 }  # fmt: skip
 """The code of the notes that each rule makes."""

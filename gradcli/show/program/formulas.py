@@ -212,8 +212,7 @@ class _Writer(ast.NodeTransformer):
         if isinstance(step.value, str) and library.plain(values):
             node.func = _parsed(step.value)
             return
-        arguments = values[: len(values) - len(step.keywords)]
-        keywords = dict(zip(step.keywords, values[len(arguments) :], strict=True))
+        arguments, keywords = step.split(values)
         if entry := library.INDEXED.get(step.name):
             self._fit_target(node, entry, arguments, keywords)
             return
