@@ -76,7 +76,7 @@ def by_text(text: str) -> list[Mistake]:
     if mistakes := _by_symptoms(text):
         return mistakes
     for statement in pasted.counting(pasted.without_source(text)):
-        if scores := _scores(_asserted(statement.said, text), text):
+        if scores := _scores(_asserted(statement.text, text), text):
             return _best_first(scores)
     return []
 
@@ -92,7 +92,7 @@ def last_said(text: str) -> str:
     stated = pasted.statements(pasted.without_source(pasted.plain(text)))
     named = [statement for statement in stated if not statement.bare]
     failed = [statement for statement in named if not statement.warning]
-    return (failed or named or stated)[-1].said.strip() or text.strip()
+    return (failed or named or stated)[-1].text.strip() or text.strip()
 
 
 def nearest(text: str) -> list[Mistake]:

@@ -69,7 +69,7 @@ class Statement(NamedTuple):
     `bare`: no name of an error precedes it, so that only its text can identify it.
     """
 
-    said: str
+    text: str
     warning: bool
     follows: bool
     bare: bool
@@ -118,12 +118,12 @@ def statements(text: str) -> list[Statement]:
     places = sorted(marks)
     pieces = [text[start:stop] for start, stop in pairwise([0, *places, len(text)])]
     stated = [Statement(pieces[0], warning=False, follows=True, bare=True)]
-    for before, said, place in zip(pieces, pieces[1:], places, strict=False):
+    for before, piece, place in zip(pieces, pieces[1:], places, strict=False):
         end, warning = marks[place]
         between = letters(before)
         follows = _HEADER not in between or any(words in between for words in _CHAINED)
         reports = _MESSENGERS.search(letters(text[max(0, place - _NAME) : end]))
-        stated.append(Statement(said, warning, follows or bool(reports), bare=False))
+        stated.append(Statement(piece, warning, follows or bool(reports), bare=False))
     return stated
 
 
@@ -139,6 +139,6 @@ def counting(text: str) -> Iterator[Statement]:
             return
     if all(statement.warning or statement.bare for statement in stated):
         for statement in reversed(stated[1:][-_LAST:]):
-            if _HEADER in letters(statement.said):
+            if _HEADER in letters(statement.text):
                 return  # the error after it has no known name, or was cut off
             yield statement
