@@ -42,6 +42,10 @@ _TABLELESS = {
     "out": "writes one line to standard output",
 }
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
+_FORMS = [name for name in _TABLELESS if name != "out"]
+"""Those of which one call has at most one."""
+_NO_EVIDENCE = [name for name in _FORMS if name not in ("json", "get")]
+"""Those that hold less than the whole result, and so no ledger, check or expectation."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
 
@@ -187,8 +191,7 @@ class OutputOptions:
     """The options that were given, in their order."""
 
     def __post_init__(self) -> None:
-        names = ("json", "csv", "get", "code", "graph")
-        forms = [f"--{name}" for name in names if getattr(self, name) not in (False, None)]
+        forms = [f"--{name}" for name in _FORMS if getattr(self, name) not in (False, None)]
         if len(forms) > 1:
             message = f"{' and '.join(forms)} cannot be used together"
             raise UsageError(message, hint="choose one of them")
@@ -219,7 +222,7 @@ class OutputOptions:
             message = "--out: pictures need matplotlib, which is not installed"
             raise UsageError(message, hint="pip install 'gradcli[plot]'")
         self._check_table(request)
-        name = _first_set(self, "csv", "code", "graph")
+        name = _first_set(self, *_NO_EVIDENCE)
         form = f"--{name}" if name else ""
         exact = form or self.json or self.get is not None
         if not exact and self.out_suffix not in ("", ".json", ".npz"):

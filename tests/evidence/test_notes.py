@@ -19,6 +19,8 @@ from gradcli.evaluate import watched
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import origin
+from gradcli.evaluate.watched import canonical
+from gradcli.evidence.notes import notes
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.expression import parse
 from gradcli.language.source import Source
@@ -469,3 +471,9 @@ def test_the_parameters_of_a_loss_may_stand_in_order(call: str) -> None:
     assert result["gradients"]["x"] == pytest.approx(
         torch.autograd.grad(value, x)[0].tolist(), rel=1e-6
     )
+
+
+def test_every_function_that_a_rule_is_about_is_watched() -> None:
+    """A rule about another one would never be applied, and nothing would say so."""
+    assert {name for name in notes._RULES if canonical(name) != name} == set()
+    assert len(notes._RULES) > 30
