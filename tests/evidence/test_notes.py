@@ -20,8 +20,7 @@ from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import origin
 from gradcli.evaluate.watched import canonical
-from gradcli.evidence.notes import notes
-from gradcli.evidence.notes.notes import collect_notes
+from gradcli.evidence.notes.notes import _RULES, collect_notes
 from gradcli.language.expressions.expression import parse
 from gradcli.language.source import Source
 from gradcli.options.fill import from_words
@@ -475,5 +474,5 @@ def test_the_parameters_of_a_loss_may_stand_in_order(call: str) -> None:
 
 def test_every_function_that_a_rule_is_about_is_watched() -> None:
     """A rule about another one would never be applied, and nothing would say so."""
-    assert {name for name in notes._RULES if canonical(name) != name} == set()
-    assert len(notes._RULES) > 30
+    assert {name for name in _RULES if canonical(name) != name} == set()
+    assert len(_RULES) > 30
