@@ -1,0 +1,1 @@
+"""What developers run by hand, at night or in CI; no part of the package."""
