@@ -13,7 +13,7 @@ from tests.program import run
 def test_a_peer_prints_the_loss_and_both_gradients(name: str) -> None:
     program = peers.programs().get(name)
     if program is None:
-        pytest.skip(f"{name} is not installed: the extra peers brings it")
+        pytest.skip(f"{name} is not installed: the group peers brings it")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     result = run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--json").json
     expected = [result["value"], result["gradients"]["x"], result["gradients"]["w"]]

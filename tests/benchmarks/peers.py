@@ -38,7 +38,7 @@ NAMES = tuple(_PROGRAMS)
 
 
 def programs(python: str = sys.executable) -> dict[str, str]:
-    """The programs by the tools' names, of those whose package that Python has (the extra `peers` brings them all)."""
+    """The programs by the tools' names, of those whose package that Python has (the group `peers` brings them all)."""
     packages = [package for package, _ in _PROGRAMS.values()]
     script = f"from importlib.util import find_spec; print([p for p in {packages!r} if find_spec(p)])"
     found = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True).stdout
