@@ -46,12 +46,12 @@ OFFSETS = offsets()
 
 
 class Marked:
-    """A module with its marks; `places` are the line and the kind of each."""
+    """A module with its marks, from `offset` on; `places` are the line and the kind of each."""
 
-    def __init__(self, path: str) -> None:
-        self.offset = OFFSETS[path]
+    def __init__(self, source: str, offset: int) -> None:
+        self.offset = offset
         self.places: list[tuple[int, int]] = []
-        tree = ast.parse(Path(path).read_bytes(), path)
+        tree = ast.parse(source)
         tree.body = self.body(tree.body)
         self.tree = tree
 
@@ -103,6 +103,11 @@ class Marked:
         yield node
 
 
+def marked(path: str) -> Marked:
+    """A file of gradcli with its marks."""
+    return Marked(Path(path).read_text(encoding="utf-8"), OFFSETS[path])
+
+
 def is_certain(case: ast.match_case) -> bool:
     """Whether a case matches whatever it is given."""
     return case.guard is None and isinstance(case.pattern, ast.MatchAs) and not case.pattern.pattern
@@ -116,7 +121,7 @@ class Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         """The module's code, compiled with its marks."""
         path = self.get_filename(fullname)
-        return compile(Marked(path).tree, path, "exec", dont_inherit=True)
+        return compile(marked(path).tree, path, "exec", dont_inherit=True)
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module the marks, and run it."""
@@ -173,8 +178,9 @@ class Found:
 
     def __init__(self, path: Path, marks: mmap.mmap) -> None:
         self.name = str(path.relative_to(ROOT))
-        self.all = set(Marked(str(path)).places)
-        start = OFFSETS[str(path)]
+        module = marked(str(path))
+        self.all = set(module.places)
+        start = module.offset
         self.missed = {(n, kind) for n, kind in self.all if not marks[start + 3 * n + kind]}
 
     def __str__(self) -> str:
