@@ -1,3 +1,1 @@
-"""What developers run by hand or at night: benchmarks, soak, forks, fuzz, mutation, versions,
-release.
-"""
+"""What developers run by hand, at night or in CI; no part of the package."""

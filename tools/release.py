@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 NAME = f"gradcli-{__version__}"
 WHEEL, SDIST = f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"
 TOOLS = ("build", "hatchling", "twine")
-NOT_SHIPPED = (".ci/",)
+NOT_SHIPPED = (".ci/", ".editorconfig", ".github/", ".pre-commit-config.yaml")
 """What is committed and belongs to the repository alone."""
 METADATA = ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")
 JOBS: Sequence[tuple[Sequence[str], str]] = (

@@ -103,9 +103,4 @@ def test_the_packages_are_few_and_the_extra_all_is_what_a_user_may_want() -> Non
     }  # orjson writes what we would write by hand
     extras = set(project["optional-dependencies"]) - {"all"}
     (whole,) = project["optional-dependencies"]["all"]
-    assert set(re.findall(r"\w+", whole.partition("[")[2])) == extras - {
-        "test",
-        "docs",
-        "peers",
-        "ray",
-    }
+    assert set(re.findall(r"\w+", whole.partition("[")[2])) == extras - {"test", "ray"}

@@ -53,7 +53,7 @@ def test_a_copy_button_copies_what_is_typed() -> None:
 
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, NEEDED)),
-    reason="the site needs mkdocs-material: pip install -e '.[docs]'",
+    reason="the site needs mkdocs-material: pip install --group docs",
 )
 def test_the_strict_build_passes_and_can_fail(tmp_path: Path) -> None:
     done = build(ROOT / "mkdocs.yml", tmp_path / "site")

@@ -15,7 +15,7 @@ from tools.benchmarks import peers
 def test_a_peer_prints_the_loss_and_both_gradients(name: str) -> None:
     program = peers.programs().get(name)
     if program is None:
-        pytest.skip(f"{name} is not installed: the extra peers brings it")
+        pytest.skip(f"{name} is not installed: the group peers brings it")
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -39,7 +39,7 @@ NAMES = tuple(_PROGRAMS)
 
 
 def programs(python: str = sys.executable) -> dict[str, str]:
-    """The programs by the tools' names, of those whose package that Python has (the extra `peers`
+    """The programs by the tools' names, of those whose package that Python has (the group `peers`
     brings them all).
     """
     packages = [package for package, _ in _PROGRAMS.values()]

@@ -6,7 +6,7 @@ programs, run in turn.
 Each round runs both programs of a row once, so that a machine that drifts drifts for both. The
 ratio is that of the medians, the spread that of the ratios round by round. `python -c pass` runs in
 an environment made for it, where nothing is installed. Memory is the largest process of each, as
-the system accounts for it. `--peers` names a Python that has the extra `peers`: the programs of
+the system accounts for it. `--peers` names a Python that has the group `peers`: the programs of
 other tools are timed beside a warm and a cold call then.
 """
 
@@ -257,7 +257,7 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", help="parts of the names of rows (all unless given)")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--peers", metavar="PYTHON", help="a Python that has the extra `peers`")
+    parser.add_argument("--peers", metavar="PYTHON", help="a Python that has the group `peers`")
     arguments = parser.parse_args()
 
     def wanted(name: str) -> bool:
