@@ -212,7 +212,7 @@ class _Worker:
             write_all(self._tasks, _HEADER.pack(len(lines), len(body)) + body)
 
     def receive(self) -> None:
-        """Read answers. A job that killed the worker is answered here, the others are sent again."""
+        """Read answers. A job that killed the worker is answered here; the rest is sent again."""
         lines = self._splitter.split(os.read(self.fd, PIECE))
         start = 0
         for death in [i for i, line in enumerate(lines) if line.startswith(_DIED)]:
