@@ -176,8 +176,8 @@ def _point(cell: str) -> int:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How columns stand side by side: the lines around them, the bound on a heading's width, and the
-    blanks between columns without lines.
+    """How columns stand side by side: the lines around them, the bound on a heading's width, and
+    the blanks between columns without lines.
     """
 
     lines: Literal["grid", "rules", "none"]
