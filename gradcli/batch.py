@@ -6,19 +6,17 @@ from functools import partial
 from typing import Any
 
 from gradcli.commands.batch.load import loaded
-from gradcli.process.jobs import LinesOfJobs
-from gradcli.process.pool import answers
+from gradcli.process.pool import LinesOfJobs, answers
 
 
 def run(
     jobs: Iterable[Mapping[str, Any]], *, processes: int = 1, allow_files: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """The result of each job in its turn, as the dictionary that `gradcli batch` would print.
+    """Yield the result of each job in order, as the dictionary that `gradcli batch` prints.
 
-    A job is what a line of `gradcli batch` holds. A job that fails gives `{"id": .., "error":
+    A job holds what a line of `gradcli batch` holds. A job that fails gives `{"id": .., "error":
     {"kind": .., "message": ..}}`.
     """
-    for found in answers(
-        LinesOfJobs(jobs), partial(loaded, allow_files=allow_files), jobs=processes
-    ):
-        yield from (json.loads(answer.line) for answer in found)
+    load = partial(loaded, allow_files=allow_files)
+    for group in answers(LinesOfJobs(jobs), load, jobs=processes):
+        yield from (json.loads(answer.line) for answer in group)

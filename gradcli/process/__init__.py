@@ -1,5 +1,4 @@
-"""Processes: the worker of one call, the pool of a batch, and the warm start, each built on fork,
-signals, guards and wire.
+"""Processes: the worker of one call, the pool of a batch, and the server of warm calls.
 
-They are given what to run, and know no command.
+They are built on fork, signals, guards and wire, are given what to run, and know no command.
 """

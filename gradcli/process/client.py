@@ -1,8 +1,7 @@
-"""The client: hands a call over to the server, relays signals, and ends with the worker's exit
-status.
+"""The client: hands a call over to the server, relays signals, and exits with the worker's status.
 
 It does what the parent of a cold call does, without loading anything. Until the server has accepted
-the call, whatever goes wrong means a cold run; from then on the call is never run a second time.
+the call, any failure means a cold run; after that the call is never run a second time.
 """
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` itself loads enum, a third of an empty Python
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PATIENCE = 2.0
-"""Seconds that the server may take to accept; from there a cold start is as quick."""
+"""Seconds that the server may take to accept a call; a cold start takes no longer."""
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class WorkerDied(Exception):  # noqa: N818 - an answer of the server
-    """A signal ended the worker, at a place of the expression."""
+    """A signal ended the worker while it computed a place of the expression."""
 
     def __init__(self, signum: int, where: tuple[int, int]) -> None:
         super().__init__(signum, where)
@@ -33,83 +32,70 @@ class WorkerDied(Exception):  # noqa: N818 - an answer of the server
 
 
 def run(arguments: list[str]) -> "NoReturn":
-    """Have a worker of the server run a call on this process's streams, and end with its exit
-    status.
+    """Run a call in a worker of the server on this process's streams, and exit with its status.
 
-    Raises NoServer where no server took the call, and WorkerDied where a signal ended its worker.
+    Raises NoServer if no server took the call, and WorkerDied if a signal ended its worker.
     """
-    if any("/fd/" in word for word in arguments):
-        raise NoServer(
-            "a descriptor, such as the shell gives for <(...), belongs to this process alone"
-        )
-    connection = wire.connected(wire.socket_base() + ".socket", PATIENCE)
+    if any("/fd/" in word for word in arguments):  # such as the shell passes for <(...)
+        raise NoServer("a descriptor of this process does not exist in the worker")
+    connection = wire.connect(wire.socket_base() + ".socket", PATIENCE)
     try:
         worker = _hand_over(connection, arguments)
     except (NoServer, OSError, ValueError):
-        connection.close()  # else Python may warn of it
+        connection.close()  # otherwise Python may warn that it was left open
         raise NoServer("the server did not take the call") from None
     connection.settimeout(None)
     _relay_signals(worker)
-    kind, first, start, stop = wire.heard(connection)
-    if kind == wire.DONE:
-        os._exit(
-            first
-        )  # the worker has flushed the streams; Python's own end takes a tenth of an empty Python
+    kind, first, start, stop = wire.receive_message(connection)
+    if kind == wire.DONE:  # the worker has flushed the streams
+        os._exit(first)  # Python's own exit takes a tenth of an empty Python
     raise WorkerDied(first if kind == wire.DIED else signal.SIGKILL, (start, stop))
 
 
 def _hand_over(connection: _socket.socket, arguments: list[str]) -> int:
-    """The process number of the worker that has accepted the call.
+    """Hand the call over and return the process number of the worker that has accepted it.
 
-    Raises NoServer, OSError or ValueError where none has.
+    Raises NoServer, OSError or ValueError if none has.
     """
     connection.send(wire.CALL)
-    streams = [
-        (stream.encoding, stream.errors) if stream else None
-        for stream in (sys.stdin, sys.stdout, sys.stderr)
-    ]
+    streams = [(s.encoding, s.errors) if s else None for s in (sys.stdin, sys.stdout, sys.stderr)]
     mask = os.umask(0)
     os.umask(mask)
-    here = os.open(
-        ".", getattr(os, "O_PATH", os.O_RDONLY)
-    )  # by descriptor: the folder's name may be gone
+    # As a descriptor, because the folder may no longer have a name.
+    folder = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
     call = marshal.dumps((wire.environment(), arguments, dict(os.environ), mask, streams))
-    _expect(
-        wire.READY, connection
-    )  # only to a worker that is awake: a pipe stays open while it is in transit
-    wire.send(connection, call, here, *(fd for fd, stream in enumerate(streams) if stream))
-    os.close(here)
+    # Only to a worker that is ready: a pipe stays open while its descriptor is in transit.
+    _expect(wire.READY, connection)
+    wire.send(connection, call, folder, *(fd for fd, stream in enumerate(streams) if stream))
+    os.close(folder)
     try:
         return _expect(wire.ACCEPTED, connection)
     except TimeoutError:
-        # After this an acceptance can no longer be sent; one that was sent already is still there
-        # to be read.
+        # After the shutdown an acceptance can no longer be sent; one sent before can still be read.
         connection.shutdown(_socket.SHUT_RD)
         return _expect(wire.ACCEPTED, connection)
 
 
 def _expect(expected: bytes, connection: _socket.socket) -> int:
-    kind, number, _, _ = wire.heard(connection)
+    kind, number, _, _ = wire.receive_message(connection)
     if kind != expected:
         raise NoServer("the server refused the call")
     return number
 
 
 def _relay_signals(worker: int) -> None:
-    """Pass on to the worker's process group the signals that the terminal and the user send to this
-    process.
-    """
+    """Pass signals of the terminal and the user on to the worker's process group."""
 
     def relay(number: int, frame: object = None) -> None:
         try:  # noqa: SIM105 - contextlib is not free
             os.killpg(worker, number)
         except ProcessLookupError:
-            pass  # it has just ended, and its status is on its way
+            pass  # it has just ended, and its status is on the way
 
     def suspend(number: int, frame: object) -> None:
         relay(signal.SIGSTOP)
         signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)  # here this process stops, and goes on when it is continued
+        os.kill(os.getpid(), number)  # this process stops here until it is continued
         signal.signal(number, suspend)
         relay(signal.SIGCONT)
 

@@ -1,5 +1,5 @@
-"""What a process sets up around PyTorch: a folder that exists, silent C code, bounded memory, an
-error if it cannot load.
+"""What a process sets up around PyTorch: a current folder that exists, no output of C code, a bound
+on memory, and an error if PyTorch cannot load.
 """
 
 import contextlib
@@ -12,100 +12,88 @@ from gradcli.errors import FileError
 
 @contextlib.contextmanager
 def loading_pytorch() -> Iterator[None]:
-    """Load PyTorch here, and what needs it.
+    """Load PyTorch, and what imports it, in this context.
 
-    Raises FileError where it cannot be loaded.
+    Raises FileError if it cannot be loaded.
     """
     try:
-        with existing_folder():
+        with _existing_folder():
             yield
-    except (
-        ImportError,
-        RuntimeError,
-    ) as error:  # the second of PyTorch where there is no /dev/urandom
+    except (ImportError, RuntimeError) as error:  # without /dev/urandom PyTorch raises RuntimeError
         if (getattr(error, "name", None) or "").startswith("gradcli"):
             raise
-        raise FileError(
-            f"PyTorch cannot be loaded: {error}", hint="see ulimit -v, or install it again"
-        ) from None
+        hint = "see ulimit -v, or install it again"
+        raise FileError(f"PyTorch cannot be loaded: {error}", hint=hint) from None
 
 
 @contextlib.contextmanager
-def existing_folder() -> Iterator[None]:
-    """Change to another folder for a while if the current one has been deleted: there MKL, and with
-    it PyTorch, would end the process while it is loaded.
+def _existing_folder() -> Iterator[None]:
+    """Leave the current folder for a while if it has been deleted: in it MKL, and with it PyTorch,
+    would end the process while loading.
     """
-    here = None
+    deleted = None
     try:
         os.getcwd()
     except FileNotFoundError:
-        here = os.open(".", os.O_RDONLY)
+        deleted = os.open(".", os.O_RDONLY)
         os.chdir("/")
     try:
         yield
     finally:
-        if here is not None:
-            os.fchdir(here)
-            os.close(here)
+        if deleted is not None:
+            os.fchdir(deleted)
+            os.close(deleted)
 
 
 @contextlib.contextmanager
 def silent_streams() -> Iterator[None]:
     """Drop what C code writes to stdout and stderr: MKL's complaints about arguments, which would
-    come amid the result, and glibc's last message before a crash, which the parent words better.
+    break into the result, and glibc's last message before a crash, which the parent words better.
     """
-    os.environ["LIBC_FATAL_STDERR_"] = "1"  # else glibc writes to the terminal itself
-    kept = {}
+    os.environ["LIBC_FATAL_STDERR_"] = "1"  # otherwise glibc writes to the terminal itself
+    copies = {}
     for stream in (1, 2):
         with contextlib.suppress(OSError):  # it is closed
-            kept[stream] = os.dup(stream)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in kept:
-        os.dup2(nowhere, stream)
-    os.close(nowhere)
+            copies[stream] = os.dup(stream)
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in copies:
+        os.dup2(null, stream)
+    os.close(null)
     try:
         yield
     finally:
         if sys.platform != "win32" and "ctypes" in sys.modules:  # PyTorch is loaded
-            sys.modules["ctypes"].CDLL(None).fflush(
-                None
-            )  # what C still has in its buffers is dropped too
-        for stream, copy in kept.items():
+            # What C still has in its buffers is dropped too.
+            sys.modules["ctypes"].CDLL(None).fflush(None)
+        for stream, copy in copies.items():
             os.dup2(copy, stream)
             os.close(copy)
 
 
 def bound_memory() -> None:
-    """Bound the address space of this process by what it has and what the machine still has.
+    """Bound the address space of this process by its size plus the machine's available memory.
 
-    An allocation beyond it then fails at once, with its size in PyTorch's message, instead of
-    waking the system's killer. Where the system tells nothing of its memory there is no bound.
+    A larger allocation then fails at once, with its size in PyTorch's message, instead of waking
+    the system's out-of-memory killer. A system that does not report its memory gives no bound.
     """
-    try:
+    with contextlib.suppress(ImportError, OSError, StopIteration, ValueError):
         import resource
 
         with open("/proc/self/statm", encoding="ascii") as file:
             size = int(file.read().split()[0]) * resource.getpagesize()
         with open("/proc/meminfo", encoding="ascii") as file:
-            free = next(
-                int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable")
-            )
+            line = next(line for line in file if line.startswith("MemAvailable"))
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        limit = size + min(free, _free_in_group())
+        limit = size + min(int(line.split()[1]) * 1024, _available_in_group())
         resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
-    except (ImportError, OSError, StopIteration, ValueError):
-        return
 
 
-def _free_in_group() -> int:
-    """What the control group of this process may still take: a container has less than its
-    machine.
-    """
-    try:
-        with (
-            open("/sys/fs/cgroup/memory.max", encoding="ascii") as most,
-            open("/sys/fs/cgroup/memory.current", encoding="ascii") as now,
-        ):
-            return int(most.read()) - int(now.read())
-    except (OSError, ValueError):
-        return 2**62
+def _available_in_group() -> int:
+    """The bytes that the control group still allows: a container has less than its machine."""
+    with (
+        contextlib.suppress(OSError, ValueError),
+        open("/sys/fs/cgroup/memory.max", encoding="ascii") as most,
+        open("/sys/fs/cgroup/memory.current", encoding="ascii") as used,
+    ):
+        return int(most.read()) - int(used.read())
+    return 2**62

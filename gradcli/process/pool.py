@@ -1,11 +1,10 @@
-"""Batches: lines of jobs in, result lines out, in order, whatever a job does to the process that
-computes it.
+"""Batches: lines of jobs in, result lines out, in order, whatever a job does to its process.
 
-The parent has not loaded PyTorch. It deals lines out to workers, a frame of some at a time, and
-returns each answer in its turn. The workers are children of a fork server, a process that has
-PyTorch loaded and does nothing but fork the next worker when one has died: so PyTorch is loaded
-once, and a job that kills its worker costs milliseconds. What a worker is at lies in a page that it
-shares with the fork server; a job that runs for too long is ended by the worker's own alarm.
+The parent has not loaded PyTorch. It gives the workers frames of lines, and returns the answers in
+the order of the jobs. The workers are children of a fork server, a process that has loaded PyTorch
+and only forks the next worker when one has died: PyTorch is loaded once, and a job that kills its
+worker costs milliseconds. A worker records its current job on a page shared with the fork server;
+its own alarm ends a job that runs for too long.
 """
 
 import gc
@@ -16,52 +15,59 @@ import signal
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradcli.errors import FileError, ToldFault
+from gradcli.language.limits import JOB_TEXT
 from gradcli.process.fork import End, SharedPage, spawn, wait
 from gradcli.process.guards import bound_memory, silent_streams
-from gradcli.process.jobs import ANSWERED, FRAME, PIECE, Line, Lines, Splitter, failure
 from gradcli.process.signals import end_at_once, held
 from gradcli.process.wire import read_exactly, write_all
 from gradcli.process.worker import Limits, cause
 
+FRAME = 256
+"""Lines that a worker is given at a time, at most."""
 AHEAD = 8
-"""Frames for each worker that may be under way or waiting for their turn: the bound on memory."""
+"""Frames per worker that are computed or wait for their turn, at most: the bound on memory."""
+PIECE = 1 << 18
+"""Bytes read at a time."""
 IN_PIPE = 60_000
-"""Bytes that a pipe holds while nobody reads it: somewhat less than the 64 KiB of Linux."""
+"""Bytes that a pipe holds before a write blocks: a little less than the 64 KiB of Linux."""
 FLUSH = 0.05
 """Seconds that an answer may wait for the next ones of its frame."""
 GARBAGE = 20_000
-"""Objects that a worker makes before it looks for garbage: those of some hundred jobs."""
+"""Objects, those of some hundred jobs, that a worker allocates before a garbage collection."""
+ANSWERED = b"\0"
+"""The first byte of a line that is an answer already: that of a job which killed its worker."""
 _OK, _FAILED, _DIED = b"+", b"-", b"!"
-"""In front of a line on its way to the parent: an answer, by its success, or how the worker
-ended."""
+"""The first byte of a line to the parent: a success, a failure, or how the worker ended."""
 _HEADER = struct.Struct("=qq")
-"""In front of a frame: how many lines it has, and the bytes of their numbers and texts."""
+"""The head of a frame: the number of its lines, and the bytes of their numbers and texts."""
 _IDLE = -1
-"""In place of the number of a job: the worker has no frame in hand."""
+"""Instead of the number of a job: the worker has no frame."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors write at the start of a text in UTF-8."""
 
 _CRASHED = FileError(
     "PyTorch could not be loaded, or it crashed", hint="gradcli flow --layers 1 shows why"
 )
 
 Begin = Callable[[float], None]
-"""Told the seconds that a job or its next step may take, just before it begins."""
+"""Called with the time limit in seconds just before a job or its next step begins."""
 Work = Callable[[bytes, int, Begin], tuple[bytes, bool, bool]]
-"""From a line and its number: its result line, whether it is a success, and whether the process can
-go on."""
+"""Given a line and its number, returns the result line, whether it is a success, and whether the
+process can go on."""
 Load = Callable[[], AbstractContextManager[Work]]
-"""Loads PyTorch and all that jobs need, and holds it while they are done."""
+"""Loads PyTorch and all that jobs need, for as long as jobs are computed."""
 
 
 class Answer(NamedTuple):
-    """A result line without its end, and whether it is a success: the job was done, and what it
+    """A result line without its end, and whether the job succeeded: it was computed, and what it
     checks and expects holds.
     """
 
@@ -69,10 +75,100 @@ class Answer(NamedTuple):
     ok: bool
 
 
+# --- jobs as lines ------------------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """A line of jobs and its number, from 1."""
+
+    number: int
+    text: bytes
+
+
+class Splitter:
+    """Splits a stream into lines. Of a line longer than `most` it keeps enough to show that."""
+
+    def __init__(self, most: float = float("inf")) -> None:
+        self._most = most
+        self._size = 0
+        self._pieces: list[bytes] = []
+
+    def split(self, piece: bytes) -> list[bytes]:
+        """The lines that `piece` completes."""
+        *lines, last = piece.split(b"\n")
+        if lines:
+            lines[0] = self.rest() + lines[0]
+        if self._size <= self._most:
+            self._size += len(last)
+            self._pieces.append(last)
+        return lines
+
+    def rest(self) -> bytes:
+        """Remove and return what was read of a line without an end."""
+        rest = b"".join(self._pieces)
+        self._pieces, self._size = [], 0
+        return rest
+
+
+class LinesOfFile:
+    """The lines of a pipe or file, as they come in."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._splitter = Splitter(JOB_TEXT.value)
+        self._count = 0
+
+    def take(self) -> list[Line] | None:
+        """The lines that one read completes, without blank ones; None at the end."""
+        piece = os.read(self.fd, PIECE)
+        texts = self._splitter.split(piece) if piece else [self._splitter.rest()]
+        if texts and not self._count:
+            texts[0] = texts[0].removeprefix(_BYTE_ORDER_MARK)
+        numbered = enumerate(texts, self._count + 1)
+        lines = [_checked(number, text) for number, text in numbered if text.strip()]
+        self._count += len(texts)
+        return lines if piece or lines else None
+
+
+class LinesOfJobs:
+    """The jobs of an iterable as lines."""
+
+    fd: int | None = None
+
+    def __init__(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+        self._jobs = enumerate(jobs, 1)
+
+    def take(self) -> list[Line] | None:
+        """The lines of the next jobs; None at the end."""
+        jobs = islice(self._jobs, FRAME)
+        return [Line(number, json.dumps(dict(job)).encode()) for number, job in jobs] or None
+
+
+Lines = LinesOfFile | LinesOfJobs
+"""A source of jobs. `fd` is the descriptor to wait for; None if jobs are always available."""
+
+
+def _checked(number: int, text: bytes) -> Line:
+    """A line that cannot be mistaken for an answer; a line that is too long becomes its answer."""
+    if len(text) > JOB_TEXT.value:
+        message = f"line {number}: a job has at most {JOB_TEXT.value:,} {JOB_TEXT.unit} ({JOB_TEXT.reason})"
+        return Line(number, ANSWERED + _failure(None, {"kind": "size", "message": message}))
+    return Line(number, b" " + text if text.startswith(ANSWERED) else text)
+
+
+def _failure(identity: object, error: Mapping[str, str]) -> bytes:
+    """The result line of a job that no worker can answer."""
+    return json.dumps({"id": identity, "error": error}, separators=(",", ":")).encode()
+
+
+# --- in the parent ------------------------------------------------------------------------------
+
+
 @dataclass
 class _Frame:
-    """Some consecutive lines, and the answers to the first of them; `base` of them were there when
-    it was given last.
+    """Consecutive lines, and the answers to the first of them.
+
+    `taken` answers have been returned; `base` existed when a worker was given the frame last.
     """
 
     lines: list[Line]
@@ -81,19 +177,20 @@ class _Frame:
     base: int = 0
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         return len(self.answers) == len(self.lines)
 
     def take(self) -> list[Answer]:
-        """The answers that came in since this was asked last."""
-        found = [Answer(line[1:], line.startswith(_OK)) for line in self.answers[self.taken :]]
+        """The answers that came in since the last call."""
+        new = [Answer(line[1:], line.startswith(_OK)) for line in self.answers[self.taken :]]
         self.taken = len(self.answers)
-        return found
+        return new
 
 
 class _Worker:
-    """A worker, seen from the parent: a pipe in each direction, and the page. `ends` are those of
-    the worker itself.
+    """A worker as the parent sees it: its page, and a pipe in each direction.
+
+    `ends` are the worker's own ends of the pipes, `frames` those without all answers, in order.
     """
 
     def __init__(self) -> None:
@@ -103,47 +200,39 @@ class _Worker:
         self.ends = (tasks, answers)
         self._splitter = Splitter()
         self.frames: deque[_Frame] = deque()
-        """What was given and is not answered, the frame in hand first."""
 
     def give(self, frame: _Frame) -> None:
-        """Hand over the lines of a frame that have no answer yet."""
+        """Send the lines of a frame that have no answer yet."""
         self.frames.append(frame)
         frame.base = len(frame.answers)
-        rest = frame.lines[frame.base :]
-        body = struct.pack(f"={len(rest)}q", *(line.number for line in rest)) + b"\n".join(
-            line.text for line in rest
-        )
-        with suppress(BrokenPipeError):  # the fork server has ended, as the parent is about to see
-            write_all(self._tasks, _HEADER.pack(len(rest), len(body)) + body)
+        lines = frame.lines[frame.base :]
+        numbers = struct.pack(f"={len(lines)}q", *(line.number for line in lines))
+        body = numbers + b"\n".join(line.text for line in lines)
+        with suppress(BrokenPipeError):  # the fork server has ended, as the parent will notice next
+            write_all(self._tasks, _HEADER.pack(len(lines), len(body)) + body)
 
     def receive(self) -> None:
-        """Take the answers that are there. A job that killed the worker is answered here, the
-        others are given out again.
-        """
+        """Read answers. A job that killed the worker is answered here; the rest is sent again."""
         lines = self._splitter.split(os.read(self.fd, PIECE))
-        begun = 0
+        start = 0
         for death in [i for i, line in enumerate(lines) if line.startswith(_DIED)]:
-            self._assign(
-                lines[begun : death - 1]
-            )  # the line in front of the mark is empty, or was cut off
+            self._assign(lines[start : death - 1])  # the line before the mark is empty or cut off
             self._replace(End(*json.loads(lines[death][1:])))
-            begun = death + 1
-        self._assign(lines[begun:])
+            start = death + 1
+        self._assign(lines[start:])
 
-    def _assign(self, lines: list[bytes]) -> None:
-        """Give answers to the frames that they belong to."""
-        while lines:
+    def _assign(self, answers: list[bytes]) -> None:
+        """Add answers to the frames that they belong to."""
+        while answers:
             frame = self.frames[0]
             room = len(frame.lines) - len(frame.answers)
-            frame.answers += lines[:room]
-            lines = lines[room:]
-            if frame.whole:
+            frame.answers += answers[:room]
+            answers = answers[room:]
+            if frame.complete:
                 self.frames.popleft()
 
     def _replace(self, end: End) -> None:
-        """Answer the job that the worker died of, and give the new worker what has no answer yet,
-        behind what it has.
-        """
+        """Answer the job that killed the worker, and give the new worker the rest of its frame."""
         number = end.at[0]
         if number == _IDLE or not self.frames:
             return
@@ -173,7 +262,7 @@ class _Worker:
 
 
 def _answer_to_killer(line: bytes, end: End) -> bytes:
-    """The result line of a job that its worker died of."""
+    """The result line of a job that killed its worker."""
     try:
         identity = json.loads(line).get("id")
     except (ValueError, AttributeError, RecursionError):
@@ -181,27 +270,26 @@ def _answer_to_killer(line: bytes, end: End) -> bytes:
     error = cause(end, Limits(end.seconds))
     if isinstance(error, ToldFault):
         traceback = {"traceback": error.traceback} if error.traceback else {}
-        return failure(identity, {"kind": end.report[0], "message": str(error), **traceback})
+        return _failure(identity, {"kind": end.report[0], "message": str(error), **traceback})
     hint = f" ({error.hint})" if error.hint else ""
-    return failure(identity, {"kind": error.kind, "message": f"{error.message}{hint}"})
+    return _failure(identity, {"kind": error.kind, "message": f"{error.message}{hint}"})
 
 
 def answers(lines: Lines, load: Load, *, jobs: int = 1) -> Generator[list[Answer], None, None]:
-    """The result lines in the order of the jobs, as many at a time as have come in; their line ends
-    are left to the caller.
+    """The result lines without line ends, in the order of the jobs, as many at a time as came in.
 
-    The processes are started now, and end with the generator. It raises FileError where PyTorch
-    cannot be loaded, and ToldFault where the fork server failed.
+    The processes start now, and end with the generator. It raises FileError if PyTorch cannot be
+    loaded, and ToldFault if the fork server failed.
     """
     workers = [_Worker() for _ in range(jobs)]
-    page, (ended, lifetime) = SharedPage(), os.pipe()  # the fork server alone keeps the second end
+    page, (ended, lifetime) = SharedPage(), os.pipe()  # only the fork server keeps `lifetime`
 
     def fork_server() -> int:
         for worker in workers:
             worker.close()
         return _fork_workers(workers, load, lifetime)
 
-    with held():  # an exception that a handler raises while Python forks is lost
+    with held():  # Python drops an exception that a signal handler raises during a fork
         server = spawn(fork_server, page)
     os.close(lifetime)
     for worker in workers:
@@ -215,24 +303,13 @@ def _answers(
     jobs = len(workers)
     waiting: deque[Line] = deque()
     order: deque[_Frame] = deque()
-    read_all = False
+    at_end = False
     try:
-        while not read_all or waiting or order:
-            idle = [worker for worker in workers if len(worker.frames) < (2 if jobs == 1 else 1)]
-            for position, worker in enumerate(idle):
-                share = min(FRAME, -(-len(waiting) // (len(idle) - position)))
-                if (
-                    not share
-                    or len(order) >= AHEAD * jobs
-                    or (worker.frames and not _fits(islice(waiting, share)))
-                ):
-                    continue
-                frame = _Frame([waiting.popleft() for _ in range(share)])
-                order.append(frame)
-                worker.give(frame)
-            has_room = not read_all and len(waiting) < FRAME * AHEAD * jobs
+        while not at_end or waiting or order:
+            _distribute(waiting, workers, order)
+            has_room = not at_end and len(waiting) < FRAME * AHEAD * jobs
             if has_room and lines.fd is None and not waiting:
-                read_all = _read(lines, waiting)
+                at_end = _read(lines, waiting)
                 continue
             busy = {worker.fd: worker for worker in workers if worker.frames}
             source = [lines.fd] if has_room and lines.fd is not None else []
@@ -243,48 +320,58 @@ def _answers(
                 if fd in busy:
                     busy[fd].receive()
                 else:
-                    read_all = _read(lines, waiting)
-            found: list[Answer] = []
+                    at_end = _read(lines, waiting)
+            new: list[Answer] = []
             while order:
-                found += order[0].take()
-                if not order[0].whole:
+                new += order[0].take()
+                if not order[0].complete:
                     break
                 order.popleft()
-            if found:
-                yield found
+            if new:
+                yield new
     finally:
-        os.kill(server, signal.SIGKILL)  # first, so that no worker is forked any more
+        os.kill(server, signal.SIGKILL)  # first, so that it forks no more workers
         os.waitpid(server, 0)
         os.close(ended)
         for worker in workers:
             worker.kill()
 
 
-def _fits(lines: Iterable[Line]) -> bool:
-    """Whether a pipe can hold them: what a lone worker is given during the frame before must not
-    wait to be read.
+def _distribute(waiting: deque[Line], workers: list[_Worker], order: deque[_Frame]) -> None:
+    """Give waiting lines to idle workers. A lone worker gets its next frame in advance, if a pipe
+    can hold it: the parent must not wait until it is read.
     """
-    return sum(len(line.text) + 9 for line in lines) < IN_PIPE
+    alone = len(workers) == 1
+    idle = [worker for worker in workers if len(worker.frames) < (2 if alone else 1)]
+    for position, worker in enumerate(idle):
+        share = min(FRAME, -(-len(waiting) // (len(idle) - position)))
+        if not share or len(order) >= AHEAD * len(workers):
+            return
+        if worker.frames and sum(len(line.text) + 9 for line in islice(waiting, share)) >= IN_PIPE:
+            return
+        frame = _Frame([waiting.popleft() for _ in range(share)])
+        order.append(frame)
+        worker.give(frame)
 
 
 def _read(lines: Lines, waiting: deque[Line]) -> bool:
-    """Take in the next lines; whether that was the end."""
-    more = lines.take()
-    waiting.extend(more or ())
-    return more is None
+    """Read the next lines; return whether that was the end."""
+    new = lines.take()
+    waiting.extend(new or ())
+    return new is None
 
 
 # --- in the fork server and its workers ---------------------------------------------------------
 
 
 def _fork_workers(workers: list[_Worker], load: Load, lifetime: int) -> int:
-    """Load PyTorch once, then keep every worker alive until there are no more tasks."""
+    """Load PyTorch once, then replace every worker that dies until there are no more tasks."""
     end_at_once()
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # an alarm ends a worker, whatever C++ is doing
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # an alarm ends a worker even inside C++
     with silent_streams(), load() as work:
         bound_memory()
         gc.collect()
-        gc.freeze()  # what is loaded stays: no search for garbage goes through it again
+        gc.freeze()  # what is loaded stays: no later collection visits it
         gc.set_threshold(GARBAGE)
         living = list(workers)
 
@@ -316,16 +403,16 @@ def _fork_workers(workers: list[_Worker], load: Load, lifetime: int) -> int:
 
 
 def _answer_frames(tasks: int, results: int, page: SharedPage, work: Work) -> int:
-    """Answer frame after frame until there are no more tasks; 1 where this process cannot go on."""
+    """Answer frame after frame until there are no more tasks; 1 if this process cannot go on."""
     pid, number = os.getpid(), _IDLE
 
     def begin(seconds: float) -> None:
         page.write(number, pid, seconds)
-        signal.setitimer(signal.ITIMER_REAL, seconds)  # when the time is over, it ends this process
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # the alarm ends this process
 
-    def flush(found: list[bytes]) -> None:
-        if found:
-            write_all(results, b"\n".join(found) + b"\n")
+    def flush(answers: list[bytes]) -> None:
+        if answers:
+            write_all(results, b"\n".join(answers) + b"\n")
 
     page.write(number, pid)
     read = partial(os.read, tasks)
@@ -333,30 +420,28 @@ def _answer_frames(tasks: int, results: int, page: SharedPage, work: Work) -> in
         while header := read_exactly(read, _HEADER.size):
             number = 0
             page.write(number, pid)
-            found: list[bytes] = []
+            unsent: list[bytes] = []
             sent = time.monotonic()
             count, size = _HEADER.unpack(header)
             body = read_exactly(read, size)
             numbers = struct.unpack_from(f"={count}q", body)
-            at_once = (
-                count < FRAME
-            )  # no more lines were there: no answer shall wait for a slow job after it
+            at_once = count < FRAME  # no more lines were there: no answer waits for a slow job
             for number, line in enumerate(body[8 * count :].split(b"\n")):
                 page.write(number, pid)
                 if line.startswith(ANSWERED):
-                    found.append(_FAILED + line[1:])
+                    unsent.append(_FAILED + line[1:])
                 else:
                     answer, ok, can_go_on = work(line, numbers[number], begin)
                     signal.setitimer(signal.ITIMER_REAL, 0)
-                    found.append((_OK if ok else _FAILED) + answer)
+                    unsent.append((_OK if ok else _FAILED) + answer)
                     if not can_go_on:
-                        flush(found)
+                        flush(unsent)
                         page.write(number if number + 1 < count else _IDLE, pid)
                         return 1
                 if at_once or time.monotonic() - sent > FLUSH:
-                    flush(found)
-                    found, sent = [], time.monotonic()
-            flush(found)
+                    flush(unsent)
+                    unsent, sent = [], time.monotonic()
+            flush(unsent)
             number = _IDLE
             page.write(number, pid)
     except BrokenPipeError:  # the parent has ended

@@ -1,9 +1,8 @@
-"""The server: a process that has PyTorch loaded and does nothing but fork; one worker is always
-ready for the next call.
+"""The server: a process that has loaded PyTorch and only forks; one spare worker is always ready.
 
-It reads one byte of a caller, to know the request, and hands the connection over to a worker. What
-is left to it is what only a worker's parent can do: report the signal that ended it, and end the
-processes that it leaves behind. It never computes.
+It reads one byte of a client, the kind of request, and hands the connection over to a worker. It
+does itself what only a worker's parent can do: report the signal that ended the worker, and end the
+processes that the worker has started. It never computes.
 """
 
 import contextlib
@@ -28,18 +27,18 @@ from gradcli.process.worker import Progress
 
 BACKLOG = 128
 GRACE = 2.0
-"""Seconds that a worker whose caller has gone may take to clean up."""
+"""Seconds that a worker may take to clean up after its client has disconnected."""
 
 
 def serve(path: str, idle: float, program: Program) -> None:
-    """Load a program, serve it at `path`, and end without PyTorch's teardown."""
+    """Load a program, serve it at `path`, and exit without PyTorch's teardown."""
     Server(path, idle, program, server_worker.load(program)).run()
     os._exit(0)
 
 
 @dataclass
 class _Child:
-    """A worker, seen from its parent: `inlet` leads to it, and `connection` is that of its call."""
+    """A worker as its parent sees it: `inlet` is its socket, `connection` that of its call."""
 
     pid: int
     inlet: socket.socket
@@ -49,9 +48,7 @@ class _Child:
 
 
 class Server:
-    """Accepts callers at `path` until nobody has called for `idle` seconds, or it is told to
-    stop.
-    """
+    """Accepts clients at `path` until `idle` seconds without a call, or a request to stop."""
 
     def __init__(self, path: str, idle: float, program: Program, origin: Origin) -> None:
         self._path = path
@@ -63,7 +60,7 @@ class Server:
         self._stopping = False
         self._spare: _Child | None = None
         self._calls: dict[int, _Child] = {}
-        self._stop_callers: list[socket.socket] = []
+        self._stop_clients: list[socket.socket] = []
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._listener = _listening(path)
@@ -72,15 +69,13 @@ class Server:
         self._watch(wakeup, select.POLLIN, partial(self._handle_signals, wakeup))
 
     def run(self) -> None:
-        """Serve until the end; calls that are under way then are waited for."""
+        """Serve until a stop; then wait for the calls that are still running."""
         self._spare = self._spawn()
-        while not (self._stopping and not self._calls):
-            for fd, handler in [
-                (fd, self._handlers[fd]) for fd, _ in self._poll.poll(self._patience())
-            ]:
-                if (
-                    self._handlers.get(fd) is handler
-                ):  # else one before it has closed it, and the number may be reused
+        while not self._stopping or self._calls:
+            ready = [(fd, self._handlers[fd]) for fd, _ in self._poll.poll(self._patience())]
+            for fd, handler in ready:
+                # An earlier handler may have closed this descriptor, and its number may be reused.
+                if self._handlers.get(fd) is handler:
                     handler()
             self._check_time()
 
@@ -106,21 +101,19 @@ class Server:
         if not self._stopping and not self._calls and now >= self._active + self._idle:
             self._stop()
 
-    # --- callers ---------------------------------------------------------------------------------
+    # --- clients ---------------------------------------------------------------------------------
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             connection, _ = self._listener.accept()
-            if wire.caller(connection)[1:] == (
-                os.getuid(),
-                os.getegid(),
-            ):  # the group decides on files too
-                self._watch(connection.fileno(), select.POLLIN, partial(self._greet, connection))
+            # The group must be the same too: it decides which files can be read.
+            if wire.peer(connection)[1:] == (os.getuid(), os.getegid()):
+                handler = partial(self._read_request, connection)
+                self._watch(connection.fileno(), select.POLLIN, handler)
             else:
                 connection.close()
 
-    def _greet(self, connection: socket.socket) -> None:
-        """Find out what a caller asks for."""
+    def _read_request(self, connection: socket.socket) -> None:
         self._unwatch(connection.fileno())
         request = b""
         with contextlib.suppress(OSError):
@@ -134,9 +127,7 @@ class Server:
                 environment, _ = wire.receive(connection)
                 wire.send(connection, json.dumps(self._status(environment)).encode())
         if request == wire.STOP:
-            self._stop_callers.append(
-                connection
-            )  # closed when this process ends: that is what the caller waits for
+            self._stop_clients.append(connection)  # the client waits until this process closes it
             self._stop()
         else:
             connection.close()
@@ -147,16 +138,13 @@ class Server:
         self._active = time.monotonic()
         child.connection = connection
         self._calls[child.pid] = child
-        self._watch(
-            connection.fileno(), select.POLLHUP, partial(self._hang_up, child, connection.fileno())
-        )
-        with contextlib.suppress(
-            OSError
-        ):  # a worker that has just died is noticed when it is reaped
-            child.inlet.sendmsg([b"!"], [wire.rights(connection.fileno())])
+        fd = connection.fileno()
+        self._watch(fd, select.POLLHUP, partial(self._hang_up, child, fd))
+        with contextlib.suppress(OSError):  # the worker has just died, and is reaped next
+            child.inlet.sendmsg([b"!"], [wire.pack_descriptors(fd)])
 
     def _hang_up(self, child: _Child, fd: int) -> None:
-        """A caller has gone: end its worker, as a terminal that closes ends its programs."""
+        """End the worker of a client that has disconnected, as a closing terminal ends its programs."""
         self._unwatch(fd)
         _signal_group(child.pid, signal.SIGHUP)
         _signal_group(child.pid, signal.SIGCONT)
@@ -171,7 +159,7 @@ class Server:
         }  # fmt: skip
 
     def _stop(self) -> None:
-        """Take no more calls."""
+        """Accept no more calls."""
         if self._stopping:
             return
         self._stopping = True
@@ -186,21 +174,20 @@ class Server:
     # --- workers ---------------------------------------------------------------------------------
 
     def _spawn(self) -> _Child:
-        """A new worker, waiting for its call."""
+        """Fork a worker that waits for a call."""
         ours, theirs = socket.socketpair()
         progress = Progress()
-        pid = spawn(
-            lambda: server_worker.work(theirs, progress, self._program, self._origin), progress
-        )
+        work = partial(server_worker.work, theirs, progress, self._program, self._origin)
+        pid = spawn(work, progress)
         theirs.close()
         return _Child(pid, ours, progress)
 
     def _handle_signals(self, wakeup: int) -> None:
-        """Signals came: workers have ended, or this process is to end."""
+        """Handle the signals that came: workers have ended, or this process has to stop."""
         if set(os.read(wakeup, 512)) - {signal.SIGCHLD}:
             self._stop()
         with contextlib.suppress(ChildProcessError):  # there are no more
-            # Reaped only after its group is ended: until then no other process can have its number.
+            # A worker is reaped after its group: until then no other process can have its number.
             while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 _signal_group(ended.si_pid, signal.SIGKILL)
                 _, status = os.waitpid(ended.si_pid, 0)
@@ -209,11 +196,11 @@ class Server:
             self._spare = self._spawn()
 
     def _reap(self, pid: int, status: int) -> None:
-        """Tell the caller how its worker ended, if the worker could not, and forget it."""
+        """Remove a worker that has ended; report its end to the client if the worker could not."""
         child = self._calls.pop(pid, None)
         if child is None:
             child, self._spare = self._spare, None
-        if child is None:  # the spare that a stop has let go
+        if child is None:  # the spare worker that `_stop` has released
             return
         end = child.progress.end(status)
         if end.report:
@@ -229,20 +216,19 @@ class Server:
                     child.connection.send(wire.message(wire.DONE, os.WEXITSTATUS(status)))
             self._unwatch(child.connection.fileno())
             child.connection.close()
-        if os.waitstatus_to_exitcode(status) == server_worker.OUTDATED or (
-            end.report and not child.connection
-        ):
+        outdated = os.waitstatus_to_exitcode(status) == server_worker.OUTDATED
+        if outdated or (end.report and not child.connection):  # the next spare would fail too
             self._stop()
 
 
 def _signal_group(group: int, number: int) -> None:
-    """Send a signal to a worker and all that it has started."""
+    """Send a signal to a worker and to all processes that it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def _memory() -> int | None:
-    """Bytes of memory that this process has in use, where the system tells."""
+    """The resident memory of this process in bytes; None if the system does not report it."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -251,7 +237,7 @@ def _memory() -> int | None:
 
 
 def _listening(path: str) -> socket.socket:
-    """The socket at `path`, in the place of one that a dead server may have left."""
+    """A socket that listens at `path`, in place of one that a dead server may have left."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -263,7 +249,7 @@ def _listening(path: str) -> socket.socket:
 
 
 def _wakeup_fd() -> int:
-    """A pipe into which every signal writes its number."""
+    """The reading end of a pipe to which every signal writes its number."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

@@ -1,8 +1,5 @@
-"""A worker of the server: forked ahead, it waits for one call, takes on the caller's surroundings,
-and runs the program.
-
-Nothing else sets a warm call apart: the three streams, the folder, the variables, the arguments and
-the umask are the caller's, and from there on it is the program that a cold call runs.
+"""A worker of the server: forked in advance, it waits for one call, takes over the client's
+streams, folder, environment variables, arguments and umask, and runs the program of a cold call.
 """
 
 import contextlib
@@ -14,7 +11,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -23,23 +20,21 @@ from gradcli.process import wire
 from gradcli.process.worker import Progress
 
 ENOUGH_FILES = 256
-"""Open files that a call never needs, so that it makes no difference which bound above it holds."""
+"""A number of open files that no call needs: any limit above it gives the same result."""
 OUTDATED = 3
-"""The exit status of a worker that has found the program's source changed."""
+"""The exit status of a worker that found a changed source file of the program."""
 
 Bounds = dict[int, tuple[int, int]]
-"""What `ulimit` shows of a process: the soft and the hard bound of each resource."""
+"""The limits of a process as `ulimit` shows them: soft and hard for each resource."""
 Files = dict[str, tuple[int, int, int]]
-"""Files with the time of their last change, their size, and their number in the file system."""
+"""Files with their modification time, their size and their inode."""
 _RESOURCES = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
 
 
 @dataclass(frozen=True)
 class Program:
-    """What a server serves: functions that load it, run a call, and try one without output; calls
-    to try, and its libraries.
-
-    The last of the calls is tried in each worker too.
+    """What a server serves: functions that load it, run a call, and run one without output; calls
+    to run once after loading, the last of them in each worker too; and its libraries.
     """
 
     load: Callable[[], None]
@@ -51,8 +46,8 @@ class Program:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a server was loaded from and in. A call runs cold if its environment or bounds differ,
-    or a file has changed.
+    """The files and surroundings that a server was loaded with: a call runs cold if its environment
+    or limits differ, or if a file has changed.
     """
 
     environment: tuple[str, str, list[int], list[tuple[str, str]]]
@@ -62,59 +57,51 @@ class Origin:
     threads: int
 
     def is_unchanged(self) -> bool:
-        """Whether a process started now would load the same files."""
+        """Whether the files are the same as when the server loaded them."""
         try:
             return states(self.files) == self.files
         except OSError:
             return False
 
     def restore_threads(self) -> None:
-        """Let PyTorch compute with as many threads as in a cold call. The server has one: a pool
-        does not survive a fork.
-        """
+        """Use as many threads as a cold call. The server has one: a pool does not survive a fork."""
         import torch
 
         torch.set_num_threads(self.threads)
 
 
 def load(program: Program) -> Origin:
-    """Load a program and try its calls. To be called once, before any other use of PyTorch."""
+    """Load a program and run its calls; to be called once, before any other use of PyTorch."""
     environment = wire.environment()
-    own = [
-        os.path.join(folder, name) for folder, _, names in os.walk(wire.PACKAGE) for name in names
-    ]
-    files = states(path for path in own if path.endswith((".py", ".txt")))
-    gc.disable()  # nothing of what loading makes is garbage
+    package = [f"{folder}/{name}" for folder, _, names in os.walk(wire.PACKAGE) for name in names]
+    files = states(path for path in package if path.endswith((".py", ".txt")))
+    gc.disable()  # loading makes no garbage
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     program.load()
+    # With an accelerator the first backward pass starts threads, which a fork does not have.
     if not (torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()):
-        for words in (
-            program.calls
-        ):  # with an accelerator the first backward pass starts threads, which no fork has
+        for words in program.calls:
             program.try_out(words)
     files |= states(path for name in program.libraries if (path := sys.modules[name].__file__))
     gc.enable()
     gc.collect()
-    gc.freeze()  # a collection in a worker would write to every object, and so copy every page
+    gc.freeze()  # a collection in a worker would write to all objects, and so copy all pages
     return Origin(environment, files, bounds_of(0), torch.__version__, threads)
 
 
 def states(paths: Iterable[str]) -> Files:
-    """What shows that a file has changed."""
-    return {
-        path: (found.st_mtime_ns, found.st_size, found.st_ino)
-        for path in paths
-        for found in [os.stat(path)]
-    }
+    """The files with what changes when they change."""
+    stats = ((path, os.stat(path)) for path in paths)
+    return {path: (stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats}
 
 
 def bounds_of(process: int) -> Bounds:
-    """The bounds of a process of this user, 0 for this one; none where the system does not tell.
+    """The limits of a process of this user, 0 for this one; empty if the system has no prlimit.
 
-    Raises OSError where there is no such process.
+    Raises OSError if there is no such process.
     """
     if not hasattr(resource, "prlimit"):
         return {}
@@ -122,25 +109,21 @@ def bounds_of(process: int) -> Bounds:
 
 
 def work(inlet: socket.socket, progress: Progress, program: Program, origin: Origin) -> int:
-    """Serve the one connection that the server may send through `inlet`; what this process then
-    exits with.
-    """
+    """Serve the one connection that the server may send through `inlet`; return the exit status."""
     _leave_the_server(inlet.fileno())
     origin.restore_threads()
-    if not select.select([inlet], [], [], 0)[0]:
-        program.try_out(
-            program.calls[-1]
-        )  # while nobody waits: a fork pays for its first touch of each page of memory
+    if not select.select([inlet], [], [], 0)[0]:  # no client waits
+        program.try_out(program.calls[-1])  # a fork pays for its first write to each page of memory
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
-    return answer(socket.socket(fileno=wire.descriptors(ancillary)[0]), progress, program, origin)
+    return answer(
+        socket.socket(fileno=wire.unpack_descriptors(ancillary)[0]), progress, program, origin
+    )
 
 
 def _leave_the_server(inlet: int) -> None:
-    """Signals as a cold call has them, a process group of its own, and none of the server's
-    descriptors.
-    """
+    """Reset the signals, make a process group, and close the server's descriptors."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -150,42 +133,33 @@ def _leave_the_server(inlet: int) -> None:
 
 
 def answer(connection: socket.socket, progress: Progress, program: Program, origin: Origin) -> int:
-    """Answer one caller, once the server knows that the call is accepted; what this process then
-    exits with.
-    """
-    connection.settimeout(5.0)  # a caller that sends nothing
+    """Answer one client, and return the exit status of this process, not that of the call."""
+    connection.settimeout(5.0)  # the client may send nothing
     try:
         connection.send(wire.message(wire.READY))
-        changed = not origin.is_unchanged()  # meanwhile the caller packs what it sends
+        changed = not origin.is_unchanged()  # the client packs the call meanwhile
         call, descriptors = wire.receive(connection)
         environment, arguments, environ, mask, streams = marshal.loads(call)
     except (OSError, EOFError, ValueError, TypeError):
         return 0
-    if (
-        changed
-        or environment != origin.environment
-        or not _take_on_bounds(wire.caller(connection)[0], origin.bounds)
-    ):
-        signal.signal(
-            signal.SIGHUP, signal.SIG_IGN
-        )  # the caller hangs up now, and what this process exits with counts
+    same = not changed and environment == origin.environment
+    if not (same and _adopt_limits(wire.peer(connection)[0], origin.bounds)):
+        # The client disconnects now, but the server still needs this exit status.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with contextlib.suppress(OSError):
             connection.send(wire.message(wire.REFUSED))
         return OUTDATED if changed else 0
     connection.settimeout(None)
     try:
-        _take_on(descriptors, arguments, environ, mask, streams)
+        _adopt(descriptors, arguments, environ, mask, streams)
         connection.send(wire.message(wire.ACCEPTED, os.getpid()))
-    except (
-        OSError,
-        ValueError,
-    ):  # the caller has given up, or its folder cannot be entered: it runs cold
+    except (OSError, ValueError):  # the client gave up, or its folder cannot be entered: cold
         return 0
     progress.accept()
     status: int = ExitStatus.FAULT
     try:
         status = program.run(arguments, progress)
-    except Exception as error:  # raised outside of what `run` reports by itself
+    except Exception as error:  # which `run` has not reported itself
         with contextlib.suppress(OSError):
             os.write(2, f"error: {fault(error)}\n{traceback_of(error, os.environ)}".encode())
     for stream in (sys.stdout, sys.stderr):
@@ -196,16 +170,15 @@ def answer(connection: socket.socket, progress: Progress, program: Program, orig
     return 0
 
 
-def _take_on_bounds(process: int, bounds: Bounds) -> bool:
-    """Take on niceness, policy and bounds of the caller's process; whether this one is bounded as a
-    cold call would be.
+def _adopt_limits(process: int, bounds: Bounds) -> bool:
+    """Take over niceness and limits of the client's process; return whether this process is now
+    limited as a cold call would be.
 
-    Loading counts against the bounds of processor time and memory, and here it is done already:
-    bounds that differ from the server's own are not taken on but make the call cold. Only that of
-    open files is, where it is high enough, because it differs from one terminal program to the
-    next.
+    Loading counts against the limits of CPU time and memory, and it is done already: limits that
+    differ from the server's make the call cold. Only that of open files is taken over, if it is
+    high enough, because it differs from one terminal program to the next.
     """
-    if not process:  # the system does not tell who calls
+    if not process:  # the system does not report the client's process
         return True
     try:
         theirs = bounds_of(process)
@@ -217,50 +190,36 @@ def _take_on_bounds(process: int, bounds: Bounds) -> bool:
         if (nice := os.getpriority(os.PRIO_PROCESS, process)) != os.getpriority(os.PRIO_PROCESS, 0):
             os.setpriority(os.PRIO_PROCESS, 0, nice)
         return os.sched_getscheduler(process) == os.sched_getscheduler(0)
-    except (OSError, ValueError):  # a process cannot take back what it has given away
+    except (OSError, ValueError):  # a process cannot raise a limit that it has lowered
         return False
 
 
-def _take_on(
-    descriptors: Sequence[int],
-    arguments: list[str],
-    environ: dict[str, str],
-    mask: int,
-    streams: Sequence[Any],
+def _adopt(
+    descriptors: list[int], arguments: list[str], environ: dict[str, str], mask: int, streams: Any
 ) -> None:
-    """Give this process the folder, umask, variables, arguments and streams of the caller's."""
-    here, *open_streams = descriptors
-    os.fchdir(here)
-    os.close(here)
+    """Give this process the client's folder, umask, variables, arguments and streams."""
+    folder, *open_streams = descriptors
+    os.fchdir(folder)
+    os.close(folder)
     os.umask(mask)
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = ["gradcli", *arguments]
-    given = iter(open_streams)
-    found = [
-        _stream(target, next(given) if stream else None, stream)
-        for target, stream in enumerate(streams)
+    fds = iter(open_streams)
+    sys.stdin, sys.stdout, sys.stderr = [
+        _stream(target, fds, stream) for target, stream in enumerate(streams)
     ]
-    sys.stdin, sys.stdout, sys.stderr = found
 
 
-def _stream(target: int, fd: int | None, stream: tuple[str, str] | None) -> TextIO | None:
-    """One of the three streams as Python makes it, in the caller's encoding; None where the
-    caller's is closed.
+def _stream(target: int, fds: Iterator[int], stream: tuple[str, str] | None) -> TextIO | None:
+    """The stream `target` as Python makes it, in the client's encoding; None if the client's is
+    closed, and then `fds` has no descriptor for it.
     """
-    if fd is None or stream is None:
+    if stream is None:
         os.close(target)
         return None
+    fd = next(fds)
     os.dup2(fd, target)
     os.close(fd)
-    encoding, errors = stream
-    if target == 0:
-        return open(0, encoding=encoding, errors=errors, closefd=False)
-    return open(
-        target,
-        "w",
-        buffering=1 if target == 2 else -1,
-        encoding=encoding,
-        errors=errors,
-        closefd=False,
-    )
+    buffering = 1 if target == 2 else -1
+    return open(target, "w" if target else "r", buffering, *stream, closefd=False)

@@ -12,7 +12,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 
 class EndedBySignal(BaseException):
-    """A signal asked this process to end; it dies of the same one once everything is cleaned up."""
+    """A signal ends this process, which dies of the same signal once everything is cleaned up."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -20,15 +20,13 @@ class EndedBySignal(BaseException):
 
 
 def ending() -> list[signal.Signals]:
-    """The signals that end a program and that this system has."""
+    """The signals that end a program, as far as this system has them."""
     return [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold these signals back, so that what is begun here is cleaned up; `interruptible` lets them
-    in.
-    """
+    """Block these signals, so that what begins here is cleaned up; `interruptible` admits one."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -41,10 +39,8 @@ def held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Hand these signals to `handler` for a while; those that are ignored stay ignored."""
-    before = {
-        number: signal.signal(number, handler) for number in ending() if not _is_ignored(number)
-    }
+    """Handle these signals by `handler` for a while; signals that are ignored stay ignored."""
+    before = {number: signal.signal(number, handler) for number in _not_ignored()}
     try:
         yield
     finally:
@@ -54,9 +50,7 @@ def handled(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within `held`, let the first of these signals in: it raises EndedBySignal, and those after it
-    are held back again.
-    """
+    """Within `held`, let the first of these signals raise EndedBySignal; later ones are blocked."""
     with handled(_end):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ending())
         yield
@@ -64,23 +58,21 @@ def interruptible() -> Iterator[None]:
 
 
 def _end(signum: int, frame: object) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, ending())  # what comes next is cleaning up
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending())  # cleaning up comes next
     raise EndedBySignal(signum)
 
 
 def end_at_once() -> None:
-    """Let these signals end this process: Python's own handlers would wait for PyTorch to
-    return.
-    """
-    for number in ending():
-        if not _is_ignored(number):
-            signal.signal(number, signal.SIG_DFL)
+    """Let these signals end this process at once: Python's handlers would wait for PyTorch."""
+    for number in _not_ignored():
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ending())
 
 
 def die(signum: int) -> int:
-    """End this process by the signal itself, so that a shell's loop stops too; the status where
-    that is not possible.
+    """End this process by the signal itself, so that a shell's loop stops too.
+
+    Returns the exit status for a system where that is not possible.
     """
     if sys.platform != "win32":
         signal.signal(signum, signal.SIG_DFL)
@@ -89,5 +81,5 @@ def die(signum: int) -> int:
     return 128 + signum
 
 
-def _is_ignored(number: int) -> bool:
-    return signal.getsignal(number) == signal.SIG_IGN
+def _not_ignored() -> list[signal.Signals]:
+    return [number for number in ending() if signal.getsignal(number) != signal.SIG_IGN]

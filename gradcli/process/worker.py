@@ -1,10 +1,10 @@
-"""The worker of one call: what bounds it, how its parent watches it, and the error that its death
+"""The worker of one call: its limits, its parent that waits for it, and the error that its death
 means.
 
-A worker that crashes inside PyTorch, eats the memory or runs too long must not take the answer with
-it. It bounds its own time by an alarm that kills it, whatever C++ is doing; the parent, which has
-not loaded PyTorch, reads from the signal what has happened, and from the page that both share at
-which place of the expression.
+A worker that crashes inside PyTorch, uses up the memory or runs too long must not end the whole
+call. It limits its own time by an alarm that kills it even inside C++. The parent, which has not
+loaded PyTorch, learns the cause from the signal, and the place in the expression from the page that
+they share.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gradcli.errors import FAULT, GradcliError, Location, MathError, SizeError, ToldFault
+from gradcli.errors import FAULT, GradcliError, MathError, SizeError, ToldFault
 from gradcli.language.source import Source, Span
 from gradcli.process.fork import End, SharedPage, end_with_parent, spawn, wait
 from gradcli.process.guards import bound_memory
@@ -21,13 +21,13 @@ from gradcli.process.signals import EndedBySignal, end_at_once, ending, held, in
 
 _CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"}
 _SHOWING = (-1, 0)
-"""What a worker is at that has computed everything and shows it."""
+"""The current work of a worker that has computed everything and formats the output."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds a worker: seconds of computing (0: none), the expression for the place of an
-    error, and what is timed where that is less than the whole.
+    """What an error of a worker's death needs: the time limit in seconds (0: none), the expression,
+    and the name of the step that is timed if that is not the whole call.
     """
 
     seconds: float
@@ -36,56 +36,51 @@ class Limits:
 
 
 class Progress(SharedPage):
-    """The stages of a worker, which its parent can read on the page."""
+    """The stages of a worker, which its parent reads on the page."""
 
     def accept(self) -> None:
-        """The worker has accepted the call of a server's caller."""
+        """Record that the worker has accepted the call of the server's client."""
         self._memory[-1] = 1
 
     @property
     def accepted(self) -> bool:
-        """Whether it has."""
+        """Whether the worker has accepted a call."""
         return self._memory[-1] == 1
 
     def begin(self) -> None:
-        """From now on this process is a worker."""
+        """Make this process a worker."""
         end_at_once()
 
     def computing(self, seconds: float, *, limit_memory: bool) -> None:
-        """PyTorch is loaded: the time limit begins, and with `limit_memory` memory is limited to
-        what is free.
-        """
+        """Start the time limit once PyTorch is loaded; with `limit_memory` bound the memory too."""
         if limit_memory:
             bound_memory()
         self.step(seconds)
 
     def step(self, seconds: float) -> None:
-        """The time limit begins again."""
+        """Start the time limit again."""
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def at(self, span: Span) -> None:
-        """The place in the expression that is about to be computed."""
+        """Record the place in the expression that is computed next."""
         self.write(span.start, span.stop)
 
     def showing(self) -> None:
-        """The numbers are there; if showing them exceeds the time limit, no place of the expression
-        is to blame.
-        """
+        """Record that all numbers are computed: a later timeout has no place in the expression."""
         self.write(*_SHOWING)
 
     def shown(self) -> None:
-        """All output is ready: the time limit is lifted, however slowly it is read."""
+        """Lift the time limit: the output is ready, and its reader may be slow."""
         self.step(0)
 
 
 def run_in_worker(work: Callable[[Progress], int], limits: Limits) -> int:
     """The exit status of `work`, run in a child of this process.
 
-    Raises GradcliError where the worker was killed or ran too long, ToldFault where it failed, and
-    EndedBySignal where this process was asked to end. Where there is no fork, `work` runs here and
-    nothing is bounded.
+    Raises GradcliError if the worker was killed or ran too long, ToldFault if it failed, and
+    EndedBySignal if a signal ended this process. Without fork, `work` runs here without limits.
     """
     progress = Progress()
     if not hasattr(os, "fork"):
@@ -104,9 +99,8 @@ def run_in_worker(work: Callable[[Progress], int], limits: Limits) -> int:
             with interruptible():
                 _, status = wait(pid)
         except EndedBySignal:
-            with contextlib.suppress(
-                ProcessLookupError, ChildProcessError
-            ):  # it may just have ended
+            # The worker may just have ended.
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             raise
@@ -118,28 +112,26 @@ def run_in_worker(work: Callable[[Progress], int], limits: Limits) -> int:
 
 
 def death(end: End, limits: Limits) -> BaseException:
-    """What the end of the worker of a call means: EndedBySignal where somebody asked for it, else
-    the error to show.
+    """The exception for the death of a call's worker: EndedBySignal if a signal that ends programs
+    was sent to it, otherwise `cause`.
     """
-    asked = os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) in ending()
-    return EndedBySignal(os.WTERMSIG(end.status)) if asked else cause(end, limits)
+    if os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) in ending():
+        return EndedBySignal(os.WTERMSIG(end.status))
+    return cause(end, limits)
 
 
 def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
-    """The error of a worker that has ended before its work was done: what it reported, else what
-    its status says.
+    """The error of a worker that ended before its work was done: its report, or else the meaning of
+    its status.
     """
     if end.report:
-        kind, message, more = end.report
+        kind, message, rest = end.report
         if kind == FAULT:
-            return ToldFault(message, more)
-        return next(error for error in GradcliError.__subclasses__() if error.kind == kind)(
-            message, hint=more
-        )
+            return ToldFault(message, rest)
+        error = next(error for error in GradcliError.__subclasses__() if error.kind == kind)
+        return error(message, hint=rest)
     start, stop = end.at
-    span: Location | None = (
-        limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
-    )
+    span = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
     if not os.WIFSIGNALED(end.status):
         status = os.waitstatus_to_exitcode(end.status)
         message = f"a library that PyTorch uses ended the process (exit status {status})"
@@ -148,13 +140,11 @@ def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
     if name == "SIGALRM":
         what = "showing the result took" if end.at == _SHOWING else "it ran for"
         bounded = f"--timeout bounds {limits.timed}; 0" if limits.timed else "--timeout 0"
-        return SizeError(
-            f"{what} more than {limits.seconds:g} s", span=span, hint=f"{bounded} removes the limit"
-        )
+        message, hint = f"{what} more than {limits.seconds:g} s", f"{bounded} removes the limit"
+        return SizeError(message, span=span, hint=hint)
     if name == "SIGXCPU":
-        return SizeError(
-            "it used more CPU time than this shell allows", span=span, hint="see ulimit -t"
-        )
+        message = "it used more CPU time than this shell allows"
+        return SizeError(message, span=span, hint="see ulimit -t")
     if name in _CRASHES:
         message = f"PyTorch crashed{' here' if span else ''} ({name})"
         return MathError(message, span=span, hint="check the arguments of this call")

@@ -1,7 +1,6 @@
-"""Many numbers as text: straight from a tensor's memory, a bounded piece at a time, spelled as
-`numbers` spells each.
+"""Many numbers as text: from a tensor's memory, a bounded piece at a time, spelled as in `numbers`.
 
-No number becomes a Python object for longer than its piece, so memory stays near that of the text.
+Numbers are Python objects only within a piece, so that memory stays near the size of the text.
 """
 
 import io
@@ -19,43 +18,41 @@ from torch import Tensor
 from gradcli.show import numbers
 
 FROM = 4096
-"""Elements from which a tensor is many numbers."""
+"""The elements from which a tensor counts as many numbers."""
 PIECE = 2**17
-"""Elements at most that are turned into text at a time, unless a single row of a table has more."""
+"""Elements that are turned into text at a time, at most, unless one row of a table has more."""
 _SHORT = (torch.float16, torch.bfloat16)
 _HOLE = b"\0"
-"""Stands for a tensor in JSON that is being written; no text of JSON holds this byte."""
+"""The place of a tensor in unfinished JSON, which never contains this byte."""
 
 Lines = Callable[[range], Sequence[bytes]]
-"""One column of CSV, or several with commas between: given a range of rows, their lines."""
+"""Returns the lines of a range of rows of CSV: one column, or several with commas between."""
 
 Words = Mapping[float, bytes]
 BARE: Words = {number: numbers.spell(number).encode() for number in (np.nan, np.inf, -np.inf)}
-"""What is not finite, in CSV."""
+"""Numbers that are not finite, in CSV."""
 QUOTED: Words = {number: b'"%b"' % word for number, word in BARE.items()}
-"""What is not finite, in JSON."""
+"""Numbers that are not finite, in JSON."""
 
 
 def is_many(value: Any) -> bool:
-    """Whether `value` is a tensor that this file should write."""
+    """Whether `value` is a tensor for this file to write."""
     return isinstance(value, Tensor) and value.numel() >= FROM and not value.is_complex()
 
 
 def encode(tree: Any, end: bytes = b"") -> bytes:
-    """A tree as JSON, and `end` behind it. It may hold whatever orjson writes, and tensors, in any
-    place.
-    """
+    """A tree of tensors and of whatever orjson writes as JSON, followed by `end`."""
     text, holes = _skeleton(tree)
     if not holes:
         return text + end
     buffer = io.BytesIO()
     _fill(text, holes, buffer)
     buffer.write(end)
-    return buffer.getvalue()  # without a copy, since nobody else holds the buffer
+    return buffer.getvalue()  # without a copy, as nothing else refers to the buffer
 
 
 def write(tree: Any, file: BinaryIO, end: bytes = b"") -> None:
-    """Write what `encode` returns to a file, without holding the whole of it."""
+    """Write what `encode` returns to a file, in pieces."""
     _fill(*_skeleton(tree), file)
     file.write(end)
 
@@ -70,7 +67,7 @@ def _fill(text: bytes, holes: Sequence[Tensor], file: BinaryIO) -> None:
 
 
 def _skeleton(tree: Any) -> tuple[bytes, list[Tensor]]:
-    """The JSON of a tree with a hole for each tensor in it, and these in their order."""
+    """The JSON of a tree with a hole for each tensor, and the tensors in order."""
     holes: list[Tensor] = []
 
     def leave_out(value: Any) -> orjson.Fragment:
@@ -83,9 +80,7 @@ def _skeleton(tree: Any) -> tuple[bytes, list[Tensor]]:
 
 
 def pieces(tensor: Tensor) -> Iterator[bytes]:
-    """The JSON of a tensor of one dimension or more, of any dtype: nested lists, not-finite numbers
-    as strings.
-    """
+    """The JSON of a tensor [n, ...] of any real dtype: nested lists; strings if not finite."""
     if tensor.numel() <= PIECE:
         yield _text(_raw(tensor), tensor.dtype, QUOTED)
         return
@@ -103,46 +98,42 @@ def pieces(tensor: Tensor) -> Iterator[bytes]:
 
 
 def lines(columns: Sequence[Tensor]) -> Lines:
-    """What writes columns of one dtype in CSV: for some rows their lines, without line ends."""
+    """A function that writes columns [n] of one dtype as CSV, in lines without line ends."""
     arrays = [_raw(column) for column in columns]
 
     def some(rows: range) -> list[bytes]:
-        matrix = np.stack(
-            [array[rows.start : rows.stop] for array in arrays], 1
-        )  # by NumPy: threads are dear for pieces
+        # By NumPy: for pieces PyTorch's threads cost more than they save.
+        matrix = np.stack([array[rows.start : rows.stop] for array in arrays], 1)
         return _text(matrix, columns[0].dtype, BARE)[2:-2].split(b"],[")
 
     return some
 
 
 def _raw(tensor: Tensor) -> npt.NDArray[Any]:
-    """The memory of a tensor as an array, dtypes of 16 bits as their bits."""
+    """The memory of a tensor of any shape as an array, 16-bit dtypes as their bits (int16)."""
     tensor = tensor.detach().resolve_neg()
-    found: npt.NDArray[Any] = (
-        tensor.view(torch.int16) if tensor.dtype in _SHORT else tensor
+    array: npt.NDArray[Any] = tensor.view(
+        torch.int16 if tensor.dtype in _SHORT else tensor.dtype
     ).numpy()
-    return found
+    return array
 
 
 def _text(array: npt.NDArray[Any], dtype: torch.dtype, words: Words) -> bytes:
-    """The JSON of a piece that `_raw` gave, with these words for what is not finite."""
+    """The JSON of a part of what `_raw` returns, with `words` for numbers that are not finite."""
     array = _wide(np.ascontiguousarray(array), dtype)
     text = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
-    if array.dtype != np.float64 or b"null" not in text:  # orjson's word for what is not finite
+    if array.dtype != np.float64 or b"null" not in text:  # for what is not finite
         return text
     lost = array[~np.isfinite(array)]
-    spelled = np.select(
-        [lost == np.inf, lost == -np.inf], [words[np.inf], words[-np.inf]], words[np.nan]
-    ).tolist()
+    signs = [lost == np.inf, lost == -np.inf]
+    spelled = np.select(signs, [words[np.inf], words[-np.inf]], words[np.nan]).tolist()
     return b"".join(chain.from_iterable(zip(text.split(b"null"), [*spelled, b""], strict=True)))
 
 
 def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
-    """Numbers whose shortest digits in 64 bits are the shortest digits in their own dtype; whole
-    ones as they are.
-    """
+    """Numbers as float64 whose shortest digits are the shortest in `dtype`; integers unchanged."""
     if dtype in _SHORT:
-        return _looked_up(array.view(np.uint16), dtype)
+        return _look_up(array.view(np.uint16), dtype)
     if dtype != torch.float32:
         return array
     text = orjson.dumps(array.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
@@ -153,17 +144,17 @@ def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
     return wide
 
 
-def _looked_up(bits: npt.NDArray[np.uint16], dtype: torch.dtype) -> npt.NDArray[np.float64]:
-    """A dtype of 16 bits has 65,536 numbers: each is shortened once."""
+def _look_up(bits: npt.NDArray[np.uint16], dtype: torch.dtype) -> npt.NDArray[np.float64]:
+    """Numbers of a 16-bit dtype, which has 65,536 values: each is shortened once."""
     table = _table(dtype)
     new = np.unique(bits[np.isnan(table[bits])])
     if new.size:
         table[new] = numbers.flat(torch.from_numpy(new.view(np.int16)).view(dtype))
-    found: npt.NDArray[np.float64] = table[bits]
-    return found
+    shortened: npt.NDArray[np.float64] = table[bits]
+    return shortened
 
 
 @cache
 def _table(dtype: torch.dtype) -> npt.NDArray[np.float64]:
-    """The numbers of a dtype by their bits, as far as they were met."""
+    """The values of a 16-bit dtype by their bits, NaN until they are needed."""
     return np.full(2**16, np.nan)

@@ -1,7 +1,6 @@
-"""A result, or a piece of one, as compact JSON: one line, shortest digits, not-finite numbers as
-strings.
-"""
+"""A result, or a part of it, as compact JSON: one line, shortest digits, "NaN" and "Infinity"."""
 
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,30 +13,28 @@ from gradcli.show import bulk, numbers
 
 _SCALAR = {torch.float32: np.float32, torch.float64: float, torch.int64: int, torch.bool: bool}
 _DIRECT = frozenset(_SCALAR)
-"""The dtypes whose shortest digits orjson writes by itself, and what it writes a number of each
-from."""
+"""The dtypes whose shortest digits orjson writes itself."""
 _QUICK = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def encode(value: Any, end: bytes = b"") -> bytes:
-    """A result, or any tree of tensors, numbers, text and None, as JSON, and `end` behind it.
+    """A result, or any tree of tensors, numbers, text and None, as JSON, followed by `end`.
 
-    orjson writes what is small and finite by itself, in one go. It has no word for what is not
-    finite but null, and another spelling for some numbers of float32; where either may have
-    happened, every tensor is looked at on its own.
+    orjson writes a small, finite result in one call. It writes null for a number that is not
+    finite, and spells some numbers of float32 differently: if either may have happened, every
+    tensor is written on its own.
     """
-    try:
-        text = orjson.dumps(value, _piece, _QUICK)
-    except TypeError:
-        return bulk.encode(_ready(result_paths.tree(value)), end)
-    if b"null" in text or b"0.00000" in text or b"e+" in text:
-        return bulk.encode(_ready(result_paths.tree(value)), end)
-    return text + end
+    with suppress(TypeError):
+        text = orjson.dumps(value, _default, _QUICK)
+        if b"null" not in text and b"0.00000" not in text and b"e+" not in text:
+            return text + end
+    return bulk.encode(_ready(result_paths.tree(value)), end)
 
 
-def _piece(value: Any) -> Any:
-    """A small tensor as the array that orjson writes, and a dataclass as its keys. Raises TypeError
-    for all else.
+def _default(value: Any) -> Any:
+    """A small tensor as a scalar or array for orjson, and a dataclass as its keys.
+
+    Raises TypeError for any other value.
     """
     if not isinstance(value, Tensor):
         if keys := result_paths.shown(value):
@@ -47,12 +44,12 @@ def _piece(value: Any) -> Any:
         raise TypeError
     if not value.ndim:
         return _SCALAR[value.dtype](value.item())
-    return value.numpy(force=True)  # whether it is recorded or not
+    return value.numpy(force=True)  # `force` because it may require a gradient
 
 
 def _ready(value: Any) -> Any:
-    """`value` with every tensor as something that orjson writes in shortest digits; large ones are
-    left to `bulk`.
+    """`value` with every tensor as something that orjson writes in shortest digits; large tensors
+    stay, for `bulk`.
     """
     if isinstance(value, dict):
         return {name: _ready(item) for name, item in value.items()}
@@ -69,18 +66,14 @@ def _ready(value: Any) -> Any:
 
 
 def _fragment(tensor: Tensor) -> Any:
-    """A tensor's JSON straight from its memory; where something in it is not finite, as nested
-    lists with strings.
-    """
-    array = tensor.contiguous().numpy(force=True)
-    text = orjson.dumps(
-        array.reshape(1) if array.ndim == 0 else array, option=orjson.OPT_SERIALIZE_NUMPY
-    )
-    if b"null" in text:  # orjson's word for what is not finite
+    """A tensor's JSON from its memory; as nested lists if a number in it is not finite."""
+    array = np.atleast_1d(tensor.contiguous().numpy(force=True))
+    text = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:  # orjson writes null for a number that is not finite
         return numbers.nested(tensor)
-    if tensor.dtype == torch.float32:  # as Python writes the same digits, and so --get and CSV
+    if tensor.dtype == torch.float32:  # spelled as Python does, and so as in --get and CSV
         text = orjson.dumps(orjson.loads(text))
-    return orjson.Fragment(text[1:-1] if array.ndim == 0 else text)
+    return orjson.Fragment(text if tensor.ndim else text[1:-1])
 
 
 def render(result: Any) -> bytes:
@@ -89,14 +82,14 @@ def render(result: Any) -> bytes:
 
 
 def write(result: Any, file: BinaryIO) -> None:
-    """Write what `render` returns to a file, without holding the whole of it."""
+    """Write what `render` returns to a file, in pieces."""
     bulk.write(_ready(result_paths.tree(result)), file, b"\n")
 
 
 def render_path(result: Any, path: str) -> bytes:
-    """`--get`: a number, text or null bare, all else as compact JSON.
+    """`--get`: a number, text or null bare, any other value as compact JSON.
 
-    Raises UsageError where there is no such path.
+    Raises UsageError if there is no such path.
     """
     value = result_paths.find(result, path)
     if isinstance(value, Tensor) and value.ndim == 0:

@@ -1,5 +1,5 @@
-"""Numbers as text: shortest digits that read back to the same number in the dtype, or significant
-digits for tables.
+"""Numbers as text: the shortest digits that read back to the same number in the dtype, and the
+significant digits of tables.
 """
 
 import math
@@ -13,23 +13,20 @@ NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 def flat(tensor: Tensor) -> list[Any]:
-    """The elements of a tensor of any shape and dtype in row-major order as Python numbers with the
-    fewest digits that read back the same.
+    """The elements of a tensor of any shape and dtype, in row-major order, as Python numbers with
+    the shortest digits that read back to the same element.
 
-    A float32 0.1 is the Python number 0.1, not 0.10000000149011612. Not-finite numbers stay floats.
+    A float32 0.1 gives 0.1, not 0.10000000149011612. Numbers that are not finite stay floats.
     """
     tensor = tensor.reshape(-1).contiguous()
-    if tensor.is_complex():
-        return tensor.tolist()
-    if tensor.dtype in (torch.float64, torch.bool) or not tensor.is_floating_point():
+    if tensor.dtype == torch.float64 or not tensor.is_floating_point():
         return tensor.tolist()
     if tensor.dtype == torch.float32:
         array = tensor.numpy(force=True)
         numbers: list[Any] = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
-        if None in numbers:  # orjson's word for what is not finite
-            numbers = [
-                float(array[i]) if number is None else number for i, number in enumerate(numbers)
-            ]
+        if None in numbers:  # orjson writes null for a number that is not finite
+            pairs = zip(numbers, array, strict=True)
+            return [float(exact) if number is None else number for number, exact in pairs]
         return numbers
     if tensor.dtype == torch.float16:
         return [float(str(number)) for number in tensor.numpy()]
@@ -37,30 +34,21 @@ def flat(tensor: Tensor) -> list[Any]:
 
 
 def _shortest_by_trial(tensor: Tensor) -> list[float]:
-    """The shortest digits of a dtype that NumPy does not know (bfloat16): the first of 1, 2, ...
-    digits that read back.
-    """
-    exact = tensor.double().tolist()
-    shortest: list[float | None] = [None if math.isfinite(number) else number for number in exact]
+    """`flat` of bfloat16 [n], which NumPy lacks: 1, 2, ... digits until an element reads back."""
+    shortest: list[float] = tensor.double().tolist()
+    rest = [i for i, number in enumerate(shortest) if math.isfinite(number)]
     for digits in range(1, 9):
-        open_places = [i for i, number in enumerate(shortest) if number is None]
-        if not open_places:
-            break
-        trial = [float(f"{exact[i]:.{digits}g}") for i in open_places]
-        same = (torch.tensor(trial, dtype=tensor.dtype) == tensor[open_places]).tolist()
-        for i, number, fits in zip(open_places, trial, same, strict=True):
-            if fits:
-                shortest[i] = number
-    return [
-        number if short is None else short for number, short in zip(exact, shortest, strict=True)
-    ]
+        trial = [float(f"{shortest[i]:.{digits}g}") for i in rest]
+        same = (torch.tensor(trial, dtype=tensor.dtype) == tensor[rest]).tolist()
+        for i, number, fits in zip(rest, trial, same, strict=True):
+            shortest[i] = number if fits else shortest[i]
+        rest = [i for i, fits in zip(rest, same, strict=True) if not fits]
+    return shortest
 
 
 def nested(tensor: Tensor) -> Any:
-    """A tensor of any shape and dtype as JSON has it: a number or nested lists, not-finite numbers
-    as "NaN", "Infinity", "-Infinity".
-
-    A complex tensor, which JSON has no numbers for, is None.
+    """A tensor of any shape and dtype as in JSON: a number or nested lists, in which a number that
+    is not finite is "NaN", "Infinity" or "-Infinity"; None for a complex tensor.
     """
     if tensor.is_complex():
         return None
@@ -68,19 +56,17 @@ def nested(tensor: Tensor) -> Any:
         number if not isinstance(number, float) or math.isfinite(number) else spell(number)
         for number in flat(tensor)
     ]
-    for size in reversed(tensor.shape[1:]):
-        numbers = (
-            [numbers[i * size : (i + 1) * size] for i in range(len(numbers) // size)]
-            if size
-            else []
-        )
-    if tensor.ndim == 0:
+    if not tensor.ndim:
         return numbers[0]
-    return numbers if tensor.numel() else torch.empty(tensor.shape).tolist()
+    if not tensor.numel():
+        return torch.empty(tensor.shape).tolist()
+    for size in reversed(tensor.shape[1:]):
+        numbers = [numbers[i : i + size] for i in range(0, len(numbers), size)]
+    return numbers
 
 
 def spell(number: float) -> str:
-    """The name of a not-finite number in JSON."""
+    """The name in JSON of a number that is not finite."""
     return NOT_FINITE.get(number, "NaN")
 
 
@@ -92,10 +78,8 @@ def exact(number: Any) -> str:
 
 
 def significant(number: Any, digits: int) -> str:
-    """A number for a table: exact ones as they are, rounded ones with `digits` significant digits,
-    zeros included.
-
-    `0` is for exact zero alone.
+    """A number for a table in at most `digits` significant digits; a rounded one has all of them,
+    trailing zeros included, and only an exact zero is `0`.
     """
     if isinstance(number, complex):
         sign = "-" if number.imag < 0 else "+"

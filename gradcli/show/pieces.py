@@ -1,39 +1,36 @@
-"""What the tables of several commands share: shapes as a caption, inputs with gradients, a
-matrix.
-"""
+"""Parts of tables that several commands share: shapes as a caption, inputs, a matrix."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradcli.results import Result
 from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, Column, Places, Table
+from gradcli.show.table import Block, Cell, Cells, Column, Places, Table
 
 
 def shapes_text(result: Result, more: Mapping[str, Tensor] = MappingProxyType({})) -> str:
     """The dtype and the shapes of the inputs and of `more`, as a caption."""
-    tensors = {**result.inputs, **more}
-    return f"{result.dtype}, shapes: " + "  ".join(
-        f"{name} {numbers.shape_text(t)}" for name, t in tensors.items()
-    )
+    tensors = {**result.inputs, **more}.items()
+    shapes = "  ".join(f"{name} {numbers.shape_text(tensor)}" for name, tensor in tensors)
+    return f"{result.dtype}, shapes: {shapes}"
 
 
 def one_number(tensor: Tensor, digits: int) -> str:
-    """A tensor of one element, whatever its shape, as a number."""
+    """A tensor of one element and any shape as text, in `digits` significant digits."""
     return numbers.significant(numbers.flat(tensor)[0], digits)
 
 
 def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
-    """`values` of any shape laid beside the elements of `pred`, flat. What a sample has once stands
-    on the row of its first class.
+    """`values` as a column beside the elements of `pred`, both of any shape. A value per sample is
+    in the row of the sample's first class.
     """
     if values.shape == pred.shape:
         return values.reshape(-1)
-    if not 0 < values.numel() <= pred.numel():  # of a loss that broadcast there are more than rows
+    if not 0 < values.numel() <= pred.numel():  # a loss that broadcasts has more values than rows
         return [None] * pred.numel()
     first = torch.zeros(pred.shape, dtype=torch.bool)
     class_dim = 1 if pred.ndim > 1 else 0
@@ -43,34 +40,26 @@ def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
         first = first.movedim(0, class_dim)
     else:
         first = torch.arange(pred.numel()) < values.numel()
-    found = iter(numbers.flat(values))
-    return [next(found, None) if here else None for here in first.reshape(-1).tolist()]
+    rest = iter(numbers.flat(values))
+    return [next(rest, None) if has_value else None for has_value in first.reshape(-1).tolist()]
 
 
 def inputs_table(
-    inputs: Mapping[str, Tensor],
-    gradients: Mapping[str, Tensor | None],
-    defaults: list[str],
-    title: str,
-    caption: str,
-) -> Table:
-    """One row per element of every input, its gradient, in its shape, beside it: what `grad` and
-    `perceptron` share.
-    """
+    inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], defaults: list[str],
+    title: str, caption: str,
+) -> Table:  # fmt: skip
+    """One row per element of each input, any shape, with its gradient, which has the same shape."""
     columns = [
-        Column("input", ""),
-        Column("", "name"),
-        Column("", "index"),
-        Column("value", "input"),
+        Column("input", ""), Column("", "name"), Column("", "index"), Column("value", "input"),
         Column("gradient"),
-    ]
+    ]  # fmt: skip
     if defaults:
         columns.append(Column(" ", ""))
     blocks = []
     for name, value in inputs.items():
         gradient = gradients.get(name)
-        cells: list[Any] = [Places(value.shape, name), name, Places(value.shape), value.reshape(-1)]
-        cells.append("" if gradient is None else gradient.reshape(-1))
+        cells: list[Cells] = [Places(value.shape, name), name, Places(value.shape)]
+        cells += [value.reshape(-1), "" if gradient is None else gradient.reshape(-1)]
         if defaults:
             cells.append("default" if name in defaults else "")
         blocks.append(Block(value.numel(), tuple(cells)))
@@ -78,23 +67,15 @@ def inputs_table(
 
 
 def without_csv(table: Table, first_heading: str) -> Table:
-    """A table for the screen alone, its first column under another heading."""
-    columns = (Column(first_heading), *table.columns[1:])
-    return Table(columns, table.blocks, table.title, table.caption, table.keys, csv=False)
+    """A copy of the table for the screen only, its first column under another heading."""
+    return replace(table, columns=(Column(first_heading), *table.columns[1:]), csv=False)
 
 
 def matrix_table(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    matrix: Tensor,
-    title: str,
-    caption: str,
-    *,
+    rows: Sequence[str], columns: Sequence[str], matrix: Tensor, title: str, caption: str, *,
     csv: bool = True,
-) -> Table:
-    """A matrix, [rows, columns], with a name for each row and each column."""
-    heads = (
-        Column("output" if title.startswith("Jacobian") else "d/d"),
-        *(Column(name) for name in columns),
-    )
+) -> Table:  # fmt: skip
+    """A matrix [rows, columns] with a name for each row and each column."""
+    corner = Column("output" if title.startswith("Jacobian") else "d/d")
+    heads = (corner, *map(Column, columns))
     return Table(heads, (Block(len(rows), (rows, *matrix.unbind(1))),), title, caption, csv=csv)

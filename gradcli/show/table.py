@@ -1,6 +1,4 @@
-"""What a table is before anybody draws it: columns, blocks of rows, a title, a caption. Terminal
-and CSV draw the same.
-"""
+"""A table before it is drawn or written as CSV: columns, blocks of rows, a title, a caption."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +12,7 @@ from gradcli.show import numbers
 
 
 class Places(Sequence[str]):
-    """The indices of a tensor's elements in row-major order as text, made when asked for: `w[0,1]`,
+    """The indices of a tensor's elements as text, in row-major order, computed on demand: `w[0,1]`,
     or `0,1` without a name.
     """
 
@@ -34,43 +32,39 @@ class Places(Sequence[str]):
     def __getitem__(self, position: int | slice) -> str | Sequence[str]:
         if isinstance(position, slice):
             start, stop, step = position.indices(len(self))
-            return (
-                self._texts(start, stop)
-                if step == 1
-                else [self[i] for i in range(start, stop, step)]
-            )
+            if step == 1:
+                return self._texts(start, stop)
+            return [self[i] for i in range(start, stop, step)]
         if not 0 <= position < len(self):
             raise IndexError(position)
         return self._texts(position, position + 1)[0]
 
     def _texts(self, start: int, stop: int) -> list[str]:
-        """Some consecutive ones; what those along the last dimension have in common is put together
-        once.
-        """
+        """Consecutive indices; what a row of the last dimension shares is formatted once."""
         if not self.shape:
             return [self.name] * (stop - start)
         opening, closing = (f"{self.name}[", "]") if self.name else ("", "")
         width = self.shape[-1]
-        found: list[str] = []
+        texts: list[str] = []
         while start < stop:
-            line, first = divmod(start, width)
+            row, first = divmod(start, width)
             last = min(width, first + stop - start)
-            lead = opening + "".join(f"{i}," for i in result_paths.index(line, self.shape[:-1]))
-            found += [f"{lead}{i}{closing}" for i in range(first, last)]
+            lead = opening + "".join(f"{i}," for i in result_paths.index(row, self.shape[:-1]))
+            texts += [f"{lead}{i}{closing}" for i in range(first, last)]
             start += last - first
-        return found
+        return texts
 
 
 Cell = str | int | float | None
-"""One cell: text, a number, or nothing."""
+"""One cell: text, a number, or empty."""
 Cells = Tensor | Sequence[Cell]
-"""A column's cells in one block: one per row; a text alone stands for itself in every row."""
+"""A column's cells in one block: one per row, or one text for all rows."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `heading` is for the screen, `csv` for CSV (the heading unless given); empty
-    leaves it out there.
+    """One column. An empty `heading` hides it on the screen, an empty `csv` in CSV; without `csv`
+    the heading serves for both.
     """
 
     heading: str
@@ -84,9 +78,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows that belong together, such as one input's elements. Those in `kept` are shown even where
-    only some are.
-    """
+    """Rows that belong together, such as an input's elements; a bound on rows keeps `kept`."""
 
     rows: int
     cells: tuple[Cells, ...]
@@ -95,14 +87,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to draw. The first `keys` columns name the rows. `csv` marks the one that `--csv`
-    writes.
+    """A table to draw. The first `keys` columns name the rows.
 
-    Where the columns do not fit side by side, `narrow` is drawn instead, if there is one; else
-    further columns go below, and the first `keys` and the last `ends` columns are in every piece.
-    `screen` is False for one that is for CSV alone, `more` marks one that is shown with --full
-    alone. `rows` bounds the rows on the screen (0: no bound): the first, the last and some evenly
-    chosen between them.
+    If the columns do not fit side by side, `narrow` is drawn instead; without it the columns are
+    drawn in pieces below each other, each with the first `keys` and the last `ends` columns. `csv`
+    marks the table that `--csv` writes, `screen` one for the screen, `more` one that only --full
+    shows. `rows` bounds the rows on the screen (0: no bound) to evenly spaced ones.
     """
 
     columns: tuple[Column, ...]
@@ -119,7 +109,7 @@ class Table:
 
     @property
     def elements(self) -> int:
-        """The numbers in it."""
+        """The number of tensor elements in the table."""
         return sum(
             block.rows * sum(isinstance(cells, Tensor) for cells in block.cells)
             for block in self.blocks
@@ -128,9 +118,7 @@ class Table:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Numbers at 0, 1, 2, ... to be drawn as a small curve under the tables; `name` says what they
-    are, `along` what counts.
-    """
+    """Numbers `name` at 0, 1, 2, ... of `along`, drawn as a small curve below the tables."""
 
     values: Tensor
     name: str
@@ -140,31 +128,26 @@ class LineChart:
 
 
 def chosen(table: Table) -> Table:
-    """The table with the rows alone that are meant for the screen."""
-    blocks = tuple(
-        _evenly(block, table.rows) if 0 < table.rows < block.rows else block
-        for block in table.blocks
-    )
-    return replace(table, blocks=blocks)
+    """The table with at most `rows` rows of each block."""
+    count = table.rows
+    blocks = (_evenly(block, count) if 0 < count < block.rows else block for block in table.blocks)
+    return replace(table, blocks=tuple(blocks))
 
 
 def _evenly(block: Block, count: int) -> Block:
-    places = sorted(
-        {round(i * (block.rows - 1) / (count - 1)) for i in range(count)}.union(block.kept)
-    )
-    cells = tuple(
-        each
-        if isinstance(each, str)
-        else each[places]
-        if isinstance(each, Tensor)
-        else [each[i] for i in places]
-        for each in block.cells
-    )
-    return Block(len(places), cells)
+    spaced = {round(i * (block.rows - 1) / (count - 1)) for i in range(count)}
+    rows = sorted(spaced.union(block.kept))
+
+    def choose(cells: Cells) -> Cells:
+        if isinstance(cells, str):
+            return cells
+        return cells[rows] if isinstance(cells, Tensor) else [cells[i] for i in rows]
+
+    return Block(len(rows), tuple(map(choose, block.cells)))
 
 
 def take(cells: Cells, rows: range) -> Sequence[Cell]:
-    """The cells of consecutive rows, tensors as numbers of shortest digits."""
+    """The cells of consecutive rows, tensors as numbers in shortest digits."""
     if isinstance(cells, str):
         return [cells] * len(rows)
     piece = cells[rows.start : rows.stop]

@@ -1,7 +1,6 @@
-"""Tables drawn for people by rich: natural width in a pipe, further blocks below where a terminal
-is too narrow.
+"""Tables drawn by rich: natural width in a pipe, pieces below each other in a narrow terminal.
 
-No number is ever cut or wrapped: what does not fit beside goes below.
+No number is ever cut or wrapped: columns that do not fit side by side go below.
 """
 
 import re
@@ -21,24 +20,21 @@ from gradcli.page import Page, frame
 from gradcli.show import numbers
 from gradcli.show.pictures import curve
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Block, Cell, Cells, Column, LineChart, Table, chosen, take
+from gradcli.show.table import Block, Cell, Cells, LineChart, Table, chosen, take
 
 THRESHOLD = 1000
 EDGE = 3
-"""PyTorch's own: a tensor of more elements than the threshold is summarised by this many at each
-end."""
+"""As in PyTorch: a tensor of more elements than THRESHOLD is summarised by EDGE at each end."""
 GAP = "..."
 _MARK = "\ue000"
-"""A character that nobody has given a meaning: it stands for a cell that is not filled yet."""
+"""A character without a meaning, of which the cells in a pattern of a row consist."""
 _MARKS = re.compile(f"{_MARK}+")
 _INTEGER = re.compile(r"[^.e]*")
 
 
 @dataclass(frozen=True)
 class Style:
-    """How tables are drawn: the width to keep to (None: as wide as need be), colour, ASCII, digits,
-    no summaries.
-    """
+    """How tables are drawn; `width` is the terminal's (None: no bound), `full` means no summary."""
 
     width: int | None
     colour: bool
@@ -48,54 +44,40 @@ class Style:
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """One column as text: heading and cells, one list of cells per block, numbers aligned at the
-    decimal point.
-    """
+class _TextColumn:
+    """A column as text: its heading, and the cells of each block, numbers aligned at the point."""
 
     heading: str
     blocks: list[list[str]]
     numeric: bool
 
     @property
-    def longest_word(self) -> int:
-        """The columns below which this one cannot be narrowed by breaking texts at blanks; the
-        heading is not broken.
-        """
+    def least(self) -> int:
+        """The width when texts are broken at blanks; the heading is not broken."""
         words = (_width(word) for block in self.blocks for cell in block for word in cell.split())
         return max(len(self.heading), *words, 1)
 
     @cached_property
     def widest(self) -> int:
-        """The columns of the terminal that the widest cell takes."""
+        """The width of the widest cell."""
         return max((_width(cell) for block in self.blocks for cell in block), default=0)
 
     def within(self, heading: int | None) -> int:
-        """The columns of the terminal that this one takes with its heading in pieces of `heading`
-        at most, or whole.
-        """
-        return max(
-            1,
-            self.widest,
-            len(self.heading) if heading is None else min(heading, len(self.heading)),
-        )
+        """The width when the heading is broken into pieces of `heading` characters (None: not)."""
+        return max(1, self.widest, len(self.heading[:heading]))
 
 
 def render(tables: Sequence[Table | LineChart], style: Style) -> str:
-    """All tables and curves that are for the screen, a blank line between them, ended by a line
-    feed.
-    """
+    """The tables and curves for the screen, separated by blank lines, ended by a line feed."""
     page = Page(colour=style.colour)
-    for number, table in enumerate(
-        table for table in tables if table.screen and (style.full or not table.more)
-    ):
+    shown = [table for table in tables if table.screen and (style.full or not table.more)]
+    for number, table in enumerate(shown):
         if number:
             page.line()
         if isinstance(table, LineChart):
             width = min(style.width or curve.COLUMNS, curve.COLUMNS)
-            page.write(
-                curve.draw(table, Window(width, curve.ROWS, style.colour, style.ascii_only)) + "\n"
-            )
+            window = Window(width, curve.ROWS, style.colour, style.ascii_only)
+            page.write(curve.draw(table, window) + "\n")
         else:
             _draw(page, table if style.full else chosen(table), style)
     return page.text
@@ -109,41 +91,39 @@ def _draw(page: Page, table: Table, style: Style) -> None:
     if table.title:
         page.line(_wrap(table.title, style), "bold")
     for piece, layout in _pieces(columns, table, style):
-        page.write(_drawn(piece, layout, style))
+        page.write(_draw_piece(piece, layout, style))
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
 
 
 def _wrap(text: str, style: Style) -> str:
-    """`text` broken at blanks alone, so that no number is."""
-    if style.width is None:
-        return text
-    lines = textwrap.wrap(text, style.width, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines)
+    """`text` broken at blanks only, so that no number is broken."""
+    return text if style.width is None else "\n".join(_lines(text, style.width))
 
 
-def _columns(table: Table, style: Style) -> list[_Drawn]:
+def _lines(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _columns(table: Table, style: Style) -> list[_TextColumn]:
     """The columns as text, large tables summarised as PyTorch does."""
     summarise = not style.full and table.elements > THRESHOLD
     shown = [i for i, column in enumerate(table.columns) if column.heading]
     data = shown[table.keys :]
-    if summarise and len(data) > 2 * EDGE:
-        gap = -1
-        shown = [*shown[: table.keys], *data[:EDGE], gap, *data[-EDGE:]]
-    return [_column(table, i, summarise, style) for i in shown]
+    if not summarise or len(data) <= 2 * EDGE:
+        return [_column(table, i, summarise, style) for i in shown]
+    kept = [*shown[: table.keys], *data[:EDGE], *data[-EDGE:]]
+    columns = [_column(table, i, summarise, style) for i in kept]
+    sizes = [2 * EDGE + 1 if _is_cut(block, summarise) else block.rows for block in table.blocks]
+    columns.insert(-EDGE, _TextColumn(GAP, [[GAP] * size for size in sizes], numeric=True))
+    return columns
 
 
-def _column(table: Table, position: int, summarise: bool, style: Style) -> _Drawn:
-    if position < 0:
-        return _Drawn(
-            GAP,
-            [[GAP] * (2 * EDGE + 1 if _cuts(b, summarise) else b.rows) for b in table.blocks],
-            numeric=True,
-        )
-    column: Column = table.columns[position]
+def _column(table: Table, position: int, summarise: bool, style: Style) -> _TextColumn:
     numeric = any(_is_numeric(block.cells[position]) for block in table.blocks)
     cells = [_cells(block, position, summarise, style) for block in table.blocks]
-    return _Drawn(column.heading.strip(), _align(cells) if numeric else cells, numeric)
+    heading = table.columns[position].heading.strip()
+    return _TextColumn(heading, _align(cells) if numeric else cells, numeric)
 
 
 def _is_numeric(cells: Cells) -> bool:
@@ -152,16 +132,14 @@ def _is_numeric(cells: Cells) -> bool:
     )
 
 
-def _cuts(block: Block, summarise: bool) -> bool:
+def _is_cut(block: Block, summarise: bool) -> bool:
     return summarise and block.rows > 2 * EDGE
 
 
 def _cells(block: Block, position: int, summarise: bool, style: Style) -> list[str]:
-    """One column's cells in one block, the middle rows replaced by three dots where it is
-    summarised.
-    """
+    """One column's cells in one block; a summary has three dots instead of the middle rows."""
     cells = block.cells[position]
-    if not _cuts(block, summarise):
+    if not _is_cut(block, summarise):
         return [_text(cell, style) for cell in take(cells, range(block.rows))]
     head, tail = take(cells, range(EDGE)), take(cells, range(block.rows - EDGE, block.rows))
     return [*(_text(cell, style) for cell in head), GAP, *(_text(cell, style) for cell in tail)]
@@ -174,22 +152,17 @@ def _text(cell: Cell, style: Style) -> str:
 
 
 def _align(blocks: list[list[str]]) -> list[list[str]]:
-    """Numbers padded on both sides so that their decimal points stand below each other; other cells
-    to the right.
-    """
-    split = [[(cell, _is_number(cell), _point(cell)) for cell in block] for block in blocks]
-    numbers = [(len(cell), point) for block in split for cell, number, point in block if number]
-    left = max((point for _, point in numbers), default=0)
-    right = max((size - point for size, point in numbers), default=0)
-    return [
-        [
-            (" " * (left - point) + cell if number else cell.rjust(left + right)).ljust(
-                left + right
-            )
-            for cell, number, point in block
-        ]
-        for block in split
-    ]
+    """Pad numbers so that their decimal points are aligned, and other cells to the right."""
+    points = [_point(cell) for block in blocks for cell in block if _is_number(cell)]
+    sizes = [len(cell) - _point(cell) for block in blocks for cell in block if _is_number(cell)]
+    left, right = max(points, default=0), max(sizes, default=0)
+
+    def pad(cell: str) -> str:
+        if not _is_number(cell):
+            return cell.rjust(left + right)
+        return (" " * (left - _point(cell)) + cell).ljust(left + right)
+
+    return [[pad(cell) for cell in block] for block in blocks]
 
 
 def _is_number(cell: str) -> bool:
@@ -197,29 +170,28 @@ def _is_number(cell: str) -> bool:
 
 
 def _point(cell: str) -> int:
-    """Where the integer part of a number ends."""
+    """The length of a number's integer part."""
     return len(_INTEGER.match(cell)[0])  # type: ignore[index]  # it always matches
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How columns are set side by side: what is drawn around them, the blanks between them, how
-    wide a heading may be.
+    """How columns stand side by side: the lines around them, the bound on a heading's width, and
+    the blanks between columns without lines.
     """
 
     lines: Literal["grid", "rules", "none"]
     heading: int | None = None
     blanks: int = 2
 
-    def taken(self, columns: Sequence[_Drawn]) -> int:
-        """The characters that columns take, the blanks and lines around them included."""
-        between, edges = {"grid": (3, 1), "rules": (2, 0), "none": (self.blanks, -self.blanks)}[
-            self.lines
-        ]
+    def taken(self, columns: Sequence[_TextColumn]) -> int:
+        """The width of the columns with the blanks and lines around them."""
+        none = (self.blanks, -self.blanks)
+        between, edges = {"grid": (3, 1), "rules": (2, 0), "none": none}[self.lines]
         return sum(column.within(self.heading) + between for column in columns) + edges
 
-    def holds(self, columns: Sequence[_Drawn], width: int | None) -> bool:
-        """Whether the columns fit side by side into `width`; into None everything does."""
+    def holds(self, columns: Sequence[_TextColumn], width: int | None) -> bool:
+        """Whether the columns fit into `width` (None: always)."""
         return width is None or self.taken(columns) <= width
 
 
@@ -230,15 +202,13 @@ NARROW = (
     _Layout("none", heading=6),
     _Layout("none", heading=6, blanks=1),
 )
-"""What is left in a very narrow window: headings are broken, then lines left out."""
+"""For a very narrow terminal: headings are broken, then lines are left out."""
 
 
 def _pieces(
-    columns: list[_Drawn], table: Table, style: Style
-) -> list[tuple[list[_Drawn], _Layout]]:
-    """What is drawn of a table, one below the other: all its columns where they fit, else some at a
-    time.
-    """
+    columns: list[_TextColumn], table: Table, style: Style
+) -> list[tuple[list[_TextColumn], _Layout]]:
+    """The pieces of a table, drawn below each other: all its columns if they fit, else groups."""
     for layout in (GRID, RULES):
         if layout.holds(columns, style.width):
             return [(columns, layout)]
@@ -250,7 +220,7 @@ def _pieces(
         around = [*columns[:keys], *columns[stop:]]
         if all(layout.holds([*around, column], style.width) for column in columns[keys:stop]):
             break
-    groups: list[list[_Drawn]] = [[]]
+    groups: list[list[_TextColumn]] = [[]]
     for column in columns[keys:stop]:
         if groups[-1] and not layout.holds([*around, *groups[-1], column], style.width):
             groups.append([])
@@ -258,71 +228,52 @@ def _pieces(
     return [([*columns[:keys], *group, *columns[stop:]], layout) for group in groups]
 
 
-def _folded(columns: list[_Drawn], width: int) -> list[_Drawn] | None:
-    """The columns with texts broken at blanks so that all fit side by side; None where even that is
-    not enough.
-    """
+def _folded(columns: list[_TextColumn], width: int) -> list[_TextColumn] | None:
+    """The columns with texts broken so that all fit side by side; None if that is not enough."""
     texts = {i: column.within(None) for i, column in enumerate(columns) if not column.numeric}
-    least = {i: columns[i].longest_word for i in texts}
+    least = {i: columns[i].least for i in texts}
     excess = RULES.taken(columns) - width
     if excess > sum(texts[i] - least[i] for i in texts):
         return None
     for _ in range(excess):
         texts[max((i for i in texts if texts[i] > least[i]), key=lambda i: texts[i])] -= 1
-    blocks = [
-        _broken([column.blocks[number] for column in columns], texts)
-        for number in range(len(columns[0].blocks))
-    ]
-    return [
-        replace(column, blocks=[block[i] for block in blocks]) for i, column in enumerate(columns)
-    ]
+    blocks = [_broken(cells, texts) for cells in zip(*(c.blocks for c in columns), strict=True)]
+    return [replace(c, blocks=[block[i] for block in blocks]) for i, c in enumerate(columns)]
 
 
 def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[str]]:
-    """The columns of one block as lines: texts of the columns in `widths` are broken, each row as
-    high as its highest cell.
+    """One block's columns as lines: texts are broken to `widths`, a row is as high as its highest
+    cell.
     """
-    rows = [
-        [
-            textwrap.wrap(cell, widths[i], break_long_words=False, break_on_hyphens=False)
-            if i in widths
-            else [cell]
-            for i, cell in enumerate(row)
-        ]
-        for row in zip(*cells, strict=True)
-    ]
-    return [
-        [line for row in rows for line in [*row[i], *[""] * (max(map(len, row)) - len(row[i]))]]
-        for i in range(len(cells))
-    ]
+    lines: list[list[str]] = [[] for _ in cells]
+    for row in zip(*cells, strict=True):
+        broken = [_lines(cell, widths[i]) if i in widths else [cell] for i, cell in enumerate(row)]
+        height = max(map(len, broken))
+        for column, pieces in zip(lines, broken, strict=True):
+            column += [*pieces, *[""] * (height - len(pieces))]
+    return lines
 
 
-def _drawn(columns: list[_Drawn], layout: _Layout, style: Style) -> str:
-    """A table as text. Rich draws one line of each block, a mark in each cell, as a pattern for all
-    of its rows: for as many rows of its own it takes a hundred times as long.
+def _draw_piece(columns: list[_TextColumn], layout: _Layout, style: Style) -> str:
+    """A table as text. Rich draws one row of marks for each block, the pattern of all its rows:
+    drawing every row takes it a hundred times as long.
     """
+    grid, rules = layout.lines == "grid", layout.lines == "rules"
+    box = frame(ascii_only=style.ascii_only, rules=rules) if grid or rules else None
+    padding = (0, 1) if grid else (0, 1 if rules else layout.blanks, 0, 0)
     table = RichTable(
-        box=None
-        if layout.lines == "none"
-        else frame(ascii_only=style.ascii_only, rules=layout.lines == "rules"),
-        border_style="dim",
-        header_style="bold cyan",
-        padding=(0, 1)
-        if layout.lines == "grid"
-        else (0, 1 if layout.lines == "rules" else layout.blanks, 0, 0),
-        pad_edge=layout.lines == "grid",
+        box=box, border_style="dim", header_style="bold cyan", padding=padding, pad_edge=grid
     )
     widths = [column.within(layout.heading) for column in columns]
     for column, width in zip(columns, widths, strict=True):
-        pieces = [column.heading[i : i + width] for i in range(0, len(column.heading), width)] or [
-            ""
-        ]
+        starts = range(0, len(column.heading) or 1, width)
+        pieces = [column.heading[i : i + width] for i in starts]
         heading = "\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)
         table.add_column(Text(heading), no_wrap=True)
     blocks = range(len(columns[0].blocks))
     for block in blocks:
-        more = len(columns[0].blocks[block]) > 1 and block + 1 < len(blocks)
-        table.add_row(*(Text(_MARK * width) for width in widths), end_section=more)
+        section = len(columns[0].blocks[block]) > 1 and block + 1 < len(blocks)
+        table.add_row(*(Text(_MARK * width) for width in widths), end_section=section)
     pattern = Page(colour=style.colour)
     pattern.draw(table)
     rows = iter(blocks)
@@ -332,21 +283,18 @@ def _drawn(columns: list[_Drawn], layout: _Layout, style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _filled(pattern: str, columns: list[_Drawn], widths: list[int], block: int) -> list[str]:
-    """The lines of a block, by the pattern of one of them."""
+def _filled(pattern: str, columns: list[_TextColumn], widths: list[int], block: int) -> list[str]:
+    """The rows of a block, from the pattern of one of them."""
     first, *others = _MARKS.split(pattern)
     parts: list[Iterable[str]] = []
-    for column, width, behind in zip(columns, widths, others, strict=True):
-        cells = column.blocks[block] or [""]  # of a tensor without elements one line is left
-        parts.append(
-            [" " * (width - _width(c)) + c for c in cells]
-            if column.numeric
-            else [c + " " * (width - _width(c)) for c in cells]
-        )
-        parts.append(repeat(behind))
+    for column, width, after in zip(columns, widths, others, strict=True):
+        cells = column.blocks[block] or [""]  # a tensor without elements has one empty row
+        padded = [(" " * (width - _width(cell)), cell) for cell in cells]
+        parts.append([pad + cell if column.numeric else cell + pad for pad, cell in padded])
+        parts.append(repeat(after))
     return [first + "".join(row) for row in zip(*parts, strict=False)]
 
 
 def _width(text: str) -> int:
-    """The columns of a terminal that a text takes."""
+    """The width of a text in a terminal."""
     return len(text) if text.isascii() else cell_len(text)

@@ -23,8 +23,8 @@ import torch
 from gradcli import batch, core
 from gradcli.errors import FileError, SizeError
 from gradcli.language.limits import JOB_TEXT
-from gradcli.process import fork, jobs
-from gradcli.process.pool import Begin, Work, answers
+from gradcli.process import fork, pool
+from gradcli.process.pool import FRAME, Begin, LinesOfJobs, Work, answers
 from gradcli.process.worker import Limits, cause
 from tests.program import BASE, child, run, usual_signals
 from tests.warm import all_of
@@ -351,7 +351,7 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
 
 def answered(work: Work, count: int) -> list[str]:
     """The answers to that many lines, each its own number."""
-    lines = jobs.LinesOfJobs({"id": number} for number in range(1, count + 1))
+    lines = LinesOfJobs({"id": number} for number in range(1, count + 1))
     return [
         answer.line.decode()
         for some in answers(lines, lambda: nullcontext(work))
@@ -363,7 +363,7 @@ def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
     return b"%d" % number, True, True
 
 
-@pytest.mark.parametrize("place", [1, jobs.FRAME - 1, jobs.FRAME, jobs.FRAME + 1, 700])
+@pytest.mark.parametrize("place", [1, FRAME - 1, FRAME, FRAME + 1, 700])
 def test_a_worker_that_cannot_go_on_costs_no_answer_and_repeats_none(place: int) -> None:
     assert answered(
         lambda line, number, begin: (*echo(line, number, begin)[:2], number != place), 700
@@ -490,17 +490,17 @@ def test_blank_lines_give_nothing_and_a_last_line_needs_no_end() -> None:
 def test_a_line_without_end_takes_no_more_memory_than_a_job_may(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(jobs, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
-    monkeypatch.setattr(jobs, "PIECE", 64)
+    monkeypatch.setattr(pool, "JOB_TEXT", dataclasses.replace(JOB_TEXT, value=1000))
+    monkeypatch.setattr(pool, "PIECE", 64)
     file = tmp_path / "jobs"
     file.write_bytes(
         b'{"id": 1}\n' + b"x" * 1000 + b"\n" + b"y" * 100_000 + b'\n\n{"id": 2}\n' + b"z" * 1001
     )
-    source = jobs.LinesOfFile(os.open(file, os.O_RDONLY))
+    source = pool.LinesOfFile(os.open(file, os.O_RDONLY))
     found: list[bytes] = []
     while (lines := source.take()) is not None:
         found += [line.text for line in lines]
-        assert sum(map(len, source._splitter._begun)) <= 1064
+        assert sum(map(len, source._splitter._pieces)) <= 1064
     os.close(source.fd)
     assert [found[0], found[1], found[3]] == [b'{"id": 1}', b"x" * 1000, b'{"id": 2}']
     for line, number in ((found[2], 3), (found[4], 6)):

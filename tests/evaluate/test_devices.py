@@ -22,8 +22,7 @@ from gradcli.language.literals.literal import parse as read
 from gradcli.language.source import Source
 from gradcli.options.check import check
 from gradcli.options.fill import from_json
-from gradcli.process.jobs import LinesOfJobs
-from gradcli.process.pool import answers
+from gradcli.process.pool import LinesOfJobs, answers
 from gradcli.show.program.formulas import WrittenExpression
 from gradcli.show.program.tensor_code import tensor_code
 from tests.program import printed

@@ -524,7 +524,7 @@ def _asked(path: str, user: int) -> str:
         outcome = 2
         with contextlib.suppress(OSError, wire.NoServer):
             os.setresuid(user, user, user)
-            connection = wire.connected(path, 10)
+            connection = wire.connect(path, 10)
             outcome = 1
             connection.send(wire.STATUS)
             wire.send(connection, marshal.dumps(wire.environment()))

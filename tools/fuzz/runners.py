@@ -24,7 +24,7 @@ from typing import TypeVar
 from gradcli.cli import report
 from gradcli.commands.batch.lines import JOBS
 from gradcli.errors import GradcliError
-from gradcli.process.jobs import FRAME
+from gradcli.process.pool import FRAME
 from gradcli.world import World
 from tests import program
 from tools.fuzz import invariants, requests

@@ -14,8 +14,7 @@ from gradcli.errors import ExitStatus, FileError
 from gradcli.language.file_names import advice
 from gradcli.language.source import Source
 from gradcli.options.shared import OutputOptions
-from gradcli.process.jobs import LinesOfFile
-from gradcli.process.pool import answers
+from gradcli.process.pool import LinesOfFile, answers
 from gradcli.process.signals import EndedBySignal, handled
 from gradcli.process.wire import write_all
 from gradcli.world import World, is_terminal

@@ -1,13 +1,11 @@
-"""Axes: what part of the numbers a window shows, and the round numbers that are written beside
-it.
-"""
+"""Axes: the range of numbers that a picture shows, and the round numbers beside it."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 LARGEST = 1e300
-"""Beyond it differences are not finite any more; such a number is drawn as a gap."""
+"""A larger number is drawn as a gap: differences of such numbers may not be finite."""
 
 
 def drawable(number: float) -> bool:
@@ -17,7 +15,7 @@ def drawable(number: float) -> bool:
 
 @dataclass(frozen=True)
 class Axis:
-    """The part of the numbers that is shown, and the round ones among them that get a label."""
+    """The range of numbers that is shown, and the round numbers in it that have a label."""
 
     low: float
     high: float
@@ -25,11 +23,11 @@ class Axis:
     step: float
 
     def place(self, number: float, dots: int) -> float:
-        """Where a number lies on a row of so many dots."""
+        """The position of a number in a row of `dots`."""
         return (number - self.low) / (self.high - self.low) * (dots - 1)
 
     def label(self, tick: float) -> str:
-        """A tick in as many digits as tell it from the next one."""
+        """A tick in enough digits to tell it from the next one."""
         largest = max(abs(self.low), abs(self.high))
         decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
         if largest < 1e6 and decimals <= 4:
@@ -40,9 +38,7 @@ class Axis:
 
 
 def axis(low: float, high: float, most: int, *, widen: bool = False) -> Axis:
-    """An axis from `low` to `high` with up to `most` ticks; with `widen` out to the next tick where
-    that is near.
-    """
+    """An axis from `low` to `high` with up to `most` ticks; `widen` extends it to ticks nearby."""
     if not high - low > 1e-9 * max(abs(low), abs(high), 1e-290):
         margin = abs(low) / 2 or 1.0
         low, high = low - margin, high + margin
@@ -50,10 +46,8 @@ def axis(low: float, high: float, most: int, *, widen: bool = False) -> Axis:
     if widen:
         outer_low, outer_high = math.floor(low / step) * step, math.ceil(high / step) * step
         near = 0.12 * (high - low)
-        low, high = (
-            outer_low if low - outer_low <= near else low,
-            outer_high if outer_high - high <= near else high,
-        )
+        low = outer_low if low - outer_low <= near else low
+        high = outer_high if outer_high - high <= near else high
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return Axis(low, high, tuple(k * step for k in range(first, last + 1)), step)
 
@@ -61,16 +55,15 @@ def axis(low: float, high: float, most: int, *, widen: bool = False) -> Axis:
 def _step(least: float) -> float:
     """The smallest of 1, 2, 5, 10 ... that is at least `least`."""
     unit = 10.0 ** math.floor(math.log10(least))
-    return next(
-        factor * unit for factor in (1, 2, 5, 10, 20) if factor * unit >= least * (1 - 1e-9)
-    )
+    steps = (factor * unit for factor in (1, 2, 5, 10, 20))
+    return next(step for step in steps if step >= least * (1 - 1e-9))
 
 
 def span(y: Sequence[float], jumps: Collection[int] = ()) -> tuple[float, float] | None:
-    """The part of a curve's numbers to show; None where none can be.
+    """The range of a curve's numbers to show; None if no number can be drawn.
 
-    That is all of them, but for poles: where a curve grows towards a gap or a jump, the outermost
-    numbers say only how near the points came to it.
+    The range holds all numbers unless the curve has a pole. The largest numbers near a pole depend
+    only on how close the points are to it.
     """
     shown = sorted(number for number in y if drawable(number))
     if not shown:
@@ -86,9 +79,7 @@ def span(y: Sequence[float], jumps: Collection[int] = ()) -> tuple[float, float]
 
 
 def _is_pole(y: Sequence[float], i: int, jumps: Collection[int]) -> bool:
-    """Whether the point i stands before a gap and is a good deal larger than its neighbour on the
-    other side.
-    """
+    """Whether point i is next to a gap or jump, and clearly larger than its other neighbour."""
     if not drawable(y[i]):
         return False
     for before, after, jump in ((i - 1, i + 1, i), (i + 1, i - 1, i - 1)):
@@ -100,6 +91,6 @@ def _is_pole(y: Sequence[float], i: int, jumps: Collection[int]) -> bool:
 
 
 def together(spans: Iterable[tuple[float, float] | None]) -> tuple[float, float] | None:
-    """The least span that holds all of them."""
-    known = [each for each in spans if each is not None]
+    """The smallest span that contains all `spans`; None if there are none."""
+    known = [span for span in spans if span is not None]
     return (min(low for low, _ in known), max(high for _, high in known)) if known else None

@@ -1,6 +1,4 @@
-"""A surface drawn with characters: contour lines with their numbers, arrows uphill. Lists of
-numbers in, lines of text out.
-"""
+"""A surface drawn with characters, from lists of numbers: contour lines, and arrows uphill."""
 
 import math
 from bisect import bisect_right
@@ -11,10 +9,10 @@ from gradcli.show.pictures.canvas import Canvas, Cell, Pen, text
 from gradcli.show.pictures.plotter import NAME, Window, below, flowed, frame, words
 
 LEVELS = 12
-"""Contour lines, at most."""
+"""The largest number of contour lines."""
 SKEW = 12.0
-"""From here on equal steps would crowd all lines into a corner, and they are taken in equal
-ratios."""
+"""From this ratio of high to middle numbers, levels have equal ratios: with equal steps all lines
+would crowd into a corner."""
 EVERY = (8, 4)
 """Columns and rows from one arrow to the next."""
 NAMES = "123456789abcdefghijklmnopqrstuvwxyz"
@@ -24,19 +22,18 @@ ARROW_COLOUR, LOWEST_COLOUR = "33", "1;31"
 BANDS = ("34", "36", "32", "35")
 """The colours of contour lines, in turn from the lowest."""
 
+Axes = tuple[Sequence[float], Sequence[float]]
+"""The points of the horizontal and the vertical axis, in ascending order."""
 Grid = Sequence[Sequence[float]]
-"""A row for each point of the horizontal axis, a number in it for each of the vertical one."""
+"""A row for each point of the horizontal axis, with a number for each of the vertical axis."""
 
 
 def draw(
-    axes: tuple[Sequence[float], Sequence[float]], value: Grid, slopes: tuple[Grid, Grid] | None, window: Window,
+    axes: Axes, value: Grid, slopes: tuple[Grid, Grid] | None, window: Window,
     names: tuple[str, str], title: str,
 ) -> str:  # fmt: skip
-    """The surface over two ascending ranges, the first one to the right. `slopes` are its gradient
-    by either.
-    """
-    found = [number for row in value for number in row if drawable(number)]
-    steps = levels(found)
+    """The surface over two ascending ranges, the first to the right; `slopes` are its gradient."""
+    steps = levels([number for row in value for number in row if drawable(number)])
     head = _legend(title, steps, names, window, arrows=slopes is not None)
     rows = max(3, window.height - len(head) - 2)
     upright = axis(axes[1][0], axes[1][-1], max(2, rows // 3))
@@ -45,54 +42,38 @@ def draw(
     columns = max(4, window.width - left - 2 - len(name))
     across = axis(axes[0][0], axes[0][-1], max(1, columns // 10))
     canvas = Canvas(columns, rows, ascii_only=window.ascii_only)
-    collect_notes = _Surface(axes, value, across, upright, canvas)
-    _lines(canvas, collect_notes, steps)
+    _lines(canvas, _Surface(axes, value, across, upright, canvas), steps)
     if slopes is not None:
-        _arrows(
-            canvas,
-            [_Surface(axes, slope, across, upright, canvas) for slope in slopes],
-            across,
-            upright,
-            window,
-        )
+        surfaces = [_Surface(axes, slope, across, upright, canvas) for slope in slopes]
+        _arrows(canvas, surfaces, across, upright, window)
     _lowest(canvas, axes, value, across, upright)
     body = frame(canvas, across, upright, left, window)
     body[-1] += words(f" {name}")
-    return "".join(
-        f"{text(line, colour=window.colour)}\n"
-        for line in [*head, *body, below(across, left, columns)]
-    )
+    lines = [*head, *body, below(across, left, columns)]
+    return "".join(f"{text(line, colour=window.colour)}\n" for line in lines)
 
 
 def levels(found: Sequence[float]) -> list[float]:
-    """Round numbers between the smallest and the largest, in equal steps, or 1, 3, 10 ... where
-    most numbers are small.
+    """Round numbers between the smallest and the largest, in equal steps, or 1, 3, 10 ... if most
+    numbers are small.
     """
-    if not found or min(found) == max(found):
-        return []
     ordered = sorted(found)
+    if not ordered or ordered[0] == ordered[-1]:
+        return []
     low, middle, high = ordered[0], ordered[len(ordered) // 2], ordered[-1]
     if low > -1e-6 * high and middle > 0 and high - low > SKEW * (middle - low):
         first = math.floor(math.log10(max(ordered[len(ordered) // 10], high * 1e-4)))
-        ladder = [
-            factor * 10.0**power
-            for power in range(first, math.ceil(math.log10(high)) + 1)
-            for factor in (1, 3)
-        ]
+        powers = range(first, math.ceil(math.log10(high)) + 1)
+        ladder = [factor * 10.0**power for power in powers for factor in (1, 3)]
         return [level for level in ladder if low < level < high][-LEVELS:]
     return [tick for tick in axis(low, high, LEVELS).ticks if low < tick < high]
 
 
 class _Surface:
-    """Numbers over the axes, read at the dots of a canvas between which they are interpolated."""
+    """Numbers over the axes, interpolated at the dots of a canvas."""
 
     def __init__(
-        self,
-        axes: tuple[Sequence[float], Sequence[float]],
-        value: Grid,
-        across: Axis,
-        upright: Axis,
-        canvas: Canvas,
+        self, axes: Axes, value: Grid, across: Axis, upright: Axis, canvas: Canvas
     ) -> None:
         self._value = value
         self._across = [_weight(axes[0], across, i, canvas.width) for i in range(canvas.width)]
@@ -102,48 +83,43 @@ class _Surface:
         """The number at a dot."""
         (a, s), (b, t) = self._across[i], self._upright[j]
         low, high = self._value[a], self._value[a + 1]
-        return (low[b] * (1 - t) + low[b + 1] * t) * (1 - s) + (
-            high[b] * (1 - t) + high[b + 1] * t
-        ) * s
+        left, right = low[b] * (1 - t) + low[b + 1] * t, high[b] * (1 - t) + high[b + 1] * t
+        return left * (1 - s) + right * s
 
 
 def _weight(points: Sequence[float], along: Axis, dot: int, dots: int) -> tuple[int, float]:
-    """The point of an axis at or below a dot, and how far towards the next one the dot lies."""
+    """The index of the point at or below a dot, and the part of the step from it to the dot."""
     number = along.low + (along.high - along.low) * dot / max(1, dots - 1)
     i = min(max(bisect_right(points, number) - 1, 0), len(points) - 2)
     gap = points[i + 1] - points[i]
     return i, min(max((number - points[i]) / gap, 0.0), 1.0) if gap > 0 else 0.0
 
 
-def _lines(canvas: Canvas, collect_notes: _Surface, steps: Sequence[float]) -> None:
-    """A dot wherever a level lies between it and its neighbour to the right or above, and the
-    level's name here and there.
+def _lines(canvas: Canvas, surface: _Surface, steps: Sequence[float]) -> None:
+    """Draw a dot if a level lies between it and its neighbour to the right or above, and the name
+    of the level here and there.
     """
-    bands = [
-        [_band(collect_notes.at(i, j), steps) for j in range(canvas.height)]
+    bands = {
+        (i, j): bisect_right(steps, number)
         for i in range(canvas.width)
-    ]
+        for j in range(canvas.height)
+        if drawable(number := surface.at(i, j))
+    }
     places: dict[int, list[tuple[int, int]]] = {}
-    for i in range(canvas.width):
-        for j in range(canvas.height):
-            here = bands[i][j]
-            near = [
-                bands[i + 1][j] if i + 1 < canvas.width else here,
-                bands[i][j + 1] if j + 1 < canvas.height else here,
-            ]
-            for other in near:
-                if here is not None and other is not None and other != here:
-                    level = min(here, other)
-                    canvas.dot(i, j, Pen(colour=_colour(level), ascii=NAMES[level % len(NAMES)]))
-                    places.setdefault(level, []).append(canvas.cell_of(i, j))
-                    break
+    for (i, j), band in bands.items():
+        for other in (bands.get((i + 1, j), band), bands.get((i, j + 1), band)):
+            if other != band:
+                level = min(band, other)
+                canvas.dot(i, j, Pen(colour=_colour(level), ascii=_name(level)))
+                places.setdefault(level, []).append(canvas.cell_of(i, j))
+                break
     for level, cells in places.items():
         for column, row in _spread(cells, canvas):
-            canvas.put(column, row, Cell(NAMES[level % len(NAMES)], f"1;{_colour(level)}"))
+            canvas.put(column, row, Cell(_name(level), f"1;{_colour(level)}"))
 
 
-def _band(number: float, steps: Sequence[float]) -> int | None:
-    return bisect_right(steps, number) if drawable(number) else None
+def _name(level: int) -> str:
+    return NAMES[level % len(NAMES)]
 
 
 def _colour(level: int) -> str:
@@ -154,10 +130,8 @@ def _spread(cells: Sequence[tuple[int, int]], canvas: Canvas) -> list[tuple[int,
     """Some of the cells of a contour line, far from each other."""
     chosen: list[tuple[int, int]] = []
     for column, row in sorted(set(cells), key=lambda cell: (cell[0] * 7 + cell[1] * 3) % 11):
-        if all(
-            abs(column - c) > canvas.columns // 3 or abs(row - r) > canvas.rows // 2
-            for c, r in chosen
-        ):
+        distances = [(abs(column - c), abs(row - r)) for c, r in chosen]
+        if all(i > canvas.columns // 3 or j > canvas.rows // 2 for i, j in distances):
             chosen.append((column, row))
     return chosen
 
@@ -165,47 +139,28 @@ def _spread(cells: Sequence[tuple[int, int]], canvas: Canvas) -> list[tuple[int,
 def _arrows(
     canvas: Canvas, slopes: Sequence[_Surface], across: Axis, upright: Axis, window: Window
 ) -> None:
-    """The direction of the steepest ascent, as it looks in the picture, on a grid of cells that
-    nothing else needs.
-    """
+    """Draw the direction of steepest ascent, as it looks in the picture, on a grid of cells."""
+    arrows = ASCII_ARROWS if window.ascii_only else ARROWS
     wide, high = canvas.width // canvas.columns, canvas.height // canvas.rows
-    scale = (
-        canvas.columns / (across.high - across.low),
-        2 * canvas.rows / (upright.high - upright.low),
-    )
+    scale_x = canvas.columns / (across.high - across.low)
+    scale_y = 2 * canvas.rows / (upright.high - upright.low)
     for column in range(EVERY[0] // 2, canvas.columns, EVERY[0]):
         for row in range(EVERY[1] // 2, canvas.rows, EVERY[1]):
             dot = column * wide + wide // 2, row * high + high // 2
-            right, up = (
-                surface.at(*dot) / unit for surface, unit in zip(slopes, scale, strict=True)
-            )
+            right, up = slopes[0].at(*dot) / scale_x, slopes[1].at(*dot) / scale_y
             if drawable(right) and drawable(up) and (right or up):
                 eighth = round(math.atan2(up, right) / (math.pi / 4)) % 8
-                arrow = (ASCII_ARROWS if window.ascii_only else ARROWS)[eighth]
-                canvas.put(column, row, Cell(arrow, ARROW_COLOUR))
+                canvas.put(column, row, Cell(arrows[eighth], ARROW_COLOUR))
 
 
-def _lowest(
-    canvas: Canvas,
-    axes: tuple[Sequence[float], Sequence[float]],
-    value: Grid,
-    across: Axis,
-    upright: Axis,
-) -> None:
-    """A mark at the smallest of all points."""
-    found = [
-        (number, i, j)
-        for i, row in enumerate(value)
-        for j, number in enumerate(row)
-        if drawable(number)
-    ]
-    if found:
-        _, i, j = min(found)
-        dot = (
-            round(across.place(axes[0][i], canvas.width)),
-            round(upright.place(axes[1][j], canvas.height)),
-        )
-        canvas.put(*canvas.cell_of(*dot), Cell("o", LOWEST_COLOUR))
+def _lowest(canvas: Canvas, axes: Axes, value: Grid, across: Axis, upright: Axis) -> None:
+    """Mark the lowest point."""
+    points = [(z, i, j) for i, row in enumerate(value) for j, z in enumerate(row) if drawable(z)]
+    if points:
+        _, i, j = min(points)
+        x = round(across.place(axes[0][i], canvas.width))
+        y = round(upright.place(axes[1][j], canvas.height))
+        canvas.put(*canvas.cell_of(x, y), Cell("o", LOWEST_COLOUR))
 
 
 def _legend(
@@ -213,7 +168,7 @@ def _legend(
 ) -> list[list[Cell]]:
     entries = [words(title, "1")]
     for level, number in enumerate(steps):
-        entries.append(words(f"{NAMES[level % len(NAMES)]}: {number:g}", _colour(level)))
+        entries.append(words(f"{_name(level)}: {number:g}", _colour(level)))
     entries.append(words("o: smallest", LOWEST_COLOUR))
     if arrows:
         entries.append(words("arrows: uphill", ARROW_COLOUR))

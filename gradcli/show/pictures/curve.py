@@ -1,4 +1,4 @@
-"""A small curve under a table: numbers over their count, on a log scale where they span much."""
+"""A small curve below a table: numbers at 0, 1, 2, ..., on a log scale if their range is wide."""
 
 import math
 
@@ -8,10 +8,9 @@ from gradcli.show.pictures.plotter import Panel, Window
 from gradcli.show.table import LineChart
 
 ROWS, COLUMNS = 11, 72
-"""Characters that the curve takes at most."""
+"""The largest size of the curve in characters."""
 SPAN = 1000.0
-"""From here the largest number stands so far above the smallest that only a logarithm shows
-both."""
+"""The ratio of largest to smallest number from which the scale is logarithmic."""
 
 
 def draw(curve: LineChart, window: Window) -> str:

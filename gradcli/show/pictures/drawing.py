@@ -1,7 +1,6 @@
-"""matplotlib as it was delivered: it obeys no settings of the user, knows no fonts but its own, and
-keeps no caches.
+"""Load matplotlib without the user's settings, with its own fonts only, and without caches.
 
-A picture is then the same on every machine, and nothing but the picture is written.
+A picture is then the same on every machine, and only the picture is written.
 """
 
 import importlib.util
@@ -15,36 +14,32 @@ from typing import Any
 
 
 @contextmanager
-def _settled(data: str) -> Iterator[None]:
-    """Be in the folder of matplotlib's own settings, without the variables that name others: the
-    first ones found count.
+def _own_settings(data: str) -> Iterator[None]:
+    """Change to the folder of matplotlib's own settings, and unset the variables that name others:
+    matplotlib takes the first settings that it finds.
     """
-    named = {
-        name: os.environ.pop(name) for name in ("MATPLOTLIBRC", "MPLBACKEND") if name in os.environ
-    }
-    here = (
-        os.open(".", os.O_RDONLY) if hasattr(os, "fchdir") else os.getcwd()
-    )  # the folder's name may be gone
+    variables = [name for name in ("MATPLOTLIBRC", "MPLBACKEND") if name in os.environ]
+    values = {name: os.environ.pop(name) for name in variables}
+    # As a descriptor where possible, because the folder may no longer have a name.
+    folder = os.open(".", os.O_RDONLY) if hasattr(os, "fchdir") else os.getcwd()
     os.chdir(data)
     try:
         yield
     finally:
-        os.chdir(here)
-        if isinstance(here, int):
-            os.close(here)
-        os.environ.update(named)
+        os.chdir(folder)
+        if isinstance(folder, int):
+            os.close(folder)
+        os.environ.update(values)
 
 
 def _load() -> None:
-    found = importlib.util.find_spec("matplotlib")
-    assert found is not None
-    assert found.origin is not None
-    data = str(Path(found.origin).with_name("mpl-data"))
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    data = str(Path(spec.origin).with_name("mpl-data"))
 
     def cache() -> str:
-        """The folder of lists of fonts. It is asked for just before fonts are looked for: the
-        moment to say which.
-        """
+        """The folder of font lists, requested just before fonts are searched: restrict that too."""
         fonts: Any = sys.modules["matplotlib.font_manager"]
         find = fonts.findSystemFonts
         fonts.findSystemFonts = lambda paths=None, fontext="ttf": (
@@ -53,10 +48,9 @@ def _load() -> None:
         fonts.json_dump = lambda *_: None
         return data
 
-    logging.getLogger("matplotlib").setLevel(
-        logging.ERROR
-    )  # its remarks on settings and fonts do not concern the user
-    with _settled(data):
+    # Warnings about settings and fonts do not concern the user.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    with _own_settings(data):
         matplotlib: Any = importlib.import_module("matplotlib")
         matplotlib.get_configdir, matplotlib.get_cachedir = lambda: data, cache
         importlib.import_module("matplotlib.font_manager")

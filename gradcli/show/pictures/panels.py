@@ -1,8 +1,7 @@
-"""Curves arranged for a picture: which of them share their axes, values above derivatives."""
+"""Curves arranged in panels: which curves share their axes, with values above derivatives."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
@@ -13,42 +12,34 @@ from gradcli.show.pictures.axes import drawable, span, together
 from gradcli.show.pictures.plotter import DASHED, SLOPE, Panel, Window
 
 COMPARABLE = 0.2
-"""Curves share their axes where each fills so much of the height."""
+"""Curves share their axes if each fills at least this part of the height."""
 
 
-def curves(x: Tensor, found: Sequence[Curve], along: str, window: Window) -> str:
-    """One curve over x, [points], with its derivative; several of them above, and their derivatives
-    below.
-    """
-    points, panels = arranged(x, found, along)
-    return (
-        plotter.draw(points, panels, window, along=along)
-        if points
-        else "no point of the range is finite\n"
-    )
+def curves(x: Tensor, drawn: Sequence[Curve], along: str, window: Window) -> str:
+    """Curves over x [points] as text: one with its derivative, several above their derivatives."""
+    points, panels = arranged(x, drawn, along)
+    if not points:
+        return "no point of the range is finite\n"
+    return plotter.draw(points, panels, window, along=along)
 
 
-def arranged(x: Tensor, found: Sequence[Curve], along: str) -> tuple[list[float], list[Panel]]:
-    """The points of x, [points], in ascending order, and the panels with the curves through
-    them.
-    """
+def arranged(x: Tensor, curves: Sequence[Curve], along: str) -> tuple[list[float], list[Panel]]:
+    """The finite points of x [points] in ascending order, and the panels of the curves there."""
     places = numbers.flat(x)
     order = sorted((i for i in range(len(places)) if drawable(places[i])), key=places.__getitem__)
     values, slopes = [], []
-    for number, curve in enumerate(found):
-        pen = plotter.pen(number) if len(found) > 1 else plotter.SOLID
+    for number, curve in enumerate(curves):
+        pen = plotter.pen(number) if len(curves) > 1 else plotter.SOLID
         name = curve.label or curve.name
         values.append(plotter.Line(name, _at(curve.value, order), curve.jumps, pen))
         if curve.derivative is not None:
-            slope = f"d {curve.name}" if len(found) > 1 else f"d/d{along}"
+            slope = f"d {curve.name}" if len(curves) > 1 else f"d/d{along}"
             slopes.append(plotter.Line(slope, _at(curve.derivative, order), curve.slope_jumps, pen))
     return [float(places[i]) for i in order], _panels(values, slopes)
 
 
 def _panels(values: list[plotter.Line], slopes: list[plotter.Line]) -> list[Panel]:
-    """A curve and its derivative in one panel, where both can be read there; else values above
-    derivatives.
-    """
+    """One curve and its derivative share a panel if both can be read; else values come first."""
     if not slopes:
         return [Panel(tuple(values))]
     if len(values) == 1 and _comparable([*values, *slopes]):
@@ -58,8 +49,8 @@ def _panels(values: list[plotter.Line], slopes: list[plotter.Line]) -> list[Pane
     return [Panel(tuple(values), "value"), Panel(tuple(slopes), "derivative")]
 
 
-def _comparable(found: list[plotter.Line]) -> bool:
-    spans = [span(curve.y, curve.jumps) for curve in found]
+def _comparable(lines: list[plotter.Line]) -> bool:
+    spans = [span(line.y, line.jumps) for line in lines]
     whole = together(spans)
     if whole is None:
         return True
@@ -68,5 +59,6 @@ def _comparable(found: list[plotter.Line]) -> bool:
 
 
 def _at(tensor: Tensor, order: Sequence[int]) -> list[float]:
-    found: list[Any] = numbers.flat(tensor)
-    return [float(found[i]) for i in order]
+    """The numbers of a tensor [points] in this order."""
+    values = numbers.flat(tensor)
+    return [float(values[i]) for i in order]

@@ -1,6 +1,4 @@
-"""An expression in PyTorch's own words: every function under its full name, and what gradcli fills
-in written out.
-"""
+"""An expression as PyTorch code: full names of functions, and arguments that gradcli fills in."""
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
@@ -34,12 +32,12 @@ _SECTIONS = {
     "fft": "torch.fft",
     "masked": "torch.masked",
 }
-"""How a section of the allow-list is written in a program, where that is not its own name."""
+"""Sections of the allow-list that a program writes by another name."""
 
 
 class WrittenExpression:
-    """An expression as a piece of a PyTorch program: `lines` of statements, and `value`, its result
-    or the name of it.
+    """An expression as part of a PyTorch program: `lines` of statements, and `value`, an expression
+    or name of its result.
     """
 
     def __init__(self, text: str, inputs: Mapping[str, Tensor], device: str = "cpu") -> None:
@@ -55,23 +53,16 @@ class WrittenExpression:
             self.value = ast.unparse(last)
 
     def as_function(self, parameters: Sequence[str]) -> tuple[list[str], str]:
-        """Lines that define it as a function of `parameters`, and what to call it; a lambda needs
-        no lines.
-        """
+        """The lines that define a function of `parameters`, and its name; or just a lambda."""
         arguments = ", ".join(parameters)
         if not self.lines:
             return [], f"lambda {arguments}: {self.value}"
-        return [
-            f"def f({arguments}):",
-            *(f"    {line}" for line in self.lines),
-            f"    return {self.value}",
-        ], "f"
+        body = [f"    {line}" for line in (*self.lines, f"return {self.value}")]
+        return [f"def f({arguments}):", *body], "f"
 
 
 class _Writer(ast.NodeTransformer):
-    """Rewrites a copy of the checked tree; `operands` are those that each step of the expression
-    had when it was run.
-    """
+    """Rewrites a copy of the checked tree; `operands` are those of each step when it was run."""
 
     def __init__(
         self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str], device: str
@@ -80,66 +71,56 @@ class _Writer(ast.NodeTransformer):
         copies: dict[int, Any] = {}
         self._tree = deepcopy(program.tree, copies)
         self._held = {name: deepcopy(value, copies) for name, value in program.held.items()}
-        self._calls: dict[ast.AST, Step] = {
-            copies[id(node)]: step for node, step in program.calls.items()
-        }
+        calls = program.calls.items()
+        self._calls: dict[ast.AST, Step] = {copies[id(node)]: step for node, step in calls}
         self._operands = operands
         self._scope = inputs | set(program.assigned)
         self._made = {copies[id(node)] for node in program.made if id(node) in copies}
 
     def written(self) -> list[ast.stmt]:
         """The statements, rewritten."""
-        found: ast.Module = self.visit(self._tree)
-        for (
-            name,
-            value,
-        ) in self._held.items():  # one may be part of an earlier one, and so comes later
-            uses = [
-                node for node in ast.walk(found) if isinstance(node, ast.Name) and node.id == name
-            ]
-            found = _Holder(name, self.visit(value), once=len(uses) == 1).visit(found)
-        return found.body
+        tree: ast.Module = self.visit(self._tree)
+        for name, value in self._held.items():  # a later value may be part of an earlier one
+            uses = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
+            tree = _Substitution(name, self.visit(value), once=uses == 1).visit(tree)
+        return tree.body
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        """A choice that nobody typed is made already: of the two calls one was computed."""
+        """A choice that gradcli made is replaced by the branch that was computed."""
         if node not in self._made:
             self.generic_visit(node)
             return node
         return self.visit(node.body if self._ran(node.body) else node.orelse)  # type: ignore[no-any-return]
 
     def _ran(self, node: ast.expr) -> bool:
-        """Whether the first call in a part of the tree was computed."""
-        calls = (
-            self._calls[part]
-            for part in ast.walk(node)
-            if part in self._made and part in self._calls
-        )
+        """Whether the first call of gradcli's in a part of the tree was computed."""
+        nodes = (part for part in ast.walk(node) if part in self._made)
+        calls = (self._calls[part] for part in nodes if part in self._calls)
         return id(next(calls, None)) in self._operands
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
-        """`n += v` binds n again; written as it is, PyTorch would change the tensor in place."""
+        """`n += v` means `n = n + v`: in PyTorch it would change the tensor in place."""
         assert isinstance(node.target, ast.Name)
         before = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, self.visit(node.value))
         return ast.fix_missing_locations(ast.Assign([node.target], before, lineno=node.lineno))
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Constants and dtypes are torch's."""
+        """Constants and dtypes belong to torch."""
         name = PYTHON_TYPES.get(node.id, node.id)
         if node.id in self._scope or not (name in CONSTANTS or in_space("dtypes", name)):
             return node
         return _parsed(f"torch.{name}")
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """`math.pi`, `np.float32` and their kin are torch's."""
-        dotted = ast.unparse(node)
-        space, _, name = dotted.rpartition(".")
-        if SPACES.get(space) == "np":
+        """`math.pi`, `np.float32` and other constants and dtypes belong to torch."""
+        prefix, _, name = ast.unparse(node).rpartition(".")
+        space = SPACES.get(prefix)
+        if space == "np":
             name = PYTHON_TYPES.get(name, name)
-        if SPACES.get(space) in ("torch", "np", "math") and (
-            name in CONSTANTS or in_space("dtypes", name)
-        ):
+        is_constant = name in CONSTANTS or in_space("dtypes", name)
+        if is_constant and space in ("torch", "np", "math"):
             return _parsed(f"torch.{name}")
-        if SPACES.get(space) == "np" and name == "newaxis":
+        if space == "np" and name == "newaxis":
             return _parsed("None")
         self.generic_visit(node)
         return node
@@ -149,29 +130,22 @@ class _Writer(ast.NodeTransformer):
         step, written = self._calls.get(node), self._call(node)
         if step is None or self._device == "cpu" or not isinstance(written, ast.Call):
             return written
-        return self._drawn(written, step)
+        return self._on_device(written, step)
 
-    def _drawn(self, node: ast.Call, step: Step) -> ast.expr:
-        """A call that draws random numbers does so on the CPU, as gradcli does; any other as it
-        is.
-        """
+    def _on_device(self, node: ast.Call, step: Step) -> ast.expr:
+        """A call that draws random numbers does so on the CPU, as in gradcli, and moves them."""
         operands, bound = self._operands.get(id(step), []), step.kind in ("method", "apply")
         module = step.kind == "apply" and bool(operands)
         name = type(operands[0]).__name__ if module else step.name.rpartition(".")[2]
-        if (
-            name not in (RANDOM_MODULES if module else RANDOM)
-            or step.name.startswith("nn.")
-            or "*" in step.keywords
-        ):
+        random = name in (RANDOM_MODULES if module else RANDOM)
+        if not random or step.name.startswith("nn.") or "*" in step.keywords:
             return node
         if isinstance(node.func, ast.Attribute) and step.kind == "method":
             node.func.value = _on_cpu(node.func.value)
-        given = operands[bound:]
-        node.args = [
-            _on_cpu(arg) if isinstance(value, Tensor) else arg
-            for arg, value in zip(node.args, given, strict=False)
-        ]
-        for keyword, value in zip(node.keywords, given[len(node.args) :], strict=False):
+        values = operands[bound:]
+        pairs = zip(node.args, values, strict=False)
+        node.args = [_on_cpu(arg) if isinstance(value, Tensor) else arg for arg, value in pairs]
+        for keyword, value in zip(node.keywords, values[len(node.args) :], strict=False):
             keyword.value = _on_cpu(keyword.value) if isinstance(value, Tensor) else keyword.value
         if not any(isinstance(value, Tensor) for value in operands):
             node.keywords.append(ast.keyword("device", ast.Constant("cpu")))
@@ -180,7 +154,7 @@ class _Writer(ast.NodeTransformer):
     def _call(self, node: ast.Call) -> ast.expr:
         """A function under PyTorch's name, with the arguments that gradcli filled in."""
         step = self._calls.get(node)
-        named = isinstance(node.func, ast.Name)  # a module of the user's
+        named = isinstance(node.func, ast.Name)  # a module that the user made
         function = node.func if named or (step and step.kind == "call") else self.visit(node.func)
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
@@ -194,20 +168,16 @@ class _Writer(ast.NodeTransformer):
         section, _, name = step.name.partition(".")
         if section == "catalogue":
             return _composed(node, CATALOGUE[name])
-        node.func = _parsed(
-            name if section == "python" else f"{_SECTIONS.get(section, section)}.{name}"
-        )
+        prefix = "" if section == "python" else f"{_SECTIONS.get(section, section)}."
+        node.func = _parsed(prefix + name)
         self._fit(node, step)
         return node
 
     def _fit(self, node: ast.Call, step: Step) -> None:
-        """Class indices as int64, and plain numbers as tensors where PyTorch insists on them."""
+        """Write class indices as int64, and plain numbers as tensors if PyTorch requires it."""
         values = self._operands.get(id(step))
-        if (
-            values is None
-            or step.name.startswith(("nn.", "python.", "math."))
-            or "*" in step.keywords
-        ):
+        elsewhere = step.name.startswith(("nn.", "python.", "math."))
+        if values is None or elsewhere or "*" in step.keywords:
             return
         if isinstance(step.value, str) and library.plain(values):
             node.func = _parsed(step.value)
@@ -216,15 +186,15 @@ class _Writer(ast.NodeTransformer):
         if entry := library.INDEXED.get(step.name):
             self._fit_target(node, entry, arguments, keywords)
             return
-        for place in _insisted(library.pytorch_function(step.name), arguments, keywords):
+        for place in _tensors_required(library.pytorch_function(step.name), arguments, keywords):
             node.args[place] = _parsed(f"torch.tensor({ast.unparse(node.args[place])})")
 
     def _fit_target(
         self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> None:
-        """The target of an index loss as PyTorch takes it."""
-        given = {**dict(zip(("input", "target"), arguments, strict=False)), **keywords}
-        logits, target = given.get("input"), given.get("target")
+        """Write the target of a loss of class indices as PyTorch takes it."""
+        values = {**dict(zip(("input", "target"), arguments, strict=False)), **keywords}
+        logits, target = values.get("input"), values.get("target")
         if not (isinstance(logits, Tensor) and isinstance(target, Tensor)):
             return
         named = next((keyword for keyword in node.keywords if keyword.arg == "target"), None)
@@ -243,43 +213,36 @@ class _Writer(ast.NodeTransformer):
 
 
 def _composed(node: ast.Call, entry: Activation | Loss) -> ast.expr:
-    """A call of an entry that has its own code, in which the arguments are put; an activation with
-    more is PyTorch's own.
+    """A call of an entry with its own code, with the arguments filled in; PyTorch's function if an
+    activation has settings.
     """
     if isinstance(entry, Activation) and (len(node.args) > 1 or node.keywords):
         node.func = _parsed(entry.torch)
         return node
-    meaning: dict[str, ast.expr | str] = {
-        each.name: f"torch.tensor({each.default!r})"
-        if each.name in TENSOR_PARAMETERS
-        else repr(each.default)
-        for each in entry.parameters
-    }
+    defaults: dict[str, ast.expr | str] = {}
+    for parameter in entry.parameters:
+        default = repr(parameter.default)
+        is_tensor = parameter.name in TENSOR_PARAMETERS
+        defaults[parameter.name] = f"torch.tensor({default})" if is_tensor else default
     if isinstance(entry, Loss):
-        meaning["reduction"] = repr(entry.reduction)
-    words = {word.arg or "**": word.value for word in node.keywords}
-    given = {**dict(zip(entry.operands, node.args, strict=False)), **words}
-    if isinstance(entry, Activation) or not any(
-        isinstance(each, ast.Starred) for each in node.args
-    ):
-        return filled(entry.code, {**meaning, **given})
-    # How many operands a star gives is known only when the program runs.
-    node.func = _parsed(
-        f"lambda {', '.join(entry.operands)}: {ast.unparse(filled(entry.code, meaning))}"
-    )
-    return node
+        defaults["reduction"] = repr(entry.reduction)
+        if any(isinstance(argument, ast.Starred) for argument in node.args):
+            # How many operands a star gives is known only when the program runs.
+            body = ast.unparse(filled(entry.code, defaults))
+            node.func = _parsed(f"lambda {', '.join(entry.operands)}: {body}")
+            return node
+    keywords = {keyword.arg or "**": keyword.value for keyword in node.keywords}
+    arguments = dict(zip(entry.operands, node.args, strict=False))
+    return filled(entry.code, {**defaults, **arguments, **keywords})
 
 
-class _Holder(ast.NodeTransformer):
-    """Puts a value into the places of its name: as it is where there is one, else by `:=` in the
-    first.
-    """
+class _Substitution(ast.NodeTransformer):
+    """Replaces a name that is used once by its value, else its first use by `name := value`."""
 
     def __init__(self, name: str, value: ast.expr, *, once: bool) -> None:
         self._name = name
-        self._first: ast.expr | None = (
-            value if once else ast.NamedExpr(ast.Name(name, ast.Store()), value)
-        )
+        assigned = value if once else ast.NamedExpr(ast.Name(name, ast.Store()), value)
+        self._first: ast.expr | None = assigned
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id != self._name or self._first is None:
@@ -292,10 +255,10 @@ def _on_cpu(node: ast.expr) -> ast.expr:
     return ast.Call(ast.Attribute(node, "cpu", ast.Load()), [], [])
 
 
-def _insisted(
+def _tensors_required(
     function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
 ) -> Sequence[int]:
-    """The places of plain numbers that PyTorch takes as tensors alone: found by asking it."""
+    """The positions of plain numbers that PyTorch takes only as tensors, found by trying."""
     for places in [[], *library.liftable(arguments)]:
         try:
             function(*library.lifted(arguments, places), **keywords)

@@ -1,6 +1,4 @@
-"""A PyTorch program being written: inputs, statements, prints, and the imports that they turn out
-to need.
-"""
+"""A PyTorch program in the making: inputs, statements, prints, and the imports that these need."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +16,7 @@ from gradcli.show.program.tensor_code import tensor_code
 
 
 class Script:
-    """Lines of a program for one request."""
+    """The lines of the program of one request."""
 
     def __init__(self, request: ComputeOptions, inputs: Iterable[str]) -> None:
         self._request = request
@@ -29,75 +27,67 @@ class Script:
         self.lines: list[str] = []
 
     def read(self, text: str, inputs: Mapping[str, Tensor]) -> WrittenExpression:
-        """An expression of inputs of any shape in PyTorch's words, on the request's device."""
+        """An expression of inputs, any shape, as PyTorch code on the request's device."""
         return WrittenExpression(text, inputs, self._request.device)
 
     def add(self, *lines: str) -> None:
-        """Statements, one a line."""
+        """Append statements, one per line."""
         self.lines += lines
 
-    def fresh(self, *wishes: str) -> str:
-        """The first of the names that nothing has yet; with underscores behind it where all are
-        taken.
-        """
-        name = next((wish for wish in wishes if wish not in self._taken), wishes[-1])
+    def fresh(self, *names: str) -> str:
+        """The first of the names that is free; if none is, the last one with underscores."""
+        name = next((name for name in names if name not in self._taken), names[-1])
         while name in self._taken:
             name += "_"
         self._taken.add(name)
         return name
 
     def inputs(
-        self,
-        tensors: Mapping[str, Tensor],
-        literals: Mapping[str, Literal | None],
+        self, tensors: Mapping[str, Tensor], literals: Mapping[str, Literal | None],
         leaves: Iterable[str],
-    ) -> None:
-        """One line for each input, whatever its shape and dtype; those in `leaves` record what is
-        done with them.
-        """
-        chosen = set(leaves)
+    ) -> None:  # fmt: skip
+        """Append a line for each input, any shape and dtype; `leaves` require gradients."""
+        names = set(leaves)
         for name, tensor in tensors.items():
-            self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in chosen)}")
+            self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in names)}")
 
     def tensor(
         self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False
     ) -> str:
-        """The expression that makes an input in its shape and dtype; random numbers are drawn on
-        the CPU and moved.
-        """
+        """The expression that makes `tensor`, as `tensor_code` does, on the request's device."""
         return tensor_code(literal, tensor, leaf=leaf, device=self._request.device, filled=filled)
 
-    def formula(self, text: str, inputs: Mapping[str, Tensor], *wishes: str) -> str:
-        """The statements of an expression of inputs of any shape; the name of its result."""
+    def formula(self, text: str, inputs: Mapping[str, Tensor], *names: str) -> str:
+        """Append an expression of inputs, any shape; return a name of its result, as by `fresh`."""
         formula = self.read(text, inputs)
         self.add(*formula.lines)
         if formula.value.isidentifier():
             return formula.value
-        name = self.fresh(*wishes)
+        name = self.fresh(*names)
         self.add(f"{name} = {formula.value}")
         return name
 
     def show(self, label: str, value: str) -> None:
-        """Print a tensor's numbers, all their digits, behind a label."""
+        """Append a print of a label and the numbers of the tensor `value` in all digits."""
         self.add(f'print("{label}", {value}.tolist())')
 
     def text(self) -> str:
         """The whole program."""
-        head = []
+        head, request = [], self._request
         body = "\n".join(self.lines)
-        if self._request.dtype != "float32":
-            head.append(f"torch.set_default_dtype(torch.{self._request.dtype})")
-        if self._request.device != "cpu":
-            head.append(f'torch.set_default_device("{self._request.device}")')
+        if request.dtype != "float32":
+            head.append(f"torch.set_default_dtype(torch.{request.dtype})")
+        if request.device != "cpu":
+            head.append(f'torch.set_default_device("{request.device}")')
         if not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", body)):
-            head.append(f"torch.manual_seed({self._request.seed})")
+            head.append(f"torch.manual_seed({request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
 
 
 def program(request: ComputeOptions, result: Result) -> str:
-    """The PyTorch program that prints the numbers of `result`, which is that of `request`."""
+    """The PyTorch program that prints the numbers of `result`, the result of `request`."""
     script = Script(request, result.inputs)
-    with once_more(DTYPES[request.dtype]):  # formulas are run again to see their operands
+    with once_more(DTYPES[request.dtype]):  # expressions are run again for their operands
         part(result, "program").program(script, request, result)
     return script.text()

@@ -1,6 +1,4 @@
-"""Inputs as a PyTorch program has them: the constructor that was typed, the file, or the
-numbers.
-"""
+"""Inputs as PyTorch code: the constructor that the user typed, the file, or the numbers."""
 
 import math
 from typing import Any
@@ -16,10 +14,10 @@ from gradcli.show import numbers
 _LOADERS = {
     ".npy": "np.load({path!r})",
     ".npz": "np.load({path!r})[{key!r}]",
-    ".pt": "torch.load({path!r})",
+    ".pt": "torch.load({path!r})[{key!r}]",
     ".safetensors": "safetensors.torch.load_file({path!r})[{key!r}]",
 }
-"""How a program reads the binary formats; the numbers of text files are written out."""
+"""Calls that read the binary formats; the numbers of text files are written into the program."""
 
 
 def tensor_code(
@@ -30,67 +28,58 @@ def tensor_code(
     device: str = "cpu",
     filled: bool = False,
 ) -> str:
-    """The expression that makes `tensor`; with `leaf` one that records what is done with it.
+    """The expression that makes `tensor`, any shape and dtype; with `leaf` it requires gradients.
 
-    On another `device` than the CPU a constructor runs on the CPU all the same, and its numbers are
-    moved. With `filled` the literal is two numbers, and `tensor` [n] what lies between them.
+    Constructors run on the CPU, as in gradcli, and their numbers are moved to `device`. With
+    `filled` the literal is two numbers, and `tensor` [n] the evenly spaced numbers between them.
     """
     if filled:
-        drawn = isinstance(literal, Made) and literal.random
-        outer = tensor[:: len(tensor) - 1]
-        ends = (
-            f"*{tensor_code(literal, outer, leaf=False, device=device)}"
-            if drawn
-            else _values(outer)[1:-1]
-        )
-        return f"torch.linspace({ends}, {len(tensor)})"
-    flag = ", requires_grad=True" if leaf else ""
+        ends = tensor[:: len(tensor) - 1]
+        if isinstance(literal, Made) and literal.random:
+            limits = f"*{tensor_code(literal, ends, leaf=False, device=device)}"
+        else:
+            limits = _values(ends)[1:-1]
+        return f"torch.linspace({limits}, {len(tensor)})"
     if isinstance(literal, Made):
-        arguments = ", ".join(
-            _argument(literal.name, key, value) for key, value in literal.arguments.items()
-        )
-        elsewhere = device != "cpu"
-        if literal.sign > 0 and not elsewhere:
-            return f"torch.{literal.name}({arguments}{flag})"
-        moved = (
-            f'torch.{literal.name}({arguments}, device="cpu").to("{device}")' if elsewhere else ""
-        )
-        made = ("-" if literal.sign < 0 else "") + (moved or f"torch.{literal.name}({arguments})")
-        return (
-            f"({made}).requires_grad_()"
-            if leaf and literal.sign < 0
-            else made + ".requires_grad_()" * leaf
-        )
-    if (
-        isinstance(literal, FromFile)
-        and literal.suffix in _LOADERS
-        and (literal.key or literal.suffix == ".npy")
-    ):
-        loaded = _LOADERS[literal.suffix].format(path=literal.path, key=literal.key)
-        if literal.suffix == ".pt":
-            loaded += f"[{literal.key!r}]" if literal.key else ""
+        return _constructor(literal, leaf, device)
+    flag = ", requires_grad=True" if leaf else ""
+    suffix = literal.suffix if isinstance(literal, FromFile) else ""
+    if isinstance(literal, FromFile) and suffix in _LOADERS and (literal.key or suffix == ".npy"):
+        loaded = _LOADERS[suffix].format(path=literal.path, key=literal.key)
         dtype = "" if tensor.dtype == torch.bool else f", dtype={tensor.dtype}"
         return f"torch.tensor({loaded}{dtype}{flag})"
     dtype = f", dtype={tensor.dtype}" if tensor.dtype in _UNUSUAL or not tensor.numel() else ""
     return f"torch.tensor({_values(tensor)}{dtype}{flag})"
 
 
+def _constructor(literal: Made, leaf: bool, device: str) -> str:
+    """The call of a constructor, its sign, and a move to another `device` than the CPU."""
+    arguments = [_argument(literal.name, key, value) for key, value in literal.arguments.items()]
+    plain = literal.sign > 0 and device == "cpu"
+    if leaf and plain:
+        arguments.append("requires_grad=True")
+    if device != "cpu":
+        arguments.append('device="cpu"')
+    call = f"torch.{literal.name}({', '.join(arguments)})"
+    if device != "cpu":
+        call += f'.to("{device}")'
+    if literal.sign < 0:
+        call = f"(-{call})" if leaf else f"-{call}"
+    return call if plain or not leaf else f"{call}.requires_grad_()"
+
+
 _UNUSUAL = (torch.int8, torch.int16, torch.int32, torch.uint8)
-"""Dtypes that torch.tensor does not give by itself."""
+"""Dtypes that torch.tensor does not infer."""
 
 
 def _values(tensor: Tensor) -> str:
-    """The numbers as nested lists, not-finite ones as torch's constants."""
-    flat = [_number(value) for value in numbers.flat(tensor)]
-    for size in reversed(tensor.shape[1:]):
-        flat = (
-            [f"[{', '.join(flat[i * size : (i + 1) * size])}]" for i in range(len(flat) // size)]
-            if size
-            else []
-        )
-    if tensor.ndim == 0:
-        return flat[0]
-    return f"[{', '.join(flat)}]" if tensor.numel() else repr(torch.empty(tensor.shape).tolist())
+    """The numbers of a tensor of any shape as nested lists, with torch's constants."""
+    if not tensor.numel():
+        return repr(torch.empty(tensor.shape).tolist())
+    parts = [_number(value) for value in numbers.flat(tensor)]
+    for size in reversed(tensor.shape):
+        parts = [f"[{', '.join(parts[i : i + size])}]" for i in range(0, len(parts), size)]
+    return parts[0]
 
 
 def _number(value: Any) -> str:
@@ -100,12 +89,10 @@ def _number(value: Any) -> str:
 
 
 def _argument(constructor: str, key: str, value: Any) -> str:
-    """An argument of a constructor; positional in PyTorch's order, numbers as floats where they
-    decide the dtype.
-    """
-    decides = key == "fill_value" or constructor == "arange"
+    """An argument of a constructor, by PyTorch's position for it; a float if it sets the dtype."""
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) if constructor != "full" and value else str(value)
-    return (
-        f"base={value!r}" if key == "base" else _number(float(value)) if decides else _number(value)
-    )
+    if key == "base":
+        return f"base={value!r}"
+    sets_dtype = key == "fill_value" or constructor == "arange"
+    return _number(float(value) if sets_dtype else value)
