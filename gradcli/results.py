@@ -274,6 +274,8 @@ class Result:
     """Whether a slip may explain a number: not of one that comes of many gradients."""
     when: ClassVar[str] = ""
     """At which moment the subjects are taken, where that is not plain: `at the start`."""
+    by_input: ClassVar[str] = "gradients"
+    """The field that holds the gradient by each input."""
     unnoted: ClassVar[frozenset[str]] = frozenset()
     """The codes of notes that say nothing here."""
     rows_shown: ClassVar[int] = 0
@@ -301,25 +303,24 @@ class Result:
         return []
 
     def gradient_paths(self) -> dict[str, str]:
-        """The path of the gradient by each input: what a bare name, or a bare number, of --expect
-        means.
-        """
-        return {}
+        """The path of the gradient by each input: what a bare name or number of --expect means."""
+        return {name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, {})}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
-        """What the path of these keys is about; None where that cannot be computed again."""
+        """What the path of these keys is about; None if that cannot be computed again."""
         kind = {"gradients": "gradient", "loss": "value"}.get(keys[0], keys[0])
-        name, index = (keys[1], keys[2:]) if kind == "gradient" else ("x", keys[1:])
+        named = isinstance(getattr(self, keys[0], None), dict)  # by input
+        name, index = (keys[1], keys[2:]) if named else ("x", keys[1:])
         return origin(self.subjects[0], kind, name, index) if self.subjects else None
 
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
-        """The gradient of a subject by the input `name` in closed form, in its shape; None where
-        there is none.
+    def subject(self, name: str) -> Subject | None:
+        """The subject with this name; a single subject has none."""
+        return next((each for each in self.subjects if each.name in ("", name)), None)
 
-        `inputs` and `upstream` are the subject's own in float64. Of a Jacobian it is the whole,
-        [rows, elements of the input].
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
+        """The gradient of a float64 subject by the input `name` in closed form; None if unknown.
+
+        It has the input's shape; a Jacobian is whole, [rows, elements of the input].
         """
         return None
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from gradcli.errors import UsageError
+from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.options.expectation import EXPECT, Expectation
 from gradcli.options.fields import (
@@ -116,6 +117,11 @@ class ComputeOptions(Request):
         return tuple(
             name for name, it in options(cls).items() if it.kind is TENSOR and not it.positional
         )
+
+    @property
+    def literals(self) -> dict[str, Literal | None]:
+        """Each input that is an option, in the order of `as_given`; None if it was not given."""
+        return {name: getattr(self, name) for name in self.as_given(self.named(()))}
 
     def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
         """Inputs that are options in the order given, those not given last: each may draw random

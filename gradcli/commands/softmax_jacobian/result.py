@@ -1,13 +1,12 @@
 """What `softmax-jacobian` computes, and its Jacobian written out cell by cell."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gradcli.language.limits import RESULTS
-from gradcli.results import Inputs, LedgerRow, Origin, Result, Subject, aside, origin, present
+from gradcli.results import LedgerRow, Result, Subject, aside, present
 
 _DIGITS = 4
 
@@ -32,15 +31,9 @@ class SoftmaxJacobianResult(Result):
         """The Jacobian, or its chosen row."""
         return {"x": "jacobian" if self.row is None else "row"}
 
-    def origin(self, keys: Sequence[str]) -> Origin | None:
-        """The Jacobian."""
-        return origin(self.subjects[0], keys[0], "x", keys[1:])
-
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """p_i (1 - p_i) on the diagonal, -p_i p_j elsewhere, [n, n]."""
-        p = torch.softmax(inputs["x"], -1)
+        p = torch.softmax(subject.inputs["x"], -1)
         return torch.diag(p) - torch.outer(p, p)
 
     def written_out(self) -> list[LedgerRow]:

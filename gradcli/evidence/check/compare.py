@@ -136,7 +136,8 @@ def _closed_form(
     """The slopes of the pairs in closed form; None where the result knows none."""
     try:
         with once_more(torch.float64):
-            found = result.closed_form(subject, looked.inputs, looked.rerun.upstream, name)
+            wide = subject._replace(inputs=dict(looked.inputs), upstream=looked.rerun.upstream)
+            found = result.closed_form(wide, name)
     except GradcliError:  # shapes that the formula is not written for
         return None
     if found is None:
