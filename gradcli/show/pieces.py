@@ -19,12 +19,12 @@ FilledColumn: TypeAlias = tuple[str | Column, Cells]
 
 
 def table_of(
-    rows: int, columns: Iterable[FilledColumn], title: str = "", caption: str = "", **layout: Any
+    count: int, columns: Iterable[FilledColumn], title: str = "", caption: str = "", **layout: Any
 ) -> Table:
-    """A table of one block; `layout` holds further fields of Table."""
+    """A table of one block of `count` rows; `layout` holds further fields of Table."""
     columns = list(columns)
     heads = [Column(head) if isinstance(head, str) else head for head, _ in columns]
-    block = Block(rows, tuple(cells for _, cells in columns))
+    block = Block(count, tuple(cells for _, cells in columns))
     return Table(tuple(heads), (block,), title, caption, **layout)
 
 
