@@ -8,10 +8,4 @@ EXAMPLES = (
         "one job from a pipe",
     ),
 )
-"""Calls to copy, and what each shows."""
-
-FORMS = {
-    "quiet": "no progress bar",
-}
-"""The options of output that it has, each with words of its own for help where the usual ones do
-not fit."""
+FORMS = {"quiet": "no progress bar"}

@@ -11,7 +11,4 @@ EXAMPLES = (
         "a slope, with momentum",
     ),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "stopped or parameters.x"
-"""Examples of paths for --get."""

@@ -11,7 +11,4 @@ EXAMPLES = (
     ),
     ("gradcli flow --activation tanh --init xavier --get factors.tanh", "the factor per layer"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "factors.relu or layers.0.gradient_norm"
-"""Examples of paths for --get."""

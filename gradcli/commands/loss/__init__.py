@@ -8,7 +8,4 @@ EXAMPLES = (
     ("gradcli loss cross_entropy --pred 2,1,0.1 --target 0", "logits against a class index"),
     ("gradcli loss 'huber(delta=2)' --pred 3 --target 0 --reduction sum", "with an argument"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "losses.0.gradient.2"
-"""Examples of paths for --get."""
