@@ -21,7 +21,7 @@ class FunctionValue:
 
 @dataclass(frozen=True, kw_only=True)
 class ActivateResult(Result):
-    """The activations asked for, side by side."""
+    """The activations of one call, side by side."""
 
     unnoted: ClassVar = frozenset({"dead-relu"})  # here x is not the input of a neuron
 

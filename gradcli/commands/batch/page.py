@@ -28,9 +28,8 @@ def page(request: Batch, shown: OutputOptions, world: World, read_stdin: Callabl
     jobs = LinesOfFile(_open(request.file, world))
     failures = 0
     batches = answers(jobs, partial(loaded, allow_files=request.allow_files), jobs=request.jobs)
-    writer = (
-        _LineWriter()
-    )  # it handles signals only after the forks, which lose what a handler raises
+    # Signals are handled only after the forks: what a handler raises during a fork is lost.
+    writer = _LineWriter()
     with handled(writer.handle), _progress(shown, world) as progress, contextlib.closing(batches):
         for batch in batches:
             failures += sum(not answer.ok for answer in batch)

@@ -9,9 +9,7 @@ from gradcli.show.program.script import Script
 
 
 def program(script: Script, request: Flow, result: FlowResult) -> None:
-    """Write the program that prints a line for each activation and layer: norm, mean, standard
-    deviation, saturated share.
-    """
+    """Write the program that prints a line of statistics for each activation and layer."""
     width, on_cpu, moved = request.width, script.on_cpu, script.moved
     script.add(f"layers = [nn.Linear({width}, {width}{on_cpu}) for _ in range({request.layers})]")
     if request.init != "default":

@@ -77,10 +77,8 @@ def _loss_kinks(call: Call) -> list[dict[str, Any]]:
     pred, target = SAMPLES[entry.target]
     function = implementations.loss(call, "sum")
     dtype = torch.int64 if entry.target in ("class", "labels") else torch.float64
-    start, target_tensor = (
-        torch.tensor(pred, dtype=torch.float64),
-        torch.tensor(target, dtype=dtype),
-    )
+    start = torch.tensor(pred, dtype=torch.float64)
+    target_tensor = torch.tensor(target, dtype=dtype)
     places = kinks.places(entry, call.bound, start, target_tensor)
     found = []
     for text, place in zip(entry.kinks, places, strict=True):

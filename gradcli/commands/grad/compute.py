@@ -208,9 +208,8 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
         last = ",".join(str(size - 1) for size in shape)
         inside = value.numel() and value.ndim
         hint = f"the last element is --row {last}" if inside else "leave out --row"
-        raise UsageError(
-            f"--row {','.join(map(str, row))}: the result has shape {shape}", hint=hint
-        )
+        message = f"--row {','.join(map(str, row))}: the result has shape {shape}"
+        raise UsageError(message, hint=hint)
     upstream = torch.zeros_like(value, requires_grad=False)
     upstream[row] = 1
     return upstream

@@ -60,10 +60,8 @@ class Grad(WrtOptions, ExplainOptions):
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp cannot be used together", hint="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
-            message = (
-                "--each needs one number at each point: --row and --vjp cannot be used with it"
-            )
-            raise UsageError(message)
+            rule = "--each needs one number at each point"
+            raise UsageError(f"{rule}: --row and --vjp cannot be used with it")
         if self.each and self.explain:
             message = "--explain follows one gradient, but --each computes many"
             raise UsageError(message, hint="leave out --each and give one point")

@@ -22,7 +22,7 @@ class LossValue:
 
 @dataclass(frozen=True, kw_only=True)
 class LossResult(Result):
-    """The losses asked for, side by side."""
+    """The losses of one call, side by side."""
 
     losses: list[LossValue]
 

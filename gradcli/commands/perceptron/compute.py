@@ -48,10 +48,8 @@ def _forward(request: Perceptron, job: Job) -> PerceptronResult:
             gradients = core.gradients(loss, {name: live[name] for name in chosen})
         except core.NoDerivativeError:
             reason = f"PyTorch has no derivative of {request.activation.entry.name}"
-            job.note(
-                "no-derivative",
-                f"{reason}, so there is no gradient; --train uses the perceptron rule instead",
-            )
+            result = "so there is no gradient; --train uses the perceptron rule instead"
+            job.note("no-derivative", f"{reason}, {result}")
             gradients = dict.fromkeys(chosen)
     product = "x @ w + b" if inputs["w"].ndim == 1 else "x @ w.T + b"
     text = f"z = {product}; O = {request.activation.applied('z')}; {request.loss.applied('O', 'target')}"

@@ -36,11 +36,9 @@ def _layer(result: PerceptronResult, digits: int) -> list[Table]:
     ]
     title = f"{result.layer} = {one_number(result.loss, digits)}"
     inputs = {name: tensor for name, tensor in result.inputs.items() if name != "target"}
-    caption = shapes_text(result, {"z": z})
-    gradients = inputs_table(
-        inputs, result.gradients, result.defaults, "Gradient of the loss", caption
-    )
-    return [table_of(z.numel(), columns, title, csv=False), gradients]
+    layer = table_of(z.numel(), columns, title, csv=False)
+    title, caption = "Gradient of the loss", shapes_text(result, {"z": z})
+    return [layer, inputs_table(inputs, result.gradients, result.defaults, title, caption)]
 
 
 def _training(result: PerceptronTraining) -> list[Table]:

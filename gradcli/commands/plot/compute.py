@@ -223,9 +223,7 @@ def _surface(
 def _joined(
     slopes: Sequence[Tensor | None], x: Tensor, program: Expression, name: str, job: Job
 ) -> Tensor | None:
-    """The slopes as one tensor, [points], NaN where autograd returned None; None, with a note, if
-    it always did.
-    """
+    """The slopes, [points], NaN where autograd returned None; None, with a note, if it always did."""
     if any(slope is not None for slope in slopes):
         nan = x.new_tensor(float("nan"))
         return torch.stack([nan if slope is None else slope for slope in slopes])

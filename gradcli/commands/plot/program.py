@@ -75,11 +75,8 @@ def _expression(script: Script, request: Plot, result: PlotResult | SurfaceResul
     for item in request.inputs:  # in the order given, in which random numbers are drawn
         name, literal, tensor = item.name, item.literal, result.inputs[item.name]
         code = script.tensor(literal, tensor, leaf=False, filled=name in result.filled)
-        if (
-            len(slopes) == 1
-            and name in slopes
-            and not (isinstance(literal, Made) and literal.random)
-        ):
+        drawn = isinstance(literal, Made) and literal.random
+        if len(slopes) == 1 and name in slopes and not drawn:
             ranges[name] = code
         else:
             script.add(f"{ranges.get(name, name)} = {code}")

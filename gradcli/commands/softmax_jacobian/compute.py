@@ -75,8 +75,7 @@ def _by_closed_form(p: Tensor, x: Tensor, row: int | None, job: Job) -> Tensor |
         exact = core.gradients(p[i], {"x": x}, keep=True)["x"]
         if exact is None or not torch.allclose(exact, jacobian[i], *tolerances, equal_nan=True):
             return None
-    origin = f"the {n} rows of the Jacobian come from the closed form p_i (1 - p_i), -p_i p_j"
-    job.note(
-        "closed-form", f"{origin}; {len(sample)} of them were compared with autograd and agree"
-    )
+    source = f"the {n} rows of the Jacobian come from the closed form p_i (1 - p_i), -p_i p_j"
+    agreement = f"{len(sample)} of them were compared with autograd and agree"
+    job.note("closed-form", f"{source}; {agreement}")
     return jacobian
