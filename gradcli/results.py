@@ -244,6 +244,8 @@ class Result:
     """Whether a slip may explain a number: not if it comes from many gradients."""
     when: ClassVar[str] = ""
     """When the subjects are taken, if that is not obvious: `at the start`."""
+    by_input: ClassVar[str] = "gradients"
+    """The field that holds the gradient by each input."""
     unnoted: ClassVar[frozenset[str]] = frozenset()
     """The codes of notes that do not apply to this result."""
     rows_shown: ClassVar[int] = 0
@@ -269,22 +271,24 @@ class Result:
         return []
 
     def gradient_paths(self) -> dict[str, str]:
-        """The path of the gradient by each input: for a bare name or number of --expect."""
-        return {}
+        """The path of the gradient by each input: what a bare name or number of --expect means."""
+        return {name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, {})}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
         """The origin of the number at the path of these keys; None if it cannot be recomputed."""
         kind = {"gradients": "gradient", "loss": "value"}.get(keys[0], keys[0])
-        name, index = (keys[1], keys[2:]) if kind == "gradient" else ("x", keys[1:])
+        named = isinstance(getattr(self, keys[0], None), dict)  # by input
+        name, index = (keys[1], keys[2:]) if named else ("x", keys[1:])
         return origin(self.subjects[0], kind, name, index) if self.subjects else None
 
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
-        """The gradient of a subject by the input `name` in closed form, in its shape, or None.
+    def subject(self, name: str) -> Subject | None:
+        """The subject with this name; a single subject has none."""
+        return next((each for each in self.subjects if each.name in ("", name)), None)
 
-        `inputs` and `upstream` are the subject's own in float64. For a Jacobian it has the shape
-        [rows, elements of the input].
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
+        """The gradient of a float64 subject by the input `name` in closed form; None if unknown.
+
+        It has the input's shape; a Jacobian is whole, [rows, elements of the input].
         """
         return None
 

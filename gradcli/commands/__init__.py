@@ -1,15 +1,16 @@
 """The commands, one folder each, in the order of help. A new command is one folder and one line of
 `COMMANDS`.
 
-What a folder holds is found by these names, and each part is loaded only when it is used:
+The parts of a folder are found by these names, and each is loaded only when it is used:
 
-    __init__.py   EXAMPLES, and where they are needed PATHS and FORMS: what help shows
-    request.py    the request: its class is named as the command, its fields are the options
-    compute.py    compute(request, job): the request as a result
-    result.py     what the result holds, and what it says of itself
+    __init__.py   EXAMPLES: calls to copy and their comments; PATHS: examples for --get;
+                  FORMS: the output options of a command that has not all, and their help ("": usual)
+    request.py    the request: its class has the command's name, its fields are the options
+    compute.py    compute(request, job): the result of a request
+    result.py     the result, its main arrays and paths, its closed forms
     show.py       tables(result, digits), or page(result, style, window)
-    program.py    program(script, request, result): the PyTorch program of --code
-    page.py       page(request, output, world, read_stdin): what can be answered without PyTorch
+    program.py    program(script, request, result): writes the PyTorch program of --code
+    page.py       page(request, output, world, read_stdin): the answer that needs no PyTorch
 """
 
 from collections.abc import Callable, Mapping
@@ -26,12 +27,12 @@ ROOT_OPTIONS = {
     "--help": "this help, or that of a command",
     "--version": "the versions of gradcli and PyTorch",
 }
-"""What `gradcli` takes besides a command."""
+"""The options of `gradcli` without a command."""
 
 
 @dataclass(frozen=True, eq=False)
 class Command:
-    """One command: its name, its panel in help, and its line there."""
+    """One command, its panel in help, and its summary there."""
 
     name: str
     panel: str
@@ -39,68 +40,58 @@ class Command:
 
     @property
     def folder(self) -> str:
-        """The package that holds its parts."""
+        """The package of its parts."""
         return f"{__name__}.{self.name.replace('-', '_')}"
 
     @property
     def request(self) -> type[Any]:
-        """The request type: its fields are the options, its docstring is the help.
-
-        Whatever it is, it says what bounds a worker: `timeout`, `typed` and `device`, as in
-        `ComputeOptions`.
-        """
+        """The request type: its fields are the options, its docstring is the help."""
         name = "".join(map(str.capitalize, self.name.split("-")))
         return getattr(import_module(f"{self.folder}.request"), name)  # type: ignore[no-any-return]
 
     @property
     def examples(self) -> tuple[tuple[str, str], ...]:
         """Calls to copy, and what each shows."""
-        return self._said("EXAMPLES", ())  # type: ignore[no-any-return]
+        return self._get("EXAMPLES", ())  # type: ignore[no-any-return]
 
     @property
     def output(self) -> "dict[str, Option]":
-        """The options of output that have a meaning here, by field of `OutputOptions`."""
+        """The output options that it has, by field of `OutputOptions`."""
         from gradcli.options.fields import Paths, options
-        from gradcli.options.shared import PICTURE_OUT, OutputOptions
+        from gradcli.options.shared import OUT, PICTURE_OUT, OutputOptions
 
         known = options(OutputOptions)
         every = [name for name in known if name != "code" or find_spec(f"{self.folder}.program")]
-        forms: Mapping[str, str] = self._said("FORMS", dict.fromkeys(every, ""))
-        found = {
-            name: replace(known[name], help=said or known[name].help)
-            for name, said in forms.items()
+        forms: Mapping[str, str] = self._get("FORMS", dict.fromkeys(every, ""))
+        output = {
+            name: replace(known[name], help=text or known[name].help)
+            for name, text in forms.items()
         }
-        if paths := self._said("PATHS", ""):
-            found["get"] = replace(found["get"], help=f"{found['get'].help}, such as {paths}")
+        if paths := self._get("PATHS", ""):
+            output["get"] = replace(output["get"], help=f"{output['get'].help}, such as {paths}")
         if getattr(self.request, "pictures", False):
-            found["out"] = replace(found["out"], kind=PICTURE_OUT)
-        if "out" in found and (files := getattr(self.request, "files", ())):
-            found["out"] = replace(
-                found["out"], kind=replace(found["out"].kind, paths=Paths("", files))
-            )
-        return found
+            output["out"] = replace(output["out"], kind=PICTURE_OUT)
+        if "out" in output and (files := getattr(self.request, "files", ())):
+            output["out"] = replace(output["out"], kind=replace(OUT, paths=Paths("", files)))
+        return output
 
     @property
     def options(self) -> "dict[str, Option]":
-        """Everything that may follow the command, by field: words, its own options, those it
-        shares, output.
-        """
+        """All its arguments and options by field: arguments, own options, shared ones, output."""
         from gradcli.options.fields import options
 
         return options(self.request) | self.output
 
     @property
     def page(self) -> Callable[..., str | int | None] | None:
-        """What may answer a call itself: a function of request, shown, world and the reading of
-        stdin.
+        """The function that answers a call without a worker, if there is one.
 
-        It returns a page to print, an exit status where it has printed already, or None to leave it
-        to a worker.
+        It returns a page to print, an exit status if it has printed, or None for a worker to answer.
         """
         path = f"{self.folder}.page"
         return import_module(path).page if find_spec(path) else None
 
-    def _said(self, name: str, default: Any) -> Any:
+    def _get(self, name: str, default: Any) -> Any:
         return getattr(import_module(self.folder), name, default)
 
 

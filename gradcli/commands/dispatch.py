@@ -1,8 +1,6 @@
-"""The one way to PyTorch: a request that is known to be valid goes to its command's folder and
-comes back as a result.
+"""From a valid request to its result, by the `compute` of its command's folder.
 
-Only what the request needs is loaded for it: a cold `grad` does without the error doctor and
-without evidence.
+Only the modules that the request needs are loaded: a cold `grad` loads no evidence.
 """
 
 import re
@@ -26,9 +24,9 @@ from gradcli.results import Result, part
 def compute(
     checked: CheckedRequest, before: Before, begin_step: BeginStep = lambda number, total: None
 ) -> Any:
-    """The result of a request. `before` is told each operation's place just before it is computed,
-    `begin_step` each step.
+    """The result of a request, its tensors detached and on the CPU.
 
+    `before` is called with each operation just before it is computed, `begin_step` with each step.
     Raises GradcliError for whatever PyTorch refuses.
     """
     return detached(compute_attached(checked, before, begin_step))
@@ -37,38 +35,37 @@ def compute(
 def compute_attached(
     checked: CheckedRequest, before: Before, begin_step: BeginStep = lambda number, total: None
 ) -> Any:
-    """What `compute` returns, its tensors as they came out: recorded, and on the job's device.
+    """The result of a request, its tensors recorded and on the job's device, which JSON can write.
 
-    That is enough for JSON, which detaches each as it writes it. An error that a GPU reports late
-    is found again on the CPU, which names the operation.
+    An error that a GPU reports late is reproduced on the CPU, which names the operation.
     """
     request, programs, read_stdin = checked
     if not isinstance(request, ComputeOptions):
         return part(request, "compute").compute(request, read_stdin)
-    if request.device.startswith("cpu"):
+
+    def computed(request: ComputeOptions) -> Result:
         return _computed(request, Job(request, read_stdin, before, begin_step, programs))
+
+    if request.device.startswith("cpu"):
+        return computed(request)
     try:
-        result = _computed(request, Job(request, read_stdin, before, begin_step, programs))
-        torch.accelerator.synchronize(request.device)  # what is still wrong is told now
+        result = computed(request)
+        torch.accelerator.synchronize(request.device)  # raises the errors that are still pending
         return result
     except (RuntimeError, GradcliError) as error:
         if not _LATE.search(str(error)):
             raise
     lost.append(request.device)
-    request = replace(request, device="cpu")
-    _computed(request, Job(request, read_stdin, before, begin_step, programs))
-    raise MathError(
-        f"{lost[-1]} reported an error, and the CPU computes the same without one",
-        hint="--device cpu",
-    )
+    computed(replace(request, device="cpu"))
+    message = f"{lost[-1]} reported an error, and the CPU computes the same without one"
+    raise MathError(message, hint="--device cpu")
 
 
 _LATE = re.compile(r"CUDA error|device-side assert|HIP error")
-"""What PyTorch says of an error that a GPU reports at some later operation than the one that caused
-it."""
+"""The error of a GPU at a later operation than the one that caused it."""
 
 lost: list[str] = []
-"""The devices that have reported such an error: this process cannot use them again."""
+"""The devices that reported such an error, which this process cannot use again."""
 
 
 def _computed(request: ComputeOptions, job: Job) -> Result:
@@ -82,13 +79,12 @@ def _computed(request: ComputeOptions, job: Job) -> Result:
                 result = with_evidence(request, result, job)
         return result
     except (MemoryError, torch.OutOfMemoryError):
-        raise SizeError(
-            "there is not enough memory for this", hint="use smaller tensors, or --dtype float32"
-        ) from None
+        message = "there is not enough memory for this"
+        raise SizeError(message, hint="use smaller tensors, or --dtype float32") from None
 
 
 def preload() -> None:
-    """Load what every command needs, for a process that will compute many."""
+    """Load the modules of all commands, for a process that computes many requests."""
     for command in COMMANDS.values():
         if find_spec(path := f"{command.folder}.compute"):
             import_module(path)

@@ -1,6 +1,4 @@
-"""The way from a result to bytes: the form that was asked for, notes on stderr, and the file of
-`--out`.
-"""
+"""From a result to bytes: the chosen form of output, the notes, and the file of `--out`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +16,10 @@ if TYPE_CHECKING:
 def show(
     request: Any, result: Any, shown: OutputOptions, world: World, temporary: str
 ) -> tuple[bytes, str]:
-    """The bytes for standard output, and the notes for standard error. With `--out` the file
-    `temporary` is written first.
+    """The bytes for standard output, and the notes for standard error.
 
-    Raises FileError where that cannot be written, and UsageError for a path or a main array that is
-    not there.
+    With `--out` the file `temporary` is written first. Raises FileError if that fails, UsageError
+    for a path or a main array that does not exist.
     """
     if shown.code:
         from gradcli.show.program.script import program
@@ -35,13 +32,12 @@ def show(
     if temporary:
         _write(result, shown, temporary)
     notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []
-    return _form(result, shown, world), "".join(
-        f"note: {printable(note.text)} [{note.code}]\n" for note in notes
-    )
+    lines = [f"note: {printable(note.text)} [{note.code}]\n" for note in notes]
+    return _form(result, shown, world), "".join(lines)
 
 
 def line(answer: tuple[bytes, Result]) -> bytes:
-    """The result line of a batch job, given its id as JSON and its result; without a line end."""
+    """The result line of a batch job, from its id as JSON and its result; without a line end."""
     identity, result = answer
     return b'%b,"id":%b}' % (json.encode(result)[:-1], identity)
 
@@ -61,29 +57,25 @@ def _form(result: Any, shown: OutputOptions, world: World) -> bytes:
 
 
 def _screen(result: Any, shown: OutputOptions, world: World) -> str:
-    """What a terminal shows: the command's own page, or its picture or tables and below them those
-    of evidence.
-    """
+    """The text for a terminal: the command's own page, or its picture or tables, then evidence."""
     view = part(result, "show")
     if hasattr(view, "page"):
         return str(view.page(result, _style(shown, world), _window(world)))
-    evidence = result.ledger is not None or result.check is not None or result.expect is not None
-    picture = (
-        str(view.picture(result, _window(world), shown.precision))
-        if hasattr(view, "picture")
-        else ""
-    )
-    if picture and not evidence:
-        return picture
-    from gradcli.show import terminal  # rich, which the other forms do without
+    evidence = any(found is not None for found in (result.ledger, result.check, result.expect))
+    picture = ""
+    if hasattr(view, "picture"):
+        picture = str(view.picture(result, _window(world), shown.precision))
+        if not evidence:
+            return picture
+    from gradcli.show import terminal  # rich, which the other forms do not need
 
-    drawn = [] if picture else [*view.tables(result, shown.precision)]
+    tables = [] if picture else [*view.tables(result, shown.precision)]
     if evidence:
         from gradcli.evidence.tables import evidence_tables
 
-        drawn += evidence_tables(result, shown.precision)
-    below = terminal.render(drawn, _style(shown, world))
-    return f"{picture}\n{below}" if picture else below
+        tables += evidence_tables(result, shown.precision)
+    text = terminal.render(tables, _style(shown, world))
+    return f"{picture}\n{text}" if picture else text
 
 
 def _style(shown: OutputOptions, world: World) -> "Style":
@@ -99,9 +91,7 @@ def _style(shown: OutputOptions, world: World) -> "Style":
 
 
 def _window(world: World) -> "Window":
-    """What a picture of characters may fill: on a terminal all of it but the line of the next
-    prompt.
-    """
+    """The size of a picture of characters: the terminal, less the line of the next prompt."""
     from gradcli.show.pictures.plotter import Window
 
     return Window(
@@ -123,7 +113,6 @@ def _write(result: Any, shown: OutputOptions, path: str) -> None:
         with open(path, "wb") as file:
             archive.write(result, shown.out_suffix, file)
     except OSError as error:
-        reason = (error.strerror or "the disk is full").lower()  # NumPy tells no reason
-        raise FileError(
-            f"--out: {shown.out!r} cannot be written: {reason}", hint="see df and ulimit -f"
-        ) from None
+        reason = (error.strerror or "the disk is full").lower()  # NumPy gives no reason
+        message = f"--out: {shown.out!r} cannot be written: {reason}"
+        raise FileError(message, hint="see df and ulimit -f") from None

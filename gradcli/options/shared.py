@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from gradcli.errors import UsageError
+from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.options.expectation import EXPECT, Expectation
 from gradcli.options.fields import (
@@ -113,6 +114,11 @@ class ComputeOptions(Request):
             for name, option in options(cls).items()
             if option.kind is TENSOR and not option.positional
         )
+
+    @property
+    def literals(self) -> dict[str, Literal | None]:
+        """Each input that is an option, in the order of `as_given`; None if it was not given."""
+        return {name: getattr(self, name) for name in self.as_given(self.named(()))}
 
     def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
         """`names` in the order given, the others last: each input may draw random numbers."""

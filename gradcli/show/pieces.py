@@ -1,8 +1,12 @@
-"""Parts of tables that several commands share: shapes as a caption, inputs, a matrix."""
+"""What the pages of several commands share: tables of one block, inputs with gradients, a matrix,
+captions and wrapped prose.
+"""
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -10,6 +14,30 @@ from torch import Tensor
 from gradcli.results import Result
 from gradcli.show import numbers
 from gradcli.show.table import Block, Cell, Cells, Column, Places, Table
+
+FilledColumn: TypeAlias = tuple[str | Column, Cells]
+"""A column, or its heading alone, and its cells."""
+
+
+def table_of(
+    count: int, columns: Iterable[FilledColumn], title: str = "", caption: str = "", **layout: Any
+) -> Table:
+    """A table of one block of `count` rows; `layout` holds further fields of Table."""
+    columns = list(columns)
+    heads = [Column(head) if isinstance(head, str) else head for head, _ in columns]
+    block = Block(count, tuple(cells for _, cells in columns))
+    return Table(tuple(heads), (block,), title, caption, **layout)
+
+
+def by_element(name: str, rows: Sequence[Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """A name and a column, [rows], for each element of one or more tensors of the same shape."""
+    stacked = torch.stack(list(rows)).reshape(len(rows), -1)
+    return zip(Places(rows[0].shape, name), stacked.unbind(1), strict=True)
+
+
+def prose(text: str, width: int) -> list[str]:
+    """A text in lines of at most `width` columns, broken at blanks alone."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def shapes_text(result: Result, more: Mapping[str, Tensor] = MappingProxyType({})) -> str:
@@ -72,10 +100,13 @@ def without_csv(table: Table, first_heading: str) -> Table:
 
 
 def matrix_table(
-    rows: Sequence[str], columns: Sequence[str], matrix: Tensor, title: str, caption: str, *,
-    csv: bool = True,
-) -> Table:  # fmt: skip
-    """A matrix [rows, columns] with a name for each row and each column."""
-    corner = Column("output" if title.startswith("Jacobian") else "d/d")
-    heads = (corner, *map(Column, columns))
-    return Table(heads, (Block(len(rows), (rows, *matrix.unbind(1))),), title, caption, csv=csv)
+    corner: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    matrix: Tensor,
+    title: str,
+    caption: str,
+) -> Table:
+    """A matrix, [rows, columns], with a name for each row and column and a heading for the rows."""
+    cells = zip(columns, matrix.unbind(1), strict=True)
+    return table_of(len(rows), [(corner, rows), *cells], title, caption)

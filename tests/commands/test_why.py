@@ -224,7 +224,7 @@ def made(name: str) -> Demonstration:
 
 
 def said(name: str) -> str:
-    return "\n".join(made(name).said)
+    return "\n".join(made(name).messages)
 
 
 def numbers(lines: list[str]) -> list[float]:
@@ -293,7 +293,7 @@ def test_pytorch_says_what_the_entry_knows(mistake: Mistake) -> None:
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_silent_mistake_prints_the_wrong_number(name: str) -> None:
-    assert made(name).said == []
+    assert made(name).messages == []
     assert numbers(made(name).printed) == about(WRONG[name])
 
 
@@ -305,7 +305,7 @@ def test_what_silent_mistakes_print_that_is_no_number() -> None:
 @each_mistake
 def test_the_cure_works(mistake: Mistake) -> None:
     cured = why.run(mistake.cured)
-    assert cured.said == []
+    assert cured.messages == []
     assert cured.printed
     assert numbers(cured.printed) == about(RIGHT[mistake.name])
 
@@ -370,7 +370,7 @@ def test_other_numbers_shapes_types_and_names_find_it_too(mistake: Mistake) -> N
     ],
 )  # fmt: skip
 def test_the_same_mistake_said_in_other_words(program: str, name: str) -> None:
-    text = why.run(program).said[-1]
+    text = why.run(program).messages[-1]
     assert asked(text).mistake.name == name, text
 
 

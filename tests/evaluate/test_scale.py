@@ -226,9 +226,9 @@ def test_few_logits_are_autograds_alone() -> None:
 def test_a_closed_form_that_autograd_denies_is_not_used() -> None:
     job = Job(from_words(SoftmaxJacobian, ["1,2"], {}), lambda: "")
     x = torch.linspace(-1, 1, LARGE, requires_grad=True)
-    assert softmax_jacobian._closed(torch.softmax(2 * x, 0), x, None, job) is None
+    assert softmax_jacobian._by_closed_form(torch.softmax(2 * x, 0), x, None, job) is None
     assert job.notes == []
-    assert softmax_jacobian._closed(torch.softmax(x, 0), x, None, job) is not None
+    assert softmax_jacobian._by_closed_form(torch.softmax(x, 0), x, None, job) is not None
     assert [note.code for note in job.notes] == ["closed-form"]
 
 

@@ -5,7 +5,4 @@ EXAMPLES = (
     ("gradcli activate 'leaky_relu(0.2)' --x -1", "arguments follow the name"),
     ("seq -5 5 | gradcli activate gelu --x - --csv", "numbers from a pipe"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "functions.0.derivative.2"
-"""Examples of paths for --get."""

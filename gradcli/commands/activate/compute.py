@@ -20,15 +20,16 @@ def compute(request: Activate, job: Job) -> ActivateResult:
     x = job.floating("x", request.x)
     values = [_evaluate(call, x, job) for call in request.names]
     several = len(values) > 1
-    found: dict[bool, list[Subject]] = {True: [], False: []}
+    subjects: list[Subject] = []
+    underived: list[Subject] = []
     for call, value in zip(request.names, values, strict=True):
         subject = Subject(
             call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call,
             kind="diagonal" if call.entry.mixes else "gradient",
         )  # fmt: skip
-        found[value.derivative is not None].append(subject)
-    header = job.header("activate", {"x": x}, subjects=found[True])
-    return ActivateResult(**header, functions=values, underived=tuple(found[False]))
+        (underived if value.derivative is None else subjects).append(subject)
+    header = job.header("activate", {"x": x}, subjects=subjects)
+    return ActivateResult(**header, functions=values, underived=tuple(underived))
 
 
 def _evaluate(call: Call, x: Tensor, job: Job) -> FunctionValue:

@@ -8,10 +8,9 @@ from gradcli.show.program.script import Script
 def program(script: Script, request: Activate, result: ActivateResult) -> None:
     """Write two lines of numbers for each activation."""
     x = result.inputs["x"]
-    script.inputs({"x": x}, {"x": request.x}, ["x"])
+    script.inputs({"x": x}, request.literals, ["x"])
     for call, function in zip(request.names, result.functions, strict=True):
-        formula = script.read(call.applied("x"), {"x": x})
-        script.add(f"y = {formula.value}")
+        script.add(f"y = {script.read(call.applied('x'), {'x': x}).value}")
         script.show(call.text, "y")
         if function.derivative is None:
             continue

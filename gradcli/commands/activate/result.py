@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from gradcli.evaluate.closed_forms import derivative
-from gradcli.results import Inputs, Origin, Result, Subject, origin
+from gradcli.results import Origin, Result, Subject, origin
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class FunctionValue:
 
 @dataclass(frozen=True, kw_only=True)
 class ActivateResult(Result):
-    """The activations asked for, side by side."""
+    """The activations of one call, side by side."""
 
     unnoted: ClassVar = frozenset({"dead-relu"})  # here x is not the input of a neuron
 
@@ -37,19 +37,15 @@ class ActivateResult(Result):
         return {"x": "functions.0.derivative"} if known else {}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
-        """The value or the derivative of one activation; a diagonal of a Jacobian is not a
-        gradient.
-        """
+        """The value or the derivative of one activation, unless that is a diagonal."""
         if keys[0] != "functions":
             return None
-        name = self.functions[int(keys[1])].name
-        subject = next((each for each in self.subjects if each.name in ("", name)), None)
-        mixes = subject is not None and subject.kind == "diagonal"
-        return origin(None if mixes else subject, keys[2], "x", keys[3:])
+        subject = self.subject(self.functions[int(keys[1])].name)
+        elementwise = subject is not None and subject.kind == "gradient"
+        return origin(subject if elementwise else None, keys[2], "x", keys[3:])
 
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """The catalogue's derivative in the shape of x."""
         assert subject.call is not None
-        return derivative(subject.call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])
+        x = subject.inputs["x"]
+        return derivative(subject.call, {"x": x}, x).expand_as(x)

@@ -3,15 +3,6 @@
 EXAMPLES = (
     ("gradcli batch jobs.jsonl > results.jsonl", "a file of jobs"),
     ("gradcli batch jobs.jsonl --jobs 2", "two processes; results stay in order"),
-    (
-        'echo \'{"command": "grad", "fn": "mse", "x": 1, "w": 2}\' | gradcli batch',
-        "one job from a pipe",
-    ),
-)
-"""Calls to copy, and what each shows."""
-
-FORMS = {
-    "quiet": "no progress bar",
-}
-"""The options of output that it has, each with words of its own for help where the usual ones do
-not fit."""
+    ('echo \'{"command": "grad", "fn": "mse", "x": 1, "w": 2}\' | gradcli batch', "one job from a pipe"),
+)  # fmt: skip
+FORMS = {"quiet": "no progress bar"}

@@ -17,18 +17,19 @@ from gradcli.options.shared import ComputeOptions
 
 _REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())}
 JOBS = {
-    name: it for name, it in _REQUESTS.items() if issubclass(it, ComputeOptions) and not it.pictures
+    name: request
+    for name, request in _REQUESTS.items()
+    if issubclass(request, ComputeOptions) and not request.pictures
 }
-"""The commands that a job may name, and their requests: those that compute numbers of inputs, and
-do not draw them."""
+"""The commands that a job may name, and their requests: those that compute and do not draw."""
 
 Encode = Callable[[Any], bytes]
 
 
 def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
-    """The JSON object of the line of this number, and its id as the result line has it.
+    """The JSON object in a line, and its id as JSON; `number` is that of the line.
 
-    Raises UsageError where the line is not one JSON object, or its id cannot be written.
+    Raises UsageError if the line is not one JSON object, or its id cannot be written.
     """
     try:
         job = orjson.loads(line)
@@ -37,31 +38,29 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
             line.decode()
         except UnicodeDecodeError as wrong:
             raise UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})") from None
-        raise UsageError(
-            f"line {number} is not JSON (character {error.pos + 1}: {error.msg})"
-        ) from None
+        place = f"character {error.pos + 1}: {error.msg}"
+        raise UsageError(f"line {number} is not JSON ({place})") from None
     if not isinstance(job, dict):
         hint = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
         raise UsageError(f"line {number} is not a JSON object", hint=hint)
     try:
         return job, orjson.dumps(job.get("id"))
     except orjson.JSONEncodeError:
-        raise UsageError(
-            f"the id in line {number} is nested too deeply", hint="use a number or a string"
-        ) from None
+        message = f"the id in line {number} is nested too deeply"
+        raise UsageError(message, hint="use a number or a string") from None
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
-    """The request that a job makes, checked.
+    """The checked request of a job.
 
     Raises GradcliError for whatever is wrong with it.
     """
     name = job.get("command")
     if not isinstance(name, str) or name not in JOBS:
-        said = (
-            "command is missing" if name is None else f"a batch has no command {str(name)[:40]!r}"
-        )
-        raise UsageError(said, hint=did_you_mean(str(name), JOBS) or f"commands: {', '.join(JOBS)}")
+        unknown = f"a batch has no command {str(name)[:40]!r}"
+        message = "command is missing" if name is None else unknown
+        hint = did_you_mean(str(name), JOBS) or f"commands: {', '.join(JOBS)}"
+        raise UsageError(message, hint=hint)
     fields = {key: value for key, value in job.items() if key not in ("id", "command")}
     return check(from_json(JOBS[name], fields), _no_stdin, allow_files=allow_files)
 
@@ -76,9 +75,10 @@ def answer(
     allow_files: bool,
     environ: Mapping[str, str],
 ) -> tuple[bytes, bool]:
-    """The result line of the job in the line of this number, without its line end, and whether it
-    is a success: the job was done, and its checks and expectations hold. `begin` is told the
-    seconds that the job or its next step may take.
+    """The result line of a job, without a line end, and whether it succeeded.
+
+    It did if it was computed and its checks and expectations hold. `begin` is called with the time
+    limit, in seconds, of the job or of its next step.
     """
     identity = b"null"
     try:
@@ -92,7 +92,7 @@ def answer(
         return failure(identity, error.kind, worded(error)), False
     except MemoryError:
         return failure(identity, "size", "there is not enough memory for this"), False
-    except (Exception, SystemExit) as error:  # the second of a library that would end the process
+    except (Exception, SystemExit) as error:  # a library may try to end the process
         return failure(identity, FAULT, fault(error), traceback_of(error, environ)), False
 
 
@@ -105,11 +105,11 @@ def worded(error: GradcliError) -> str:
 
 def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> bytes:
     """The result line of a job that failed."""
-    told = {"kind": kind, "message": message} | ({"traceback": traceback} if traceback else {})
-    error = orjson.dumps(
-        {name: text.encode("utf-8", "replace").decode() for name, text in told.items()}
-    )
-    return b'{"id":%b,"error":%b}' % (identity, error)
+    error = {"kind": kind, "message": message}
+    if traceback:
+        error["traceback"] = traceback
+    valid = {name: text.encode("utf-8", "replace").decode() for name, text in error.items()}
+    return b'{"id":%b,"error":%b}' % (identity, orjson.dumps(valid))
 
 
 def _no_stdin() -> str:

@@ -1,6 +1,4 @@
-"""What a worker of `batch` needs: PyTorch, every command, and the function from a line of jobs to
-its answer.
-"""
+"""What a worker of `batch` loads: PyTorch, every command, and the function that answers a line."""
 
 import os
 from collections.abc import Iterator
@@ -12,9 +10,9 @@ from gradcli.process.pool import Begin, Work
 
 @contextmanager
 def loaded(*, allow_files: bool = False) -> Iterator[Work]:
-    """Load it all, and listen to PyTorch's warnings while jobs are done.
+    """Load all of it, and record PyTorch's warnings while jobs are answered.
 
-    Raises FileError where PyTorch cannot be loaded.
+    Raises FileError if PyTorch cannot be loaded.
     """
     with loading_pytorch():
         from gradcli.commands.batch import lines

@@ -1,12 +1,11 @@
-"""`batch` on the command line: jobs from a file or standard input, result lines to standard output,
-and a progress bar.
-"""
+"""`batch` on the command line: lines of jobs in, lines of results out, and a progress bar."""
 
 import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Literal
 
 from gradcli.commands.batch.load import loaded
 from gradcli.commands.batch.request import Batch
@@ -21,30 +20,27 @@ from gradcli.world import World, is_terminal
 
 
 def page(request: Batch, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> int:
-    """Answer every job, and return the exit status: 1 where any of them failed.
+    """Answer every job, and return the exit status: 1 if any of them failed.
 
-    Raises FileError where the file of jobs cannot be read.
+    Raises FileError if the jobs cannot be read or the results not be written.
     """
-    fd = _open(request.file, world)
+    jobs = LinesOfFile(_open(request.file, world))
     failures = 0
-    found = answers(
-        LinesOfFile(fd), partial(loaded, allow_files=request.allow_files), jobs=request.jobs
-    )
-    writer = _LineWriter()  # it handles signals once the processes are there: what a handler raises during a fork is lost
-    with handled(writer.handle), _progress(shown, world) as progress, contextlib.closing(found):
-        for lines in found:
-            failures += sum(not answer.ok for answer in lines)
+    batches = answers(jobs, partial(loaded, allow_files=request.allow_files), jobs=request.jobs)
+    # Signals are handled only after the forks: what a handler raises during a fork is lost.
+    writer = _LineWriter()
+    with handled(writer.handle), _progress(shown, world) as progress, contextlib.closing(batches):
+        for batch in batches:
+            failures += sum(not answer.ok for answer in batch)
+            content = b"\n".join(answer.line for answer in batch) + b"\n"
             try:
-                writer.write(
-                    world.stdout.fileno(), b"\n".join(answer.line for answer in lines) + b"\n"
-                )
+                writer.write(world.stdout.fileno(), content)
             except BrokenPipeError:
                 return ExitStatus.CLOSED_PIPE
             except OSError as error:
-                raise FileError(
-                    f"standard output cannot be written: {(error.strerror or '').lower()}"
-                ) from None
-            progress(len(lines), failures)
+                reason = (error.strerror or "").lower()
+                raise FileError(f"standard output cannot be written: {reason}") from None
+            progress(len(batch), failures)
     return ExitStatus.FAILED if failures else ExitStatus.OK
 
 
@@ -53,9 +49,8 @@ def _open(path: str, world: World) -> int:
         if world.stdin is None:
             raise FileError("standard input is closed", hint="name a file of jobs")
         if is_terminal(world.stdin):
-            world.tell(
-                "reading jobs from standard input, one JSON object per line; end it with Ctrl-D\n"
-            )
+            hint = "reading jobs from standard input, one JSON object per line; end it with Ctrl-D"
+            world.tell(f"{hint}\n")
         return world.stdin.fileno()
     try:
         fd = os.open(path, os.O_RDONLY)
@@ -63,31 +58,26 @@ def _open(path: str, world: World) -> int:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "invalid file name"
         place = Source(path, "FILE").span(0, len(path))
-        raise FileError(
-            f"the jobs cannot be read: {reason.lower()}",
-            span=place,
-            hint=advice(path) or "check the path",
-        ) from None
+        message, hint = f"the jobs cannot be read: {reason.lower()}", advice(path)
+        raise FileError(message, span=place, hint=hint or "check the path") from None
     return fd
 
 
 class _LineWriter:
-    """Writes whole lines: a signal that ends the program takes effect once they are written, a
-    second one at once.
-    """
+    """Writes whole lines: a signal ends the program after they are written, a second one at once."""
 
     def __init__(self) -> None:
         self._writing = False
         self._pending = 0
 
     def handle(self, number: int, frame: object) -> None:
-        """Take a signal: die of it at once, unless lines are being written."""
+        """The signal handler: end the program, unless lines are being written."""
         if not self._writing or self._pending:
             raise EndedBySignal(number)
         self._pending = number
 
     def write(self, fd: int, content: bytes) -> None:
-        """Write whole lines, and die of a signal that came in the meantime."""
+        """Write whole lines, then end the program if a signal has arrived."""
         self._writing = True
         write_all(fd, content)
         self._writing = False
@@ -97,8 +87,9 @@ class _LineWriter:
 
 @contextlib.contextmanager
 def _progress(shown: OutputOptions, world: World) -> Iterator[Callable[[int, int], None]]:
-    """What is told of answered jobs and failures: a progress bar, on a terminal that nothing else
-    is written to or typed at.
+    """A function of answered jobs and failures that moves a progress bar.
+
+    The bar needs a terminal as stderr, and no other stream on a terminal.
     """
     others = [stream for stream in (world.stdin, world.stdout) if stream is not None]
     if shown.quiet or not is_terminal(world.stderr) or any(map(is_terminal, others)):
@@ -107,9 +98,8 @@ def _progress(shown: OutputOptions, world: World) -> Iterator[Callable[[int, int
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(
-        file=sys.stderr, color_system="standard" if world.colour(world.stderr) else None
-    )
+    colours: Literal["standard"] | None = "standard" if world.colour(world.stderr) else None
+    console = Console(file=sys.stderr, color_system=colours)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} jobs, {task.fields[failures]:,} failed"),

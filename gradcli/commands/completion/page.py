@@ -1,6 +1,4 @@
-"""The completion scripts. Each asks the program itself what may stand at the cursor, and so never
-grows old.
-"""
+"""The completion scripts. Each calls the program for the words at the cursor, and so is current."""
 
 from collections.abc import Callable
 

@@ -1,8 +1,6 @@
-"""`descend`: the steps that an optimiser of torch.optim takes down an expression, with the start in
-front.
-"""
+"""`descend`: the start, and the steps that an optimiser of torch.optim takes from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -24,20 +22,16 @@ from gradcli.language.limits import ELEMENTS
 def compute(request: Descend, job: Job) -> DescendResult:
     """The descent of `request` from its inputs, at most `steps` steps long.
 
-    Raises MathError where the expression is not one number or cannot be differentiated, UsageError
+    Raises MathError if the expression is not one number or cannot be differentiated, UsageError
     for an optimiser or an argument that PyTorch does not have.
     """
     optimizer = Chosen(request.optimizer, request.lr, request.set)
     start = run_expression(request, job)
     one_number(start.value, "descend minimizes one number")
-    size = sum(tensor.numel() for tensor in start.by.values())
-    ELEMENTS.check(
-        (request.steps + 1) * size, "the parameters of all steps", hint="use fewer --steps"
-    )
+    size = sum(tensor.numel() for tensor in start.by.values()) * (request.steps + 1)
+    ELEMENTS.check(size, "the parameters of all steps", hint="use fewer --steps")
     collect_notes(job, ())
-    torch.set_rng_state(
-        start.state
-    )  # so that the first step draws what a program without this look would draw
+    torch.set_rng_state(start.state)  # the first step draws the numbers that this run has drawn
     steps, stopped = _steps(request, optimizer, start, job)
     if not request.wrt:
         _note_moving_target(start, steps, job)
@@ -45,38 +39,39 @@ def compute(request: Descend, job: Job) -> DescendResult:
     return DescendResult(
         **job.header("descend", start.inputs, subjects=[start.subject]),
         expression=start.program.canonical_text,
-        steps=steps, parameters=last.parameters, value=last.value, stopped=stopped,
+        steps=steps,
+        parameters=last.parameters,
+        value=last.value,
+        stopped=stopped,
         optimizer=f"{optimizer.name}({optimizer.text})",
-    )  # fmt: skip
+    )
 
 
 def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> None:
-    """Remark on the inputs that have moved, where the target of a loss is made of one of them."""
+    """Note which inputs moved if the target of a loss is made of one of them."""
     first, last = steps[0].parameters, steps[-1].parameters
     moved = [name for name in start.by if not torch.equal(first[name], last[name])]
     if len(moved) < 2:
         return
     trace = Trace(start.program, {**start.inputs, **start.by}, None, job.before)
-    for loss, target in filter(
-        None, (target_of(one.step, one.sources) for one in trace.operations)
-    ):
+    by = {name: start.by[name] for name in moved}
+    targets = [target_of(operation.step, operation.sources) for operation in trace.operations]
+    for loss, target in filter(None, targets):
         if not (isinstance(target, Tensor) and target.requires_grad):
             continue
-        slopes = core.gradients(target.sum(), {name: start.by[name] for name in moved}, keep=True)
+        slopes = core.gradients(target.sum(), by, keep=True)
         if made_of := [name for name, slope in slopes.items() if slope is not None]:
-            moving = f"{', '.join(moved[:-1])} and {moved[-1]}"
-            said = f"{moving} move, and so does the target of {loss} ({', '.join(made_of)})"
-            job.note("moving-target", f"{said}; --wrt NAMES keeps all other inputs fixed")
+            names = f"{', '.join(moved[:-1])} and {moved[-1]}"
+            text = f"{names} move, and so does the target of {loss} ({', '.join(made_of)})"
+            job.note("moving-target", f"{text}; --wrt NAMES keeps all other inputs fixed")
             return
 
 
 def _steps(
     request: Descend, chosen: Chosen, start: Run, job: Job
 ) -> tuple[list[DescentStep], Stopped]:
-    """The start and every step, and why there are no more."""
-    live = core.require_grad(
-        {name: tensor.detach().clone() for name, tensor in start.by.items()}, list(start.by)
-    )
+    """The start and every step, and why the descent ended."""
+    live = core.require_grad(_copies(start.by), list(start.by))
     inputs = {**start.inputs, **live}
     optimizer = chosen.over(list(live.values()))
     ready: list[Tensor] = []
@@ -85,9 +80,7 @@ def _steps(
         return evaluate(start.program, inputs, job.before).value.reshape(())
 
     def closure() -> Tensor:
-        """The value, and its gradient in each parameter's `.grad`; an optimiser may ask for it
-        several times in a step.
-        """
+        """The value, 0-d, with the gradients in `.grad`; an optimiser may call it several times."""
         loss = ready.pop() if ready else value()
         for name, slope in core.gradients(loss, live, via="backward").items():
             if slope is None:
@@ -97,19 +90,14 @@ def _steps(
     steps: list[DescentStep] = []
     for number in range(request.steps + 1):
         job.begin_step(number, request.steps)
-        loss = value()
-        found = {name: tensor.detach().clone() for name, tensor in live.items()}
-        steps.append(
-            DescentStep(number, loss.detach().clone(), found)
-        )  # it may be a view of a parameter
-        if not all(map(finite, (loss, *found.values()))):
+        loss, parameters = value(), _copies(live)
+        copy = loss.detach().clone()  # the value may be a view of a parameter
+        steps.append(DescentStep(number, copy, parameters))
+        if not all(map(finite, (loss, *parameters.values()))):
             job.note("not-a-number", _diverged(steps, start, job))
             return steps, "diverged"
-        if (
-            number
-            and request.min_move is not None
-            and _moved(steps[-2], steps[-1]) <= request.min_move
-        ):
+        least = request.min_move
+        if number and least is not None and _largest_move(*steps[-2:]) <= least:
             return steps, "tolerance"
         if number < request.steps:
             ready.append(loss)
@@ -118,23 +106,23 @@ def _steps(
     return steps, "steps"
 
 
-_CURE = "a smaller --lr may help (gradcli why learning-rate)"
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
 def _diverged(steps: list[DescentStep], start: Run, job: Job) -> str:
-    """Where the first number that is not finite came from: the last step, or the gradient of the
-    one before.
-    """
+    """Where the first number that is not finite came from: the last step, or the one before."""
     cause = ""
     for step in steps[-1:-3:-1]:
         if not cause and all(map(finite, step.parameters.values())):
             cause = origin(start.subject._replace(inputs={**start.inputs, **step.parameters}), job)
     if len(steps) == 1:
         return f"NaN or inf at the start: {cause or 'a parameter itself is not finite'}"
-    return f"NaN or inf after step {steps[-1].step}: {cause or 'the step was too large'}; {_CURE}"
+    where = f"NaN or inf after step {steps[-1].step}: {cause or 'the step was too large'}"
+    return f"{where}; a smaller --lr may help (gradcli why learning-rate)"
 
 
-def _moved(before: DescentStep, after: DescentStep) -> float:
-    """How far the parameter that moved most has moved."""
+def _largest_move(before: DescentStep, after: DescentStep) -> float:
+    """The largest change of any element of a parameter."""
     moves = [(after.parameters[name] - old).abs() for name, old in before.parameters.items()]
     return max((float(move.max()) for move in moves if move.numel()), default=0.0)

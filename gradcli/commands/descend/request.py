@@ -39,12 +39,10 @@ class Descend(OfExpression):
             raise UsageError(f"--steps must be from 0 to {MOST_STEPS:,}")
         if self.min_move is not None and not self.min_move >= 0:
             raise UsageError("--min-move must be 0 or more")
-        seen: dict[str, Setting] = {}
-        for setting in self.set:
-            if setting.name in seen:
-                raise UsageError(
-                    f"--set {setting.name} is given twice", hint="give each argument once"
-                )
-            if setting.name == "lr":
+        seen: list[str] = []
+        for name in (setting.name for setting in self.set):
+            if name in seen:
+                raise UsageError(f"--set {name} is given twice", hint="give each argument once")
+            if name == "lr":
                 raise UsageError("--set lr: the learning rate has its own option", hint="--lr 0.1")
-            seen[setting.name] = setting
+            seen.append(name)

@@ -21,8 +21,9 @@ class DescentStep:
 
 @dataclass(frozen=True, kw_only=True)
 class DescendResult(Result):
-    """A descent: every step with the start in front, where it ended, and why it ended there."""
+    """A descent: every step after the start, where it ended and why."""
 
+    by_input: ClassVar = "parameters"
     of_one_gradient: ClassVar = False
     when: ClassVar = "at the start"
 
@@ -32,16 +33,12 @@ class DescendResult(Result):
     value: Tensor
     stopped: Stopped
     optimizer: str = aside()
-    """The optimiser as PyTorch is asked for it: `SGD(lr=0.1, momentum=0.9)`."""
+    """The call that makes the optimiser: `SGD(lr=0.1, momentum=0.9)`."""
 
     def main(self) -> list[Tensor]:
         """The parameters at the end, each in its own shape."""
         return list(self.parameters.values())
 
-    def gradient_paths(self) -> dict[str, str]:
-        """The parameters by name."""
-        return {name: f"parameters.{name}" for name in self.parameters}
-
     def ledger_remarks(self) -> list[str]:
-        """Of which gradient the ledger is."""
+        """Which gradient the ledger shows."""
         return ["this is the gradient at the start, used for the first step"]

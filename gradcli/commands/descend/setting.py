@@ -29,20 +29,15 @@ class Setting:
 def read(source: Source) -> Setting:
     """`NAME=VALUE` as an argument.
 
-    Raises UsageError with the place where it cannot be read.
+    Raises UsageError with the place of what cannot be read.
     """
-    found = assignment.split(source, ascii_only=True)
-    if found is None:
-        raise UsageError(
-            "expected NAME=VALUE",
-            span=source.span(0, len(source.text)),
-            hint="for example --set momentum=0.9",
-        )
-    name, value = found
-    length = len(source.text)
-    return Setting(
-        name, _value(source.span(length - len(value.text.lstrip(string.whitespace)), length))
-    )
+    pair, length = assignment.split(source, ascii_only=True), len(source.text)
+    if pair is None:
+        hint = "for example --set momentum=0.9"
+        raise UsageError("expected NAME=VALUE", span=source.span(0, length), hint=hint)
+    name, value = pair
+    start = length - len(value.text.lstrip(string.whitespace))
+    return Setting(name, _value(source.span(start, length)))
 
 
 def _value(place: Span) -> Value:
@@ -60,13 +55,13 @@ def _single(text: str, place: Span) -> Value:
     if _WHOLE.fullmatch(text):
         return int(text)
     try:
-        found = literal.parse(Source(text, place.source.label))
+        number = literal.parse(Source(text, place.source.label))
     except GradcliError:
         if text.isascii() and text.isidentifier():
             return text
-        found = None
-    if isinstance(found, literal.Numbers) and found.shape == () and found.dtype == "float":
-        return float(found.values[0])
+        number = None
+    if isinstance(number, literal.Numbers) and number.shape == () and number.dtype == "float":
+        return float(number.values[0])
     raise UsageError(
         "expected a number, true, false, none, a tuple or a word",
         span=place,
@@ -85,11 +80,11 @@ def _from_json(value: Any, key: str) -> Value:
     parts = value if isinstance(value, list) else [value]
     if any(isinstance(part, dict | list) for part in parts):
         raise wrong(key, value, "a number, true, false, null, a string or a list of these")
-    found = tuple(
+    values = tuple(
         _value(Source(part, key).span(0, len(part))) if isinstance(part, str) else part
         for part in parts
     )
-    return found if isinstance(value, list) else found[0]
+    return values if isinstance(value, list) else values[0]
 
 
 SETTING = ValueKind("NAME=VALUE", read, accept=accept)

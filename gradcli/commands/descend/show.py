@@ -1,15 +1,13 @@
 """The tables of `descend`: a row for each step, and the value over the steps as a curve."""
 
-from typing import Any
-
 import torch
 
 from gradcli.commands.descend.result import DescendResult
-from gradcli.show import numbers
-from gradcli.show.table import Block, Column, LineChart, Places, Table
+from gradcli.show.pieces import FilledColumn, by_element, one_number, shapes_text, table_of
+from gradcli.show.table import LineChart, Table
 
 ROWS = 11
-"""Steps that are shown on the screen."""
+"""Steps on the screen."""
 
 _ENDS = {
     "steps": "all steps done",
@@ -21,22 +19,14 @@ _ENDS = {
 
 def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     """A row per step, and the value over the steps as a curve."""
-    rows = result.steps
-    value = torch.stack([row.value for row in rows])
-    columns = [Column("step"), Column("value")]
-    cells: list[Any] = [[row.step for row in rows], value]
-    for name, first in rows[0].parameters.items():
-        stacked = torch.stack([row.parameters[name] for row in rows]).reshape(len(rows), -1)
-        columns += [Column(place) for place in Places(first.shape, name)]
-        cells += list(stacked.unbind(1))
-    last = numbers.significant(numbers.flat(result.value)[0], digits)
-    count = "1 step" if rows[-1].step == 1 else f"{rows[-1].step} steps"
-    title = f"{result.expression} = {last} after {count} of {result.optimizer}"
-    shapes = "  ".join(f"{name} {numbers.shape_text(t)}" for name, t in result.inputs.items())
-    caption = (
-        f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {result.dtype}, shapes: {shapes}"
-    )
-    table = Table(tuple(columns), (Block(len(rows), tuple(cells)),), title, caption, rows=ROWS)
-    return (
-        [table, LineChart(value, "value", "step")] if int(value.isfinite().sum()) > 2 else [table]
-    )
+    steps = result.steps
+    values = torch.stack([step.value for step in steps])
+    columns: list[FilledColumn] = [("step", [step.step for step in steps]), ("value", values)]
+    for name in result.parameters:
+        columns += by_element(name, [step.parameters[name] for step in steps])
+    count = "1 step" if steps[-1].step == 1 else f"{steps[-1].step} steps"
+    end = f"{one_number(result.value, digits)} after {count} of {result.optimizer}"
+    caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {shapes_text(result)}"
+    table = table_of(len(steps), columns, f"{result.expression} = {end}", caption, rows=ROWS)
+    drawn = int(values.isfinite().sum()) > 2
+    return [table, LineChart(values, "value", "step")] if drawn else [table]

@@ -1,17 +1,8 @@
 """`flow`: how large the gradient is in every layer of a deep stack."""
 
 EXAMPLES = (
-    (
-        "gradcli flow --activation sigmoid --activation relu --layers 20",
-        "why deep sigmoid networks do not learn",
-    ),
-    (
-        "gradcli flow --activation relu --init kaiming --layers 50",
-        "Kaiming's rule keeps the gradient steady",
-    ),
+    ("gradcli flow --activation sigmoid --activation relu --layers 20", "why deep sigmoid networks do not learn"),
+    ("gradcli flow --activation relu --init kaiming --layers 50", "Kaiming's rule keeps the gradient steady"),
     ("gradcli flow --activation tanh --init xavier --get factors.tanh", "the factor per layer"),
-)
-"""Calls to copy, and what each shows."""
-
+)  # fmt: skip
 PATHS = "factors.relu or layers.0.gradient_norm"
-"""Examples of paths for --get."""

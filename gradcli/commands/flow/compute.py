@@ -1,9 +1,7 @@
-"""`flow`: a deep stack of linear layers under several activations, and the gradient that reaches
-each layer.
-"""
+"""`flow`: the gradient that reaches each layer of a deep stack, under several activations."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -23,26 +21,28 @@ from gradcli.language.calls import Call
 from gradcli.results import Points, Subject
 
 BATCH = 64
-"""Samples that go through the stack together."""
+"""Samples that pass through the stack together."""
 FLAT = 0.1
 """An output is saturated where the activation's slope is at most this part of its largest slope."""
 STEADY = (0.9, 1.1)
-"""A factor per layer between these is steady: over 20 layers that is a factor 8 at most."""
+"""A factor per layer between these is steady: over 20 layers the gradient changes 8-fold at most."""
 
 TRIED = 2**22
-"""Up to so many weights other ways to draw them are tried."""
+"""Weights of a stack, at most, for which the other initialisations are tried."""
 
-INITS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "xavier": nn.init.xavier_normal_,
-    "kaiming": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
-    "normal": nn.init.normal_,
+INITS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "xavier": ("xavier_normal_", {}),
+    "kaiming": ("kaiming_normal_", {"nonlinearity": "relu"}),
+    "normal": ("normal_", {}),
 }
-"""How weights are drawn again; `default` leaves what nn.Linear has drawn."""
+"""The function of nn.init and its arguments; `default` keeps the weights of nn.Linear."""
 
 
 class Stack(NamedTuple):
-    """What every activation of a flow is put into: the layers, what goes in below, and the gradient
-    that enters above.
+    """The part of a flow that is the same for every activation.
+
+    `x`, [BATCH, width], is the input, and `upstream`, of the same shape, the gradient by the output
+    of the last layer.
     """
 
     layers: list[nn.Linear]
@@ -50,9 +50,8 @@ class Stack(NamedTuple):
     upstream: Tensor
 
 
-class Passing(NamedTuple):
-    """What a layer multiplies the gradient by on its way back, as geometric means: `factor` is
-    `weights` times `slopes`.
+class LayerFactor(NamedTuple):
+    """The geometric mean of what one layer multiplies the gradient by: `weights` times `slopes`.
 
     `saturated` is the share of the slopes that are flat.
     """
@@ -66,98 +65,92 @@ class Passing(NamedTuple):
 def compute(request: Flow, job: Job) -> FlowResult:
     """The gradient in every layer of one stack, under one activation after the other.
 
-    The stack, its input and the gradient that enters at its top are drawn once: what differs is the
-    activation alone.
+    The stack, its input and its upstream gradient are drawn once: only the activation differs.
+    Raises SizeError if there is not enough memory.
     """
     calls = request.activations
-    flat = {call.text: _flat(call, job) for call in calls}
+    flat = {call.text: _flat_slope(call, job) for call in calls}
     try:
         stack = _stack(request, job)
-        found = {call.text: _through(stack, call, flat[call.text]) for call in calls}
-        passing = {name: _passing(*each) for name, each in found.items()}
-        holding = _holding(
-            request, job, [call for call in calls if not _steady(passing[call.text].factor)]
-        )
+        layers = {call.text: _layers(stack, call, flat[call.text]) for call in calls}
+        factors = {name: _layer_factor(*each) for name, each in layers.items()}
+        unsteady = [call for call in calls if not _is_steady(factors[call.text].factor)]
+        advice = _init_advice(request, job, unsteady)
     except RuntimeError as error:
         if is_out_of_memory(error):
-            raise SizeError(
-                "there is not enough memory for the stack",
-                hint="use a smaller --width, or fewer --layers",
-            ) from None
+            message = "there is not enough memory for the stack"
+            raise SizeError(message, hint="use a smaller --width, or fewer --layers") from None
         raise
-    by_name = {name: rows for name, (rows, _) in found.items()}
-    for name, rows in by_name.items():
-        if lost := sum(1 for row in rows if not float(row.gradient_norm)):
-            job.note(
-                "vanishing",
-                f"{name}: the gradient of {lost} of {request.layers} layers is exactly 0 in {request.dtype}",
-            )
+    rows = {name: each for name, (each, _) in layers.items()}
+    for name, each in rows.items():
+        if zeros := sum(not float(row.gradient_norm) for row in each):
+            part = f"{zeros} of {request.layers} layers is exactly 0 in {request.dtype}"
+            job.note("vanishing", f"{name}: the gradient of {part}")
     verdicts = [
-        _verdict(name, passing[name], rows, flat[name], request.dtype) + holding.get(name, "")
-        for name, rows in by_name.items()
+        _verdict(name, factors[name], each, flat[name], request.dtype) + advice.get(name, "")
+        for name, each in rows.items()
     ]
-    factors = {
-        name: None if math.isnan(each.factor) else each.factor for name, each in passing.items()
-    }
     return FlowResult(
-        **job.header("flow", {}), layers=[row for rows in by_name.values() for row in rows], verdict="; ".join(verdicts),
-        factors=factors, flat=flat, points=tuple(_points(stack, call) for call in calls),
-    )  # fmt: skip
+        **job.header("flow", {}),
+        layers=[row for each in rows.values() for row in each],
+        verdict="; ".join(verdicts),
+        factors={
+            name: None if math.isnan(each.factor) else each.factor for name, each in factors.items()
+        },
+        flat=flat,
+        points=tuple(_points(stack, call) for call in calls),
+    )
 
 
 def _stack(request: Flow, job: Job) -> Stack:
-    """The linear layers, their weights drawn as `request` says, what goes in, and the gradient that
-    enters.
+    """The linear layers, initialised as `request` says, their input and upstream gradient.
 
-    All of it is drawn on the CPU and moved: it is the same on every device.
+    Everything is drawn on the CPU and moved, so that it is the same on every device.
     """
-    seed(request.seed, job.device)  # other stacks have drawn
+    seed(request.seed, job.device)  # an earlier stack has drawn numbers
     layers = [nn.Linear(request.width, request.width, device="cpu") for _ in range(request.layers)]
     if request.init != "default":
+        function, arguments = INITS[request.init]
         for layer in layers:
-            INITS[request.init](layer.weight)
+            getattr(nn.init, function)(layer.weight, **arguments)
             nn.init.zeros_(layer.bias)
     x, upstream = (torch.randn(BATCH, request.width, device="cpu").to(job.device) for _ in range(2))
     return Stack([layer.to(job.device) for layer in layers], x, upstream)
 
 
-def _holding(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
-    """For each activation under which the gradient does not hold: the other way to draw weights
-    under which it does.
+def _init_advice(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
+    """For each activation whose gradient is not steady: the --init under which it is, by trial.
 
-    That is found by drawing them so, just as a call with that --init does. Stacks too large for it
-    are told nothing.
+    Large stacks are not tried, and get no advice.
     """
     if request.layers * request.width**2 > TRIED:
         return {}
-    found = {call.text: ", and no other --init keeps it steady" for call in calls}
+    advice = {call.text: ", and no other --init keeps it steady" for call in calls}
     left = list(calls)
     for init in ("kaiming", "xavier", "default", "normal"):
         if init == request.init or not left:
             continue
         stack = _stack(replace(request, init=init), job)
         for call in tuple(left):
-            if _steady(factor := _factor(stack, call)):
-                found[call.text] = f", but --init {init} keeps it steady ({factor:.3g})"
+            if _is_steady(factor := _quick_factor(stack, call)):
+                advice[call.text] = f", but --init {init} keeps it steady ({factor:.3g})"
                 left.remove(call)
-    return found
+    return advice
 
 
-def _factor(stack: Stack, call: Call) -> float:
-    """By what a layer multiplies the gradient, from the first and the last alone; NaN where that
-    cannot be told.
-    """
+def _quick_factor(stack: Stack, call: Call) -> float:
+    """The factor per layer from the first and the last layer alone; NaN if one has no norm."""
     passed = _forward(stack, call)
     ends = {"first": passed[0][0], "last": passed[-1][0]}
-    first, last = map(
-        float, map(_norm, core.gradients((passed[-1][1] * stack.upstream).mean(), ends).values())
-    )
-    fit = 0 < first < math.inf and 0 < last < math.inf
-    return (first / last) ** (1 / (len(passed) - 1)) if fit else math.nan
+    gradients = core.gradients((passed[-1][1] * stack.upstream).mean(), ends)
+    first, last = (float(_norm(gradient)) for gradient in gradients.values())
+    if not (0 < first < math.inf and 0 < last < math.inf):
+        return math.nan
+    return float((first / last) ** (1 / (len(passed) - 1)))
 
 
-def _flat(call: Call, job: Job) -> float:
-    """The slope up to which an output of the activation counts as saturated."""
+def _flat_slope(call: Call, job: Job) -> float:
+    """The largest slope at which an output of the activation counts as saturated."""
     z = torch.linspace(-10, 10, 2001, dtype=job.dtype, device=job.device)
     with translated(call.text, {}):
         slope = core.slopes(implementations.activation(call), z)[1]
@@ -165,7 +158,7 @@ def _flat(call: Call, job: Job) -> float:
 
 
 def _forward(stack: Stack, call: Call) -> list[tuple[Tensor, Tensor]]:
-    """z = W h + b and h = activation(z) of each layer, the one next to the input first."""
+    """z = W h + b and h = activation(z) of each layer, all [BATCH, width], the first layer first."""
     activation = implementations.activation(call)
     h, passed = stack.x, []
     for layer in stack.layers:
@@ -175,88 +168,67 @@ def _forward(stack: Stack, call: Call) -> list[tuple[Tensor, Tensor]]:
     return passed
 
 
-def _through(stack: Stack, call: Call, flat: float) -> tuple[list[LayerFlow], list[float]]:
-    """What there is to say of every layer, and the norm of the gradient by its output; the layer
-    next to the input first.
-    """
-    # The gradient by z = W h + b is looked at. That by W would hide what happens: it gains going
-    # back what h loses going forward, and through ReLUs it is nearly the same in all layers
-    # whatever W is.
+def _layers(stack: Stack, call: Call, flat: float) -> tuple[list[LayerFlow], list[float]]:
+    """The row of every layer, and the norm of the gradient by its output; the first layer first."""
+    # The gradient by W would hide what happens: going back it gains what h loses going forward, and
+    # through ReLUs it is nearly the same in all layers for any W. So this is the gradient by z.
     passed = _forward(stack, call)
-    asked = {
-        f"{kind}{number}": tensor
-        for number, pair in enumerate(passed)
-        for kind, tensor in zip("zh", pair, strict=True)
-    }
-    slopes = core.gradients((passed[-1][1] * stack.upstream).mean(), asked, keep=True)
-    found = list(slopes.values())
+    recorded = {f"z{i}": z for i, (z, _) in enumerate(passed)}
+    recorded |= {f"h{i}": h for i, (_, h) in enumerate(passed)}
+    slopes = core.gradients((passed[-1][1] * stack.upstream).mean(), recorded, keep=True)
     rows = []
-    for number, (z, h) in enumerate(passed, 1):
+    for i, (z, h) in enumerate(passed):
         slope = core.gradients(h.sum(), {"z": z}, keep=True)["z"]
         assert slope is not None
         values, saturated = h.detach().double(), (slope.abs() <= flat).double().mean()
-        rows.append(
-            LayerFlow(
-                number,
-                call.text,
-                _norm(found[2 * number - 2]),
-                values.mean(),
-                values.std(),
-                saturated,
-            )
-        )
-    outputs = torch.stack([gradient for gradient in found[1::2] if gradient is not None]).double()
-    return rows, torch.linalg.vector_norm(outputs, dim=(1, 2)).tolist()
+        norm, mean, std = _norm(slopes[f"z{i}"]), values.mean(), values.std()
+        rows.append(LayerFlow(i + 1, call.text, norm, mean, std, saturated))
+    return rows, [float(_norm(slopes[f"h{i}"])) for i in range(len(passed))]
 
 
 def _norm(gradient: Tensor | None) -> Tensor:
+    """The norm in float64, 0-d: in float32 the squares of small numbers are 0."""
     assert gradient is not None
-    norm: Tensor = torch.linalg.vector_norm(
-        gradient.double()
-    )  # in float32 the squares of small numbers are 0
+    norm: Tensor = torch.linalg.vector_norm(gradient.double())
     return norm
 
 
-def _passing(rows: Sequence[LayerFlow], outputs: Sequence[float]) -> Passing:
-    """What the layers multiply the gradient by, given its norms by their outputs too; NaN without
-    two norms that are numbers.
+def _layer_factor(rows: Sequence[LayerFlow], outputs: Sequence[float]) -> LayerFactor:
+    """The factor per layer, given the norms by the outputs too; NaN without two usable norms.
 
-    The weights of a layer make the gradient by the output below of that by their own z, the slopes
-    make that by z of it.
+    Going back, the slopes of a layer turn the gradient by its output into that by its z, and its
+    weights turn that into the gradient by the output of the layer below.
     """
     norms = [float(row.gradient_norm) for row in rows]
-    fit = [i for i, norm in enumerate(norms) if 0 < norm < math.inf]
-    if len(fit) < 2:
-        return Passing(math.nan, math.nan, math.nan, math.nan)
-    first, last = fit[0], fit[-1]
+    usable = [i for i, norm in enumerate(norms) if 0 < norm < math.inf]
+    if len(usable) < 2:
+        return LayerFactor(math.nan, math.nan, math.nan, math.nan)
+    first, last = usable[0], usable[-1]
     factor = math.exp((math.log(norms[first]) - math.log(norms[last])) / (last - first))
     gains = [math.log(outputs[i]) - math.log(norms[i + 1]) for i in range(first, last)]
     weights = math.exp(sum(gains) / len(gains))
     saturated = sum(float(row.saturated) for row in rows[first:last]) / len(gains)
-    return Passing(factor, weights, factor / weights, saturated)
+    return LayerFactor(factor, weights, factor / weights, saturated)
 
 
-def _steady(factor: float) -> bool:
+def _is_steady(factor: float) -> bool:
     return STEADY[0] <= factor <= STEADY[1]
 
 
 def _verdict(
-    name: str, passing: Passing, rows: Sequence[LayerFlow], flat: float, dtype: str
+    name: str, layer: LayerFactor, rows: Sequence[LayerFlow], flat: float, dtype: str
 ) -> str:
-    if math.isnan(passing.factor):
+    factor, largest = layer.factor, flat / FLAT
+    if math.isnan(factor):
         finite = all(math.isfinite(float(row.gradient_norm)) for row in rows)
         return f"{name}: {'vanishing, the gradient is 0' if finite else 'exploding'} in {dtype}"
-    factor = passing.factor
-    word = "steady" if _steady(factor) else "vanishing" if factor < 1 else "exploding"
-    largest, flats = flat / FLAT, passing.saturated
-    why = (
-        f" (at most {largest:.3g})"
-        if largest < STEADY[0]
-        else f" ({flats:.0%} saturated)"
-        if flats > FLAT
-        else ""
-    )
-    parts = f"{passing.weights:.3g} from the weights times {passing.slopes:.3g} from the slopes"
+    word = "steady" if _is_steady(factor) else "vanishing" if factor < 1 else "exploding"
+    why = ""
+    if largest < STEADY[0]:
+        why = f" (at most {largest:.3g})"
+    elif layer.saturated > FLAT:
+        why = f" ({layer.saturated:.0%} saturated)"
+    parts = f"{layer.weights:.3g} from the weights times {layer.slopes:.3g} from the slopes"
     return f"{name}: {word}, a factor of {factor:.3g} per layer: {parts}{why}"
 
 
@@ -266,55 +238,56 @@ _NORM = "each norm is the slope of the loss along the layer's own gradient, comp
 
 
 def _points(stack: Stack, call: Call) -> Points:
-    """The norm in each layer as a slope.
+    """The norm in each layer as a slope that a difference can check.
 
-    A difference of the loss itself would tell nothing below a few layers: what is left of a
-    vanishing gradient drowns in the loss's rounding. So each layer is moved along its gradient, and
-    the one above weighs what comes out of it by the gradient that reached that one, made 1 in size.
+    A difference of the loss itself would show nothing below a few layers: a vanished gradient is
+    smaller than the loss's rounding. So z of each layer is moved along its own gradient, and the
+    output, passed through the next layer, is weighted by the gradient there, scaled to norm 1.
     """
 
     @cache
     def wide() -> tuple[list[Tensor], list[Tensor], Tensor, Sequence[Tensor | None]]:
-        """In float64: z of every layer, the weights, the gradient that enters above, and that by
-        each z.
-        """
-        weights = [layer.weight.detach().cpu().double() for layer in stack.layers]
-        biases = [
-            None if layer.bias is None else layer.bias.detach().cpu().double()
-            for layer in stack.layers
-        ]
-        upstream = stack.upstream.detach().cpu().double()
-        activation = implementations.activation(call)
+        """In float64: z of every layer, the weights, the upstream gradient, and that by each z."""
+        weights = [_wide(layer.weight) for layer in stack.layers]
+        upstream, activation = _wide(stack.upstream), implementations.activation(call)
         with once_more(torch.float64):
-            h, sums = stack.x.detach().cpu().double().requires_grad_(), []
-            for weight, bias in zip(weights, biases, strict=True):
-                sums.append(nn.functional.linear(h, weight, bias))
+            h, sums = _wide(stack.x).requires_grad_(), []
+            for layer, weight in zip(stack.layers, weights, strict=True):
+                sums.append(nn.functional.linear(h, weight, _wide(layer.bias)))
                 h = activation(sums[-1])
-            slopes = core.gradients(
-                (h * upstream).mean(), {str(i): z for i, z in enumerate(sums)}, keep=True
-            )
+            by = {str(i): z for i, z in enumerate(sums)}
+            slopes = core.gradients((h * upstream).mean(), by, keep=True)
         return sums, weights, upstream, list(slopes.values())
 
     @cache
     def layer(i: int) -> tuple[Subject, float]:
         sums, weights, upstream, slopes = wide()
-        last = i == len(sums) - 1
-        above = (upstream / upstream.numel(), None) if last else (slopes[i + 1], weights[i + 1])
-        return _layer(call, sums[i], slopes[i], *above)
+        if i == len(sums) - 1:
+            return _layer(call, sums[i], slopes[i], upstream / upstream.numel(), None)
+        return _layer(call, sums[i], slopes[i], slopes[i + 1], weights[i + 1])
 
     return Points(
-        call.text, len(stack.layers), lambda i: layer(i)[0], lambda i, name, place: f"layer {i + 1}",
-        what="layers", remarks=(_NORM,), size=lambda i: layer(i)[1],
-    )  # fmt: skip
+        name=call.text,
+        total=len(stack.layers),
+        at=lambda i: layer(i)[0],
+        label=lambda i, name, place: f"layer {i + 1}",
+        what="layers",
+        remarks=(_NORM,),
+        size=lambda i: layer(i)[1],
+    )
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().double()
 
 
 def _layer(
     call: Call, z: Tensor, slope: Tensor | None, upstream: Tensor | None, weight: Tensor | None
 ) -> tuple[Subject, float]:
-    """One layer as an expression of t, how far z has gone along its gradient, and by what the norm
-    is its slope.
+    """One layer as an expression of t, the distance of z along its gradient, and the size of the
+    norm when the slope by t is 1.
 
-    A step of t is in proportion to z: of numbers as large as 1e40 a step of 1 would be lost.
+    t is in units of the largest z: at 1e40 a step of 1 would be lost in rounding.
     """
     d = torch.ones_like(z) if slope is None or not bool(slope.any()) else slope
     u = torch.zeros_like(z) if upstream is None else upstream

@@ -1,35 +1,28 @@
-"""The program of `flow`: the stack, drawn once, and what each activation makes of the gradient in
-it.
-"""
+"""The program of `flow`: the stack, drawn once, and the gradient in it under each activation."""
 
 import torch
 
-from gradcli.commands.flow.compute import BATCH
+from gradcli.commands.flow.compute import BATCH, INITS
 from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult
 from gradcli.show.program.script import Script
 
-_INITS = {
-    "xavier": "nn.init.xavier_normal_(layer.weight)",
-    "kaiming": 'nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")',
-    "normal": "nn.init.normal_(layer.weight)",
-}
-
 
 def program(script: Script, request: Flow, result: FlowResult) -> None:
-    """Write the program that prints a line for each activation and layer: norm, mean, spread,
-    saturated share.
-    """
-    width = request.width
-    there, moved = script.on_cpu, script.moved
-    script.add(f"layers = [nn.Linear({width}, {width}{there}) for _ in range({request.layers})]")
-    if request.init in _INITS:
+    """Write the program that prints a line of statistics for each activation and layer."""
+    width, on_cpu, moved = request.width, script.on_cpu, script.moved
+    script.add(f"layers = [nn.Linear({width}, {width}{on_cpu}) for _ in range({request.layers})]")
+    if request.init != "default":
+        function, options = INITS[request.init]
+        arguments = "".join(f', {name}="{value}"' for name, value in options.items())
         script.add(
-            "for layer in layers:", f"    {_INITS[request.init]}", "    nn.init.zeros_(layer.bias)"
+            "for layer in layers:",
+            f"    nn.init.{function}(layer.weight{arguments})",
+            "    nn.init.zeros_(layer.bias)",
         )
     if moved:
         script.add(f"layers = [layer{moved} for layer in layers]")
-    drawn = f"torch.randn({BATCH}, {width}{there}){moved}"
+    drawn = f"torch.randn({BATCH}, {width}{on_cpu}){moved}"
     script.add(f"x, upstream = {drawn}, {drawn}")
     for call in request.activations:
         activation = script.read(call.applied("z"), {"z": torch.zeros(1)}).value

@@ -47,27 +47,21 @@ class Flow(EvidenceOptions):
             raise UsageError("--layers must be from 2 to 10,000")
         if self.width < 1:
             raise UsageError("--width must be 1 or more")
-        ELEMENTS.check(
-            self.layers * self.width * self.width,
-            "the weights of all layers",
-            hint="a smaller --width",
-        )
-        seen: dict[str, Call] = {}
+        weights = self.layers * self.width * self.width
+        ELEMENTS.check(weights, "the weights of all layers", hint="a smaller --width")
+        seen: list[str] = []
         for call in self.activations:
+            name, text = call.entry.name, call.text
             if call.entry.mixes:
-                raise UsageError(
-                    f"{call.entry.name} mixes its inputs, but flow needs an elementwise activation",
-                    hint="such as sigmoid, tanh or relu",
-                )
-            if call.text in seen:
-                raise UsageError(
-                    f"the activation {call.text} is given twice", hint="give each one once"
-                )
-            seen[call.text] = call
+                message = f"{name} mixes its inputs, but flow needs an elementwise activation"
+                raise UsageError(message, hint="such as sigmoid, tanh or relu")
+            if text in seen:
+                message = f"the activation {text} is given twice"
+                raise UsageError(message, hint="give each one once")
+            seen.append(text)
 
     @property
     def activations(self) -> tuple[Call, ...]:
-        """The activations to put side by side."""
-        return (*self.activation, *self.names) or tuple(
-            parse_call(Source(name), Activation) for name in USUAL
-        )
+        """The activations to compare."""
+        given = (*self.activation, *self.names)
+        return given or tuple(parse_call(Source(name), Activation) for name in USUAL)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.closed_forms import derivative
-from gradcli.results import Inputs, Result, Subject, aside, by_row
+from gradcli.results import Result, Subject, aside, by_row
 
 LAYERS = 11
 """Layers that are shown on the screen."""
@@ -15,11 +15,11 @@ LAYERS = 11
 
 @dataclass(frozen=True)
 class LayerFlow:
-    """One layer under one activation, layer 1 next to the input.
+    """One layer under one activation, layer 1 next to the input; all tensors are 0-d float64.
 
-    `gradient_norm` is that by the layer's z = W h + b over all samples, in float64. `mean` and
-    `std` are those of the layer's outputs, `saturated` is the share of them where the activation's
-    slope is at most a tenth of its largest.
+    `gradient_norm` is that of the gradient by z = W h + b over all samples. `mean` and `std` are
+    those of the outputs; `saturated` is the share of outputs at which the activation's slope is at
+    most a tenth of its largest.
     """
 
     layer: int
@@ -32,9 +32,7 @@ class LayerFlow:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowResult(Result):
-    """The gradient through a stack of layers; `factors` hold by what each layer multiplies it on
-    its way back.
-    """
+    """The gradient through a stack of layers, and the factor per layer for each activation."""
 
     of_one_gradient: ClassVar = False
     rows_shown: ClassVar = LAYERS
@@ -43,20 +41,17 @@ class FlowResult(Result):
     verdict: str
     factors: dict[str, float | None]
     flat: dict[str, float] = aside()
-    """For each activation the slope up to which an output counts as saturated."""
+    """For each activation, the largest slope at which an output is saturated."""
 
     def main(self) -> list[Tensor]:
         """The norms, [activations, layers]."""
-        return [
-            torch.stack([row.gradient_norm for row in self.layers]).reshape(len(self.factors), -1)
-        ]
+        norms = torch.stack([row.gradient_norm for row in self.layers])
+        return [norms.reshape(len(self.factors), -1)]
 
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
-        """How the layer's output, weighed by u, changes as z goes along d: sum over (u *
-        activation'(z) * d), 0-d.
-        """
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
+        """The slope of the layer's output, weighted by u, along d: sum(u activation'(z) d), 0-d."""
         assert subject.call is not None
-        u = inputs["u"] @ inputs["w"] if "w" in inputs else inputs["u"]
-        return (u * derivative(subject.call, {"x": inputs["z"]}, inputs["z"]) * inputs["d"]).sum()
+        z, d, u = (subject.inputs[name] for name in ("z", "d", "u"))
+        if "w" in subject.inputs:
+            u = u @ subject.inputs["w"]
+        return (u * derivative(subject.call, {"x": z}, z) * d).sum()

@@ -21,14 +21,14 @@ class Functions(Question):
 
 
 def families() -> dict[str, list[Activation | Loss]]:
-    """The entries of the catalogue by family, in the order in which they are shown."""
+    """The entries of the catalogue by family, in the order of the page."""
     return {"activations": list(ACTIVATIONS.values()), "losses": list(LOSSES.values())}
 
 
 def facts(entry: Activation | Loss) -> dict[str, Any]:
-    """What the catalogue says of an entry, under the keys of the JSON that need no PyTorch.
+    """The keys of an entry's JSON that need no PyTorch.
 
-    `range` is None for a loss and `target`, what its target holds, for an activation.
+    `range` is None for a loss, and `target`, the kind of its target, for an activation.
     """
     return {
         "name": entry.name,

@@ -1,4 +1,4 @@
-"""What `functions` tells of entries of the catalogue."""
+"""What `functions` shows of entries of the catalogue."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,12 @@ from gradcli.results import aside, present
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionsResult:
-    """Entries of the catalogue: what `gradcli.commands.functions.request.facts` says, kinks as
-    measured, codes of notes.
-    """
+    """Entries of the catalogue: their `request.facts`, measured kinks, and codes of notes."""
 
     functions: list[dict[str, Any]]
     ok: bool | None = present()
     along: str = aside()
-    """What the curve goes along: `x`, or `pred, target 0`."""
+    """The label of the curve's axis: `x` or `pred`."""
     x: Tensor | None = aside()
     curve: Curve | None = aside()
-    """The one function that is asked for, where it is one of one number."""
+    """The one function that was named, if it maps one number to one number."""

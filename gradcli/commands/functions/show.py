@@ -1,8 +1,5 @@
-"""The page of one function: what the catalogue says of it, and the slopes that PyTorch picks at its
-kinks.
-"""
+"""The page of one function: its facts, its curve, and the slopes that PyTorch uses at its kinks."""
 
-import textwrap
 from dataclasses import replace
 from typing import Any
 
@@ -10,38 +7,35 @@ from gradcli.commands.functions.result import FunctionsResult
 from gradcli.show import terminal
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Block, Cell, Column, Table
+from gradcli.show.pieces import prose, table_of
+from gradcli.show.table import Table
 
 _WIDEST = 100
 _SMALL = (64, 16)
 """Columns and rows of the curve."""
 _FRAME = 20
-"""Columns of the frame, and of what is said in front of each thing."""
+"""Columns of the frame and of the headings."""
 
-ROWS = (
-    ("PyTorch", "torch"), ("also called", "aliases"), ("formula", "formula"), ("derivative", "derivative"), ("range", "range"),
-    ("target", "target"), ("parameters", "parameters"), ("notes", "notes"),
-)  # fmt: skip
-"""What the page says, and under which key of the JSON it stands."""
+ROWS = ("torch", "aliases", "formula", "derivative", "range", "target", "parameters", "notes")
+"""The facts on the page, by their keys in the JSON."""
+_HEADINGS = {"torch": "PyTorch", "aliases": "also called"}
+"""The headings that differ from the key."""
 
 
 def page(result: FunctionsResult, style: terminal.Style, window: Window) -> str:
-    """The page as text: a table of facts, the curve where there is one, then a table of the
-    kinks.
-    """
+    """The page as text: a table of facts, the curve, and a table of the kinks."""
     (facts,) = result.functions
     text = terminal.render([_facts(facts, style)], style)
     if result.x is not None and result.curve is not None:
-        small = replace(
-            window, width=min(window.width, _SMALL[0]), height=min(window.height, _SMALL[1])
-        )
+        width, height = min(window.width, _SMALL[0]), min(window.height, _SMALL[1])
+        small = replace(window, width=width, height=height)
         text += "\n" + curves(result.x, [result.curve], result.along, small)
-    return (
-        text + "\n" + terminal.render([_kinks(facts["kinks"])], style) if facts["kinks"] else text
-    )
+    if facts["kinks"]:
+        text += "\n" + terminal.render([_kinks(facts["kinks"])], style)
+    return text
 
 
-def _said(key: str, value: Any) -> str:
+def _text(key: str, value: Any) -> str:
     if key == "derivative" and value is None:
         return "none in PyTorch; it is 0 away from the kink"
     if key == "parameters":
@@ -59,31 +53,24 @@ def _parameter(parameter: dict[str, Any]) -> str:
 def _facts(facts: dict[str, Any], style: terminal.Style) -> Table:
     width = max(20, min(style.width or _WIDEST, _WIDEST) - _FRAME)
     rows = []
-    for heading, key in ROWS:
-        said = textwrap.wrap(
-            _said(key, facts[key]), width, break_long_words=False, break_on_hyphens=False
-        )
-        rows += [(heading if not number else "", line) for number, line in enumerate(said)]
+    for key in ROWS:
+        heading, lines = _HEADINGS.get(key, key), prose(_text(key, facts[key]), width)
+        rows += [("" if i else heading, line) for i, line in enumerate(lines)]
     headings, texts = zip(*rows, strict=True)
+    name = facts["name"]
     family = "an activation" if facts["family"] == "activation" else "a loss"
-    return Table(
-        (Column("what"), Column(facts["name"])),
-        (Block(len(rows), (headings, texts)),),
-        f"{facts['name']}, {family}",
-    )
+    return table_of(len(rows), [("what", headings), (name, texts)], f"{name}, {family}")
 
 
 def _kinks(kinks: list[dict[str, Any]]) -> Table:
-    columns: list[list[Cell]] = [
-        [kink[key] for kink in kinks] for key in ("at", "left", "pytorch", "right")
-    ]
-    heads = (
-        Column("kink at"),
-        Column("slope to the left"),
-        Column("PyTorch picks"),
-        Column("slope to the right"),
-    )
+    headings = {
+        "at": "kink at",
+        "left": "slope to the left",
+        "pytorch": "PyTorch picks",
+        "right": "slope to the right",
+    }
+    columns = [(heading, [kink[key] for kink in kinks]) for key, heading in headings.items()]
     pred, target = kinks[0]["pred"], kinks[0]["target"]
     sample = "" if target is None else f"one element of pred varies; target {target}"
     caption = f"{sample}, pred {pred} at the kink" if isinstance(pred, list) else sample
-    return Table(heads, (Block(len(kinks), tuple(columns)),), caption=caption)
+    return table_of(len(kinks), columns, caption=caption)

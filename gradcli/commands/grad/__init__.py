@@ -5,7 +5,4 @@ EXAMPLES = (
     ("gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1", "any PyTorch formula"),
     ("gradcli grad --fn mse --x 1 --w 2 --get gradients.w", "one number for a script"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "value or gradients.w"
-"""Examples of paths for --get."""

@@ -21,18 +21,19 @@ from gradcli.language.suggest import did_you_mean
 from gradcli.results import Points, Subject
 
 LISTED = 16
-"""Numbers that were drawn which a note lists, at most."""
+"""Random numbers in a note, at most."""
 
 _VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 
 
 def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
-    """The program of `request` run and differentiated, as a whole or point by point.
+    """The program of `request` run and differentiated, once or at each point.
 
-    Raises MathError where there is nothing to differentiate, or where the result is not one number
-    and no upstream gradient was chosen.
+    Raises MathError if there is nothing to differentiate, or if the result is not one number and no
+    upstream gradient was chosen.
     """
-    given = _given(request, job)
+    literals = request.literals.items()
+    given = {name: job.tensor(literal) for name, literal in literals if literal is not None}
     return _each(request, given, job) if request.each else _whole(request, given, job)
 
 
@@ -41,55 +42,55 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     chosen = job.wrt(request.wrt, inputs, _default_wrt(request, given))
     done = differentiable(run(job.program, inputs, chosen, job), request.wrt)
     upstream, seed = _upstream(request, done, given, job)
-    steps = {_step(name): step for name, step in done.steps.items() if step.requires_grad}
+    steps = {_step_key(name): step for name, step in done.steps.items() if step.requires_grad}
     by = done.by | steps if steps else done.by
     found = core.gradients(done.value, by, upstream=upstream, via=_VIA[request.via])
     _note_unused(done, found, job)
-    for name, step in done.steps.items():
-        if step.is_complex():
-            job.note(
-                "complex-step", f"the step {name} is complex: the table shows it, JSON has null"
-            )
-    for name in done.steps:
-        if (
-            count := sum(step.kind == "store" and step.name == name for step in done.program.steps)
-        ) > 1:
-            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
-                     "give each step its own name")  # fmt: skip
-    null = [
-        name
-        for name in given
-        if not request.wrt and (not given[name].is_floating_point() or name in done.indices)
-    ]
-    reached = tuple([name for name in done.by if found[name] is not None])
+    _note_steps(done, job)
+    shown = set(done.by)
+    if not request.wrt:  # indices are shown too: their gradients are null
+        floating = {name for name, tensor in given.items() if tensor.is_floating_point()}
+        shown |= done.indices | (given.keys() - floating)
     program = done.program
+    text, title = program.source.text, program.canonical_text
     subject = Subject(
-        "", program.source.text, inputs, reached, upstream, request.fn, done.state, program=program,
-        title=program.canonical_text,
+        "", text, inputs, _reached(done, found), upstream, request.fn, done.state, program=program, title=title,
     )  # fmt: skip
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given], [subject]),
-        expression=done.program.canonical_text,
+        expression=title,
         value=done.value,
-        gradients={name: found.get(name) for name in inputs if name in done.by or name in null},
+        gradients={name: found.get(name) for name in inputs if name in shown},
         intermediates={
-            name: Intermediate(step, found.get(_step(name))) for name, step in done.steps.items()
+            name: Intermediate(step, found.get(_step_key(name)))
+            for name, step in done.steps.items()
         },
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
 
 
-def _step(name: str) -> str:
-    """The key of a step beside the inputs, one of which it may have taken the name from."""
+def _step_key(name: str) -> str:
+    """The key of a step among the gradients, where an input may have the same name."""
     return f"{name} "
 
 
+def _note_steps(done: Run, job: Job) -> None:
+    """Note the steps that are complex, and the names that were assigned more than once."""
+    for name, step in done.steps.items():
+        if step.is_complex():
+            text = f"the step {name} is complex: the table shows it, JSON has null"
+            job.note("complex-step", text)
+    for name in done.steps:
+        count = sum(step.kind == "store" and step.name == name for step in done.program.steps)
+        if count > 1:
+            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
+                     "give each step its own name")  # fmt: skip
+
+
 def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
-    """Value and gradients at every point of one 1-D input, the point as one number, the other
-    inputs whole.
-    """
-    name = request.each
+    """Value and gradients at every point of one 1-D input, with the other inputs whole."""
+    name, program = request.each, job.program
     if name not in given:
         hint = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
         raise UsageError(f"--each: there is no input {name!r}", hint=hint)
@@ -99,33 +100,31 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
             f"--each needs a 1-D input of floats, and {name} is {dtype_name(points)} of shape {list(points.shape)}",
             hint=f"{name}=linspace(-2,2,5)",
         )
-    program = job.program
     rows: list[dict[str, Any]] = []
-    pointwise: list[Subject] = []
+    subjects: list[Subject] = []
     chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
     for point in points:
-        done = differentiable(
-            run(program, _completed(request, {**given, name: point}, job), chosen, job), request.wrt
-        )
+        inputs = _completed(request, {**given, name: point}, job)
+        done = differentiable(run(program, inputs, chosen, job), request.wrt)
         value = one_number(done.value, f"--each needs one number at each point of {name}")
         found = core.gradients(done.value, done.by, via=_VIA[request.via])
         _note_unused(done, found, job)
         collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
         rows.append({name: point, "value": value, "gradients": found})
-        reached = tuple([other for other in done.by if found[other] is not None])
-        pointwise.append(done.subject._replace(by=reached, call=request.fn))
+        subjects.append(done.subject._replace(by=_reached(done, found), call=request.fn))
     defaults = [other for other in request.input_names if other not in given]
-    inputs = (
-        given if not defaults else {**_completed(request, {**given, name: points}, job), **given}
-    )
+    inputs = {**_completed(request, given, job), **given} if defaults else given
 
     def label(i: int, by: str, place: str) -> str:
         return f"{name}[{i}]" if by == name else f"{place} at {name}[{i}]"
 
-    found_at = Points("", len(pointwise), pointwise.__getitem__, label)
     return GradEachResult(
-        **job.header("grad", inputs, defaults), expression=program.canonical_text, rows=rows, each=name, points=(found_at,),
-    )  # fmt: skip
+        **job.header("grad", inputs, defaults),
+        expression=program.canonical_text,
+        rows=rows,
+        each=name,
+        points=(Points("", len(subjects), subjects.__getitem__, label),),
+    )
 
 
 def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> None:
@@ -134,48 +133,37 @@ def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> Non
             note_unreached(done, name, job, "its gradient is null")
 
 
-def _given(request: Grad, job: Job) -> dict[str, Tensor]:
-    """The inputs that the user gave, made in the order given."""
-    if request.fn is None:
-        return {item.name: job.tensor(item.literal) for item in request.inputs}
-    literals = {name: getattr(request, name) for name in request.input_names}
-    return {name: job.tensor(literal) for name, literal in literals.items() if literal is not None}
+def _reached(done: Run, found: Mapping[str, Tensor | None]) -> tuple[str, ...]:
+    """The inputs by which autograd returned a gradient."""
+    return tuple([name for name in done.by if found[name] is not None])
 
 
 def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str, Tensor]:
-    """With --fn the defaults added: w = 1, b = 0, and for a loss y = ones in the shape of x*w +
-    b.
-    """
+    """With --fn the defaults added: w = 1, b = 0, and for a loss y = ones like x*w + b."""
     if request.fn is None:
         return dict(given)
-    inputs = {
-        "x": given["x"],
-        "w": given.get("w", job.number(1)),
-        "b": given.get("b", job.number(0)),
-    }
-    if "y" in given:
-        inputs["y"] = given["y"]
-    elif "y" in request.input_names:
-        with translated("x*w + b", inputs):
-            shape = (inputs["x"] * inputs["w"] + inputs["b"]).shape
+    inputs = {"w": job.number(1), "b": job.number(0), **given}
+    if "y" in request.input_names and "y" not in given:
+        x, w, b = (inputs[name] for name in ("x", "w", "b"))
+        with translated("x*w + b", {"x": x, "w": w, "b": b}):
+            shape = (x * w + b).shape
         inputs["y"] = torch.ones(shape, dtype=job.dtype, device=job.device)
     return {name: inputs[name] for name in request.input_names}
 
 
 def _default_wrt(request: Grad, given: Mapping[str, Tensor]) -> list[str]:
     """Every floating-point input that the user gave; with --fn not the target."""
-    return [
-        name
-        for name, tensor in given.items()
-        if tensor.is_floating_point() and not (request.fn and name == "y")
-    ]
+    floating = [name for name, tensor in given.items() if tensor.is_floating_point()]
+    return [name for name in floating if name != "y"] if request.fn else floating
 
 
 def _upstream(
     request: Grad, done: Run, given: Mapping[str, Tensor], job: Job
 ) -> tuple[Tensor | None, str]:
-    """The upstream gradient in the shape of the result, and what to call it; None where the result
-    is one number.
+    """The upstream gradient, in the shape of the result, and its description; None for one number.
+
+    Raises MathError if the result is not one number and no upstream gradient was chosen, ShapeError
+    for one of another shape.
     """
     value = done.value
     if request.row is not None:
@@ -197,61 +185,52 @@ def _upstream(
 
 
 def _drawn(upstream: Tensor) -> str:
-    """Random numbers as a literal that --vjp reads back to the same, where they are few."""
+    """Random numbers as a literal that --vjp reads back to the same, if they are few."""
     if upstream.numel() > LISTED:
         return f"{upstream.numel()} random numbers, which the table shows next to the result"
-    shortest = torch.tensor(
-        [
-            next(
-                short
-                for digits in range(6, 18)
-                if upstream.new_tensor(short := float(f"{number:.{digits}g}")) == number
-            )
-            for number in upstream.reshape(-1).tolist()
-        ],
-        dtype=torch.float64,
-    )
-    return str(shortest.reshape(upstream.shape).tolist()).replace(" ", "")
+
+    def shortest(number: float) -> float:
+        texts = (f"{number:.{digits}g}" for digits in range(6, 18))
+        return next(float(text) for text in texts if upstream.new_tensor(float(text)) == number)
+
+    numbers = [shortest(number) for number in upstream.reshape(-1).tolist()]
+    literal = torch.tensor(numbers, dtype=torch.float64).reshape(upstream.shape).tolist()
+    return str(literal).replace(" ", "")
 
 
 def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
-    """1 at the chosen element, 0 elsewhere; negative indices count from the end."""
-    inside = len(row) == value.ndim and all(
-        -size <= i < size for i, size in zip(row, value.shape, strict=True)
-    )
-    if not inside:
-        last = ",".join(str(size - 1) for size in value.shape)
-        hint = (
-            f"the last element is --row {last}"
-            if value.numel() and value.ndim
-            else "leave out --row"
-        )
-        raise UsageError(
-            f"--row {','.join(map(str, row))}: the result has shape {list(value.shape)}", hint=hint
-        )
+    """1 at the chosen element and 0 elsewhere, in the shape of the value.
+
+    Negative indices count from the end. Raises UsageError for an index outside.
+    """
+    shape = list(value.shape)
+    if len(row) != len(shape) or not all(-n <= i < n for i, n in zip(row, shape, strict=True)):
+        last = ",".join(str(size - 1) for size in shape)
+        inside = value.numel() and value.ndim
+        hint = f"the last element is --row {last}" if inside else "leave out --row"
+        message = f"--row {','.join(map(str, row))}: the result has shape {shape}"
+        raise UsageError(message, hint=hint)
     upstream = torch.zeros_like(value, requires_grad=False)
     upstream[row] = 1
     return upstream
 
 
 def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> str:
-    """The ways out of a result that is not one number, as commands to copy."""
-    shape = done.value.shape
-    words = _words(request)
-    first = ",".join("0" for _ in shape)
+    """Commands to copy that differentiate a result which is not one number."""
+    shape, words = done.value.shape, _words(request)
     ones = shlex.quote(f"ones({','.join(map(str, shape))})")
-    hints = [f"gradcli grad {words} --row {first}", f"gradcli grad {words} --vjp {ones}"]
-    along = (name for name in done.by if _works_along(name, request, done, given, job))
-    hints += [f"gradcli grad {words} --each {name}" for name in islice(along, 1)]
+    hints = [f"grad {words} --row {','.join('0' for _ in shape)}", f"grad {words} --vjp {ones}"]
+    along = (name for name in done.by if _is_pointwise(name, request, done, given, job))
+    hints += [f"grad {words} --each {name}" for name in islice(along, 1)]
     if request.fn is None:
-        hints.append(f"gradcli jacobian {words}")
-    return "\n".join(hints)
+        hints.append(f"jacobian {words}")
+    return "\n".join(f"gradcli {hint}" for hint in hints)
 
 
-def _works_along(
+def _is_pointwise(
     name: str, request: Grad, done: Run, given: Mapping[str, Tensor], job: Job
 ) -> bool:
-    """Whether the result goes point by point along an input: found by trying the first point."""
+    """Whether --each works for an input: the first point alone gives the first number."""
     points = done.by[name].detach()
     if points.ndim != 1 or points.shape != done.value.shape or not points.numel():
         return False
@@ -263,14 +242,12 @@ def _works_along(
 
 
 def _words(request: Grad) -> str:
-    """The words that the command was given, quoted for a shell."""
+    """The expression and inputs of a call, quoted for a shell."""
+    literals = request.literals.items()
+    given = {name: literal.source.text for name, literal in literals if literal is not None}
     if request.expression is not None:
-        inputs = [f"{item.name}={item.literal.source.text}" for item in request.inputs]
+        inputs = [f"{name}={text}" for name, text in given.items()]
         return shlex.join([request.expression.given.text, *inputs])
     assert request.fn is not None
-    given = {name: getattr(request, name) for name in request.input_names}
-    words = ["--fn", request.fn.text]
-    for name, literal in given.items():
-        if literal is not None:
-            words += [f"--{name}", literal.source.text]
-    return shlex.join(words)
+    options = [word for name, text in given.items() for word in (f"--{name}", text)]
+    return shlex.join(["--fn", request.fn.text, *options])

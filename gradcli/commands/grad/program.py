@@ -1,6 +1,6 @@
 """The program of `grad`: one gradient, or a loop over points."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
@@ -18,81 +18,58 @@ def program(script: Script, request: Grad, result: GradResult | GradEachResult) 
 def _whole(script: Script, request: Grad, result: GradResult) -> None:
     chosen = {name: name for name, slope in result.gradients.items() if slope is not None}
     script.inputs(result.inputs, request.literals, chosen)
-    for name in set(chosen) & set(
-        result.intermediates
-    ):  # the expression binds the name of an input again
+    rebound = [name for name in chosen if name in result.intermediates]
+    for name in rebound:
         chosen[name] = script.fresh(f"{name}_given")
         script.add(f"{chosen[name]} = {name}")
-    value = script.formula(
-        result.expression, result.inputs, "loss" if result.value.ndim == 0 else "value", "result"
-    )
+    name_of_value = "loss" if result.value.ndim == 0 else "value"
+    value = script.formula(result.expression, result.inputs, name_of_value, "result")
     named = {
         name: step
         for name, step in result.intermediates.items()
         if name != value and not step.value.is_complex()
     }
-    steps = {name: name for name, step in named.items() if step.gradient is not None}
+    steps = [name for name, step in named.items() if step.gradient is not None]
+    backward = request.via == "backward"
+    if backward:
+        script.add(*(f"{name}.retain_grad()" for name in steps))
+    for name in (value, *named):
+        script.show(name, name)
+    targets = {f"d/d{name}": given for name, given in chosen.items()}
+    targets |= {f"d/d{name} (step)": name for name in steps}
     out, upstream = value, ""
     if request.row is not None:
         out = f"{value}[{', '.join(map(str, request.row))}]"
     elif result.upstream is not None:
         upstream = script.tensor(request.vjp, result.upstream, leaf=False)
-    if request.via == "backward":
-        script.add(*(f"{name}.retain_grad()" for name in steps))
-    for name in (value, *named):
-        script.show(name, name)
-    targets = {
-        **{f"d/d{name}": given for name, given in chosen.items()},
-        **{f"d/d{name} (step)": name for name in steps},
-    }
-    if request.via == "backward":
+    if backward:
         script.add(f"{out}.backward({upstream})")
         slopes = [f"{name}.grad" for name in targets.values()]
     else:
-        slopes = _grad_line(script, out, list(targets.values()), upstream)
+        slopes = script.gradients(out, list(targets.values()), upstream)
     for label, slope in zip(targets, slopes, strict=True):
         script.show(label, slope)
 
 
-def _grad_line(script: Script, out: str, targets: Sequence[str], upstream: str = "") -> list[str]:
-    """The line that calls autograd.grad, and the names of what it returns."""
-    slopes = [script.fresh(f"d_{name}") for name in targets]
-    given = f", {upstream}" if upstream else ""
-    if len(slopes) == 1:
-        script.add(f"{slopes[0]} = torch.autograd.grad({out}, {targets[0]}{given})[0]")
-    elif slopes:
-        script.add(
-            f"{', '.join(slopes)} = torch.autograd.grad({out}, [{', '.join(targets)}]{given})"
-        )
-    return slopes
-
-
 def _each(script: Script, request: Grad, result: GradEachResult) -> None:
-    name = result.each
-    gradients = (
-        [other for other, slope in result.rows[0]["gradients"].items() if slope is not None]
-        if result.rows
-        else []
-    )
-    literals = request.literals
+    name, points, literals = result.each, result.inputs[result.each], request.literals
+    first: dict[str, Any] = result.rows[0] if result.rows else {name: points, "gradients": {}}
+    point = first[name]
+    gradients = [other for other, slope in first["gradients"].items() if slope is not None]
     others = {other: tensor for other, tensor in result.inputs.items() if other != name}
-    point = result.rows[0][name] if result.rows else result.inputs[name]
     if request.fn is not None and request.y is None and "y" in others:
         others["y"] = point.new_ones(())
     script.inputs(others, literals, [other for other in others if other in gradients])
-    script.add(f"for {name} in {script.tensor(literals[name], result.inputs[name], leaf=False)}:")
-    inner = Script(request, {*result.inputs})
+    script.add(f"for {name} in {script.tensor(literals[name], points, leaf=False)}:")
+    inner = Script(request, result.inputs)
     if name in gradients:
         inner.add(f"{name} = {name}.clone().requires_grad_()")
     value = inner.formula(result.expression, {**others, name: point}, "value", "result")
     if request.via == "backward":
-        inner.add(
-            *(f"{other}.grad = None" for other in gradients if other != name), f"{value}.backward()"
-        )
+        inner.add(*(f"{other}.grad = None" for other in gradients if other != name))
+        inner.add(f"{value}.backward()")
         slopes = [f"{other}.grad" for other in gradients]
     else:
-        slopes = _grad_line(inner, value, gradients)
-    printed = [f"{name}.tolist()", f"{value}.tolist()"]
-    printed += [f"{slope}.tolist()" for slope in slopes]
-    inner.add(f"print({', '.join(printed)})")
-    script.add(*(f"    {line}" for line in inner.lines))
+        slopes = inner.gradients(value, gradients)
+    inner.show_row(name, value, *slopes)
+    script.nest(inner)

@@ -60,14 +60,11 @@ class Grad(WrtOptions, ExplainOptions):
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp cannot be used together", hint="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
-            raise UsageError(
-                "--each needs one number at each point: --row and --vjp cannot be used with it"
-            )
+            rule = "--each needs one number at each point"
+            raise UsageError(f"{rule}: --row and --vjp cannot be used with it")
         if self.each and self.explain:
-            raise UsageError(
-                "--explain follows one gradient, but --each computes many",
-                hint="leave out --each and give one point",
-            )
+            message = "--explain follows one gradient, but --each computes many"
+            raise UsageError(message, hint="leave out --each and give one point")
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
             self._check_expression(given)
@@ -76,18 +73,13 @@ class Grad(WrtOptions, ExplainOptions):
 
     @classmethod
     def named(cls, given: Collection[str]) -> tuple[str, ...]:
-        """With --fn its inputs may be given as NAME=T; without it NAME=T is an input of the
-        expression.
-        """
+        """The inputs of --fn; without it NAME=T is an input of the expression."""
         return FN_INPUTS if "fn" in given else ()
 
     def _check_expression(self, given: list[str]) -> None:
         if given:
-            hint = (
-                f"with an expression write {given[0]}=T"
-                if self.expression
-                else "--fn mse, for example"
-            )
+            with_expression = f"with an expression write {given[0]}=T"
+            hint = with_expression if self.expression else "--fn mse, for example"
             raise UsageError(f"--{given[0]} requires --fn", hint=hint)
         if self.expression is None:
             raise UsageError(
@@ -97,11 +89,11 @@ class Grad(WrtOptions, ExplainOptions):
 
     @property
     def typed(self) -> Source | None:
-        """The expression where it stands among the words themselves."""
+        """The expression, if it is one of the words."""
         return self.expression.typed if self.expression is not None else None
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
-        """The expression to differentiate; with --fn the one that it is short for."""
+        """The expression to differentiate; with --fn the expression that it is short for."""
         if self.fn is not None:
             return [Source(self.fn.of_product)]
         assert self.expression is not None
@@ -109,7 +101,7 @@ class Grad(WrtOptions, ExplainOptions):
 
     @property
     def literals(self) -> dict[str, Literal | None]:
-        """What was given for each input; with --fn None where nothing was."""
+        """The literal of each input; with --fn None for an input that was not given."""
         if self.fn is not None:
             return {name: getattr(self, name) for name in self.input_names}
         return {item.name: item.literal for item in self.inputs}
@@ -123,25 +115,20 @@ class Grad(WrtOptions, ExplainOptions):
 
     def _check_fn(self, fn: Call) -> None:
         if self.expression is not None or self.inputs:
-            name = (
-                input_name(self.expression.given.text) if self.expression else self.inputs[0].name
-            )
+            expression = self.expression
+            name = input_name(expression.given.text) if expression else self.inputs[0].name
             if not name:
-                raise UsageError(
-                    "--fn and an expression cannot be used together", hint="choose one of them"
-                )
+                message = "--fn and an expression cannot be used together"
+                raise UsageError(message, hint="choose one of them")
             hint = did_you_mean(name, FN_INPUTS) or f"its inputs are {', '.join(FN_INPUTS)}"
             raise UsageError(f"--fn has no input {name!r}", hint=hint)
+        name = fn.entry.name
         if self.x is None:
-            raise UsageError(
-                "--x is missing", hint=f"gradcli grad --fn {fn.entry.name} --x 1 --w 2"
-            )
+            raise UsageError("--x is missing", hint=f"gradcli grad --fn {name} --x 1 --w 2")
         if not isinstance(fn.entry, Loss):
             if self.y is not None:
-                raise UsageError(
-                    f"--y cannot be used with the activation {fn.entry.name}", hint="leave out --y"
-                )
+                message = f"--y cannot be used with the activation {name}"
+                raise UsageError(message, hint="leave out --y")
         elif fn.entry.target == "class" and self.y is None:
-            raise UsageError(
-                f"--y is missing: {fn.entry.name} needs class indices", hint="for example --y 0"
-            )
+            message = f"--y is missing: {name} needs class indices"
+            raise UsageError(message, hint="for example --y 0")

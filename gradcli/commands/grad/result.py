@@ -1,4 +1,4 @@
-"""What `grad` computes: a value and its gradients, whole or point by point."""
+"""What `grad` computes: a value and its gradients, once or at each point."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.closed_forms import of_product
-from gradcli.results import Inputs, Result, Subject, aside, by_row
+from gradcli.results import Result, Subject, aside, by_row
 
 
 @dataclass(frozen=True)
@@ -20,26 +20,25 @@ class Intermediate:
 
 @dataclass(frozen=True, kw_only=True)
 class OfExpressionResult(Result):
-    """What both have: the expression, and with --fn the closed form of x*w + b."""
+    """The expression, and with --fn the closed form of its gradients."""
 
     expression: str
 
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """The catalogue's derivative chained through x*w + b, in the shape of the input."""
-        return None if subject.call is None else of_product(subject.call, inputs, upstream, name)
+        call = subject.call
+        return None if call is None else of_product(call, subject.inputs, subject.upstream, name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradResult(OfExpressionResult):
-    """A value and its gradient by each input; None where autograd returned None."""
+    """A value and its gradient by each input, which is None if autograd returned None."""
 
     value: Tensor
     gradients: dict[str, Tensor | None]
     intermediates: dict[str, Intermediate]
     seed: str = aside()
-    """What was differentiated where the value is not one number: `row 1`, `vjp`."""
+    """What was differentiated if the value is not one number: `row 1`, `vjp`."""
     upstream: Tensor | None = aside(given=True)
     """The upstream gradient of --vjp."""
 
@@ -47,16 +46,10 @@ class GradResult(OfExpressionResult):
         """The gradients, each in the shape of its input."""
         return [gradient for gradient in self.gradients.values() if gradient is not None]
 
-    def gradient_paths(self) -> dict[str, str]:
-        """The gradients by name."""
-        return {name: f"gradients.{name}" for name in self.gradients}
-
 
 @dataclass(frozen=True, kw_only=True)
 class GradEachResult(OfExpressionResult):
-    """Value and gradients point by point along one 1-D input: each row holds the point, `value` and
-    `gradients`.
-    """
+    """Value and gradients along one 1-D input: a row has the point, `value` and `gradients`."""
 
     rows_shown: ClassVar = 60
 
@@ -68,5 +61,5 @@ class GradEachResult(OfExpressionResult):
         return [self.column("value")]
 
     def column(self, key: str) -> Tensor:
-        """The point or the value of every row, [rows]."""
+        """The points or the values of all rows, [rows]."""
         return torch.stack([row[key] for row in self.rows]) if self.rows else torch.empty(0)

@@ -5,7 +5,4 @@ EXAMPLES = (
     ("gradcli hessian '(1-x)**2 + 100*(y-x**2)**2' x=1 y=1", "Rosenbrock's minimum"),
     ("gradcli hessian 'x.pow(4).sum()' x=1,2 --get eigenvalues", "the eigenvalues alone"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "kind or hessian.x.y"
-"""Examples of paths for --get."""

@@ -1,4 +1,4 @@
-"""`hessian`: second derivatives, eigenvalues, and what kind of stationary point it is."""
+"""`hessian`: second derivatives, eigenvalues, and the kind of a stationary point."""
 
 import torch
 from torch import Tensor
@@ -19,33 +19,24 @@ FLAT = 1e-6
 def compute(request: Hessian, job: Job) -> HessianResult:
     """The Hessian of an expression that is one number.
 
-    Raises MathError where it is not one number, and SizeError where the Hessian has too many
-    elements.
+    Raises MathError if it is not one number, SizeError for a Hessian with too many elements.
     """
     run = run_expression(request, job)
     value = one_number(run.value, "hessian needs one number")
-    size = sum(tensor.numel() for tensor in run.by.values())
-    ELEMENTS.check(size * size, "the Hessian")
+    sizes = {name: tensor.numel() for name, tensor in run.by.items()}
+    ELEMENTS.check(sum(sizes.values()) ** 2, "the Hessian")
     slopes, blocks = core.hessian(value, run.by)
-    joint = torch.cat(
-        [
-            torch.cat(
-                [block.reshape(run.by[a].numel(), run.by[b].numel()) for b, block in row.items()],
-                dim=1,
-            )
-            for a, row in blocks.items()
-        ]
-    )
-    eigenvalues = _eigenvalues(joint)
+    rows = [
+        torch.cat([block.reshape(sizes[a], sizes[b]) for b, block in row.items()], dim=1)
+        for a, row in blocks.items()
+    ]
+    eigenvalues = _eigenvalues(torch.cat(rows))
     for name, slope in slopes.items():
-        if not any(
-            bool(block.any()) for block in (slope, *blocks[name].values())
-        ) and not leads_to_result(run, name):
+        zero = not any(bool(block.any()) for block in (slope, *blocks[name].values()))
+        if zero and not leads_to_result(run, name):
             job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
-    steepest = max(
-        (float(slope.abs().max()) for slope in slopes.values() if slope.numel()), default=0.0
-    )
-    stationary = steepest <= STATIONARY * (1 + abs(float(value.detach())))
+    largest = [float(slope.abs().max()) for slope in slopes.values() if slope.numel()]
+    stationary = max(largest, default=0.0) <= STATIONARY * (1 + abs(float(value.detach())))
     return HessianResult(
         **job.header("hessian", run.inputs, subjects=[run.subject._replace(kind="hessian")]),
         expression=run.program.canonical_text,
@@ -59,19 +50,18 @@ def compute(request: Hessian, job: Job) -> HessianResult:
 
 
 def _eigenvalues(matrix: Tensor) -> Tensor:
-    """The eigenvalues of a symmetric matrix, ascending, in its dtype; computed in float64, NaN
-    where it is not finite.
+    """The eigenvalues, [n], of a symmetric matrix, [n, n], ascending and in its dtype.
+
+    They are computed in float64, and NaN if the matrix is not finite.
     """
     if not bool(torch.isfinite(matrix).all()):
         return matrix.new_full(matrix.shape[:1], torch.nan)
-    found: Tensor = torch.linalg.eigvalsh(matrix.double())
-    return found.to(matrix.dtype)
+    eigenvalues: Tensor = torch.linalg.eigvalsh(matrix.double())
+    return eigenvalues.to(matrix.dtype)
 
 
 def _kind(eigenvalues: Tensor) -> PointKind | None:
-    """What the signs of the eigenvalues say of a stationary point; None where they are not
-    finite.
-    """
+    """The kind of a stationary point by the signs of its eigenvalues; None if not finite."""
     if not bool(torch.isfinite(eigenvalues).all()):
         return None
     tolerance = FLAT * float(eigenvalues.abs().max()) if eigenvalues.numel() else 0.0

@@ -15,22 +15,19 @@ def program(script: Script, request: Hessian, result: HessianResult) -> None:
     script.inputs(result.inputs, request.literals, [])
     lines, function = script.read(result.expression, result.inputs).as_function(chosen)
     script.add(*lines or [f"f = {function}"])
-    several = len(chosen) > 1
-    arguments = ", ".join(chosen)
-    given = f"({arguments})" if several else arguments
+    several, arguments = len(chosen) > 1, ", ".join(chosen)
+    point = f"({arguments})" if several else arguments
     slopes, second = script.fresh("gradient"), script.fresh("hessian")
     script.show("value", f"f({arguments})")
-    script.add(f"{slopes} = torch.autograd.functional.jacobian(f, {given})")
-    script.add(f"{second} = torch.autograd.functional.hessian(f, {given})")
+    script.add(f"{slopes} = torch.autograd.functional.jacobian(f, {point})")
+    script.add(f"{second} = torch.autograd.functional.hessian(f, {point})")
     for i, name in enumerate(chosen):
         script.show(f"d/d{name}", f"{slopes}[{i}]" if several else slopes)
     for i, a in enumerate(chosen):
         for j, b in enumerate(chosen):
             script.show(f"d2/d{a}d{b}", f"{second}[{i}][{j}]" if several else second)
-    script.show(
-        "eigenvalues",
-        f"torch.linalg.eigvalsh({_joint(second, [result.inputs[name] for name in chosen])}.double())",
-    )
+    joint = _joint(second, [result.inputs[name] for name in chosen])
+    script.show("eigenvalues", f"torch.linalg.eigvalsh({joint}.double())")
 
 
 def _joint(blocks: str, inputs: Sequence[Tensor]) -> str:

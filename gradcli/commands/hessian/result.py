@@ -14,8 +14,7 @@ PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 class HessianResult(Result):
     """Second derivatives by each pair of inputs, of shape input.shape + input.shape.
 
-    `eigenvalues` are those of the joint Hessian, ascending. `kind` is None where the point is not
-    stationary.
+    `eigenvalues` are those of the joint Hessian, ascending. `kind` is None off stationary points.
     """
 
     expression: str
@@ -30,10 +29,6 @@ class HessianResult(Result):
         """The blocks, each of shape input.shape + input.shape."""
         return [block for row in self.hessian.values() for block in row.values()]
 
-    def gradient_paths(self) -> dict[str, str]:
-        """The gradients by name."""
-        return {name: f"gradients.{name}" for name in self.gradients}
-
     def ledger_remarks(self) -> list[str]:
-        """Of which derivative the ledger is."""
+        """Which derivative the ledger shows."""
         return ["this is the gradient, and its derivatives are the Hessian"]

@@ -5,7 +5,4 @@ EXAMPLES = (
     ("gradcli jacobian 'stack([r*cos(t), r*sin(t)])' r=2 t=pi/3", "polar coordinates"),
     ("gradcli jacobian 'sigmoid(x)' x=-1,0,1 --csv", "for a spreadsheet"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "jacobian.x.0"
-"""Examples of paths for --get."""

@@ -14,7 +14,7 @@ from gradcli.language.limits import ELEMENTS
 def compute(request: Jacobian, job: Job) -> JacobianResult:
     """The Jacobian of the expression by each chosen input, of shape value.shape + input.shape.
 
-    Raises SizeError where it has too many elements.
+    Raises SizeError for a Jacobian with too many elements.
     """
     run = run_expression(request, job)
     for name, tensor in run.by.items():
@@ -37,7 +37,7 @@ def compute(request: Jacobian, job: Job) -> JacobianResult:
 
 
 def output_name(run: Run) -> str:
-    """What to call the result: the name that the last statement gives it, else y, else result."""
+    """The name of the result: that of the last statement, else y, else result."""
     names = run.program.assigned
     if names and run.steps.get(names[-1]) is run.value:
         return names[-1]

@@ -1,12 +1,12 @@
 """What `jacobian` computes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from gradcli.errors import UsageError
-from gradcli.results import Origin, Result, Subject, element, one_hot, origin
+from gradcli.results import Result, Subject, element, one_hot
 
 EXPLAINED = 20
 """Rows of a Jacobian that are explained, at most."""
@@ -14,9 +14,9 @@ EXPLAINED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class JacobianResult(Result):
-    """d value / d input for each input, of shape value.shape + input.shape; None where autograd
-    returned None.
-    """
+    """d value / d input, of shape value.shape + input.shape; None if autograd returned None."""
+
+    by_input: ClassVar = "jacobian"
 
     expression: str
     value: Tensor
@@ -24,29 +24,20 @@ class JacobianResult(Result):
 
     @property
     def output(self) -> str:
-        """What the elements of the value are called."""
+        """The name of the value."""
         return self.subjects[0].output
 
     def main(self) -> list[Tensor]:
         """The blocks, each of shape value.shape + input.shape."""
         return [block for block in self.jacobian.values() if block is not None]
 
-    def gradient_paths(self) -> dict[str, str]:
-        """The blocks by name."""
-        return {name: f"jacobian.{name}" for name in self.jacobian}
-
-    def origin(self, keys: Sequence[str]) -> Origin | None:
-        """The value, or a block."""
-        name, index = (keys[1], keys[2:]) if keys[0] == "jacobian" else ("x", keys[1:])
-        return origin(self.subjects[0], keys[0], name, index)
-
     @property
     def explainable(self) -> bool:
-        """Whether it has few enough rows."""
+        """Whether it has few enough rows for --explain."""
         return self.value.numel() <= EXPLAINED
 
     def explained(self) -> list[Subject]:
-        """Each row by itself."""
+        """A subject for each row."""
         (subject,), value = self.subjects, self.value
         if value.ndim == 0:
             return [subject]
@@ -55,11 +46,9 @@ class JacobianResult(Result):
                 f"--explain follows at most {EXPLAINED} rows of a Jacobian, and this one has {value.numel()}",
                 hint=f"explain one row: gradcli grad EXPR NAME=T --row {','.join('0' for _ in value.shape)} --explain",
             )
-        return [
-            subject._replace(
-                name=element(self.output, row, value),
-                title=f"{element(self.output, row, value)} of {subject.expression}",
-                upstream=one_hot(value.detach(), row),
-            )
-            for row in range(value.numel())
-        ]
+        rows = []
+        for row in range(value.numel()):
+            name, upstream = element(self.output, row, value), one_hot(value.detach(), row)
+            title = f"{name} of {subject.expression}"
+            rows.append(subject._replace(name=name, title=title, upstream=upstream))
+        return rows

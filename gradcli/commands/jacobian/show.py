@@ -4,27 +4,20 @@ import torch
 
 from gradcli.commands.jacobian.result import JacobianResult
 from gradcli.show import numbers
-from gradcli.show.pieces import matrix_table
-from gradcli.show.table import Block, Column, Places, Table
+from gradcli.show.pieces import FilledColumn, matrix_table, table_of
+from gradcli.show.table import Places, Table
 
 
 def tables(result: JacobianResult, digits: int) -> list[Table]:
-    """The blocks of all inputs side by side: one row per output element, one column per input
-    element.
-    """
+    """The value, and a matrix of one row per output element, one column per input element."""
     rows = Places(result.value.shape, result.output)
+    elements: list[FilledColumn] = [("output", rows), ("value", result.value.reshape(-1))]
+    value = table_of(len(rows), elements, result.expression, csv=False)
     blocks = {name: block for name, block in result.jacobian.items() if block is not None}
     columns = [place for name in blocks for place in Places(result.inputs[name].shape, name)]
     joint = [block.reshape(len(rows), -1) for block in blocks.values()]
-    matrix = (
-        torch.cat(joint, 1) if len(joint) > 1 else joint[0] if joint else torch.empty(len(rows), 0)
-    )
-    value = Table(
-        (Column("output"), Column("value")),
-        (Block(len(rows), (rows, result.value.reshape(-1))),),
-        result.expression,
-        csv=False,
-    )
+    joint = joint or [torch.empty(len(rows), 0)]
+    matrix = torch.cat(joint, 1) if len(joint) > 1 else joint[0]  # without a copy of a large one
     shapes = "  ".join(f"by {name} {numbers.shape_text(block)}" for name, block in blocks.items())
     caption = f"rows: outputs, columns: inputs; {result.dtype}, {shapes}"
-    return [value, matrix_table(rows, columns, matrix, "Jacobian", caption)]
+    return [value, matrix_table("output", rows, columns, matrix, "Jacobian", caption)]

@@ -1,7 +1,6 @@
 """`loss`: value, elements and d loss / d pred of each loss."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -14,41 +13,28 @@ from gradcli.evaluate.job import Job
 from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.watched import of_loss
 from gradcli.language.calls import Call
-from gradcli.language.literals.literal import Literal
 from gradcli.results import Subject
 
 
 def compute(request: Loss, job: Job) -> LossResult:
-    """The losses of `request`, each reduced, in elements, and differentiated by pred (with
-    reduction none: its sum).
-    """
-    makers: dict[str, Callable[[Literal], Tensor]] = {
-        "pred": partial(job.floating, "pred"),
-        "target": job.tensor,
-    }
-    inputs = {
-        name: makers[name](getattr(request, name)) for name in request.as_given(tuple(makers))
-    }
-    pred, target = inputs["pred"], inputs["target"]
-    values = [_evaluate(call, pred, target, request.reduction, job) for call in request.names]
+    """Each loss reduced, in elements, and differentiated by pred; with reduction none, its sum."""
+    inputs: dict[str, Tensor] = {}
+    for name in request.literals:  # in the order given, in which random numbers are drawn
+        target = name == "target"
+        inputs[name] = job.tensor(request.target) if target else job.floating(name, request.pred)
+    values = [_evaluate(call, inputs, request.reduction, job) for call in request.names]
     several = len(values) > 1
-    subjects = [
-        Subject(
-            call.text if several else "",
-            call.compared(found.reduction),
-            inputs,
-            ("pred",),
-            torch.ones_like(found.value) if found.value.ndim else None,
-            call,
-        )
-        for call, found in zip(request.names, values, strict=True)
-    ]
+    subjects = []
+    for call, loss in zip(request.names, values, strict=True):
+        name, text = call.text if several else "", call.compared(loss.reduction)
+        upstream = torch.ones_like(loss.value) if loss.value.ndim else None
+        subjects.append(Subject(name, text, inputs, ("pred",), upstream, call))
     return LossResult(**job.header("loss", inputs, subjects=subjects), losses=values)
 
 
-def _evaluate(call: Call, pred: Tensor, target: Tensor, reduction: str, job: Job) -> LossValue:
-    reduction = call.reduction(reduction)
-    target = implementations.index_target(call, pred, target)
+def _evaluate(call: Call, inputs: Mapping[str, Tensor], reduction: str, job: Job) -> LossValue:
+    pred, reduction = inputs["pred"], call.reduction(reduction)
+    target = implementations.index_target(call, pred, inputs["target"])
     leaf = pred.detach().requires_grad_()
     with translated(call.text, {"pred": pred, "target": target}):
         value = implementations.loss(call, reduction)(leaf, target)

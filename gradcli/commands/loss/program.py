@@ -8,14 +8,13 @@ from gradcli.show.program.script import Script
 def program(script: Script, request: Loss, result: LossResult) -> None:
     """Write lines for the value, the gradient and the elements of each loss."""
     inputs = result.inputs
-    script.inputs(inputs, {"pred": request.pred, "target": request.target}, ["pred"])
-    for call, found in zip(request.names, result.losses, strict=True):
-        script.add(f"loss = {script.read(call.compared(found.reduction), inputs).value}")
+    script.inputs(inputs, request.literals, ["pred"])
+    for call, loss in zip(request.names, result.losses, strict=True):
+        script.add(f"loss = {script.read(call.compared(loss.reduction), inputs).value}")
         script.show(call.text, "loss")
-        total = "loss.sum()" if found.value.ndim else "loss"
+        total = "loss.sum()" if loss.value.ndim else "loss"
         script.show(f"d {call.text}/d pred", f"torch.autograd.grad({total}, pred)[0]")
-        if found.elements is not None:
+        if loss.elements is not None:
             elements = script.read(call.compared("none"), inputs).value
-            script.show(
-                f"{call.text}, elements", f"({elements})" if " * " in elements else elements
-            )
+            value = f"({elements})" if " * " in elements else elements
+            script.show(f"{call.text}, elements", value)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gradcli.evaluate.closed_forms import of_loss
-from gradcli.results import Inputs, Origin, Result, Subject, aside, origin
+from gradcli.results import Origin, Result, Subject, aside, origin
 
 
 @dataclass(frozen=True)
 class LossValue:
-    """One loss: its reduced value, its elements before reduction, and d loss / d pred in the shape
-    of pred.
-    """
+    """One loss: its value, its elements before reduction, d loss / d pred in the shape of pred."""
 
     name: str
     value: Tensor
@@ -24,7 +22,7 @@ class LossValue:
 
 @dataclass(frozen=True, kw_only=True)
 class LossResult(Result):
-    """The losses asked for, side by side."""
+    """The losses of one call, side by side."""
 
     losses: list[LossValue]
 
@@ -40,18 +38,12 @@ class LossResult(Result):
         """The value or the gradient of one loss."""
         if keys[0] != "losses":
             return None
-        name = self.losses[int(keys[1])].name
-        return origin(
-            next((each for each in self.subjects if each.name in ("", name)), None),
-            keys[2],
-            "pred",
-            keys[3:],
-        )
+        subject = self.subject(self.losses[int(keys[1])].name)
+        return origin(subject, keys[2], "pred", keys[3:])
 
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """The catalogue's derivative, reduced as the loss is, in the shape of pred."""
         assert subject.call is not None
         reduction = next(loss.reduction for loss in self.losses if loss.name == subject.call.text)
-        return of_loss(subject.call, inputs["pred"], inputs["target"], reduction, upstream)
+        inputs = subject.inputs
+        return of_loss(subject.call, inputs["pred"], inputs["target"], reduction, subject.upstream)

@@ -5,7 +5,4 @@ EXAMPLES = (
     ("gradcli perceptron --train and --activation step", "the perceptron rule learns AND"),
     ("gradcli perceptron --train xor --activation step --get converged", "but it cannot learn XOR"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "output or gradients.w.1"
-"""Examples of paths for --get."""

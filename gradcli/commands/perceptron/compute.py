@@ -27,15 +27,12 @@ def compute(request: Perceptron, job: Job) -> PerceptronResult | PerceptronTrain
 
 
 def _forward(request: Perceptron, job: Job) -> PerceptronResult:
-    given = {name: getattr(request, name) for name in request.as_given(("x", "w", "b", "target"))}
     inputs = {
-        name: job.number(0) if value is None else job.tensor(value) for name, value in given.items()
+        name: job.number(0) if literal is None else job.tensor(literal)
+        for name, literal in request.literals.items()
     }
-    defaults = ["b"] if request.b is None else []
     _check_shapes(inputs["x"], inputs["w"], inputs["b"])
-    chosen = job.wrt(
-        request.wrt, inputs, [name for name in ("w", "b", "x") if inputs[name].is_floating_point()]
-    )
+    chosen = job.wrt(request.wrt, inputs, ("w", "b", "x"))
     live = core.require_grad(inputs, chosen)
     with translated("perceptron", inputs):
         z = live["x"] @ live["w"].movedim(-1, 0) + live["b"]
@@ -50,25 +47,27 @@ def _forward(request: Perceptron, job: Job) -> PerceptronResult:
         try:
             gradients = core.gradients(loss, {name: live[name] for name in chosen})
         except core.NoDerivativeError:
-            job.note("no-derivative", f"PyTorch has no derivative of {request.activation.entry.name}, so there is no gradient; "
-                     "--train uses the perceptron rule instead")  # fmt: skip
+            reason = f"PyTorch has no derivative of {request.activation.entry.name}"
+            result = "so there is no gradient; --train uses the perceptron rule instead"
+            job.note("no-derivative", f"{reason}, {result}")
             gradients = dict.fromkeys(chosen)
     product = "x @ w + b" if inputs["w"].ndim == 1 else "x @ w.T + b"
     text = f"z = {product}; O = {request.activation.applied('z')}; {request.loss.applied('O', 'target')}"
-    differentiated = tuple(name for name, slope in gradients.items() if slope is not None)
-    subjects = [Subject("", text, inputs, differentiated)] if differentiated else []
+    by = tuple(name for name, slope in gradients.items() if slope is not None)
+    subjects = [Subject("", text, inputs, by)] if by else []
     return PerceptronResult(
-        **job.header("perceptron", inputs, defaults, subjects),
-        z=z, output=output, loss=loss, gradients=gradients,
+        **job.header("perceptron", inputs, ["b"] if request.b is None else [], subjects),
+        z=z,
+        output=output,
+        loss=loss,
+        gradients=gradients,
         layer=f"O = {request.activation.text}(x @ w.T + b), {request.loss.text}(O, target)",
         calls=(request.activation, request.loss),
-    )  # fmt: skip
+    )
 
 
 def _check_shapes(x: Tensor, w: Tensor, b: Tensor) -> None:
-    """Raise a ShapeError unless x is [in] or [batch, in], w [in] or [out, in], and b fits the
-    outputs.
-    """
+    """Raise ShapeError unless x is [in] or [batch, in], w [in] or [out, in], b [] or [out]."""
     shapes = f"x {list(x.shape)}, w {list(w.shape)}, b {list(b.shape)}"
     if x.ndim not in (1, 2) or w.ndim not in (1, 2) or x.shape[-1] != w.shape[-1]:
         raise ShapeError(
@@ -76,14 +75,11 @@ def _check_shapes(x: Tensor, w: Tensor, b: Tensor) -> None:
             hint="x is [in] or [batch, in]; w is [in] for one output, or [out, in]",
         )
     if b.ndim and (w.ndim == 1 or b.shape != w.shape[:1]):
-        raise ShapeError(
-            f"b must be one number, or one per output: {shapes}",
-            hint="give b one number for each row of w",
-        )
-    if not all(t.is_floating_point() for t in (x, w, b)):
-        raise ShapeError(
-            "x, w and b must be floating-point numbers", hint="write 1.0, not tensor(1) or True"
-        )
+        message = f"b must be one number, or one per output: {shapes}"
+        raise ShapeError(message, hint="give b one number for each row of w")
+    if not all(tensor.is_floating_point() for tensor in (x, w, b)):
+        message = "x, w and b must be floating-point numbers"
+        raise ShapeError(message, hint="write 1.0, not tensor(1) or True")
 
 
 def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
@@ -97,11 +93,10 @@ def _check_target(output: Tensor, target: Tensor, request: Perceptron) -> None:
 
 
 def _train(request: Perceptron, job: Job) -> PerceptronTraining:
-    """Full-batch gradient descent on E, or where the activation has no derivative the perceptron
-    rule.
+    """Full-batch gradient descent on E, or the perceptron rule if the activation has no derivative.
 
-    That is w += lr (t - O) x, row after row. It stops once every row is on its side, since it would
-    change nothing any more.
+    The rule is w += lr (t - O) x for one row after the other (F. Rosenblatt, The Perceptron, 1958).
+    It stops when no row is misclassified: from then on it changes nothing.
     """
     x, target = _data(request, job)
     lr = 1.0 if request.lr is None else request.lr
@@ -114,10 +109,8 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
             return compared(output, target)
 
     if rule and not bool(((target == 0) | (target == 1)).all()):
-        raise ShapeError(
-            "the perceptron rule needs targets of 0 and 1",
-            hint="use --activation sigmoid or other targets",
-        )
+        message = "the perceptron rule needs targets of 0 and 1"
+        raise ShapeError(message, hint="use --activation sigmoid or other targets")
     w, b = x.new_zeros(x.shape[1]), x.new_zeros(())
     history: list[Epoch] = []
     total = request.epochs or EPOCHS
@@ -132,7 +125,7 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
             slopes = core.gradients(loss(activation(x @ live["w"] + live["b"])), live)
             w, b = (
                 old if slope is None else old - lr * slope
-                for old, slope in ((w, slopes["w"]), (b, slopes["b"]))
+                for old, slope in zip((w, b), slopes.values(), strict=True)
             )
         output = activation(x @ w + b)
         errors = int((~((output - target).abs() < 0.5)).sum())  # NaN is an error too
@@ -142,9 +135,13 @@ def _train(request: Perceptron, job: Job) -> PerceptronTraining:
     last = history[-1]
     return PerceptronTraining(
         **job.header("perceptron", {"x": x, "target": target}),
-        epochs=last.epoch, converged=not last.errors, w=w, b=b, history=history,
+        epochs=last.epoch,
+        converged=not last.errors,
+        w=w,
+        b=b,
+        history=history,
         layer=f"learning {request.train} with {request.activation.text}",
-    )  # fmt: skip
+    )
 
 
 def _data(request: Perceptron, job: Job) -> tuple[Tensor, Tensor]:

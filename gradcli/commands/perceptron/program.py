@@ -1,6 +1,4 @@
-"""The program of `perceptron`: one layer, or with --train the perceptron rule row by row or
-gradient descent on all rows.
-"""
+"""The program of `perceptron`: one layer, or its training."""
 
 from gradcli.commands.perceptron.request import Perceptron
 from gradcli.commands.perceptron.result import PerceptronResult, PerceptronTraining
@@ -19,9 +17,8 @@ def program(
 
 def _layer(script: Script, request: Perceptron, result: PerceptronResult) -> None:
     inputs = result.inputs
-    literals = {"x": request.x, "w": request.w, "b": request.b, "target": request.target}
     chosen = [name for name, slope in result.gradients.items() if slope is not None]
-    script.inputs(inputs, literals, chosen)
+    script.inputs(inputs, request.literals, chosen)
     script.add("z = x @ w + b" if inputs["w"].ndim == 1 else "z = x @ w.T + b")
     values = {**inputs, "z": result.z, "output": result.output}
     script.add(f"output = {script.read(request.activation.applied('z'), values).value}")
@@ -38,22 +35,12 @@ def _training(script: Script, request: Perceptron, result: PerceptronTraining) -
     """Write the program that prints one line for each epoch."""
     x, target = result.inputs["x"], result.inputs["target"]
     last = result.history[-1]
-    script.inputs(result.inputs, {}, [])
+    script.inputs(result.inputs, request.literals, [])
     rule = request.activation.entry.derivative is None
     leaf = "" if rule else ", requires_grad=True"
     script.add(f"w = torch.zeros({x.shape[1]}{leaf})", f"b = torch.zeros((){leaf})")
-    values = {
-        "x": x,
-        "target": target,
-        "w": last.w,
-        "b": last.b,
-        "row": x[0],
-        "t": target[0],
-        "output": target,
-        "z": target,
-    }
-    lr = 1.0 if request.lr is None else request.lr
-    step = "" if lr == 1 else f"{lr!r} * "
+    values = {**result.inputs, "w": last.w, "b": last.b, "row": x[0], "output": target}
+    step = "" if request.lr in (None, 1) else f"{request.lr!r} * "
 
     def output(of: str) -> str:
         return script.read(request.activation.applied(f"{of} @ w + b"), values).value

@@ -17,7 +17,6 @@ from gradcli.options.fields import (
     TENSORS,
     WHOLE,
     ValueKind,
-    flag_name,
     option,
 )
 from gradcli.options.shared import ExplainOptions, WrtOptions
@@ -65,47 +64,38 @@ class Perceptron(WrtOptions, ExplainOptions):
 
     @property
     def timed(self) -> str:  # type: ignore[override]
-        """What `timeout` bounds: with --train one pass over the data."""
+        """What `timeout` limits: with --train one pass over the data."""
         return "one epoch" if self.train else ""
 
     def __post_init__(self) -> None:
         ExplainOptions.__post_init__(self)
-        layer = {name: getattr(self, name) for name in ("x", "w", "b", "target")}
-        given = [flag_name(name) for name, value in layer.items() if value is not None]
         if self.train:
-            if given or self.wrt:
-                extra = [*given, "--wrt"][0]
-                raise UsageError(
-                    f"{extra} cannot be used with --train, which starts from zeros",
-                    hint=f"leave out {extra}",
-                )
-            for asked, does in (("explain", "follows"), ("check", "compares")):
-                if getattr(self, asked):
-                    raise UsageError(
-                        f"--{asked} {does} one gradient, but --train computes many",
-                        hint="give --x, --w and --target",
-                    )
-            if self.train not in GATES and not self.train.startswith("@"):
-                raise UsageError(
-                    f"--train: there is no data set {self.train!r}",
-                    hint=f"one of {', '.join(GATES)}, or @FILE",
-                )
-            if self.loss.entry.mixes == "row":
-                raise UsageError(
-                    f"--loss: {self.loss.entry.name} compares several outputs, but --train trains one",
-                    hint="such as half_sse, mse or bce",
-                )
-            if self.epochs is not None and not 1 <= self.epochs <= 1_000_000:
-                raise UsageError("--epochs must be from 1 to 1,000,000")
+            self._check_training()
             return
         for name in ("lr", "epochs"):
             if getattr(self, name) is not None:
-                raise UsageError(
-                    f"--{name} requires --train", hint=f"leave out --{name}, or add --train and"
-                )
+                hint = f"leave out --{name}, or add --train and"
+                raise UsageError(f"--{name} requires --train", hint=hint)
         for name in ("x", "w", "target"):
-            if layer[name] is None:
-                raise UsageError(
-                    f"--{name} is missing",
-                    hint="gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1",
-                )
+            if getattr(self, name) is None:
+                hint = "gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1"
+                raise UsageError(f"--{name} is missing", hint=hint)
+
+    def _check_training(self) -> None:
+        for name in ("x", "w", "b", "target", "wrt"):
+            if getattr(self, name) not in (None, ()):
+                message = f"--{name} cannot be used with --train, which starts from zeros"
+                raise UsageError(message, hint=f"leave out --{name}")
+        for name, does in (("explain", "follows"), ("check", "compares")):
+            if getattr(self, name):
+                message = f"--{name} {does} one gradient, but --train computes many"
+                raise UsageError(message, hint="give --x, --w and --target")
+        if self.train not in GATES and not self.train.startswith("@"):
+            hint = f"one of {', '.join(GATES)}, or @FILE"
+            raise UsageError(f"--train: there is no data set {self.train!r}", hint=hint)
+        if self.loss.entry.mixes == "row":
+            name = self.loss.entry.name
+            message = f"--loss: {name} compares several outputs, but --train trains one"
+            raise UsageError(message, hint="such as half_sse, mse or bce")
+        if self.epochs is not None and not 1 <= self.epochs <= 1_000_000:
+            raise UsageError("--epochs must be from 1 to 1,000,000")

@@ -7,14 +7,12 @@ from torch import Tensor
 
 from gradcli.evaluate.closed_forms import of_layer
 from gradcli.language.calls import Call
-from gradcli.results import Inputs, Result, Subject, as_run, aside, given
+from gradcli.results import Result, Subject, as_run, aside, given
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronResult(Result):
-    """One layer forward, and the gradient of its loss by w, b and x; None where PyTorch has no
-    derivative.
-    """
+    """One layer forward, and the gradient of its loss by w, b and x; None without a derivative."""
 
     z: Tensor
     output: Tensor
@@ -28,18 +26,12 @@ class PerceptronResult(Result):
         """The output, [out] or [batch, out]."""
         return [self.output]
 
-    def gradient_paths(self) -> dict[str, str]:
-        """The gradients by name."""
-        return {name: f"gradients.{name}" for name in self.gradients}
-
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """dE/dw_kj = dE/dO_k O'(z_k) x_j, summed over the batch, in the shape of the input."""
-        return of_layer(*self.calls, inputs, name)
+        return of_layer(*self.calls, subject.inputs, name)
 
     def ledger_remarks(self) -> list[str]:
-        """How the lecture's indices are those of nn.Linear."""
+        """How the indices of the lecture and of nn.Linear correspond."""
         several = self.inputs["w"].ndim == 2
         return ["the lecture's w_jk, from input j to output k, is w[k][j] here"] if several else []
 
@@ -57,9 +49,7 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronTraining(Result):
-    """A layer trained from zeros: `epochs` done, whether every row ended up on its side, and the
-    way there.
-    """
+    """A layer trained from zeros for `epochs`; `converged` if no row is misclassified."""
 
     of_one_gradient: ClassVar = False
 

@@ -1,16 +1,24 @@
 """The tables of `perceptron`: one layer and its gradient, or a row for each epoch."""
 
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from gradcli.commands.perceptron.result import PerceptronResult, PerceptronTraining
-from gradcli.show.pieces import beside, inputs_table, one_number, shapes_text
-from gradcli.show.table import Block, Cell, Column, Places, Table
+from gradcli.show.pieces import (
+    FilledColumn,
+    beside,
+    by_element,
+    inputs_table,
+    one_number,
+    shapes_text,
+    table_of,
+)
+from gradcli.show.table import Block, Cell, Places, Table
 
 EPOCHS = 11
-"""Epochs that are shown on the screen."""
+"""Epochs on the screen."""
 
 
 def tables(result: PerceptronResult | PerceptronTraining, digits: int) -> list[Table]:
@@ -20,78 +28,61 @@ def tables(result: PerceptronResult | PerceptronTraining, digits: int) -> list[T
 
 def _layer(result: PerceptronResult, digits: int) -> list[Table]:
     z = result.z
-    block = Block(
-        z.numel(),
-        (
-            Places(z.shape, "O"),
-            z.reshape(-1),
-            result.output.reshape(-1),
-            beside(result.inputs["target"], z),
-        ),
-    )
+    columns: list[FilledColumn] = [
+        ("output", Places(z.shape, "O")),
+        ("z", z.reshape(-1)),
+        ("O", result.output.reshape(-1)),
+        ("target", beside(result.inputs["target"], z)),
+    ]
     title = f"{result.layer} = {one_number(result.loss, digits)}"
-    columns = (Column("output"), Column("z"), Column("O"), Column("target"))
-    caption = shapes_text(result, {"z": z})
-    layer = {name: t for name, t in result.inputs.items() if name != "target"}
-    gradients = inputs_table(
-        layer, result.gradients, result.defaults, "Gradient of the loss", caption
-    )
-    return [Table(columns, (block,), title, csv=False), gradients]
+    inputs = {name: tensor for name, tensor in result.inputs.items() if name != "target"}
+    layer = table_of(z.numel(), columns, title, csv=False)
+    title, caption = "Gradient of the loss", shapes_text(result, {"z": z})
+    return [layer, inputs_table(inputs, result.gradients, result.defaults, title, caption)]
 
 
 def _training(result: PerceptronTraining) -> list[Table]:
     history = result.history
-    w = torch.stack([epoch.w for epoch in history])
-    columns = [
-        Column("epoch"),
-        Column("errors"),
-        Column("loss"),
-        *(Column(f"w[{i}]") for i in range(w.shape[1])),
-        Column("b"),
+    columns: list[FilledColumn] = [
+        ("epoch", [row.epoch for row in history]),
+        ("errors", [row.errors for row in history]),
+        ("loss", torch.stack([row.loss for row in history])),
+        *by_element("w", [row.w for row in history]),
+        ("b", torch.stack([row.b for row in history])),
     ]
-    cells: list[Any] = [[epoch.epoch for epoch in history], [epoch.errors for epoch in history]]
-    cells += [
-        torch.stack([epoch.loss for epoch in history]),
-        *w.unbind(1),
-        torch.stack([epoch.b for epoch in history]),
-    ]
-    every = Block(len(history), tuple(cells))
-    since = next(
-        (i for i in range(len(history), 0, -1) if history[i - 1].errors), 0
-    )  # no errors from here on
+    table = table_of(len(history), columns)
+    wrong = [i for i, row in enumerate(history) if row.errors]
+    solved = wrong[-1] + 1 if wrong else 0  # no errors from this row on
     count = f"{result.epochs} epochs" if result.epochs > 1 else "1 epoch"
     verdict = f"{'converged' if result.converged else 'not converged'} after {count}"
-    if since < len(history) - 1:
-        verdict = f"converged, without errors since epoch {history[since].epoch} of {result.epochs}"
-    return [
-        Table(
-            tuple(columns),
-            (_equal_rows_once(every, since),),
-            f"{result.layer}: {verdict}",
-            shapes_text(result),
-            csv=False,
-            rows=EPOCHS,
-        ),
-        Table(tuple(columns), (every,), screen=False),
-    ]
+    if solved < len(history) - 1:
+        first = history[solved].epoch
+        verdict = f"converged, without errors since epoch {first} of {result.epochs}"
+    shown = replace(
+        table,
+        blocks=(_merge_equal_rows(table.blocks[0], solved),),
+        title=f"{result.layer}: {verdict}",
+        caption=shapes_text(result),
+        csv=False,
+        rows=EPOCHS,
+    )
+    return [shown, replace(table, screen=False)]
 
 
-def _equal_rows_once(block: Block, place: int) -> Block:
-    """The block with rows that equal the one before left out, the first column, which counts from
-    1, then from one to another.
+def _merge_equal_rows(block: Block, place: int) -> Block:
+    """The block with each run of equal rows as one, the first column, a count from 1, as `3 to 7`.
 
-    The row that stands for the one at `place` is kept on the screen.
+    The row that `place` becomes part of is kept on the screen.
     """
     rest = block.cells[1:]
     state = torch.stack([torch.as_tensor(cells).double() for cells in rest], 1)
     changed = (state[1:] != state[:-1]) & ~(state[1:].isnan() & state[:-1].isnan())
     starts = [0, *(changed.any(1).nonzero().reshape(-1) + 1).tolist()]
     ends = [start - 1 for start in starts[1:]] + [block.rows - 1]
-    spans: list[Cell] = [
-        a + 1 if a == b else f"{a + 1} to {b + 1}" for a, b in zip(starts, ends, strict=True)
-    ]
+    spans = list(zip(starts, ends, strict=True))
+    epochs: list[Cell] = [a + 1 if a == b else f"{a + 1} to {b + 1}" for a, b in spans]
     left = [
         cells[starts] if isinstance(cells, Tensor) else [cells[i] for i in starts] for cells in rest
     ]
-    kept = tuple(i for i, (a, b) in enumerate(zip(starts, ends, strict=True)) if a <= place <= b)
-    return Block(len(starts), (spans, *left), kept)
+    kept = tuple(i for i, (a, b) in enumerate(spans) if a <= place <= b)
+    return Block(len(starts), (epochs, *left), kept)

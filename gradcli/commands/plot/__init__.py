@@ -5,11 +5,7 @@ EXAMPLES = (
     ("gradcli plot 'sin(w*x)' x=-5,5 w=2", "any formula over any range"),
     ("gradcli plot 'x**2 - y**2' x=-2,2 y=-2,2", "two ranges: contour and gradient"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "curves.0.derivative.2"
-"""Examples of paths for --get."""
-
 FORMS = {
     "json": "",
     "csv": "",
@@ -20,5 +16,3 @@ FORMS = {
     "full": "show the full tables of --check and --expect",
     "quiet": "",
 }
-"""The options of output that it has, each with words of its own for help where the usual ones do
-not fit."""

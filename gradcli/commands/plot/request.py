@@ -17,7 +17,7 @@ from gradcli.options.inputs import Input, input_name, read_inputs
 from gradcli.options.shared import EvidenceOptions, WrtOptions
 
 X = "x"
-"""The one input of the functions that are named without inputs."""
+"""The input of functions without NAME=T."""
 
 _X = re.compile(r"(?<![\w.])x(?!\w)")
 _RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
@@ -26,68 +26,59 @@ _RANGE = re.compile(r"=\s*(linspace|logspace|arange|@|[\[(]?[-+.\d]+\s*,)")
 def _read_words(
     words: Sequence[Source], taken: int = 0, command: str = "plot"
 ) -> tuple[GivenExpression | Call | Input, ...]:
-    """One expression and its inputs where a NAME=T is among the words behind the first; else a
-    function in each word.
-    """
-    texts = [word.text for word in words]
-    given = [input_name(text) != "" for text in texts]
-    if any(
-        text.startswith("=") for text in texts[1:]
-    ):  # the shell split `x = 1`, which reading the inputs explains
-        return (GivenExpression(words[0]), *read_inputs(words, 1, command))
-    if given[0] and (any(given[1:]) or _RANGE.search(texts[0])):
-        raise _order(texts, given)
-    if not any(given[1:]):
-        return tuple(map(_read_function, words))
-    foreign = [text for text, is_one in zip(texts[1:], given[1:], strict=True) if not is_one]
-    if foreign and (_X.search(foreign[0]) or foreign[0].partition("(")[0] in CATALOGUE):
-        several = shlex.join(["gradcli", "plot", texts[0], foreign[0]])
-        raise UsageError(
-            "only one expression is allowed with NAME=T",
-            hint=f"for several over [{LOW:g}, {HIGH:g}]: {several}",
-        )
+    """An expression and its inputs if a word after the first is NAME=T, else a function per word."""
+    first, *rest = (word.text for word in words)
+    split = any(text.startswith("=") for text in rest)  # `x = 1`, which read_inputs explains
+    inputs = [text for text in rest if input_name(text)]
+    if not split:
+        if input_name(first) and (inputs or _RANGE.search(first)):
+            raise _wrong_order([first, *rest])
+        if not inputs:
+            return tuple(map(_read_function, words))
+        other = next((text for text in rest if text not in inputs), "")
+        if _X.search(other) or other.partition("(")[0] in CATALOGUE:
+            several = shlex.join(["gradcli", "plot", first, other])
+            hint = f"for several over [{LOW:g}, {HIGH:g}]: {several}"
+            raise UsageError("only one expression is allowed with NAME=T", hint=hint)
     return (GivenExpression(words[0]), *read_inputs(words, 1, command))
 
 
-def _order(texts: Sequence[str], given: Sequence[bool]) -> UsageError:
-    """The first word is an input: the expression is missing, or comes later."""
-    expression = next((text for text, is_one in zip(texts, given, strict=True) if not is_one), None)
-    inputs = [text for text, is_one in zip(texts, given, strict=True) if is_one]
-    said = (
-        "the expression comes first, then its inputs" if expression else "the expression is missing"
-    )
-    return UsageError(said, hint=shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs]))
+def _wrong_order(texts: Sequence[str]) -> UsageError:
+    """The error for an input as the first word: the expression is missing, or comes later."""
+    expression = next((text for text in texts if not input_name(text)), None)
+    inputs = [text for text in texts if input_name(text)]
+    message = "the expression is missing"
+    if expression:
+        message = "the expression comes first, then its inputs"
+    hint = shlex.join(["gradcli", "plot", expression or "sin(x)", *inputs])
+    return UsageError(message, hint=hint)
 
 
 def _read_function(source: Source) -> GivenExpression | Call:
-    """A function of the catalogue by its name, with arguments that do not speak of x; else an
-    expression in x.
+    """A catalogue function, if its arguments do not contain x; else an expression in x.
+
+    Raises UsageError for a catalogue function that has no curve over the usual range.
     """
     name, _, arguments = source.text.strip().partition("(")
     if name.rstrip() not in CATALOGUE or _X.search(arguments):
         return GivenExpression(source)
     call = parse_call(source)
-    entry = call.entry
+    entry, row = call.entry, "stack([x, 0*x])"
     if isinstance(entry, Activation) and entry.mixes:
-        raise UsageError(
-            f"{entry.name} mixes several numbers, but a curve has one at each point",
-            span=source.span(0, len(source.text)), hint=f"gradcli plot '{entry.name}(stack([x, 0*x]))[0]'",
-        )  # fmt: skip
-    if isinstance(entry, Loss) and entry.mixes == "row":
-        row = "stack([x, 0*x])"
-        hint = (
-            f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0" if entry.target == "class" else ""
-        )
-        raise UsageError(
-            f"{entry.name} compares the numbers of a whole row, but a curve has one at each point",
-            span=source.span(0, len(source.text)), hint=hint or "give an expression that is one number",
-        )  # fmt: skip
-    if entry.name in PROBABILITIES:
-        raise UsageError(
-            f"{entry.name} takes probabilities and is not defined over [{LOW:g}, {HIGH:g}]",
-            span=source.span(0, len(source.text)), hint=f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1",
-        )  # fmt: skip
-    return call
+        problem = "mixes several numbers, but a curve has one at each point"
+        hint = f"gradcli plot '{entry.name}({row})[0]'"
+    elif isinstance(entry, Loss) and entry.mixes == "row":
+        problem = "compares the numbers of a whole row, but a curve has one at each point"
+        hint = "give an expression that is one number"
+        if entry.target == "class":
+            hint = f"gradcli plot '{entry.name}({row}, y)' x=-6,6 y=0"
+    elif entry.name in PROBABILITIES:
+        problem = f"takes probabilities and is not defined over [{LOW:g}, {HIGH:g}]"
+        hint = f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1"
+    else:
+        return call
+    whole = source.span(0, len(source.text))
+    raise UsageError(f"{entry.name} {problem}", span=whole, hint=hint)
 
 
 WORDS = ValueKind(
@@ -121,22 +112,22 @@ class Plot(WrtOptions, EvidenceOptions):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The inputs that were given; none where functions of x are drawn."""
+        """The inputs; none if functions of x are drawn."""
         return tuple(word for word in self.words if isinstance(word, Input))
 
     @property
     def functions(self) -> tuple[GivenExpression | Call, ...]:
-        """What is drawn."""
+        """The expressions and catalogue functions to draw."""
         return tuple(word for word in self.words if not isinstance(word, Input))
 
     @property
     def formulas(self) -> tuple[GivenExpression, ...]:
-        """Those of the functions that are expressions."""
+        """The functions that are expressions."""
         return tuple(word for word in self.words if isinstance(word, GivenExpression))
 
     @property
     def typed(self) -> Source | None:
-        """The expression where there is one, and it stands among the words themselves."""
+        """The expression, if it is the only function and one of the words."""
         return self.formulas[0].typed if len(self.functions) == len(self.formulas) == 1 else None
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from gradcli.catalogue.functions import Loss
 from gradcli.evaluate.closed_forms import derivative, of_loss
 from gradcli.evaluate.curves import Curve
-from gradcli.results import Inputs, Origin, Result, Subject, as_run, aside, given, origin
+from gradcli.results import Origin, Result, Subject, as_run, aside, given, origin
 
 ROWS = 11
 """Points of a check that are shown on the screen."""
@@ -17,12 +17,12 @@ ROWS = 11
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn(Result):
-    """What both have: the functions that were drawn, each differentiated by whole ranges."""
+    """The functions that were drawn, each differentiated by whole ranges."""
 
     rows_shown: ClassVar = ROWS
 
     filled: tuple[str, ...] = aside()
-    """The ranges of which two numbers, the ends, were given."""
+    """The ranges given by their two ends."""
     functions: tuple[Subject, ...] = as_run(())
 
 
@@ -33,14 +33,14 @@ class PlotResult(Drawn):
     x: Tensor = given()
     curves: list[Curve]
     along: str = aside()
-    """What x is called."""
+    """The name of x."""
 
     def main(self) -> list[Tensor]:
         """The values of each curve, [points]."""
         return [curve.value for curve in self.curves]
 
     def gradient_paths(self) -> dict[str, str]:
-        """The derivative of the only curve; x itself is a path, that of the points."""
+        """The derivative of the only curve; `x` is already the path of the points."""
         known = len(self.curves) == 1 and self.curves[0].derivative is not None
         return {"derivative": "curves.0.derivative"} if known else {}
 
@@ -51,22 +51,19 @@ class PlotResult(Drawn):
                 return origin(self.functions[int(curve)].at([int(place)]), kind, self.along, ())
         return None
 
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """The catalogue's derivative in the shape of x."""
-        if subject.call is None:
+        call, inputs = subject.call, subject.inputs
+        if call is None:
             return None
-        if isinstance(subject.call.entry, Loss):
-            return of_loss(subject.call, inputs["x"], inputs["target"], "sum", upstream)
-        return derivative(subject.call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])
+        if isinstance(call.entry, Loss):
+            return of_loss(call, inputs["x"], inputs["target"], "sum", subject.upstream)
+        return derivative(call, {"x": inputs["x"]}, inputs["x"]).expand_as(inputs["x"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class SurfaceResult(Drawn):
-    """An expression over two ranges: `value` and each gradient have a row for each point of the
-    first one.
-    """
+    """An expression over two ranges: `value` and gradients are [first points, second points]."""
 
     x: dict[str, Tensor] = given()
     value: Tensor
@@ -76,10 +73,6 @@ class SurfaceResult(Drawn):
     def main(self) -> list[Tensor]:
         """The values, [points of the first range, points of the second]."""
         return [self.value]
-
-    def gradient_paths(self) -> dict[str, str]:
-        """The gradients by name."""
-        return {name: f"gradients.{name}" for name in self.gradients}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
         """Value or gradient at one pair of points."""

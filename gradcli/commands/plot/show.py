@@ -1,6 +1,4 @@
-"""What `plot` prints: its result as curves or as a contour, with a line below that says of what
-numbers it is made.
-"""
+"""The picture of `plot`, curves or contours, with a caption of its numbers; the table of CSV."""
 
 import textwrap
 from dataclasses import replace
@@ -14,96 +12,91 @@ from gradcli.show.pictures import contour
 from gradcli.show.pictures.axes import drawable
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Block, Cells, Column, Table
+from gradcli.show.pieces import FilledColumn, one_number, table_of
+from gradcli.show.table import Table
 
 
 def picture(result: PlotResult | SurfaceResult, window: Window, digits: int) -> str:
-    """The picture, and the line below it."""
-    said = textwrap.wrap(_caption(result, digits), window.width, break_on_hyphens=False)
-    if len(said) > max(1, window.height // 8):  # the picture comes first
-        said = textwrap.wrap(
-            _caption(result, digits, short=True), window.width, break_on_hyphens=False
-        )
-    room = replace(window, height=window.height - len(said))
-    drawn = (
-        _surface(result, room)
-        if isinstance(result, SurfaceResult)
-        else curves(result.x, result.curves, result.along, room)
-    )
-    dim = "".join(f"\x1b[2m{line}\x1b[0m\n" if window.colour else f"{line}\n" for line in said)
-    return drawn + dim
+    """The picture, and the caption below it."""
+    caption = textwrap.wrap(_caption(result, digits), window.width, break_on_hyphens=False)
+    if len(caption) > max(1, window.height // 8):  # the picture comes first
+        short = _caption(result, digits, short=True)
+        caption = textwrap.wrap(short, window.width, break_on_hyphens=False)
+    rest = replace(window, height=window.height - len(caption))
+    dim, end = ("\x1b[2m", "\x1b[0m") if window.colour else ("", "")
+    return _drawing(result, rest) + "".join(f"{dim}{line}{end}\n" for line in caption)
+
+
+def _drawing(result: PlotResult | SurfaceResult, window: Window) -> str:
+    if isinstance(result, PlotResult):
+        return curves(result.x, result.curves, result.along, window)
+    return _surface(result, window)
 
 
 def _surface(result: SurfaceResult, window: Window) -> str:
     """The surface with the axes in ascending order."""
     first, second = result.x
-    places = [numbers.flat(axis) for axis in result.x.values()]
-    orders = [
+    x, y = (numbers.flat(axis) for axis in result.x.values())
+    columns, rows = (
         sorted((i for i in range(len(axis)) if drawable(axis[i])), key=axis.__getitem__)
-        for axis in places
-    ]
-    if min(map(len, orders)) < 2:
+        for axis in (x, y)
+    )
+    if min(len(columns), len(rows)) < 2:
         return "no two points of a range are finite\n"
-    axes = ([places[0][i] for i in orders[0]], [places[1][j] for j in orders[1]])
+    axes = ([x[i] for i in columns], [y[j] for j in rows])
 
     def grid(tensor: Tensor) -> list[list[float]]:
-        rows: list[list[float]] = tensor.double().tolist()
-        return [[rows[i][j] for j in orders[1]] for i in orders[0]]
+        numbers: list[list[float]] = tensor.double().tolist()
+        return [[numbers[i][j] for j in rows] for i in columns]
 
-    slopes = [result.gradients[name] for name in (first, second)]
-    known = [grid(slope) for slope in slopes if slope is not None]
-    arrows = (known[0], known[1]) if len(known) == 2 else None
-    return contour.draw(
-        axes, grid(result.value), arrows, window, (first, second), result.expression
-    )
+    slopes = [grid(slope) for slope in result.gradients.values() if slope is not None]
+    arrows = (slopes[0], slopes[1]) if len(slopes) == 2 else None
+    values = grid(result.value)
+    return contour.draw(axes, values, arrows, window, (first, second), result.expression)
 
 
 def _caption(result: PlotResult | SurfaceResult, digits: int, *, short: bool = False) -> str:
     """The dtype and the inputs, and unless `short` the least and greatest value."""
-    said = [result.dtype]
+    parts = [result.dtype]
     for name, tensor in result.inputs.items():
-        if tensor.ndim:
-            said.append(f"{name} {numbers.shape_text(tensor)}")
-        else:
-            said.append(f"{name}={numbers.significant(numbers.flat(tensor)[0], digits)}")
-    values = (
-        {"value": result.value}
-        if isinstance(result, SurfaceResult)
-        else {c.name: c.value for c in result.curves}
-    )
-    for name, value in values.items() if not short else ():
-        finite = [number for number in map(float, numbers.flat(value)) if drawable(number)]
-        if finite:
-            low, high = (
-                numbers.significant(number, digits) for number in (min(finite), max(finite))
-            )
-            said.append(f"{name if len(values) > 1 else 'value'} from {low} to {high}")
-    return ", ".join(said)
+        scalar = f"{name}={one_number(tensor, digits)}" if tensor.ndim == 0 else ""
+        parts.append(scalar or f"{name} {numbers.shape_text(tensor)}")
+    if short:
+        return ", ".join(parts)
+    values = {"value": result.value} if isinstance(result, SurfaceResult) else _values(result)
+    for name, value in values.items():
+        shown = [number for number in map(float, numbers.flat(value)) if drawable(number)]
+        if shown:
+            low, high = (numbers.significant(end, digits) for end in (min(shown), max(shown)))
+            parts.append(f"{name if len(values) > 1 else 'value'} from {low} to {high}")
+    return ", ".join(parts)
+
+
+def _values(result: PlotResult) -> dict[str, Tensor]:
+    return {curve.name: curve.value for curve in result.curves}
 
 
 def tables(result: PlotResult | SurfaceResult, digits: int) -> list[Table]:
-    """The table of CSV; on the screen the picture takes its place."""
+    """The table of CSV; the screen shows the picture instead."""
     return [_pairs(result) if isinstance(result, SurfaceResult) else _points(result)]
 
 
 def _points(result: PlotResult) -> Table:
     """One row per point."""
-    columns: list[Column] = [Column(result.along)]
-    cells: list[Cells] = [result.x]
+    columns: list[FilledColumn] = [(result.along, result.x)]
     for curve in result.curves:
-        columns += [Column(curve.name), Column(f"d_{curve.name}")]
-        cells += [curve.value, "" if curve.derivative is None else curve.derivative]
-    return Table(tuple(columns), (Block(len(result.x), tuple(cells)),))
+        slope = "" if curve.derivative is None else curve.derivative
+        columns += [(curve.name, curve.value), (f"d_{curve.name}", slope)]
+    return table_of(len(result.x), columns)
 
 
 def _pairs(result: SurfaceResult) -> Table:
     """One row per pair of points."""
     grid = torch.meshgrid(*result.x.values(), indexing="ij")
-    columns = [
-        *map(Column, result.x),
-        Column("value"),
-        *(Column(f"d_{name}") for name in result.gradients),
+    columns: list[FilledColumn] = [
+        (name, axis.reshape(-1)) for name, axis in zip(result.x, grid, strict=True)
     ]
-    slopes = ("" if slope is None else slope.reshape(-1) for slope in result.gradients.values())
-    cells = (*(axis.reshape(-1) for axis in grid), result.value.reshape(-1), *slopes)
-    return Table(tuple(columns), (Block(result.value.numel(), cells),))
+    columns.append(("value", result.value.reshape(-1)))
+    for name, slope in result.gradients.items():
+        columns.append((f"d_{name}", "" if slope is None else slope.reshape(-1)))
+    return table_of(result.value.numel(), columns)

@@ -5,11 +5,7 @@ EXAMPLES = (
     ("gradcli server status", "is it running? exit status 0 or 1"),
     ("gradcli server stop", "stop it; calls in progress are finished"),
 )
-"""Calls to copy, and what each shows."""
-
 FORMS = {
     "json": "status as one JSON object on one line",
     "quiet": "print nothing: use the exit status",
 }
-"""The options of output that it has, each with words of its own for help where the usual ones do
-not fit."""

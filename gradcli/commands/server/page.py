@@ -1,4 +1,4 @@
-"""`server` on the command line: start, stop and status, in a line or as JSON."""
+"""`server` on the command line: start, stop, and status in a line or as JSON."""
 
 import json
 from collections.abc import Callable
@@ -12,14 +12,13 @@ from gradcli.world import World
 
 
 def page(request: Server, shown: OutputOptions, world: World, read_stdin: Callable[[], str]) -> int:
-    """Do what is asked for; 1 where the status is asked for and there is no server.
+    """Start or stop the server, or print its status; returns 1 for the status of no server.
 
-    Raises FileError where no server can be started.
+    Raises FileError if no server can be started.
     """
     if shown.json and request.action != "status":
-        raise UsageError(
-            f"server {request.action} has no JSON output", hint="gradcli server status --json"
-        )
+        message = f"server {request.action} has no JSON output"
+        raise UsageError(message, hint="gradcli server status --json")
     line, status = _ACTIONS[request.action](request, shown)
     if not shown.quiet:
         return world.put_text(f"{line}\n") or status
@@ -27,10 +26,9 @@ def page(request: Server, shown: OutputOptions, world: World, read_stdin: Callab
 
 
 def _start(request: Server, shown: OutputOptions) -> tuple[str, int]:
-    found, ours = control.start(
-        "gradcli.cli.serve", control.IDLE if request.idle is None else request.idle
-    )
-    return ("" if ours else "already ") + _told(found), ExitStatus.OK
+    idle = control.IDLE if request.idle is None else request.idle
+    server, ours = control.start("gradcli.cli.serve", idle)
+    return ("" if ours else "already ") + _description(server), ExitStatus.OK
 
 
 def _stop(request: Server, shown: OutputOptions) -> tuple[str, int]:
@@ -38,11 +36,13 @@ def _stop(request: Server, shown: OutputOptions) -> tuple[str, int]:
 
 
 def _status(request: Server, shown: OutputOptions) -> tuple[str, int]:
-    found = control.status()
-    status = ExitStatus.OK if found else ExitStatus.FAILED
+    server = control.status()
+    status = ExitStatus.OK if server else ExitStatus.FAILED
     if shown.json:
-        return json.dumps(found or {"running": False}, separators=(",", ":")), status
-    return (_told(found) if found else "not running; gradcli server start starts it"), status
+        return json.dumps(server or {"running": False}, separators=(",", ":")), status
+    if server:
+        return _description(server), status
+    return "not running; gradcli server start starts it", status
 
 
 _ACTIONS: dict[str, Callable[[Server, OutputOptions], tuple[str, int]]] = {
@@ -52,17 +52,16 @@ _ACTIONS: dict[str, Callable[[Server, OutputOptions], tuple[str, int]]] = {
 }
 
 
-def _told(found: dict[str, Any]) -> str:
-    calls = "1 call" if found["calls"] == 1 else f"{found['calls']:,} calls"
-    text = (
-        f"running: process {found['pid']}, gradcli {found['version']}, PyTorch {found['torch']}, {calls} so far; "
-        f"it stops after {_time(found['idle'])} without a call"
-    )
-    return (
-        text
-        if found["fits"]
-        else f"{text}; it runs another version or environment: gradcli server start replaces it"
-    )
+def _description(server: dict[str, Any]) -> str:
+    calls = "1 call" if server["calls"] == 1 else f"{server['calls']:,} calls"
+    versions = f"gradcli {server['version']}, PyTorch {server['torch']}"
+    parts = [
+        f"running: process {server['pid']}, {versions}, {calls} so far",
+        f"it stops after {_time(server['idle'])} without a call",
+    ]
+    if not server["fits"]:
+        parts.append("it runs another version or environment: gradcli server start replaces it")
+    return "; ".join(parts)
 
 
 def _time(seconds: float) -> str:

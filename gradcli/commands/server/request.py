@@ -14,9 +14,9 @@ _DURATION = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*([smh]?)", re.ASCII)
 
 
 def _seconds(source: Source) -> float:
-    """A time in minutes, or in the unit behind it, as seconds."""
-    found = _DURATION.fullmatch(source.text.strip())
-    seconds = float(found[1]) * _UNITS[found[2] or "m"] if found else 0.0
+    """A time in its unit, or else in minutes, as seconds."""
+    match = _DURATION.fullmatch(source.text.strip())
+    seconds = float(match[1]) * _UNITS[match[2] or "m"] if match else 0.0
     if not 0 < seconds < 1e9:
         hint = "minutes, or a number with s, m or h: 45, 90s, 2h"
         raise UsageError("expected a time", span=source.span(0, len(source.text)), hint=hint)
@@ -43,7 +43,5 @@ class Server:
             hint = did_you_mean(self.action, ACTIONS) or "start, stop or status"
             raise UsageError(f"there is no server action {self.action[:40]!r}", hint=hint)
         if self.idle is not None and self.action != "start":
-            raise UsageError(
-                f"--idle cannot be used with server {self.action}",
-                hint="gradcli server start --idle 45",
-            )
+            message = f"--idle cannot be used with server {self.action}"
+            raise UsageError(message, hint="gradcli server start --idle 45")

@@ -5,7 +5,4 @@ EXAMPLES = (
     ("gradcli softmax-jacobian 2,1,0.1 --row 1", "the gradient of p_1 alone"),
     ("gradcli softmax-jacobian 2,1,0.1 --get label", "the predicted class"),
 )
-"""Calls to copy, and what each shows."""
-
 PATHS = "label or jacobian.0.1"
-"""Examples of paths for --get."""

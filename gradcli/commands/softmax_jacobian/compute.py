@@ -15,10 +15,9 @@ from gradcli.language.limits import ELEMENTS
 from gradcli.results import Subject
 
 ROWS = 512
-"""Up to so many logits every row of the Jacobian is autograd's."""
+"""Logits, at most, for which every row of the Jacobian is computed by autograd."""
 SAMPLE = 16
-"""Of more logits so many rows are autograd's, spread evenly; the closed form of all rows is held
-against them."""
+"""Rows, spread evenly, that are compared with autograd if there are more logits."""
 
 
 def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
@@ -35,17 +34,15 @@ def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
         )
     n = x.numel()
     if request.row is not None and not -n <= request.row < n:
-        raise UsageError(
-            f"--row {request.row}: the rows are 0 to {n - 1}", hint=f"--row {n - 1} is the last"
-        )
-    ELEMENTS.check(
-        n * n, "the Jacobian", hint="compute only its diagonal: gradcli activate softmax"
-    )
+        message = f"--row {request.row}: the rows are 0 to {n - 1}"
+        raise UsageError(message, hint=f"--row {n - 1} is the last")
+    hint = "compute only its diagonal: gradcli activate softmax"
+    ELEMENTS.check(n * n, "the Jacobian", hint=hint)
     leaf = core.require_grad({"x": x}, ["x"])
     p = torch.softmax(leaf["x"], dim=-1)
     job.watched.append(of_activation(Call("softmax", ACTIVATIONS["softmax"]), leaf["x"], p, "x"))
     row = None if request.row is None else request.row % n
-    jacobian = _closed(p, leaf["x"], row, job) if n > ROWS else None
+    jacobian = _by_closed_form(p, leaf["x"], row, job) if n > ROWS else None
     if jacobian is None:
         jacobian = core.jacobian_rows(p, leaf)["x"]
     assert jacobian is not None
@@ -60,35 +57,25 @@ def compute(request: SoftmaxJacobian, job: Job) -> SoftmaxJacobianResult:
     )
 
 
-def _closed(p: Tensor, x: Tensor, row: int | None, job: Job) -> Tensor | None:
-    """The Jacobian by its closed form, with a note, where it agrees with autograd in a sample of
-    rows, `row` among them.
+def _by_closed_form(p: Tensor, x: Tensor, row: int | None, job: Job) -> Tensor | None:
+    """The Jacobian, [n, n], by its closed form, with a note; None if a sampled row is not autograd's.
 
-    Row by row autograd reads n numbers n times; this writes them once. None where a row differs by
-    more than rounding.
+    The sample includes `row`. This writes n * n numbers; autograd, row by row, takes n passes.
     """
-    found = p.detach()
-    n = found.numel()
-    wide = found.to(
-        torch.promote_types(found.dtype, torch.float32)
-    )  # as PyTorch's own kernel reckons 16 bits
-    jacobian = torch.outer(0 - found, found)  # 0 - 0 is 0, where the sign of -0 would be shown
+    values, n = p.detach(), p.numel()
+    wide = values.to(torch.promote_types(values.dtype, torch.float32))  # as PyTorch's own kernel
+    jacobian = torch.outer(0 - values, values)  # 0 - 0 is 0: -0 would be shown with its sign
     jacobian.diagonal().copy_(wide * (1 - wide))
-    sample = (
-        {n * i // SAMPLE for i in range(SAMPLE)}
-        | {n - 1, int(found.argmax())}
-        | ({row} if row is not None else set())
-    )
-    limits = torch.finfo(found.dtype)
+    sample = {n * i // SAMPLE for i in range(SAMPLE)} | {n - 1, int(values.argmax())}
+    if row is not None:
+        sample.add(row)
+    limits = torch.finfo(values.dtype)
+    tolerances = (4 * limits.eps, limits.tiny)
     for i in sorted(sample):
-        by_autograd = core.gradients(p[i], {"x": x}, keep=True)["x"]
-        if by_autograd is None or not torch.allclose(
-            by_autograd, jacobian[i], 4 * limits.eps, limits.tiny, equal_nan=True
-        ):
+        exact = core.gradients(p[i], {"x": x}, keep=True)["x"]
+        if exact is None or not torch.allclose(exact, jacobian[i], *tolerances, equal_nan=True):
             return None
-    job.note(
-        "closed-form",
-        f"the {n} rows of the Jacobian come from the closed form p_i (1 - p_i), -p_i p_j; {len(sample)} of them "
-        "were compared with autograd and agree",
-    )
+    source = f"the {n} rows of the Jacobian come from the closed form p_i (1 - p_i), -p_i p_j"
+    agreement = f"{len(sample)} of them were compared with autograd and agree"
+    job.note("closed-form", f"{source}; {agreement}")
     return jacobian

@@ -13,11 +13,8 @@ def program(script: Script, request: SoftmaxJacobian, result: SoftmaxJacobianRes
     script.show("p", "p")
     script.add('print("label", p.argmax().item())')
     if result.row_index is not None:
-        script.show(
-            f"d p[{result.row_index}]/d x", f"torch.autograd.grad(p[{result.row_index}], x)[0]"
-        )
+        element = f"p[{result.row_index}]"
+        script.show(f"d {element}/d x", f"torch.autograd.grad({element}, x)[0]")
     else:
-        script.show(
-            "jacobian",
-            "torch.stack([torch.autograd.grad(p_i, x, retain_graph=True)[0] for p_i in p])",
-        )
+        row = "torch.autograd.grad(p_i, x, retain_graph=True)[0]"
+        script.show("jacobian", f"torch.stack([{row} for p_i in p])")

@@ -27,15 +27,14 @@ class SoftmaxJacobian(ExplainOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.logits is not None and self.x is not None:
-            raise UsageError(
-                "the logits are given twice, as an argument and as --x", hint="give them once"
-            )
+            message = "the logits are given twice, as an argument and as --x"
+            raise UsageError(message, hint="give them once")
         if self.logits is None and self.x is None:
             raise UsageError("the logits are missing", hint="gradcli softmax-jacobian 2,1,0.1")
 
     @property
     def vector(self) -> Literal:
-        """The logits, whichever way they were given."""
-        found = self.logits if self.x is None else self.x
-        assert found is not None
-        return found
+        """The logits, from the argument or --x."""
+        logits = self.logits if self.x is None else self.x
+        assert logits is not None
+        return logits

@@ -1,22 +1,20 @@
 """What `softmax-jacobian` computes, and its Jacobian written out cell by cell."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from gradcli.language.limits import RESULTS
-from gradcli.results import Inputs, LedgerRow, Origin, Result, Subject, aside, origin, present
+from gradcli.results import LedgerRow, Result, RowKind, Subject, aside, present
 
 _DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxJacobianResult(Result):
-    """Probabilities p of the logits x, and d p_i / d x_j: row i is output i, column j is input
-    j.
-    """
+    """Probabilities p, [n], of the logits x, and d p_i / d x_j, [n, n], in row i and column j."""
 
     probabilities: Tensor
     jacobian: Tensor
@@ -32,60 +30,47 @@ class SoftmaxJacobianResult(Result):
         """The Jacobian, or its chosen row."""
         return {"x": "jacobian" if self.row is None else "row"}
 
-    def origin(self, keys: Sequence[str]) -> Origin | None:
-        """The Jacobian."""
-        return origin(self.subjects[0], keys[0], "x", keys[1:])
-
-    def closed_form(
-        self, subject: Subject, inputs: Inputs, upstream: Tensor | None, name: str
-    ) -> Tensor | None:
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """p_i (1 - p_i) on the diagonal, -p_i p_j elsewhere, [n, n]."""
-        p = torch.softmax(inputs["x"], -1)
-        return torch.diag(p) - torch.outer(p, p)
+        return _closed_form(torch.softmax(subject.inputs["x"], -1))
 
     def written_out(self) -> list[LedgerRow]:
-        """One row per cell d p_i / d x_j of the Jacobian, or of its chosen row, and one for each of
-        two invariants.
+        """A row for each cell of the Jacobian, or of its chosen row, and for two invariants.
 
-        Every cell that autograd gave is asserted equal to its closed form. Raises SizeError for
-        more cells than can be listed.
+        Autograd's cells are asserted equal to their closed form. Raises SizeError for more cells
+        than can be listed.
         """
         p, jacobian = self.probabilities, self.jacobian
         n = p.numel()
-        shown = range(n) if self.row_index is None else [self.row_index]
-        RESULTS.check(
-            len(shown) * n, "--explain writes out every cell", hint="choose one row: --row 0"
-        )
-        closed = torch.diag(p) - torch.outer(p, p)
-        slack = 4 * torch.finfo(p.dtype).eps
-        assert torch.allclose(jacobian, closed, slack, slack, equal_nan=True), (
-            "the closed form is not autograd's Jacobian"
-        )
-        rows = []
+        chosen = range(n) if self.row_index is None else [self.row_index]
+        count = len(chosen) * n
+        RESULTS.check(count, "--explain writes out every cell", hint="choose one row: --row 0")
+        closed, slack = _closed_form(p), 4 * torch.finfo(p.dtype).eps
+        same = torch.allclose(jacobian, closed, slack, slack, equal_nan=True)
+        assert same, "the closed form is not autograd's Jacobian"
+        cells = []
         numbers = [f"{number:.{_DIGITS}g}" for number in p.tolist()]
-        for i in shown:
-            for j in range(n):
-                operation = "p_i (1 - p_i)" if i == j else "-p_i p_j"
-                local = (
-                    f"{numbers[i]} (1 - {numbers[i]})" if i == j else f"-{numbers[i]} {numbers[j]}"
-                )
-                rule = f"p{i}(1-p{i})" if i == j else f"-p{i} p{j}"
-                rule = f"{rule} = {float(jacobian[i, j]):.{_DIGITS}g}"
-                rows.append(
-                    LedgerRow(
-                        f"p{i}/x{j}",
-                        operation,
-                        jacobian[i, j],
-                        local,
-                        None,
-                        None,
-                        rule,
-                        kind="cell",
-                    )
-                )
-        for name, operation, value, rule in (
-            ("symmetric", "max |J_ij - J_ji|", (jacobian - jacobian.T).abs().max(), "J_ij = J_ji"),
-            ("rows sum to 0", "max |sum_j J_ij|", jacobian.sum(1).abs().max(), "sum_j J_ij = 0"),
-        ):
-            rows.append(LedgerRow(name, operation, value, None, None, None, rule, kind="invariant"))
-        return rows
+        for i, j in product(chosen, range(n)):
+            cell, a, b = jacobian[i, j], numbers[i], numbers[j]
+            formula, local, rule = "-p_i p_j", f"-{a} {b}", f"-p{i} p{j}"
+            if i == j:
+                formula, local, rule = "p_i (1 - p_i)", f"{a} (1 - {a})", f"p{i}(1-p{i})"
+            rule += f" = {float(cell):.{_DIGITS}g}"
+            cells.append(_row("cell", f"p{i}/x{j}", formula, cell, local, rule))
+        asymmetry, sums = (jacobian - jacobian.T).abs().max(), jacobian.sum(1).abs().max()
+        return [
+            *cells,
+            _row("invariant", "symmetric", "max |J_ij - J_ji|", asymmetry, None, "J_ij = J_ji"),
+            _row("invariant", "rows sum to 0", "max |sum_j J_ij|", sums, None, "sum_j J_ij = 0"),
+        ]
+
+
+def _closed_form(p: Tensor) -> Tensor:
+    """The Jacobian, [n, n], of softmax where its probabilities are p, [n]."""
+    return torch.diag(p) - torch.outer(p, p)
+
+
+def _row(
+    kind: RowKind, name: str, operation: str, value: Tensor, local: str | None, rule: str
+) -> LedgerRow:
+    return LedgerRow(name, operation, value, local, None, None, rule, kind=kind)

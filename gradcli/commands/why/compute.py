@@ -1,4 +1,4 @@
-"""`why`: a mistake really made and really cured, and what PyTorch said to both."""
+"""`why`: a mistake and its cure, both run, with the messages of PyTorch."""
 
 import contextlib
 import io
@@ -15,14 +15,14 @@ from gradcli.commands.why.result import Demonstration, WhyResult
 
 
 def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
-    """The mistake that `request` means, made and cured by the installed PyTorch."""
+    """The mistake that `request` names, made and cured by the installed PyTorch."""
     found = request.find(read_stdin)
     assert found is not None, "the list of mistakes is answered without PyTorch"
     mistake = found.mistake
     made, cured = run(mistake.program), run(mistake.cured)
     return WhyResult(
         name=mistake.name,
-        error="\n".join(made.said or made.printed),
+        error="\n".join(made.messages or made.printed),
         cause=mistake.cause,
         cure=f"{mistake.cure}\n\n{mistake.cured_code}",
         code=mistake.code,
@@ -38,29 +38,26 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
 
 
 def run(program: str) -> Demonstration:
-    """Run one program of our own table and catch all that it says."""
+    """The messages and the output of a program of the catalogue of mistakes."""
     printed = io.StringIO()
-    said = []
+    messages = []
     every_time = torch.is_warn_always_enabled()
     torch.set_warn_always(True)
     try:
         with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
             warnings.simplefilter("always")
-            # The text comes from gradcli.catalogue.mistakes, never from the user: the one way to
-            # hear what PyTorch says.
+            # The text comes from gradcli.catalogue.mistakes, never from the user.
             exec(compile(whole(program), "<gradcli why>", "exec"), {"__name__": "__main__"})
     except Exception as error:  # whatever PyTorch raises is the answer
-        said = [_worded(type(error), str(error))]
+        messages = [_message(type(error), str(error))]
     finally:
         torch.set_warn_always(every_time)
-    said = [_worded(warning.category, str(warning.message)) for warning in caught] + said
-    return Demonstration(
-        cleandoc(program), list(dict.fromkeys(said)), printed.getvalue().splitlines()
-    )
+    messages = [_message(each.category, str(each.message)) for each in caught] + messages
+    lines = printed.getvalue().splitlines()
+    return Demonstration(cleandoc(program), list(dict.fromkeys(messages)), lines)
 
 
-def _worded(kind: type, text: str) -> str:
-    """An error or a warning on one line, without where in PyTorch's sources or in our own it was
-    raised.
-    """
-    return f"{kind.__name__}: {' '.join(text.split(' (Triggered internally')[0].split(chr(10) + '  File ')[0].split())}"
+def _message(kind: type, text: str) -> str:
+    """An error or a warning on one line, without its places in PyTorch's sources and in ours."""
+    text = text.partition(" (Triggered internally")[0].partition("\n  File ")[0]
+    return f"{kind.__name__}: {' '.join(text.split())}"

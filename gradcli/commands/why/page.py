@@ -1,6 +1,4 @@
-"""What `gradcli why` answers without PyTorch: the list of mistakes, and the program that makes
-one.
-"""
+"""The answers of `why` that need no PyTorch: the list of mistakes, and the program of one."""
 
 import json
 from collections.abc import Callable
@@ -15,38 +13,36 @@ from gradcli.world import World
 def page(
     request: Why, shown: OutputOptions, world: World, read_stdin: Callable[[], str]
 ) -> str | None:
-    """The text for standard output; None where a mistake is to be run.
+    """The text for standard output; None if a mistake is to be run.
 
-    Raises UsageError where no mistake is known by the name or text, or where --code is given without one, and for a path of
-    --get that is not there.
+    Raises UsageError for an unknown mistake, for --code without one, and for an unknown --get path.
     """
-    nothing = str  # standard input that nobody feeds is not waited for
-    meant = request.find(read_stdin if request.words or world.stdin_is_fed else nothing)
-    if meant is not None:
-        return meant.mistake.code if shown.code else None
+    empty = str  # instead of waiting for a standard input that is neither a pipe nor a file
+    found = request.find(read_stdin if request.words or world.stdin_is_fed else empty)
+    if found is not None:
+        return found.mistake.code if shown.code else None
     if shown.code:
         raise UsageError("--code needs the name of a mistake", hint="gradcli why no-grad --code")
     if not (shown.json or shown.out or shown.get is not None):
         return _list(world)
-    found: object = {
-        "mistakes": [
-            {"name": name, "family": family, "title": title}
-            for family, rows in listing().items()
-            for name, title in rows
-        ]
-    }
+    mistakes = [
+        {"name": name, "family": family, "title": title}
+        for family, rows in listing().items()
+        for name, title in rows
+    ]
+    value: object = {"mistakes": mistakes}
     if shown.get is not None:
-        found = result_paths.find(found, shown.get)
-    return (found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))) + "\n"
+        value = result_paths.find(value, shown.get)
+    return (value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))) + "\n"
 
 
 def _list(world: World) -> str:
-    from gradcli.page import HelpPage  # rich, which errors and programs do without
+    from gradcli.page import HelpPage  # rich, which errors and programs do not need
 
-    sheet = HelpPage(world)
-    sheet.line(
+    page = HelpPage(world)
+    page.line(
         "Common autograd mistakes. gradcli why NAME reproduces and fixes one; paste an error to find its name."
     )
     for family, rows in listing().items():
-        sheet.rows(family, rows)
-    return sheet.text
+        page.rows(family, rows)
+    return page.text

@@ -1,4 +1,4 @@
-"""`why`: a famous mistake by its name, or by what PyTorch said."""
+"""`why`: a common mistake, by its name or by PyTorch's message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,7 @@ NAME_OR_TEXT = ValueKind("NAME", lambda source: source.text, hints=tuple(MISTAKE
 
 @dataclass(frozen=True)
 class Found:
-    """The mistake that was asked for, others of which PyTorch says the same, and those to look at
-    next.
-    """
+    """A mistake, others with the same message, and related ones."""
 
     mistake: Mistake
     same: tuple[Mistake, ...]
@@ -46,17 +44,15 @@ class Why(Question):
     )
 
     def find(self, read_stdin: Callable[[], str]) -> Found | None:
-        """The mistake that the words, or standard input where there are none, name or quote; None:
-        they hold nothing.
+        """The mistake named or quoted by the words or standard input; None if both are empty.
 
-        Raises UsageError where no mistake is known by that name or text, and SizeError where the
-        text is too long.
+        Raises UsageError if no mistake has that name or message, SizeError for too long a text.
         """
         text = read_stdin() if self.words in ((), ("-",)) else " ".join(self.words)
         PASTED_TEXT.check(len(text), "the text", hint="shorten it: tail -n 50")
-        if not text.strip():
-            return None
         words = text.split()
+        if not words:
+            return None
         name = "-".join(words)
         if len(words) > 1 and matching.by_name(name) is None:
             return _by_text(text)
@@ -74,36 +70,29 @@ def listing() -> dict[str, list[tuple[str, str]]]:
 def _by_name(name: str) -> Found:
     mistake = matching.by_name(name)
     if mistake is None:
-        close = [
-            ALIASES.get(known, known) for known in near_names(name[:80], [*MISTAKES, *ALIASES])
-        ]
-        near = [MISTAKES[known] for known in dict.fromkeys(close)] or matching.nearest(name)
-        raise UsageError(f"there is no mistake {name[:80]!r}", hint=_commands(near))
+        near_by = near_names(name[:80], [*MISTAKES, *ALIASES])
+        names = dict.fromkeys(ALIASES.get(near, near) for near in near_by)
+        nearest = [MISTAKES[near] for near in names] or matching.nearest(name)
+        raise UsageError(f"there is no mistake {name[:80]!r}", hint=_commands(nearest))
     return _found(mistake, [])
 
 
 def _by_text(text: str) -> Found:
-    found = matching.by_text(text)
-    if not found:
-        said = matching.last_said(text)
-        nearest = matching.nearest(said)
-        message = (
-            f"no known mistake matches this text{'; the nearest are below' if nearest else ''}"
-        )
-        raise UsageError(message, span=Source(said).span(0, len(said)), hint=_commands(nearest))
-    return _found(found[0], found[1:])
+    matches = matching.by_text(text)
+    if not matches:
+        line = matching.last_said(text)
+        nearest = matching.nearest(line)
+        message = "no known mistake matches this text"
+        if nearest:
+            message += "; the nearest are below"
+        raise UsageError(message, span=Source(line).span(0, len(line)), hint=_commands(nearest))
+    return _found(matches[0], matches[1:])
 
 
-def _found(mistake: Mistake, fitting: list[Mistake]) -> Found:
-    """The mistake with those that fit the same text, those of which PyTorch says the same, and its
-    own neighbours.
-    """
-    same = {other.name: other for other in (*fitting, *matching.sharing(mistake))}
-    return Found(
-        mistake,
-        tuple(same.values()),
-        tuple(MISTAKES[name] for name in mistake.related if name not in same),
-    )
+def _found(mistake: Mistake, other_matches: list[Mistake]) -> Found:
+    same = {other.name: other for other in (*other_matches, *matching.sharing(mistake))}
+    related = tuple(MISTAKES[name] for name in mistake.related if name not in same)
+    return Found(mistake, tuple(same.values()), related)
 
 
 def _commands(mistakes: list[Mistake]) -> str:

@@ -1,4 +1,4 @@
-"""What `why` tells of a mistake."""
+"""What `why` shows of a mistake."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,16 @@ from gradcli.results import aside, present
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A program that was really run: what PyTorch said, one line per warning or error, and the
-    lines that it printed.
-    """
+    """A program that was run, its warnings and errors, one line each, and the lines it printed."""
 
     program: str
-    said: list[str]
+    messages: list[str]
     printed: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WhyResult:
-    """A mistake, made and cured. `error` is what PyTorch said, or the wrong number that it printed
-    in silence.
-    """
+    """A mistake, made and cured; `error` is PyTorch's message, or the output if there is none."""
 
     name: str
     error: str
@@ -36,6 +32,6 @@ class WhyResult:
     made: Demonstration = aside()
     cured: Demonstration = aside()
     same: list[tuple[str, str]] = aside()
-    """Name and title of the mistakes of which PyTorch says the same."""
+    """Names and titles of the mistakes with the same message."""
     neighbours: list[tuple[str, str]] = aside()
-    """Name and title of others to look at."""
+    """Names and titles of related mistakes."""

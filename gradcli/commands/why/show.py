@@ -1,13 +1,11 @@
-"""The page of one mistake: the program that makes it, what PyTorch said, why, and the program that
-does not.
-"""
+"""The page of one mistake: its program, PyTorch's message, the cause, and the cured program."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
 from gradcli.commands.why.result import WhyResult
 from gradcli.page import Page
 from gradcli.show.pictures.plotter import Window
+from gradcli.show.pieces import prose
 from gradcli.show.terminal import Style
 
 _WIDEST = 100
@@ -15,15 +13,15 @@ _INDENT = "  "
 
 
 def page(result: WhyResult, style: Style, window: Window) -> str:
-    """The page as text. Prose is wrapped, code and what PyTorch printed are not."""
-    said = [line for text in result.made.said for line in _wrapped(text, style)]
-    silent = (
-        "PyTorch reports no error, and the program prints" if not said else "The program prints"
-    )
+    """The page as text. Prose is wrapped; code and output are not."""
+    messages = [line for text in result.made.messages for line in _wrapped(text, style)]
+    output = "The program prints"
+    if not messages:
+        output = "PyTorch reports no error, and the program prints"
     sections: list[tuple[str, Iterable[str]]] = [
         ("", result.made.program.splitlines()),
-        ("PyTorch reports", said),
-        (silent, result.made.printed),
+        ("PyTorch reports", messages),
+        (output, result.made.printed),
         ("Why", _wrapped(result.cause, style)),
         ("Cure", _wrapped(result.advice, style)),
         ("", result.cured.program.splitlines()),
@@ -45,15 +43,14 @@ def page(result: WhyResult, style: Style, window: Window) -> str:
 
 def _listed(others: Sequence[tuple[str, str]], style: Style) -> list[str]:
     """Names and titles in two columns."""
-    widest = max((len(name) for name, _ in others), default=0) + 2
+    width = max((len(name) for name, _ in others), default=0) + 2
     lines = []
     for name, title in others:
-        first, *more = _wrapped(title, style, widest)
-        lines += [name.ljust(widest) + first, *(" " * widest + line for line in more)]
+        first, *rest = _wrapped(title, style, width)
+        lines += [name.ljust(width) + first, *(" " * width + line for line in rest)]
     return lines
 
 
 def _wrapped(text: str, style: Style, indent: int = 0) -> list[str]:
-    """Prose in lines that fit, broken at blanks alone."""
     width = max(20, min(style.width or _WIDEST, _WIDEST) - len(_INDENT) - indent)
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return prose(text, width)

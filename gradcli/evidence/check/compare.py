@@ -117,7 +117,8 @@ def _closed_form(
     """The slopes of the pairs in closed form; None if the result has none."""
     try:
         with once_more(torch.float64):
-            closed = result.closed_form(subject, prober.inputs, prober.rerun.upstream, name)
+            wide = subject._replace(inputs=dict(prober.inputs), upstream=prober.rerun.upstream)
+            closed = result.closed_form(wide, name)
     except GradcliError:  # shapes that the formula is not written for
         return None
     if closed is None:

@@ -1,7 +1,7 @@
 """A PyTorch program in the making: inputs, statements, prints, and the imports that these need."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -66,6 +66,25 @@ class Script:
         name = self.fresh(*names)
         self.add(f"{name} = {formula.value}")
         return name
+
+    def gradients(self, out: str, inputs: Sequence[str], upstream: str = "") -> list[str]:
+        """The line that calls autograd.grad; the names of what it returns."""
+        names = [self.fresh(f"d_{name}") for name in inputs]
+        given = f", {upstream}" if upstream else ""
+        if len(names) == 1:
+            self.add(f"{names[0]} = torch.autograd.grad({out}, {inputs[0]}{given})[0]")
+        elif names:
+            call = f"torch.autograd.grad({out}, [{', '.join(inputs)}]{given})"
+            self.add(f"{', '.join(names)} = {call}")
+        return names
+
+    def show_row(self, *values: str) -> None:
+        """Print the numbers of several tensors on one line."""
+        self.add(f"print({', '.join(f'{value}.tolist()' for value in values)})")
+
+    def nest(self, inner: "Script", depth: int = 1) -> None:
+        """The lines of another script as the body of `depth` loops."""
+        self.add(*(f"{'    ' * depth}{line}" for line in inner.lines))
 
     def show(self, label: str, value: str) -> None:
         """Append a print of a label and the numbers of the tensor `value` in all digits."""
