@@ -142,9 +142,9 @@ def test_the_warm_client_needs_next_to_nothing() -> None:
         }  # fmt: skip
 
 
-SIZE = 27_500
+SIZE = 25_000
 """Lines of gradcli/ without the texts of mistakes. It goes down with the code, and up only with a
-reason beside it."""
+reason beside it. (At 120 columns the same code had about 3,000 lines fewer.)"""
 COMMANDS = ROOT / "gradcli" / "commands"
 GIVEN = {"batch.py": {"batch"}}
 """The files outside a command's folder that load a part of it by name."""
@@ -156,7 +156,7 @@ def lines(path: Path) -> int:
 
 def test_the_house_does_not_grow() -> None:
     size = sum(lines(path) for path in FILES if "mistakes" not in path.parts)
-    assert SIZE - 500 < size <= SIZE  # a number that is far off says nothing
+    assert SIZE - 500 < size <= SIZE, f"gradcli/ has {size} lines: set SIZE to fit, and say why"
 
 
 def test_files_and_folders_can_be_read_in_one_sitting() -> None:
