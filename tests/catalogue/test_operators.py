@@ -72,7 +72,7 @@ def test_a_name_that_only_another_pytorch_has_is_an_error_that_names_the_install
     monkeypatch.delattr(torch.linalg, "matrix_sqrth", raising=False)
     library.function.cache_clear()
     for name in ("torch.linalg.matrix_sqrth", "matrix_sqrth"):
-        ran = run("grad", f"{name}(A).sum()", "A=2,0;0,3")
+        ran = run("grad", f"{name}(A).sum()", "A=2,0;0,3", here=True)
         assert ran.status == 2
         assert f"error: PyTorch {torch.__version__} has no linalg.matrix_sqrth" in ran.stderr
 
