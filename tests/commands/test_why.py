@@ -618,7 +618,7 @@ def test_a_name_may_be_given_as_words() -> None:
 def test_every_topic_of_the_program_is_an_entry() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "gradcli").rglob("*.py")]
     topics = {
-        why_entry for source in sources for why_entry in re.findall(r'topic="([^"]+)"', source)
+        why_entry for source in sources for why_entry in re.findall(r'why_entry="([^"]+)"', source)
     }
     assert "non-scalar" in topics
     assert {why_entry for why_entry in topics if matching.by_name(why_entry) is None} == set()
