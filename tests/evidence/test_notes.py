@@ -26,7 +26,7 @@ from gradcli.language.source import Source
 from gradcli.options.fill import from_words
 from gradcli.results import Subject
 from tests.catalogue.test_operators import outputs
-from tests.operator_samples import ENTRIES, Typed, UntypableError, samples
+from tests.operator_samples import Typed, UntypableError, entries, samples
 from tests.program import run
 
 
@@ -403,7 +403,7 @@ def test_no_operator_of_pytorch_trips_the_notes() -> None:
     """
     looked = 0
     with once_more(torch.float64):
-        for operator in ENTRIES.values():
+        for operator in entries().values():
             for sample in samples(operator, 2):
                 looked += _looked_at(operator, sample)
     assert looked > 100
