@@ -151,12 +151,15 @@ def _asked(call: tuple[Any, ...]) -> tuple[bytes, bytes, int]:
 def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
     """Make the calls that are asked for until nobody asks any more."""
     PROGRAM.load()
-    importlib.import_module("torch._dynamo")  # each optimizer of a fork would load it: a second
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
-    warnings.simplefilter("error")  # as in pytest
     with contextlib.suppress(EOFError):
         while True:
-            marshal.dump(_called(*marshal.load(calls)), answers)
+            call = marshal.load(calls)
+            if "descend" in call[0] or "--check" in call[0]:
+                # Optimizers load it, and some checks a part of it: a second in each fork.
+                importlib.import_module("torch._dynamo")
+            with warnings.catch_warnings(action="error"):  # as in pytest
+                marshal.dump(_called(*call), answers)
             answers.flush()
 
 

@@ -514,6 +514,7 @@ def test_every_command_that_computes_has_the_shared_options_or_says_what_to_use_
         )
 
 
+@pytest.mark.smoke
 def test_version_names_pytorchs_too() -> None:
     shown = run("--version")
     assert shown.status == 0

@@ -56,6 +56,7 @@ def results(
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
+@pytest.mark.smoke
 def test_the_job_of_the_contract() -> None:
     job = {
         "id": [1],

@@ -279,6 +279,7 @@ def assert_same(mine: Any, theirs: Any) -> None:
 # --- worked by hand -----------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 def test_the_lectures_case() -> None:
     rows = run("grad", "--fn", "mse", "--x", "1", "--w", "2", "--explain", "--json").json["ledger"]
     lines = [list(row.values()) for row in rows]

@@ -235,6 +235,7 @@ def test_the_choice_of_pytorch_is_measured_and_not_known() -> None:
         assert slopes(one("kink", "grad", f"{name}(x)", "x=0"))[1] == float(plain)
 
 
+@pytest.mark.smoke
 def test_kinks_count_their_elements() -> None:
     assert "3 elements" in one("kink", "activate", "relu", "--x", "0,1,0,0")
 

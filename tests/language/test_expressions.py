@@ -644,6 +644,7 @@ def test_whoever_watches_sees_every_operation_before_it_runs() -> None:
     assert seen == ["*", "mse_loss", "sqrt", "None"]
 
 
+@pytest.mark.smoke
 @pytest.mark.filterwarnings("ignore")
 def test_modules_on_the_list_have_no_parameters() -> None:
     for name in operators.sections()["nn"]:

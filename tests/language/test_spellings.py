@@ -326,6 +326,7 @@ def test_methods_of_arrays_give_the_numbers_of_numpy() -> None:
         assert compared, text
 
 
+@pytest.mark.smoke
 def test_the_rest_of_python_is_python() -> None:
     for text in ("math.tau", "math.log(8, 2)", "math.floor(2.7)", "math.sqrt(2)", "math.comb(5, 2)", "math.factorial(5)",
                  "math.gcd(12, 18)", "math.isclose(1.0, 1.0 + 1e-12)", "math.dist([1, 2], [4, 6])", "math.prod([2, 3.5])",

@@ -693,6 +693,7 @@ def test_a_wish_that_there_is_none_of_is_an_error(wish: str) -> None:
         (("start", "--idle", "0"), "expected a time"),
     ],
 )
+@pytest.mark.smoke
 def test_usage(words: tuple[str, ...], said: str) -> None:
     refused = program.run("server", *words)
     assert refused.status == 2
