@@ -12,7 +12,6 @@ from torch import Tensor
 from gradcli.catalogue import generate_operators, operators
 from gradcli.errors import ExpressionError, GradcliError
 from gradcli.evaluate import library
-from gradcli.evaluate.job import once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.expressions.expression import parse
 from gradcli.language.source import Source
@@ -32,11 +31,7 @@ from tests.program import run
 SPACES = ("torch", "F", "special", "linalg", "fft", "masked", "Tensor", "nn")
 
 
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    """Compute in float64, as the database's samples are."""
-    with once_more(torch.float64):
-        yield
+pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
 
 
 def test_the_allow_list_is_that_of_the_installed_pytorch() -> None:

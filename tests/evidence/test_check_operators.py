@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job
 from gradcli.evidence.check import probes
 from gradcli.evidence.check.compare import check
 from gradcli.options.shared import ComputeOptions
@@ -30,12 +30,13 @@ REFUSED = {"linalg.eig", "as_strided/partial_views"}
 """Samples that have no gradient, or none for a tensor with memory of its own."""
 
 
+pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
+
+
 @pytest.fixture(autouse=True)
-def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compute in float64, as the database's samples are, and look at a few slopes of each input."""
+def few_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at a few slopes of each input."""
     monkeypatch.setattr(probes, "CHECKED", 4)
-    with once_more(torch.float64):
-        yield
 
 
 def checks(typed: Typed) -> Iterator[Checked]:

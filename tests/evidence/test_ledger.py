@@ -4,7 +4,7 @@ pencil can follow it.
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.catalogue import derivative_rules as rules
-from gradcli.evaluate.job import Job, default_dtype
+from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evidence.explain.ledger import ledger
 from gradcli.evidence.explain.local_rules import close
@@ -30,11 +30,7 @@ from tests.program import run
 EPS = torch.finfo(torch.float64).eps
 
 
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    """Compute in float64, as the command line does with --dtype float64."""
-    with default_dtype(torch.float64):
-        yield
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def explain(

@@ -2,26 +2,19 @@
 autograd's.
 """
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job
 from gradcli.evidence.explain.ledger import ledger
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Subject
 from tests.catalogue.test_operators import assert_same, outputs
 from tests.operator_samples import SEED, Typed, UntypableError, in_parts, samples, seed, typable
 
-
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    """Compute in float64, as the database's samples are."""
-    with once_more(torch.float64):
-        yield
+pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
 
 
 @in_parts(typable)

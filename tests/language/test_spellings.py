@@ -5,7 +5,6 @@ refused.
 import ast
 import inspect
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,6 @@ from torch import Tensor
 from gradcli.catalogue import operators, spellings
 from gradcli.errors import GradcliError
 from gradcli.evaluate import machine
-from gradcli.evaluate.job import once_more
 from gradcli.language.expressions.expression import parse
 from gradcli.language.source import Source
 
@@ -98,11 +96,7 @@ SIGNS = frozenset({"eig", "eigh", "svd", "qr"})
 """Functions whose vectors have either sign: two libraries of linear algebra choose differently."""
 
 
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    with once_more(torch.float64), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
 
 
 def ours(text: str, arrays: dict[str, Any]) -> Any:
