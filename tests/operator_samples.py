@@ -10,25 +10,19 @@ import sys
 import types
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, TypeAlias
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from gradcli.catalogue import operators
 from gradcli.language.expressions.refused import KEYWORDS
 
-if importlib.util.find_spec("expecttest") is None:
-    # PyTorch's test helpers import it; the database itself does without.
-    stand_in = types.ModuleType("expecttest")
-    stand_in.TestCase = unittest.TestCase  # type: ignore[attr-defined]
-    sys.modules["expecttest"] = stand_in
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from torch.testing._internal.common_methods_invocations import op_db
-
+PARTS = 16
+"""Of how many tests the operators are."""
 SEED = 42
 """The number with which PyTorch's database seeds its random functions."""
 
@@ -53,12 +47,77 @@ def key(operator: Any) -> str:
     return f"{operator.name}/{operator.variant_test_name}".rstrip("/")
 
 
-ENTRIES = {
-    key(operator): operator
-    for operator in op_db
-    if operator.supports_autograd and {torch.float64, torch.complex128} & set(operator.dtypes)
+@cache
+def entries() -> dict[str, Any]:
+    """Every entry that PyTorch differentiates on the CPU in double precision.
+
+    The database takes seconds to load: no file of tests has it loaded when tests are collected.
+    """
+    if importlib.util.find_spec("expecttest") is None:
+        # PyTorch's test helpers import it; the database itself does without.
+        stand_in = types.ModuleType("expecttest")
+        stand_in.TestCase = unittest.TestCase  # type: ignore[attr-defined]
+        sys.modules["expecttest"] = stand_in
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_methods_invocations import op_db
+    return {
+        key(operator): operator
+        for operator in op_db
+        if operator.supports_autograd and {torch.float64, torch.complex128} & set(operator.dtypes)
+    }
+
+
+@cache
+def typable() -> dict[str, Any]:
+    """Those that can be typed as an expression."""
+    return {
+        name: operator
+        for name, operator in entries().items()
+        if name not in NOT_TYPED and not name.startswith("torch.ops.")
+    }
+
+
+def in_parts(names: Callable[[], Iterable[str]]) -> Callable[[Callable[[str], None]], Any]:
+    """Makes a test of one operator PARTS tests of some of them each, which names those that fail."""
+
+    def of_all(test: Callable[[str], None]) -> Any:
+        def of_some(part: int) -> None:
+            tried, failed = 0, {}
+            for name in itertools.islice(names(), part, None, PARTS):
+                tried += 1
+                try:
+                    test(name)
+                except Exception as error:
+                    failed[name] = error
+            assert tried
+            if failed:
+                raise ExceptionGroup(", ".join(failed), [*failed.values()])
+
+        return pytest.mark.parametrize("part", range(PARTS))(of_some)
+
+    return of_all
+
+
+PRIVATE = "PyTorch keeps it for itself: its name begins with _, or it is known to torch.ops alone"
+SPARSE = "an input cannot be sparse"
+NOT_TYPED = {
+    "_batch_norm_with_update": PRIVATE,
+    "_native_batch_norm_legit": PRIVATE,
+    "_softmax_backward_data": PRIVATE,
+    "_unsafe_masked_index": PRIVATE,
+    "_unsafe_masked_index_put_accumulate": PRIVATE,
+    "_upsample_bilinear2d_aa": PRIVATE,
+    "max_pool2d_with_indices_backward": PRIVATE,
+    "native_dropout_backward": PRIVATE,
+    "nn.functional.linear_cross_entropy/chunked": "its options are an object of a class of their own",
+    "nn.functional.linear_cross_entropy/chunked_none": "its options are an object of a class of their own",
+    "sparse.mm/reduce": SPARSE,
+    "sparse.sampled_addmm": SPARSE,
+    "to": "every sample names a memory format; with a dtype alone it is allowed",
+    "zero_": "works in place; the pure form is 0*x",
 }
-"""Every entry that PyTorch differentiates on the CPU in double precision."""
+"""Entries of the database that nobody can type as an expression, and why. So are those of torch.ops."""
 
 
 def samples(operator: Any, count: int) -> list[Any]:

@@ -1,54 +1,42 @@
 """Runs the program as its user does: words, pipes, variables, an exit status.
 
-Loading PyTorch takes seconds, so `run` forks from a process that has it, as the server does; the
-child gets real pipes, its own variables and folder, and the whole program from `main` on. `cold`
-starts a fresh Python.
+Loading PyTorch takes seconds, so `run` has its call made by a process that has it: `python -m
+tests.program`, one for each process of pytest. That one has nothing else loaded, so that a fork of
+it costs half of what a fork of pytest would. The child gets streams of its own, its own variables
+and folder, and the whole program from `main` on. `cold` starts a fresh Python.
 """
 
+import atexit
 import contextlib
+import gc
 import importlib
 import io
+import marshal
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import IO, Any
 
 import orjson
 import torch
 
 from gradcli import __main__ as entry
 from gradcli.cli import main as program
-from gradcli.commands import COMMANDS
-from gradcli.commands.dispatch import preload
+from gradcli.cli.serve import PROGRAM
 from gradcli.evaluate.job import once_more
 from gradcli.process.worker import Progress
 from gradcli.world import World
 
-WHOLE = (
-    "cli.help",
-    "cli.main",
-    "cli.words",
-    "show.program.script",
-    "commands.dispatch",
-    "options.check",
-    "commands.plot.request",
-    "show.pictures.contour",
-    "commands.forms",
-    "commands.plot.show",
-    "evidence.tables",
-    "show.terminal",
-)
-for module in WHOLE:
-    importlib.import_module(f"gradcli.{module}")  # the whole program, before any fork
-for command in COMMANDS.values():
-    assert command.request
-preload()
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
+LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""Memory in large pages, where the system has them: a third of the time for a fork."""
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -75,28 +63,48 @@ class Ran:
         return orjson.loads(self.stdout)
 
 
+def fork() -> int:
+    """os.fork of this process, which has the whole program loaded then, for `child`."""
+    _loaded()
+    return os.fork()
+
+
+_loaded = cache(PROGRAM.load)
+
+
 def run(
     *words: str,
     stdin: str | bytes = "",
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     whole: bool = False,
+    here: bool = False,
 ) -> Ran:
-    """One call in a child forked from this process, which has PyTorch loaded.
+    """One call in a forked child, which has PyTorch loaded.
 
     The child is the worker itself, as one of the server's is; what it dies of is told by a second
     child, as the client does. With `whole` it is a cold call's parent, and has a worker of its own.
+    With `here` it is forked from this process, with what a test has changed in it.
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
+    call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
+    out, err, status = _called(*call) if here else _asked(call)
+    return Ran(out.decode(), err.decode(), status)
+
+
+def _called(
+    words: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, whole: bool
+) -> tuple[bytes, bytes, int]:
+    """What a call in a fork of this process writes on both streams, and its exit status."""
     progress = Progress()
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
     ):
-        given.write(content)
+        given.write(stdin)
         given.seek(0)
-        call = words, (given.fileno(), out.fileno(), err.fileno()), {**BASE, **(env or {})}, cwd
+        call = words, (given.fileno(), out.fileno(), err.fileno()), env, cwd
 
         def work(arguments: list[str]) -> int:
             return program.run(arguments, World.current(), progress)
@@ -109,14 +117,57 @@ def run(
             status = _forked(call, report)
         out.seek(0)
         err.seek(0)
-        return Ran(out.read().decode(), err.read().decode(), status)
+        return out.read(), err.read(), status
+
+
+@cache
+def _caller() -> "subprocess.Popen[bytes]":
+    """The process that makes the calls of this one. It ends when this one does."""
+    caller = subprocess.Popen(
+        [sys.executable, "-m", "tests.program"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
+        env={**os.environ, **LARGE_PAGES}, start_new_session=True,
+    )  # fmt: skip
+    atexit.register(caller.communicate)  # which closes its input and waits for its end
+    return caller
+
+
+def _asked(call: tuple[Any, ...]) -> tuple[bytes, bytes, int]:
+    """The same as `_called`, by the process that makes the calls."""
+    caller = _caller()
+    assert caller.stdin
+    assert caller.stdout
+    try:
+        marshal.dump(call, caller.stdin)
+        caller.stdin.flush()
+        return marshal.load(caller.stdout)  # type: ignore[no-any-return]
+    except (
+        BaseException
+    ):  # a time limit of pytest's too: the next answer would be that of this call
+        caller.kill()
+        _caller.cache_clear()
+        raise
+
+
+def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
+    """Make the calls that are asked for until nobody asks any more."""
+    PROGRAM.load()
+    gc.freeze()  # a collection in a child would write to every object, and so copy every page
+    with contextlib.suppress(EOFError):
+        while True:
+            call = marshal.load(calls)
+            if "descend" in call[0] or "--check" in call[0]:
+                # Optimizers load it, and some checks a part of it: a second in each fork.
+                importlib.import_module("torch._dynamo")
+            with warnings.catch_warnings(action="error"):  # as in pytest
+                marshal.dump(_called(*call), answers)
+            answers.flush()
 
 
 def _forked(
     call: tuple[Sequence[str], Streams, Mapping[str, str], str | None], instead: Instead | None
 ) -> int:
     """The exit status of a call in a child, or the signal that it died of as a negative number."""
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         child(*call, instead)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -194,3 +245,7 @@ def cold(
         check=False,
     )
     return Ran(done.stdout, done.stderr, done.returncode)
+
+
+if __name__ == "__main__":
+    _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -165,6 +165,24 @@ def test_files_and_folders_can_be_read_in_one_sitting() -> None:
     assert {folder: count for folder, count in folders.items() if count > 25} == {}
 
 
+def test_a_name_of_a_file_means_one_thing() -> None:
+    names = Counter(path.name for path in product() if not path.is_relative_to(COMMANDS))
+    assert {name for name, count in names.items() if count > 1} <= {"__init__.py"}
+
+
+def test_every_room_of_the_tests_has_a_smoke_test() -> None:
+    tests = ROOT / "tests"
+    assert len([*tests.glob("*.py")]) <= 12
+    rooms = {path.parent for path in tests.rglob("test_*.py")}
+    marked = {
+        path.parent
+        for path in tests.rglob("test_*.py")
+        if "\n@pytest.mark.smoke\n" in path.read_text(encoding="utf-8")
+    }
+    assert marked == rooms
+
+
+@pytest.mark.smoke
 def test_every_command_is_a_folder_with_its_parts() -> None:
     assert {
         path.name for path in COMMANDS.iterdir() if path.is_dir() and path.name != "__pycache__"

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import program
 from tests.program import BASE, ROOT, Ran, child, usual_signals
 
 SURROUNDINGS: tuple[dict[str, str], ...] = (
@@ -135,7 +136,7 @@ def on_a_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     if fork:
-        pid = os.fork()
+        pid = program.fork()
         if pid == 0:
             os.close(ours)
             child(words, (theirs, theirs, theirs), {**env, "GRADCLI_SERVER": "off"}, cwd)

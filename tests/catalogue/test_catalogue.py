@@ -81,6 +81,7 @@ def test_names_and_aliases_are_unique() -> None:
     assert [*ACTIVATIONS, *LOSSES] == [entry.name for entry in entries]
 
 
+@pytest.mark.smoke
 def test_every_loss_goes_by_the_names_of_its_function() -> None:
     for entry in LOSSES.values():
         if not entry.reduction:
@@ -88,6 +89,7 @@ def test_every_loss_goes_by_the_names_of_its_function() -> None:
             assert CATALOGUE[own] is CATALOGUE[own.removesuffix("_loss")] is entry
 
 
+@pytest.mark.smoke
 def test_short_names() -> None:
     names = {
         "mse",

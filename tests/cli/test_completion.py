@@ -39,6 +39,7 @@ def flags(*words: str) -> set[str]:
 # what is offered where
 
 
+@pytest.mark.smoke
 def test_commands_and_the_options_of_the_program() -> None:
     assert offered("") == [*COMMANDS, "help"]
     assert offered("help", "") == list(COMMANDS)

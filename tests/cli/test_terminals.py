@@ -54,7 +54,7 @@ class Keyboard:
     def __init__(self, words: Sequence[str], folder: Path) -> None:
         self.fd, theirs = pty.openpty()
         self.modes = termios.tcgetattr(theirs)
-        self.pid = os.fork()
+        self.pid = program.fork()
         if self.pid == 0:
             os.close(self.fd)
             os.setsid()
@@ -353,7 +353,16 @@ def test_a_file_that_may_grow_no_more_is_one_error(suffix: str, tmp_path: Path) 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        ran = run("activate", "relu", "--x", "ones(10000)", "--out", old.name, cwd=str(tmp_path))
+        ran = run(
+            "activate",
+            "relu",
+            "--x",
+            "ones(10000)",
+            "--out",
+            old.name,
+            cwd=str(tmp_path),
+            here=True,
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (ran.status, ran.stdout) == (2, "")
@@ -366,7 +375,7 @@ def test_a_file_that_may_grow_no_more_is_one_error(suffix: str, tmp_path: Path) 
 def test_a_umask_that_forbids_everything_is_kept(tmp_path: Path) -> None:
     before = os.umask(0o777)
     try:
-        assert run(*QUICK, "--out", "r.json", cwd=str(tmp_path)).status == 0
+        assert run(*QUICK, "--out", "r.json", cwd=str(tmp_path), here=True).status == 0
     finally:
         os.umask(before)
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0
@@ -396,7 +405,7 @@ def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyP
     failed.
     """
     monkeypatch.setattr("gradcli.cli.main._load_pytorch", lambda: os._exit(1))
-    ran = run(*QUICK, whole=True)
+    ran = run(*QUICK, whole=True, here=True)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith(
         "error: a library that PyTorch uses ended the process (exit status 1)"
@@ -406,7 +415,7 @@ def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyP
 def test_a_pytorch_that_cannot_be_loaded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "gradcli.commands.dispatch")
-    ran = run(*QUICK)
+    ran = run(*QUICK, here=True)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: PyTorch cannot be loaded: ")
 
@@ -418,7 +427,7 @@ def test_too_few_descriptors_are_an_error() -> None:
     free = [number for number in range(len(taken) + 21) if number not in taken]
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[20], limits[1]))
     try:
-        ran = run("batch", "--jobs", "16", stdin=JOBS[:100])
+        ran = run("batch", "--jobs", "16", stdin=JOBS[:100], here=True)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert (ran.status, ran.stdout) == (2, "")
@@ -433,7 +442,7 @@ def test_standard_input_without_an_end_is_read_no_further(
     words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradcli.world.LITERAL_TEXT", Limit(1000, "characters", "a test"))
-    ran = run(*words, stdin="1\n" * 1000)
+    ran = run(*words, stdin="1\n" * 1000, here=True)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith(
         "error: standard input: 1,001 characters, but at most 1,000 are allowed"

@@ -27,6 +27,7 @@ from gradcli.process import fork, pool
 from gradcli.process.pool import FRAME, Begin, LinesOfJobs, Work, answers
 from gradcli.process.worker import Limits, cause
 from tests.program import BASE, child, run, usual_signals
+from tests.program import fork as fork_loaded
 from tests.warm import all_of
 from tools.benchmarks import endless
 
@@ -44,15 +45,18 @@ SLOW = {
 }
 
 
-def results(*jobs: Any, words: tuple[str, ...] = (), status: int = 0) -> list[dict[str, Any]]:
+def results(
+    *jobs: Any, words: tuple[str, ...] = (), status: int = 0, here: bool = False
+) -> list[dict[str, Any]]:
     """The result lines of jobs given as lines or as objects."""
     lines = [job if isinstance(job, str) else json.dumps(job) for job in jobs]
-    shown = run("batch", *words, stdin="\n".join(lines) + "\n")
+    shown = run("batch", *words, stdin="\n".join(lines) + "\n", here=here)
     assert shown.status == status, shown.stderr
     assert shown.stderr == ""
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
+@pytest.mark.smoke
 def test_the_job_of_the_contract() -> None:
     job = {
         "id": [1],
@@ -178,8 +182,8 @@ def test_a_line_that_holds_no_job_is_named_by_its_number() -> None:
         for line in map(json.loads, shown.stdout.splitlines())
         if "error" in line
     ]
-    numbers = [re.findall(r"line \d+", message)[0] for message in said]
-    assert numbers == [f"line {n}" for n in (4, 6, 7, 8, 10)]
+    places = [re.search(r"\bline \d+", message) for message in said]
+    assert [place and place[0] for place in places] == [f"line {n}" for n in (4, 6, 7, 8, 10)]
     assert said[0] == "line 4 is not JSON (character 1: invalid literal, expected 'null')"
     assert said[-1].startswith("line 10 is not JSON (character 2: ")
 
@@ -205,7 +209,9 @@ def test_a_failed_check_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(core, "gradients", doubled)
     (found,) = results(
-        {"command": "grad", "expression": "x**2", "inputs": {"x": 3}, "check": True}, status=1
+        {"command": "grad", "expression": "x**2", "inputs": {"x": 3}, "check": True},
+        status=1,
+        here=True,
     )
     assert found["ok"] is False
     assert "error" not in found
@@ -275,7 +281,7 @@ def with_a_slip(
     monkeypatch.setattr(place, broken(place, error))
     job = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
     jobs = [job, {**job, "id": 2, "expression": "x**2 # SLIP"}, {**job, "id": 3}]
-    shown = run("batch", stdin="\n".join(map(json.dumps, jobs)), env=env)
+    shown = run("batch", stdin="\n".join(map(json.dumps, jobs)), env=env, here=True)
     assert (shown.status, shown.stderr) == (1, "")
     first, fault, last = map(json.loads, shown.stdout.splitlines())
     assert first["value"] == last["value"] == 9.0
@@ -340,6 +346,7 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
         "batch",
         stdin='{"command": "activate", "names": "relu", "x": 1}',
         env={"GRADCLI_DEBUG": "1"},
+        here=True,
     )
     assert (shown.status, shown.stdout) == (status, "")
     assert shown.stderr.startswith(words)
@@ -558,7 +565,7 @@ def test_answers_come_while_the_pipe_waits_and_an_interrupt_leaves_whole_lines()
 
 def test_an_answer_does_not_wait_for_a_slow_job_that_came_with_it() -> None:
     given, answers, nowhere = os.pipe(), os.pipe(), os.open(os.devnull, os.O_WRONLY)
-    pid = os.fork()
+    pid = fork_loaded()
     if pid == 0:
         os.setpgid(0, 0)
         os.close(given[1])
@@ -643,7 +650,7 @@ def test_a_terminal_sees_progress_where_nothing_else_is_written_or_typed(tmp_pat
         ours, theirs = pty.openpty()
         with open(tmp_path / "other", "w+b") as other:
             fds = {"file": other.fileno(), "terminal": theirs}
-            pid = os.fork()
+            pid = fork_loaded()
             if pid == 0:
                 os.close(ours)
                 child(

@@ -27,7 +27,7 @@ from gradcli.commands.perceptron.request import Perceptron
 from gradcli.evaluate.job import default_dtype
 from gradcli.options.check import check
 from gradcli.options.fill import from_words
-from tests.program import BASE, child, printed, run
+from tests.program import BASE, child, fork, printed, run
 
 HIMMELBLAU = "(x**2 + y - 11)**2 + (x + y**2 - 7)**2"
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
@@ -590,14 +590,14 @@ def test_progress_is_told_to_a_terminal_once_it_takes_long(monkeypatch: pytest.M
     assert "step 1 of 300" in said
     assert said.endswith("\r")
     assert _on_a_terminal([*words, "--quiet"]) == ""
-    assert run(*words).stderr == "", "no terminal"
+    assert run(*words, here=True).stderr == "", "no terminal"
 
 
 def _on_a_terminal(words: list[str]) -> str:
     """What a call writes to a terminal that is its stderr."""
     master, slave = pty.openpty()
     with tempfile.TemporaryFile() as out:
-        if os.fork() == 0:
+        if fork() == 0:
             child(words, (0, out.fileno(), slave), BASE, None)
         os.close(slave)
         said = b""

@@ -301,7 +301,7 @@ def test_a_wrong_gradient_in_one_layer_ends_with_1(monkeypatch: pytest.MonkeyPat
         }
 
     monkeypatch.setattr(core, "gradients", wrong)
-    shown = run("flow", "--layers", "2", "--width", "4", "tanh", "--check", "--json")
+    shown = run("flow", "--layers", "2", "--width", "4", "tanh", "--check", "--json", here=True)
     assert (shown.status, shown.json["check"]["tanh"]["ok"]) == (1, False)
 
 

@@ -294,6 +294,7 @@ def test_a_result_that_is_not_one_number_offers_all_cures_as_commands() -> None:
         assert any(option in hint for hint in hints)
 
 
+@pytest.mark.smoke
 def test_every_cure_that_is_offered_works() -> None:
     for words in (["-x**2", "x=-1,2"], ["W @ x", "W=1,2;3,4", "x=1,1"], ["x*y", "x=1;2", "y=3,4"]):
         shown = run("grad", *words)

@@ -271,7 +271,7 @@ def test_a_wrong_slope_along_a_curve_ends_with_1(monkeypatch: pytest.MonkeyPatch
         }
 
     monkeypatch.setattr(core, "gradients", wrong)
-    shown = run("plot", "x**3", "x=1,2", "--check", "--json")
+    shown = run("plot", "x**3", "x=1,2", "--check", "--json", here=True)
     assert (shown.status, shown.json["check"]["x"]["ok"], shown.json["ok"]) == (1, False, False)
 
 
@@ -567,11 +567,11 @@ def test_without_matplotlib_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shared, "find_spec", lambda name: None)
-    shown = run("plot", "relu", "--out", "a.png", cwd=str(tmp_path))
+    shown = run("plot", "relu", "--out", "a.png", cwd=str(tmp_path), here=True)
     assert (shown.status, shown.stdout) == (2, "")
     assert "pip install 'gradcli[plot]'" in shown.stderr
     assert list(tmp_path.iterdir()) == []
-    assert run("plot", "relu", "--out", "a.json", cwd=str(tmp_path)).status == 0
+    assert run("plot", "relu", "--out", "a.json", cwd=str(tmp_path), here=True).status == 0
 
 
 # errors

@@ -353,6 +353,7 @@ def test_a_stale_page_fails_with_a_diff(tmp_path: Path) -> None:
         current(tmp_path / "new.md", "new\n")
 
 
+@pytest.mark.smoke
 def test_a_wrong_output_or_status_is_noticed(tmp_path: Path) -> None:
     session = Session(str(tmp_path))
     command = "$ gradcli grad --fn mse --x 1 --w 2 --get gradients.w\n"

@@ -29,6 +29,7 @@ def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.smoke
 def test_the_navigation_names_every_page_once() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     named = re.findall(r"^ *- [^#\n]*: ([\w/.-]+\.md)$", navigation, re.MULTILINE)

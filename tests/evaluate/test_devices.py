@@ -87,6 +87,7 @@ def test_an_input_is_drawn_on_the_cpu_and_moved(text: str) -> None:
     assert torch.equal(*states)
 
 
+@pytest.mark.smoke
 def test_the_names_that_draw_are_names_of_the_allow_list() -> None:
     for name in operators.RANDOM:
         assert any(

@@ -118,6 +118,7 @@ def test_every_suffix_is_read_and_tested() -> None:
     )
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, np.uint16, np.uint64])
 def test_integers_become_floats_and_bools_stay(dtype: Any) -> None:
     np.save("a.npy", np.array([1, 2], dtype=dtype))

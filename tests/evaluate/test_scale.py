@@ -259,6 +259,7 @@ def test_saturation_is_counted_over_all_pieces(piece: int, monkeypatch: pytest.M
         "float64",
         "--get",
         "functions.0.name",
+        here=True,
     )
     beyond = [i for i in range(2201) if 1 / math.cosh(-10 + i / 100) ** 2 < 1e-6]
     assert re.search(rf"; {len(beyond)} of 2201 elements are saturated \[saturated\]$", done.stderr)

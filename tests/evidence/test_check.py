@@ -456,12 +456,13 @@ def test_a_wrong_gradient_ends_the_program_with_1(monkeypatch: pytest.MonkeyPatc
         return {n: None if s is None else 2 * s for n, s in right(*arguments, **keywords).items()}
 
     monkeypatch.setattr(core, "gradients", gradients)
-    ran = run(*words)
+    ran = run(*words, here=True)
     assert ran.status == 1
     assert table(ran, "w")[0][-1] == "wrong"
-    assert checked(*words[:-1])["check"]["w"]["max_rel_error"] == pytest.approx(0.5, abs=0.01)
+    found = run(*words, "--json", here=True).json["check"]["w"]
+    assert found["max_rel_error"] == pytest.approx(0.5, abs=0.01)
     for form in (["--get", "ok"], ["--json"], ["--quiet"]):
-        assert run(*words, *form).status == 1
+        assert run(*words, *form, here=True).status == 1
 
 
 # --- sizes, forms, refusals ---------------------------------------------------------------------

@@ -14,7 +14,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.functions import ACTIVATIONS
 from gradcli.commands.grad.result import GradResult
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job
 from gradcli.evidence.check.compare import check
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Checked, Subject
@@ -22,11 +22,7 @@ from gradcli.results import Checked, Subject
 SIZES = [0.0, 1e-300, -1e-12, 1e-6, 0.3, -1.7, 5.0, -6.5, 40.0, 1e3, -1e6, 1e12, 1e155, -1e300]
 
 
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    """Compute in float64, as the check itself does."""
-    with once_more(torch.float64):
-        yield
+pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
 
 
 def checked(text: str, x: Tensor) -> Checked | None:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job
 from gradcli.evidence.check import probes
 from gradcli.evidence.check.compare import check
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Checked, Result, Subject
-from tests.catalogue.test_operators import NOT_TYPED, outputs
-from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
+from tests.catalogue.test_operators import outputs
+from tests.operator_samples import SEED, Typed, UntypableError, in_parts, samples, seed, typable
 
 DUPLICATES = "several inputs go to one place: the last one wins, and PyTorch's gradient is given to each of them"
 WRONG = {
@@ -30,12 +30,13 @@ REFUSED = {"linalg.eig", "as_strided/partial_views"}
 """Samples that have no gradient, or none for a tensor with memory of its own."""
 
 
+pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
+
+
 @pytest.fixture(autouse=True)
-def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compute in float64, as the database's samples are, and look at a few slopes of each input."""
+def few_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at a few slopes of each input."""
     monkeypatch.setattr(probes, "CHECKED", 4)
-    with once_more(torch.float64):
-        yield
 
 
 def checks(typed: Typed) -> Iterator[Checked]:
@@ -70,11 +71,11 @@ def upstream(plain: Tensor) -> Tensor:
     return torch.rand(plain.shape)
 
 
-@pytest.mark.parametrize("name", [name for name in ENTRIES if name not in NOT_TYPED])
+@in_parts(typable)
 def test_no_operator_is_called_wrong_without_a_reason(name: str) -> None:
-    for sample in samples(ENTRIES[name], 2):
+    for sample in samples(typable()[name], 2):
         try:
-            for found in checks(Typed(ENTRIES[name], sample)):
+            for found in checks(Typed(typable()[name], sample)):
                 assert found.ok or name in WRONG, list(
                     zip(found.places, found.verdicts, strict=True)
                 )

@@ -468,6 +468,7 @@ PARTS = [
 WRONG: dict[str, Callable[[Tensor], Tensor]] = {
     "sign": lambda right: -right, "factor-2": lambda right: 2*right, "factor-half": lambda right: right/2,
     "nothing": lambda right: right, "off": lambda right: right*1.37 + 0.011, "swapped": lambda right: right.flip(0),
+    "times-n": lambda right: right*len(right), "over-n": lambda right: right/len(right),
 }  # fmt: skip
 
 
@@ -527,7 +528,7 @@ def test_a_slip_that_is_named_describes_the_users_number() -> None:
         if kind == "off" and found is None and not ok:
             assert "right to the digits" in said or "--explain" in said
         named.add(found)
-    assert named >= {"sign", "factor-2", "factor-half", None}
+    assert named >= {"sign", "factor-2", "factor-half", "mean-for-sum", "sum-for-mean", None}
 
 
 @pytest.mark.parametrize(

@@ -2,34 +2,27 @@
 autograd's.
 """
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job
 from gradcli.evidence.explain.ledger import ledger
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Subject
-from tests.catalogue.test_operators import NOT_TYPED, assert_same, outputs
-from tests.operator_samples import ENTRIES, SEED, Typed, UntypableError, samples, seed
+from tests.catalogue.test_operators import assert_same, outputs
+from tests.operator_samples import SEED, Typed, UntypableError, in_parts, samples, seed, typable
+
+pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
 
 
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    """Compute in float64, as the database's samples are."""
-    with once_more(torch.float64):
-        yield
-
-
-@pytest.mark.parametrize("name", [name for name in ENTRIES if name not in NOT_TYPED])
+@in_parts(typable)
 def test_the_ledger_of_every_operator(name: str) -> None:
     explained = 0
-    for sample in samples(ENTRIES[name], 3):
+    for sample in samples(typable()[name], 3):
         try:
-            typed = Typed(ENTRIES[name], sample)
+            typed = Typed(typable()[name], sample)
         except UntypableError:
             continue
         seed(SEED)

@@ -3,7 +3,6 @@ passed on.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,16 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from gradcli.evaluate.job import default_dtype
 from gradcli.results import LedgerRow
 from tests.evidence.test_ledger import explain
 
-
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    """Compute in float64."""
-    with default_dtype(torch.float64):
-        yield
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def inputs(**shapes: Any) -> dict[str, Tensor]:

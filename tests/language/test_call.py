@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradcli.catalogue.functions import Activation, Loss
@@ -213,6 +213,9 @@ def test_hostile_arguments(inside: str) -> None:
 
 
 @given(st.text(max_size=30), st.sampled_from(["", "elu", "ce", "gelu"]))
+@example("alpha=2", "elu")
+@example("'sum'", "ce")
+@example("relu", "")
 def test_any_text_is_read_or_refused(text: str, name: str) -> None:
     try:
         call = read(f"{name}({text})" if name else text)

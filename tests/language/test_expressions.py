@@ -5,7 +5,7 @@ was understood.
 # ruff: noqa: N803, N812  (matrices have capital names)
 import ast
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -24,18 +24,12 @@ from gradcli.errors import (
     SizeError,
 )
 from gradcli.evaluate import library, machine
-from gradcli.evaluate.job import default_dtype
 from gradcli.evaluate.machine import Evaluation, evaluate
 from gradcli.language.expressions.expression import parse
 from gradcli.language.expressions.program import Expression
 from gradcli.language.source import Source
 
-
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    """Compute in float64: the job's dtype is PyTorch's default."""
-    with default_dtype(torch.float64):
-        yield
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def inputs() -> dict[str, Tensor]:
@@ -644,6 +638,7 @@ def test_whoever_watches_sees_every_operation_before_it_runs() -> None:
     assert seen == ["*", "mse_loss", "sqrt", "None"]
 
 
+@pytest.mark.smoke
 @pytest.mark.filterwarnings("ignore")
 def test_modules_on_the_list_have_no_parameters() -> None:
     for name in operators.sections()["nn"]:

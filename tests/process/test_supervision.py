@@ -51,7 +51,7 @@ def running(
         open(folder / "out", "wb") as out,
         open(folder / "err", "wb") as err,
     ):
-        pid = os.fork()
+        pid = program.fork()
         if pid == 0:
             os.setpgid(0, 0)
             if pipe:
@@ -356,7 +356,7 @@ def test_the_old_mode_stays(mode: int, tmp_path: Path) -> None:
 def test_a_new_file_has_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        assert run(*WORDS, "r.json", cwd=str(tmp_path)).status == 0
+        assert run(*WORDS, "r.json", cwd=str(tmp_path), here=True).status == 0
     finally:
         os.umask(before)
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0o640

@@ -119,8 +119,6 @@ def test_a_terminal_sees_the_same(words: tuple[str, ...], server: Server) -> Non
     """On one width and surroundings for each command; `python -m tools.soak equality` goes through
     all of them.
     """
-    if words == ("batch",):
-        return
     columns, more = TERMINALS[zlib.crc32(" ".join(words).encode()) % len(TERMINALS)]
     env = {**server.env, "TERM": "xterm-256color", **more}
     if not env["PYTHONIOENCODING"]:
@@ -695,6 +693,7 @@ def test_a_wish_that_there_is_none_of_is_an_error(wish: str) -> None:
         (("start", "--idle", "0"), "expected a time"),
     ],
 )
+@pytest.mark.smoke
 def test_usage(words: tuple[str, ...], said: str) -> None:
     refused = program.run("server", *words)
     assert refused.status == 2

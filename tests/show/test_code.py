@@ -215,6 +215,7 @@ def test_a_program_runs_in_a_fresh_python(tmp_path: Path) -> None:
     assert [line.split()[-1] for line in done.stdout.splitlines()] == ["1.0", "4.0", "2.0"]
 
 
+@pytest.mark.smoke
 def test_via_chooses_the_words_of_the_program() -> None:
     assert "torch.autograd.grad(" in run("grad", "x**2", "x=3", "--code").stdout
     assert "value.backward()" in run("grad", "x**2", "x=1,", "--via", "backward", "--code").stdout

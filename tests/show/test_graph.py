@@ -117,6 +117,7 @@ def test_values_and_gradients_of_small_nodes() -> None:
     )
 
 
+@pytest.mark.smoke
 def test_gradients_of_intermediates_are_those_of_the_json() -> None:
     words = ["grad", "h = exp(w*x); s = h.sum(); s**2", "w=0.5", "x=1,2"]
     found = run(*words, "--json").json["intermediates"]

@@ -309,7 +309,7 @@ def on_terminal(*words: str, width: int, env: dict[str, str], keys: bytes = b"")
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    pid = os.fork()
+    pid = program.fork()
     if pid == 0:
         os.close(ours)
         program.child(words, (theirs, theirs, theirs), {**program.BASE, **env}, None)
@@ -910,7 +910,7 @@ def test_a_fault_of_gradclis_own_is_one_line_that_says_how_to_report_it_and_70(
         raise ZeroDivisionError("a slip of ours")
 
     monkeypatch.setattr(core, "gradients", broken)
-    shown = run("grad", "x**2", "x=1")
+    shown = run("grad", "x**2", "x=1", here=True)
     assert (shown.status, shown.stdout, shown.stderr.count("\n")) == (70, "", 1)
     assert shown.stderr.startswith(
         "error: internal error in gradcli (ZeroDivisionError: a slip of ours at "
@@ -926,9 +926,9 @@ def test_gradcli_debug_adds_the_whole_traceback(monkeypatch: pytest.MonkeyPatch)
             raise SystemExit("a slip\nof ours") from error
 
     monkeypatch.setattr(core, "gradients", broken)
-    plain = run("grad", "x**2", "x=1")
-    assert run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "0"}) == plain
-    shown = run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "1"})
+    plain = run("grad", "x**2", "x=1", here=True)
+    assert run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "0"}, here=True) == plain
+    shown = run("grad", "x**2", "x=1", env={"GRADCLI_DEBUG": "1"}, here=True)
     assert (shown.status, shown.stdout) == (plain.status, plain.stdout) == (70, "")
     first, rest = shown.stderr.split("\n", 1)
     assert first + "\n" == plain.stderr

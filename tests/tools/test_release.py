@@ -7,6 +7,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from gradcli import __version__
 from tools import versions
 
@@ -34,6 +36,7 @@ def test_the_script_is_one_that_installers_recognise() -> None:
     assert "scripts" not in PROJECT["project"]
 
 
+@pytest.mark.smoke
 def test_every_pinned_release_is_within_the_bounds_and_every_bound_is_a_lower_one() -> None:
     pins = dict(line.split("==") for line in read("constraints.txt").splitlines() if "==" in line)
     for requirement in versions.lower_bounds():

@@ -212,7 +212,7 @@ def _batch(given: Sequence[bytes], scratch: Scratch, words: Sequence[str]) -> li
     """The verdicts up to the end, or up to the line that hangs."""
     with tempfile.TemporaryFile() as err:
         (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
-        pid = os.fork()
+        pid = program.fork()
         if pid == 0:
             os.close(ours_out)
             os.close(ours_in)
@@ -336,7 +336,7 @@ def call(given: Call, scratch: Scratch) -> str:
     ):
         stdin.write(given.stdin)
         stdin.seek(0)
-        pid = os.fork()
+        pid = program.fork()
         if pid == 0:
             _bounded(scratch, words, (stdin.fileno(), out.fileno(), err.fileno()), dict(given.env))
         if not _ends(pid):

@@ -14,9 +14,9 @@ from gradcli.language.literals.literal_grammar import INTEGERS
 @cache
 def operators() -> list[str]:
     """The names of the operators of PyTorch's database."""
-    from tests.operator_samples import ENTRIES
+    from tests.operator_samples import entries
 
-    return list(ENTRIES)
+    return list(entries())
 
 
 @cache
@@ -24,12 +24,12 @@ def of(name: str) -> list[tuple[str, dict[str, Tensor]]]:
     """A few samples of an operator as expressions and their inputs; none where nobody can type
     them.
     """
-    from tests.operator_samples import ENTRIES, Typed, UntypableError, samples
+    from tests.operator_samples import Typed, UntypableError, entries, samples
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            typed = [Typed(ENTRIES[name], sample) for sample in samples(ENTRIES[name], 4)]
+            typed = [Typed(entries()[name], sample) for sample in samples(entries()[name], 4)]
     except (UntypableError, RuntimeError, TypeError, ValueError):
         return []
     return [
