@@ -182,8 +182,8 @@ def test_a_line_that_holds_no_job_is_named_by_its_number() -> None:
         for line in map(json.loads, shown.stdout.splitlines())
         if "error" in line
     ]
-    places = [re.search(r"\bline \d+", message) for message in said]
-    assert [place and place[0] for place in places] == [f"line {n}" for n in (4, 6, 7, 8, 10)]
+    named = [re.findall(r"line \d+", message) for message in said]
+    assert named == [[f"line {n}"] for n in (4, 6, 7, 8, 10)]
     assert said[0] == "line 4 is not JSON (character 1: invalid literal, expected 'null')"
     assert said[-1].startswith("line 10 is not JSON (character 2: ")
 

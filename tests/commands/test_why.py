@@ -615,13 +615,11 @@ def test_a_name_may_be_given_as_words() -> None:
     assert run("why", "Non", "scalar", "--json").json["name"] == "non-scalar"
 
 
-def test_every_topic_of_the_program_is_an_entry() -> None:
+def test_every_why_entry_of_an_error_is_an_entry() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "gradcli").rglob("*.py")]
-    topics = {
-        why_entry for source in sources for why_entry in re.findall(r'why_entry="([^"]+)"', source)
-    }
-    assert "non-scalar" in topics
-    assert {why_entry for why_entry in topics if matching.by_name(why_entry) is None} == set()
+    entries = {name for source in sources for name in re.findall(r'why_entry="([^"]+)"', source)}
+    assert "non-scalar" in entries
+    assert {name for name in entries if matching.by_name(name) is None} == set()
 
 
 # the command
