@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from gradcli.evaluate.job import default_dtype
-
 
 @pytest.fixture
 def double() -> Iterator[None]:
     """Compute in float64, as the command line does with --dtype float64."""
+    from gradcli.evaluate.job import default_dtype  # after tools.coverage, which marks gradcli
+
     with default_dtype(torch.float64):
         yield

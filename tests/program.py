@@ -123,9 +123,10 @@ def _called(
 @cache
 def _caller() -> "subprocess.Popen[bytes]":
     """The process that makes the calls of this one. It ends when this one does."""
+    words = ["tools.coverage"] if "GRADCLI_MARKS" in os.environ else []
     caller = subprocess.Popen(
-        [sys.executable, "-m", "tests.program"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
-        env={**os.environ, **LARGE_PAGES}, start_new_session=True,
+        [sys.executable, "-m", *words, "tests.program"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=ROOT, env={**os.environ, **LARGE_PAGES}, start_new_session=True,
     )  # fmt: skip
     atexit.register(caller.communicate)  # which closes its input and waits for its end
     return caller

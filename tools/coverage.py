@@ -3,8 +3,8 @@
 The program runs in thousands of forks, many of which are killed. Tools that trace each process and
 let it write a file at its end make the suite several times slower and lose what a killed one did.
 Here every module is compiled with marks: before each statement, and where a branch begins, a byte
-is set in memory that all forks of a test process share. What runs in a fresh Python (a cold call,
-the server) has no marks and is not counted.
+is set in memory that all processes share. `python -m tools.coverage MODULE` runs a module with
+marks in a fresh Python. A cold call and the server have none and are not counted.
 
 A branch is one of the two ways on from an `if`, a `for` or a `while`, or one of the ways through a
 `match`. The last lines of the report name the files with most left to run; `build/coverage.txt`
@@ -13,7 +13,10 @@ lists every line of every file.
 
 import ast
 import mmap
+import os
+import runpy
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -25,6 +28,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "build" / "coverage.txt"
+VARIABLE = "GRADCLI_MARKS"
+"""The variable that names the file of the marks."""
 MARKS = "__marks__"
 """The name of the marks in a marked module."""
 RUN, TAKEN, PASSED = range(3)
@@ -144,33 +149,36 @@ class Finder(MetaPathFinder):
         return spec
 
 
+def measure() -> mmap.mmap:
+    """The marks, in a file that all processes share; gradcli is loaded with marks from here on."""
+    assert "gradcli" not in sys.modules, "gradcli was imported before its coverage is measured"
+    if VARIABLE not in os.environ:  # the first process
+        handle, os.environ[VARIABLE] = tempfile.mkstemp()
+        os.truncate(handle, OFFSETS[""])
+        os.close(handle)
+    with open(os.environ[VARIABLE], "r+b") as file:
+        Loader.marks = mmap.mmap(file.fileno(), OFFSETS[""])
+    sys.meta_path.insert(0, Finder())
+    return Loader.marks
+
+
 class Coverage:
-    """The plugin: one of each process of xdist, whose marks come together in the first."""
+    """The plugin, in every process of pytest."""
 
     def __init__(self) -> None:
-        assert "gradcli" not in sys.modules, "gradcli was imported before its coverage is measured"
-        self.marks = Loader.marks = mmap.mmap(-1, OFFSETS[""])
-        sys.meta_path.insert(0, Finder())
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand over the marks of one of xdist's workers."""
-        if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput["marks"] = self.marks[:]
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Take over the marks of one of xdist's workers."""
-        for place, mark in enumerate(getattr(node, "workeroutput", {}).get("marks", b"")):
-            if mark:
-                self.marks[place] = 1
+        self.first = VARIABLE not in os.environ
+        self.marks = measure()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the figures, and write what was not run into a file."""
+        """Print the figures, and write what was not run into a file; the first process alone."""
+        if not self.first:
+            return
         REPORT.parent.mkdir(exist_ok=True)
         files = [Found(path, self.marks) for path in FILES]
         REPORT.write_text("".join(f"{file}\n" for file in files), encoding="utf-8")
         for line in summary(files):
             terminalreporter.write_line(line)
+        os.unlink(os.environ.pop(VARIABLE))
 
 
 class Found:
@@ -213,3 +221,8 @@ def summary(files: Sequence[Found], worst: int = 5) -> Iterator[str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin, before any test is imported."""
     config.pluginmanager.register(Coverage(), "gradcli-coverage")
+
+
+if __name__ == "__main__":
+    measure()
+    runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
