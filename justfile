@@ -42,9 +42,9 @@ outputs *pages:
 fuzz *words:
     .venv/bin/python -m tools.fuzz "$@"
 
-# whole commands timed against an empty Python; fails where a target is missed
+# whole commands and their memory beside plain programs; fails where a target is missed
 bench *words:
-    .venv/bin/python -m tools.benchmarks.run "$@"
+    .venv/bin/python -m tools.benchmarks "$@"
 
 # small faults put into a module: which of them no test notices
 mutation *words:

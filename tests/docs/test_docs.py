@@ -7,7 +7,7 @@ rounding, because processors do. A ```sh block holds commands alone. The command
 order in one empty folder. Each must end with status 0, with 2 where an `error:` line is shown, or
 as a comment `# exit 1` says.
 
-    python -m tests.docs.test_docs --update            rewrites every output, every picture and the catalogue
+    python -m tests.docs.test_docs --update            rewrites every output, picture and table, and the catalogue
     python -m tests.docs.test_docs --update PAGE...    rewrites the outputs of these pages alone
 """
 
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import catalogue, curves
+from docs import catalogue, curves, performance
 from docs.pictures import PICTURES, Picture, draw
 from tests import program, warm
 from tools import readme
@@ -369,7 +369,8 @@ def test_a_wrong_output_or_status_is_noticed(tmp_path: Path) -> None:
 
 
 def update() -> None:
-    """Rewrite every output, every picture and the catalogue."""
+    """Rewrite every output, every picture, the catalogue and the tables of measurements."""
+    performance.update()
     catalogue.PAGE.write_text(catalogue.page(printed), encoding="utf-8")
     for name in catalogue.names(printed):
         picture, shown = curves.path(name), curves.draw(name, printed)

@@ -1,1 +1,1 @@
-"""Speed: whole commands beside whole programs, as ratios."""
+"""Speed and memory: whole gradcli commands beside whole `python -c` programs, run in turn."""

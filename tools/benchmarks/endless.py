@@ -3,7 +3,7 @@ must not grow.
 
     python -m tools.benchmarks.endless [--jobs 1000000] [--early 10000] [--processes 1]
 
-The jobs are those of `tools.benchmarks.batch`, half of them with an expression text of its own,
+The jobs are those of `tools.benchmarks.jobs`, half of them with an expression text of its own,
 made while they are sent.
 """
 
@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tools.benchmarks.batch import jobs
+from tools.benchmarks import measure
+from tools.benchmarks.jobs import jobs
 
 ROOT = Path(__file__).parent.parent.parent
 ROUND = 2_000
@@ -33,24 +34,9 @@ def lines(count: int) -> Iterator[bytes]:
             yield json.dumps(job).encode() + b"\n"
 
 
-def family(pid: int) -> Iterator[int]:
-    """A process and its descendants."""
-    yield pid
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            yield from family(int(child))
-
-
 def memory(pid: int) -> list[int]:
     """The resident memory of a process and of its descendants, in MiB."""
-
-    def resident(each: int) -> int:
-        status = Path(f"/proc/{each}/status").read_text()
-        return next(
-            int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmRSS")
-        )
-
-    return [resident(each) for each in family(pid)]
+    return [process["Rss"] >> 20 for process in measure.memory(pid)]
 
 
 def run(count: int, early: int, processes: int) -> tuple[list[int], list[int], float]:
