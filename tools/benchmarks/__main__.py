@@ -10,6 +10,7 @@ missed.
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -42,7 +43,12 @@ def main() -> int:
     parser.add_argument(
         "--rounds", type=int, help="pairs of each row, instead of what fits in 12 s"
     )
-    parser.add_argument("--peers", metavar="PYTHON", help="a Python that has the group `peers`")
+    parser.add_argument(
+        "--peers",
+        metavar="PYTHON",
+        type=os.path.abspath,
+        help="a Python that has the group `peers`",
+    )
     arguments = parser.parse_args()
     rows = [
         row
