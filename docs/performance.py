@@ -73,11 +73,12 @@ def figure(row: Row, found: Mapping[str, Any]) -> str:
     return number(found["ratio"]) + shown + verdict
 
 
-def side(row: Row, value: float | None) -> str:
-    """What one side of a row took."""
-    if value is None:
-        return ""
-    return f"{value:.0f} MB" if row.kind != "time" else f"{value:.3g} s"
+def sides(row: Row, found: Mapping[str, Any]) -> list[str]:
+    """What both sides of a row took, as far as there are two and they are known."""
+    unit, digits = ("s", ".3g") if row.kind == "time" else ("MB", ".0f")
+    keys = ("ours", "theirs") if row.against else ("ours",)
+    shown = [f"{found[key]:{digits}} {unit}" if key in found else "" for key in keys]
+    return [*shown, ""][:2]
 
 
 def runs(found: Sequence[Record]) -> str:
@@ -93,9 +94,10 @@ def measured(found: Sequence[Record]) -> str:
     lines = []
     for row in ROWS:
         results = [rows.get(row.title, {}) for rows in last]
-        sides = [side(row, results[-1].get(key)) for key in ("ours", "theirs")]
         target = "" if row.target is None else number(row.target)
-        lines.append([row.title, target, *(figure(row, each) for each in results), *sides])
+        lines.append(
+            [row.title, target, *(figure(row, each) for each in results), *sides(row, results[-1])]
+        )
     return table(["what / compared with", "target", *heads, *newest], lines)
 
 
@@ -114,8 +116,7 @@ def peers(found: Sequence[Record]) -> str:
     lines = []
     for row in PEERS:
         one = newest.rows.get(row.title, {})
-        sides = [side(row, one.get(key)) for key in ("ours", "theirs")]
-        lines.append([row.title, figure(row, one), *sides])
+        lines.append([row.title, figure(row, one), *sides(row, one)])
     head = f"run {found.index(newest) + 1}"
     return table(["what / compared with", head, f"gradcli, {head}", f"the program, {head}"], lines)
 
