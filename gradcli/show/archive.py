@@ -39,7 +39,7 @@ def _write_npz(result: Result, file: BinaryIO) -> None:
                     continue
                 header = np.lib.format.header_data_from_array_1_0(array)
                 np.lib.format.write_array_header_1_0(member, header)
-                content = memoryview(array.reshape(-1).view(np.uint8))
+                content = array.reshape(-1).view(np.uint8).data
                 for start in range(0, len(content), PIECE):
                     member.write(content[start : start + PIECE])
 
