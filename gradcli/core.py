@@ -5,6 +5,7 @@ raised as a `MathError`.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +20,9 @@ from gradcli.errors import MathError
 Via = Literal["grad", "backward"]
 ROW_OVERHEAD = 125_000
 VECTORISE_FROM = 3.75e9
-"""The cost, in elements read, from which a Jacobian is vectorised. One vjp costs as much as reading
-ROW_OVERHEAD elements (50 us); torch.func costs as much as reading this many (1.5 s), most of it for
-modules that its first call loads. Measured once: choosing by the clock would make the last digits
-vary."""
+"""The cost, in elements read, from which a Jacobian is vectorised, which may change the last digits.
+One vjp costs as much as reading ROW_OVERHEAD elements (50 us), so this many take 1.5 s. Choosing by
+the clock would make the last digits vary."""
 CHUNK = 2**22
 """Elements that one vectorised step may hold, so that memory use stays near that of the result."""
 
@@ -152,51 +152,57 @@ def diagonal_slopes(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Te
 
 
 def jacobian(
-    function: Callable[[dict[str, Tensor]], Tensor],
-    output: Tensor,
-    inputs: Mapping[str, Tensor],
-    touched: int,
+    output: Tensor, inputs: Mapping[str, Tensor], touched: int
 ) -> dict[str, Tensor | None]:
     """d output / d input for each input, of shape output.shape + input.shape.
 
-    Computed by one vjp per output or by all of them vectorised, whichever is faster. `output` is
-    `function(inputs)`; `touched` is the number of elements that one vjp reads, from which the cost
-    is estimated. None means that the input is not on the path.
+    Computed by one vjp per output or, if these would take long, by all of them vectorised.
+    `touched` is the number of elements that one vjp reads, from which the cost is estimated. None
+    means that the input is not on the path.
     """
-    if output.numel() * (ROW_OVERHEAD + touched) <= VECTORISE_FROM:
+    cost = output.numel() * (ROW_OVERHEAD + touched)
+    if cost <= VECTORISE_FROM or _engine is None or _batches is None:
         return jacobian_rows(output, inputs)
     slopes = gradients(output.sum(), inputs, keep=True)
     on_path = {name: inputs[name] for name, slope in slopes.items() if slope is not None}
     try:
-        blocks = _jacobian_vectorised(function, output, inputs, on_path)
-    except RuntimeError:  # torch.func cannot vectorise, for instance, what depends on the data
+        blocks = _jacobian_vectorised(output, on_path)
+    except RuntimeError:  # PyTorch cannot vectorise, for instance, sparse tensors
         return jacobian_rows(output, inputs)
     return {name: blocks.get(name) for name in inputs}
 
 
-def _jacobian_vectorised(
-    function: Callable[[dict[str, Tensor]], Tensor],
-    output: Tensor,
-    inputs: Mapping[str, Tensor],
-    by: Mapping[str, Tensor],
-) -> dict[str, Tensor]:
-    """The same by `torch.func`, a bounded number of rows at a time, written into the result."""
+_batches = getattr(torch._C, "_functorch", None)
 
-    def of_chosen(*values: Tensor) -> Tensor:
-        return function({**inputs, **dict(zip(by, values, strict=True))})
 
-    vjp = torch.func.vjp(of_chosen, *(tensor.detach() for tensor in by.values()))[1]
+def _jacobian_vectorised(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same as torch.vmap computes it, a bounded number of rows at a time, written into the
+    result.
+
+    The first call of torch.vmap loads SymPy and PyTorch's compiler: more than a second. So the
+    functions below it are called, with the same arguments. Whether PyTorch has to loop over the
+    rows of an operation, which it warns of, is not the user's concern.
+    """
+    assert _engine is not None
+    assert _batches is not None
     rows = output.numel()
-    blocks = {name: tensor.new_empty(rows, *tensor.shape) for name, tensor in by.items()}
-    size = max(1, CHUNK // (rows + sum(tensor.numel() for tensor in by.values())))
+    blocks = {name: tensor.new_empty(rows, *tensor.shape) for name, tensor in inputs.items()}
+    size = max(1, CHUNK // (rows + sum(tensor.numel() for tensor in inputs.values())))
     for start in range(0, rows, size):
-        stop = min(start + size, rows)
-        upstream = output.new_zeros(stop - start, rows)
-        upstream[torch.arange(stop - start), torch.arange(start, stop)] = 1
-        parts = torch.func.vmap(vjp)(upstream.view(stop - start, *output.shape))
-        for block, part in zip(blocks.values(), parts, strict=True):
-            block[start:stop] = part
-    return {name: block.view(output.shape + by[name].shape) for name, block in blocks.items()}
+        count = min(size, rows - start)
+        upstream = output.new_zeros(count, rows)
+        upstream[torch.arange(count), torch.arange(start, start + count)] = 1
+        level = _batches._vmap_increment_nesting(count, "error")
+        try:
+            batch = _batches._add_batch_dim(upstream.view(count, *output.shape), 0, level)
+            arguments = ((output,), (batch,), True, False, tuple(inputs.values()), True)
+            with warnings.catch_warnings(action="ignore"):
+                parts = _engine.run_backward(*arguments, accumulate_grad=False)
+            for block, part in zip(blocks.values(), parts, strict=True):
+                block[start : start + count] = _batches._remove_batch_dim(part, level, count, 0)
+        finally:
+            _batches._vmap_decrement_nesting()
+    return {name: block.view(output.shape + inputs[name].shape) for name, block in blocks.items()}
 
 
 def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:

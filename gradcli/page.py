@@ -18,10 +18,11 @@ class Page:
     """A page being drawn; without `width`, lines are not wrapped. Trailing blanks are dropped."""
 
     def __init__(self, *, colour: bool, width: int | None = None) -> None:
-        self._text = io.StringIO()
+        self._drawing = io.StringIO()
+        self._parts: list[str] = []
         self._endless = width is None
         self._console = Console(
-            file=self._text, width=width or ENDLESS, color_system="standard" if colour else None, force_terminal=colour,
+            file=self._drawing, width=width or ENDLESS, color_system="standard" if colour else None, force_terminal=colour,
             no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
         )  # fmt: skip
 
@@ -39,13 +40,25 @@ class Page:
         self._console.print(drawing, soft_wrap=self._endless)
 
     def write(self, text: str) -> None:
-        """Text that is already drawn."""
-        self._text.write(text)
+        """Whole lines that are already drawn; many of them are best written in several pieces."""
+        self._parts += [self._drawn(), _stripped(text)]
+
+    def _drawn(self) -> str:
+        """What rich has drawn since this was last called."""
+        text = self._drawing.getvalue()
+        self._drawing.seek(0)
+        self._drawing.truncate()
+        return _stripped(text)
 
     @property
     def text(self) -> str:
         """All that was drawn."""
-        return "\n".join(line.rstrip() for line in self._text.getvalue().split("\n"))
+        self._parts.append(self._drawn())
+        return "".join(self._parts)
+
+
+def _stripped(lines: str) -> str:
+    return "\n".join([line.rstrip() for line in lines.split("\n")])
 
 
 _RULES = box.Box("----\n    \n----\n    \n----\n----\n    \n----\n".replace("-", "\u2500"))

@@ -1,5 +1,6 @@
 """Files as tensors: a table {suffix: reader}. Each reader checks a file before it reads numbers."""
 
+import contextlib
 import io
 import json
 import math
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, TypeVar
 
 import numpy as np
+import orjson
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ from gradcli.evaluate import columns
 from gradcli.language.file_names import FromFile, check_file
 from gradcli.language.limits import ELEMENTS, LITERAL_TEXT
 from gradcli.language.literals.constructors import Made
-from gradcli.language.literals.literal import Numbers, parse_stream, read_json
+from gradcli.language.literals.literal import Numbers, from_json, parse_stream, read_json
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
 
@@ -31,6 +33,8 @@ _PRINTED = re.compile(r"\s*(\[|\(|Parameter containing|((torch|np|numpy)\.)?(ten
 
 _OBJECT = re.compile(r":? *<[^<>]* object at 0x\w+>")
 """Python's repr of an object, in a message that is not meant for users."""
+
+_MINUS_ZERO = re.compile(r"-0(?![.0-9eE])")
 
 _WHERE_IN_PYTORCH = re.compile(r"\[enforce fail at [^]]*\] \. ")
 
@@ -224,8 +228,14 @@ def _text(literal: FromFile) -> str:
 
 def _json(literal: FromFile) -> Numbers:
     text = _text(literal)
+    source = Source(text, literal.source.label)
     try:
-        return read_json(text, Source(text, literal.source.label))
+        # orjson is ten times as fast, but refuses NaN, and reads -0 as 0.
+        with contextlib.suppress(orjson.JSONDecodeError):
+            value = orjson.loads(text)
+            if not _MINUS_ZERO.search(text):
+                return from_json(value, source)
+        return read_json(text, source)
     except json.JSONDecodeError as error:
         message = f"line {error.lineno}, column {error.colno}: {error.msg.lower()}"
         raise _fault(literal, message, "the file must be one JSON number or list") from None

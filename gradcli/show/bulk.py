@@ -4,7 +4,7 @@ Numbers are Python objects only within a piece, so that memory stays near the si
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, BinaryIO
@@ -21,6 +21,9 @@ FROM = 4096
 """The elements from which a tensor counts as many numbers."""
 PIECE = 2**17
 """Elements that are turned into text at a time, at most, unless one row of a table has more."""
+LEAST, MOST = 1e-4, 1e9
+"""Between these sizes orjson spells a number of float32 like the same number in 64 bits."""
+_ARRAYS = orjson.OPT_SERIALIZE_NUMPY
 _SHORT = (torch.float16, torch.bfloat16)
 _HOLE = b"\0"
 """The place of a tensor in unfinished JSON, which never contains this byte."""
@@ -120,14 +123,29 @@ def _raw(tensor: Tensor) -> npt.NDArray[Any]:
 
 def _text(array: npt.NDArray[Any], dtype: torch.dtype, words: Words) -> bytes:
     """The JSON of a part of what `_raw` returns, with `words` for numbers that are not finite."""
-    array = _wide(np.ascontiguousarray(array), dtype)
-    text = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
+    array = np.ascontiguousarray(array)
+    if dtype == torch.float32:
+        size = np.abs(array)
+        odd = ~((size >= LEAST) & (size < MOST) | (size == 0))  # also what is not finite
+        if not odd.any():
+            return orjson.dumps(array, option=_ARRAYS)
+        if np.count_nonzero(odd) < array.size / 4:
+            text = orjson.dumps(np.where(odd, np.nan, array), option=_ARRAYS)
+            return _filled(text, _text(array[odd], dtype, words)[1:-1].split(b","))
+    array = _wide(array, dtype)
+    text = orjson.dumps(array, option=_ARRAYS)
     if array.dtype != np.float64 or b"null" not in text:  # for what is not finite
         return text
     lost = array[~np.isfinite(array)]
     signs = [lost == np.inf, lost == -np.inf]
     spelled = np.select(signs, [words[np.inf], words[-np.inf]], words[np.nan]).tolist()
-    return b"".join(chain.from_iterable(zip(text.split(b"null"), [*spelled, b""], strict=True)))
+    return _filled(text, spelled)
+
+
+def _filled(text: bytes, numbers: Iterable[bytes]) -> bytes:
+    """The JSON `text` with numbers in the places of its nulls."""
+    pairs = zip(text.split(b"null"), [*numbers, b""], strict=True)
+    return b"".join(chain.from_iterable(pairs))
 
 
 def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
@@ -136,7 +154,7 @@ def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
         return _look_up(array.view(np.uint16), dtype)
     if dtype != torch.float32:
         return array
-    text = orjson.dumps(array.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps(array.reshape(-1), option=_ARRAYS)
     wide = np.array(orjson.loads(text), np.float64).reshape(array.shape)  # None becomes NaN
     if b"null" in text:
         infinite = np.isinf(array)

@@ -94,6 +94,22 @@ def significant(number: Any, digits: int) -> str:
     return short if float(short) == number else f"{number:#.{digits}g}".removesuffix(".")
 
 
+def texts(tensor: Tensor, digits: int) -> list[str]:
+    """`significant` of each element of a tensor [n], in a fraction of the time."""
+    if not tensor.is_floating_point() or not len(tensor):
+        return [significant(number, digits) for number in flat(tensor)]
+    exact = tuple(flat(tensor + 0.0))  # -0 becomes 0
+    rounded = (f"%#.{digits}g\n" * len(exact) % exact).split("\n")[:-1]
+
+    def short(number: float, text: str) -> str:
+        return significant(number, digits) if "e" in text else text.rstrip("0").rstrip(".")
+
+    return [
+        short(number, text) if float(text) == number else text.removesuffix(".")
+        for number, text in zip(exact, rounded, strict=True)
+    ]
+
+
 def shape_text(tensor: Tensor) -> str:
     """A shape as PyTorch prints it: `[2, 3]`, and `[]` for one number."""
     return f"[{', '.join(map(str, tensor.shape))}]"

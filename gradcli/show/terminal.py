@@ -5,10 +5,10 @@ No number is ever cut or wrapped: columns that do not fit side by side go below.
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import repeat
+from itertools import chain
 from typing import Literal
 
 from rich.cells import cell_len
@@ -20,16 +20,21 @@ from gradcli.page import Page, frame
 from gradcli.show import numbers
 from gradcli.show.pictures import curve
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Block, Cell, Cells, LineChart, Table, chosen, take
+from gradcli.show.table import Block, Cells, LineChart, Table, chosen, take
 
 THRESHOLD = 1000
 EDGE = 3
 """As in PyTorch: a tensor of more elements than THRESHOLD is summarised by EDGE at each end."""
 GAP = "..."
+PIECE = 2**13
+"""Rows that are turned into text at a time."""
+_END = "\0"
+"""The end of a cell among others, which no cell contains."""
 _MARK = "\ue000"
 """A character without a meaning, of which the cells in a pattern of a row consist."""
 _MARKS = re.compile(f"{_MARK}+")
-_INTEGER = re.compile(r"[^.e]*")
+_INTEGER = re.compile(r"(?=-?[0-9])[^.e]*")
+"""The integer part of a number; other cells do not match."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,42 @@ class Style:
     full: bool = False
 
 
+class _Texts:
+    """The cells of a column in one block as text, PIECE rows together: single ones would take six
+    times the memory. A block without rows has one empty cell.
+    """
+
+    def __init__(self, pieces: Iterable[Sequence[str]]) -> None:
+        self._joined = [_END.join(piece) for piece in pieces] or [""]
+
+    @property
+    def pieces(self) -> Iterator[list[str]]:
+        """The cells of PIECE rows at a time."""
+        return (joined.split(_END) for joined in self._joined)
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self.pieces)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one row."""
+        return len(self._joined) > 1 or _END in self._joined[0]
+
+    @property
+    def widest(self) -> int:
+        """The width of the widest cell."""
+        return max(
+            max(map(len if joined.isascii() else cell_len, joined.split(_END)))
+            for joined in self._joined
+        )
+
+
 @dataclass(frozen=True)
 class _TextColumn:
     """A column as text: its heading, and the cells of each block, numbers aligned at the point."""
 
     heading: str
-    blocks: list[list[str]]
+    blocks: list[_Texts]
     numeric: bool
 
     @property
@@ -60,7 +95,7 @@ class _TextColumn:
     @cached_property
     def widest(self) -> int:
         """The width of the widest cell."""
-        return max((_width(cell) for block in self.blocks for cell in block), default=0)
+        return max((block.widest for block in self.blocks), default=0)
 
     def within(self, heading: int | None) -> int:
         """The width when the heading is broken into pieces of `heading` characters (None: not)."""
@@ -91,7 +126,8 @@ def _draw(page: Page, table: Table, style: Style) -> None:
     if table.title:
         page.line(_wrap(table.title, style), "bold")
     for piece, layout in _pieces(columns, table, style):
-        page.write(_draw_piece(piece, layout, style))
+        for lines in _draw_piece(piece, layout, style):
+            page.write(lines)
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
 
@@ -115,7 +151,8 @@ def _columns(table: Table, style: Style) -> list[_TextColumn]:
     kept = [*shown[: table.keys], *data[:EDGE], *data[-EDGE:]]
     columns = [_column(table, i, summarise, style) for i in kept]
     sizes = [2 * EDGE + 1 if _is_cut(block, summarise) else block.rows for block in table.blocks]
-    columns.insert(-EDGE, _TextColumn(GAP, [[GAP] * size for size in sizes], numeric=True))
+    gaps = [_Texts([[GAP] * size]) for size in sizes]
+    columns.insert(-EDGE, _TextColumn(GAP, gaps, numeric=True))
     return columns
 
 
@@ -136,42 +173,46 @@ def _is_cut(block: Block, summarise: bool) -> bool:
     return summarise and block.rows > 2 * EDGE
 
 
-def _cells(block: Block, position: int, summarise: bool, style: Style) -> list[str]:
+def _cells(block: Block, position: int, summarise: bool, style: Style) -> _Texts:
     """One column's cells in one block; a summary has three dots instead of the middle rows."""
-    cells = block.cells[position]
+    cells, count = block.cells[position], block.rows
     if not _is_cut(block, summarise):
-        return [_text(cell, style) for cell in take(cells, range(block.rows))]
-    head, tail = take(cells, range(EDGE)), take(cells, range(block.rows - EDGE, block.rows))
-    return [*(_text(cell, style) for cell in head), GAP, *(_text(cell, style) for cell in tail)]
+        starts = range(0, count, PIECE)
+        return _Texts(_text(cells, range(i, min(i + PIECE, count)), style) for i in starts)
+    head, tail = (_text(cells, rows, style) for rows in (range(EDGE), range(count - EDGE, count)))
+    return _Texts([[*head, GAP, *tail]])
 
 
-def _text(cell: Cell, style: Style) -> str:
-    if cell is None:
-        return ""
-    return cell if isinstance(cell, str) else numbers.significant(cell, style.digits)
+def _text(cells: Cells, rows: range, style: Style) -> list[str]:
+    if isinstance(cells, Tensor):
+        return numbers.texts(cells[rows.start : rows.stop], style.digits)
+    return [
+        cell if isinstance(cell, str) else "" if cell is None else numbers.significant(cell, style.digits)
+        for cell in take(cells, rows)
+    ]  # fmt: skip
 
 
-def _align(blocks: list[list[str]]) -> list[list[str]]:
+def _align(blocks: list[_Texts]) -> list[_Texts]:
     """Pad numbers so that their decimal points are aligned, and other cells to the right."""
-    points = [_point(cell) for block in blocks for cell in block if _is_number(cell)]
-    sizes = [len(cell) - _point(cell) for block in blocks for cell in block if _is_number(cell)]
-    left, right = max(points, default=0), max(sizes, default=0)
+    found = {size for block in blocks for piece in block.pieces for size in _sizes(piece)}
+    left = max((point for point, _ in found if point >= 0), default=0)
+    right = max((size - point for point, size in found if point >= 0), default=0)
+    around = {}
+    for point, size in found:
+        lead = left - point if point >= 0 else left + right - size
+        around[point, size] = (" " * lead, " " * (left + right - size - lead))
 
-    def pad(cell: str) -> str:
-        if not _is_number(cell):
-            return cell.rjust(left + right)
-        return (" " * (left - _point(cell)) + cell).ljust(left + right)
+    def padded(piece: list[str]) -> list[str]:
+        blanks = map(around.__getitem__, _sizes(piece))
+        return [f"{lead}{cell}{rest}" for (lead, rest), cell in zip(blanks, piece, strict=True)]
 
-    return [[pad(cell) for cell in block] for block in blocks]
-
-
-def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit() or (cell[:1] == "-" and cell[1:2].isdigit())
+    return [_Texts(map(padded, block.pieces)) for block in blocks]
 
 
-def _point(cell: str) -> int:
-    """The length of a number's integer part."""
-    return len(_INTEGER.match(cell)[0])  # type: ignore[index]  # it always matches
+def _sizes(cells: list[str]) -> Iterator[tuple[int, int]]:
+    """The length of each number's integer part, -1 for other cells, and of the whole cell."""
+    points = [number.end() if number else -1 for number in map(_INTEGER.match, cells)]
+    return zip(points, map(len, cells), strict=True)
 
 
 @dataclass(frozen=True)
@@ -238,10 +279,12 @@ def _folded(columns: list[_TextColumn], width: int) -> list[_TextColumn] | None:
     for _ in range(excess):
         texts[max((i for i in texts if texts[i] > least[i]), key=lambda i: texts[i])] -= 1
     blocks = [_broken(cells, texts) for cells in zip(*(c.blocks for c in columns), strict=True)]
-    return [replace(c, blocks=[block[i] for block in blocks]) for i, c in enumerate(columns)]
+    return [
+        replace(c, blocks=[_Texts([block[i]]) for block in blocks]) for i, c in enumerate(columns)
+    ]
 
 
-def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[str]]:
+def _broken(cells: Sequence[_Texts], widths: Mapping[int, int]) -> list[list[str]]:
     """One block's columns as lines: texts are broken to `widths`, a row is as high as its highest
     cell.
     """
@@ -254,9 +297,9 @@ def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[
     return lines
 
 
-def _draw_piece(columns: list[_TextColumn], layout: _Layout, style: Style) -> str:
-    """A table as text. Rich draws one row of marks for each block, the pattern of all its rows:
-    drawing every row takes it a hundred times as long.
+def _draw_piece(columns: list[_TextColumn], layout: _Layout, style: Style) -> Iterator[str]:
+    """A table as text, some lines at a time. Rich draws one row of marks for each block, the pattern
+    of all its rows: drawing every row takes it a hundred times as long.
     """
     grid, rules = layout.lines == "grid", layout.lines == "rules"
     box = frame(ascii_only=style.ascii_only, rules=rules) if grid or rules else None
@@ -272,27 +315,33 @@ def _draw_piece(columns: list[_TextColumn], layout: _Layout, style: Style) -> st
         table.add_column(Text(heading), no_wrap=True)
     blocks = range(len(columns[0].blocks))
     for block in blocks:
-        section = len(columns[0].blocks[block]) > 1 and block + 1 < len(blocks)
+        section = columns[0].blocks[block].several and block + 1 < len(blocks)
         table.add_row(*(Text(_MARK * width) for width in widths), end_section=section)
     pattern = Page(colour=style.colour)
     pattern.draw(table)
     rows = iter(blocks)
-    lines: list[str] = []
     for line in pattern.text.splitlines():
-        lines += _filled(line, columns, widths, next(rows)) if _MARK in line else [line]
-    return "\n".join(lines) + "\n"
+        yield from _filled(line, columns, widths, next(rows)) if _MARK in line else [f"{line}\n"]
 
 
-def _filled(pattern: str, columns: list[_TextColumn], widths: list[int], block: int) -> list[str]:
-    """The rows of a block, from the pattern of one of them."""
-    first, *others = _MARKS.split(pattern)
-    parts: list[Iterable[str]] = []
+def _filled(
+    pattern: str, columns: list[_TextColumn], widths: list[int], block: int
+) -> Iterator[str]:
+    """The rows of a block, from the pattern of one of them, some at a time."""
+    first, *others = _MARKS.split(pattern.replace("%", "%%"))
+    template = first
     for column, width, after in zip(columns, widths, others, strict=True):
-        cells = column.blocks[block] or [""]  # a tensor without elements has one empty row
-        padded = [(" " * (width - _width(cell)), cell) for cell in cells]
-        parts.append([pad + cell if column.numeric else cell + pad for pad, cell in padded])
-        parts.append(repeat(after))
-    return [first + "".join(row) for row in zip(*parts, strict=False)]
+        template += f"%{'' if column.numeric else '-'}{width}s{after}"
+    for pieces in zip(*(column.blocks[block].pieces for column in columns), strict=True):
+        cells = [_even(piece, width) for piece, width in zip(pieces, widths, strict=True)]
+        yield "\n".join([template % row for row in zip(*cells, strict=True)]) + "\n"
+
+
+def _even(cells: list[str], width: int) -> list[str]:
+    """The cells, wide characters among them padded to `width`: `%` counts characters alone."""
+    if all(map(str.isascii, cells)):
+        return cells
+    return [cell + " " * (width - cell_len(cell)) for cell in cells]
 
 
 def _width(text: str) -> int:

@@ -85,3 +85,24 @@ def test_no_command_loads_sympy(tmp_path: Path) -> None:
         ).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("jacobian", "x**2", "x=1,2"),
+        ("jacobian", "x**2 + 0*c[0]", "x=linspace(1,2,400)", "c=zeros(9500000)", "--wrt", "x"),
+        ("hessian", "x**2*y", "x=1", "y=2"),
+        ("softmax-jacobian", "randn(600)"),
+        ("activate", "sigmoid", "--x", "1,2", "--check"),
+        ("grad", "w*x", "x=1,2", "w=3,4", "--vjp", "1,0"),
+    ],
+)
+def test_derivatives_load_neither_the_compiler_nor_sympy(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """torch.func and autograd's own checks would, for a second or two of nothing."""
+    modules, status = loaded(tmp_path, *words)
+    assert status == 0
+    assert "torch" in modules
+    assert modules & {"sympy", "torch._dynamo"} == set()

@@ -105,13 +105,38 @@ def test_the_vectorised_way_is_jacrev_piece_by_piece(
         return CASES[text](given["x"]) * given["w"]
 
     more = {**inputs, "unused": torch.ones(2, requires_grad=True)}
-    found = core.jacobian(function, function(more), more, touched=10**10)
+    found = core.jacobian(function(more), more, touched=10**10)
     assert list(found) == ["x", "w", "unused"]
     assert found.pop("unused") is None
     expected = torch.func.jacrev(function)(
         {name: tensor.detach() for name, tensor in inputs.items()}
     )
     torch.testing.assert_close(found, expected)
+
+
+VECTORISED = ("x=linspace(1,2,400)", "c=zeros(9500000)", "--wrt", "x")
+"""Inputs of which a row would read so much that all rows together pay."""
+
+
+def test_a_loop_of_pytorchs_own_over_rows_is_not_noted() -> None:
+    """PyTorch has no batched form of this backward pass, and warns of that."""
+    result = run("jacobian", "F.mse_loss(x, 0*x, reduction='none') + 0*c[0]", *VECTORISED, "--json")
+    assert "pytorch" not in {note["code"] for note in result.json["notes"]}
+    found = torch.tensor(result.json["jacobian"]["x"])
+    torch.testing.assert_close(found, torch.diag(2 * torch.linspace(1, 2, 400)))
+
+
+def test_without_the_functions_below_vmap_rows_are_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    expected = core.jacobian(x**2, {"x": x}, touched=10**10)["x"]
+    monkeypatch.setattr(core, "_batches", None)
+    monkeypatch.setattr(core, "_jacobian_vectorised", None)
+    found = core.jacobian(x**2, {"x": x}, touched=10**10)["x"]
+    assert expected is not None
+    assert found is not None
+    assert found.tolist() == expected.tolist() == [[2.0, 0.0], [0.0, 4.0]]
 
 
 def test_what_cannot_be_vectorised_is_computed_by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +156,7 @@ def test_what_cannot_be_vectorised_is_computed_by_rows(monkeypatch: pytest.Monke
     def function(given: dict[str, Tensor]) -> Tensor:
         return (given["x"].to_sparse() * 2).to_dense()  # vmap knows no sparse tensors
 
-    found = core.jacobian(function, function({"x": x}), {"x": x}, touched=10**10)["x"]
+    found = core.jacobian(function({"x": x}), {"x": x}, touched=10**10)["x"]
     assert found is not None
     assert found.tolist() == [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]]
     assert len(refused) == 1

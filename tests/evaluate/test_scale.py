@@ -99,6 +99,39 @@ def test_json_in_pieces_is_that_of_one_number_at_a_time(tensor: Tensor, piece: i
         assert bulk.encode(tree) + b"\n" == file.getvalue() == expected + b"\n"
 
 
+def test_unusual_numbers_among_many_usual_ones_are_spelled_alike() -> None:
+    found = torch.randn(3000, 2)
+    odd = [math.nan, math.inf, -math.inf, -0.0, 1e-4, 9.9e-5, 1.2e-6, -3e-30, 1e9, 1e13, 2e20]
+    found[::200, 0] = torch.tensor([*odd, *odd[:4]])
+    assert b"".join(bulk.pieces(found)) == one_by_one(found)
+    lines = bulk.lines(found.unbind(1))(range(len(found)))
+    cells = zip(*map(numbers.flat, found.unbind(1)), strict=True)
+    assert [line.decode() for line in lines] == [",".join(map(numbers.exact, row)) for row in cells]
+
+
+@given(tensors(), st.integers(1, 17))
+def test_digits_of_a_column_are_those_of_each_number(tensor: Tensor, digits: int) -> None:
+    column = tensor.reshape(-1)
+    if tensor.is_floating_point():  # whole numbers are shown without a point
+        column = torch.cat([column, column.round()])
+    expected = [numbers.significant(number, digits) for number in numbers.flat(column)]
+    assert numbers.texts(column, digits) == expected
+
+
+def test_a_table_of_many_rows_has_every_number_at_its_place() -> None:
+    n = 20_001  # more rows than are drawn together
+    ran = run("grad", "sum(x**2)", f"x=linspace(-1,1,{n})", "--full")
+    rows = [line for line in ran.stdout.splitlines() if line.startswith("\u2502 x[")]
+    x = torch.linspace(-1, 1, n)
+    for i, (row, number) in enumerate(zip(rows, numbers.flat(x), strict=True)):
+        name, value, gradient = row.strip("\u2502").split("\u2502")
+        assert name.strip() == f"x[{i}]"
+        assert value.strip() == numbers.significant(number, 6)
+        assert float(gradient) == pytest.approx(2 * number, rel=1e-5)
+    assert len({len(row) for row in rows}) == 1
+    assert len({row.index(".") for row in rows if "." in row.split("\u2502")[2]}) == 1
+
+
 @given(tensors())
 def test_lines_of_csv_are_those_of_one_number_at_a_time(tensor: Tensor) -> None:
     columns = tensor.reshape(len(tensor), -1).unbind(1)

@@ -1,6 +1,5 @@
 """`activate`: value and elementwise derivative of each activation at x."""
 
-import torch
 from torch import Tensor
 
 from gradcli import core
@@ -24,7 +23,7 @@ def compute(request: Activate, job: Job) -> ActivateResult:
     underived: list[Subject] = []
     for call, value in zip(request.names, values, strict=True):
         subject = Subject(
-            call.text if several else "", call.applied("x"), {"x": x}, ("x",), torch.ones_like(x), call,
+            call.text if several else "", call.applied("x"), {"x": x}, ("x",), x.new_ones(()).expand_as(x), call,
             kind="diagonal" if call.entry.mixes else "gradient",
         )  # fmt: skip
         (underived if value.derivative is None else subjects).append(subject)

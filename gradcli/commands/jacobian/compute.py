@@ -1,13 +1,10 @@
 """`jacobian`: d value / d input for each input, whole."""
 
-from torch import Tensor
-
 from gradcli import core
 from gradcli.commands.jacobian.request import Jacobian
 from gradcli.commands.jacobian.result import JacobianResult
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.run import Run, note_unreached, run_expression
-from gradcli.evaluate.trace import replay
 from gradcli.language.limits import ELEMENTS
 
 
@@ -20,10 +17,7 @@ def compute(request: Jacobian, job: Job) -> JacobianResult:
     for name, tensor in run.by.items():
         ELEMENTS.check(run.value.numel() * tensor.numel(), f"the Jacobian by {name}")
 
-    def again(inputs: dict[str, Tensor]) -> Tensor:
-        return replay(run.program, {**run.inputs, **inputs}, run.state).value
-
-    blocks = core.jacobian(again, run.value, run.by, run.touched)
+    blocks = core.jacobian(run.value, run.by, run.touched)
     for name, block in blocks.items():
         if block is None:
             note_unreached(run, name, job, "its Jacobian is null")
