@@ -24,11 +24,32 @@ def encode(value: Any, end: bytes = b"") -> bytes:
     finite, and spells some numbers of float32 differently: if either may have happened, every
     tensor is written on its own.
     """
+    text = _quick(value)
+    if text is None or b"null" in text or _spelled_otherwise(text):
+        return bulk.encode(_ready(result_paths.tree(value)), end)
+    return text + end
+
+
+def encode_finite(tree: Any, nulls: int) -> bytes | None:
+    """A tree with so many None as `encode` writes it; None if a number in it is not finite, or a
+    tensor is large or of 16 bits.
+    """
+    text = _quick(tree)
+    if text is None or text.count(b"null") != nulls:
+        return None
+    return encode(tree) if _spelled_otherwise(text) else text
+
+
+def _quick(value: Any) -> bytes | None:
+    """What orjson writes in one call; None if it cannot."""
     with suppress(TypeError):
-        text = orjson.dumps(value, _default, _QUICK)
-        if b"null" not in text and b"0.00000" not in text and b"e+" not in text:
-            return text + end
-    return bulk.encode(_ready(result_paths.tree(value)), end)
+        return orjson.dumps(value, _default, _QUICK)
+    return None
+
+
+def _spelled_otherwise(text: bytes) -> bool:
+    """Whether a number of float32 may be spelled otherwise than Python does."""
+    return b"0.00000" in text or b"e+" in text
 
 
 def _default(value: Any) -> Any:

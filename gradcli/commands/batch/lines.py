@@ -5,12 +5,25 @@ from typing import Any
 
 import orjson
 
-from gradcli.commands.batch.jobs import request_of
+from gradcli.commands import COMMANDS
 from gradcli.commands.batch.plan import Plans, form_of
 from gradcli.commands.dispatch import compute_attached
+from gradcli.commands.forms import identified
 from gradcli.errors import FAULT, GradcliError, UsageError, fault, traceback_of
 from gradcli.evaluate.machine import Before
 from gradcli.language.source import quoted
+from gradcli.language.suggest import did_you_mean
+from gradcli.options.check import CheckedRequest, check
+from gradcli.options.fill import from_json
+from gradcli.options.shared import ComputeOptions
+
+_REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())}
+JOBS = {
+    name: request
+    for name, request in _REQUESTS.items()
+    if issubclass(request, ComputeOptions) and not request.pictures
+}
+"""The commands that a job may name, and their requests: those that compute and do not draw."""
 
 Encode = Callable[[Any], bytes]
 
@@ -39,6 +52,21 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
         raise UsageError(message, hint="use a number or a string") from None
 
 
+def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
+    """The checked request of a job.
+
+    Raises GradcliError for whatever is wrong with it.
+    """
+    name = job.get("command")
+    if not isinstance(name, str) or name not in JOBS:
+        unknown = f"a batch has no command {str(name)[:40]!r}"
+        message = "command is missing" if name is None else unknown
+        hint = did_you_mean(str(name), JOBS) or f"commands: {', '.join(JOBS)}"
+        raise UsageError(message, hint=hint)
+    fields = {key: value for key, value in job.items() if key not in ("id", "command")}
+    return check(from_json(JOBS[name], fields), _no_stdin, allow_files=allow_files)
+
+
 def answer(
     line: bytes,
     number: int,
@@ -59,12 +87,12 @@ def answer(
     try:
         job, identity = read_job(line, number)
         form = form_of(job)
-        plan = plans.get(form)
-        checked = plan.fill(form) if plan and form else request_of(job, allow_files=allow_files)
+        if form and (plan := plans.get(form)):
+            begin(plan.seconds)
+            if text := plan.answer(form):
+                return identified(text, identity), True
+        checked = request_of(job, allow_files=allow_files)
         seconds = checked.request.timeout
-        begin(seconds)
-        if plan and (tree := plan.straight(checked.request)):
-            return encode((identity, tree)), True
         begin(seconds)
         result = compute_attached(checked, before, lambda number, total: begin(seconds))
         plans.learn(form, checked, result)
@@ -91,3 +119,7 @@ def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> by
         error["traceback"] = traceback
     valid = {name: text.encode("utf-8", "replace").decode() for name, text in error.items()}
     return b'{"id":%b,"error":%b}' % (identity, orjson.dumps(valid))
+
+
+def _no_stdin() -> str:
+    raise UsageError("a job cannot read standard input", hint="write the numbers into the job")

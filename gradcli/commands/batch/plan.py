@@ -1,111 +1,113 @@
-"""Plans: jobs of one form differ only in their numbers, so what else they need is made once.
+"""Plans: jobs of one form differ only in their numbers, so whatever else they need is made once.
 
-The form of a job is its keys, texts and settings, and the shapes of its tensors. Its plan holds the
-checked request and, for a command with a `straight.py`, a shorter way to the result. Whatever that
-way does not cover is computed in the ordinary way, which words every error.
+The form of a job is its keys, texts and settings, and the shapes of its inputs. A command with a
+`straight.py` makes a straight way for it: a function from the inputs to the JSON of the result. A
+way that cannot be sure of the result gives none, and the job is computed as any other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
 
 from gradcli.commands import COMMANDS
-from gradcli.commands.batch.jobs import JOBS
 from gradcli.errors import GradcliError
 from gradcli.language.limits import PROGRAMS
-from gradcli.language.literals.constructors import Made
-from gradcli.language.literals.literal import Literal, Numbers
-from gradcli.options.check import CheckedRequest, outside
-from gradcli.options.fields import TENSOR, options
+from gradcli.language.literals.literal import Numbers, plain_shape
+from gradcli.options.check import CheckedRequest
+from gradcli.options.fields import TENSOR, ValueKind, options
 from gradcli.options.inputs import INPUTS
 from gradcli.results import Result
+from gradcli.show import json
+
+LONGEST = 1_000
+"""Characters of the texts of a job that has a plan, at most: the bound on the memory of plans."""
+
+Way = Callable[[Sequence[Any]], bytes | None]
+"""From the inputs of a form, as literals or as JSON with a `plain_shape`, to the JSON of the
+result; None if the job must be computed as any other. It may raise any exception instead."""
 
 
 class Form(NamedTuple):
-    """A job without its id: what its plan may rely on, and the fields that hold its literals."""
+    """A job without its id: `key` is what its plan may rely on, `inputs` are the values of `names`
+    as a `Way` takes them.
+    """
 
     key: tuple[object, ...]
-    fields: Mapping[str, Any]
+    names: list[str]
+    inputs: list[Any]
 
 
-_KINDS = {
-    command: {
-        name: option.kind
-        for name, option in options(request).items()
+_STRAIGHT: Mapping[str, Callable[[CheckedRequest, Any, Sequence[str]], Way | None]] = {
+    name: import_module(path).straight
+    for name, command in COMMANDS.items()
+    if find_spec(path := f"{command.folder}.straight")
+}
+"""Makes the way of all requests with inputs of these names that differ from one, of which the
+result is known, only in numbers; None if there is none."""
+
+_KINDS: Mapping[str, Mapping[str, ValueKind]] = {
+    name: {
+        field: option.kind
+        for field, option in options(COMMANDS[name].request).items()
         if option.kind in (TENSOR, INPUTS)
     }
-    for command, request in JOBS.items()
+    for name in _STRAIGHT
 }
-"""The fields of each command that hold literals."""
+"""The fields of each of these commands that hold inputs."""
 
 
 def form_of(job: Mapping[str, Any]) -> Form | None:
-    """The form of a job; None for one with an error in a literal, or that names a file there."""
+    """The form of a job; None for one that can have no plan, such as one with a random input."""
     command = job.get("command")
-    if not isinstance(command, str) or (kinds := _KINDS.get(command)) is None:
+    if type(command) is not str or (kinds := _KINDS.get(command)) is None:
         return None
     key: list[object] = []
-    fields: dict[str, Any] = {}
+    form = Form((), [], [])
     try:
         for name, value in job.items():
-            if kind := kinds.get(name):
-                fields[name] = read = kind.from_json(value, name)
-                key.append(name)
-                if kind is TENSOR:
-                    key += _shape(read)
-                else:
-                    for item in read:
-                        key += (item.name, *_shape(item.literal))
+            kind = kinds.get(name)
+            if kind is TENSOR:
+                key.append(_read(name, value, form))
+            elif kind is INPUTS:
+                key.append(tuple([_read(each, item, form) for each, item in value.items()]))
             elif name != "id":
                 key += (name, value if type(value) is str else orjson.dumps(value))
-    except (GradcliError, TypeError):
+    except (GradcliError, AttributeError, TypeError):
         return None
-    return Form(tuple(key), fields)
+    return form._replace(key=tuple(key))
 
 
-def _shape(literal: Literal) -> tuple[object, object]:
-    """A literal without its numbers. Raises TypeError for a file and for standard input."""
-    if isinstance(literal, Numbers):
-        return literal.shape, literal.dtype
-    if isinstance(literal, Made):
-        return literal.source.text, None
-    raise TypeError
+def _read(name: str, value: Any, form: Form) -> tuple[object, ...]:
+    """Add an input to `form`; return what its plan may rely on. Raises TypeError if there is no
+    such thing.
+    """
+    form.names.append(name)
+    shape = plain_shape(value)
+    if shape is not None:
+        form.inputs.append(value)
+        return name, shape
+    literal = TENSOR.from_json(value, name)
+    if not isinstance(literal, Numbers):
+        raise TypeError
+    form.inputs.append(literal)
+    return name, literal.shape, literal.dtype
 
 
-Straight = Callable[[Any], Any]
-"""From a request to its result as a tree of JSON; None if the ordinary way must be taken."""
+class Plan(NamedTuple):
+    """The way of a form, and the time limit of its jobs in seconds."""
 
-_STRAIGHT: Mapping[str, Callable[[CheckedRequest, Any], Straight | None]] = {
-    command: import_module(path).straight
-    for command in JOBS
-    if find_spec(path := f"{COMMANDS[command].folder}.straight")
-}
-"""Makes the straight way of a request that has had a result, if there is one."""
+    way: Way
+    seconds: float
 
-
-class Plan:
-    """What the jobs of one form share: the checked request, and perhaps a straight way."""
-
-    def __init__(self, checked: CheckedRequest, way: Straight | None) -> None:
-        self._checked = checked
-        self._way = way
-
-    def fill(self, form: Form) -> CheckedRequest:
-        """The checked request of a job of this form."""
-        request, programs, read_stdin = self._checked
-        made = object.__new__(type(request))
-        vars(made).update(vars(request))
-        vars(made).update(form.fields)
-        return CheckedRequest(made, programs, read_stdin)
-
-    def straight(self, request: Any) -> Any:
-        """The result of a request as a tree of JSON; None if the ordinary way must be taken."""
+    def answer(self, form: Form) -> bytes | None:
+        """The JSON of the result of a job; None if the job must be computed as any other."""
         try:
-            return self._way and self._way(request)
-        except Exception:
+            return self.way(form.inputs)
+        except Exception:  # whatever it is, the ordinary computation meets it too and words it
             return None
 
 
@@ -113,25 +115,35 @@ class Plans:
     """The plans of the last forms; one is made when its form is met for the second time."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], Plan | None] = {}
+        self._met: dict[tuple[object, ...], None] = {}
+        self._plans: dict[tuple[object, ...], Plan | None] = {}
 
-    def get(self, form: Form | None) -> Plan | None:
+    def get(self, form: Form | None) -> "Plan | None":
         """The plan of a form; None if there is none."""
-        return self._known.get(form.key) if form else None
+        return self._plans.get(form.key) if form else None
 
     def learn(self, form: Form | None, checked: CheckedRequest, result: Result) -> None:
-        """Remember the form of a job that was computed in the ordinary way."""
-        if form is None or any(map(_varies, outside(checked.request))):
+        """Make the plan of a form from a job that was computed as any other.
+
+        It must give the bytes that this job has; otherwise the form gets none.
+        """
+        if form is None or (key := form.key) in self._plans:
             return
-        if form.key not in self._known:
-            if len(self._known) == PROGRAMS:
-                del self._known[next(iter(self._known))]
-            self._known[form.key] = None
-        elif self._known[form.key] is None:
-            make = _STRAIGHT.get(result.command)
-            self._known[form.key] = Plan(checked, make(checked, result) if make else None)
+        if any(note.code == "not-a-number" for note in result.notes):
+            return
+        if key not in self._met:
+            if sum(len(part) for part in key if isinstance(part, str | bytes)) <= LONGEST:
+                _keep(self._met, key, None)
+            return
+        del self._met[key]
+        way = _STRAIGHT[result.command](checked, result, form.names)
+        plan = Plan(way, checked.request.timeout) if way else None
+        same = plan is not None and plan.answer(form) == json.encode(result)
+        _keep(self._plans, key, plan if same else None)
 
 
-def _varies(literal: Literal | None) -> bool:
-    """Whether a value is not in the job itself, but in a file."""
-    return not isinstance(literal, Numbers | Made | None)
+def _keep(cache: dict[tuple[object, ...], Any], key: tuple[object, ...], value: object) -> None:
+    """Add to a cache; the oldest entry makes room."""
+    if len(cache) == PROGRAMS:
+        del cache[next(iter(cache))]
+    cache[key] = value

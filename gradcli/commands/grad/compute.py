@@ -16,6 +16,7 @@ from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, run
 from gradcli.evidence.notes.notes import collect_notes
+from gradcli.language.expressions.program import Expression
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
 from gradcli.results import Points, Subject
@@ -23,7 +24,7 @@ from gradcli.results import Points, Subject
 LISTED = 16
 """Random numbers in a note, at most."""
 
-_VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
+VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 
 
 def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
@@ -44,9 +45,9 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     upstream, seed = _upstream(request, done, given, job)
     steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
     by = done.by | steps if steps else done.by
-    found = core.gradients(done.value, by, upstream=upstream, via=_VIA[request.via])
+    found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
     _note_unused(done, found, job)
-    note_steps(done, job)
+    note_steps(done.program, done.steps, job)
     shown = set(done.by)
     if not request.wrt:  # indices are shown too: their gradients are null
         floating = {name for name, tensor in given.items() if tensor.is_floating_point()}
@@ -75,14 +76,14 @@ def step_key(name: str) -> str:
     return f"{name} "
 
 
-def note_steps(done: Run, job: Job) -> None:
+def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
     """Note the steps that are complex, and the names that were assigned more than once."""
-    for name, step in done.steps.items():
+    for name, step in steps.items():
         if step.is_complex():
             text = f"the step {name} is complex: the table shows it, JSON has null"
             job.note("complex-step", text)
-    for name in done.steps:
-        count = sum(step.kind == "store" and step.name == name for step in done.program.steps)
+    for name in steps:
+        count = sum(step.kind == "store" and step.name == name for step in program.steps)
         if count > 1:
             job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
                      "give each step its own name")  # fmt: skip
@@ -107,7 +108,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         inputs = _completed(request, {**given, name: point}, job)
         done = differentiable(run(program, inputs, chosen, job), request.wrt)
         value = one_number(done.value, f"--each needs one number at each point of {name}")
-        found = core.gradients(done.value, done.by, via=_VIA[request.via])
+        found = core.gradients(done.value, done.by, via=VIA[request.via])
         _note_unused(done, found, job)
         collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
         rows.append({name: point, "value": value, "gradients": found})

@@ -1,67 +1,99 @@
-"""The straight way of `grad`: a request whose like has had a result, computed without the checks
-that depend on its form alone.
+"""The straight way of `grad`: from the inputs of a batch job, of whose form a result is known, to
+its JSON, without what depends only on the form.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from gradcli import core, result_paths
-from gradcli.commands.grad.compute import chosen_inputs, note_steps, step_key
+from gradcli.commands.grad.compute import VIA, chosen_inputs, note_steps, step_key
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
-from gradcli.evaluate.job import Job, seed
-from gradcli.evaluate.origin import finite
-from gradcli.evaluate.run import differentiable, run
+from gradcli.evaluate.job import Job, default_dtype, heard, seed
+from gradcli.evaluate.machine import composed
+from gradcli.evaluate.watched import makers
 from gradcli.evidence.notes.notes import collect_notes
+from gradcli.language.literals.literal import Numbers
 from gradcli.options.check import CheckedRequest
+from gradcli.show import json
+
+Way = Callable[[Sequence[Any]], bytes | None]
 
 
 def straight(
-    checked: CheckedRequest, result: GradResult | GradEachResult
-) -> Callable[[Grad], Any] | None:
-    """The way of all requests that differ from this one only in numbers, to the tree of JSON.
+    checked: CheckedRequest, result: GradResult | GradEachResult, names: Sequence[str]
+) -> Way | None:
+    """The way of all requests with inputs of these names that differ from this one, which has this
+    result, only in numbers; None if there is none.
 
-    It returns None where a number is not finite or autograd returned None, of which notes tell why.
+    It gives None where a number is not finite or PyTorch warns: notes that need the whole run.
     """
-    like = checked.request
-    assert isinstance(like, Grad)
-    if isinstance(result, GradEachResult) or like.vjp or like.via != "grad" or like.wanted or like.device != "cpu":
+    request, caught = checked.request, heard()
+    assert isinstance(request, Grad)
+    special = isinstance(result, GradEachResult) or request.wanted or request.vjp is not None
+    unreached = any(note.code in ("unused-input", "no-derivative") for note in result.notes)
+    if caught is None or special or unreached or request.device != "cpu":
         return None
-    tree = result_paths.tree(result)
-    defaults = {name: result.inputs[name] for name in result.defaults}
-    job = Job(like, checked.read_stdin, programs=checked.programs)
-    given = {name: tensor for name, tensor in result.inputs.items() if name not in defaults}
-    chosen = chosen_inputs(like, result.inputs, given, job)
-    upstream = result.subjects[0].upstream
-    program = job.program
+    assert isinstance(result, GradResult)
+    job = Job(request, checked.read_stdin, programs=checked.programs)
+    program, order, steps = job.program, tuple(result.inputs), tuple(result.intermediates)
+    run = composed(program, order, steps, makers(program), job.watched.append)
+    if run is None:
+        return None
+    given = {name: result.inputs[name] for name in names}
+    recording = chosen_inputs(request, result.inputs, given, job)
+    for note in program.notes:
+        job.note(*note)
+    note_steps(program, {name: step.value for name, step in result.intermediates.items()}, job)
+    static, by, upstream = tuple(job.notes), result.subjects[0].by, result.subjects[0].upstream
+    shape, via, unnoted = result.value.shape, VIA[request.via], result.unnoted
+    nulls, shown = json.encode(result).count(b"null"), tuple(result.gradients)
+    # Without the tensors of this run, which may hold much memory.
+    layout = result_paths.tree(result) | dict.fromkeys(("value", "gradients", "intermediates"))
+    defaults = {name: t if name in result.defaults else None for name, t in result.inputs.items()}
+    fields = [(name, name in recording) for name in names]
 
-    def way(request: Grad) -> Any:
-        job.notes.clear()
+    def way(values: Sequence[Any]) -> bytes | None:
+        caught.clear()
+        job.notes[:] = static
         job.watched.clear()
         seed(request.seed, job.device)
-        with job.surroundings():
-            literals = request.literals.items()
-            inputs = {name: job.tensor(literal) if literal else defaults[name] for name, literal in literals}
-            done = differentiable(run(program, inputs, chosen, job), request.wrt)
-            if done.value.shape != result.value.shape:
-                return None
-            steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
-            found = core.gradients(done.value, done.by | steps, upstream=upstream)
-            note_steps(done, job)
-            collect_notes(job, ())
-        computed = [done.value, *found.values(), *done.steps.values()]
-        if not all(tensor is not None and finite(tensor) for tensor in computed):
+        inputs = {**defaults}
+        for (name, records), value in zip(fields, values, strict=True):
+            tensor = job.tensor(value) if type(value) is Numbers else job.tensor.plain(value)
+            inputs[name] = tensor.requires_grad_() if records else tensor
+        value, *named = run(*inputs.values())
+        if value.shape != shape:
             return None
-        return {
-            **tree,
+        leaves = {name: inputs[name] for name in by}
+        for name, step in zip(steps, named, strict=True):
+            if step.requires_grad:
+                leaves[step_key(name)] = step
+        found = core.gradients(value, leaves, upstream=upstream, via=via)
+        collect_notes(job, unnoted)
+        if caught:
+            return None
+        tree = {
+            **layout,
             "inputs": inputs,
             "notes": job.notes,
-            "value": done.value,
-            "gradients": {name: found.get(name) for name in result.gradients},
+            "value": value,
+            "gradients": {name: found.get(name) for name in shown},
             "intermediates": {
                 name: {"value": step, "gradient": found.get(step_key(name))}
-                for name, step in done.steps.items()
+                for name, step in zip(steps, named, strict=True)
             },
         }
+        return json.encode_finite(tree, nulls)
 
-    return way
+    if job.dtype == torch.get_default_dtype():
+        return way
+
+    def in_dtype(values: Sequence[Any]) -> bytes | None:
+        with default_dtype(job.dtype):
+            return way(values)
+
+    return in_dtype
