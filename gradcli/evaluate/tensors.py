@@ -1,9 +1,7 @@
 """Tensors from literals: the one place that makes them, in the job's dtype and on its device."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,9 +21,6 @@ _KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {
     name: getattr(torch, name) for name in INTEGERS
 }
 """The dtypes of numbers that keep their dtype; all others take the job's."""
-
-_SCALARS = {torch.float32: np.float32, torch.float64: np.float64}
-"""The dtypes in which NumPy makes a number as PyTorch does."""
 
 
 class TensorMaker:
@@ -62,12 +57,6 @@ class TensorMaker:
                     return self(stored)
                 dtype = torch.bool if stored.dtype == torch.bool else self.dtype
                 return stored.to(device=self.device, dtype=dtype)
-
-    def plain(self, value: Any) -> Tensor:
-        """The detached tensor for a JSON value that has a `plain_shape`, without a literal."""
-        if type(value) is not list and (dtype := _SCALARS.get(self.dtype)):
-            return torch.from_numpy(np.array(float(value), dtype))  # a third of torch.tensor's time
-        return torch.tensor(value, dtype=self.dtype)
 
     def _made(self, literal: Made) -> Tensor:
         make = _CONSTRUCTORS[literal.name]

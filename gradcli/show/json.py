@@ -31,13 +31,20 @@ def encode(value: Any, end: bytes = b"") -> bytes:
 
 
 def encode_finite(tree: Any, nulls: int) -> bytes | None:
-    """A tree with so many None as `encode` writes it; None if a number in it is not finite, or a
-    tensor is large or of 16 bits.
-    """
+    """A tree of arrays with so many None as `encode` writes it; None if a number in it is not finite."""
     text = _quick(tree)
     if text is None or text.count(b"null") != nulls:
         return None
     return encode(tree) if _spelled_otherwise(text) else text
+
+
+def array(tensor: Tensor | None) -> Any:
+    """A small tensor of a direct dtype as a scalar or an array that orjson writes; None for None."""
+    if tensor is None:
+        return None
+    if not tensor.ndim:
+        return _SCALAR[tensor.dtype](tensor.item())
+    return tensor.contiguous().numpy(force=True)  # `force` because it may require a gradient
 
 
 def _quick(value: Any) -> bytes | None:
@@ -63,9 +70,7 @@ def _default(value: Any) -> Any:
         raise TypeError
     if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
         raise TypeError
-    if not value.ndim:
-        return _SCALAR[value.dtype](value.item())
-    return value.numpy(force=True)  # `force` because it may require a gradient
+    return array(value)
 
 
 def _ready(value: Any) -> Any:
@@ -76,6 +81,8 @@ def _ready(value: Any) -> Any:
         return {name: _ready(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_ready(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        value = torch.from_numpy(np.asarray(value))
     if isinstance(value, float):
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):

@@ -5,8 +5,8 @@ its JSON, without what depends only on the form.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from gradcli import core, result_paths
 from gradcli.commands.grad.compute import VIA, chosen_inputs, note_steps, step_key
@@ -53,41 +53,46 @@ def straight(
     nulls, shown = json.encode(result).count(b"null"), tuple(result.gradients)
     # Without the tensors of this run, which may hold much memory.
     layout = result_paths.tree(result) | dict.fromkeys(("value", "gradients", "intermediates"))
-    defaults = {name: t if name in result.defaults else None for name, t in result.inputs.items()}
-    fields = [(name, name in recording) for name in names]
+    # Every job writes its numbers into the same leaves.
+    inputs = {name: tensor.detach().clone() for name, tensor in result.inputs.items()}
+    arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+    for name in recording:
+        inputs[name].requires_grad_()
+    slots, leaves = [arrays[name] for name in names], {name: inputs[name] for name in by}
+    layout["inputs"] = {name: array if array.ndim else None for name, array in arrays.items()}
+    scalars = [(name, array) for name, array in arrays.items() if not array.ndim]
 
     def way(values: Sequence[Any]) -> bytes | None:
         caught.clear()
         job.notes[:] = static
         job.watched.clear()
         seed(request.seed, job.device)
-        inputs = {**defaults}
-        for (name, records), value in zip(fields, values, strict=True):
-            tensor = job.tensor(value) if type(value) is Numbers else job.tensor.plain(value)
-            inputs[name] = tensor.requires_grad_() if records else tensor
+        for slot, value in zip(slots, values, strict=True):
+            if type(value) is Numbers:
+                slot.flat = value.values
+            else:
+                slot[...] = value if type(value) is float else np.array(value, np.float64)
         value, *named = run(*inputs.values())
         if value.shape != shape:
             return None
-        leaves = {name: inputs[name] for name in by}
-        for name, step in zip(steps, named, strict=True):
-            if step.requires_grad:
-                leaves[step_key(name)] = step
-        found = core.gradients(value, leaves, upstream=upstream, via=via)
+        live = {step_key(n): step for n, step in zip(steps, named, strict=True) if step.requires_grad}
+        found = core.gradients(value, leaves | live, upstream=upstream, via=via)
         collect_notes(job, unnoted)
         if caught:
             return None
-        tree = {
-            **layout,
-            "inputs": inputs,
-            "notes": job.notes,
-            "value": value,
-            "gradients": {name: found.get(name) for name in shown},
-            "intermediates": {
-                name: {"value": step, "gradient": found.get(step_key(name))}
-                for name, step in zip(steps, named, strict=True)
-            },
+        for name, array in scalars:
+            layout["inputs"][name] = array[()]
+        layout["notes"] = job.notes
+        layout["value"] = json.array(value)
+        layout["gradients"] = {name: json.array(found.get(name)) for name in shown}
+        layout["intermediates"] = {
+            name: {"value": json.array(step), "gradient": json.array(found.get(step_key(name)))}
+            for name, step in zip(steps, named, strict=True)
         }
-        return json.encode_finite(tree, nulls)
+        text = json.encode_finite(layout, nulls)
+        if named:
+            layout["intermediates"] = {}
+        return text
 
     if job.dtype == torch.get_default_dtype():
         return way
