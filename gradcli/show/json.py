@@ -39,11 +39,14 @@ def encode_finite(tree: Any, nulls: int) -> bytes | None:
 
 
 def array(tensor: Tensor | None) -> Any:
-    """A small tensor of a direct dtype as a scalar or an array that orjson writes; None for None."""
+    """A tensor of any shape as a scalar or an array that orjson writes in shortest digits; None for
+    None. Raises KeyError for a dtype that it cannot write so.
+    """
     if tensor is None:
         return None
+    number = _SCALAR[tensor.dtype]
     if not tensor.ndim:
-        return _SCALAR[tensor.dtype](tensor.item())
+        return number(tensor.item())
     return tensor.contiguous().numpy(force=True)  # `force` because it may require a gradient
 
 

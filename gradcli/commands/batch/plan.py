@@ -6,6 +6,7 @@ way that cannot be sure of the result gives none, and the job is computed as any
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
@@ -136,8 +137,10 @@ class Plans:
                 _keep(self._met, key, None)
             return
         del self._met[key]
-        way = _STRAIGHT[result.command](checked, result, form.names)
-        plan = Plan(way, checked.request.timeout) if way else None
+        plan = None
+        with suppress(Exception):  # the job has its result, whatever happens here
+            if way := _STRAIGHT[result.command](checked, result, form.names):
+                plan = Plan(way, checked.request.timeout)
         same = plan is not None and plan.answer(form) == json.encode(result)
         _keep(self._plans, key, plan if same else None)
 

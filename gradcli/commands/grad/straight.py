@@ -18,7 +18,7 @@ from gradcli.evaluate.watched import makers
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.literals.literal import Numbers
 from gradcli.options.check import CheckedRequest
-from gradcli.show import json
+from gradcli.show import bulk, json
 
 Way = Callable[[Sequence[Any]], bytes | None]
 
@@ -33,11 +33,13 @@ def straight(
     """
     request, caught = checked.request, heard()
     assert isinstance(request, Grad)
-    special = isinstance(result, GradEachResult) or request.wanted or request.vjp is not None
-    unreached = any(note.code in ("unused-input", "no-derivative") for note in result.notes)
-    if caught is None or special or unreached or request.device != "cpu":
+    if isinstance(result, GradEachResult) or result.dtype not in ("float32", "float64"):
         return None
-    assert isinstance(result, GradResult)
+    special = request.wanted or request.vjp is not None
+    size = sum(tensor.numel() for tensor in (*result.inputs.values(), result.value))
+    unreached = any(note.code in ("unused-input", "no-derivative") for note in result.notes)
+    if caught is None or special or unreached or request.device != "cpu" or size >= bulk.FROM:
+        return None
     job = Job(request, checked.read_stdin, programs=checked.programs)
     program, order, steps = job.program, tuple(result.inputs), tuple(result.intermediates)
     run = composed(program, order, steps, makers(program), job.watched.append)
