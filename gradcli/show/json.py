@@ -1,6 +1,5 @@
 """A result, or a part of it, as compact JSON: one line, shortest digits, "NaN" and "Infinity"."""
 
-from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -52,9 +51,10 @@ def array(tensor: Tensor | None) -> Any:
 
 def _quick(value: Any) -> bytes | None:
     """What orjson writes in one call; None if it cannot."""
-    with suppress(TypeError):
+    try:
         return orjson.dumps(value, _default, _QUICK)
-    return None
+    except TypeError:
+        return None
 
 
 def _spelled_otherwise(text: bytes) -> bool:

@@ -17,7 +17,7 @@ import orjson
 from gradcli.commands import COMMANDS
 from gradcli.errors import GradcliError
 from gradcli.language.limits import PROGRAMS
-from gradcli.language.literals.literal import Numbers, plain_shape
+from gradcli.language.literals.literal import plain_shape
 from gradcli.options.check import CheckedRequest
 from gradcli.options.fields import TENSOR, ValueKind, options
 from gradcli.options.inputs import INPUTS
@@ -67,35 +67,33 @@ def form_of(job: Mapping[str, Any]) -> Form | None:
     if type(command) is not str or (kinds := _KINDS.get(command)) is None:
         return None
     key: list[object] = []
-    form = Form((), [], [])
+    names: list[str] = []
+    inputs: list[Any] = []
     try:
         for name, value in job.items():
+            key.append(name)
             kind = kinds.get(name)
             if kind is TENSOR:
-                key.append(_read(name, value, form))
+                given = {name: value}
             elif kind is INPUTS:
-                key.append(tuple([_read(each, item, form) for each, item in value.items()]))
-            elif name != "id":
-                key += (name, value if type(value) is str else orjson.dumps(value))
+                given = value
+                key.append(len(given))
+            elif name == "id":
+                continue
+            else:
+                key.append(value if type(value) is str else orjson.dumps(value))
+                continue
+            for each, item in given.items():
+                shape: object = plain_shape(item)
+                if shape is None:
+                    item = TENSOR.from_json(item, each)
+                    shape = item.shape, item.dtype
+                names.append(each)
+                key += each, shape
+                inputs.append(item)
     except (GradcliError, AttributeError, TypeError):
         return None
-    return form._replace(key=tuple(key))
-
-
-def _read(name: str, value: Any, form: Form) -> tuple[object, ...]:
-    """Add an input to `form`; return what its plan may rely on. Raises TypeError if there is no
-    such thing.
-    """
-    form.names.append(name)
-    shape = plain_shape(value)
-    if shape is not None:
-        form.inputs.append(value)
-        return name, shape
-    literal = TENSOR.from_json(value, name)
-    if not isinstance(literal, Numbers):
-        raise TypeError
-    form.inputs.append(literal)
-    return name, literal.shape, literal.dtype
+    return Form(tuple(key), names, inputs)
 
 
 class Plan(NamedTuple):

@@ -54,7 +54,7 @@ def straight(
     shape, via, unnoted = result.value.shape, VIA[request.via], result.unnoted
     nulls, shown = json.encode(result).count(b"null"), tuple(result.gradients)
     # Without the tensors of this run, which may hold much memory.
-    layout = result_paths.tree(result) | dict.fromkeys(("value", "gradients", "intermediates"))
+    layout = result_paths.tree(result) | {"value": None, "gradients": {}, "intermediates": {}}
     # Every job writes its numbers into the same leaves.
     inputs = {name: tensor.detach().clone() for name, tensor in result.inputs.items()}
     arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
@@ -77,8 +77,8 @@ def straight(
         value, *named = run(*inputs.values())
         if value.shape != shape:
             return None
-        live = {step_key(n): step for n, step in zip(steps, named, strict=True) if step.requires_grad}
-        found = core.gradients(value, leaves | live, upstream=upstream, via=via)
+        live = {step_key(name): step for name, step in zip(steps, named) if step.requires_grad}
+        found = core.gradients(value, leaves | live if live else leaves, upstream=upstream, via=via)
         collect_notes(job, unnoted)
         if caught:
             return None
@@ -87,14 +87,13 @@ def straight(
         layout["notes"] = job.notes
         layout["value"] = json.array(value)
         layout["gradients"] = {name: json.array(found.get(name)) for name in shown}
-        layout["intermediates"] = {
+        if not named:
+            return json.encode_finite(layout, nulls)
+        found_steps = {
             name: {"value": json.array(step), "gradient": json.array(found.get(step_key(name)))}
             for name, step in zip(steps, named, strict=True)
         }
-        text = json.encode_finite(layout, nulls)
-        if named:
-            layout["intermediates"] = {}
-        return text
+        return json.encode_finite({**layout, "intermediates": found_steps}, nulls)
 
     if job.dtype == torch.get_default_dtype():
         return way
