@@ -398,9 +398,7 @@ def _read(lines: Lines, waiting: deque[Line]) -> bool:
 # --- in the fork server and its workers ---------------------------------------------------------
 
 
-def _fork_workers(
-    workers: list[_Worker], jobs: int, load: Load, lifetime: int, orders: int
-) -> int:
+def _fork_workers(workers: list[_Worker], jobs: int, load: Load, lifetime: int, orders: int) -> int:
     """Load PyTorch once and fork `jobs` workers, and one more for each byte in `orders`. Then
     replace every worker that dies until there are no more tasks.
     """

@@ -26,7 +26,14 @@ def loaded(*, allow_files: bool = False) -> Iterator[Work]:
 
     def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
         answer, ok = lines.answer(
-            line, number, _no_place, begin, encode, plans, allow_files=allow_files, environ=os.environ
+            line,
+            number,
+            _no_place,
+            begin,
+            encode,
+            plans,
+            allow_files=allow_files,
+            environ=os.environ,
         )
         return answer, ok, not lost  # a process that has lost its GPU cannot use it again
 

@@ -63,8 +63,7 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         value=done.value,
         gradients={name: found.get(name) for name in inputs if name in shown},
         intermediates={
-            name: Intermediate(step, found.get(step_key(name)))
-            for name, step in done.steps.items()
+            name: Intermediate(step, found.get(step_key(name))) for name, step in done.steps.items()
         },
         seed=seed,
         upstream=upstream if request.vjp is not None else None,

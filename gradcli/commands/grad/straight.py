@@ -71,13 +71,17 @@ def straight(
         seed(request.seed, job.device)
         for slot, value in zip(slots, values, strict=True):
             if type(value) is Numbers:
-                slot.flat = value.values
+                slot[...] = np.reshape(value.values, slot.shape)
             else:
                 slot[...] = value if type(value) is float else np.array(value, np.float64)
         value, *named = run(*inputs.values())
         if value.shape != shape:
             return None
-        live = {step_key(name): step for name, step in zip(steps, named) if step.requires_grad}
+        live = {
+            step_key(name): step
+            for name, step in zip(steps, named, strict=True)
+            if step.requires_grad
+        }
         found = core.gradients(value, leaves | live if live else leaves, upstream=upstream, via=via)
         collect_notes(job, unnoted)
         if caught:
