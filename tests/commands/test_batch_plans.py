@@ -7,7 +7,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -36,13 +36,6 @@ def m(rows: int = 2, columns: int = 3) -> list[list[float]]:
     return [v(columns) for _ in range(rows)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def listening() -> Iterator[None]:
-    """A worker's surroundings: PyTorch's warnings are recorded all the time."""
-    with loaded():
-        yield
-
-
 def answered(job: Any, plans: Plans) -> tuple[bytes, bool]:
     """The result line as the worker of a batch makes it, with the plans that it has."""
     given, no_place = json.dumps(job).encode(), lambda step, operands: None
@@ -58,7 +51,7 @@ def straight(job: Any, plans: Plans) -> bytes | None:
     return found.answer(form) if form and found else None
 
 
-STRAIGHT = {
+STRAIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "numbers": lambda: {"expression": "mse(w*x + b, y)", "inputs": {"w": n(), "x": n(), "b": n(), "y": n()}},
     "vectors": lambda: {"expression": "mse(w*x + b, y)", "inputs": {"w": n(), "x": v(), "b": n(), "y": v()}},
     "whole numbers": lambda: {"expression": "(w*x).sum()", "inputs": {"w": 2**53 + _r.randint(0, 99), "x": [1, n(), -3]}},
@@ -95,6 +88,7 @@ STRAIGHT = {
 
 
 @pytest.mark.parametrize("name", STRAIGHT)
+@loaded()
 def test_a_known_form_gives_the_line_of_the_ordinary_computation(name: str) -> None:
     plans = Plans()
     for number in range(12):
@@ -103,7 +97,7 @@ def test_a_known_form_gives_the_line_of_the_ordinary_computation(name: str) -> N
     assert straight(job, plans) is not None, "no plan was made"
 
 
-ORDINARY = {
+ORDINARY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "an error": ({"expression": "cross_entropy(a, t)", "inputs": {"a": v(), "t": 1}}, {"a": v(), "t": 3}),
     "nan": ({"expression": "log(x) + y", "inputs": {"x": 1, "y": 1}}, {"x": -1, "y": 1}),
     "inf, in the gradient alone": ({"expression": "sqrt(x)", "inputs": {"x": 1}}, {"x": 0}),
@@ -124,6 +118,7 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("name", ORDINARY)
+@loaded()
 def test_what_a_plan_cannot_answer_is_computed_as_any_other_job(name: str) -> None:
     usual, inputs = ORDINARY[name]
     known, plans = {"command": "grad", **usual}, Plans()
@@ -167,6 +162,7 @@ def test_jobs_that_differ_in_more_than_numbers_have_different_forms(
     assert again.key == forms[0].key, "the id is no part of it"
 
 
+@loaded()
 def test_a_plan_that_gives_another_line_than_its_job_has_is_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -178,6 +174,7 @@ def test_a_plan_that_gives_another_line_than_its_job_has_is_not_kept(
         assert plans.get(form_of(job)) is None
 
 
+@loaded()
 def test_so_many_plans_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "PROGRAMS", 3)
     plans = Plans()
@@ -192,11 +189,12 @@ def test_so_many_plans_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
     assert [bool(straight(job, plans)) for job in jobs] == [False] * 6 + [True] * 3
 
 
+@loaded()
 def test_a_mix_of_all_forms_in_one_and_in_several_processes() -> None:
     known = [{"command": "grad", **make()} for make in STRAIGHT.values() for _ in range(15)]
     known += [{"command": "grad", **job, "inputs": i} for job, i in ORDINARY.values()] * 2
     known += [{"command": "activate", "names": "relu", "x": v()}, {"command": "grad", "fn": "mse"}]
-    known += [{**job, "check": True} for job in known[::29]]
+    known += [{"command": "grad", "fn": "mse", "x": v(), "w": n(), "check": True} for _ in range(4)]
     jobs = [{**job, "id": i} for i, job in enumerate(_r.sample(known, len(known)))]
     text = "".join(f"{json.dumps(job)}\n" for job in jobs)
     expected = b"\n".join(answered(job, Plans())[0] for job in jobs).decode() + "\n"
