@@ -18,6 +18,7 @@ from gradcli.commands.batch.lines import answer
 from gradcli.commands.batch.load import loaded
 from gradcli.commands.batch.plan import Plans, form_of
 from gradcli.commands.forms import line as encode
+from gradcli.process import pool
 from gradcli.process.pool import FRAME, Begin, LinesOfFile, LinesOfJobs, Work, answers
 from tests.program import run
 
@@ -215,11 +216,15 @@ def own(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
     return b"%d" % os.getpid(), True, True
 
 
-def test_few_lines_are_answered_by_one_process() -> None:
+def test_few_lines_are_answered_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PATIENCE", 60)
     assert len(set(pids(LinesOfJobs([{}] * 9), own))) == 1
 
 
-def test_a_pipe_that_gives_a_line_at_a_time_needs_one_process_and_no_line_waits() -> None:
+def test_a_pipe_that_gives_a_line_at_a_time_needs_one_process_and_no_line_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "PATIENCE", 60)
     reader, writer = os.pipe()
     os.write(writer, b"{}\n")
     found: list[bytes] = []
