@@ -67,6 +67,11 @@ def listening() -> Iterator[list[warnings.WarningMessage]]:
             torch.set_warn_always(every_time)
 
 
+def heard() -> list[warnings.WarningMessage] | None:
+    """The warnings since the current job began; None in a process that does not listen always."""
+    return _listeners[-1] if _listeners else None
+
+
 @contextmanager
 def once_more(dtype: torch.dtype) -> Iterator[None]:
     """Recompute parts of a result in `dtype`, without the warnings, which were collected before."""
@@ -94,7 +99,7 @@ class Job:
         self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []
         self.watched: list[WatchedOp] = []
-        self.tensor: Callable[[Literal], Tensor] = TensorMaker(self.dtype, self.device, read_stdin)
+        self.tensor = TensorMaker(self.dtype, self.device, read_stdin)
         seed(request.seed, self.device)
 
     @property

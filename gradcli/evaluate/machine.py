@@ -117,6 +117,60 @@ def _compile(expression: Expression) -> list[_Act]:
     return program
 
 
+def composed(
+    expression: Expression,
+    inputs: Sequence[str],
+    named: Sequence[str],
+    makers: Mapping[int, Callable[[tuple[Any, ...], Any], Any]],
+    watch: Callable[[Any], object],
+) -> Callable[..., tuple[Any, ...]] | None:
+    """A program as one Python function of its `inputs`, by place; None if it branches or unpacks.
+
+    The function returns the value and what the program binds to the names in `named`. It calls what
+    `evaluate` calls, within the same bounds, but its errors have no place. `makers` make of some
+    steps, found by their ids, what `watch` is given, from their operands and values.
+    """
+    bound: dict[str, Any] = {
+        "Tensor": Tensor,
+        "most": ELEMENTS.value,
+        "admit": _admit,
+        "watch": watch,
+    }
+    scope = {name: f"x{place}" for place, name in enumerate(inputs)}
+    stack: list[str] = []
+    lines = [f"def run({', '.join(scope.values())}):"]
+    for number, (does, take, moves, step) in enumerate(_compile(expression)):
+        value = f"v{number}"
+        match step.kind:
+            case "constant" | "dtype":
+                bound[value] = step.value if step.kind == "constant" else library.DTYPES[step.name]
+                stack.append(value)
+            case "load":
+                stack.append(scope[step.name])
+            case "store":
+                scope[step.name] = stack[-1]
+            case "drop":
+                stack.pop()
+            case "copy":
+                stack.append(stack[-1])
+            case _ if moves:
+                return None
+            case _:
+                operands = ", ".join(stack[len(stack) - take :])
+                del stack[len(stack) - take :]
+                stack.append(value)
+                bound[f"do{number}"], deep = does, step.kind in _FROM_PYTORCH
+                lines.append(f"{value} = do{number}({operands})")
+                too_large = f"type({value}) is not Tensor or {value}.numel() > most"
+                lines.append(f"if {too_large}: admit({value}, deep={deep})")
+                if make := makers.get(id(step)):
+                    bound[f"make{number}"] = make
+                    lines.append(f"watch(make{number}(({operands},), {value}))")
+    lines.append(f"return {', '.join([stack[-1], *(scope[name] for name in named)])},")
+    exec("\n ".join(lines), bound)  # it holds no text of the user's
+    return cast(Callable[..., tuple[Any, ...]], bound["run"])
+
+
 _NOWHERE = Source("").span(0)
 
 

@@ -49,7 +49,8 @@ def ends(x: Tensor) -> tuple[float, float]:
         low, high = torch.aminmax(x.detach())
         return float(low), float(high)
     numbers = listed(x) or [0.0]
-    if any(number != number for number in numbers):
+    total = sum(numbers)
+    if total != total and any(number != number for number in numbers):
         return torch.nan, torch.nan
     return min(numbers), max(numbers)
 

@@ -70,7 +70,7 @@ def watching(
     program: Expression, before: Before, watched: list[WatchedOp]
 ) -> tuple[Before, After | None]:
     """`before`, and the function to call after each step: both add the operations to `watched`."""
-    steps = _watched(program)
+    steps = makers(program)
     if not steps:
         return before, None
     latest: list[Any] = []
@@ -88,22 +88,22 @@ def watching(
 
 
 @lru_cache(maxsize=PROGRAMS)
-def _watched(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
+def makers(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
     """How to make the watched operation of each step that notes examine, by the step's id."""
-    makers: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}
+    found: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}
     for step, node in zip(program.steps, program.origins, strict=True):
         if "*" in step.keywords:
             continue  # the arguments' names are known only when it runs
         label = partial(_label, step, node)
         if step.kind == "apply":
-            makers[id(step)] = partial(_of_module, step, label)
+            found[id(step)] = partial(_of_module, step, label)
             continue
         called = step.kind in ("call", "method") and not step.name.startswith("nn.")
         if called and (name := canonical(step.name)):
             plain = not step.keywords and step.take == _tensors(name)
             general = partial(_of_function, step, name, label)
-            makers[id(step)] = _of_plain_call(step, name, label) if plain else general
-    return makers
+            found[id(step)] = _of_plain_call(step, name, label) if plain else general
+    return found
 
 
 def _tensors(name: str) -> int:

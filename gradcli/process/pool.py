@@ -40,6 +40,8 @@ IN_PIPE = 60_000
 """Bytes that a pipe holds before a write blocks: a little less than the 64 KiB of Linux."""
 FLUSH = 0.05
 """Seconds that an answer may wait for the next ones of its frame."""
+PATIENCE = 0.05
+"""Seconds that lines wait before another worker is started, if the number of workers is open."""
 GARBAGE = 20_000
 """Objects, those of some hundred jobs, that a worker allocates before a garbage collection."""
 ANSWERED = b"\0"
@@ -201,6 +203,11 @@ class _Worker:
         self._splitter = Splitter()
         self.frames: deque[_Frame] = deque()
 
+    @property
+    def running(self) -> bool:
+        """Whether the process has PyTorch loaded and has begun."""
+        return self.page.read()[1] != 0
+
     def give(self, frame: _Frame) -> None:
         """Send the lines of a frame that have no answer yet."""
         self.frames.append(frame)
@@ -275,45 +282,68 @@ def _answer_to_killer(line: bytes, end: End) -> bytes:
     return _failure(identity, {"kind": error.kind, "message": f"{error.message}{hint}"})
 
 
-def answers(lines: Lines, load: Load, *, jobs: int = 1) -> Generator[list[Answer], None, None]:
+def answers(
+    lines: Lines, load: Load, *, jobs: int = 1, most: int = 0
+) -> Generator[list[Answer], None, None]:
     """The result lines without line ends, in the order of the jobs, as many at a time as came in.
 
-    The processes start now, and end with the generator. It raises FileError if PyTorch cannot be
-    loaded, and ToldFault if the fork server failed.
+    `jobs` processes start now, more of them, up to `most`, where lines wait; all end with the
+    generator. It raises FileError if PyTorch cannot be loaded, and ToldFault if the fork server
+    failed.
     """
-    workers = [_Worker() for _ in range(jobs)]
+    workers = [_Worker() for _ in range(max(jobs, most))]
     page, (ended, lifetime) = SharedPage(), os.pipe()  # only the fork server keeps `lifetime`
+    orders, order = os.pipe()  # a byte for each further worker
 
     def fork_server() -> int:
+        os.close(order)
         for worker in workers:
             worker.close()
-        return _fork_workers(workers, load, lifetime)
+        return _fork_workers(workers, jobs, load, lifetime, orders)
 
     with held():  # Python drops an exception that a signal handler raises during a fork
         server = spawn(fork_server, page)
     os.close(lifetime)
+    os.close(orders)
     for worker in workers:
         worker.close_ends()
-    return _answers(lines, workers, server, page, ended)
+    return _answers(lines, workers, jobs, order, server, page, ended)
 
 
 def _answers(
-    lines: Lines, workers: list[_Worker], server: int, page: SharedPage, ended: int
+    lines: Lines,
+    all_workers: list[_Worker],
+    jobs: int,
+    orders: int,
+    server: int,
+    page: SharedPage,
+    ended: int,
 ) -> Generator[list[Answer], None, None]:
-    jobs = len(workers)
+    workers, spare = all_workers[:jobs], deque(all_workers[jobs:])
+    answered, since = 0, time.monotonic()
     waiting: deque[Line] = deque()
     order: deque[_Frame] = deque()
     at_end = False
     try:
         while not at_end or waiting or order:
-            _distribute(waiting, workers, order)
-            has_room = not at_end and len(waiting) < FRAME * AHEAD * jobs
+            # Until all workers are started, frames grow with what was answered: slow jobs wait here.
+            share = min(FRAME, 1 + answered) if spare else FRAME
+            _distribute(waiting, workers, order, share)
+            patient = bool(waiting and spare)
+            if not patient or not workers[0].running:
+                since = time.monotonic()
+            if patient and (len(waiting) > FRAME or time.monotonic() - since > PATIENCE):
+                os.write(orders, b"+")
+                workers.append(spare.popleft())
+                continue
+            has_room = not at_end and len(waiting) < FRAME * AHEAD * len(workers)
             if has_room and lines.fd is None and not waiting:
                 at_end = _read(lines, waiting)
                 continue
             busy = {worker.fd: worker for worker in workers if worker.frames}
             source = [lines.fd] if has_room and lines.fd is not None else []
-            ready, _, _ = select.select([*busy, *source, ended], [], [])
+            timeout = PATIENCE if patient else None
+            ready, _, _ = select.select([*busy, *source, ended], [], [], timeout)
             for fd in ready:
                 if fd == ended:
                     raise cause(end, Limits(0)) if (end := page.end(0)).report else _CRASHED
@@ -327,24 +357,28 @@ def _answers(
                 if not order[0].complete:
                     break
                 order.popleft()
+            answered += len(new)
             if new:
                 yield new
     finally:
         os.kill(server, signal.SIGKILL)  # first, so that it forks no more workers
         os.waitpid(server, 0)
         os.close(ended)
-        for worker in workers:
+        os.close(orders)
+        for worker in all_workers:
             worker.kill()
 
 
-def _distribute(waiting: deque[Line], workers: list[_Worker], order: deque[_Frame]) -> None:
-    """Give waiting lines to idle workers. A lone worker gets its next frame in advance, if a pipe
-    can hold it: the parent must not wait until it is read.
+def _distribute(
+    waiting: deque[Line], workers: list[_Worker], order: deque[_Frame], most: int
+) -> None:
+    """Give waiting lines to idle workers, at most so many to each. A lone worker gets its next
+    frame in advance, if a pipe can hold it: the parent must not wait until it is read.
     """
     alone = len(workers) == 1
     idle = [worker for worker in workers if len(worker.frames) < (2 if alone else 1)]
     for position, worker in enumerate(idle):
-        share = min(FRAME, -(-len(waiting) // (len(idle) - position)))
+        share = min(most, -(-len(waiting) // (len(idle) - position)))
         if not share or len(order) >= AHEAD * len(workers):
             return
         if worker.frames and sum(len(line.text) + 9 for line in islice(waiting, share)) >= IN_PIPE:
@@ -364,8 +398,10 @@ def _read(lines: Lines, waiting: deque[Line]) -> bool:
 # --- in the fork server and its workers ---------------------------------------------------------
 
 
-def _fork_workers(workers: list[_Worker], load: Load, lifetime: int) -> int:
-    """Load PyTorch once, then replace every worker that dies until there are no more tasks."""
+def _fork_workers(workers: list[_Worker], jobs: int, load: Load, lifetime: int, orders: int) -> int:
+    """Load PyTorch once and fork `jobs` workers, and one more for each byte in `orders`. Then
+    replace every worker that dies until there are no more tasks.
+    """
     end_at_once()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # an alarm ends a worker even inside C++
     with silent_streams(), load() as work:
@@ -385,9 +421,28 @@ def _fork_workers(workers: list[_Worker], load: Load, lifetime: int) -> int:
 
             return spawn(child, worker.page)
 
-        processes = {fork(worker): worker for worker in workers}
+        def fork_bell() -> int:
+            """Fork a process that ends when another worker is ordered: this one waits for ends."""
+
+            def child() -> int:
+                os.close(lifetime)
+                for worker in living:
+                    worker.close_ends()
+                return 0 if os.read(orders, 1) else 1
+
+            return spawn(child, SharedPage())
+
+        processes = {fork(worker): worker for worker in workers[:jobs]}
+        spare = deque(workers[jobs:])
+        bell = fork_bell() if spare else 0
         while processes:
             pid, status = wait(-1)
+            if pid == bell:
+                if not status:
+                    worker = spare.popleft()
+                    processes[fork(worker)] = worker
+                    bell = fork_bell() if spare else 0
+                continue
             worker = processes.pop(pid)
             if worker.page.done and not status:  # there are no more tasks
                 worker.close_ends()

@@ -1,6 +1,5 @@
 """A result, or a part of it, as compact JSON: one line, shortest digits, "NaN" and "Infinity"."""
 
-from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,11 +23,43 @@ def encode(value: Any, end: bytes = b"") -> bytes:
     finite, and spells some numbers of float32 differently: if either may have happened, every
     tensor is written on its own.
     """
-    with suppress(TypeError):
-        text = orjson.dumps(value, _default, _QUICK)
-        if b"null" not in text and b"0.00000" not in text and b"e+" not in text:
-            return text + end
-    return bulk.encode(_ready(result_paths.tree(value)), end)
+    text = _quick(value)
+    if text is None or b"null" in text or _spelled_otherwise(text):
+        return bulk.encode(_ready(result_paths.tree(value)), end)
+    return text + end
+
+
+def encode_finite(tree: Any, nulls: int) -> bytes | None:
+    """A tree of arrays with so many None as `encode` writes it; None if a number in it is not finite."""
+    text = _quick(tree)
+    if text is None or text.count(b"null") != nulls:
+        return None
+    return encode(tree) if _spelled_otherwise(text) else text
+
+
+def array(tensor: Tensor | None) -> Any:
+    """A tensor of any shape as a scalar or an array that orjson writes in shortest digits; None for
+    None. Raises KeyError for a dtype that it cannot write so.
+    """
+    if tensor is None:
+        return None
+    number = _SCALAR[tensor.dtype]
+    if not tensor.ndim:
+        return number(tensor.item())
+    return tensor.contiguous().numpy(force=True)  # `force` because it may require a gradient
+
+
+def _quick(value: Any) -> bytes | None:
+    """What orjson writes in one call; None if it cannot."""
+    try:
+        return orjson.dumps(value, _default, _QUICK)
+    except TypeError:
+        return None
+
+
+def _spelled_otherwise(text: bytes) -> bool:
+    """Whether a number of float32 may be spelled otherwise than Python does."""
+    return b"0.00000" in text or b"e+" in text
 
 
 def _default(value: Any) -> Any:
@@ -42,9 +73,7 @@ def _default(value: Any) -> Any:
         raise TypeError
     if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
         raise TypeError
-    if not value.ndim:
-        return _SCALAR[value.dtype](value.item())
-    return value.numpy(force=True)  # `force` because it may require a gradient
+    return array(value)
 
 
 def _ready(value: Any) -> Any:
@@ -55,6 +84,8 @@ def _ready(value: Any) -> Any:
         return {name: _ready(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_ready(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        value = torch.from_numpy(np.asarray(value))
     if isinstance(value, float):
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):

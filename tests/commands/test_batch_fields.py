@@ -15,6 +15,7 @@ import torch
 
 from gradcli import batch
 from gradcli.commands.batch.lines import JOBS, answer
+from gradcli.commands.batch.plan import Plans
 from gradcli.commands.descend import setting
 from gradcli.commands.descend.request import OPTIMIZER
 from gradcli.commands.forms import line
@@ -124,7 +125,7 @@ def answers(jobs: list[dict[str, Any]], *, allow_files: bool = False) -> list[st
     """The result lines, as the worker of a batch makes them."""
     return [
         answer(
-            json.dumps(job).encode(), 1, lambda step, operands: None, lambda seconds: None, line,
+            json.dumps(job).encode(), 1, lambda step, operands: None, lambda seconds: None, line, Plans(),
             allow_files=allow_files, environ={},
         )[0].decode()
         for job in jobs

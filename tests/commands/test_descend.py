@@ -22,6 +22,7 @@ import torch._dynamo  # what the first optimiser of a process loads: once here, 
 from gradcli.catalogue.optimizers import NAMES
 from gradcli.cli import progress
 from gradcli.commands.batch.lines import answer
+from gradcli.commands.batch.plan import Plans
 from gradcli.commands.dispatch import compute
 from gradcli.commands.perceptron.request import Perceptron
 from gradcli.evaluate.job import default_dtype
@@ -551,6 +552,7 @@ def test_in_a_batch_too() -> None:
         lambda step, operands: None,
         begun.append,
         lambda pair: b"",
+        Plans(),
         allow_files=False,
         environ={},
     )

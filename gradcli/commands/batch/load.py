@@ -16,15 +16,24 @@ def loaded(*, allow_files: bool = False) -> Iterator[Work]:
     """
     with loading_pytorch():
         from gradcli.commands.batch import lines
+        from gradcli.commands.batch.plan import Plans
         from gradcli.commands.dispatch import lost, preload
         from gradcli.commands.forms import line as encode
         from gradcli.evaluate.job import listening
 
         preload()
+    plans = Plans()
 
     def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
         answer, ok = lines.answer(
-            line, number, _no_place, begin, encode, allow_files=allow_files, environ=os.environ
+            line,
+            number,
+            _no_place,
+            begin,
+            encode,
+            plans,
+            allow_files=allow_files,
+            environ=os.environ,
         )
         return answer, ok, not lost  # a process that has lost its GPU cannot use it again
 

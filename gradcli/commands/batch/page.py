@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from gradcli.commands.batch.load import loaded
-from gradcli.commands.batch.request import Batch
+from gradcli.commands.batch.request import MOST_JOBS, Batch
 from gradcli.errors import ExitStatus, FileError
 from gradcli.language.file_names import advice
 from gradcli.language.source import Source
@@ -26,7 +26,9 @@ def page(request: Batch, shown: OutputOptions, world: World, read_stdin: Callabl
     """
     jobs = LinesOfFile(_open(request.file, world))
     failures = 0
-    batches = answers(jobs, partial(loaded, allow_files=request.allow_files), jobs=request.jobs)
+    load = partial(loaded, allow_files=request.allow_files)
+    most = min(MOST_JOBS, _processors()) if request.jobs is None else 0
+    batches = answers(jobs, load, jobs=request.jobs or 1, most=most)
     # Signals are handled only after the forks: what a handler raises during a fork is lost.
     writer = _LineWriter()
     with handled(writer.handle), _progress(shown, world) as progress, contextlib.closing(batches):
@@ -42,6 +44,12 @@ def page(request: Batch, shown: OutputOptions, world: World, read_stdin: Callabl
                 raise FileError(f"standard output cannot be written: {reason}") from None
             progress(len(batch), failures)
     return ExitStatus.FAILED if failures else ExitStatus.OK
+
+
+def _processors() -> int:
+    """The processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _open(path: str, world: World) -> int:

@@ -6,6 +6,12 @@ from gradcli.errors import UsageError
 from gradcli.options.fields import FLAG, WHOLE, Paths, ValueKind, argument, option
 
 MOST_JOBS = 64
+AUTO = "auto"
+JOBS = ValueKind(
+    f"N|{AUTO}",
+    lambda source: None if source.text.strip() == AUTO else WHOLE.read(source),
+    hints=(AUTO,),
+)
 FILE = ValueKind("FILE", lambda source: source.text, paths=Paths(""))
 
 
@@ -16,9 +22,11 @@ class Batch:
     """
 
     file: str = argument(FILE, "the jobs; - or nothing means standard input", "-")
-    jobs: int = option(WHOLE, "number of parallel processes", 1)
+    jobs: int | None = option(
+        JOBS, "parallel processes; auto: as many as processors where lines wait", None, shown=AUTO
+    )
     allow_files: bool = option(FLAG, "let jobs read files: @FILE", False)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.jobs <= MOST_JOBS:
+        if self.jobs is not None and not 1 <= self.jobs <= MOST_JOBS:
             raise UsageError(f"--jobs must be from 1 to {MOST_JOBS}")

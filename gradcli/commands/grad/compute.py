@@ -16,6 +16,7 @@ from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, run
 from gradcli.evidence.notes.notes import collect_notes
+from gradcli.language.expressions.program import Expression
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
 from gradcli.results import Points, Subject
@@ -23,7 +24,7 @@ from gradcli.results import Points, Subject
 LISTED = 16
 """Random numbers in a note, at most."""
 
-_VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
+VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 
 
 def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
@@ -39,14 +40,14 @@ def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
 
 def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     inputs = _completed(request, given, job)
-    chosen = job.wrt(request.wrt, inputs, _default_wrt(request, given))
+    chosen = chosen_inputs(request, inputs, given, job)
     done = differentiable(run(job.program, inputs, chosen, job), request.wrt)
     upstream, seed = _upstream(request, done, given, job)
-    steps = {_step_key(name): step for name, step in done.steps.items() if step.requires_grad}
+    steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
     by = done.by | steps if steps else done.by
-    found = core.gradients(done.value, by, upstream=upstream, via=_VIA[request.via])
+    found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
     _note_unused(done, found, job)
-    _note_steps(done, job)
+    note_steps(done.program, done.steps, job)
     shown = set(done.by)
     if not request.wrt:  # indices are shown too: their gradients are null
         floating = {name for name, tensor in given.items() if tensor.is_floating_point()}
@@ -62,27 +63,26 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         value=done.value,
         gradients={name: found.get(name) for name in inputs if name in shown},
         intermediates={
-            name: Intermediate(step, found.get(_step_key(name)))
-            for name, step in done.steps.items()
+            name: Intermediate(step, found.get(step_key(name))) for name, step in done.steps.items()
         },
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
 
 
-def _step_key(name: str) -> str:
+def step_key(name: str) -> str:
     """The key of a step among the gradients, where an input may have the same name."""
     return f"{name} "
 
 
-def _note_steps(done: Run, job: Job) -> None:
+def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
     """Note the steps that are complex, and the names that were assigned more than once."""
-    for name, step in done.steps.items():
+    for name, step in steps.items():
         if step.is_complex():
             text = f"the step {name} is complex: the table shows it, JSON has null"
             job.note("complex-step", text)
-    for name in done.steps:
-        count = sum(step.kind == "store" and step.name == name for step in done.program.steps)
+    for name in steps:
+        count = sum(step.kind == "store" and step.name == name for step in program.steps)
         if count > 1:
             job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
                      "give each step its own name")  # fmt: skip
@@ -102,12 +102,12 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         )
     rows: list[dict[str, Any]] = []
     subjects: list[Subject] = []
-    chosen = job.wrt(request.wrt, given, _default_wrt(request, given))
+    chosen = chosen_inputs(request, given, given, job)
     for point in points:
         inputs = _completed(request, {**given, name: point}, job)
         done = differentiable(run(program, inputs, chosen, job), request.wrt)
         value = one_number(done.value, f"--each needs one number at each point of {name}")
-        found = core.gradients(done.value, done.by, via=_VIA[request.via])
+        found = core.gradients(done.value, done.by, via=VIA[request.via])
         _note_unused(done, found, job)
         collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
         rows.append({name: point, "value": value, "gradients": found})
@@ -151,10 +151,17 @@ def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str
     return {name: inputs[name] for name in request.input_names}
 
 
-def _default_wrt(request: Grad, given: Mapping[str, Tensor]) -> list[str]:
-    """Every floating-point input that the user gave; with --fn not the target."""
+def chosen_inputs(
+    request: Grad, inputs: Mapping[str, Tensor], given: Mapping[str, Tensor], job: Job
+) -> list[str]:
+    """The inputs to differentiate by: those of --wrt, else every floating-point input that the user
+    gave; with --fn not the target.
+
+    Raises what `Job.wrt` raises.
+    """
     floating = [name for name, tensor in given.items() if tensor.is_floating_point()]
-    return [name for name in floating if name != "y"] if request.fn else floating
+    default = [name for name in floating if name != "y"] if request.fn else floating
+    return job.wrt(request.wrt, inputs, default)
 
 
 def _upstream(

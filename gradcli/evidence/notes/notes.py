@@ -138,7 +138,7 @@ def _reach(op: WatchedOp, x: Tensor) -> float:
     """The distance from 0 within which the slope is neither flat nor 0 by rounding alone."""
     if op.settings.get("alpha", 1) != 1:
         return 0
-    coarse = COARSE if torch.finfo(x.dtype).bits == 16 else REACH
+    coarse = COARSE if x.dtype.itemsize == 2 else REACH
     return coarse.get(op.name, REACH[op.name])
 
 
@@ -164,12 +164,12 @@ def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note
     if not _differentiated(op.operands[0]) or not op.value.numel():
         return
     p = op.value.detach()
+    if p.numel() <= FEW and max(listed(p)) < 1 - 2 * FLAT:
+        return
     dim = op.dimension
     if not p.ndim or p.shape[dim] == 1:
         if bool((p == 1).all()):
             yield Note("saturated", f"{op.name} over 1 element is always 1: its gradient is 0")
-        return
-    if p.numel() <= FEW and max(listed(p)) < 1 - 2 * FLAT:
         return
     slope = (p * (1 - p)).amax(dim)
     flat = (slope < FLAT) & (p.amax(dim) > 0.5)  # of very many, each probability may be that small

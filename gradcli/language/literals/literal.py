@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 from gradcli.errors import GradcliError, LiteralError
 from gradcli.language.file_names import FromFile, is_named, parse_path
@@ -102,6 +102,28 @@ def from_json(value: object, source: Source) -> Numbers:
     except ValueError as error:
         message, hint = (*error.args, "all rows must have the same shape")[:2]
         raise LiteralError(message, span=source.whole, hint=hint) from None
+
+
+_NUMBER_TYPES = frozenset({float, int})
+"""The types of JSON numbers; `bool` is another."""
+
+
+def plain_shape(value: Any) -> Shape | None:
+    """The shape of a JSON number, of a list of numbers, or of lists of equally many numbers.
+
+    `torch.tensor` makes of such a value what `from_json` reads in it. None for any other value.
+    """
+    if type(value) in _NUMBER_TYPES:
+        return ()
+    if type(value) is not list:
+        return None
+    kinds = set(map(type, value))
+    if kinds <= _NUMBER_TYPES:
+        return (len(value),)
+    widths = set(map(len, value)) if kinds == {list} else ()
+    if len(widths) == 1 and _NUMBER_TYPES.issuperset(map(type, chain.from_iterable(value))):
+        return (len(value), *widths)
+    return None
 
 
 def _flatten(value: object) -> tuple[list[object], Shape]:
