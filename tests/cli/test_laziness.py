@@ -85,3 +85,14 @@ def test_no_command_loads_sympy(tmp_path: Path) -> None:
         ).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "lbfgs"])
+def test_descend_does_not_load_the_compiler(optimizer: str, tmp_path: Path) -> None:
+    """PyTorch's own wrappers of an optimiser would, for a second of nothing; that the steps are
+    those of a plain loop is in `tests/commands/test_descend.py`.
+    """
+    modules, status = loaded(tmp_path, "descend", "(x-3)**2", "x=0", "--optimizer", optimizer)
+    assert status == 0
+    assert "torch.optim.sgd" in modules
+    assert "torch._dynamo" not in modules
