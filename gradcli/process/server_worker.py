@@ -3,7 +3,6 @@ streams, folder, environment variables, arguments and umask, and runs the progra
 """
 
 import contextlib
-import gc
 import marshal
 import os
 import resource
@@ -11,12 +10,15 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TextIO
 
 from gradcli.errors import ExitStatus, fault, traceback_of
 from gradcli.process import wire
+from gradcli.process.guards import loading_pytorch
+from gradcli.process.sources import Files, states
 from gradcli.process.worker import Progress
 
 ENOUGH_FILES = 256
@@ -26,18 +28,17 @@ OUTDATED = 3
 
 Bounds = dict[int, tuple[int, int]]
 """The limits of a process as `ulimit` shows them: soft and hard for each resource."""
-Files = dict[str, tuple[int, int, int]]
-"""Files with their modification time, their size and their inode."""
 _RESOURCES = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
 
 
 @dataclass(frozen=True)
 class Program:
-    """What a server serves: functions that load it, run a call, and run one without output; calls
-    to run once after loading, the last of them in each worker too; and its libraries.
+    """What a server serves: functions that load it part by part, run a call, and run one without
+    output; calls to run once after loading, the first of them in each worker too; and its
+    libraries.
     """
 
-    load: Callable[[], None]
+    load: Callable[[], Iterator[None]]
     run: Callable[[list[str], Progress], int]
     try_out: Callable[[str], None]
     calls: tuple[str, ...]
@@ -70,32 +71,30 @@ class Origin:
         torch.set_num_threads(self.threads)
 
 
-def load(program: Program) -> Origin:
-    """Load a program and run its calls; to be called once, before any other use of PyTorch."""
+def load(program: Program, files: Files) -> Origin:
+    """Load PyTorch for a program with these files; to be called before any other use of PyTorch."""
     environment = wire.environment()
-    package = [f"{folder}/{name}" for folder, _, names in os.walk(wire.PACKAGE) for name in names]
-    files = states(path for path in package if path.endswith((".py", ".txt")))
-    gc.disable()  # loading makes no garbage
-    import torch
+    with loading_pytorch():
+        import torch
 
+        for name in program.libraries:
+            import_module(name)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    program.load()
+    libraries = states(path for name in program.libraries if (path := sys.modules[name].__file__))
+    return Origin(environment, {**files, **libraries}, bounds_of(0), torch.__version__, threads)
+
+
+def prepare(program: Program) -> Iterator[None]:
+    """Load a program, and run its calls once, part by part."""
+    yield from program.load()
+    import torch
+
     # With an accelerator the first backward pass starts threads, which a fork does not have.
     if not (torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()):
         for words in program.calls:
             program.try_out(words)
-    files |= states(path for name in program.libraries if (path := sys.modules[name].__file__))
-    gc.enable()
-    gc.collect()
-    gc.freeze()  # a collection in a worker would write to all objects, and so copy all pages
-    return Origin(environment, files, bounds_of(0), torch.__version__, threads)
-
-
-def states(paths: Iterable[str]) -> Files:
-    """The files with what changes when they change."""
-    stats = ((path, os.stat(path)) for path in paths)
-    return {path: (stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats}
+            yield
 
 
 def bounds_of(process: int) -> Bounds:
@@ -113,7 +112,7 @@ def work(inlet: socket.socket, progress: Progress, program: Program, origin: Ori
     _leave_the_server(inlet.fileno())
     origin.restore_threads()
     if not select.select([inlet], [], [], 0)[0]:  # no client waits
-        program.try_out(program.calls[-1])  # a fork pays for its first write to each page of memory
+        program.try_out(program.calls[0])  # a fork pays for its first write to each page of memory
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
@@ -128,8 +127,7 @@ def _leave_the_server(inlet: int) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     os.setpgid(0, 0)
-    os.closerange(3, inlet)
-    os.closerange(inlet + 1, wire.DESCRIPTORS)
+    wire.close_all_but(inlet)
 
 
 def answer(connection: socket.socket, progress: Progress, program: Program, origin: Origin) -> int:
