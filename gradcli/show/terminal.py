@@ -1,4 +1,4 @@
-"""Tables drawn by rich: natural width in a pipe, pieces below each other in a narrow terminal.
+"""Tables with the lines and styles of rich: natural width in a pipe, pieces below each other in a narrow terminal.
 
 No number is ever cut or wrapped: columns that do not fit side by side go below.
 """
@@ -12,8 +12,6 @@ from itertools import repeat
 from typing import Literal
 
 from rich.cells import cell_len
-from rich.table import Table as RichTable
-from rich.text import Text
 from torch import Tensor
 
 from gradcli.page import Page, frame
@@ -26,9 +24,6 @@ THRESHOLD = 1000
 EDGE = 3
 """As in PyTorch: a tensor of more elements than THRESHOLD is summarised by EDGE at each end."""
 GAP = "..."
-_MARK = "\ue000"
-"""A character without a meaning, of which the cells in a pattern of a row consist."""
-_MARKS = re.compile(f"{_MARK}+")
 _INTEGER = re.compile(r"[^.e]*")
 
 
@@ -91,7 +86,7 @@ def _draw(page: Page, table: Table, style: Style) -> None:
     if table.title:
         page.line(_wrap(table.title, style), "bold")
     for piece, layout in _pieces(columns, table, style):
-        page.write(_draw_piece(piece, layout, style))
+        _draw_piece(page, piece, layout, ascii_only=style.ascii_only)
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
 
@@ -254,44 +249,73 @@ def _broken(cells: Sequence[list[str]], widths: Mapping[int, int]) -> list[list[
     return lines
 
 
-def _draw_piece(columns: list[_TextColumn], layout: _Layout, style: Style) -> str:
-    """A table as text. Rich draws one row of marks for each block, the pattern of all its rows:
-    drawing every row takes it a hundred times as long.
+def _draw_piece(
+    page: Page, columns: list[_TextColumn], layout: _Layout, *, ascii_only: bool
+) -> None:
+    """A table as rich would draw it, with rich's lines and styles. Rich itself measures every cell
+    and takes ten times as long.
     """
     grid, rules = layout.lines == "grid", layout.lines == "rules"
-    box = frame(ascii_only=style.ascii_only, rules=rules) if grid or rules else None
-    padding = (0, 1) if grid else (0, 1 if rules else layout.blanks, 0, 0)
-    table = RichTable(
-        box=box, border_style="dim", header_style="bold cyan", padding=padding, pad_edge=grid
-    )
+    box = frame(ascii_only=ascii_only, rules=rules) if grid or rules else None
+    before, after = (" ", " ") if grid else ("", " " if rules else " " * layout.blanks)
+    afters = [*repeat(after, len(columns) - 1), after if grid else ""]
     widths = [column.within(layout.heading) for column in columns]
+    headings, cells = [], []
     for column, width in zip(columns, widths, strict=True):
         starts = range(0, len(column.heading) or 1, width)
         pieces = [column.heading[i : i + width] for i in starts]
-        heading = "\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)
-        table.add_column(Text(heading), no_wrap=True)
+        if column.numeric:
+            pieces = [piece.rjust(width) for piece in pieces]
+        headings.append(pieces)
+        cells.append(max(width, *map(_width, pieces)))
+    whole = [len(before) + width + len(pad) for width, pad in zip(cells, afters, strict=True)]
+
+    def edged(parts: Iterable[str], edges: Iterable[str]) -> str:
+        left, between, right = (page.styled(edge, "dim") for edge in edges)
+        return f"{left}{between.join(parts)}{right}"
+
+    def head(text: str) -> str:
+        return page.styled(text, "bold cyan")
+
+    lines = [page.styled(box.get_top(whole), "dim")] if box else []
+    height = max(map(len, headings))
+    for i in range(height):
+        parts = []
+        for pieces, width, pad, all_of_it in zip(headings, cells, afters, whole, strict=True):
+            at = i - height + len(pieces)
+            text = pieces[at] + " " * (width - _width(pieces[at])) if at >= 0 else ""
+            parts.append(head(before) + head(text) + head(pad) if text else head(" " * all_of_it))
+        edges = (box.head_left, box.head_vertical, box.head_right) if box else ("", "", "")
+        lines.append(edged(parts, edges))
+    if box:
+        lines.append(page.styled(box.get_row(whole, "head"), "dim"))
     blocks = range(len(columns[0].blocks))
+    edges = (box.mid_left, box.mid_vertical, box.mid_right) if box else ("", "", "")
+    pattern = edged((f"{before}\0{pad}" for pad in afters), edges).split("\0")
     for block in blocks:
-        section = len(columns[0].blocks[block]) > 1 and block + 1 < len(blocks)
-        table.add_row(*(Text(_MARK * width) for width in widths), end_section=section)
-    pattern = Page(colour=style.colour)
-    pattern.draw(table)
-    rows = iter(blocks)
-    lines: list[str] = []
-    for line in pattern.text.splitlines():
-        lines += _filled(line, columns, widths, next(rows)) if _MARK in line else [line]
-    return "\n".join(lines) + "\n"
+        lines += _rows(pattern, columns, widths, cells, block)
+        if box and len(columns[0].blocks[block]) > 1 and block + 1 < len(blocks):
+            lines.append(page.styled(box.get_row(whole, "row"), "dim"))
+    if box:
+        lines.append(page.styled(box.get_bottom(whole), "dim"))
+    page.write("\n".join(lines) + "\n")
 
 
-def _filled(pattern: str, columns: list[_TextColumn], widths: list[int], block: int) -> list[str]:
-    """The rows of a block, from the pattern of one of them."""
-    first, *others = _MARKS.split(pattern)
+def _rows(
+    pattern: list[str],
+    columns: list[_TextColumn],
+    widths: list[int],
+    wholes: list[int],
+    block: int,
+) -> list[str]:
+    """The rows of a block: its cells between the parts of a pattern."""
+    first, *others = pattern
     parts: list[Iterable[str]] = []
-    for column, width, after in zip(columns, widths, others, strict=True):
+    for column, width, whole, after in zip(columns, widths, wholes, others, strict=True):
         cells = column.blocks[block] or [""]  # a tensor without elements has one empty row
         padded = [(" " * (width - _width(cell)), cell) for cell in cells]
         parts.append([pad + cell if column.numeric else cell + pad for pad, cell in padded])
-        parts.append(repeat(after))
+        parts.append(repeat(" " * (whole - width) + after))
     return [first + "".join(row) for row in zip(*parts, strict=False)]
 
 
