@@ -29,8 +29,10 @@ from gradcli.process.sources import Files
 from gradcli.process.worker import Progress
 
 BACKLOG = 128
-SPARES = 1
-"""Workers that wait for a call."""
+SPARES = 2
+"""Workers that wait for a call: one may still be getting ready when a loop makes its next call."""
+GARBAGE = 20_000
+"""Objects, those of a hundred small calls, that a worker allocates before a garbage collection."""
 GRACE = 2.0
 """Seconds that a worker may take to clean up after its client has disconnected."""
 
@@ -97,6 +99,7 @@ class Server:
         gc.enable()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE)
         self._top_up()
 
     def _watch(self, fd: int, events: int, handler: Callable[[], None]) -> None:
@@ -163,6 +166,11 @@ class Server:
         self._watch(fd, select.POLLHUP, partial(self._hang_up, child, fd))
         with contextlib.suppress(OSError):  # the worker has just died, and is reaped next
             child.inlet.sendmsg([b"!"], [wire.pack_descriptors(fd)])
+            # The worker takes over the client's surroundings meanwhile.
+            unchanged = self._origin.is_unchanged()
+            child.inlet.send(server_worker.UNCHANGED if unchanged else server_worker.OUTDATED)
+            if not unchanged:
+                self._stop()
 
     def _hang_up(self, child: _Child, fd: int) -> None:
         """End the worker of a client that has disconnected, as a closing terminal ends its programs."""
@@ -243,8 +251,7 @@ class Server:
                     child.connection.send(wire.message(wire.DONE, os.WEXITSTATUS(status)))
             self._unwatch(child.connection.fileno())
             child.connection.close()
-        outdated = os.waitstatus_to_exitcode(status) == server_worker.OUTDATED
-        if outdated or (end.report and not child.connection):  # the next spare would fail too
+        if end.report and not child.connection:  # the next spare would fail too
             self._stop()
 
 

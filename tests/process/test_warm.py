@@ -814,15 +814,14 @@ def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
 
 
 def test_a_server_whose_workers_fail_ends_and_its_log_says_why(short: Path) -> None:
-    server: list[int] = []
-
-    def fail(words: str) -> None:
-        if server:  # the server itself has tried it before
+    class Failing(server_worker.Origin):
+        def restore_threads(self) -> None:
             raise RuntimeError("out of sight")
-        server.append(os.getpid())
 
-    origin = server_worker.Origin(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
-    tried = server_worker.Program(lambda: iter(()), lambda arguments, progress: 0, fail, ("",), ())
+    origin = Failing(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
+    tried = server_worker.Program(
+        lambda: iter(()), lambda arguments, progress: 0, lambda words: None, ("",), ()
+    )
     with open(short / "log", "w+b") as log:
         pid = os.fork()
         if pid == 0:
@@ -852,6 +851,8 @@ def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
     status = 99
     try:
         program = server_worker.Program(lambda: iter(()), run, lambda words: None, (), ())
-        status = server_worker.answer(connection, Progress(), program, origin)
+        inlet, server = socket.socketpair()
+        server.send(server_worker.UNCHANGED)
+        status = server_worker.answer(connection, inlet, Progress(), program, origin)
     finally:
         os._exit(status)
