@@ -8,7 +8,6 @@ import pkgutil
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
 
 import gradcli
 from gradcli.cli.main import run
@@ -49,8 +48,10 @@ def _calls() -> tuple[str, ...]:
     return (_FIRST, *(f"gradcli {words}" for words in _FORMS), *examples)
 
 
-_NOT_LOADED = ("gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client")
-_NEED_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.commands.plot.picture")
+_NOT_LOADED = (
+    "gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client",
+    "gradcli.show.pictures.drawing", "gradcli.commands.plot.picture",  # matplotlib: 24 MB, for --out alone
+)  # fmt: skip
 
 
 class _NoLimits(Progress):
@@ -67,9 +68,8 @@ class _NoLimits(Progress):
 
 
 def _load() -> Iterator[None]:
-    unwanted = _NOT_LOADED if find_spec("matplotlib") else (*_NOT_LOADED, *_NEED_MATPLOTLIB)
     for module in pkgutil.walk_packages(gradcli.__path__, "gradcli."):
-        if not module.name.startswith(unwanted):
+        if not module.name.startswith(_NOT_LOADED):
             import_module(module.name)
             yield
     for command in COMMANDS.values():

@@ -95,11 +95,8 @@ class Server:
             gc.freeze()  # a collection in a worker would write to all objects, and so copy all pages
             return
         self._prepare = None
-        gc.unfreeze()
-        gc.enable()
-        gc.collect()
-        gc.freeze()
         gc.set_threshold(GARBAGE)
+        gc.enable()
         self._top_up()
 
     def _watch(self, fd: int, events: int, handler: Callable[[], None]) -> None:
