@@ -27,7 +27,7 @@ class Successor:
 
     def fork(self) -> None:
         """Fork the server, once PyTorch is loaded and before it computes; it begins when this
-        process has ended. Nothing happens if there is a server already, or if there can be none.
+        process has ended or computes for long. Nothing happens if there is a server already, or if there can be none.
         """
         if self._idle:
             from gradcli.process import control

@@ -25,6 +25,8 @@ IDLE = 30 * 60.0
 """Seconds without a call after which a server ends, by default."""
 PATIENCE = 120.0
 """Seconds that loading PyTorch may take."""
+BEHIND = 5.0
+"""Seconds that a server waits for the end of the call that leaves it: the processors are its own."""
 _HINT = "set XDG_RUNTIME_DIR to a folder that you own, with a short path"
 
 
@@ -63,7 +65,8 @@ def start(module: str, idle: float = IDLE) -> tuple[dict[str, Any], bool]:
 
 
 def leave(module: str, idle: float, files: Files) -> bool:
-    """Let a fork of this process be the server once this process has ended; return whether it will.
+    """Let a fork of this process be the server when this process has ended, or computes for long;
+    return whether it will.
 
     This process has loaded PyTorch, has computed nothing and has no threads; `files` are those of
     gradcli from before. Nothing happens if there is a server already, or if there can be none.
@@ -146,7 +149,7 @@ def _lock(base: str) -> int | None:
 def _launch(base: str, module: str, idle: float, files: Files, *, behind: bool = False) -> bool:
     """Fork a server unless another process holds the lock; return whether it was forked.
 
-    With `behind` the server begins when this process has ended.
+    With `behind` the server begins when this process has ended, or computes for long.
     """
     lock = _lock(base)
     if lock is None:
@@ -183,7 +186,9 @@ def _be_server(
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         parent.send(b"!")
-        parent.recv(1)  # nothing more is sent: this returns when the parent has ended
+        parent.settimeout(BEHIND)
+        with suppress(TimeoutError):
+            parent.recv(1)  # nothing more is sent: this returns when the parent has ended
         parent.close()
         import_module(module).main(f"{base}.socket", idle, files)
     except BaseException:
