@@ -27,17 +27,12 @@ def main() -> int:
     try:
         client.run(arguments)
     except client.NoServer:
-        status = _cold(arguments)
+        return _cold(arguments)
     except client.WorkerDied as death:
         from gradcli.cli import main as program
         from gradcli.world import World
 
         return program.worker_died(arguments, World.current(), death.signum, death.where)
-    if wish == "auto":
-        from gradcli.process import control
-
-        control.start_in_background("gradcli.cli.serve")
-    return status
 
 
 def _cold(arguments: list[str]) -> int:

@@ -2,13 +2,17 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.color import ColorSystem
+from rich.style import Style
 
 from gradcli.world import World
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 ENDLESS = 1_000_000
 """The width of a page whose lines are not wrapped."""
@@ -20,24 +24,41 @@ class Page:
     def __init__(self, *, colour: bool, width: int | None = None) -> None:
         self._drawing = io.StringIO()
         self._parts: list[str] = []
-        self._endless = width is None
-        self._console = Console(
-            file=self._drawing, width=width or ENDLESS, color_system="standard" if colour else None, force_terminal=colour,
-            no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
+        self._width = width
+        self._colours = ColorSystem.STANDARD if colour else None
+
+    @cached_property
+    def _console(self) -> "Console":
+        from rich.console import Console  # which plain lines and numbers do without
+
+        colour = self._colours is not None
+        return Console(
+            file=self._drawing, width=self._width or ENDLESS, color_system="standard" if colour else None,
+            force_terminal=colour, no_color=not colour, highlight=False, markup=False, emoji=False, legacy_windows=False,
         )  # fmt: skip
+
+    def styled(self, text: str, style: str) -> str:
+        """Printable text in one style, for `write`."""
+        return Style.parse(style).render(text, color_system=self._colours)
 
     def line(self, text: str = "", style: str = "") -> None:
         """Text in one style; lines that are wider than the page are wrapped."""
-        self.draw(Text(text, style=style))
+        lines = text.split("\n")
+        if self._width is None and all(map(str.isprintable, lines)) and text[-1:] != "\n":
+            self.write("\n".join(self.styled(line, style) for line in lines) + "\n")
+        else:
+            from rich.text import Text
+
+            self.draw(Text(text, style=style))
 
     def lines(self, texts: Iterable[str], style: str = "") -> None:
         """Several lines in one style."""
         for text in texts:
             self.line(text, style)
 
-    def draw(self, drawing: RenderableType) -> None:
+    def draw(self, drawing: "RenderableType") -> None:
         """Anything that rich can draw."""
-        self._console.print(drawing, soft_wrap=self._endless)
+        self._console.print(drawing, soft_wrap=self._width is None)
 
     def write(self, text: str) -> None:
         """Whole lines that are already drawn; many of them are best written in several pieces."""
@@ -86,6 +107,9 @@ class HelpPage(Page):
         """Two columns under a heading."""
         if not rows:
             return
+        from rich.table import Table
+        from rich.text import Text
+
         self.line()
         self.line(heading, "bold")
         grid = Table.grid(padding=(0, 2, 0, 0))

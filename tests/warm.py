@@ -111,7 +111,9 @@ class Server:
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                words = Path(f"/proc/{pid}/cmdline").read_bytes()
+                given = b"".join(
+                    Path(f"/proc/{pid}/{part}").read_bytes() for part in ("cmdline", "environ")
+                )
                 state = (
                     Path(f"/proc/{pid}/stat")
                     .read_text(encoding="utf-8")
@@ -120,15 +122,22 @@ class Server:
                 )
             except OSError:
                 continue
-            if self.folder.encode() in words and state != "Z":
+            if self.folder.encode() in given and state != "Z":
                 found.append(int(pid))
         return found
 
 
 def on_a_terminal(
-    words: Sequence[str], columns: int, env: Mapping[str, str], cwd: str, *, fork: bool = False
+    words: Sequence[str],
+    columns: int,
+    env: Mapping[str, str],
+    cwd: str,
+    *,
+    fork: bool = False,
+    stdin: int | None = None,
 ) -> tuple[bytes, int]:
-    """What a call shows on a terminal of that width, all three streams on it, and its exit status.
+    """What a call shows on a terminal of that width, all three streams on it (or `stdin` in place
+    of one), and its exit status.
 
     With `fork` the program runs cold, but in a process forked from this one, which has PyTorch
     loaded.
@@ -145,7 +154,7 @@ def on_a_terminal(
         return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     process = subprocess.Popen(
         [*GRADCLI, *words],
-        stdin=theirs,
+        stdin=theirs if stdin is None else stdin,
         stdout=theirs,
         stderr=theirs,
         env=env,

@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 
 from gradcli.cli import serve
-from gradcli.process.server_worker import load
+from gradcli.process.server_worker import load, prepare
 
 WORK = """
 import torch
@@ -44,7 +44,9 @@ def differing(number: int) -> int:
     cold = subprocess.run(
         [sys.executable, "-c", WORK + "print(work())"], capture_output=True, text=True, check=True
     ).stdout
-    origin = load(serve.PROGRAM)
+    origin = load(serve.PROGRAM, {})
+    for _ in prepare(serve.PROGRAM):
+        pass
     scope: dict[str, object] = {}
     exec(WORK, scope)
     work = scope["work"]

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from gradcli.process.server import SPARES
 from tests import program
 from tests.program import Ran
 from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
@@ -120,7 +121,7 @@ def calls(number: int, lives: int = LIVES) -> list[str]:
                     assert server.run("server", "start").status == 0
                 for answer in answers:
                     answer.result()
-            if not until(lambda: len(server.processes()) == 2):
+            if not until(lambda: len(server.processes()) == 1 + SPARES):
                 faults.append(f"left running: {server.processes()}")
             after = _held(server)
             print(

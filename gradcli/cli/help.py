@@ -35,7 +35,7 @@ MORE = (
 ENVIRONMENT = (
     ("NO_COLOR, FORCE_COLOR", "no colour; colour in a pipe too"),
     ("COLUMNS, LINES", "the screen size for tables and pictures"),
-    ("GRADCLI_SERVER", "off: never use the server; auto: start it after the first call"),
+    ("GRADCLI_SERVER", "off: no server; auto: the first call starts one; unset: on a terminal"),
     ("GRADCLI_DEBUG", "1: an internal error shows its full traceback"),
 )
 """The environment variables of every command."""

@@ -1,14 +1,13 @@
 """One call: words, request, result, bytes. The parent makes the request, a worker the rest."""
 
 import gc
-import sys
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradcli.cli import hint, report
+from gradcli.cli import report
 from gradcli.cli.progress import Loading, Steps
+from gradcli.cli.successor import Successor
 from gradcli.commands import COMMANDS, HELP_COMMAND, Command
 from gradcli.errors import ExitStatus, GradcliError, UsageError, printable
 from gradcli.language.source import quoted
@@ -173,29 +172,30 @@ def _limits(request: Any) -> Limits:
 
 def _work(call: Invocation, world: World, progress: Progress, temporary: str) -> int:
     """Compute and show a valid request, in the worker; the exit status."""
+    successor = Successor(world)
     try:
-        content, status, loading = _answer(call, world, progress, temporary)
+        content, status = _answer(call, world, progress, temporary, successor)
         status = world.put(content) or status
-        if loading is not None and not call.shown.quiet:
-            hint.remind(world, loading)
     except (Exception, SystemExit) as error:  # a library may raise SystemExit
-        return _draw_error(error, world, call.command.name)
+        status = _draw_error(error, world, call.command.name)
+    if not call.shown.quiet:
+        successor.tell()
     return status
 
 
 def _answer(
-    call: Invocation, world: World, progress: Progress, temporary: str
-) -> tuple[bytes, int, float | None]:
-    """The bytes for standard output, the exit status, and what `_load_pytorch` took.
-
-    Notes go to stderr, `--out` into the temporary file.
+    call: Invocation, world: World, progress: Progress, temporary: str, successor: Successor
+) -> tuple[bytes, int]:
+    """The bytes for standard output, and the exit status; notes go to stderr, `--out` into the
+    temporary file.
     """
     # The language of expressions, which help and usage errors do without.
     from gradcli.options.check import check
 
     checked = check(call.request, call.read_stdin)
     with Loading(world, quiet=call.shown.quiet):
-        compute, show, loading = _load_pytorch()
+        compute, show = _load_pytorch()
+    successor.fork()
     seconds = call.request.timeout
     progress.computing(seconds, limit_memory=call.request.device.startswith("cpu"))
     with Steps(world, quiet=call.shown.quiet) as steps, silent_streams():
@@ -209,22 +209,20 @@ def _answer(
     content, remarks = show(call.request, result, call.shown, world, temporary)
     progress.shown()
     world.tell(remarks)
-    return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK, loading
+    return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK
 
 
-def _load_pytorch() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]], float | None]:
-    """What computes and what shows, and the seconds that loading took, None if it was done before.
+def _load_pytorch() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]]]:
+    """What computes and what shows.
 
     Collecting garbage during loading costs an eighth of the time and finds none.
     """
-    was_there = "torch" in sys.modules
-    begun = time.monotonic()
     gc.disable()
     with loading_pytorch():
         from gradcli.commands.dispatch import compute
         from gradcli.commands.forms import show
     gc.enable()
-    return compute, show, None if was_there else time.monotonic() - begun
+    return compute, show
 
 
 def _once(read: Callable[[], str]) -> Callable[[], str]:

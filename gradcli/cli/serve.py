@@ -1,4 +1,4 @@
-"""The program of the server: loads every module, runs every kind of call once, then serves.
+"""The program of the server: every module, and a call of every kind to run once.
 
 So a worker finds nothing left to import, and little memory left to touch for the first time.
 """
@@ -6,8 +6,8 @@ So a worker finds nothing left to import, and little memory left to touch for th
 import os
 import pkgutil
 import shlex
+from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
 
 import gradcli
 from gradcli.cli.main import run
@@ -16,6 +16,7 @@ from gradcli.commands import COMMANDS
 from gradcli.options.shared import ComputeOptions
 from gradcli.process.server import serve
 from gradcli.process.server_worker import Program
+from gradcli.process.sources import Files
 from gradcli.process.worker import Progress
 from gradcli.world import World
 
@@ -37,18 +38,20 @@ _FORMS = (
     "why",
 )
 """Calls of each form. None of them may make PyTorch warn: it warns of some things only once."""
-_LAST = "gradcli grad --fn mse --x 1 --w 2"
+_FIRST = "gradcli grad --fn mse --x 1 --w 2"
 
 
 def _calls() -> tuple[str, ...]:
-    """`_FORMS` as calls, the first example of each command that computes numbers, and `_LAST`."""
+    """`_FIRST`, `_FORMS` as calls, and the first example of each command that computes numbers."""
     computing = [item for item in COMMANDS.values() if issubclass(item.request, ComputeOptions)]
     examples = [command.examples[0][0] for command in computing]
-    return (*(f"gradcli {words}" for words in _FORMS), *examples, _LAST)
+    return (_FIRST, *(f"gradcli {words}" for words in _FORMS), *examples)
 
 
-_NOT_LOADED = ("gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client")
-_NEED_MATPLOTLIB = ("gradcli.show.pictures.drawing", "gradcli.commands.plot.picture")
+_NOT_LOADED = (
+    "gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client",
+    "gradcli.show.pictures.drawing", "gradcli.commands.plot.picture",  # matplotlib: 24 MB, for --out alone
+)  # fmt: skip
 
 
 class _NoLimits(Progress):
@@ -64,13 +67,14 @@ class _NoLimits(Progress):
         """Set no alarm."""
 
 
-def _load() -> None:
-    unwanted = _NOT_LOADED if find_spec("matplotlib") else (*_NOT_LOADED, *_NEED_MATPLOTLIB)
+def _load() -> Iterator[None]:
     for module in pkgutil.walk_packages(gradcli.__path__, "gradcli."):
-        if not module.name.startswith(unwanted):
+        if not module.name.startswith(_NOT_LOADED):
             import_module(module.name)
+            yield
     for command in COMMANDS.values():
         parser(command)
+        yield
 
 
 def _run(arguments: list[str], progress: Progress) -> int:
@@ -88,6 +92,6 @@ PROGRAM = Program(
 )
 
 
-def main(path: str, idle: float) -> None:
-    """Serve at `path` until nobody has called for `idle` seconds."""
-    serve(path, idle, PROGRAM)
+def main(path: str, idle: float, files: Files) -> None:
+    """Serve gradcli, of these files, at `path` until nobody has called for `idle` seconds."""
+    serve(path, idle, PROGRAM, files)

@@ -38,14 +38,16 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     try:
         words = [*_as_options(command, words, named, known)]
         guarded = list(_guarded(words, known, _instead(command)))
-        bare, given = parser(command).main(guarded, standalone_mode=False)
+        kept = parser(command)
+        # What Typer does after parsing, for each option that there is, is not needed.
+        given, _, _ = kept.make_parser(typer.Context(kept)).parse_args(guarded)
     except TyperException as error:
         hint = f"gradcli {command.name} --help lists the options"
         raise UsageError(_reworded(error), hint=hint) from None
+    bare = [_bare(word) for word in given.pop("words") or ()]
     order = [word.partition("=")[0] for word in words]
-    typed = [name for name in given if flag_name(name) in order]
-    typed.sort(key=lambda name: order.index(flag_name(name)))
-    return bare, {name: given[name] for name in typed}
+    names = sorted(given, key=lambda name: order.index(flag_name(name)))
+    return bare, {name: _bare(given[name]) for name in names}
 
 
 def _named(command: Command, words: Sequence[str]) -> tuple[str, ...]:
@@ -100,13 +102,12 @@ def parser(command: Command) -> Any:
         if not option.positional
     ]
 
-    def collect(words: list[str] | None, **given: Given) -> tuple[list[str], dict[str, Given]]:
-        bare = [_bare(word) for word in words or []]
-        return bare, {name: _bare(value) for name, value in given.items()}
+    def declared(**given: Given) -> None:
+        """Nothing: Typer reads its signature."""
 
-    collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    declared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(command.name, cls=TyperCommand, add_help_option=False)(collect)
+    app.command(command.name, cls=TyperCommand, add_help_option=False)(declared)
     return typer.main.get_command(app)
 
 

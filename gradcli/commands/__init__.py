@@ -15,6 +15,7 @@ The parts of a folder are found by these names, and each is loaded only when it 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ class Command:
         """The package of its parts."""
         return f"{__name__}.{self.name.replace('-', '_')}"
 
-    @property
+    @cached_property
     def request(self) -> type[Any]:
         """The request type: its fields are the options, its docstring is the help."""
         name = "".join(map(str.capitalize, self.name.split("-")))
@@ -54,7 +55,7 @@ class Command:
         """Calls to copy, and what each shows."""
         return self._get("EXAMPLES", ())  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def output(self) -> "dict[str, Option]":
         """The output options that it has, by field of `OutputOptions`."""
         from gradcli.options.fields import Paths, options
@@ -75,14 +76,14 @@ class Command:
             output["out"] = replace(output["out"], kind=replace(OUT, paths=Paths("", files)))
         return output
 
-    @property
+    @cached_property
     def options(self) -> "dict[str, Option]":
         """All its arguments and options by field: arguments, own options, shared ones, output."""
         from gradcli.options.fields import options
 
         return options(self.request) | self.output
 
-    @property
+    @cached_property
     def page(self) -> Callable[..., str | int | None] | None:
         """The function that answers a call without a worker, if there is one.
 

@@ -9,20 +9,24 @@ import json
 import marshal
 import os
 import signal
-import subprocess
+import socket
 import sys
 import time
+import traceback
 from contextlib import suppress
-from functools import partial
-from typing import Any
+from importlib import import_module
+from typing import Any, NoReturn
 
 from gradcli.errors import FileError, GradcliError
 from gradcli.process import wire
+from gradcli.process.sources import Files, sources
 
 IDLE = 30 * 60.0
 """Seconds without a call after which a server ends, by default."""
 PATIENCE = 120.0
 """Seconds that loading PyTorch may take."""
+BEHIND = 5.0
+"""Seconds that a server waits for the end of the call that leaves it: the processors are its own."""
 _HINT = "set XDG_RUNTIME_DIR to a folder that you own, with a short path"
 
 
@@ -34,8 +38,9 @@ def status() -> dict[str, Any] | None:
 def start(module: str, idle: float = IDLE) -> tuple[dict[str, Any], bool]:
     """The status of the server once it is running, and whether this call started it.
 
-    A new server runs the function `main` of `module` with its socket and `idle`. A server that
-    takes no calls from this process any more, such as one of an older gradcli, is replaced.
+    A new server runs the function `main` of `module` with its socket, `idle` and the files of
+    gradcli. A server that takes no calls from this process any more, such as one of an older
+    gradcli, is replaced.
     Raises FileError with the reason if no server can be started.
     """
     base = _socket_base()
@@ -44,7 +49,7 @@ def start(module: str, idle: float = IDLE) -> tuple[dict[str, Any], bool]:
         return running, False
     if running:
         stop()
-    started = _launch(base, module, idle)
+    started = _launch(base, module, idle, sources())
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         time.sleep(0.02)
@@ -55,14 +60,20 @@ def start(module: str, idle: float = IDLE) -> tuple[dict[str, Any], bool]:
             os.close(lock)
             if started:
                 raise FileError("the server ended while it was starting", hint=_last_message(base))
-            started = _launch(base, module, idle)
+            started = _launch(base, module, idle, sources())
     raise FileError(f"the server did not start within {PATIENCE:g} s", hint=f"see {base}.log")
 
 
-def start_in_background(module: str) -> None:
-    """Start a server without waiting for it; do nothing if that is not possible."""
+def leave(module: str, idle: float, files: Files) -> bool:
+    """Let a fork of this process be the server when this process has ended, or computes for long;
+    return whether it will.
+
+    This process has loaded PyTorch, has computed nothing and has no threads; `files` are those of
+    gradcli from before. Nothing happens if there is a server already, or if there can be none.
+    """
     with suppress(GradcliError, OSError):
-        _launch(_socket_base(), module, IDLE)
+        return _launch(_socket_base(), module, idle, files, behind=True)
+    return False
 
 
 def stop() -> bool:
@@ -135,29 +146,55 @@ def _lock(base: str) -> int | None:
     return lock
 
 
-def _launch(base: str, module: str, idle: float) -> bool:
-    """Start a server process unless another one holds the lock; return whether it was started.
+def _launch(base: str, module: str, idle: float, files: Files, *, behind: bool = False) -> bool:
+    """Fork a server unless another process holds the lock; return whether it was forked.
 
-    It is a new Python without a terminal, and inherits nothing from this process but the lock.
+    With `behind` the server begins when this process has ended, or computes for long.
     """
     lock = _lock(base)
     if lock is None:
         return False
-    path = [os.path.abspath(folder) for folder in sys.path]
-    program = f"import sys; sys.path[:] = {path!r}; from {module} import main; main({f'{base}.socket'!r}, {idle!r})"
     try:
-        os.ftruncate(lock, 0)
-        opener = partial(os.open, mode=0o600)
-        with open(f"{base}.log", "wb", opener=opener) as log:
-            server = subprocess.Popen(
-                [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-                cwd="/", start_new_session=True, pass_fds=[lock],
-            )  # fmt: skip
-        os.pwrite(lock, str(server.pid).encode(), 0)
-        server.returncode = 0  # otherwise Python would warn that it outlives this process
+        ours, theirs = socket.socketpair()
+        if not os.fork():
+            ours.close()
+            _be_server(base, lock, theirs, module, idle, files)
     finally:
         os.close(lock)
+    theirs.close()
+    ours.recv(1)  # it has let go of this process's streams, which may be pipes that others wait for
+    if behind:
+        ours.detach()
+    else:
+        ours.close()
     return True
+
+
+def _be_server(
+    base: str, lock: int, parent: socket.socket, module: str, idle: float, files: Files
+) -> NoReturn:
+    """Run the server in a fork that keeps nothing of its parent's but the lock."""
+    try:
+        os.setsid()
+        os.chdir("/")
+        null = os.open(os.devnull, os.O_RDWR)
+        log = os.open(f"{base}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for stream, fd in enumerate((null, null, log)):
+            os.dup2(fd, stream)
+        wire.close_all_but(lock, parent.fileno())
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        parent.send(b"!")
+        parent.settimeout(BEHIND)
+        with suppress(TimeoutError):
+            parent.recv(1)  # nothing more is sent: this returns when the parent has ended
+        parent.close()
+        import_module(module).main(f"{base}.socket", idle, files)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 def _last_message(base: str) -> str:

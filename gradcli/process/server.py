@@ -1,11 +1,13 @@
-"""The server: a process that has loaded PyTorch and only forks; one spare worker is always ready.
+"""The server: a process that has loaded PyTorch and only forks; spare workers are always ready.
 
 It reads one byte of a client, the kind of request, and hands the connection over to a worker. It
 does itself what only a worker's parent can do: report the signal that ended the worker, and end the
-processes that the worker has started. It never computes.
+processes that the worker has started. It answers as soon as PyTorch is loaded; while nobody calls,
+it loads what workers would, a part at a time, and from then on it never computes.
 """
 
 import contextlib
+import gc
 import json
 import marshal
 import os
@@ -14,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,16 +25,21 @@ from gradcli import __version__
 from gradcli.process import server_worker, wire
 from gradcli.process.fork import spawn
 from gradcli.process.server_worker import Origin, Program
+from gradcli.process.sources import Files
 from gradcli.process.worker import Progress
 
 BACKLOG = 128
+SPARES = 2
+"""Workers that wait for a call: one may still be getting ready when a loop makes its next call."""
+GARBAGE = 20_000
+"""Objects, those of a hundred small calls, that a worker allocates before a garbage collection."""
 GRACE = 2.0
 """Seconds that a worker may take to clean up after its client has disconnected."""
 
 
-def serve(path: str, idle: float, program: Program) -> None:
-    """Load a program, serve it at `path`, and exit without PyTorch's teardown."""
-    Server(path, idle, program, server_worker.load(program)).run()
+def serve(path: str, idle: float, program: Program, files: Files) -> None:
+    """Load a program with these files, serve it at `path`, and exit without PyTorch's teardown."""
+    Server(path, idle, program, server_worker.load(program, files)).run()
     os._exit(0)
 
 
@@ -58,7 +65,8 @@ class Server:
         self._served = 0
         self._began = self._active = time.monotonic()
         self._stopping = False
-        self._spare: _Child | None = None
+        self._spares: list[_Child] = []
+        self._prepare: Iterator[None] | None = server_worker.prepare(program)
         self._calls: dict[int, _Child] = {}
         self._stop_clients: list[socket.socket] = []
         self._poll = select.poll()
@@ -70,14 +78,26 @@ class Server:
 
     def run(self) -> None:
         """Serve until a stop; then wait for the calls that are still running."""
-        self._spare = self._spawn()
         while not self._stopping or self._calls:
             ready = [(fd, self._handlers[fd]) for fd, _ in self._poll.poll(self._patience())]
             for fd, handler in ready:
                 # An earlier handler may have closed this descriptor, and its number may be reused.
                 if self._handlers.get(fd) is handler:
                     handler()
+            if not ready and self._prepare:
+                self._go_on()
             self._check_time()
+
+    def _go_on(self) -> None:
+        """Load the next part of the program; fork the spare workers once all of it is loaded."""
+        gc.disable()  # loading makes no garbage
+        for _ in self._prepare or ():
+            gc.freeze()  # a collection in a worker would write to all objects, and so copy all pages
+            return
+        self._prepare = None
+        gc.set_threshold(GARBAGE)
+        gc.enable()
+        self._top_up()
 
     def _watch(self, fd: int, events: int, handler: Callable[[], None]) -> None:
         self._poll.register(fd, events)
@@ -88,7 +108,9 @@ class Server:
             self._poll.unregister(fd)
 
     def _patience(self) -> int:
-        """Milliseconds until the time has to be checked."""
+        """Milliseconds until the time has to be checked, or the next part of the program loaded."""
+        if self._prepare:
+            return 0
         if any(child.end_by for child in self._calls.values()):
             return 100
         return max(0, int(1000 * (self._active + self._idle - time.monotonic()))) + 1
@@ -133,8 +155,7 @@ class Server:
             connection.close()
 
     def _hand_over(self, connection: socket.socket) -> None:
-        child = self._spare or self._spawn()
-        self._spare = None
+        child = self._spares.pop(0) if self._spares else self._spawn()
         self._active = time.monotonic()
         child.connection = connection
         self._calls[child.pid] = child
@@ -142,6 +163,11 @@ class Server:
         self._watch(fd, select.POLLHUP, partial(self._hang_up, child, fd))
         with contextlib.suppress(OSError):  # the worker has just died, and is reaped next
             child.inlet.sendmsg([b"!"], [wire.pack_descriptors(fd)])
+            # The worker takes over the client's surroundings meanwhile.
+            unchanged = self._origin.is_unchanged()
+            child.inlet.send(server_worker.UNCHANGED if unchanged else server_worker.OUTDATED)
+            if not unchanged:
+                self._stop()
 
     def _hang_up(self, child: _Child, fd: int) -> None:
         """End the worker of a client that has disconnected, as a closing terminal ends its programs."""
@@ -167,9 +193,10 @@ class Server:
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         self._listener.close()
-        if self._spare is not None:
-            self._spare.inlet.close()
-            self._spare = None
+        self._prepare = None
+        for spare in self._spares:
+            spare.inlet.close()
+        self._spares.clear()
 
     # --- workers ---------------------------------------------------------------------------------
 
@@ -182,6 +209,11 @@ class Server:
         theirs.close()
         return _Child(pid, ours, progress)
 
+    def _top_up(self) -> None:
+        """Fork spare workers until there are enough."""
+        while len(self._spares) < SPARES and not self._stopping and not self._prepare:
+            self._spares.append(self._spawn())
+
     def _handle_signals(self, wakeup: int) -> None:
         """Handle the signals that came: workers have ended, or this process has to stop."""
         if set(os.read(wakeup, 512)) - {signal.SIGCHLD}:
@@ -192,16 +224,16 @@ class Server:
                 _signal_group(ended.si_pid, signal.SIGKILL)
                 _, status = os.waitpid(ended.si_pid, 0)
                 self._reap(ended.si_pid, status)
-        if self._spare is None and not self._stopping:
-            self._spare = self._spawn()
+        self._top_up()
 
     def _reap(self, pid: int, status: int) -> None:
         """Remove a worker that has ended; report its end to the client if the worker could not."""
         child = self._calls.pop(pid, None)
         if child is None:
-            child, self._spare = self._spare, None
-        if child is None:  # the spare worker that `_stop` has released
-            return
+            child = next((spare for spare in self._spares if spare.pid == pid), None)
+            if child is None:  # a spare worker that `_stop` has released
+                return
+            self._spares.remove(child)
         end = child.progress.end(status)
         if end.report:
             print(*end.report[1:], sep="\n", file=sys.stderr, flush=True)
@@ -216,8 +248,7 @@ class Server:
                     child.connection.send(wire.message(wire.DONE, os.WEXITSTATUS(status)))
             self._unwatch(child.connection.fileno())
             child.connection.close()
-        outdated = os.waitstatus_to_exitcode(status) == server_worker.OUTDATED
-        if outdated or (end.report and not child.connection):  # the next spare would fail too
+        if end.report and not child.connection:  # the next spare would fail too
             self._stop()
 
 

@@ -3,7 +3,6 @@ streams, folder, environment variables, arguments and umask, and runs the progra
 """
 
 import contextlib
-import gc
 import marshal
 import os
 import resource
@@ -11,33 +10,35 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TextIO
 
 from gradcli.errors import ExitStatus, fault, traceback_of
 from gradcli.process import wire
+from gradcli.process.guards import loading_pytorch
+from gradcli.process.sources import Files, states
 from gradcli.process.worker import Progress
 
 ENOUGH_FILES = 256
 """A number of open files that no call needs: any limit above it gives the same result."""
-OUTDATED = 3
-"""The exit status of a worker that found a changed source file of the program."""
+UNCHANGED, OUTDATED = b"=", b"!"
+"""What the server tells a worker about the files of the program, after it has sent the connection."""
 
 Bounds = dict[int, tuple[int, int]]
 """The limits of a process as `ulimit` shows them: soft and hard for each resource."""
-Files = dict[str, tuple[int, int, int]]
-"""Files with their modification time, their size and their inode."""
 _RESOURCES = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
 
 
 @dataclass(frozen=True)
 class Program:
-    """What a server serves: functions that load it, run a call, and run one without output; calls
-    to run once after loading, the last of them in each worker too; and its libraries.
+    """What a server serves: functions that load it part by part, run a call, and run one without
+    output; calls to run once after loading, the first of them in each worker too; and its
+    libraries.
     """
 
-    load: Callable[[], None]
+    load: Callable[[], Iterator[None]]
     run: Callable[[list[str], Progress], int]
     try_out: Callable[[str], None]
     calls: tuple[str, ...]
@@ -70,32 +71,30 @@ class Origin:
         torch.set_num_threads(self.threads)
 
 
-def load(program: Program) -> Origin:
-    """Load a program and run its calls; to be called once, before any other use of PyTorch."""
+def load(program: Program, files: Files) -> Origin:
+    """Load PyTorch for a program with these files; to be called before any other use of PyTorch."""
     environment = wire.environment()
-    package = [f"{folder}/{name}" for folder, _, names in os.walk(wire.PACKAGE) for name in names]
-    files = states(path for path in package if path.endswith((".py", ".txt")))
-    gc.disable()  # loading makes no garbage
-    import torch
+    with loading_pytorch():
+        import torch
 
+        for name in program.libraries:
+            import_module(name)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    program.load()
+    libraries = states(path for name in program.libraries if (path := sys.modules[name].__file__))
+    return Origin(environment, {**files, **libraries}, bounds_of(0), torch.__version__, threads)
+
+
+def prepare(program: Program) -> Iterator[None]:
+    """Load a program, and run its calls once, part by part."""
+    yield from program.load()
+    import torch
+
     # With an accelerator the first backward pass starts threads, which a fork does not have.
     if not (torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()):
         for words in program.calls:
             program.try_out(words)
-    files |= states(path for name in program.libraries if (path := sys.modules[name].__file__))
-    gc.enable()
-    gc.collect()
-    gc.freeze()  # a collection in a worker would write to all objects, and so copy all pages
-    return Origin(environment, files, bounds_of(0), torch.__version__, threads)
-
-
-def states(paths: Iterable[str]) -> Files:
-    """The files with what changes when they change."""
-    stats = ((path, os.stat(path)) for path in paths)
-    return {path: (stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats}
+            yield
 
 
 def bounds_of(process: int) -> Bounds:
@@ -113,13 +112,33 @@ def work(inlet: socket.socket, progress: Progress, program: Program, origin: Ori
     _leave_the_server(inlet.fileno())
     origin.restore_threads()
     if not select.select([inlet], [], [], 0)[0]:  # no client waits
-        program.try_out(program.calls[-1])  # a fork pays for its first write to each page of memory
+        _rehearse(program, origin)
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
-    return answer(
-        socket.socket(fileno=wire.unpack_descriptors(ancillary)[0]), progress, program, origin
-    )
+    connection = socket.socket(fileno=wire.unpack_descriptors(ancillary)[0])
+    return answer(connection, inlet, progress, program, origin)
+
+
+def _rehearse(program: Program, origin: Origin) -> None:
+    """Answer a call as if a client had made it.
+
+    A fork pays for its first write to each page of memory: here before a client waits.
+    """
+    connection, client = socket.socketpair()
+    inlet, server = socket.socketpair()
+    folder, null = os.open("/", os.O_RDONLY), os.open(os.devnull, os.O_RDWR)
+    words = program.calls[0].split()[1:]
+    call = (origin.environment, words, dict(os.environ), 0o22, [("utf-8", "strict")] * 3)
+    wire.send(client, marshal.dumps(call), folder, null, null, null)
+    server.send(UNCHANGED)
+    answer(connection, inlet, Progress(), program, origin)
+    for end in (connection, client, inlet, server):
+        end.close()
+    os.close(folder)
+    os.close(null)
+    for number, both in origin.bounds.items():  # the call has bounded its memory
+        resource.setrlimit(number, both)
 
 
 def _leave_the_server(inlet: int) -> None:
@@ -128,33 +147,36 @@ def _leave_the_server(inlet: int) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     os.setpgid(0, 0)
-    os.closerange(3, inlet)
-    os.closerange(inlet + 1, wire.DESCRIPTORS)
+    wire.close_all_but(inlet)
 
 
-def answer(connection: socket.socket, progress: Progress, program: Program, origin: Origin) -> int:
-    """Answer one client, and return the exit status of this process, not that of the call."""
+def answer(
+    connection: socket.socket,
+    inlet: socket.socket,
+    progress: Progress,
+    program: Program,
+    origin: Origin,
+) -> int:
+    """Answer one client once the server has told through `inlet` that the files have not changed,
+    and return the exit status of this process, not that of the call.
+    """
     connection.settimeout(5.0)  # the client may send nothing
     try:
         connection.send(wire.message(wire.READY))
-        changed = not origin.is_unchanged()  # the client packs the call meanwhile
         call, descriptors = wire.receive(connection)
         environment, arguments, environ, mask, streams = marshal.loads(call)
-    except (OSError, EOFError, ValueError, TypeError):
-        return 0
-    same = not changed and environment == origin.environment
-    if not (same and _adopt_limits(wire.peer(connection)[0], origin.bounds)):
-        # The client disconnects now, but the server still needs this exit status.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with contextlib.suppress(OSError):
+        same = environment == origin.environment
+        if not (same and _adopt_limits(wire.peer(connection)[0], origin.bounds)):
             connection.send(wire.message(wire.REFUSED))
-        return OUTDATED if changed else 0
-    connection.settimeout(None)
-    try:
+            return 0
+        connection.settimeout(None)
         _adopt(descriptors, arguments, environ, mask, streams)
+        if inlet.recv(1) != UNCHANGED:
+            connection.send(wire.message(wire.REFUSED))
+            return 0
         connection.send(wire.message(wire.ACCEPTED, os.getpid()))
-    except (OSError, ValueError):  # the client gave up, or its folder cannot be entered: cold
-        return 0
+    except (OSError, EOFError, ValueError, TypeError):
+        return 0  # the client gave up, sent nonsense, or its folder cannot be entered: cold
     progress.accept()
     status: int = ExitStatus.FAULT
     try:
@@ -202,8 +224,9 @@ def _adopt(
     os.fchdir(folder)
     os.close(folder)
     os.umask(mask)
-    os.environ.clear()
-    os.environ.update(environ)
+    for name in os.environ.keys() - environ.keys():
+        del os.environ[name]
+    os.environ.update(environ.items() - os.environ.items())
     sys.argv = ["gradcli", *arguments]
     fds = iter(open_streams)
     sys.stdin, sys.stdout, sys.stderr = [

@@ -151,6 +151,14 @@ def write_all(fd: int, content: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor of this process but its streams and `kept`."""
+    begin = 3
+    for fd in (*sorted(kept), DESCRIPTORS):
+        os.closerange(begin, fd)
+        begin = fd + 1
+
+
 def peer(connection: _socket.socket) -> tuple[int, int, int]:
     """The process, user and group of the peer.
 

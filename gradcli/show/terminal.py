@@ -1,4 +1,4 @@
-"""Tables drawn by rich: natural width in a pipe, pieces below each other in a narrow terminal.
+"""Tables with the lines and styles of rich: natural width in a pipe, pieces below each other in a narrow terminal.
 
 No number is ever cut or wrapped: columns that do not fit side by side go below.
 """
@@ -8,12 +8,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, repeat
 from typing import Literal
 
 from rich.cells import cell_len
-from rich.table import Table as RichTable
-from rich.text import Text
 from torch import Tensor
 
 from gradcli.page import Page, frame
@@ -30,9 +28,6 @@ PIECE = 2**13
 """Rows that are turned into text at a time."""
 _END = "\0"
 """The end of a cell among others, which no cell contains."""
-_MARK = "\ue000"
-"""A character without a meaning, of which the cells in a pattern of a row consist."""
-_MARKS = re.compile(f"{_MARK}+")
 _INTEGER = re.compile(r"(?=-?[0-9])[^.e]*")
 """The integer part of a number; other cells do not match."""
 
@@ -126,8 +121,7 @@ def _draw(page: Page, table: Table, style: Style) -> None:
     if table.title:
         page.line(_wrap(table.title, style), "bold")
     for piece, layout in _pieces(columns, table, style):
-        for lines in _draw_piece(piece, layout, style):
-            page.write(lines)
+        _draw_piece(page, piece, layout, ascii_only=style.ascii_only)
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
 
@@ -297,51 +291,81 @@ def _broken(cells: Sequence[_Texts], widths: Mapping[int, int]) -> list[list[str
     return lines
 
 
-def _draw_piece(columns: list[_TextColumn], layout: _Layout, style: Style) -> Iterator[str]:
-    """A table as text, some lines at a time. Rich draws one row of marks for each block, the pattern
-    of all its rows: drawing every row takes it a hundred times as long.
+def _draw_piece(
+    page: Page, columns: list[_TextColumn], layout: _Layout, *, ascii_only: bool
+) -> None:
+    """A table as rich would draw it, with rich's lines and styles. Rich itself measures every cell
+    and takes ten times as long.
     """
     grid, rules = layout.lines == "grid", layout.lines == "rules"
-    box = frame(ascii_only=style.ascii_only, rules=rules) if grid or rules else None
-    padding = (0, 1) if grid else (0, 1 if rules else layout.blanks, 0, 0)
-    table = RichTable(
-        box=box, border_style="dim", header_style="bold cyan", padding=padding, pad_edge=grid
-    )
+    box = frame(ascii_only=ascii_only, rules=rules) if grid or rules else None
+    before, after = (" ", " ") if grid else ("", " " if rules else " " * layout.blanks)
+    afters = [*repeat(after, len(columns) - 1), after if grid else ""]
     widths = [column.within(layout.heading) for column in columns]
+    headings, cells = [], []
     for column, width in zip(columns, widths, strict=True):
         starts = range(0, len(column.heading) or 1, width)
         pieces = [column.heading[i : i + width] for i in starts]
-        heading = "\n".join(piece.rjust(width) if column.numeric else piece for piece in pieces)
-        table.add_column(Text(heading), no_wrap=True)
-    blocks = range(len(columns[0].blocks))
-    for block in blocks:
-        section = columns[0].blocks[block].several and block + 1 < len(blocks)
-        table.add_row(*(Text(_MARK * width) for width in widths), end_section=section)
-    pattern = Page(colour=style.colour)
-    pattern.draw(table)
-    rows = iter(blocks)
-    for line in pattern.text.splitlines():
-        yield from _filled(line, columns, widths, next(rows)) if _MARK in line else [f"{line}\n"]
+        if column.numeric:
+            pieces = [piece.rjust(width) for piece in pieces]
+        headings.append(pieces)
+        cells.append(max(width, *map(_width, pieces)))
+    whole = [len(before) + width + len(pad) for width, pad in zip(cells, afters, strict=True)]
+
+    def edged(parts: Iterable[str], edges: Iterable[str]) -> str:
+        left, between, right = (page.styled(edge, "dim") for edge in edges)
+        return f"{left}{between.join(parts)}{right}"
+
+    def head(text: str) -> str:
+        return page.styled(text, "bold cyan")
+
+    lines = [page.styled(box.get_top(whole), "dim")] if box else []
+    height = max(map(len, headings))
+    for i in range(height):
+        parts = []
+        for pieces, width, pad, all_of_it in zip(headings, cells, afters, whole, strict=True):
+            at = i - height + len(pieces)
+            text = pieces[at] + " " * (width - _width(pieces[at])) if at >= 0 else ""
+            parts.append(head(before) + head(text) + head(pad) if text else head(" " * all_of_it))
+        edges = (box.head_left, box.head_vertical, box.head_right) if box else ("", "", "")
+        lines.append(edged(parts, edges))
+    if box:
+        lines.append(page.styled(box.get_row(whole, "head"), "dim"))
+    edges = (box.mid_left, box.mid_vertical, box.mid_right) if box else ("", "", "")
+    slots = (
+        f"{before}%{'' if column.numeric else '-'}{width}s{' ' * (cell - width)}{pad}"
+        for column, width, cell, pad in zip(columns, widths, cells, afters, strict=True)
+    )
+    template = edged(slots, edges)
+    page.write("\n".join(lines) + "\n")
+    blocks = columns[0].blocks
+    for number, block in enumerate(blocks):
+        for rows in _rows(template, columns, widths, number):
+            page.write(rows)
+        if box and block.several and number + 1 < len(blocks):
+            page.write(page.styled(box.get_row(whole, "row"), "dim") + "\n")
+    if box:
+        page.write(page.styled(box.get_bottom(whole), "dim") + "\n")
 
 
-def _filled(
-    pattern: str, columns: list[_TextColumn], widths: list[int], block: int
+def _rows(
+    template: str, columns: list[_TextColumn], widths: list[int], block: int
 ) -> Iterator[str]:
-    """The rows of a block, from the pattern of one of them, some at a time."""
-    first, *others = _MARKS.split(pattern.replace("%", "%%"))
-    template = first
-    for column, width, after in zip(columns, widths, others, strict=True):
-        template += f"%{'' if column.numeric else '-'}{width}s{after}"
+    """The rows of a block, PIECE of them at a time."""
     for pieces in zip(*(column.blocks[block].pieces for column in columns), strict=True):
-        cells = [_even(piece, width) for piece, width in zip(pieces, widths, strict=True)]
+        cells = [
+            _even(piece, width, left=column.numeric)
+            for column, piece, width in zip(columns, pieces, widths, strict=True)
+        ]
         yield "\n".join([template % row for row in zip(*cells, strict=True)]) + "\n"
 
 
-def _even(cells: list[str], width: int) -> list[str]:
+def _even(cells: list[str], width: int, *, left: bool) -> list[str]:
     """The cells, wide characters among them padded to `width`: `%` counts characters alone."""
     if all(map(str.isascii, cells)):
         return cells
-    return [cell + " " * (width - cell_len(cell)) for cell in cells]
+    blanks = (" " * (width - cell_len(cell)) for cell in cells)
+    return [pad + cell if left else cell + pad for pad, cell in zip(blanks, cells, strict=True)]
 
 
 def _width(text: str) -> int:

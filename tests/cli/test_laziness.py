@@ -96,6 +96,8 @@ def test_no_command_loads_sympy(tmp_path: Path) -> None:
         ("softmax-jacobian", "randn(600)"),
         ("activate", "sigmoid", "--x", "1,2", "--check"),
         ("grad", "w*x", "x=1,2", "w=3,4", "--vjp", "1,0"),
+        ("descend", "(x-3)**2", "x=0", "--optimizer", "adam"),
+        ("descend", "(x-3)**2", "x=0", "--optimizer", "lbfgs"),
     ],
 )
 def test_derivatives_load_neither_the_compiler_nor_sympy(

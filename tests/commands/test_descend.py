@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch._dynamo  # what the first optimiser of a process loads: once here, and not in every call
+import torch._dynamo  # which the plain loops load; descend itself does not (tests/cli/test_laziness.py)
 
 from gradcli.catalogue.optimizers import NAMES
 from gradcli.cli import progress

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +328,7 @@ def test_ctrl_c_ends_a_batch_with_whole_lines_and_all_its_processes(server: Serv
     assert all(json.loads(line) for line in (first + rest).splitlines())
     assert (first + rest).endswith(b"\n")
     assert until(
-        lambda: len(server.processes()) == 2, 5
+        lambda: len(server.processes()) == 1 + process_server.SPARES, 5
     )  # the server and the worker that waits for the next call
 
 
@@ -557,7 +557,9 @@ def test_a_server_that_hangs_is_not_waited_for_and_runs_nothing_later() -> None:
         with open(f"{own.folder}/out", "wb") as out:
             assert own.start(*MSE, "--get", "value", stdout=out).wait(60) == 0
         os.kill(pid, signal.SIGCONT)
-        assert until(lambda: own.status["calls"] == 0 and len(own.processes()) == 2)
+        assert until(
+            lambda: own.status["calls"] == 0 and len(own.processes()) == 1 + process_server.SPARES
+        )
         assert Path(f"{own.folder}/out").read_bytes() == b"1.0\n"
 
 
@@ -571,7 +573,7 @@ def test_two_starts_at_once_give_one_server() -> None:
         said = [start.communicate(timeout=60)[0].decode() for start in starts]
         assert [start.returncode for start in starts] == [0, 0, 0]
         assert len({text.partition("process ")[2].split(",")[0] for text in said}) == 1
-        assert len(own.processes()) == 2
+        assert until(lambda: len(own.processes()) == 1 + process_server.SPARES)
 
 
 @contextlib.contextmanager
@@ -656,15 +658,43 @@ def test_an_idle_server_ends_by_itself_and_each_call_renews_it() -> None:
         ]
 
 
-def test_auto_starts_the_server_behind_the_first_call() -> None:
+def test_auto_leaves_a_server_behind_the_first_call_that_loads_pytorch() -> None:
     own = Server()
     with ending(own):
         own.env["GRADCLI_SERVER"] = "auto"
-        assert own.run(*MSE, "--get", "value") == Ran(
-            "1.0\n", "", 0
-        )  # its pipes end: the server has not kept them
+        for words in (("grad", "--help"), ("grad", "--nonsense"), ("functions",), ()):
+            own.run(*words)
+            assert own.status == {"running": False}
+        assert own.run(*MSE, "--get", "value") == Ran("1.0\n", "", 0)  # its pipes have ended
+        assert until(lambda: own.status["running"])
+        assert own.status["idle"] == 1800
+        assert own.served(lambda: own.run(*MSE)) == 1
+
+
+@pytest.mark.parametrize("words", [("grad", "x @ x", "x=1,2;3,4;5,6"), (*LONG[:-1], "1")])
+def test_a_call_that_fails_or_dies_leaves_a_server_too(words: tuple[str, ...]) -> None:
+    own = Server()
+    with ending(own):
+        own.env["GRADCLI_SERVER"] = "auto"
+        assert own.run(*words).status == 2
         assert until(lambda: own.status["running"])
         assert own.served(lambda: own.run(*MSE)) == 1
+
+
+def test_a_server_left_behind_answers_as_one_that_was_started(server: Server) -> None:
+    """Also where the call that left it has used PyTorch's threads, and where its own calls do."""
+    product = ("grad", "(rand(900, 900) @ rand(900, 900)).sigmoid().sum()*x", "x=1", "--json")
+    cases = [(product, ""), *CASES[:12], (product, "")]
+    left = Server()
+    with ending(left):
+        left.env["GRADCLI_SERVER"] = "auto"
+        assert left.run(*product, cwd="/") == server.run(*product)
+        assert until(lambda: left.status["running"])
+        for words, stdin in cases:
+            assert left.run(*words, stdin=stdin) == server.run(*words, stdin=stdin)
+        assert left.status["calls"] == len(cases)
+        assert left.run(*MSE, env={"OMP_NUM_THREADS": "1"}).status == 0
+        assert left.status["calls"] == len(cases)
 
 
 @pytest.mark.parametrize("wish", ["AUTO", "of\x1b", " "])
@@ -711,37 +741,57 @@ def test_a_server_that_cannot_listen_says_why(where: str, short: Path) -> None:
     assert "XDG_RUNTIME_DIR" in refused.stderr
 
 
-# --- the hint -----------------------------------------------------------------------------------
+# --- the server that starts by itself -------------------------------------------------------------
+
+TOLD = (
+    "PyTorch stays loaded for the next calls (0.03 s each) until 10 idle minutes have passed; "
+    "GRADCLI_SERVER=off: never"
+)
 
 
-def hinted(env: dict[str, str], folder: Path, *more: str) -> bool:
-    """Whether a cold call on a terminal gives the hint."""
-    shown, status = on_a_terminal((*MSE, "--get", "value", *more), 80, env, str(folder))
-    assert status == 0
-    assert (
-        shown.rpartition(b"PyTorch ...\r")[2].lstrip(b" \r").startswith(b"1.0\r\n")
-    )  # after what tells of a long load
-    return b"loading PyTorch: gradcli server start makes it 0.04" in shown
+def left(
+    env: Mapping[str, str | None], *more: str, stdin: int | None = None
+) -> tuple[float | None, bool]:
+    """The idle time of the server that a call on a terminal leaves behind, None without one, and
+    whether the call told of it.
+    """
+    own = Server()
+    with ending(own):
+        given = {**own.env, **env}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        shown, status = on_a_terminal(
+            (*MSE, "--get", "value", *more), 80, chosen, own.folder, stdin=stdin
+        )
+        assert status == 0
+        lines = shown.rpartition(b"PyTorch ...\r")[2].lstrip(b" \r").decode().split("\r\n")
+        assert lines in (["1.0", ""], ["1.0", TOLD, ""])
+        pids = own.processes()
+        assert len(pids) <= 1
+        if not pids:
+            return None, len(lines) > 2
+        assert until(lambda: own.status["running"])
+        assert own.status["pid"] == pids[0]
+        return own.status["idle"], len(lines) > 2
 
 
-def test_the_hint_comes_once_a_day_and_only_where_it_is_wanted(tmp_path: Path) -> None:
-    env = {
-        **program.BASE,
-        "PYTHONPATH": ROOT,
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-    }
-    del env["GRADCLI_SERVER"]
-    assert not hinted(env, tmp_path)  # no folder, no hint
+def test_a_server_starts_by_itself_where_a_person_is(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    assert not hinted({**env, "CI": "true"}, tmp_path)
-    assert not hinted(env, tmp_path, "--quiet")
-    assert hinted(env, tmp_path)
-    assert not hinted(env, tmp_path)
-    home = {**env, "HOME": str(tmp_path)}
-    del home["XDG_STATE_HOME"]
-    assert hinted(home, tmp_path)
-    assert (tmp_path / ".local" / "state" / "gradcli" / "hinted").exists()
+    env = {"XDG_STATE_HOME": str(tmp_path / "state"), "GRADCLI_SERVER": ""}
+    with open(os.devnull, encoding="ascii") as null:
+        assert left(env, stdin=null.fileno()) == (None, False)
+    assert left({**env, "CI": "true"}) == (None, False)
+    assert left({**env, "GRADCLI_SERVER": "off"}) == (None, False)
+    assert left({**env, "GRADCLI_SERVER": None}, "--quiet") == (600, False)
+    assert left({**env, "GRADCLI_SERVER": None}) == (600, True)
+    assert left(env) == (600, False)  # once a day
+    (date,) = (tmp_path / "state" / "gradcli").iterdir()
+    date.write_text("2001-01-01", encoding="ascii")
+    assert left(env) == (600, True)
+    assert left({"XDG_STATE_HOME": None, "HOME": str(tmp_path), "GRADCLI_SERVER": None}) == (
+        600,
+        True,
+    )
+    assert (tmp_path / ".local" / "state" / "gradcli" / date.name).exists()
 
 
 def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
@@ -767,11 +817,14 @@ def test_a_fault_outside_of_what_a_call_reports_is_told(tmp_path: Path) -> None:
 
 
 def test_a_server_whose_workers_fail_ends_and_its_log_says_why(short: Path) -> None:
-    def fail(words: str) -> None:
-        raise RuntimeError("out of sight")
+    class Failing(server_worker.Origin):
+        def restore_threads(self) -> None:
+            raise RuntimeError("out of sight")
 
-    origin = server_worker.Origin(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
-    tried = server_worker.Program(lambda: None, lambda arguments, progress: 0, fail, ("",), ())
+    origin = Failing(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
+    tried = server_worker.Program(
+        lambda: iter(()), lambda arguments, progress: 0, lambda words: None, ("",), ()
+    )
     with open(short / "log", "w+b") as log:
         pid = os.fork()
         if pid == 0:
@@ -800,7 +853,9 @@ def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
     origin = server_worker.Origin(ENVIRONMENT, {}, server_worker.bounds_of(os.getpid()), "", 1)
     status = 99
     try:
-        program = server_worker.Program(lambda: None, run, lambda words: None, (), ())
-        status = server_worker.answer(connection, Progress(), program, origin)
+        program = server_worker.Program(lambda: iter(()), run, lambda words: None, (), ())
+        inlet, server = socket.socketpair()
+        server.send(server_worker.UNCHANGED)
+        status = server_worker.answer(connection, inlet, Progress(), program, origin)
     finally:
         os._exit(status)

@@ -101,8 +101,7 @@ def _steps(
             return steps, "tolerance"
         if number < request.steps:
             ready.append(loss)
-            with chosen.refusals():
-                optimizer.step(closure)  # type: ignore[arg-type]
+            chosen.step(optimizer, closure)
     return steps, "steps"
 
 

@@ -1,7 +1,13 @@
-"""The optimisers of torch.optim: found by name, made with the user's arguments, errors reworded."""
+"""The optimisers of torch.optim: found by name, made with the user's arguments, errors reworded.
+
+PyTorch wraps the methods of an optimiser in functions that keep torch.compile out of them, and that
+load it (torch._dynamo, a second) to do so. Nothing is compiled here, so the methods are called
+without these wrappers; the one thing that they do besides, to choose whether a step itself is
+differentiable, is done here.
+"""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,14 +76,27 @@ class Chosen:
         Raises UsageError if PyTorch refuses the arguments or the parameters.
         """
         arguments: dict[str, Any] = self.arguments
+        add = Optimizer.add_param_group
         try:
+            Optimizer.add_param_group = inspect.unwrap(add)  # type: ignore[method-assign]
             return self.kind(parameters, **arguments)
         except Exception as error:  # an argument of the wrong type raises any of them
             message = f"{self.name} cannot be created: {words(error)}"
             raise UsageError(message, hint=f"it was given {self.text}") from None
+        finally:
+            Optimizer.add_param_group = add  # type: ignore[method-assign]
+
+    def step(self, optimizer: Optimizer, closure: Callable[[], Tensor]) -> None:
+        """Let `optimizer` take one step.
+
+        Raises MathError if PyTorch refuses the gradients or an argument; errors of `closure` pass.
+        """
+        differentiable = optimizer.defaults.get("differentiable", False)
+        with self._refusals(), torch.set_grad_enabled(differentiable):
+            inspect.unwrap(self.kind.step)(optimizer, closure)
 
     @contextmanager
-    def refusals(self) -> Iterator[None]:
+    def _refusals(self) -> Iterator[None]:
         """Turn an error of the optimiser into a MathError; errors of the expression pass."""
         try:
             yield
