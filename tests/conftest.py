@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+torch.set_num_threads(1)  # a pool of threads does not survive a fork
+
 
 @pytest.fixture
 def double() -> Iterator[None]:

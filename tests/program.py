@@ -9,7 +9,6 @@ and folder, and the whole program from `main` on. `cold` starts a fresh Python.
 import atexit
 import contextlib
 import gc
-import importlib
 import io
 import marshal
 import os
@@ -24,16 +23,13 @@ from functools import cache
 from typing import IO, Any
 
 import orjson
-import torch
 
 from gradcli import __main__ as entry
 from gradcli.cli import main as program
 from gradcli.cli.serve import PROGRAM
-from gradcli.evaluate.job import once_more
+from gradcli.process import deferral
 from gradcli.process.worker import Progress
 from gradcli.world import World
-
-torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
 LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Memory in large pages, where the system has them: a third of the time for a fork."""
@@ -71,6 +67,7 @@ def fork() -> int:
 
 @cache
 def _loaded() -> None:
+    deferral.load()
     for _ in PROGRAM.load():
         pass
 
@@ -154,14 +151,12 @@ def _asked(call: tuple[Any, ...]) -> tuple[bytes, bytes, int]:
 
 def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
     """Make the calls that are asked for until nobody asks any more."""
-    PROGRAM.load()
+    _loaded()
+    sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     with contextlib.suppress(EOFError):
         while True:
             call = marshal.load(calls)
-            if "descend" in call[0] or "--check" in call[0]:
-                # Optimizers load it, and some checks a part of it: a second in each fork.
-                importlib.import_module("torch._dynamo")
             with warnings.catch_warnings(action="error"):  # as in pytest
                 marshal.dump(_called(*call), answers)
             answers.flush()
@@ -224,6 +219,10 @@ def printed(program: str) -> str:
     """What a PyTorch program prints, run in this process; what it changes of PyTorch is put
     back.
     """
+    import torch
+
+    from gradcli.evaluate.job import once_more
+
     out = io.StringIO()
     with once_more(torch.get_default_dtype()), contextlib.redirect_stdout(out):
         exec(compile(program, "<program>", "exec"), {})

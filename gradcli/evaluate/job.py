@@ -214,8 +214,10 @@ def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:
 
 
 def together(*shapes: Sequence[int]) -> list[int]:
-    """The shape that these shapes broadcast to."""
-    return list(torch.broadcast_shapes(*map(tuple, shapes)))  # type: ignore[no-untyped-call]
+    """The shape that these shapes broadcast to; torch.broadcast_shapes would load SymPy."""
+    number = torch.empty(())
+    tensors = torch.broadcast_tensors(*(number.expand(list(shape)) for shape in shapes))
+    return list(tensors[0].shape)
 
 
 _CPU = torch.device("cpu")

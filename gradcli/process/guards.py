@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from gradcli.errors import FileError
+from gradcli.process import deferral
 
 
 @contextlib.contextmanager
@@ -18,6 +19,7 @@ def loading_pytorch() -> Iterator[None]:
     """
     try:
         with _existing_folder():
+            deferral.load()
             yield
     except (ImportError, RuntimeError) as error:  # without /dev/urandom PyTorch raises RuntimeError
         if (getattr(error, "name", None) or "").startswith("gradcli"):

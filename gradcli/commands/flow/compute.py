@@ -115,7 +115,9 @@ def _stack(request: Flow, job: Job) -> Stack:
             getattr(nn.init, function)(layer.weight, **arguments)
             nn.init.zeros_(layer.bias)
     x, upstream = (torch.randn(BATCH, request.width, device="cpu").to(job.device) for _ in range(2))
-    return Stack([layer.to(job.device) for layer in layers], x, upstream)
+    if job.device.type != "cpu":  # even a move to the CPU makes PyTorch load its fake tensors
+        layers = [layer.to(job.device) for layer in layers]
+    return Stack(layers, x, upstream)
 
 
 def _init_advice(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
