@@ -24,10 +24,10 @@ KEPT: Mapping[str, str] = {
     "torch._logging._registrations": "fills a table that other modules need while they load",
 }
 """Modules that are needed in ways that a trial does not see."""
-ASKED = tuple(
-    f"torch.{name}"
-    for name in "accelerator autograd fft linalg masked nested nn.modules nn.utils optim signal sparse special".split()
-)
+ASKED = (
+    "torch.accelerator", "torch.autograd", "torch.fft", "torch.linalg", "torch.masked", "torch.nested", "torch.nn.modules",
+    "torch.nn.utils", "torch.optim", "torch.signal", "torch.sparse", "torch.special",
+)  # fmt: skip
 """Packages that expressions and optimizers reach: the second that all deferred modules take would
 be paid by every warm call.
 """
@@ -81,7 +81,8 @@ for stand_in in stand_ins:
     if any(type(each) is not types.FrameType for each in holders):
         tell(vars(stand_in)["module"].__name__)
 from gradcli.cli.serve import PROGRAM
-PROGRAM.load()
+for _ in PROGRAM.load():
+    pass
 for words in calls:
     PROGRAM.try_out(words)
 tell(None)

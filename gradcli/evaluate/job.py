@@ -216,7 +216,8 @@ def broadcast(pred: Sequence[int], target: Sequence[int]) -> Note:
 def together(*shapes: Sequence[int]) -> list[int]:
     """The shape that these shapes broadcast to; torch.broadcast_shapes would load SymPy."""
     number = torch.empty(())
-    tensors = torch.broadcast_tensors(*(number.expand(list(shape)) for shape in shapes))
+    expanded = (number.expand(list(shape)) for shape in shapes)
+    tensors = torch.broadcast_tensors(*expanded)  # type: ignore[no-untyped-call]
     return list(tensors[0].shape)
 
 

@@ -72,6 +72,11 @@ def load() -> None:
     deferral.loaded = True
 
 
+def is_used() -> bool:
+    """Whether a deferred module has been used; all of them have been executed then."""
+    return hasattr(Incomplete, "deferral") and Incomplete.deferral.complete
+
+
 class Incomplete(ModuleType):
     """A package of PyTorch whose deferred submodules are loaded, still empty, when asked for."""
 
@@ -111,6 +116,7 @@ class StandIn:
         setattr(self.meant(), name, value)
 
     def __call__(self, *values: Any, **named: Any) -> Any:
+        """Call what the name means."""
         return self.meant()(*values, **named)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -158,7 +164,9 @@ class Deferral(MetaPathFinder):
         """Where a module is, as the other finders say, and how it is loaded."""
         if not fullname.startswith("torch"):
             return None
-        found = (each.find_spec(fullname, path, target) for each in sys.meta_path if each is not self)
+        found = (
+            each.find_spec(fullname, path, target) for each in sys.meta_path if each is not self
+        )
         spec = next(filter(None, found), None)
         if spec is None or not isinstance(loader := spec.loader, SourceFileLoader):
             return spec

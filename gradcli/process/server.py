@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from gradcli import __version__
@@ -194,6 +195,9 @@ class Server:
             os.unlink(self._path)
         self._listener.close()
         self._prepare = None
+        self._release_spares()
+
+    def _release_spares(self) -> None:
         for spare in self._spares:
             spare.inlet.close()
         self._spares.clear()
@@ -250,6 +254,9 @@ class Server:
             child.connection.close()
         if end.report and not child.connection:  # the next spare would fail too
             self._stop()
+        if os.waitstatus_to_exitcode(status) == server_worker.USED and not self._stopping:
+            self._release_spares()
+            self._prepare = chain(self._prepare or (), server_worker.complete())
 
 
 def _signal_group(group: int, number: int) -> None:

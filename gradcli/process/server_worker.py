@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from gradcli.errors import ExitStatus, fault, traceback_of
-from gradcli.process import wire
+from gradcli.process import deferral, wire
 from gradcli.process.guards import loading_pytorch
 from gradcli.process.sources import Files, states
 from gradcli.process.worker import Progress
@@ -25,6 +25,8 @@ ENOUGH_FILES = 256
 """A number of open files that no call needs: any limit above it gives the same result."""
 UNCHANGED, OUTDATED = b"=", b"!"
 """What the server tells a worker about the files of the program, after it has sent the connection."""
+USED = 3
+"""The exit status of a worker that has used deferred modules of PyTorch, which takes a second."""
 
 Bounds = dict[int, tuple[int, int]]
 """The limits of a process as `ulimit` shows them: soft and hard for each resource."""
@@ -97,6 +99,12 @@ def prepare(program: Program) -> Iterator[None]:
             yield
 
 
+def complete() -> Iterator[None]:
+    """Execute the modules of PyTorch that have been deferred, because a call has used some."""
+    deferral.Incomplete.deferral.execute()
+    yield
+
+
 def bounds_of(process: int) -> Bounds:
     """The limits of a process of this user, 0 for this one; empty if the system has no prlimit.
 
@@ -111,13 +119,15 @@ def work(inlet: socket.socket, progress: Progress, program: Program, origin: Ori
     """Serve the one connection that the server may send through `inlet`; return the exit status."""
     _leave_the_server(inlet.fileno())
     origin.restore_threads()
+    was_used = deferral.is_used()
     if not select.select([inlet], [], [], 0)[0]:  # no client waits
         _rehearse(program, origin)
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
     connection = socket.socket(fileno=wire.unpack_descriptors(ancillary)[0])
-    return answer(connection, inlet, progress, program, origin)
+    answer(connection, inlet, progress, program, origin)
+    return USED if deferral.is_used() > was_used else 0
 
 
 def _rehearse(program: Program, origin: Origin) -> None:
@@ -156,10 +166,8 @@ def answer(
     progress: Progress,
     program: Program,
     origin: Origin,
-) -> int:
-    """Answer one client once the server has told through `inlet` that the files have not changed,
-    and return the exit status of this process, not that of the call.
-    """
+) -> None:
+    """Answer one client once the server has told through `inlet` that the files have not changed."""
     connection.settimeout(5.0)  # the client may send nothing
     try:
         connection.send(wire.message(wire.READY))
@@ -168,15 +176,15 @@ def answer(
         same = environment == origin.environment
         if not (same and _adopt_limits(wire.peer(connection)[0], origin.bounds)):
             connection.send(wire.message(wire.REFUSED))
-            return 0
+            return
         connection.settimeout(None)
         _adopt(descriptors, arguments, environ, mask, streams)
         if inlet.recv(1) != UNCHANGED:
             connection.send(wire.message(wire.REFUSED))
-            return 0
+            return
         connection.send(wire.message(wire.ACCEPTED, os.getpid()))
     except (OSError, EOFError, ValueError, TypeError):
-        return 0  # the client gave up, sent nonsense, or its folder cannot be entered: cold
+        return  # the client gave up, sent nonsense, or its folder cannot be entered: cold
     progress.accept()
     status: int = ExitStatus.FAULT
     try:
@@ -189,7 +197,6 @@ def answer(
             stream.flush()
     with contextlib.suppress(OSError):
         connection.send(wire.message(wire.DONE, status))
-    return 0
 
 
 def _adopt_limits(process: int, bounds: Bounds) -> bool:

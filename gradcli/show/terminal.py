@@ -332,10 +332,8 @@ def _draw_piece(
     if box:
         lines.append(page.styled(box.get_row(whole, "head"), "dim"))
     edges = (box.mid_left, box.mid_vertical, box.mid_right) if box else ("", "", "")
-    slots = (
-        f"{before}%{'' if column.numeric else '-'}{width}s{' ' * (cell - width)}{pad}"
-        for column, width, cell, pad in zip(columns, widths, cells, afters, strict=True)
-    )
+    blanks = (whole - width for whole, width in zip(cells, widths, strict=True))
+    slots = (f"{before}%s{' ' * blank}{pad}" for blank, pad in zip(blanks, afters, strict=True))
     template = edged(slots, edges)
     page.write("\n".join(lines) + "\n")
     blocks = columns[0].blocks
@@ -354,18 +352,18 @@ def _rows(
     """The rows of a block, PIECE of them at a time."""
     for pieces in zip(*(column.blocks[block].pieces for column in columns), strict=True):
         cells = [
-            _even(piece, width, left=column.numeric)
+            _padded(piece, width, numeric=column.numeric)
             for column, piece, width in zip(columns, pieces, widths, strict=True)
         ]
         yield "\n".join([template % row for row in zip(*cells, strict=True)]) + "\n"
 
 
-def _even(cells: list[str], width: int, *, left: bool) -> list[str]:
-    """The cells, wide characters among them padded to `width`: `%` counts characters alone."""
+def _padded(cells: list[str], width: int, *, numeric: bool) -> Iterable[str]:
+    """The cells, each padded to `width`: numbers stand on the right."""
     if all(map(str.isascii, cells)):
-        return cells
+        return map(str.rjust if numeric else str.ljust, cells, repeat(width))
     blanks = (" " * (width - cell_len(cell)) for cell in cells)
-    return [pad + cell if left else cell + pad for pad, cell in zip(blanks, cells, strict=True)]
+    return [pad + cell if numeric else cell + pad for pad, cell in zip(blanks, cells, strict=True)]
 
 
 def _width(text: str) -> int:

@@ -82,8 +82,12 @@ def same(found: Any, expected: Any) -> None:
     """Both have the same modules with the same names of the same meaning."""
     assert found.keys() == expected.keys()
     for module, names in expected.items():
-        for name in (names.keys() | found[module].keys()) - {key for each, key in LATER if each == module}:
-            one, other = (json.dumps(each[module].get(name, "missing")) for each in (found, expected))
+        for name in (names.keys() | found[module].keys()) - {
+            key for each, key in LATER if each == module
+        }:
+            one, other = (
+                json.dumps(each[module].get(name, "missing")) for each in (found, expected)
+            )
             assert ANYTHING.sub("", one) == ANYTHING.sub("", other), f"{module}.{name}"
 
 
@@ -106,7 +110,8 @@ with loading_pytorch():
     from gradcli.cli.serve import PROGRAM
 import torch
 torch.set_num_threads(1)
-PROGRAM.load()
+for _ in PROGRAM.load():
+    pass
 from gradcli.process.deferral import Incomplete
 from gradcli.commands import COMMANDS
 used = []
@@ -140,7 +145,9 @@ def test_the_first_use_may_be_any(use: str, plain: Any) -> None:
     same({name: found[name] for name in plain}, plain)
 
 
-@pytest.mark.parametrize("taken_off", ["torch._tensor_str", "torch.functional", "torch.nn.modules.linear", ""])
+@pytest.mark.parametrize(
+    "taken_off", ["torch._tensor_str", "torch.functional", "torch.nn.modules.linear", ""]
+)
 def test_a_list_that_defers_what_is_used_while_pytorch_loads(taken_off: str, plain: Any) -> None:
     """All modules are then executed at once; with an empty name, a list that defers them all."""
     given = f"""
@@ -191,5 +198,7 @@ def test_the_list_is_in_the_order_of_a_plain_import() -> None:
 
 def test_the_wheel_brings_the_lists() -> None:
     folder = Path(deferral.file("0")).parent
-    assert {path.name for path in folder.glob("modules-*.txt")} >= {f"modules-{torch_version().partition('+')[0]}.txt"}
+    assert {path.name for path in folder.glob("modules-*.txt")} >= {
+        f"modules-{torch_version().partition('+')[0]}.txt"
+    }
     assert BASE
