@@ -124,9 +124,10 @@ def _called(
 def _caller() -> "subprocess.Popen[bytes]":
     """The process that makes the calls of this one. It ends when this one does."""
     words = ["tools.coverage"] if "GRADCLI_MARKS" in os.environ else []
+    environ = {name: value for name, value in os.environ.items() if "TORCH" not in name}
     caller = subprocess.Popen(
         [sys.executable, "-m", *words, "tests.program"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        cwd=ROOT, env={**os.environ, **LARGE_PAGES}, start_new_session=True,
+        cwd=ROOT, env={**environ, **LARGE_PAGES}, start_new_session=True,
     )  # fmt: skip
     atexit.register(caller.communicate)  # which closes its input and waits for its end
     return caller

@@ -38,7 +38,7 @@ ARROWS = {
         "process", "page", "world", "errors",
     },
     "cli": {"cli", "commands", "show", "options", "language", "process", "page", "world", "errors"},
-    "process": {"process", "language", "errors", "__init__"},
+    "process": {"process", "language", "errors", "installed", "__init__"},
     "batch": {"commands", "process"},
     "__main__": {"cli", "process", "world", "installed", "__init__"},
     "__init__": set(),
@@ -142,9 +142,10 @@ def test_the_warm_client_needs_next_to_nothing() -> None:
         }  # fmt: skip
 
 
-SIZE = 25_000
+SIZE = 26_200
 """Lines of gradcli/ without the texts of mistakes. It goes down with the code, and up only with a
-reason beside it. (At 120 columns the same code had about 3,000 lines fewer.)"""
+reason beside it. (At 120 columns the same code had about 3,000 lines fewer.) 1,100 came with the speed of 2.0: the plans
+of a batch, the modules that are deferred, the server that starts by itself."""
 COMMANDS = ROOT / "gradcli" / "commands"
 GIVEN = {"batch.py": {"batch"}}
 """The files outside a command's folder that load a part of it by name."""

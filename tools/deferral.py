@@ -84,7 +84,8 @@ from gradcli.cli.serve import PROGRAM
 for _ in PROGRAM.load():
     pass
 for words in calls:
-    PROGRAM.try_out(words)
+    if PROGRAM.try_out(words) == 70:
+        raise SystemExit(words)
 tell(None)
 """
 """Prints the first deferred module of which more is used than that a module binds a name of it."""

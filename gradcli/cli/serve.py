@@ -81,10 +81,10 @@ def _run(arguments: list[str], progress: Progress) -> int:
     return run(arguments, World.current(), progress)
 
 
-def _try(words: str) -> None:
+def _try(words: str) -> int:
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         world = World(stdin=None, stdout=nowhere, stderr=nowhere, environ={}, width=80)
-        run(shlex.split(words)[1:], world, _NoLimits())
+        return run(shlex.split(words)[1:], world, _NoLimits())
 
 
 PROGRAM = Program(

@@ -68,7 +68,9 @@ def load() -> None:
         return
     deferral = Incomplete.deferral = Deferral(names)
     sys.meta_path.insert(0, deferral)
-    import_module("torch")
+    torch = import_module("torch")
+    # A deferred module does this for torch.Generator, which is C code and cannot ask for it.
+    torch._C._set_generator_metaclass(torch._opaque_base.OpaqueBaseMeta)
     deferral.loaded = True
 
 

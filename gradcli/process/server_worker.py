@@ -36,13 +36,13 @@ _RESOURCES = {getattr(resource, name) for name in dir(resource) if name.startswi
 @dataclass(frozen=True)
 class Program:
     """What a server serves: functions that load it part by part, run a call, and run one without
-    output; calls to run once after loading, the first of them in each worker too; and its
-    libraries.
+    output, the last two for their exit status; calls to run once after loading, the first of them
+    in each worker too; and its libraries.
     """
 
     load: Callable[[], Iterator[None]]
     run: Callable[[list[str], Progress], int]
-    try_out: Callable[[str], None]
+    try_out: Callable[[str], int]
     calls: tuple[str, ...]
     libraries: tuple[str, ...]
 

@@ -823,7 +823,7 @@ def test_a_server_whose_workers_fail_ends_and_its_log_says_why(short: Path) -> N
 
     origin = Failing(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
     tried = server_worker.Program(
-        lambda: iter(()), lambda arguments, progress: 0, lambda words: None, ("",), ()
+        lambda: iter(()), lambda arguments, progress: 0, lambda words: 0, ("",), ()
     )
     with open(short / "log", "w+b") as log:
         pid = os.fork()
@@ -853,7 +853,7 @@ def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
     origin = server_worker.Origin(ENVIRONMENT, {}, server_worker.bounds_of(os.getpid()), "", 1)
     status = 99
     try:
-        program = server_worker.Program(lambda: iter(()), run, lambda words: None, (), ())
+        program = server_worker.Program(lambda: iter(()), run, lambda words: 0, (), ())
         inlet, server = socket.socketpair()
         server.send(server_worker.UNCHANGED)
         server_worker.answer(connection, inlet, Progress(), program, origin)
