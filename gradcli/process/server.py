@@ -25,6 +25,7 @@ from typing import Any
 from gradcli import __version__
 from gradcli.process import server_worker, wire
 from gradcli.process.fork import spawn
+from gradcli.process.guards import release_code
 from gradcli.process.server_worker import Origin, Program
 from gradcli.process.sources import Files
 from gradcli.process.worker import Progress
@@ -34,6 +35,8 @@ SPARES = 2
 """Workers that wait for a call: one may still be getting ready when a loop makes its next call."""
 GARBAGE = 20_000
 """Objects, those of a hundred small calls, that a worker allocates before a garbage collection."""
+FIRST = 0.05
+"""Seconds after PyTorch is loaded in which a server answers only."""
 GRACE = 2.0
 """Seconds that a worker may take to clean up after its client has disconnected."""
 
@@ -96,6 +99,7 @@ class Server:
             gc.freeze()  # a collection in a worker would write to all objects, and so copy all pages
             return
         self._prepare = None
+        release_code()
         gc.set_threshold(GARBAGE)
         gc.enable()
         self._top_up()
@@ -110,8 +114,8 @@ class Server:
 
     def _patience(self) -> int:
         """Milliseconds until the time has to be checked, or the next part of the program loaded."""
-        if self._prepare:
-            return 0
+        if self._prepare:  # who started it is answered first
+            return max(0, int(1000 * (self._began + FIRST - time.monotonic())))
         if any(child.end_by for child in self._calls.values()):
             return 100
         return max(0, int(1000 * (self._active + self._idle - time.monotonic()))) + 1
