@@ -25,7 +25,7 @@ ENOUGH_FILES = 256
 """A number of open files that no call needs: any limit above it gives the same result."""
 UNCHANGED, OUTDATED = b"=", b"!"
 """What the server tells a worker about the files of the program, after it has sent the connection."""
-IDLE = 1.0
+IDLE = 0.3
 """Seconds without a call after which a worker keeps less memory: the next call takes longer by half
 a millisecond."""
 USED = 3
