@@ -87,6 +87,10 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     gc.enable()
     page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
     if isinstance(page, int):
+        if getattr(call.request, "loads_pytorch", False):
+            successor = Successor(world)
+            successor.fork()
+            successor.tell()
         return page
     return _supervise(call, world, here) if page is None else _put(page, call.shown.out, world)
 

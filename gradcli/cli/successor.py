@@ -26,8 +26,8 @@ class Successor:
             self._files = sources()
 
     def fork(self) -> None:
-        """Fork the server, once PyTorch is loaded and before it computes; it begins when this
-        process has ended or computes for long. Nothing happens if there is a server already, or if there can be none.
+        """Fork the server, before this process computes; it begins when this process has ended or
+        computes for long. Nothing happens if there is a server already, or if there can be none.
         """
         if self._idle:
             from gradcli.process import control

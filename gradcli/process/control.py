@@ -68,8 +68,8 @@ def leave(module: str, idle: float, files: Files) -> bool:
     """Let a fork of this process be the server when this process has ended, or computes for long;
     return whether it will.
 
-    This process has loaded PyTorch, has computed nothing and has no threads; `files` are those of
-    gradcli from before. Nothing happens if there is a server already, or if there can be none.
+    This process has computed nothing and has no threads; `files` are those of gradcli before it
+    loaded PyTorch, if it has. Nothing happens if there is a server already, or if there can be none.
     """
     with suppress(GradcliError, OSError):
         return _launch(_socket_base(), module, idle, files, behind=True)

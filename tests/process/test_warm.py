@@ -697,6 +697,16 @@ def test_a_server_left_behind_answers_as_one_that_was_started(server: Server) ->
         assert left.status["calls"] == len(cases)
 
 
+def test_a_batch_leaves_a_server_too() -> None:
+    left = Server()
+    with ending(left):
+        left.env["GRADCLI_SERVER"] = "auto"
+        job = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
+        assert left.run("batch", stdin=job).json["value"] == 1
+        assert until(lambda: left.status["running"])
+        assert left.run(*MSE) == program.run(*MSE)
+
+
 @pytest.mark.parametrize("wish", ["AUTO", "of\x1b", " "])
 def test_a_wish_that_there_is_none_of_is_an_error(wish: str) -> None:
     """For every call that computes or is about the server; help, where the values are looked up,

@@ -1,6 +1,7 @@
 """`batch`: one JSON job per line in, one JSON result per line out."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.options.fields import FLAG, WHOLE, Paths, ValueKind, argument, option
@@ -26,6 +27,7 @@ class Batch:
         JOBS, "parallel processes; auto: as many as processors where lines wait", None, shown=AUTO
     )
     allow_files: bool = option(FLAG, "let jobs read files: @FILE", False)
+    loads_pytorch: ClassVar[bool] = True  # though its process does not: its workers do
 
     def __post_init__(self) -> None:
         if self.jobs is not None and not 1 <= self.jobs <= MOST_JOBS:
