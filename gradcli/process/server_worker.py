@@ -25,9 +25,9 @@ ENOUGH_FILES = 256
 """A number of open files that no call needs: any limit above it gives the same result."""
 UNCHANGED, OUTDATED = b"=", b"!"
 """What the server tells a worker about the files of the program, after it has sent the connection."""
-IDLE = 0.3
-"""Seconds without a call after which a worker keeps less memory: the next call takes longer by half
-a millisecond."""
+IDLE = 3.0
+"""Seconds without a call after which a worker keeps less memory: the next call takes a millisecond
+longer."""
 USED = 3
 """The exit status of a worker that has used deferred modules of PyTorch, which takes a second."""
 

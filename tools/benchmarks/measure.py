@@ -152,7 +152,7 @@ class Machine:
         if row.after:
             self.run([*GRADCLI, *row.after])
         if row.kind == "server":
-            time.sleep(1)  # until the next worker has been made
+            time.sleep(5)  # an idle worker keeps less memory than one that has just been made
             return sum(one["Pss"] for one in memory(self._server)) / 1e6, 1.0
         program = [self._pythons[row.python], "-c", row.program]
         return ours, measure(program if row.program else [*GRADCLI, *COLD.words])
