@@ -97,7 +97,7 @@ def compared(found: Mapping[str, Groups], least: float) -> str:
         one: max(groups.get(one, (0, 0))[1] for groups in found.values())
         for one in {one for groups in found.values() for one in groups} - {NOT_EXECUTED}
     }
-    shown = sorted((one for one in most if most[one] >= least), key=lambda one: -most[one])
+    shown = sorted((one for one in most if most[one] >= least), key=lambda one: (-most[one], one))
     parts = {one: [one] for one in [*shown, NOT_EXECUTED]}
     parts |= {REST: [one for one in most if most[one] < least], ALL: [*most]}
     rows = []

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 
 from gradcli.errors import FileError
-from gradcli.process import deferral
 
 _MADV_DONTNEED = 4
 """Linux's number for it."""
@@ -20,6 +19,8 @@ def loading_pytorch() -> Iterator[None]:
 
     Raises FileError if it cannot be loaded.
     """
+    from gradcli.process import deferral  # what it imports is not needed for help
+
     try:
         with _existing_folder():
             deferral.load()
