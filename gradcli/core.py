@@ -103,7 +103,9 @@ def gradients(
 
 
 def materialize_zeros(gradient: Tensor | None) -> Tensor | None:
-    """The same gradient, its zeros in memory: PyTorch may crash on reading sgn's zero tensor."""
+    """The same gradient in the same shape, its zeros in memory: PyTorch may crash on reading sgn's
+    zero tensor.
+    """
     return gradient.clone() if gradient is not None and gradient._is_zerotensor() else gradient
 
 
@@ -259,8 +261,8 @@ class GradNode:
 def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
     """The graph that PyTorch recorded for `output`, and the gradients of one backward pass.
 
-    The node of `output` comes first. `upstream` is as in `gradients`; without it, ones. The graph
-    is freed.
+    The node of `output` comes first. `upstream` has the shape of `output`, as in `gradients`;
+    without it, ones. The graph is freed.
     """
     with refusals():
         if not output.requires_grad:

@@ -19,7 +19,7 @@ Held: TypeAlias = Mapping[Step, Sequence[Any]] | None
 
 
 def widened(tensor: Tensor) -> Tensor:
-    """The same numbers in float64 on the CPU; integers and bools keep their dtype."""
+    """The same numbers and shape in float64 on the CPU; integers and bools keep their dtype."""
     dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
     return tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
 

@@ -41,7 +41,9 @@ def replay(
     before: Before | None = None,
     after: After | None = None,
 ) -> Evaluation:
-    """Run an expression from a state of PyTorch's generator: with the same random numbers."""
+    """Run an expression on inputs of any shape from a state of PyTorch's generator: with the
+    same random numbers.
+    """
     if state is not None:
         torch.set_rng_state(state)
     return evaluate(program, inputs, before, after)
@@ -101,7 +103,9 @@ class ExecutedOp:
         return self.step.split(self.operands)[1]
 
     def again(self, use: Use, leaf: Tensor) -> Any:
-        """The same operation with the same random numbers, and `leaf` in the place of one use."""
+        """The same operation with the same random numbers, and `leaf`, of the same shape, in the place
+        of one use.
+        """
         leaves = {use.place: leaf}
         operands = [_mapped(operand, (i,), leaves) for i, operand in enumerate(self.operands)]
         now = torch.get_rng_state()

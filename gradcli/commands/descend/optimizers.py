@@ -87,7 +87,7 @@ class Chosen:
             Optimizer.add_param_group = add  # type: ignore[method-assign]
 
     def step(self, optimizer: Optimizer, closure: Callable[[], Tensor]) -> None:
-        """Let `optimizer` take one step.
+        """Let `optimizer` take one step; its parameters keep their shapes, `closure` gives one number.
 
         Raises MathError if PyTorch refuses the gradients or an argument; errors of `closure` pass.
         """

@@ -76,7 +76,9 @@ def step_key(name: str) -> str:
 
 
 def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
-    """Note the steps that are complex, and the names that were assigned more than once."""
+    """Note the steps, of any shape, that are complex, and the names that were assigned more than
+    once.
+    """
     for name, step in steps.items():
         if step.is_complex():
             text = f"the step {name} is complex: the table shows it, JSON has null"
@@ -155,7 +157,7 @@ def chosen_inputs(
     request: Grad, inputs: Mapping[str, Tensor], given: Mapping[str, Tensor], job: Job
 ) -> list[str]:
     """The inputs to differentiate by: those of --wrt, else every floating-point input that the user
-    gave; with --fn not the target.
+    gave; with --fn not the target. Shapes do not matter.
 
     Raises what `Job.wrt` raises.
     """

@@ -39,7 +39,7 @@ class Probe:
         return self.rerun.inputs
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The vector, flat."""
+        """The vector, flat: shape [n]."""
         return self.rerun.value(inputs, held).detach().reshape(-1).double()
 
     def pairs(self, name: str) -> list[Pair]:
@@ -139,7 +139,7 @@ class HessianProbe(Probe):
     """Autograd's gradient as the vector: its slopes are the Hessian."""
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The gradient by all inputs, flat, one after the other."""
+        """The gradient by all inputs, flat, one after the other: shape [n]."""
         gradients = self.rerun.gradients(inputs, held=held).items()
         parts = [torch.zeros_like(inputs[name]) if g is None else g for name, g in gradients]
         return torch.cat([part.reshape(-1) for part in parts]).double()

@@ -104,7 +104,9 @@ _SLACK = 1 + 1e-9
 
 
 def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
-    """Whether each element is as expected within the tolerance; NaN equals NaN, inf equals inf."""
+    """Whether each element is as expected within the tolerance, for tensors of one shape; NaN equals
+    NaN, inf equals inf.
+    """
     same = (expected == computed) | (expected.isnan() & computed.isnan())
     near = (computed - expected).abs() <= tolerance * expected.abs() + ZERO
     return same | (expected.isfinite() & near)
