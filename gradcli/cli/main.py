@@ -88,7 +88,7 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
     if isinstance(page, int):
         if getattr(call.request, "loads_pytorch", False):
-            successor = Successor(world)
+            successor = Successor(world, quiet=call.shown.quiet)
             successor.fork()
             successor.tell()
         return page
@@ -176,14 +176,13 @@ def _limits(request: Any) -> Limits:
 
 def _work(call: Invocation, world: World, progress: Progress, temporary: str) -> int:
     """Compute and show a valid request, in the worker; the exit status."""
-    successor = Successor(world)
+    successor = Successor(world, quiet=call.shown.quiet)
     try:
         content, status = _answer(call, world, progress, temporary, successor)
         status = world.put(content) or status
     except (Exception, SystemExit) as error:  # a library may raise SystemExit
         status = _draw_error(error, world, call.command.name)
-    if not call.shown.quiet:
-        successor.tell()
+    successor.tell()
     return status
 
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from gradcli.world import World, is_terminal
 
-_ASKED, _UNASKED = 30 * 60.0, 10 * 60.0
-"""Seconds without a call after which a server ends: with GRADCLI_SERVER=auto, and without."""
+_UNASKED = 10 * 60.0
+"""Seconds without a call after which a server ends that nobody has asked for."""
 _WARM = 0.03
 """Seconds that a warm call takes."""
 
@@ -16,10 +16,11 @@ _WARM = 0.03
 class Successor:
     """The server that a call leaves behind if it loads PyTorch: to be made before it does."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, quiet: bool) -> None:
         self._world = world
+        self._quiet = quiet
         self._left = False
-        self._idle = None if "torch" in sys.modules else _idle(world)
+        self._idle = 0.0 if "torch" in sys.modules else _idle(world)
         if self._idle:
             from gradcli.process.sources import sources
 
@@ -35,21 +36,29 @@ class Successor:
             self._left = control.leave("gradcli.cli.serve", self._idle, self._files)
 
     def tell(self) -> None:
-        """Tell on a terminal, once a day, that there is a server now."""
-        if self._idle and self._left and is_terminal(self._world.stderr) and _is_due(self._world):
+        """Tell on a terminal, once a day and not with --quiet, that there is a server now."""
+        if not self._left or self._quiet:
+            return
+        if is_terminal(self._world.stderr) and _is_due(self._world):
             self._world.tell(
                 f"PyTorch stays loaded for the next calls ({_WARM} s each) until {self._idle / 60:g}"
                 " idle minutes have passed; GRADCLI_SERVER=off: never\n"
             )
 
 
-def _idle(world: World) -> float | None:
-    """The server's seconds without a call; None if this call leaves none."""
+def _idle(world: World) -> float:
+    """The seconds without a call after which the server ends; 0 if this call leaves none."""
     wish = world.environ.get("GRADCLI_SERVER")
-    if wish or not hasattr(os, "fork"):
-        return _ASKED if wish == "auto" else None
+    if not hasattr(os, "fork"):
+        return 0.0
+    if wish == "auto":
+        from gradcli.process.control import IDLE
+
+        return IDLE
+    if wish:
+        return 0.0
     here = world.stdin is not None and is_terminal(world.stdin) and is_terminal(world.stderr)
-    return _UNASKED if here and not world.environ.get("CI") else None
+    return _UNASKED if here and not world.environ.get("CI") else 0.0
 
 
 def _is_due(world: World) -> bool:

@@ -60,7 +60,8 @@ def file(version: str) -> str:
 def load() -> None:
     """Load PyTorch, its listed modules deferred.
 
-    It is loaded plainly if there is no list for its version, or one of the variables of _WATCHING is set.
+    It is loaded plainly if there is no list for its version, or one of the variables of _WATCHING is
+    set.
     """
     plain = "torch" in sys.modules or any(name.startswith(_WATCHING) for name in os.environ)
     if plain or not (names := listed(torch_version())):
@@ -164,7 +165,7 @@ class Deferral(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Where a module is, as the other finders say, and how it is loaded."""
-        if not fullname.startswith("torch"):
+        if fullname not in self.names:
             return None
         found = (
             each.find_spec(fullname, path, target) for each in sys.meta_path if each is not self
