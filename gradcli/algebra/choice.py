@@ -9,11 +9,9 @@ from fractions import Fraction
 
 from gradcli.algebra.nodes import (
     Node,
-    add,
     bound_as,
     combine,
     divide,
-    fresh,
     is_num,
     mul,
     num,
@@ -23,14 +21,11 @@ from gradcli.algebra.nodes import (
     power,
     powers,
     product,
-    rename,
-    scale,
     sigma,
-    sub,
     transformed,
 )
 
-_EXPANDED = 1.0
+_EXPANDED = 1.2
 """How much shorter an expanded form must be, as a factor."""
 _TERMS = 40
 """Terms of an expanded product, at most."""
@@ -44,34 +39,34 @@ def simplest(node: Node, done: dict[Node, Node] | None = None) -> Node:
     if found is None:
         found = transformed(node, lambda child: simplest(child, done))
         for _ in range(_STEPS):
-            better = min(_variants(found), key=lambda it: it.weight, default=found)
-            if better.weight >= found.weight:
+            better = min(_variants(found), key=_cost, default=(found, 1.0))
+            if _cost(better) >= found.weight:
                 break
-            found = transformed(better, lambda child: simplest(child, done))
+            found = better[0]
+            found = transformed(found, lambda child: simplest(child, done))
         done[node] = found
     return found
 
 
-def _variants(node: Node) -> Iterator[Node]:
+def _cost(variant: tuple[Node, float]) -> float:
+    return variant[0].weight * variant[1]
+
+
+def _variants(node: Node) -> Iterator[tuple[Node, float]]:
+    """Other forms of a node, each with the factor by which it must be shorter."""
     match node.kind:
         case "add":
-            yield from _factored(node)
-            yield from _over_one_denominator(node)
-            yield from _joined_sums(node)
-            yield from _flat(node)
+            for form in (_factored, _over_one_denominator, _joined_sums, _flat):
+                yield from ((variant, 1.0) for variant in form(node))
         case "mul":
             yield from _multiplied_out(node)
-            yield from _complements(node)
         case "sigma":
             over, body = opened(node)
-            for variant in _multiplied_out(body):
+            for variant, handicap in _multiplied_out(body):
                 if variant.kind == "add":
-                    yield combine(
-                        [(variant.data[0], sigma(over, num(1))) if variant.data[0] else (Fraction(0), num(1)),
-                         *((each, sigma(over, term)) for term, each in variant.data[1].items())]
-                    )  # fmt: skip
-                else:
-                    yield sigma(over, variant)
+                    split = combine([(each, sigma(over, term)) for each, term in _terms(variant)])
+                    yield split, handicap
+                yield sigma(over, variant), handicap
 
 
 def _terms(node: Node) -> list[tuple[Fraction, Node]]:
@@ -160,6 +155,9 @@ def _joined(first: tuple[Fraction, Node], second: tuple[Fraction, Node]) -> Node
     if len(one) != 1 or len(two) != 1:
         return None
     (left,), (right,) = one, two
+    outer = [divide(first[1], left), divide(second[1], right)]
+    if outer[0] is not outer[1] and any(node.free for node in outer):
+        return None
     if [d for _, d in left.data[0]] != [d for _, d in right.data[0]]:
         if {d for _, d in left.data[0]} != {d for _, d in right.data[0]}:
             return None
@@ -175,12 +173,10 @@ def _joined(first: tuple[Fraction, Node], second: tuple[Fraction, Node]) -> Node
     front = {each for each, by in powers(body)[1] if is_num(by, 1)}
     shared = [each for each, by in powers(other)[1] if is_num(by, 1) and each in front]
     shared = [each for each in shared if not each.free.isdisjoint(over)]
-    if not shared:
-        return None
     common = mul(*shared)
     rest = combine([
-        (first[0], mul(divide(first[1], left), divide(body, common))),
-        (second[0], mul(divide(second[1], right), divide(other, common))),
+        (first[0], mul(outer[0], divide(body, common))),
+        (second[0], mul(outer[1], divide(other, common))),
     ])  # fmt: skip
     return sigma(over, mul(common, rest))
 
@@ -219,7 +215,7 @@ def expanded_of(node: Node) -> Node:
     return combine(found)
 
 
-def _multiplied_out(node: Node) -> Iterator[Node]:
+def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
     """A sum times the factors that its terms are divided by; then all of it."""
     if node.kind != "mul":
         return
@@ -239,11 +235,11 @@ def _multiplied_out(node: Node) -> Iterator[Node]:
             keep = [(b, e) for b, e in others if b not in below]
             factor = product(Fraction(1), cancel)
             inside = combine([(each, mul(term, factor)) for each, term in _terms(total)])
-            yield product(coefficient, [*keep, (inside, num(1))])
+            yield product(coefficient, [*keep, (inside, num(1))]), 1.0
             flat = combine([(each, expanded_of(mul(term, factor))) for each, term in _terms(total)])
-            yield product(coefficient, [*keep, (flat, num(1))])
+            yield product(coefficient, [*keep, (flat, num(1))]), 1.0
             if flat.kind == "add":
-                yield product(coefficient, [*keep, (_again(flat), num(1))])
+                yield product(coefficient, [*keep, (_again(flat), num(1))]), 1.0
         # one factor at a time, where a term is its inverse in disguise
         for base, e in others:
             if base.kind == "add" or (e.kind == "num" and e.data < 0):
@@ -251,17 +247,7 @@ def _multiplied_out(node: Node) -> Iterator[Node]:
             inside = combine([(each, mul(term, power(base, e))) for each, term in _terms(total)])
             rest = [(b, x) for b, x in others if b is not base]
             candidate = product(coefficient, [*rest, (inside, num(1))])
-            if candidate.weight < node.weight:
-                yield candidate
+            yield candidate, _EXPANDED
     flat = expanded_of(node)
     if flat is not node:
-        yield flat
-
-
-def _complements(node: Node) -> Iterator[Node]:
-    """Sums that are equal up to a factor, such as (a - b)*(b - a)."""
-    return
-    yield node
-
-
-__all__ = ["add", "fresh", "rename", "scale", "simplest", "sub"]
+        yield flat, _EXPANDED

@@ -14,7 +14,6 @@ from gradcli.algebra.nodes import (
     is_num,
     mul,
     names_of,
-    num,
     rename,
     substituted,
     sym,
@@ -64,7 +63,7 @@ def differentiated(
             continue
         found.append((name, adjoint))
         if apart:
-            adjoint = sym(f"d{name}", [index for index in own.axes if index is not None])
+            adjoint = sym(f"d{name}", own.node.data[1])
         spread(value.node, adjoint, sided(own), own.node)
     totals = {
         name: simplest(add(*adjoints[name])) if name in adjoints else None for name in inputs
@@ -95,15 +94,11 @@ def inlined(node: Node, walk: Walk, names: Sequence[str]) -> Node:
         own, value = walk.steps[name]
 
         def element(indices: Sequence[Index], own: Value = own, value: Value = value) -> Node:
-            listed = [index for index in own.axes if index is not None]
-            return rename(value.node, dict(zip(listed, indices, strict=True)))
+            names = {mine: it for mine, it in zip(own.axes, indices, strict=True) if mine is not None}
+            return rename(value.node, names)
 
         values[name] = element
     while names_of(node).keys() & values.keys():
         node = substituted(node, values)
     return node
 
-
-def whole(number: int) -> Node:
-    """A plain number."""
-    return num(number)

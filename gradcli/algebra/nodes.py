@@ -98,6 +98,7 @@ class _State:
     def __init__(self) -> None:
         self.nodes: dict[Any, Node] = {}
         self.signs: dict[Any, bool] = {}
+        self.shares: dict[str, int] = {}
         self.indices = count(1000)
 
 
@@ -108,6 +109,11 @@ def restart() -> None:
     """Forget all nodes: a derivation begins."""
     global _state
     _state = _State()
+
+
+def sums_to_one(name: str, place: int) -> None:
+    """The elements of the tensor `name` add up to 1 along this of its indices."""
+    _state.shares[name] = place
 
 
 def fresh() -> int:
@@ -769,6 +775,9 @@ def _closed_sum(over: dict[int, Dim], body: Node) -> Node:
     if body.kind == "call" and body.data[0] in ("softmax", "one_hot") and len(over) == 1:
         (index,) = over
         if body.data[2] == (index,):
+            return num(1)
+    if body.kind == "sym" and body.data[0] in _state.shares and len(over) == 1:
+        if body.data[1][_state.shares[body.data[0]]] in over:
             return num(1)
     depth = body.depth
     names = [-depth - 1 - place for place in range(len(over))]

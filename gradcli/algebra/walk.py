@@ -25,7 +25,9 @@ from gradcli.algebra.nodes import (
     rename,
     size,
     sub,
+    sums_to_one,
     sym,
+    transformed,
 )
 from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
@@ -126,8 +128,8 @@ def walk(
                 operands = stack[len(stack) - step.take :]
                 del stack[len(stack) - step.take :]
                 stack.append(_computed(step, operands))
-    value = stack[-1]
-    done.value = tensor(value)
+    value = tensor(stack[-1])
+    done.value = value.but(node=_in_steps(value.node, done))
     return done
 
 
@@ -136,10 +138,24 @@ _DTYPE = object()
 
 def _named(name: str, value: Value, done: Walk) -> Value:
     """A step as a tensor of its own."""
-    indices = [index for index in value.axes if index is not None]
-    own = Value(sym(name, indices), value.sides)
+    places: list[Index] = [() if index is None else index for index in value.axes]
+    own = Value(sym(name, places), value.sides)
+    value = value.but(node=_in_steps(value.node, done))
+    node = value.node
+    if node.kind == "call" and node.data[0] in ("softmax", "one_hot") and len(node.data[2]) == 1:
+        sums_to_one(name, places.index(node.data[2][0]))
     done.steps[name] = (own, value)
     return own
+
+
+def _in_steps(node: Node, done: Walk) -> Node:
+    """A node with the steps before it in place of what they were computed as."""
+    known = {value.node: own.node for own, value in done.steps.values()}
+
+    def change(node: Node) -> Node:
+        return known.get(node) or transformed(node, change)
+
+    return change(node) if known else node
 
 
 def tensor(value: Any) -> Value:

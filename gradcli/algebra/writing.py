@@ -27,6 +27,7 @@ from gradcli.algebra.nodes import (
     product,
     rename,
     sigma,
+    sym,
 )
 
 Axes = tuple[int | None, ...]
@@ -59,11 +60,11 @@ _CONSTANTS = {"pi": "pi", "inf": "inf", "-inf": "-inf", "nan": "nan"}
 
 
 class Writer:
-    """Writes formulas; `ndims` are the numbers of axes of the tensors by name."""
+    """Writes formulas."""
 
-    def __init__(self, ndims: Mapping[str, int]) -> None:
-        self._ndims = ndims
+    def __init__(self) -> None:
         self._done: dict[tuple[Node, Axes], Text] = {}
+        self._inner: dict[str, tuple[tuple[int, ...], Node]] = {}
 
     def tensor(self, node: Node, axes: Axes, like: str) -> str:
         """A formula in the shape of the tensor `like`, which has these axes."""
@@ -73,7 +74,9 @@ class Writer:
                 return f"{'ones' if value else 'zeros'}_like({like})"
             return f"full_like({like}, {_decimal(value)})"
         text = self.write(node, axes)
-        if text.layout == axes:
+        if text.binds == COMPARE:
+            text = Text(f"where({text.text}, 1.0, 0.0)", ATOM, text.layout)
+        if text.layout == axes or not like:
             return text.text
         if not text.layout and text.binds >= PRODUCT and not text.chain:
             return f"{text.text}*ones_like({like})"
@@ -121,6 +124,9 @@ class Writer:
 
     def _sym(self, node: Node, axes: Axes) -> Text:
         name, indices = node.data
+        if name in self._inner:
+            own, inner = self._inner[name]
+            return self.write(rename(inner, dict(zip(own, indices, strict=True))), axes)
         text, binds = name, ATOM
         if () in indices:
             own = tuple(index if isinstance(index, int) else None for index in indices)
@@ -182,7 +188,9 @@ class Writer:
     # --- elementwise ----------------------------------------------------------------------------
 
     def _add(self, node: Node, axes: Axes) -> Text:
-        constant, terms = node.data
+        return self._total(*node.data, axes)
+
+    def _total(self, constant: Fraction, terms: Mapping[Node, Fraction], axes: Axes) -> Text:
         items = [(each > 0, power_of(abs(each), term)) for term, each in terms.items()]
         if constant:
             items.append((constant > 0, num(abs(constant))))
@@ -270,7 +278,11 @@ class Writer:
         below: list[tuple[int, Text]] = []
         for base, by in items:
             inverse = _negative(by)
-            if base in instead:
+            if coefficient < 0 and base.kind == "add" and is_num(by, 1) and min(base.data[1].values()) < 0:
+                coefficient = -coefficient
+                turned = {term: -each for term, each in base.data[1].items()}
+                text = self._total(-base.data[0], turned, axes)
+            elif base in instead:
                 text = instead[base](axes)
             else:
                 text = self._power(base, power_of(Fraction(-1), by) if inverse else by, axes)
@@ -347,6 +359,11 @@ class Writer:
         if is_num(by, 1):
             return self.write(base, axes)
         value = number(by)
+        if value is not None and value.denominator == 2 and value.numerator != 1 and value > 0:
+            norm = self._norm(base, axes)
+            inner = self.write(base, axes)
+            if norm is None:
+                return Text(f"{inner.atom}**{float(value)}", POWER, inner.layout)
         if value == Fraction(1, 2):
             norm = self._norm(base, axes)
             if norm is not None:
@@ -371,6 +388,8 @@ class Writer:
     def _sigma(self, node: Node, axes: Axes, reduce: Callable[[Text, Axes, Axes], Text]) -> Text:
         over, body = opened(node)
         candidates = list(self._reduced(over, body, axes, reduce))
+        for rest, nested in self._nested(over, body):
+            candidates += self._reduced(rest, nested, axes, reduce)
         if reduce == self._summed:
             candidates += self._chains(over, body, axes)
         if not candidates:
@@ -389,6 +408,23 @@ class Writer:
                 continue
             if text.layout == order:
                 yield self._laid(reduce(text, order, tuple(over)), own, axes)
+
+    def _nested(
+        self, over: Mapping[int, Dim], body: Node
+    ) -> Iterator[tuple[dict[int, Dim], Node]]:
+        """The same with one index summed inside: what is left to sum, and the elements."""
+        coefficient, factors = powers(body)
+        for index, dim in over.items() if len(over) > 1 else ():
+            having = [(base, by) for base, by in factors if index in base.free | by.free]
+            if len(having) == len(factors):
+                continue
+            inner = sigma({index: dim}, product(Fraction(1), having))
+            own = tuple(sorted(inner.free))
+            name = f"inner {len(self._inner)}"
+            self._inner[name] = own, inner
+            rest = [(base, by) for base, by in factors if (base, by) not in having]
+            nested = product(coefficient, [*rest, (sym(name, own), num(1))])
+            yield {i: d for i, d in over.items() if i != index}, nested
 
     def _summed(self, text: Text, order: Axes, over: Axes) -> Text:
         return _reduction("sum", text, order, over)
@@ -521,12 +557,12 @@ class Writer:
             return self._laid(Text(text, ATOM), (*own, *outs), axes)
         matrix = len(places) > 1
         moved = [index for index in axes if index in outs or index in body.free]
-        if matrix or not outs:
+        if matrix or not outs or name == "reshape":
             order = (*(index for index in axes if index in body.free), *places)
         else:
             order = tuple(places[outs.index(index)] if index in outs else index for index in moved)
-        own, indices = self._fixed(outs)
-        if not matrix and outs and len(indices) < len(outs):
+        own, indices = self._fixed(outs, vector=not body.free)
+        if not matrix and name != "reshape" and len(indices) < len(outs):
             order = (*order, *places)
         inner = self.write(body, order)
         text = self._full(inner, order, {index: dim for index, dim in bounds})
@@ -558,14 +594,12 @@ class Writer:
         shown = Text(written + own, ATOM)
         return self._laid(shown, tuple(index for index in result if isinstance(index, int)), axes)
 
-    def _fixed(self, outs: Sequence[Index]) -> tuple[str, list[int]]:
+    def _fixed(self, outs: Sequence[Index], *, vector: bool) -> tuple[str, list[int]]:
         """The subscript of fixed places after a call, and the indices that are left."""
         if all(isinstance(out, int) for out in outs):
             return "", [out for out in outs if isinstance(out, int)]
-        places = ["..." if isinstance(out, int) else str(out[0]) for out in outs]
-        if len(outs) > 1 or places == ["..."]:
-            places = [":" if place == "..." else place for place in places]
-        text = ", ".join(["..."] + places) if len(outs) > 1 else f"..., {places[0]}"
+        places = [":" if isinstance(out, int) else str(out[0]) for out in outs]
+        text = ", ".join(places if vector else ["...", *places])
         return f"[{text}]", [out for out in outs if isinstance(out, int)]
 
     def _full(self, text: Text, order: Axes, dims: Mapping[int, Dim]) -> str:
