@@ -6,6 +6,7 @@ that shortens it.
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 from gradcli.algebra.nodes import (
     Node,
@@ -32,20 +33,27 @@ _TERMS = 40
 _STEPS = 8
 
 
-def simplest(node: Node, done: dict[Node, Node] | None = None) -> Node:
-    """The shortest form that was found. Raises TooLong."""
-    done = {} if done is None else done
-    found = done.get(node)
-    if found is None:
-        found = transformed(node, lambda child: simplest(child, done))
+class Simplifier:
+    """Finds short forms, and remembers them."""
+
+    def __init__(self) -> None:
+        self._done: dict[Node, Node] = {}
+        self._openings: dict[Node, Any] = {}
+
+    def __call__(self, node: Node) -> Node:
+        """The shortest form that was found. Raises TooLong."""
+        found = self._done.get(node)
+        if found is not None:
+            return found
+        found = transformed(node, self, self._openings)
         for _ in range(_STEPS):
             better = min(_variants(found), key=_cost, default=(found, 1.0))
             if _cost(better) >= found.weight:
                 break
             found = better[0]
-            found = transformed(found, lambda child: simplest(child, done))
-        done[node] = found
-    return found
+            found = transformed(found, self, self._openings)
+        self._done[node] = found
+        return found
 
 
 def _cost(variant: tuple[Node, float]) -> float:
@@ -99,12 +107,12 @@ def _factored(node: Node) -> Iterator[Node]:
         rest = [terms[p] for p in range(len(terms)) if p not in places]
         inner = inside
         if inside.kind == "add":
-            inner = min([inside, *_factored(inside)], key=lambda it: it.weight) if len(places) < len(terms) else _again(inside)
+            inner = _again(inside)
         yield combine([*rest, (Fraction(1), mul(factor, inner))])
 
 
 def _again(node: Node) -> Node:
-    return min([node, *_factored(node)], key=lambda it: it.weight)
+    return min([node, *_factored(node), *_joined_sums(node)], key=lambda it: it.weight)
 
 
 def _over_one_denominator(node: Node) -> Iterator[Node]:
@@ -221,7 +229,13 @@ def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
         return
     coefficient, factors = powers(node)
     for total, by in factors:
-        if total.kind != "add" or not is_num(by, 1):
+        if total.kind != "add":
+            continue
+        if by.kind == "num":
+            rest = [(b, e) for b, e in factors if b is not total]
+            for form in _over_one_denominator(total):
+                yield product(coefficient, [*rest, (form, by)]), 1.0
+        if not is_num(by, 1):
             continue
         others = [(b, e) for b, e in factors if b is not total]
         below = {

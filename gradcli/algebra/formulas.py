@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from gradcli.algebra.adjoint import gradients
-from gradcli.algebra.choice import simplest
+from gradcli.algebra.choice import Simplifier
 from gradcli.algebra.nodes import (
     Dim,
     Index,
@@ -19,7 +19,7 @@ from gradcli.algebra.nodes import (
     sym,
 )
 from gradcli.algebra.rules import slope
-from gradcli.algebra.walk import Value, Walk
+from gradcli.algebra.walk import Value, Walk, in_steps
 
 
 class Gradients(NamedTuple):
@@ -43,6 +43,7 @@ def differentiated(
     `upstream` has the free indices of the value. Raises NoRule, TooLong.
     """
     adjoints: dict[str, list[Node]] = {}
+    simplest = Simplifier()
     values = {**inputs, **{name: own for name, (own, _) in walk.steps.items()}}
 
     def spread(
@@ -58,7 +59,7 @@ def differentiated(
     for name, (own, value) in reversed(walk.steps.items()):
         if name not in adjoints:
             continue
-        adjoint = simplest(add(*adjoints[name]))
+        adjoint = simplest(in_steps(add(*adjoints[name]), walk))
         if is_num(adjoint, 0):
             continue
         found.append((name, adjoint))
@@ -66,7 +67,8 @@ def differentiated(
             adjoint = sym(f"d{name}", own.node.data[1])
         spread(value.node, adjoint, sided(own), own.node)
     totals = {
-        name: simplest(add(*adjoints[name])) if name in adjoints else None for name in inputs
+        name: simplest(in_steps(add(*adjoints[name]), walk)) if name in adjoints else None
+        for name in inputs
     }
     return Gradients(totals, found)
 

@@ -150,13 +150,19 @@ def num(value: float | Fraction) -> Node:
     if not isinstance(value, Fraction):
         if isinstance(value, float) and not math.isfinite(value):
             return fn("inf" if value > 0 else "-inf" if value < 0 else "nan")
-        value = Fraction(str(value)) if isinstance(value, float) else Fraction(value)
+        value = _exact(value) if isinstance(value, float) else Fraction(value)
     if value.numerator.bit_length() + value.denominator.bit_length() > _BITS:
         try:
             value = Fraction(str(float(value)))
         except OverflowError:
             raise TooLong("a number is too large") from None
     return _node("num", value, value, (), len(str(value)))
+
+
+def _exact(value: float) -> Fraction:
+    """The fraction with a small denominator that a float is the nearest to, else its decimal."""
+    found = Fraction(value).limit_denominator(1000)
+    return found if float(found) == value else Fraction(str(value))
 
 
 def size(dim: Dim) -> Node:
@@ -237,6 +243,10 @@ def combine(terms: Iterable[tuple[Fraction, Node]]) -> Node:
             return add(num(constant), joined)
     if not found:
         return num(constant)
+    if len(found) == 2 and not constant:
+        hyperbolic = _hyperbolic(*found.items())
+        if hyperbolic is not None:
+            return hyperbolic
     if len(found) == 1 and not constant:
         ((term, each),) = found.items()
         return scale(each, term)
@@ -265,6 +275,17 @@ def _oriented(constant: Fraction, terms: dict[Node, Fraction]) -> Node:
     data = (key[0], plain)
     node = _node("add", key, data, plain, weight + (len(str(key[0])) if key[0] else 0))
     return scale(common, node)
+
+
+def _hyperbolic(one: tuple[Node, Fraction], two: tuple[Node, Fraction]) -> Node | None:
+    """exp(u) + exp(-u) as 2*cosh(u), and exp(u) - exp(-u) as 2*sinh(u)."""
+    (left, each), (right, other) = one, two
+    if abs(each) != abs(other) or any(t.kind != "fn" or t.data[0] != "exp" for t in (left, right)):
+        return None
+    u = left.data[1][0]
+    if neg(u) is not right.data[1][0]:
+        return None
+    return scale(2 * each, fn("cosh" if each == other else "sinh", u))
 
 
 def _pythagoras(terms: dict[Node, Fraction], constant: Fraction) -> Fraction:
@@ -413,25 +434,82 @@ def _settled(base: Node, by: Node) -> bool:
     return True
 
 
+_QUOTIENTS = {("sin", "cos"): "tan", ("sinh", "cosh"): "tanh"}
+
+
 def _recognised(found: dict[Node, Node]) -> list[Power] | None:
-    """Factors that together are something known: softmax, sigmoid, x*sign(x); None if there are none."""
+    """Factors that together are something known: softmax, sigmoid, tanh, x*sign(x); None if none is."""
     exp = next((base for base in found if base.kind == "fn" and base.data[0] == "exp"), None)
     for base, by in found.items():
         if exp is not None and by.kind == "num" and by.data < 0:
-            taken = _softmax_of(base, exp)
+            taken = _softmax_of(base, exp) or _sigmoid_of(base, exp)
             if taken is not None:
-                rest = {**found, base: add(by, num(1))}
-                del rest[exp]
-                return [*rest.items(), (taken, num(1))]
+                return _instead(found, {exp: 1, base: -1}, taken)
+        if exp is not None and (other := _weighed(base, by, exp)) is not None:
+            return _instead(found, {exp: 1, base: 1}, other)
+        if base.kind == "mul" and by.kind != "num":
+            inner = {each: power_.data for each, power_ in base.data[1].items() if power_.kind == "num"}
+            if len(inner) == len(base.data[1]) and base.data[0] == 1 and _holds(found, inner):
+                raised = add(by, num(1))
+                if raised.weight < by.weight:
+                    return _instead({**found, base: raised}, inner, num(1))
         if base.kind != "fn":
             continue
-        if base.data[0] == "sign" and is_num(by, 1):
-            inner = base.data[1][0]
-            taken = found.get(inner)
-            if taken is not None and taken.kind == "num" and taken.data.denominator == 1 and taken.data % 2:
-                rest = {**found, inner: sub(taken, num(1))}
-                del rest[base]
-                return [*rest.items(), (fn("abs", inner), num(1))]
+        name, arguments, _ = base.data
+        if name == "sign" and is_num(by, 1) and _odd(found.get(arguments[0])):
+            return _instead(found, {base: 1, arguments[0]: 1}, fn("abs", *arguments))
+        if name == "where" and is_num(by, 1) and is_num(arguments[1], 1) and is_num(arguments[2], 0):
+            condition = arguments[0]
+            if condition.kind == "fn" and condition.data[0] == ">" and is_num(condition.data[1][1], 0):
+                if fn("relu", condition.data[1][0]) in found:
+                    return _instead(found, {base: 1}, num(1))
+        for (above, below), quotient in _QUOTIENTS.items():
+            beside = fn(below, *arguments) if name == above and len(arguments) == 1 else None
+            if beside in found and _negative(found[beside]) and not _negative(by):
+                return _instead(found, {base: 1, beside: -1}, fn(quotient, *arguments))
+    return None
+
+
+def _instead(found: Mapping[Node, Node], taken: Mapping[Node, float], other: Node) -> list[Power]:
+    """The factors divided by some powers, times another node."""
+    rest = {base: sub(by, num(Fraction(taken[base]))) if base in taken else by for base, by in found.items()}
+    return [*((base, by) for base, by in rest.items() if not is_num(by, 0)), (other, num(1))]
+
+
+def _holds(found: Mapping[Node, Node], powers_: Mapping[Node, Fraction]) -> bool:
+    """Whether each of some powers can be taken out."""
+    for base, by in powers_.items():
+        own = number(found[base]) if base in found else None
+        if own is None or own * by < by * by:
+            return False
+    return True
+
+
+def _odd(by: Node | None) -> bool:
+    return by is not None and by.kind == "num" and by.data.denominator == 1 and bool(by.data % 2)
+
+
+def _negative(by: Node) -> bool:
+    return by.kind == "num" and bool(by.data < 0)
+
+
+def _weighed(base: Node, by: Node, exp: Node) -> Node | None:
+    """sigmoid(u), from exp(u) and 1 - sigmoid(u); the other way round from exp(-u) and sigmoid(u)."""
+    if by.kind != "num" or by.data < 1:
+        return None
+    u = exp.data[1][0]
+    if base.kind == "add":
+        sigmoid = fn("sigmoid", u)
+        return sigmoid if base.data == (1, {sigmoid: -1}) else None
+    if base.kind == "fn" and base.data[0] == "sigmoid" and base.data[1][0] is neg(u):
+        return sub(num(1), base)
+    return None
+
+
+def _sigmoid_of(total: Node, exp: Node) -> Node | None:
+    """sigmoid(u), from exp(u) and 1 + exp(u)."""
+    if total.kind == "add" and total.data[0] == 1 and total.data[1] == {exp: 1}:
+        return fn("sigmoid", exp.data[1][0])
     return None
 
 
@@ -519,6 +597,10 @@ def power(base: Node, exponent: Node) -> Node:
             inner = [(each, mul(by, exponent)) for each, by in factors.items()]
             return product(coefficient ** int(value), inner)
         return _root(coefficient, factors, exponent)
+    if base.kind == "add" and base.data[0] == 1 and len(base.data[1]) == 1 and _negative(exponent):
+        ((term, each),) = base.data[1].items()
+        if each == 1 and term.kind == "fn" and term.data[0] == "exp" and exponent.data.denominator == 1:
+            return power(fn("sigmoid", neg(term.data[1][0])), num(-exponent.data))
     if base.kind == "delta" and value is not None and value > 0:
         return base
     key = (Fraction(1), frozenset([(base, exponent)]))
@@ -589,8 +671,22 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
         condition, left, right = arguments
         if left is right:
             return left
+        common = _common(left, right)
+        if common is not None:
+            return mul(common, fn(name, condition, divide(left, common), divide(right, common)))
     data = (name, arguments, settings)
     return _node("fn", data, data, arguments, len(name) + 2 * len(arguments))
+
+
+def _common(left: Node, right: Node) -> Node | None:
+    """The factors of two products that are in both; None if there are none."""
+    (one, first), (two, second) = powers(left), powers(right)
+    if not one or not two:
+        return None
+    mine, theirs = dict(first), dict(second)
+    shared = [(base, by) for base, by in mine.items() if theirs.get(base) is by]
+    sign = Fraction(-1 if one < 0 and two < 0 else 1)
+    return product(sign, shared) if shared or sign < 0 else None
 
 
 def _simpler(name: str, u: Node) -> Node | None:
@@ -786,7 +882,7 @@ def _closed_sum(over: dict[int, Dim], body: Node) -> Node:
     inner, order = min(made, key=lambda it: it[0].number)
     bounds = tuple((name, over[index].root) for name, index in zip(names, order, strict=True))
     crossed = any(base.kind == "add" and len(base.free) > 2 for base, _ in powers(inner)[1])
-    node = _node("sigma", (bounds, inner), (bounds, inner), [inner], 18 if crossed else 3)
+    node = _node("sigma", (bounds, inner), (bounds, inner), [inner], 60 if crossed else 3)
     return _bind(node, frozenset(names), depth + len(names))
 
 
@@ -817,6 +913,8 @@ def call(
     """An element of what a function of whole tensors returns, at the indices `outs`."""
     indices = tuple(index for index, _ in outs)
     taken = _taken(name, arguments, indices, settings)
+    if taken is None and name == "det":
+        taken = _det_of_product(arguments[0])
     if taken is not None:
         return taken
     closed = []
@@ -835,6 +933,20 @@ def call(
     node.free = frozenset(own.union(*inner_free))
     node.depth = max([body.depth + len(axes) for axes, body in closed], default=0)
     return node
+
+
+def _det_of_product(argument: Argument) -> Node | None:
+    """The determinant of a power of a matrix as that power of its determinant."""
+    axes, body = argument
+    if body.kind != "sigma" or any(dim.root is not axes[0][1].root for _, dim in body.data[0]):
+        return None
+    factors = powers(body.data[1])[1]
+    names = {base.data[0] for base, by in factors if base.kind == "sym" and is_num(by, 1)}
+    if len(names) != 1 or len(factors) != len(body.data[0]) + 1 or any(b.kind != "sym" for b, _ in factors):
+        return None
+    (row, _), (column, _) = axes
+    whole = call("det", [(axes, sym(names.pop(), (row, column)))])
+    return power(whole, num(len(factors)))
 
 
 def _taken(
@@ -930,14 +1042,26 @@ def rebuilt(
     return node
 
 
-def transformed(node: Node, change: Callable[[Node], Node]) -> Node:
-    """A node with changed children, the bound indices of its sums and calls opened for the change."""
+def transformed(
+    node: Node, change: Callable[[Node], Node], openings: dict[Node, Any] | None = None
+) -> Node:
+    """A node with changed children, the bound indices of its sums and calls opened for the change.
+
+    With `openings` a node is opened once, so that a change may know its parts again.
+    """
+    if node.kind not in ("sigma", "call"):
+        return rebuilt(node, change)
+    opening = None if openings is None else openings.get(node)
+    if opening is None:
+        opening = opened(node) if node.kind == "sigma" else arguments_of(node)
+        if openings is not None:
+            openings[node] = opening
     if node.kind == "sigma":
-        over, body = opened(node)
+        over, body = opening
         return sigma(over, change(body))
     if node.kind == "call":
         name, _, outs, settings, sides = node.data
-        arguments = [(axes, change(body)) for axes, body in arguments_of(node)]
+        arguments = [(axes, change(body)) for axes, body in opening]
         return call(name, arguments, list(zip(outs, sides, strict=True)), settings)
     return rebuilt(node, change)
 

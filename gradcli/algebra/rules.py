@@ -68,7 +68,7 @@ def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> A
     rule = _RULES.get(name) or _RULES.get(name.lower())
     if rule is not None:
         return _called(name, rule, arguments, keywords)
-    if name in derivative_rules.FORMULAS and name.isidentifier() and not keywords:
+    if name in (*derivative_rules.FORMULAS, "digamma") and name.isidentifier() and not keywords:
         return elementwise(lambda *nodes: fn(name, *nodes), *map(tensor, arguments))
     raise NoRule(f"no rule for {name}")
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 _SHORTEST = 10
 """Characters of a part that is worth a name."""
-_SAVED = 0.8
+_SAVED = 0.88
 """How short the text with a name must be, beside the text without."""
 _NAMES = ("s", "r", "u", "v", "q", "c", "d", "k")
 

@@ -22,6 +22,8 @@ from gradcli.algebra.nodes import (
     neg,
     num,
     power,
+    powers,
+    product,
     rename,
     size,
     sub,
@@ -129,7 +131,7 @@ def walk(
                 del stack[len(stack) - step.take :]
                 stack.append(_computed(step, operands))
     value = tensor(stack[-1])
-    done.value = value.but(node=_in_steps(value.node, done))
+    done.value = value.but(node=in_steps(value.node, done))
     return done
 
 
@@ -140,7 +142,7 @@ def _named(name: str, value: Value, done: Walk) -> Value:
     """A step as a tensor of its own."""
     places: list[Index] = [() if index is None else index for index in value.axes]
     own = Value(sym(name, places), value.sides)
-    value = value.but(node=_in_steps(value.node, done))
+    value = value.but(node=in_steps(value.node, done))
     node = value.node
     if node.kind == "call" and node.data[0] in ("softmax", "one_hot") and len(node.data[2]) == 1:
         sums_to_one(name, places.index(node.data[2][0]))
@@ -148,12 +150,20 @@ def _named(name: str, value: Value, done: Walk) -> Value:
     return own
 
 
-def _in_steps(node: Node, done: Walk) -> Node:
+def in_steps(node: Node, done: Walk) -> Node:
     """A node with the steps before it in place of what they were computed as."""
-    known = {value.node: own.node for own, value in done.steps.values()}
+    known = {value.node: own.node for own, value in done.steps.values() if value.node.free or value.node.weight > 3}
+    products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
 
     def change(node: Node) -> Node:
-        return known.get(node) or transformed(node, change)
+        if node in known:
+            return known[node]
+        if node.kind == "mul":
+            for coefficient, factors, own in products:
+                if all(node.data[1].get(base) is by for base, by in factors):
+                    rest = [(b, e) for b, e in node.data[1].items() if (b, e) not in factors]
+                    return change(product(node.data[0] / coefficient, [*rest, (own, num(1))]))
+        return transformed(node, change)
 
     return change(node) if known else node
 

@@ -7,7 +7,7 @@ an index for each of its axes, or None for one of size 1, so that it broadcasts 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations, permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradcli.algebra.adjoint import NoRule
 from gradcli.algebra.nodes import (
@@ -16,9 +16,12 @@ from gradcli.algebra.nodes import (
     Node,
     Power,
     arguments_of,
+    combine,
+    divide,
     fresh,
     is_num,
     mul,
+    neg,
     num,
     number,
     opened,
@@ -26,6 +29,7 @@ from gradcli.algebra.nodes import (
     powers,
     product,
     rename,
+    scale,
     sigma,
     sym,
 )
@@ -60,14 +64,19 @@ _CONSTANTS = {"pi": "pi", "inf": "inf", "-inf": "-inf", "nan": "nan"}
 
 
 class Writer:
-    """Writes formulas."""
+    """Writes formulas; `tensors` are the sides of the inputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, tensors: Mapping[str, Sequence[Dim | None]]) -> None:
+        self._tensors = tensors
         self._done: dict[tuple[Node, Axes], Text] = {}
+        self._opened: dict[Node, Any] = {}
         self._inner: dict[str, tuple[tuple[int, ...], Node]] = {}
+        self._looked_up: dict[str, Text] = {}
+        self._like = ""
 
     def tensor(self, node: Node, axes: Axes, like: str) -> str:
         """A formula in the shape of the tensor `like`, which has these axes."""
+        self._like = like
         value = number(node)
         if value is not None and axes:
             if value in (0, 1):
@@ -75,7 +84,7 @@ class Writer:
             return f"full_like({like}, {_decimal(value)})"
         text = self.write(node, axes)
         if text.binds == COMPARE:
-            text = Text(f"where({text.text}, 1.0, 0.0)", ATOM, text.layout)
+            text = Text(f"1.0*({text.text})", PRODUCT, text.layout)
         if text.layout == axes or not like:
             return text.text
         if not text.layout and text.binds >= PRODUCT and not text.chain:
@@ -110,6 +119,13 @@ class Writer:
                 return self._sigma(node, axes, self._summed)
         return self._call(node, axes)
 
+    def _open(self, node: Node) -> tuple[dict[int, Dim], Node]:
+        """A sum opened, always in the same way, so that its parts are written once."""
+        if node not in self._opened:
+            self._opened[node] = opened(node)
+        over, body = self._opened[node]
+        return dict(over), body
+
     # --- leaves ---------------------------------------------------------------------------------
 
     def size(self, dim: Dim) -> str:
@@ -127,6 +143,8 @@ class Writer:
         if name in self._inner:
             own, inner = self._inner[name]
             return self.write(rename(inner, dict(zip(own, indices, strict=True))), axes)
+        if name in self._looked_up:
+            return self._laid(self._looked_up[name], tuple(indices), axes)
         text, binds = name, ATOM
         if () in indices:
             own = tuple(index if isinstance(index, int) else None for index in indices)
@@ -188,7 +206,52 @@ class Writer:
     # --- elementwise ----------------------------------------------------------------------------
 
     def _add(self, node: Node, axes: Axes) -> Text:
-        return self._total(*node.data, axes)
+        complement = self._complement(node, axes)
+        if complement is not None:
+            return complement
+        plain = self._total(*node.data, axes)
+        found = [plain]
+        if len(axes) == 2 and plain.text.count(".T") > 1 and plain.layout == axes:
+            turned = self._total(*node.data, axes[::-1])
+            if turned.layout == axes[::-1]:
+                found.append(Text(f"({turned.text}).T", ATOM, axes))
+        as_sum = self._as_one_sum(node)
+        if as_sum is not None:
+            found += self._one_sum(as_sum, axes, "sum")
+        return min(found, key=lambda text: len(text.text))
+
+    def _as_one_sum(self, node: Node) -> tuple[dict[int, Dim], Node] | None:
+        """sum(x) - len(x)*m as the sum of x - m: the index, and the elements; None if it is none."""
+        constant, terms = node.data
+        items = [*((each, term) for term, each in terms.items()), *([(constant, num(1))] if constant else [])]
+        sums = [base for _, term in items for base, by in powers(term)[1] if base.kind == "sigma" and is_num(by, 1)]
+        for dim in dict.fromkeys(dim.root for base in sums for _, dim in base.data[0]):
+            index = fresh()
+            bodies = []
+            for each, term in items:
+                body = _without_sum(term, dim, index)
+                if body is None:
+                    break
+                bodies.append((each, body))
+            if len(bodies) == len(items) and any(index in body.free for _, body in bodies):
+                return {index: dim}, combine(bodies)
+        return None
+
+    def _one_sum(
+        self, found: tuple[dict[int, Dim], Node], axes: Axes, name: str
+    ) -> list[Text]:
+        over, body = found
+        reduce = self._summed if name == "sum" else self._averaged
+        return list(self._reduced(over, body, axes, reduce))
+
+    def _complement(self, node: Node, axes: Axes) -> Text | None:
+        """1 - sigmoid(u) as sigmoid(-u)."""
+        constant, terms = node.data
+        ((term, each),) = terms.items() if len(terms) == 1 else ((node, Fraction(0)),)
+        if (constant, each) == (1, -1) and term.kind == "fn" and term.data[0] == "sigmoid":
+            inner = self.write(neg(term.data[1][0]), axes)
+            return Text(f"sigmoid({inner.text})", ATOM, inner.layout)
+        return None
 
     def _total(self, constant: Fraction, terms: Mapping[Node, Fraction], axes: Axes) -> Text:
         items = [(each > 0, power_of(abs(each), term)) for term, each in terms.items()]
@@ -211,6 +274,8 @@ class Writer:
             return Text(name, ATOM if name[0] != "-" else SIGN)
         if name == "where" and is_num(arguments[1], 1) and is_num(arguments[2], 0):
             return self.write(arguments[0], axes)
+        if name in _INFIX and arguments[0].kind == "add" and is_num(arguments[1], 0):
+            arguments = _sides(arguments[0])
         texts = [self.write(argument, axes) for argument in arguments]
         layout = _joined([text.layout for text in texts])
         if name in _INFIX:
@@ -238,10 +303,21 @@ class Writer:
         sums = [(base, by) for base, by in items if base.kind == "sigma" and is_num(by, 1)]
         yield self._quotient(coefficient, items, axes, {})
         for base, by in sums:
-            mean = self._mean_of(base, items)
+            mean = None if self.write(base, axes).chain else self._mean_of(base, items)
             if mean is not None:
                 rest, write = mean
                 yield self._quotient(coefficient, [*rest, (base, by)], axes, {base: write})
+        for base, by in items:
+            as_sum = self._as_one_sum(base) if base.kind == "add" and is_num(by, 1) else None
+            if as_sum is None:
+                continue
+            (dim,) = as_sum[0].values()
+            side = next((b for b, e in items if b.kind == "size" and b.data is dim and is_num(e, -1)), None)
+            means = [] if side is None else self._one_sum(as_sum, axes, "mean")
+            if means:
+                rest = [(b, e) for b, e in items if b is not side]
+                best = min(means, key=lambda text: len(text.text))
+                yield self._quotient(coefficient, rest, axes, {base: lambda axes, best=best: best})  # type: ignore[misc]
         if len(axes) >= 2:
             yield from self._outer(coefficient, items, axes)
 
@@ -276,6 +352,10 @@ class Writer:
         """Factors as a product over a product: numbers and one-number factors before a chain."""
         above: list[tuple[int, Text]] = []
         below: list[tuple[int, Text]] = []
+        items, counted = self._counted(items)
+        known = {base for base, _ in items if base.kind == "fn" and base.data[0] == "sigmoid"}
+        for inverse, text in counted:
+            (below if inverse else above).append((1, text))
         for base, by in items:
             inverse = _negative(by)
             if coefficient < 0 and base.kind == "add" and is_num(by, 1) and min(base.data[1].values()) < 0:
@@ -284,6 +364,8 @@ class Writer:
                 text = self._total(-base.data[0], turned, axes)
             elif base in instead:
                 text = instead[base](axes)
+            elif base.kind == "add" and is_num(by, 1) and any(term in known for term in base.data[1]):
+                text = self._total(*base.data, axes)  # s*(1 - s)
             else:
                 text = self._power(base, power_of(Fraction(-1), by) if inverse else by, axes)
             (below if inverse else above).append((_rank(base, text), text))
@@ -323,6 +405,22 @@ class Writer:
             return Text(f"-{text}", SIGN if not chain else PRODUCT, layout, chain)
         return Text(text, PRODUCT, layout, chain)
 
+    def _counted(self, items: Sequence[Power]) -> tuple[list[Power], list[tuple[bool, Text]]]:
+        """The sizes of all sides of an input as Y.numel(): the other factors, and the texts."""
+        found = []
+        rest = list(items)
+        for exponent in (1, -1):
+            sizes = [base.data for base, by in rest if base.kind == "size" and is_num(by, exponent)]
+            if len(sizes) < 2:
+                continue
+            for name, sides in self._tensors.items():
+                roots = [dim.root for dim in sides if dim is not None]
+                if len(roots) > 1 and len(set(roots)) == len(roots) and all(root in sizes for root in roots):
+                    rest = [(b, e) for b, e in rest if not (b.kind == "size" and b.data in roots and is_num(e, exponent))]
+                    found.append((exponent < 0, Text(f"{name}.numel()", ATOM)))
+                    break
+        return rest, found
+
     def _outer(self, coefficient: Fraction, items: Sequence[Power], axes: Axes) -> Iterator[Text]:
         """u_i*v_j as outer(u, v), and u_i*delta_ij as diag(u)."""
         i, j = axes[-2:]
@@ -341,6 +439,12 @@ class Writer:
             text = self.write(inner, (index,))
             if text.layout:
                 yield Text(f"diag({text.text})", ATOM, axes)
+        if rows and columns and both:
+            inner = product(Fraction(1), [*rows, *columns])
+            outer = next(self._outer(Fraction(1), list(powers(inner)[1]), axes), None)
+            if outer is not None:
+                name = self._stand_in(inner)
+                yield self._quotient(coefficient, [(name, num(1)), *none, *both], axes, {name: lambda axes: outer})
         if rows and columns and not both:
             left = self.write(product(Fraction(1), rows), (i,))
             right = self.write(product(Fraction(1), columns), (j,))
@@ -386,8 +490,10 @@ class Writer:
     # --- sums over indices ----------------------------------------------------------------------
 
     def _sigma(self, node: Node, axes: Axes, reduce: Callable[[Text, Axes, Axes], Text]) -> Text:
-        over, body = opened(node)
+        over, body = self._open(node)
         candidates = list(self._reduced(over, body, axes, reduce))
+        if reduce == self._summed:
+            candidates += self._by_places(over, body, axes)
         for rest, nested in self._nested(over, body):
             candidates += self._reduced(rest, nested, axes, reduce)
         if reduce == self._summed:
@@ -419,12 +525,63 @@ class Writer:
             if len(having) == len(factors):
                 continue
             inner = sigma({index: dim}, product(Fraction(1), having))
-            own = tuple(sorted(inner.free))
-            name = f"inner {len(self._inner)}"
-            self._inner[name] = own, inner
             rest = [(base, by) for base, by in factors if (base, by) not in having]
-            nested = product(coefficient, [*rest, (sym(name, own), num(1))])
+            nested = product(coefficient, [*rest, (self._stand_in(inner), num(1))])
             yield {i: d for i, d in over.items() if i != index}, nested
+
+    def _by_places(self, over: Mapping[int, Dim], body: Node, axes: Axes) -> Iterator[Text]:
+        """Products with one-hot rows: W[s], a[arange(n), t], and zeros_like(W).index_add(0, s, r)."""
+        coefficient, factors = powers(body)
+        for hot, by in factors:
+            if hot.kind != "call" or hot.data[0] != "one_hot" or not is_num(by, 1):
+                continue
+            (((), places),), (out,) = hot.data[1], hot.data[2]
+            rest = [(base, e) for base, e in factors if base is not hot]
+            if out in over:
+                tables = [base for base, _ in rest if out in base.free]
+                left = {index: dim for index, dim in over.items() if index != out}
+                for text, table in self._lookup(tables, out, places):
+                    others = [(base, e) for base, e in rest if base is not table]
+                    inner = product(coefficient, [*others, (text, num(1))])
+                    yield self.write(sigma(left, inner), axes)
+            elif len(places.free) == 1 and places.free <= over.keys() and self._like:
+                (row,) = places.free
+                inner = sigma({i: d for i, d in over.items() if i != row}, product(coefficient, rest))
+                order = (row, *axes[1:])
+                if not axes or axes[0] != out or not inner.free <= set(order):
+                    continue
+                text, at = self.write(inner, order), self.write(places, (row,))
+                if text.layout == order:
+                    found = f"zeros_like({self._like}).index_add(0, {at.text}, {text.text})"
+                    yield Text(found, ATOM, axes)
+
+    def _lookup(self, tables: list[Node], out: int, places: Node) -> Iterator[tuple[Node, Node]]:
+        """The one table that is indexed by `out`, as a tensor of its rows at the places."""
+        if len(tables) != 1 or tables[0].kind != "sym" or not all(isinstance(i, int) for i in tables[0].data[1]):
+            return
+        (table,) = tables
+        name, indices = table.data
+        at = indices.index(out)
+        rows = tuple(sorted(places.free, reverse=True))
+        written = self.write(places, rows)
+        if written.layout != rows:
+            return
+        if at == 0 and places.free.isdisjoint(indices):
+            text, own = f"{name}[{written.text}]", (*rows, *indices[1:])
+        elif at == 1 and rows == indices[:1]:
+            text, own = f"{name}[arange({name}.shape[0]), {written.text}]", (*rows, *indices[2:])
+        else:
+            return
+        stand_in = f"rows {len(self._looked_up)}"
+        self._looked_up[stand_in] = Text(text, ATOM)
+        yield sym(stand_in, own), table
+
+    def _stand_in(self, inner: Node) -> Node:
+        """A tensor that is written as `inner`, and not taken apart by what is around it."""
+        own = tuple(sorted(inner.free))
+        name = f"inner {len(self._inner)}"
+        self._inner[name] = own, inner
+        return sym(name, own)
 
     def _summed(self, text: Text, order: Axes, over: Axes) -> Text:
         return _reduction("sum", text, order, over)
@@ -436,7 +593,7 @@ class Writer:
         """sqrt(sum(u**2)) as norm(u)."""
         if base.kind != "sigma":
             return None
-        over, body = opened(base)
+        over, body = self._open(base)
         coefficient, factors = powers(body)
         halves = [(each, by.data / 2) for each, by in factors if by.kind == "num" and by.data % 2 == 0]
         if coefficient != 1 or len(halves) < len(factors):
@@ -495,6 +652,7 @@ class Writer:
                 continue
             if x.layout != one or y.layout != other:
                 continue
+            x, y = _as_floats(a, x), _as_floats(b, y)
             before = x.text if x.chain and "/" not in x.text else x.within(POWER)
             layout = tuple(index for index in (left, right) if index is not None)
             text = f"{before} @ {y.within(POWER)}"
@@ -537,6 +695,7 @@ class Writer:
                 continue
             x, y = self.write(one, shapes[0]), self.write(other, shapes[1])
             if x.layout == shapes[0] and y.layout == shapes[1]:
+                x, y = _as_floats(one, x), _as_floats(other, y)
                 text = f"{x.within(POWER)} @ {y.within(POWER)}"
                 yield self._laid(Text(text, PRODUCT, chain=True), own, axes)
 
@@ -648,6 +807,39 @@ class Writer:
 def power_of(coefficient: Fraction, node: Node) -> Node:
     """A number times a node, written as one product."""
     return product(coefficient, [(node, num(1))])
+
+
+def _as_floats(node: Node, text: Text) -> Text:
+    """A text that is an operand of `@`, which does not mix types."""
+    if text.binds == COMPARE or (node.kind == "call" and node.data[0] == "one_hot"):
+        return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
+    return text
+
+
+def _without_sum(term: Node, dim: Dim, index: int) -> Node | None:
+    """What a term is the sum of, along a side: a sum over it, or a product with its size."""
+    coefficient, factors = powers(term)
+    for base, by in factors:
+        if base.kind == "size" and base.data.root is dim and is_num(by, 1):
+            return divide(term, base)
+    for base, by in factors:
+        if base.kind == "sigma" and is_num(by, 1):
+            over, body = opened(base)
+            mine = next((i for i, d in over.items() if d.root is dim), None)
+            if mine is not None:
+                rest = {i: d for i, d in over.items() if i != mine}
+                return mul(divide(term, base), sigma(rest, rename(body, {mine: index})))
+    if dim.fixed:
+        return scale(Fraction(1, dim.size), term)
+    return None
+
+
+def _sides(total: Node) -> tuple[Node, Node]:
+    """a - b as a and b, for a > b instead of a - b > 0."""
+    constant, terms = total.data
+    items = [*((each, term) for term, each in terms.items()), (constant, num(1))]
+    left = combine([(each, term) for each, term in items if each > 0])
+    return left, combine([(-each, term) for each, term in items if each < 0])
 
 
 def _halves(node: Node) -> tuple[Node, Node]:

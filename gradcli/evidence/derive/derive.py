@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli.algebra import nodes
 from gradcli.algebra.adjoint import NoRule
-from gradcli.algebra.choice import simplest
+from gradcli.algebra.choice import Simplifier
 from gradcli.algebra.formulas import differentiated, inlined
 from gradcli.algebra.nodes import Node, TooLong, Unequal, names_of, num, sym
 from gradcli.algebra.shared_parts import with_parts_named
@@ -158,8 +158,8 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     once = [step for step in walk.steps if used.get(step) == 1]
     forms = [node]
     if once:
-        forms.append(simplest(inlined(node, walk, once)))
-    writer = Writer()
+        forms.append(Simplifier()(inlined(node, walk, once)))
+    writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
     value = attempt.inputs[name]
     taken = {*run.inputs, *run.program.assigned}
     for form in forms:
@@ -228,7 +228,7 @@ def _backward(
         found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
     except (NoRule, Unequal, TooLong):
         return [], {}
-    writer = Writer()
+    writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
     lines: list[tuple[str, str]] = []
     known: set[str] = set()
 
