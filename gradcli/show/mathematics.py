@@ -370,7 +370,8 @@ def _combined(op: type[ast.operator], left: Piece, right: Piece) -> Piece:
     if issubclass(op, ast.MatMult):
         if left.rank == 1:
             left = _raised(left, r"\top")
-        rank = _MATRIX_PRODUCT.get((left.rank, right.rank), rank)
+        sides = left.rank, right.rank
+        rank = _MATRIX_PRODUCT[sides] if sides in _MATRIX_PRODUCT else rank
         return Piece(_joined(left.at_least(PRODUCT), right.at_least(PRODUCT)), PRODUCT, rank)
     if issubclass(op, ast.Mult):
         if left.rank != 0 and right.rank != 0:
@@ -385,7 +386,7 @@ def _combined(op: type[ast.operator], left: Piece, right: Piece) -> Piece:
 
 _WORD_FIRST = re.compile(r"\\math(?:it|bf)\{\w{2,}\}")
 _WORD_LAST = re.compile(_WORD_FIRST.pattern + r"\S*$")
-_MATRIX_PRODUCT = {(1, 1): 0, (1, 2): 1, (2, 1): 1, (2, 2): 2}
+_MATRIX_PRODUCT: dict[tuple[int | None, int | None], int] = {(1, 1): 0, (1, 2): 1, (2, 1): 1, (2, 2): 2}
 
 
 def _joined(left: str, right: str) -> str:

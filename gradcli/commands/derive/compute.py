@@ -14,7 +14,7 @@ from gradcli.evaluate.run import Run, run_expression
 from gradcli.evidence.derive.derive import derive
 from gradcli.show.mathematics import Mathematics
 
-_RANGES = ((0.5, 1.5), (0.1, 0.9), (1.5, 3.0), (-1.0, 1.0), (-0.9, -0.1), (-3.0, -1.5))
+_RANGES = ((0.5, 1.5), (0.1, 0.9), (1.5, 3.0), (-0.9, -0.1), (-3.0, -1.5), (-1.0, 1.0), (5.0, 20.0))
 """Where inputs that are not given are looked for, in this order: most functions have a value in the
 first one, probabilities in the second."""
 _GOLDEN = 0.618034

@@ -2,6 +2,8 @@
 
 from gradcli.commands.derive.request import Derive
 from gradcli.commands.derive.result import DeriveResult
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
 from gradcli.show.program.script import Script
 
 
@@ -24,10 +26,14 @@ def program(script: Script, request: Derive, result: DeriveResult) -> None:
     values = {
         name: script.formula(text, inputs, f"formula_{name}") for name, text in formulas.items()
     }
-    for name in set(reached).intersection(_bound(result.expression)):
+    bound = expression.parse(Source(result.expression), tuple(result.inputs)).assigned
+    for name in filter(bound.__contains__, reached):
         reached[name] = script.fresh(f"{name}_given")
         script.add(f"{reached[name]} = {name}")
     out = script.formula(result.expression, result.inputs, result.output, "result")
+    targets = [name for line in {*script.lines} for name in line.partition(" = ")[0].split(", ")]
+    if len(targets) == len({*targets}):  # no name is bound to two things, so once is enough
+        script.lines = [*dict.fromkeys(script.lines)]
     slopes = dict(zip(reached, script.gradients(out, [*reached.values()], upstream), strict=True))
     for name in result.formulas:
         if name in values:

@@ -16,19 +16,28 @@ from gradcli.show.pieces import prose
 from gradcli.show.terminal import Style
 
 _WHERE = "where "
+_BLANK = "\u00a0"
+"""A blank at which a remark is not wrapped."""
 _PLACES = re.compile(
-    r"""("[^"]*"|'[^']*')|([(\[{])|([)\]}])|(?<=,) | (?=(?:[-+@%&|^<>]|//|[=!]=|if|else)\S* )"""
+    r"""(?P<string>"[^"]*"|'[^']*')|(?P<open>[(\[{])|(?P<close>[)\]}])"""
+    r"""|(?P<sum> (?=(?:[-+<>&|^]|[=!]=|if|else)\S* ))|(?P<product> (?=(?:@|%|//) ))|(?P<comma>(?<=,) )"""
+    r"""|(?P<tight>(?<=\))(?=[*/](?!\*)))"""
 )
-"""Where a formula may be broken: after a comma, before an operator that has blanks around it."""
+_DEPTH = {"open": 1, "close": -1}
+_PLACE = {"sum": 0, "product": 1, "comma": 2, "tight": 3}
+"""Where a formula may be broken, best first: before a sign with blanks around it, after a comma,
+between brackets."""
 
 
 def page(result: DeriveResult, style: Style, window: Window) -> str:
     """The page as text. A step of the backward pass is one line, to be copied into a file."""
     page = Page(colour=style.colour)
-    *before, last = _statements(result.expression)
-    name, equals, _ = last.partition(" = ")
-    title = last if equals and name == result.output else f"{result.output} = {last}"
-    page.lines([*before, title], "bold")
+    statements = _statements(result.expression)
+    if statements[-1] == result.output:
+        statements.pop()
+    elif not statements[-1].startswith(f"{result.output} = "):
+        statements[-1] = f"{result.output} = {statements[-1]}"
+    page.lines(statements, "bold")
     page.line()
     steps = _backward(result)
     width = max(map(len, steps), default=0)
@@ -40,7 +49,7 @@ def page(result: DeriveResult, style: Style, window: Window) -> str:
     labels = {name: f"d{result.loss}/d{name}" for name in shown}
     indent = max(map(len, labels.values()), default=0)
     for name, label in labels.items():
-        _formula(page, result, name, label.ljust(indent), {*before, title}, style)
+        _formula(page, result, name, label.ljust(indent), {*statements}, style)
     if result.formulas or steps:
         page.line()
     page.lines((line for text in _remarks(result) for line in _wrapped(text, style)), "dim")
@@ -83,7 +92,7 @@ def _remarks(result: DeriveResult) -> Iterator[str]:
         yield f"{whole}, in its shape {result.shape}"
     tensors = {name: tensor for name, tensor in result.inputs.items() if tensor.ndim}
     if shapes := [f"{name} {numbers.shape_text(tensor)}" for name, tensor in tensors.items()]:
-        yield f"shapes: {'  '.join(shapes)}"
+        yield f"shapes: {'  '.join(text.replace(' ', _BLANK) for text in shapes)}"
     if names := result.defaults:
         yield f"{', '.join(names)}: {'one number' if len(names) == 1 else 'one number each'}, by default"
     found = result.verified.values()
@@ -113,15 +122,14 @@ def _place(text: str, width: int) -> int:
     """The best place for a break within `width` columns, else the first one; 0 if there is none."""
     depth, places = 0, []
     for found in _PLACES.finditer(text):
-        depth += (found[2] is not None) - (found[3] is not None)
-        if found[0] == " ":
-            places.append((depth, found.start()))
-    fitting = [(depth, place) for depth, place in places if width // 3 < place <= width]
-    if fitting:
-        return min(fitting, key=lambda each: (each[0], -each[1]))[1]
-    return max((place for _, place in places if place <= width), default=0) or min(
-        (place for _, place in places), default=0
-    )
+        kind = found.lastgroup or ""
+        depth += _DEPTH.get(kind, 0)
+        if kind in _PLACE:
+            places.append((depth, _PLACE[kind], -found.start()))
+    fitting = [each for each in places if -each[2] <= width]
+    good = [each for each in fitting if -each[2] > width // 3]
+    best = min(good or fitting or places[:1], default=(0, 0, 0))
+    return -best[2]
 
 
 def _statements(text: str) -> list[str]:
@@ -130,7 +138,8 @@ def _statements(text: str) -> list[str]:
 
 
 def _wrapped(text: str, style: Style) -> list[str]:
-    return [text] if style.width is None else prose(text, style.width)
+    lines = [text] if style.width is None else prose(text, style.width)
+    return [line.replace(_BLANK, " ") for line in lines]
 
 
 def latex(result: DeriveResult) -> str:
