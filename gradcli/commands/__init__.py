@@ -8,7 +8,7 @@ The parts of a folder are found by these names, and each is loaded only when it 
     request.py    the request: its class has the command's name, its fields are the options
     compute.py    compute(request, job): the result of a request
     result.py     the result, its main arrays and paths, its closed forms
-    show.py       tables(result, digits), or page(result, style, window)
+    show.py       tables(result, digits), or page(result, style, window); perhaps latex(result)
     program.py    program(script, request, result): writes the PyTorch program of --code
     page.py       page(request, output, world, read_stdin): the answer that needs no PyTorch
 """
@@ -62,7 +62,8 @@ class Command:
         from gradcli.options.shared import OUT, PICTURE_OUT, OutputOptions
 
         known = options(OutputOptions)
-        every = [name for name in known if name != "code" or find_spec(f"{self.folder}.program")]
+        missing = {"latex"} if find_spec(f"{self.folder}.program") else {"latex", "code"}
+        every = [name for name in known if name not in missing]
         forms: Mapping[str, str] = self._get("FORMS", dict.fromkeys(every, ""))
         output = {
             name: replace(known[name], help=text or known[name].help)
@@ -100,6 +101,7 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("grad", "Explore", "value of an expression and its gradient for each input"),
+        Command("derive", "Explore", "the formula of the gradient, verified against autograd"),
         Command("activate", "Explore", "value and derivative of activations, side by side"),
         Command("loss", "Explore", "loss value, its elements, and d loss / d pred"),
         Command("softmax-jacobian", "Explore", "probabilities and the Jacobian of softmax"),

@@ -52,6 +52,8 @@ def _form(result: Any, shown: OutputOptions, world: World) -> bytes:
         return json.render(result)
     if shown.get is not None:
         return json.render_path(result, shown.get)
+    if shown.latex:
+        return _encoded(part(result, "show").latex(result), world)
     if shown.csv:
         from gradcli.show import csv
 

@@ -1,6 +1,6 @@
 """Run an expression on its inputs as leaves: what the commands on expressions share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from gradcli.evaluate.machine import Before, evaluate
 from gradcli.evaluate.trace import Trace, leads_to
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.limits import PROGRAMS
-from gradcli.options.derivatives import OfExpression
+from gradcli.options.derivatives import ExpressionOptions
 from gradcli.results import Subject
 
 
@@ -103,9 +103,16 @@ def _may_take_indices(program: Expression) -> bool:
     return any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps)
 
 
-def run_expression(request: OfExpression, job: Job) -> Run:
-    """Make the inputs of `request` in their order, and run its expression on them."""
+def run_expression(
+    request: ExpressionOptions,
+    job: Job,
+    more: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda given: {},
+) -> Run:
+    """Make the inputs of `request` in their order, and run its expression on them and those that
+    `more` makes of them.
+    """
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
+    inputs |= more(inputs)
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
     chosen = job.wrt(request.wrt, inputs, floating)
     return differentiable(run(job.program, inputs, chosen, job), request.wrt)

@@ -64,6 +64,7 @@ def check(
                 hint = "gradcli batch --allow-files"
                 raise UsageError("a job may not read a file", span=literal.span, hint=hint)
             file_names.check_file(literal)
-    names = request.input_names
-    programs = [expression.parse(source, names) for source in request.sources(read_stdin)]
+    names, free = request.input_names, request.free_inputs
+    sources = request.sources(read_stdin)
+    programs = [expression.parse(source, names, free=free) for source in sources]
     return CheckedRequest(request, tuple(programs), read_stdin)

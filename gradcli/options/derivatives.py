@@ -8,11 +8,11 @@ from gradcli.language.source import Source
 from gradcli.options.fields import argument
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input
-from gradcli.options.shared import ExplainOptions, WrtOptions
+from gradcli.options.shared import ComputeOptions, ExplainOptions, WrtOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfExpression(WrtOptions, ExplainOptions):
+class ExpressionOptions(WrtOptions, ComputeOptions):
     """The words that every command on a free expression has."""
 
     expression: GivenExpression = argument(EXPRESSION, "an expression, such as 'W @ x', @FILE or -")
@@ -38,3 +38,8 @@ class OfExpression(WrtOptions, ExplainOptions):
     def input_names(self) -> tuple[str, ...]:
         """The names that the expression may use for its inputs."""
         return tuple(item.name for item in self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfExpression(ExpressionOptions, ExplainOptions):
+    """A free expression whose derivatives can be checked and explained."""

@@ -40,6 +40,7 @@ _TABLELESS = {
     "get": "prints a value exactly",
     "code": "prints a program",
     "graph": "draws operations",
+    "latex": "prints formulas",
     "out": "writes one line to standard output",
 }
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
@@ -57,6 +58,9 @@ class Request:
     """What `timeout` bounds, if that is less than the whole computation."""
     pictures: ClassVar[bool] = False
     """Whether the result can be drawn into a file."""
+
+    free_inputs: ClassVar[bool] = False
+    """Whether every unknown name that its expressions read is an input too."""
 
     @property
     def typed(self) -> Source | None:
@@ -189,6 +193,7 @@ class OutputOptions:
     get: str | None = option(PATH, "one value by its path", None)
     code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
     graph: str | None = option(TEXT, "the autograd graph", None, choices=GRAPHS)
+    latex: bool = option(FLAG, "display mathematics for LaTeX", False)
     out: str | None = option(OUT, "write to FILE instead: .json, .csv, .npz or .npy", None)
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors in full", False)

@@ -101,11 +101,12 @@ def _array(tensor: Tensor) -> npt.NDArray[np.generic]:
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
-_WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
+_WRITERS: dict[str, Callable[[Any, BinaryIO], object]] = {
     ".json": json.write,
     ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
+    ".tex": lambda result, file: file.write(part(result, "show").latex(result).encode()),
     # These alone load matplotlib.
     ".png": lambda result, file: part(result, "picture").write(result, "png", file),
     ".svg": lambda result, file: part(result, "picture").write(result, "svg", file),

@@ -40,17 +40,18 @@ _STATEMENT = re.compile(
 _INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
 
 
-def parse(source: Source, inputs: Collection[str]) -> Expression:
-    """The expression in `source`, over inputs of these names.
+def parse(source: Source, inputs: Collection[str], *, free: bool = False) -> Expression:
+    """The expression in `source`, over inputs of these names; with `free`, every name that is read
+    and has no other meaning is an input too.
 
     Raises ExpressionError with a place for syntax errors and for what is unknown or refused,
     SizeError beyond the bounds. The same text with the same names gives the same object.
     """
-    return _parse(source, tuple(inputs))
+    return _parse(source, tuple(inputs), free)
 
 
 @lru_cache(maxsize=PROGRAMS)
-def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
+def _parse(source: Source, inputs: tuple[str, ...], free: bool) -> Expression:
     _check_size(source)
     _check_formula(source)
     # Indentation means nothing here; a line break for each blank keeps every character's place.
@@ -59,14 +60,14 @@ def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     if not tree.body:
         hint = "for example 'mse(w*x, y)'"
         raise ExpressionError("the expression is empty", span=source.span(0), hint=hint)
-    reader = Reader(source, inputs, _positions(text))
+    reader = Reader(source, inputs, _positions(text), free=free)
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
     typed = [node for node in reader.origins if node not in reader.made]
     title = canonical_text(text, tree, typed, reader.position)
     if reader.expanded:
         _expand(tree, reader.held, reader.expanded)
     return Expression(
-        source=source, tree=tree, steps=_link(parts), canonical_text=title, names=frozenset(reader.used),
+        source=source, tree=tree, steps=_link(parts), canonical_text=title, names=tuple(reader.used),
         assigned=tuple(reader.assigned), calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
         held=reader.held, notes=tuple(reader.notes),
     )  # fmt: skip
@@ -100,7 +101,7 @@ _STEPS = "split it into steps: h = ...; ..."
 
 def _syntax_tree(source: Source, text: str) -> ast.Module:
     # "\d" would print a SyntaxWarning on the user's terminal.
-    with warnings.catch_warnings(action="ignore"), _deep_trees():
+    with warnings.catch_warnings(action="ignore"), deep_trees():
         try:
             return ast.parse(text)
         except SyntaxError as error:
@@ -115,7 +116,7 @@ def _syntax_tree(source: Source, text: str) -> ast.Module:
 
 
 @contextmanager
-def _deep_trees() -> Iterator[None]:
+def deep_trees() -> Iterator[None]:
     """Let Python build the tree of a sum of thousands of terms, which is as deep as it is long."""
     before = sys.getrecursionlimit()
     # Each level of this limit allows three levels of a tree.

@@ -57,7 +57,7 @@ class Expression:
     `steps` compute it. `tree` is its syntax tree, with NumPy's and Python's names replaced by their
     meaning; `made` are the nodes of the meanings, `held` the arguments that these read by a name.
     `canonical_text` is the text on one line, with parentheses where people misread precedence.
-    `names` are the inputs that it reads, `assigned` the names that it binds, in order. `notes` are
+    `names` are the inputs that it reads, `assigned` the names that it binds, both in order. `notes` are
     (code, text) of defaults that were added. `calls` are the steps of the calls in the tree;
     `origins`, one for each step, the nodes that the steps came from.
     """
@@ -66,7 +66,7 @@ class Expression:
     tree: ast.Module
     steps: tuple[Step, ...]
     canonical_text: str
-    names: frozenset[str]
+    names: tuple[str, ...]
     assigned: tuple[str, ...]
     calls: Mapping[ast.AST, Step]
     origins: tuple[ast.AST, ...]

@@ -31,7 +31,8 @@ def starred(values: list[ast.expr]) -> tuple[int, ...]:
 class Reader:
     """One expression being read.
 
-    `scope` has the names bound so far, and whether each is a module of torch.nn; `expanded` the
+    `scope` has the names bound so far, and whether each is a module of torch.nn; `free` says whether
+    a name that has no meaning becomes an input; `used` are the inputs that were read; `expanded` the
     calls of NumPy's and Python's names and the trees of their meaning; `made` the nodes of those
     trees that the user did not type, and the place that errors show for each; `held` the arguments
     that such a tree reads by a name; `pythons` the calls that Python's own function of that name
@@ -39,12 +40,18 @@ class Reader:
     """
 
     def __init__(
-        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int]
+        self,
+        source: Source,
+        inputs: tuple[str, ...],
+        position: Callable[[int, int], int],
+        *,
+        free: bool,
     ) -> None:
         self.source = source
         self.position = position
         self.scope = dict.fromkeys(inputs, False)
-        self.used: set[str] = set()
+        self.free = free
+        self.used: dict[str, None] = {}
         self.assigned: dict[str, None] = {}
         self.modules: set[ast.AST] = set()
         self.notes: dict[tuple[str, str], None] = {}

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from gradcli.catalogue import operators
 from gradcli.catalogue.operators import Operator, find_function, function_names
 from gradcli.errors import ExpressionError, SizeError
-from gradcli.language.expressions.corrections import powers
+from gradcli.language.expressions.corrections import SYNONYMS, powers
 from gradcli.language.expressions.numpy_names import expand, method
 from gradcli.language.expressions.program import Label, Step, StepKind
 from gradcli.language.expressions.reader import Reader, is_not_false, starred
@@ -108,12 +108,18 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
         return [step]
     if node.id in operators.SPACES:
         raise _bare_namespace(reader, node.id, node, "value")
-    if find_function(node.id):
+    if find_function(node.id) and not (reader.free and len(node.id) == 1):
         raise reader.error(f"{node.id} is a function, not a value", node, f"call it: {node.id}(x)")
     reader.check_name(node.id, reader.span(node))
+    if reader.free and node.id.isascii() and SYNONYMS.get(node.id) not in _NOT_INPUTS:
+        reader.scope[node.id] = False
+        return [_load(reader, node)]
     known = {*reader.scope, *operators.CONSTANTS, *function_names()}
     raise reader.unknown(node.id, reader.span(node), "name", known)
 
+
+_NOT_INPUTS = {*operators.RESERVED, "True", "False", "None"}
+"""What a name must not be a synonym of to become an input: `none` is None, `tf` is torch."""
 
 _EXAMPLES = {
     "nn": "ReLU()", "F": "relu", "special": "expit", "masked": "sum",
@@ -132,7 +138,7 @@ def _load(reader: Reader, node: ast.Name) -> Step:
     if node.id not in reader.scope:
         raise reader.unknown(node.id, reader.span(node), "name", reader.scope)
     if node.id not in reader.assigned:
-        reader.used.add(node.id)
+        reader.used[node.id] = None
     return reader.step("load", node, name=node.id)
 
 

@@ -1,0 +1,42 @@
+"""The program of `derive`: the number of each formula beside autograd's."""
+
+from gradcli.commands.derive.request import Derive
+from gradcli.commands.derive.result import DeriveResult
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
+from gradcli.show.program.script import Script
+
+
+def program(script: Script, request: Derive, result: DeriveResult) -> None:
+    """Write the program that prints what each formula and autograd give, for a random upstream
+    gradient if the result is not one number.
+    """
+    formulas = {name: text for name, text in result.formulas.items() if text is not None}
+    reached = {
+        name: name for name, text in result.formulas.items() if text != f"zeros_like({name})"
+    }
+    script.inputs(result.inputs, request.literals, reached)
+    inputs, upstream = dict(result.inputs), ""
+    if result.upstream:
+        upstream = script.fresh(result.upstream)
+        size = ", ".join(map(str, result.shape))
+        script.add(f"{upstream} = torch.randn({size}{script.on_cpu}){script.moved}")
+        inputs[upstream] = next(iter(inputs.values())).new_ones(result.shape)
+    # First the formulas, because the expression may bind the name of an input again.
+    values = {
+        name: script.formula(text, inputs, f"formula_{name}") for name, text in formulas.items()
+    }
+    bound = expression.parse(Source(result.expression), tuple(result.inputs)).assigned
+    for name in filter(bound.__contains__, reached):
+        reached[name] = script.fresh(f"{name}_given")
+        script.add(f"{reached[name]} = {name}")
+    out = script.formula(result.expression, result.inputs, result.output, "result")
+    targets = [name for line in {*script.lines} for name in line.partition(" = ")[0].split(", ")]
+    if len(targets) == len({*targets}):  # no name is bound to two things, so once is enough
+        script.lines = [*dict.fromkeys(script.lines)]
+    slopes = dict(zip(reached, script.gradients(out, [*reached.values()], upstream), strict=True))
+    for name in result.formulas:
+        if name in values:
+            script.show(f"d{result.loss}/d{name} by the formula", values[name])
+        if name in slopes:
+            script.show(f"d{result.loss}/d{name} by autograd", slopes[name])

@@ -1,0 +1,32 @@
+"""What `derive` finds."""
+
+from dataclasses import dataclass, field
+
+from gradcli.results import Result, aside, present
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeriveResult(Result):
+    """The formula of the gradient by each input, or None with a reason.
+
+    A formula is a text of the expression language; what stands before its last `;` binds names.
+    `upstream` is the name of the upstream gradient, if the result is not one number.
+    """
+
+    expression: str
+    formulas: dict[str, str | None]
+    upstream: str | None
+    steps: list[dict[str, str]] | None = present()
+    latex: dict[str, str | None] = field(default_factory=dict)
+    verified: dict[str, dict[str, float]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    short: dict[str, str] = aside()
+    """With --steps, the gradients by inputs in terms of the steps' gradients."""
+    output: str = aside()
+    """The name of the result."""
+    loss: str = aside()
+    """The name of what is differentiated."""
+    shape: list[int] = aside()
+    """The shape of the result."""
+    ranks: dict[str, int] = aside()
+    """The number of dimensions of each input and step, and of the upstream gradient."""

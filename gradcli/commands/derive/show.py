@@ -1,0 +1,155 @@
+"""The page of `derive`: a formula for each input, or the backward pass, and how they were verified.
+
+Also the same as display mathematics for LaTeX.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from gradcli.commands.derive.result import DeriveResult
+from gradcli.page import Page
+from gradcli.show import numbers
+from gradcli.show.mathematics import Mathematics, display
+from gradcli.show.pictures.plotter import Window
+from gradcli.show.pieces import prose
+from gradcli.show.terminal import Style
+
+_WHERE = "where "
+_BLANK = "\u00a0"
+"""A blank at which a remark is not wrapped."""
+_PLACES = re.compile(
+    r"""(?P<string>"[^"]*"|'[^']*')|(?P<open>[(\[{])|(?P<close>[)\]}])"""
+    r"""|(?P<sum> (?=(?:[-+<>&|^]|[=!]=|if|else)\S* ))|(?P<product> (?=(?:@|%|//) ))|(?P<comma>(?<=,) )"""
+    r"""|(?P<tight>(?<=\))(?=[*/](?!\*)))"""
+)
+_DEPTH = {"open": 1, "close": -1}
+_PLACE = {"sum": 0, "product": 1, "comma": 2, "tight": 3}
+"""Where a formula may be broken, best first: before a sign with blanks around it, after a comma,
+between brackets."""
+
+
+def page(result: DeriveResult, style: Style, window: Window) -> str:
+    """The page as text. A step of the backward pass is one line, to be copied into a file."""
+    page = Page(colour=style.colour)
+    statements = _statements(result.expression)
+    if statements[-1] == result.output:
+        statements.pop()
+    elif not statements[-1].startswith(f"{result.output} = "):
+        statements[-1] = f"{result.output} = {statements[-1]}"
+    page.lines(statements, "bold")
+    page.line()
+    steps = _backward(result)
+    width = max(map(len, steps), default=0)
+    for name, text in steps.items():
+        page.write(f"{page.styled(name.ljust(width), 'cyan')} = {text}\n")
+    shown = [name for name in result.formulas if f"d{name}" not in steps]
+    if steps and shown:
+        page.line()
+    labels = {name: f"d{result.loss}/d{name}" for name in shown}
+    indent = max(map(len, labels.values()), default=0)
+    for name, label in labels.items():
+        _formula(page, result, name, label.ljust(indent), {*statements}, style)
+    if result.formulas or steps:
+        page.line()
+    page.lines((line for text in _remarks(result) for line in _wrapped(text, style)), "dim")
+    return page.text
+
+
+def _backward(result: DeriveResult) -> dict[str, str]:
+    """The backward pass: the gradients of the steps, then of the inputs, with --steps."""
+    steps = {row["name"]: row["text"] for row in result.steps or []}
+    return steps | {f"d{name}": text for name, text in (result.short or {}).items()}
+
+
+def _formula(
+    page: Page, result: DeriveResult, name: str, label: str, known: set[str], style: Style
+) -> None:
+    """One formula with what it binds below it, except for the statements that are `known`."""
+    text, head, hang = result.formulas[name], page.styled(label, "cyan"), " " * len(label)
+    if text is None:
+        page.write(f"{head} : {page.styled(f'no formula ({result.reasons[name]})', 'yellow')}\n")
+        return
+    *bound, last = _statements(text)
+    width = None if style.width is None else style.width - len(label) - 3
+    first, *more = broken(last, width)
+    page.write(f"{head} = {first}\n")
+    page.lines(f"{hang}     {line}" for line in more)
+    lead = _WHERE
+    for statement in bound:
+        if statement in known:
+            continue
+        first, *more = broken(statement, width and width - len(_WHERE))
+        page.write(f"{hang}   {page.styled(lead, 'dim')}{first}\n")
+        lead = " " * len(_WHERE)
+        page.lines(f"{hang}     {lead}{line}" for line in more)
+
+
+def _remarks(result: DeriveResult) -> Iterator[str]:
+    """What the names mean, and how the formulas were verified."""
+    if result.upstream:
+        whole = f"{result.upstream} = d{result.loss}/d{result.output}, the upstream gradient of the result"
+        yield f"{whole}, in its shape {result.shape}"
+    tensors = {name: tensor for name, tensor in result.inputs.items() if tensor.ndim}
+    if shapes := [f"{name} {numbers.shape_text(tensor)}" for name, tensor in tensors.items()]:
+        yield f"shapes: {'  '.join(text.replace(' ', _BLANK) for text in shapes)}"
+    if names := result.defaults:
+        yield f"{', '.join(names)}: {'one number' if len(names) == 1 else 'one number each'}, by default"
+    found = result.verified.values()
+    if not found:
+        return
+    points, sizes = (min(int(each[key]) for each in found) for key in ("points", "sizes"))
+    error = max(each["max_rel_error"] for each in found)
+    at = f"{points} points" if points != 1 else "1 point"
+    others = f" and {sizes} other sizes" if sizes > 1 else " and 1 other size" if sizes else ""
+    to = f"to {error:.0e}".replace("e-0", "e-") if error else "in every digit"
+    yield f"verified against autograd at {at}{others}, {to}"
+
+
+def broken(text: str, width: int | None) -> list[str]:
+    """An expression in lines of at most `width` columns, broken at operators where that is possible,
+    outside brackets first. The lines after the first are two columns shorter.
+    """
+    lines = []
+    while width is not None and len(text) > width and (place := _place(text, width)):
+        lines.append(text[:place].rstrip())
+        text = text[place:].lstrip()
+        width -= 2 if len(lines) == 1 else 0
+    return [*lines, text]
+
+
+def _place(text: str, width: int) -> int:
+    """The best place for a break within `width` columns, else the first one; 0 if there is none."""
+    depth, places = 0, []
+    for found in _PLACES.finditer(text):
+        kind = found.lastgroup or ""
+        depth += _DEPTH.get(kind, 0)
+        if kind in _PLACE:
+            places.append((depth, _PLACE[kind], -found.start()))
+    fitting = [each for each in places if -each[2] <= width]
+    good = [each for each in fitting if -each[2] > width // 3]
+    best = min(good or fitting or places[:1], default=(0, 0, 0))
+    return -best[2]
+
+
+def _statements(text: str) -> list[str]:
+    """The statements of an expression, each as it is written."""
+    return [ast.get_source_segment(text, node) or "" for node in ast.parse(text).body]
+
+
+def _wrapped(text: str, style: Style) -> list[str]:
+    lines = [text] if style.width is None else prose(text, style.width)
+    return [line.replace(_BLANK, " ") for line in lines]
+
+
+def latex(result: DeriveResult) -> str:
+    """The formulas as display mathematics, then the backward pass."""
+    text = "".join(display(each) for each in result.latex.values() if each is not None)
+    if steps := _backward(result):
+        ranks = {f"d{name}": rank for name, rank in result.ranks.items()} | result.ranks
+        symbols = Mathematics(ranks)
+        names = {f"d{name}": rf"\mathrm{{d}}{symbols.symbol(name)}" for name in result.ranks}
+        written = Mathematics(ranks, names)
+        body = "; ".join(f"{name} = {line}" for name, line in steps.items())
+        text += display(written.equation("", body))
+    return text
