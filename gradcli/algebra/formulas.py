@@ -32,7 +32,11 @@ class Gradients(NamedTuple):
 
 def sided(value: Value) -> dict[int, Dim]:
     """The index of each side along which a value may vary."""
-    return {i: d for i, d in zip(value.axes, value.sides, strict=True) if i is not None and d is not None}
+    return {
+        i: d
+        for i, d in zip(value.axes, value.sides, strict=True)
+        if i is not None and d is not None
+    }
 
 
 def differentiated(
@@ -63,7 +67,7 @@ def differentiated(
         if is_num(adjoint, 0):
             continue
         found.append((name, adjoint))
-        if apart:
+        if apart and adjoint.kind != "num":
             adjoint = sym(f"d{name}", own.node.data[1])
         spread(value.node, adjoint, sided(own), own.node)
     totals = {
@@ -83,7 +87,9 @@ def _at(value: Value, indices: Sequence[Index], part: Node) -> Node:
         if isinstance(index, int) and index not in names:
             names[index] = own
         else:
-            factors.append((own, names.get(index, index) if isinstance(index, int) else index, side))
+            factors.append(
+                (own, names.get(index, index) if isinstance(index, int) else index, side)
+            )
     # Both kinds of indices may be small numbers: they change places at once.
     moved = rename(part, names)
     return mul(moved, *(delta(own, index, side) for own, index, side in factors))
@@ -96,11 +102,12 @@ def inlined(node: Node, walk: Walk, names: Sequence[str]) -> Node:
         own, value = walk.steps[name]
 
         def element(indices: Sequence[Index], own: Value = own, value: Value = value) -> Node:
-            names = {mine: it for mine, it in zip(own.axes, indices, strict=True) if mine is not None}
+            names = {
+                mine: it for mine, it in zip(own.axes, indices, strict=True) if mine is not None
+            }
             return rename(value.node, names)
 
         values[name] = element
     while names_of(node).keys() & values.keys():
         node = substituted(node, values)
     return node
-

@@ -237,7 +237,13 @@ def combine(terms: Iterable[tuple[Fraction, Node]]) -> Node:
     found = {term: each for term, each in found.items() if each}
     if any(term.kind == "mul" for term in found):
         constant = _pythagoras(found, constant)
-    if sum(term.kind == "fn" and term.data[0] == "where" or _chosen(term) is not None for term in found) > 1:
+    if (
+        sum(
+            (term.kind == "fn" and term.data[0] == "where") or _chosen(term) is not None
+            for term in found
+        )
+        > 1
+    ):
         joined = _join_cases(found)
         if joined is not None:
             return add(num(constant), joined)
@@ -330,9 +336,7 @@ def _join_cases(terms: dict[Node, Fraction]) -> Node | None:
         return None
     branches = []
     for place in (1, 2):
-        values = (
-            (each, mul(case.data[1][place], divide(term, case))) for each, term, case in same
-        )
+        values = ((each, mul(case.data[1][place], divide(term, case))) for each, term, case in same)
         branches.append(combine(list(values)))
     rest = {term: each for term, each in terms.items() if all(term is not it[1] for it in same)}
     joined = fn("where", same[0][2].data[1][0], *branches)
@@ -414,7 +418,9 @@ def product(coefficient: Fraction, factors: Iterable[Power]) -> Node:
         ((base, by),) = found.items()
         if is_num(by, 1):
             return base
-    weight = len(found) - 1 + (1 + len(str(coefficient)) if abs(coefficient) != 1 else coefficient < 0)
+    weight = (
+        len(found) - 1 + (1 + len(str(coefficient)) if abs(coefficient) != 1 else coefficient < 0)
+    )
     for base, by in found.items():
         weight += 0 if is_num(by, 1) else 1 if is_num(by, -1) else 3
         weight += 2 if base.kind == "add" else 0
@@ -430,7 +436,9 @@ def _settled(base: Node, by: Node) -> bool:
     if base.kind == "mul":
         return bool(by.data.denominator != 1)
     if base.kind == "fn" and base.data[0] in ("abs", "sign"):
-        return by.data.denominator != 1 or (by.data % 2 == 1 if base.data[0] == "abs" else by.data == 1)
+        return by.data.denominator != 1 or (
+            by.data % 2 == 1 if base.data[0] == "abs" else by.data == 1
+        )
     return True
 
 
@@ -448,7 +456,9 @@ def _recognised(found: dict[Node, Node]) -> list[Power] | None:
         if exp is not None and (other := _weighed(base, by, exp)) is not None:
             return _instead(found, {exp: 1, base: 1}, other)
         if base.kind == "mul" and by.kind != "num":
-            inner = {each: power_.data for each, power_ in base.data[1].items() if power_.kind == "num"}
+            inner = {
+                each: power_.data for each, power_ in base.data[1].items() if power_.kind == "num"
+            }
             if len(inner) == len(base.data[1]) and base.data[0] == 1 and _holds(found, inner):
                 raised = add(by, num(1))
                 if raised.weight < by.weight:
@@ -458,9 +468,18 @@ def _recognised(found: dict[Node, Node]) -> list[Power] | None:
         name, arguments, _ = base.data
         if name == "sign" and is_num(by, 1) and _odd(found.get(arguments[0])):
             return _instead(found, {base: 1, arguments[0]: 1}, fn("abs", *arguments))
-        if name == "where" and is_num(by, 1) and is_num(arguments[1], 1) and is_num(arguments[2], 0):
+        if (
+            name == "where"
+            and is_num(by, 1)
+            and is_num(arguments[1], 1)
+            and is_num(arguments[2], 0)
+        ):
             condition = arguments[0]
-            if condition.kind == "fn" and condition.data[0] == ">" and is_num(condition.data[1][1], 0):
+            if (
+                condition.kind == "fn"
+                and condition.data[0] == ">"
+                and is_num(condition.data[1][1], 0)
+            ):
                 if fn("relu", condition.data[1][0]) in found:
                     return _instead(found, {base: 1}, num(1))
         for (above, below), quotient in _QUOTIENTS.items():
@@ -472,7 +491,10 @@ def _recognised(found: dict[Node, Node]) -> list[Power] | None:
 
 def _instead(found: Mapping[Node, Node], taken: Mapping[Node, float], other: Node) -> list[Power]:
     """The factors divided by some powers, times another node."""
-    rest = {base: sub(by, num(Fraction(taken[base]))) if base in taken else by for base, by in found.items()}
+    rest = {
+        base: sub(by, num(Fraction(taken[base]))) if base in taken else by
+        for base, by in found.items()
+    }
     return [*((base, by) for base, by in rest.items() if not is_num(by, 0)), (other, num(1))]
 
 
@@ -543,8 +565,11 @@ def positive(node: Node) -> bool:
         case "add":
             constant, terms = node.data
             signs = (each > 0 and _not_negative(term) for term, each in terms.items())
-            return constant > 0 and all(signs) or constant >= 0 and all(
-                each > 0 and positive(term) for term, each in terms.items()
+            return (
+                (constant > 0
+                and all(signs))
+                or (constant >= 0
+                and all(each > 0 and positive(term) for term, each in terms.items()))
             )
         case "mul":
             return node.data[0] > 0 and all(map(positive, node.data[1]))
@@ -599,13 +624,20 @@ def power(base: Node, exponent: Node) -> Node:
         return _root(coefficient, factors, exponent)
     if base.kind == "add" and base.data[0] == 1 and len(base.data[1]) == 1 and _negative(exponent):
         ((term, each),) = base.data[1].items()
-        if each == 1 and term.kind == "fn" and term.data[0] == "exp" and exponent.data.denominator == 1:
+        if (
+            each == 1
+            and term.kind == "fn"
+            and term.data[0] == "exp"
+            and exponent.data.denominator == 1
+        ):
             return power(fn("sigmoid", neg(term.data[1][0])), num(-exponent.data))
     if base.kind == "delta" and value is not None and value > 0:
         return base
     key = (Fraction(1), frozenset([(base, exponent)]))
     children = [base, *([] if value is not None else [exponent])]
-    return _node("mul", key, (Fraction(1), {base: exponent}), children, 3 + (2 if base.kind == "add" else 0))
+    return _node(
+        "mul", key, (Fraction(1), {base: exponent}), children, 3 + (2 if base.kind == "add" else 0)
+    )
 
 
 def _exact_power(base: Fraction, exponent: Node) -> Node | None:
@@ -641,7 +673,14 @@ def _root(coefficient: Fraction, factors: Mapping[Node, Node], exponent: Node) -
         elif _even(by) and value is not None:
             inner = mul(by, exponent)
             odd = inner.kind == "num" and inner.data.denominator == 1 and inner.data % 2
-            outside.append((fn("abs", base) if odd or inner.kind != "num" or inner.data.denominator != 1 else base, inner))
+            outside.append(
+                (
+                    fn("abs", base)
+                    if odd or inner.kind != "num" or inner.data.denominator != 1
+                    else base,
+                    inner,
+                )
+            )
         else:
             inside.append((base, by))
     if not outside:
@@ -743,7 +782,12 @@ def _simpler_log(u: Node) -> Node | None:
         (((bound, dim),), body), *_ = u.data[1]
         (index,) = u.data[2]
         return sub(rename(body, {bound: index}), along("logsumexp", body, bound, dim))
-    if u.kind == "sigma" and len(u.data[0]) == 1 and u.data[1].kind == "fn" and u.data[1].data[0] == "exp":
+    if (
+        u.kind == "sigma"
+        and len(u.data[0]) == 1
+        and u.data[1].kind == "fn"
+        and u.data[1].data[0] == "exp"
+    ):
         ((bound, dim),), body = u.data
         return along("logsumexp", body.data[1][0], bound, dim)
     if u.kind == "mul":
@@ -921,7 +965,9 @@ def call(
     for axes, body in arguments:
         names = [-body.depth - 1 - place for place in range(len(axes))]
         inner = bound_as([index for index, _ in axes], body, names)
-        closed.append((tuple((new, dim.root) for new, (_, dim) in zip(names, axes, strict=True)), inner))
+        closed.append(
+            (tuple((new, dim.root) for new, (_, dim) in zip(names, axes, strict=True)), inner)
+        )
     if name == "inv":
         indices = _symmetric(closed[0], indices)
     data = (name, tuple(closed), indices, settings, tuple(dim.root for _, dim in outs))
@@ -942,7 +988,11 @@ def _det_of_product(argument: Argument) -> Node | None:
         return None
     factors = powers(body.data[1])[1]
     names = {base.data[0] for base, by in factors if base.kind == "sym" and is_num(by, 1)}
-    if len(names) != 1 or len(factors) != len(body.data[0]) + 1 or any(b.kind != "sym" for b, _ in factors):
+    if (
+        len(names) != 1
+        or len(factors) != len(body.data[0]) + 1
+        or any(b.kind != "sym" for b, _ in factors)
+    ):
         return None
     (row, _), (column, _) = axes
     whole = call("det", [(axes, sym(names.pop(), (row, column)))])
@@ -1026,7 +1076,9 @@ def rebuilt(
             return combine([(constant, num(1)), *changed])
         case "mul":
             coefficient, factors = node.data
-            return product(coefficient, [(change(base), change(by)) for base, by in factors.items()])
+            return product(
+                coefficient, [(change(base), change(by)) for base, by in factors.items()]
+            )
         case "fn":
             name, arguments, settings = node.data
             return fn(name, *map(change, arguments), settings=settings)

@@ -57,7 +57,9 @@ _ALIASES = {
 def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """The value of a function, method, property or module. Raises NoRule."""
     name = name.removeprefix("catalogue.")
-    if (entry := CATALOGUE.get(name) or CATALOGUE.get(_BY_MODULE.get(name.lower(), ""))) is not None:
+    if (
+        entry := CATALOGUE.get(name) or CATALOGUE.get(_BY_MODULE.get(name.lower(), ""))
+    ) is not None:
         rule = _OWN.get(entry.name)
         if rule is not None:
             return _called(entry.name, rule, arguments, keywords)
@@ -136,7 +138,9 @@ def _catalogued(
     names = [*entry.operands, *(parameter.name for parameter in entry.parameters)]
     if isinstance(entry, Loss):
         names = [*entry.operands]
-    bound = {p.name: p.default for p in entry.parameters} | dict(zip(names, arguments, strict=False))
+    bound = {p.name: p.default for p in entry.parameters} | dict(
+        zip(names, arguments, strict=False)
+    )
     if len(arguments) > len(names):
         raise NoRule(f"no rule for {entry.name} with these arguments")
     for key, value in keywords.items():
@@ -237,7 +241,11 @@ def _mean(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
 
 
 def _var(
-    value: Value, dim: Any = None, unbiased: Any = True, keepdim: Any = False, correction: Any = None
+    value: Value,
+    dim: Any = None,
+    unbiased: Any = True,
+    keepdim: Any = False,
+    correction: Any = None,
 ) -> Value:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -267,9 +275,7 @@ def _norm(value: Any, ord: Any = 2, dim: Any = None, keepdim: Any = False) -> Va
     if not isinstance(order, int | float):
         raise NoRule("no rule for this norm")
     p = num(order)
-    found = _reduced(
-        value, dim, keepdim, lambda over, node: sigma(over, power(fn("abs", node), p))
-    )
+    found = _reduced(value, dim, keepdim, lambda over, node: sigma(over, power(fn("abs", node), p)))
     return elementwise(lambda node: power(node, divide(num(1), p)), found)
 
 
@@ -344,7 +350,9 @@ def _matmul(left: Value, right: Value) -> Value:
     batch: list[tuple[int, Dim | None]] = []
     for place in range(1, max(len(rows), len(columns)) + 1):
         index, side = (rows[-place], sides[-place]) if place <= len(rows) else (None, None)
-        match_, other_side = (columns[-place], others[-place]) if place <= len(columns) else (None, None)
+        match_, other_side = (
+            (columns[-place], others[-place]) if place <= len(columns) else (None, None)
+        )
         if index is None:
             index, side = match_, other_side
         elif match_ is not None:
@@ -465,7 +473,9 @@ def _reshaped(value: Value, counts: Sequence[int], given: Sequence[Dim | None]) 
     old = [(i, s) for i, s in zip(indices, value.sides, strict=True) if s is not None]
     new = [c for c in counts if c != 1]
     if [s.root.size for _, s in old] == new:  # only sides of size 1 come or go
-        for count, side, (_, known) in zip(new, [g for c, g in zip(counts, given, strict=True) if c != 1], old, strict=True):
+        for count, side, (_, known) in zip(
+            new, [g for c, g in zip(counts, given, strict=True) if c != 1], old, strict=True
+        ):
             del count
             if side is not None:
                 known.merge(side)
@@ -560,7 +570,9 @@ def _index(value: Any, places: Any) -> Any:
 def _sliced(
     node: Node, index: int, side: Dim | None, place: slice
 ) -> tuple[Node, tuple[int | None, Dim | None]]:
-    start, stop, step = (None if p is None else plain(p) for p in (place.start, place.stop, place.step))
+    start, stop, step = (
+        None if p is None else plain(p) for p in (place.start, place.stop, place.step)
+    )
     count = side.root.size if side is not None else 1
     first, last, by = slice(start, stop, step).indices(count)
     if (first, by) == (0, 1) and last >= count:
@@ -626,7 +638,10 @@ def _gather(value: Value, dim: Any, index: Value) -> Value:
     picked, own = unpacked(index)
     names = {own[i]: indices[i] for i in range(len(indices)) if i != at}
     picked = rename(picked, names)
-    sides = [broadcast((value.sides[i],), (index.sides[i],))[0] if i != at else index.sides[at] for i in range(len(indices))]
+    sides = [
+        broadcast((value.sides[i],), (index.sides[i],))[0] if i != at else index.sides[at]
+        for i in range(len(indices))
+    ]
     hot = call("one_hot", [([], picked)], [(indices[at], side)])
     outs = [own[at] if i == at else indices[i] for i in range(len(indices))]
     return packed(sigma({indices[at]: side}, mul(node, hot)), outs, sides)
@@ -658,7 +673,11 @@ def _cat(values: Sequence[Any], dim: Any = 0) -> Value:
         side = value.sides[at]
         if side is None:
             raise NoRule("no rule for cat along a side of size 1")
-        names = {mine: theirs for i, (mine, theirs) in enumerate(zip(indices, rest, strict=True)) if i != at}
+        names = {
+            mine: theirs
+            for i, (mine, theirs) in enumerate(zip(indices, rest, strict=True))
+            if i != at
+        }
         for i, other in enumerate(value.sides):
             if i != at:
                 sides[i] = broadcast((sides[i],), (other,))[0]
@@ -757,7 +776,9 @@ def _eye(n: Any, m: Any = None) -> Value:
 def _triangle(name: str) -> Rule:
     def rule(value: Value, diagonal: Any = 0) -> Value:
         node, indices = unpacked(value)
-        axes = [(i, s) for i, s in zip(indices[-2:], value.sides[-2:], strict=True) if s is not None]
+        axes = [
+            (i, s) for i, s in zip(indices[-2:], value.sides[-2:], strict=True) if s is not None
+        ]
         outs = [(fresh(), s) for _, s in axes]
         if len(axes) != 2:
             raise NoRule(f"no rule for {name} of one row")
@@ -808,7 +829,9 @@ def _normalised(x: Value, dims: Any, weight: Any, bias: Any, eps: Any) -> Value:
     return found if bias is None else elementwise(add, found, bias)
 
 
-def _layer_norm(x: Value, shape: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-5) -> Value:
+def _layer_norm(
+    x: Value, shape: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-5
+) -> Value:
     count = len(shape) if isinstance(shape, tuple | list) else 1
     return _normalised(x, tuple(range(-count, 0)), weight, bias, eps)
 
@@ -876,7 +899,9 @@ def _like(number: int) -> Rule:
 def _filled(number: int) -> Rule:
     def rule(*shape: Any) -> Value:
         listed = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-        sides = [_side_of(s) or (None if plain(s) == 1 else Dim(plain(s), fixed=True)) for s in listed]
+        sides = [
+            _side_of(s) or (None if plain(s) == 1 else Dim(plain(s), fixed=True)) for s in listed
+        ]
         return Value(num(number), tuple(sides))
 
     return rule

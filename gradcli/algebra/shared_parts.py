@@ -41,7 +41,9 @@ def _with_one(text: str, name: str) -> str | None:
         if times < 2:
             continue
         whole = f"({part})" if f"({part})" in last and not part.endswith(")") else part
-        changed = last.replace(f"({part})", name) if whole != part and not _called(last, part) else last
+        changed = (
+            last.replace(f"({part})", name) if whole != part and not _called(last, part) else last
+        )
         changed = changed.replace(part, name)
         found = f"{head}; {name} = {part}; {changed}" if head else f"{name} = {part}; {changed}"
         if len(found) <= _SAVED * len(text) and (best is None or len(found) < len(best)):

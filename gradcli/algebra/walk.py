@@ -108,7 +108,12 @@ def walk(
             case "store":
                 value = stack[-1]
                 own = named and last[step.name] == at - 1 and step.name not in inputs
-                if own and isinstance(value, Value) and value.count is None and value.node.weight > 1:
+                if (
+                    own
+                    and isinstance(value, Value)
+                    and value.count is None
+                    and value.node.weight > 1
+                ):
                     value = _named(step.name, value, done)
                 scope[step.name] = value
             case "drop":
@@ -152,7 +157,11 @@ def _named(name: str, value: Value, done: Walk) -> Value:
 
 def in_steps(node: Node, done: Walk) -> Node:
     """A node with the steps before it in place of what they were computed as."""
-    known = {value.node: own.node for own, value in done.steps.values() if value.node.free or value.node.weight > 3}
+    known = {
+        value.node: own.node
+        for own, value in done.steps.values()
+        if value.node.free or value.node.weight > 3
+    }
     products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
 
     def change(node: Node) -> Node:
@@ -200,7 +209,9 @@ def _computed(step: Step, operands: list[Any]) -> Any:
             module, *arguments = listed
             if not isinstance(module, Module):
                 raise NoRule("no rule for a call of this")
-            return apply(module.name, [*arguments, *module.arguments], {**module.keywords, **keywords})
+            return apply(
+                module.name, [*arguments, *module.arguments], {**module.keywords, **keywords}
+            )
         case "attribute":
             return apply(step.name, operands, {})
         case "index":
@@ -253,7 +264,13 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
         if symbol in ("-", "+"):
             if not isinstance(value, Value):
                 return -value if symbol == "-" else +value
-            return value if symbol == "+" else value.but(node=neg(value.node), count=None if value.count is None else -value.count)
+            return (
+                value
+                if symbol == "+"
+                else value.but(
+                    node=neg(value.node), count=None if value.count is None else -value.count
+                )
+            )
         raise NoRule(f"no rule for {symbol}")
     left, right = operands
     numbers = plain(left), plain(right)

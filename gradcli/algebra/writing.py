@@ -154,7 +154,9 @@ class Writer:
                 and len(own) <= len(axes)
             ):
                 return Text(name, ATOM, own)
-            indices = tuple(index or (0,) if isinstance(index, tuple) else index for index in indices)
+            indices = tuple(
+                index or (0,) if isinstance(index, tuple) else index for index in indices
+            )
         if any(isinstance(index, tuple) for index in indices):
             places = [str(index[0]) if isinstance(index, tuple) else ":" for index in indices]
             while places[-1] == ":":
@@ -223,8 +225,16 @@ class Writer:
     def _as_one_sum(self, node: Node) -> tuple[dict[int, Dim], Node] | None:
         """sum(x) - len(x)*m as the sum of x - m: the index, and the elements; None if it is none."""
         constant, terms = node.data
-        items = [*((each, term) for term, each in terms.items()), *([(constant, num(1))] if constant else [])]
-        sums = [base for _, term in items for base, by in powers(term)[1] if base.kind == "sigma" and is_num(by, 1)]
+        items = [
+            *((each, term) for term, each in terms.items()),
+            *([(constant, num(1))] if constant else []),
+        ]
+        sums = [
+            base
+            for _, term in items
+            for base, by in powers(term)[1]
+            if base.kind == "sigma" and is_num(by, 1)
+        ]
         for dim in dict.fromkeys(dim.root for base in sums for _, dim in base.data[0]):
             index = fresh()
             bodies = []
@@ -237,9 +247,7 @@ class Writer:
                 return {index: dim}, combine(bodies)
         return None
 
-    def _one_sum(
-        self, found: tuple[dict[int, Dim], Node], axes: Axes, name: str
-    ) -> list[Text]:
+    def _one_sum(self, found: tuple[dict[int, Dim], Node], axes: Axes, name: str) -> list[Text]:
         over, body = found
         reduce = self._summed if name == "sum" else self._averaged
         return list(self._reduced(over, body, axes, reduce))
@@ -258,7 +266,13 @@ class Writer:
         if constant:
             items.append((constant > 0, num(abs(constant))))
             first = next(iter(terms))
-            if terms[first] < 0 and constant > 0 or first.kind in ("mul", "fn") and constant > 0 and len(terms) == 1:
+            if (
+                (terms[first] < 0
+                and constant > 0)
+                or (first.kind in ("mul", "fn")
+                and constant > 0
+                and len(terms) == 1)
+            ):
                 items = [items[-1], *items[:-1]]
         items.sort(key=lambda it: not it[0])
         written = [(plus, self.write(term, axes)) for plus, term in items]
@@ -292,7 +306,7 @@ class Writer:
         candidates = list(self._products(node, axes))
         if not candidates:
             raise NoRule("no short text")
-        return min(candidates, key=lambda text: (len(text.text)))
+        return min(candidates, key=lambda text: len(text.text))
 
     def _products(self, node: Node, axes: Axes) -> Iterator[Text]:
         coefficient, factors = node.data
@@ -312,7 +326,9 @@ class Writer:
             if as_sum is None:
                 continue
             (dim,) = as_sum[0].values()
-            side = next((b for b, e in items if b.kind == "size" and b.data is dim and is_num(e, -1)), None)
+            side = next(
+                (b for b, e in items if b.kind == "size" and b.data is dim and is_num(e, -1)), None
+            )
             means = [] if side is None else self._one_sum(as_sum, axes, "mean")
             if means:
                 rest = [(b, e) for b, e in items if b is not side]
@@ -331,7 +347,9 @@ class Writer:
         for _, dim in total.data[0]:
             if dim.root.fixed:
                 return None
-            side = next((base for base in rest if base.kind == "size" and base.data is dim.root), None)
+            side = next(
+                (base for base in rest if base.kind == "size" and base.data is dim.root), None
+            )
             if side is None or rest[side].kind != "num" or rest[side].data > -1:
                 return None
             left = rest[side].data + 1
@@ -358,13 +376,20 @@ class Writer:
             (below if inverse else above).append((1, text))
         for base, by in items:
             inverse = _negative(by)
-            if coefficient < 0 and base.kind == "add" and is_num(by, 1) and min(base.data[1].values()) < 0:
+            if (
+                coefficient < 0
+                and base.kind == "add"
+                and is_num(by, 1)
+                and min(base.data[1].values()) < 0
+            ):
                 coefficient = -coefficient
                 turned = {term: -each for term, each in base.data[1].items()}
                 text = self._total(-base.data[0], turned, axes)
             elif base in instead:
                 text = instead[base](axes)
-            elif base.kind == "add" and is_num(by, 1) and any(term in known for term in base.data[1]):
+            elif (
+                base.kind == "add" and is_num(by, 1) and any(term in known for term in base.data[1])
+            ):
                 text = self._total(*base.data, axes)  # s*(1 - s)
             else:
                 text = self._power(base, power_of(Fraction(-1), by) if inverse else by, axes)
@@ -378,10 +403,14 @@ class Writer:
         texts = [text for _, text in above]
         chains = [text for text in texts if text.chain]
         scalar = all(not text.layout for text in texts if not text.chain)
-        parts = [text.within(POWER) if not text.chain else text.text for text in texts if not text.chain]
-        under = [bottom, *(text.within(POWER) for _, text in below)] if bottom else [
-            text.within(POWER) for _, text in below
+        parts = [
+            text.within(POWER) if not text.chain else text.text for text in texts if not text.chain
         ]
+        under = (
+            [bottom, *(text.within(POWER) for _, text in below)]
+            if bottom
+            else [text.within(POWER) for _, text in below]
+        )
         flat_below = all(not text.layout for _, text in below)
         layout = _joined([text.layout for _, text in [*above, *below]])
         chain = False
@@ -415,8 +444,16 @@ class Writer:
                 continue
             for name, sides in self._tensors.items():
                 roots = [dim.root for dim in sides if dim is not None]
-                if len(roots) > 1 and len(set(roots)) == len(roots) and all(root in sizes for root in roots):
-                    rest = [(b, e) for b, e in rest if not (b.kind == "size" and b.data in roots and is_num(e, exponent))]
+                if (
+                    len(roots) > 1
+                    and len(set(roots)) == len(roots)
+                    and all(root in sizes for root in roots)
+                ):
+                    rest = [
+                        (b, e)
+                        for b, e in rest
+                        if not (b.kind == "size" and b.data in roots and is_num(e, exponent))
+                    ]
                     found.append((exponent < 0, Text(f"{name}.numel()", ATOM)))
                     break
         return rest, found
@@ -444,7 +481,9 @@ class Writer:
             outer = next(self._outer(Fraction(1), list(powers(inner)[1]), axes), None)
             if outer is not None:
                 name = self._stand_in(inner)
-                yield self._quotient(coefficient, [(name, num(1)), *none, *both], axes, {name: lambda axes: outer})
+                yield self._quotient(
+                    coefficient, [(name, num(1)), *none, *both], axes, {name: lambda axes: outer}
+                )
         if rows and columns and not both:
             left = self.write(product(Fraction(1), rows), (i,))
             right = self.write(product(Fraction(1), columns), (j,))
@@ -503,7 +542,11 @@ class Writer:
         return min(candidates, key=_length)
 
     def _reduced(
-        self, over: Mapping[int, Dim], body: Node, axes: Axes, reduce: Callable[[Text, Axes, Axes], Text]
+        self,
+        over: Mapping[int, Dim],
+        body: Node,
+        axes: Axes,
+        reduce: Callable[[Text, Axes, Axes], Text],
     ) -> Iterator[Text]:
         """The elements written out, then summed along their axes."""
         own = tuple(index for index in axes if index in body.free)
@@ -515,9 +558,7 @@ class Writer:
             if text.layout == order:
                 yield self._laid(reduce(text, order, tuple(over)), own, axes)
 
-    def _nested(
-        self, over: Mapping[int, Dim], body: Node
-    ) -> Iterator[tuple[dict[int, Dim], Node]]:
+    def _nested(self, over: Mapping[int, Dim], body: Node) -> Iterator[tuple[dict[int, Dim], Node]]:
         """The same with one index summed inside: what is left to sum, and the elements."""
         coefficient, factors = powers(body)
         for index, dim in over.items() if len(over) > 1 else ():
@@ -546,7 +587,9 @@ class Writer:
                     yield self.write(sigma(left, inner), axes)
             elif len(places.free) == 1 and places.free <= over.keys() and self._like:
                 (row,) = places.free
-                inner = sigma({i: d for i, d in over.items() if i != row}, product(coefficient, rest))
+                inner = sigma(
+                    {i: d for i, d in over.items() if i != row}, product(coefficient, rest)
+                )
                 order = (row, *axes[1:])
                 if not axes or axes[0] != out or not inner.free <= set(order):
                     continue
@@ -557,7 +600,11 @@ class Writer:
 
     def _lookup(self, tables: list[Node], out: int, places: Node) -> Iterator[tuple[Node, Node]]:
         """The one table that is indexed by `out`, as a tensor of its rows at the places."""
-        if len(tables) != 1 or tables[0].kind != "sym" or not all(isinstance(i, int) for i in tables[0].data[1]):
+        if (
+            len(tables) != 1
+            or tables[0].kind != "sym"
+            or not all(isinstance(i, int) for i in tables[0].data[1])
+        ):
             return
         (table,) = tables
         name, indices = table.data
@@ -595,7 +642,9 @@ class Writer:
             return None
         over, body = self._open(base)
         coefficient, factors = powers(body)
-        halves = [(each, by.data / 2) for each, by in factors if by.kind == "num" and by.data % 2 == 0]
+        halves = [
+            (each, by.data / 2) for each, by in factors if by.kind == "num" and by.data % 2 == 0
+        ]
         if coefficient != 1 or len(halves) < len(factors):
             return None
         inner = product(Fraction(1), [(each, num(by)) for each, by in halves])
@@ -745,7 +794,11 @@ class Writer:
                 written = f"{_atomic(text)}.reshape({listed})"
                 result = (*order[: len(order) - len(places)], *outs)
             case "tril" | "triu":
-                written = f"{name}({text}, {settings[0]})" if settings and settings[0] else f"{name}({text})"
+                written = (
+                    f"{name}({text}, {settings[0]})"
+                    if settings and settings[0]
+                    else f"{name}({text})"
+                )
             case _:
                 written = f"{name}({text})"
         if not outs:
@@ -776,9 +829,7 @@ class Writer:
         text = f"{first}:{last}" + (f":{step}" if step != 1 else "")
         return ", ".join([":"] * at + [text])
 
-    def _pad(
-        self, text: str, settings: tuple[int, ...], part: Dim, whole: Dim, behind: int
-    ) -> str:
+    def _pad(self, text: str, settings: tuple[int, ...], part: Dim, whole: Dim, behind: int) -> str:
         start, stop, step = settings
         if step != 1:
             raise NoRule("no rule for a slice with a step")
@@ -795,8 +846,10 @@ class Writer:
         order = tuple(index for index in axes if index == out or index in node.free)
         texts = []
         for bounds, body in arguments:
-            own = tuple(bounds[0][0] if index == out else index for index in order) if bounds else tuple(
-                index for index in order if index != out
+            own = (
+                tuple(bounds[0][0] if index == out else index for index in order)
+                if bounds
+                else tuple(index for index in order if index != out)
             )
             texts.append(self._full(self.write(body, own), own, {}))
         at = order.index(out)
@@ -845,7 +898,9 @@ def _sides(total: Node) -> tuple[Node, Node]:
 def _halves(node: Node) -> tuple[Node, Node]:
     """The numerator and the denominator of a product."""
     coefficient, factors = powers(node)
-    above = product(Fraction(coefficient.numerator), [(b, e) for b, e in factors if not _negative(e)])
+    above = product(
+        Fraction(coefficient.numerator), [(b, e) for b, e in factors if not _negative(e)]
+    )
     under = [(b, power_of(Fraction(-1), e)) for b, e in factors if _negative(e)]
     return above, product(Fraction(coefficient.denominator), under)
 
@@ -856,7 +911,9 @@ def _negative(by: Node) -> bool:
 
 def _length(text: Text) -> int:
     """The length of a sum's text; a matrix comes before a vector in brackets: X.T @ (p - y)."""
-    return len(text.text) + 4 * (text.chain and text.text.startswith("(") and not text.text.endswith(")"))
+    return len(text.text) + 4 * (
+        text.chain and text.text.startswith("(") and not text.text.endswith(")")
+    )
 
 
 def _rank(base: Node, text: Text) -> int:
@@ -896,7 +953,9 @@ def _joined(layouts: Sequence[Layout]) -> Layout:
     """The layout of texts that broadcast together."""
     length = max(map(len, layouts), default=0)
     padded = [(None,) * (length - len(layout)) + tuple(layout) for layout in layouts]
-    return tuple(next((i for i in column if i is not None), None) for column in zip(*padded, strict=True))
+    return tuple(
+        next((i for i in column if i is not None), None) for column in zip(*padded, strict=True)
+    )
 
 
 def _orders(body: Node, own: Axes, over: Axes) -> list[Axes]:
@@ -939,7 +998,11 @@ def _reduction(name: str, text: Text, order: Axes, over: Axes) -> Text:
 
 
 def _atomic(text: str) -> str:
-    return text if text.isidentifier() or (text.endswith(")") and text.count("(") == 1) else f"({text})"
+    return (
+        text
+        if text.isidentifier() or (text.endswith(")") and text.count("(") == 1)
+        else f"({text})"
+    )
 
 
 Half = tuple[list[Node], dict[int, Dim]]

@@ -386,7 +386,12 @@ def _combined(op: type[ast.operator], left: Piece, right: Piece) -> Piece:
 
 _WORD_FIRST = re.compile(r"\\math(?:it|bf)\{\w{2,}\}")
 _WORD_LAST = re.compile(_WORD_FIRST.pattern + r"\S*$")
-_MATRIX_PRODUCT: dict[tuple[int | None, int | None], int] = {(1, 1): 0, (1, 2): 1, (2, 1): 1, (2, 2): 2}
+_MATRIX_PRODUCT: dict[tuple[int | None, int | None], int] = {
+    (1, 1): 0,
+    (1, 2): 1,
+    (2, 1): 1,
+    (2, 2): 2,
+}
 
 
 def _joined(left: str, right: str) -> str:

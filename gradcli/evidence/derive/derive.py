@@ -100,7 +100,9 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
         lines, short = _backward(run, upstream, chosen)
     if sides:
         for text in dict.fromkeys(attempt.walk.assumed):
-            job.note("branch", f"the formulas hold where '{text}' decides as it does at the given point")
+            job.note(
+                "branch", f"the formulas hold where '{text}' decides as it does at the given point"
+            )
     return Derived(
         formulas, upstream or None, lines if steps else None, chosen.verified, reasons, short
     )
@@ -192,7 +194,10 @@ class _Chosen:
         self.verified: dict[str, Verified] = {}
 
     def first(
-        self, name: str, texts: Sequence[str], known: Callable[[Point], Mapping[str, Tensor]] | None = None
+        self,
+        name: str,
+        texts: Sequence[str],
+        known: Callable[[Point], Mapping[str, Tensor]] | None = None,
     ) -> str | None:
         """The first text for the gradient `name` that holds; None if there is none.
 
@@ -201,13 +206,19 @@ class _Chosen:
         for text in dict.fromkeys(texts):
             if len(text) > LONGEST or not self._random:
                 continue
-            errors = [holds(text, name, point, known(point) if known else {}) for point in self._random]
+            errors = [
+                holds(text, name, point, known(point) if known else {}) for point in self._random
+            ]
             if max(errors) > TOLERANCE:
                 continue
-            other = [holds(text, name, point, known(point) if known else {}) for point in self._resized]
+            other = [
+                holds(text, name, point, known(point) if known else {}) for point in self._resized
+            ]
             fits = [each for each in other if each <= TOLERANCE]
             if len(fits) < len(other):
-                self._job.note("these-sizes", f"the formula for {name} holds for the given sizes alone")
+                self._job.note(
+                    "these-sizes", f"the formula for {name} holds for the given sizes alone"
+                )
                 fits = []
             assert self._given is not None
             here = holds(text, name, self._given, known(self._given) if known else {})

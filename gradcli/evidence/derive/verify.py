@@ -120,9 +120,7 @@ class Points:
             return drawn.to(given.dtype)
         noise = torch.randn(tuple(shape), dtype=torch.float64, generator=self._noise)
         if given.shape != noise.shape:
-            picks = torch.randint(
-                max(given.numel(), 1), (noise.numel(),), generator=self._noise
-            )
+            picks = torch.randint(max(given.numel(), 1), (noise.numel(),), generator=self._noise)
             given = given.reshape(-1)[picks].reshape(noise.shape) if given.numel() else noise
         return draw(given, noise)
 
@@ -154,7 +152,9 @@ class Points:
         if any(not bool(t.isfinite().all()) for t in gradients.values()):
             return None
         names = {**inputs, **({self._upstream: upstream} if self._upstream else {})}
-        return Point(names | {n: t.detach() for n, t in steps.items() if n not in inputs}, gradients)
+        return Point(
+            names | {n: t.detach() for n, t in steps.items() if n not in inputs}, gradients
+        )
 
     def _steady(self, point: Point, inputs: Inputs) -> bool:
         """Whether the point is well conditioned: a nudge hardly moves the gradients."""
