@@ -28,6 +28,8 @@ from gradcli.algebra.nodes import (
 
 _EXPANDED = 1.2
 """How much shorter an expanded form must be, as a factor."""
+_FACTORED = 0.97
+"""The same of a factored form, which wins a tie."""
 _TERMS = 40
 """Terms of an expanded product, at most."""
 _STEPS = 8
@@ -64,7 +66,8 @@ def _variants(node: Node) -> Iterator[tuple[Node, float]]:
     """Other forms of a node, each with the factor by which it must be shorter."""
     match node.kind:
         case "add":
-            for form in (_factored, _over_one_denominator, _joined_sums, _flat):
+            yield from ((variant, _FACTORED) for variant in _factored(node))
+            for form in (_over_one_denominator, _joined_sums, _flat):
                 yield from ((variant, 1.0) for variant in form(node))
         case "mul":
             yield from _multiplied_out(node)

@@ -710,6 +710,8 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
         condition, left, right = arguments
         if left is right:
             return left
+        if left.kind == "num" and not is_num(left, 1) and is_num(right, 0):
+            return mul(left, fn(name, condition, num(1), right))
         common = _common(left, right)
         if common is not None:
             return mul(common, fn(name, condition, divide(left, common), divide(right, common)))

@@ -276,6 +276,9 @@ class Writer:
                 items = [items[-1], *items[:-1]]
         items.sort(key=lambda it: not it[0])
         written = [(plus, self.write(term, axes)) for plus, term in items]
+        written = [
+            (plus, _as_float(text) if text.binds == COMPARE else text) for plus, text in written
+        ]
         plus, head = written[0]
         text = head.within(SUM) if plus else f"-{head.within(PRODUCT)}"
         for plus, term in written[1:]:
@@ -415,6 +418,8 @@ class Writer:
         layout = _joined([text.layout for _, text in [*above, *below]])
         chain = False
         lead = [] if top == "1" else [top]
+        if texts and not lead and not under and all(text.binds == COMPARE for text in texts):
+            lead = ["1.0"]
         if len(chains) == 1 and scalar and flat_below:
             fraction = ""
             if under and (lead or parts):
@@ -863,10 +868,14 @@ def power_of(coefficient: Fraction, node: Node) -> Node:
 
 
 def _as_floats(node: Node, text: Text) -> Text:
-    """A text that is an operand of `@`, which does not mix types."""
+    """A text that is an operand of `@`, `+` or `-`, which do not mix types."""
     if text.binds == COMPARE or (node.kind == "call" and node.data[0] == "one_hot"):
-        return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
+        return _as_float(text)
     return text
+
+
+def _as_float(text: Text) -> Text:
+    return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
 
 
 def _without_sum(term: Node, dim: Dim, index: int) -> Node | None:
