@@ -66,6 +66,11 @@ class Dim:
         return mine
 
 
+def count_of(bound: int | tuple[Dim, ...]) -> int:
+    """The bound of a slice at the given sizes: a number, or the sum of some sizes."""
+    return sum(dim.root.size for dim in bound) if isinstance(bound, tuple) else bound
+
+
 class Node:
     """One interned node: `kind` says what `data` holds.
 
@@ -1008,9 +1013,9 @@ def _taken(
     if not outs or not isinstance(outs[0], tuple):
         return None
     (place,) = outs[0]
-    if name == "slice" and settings[0] + place * settings[2] >= 0:
+    if name == "slice" and place >= 0:
         (((index, _),), body), *_ = arguments
-        return rename(body, {index: (settings[0] + place * settings[2],)})
+        return rename(body, {index: (count_of(settings[0]) + place * settings[2],)})
     if name == "stack":
         return arguments[place][1]
     if name == "cat" and place >= 0:

@@ -964,7 +964,7 @@ _RULES: Mapping[str, Rule] = {
     "permute": _permute, "moveaxis": _moveaxis, "unsqueeze": _unsqueeze, "squeeze": _squeeze, "reshape": _reshape,
     "view": _reshape, "reshape_as": lambda v, o: _reshape(v, *_size(o)), "flatten": _flatten, "ravel": _flatten,
     "expand": _expanded, "broadcast_to": _expanded, "expand_as": _expand_as, "flip": _flip, "cat": _cat, "stack": _stack,
-    "select": _select, "gather": _gather, "arange": _arange, "one_hot": _one_hot,
+    "select": _select, "gather": _gather, "arange": _arange, "one_hot": _one_hot, "embedding": lambda places, table: _index(table, places),
     "layer_norm": _layer_norm, "rms_norm": _rms_norm, "normalize": _normalize, "cosine_similarity": _cosine,
     "scaled_dot_product_attention": _attention,
     "where": _where, "clamp": _clamp, "maximum": _of(lambda a, b: fn("maximum", a, b)),

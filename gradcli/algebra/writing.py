@@ -17,6 +17,7 @@ from gradcli.algebra.nodes import (
     Power,
     arguments_of,
     combine,
+    count_of,
     divide,
     fresh,
     is_num,
@@ -685,21 +686,31 @@ class Writer:
             if not own and len(items) > 1:
                 yield from self._trace(over, items)
         else:
-            yield from self._batched(over, items, own, axes)
+            for text in self._matrices(over, items, own[-2], own[-1], own[:-2]):
+                yield self._laid(text, own, axes)
 
     def _matrices(
-        self, over: Mapping[int, Dim], items: list[Node], left: int | None, right: int | None
+        self,
+        over: Mapping[int, Dim],
+        items: list[Node],
+        left: int | None,
+        right: int | None,
+        batch: Axes = (),
     ) -> list[Text]:
         """Ways to write the product with rows `left` and columns `right` as `a @ b`."""
         found: list[tuple[int, Text]] = []
         for inner, first, second in _splits(over, items):
             a, b = sigma(first[1], mul(*first[0])), sigma(second[1], mul(*second[0]))
-            if not (a.free <= {left, inner} and b.free <= {inner, right}):
+            if not (a.free <= {left, inner, *batch} and b.free <= {inner, right, *batch}):
                 continue
             if (left is not None) > (left in a.free) or (right is not None) > (right in b.free):
                 continue
-            one = (inner,) if left is None else (left, inner)
-            other = (inner,) if right is None else (inner, right)
+            one: Axes = tuple(i for i in (*batch, left, inner) if i in a.free)
+            other: Axes = tuple(i for i in (*batch, inner, right) if i in b.free)
+            if batch and (len(one) - 2) % len(batch) + (len(other) - 2) % len(batch):
+                continue
+            if batch and len(one) == len(other) == 2:
+                continue
             try:
                 x, y = self.write(a, one), self.write(b, other)
             except NoRule:
@@ -708,7 +719,7 @@ class Writer:
                 continue
             x, y = _as_floats(a, x), _as_floats(b, y)
             before = x.text if x.chain and "/" not in x.text else x.within(POWER)
-            layout = tuple(index for index in (left, right) if index is not None)
+            layout = tuple(index for index in (*batch, left, right) if index is not None)
             text = f"{before} @ {y.within(POWER)}"
             late = 4 if before.startswith("(") and not y.text.startswith("(") else 0
             found.append((len(text) + late, Text(text, PRODUCT, layout, chain=True)))
@@ -727,31 +738,6 @@ class Writer:
             for text in self._matrices(rest, changed, index, other):
                 yield Text(f"trace({text.text})", ATOM)
             del dim
-
-    def _batched(
-        self, over: Mapping[int, Dim], items: list[Node], own: Axes, axes: Axes
-    ) -> Iterator[Text]:
-        """The product of two batches of matrices."""
-        left, right = own[-2:]
-        batch = own[:-2]
-        if len(over) != 1:
-            return
-        (inner,) = over
-        for _, first, second in _splits(over, items):
-            one, other = mul(*first[0]), mul(*second[0])
-            if right in one.free or left in other.free:
-                continue
-            shapes = [
-                (*(i for i in batch if i in node.free), *ends)
-                for node, ends in ((one, (left, inner)), (other, (inner, right)))
-            ]
-            if len(shapes[0]) < len(own) and len(shapes[1]) < len(own):
-                continue
-            x, y = self.write(one, shapes[0]), self.write(other, shapes[1])
-            if x.layout == shapes[0] and y.layout == shapes[1]:
-                x, y = _as_floats(one, x), _as_floats(other, y)
-                text = f"{x.within(POWER)} @ {y.within(POWER)}"
-                yield self._laid(Text(text, PRODUCT, chain=True), own, axes)
 
     # --- functions of whole tensors -------------------------------------------------------------
 
@@ -821,17 +807,29 @@ class Writer:
 
     def _full(self, text: Text, order: Axes, dims: Mapping[int, Dim]) -> str:
         """A text with all its axes, since a function of a whole tensor counts them."""
-        if text.layout == order:
+        layout = (None,) * (len(order) - len(text.layout)) + tuple(text.layout)
+        if layout == order:
             return text.text
-        raise NoRule("no short text for a tensor of equal rows")
+        if any(own is None and index not in dims for own, index in zip(layout, order, strict=True)):
+            raise NoRule("no short text for a tensor of equal rows")
+        sizes = [
+            self.size(dims[index]) if own is None else "-1"
+            for own, index in zip(layout, order, strict=True)
+        ]
+        return f"{text.atom}.expand({', '.join(sizes)})"
 
-    def _slice(self, settings: tuple[int, ...], side: Dim, whole: Dim, at: int) -> str:
+    def _bound(self, bound: int | tuple[Dim, ...]) -> str:
+        """Where a slice begins or ends: a number, or the sum of some sizes."""
+        if isinstance(bound, tuple):
+            return " + ".join(map(self.size, bound))
+        return str(bound) if bound else ""
+
+    def _slice(self, settings: tuple[Any, ...], side: Dim, whole: Dim, at: int) -> str:
         start, stop, step = settings
-        first = str(start) if start else ""
-        last = "" if stop >= whole.size else str(stop)
-        if whole.size - stop in (1, 2, 3) and step == 1:
+        last = "" if count_of(stop) >= whole.size else self._bound(stop)
+        if isinstance(stop, int) and whole.size - stop in (1, 2, 3) and step == 1:
             last = str(stop - whole.size)
-        text = f"{first}:{last}" + (f":{step}" if step != 1 else "")
+        text = f"{self._bound(start)}:{last}" + (f":{step}" if step != 1 else "")
         return ", ".join([":"] * at + [text])
 
     def _pad(self, text: str, settings: tuple[int, ...], part: Dim, whole: Dim, behind: int) -> str:

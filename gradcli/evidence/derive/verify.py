@@ -1,6 +1,6 @@
 """Formulas compared with autograd in float64: at random points, and at other sizes of the inputs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -126,22 +126,25 @@ class Points:
             given = given.reshape(-1)[picks].reshape(noise.shape) if given.numel() else noise
         return given if kept else draw(given, noise)
 
-    def _at(self, inputs: Inputs) -> Point | None:
+    def _at(self, inputs: Inputs, upstream: Tensor | None = None) -> Point | None:
         """The point at these inputs, of any shapes; None if it is refused or not finite there."""
         try:
-            return self._computed(inputs)
+            return self._computed(inputs, upstream)
         except GradcliError:
             return None
 
-    def _computed(self, inputs: Inputs) -> Point | None:
-        """The point at these inputs; None if a number there is not finite. Raises GradcliError."""
+    def _computed(self, inputs: Inputs, upstream: Tensor | None = None) -> Point | None:
+        """The point at these inputs, with a random upstream gradient unless it is given, in the shape
+        of the value; None if a number there is not finite. Raises GradcliError.
+        """
         run = self._run
         live = core.require_grad(inputs, tuple(run.by))
         with once_more(torch.float64):
             value, steps = evaluate(run.program, live)
             if not bool(value.isfinite().all()):
                 return None
-            upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._noise)
+            if upstream is None:
+                upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._noise)
             by = {name: live[name] for name in run.by}
             by |= {
                 f"d{name}": step
@@ -164,16 +167,12 @@ class Points:
 
     def _steady(self, point: Point, inputs: Inputs) -> bool:
         """Whether the point is well conditioned: a nudge hardly moves the gradients."""
-        state = self._noise.get_state()
         nudged = {
-            name: t * (1 + _NUDGE) if t.is_floating_point() else t for name, t in inputs.items()
+            name: t * (1 + _NUDGE) if t.is_floating_point() and not _is_mask(t) else t
+            for name, t in inputs.items()
         }
-        upstream = point.names.get(self._upstream)
-        other = self._at(nudged)
-        self._noise.set_state(state)
-        if other is None or upstream is not None:
-            return other is not None
-        return all(
+        other = self._at(nudged, point.names.get(self._upstream))
+        return other is not None and all(
             name in other.gradients and error(other.gradients[name], gradient) < TOLERANCE
             for name, gradient in point.gradients.items()
         )
@@ -213,7 +212,3 @@ def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> fl
         return float("inf") if bool(found.count_nonzero()) else 0.0
     return error(found, right)
 
-
-def each(points: Sequence[Point]) -> Iterator[Point]:
-    """The points, in order."""
-    yield from points
