@@ -14,6 +14,7 @@ from gradcli.algebra.nodes import (
     Dim,
     Index,
     Node,
+    Number,
     Power,
     arguments_of,
     combine,
@@ -29,6 +30,7 @@ from gradcli.algebra.nodes import (
     power,
     powers,
     product,
+    ratio,
     rename,
     scale,
     sigma,
@@ -256,13 +258,13 @@ class Writer:
     def _complement(self, node: Node, axes: Axes) -> Text | None:
         """1 - sigmoid(u) as sigmoid(-u)."""
         constant, terms = node.data
-        ((term, each),) = terms.items() if len(terms) == 1 else ((node, Fraction(0)),)
+        ((term, each),) = terms.items() if len(terms) == 1 else ((node, 0),)
         if (constant, each) == (1, -1) and term.kind == "fn" and term.data[0] == "sigmoid":
             inner = self.write(neg(term.data[1][0]), axes)
             return Text(f"sigmoid({inner.text})", ATOM, inner.layout)
         return None
 
-    def _total(self, constant: Fraction, terms: Mapping[Node, Fraction], axes: Axes) -> Text:
+    def _total(self, constant: Number, terms: Mapping[Node, Number], axes: Axes) -> Text:
         items = [(each > 0, power_of(abs(each), term)) for term, each in terms.items()]
         if constant:
             items.append((constant > 0, num(abs(constant))))
@@ -347,7 +349,7 @@ class Writer:
         """The factors left if a sum over indices becomes a mean, and what writes it."""
         rest = dict(items)
         del rest[total]
-        fixed = Fraction(1)
+        fixed = 1
         for _, dim in total.data[0]:
             if dim.root.fixed:
                 return None
@@ -366,7 +368,7 @@ class Writer:
 
     def _quotient(
         self,
-        coefficient: Fraction,
+        coefficient: Number,
         items: Sequence[Power],
         axes: Axes,
         instead: Mapping[Node, Callable[[Axes], Text]],
@@ -396,7 +398,7 @@ class Writer:
             ):
                 text = self._total(*base.data, axes)  # s*(1 - s)
             else:
-                text = self._power(base, power_of(Fraction(-1), by) if inverse else by, axes)
+                text = self._power(base, power_of(-1, by) if inverse else by, axes)
             (below if inverse else above).append((_rank(base, text), text))
         above.sort(key=lambda it: it[0])
         below.sort(key=lambda it: it[0])
@@ -464,7 +466,7 @@ class Writer:
                     break
         return rest, found
 
-    def _outer(self, coefficient: Fraction, items: Sequence[Power], axes: Axes) -> Iterator[Text]:
+    def _outer(self, coefficient: Number, items: Sequence[Power], axes: Axes) -> Iterator[Text]:
         """u_i*v_j as outer(u, v), and u_i*delta_ij as diag(u)."""
         i, j = axes[-2:]
         if len(axes) != 2:
@@ -483,16 +485,16 @@ class Writer:
             if text.layout:
                 yield Text(f"diag({text.text})", ATOM, axes)
         if rows and columns and both:
-            inner = product(Fraction(1), [*rows, *columns])
-            outer = next(self._outer(Fraction(1), list(powers(inner)[1]), axes), None)
+            inner = product(1, [*rows, *columns])
+            outer = next(self._outer(1, list(powers(inner)[1]), axes), None)
             if outer is not None:
                 name = self._stand_in(inner)
                 yield self._quotient(
                     coefficient, [(name, num(1)), *none, *both], axes, {name: lambda axes: outer}
                 )
         if rows and columns and not both:
-            left = self.write(product(Fraction(1), rows), (i,))
-            right = self.write(product(Fraction(1), columns), (j,))
+            left = self.write(product(1, rows), (i,))
+            right = self.write(product(1, columns), (j,))
             text = f"outer({left.text}, {right.text})"
             scalars = product(coefficient, none)
             if is_num(scalars, 1):
@@ -571,7 +573,7 @@ class Writer:
             having = [(base, by) for base, by in factors if index in base.free | by.free]
             if len(having) == len(factors):
                 continue
-            inner = sigma({index: dim}, product(Fraction(1), having))
+            inner = sigma({index: dim}, product(1, having))
             rest = [(base, by) for base, by in factors if (base, by) not in having]
             nested = product(coefficient, [*rest, (self._stand_in(inner), num(1))])
             yield {i: d for i, d in over.items() if i != index}, nested
@@ -649,11 +651,11 @@ class Writer:
         over, body = self._open(base)
         coefficient, factors = powers(body)
         halves = [
-            (each, by.data / 2) for each, by in factors if by.kind == "num" and by.data % 2 == 0
+            (each, ratio(by.data, 2)) for each, by in factors if by.kind == "num" and by.data % 2 == 0
         ]
         if coefficient != 1 or len(halves) < len(factors):
             return None
-        inner = product(Fraction(1), [(each, num(by)) for each, by in halves])
+        inner = product(1, [(each, num(by)) for each, by in halves])
         own = tuple(index for index in axes if index in inner.free)
         for order in _orders(inner, own, tuple(over)):
             text = self.write(inner, order)
@@ -860,7 +862,7 @@ class Writer:
         return self._laid(Text(f"{name}([{', '.join(texts)}]{dim})", ATOM), order, axes)
 
 
-def power_of(coefficient: Fraction, node: Node) -> Node:
+def power_of(coefficient: Number, node: Node) -> Node:
     """A number times a node, written as one product."""
     return product(coefficient, [(node, num(1))])
 
@@ -906,10 +908,10 @@ def _halves(node: Node) -> tuple[Node, Node]:
     """The numerator and the denominator of a product."""
     coefficient, factors = powers(node)
     above = product(
-        Fraction(coefficient.numerator), [(b, e) for b, e in factors if not _negative(e)]
+        coefficient.numerator, [(b, e) for b, e in factors if not _negative(e)]
     )
-    under = [(b, power_of(Fraction(-1), e)) for b, e in factors if _negative(e)]
-    return above, product(Fraction(coefficient.denominator), under)
+    under = [(b, power_of(-1, e)) for b, e in factors if _negative(e)]
+    return above, product(coefficient.denominator, under)
 
 
 def _negative(by: Node) -> bool:
@@ -936,7 +938,7 @@ def _many(texts: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else f"({'*'.join(texts)})"
 
 
-def _decimal(value: Fraction) -> str:
+def _decimal(value: Number) -> str:
     """A number as students write it: 3, 0.1, 1e-05, 2/3."""
     if value.denominator == 1:
         return str(value.numerator) if abs(value) < 10**7 else repr(float(value))
@@ -949,7 +951,7 @@ def _decimal(value: Fraction) -> str:
     return text
 
 
-def _number(value: Fraction) -> Text:
+def _number(value: Number) -> Text:
     text = _decimal(value)
     if "/" in text:
         return Text(text, PRODUCT)
