@@ -69,7 +69,7 @@ class Block:
 @dataclass(frozen=True)
 class Row:
     """What became of a block: its texts, those of the book under the same names, and why some are
-    missing or wrong.
+    missing or wrong. `verified` says that `derive` has verified all that it shows.
     """
 
     block: Block
@@ -138,6 +138,7 @@ def on_tensors(function: Any) -> Any:
 def run(text: str, names: Names) -> Any:
     """The value of the last statement of a text, run by Python itself; its names stay bound."""
     tree = ast.parse(text)
+    tree.body = [rebound(statement) for statement in tree.body]
     last = tree.body[-1]
     assert isinstance(last, ast.Expr | ast.Assign)
     bound = last.targets if isinstance(last, ast.Assign) else []
@@ -145,6 +146,16 @@ def run(text: str, names: Names) -> Any:
     builtins = {"len": len, "int": int, "range": range}
     exec(compile(ast.fix_missing_locations(tree), text, "exec"), {"__builtins__": builtins}, names)
     return names.pop("last value")
+
+
+def rebound(statement: ast.stmt) -> ast.stmt:
+    """`x += y` as `x = x + y`: a tensor is not changed in place."""
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+        old = ast.Name(statement.target.id, ast.Load())
+        return ast.Assign(
+            [statement.target], ast.BinOp(old, statement.op, statement.value), lineno=1
+        )
+    return statement
 
 
 def drawn(given: Texts, seed: int, *, grown: int = 0) -> Inputs:
@@ -194,7 +205,7 @@ def point(expression: str, inputs: Inputs, upstream: Tensor | None = None) -> Po
     loss = result.sum() if upstream is None else (result * upstream).sum()
     by = {
         name: value
-        for name, value in names.items()
+        for name, value in {**names, **leaves}.items()
         if isinstance(value, Tensor) and value.requires_grad
     }
     unused = [torch.zeros_like(value) for value in by.values()]
@@ -214,7 +225,7 @@ def point(expression: str, inputs: Inputs, upstream: Tensor | None = None) -> Po
 def well_conditioned(at: Point, expression: str) -> bool:
     """Whether the gradients hardly move if the inputs do."""
     inputs = {
-        name: value * (1 + 1e-13) if value.is_floating_point() else value
+        name: value * (1 - 1e-13) if value.is_floating_point() else value
         for name, value in at.inputs.items()
     }
     moved = point(expression, inputs, at.upstream)
@@ -287,7 +298,7 @@ def row(block: Block, result: Mapping[str, Any]) -> Row:
     """What became of a block, by the answer of a batch."""
     if "error" in result:
         names = block.gradients or block.backward or {"": ""}
-        return Row(block, {}, {}, False, dict.fromkeys(names, result["error"]["message"]))
+        return Row(block, {}, {}, True, dict.fromkeys(names, result["error"]["message"]))
     texts = {name: text for name, text in result["formulas"].items() if text is not None}
     backward = {line["name"]: line["text"] for line in result.get("steps") or ()}
     codes = {note["code"] for note in result.get("notes", ())}
@@ -355,9 +366,11 @@ def report(rows: Sequence[Row], *, whole: bool) -> None:
     ):
         print(f"\n{title}: {len(faults)}")
         for each, reasons in faults:
-            print(f"  {each.block.name}: {each.block.expression}")
+            print(f"  {each.block.expression}")
             for name, reason in reasons.items():
-                print(f"      {name}: {each.texts.get(name, '-')}\n      {reason}")
+                print(f"      {name}: {each.texts.get(name, reason)}")
+                if name in each.texts:
+                    print(f"      {reason}")
 
 
 def main() -> int:
