@@ -372,11 +372,6 @@ def _combined(op: type[ast.operator], left: Piece, right: Piece) -> Piece:
 _WORD_FIRST = re.compile(r"\\math(?:it|bf)\{\w{2,}\}")
 _WORD_LAST = re.compile(_WORD_FIRST.pattern + r"\S*$")
 _MATRIX_PRODUCT: dict[Any, int | None] = {(1, 1): 0, (1, 2): 1, (2, 1): 1, (2, 2): 2}
-    (1, 1): 0,
-    (1, 2): 1,
-    (2, 1): 1,
-    (2, 2): 2,
-}
 
 
 def _joined(left: str, right: str) -> str:
@@ -435,9 +430,9 @@ def _rank(name: str, given: Sequence[Piece], named: Mapping[str, Piece]) -> int 
 _RULES: dict[type[ast.AST], Callable[[Mathematics, Any, Any], Piece]] = {
     ast.Constant: Mathematics._constant, ast.Name: Mathematics._name, ast.Attribute: Mathematics._attribute,
     ast.BinOp: Mathematics._binary, ast.UnaryOp: Mathematics._unary, ast.BoolOp: Mathematics._boolean,
-    ast.Compare: Mathematics._compare, 
+    ast.Compare: Mathematics._compare,
     ast.IfExp: lambda _, node, done: _cases(done[node.test], done[node.body], done[node.orelse]),
-     ast.Subscript: Mathematics._subscript,
+    ast.Subscript: Mathematics._subscript,
     ast.Slice: Mathematics._slice, ast.List: Mathematics._sequence, ast.Tuple: Mathematics._sequence,
     ast.Starred: lambda self, node, done: Piece(f"{{*}}{done[node.value].text}"), ast.Call: Mathematics._call,
 }  # fmt: skip
