@@ -31,7 +31,7 @@ class Piece(NamedTuple):
         return self.text if self.bond >= bond else brackets(self.text)
 
 
-_TALL = re.compile(r"\\(?:d?frac|sum|prod|left|begin|sqrt)\b")
+_TALL = re.compile(r"\\(?:frac|sum|prod|left|begin|sqrt)(?![A-Za-z])")
 _ESCAPES = {char: f"\\{char}" for char in "{}$&#%_"} | {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
