@@ -1,0 +1,1 @@
+"""Formulas in index notation: their simplification, derivatives and texts. Without PyTorch."""

@@ -1,0 +1,1 @@
+"""`derive`: gradients as formulas, each verified against autograd before it is shown."""

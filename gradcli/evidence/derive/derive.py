@@ -1,0 +1,265 @@
+"""Gradients as formulas: derived by the algebra, and shown only if they equal autograd's numbers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradcli.algebra import nodes
+from gradcli.algebra.adjoint import NoRule
+from gradcli.algebra.choice import Simplifier
+from gradcli.algebra.formulas import differentiated, inlined
+from gradcli.algebra.nodes import Node, TooLong, Unequal, names_of, num, sym
+from gradcli.algebra.shared_parts import with_parts_named
+from gradcli.algebra.walk import Value, Walk, input_value, walk
+from gradcli.algebra.writing import Writer
+from gradcli.errors import MathError
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.run import Run
+from gradcli.evidence.derive.verify import TOLERANCE, Point, Points, Verified, holds
+
+LONGEST = 2000
+"""Characters of a formula, at most."""
+_UPSTREAM = ("g", "upstream", "upstream_gradient")
+
+
+class Derived(NamedTuple):
+    """The gradients of an expression as formulas.
+
+    `formulas` by input: a text of the expression language, or None with its entry in `reasons`.
+    `upstream` is the name of the upstream gradient in them, if the result is not one number.
+    `steps` are (dNAME, text) of every named step, from the result back; `short` the gradients by
+    inputs in terms of these.
+    """
+
+    formulas: dict[str, str | None]
+    upstream: str | None
+    steps: list[tuple[str, str]] | None
+    verified: dict[str, Verified]
+    reasons: dict[str, str]
+    short: dict[str, str]
+
+
+@dataclass
+class _Attempt:
+    """One way to follow an expression: with its steps as tensors of their own, or without."""
+
+    walk: Walk
+    inputs: dict[str, Value]
+    upstream: Node
+
+
+def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
+    """The gradient of an expression by each input in `run.by` as a verified formula.
+
+    Adds the notes these-sizes, unused-input, branch and kink to the job. Raises MathError for an
+    expression with random numbers, and for one that is not finite at the given point.
+    """
+    if not torch.equal(run.state, torch.get_rng_state()):
+        message = "derive needs an expression without random numbers"
+        raise MathError(message, hint="give the random tensor as an input: x='randn(3)'")
+    taken = {*run.inputs, *run.program.assigned}
+    upstream = ""
+    if run.value.ndim:
+        upstream = next(name for name in _UPSTREAM if name not in taken)
+    reasons: dict[str, str] = {}
+    texts: dict[str, list[str]] = {name: [] for name in run.by}
+    lines: list[tuple[str, str]] = []
+    short: dict[str, str] = {}
+    sides: dict[str, Value] = {}
+    for named in (True, False) if run.program.assigned else (True,):
+        try:
+            attempt = _followed(run, named=named, upstream=upstream)
+            sides = sides or attempt.inputs
+            for name, found in _texts(attempt, run, reasons).items():
+                texts[name] += found
+        except (NoRule, Unequal, TooLong) as error:
+            for name in run.by:
+                reasons.setdefault(name, str(error))
+    points = Points(run, sides or _plain_sides(run), upstream)
+    if points.given is None:
+        message = "the expression is not finite at the given point"
+        raise MathError(message, hint="choose other numbers: derive begins at a point")
+    chosen = _Chosen(points, job)
+    formulas: dict[str, str | None] = {}
+    for name in run.by:
+        unused = name not in points.given.gradients
+        candidates = [f"zeros_like({name})"] if unused else sorted(texts[name], key=len)
+        formulas[name] = chosen.first(name, candidates)
+        if formulas[name] is None:
+            reasons.setdefault(name, "did not verify")
+            if any(len(text) > LONGEST for text in texts[name]):
+                reasons[name] = f"longer than {LONGEST} characters"
+        else:
+            reasons.pop(name, None)
+            if unused:
+                job.note("unused-input", f"the result does not depend on {name}: its gradient is 0")
+    if steps:
+        lines, short = _backward(run, upstream, chosen)
+    if sides:
+        for text in dict.fromkeys(attempt.walk.assumed):
+            job.note(
+                "branch", f"the formulas hold where '{text}' decides as it does at the given point"
+            )
+    return Derived(
+        formulas, upstream or None, lines if steps else None, chosen.verified, reasons, short
+    )
+
+
+def _plain_sides(run: Run) -> dict[str, Value]:
+    return {name: input_value(name, t.shape, ones=False) for name, t in run.inputs.items()}
+
+
+def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
+    """The expression followed twice, so that all sides that agree are merged before they are used.
+
+    Sides of size 1 are open, unless they broadcast.
+    """
+    error: Exception | None = None
+    for ones in (True, False):
+        nodes.restart()
+        inputs = {name: input_value(name, t.shape, ones=ones) for name, t in run.inputs.items()}
+        try:
+            walk(run.program, inputs, named=named)
+            done = walk(run.program, inputs, named=named)
+        except Unequal as unequal:
+            error = unequal
+            continue
+        if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
+            error = NoRule("no rule for these shapes")
+            continue
+        axes = [axis if axis is not None else () for axis in done.value.axes]
+        adjoint = sym(upstream, axes) if upstream else num(1)
+        return _Attempt(done, inputs, adjoint)
+    assert error is not None
+    raise error
+
+
+def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, list[str]]:
+    """Texts for the gradient by each input; the reason where there is none."""
+    found: dict[str, list[str]] = {}
+    gradients = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=False)
+    for name in run.by:
+        node = gradients.inputs.get(name)
+        if node is None:
+            continue
+        try:
+            found[name] = list(_written(node, name, attempt, run))
+        except (NoRule, TooLong) as error:
+            reasons.setdefault(name, str(error))
+    return found
+
+
+def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
+    """A formula as text, its steps bound before it or put in."""
+    walk = attempt.walk
+    texts = []
+    used = names_of(node)
+    once = [step for step in walk.steps if used.get(step) == 1]
+    forms = [node]
+    if once:
+        forms.append(Simplifier()(inlined(node, walk, once)))
+    writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
+    value = attempt.inputs[name]
+    taken = {*run.inputs, *run.program.assigned}
+    for form in forms:
+        text = writer.tensor(form, value.axes, name)
+        for step in _needed(form, walk):
+            own, computed = walk.steps[step]
+            definition = writer.tensor(computed.node, own.axes, "")
+            text = f"{step} = {definition}; {text}"
+        texts.append(with_parts_named(text, taken))
+    return texts
+
+
+def _needed(node: Node, walk: Walk) -> list[str]:
+    """The steps that a formula reads, and those that these read, the last one first."""
+    needed = set(names_of(node)) & walk.steps.keys()
+    for name, (_, value) in reversed(walk.steps.items()):
+        if name in needed:
+            needed |= names_of(value.node).keys() & walk.steps.keys()
+    return [name for name in reversed(walk.steps) if name in needed]
+
+
+class _Chosen:
+    """Chooses the first text that equals autograd at all points, and keeps how it was verified."""
+
+    def __init__(self, points: Points, job: Job) -> None:
+        self._given = points.given
+        self._random = points.random()
+        self._resized = points.resized()
+        self._job = job
+        self.verified: dict[str, Verified] = {}
+
+    def first(
+        self,
+        name: str,
+        texts: Sequence[str],
+        known: Callable[[Point], Mapping[str, Tensor]] | None = None,
+    ) -> str | None:
+        """The first text for the gradient `name` that holds; None if there is none.
+
+        `known` are further names at each point.
+        """
+        for text in dict.fromkeys(texts):
+            if len(text) > LONGEST or not self._random:
+                continue
+            errors = [
+                holds(text, name, point, known(point) if known else {}) for point in self._random
+            ]
+            if max(errors) > TOLERANCE:
+                continue
+            other = [
+                holds(text, name, point, known(point) if known else {}) for point in self._resized
+            ]
+            fits = [each for each in other if each <= TOLERANCE]
+            if len(fits) < len(other):
+                self._job.note(
+                    "these-sizes", f"the formula for {name} holds for the given sizes alone"
+                )
+                fits = []
+            assert self._given is not None
+            here = holds(text, name, self._given, known(self._given) if known else {})
+            if here > 1e-6:
+                words = f"the formula for {name} holds beside the given point, which is at a kink"
+                self._job.note("kink", words)
+            self.verified[name] = Verified(len(errors), len(fits), max([*errors, *fits]))
+            return text
+        return None
+
+
+def _backward(
+    run: Run, upstream: str, chosen: _Chosen
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """The gradient of every named step from the result back, and those by inputs in terms of these."""
+    try:
+        attempt = _followed(run, named=True, upstream=upstream)
+        found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
+    except (NoRule, Unequal, TooLong):
+        return [], {}
+    writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
+    lines: list[tuple[str, str]] = []
+    known: set[str] = set()
+
+    def above(point: Point) -> dict[str, Tensor]:
+        return {name: t for name, t in point.gradients.items() if name in known}
+
+    values = attempt.walk.steps
+    verified = dict(chosen.verified)
+    for step, node in found.steps:
+        text = writer.tensor(node, values[step][0].axes, step)
+        if chosen.first(f"d{step}", [text], above) is None:
+            continue
+        lines.append((f"d{step}", text))
+        known.add(f"d{step}")
+    short = {}
+    for name in run.by:
+        node_ = found.inputs.get(name)
+        if node_ is not None:
+            text = writer.tensor(node_, attempt.inputs[name].axes, name)
+            if chosen.first(name, [text], above) is not None:
+                short[name] = text
+    chosen.verified = verified
+    return lines, short

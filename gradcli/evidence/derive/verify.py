@@ -1,0 +1,207 @@
+"""Formulas compared with autograd in float64: at random points, and at other sizes of the inputs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.algebra.walk import Value
+from gradcli.errors import GradcliError
+from gradcli.evaluate.job import once_more
+from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.rerun import widened
+from gradcli.evaluate.run import Run
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
+from gradcli.results import Inputs
+
+TOLERANCE = 1e-9
+"""The largest difference, relative to the largest element of the gradient."""
+POINTS = 3
+SIZES = 2
+_TRIES = 24
+_SMALL = 1e-3
+"""Gradients below this are compared absolutely."""
+_NUDGE = 1e-12
+"""The relative change of the inputs that must not move the gradient of a well-conditioned point."""
+
+
+class Verified(NamedTuple):
+    """At how many random points and other sizes a formula holds, and its largest relative error."""
+
+    points: int
+    sizes: int
+    max_rel_error: float
+
+
+class Point(NamedTuple):
+    """Inputs with the value's upstream gradient, and autograd's gradients by inputs and steps."""
+
+    names: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+
+
+Draw = Callable[[Tensor, Tensor], Tensor]
+"""A tensor in the place of a given one, of the shape and from the random numbers of the second."""
+
+_DRAWS: Sequence[Draw] = (
+    lambda given, noise: noise,
+    lambda given, noise: noise / 3,
+    lambda given, noise: 0.1 + 0.8 * torch.special.ndtr(noise),
+    lambda given, noise: noise.abs() + 0.1,
+    lambda given, noise: given * (1 + noise / 5),
+    lambda given, noise: given + 0.05 * noise,
+)
+"""Random inputs: the first that work have both signs, the others the range of the given ones."""
+
+
+class Points:
+    """Points of one expression that was run; `sides` are the inputs as the algebra knows them."""
+
+    def __init__(self, run: Run, sides: Mapping[str, Value], upstream: str) -> None:
+        self._run = run
+        self._upstream = upstream
+        self._sides = sides
+        self._noise = torch.Generator().manual_seed(20260101)
+        self.given = self._at({name: widened(tensor) for name, tensor in run.inputs.items()})
+
+    def random(self) -> list[Point]:
+        """Up to three points of the given shapes, of both signs where the expression allows it."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in self._run.inputs.items()}
+        return self._drawn(shapes, POINTS)
+
+    def resized(self) -> list[Point]:
+        """Points of up to two other sizes, if the expression can be computed there."""
+        roots = {dim.root for value in self._sides.values() for dim in value.sides if dim}
+        free = [dim for dim in roots if not dim.fixed]
+        free.sort(key=lambda dim: [place for place in dim.places])
+        if not free:
+            return []
+        found: list[Point] = []
+        for more in count(1):
+            sizes = {dim: dim.size + more + place % 2 for place, dim in enumerate(free)}
+            shapes = {
+                name: tuple(
+                    1 if dim is None else sizes.get(dim.root, dim.root.size) for dim in value.sides
+                )
+                for name, value in self._sides.items()
+            }
+            found += self._drawn(shapes, 1)
+            if len(found) == SIZES or more == SIZES + 1:
+                return found
+        return found
+
+    def _drawn(self, shapes: Mapping[str, Sequence[int]], wanted: int) -> list[Point]:
+        found: list[Point] = []
+        for attempt in range(_TRIES):
+            draw = _DRAWS[attempt % len(_DRAWS)]
+            inputs = {
+                name: self._redrawn(tensor, shapes[name], draw)
+                for name, tensor in self._run.inputs.items()
+            }
+            point = self._at(inputs)
+            if point is not None and self._steady(point, inputs):
+                found.append(point)
+                if len(found) == wanted:
+                    break
+        return found
+
+    def _redrawn(self, tensor: Tensor, shape: Sequence[int], draw: Draw) -> Tensor:
+        given = widened(tensor)
+        if not tensor.is_floating_point():
+            if tuple(tensor.shape) == tuple(shape) or not tensor.numel():
+                return given
+            number = given.long()
+            low, high = int(number.min()), int(number.max())
+            drawn = torch.randint(low, high + 1, tuple(shape), generator=self._noise)
+            return drawn.to(given.dtype)
+        noise = torch.randn(tuple(shape), dtype=torch.float64, generator=self._noise)
+        if given.shape != noise.shape:
+            picks = torch.randint(max(given.numel(), 1), (noise.numel(),), generator=self._noise)
+            given = given.reshape(-1)[picks].reshape(noise.shape) if given.numel() else noise
+        return draw(given, noise)
+
+    def _at(self, inputs: Inputs) -> Point | None:
+        """The point at these inputs, of any shapes; None if a number there is not finite."""
+        run = self._run
+        live = core.require_grad(inputs, tuple(run.by))
+        try:
+            with once_more(torch.float64):
+                value, steps = evaluate(run.program, live)
+                if not bool(value.isfinite().all()):
+                    return None
+                upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._noise)
+                by = {name: live[name] for name in run.by}
+                by |= {
+                    f"d{name}": step
+                    for name, step in steps.items()
+                    if step.requires_grad and name not in live
+                }
+                if not value.requires_grad:
+                    found: dict[str, Tensor | None] = dict.fromkeys(by)
+                elif value.ndim or self._upstream:
+                    found = core.gradients(value, by, upstream=upstream)
+                else:
+                    found = core.gradients(value, by)
+        except GradcliError:
+            return None
+        gradients = {name: t for name, t in found.items() if t is not None}
+        if any(not bool(t.isfinite().all()) for t in gradients.values()):
+            return None
+        names = {**inputs, **({self._upstream: upstream} if self._upstream else {})}
+        return Point(
+            names | {n: t.detach() for n, t in steps.items() if n not in inputs}, gradients
+        )
+
+    def _steady(self, point: Point, inputs: Inputs) -> bool:
+        """Whether the point is well conditioned: a nudge hardly moves the gradients."""
+        state = self._noise.get_state()
+        nudged = {
+            name: t * (1 + _NUDGE) if t.is_floating_point() else t for name, t in inputs.items()
+        }
+        upstream = point.names.get(self._upstream)
+        other = self._at(nudged)
+        self._noise.set_state(state)
+        if other is None or upstream is not None:
+            return other is not None
+        return all(
+            name in other.gradients and error(other.gradients[name], gradient) < TOLERANCE
+            for name, gradient in point.gradients.items()
+        )
+
+
+def error(found: Tensor, right: Tensor) -> float:
+    """The largest difference of two tensors of one shape, relative to the largest element."""
+    if found.shape != right.shape:
+        return float("inf")
+    if not right.numel():
+        return 0.0
+    difference = float((found.double() - right.double()).abs().max())
+    size = float(right.abs().max())
+    return difference / size if size > _SMALL else difference
+
+
+def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> float:
+    """The error of a formula for the gradient `name` at a point; infinite if it cannot be computed.
+
+    `known` are further names that the formula may read.
+    """
+    names = {**point.names, **known}
+    try:
+        with once_more(torch.float64):
+            program = expression.parse(Source(text), tuple(names))
+            found = evaluate(program, names).value
+    except GradcliError:
+        return float("inf")
+    right = point.gradients.get(name)
+    if right is None:
+        return float("inf") if bool(found.count_nonzero()) else 0.0
+    return error(found, right)
+
+
+def each(points: Sequence[Point]) -> Iterator[Point]:
+    """The points, in order."""
+    yield from points
