@@ -14,11 +14,10 @@ INTRODUCTION = (
 
 FIRST = (
     ("gradcli grad --fn mse --x 1 --w 2", "a loss and its gradients"),
-    ("gradcli grad '(w*x - 1)**2' x=1 w=2", "any PyTorch formula"),
-    ("gradcli grad '(w*x - 1)**2' x=1 w=2 --explain", "the chain rule in numbers"),
+    ("gradcli grad '(w*x - 1)**2' x=1 w=2 --explain", "any formula: the chain rule"),
     ("gradcli grad '(w*x - 1)**2' x=1 w=2 --expect w=4", "is my answer right?"),
+    ("gradcli derive 'mse(w*x, y)'", "the gradient as a formula"),
     ("gradcli activate sigmoid relu x=-2,0,2", "values and derivatives"),
-    ("gradcli jacobian 'softmax(x)' x=2,1,0.1", "a whole Jacobian"),
     ("gradcli plot 'x*sigmoid(x)' x=-6,6", "a curve and its slope"),
     ("python train.py 2>&1 | gradcli why", "what an error means"),
     ("gradcli server start", "later calls take 0.03 s"),

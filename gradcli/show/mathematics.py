@@ -14,7 +14,8 @@ from gradcli.catalogue.operators import SPACES
 from gradcli.language.expressions.corrections import GREEK
 from gradcli.language.expressions.expression import deep_trees
 
-CHOICE, OR, AND, NOT, COMPARE, BITS, ADD, NEG, SUM, ODOT, PRODUCT, FRAC, POWER, ATOM = range(14)
+OR, AND, NOT, COMPARE, BIT_OR, BIT_XOR, BIT_AND, SHIFT = range(8)
+ADD, NEG, MOD, SUM, ODOT, PRODUCT, FRAC, POWER, ATOM = range(8, 17)
 """How strongly a piece holds together: one that holds less than its place asks for is bracketed."""
 
 
@@ -30,7 +31,7 @@ class Piece(NamedTuple):
         return self.text if self.bond >= bond else brackets(self.text)
 
 
-_TALL = re.compile(r"\\(?:d?frac|sum|prod|left|begin|sqrt)\b")
+_TALL = re.compile(r"\\(?:frac|sum|prod|left|begin|sqrt)(?![A-Za-z])")
 _ESCAPES = {char: f"\\{char}" for char in "{}$&#%_"} | {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
@@ -44,13 +45,14 @@ _NAME = re.compile(r"([A-Za-z]+?)_?(\d*|(?<=_)\w+)", re.ASCII)
 """A letter or a word, and its index: `W1`, `x_0`, `h_prev`."""
 
 _OPERATORS: dict[type[ast.AST], tuple[str, int]] = {
-    ast.BitAnd: (r"\land", BITS), ast.BitOr: (r"\lor", BITS), ast.BitXor: (r"\oplus", BITS),
-    ast.LShift: (r"\ll", BITS), ast.RShift: (r"\gg", BITS), ast.Mod: (r"\bmod", PRODUCT),
+    ast.BitAnd: (r"\land", BIT_AND), ast.BitOr: (r"\lor", BIT_OR), ast.BitXor: (r"\oplus", BIT_XOR),
+    ast.LShift: (r"\ll", SHIFT), ast.RShift: (r"\gg", SHIFT), ast.Mod: (r"\bmod", MOD),
     ast.And: (r"\land", AND), ast.Or: (r"\lor", OR), ast.Lt: ("<", COMPARE), ast.LtE: (r"\le", COMPARE),
     ast.Gt: (">", COMPARE), ast.GtE: (r"\ge", COMPARE), ast.Eq: ("=", COMPARE), ast.NotEq: (r"\ne", COMPARE),
-    ast.Is: ("=", COMPARE), ast.IsNot: (r"\ne", COMPARE), ast.In: (r"\in", COMPARE), ast.NotIn: (r"\notin", COMPARE),
 }  # fmt: skip
 
+_INLINE = re.compile(r"\\frac\{(\w+)\}\{(\w+)\}$")
+"""A fraction that is written on one line in an exponent."""
 _HEAD = re.compile(r"\\(?:sin|cos|tan|log)h?(?=\(|\\left)")
 """A function whose power is written `\\sin^{2}(x)`."""
 _ELEMENTWISE = {name: f"\\{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")} | {
@@ -68,7 +70,7 @@ _NUMBERS = {
 _REDUCING = {"mean", "var", "std", "logsumexp", "norm", "median", "all", "any", *_NUMBERS}
 _SOFTMAXES = {"softmax", "log_softmax", "softmin"}
 _DROPPED = {"dim", "axis", "keepdim"}
-_COUNTS = {"len", "numel", "ndim", *LOSSES}
+_COUNTS = {"len", "numel", "ndim", "size", "shape", *LOSSES}
 _HEADS = _ELEMENTWISE | _NUMBERS | {"one_hot": r"\operatorname{onehot}"}
 _AROUND = {
     "abs": r"\lvert %s \rvert", "floor": r"\lfloor %s \rfloor", "ceil": r"\lceil %s \rceil", "sqrt": r"\sqrt{%s}",
@@ -156,7 +158,7 @@ class Mathematics:
             lines[-1] = (left, "=", lines[-1][2])
         if len(lines) == 1:
             return " ".join(filter(None, lines[0]))
-        rows = " \\\\\n".join(f"{name} &{sign} {value}".strip() for name, sign, value in lines)
+        rows = " \\\\\n".join(f"{name} &{sign} {value}".lstrip() for name, sign, value in lines)
         return f"\\begin{{aligned}}\n{rows}\n\\end{{aligned}}"
 
     def _statement(self, node: ast.stmt) -> tuple[str, str, str]:
@@ -208,10 +210,8 @@ class Mathematics:
         return Piece(self.symbol(node.id), ATOM, self._ranks.get(node.id, 0))
 
     def _attribute(self, node: ast.Attribute, done: Any) -> Piece:
-        path = ast.unparse(node.value) if isinstance(node.value, ast.Name | ast.Attribute) else ""
-        if path in SPACES and path.partition(".")[0] not in self._ranks:
-            own = node.attr in _LETTERS
-            return Piece(_LETTERS[node.attr] if own else rf"\text{{{escaped(node.attr)}}}")
+        if self._is_space(node.value):
+            return Piece(_LETTERS.get(node.attr) or rf"\text{{{escaped(node.attr)}}}")
         return self._function(node.attr, [done[node.value]], {})
 
     def _binary(self, node: ast.BinOp, done: Any) -> Piece:
@@ -221,19 +221,9 @@ class Mathematics:
         return _combined(type(node.op), left, right)
 
     def _power(self, node: ast.BinOp, base: Piece, done: Any) -> Piece:
-        exponent = done[node.right].text
-        match node.right:
-            case (
-                ast.Constant(value=0.5)
-                | ast.BinOp(left=ast.Constant(value=1), op=ast.Div(), right=ast.Constant(value=2))
-            ):
-                return Piece(rf"\sqrt{{{base.text}}}", ATOM, base.rank)
-            case ast.BinOp(
-                left=ast.Constant() | ast.Name() as over,
-                op=ast.Div(),
-                right=ast.Constant() | ast.Name() as under,
-            ):
-                exponent = f"{done[over].text}/{done[under].text}"
+        exponent = _INLINE.sub(r"\1/\2", done[node.right].text)
+        if exponent in ("0.5", "1/2"):
+            return Piece(rf"\sqrt{{{base.text}}}", ATOM, base.rank)
         if isinstance(node.left, ast.Call) and (head := _HEAD.match(base.text)):
             return Piece(f"{head[0]}^{{{exponent}}}{base.text[head.end() :]}", POWER, base.rank)
         return Piece(f"{base.at_least(ATOM)}^{{{exponent}}}", POWER, base.rank)
@@ -252,13 +242,10 @@ class Mathematics:
         )
 
     def _compare(self, node: ast.Compare, done: Any) -> Piece:
-        text = done[node.left].at_least(BITS)
+        text = done[node.left].at_least(BIT_OR)
         for op, operand in zip(node.ops, node.comparators, strict=True):
-            text += f" {_OPERATORS[type(op)][0]} {done[operand].at_least(BITS)}"
+            text += f" {_OPERATORS[type(op)][0]} {done[operand].at_least(BIT_OR)}"
         return Piece(text, COMPARE, done[node.left].rank)
-
-    def _choice(self, node: ast.IfExp, done: Any) -> Piece:
-        return _cases(done[node.test], done[node.body], done[node.orelse])
 
     def _subscript(self, node: ast.Subscript, done: Any) -> Piece:
         value, index = done[node.value], node.slice
@@ -266,8 +253,8 @@ class Mathematics:
         base = value.at_least(ATOM)
         base = f"{{{base}}}" if "_" in base else base
         kept = sum(isinstance(item, ast.Slice) for item in items) - len(items)
-        plain = all(isinstance(item, ast.Slice | ast.Constant | ast.UnaryOp) for item in items)
-        rank = value.rank + kept if plain and value.rank else None
+        plain = all(isinstance(item, ast.Slice | ast.UnaryOp) or _is_number(item) for item in items)
+        rank = value.rank and (max(0, value.rank + kept) if plain else None)
         return Piece(f"{base}_{{{', '.join(done[item].text for item in items)}}}", ATOM, rank)
 
     def _slice(self, node: ast.Slice, done: Any) -> Piece:
@@ -279,9 +266,6 @@ class Mathematics:
         return Piece(
             brackets(", ".join(done[item].text for item in node.elts), opening, closing), ATOM, None
         )
-
-    def _starred(self, node: ast.Starred, done: Any) -> Piece:
-        return Piece(f"{{*}}{done[node.value].text}")
 
     def _call(self, node: ast.Call, done: Any) -> Piece:
         given = [done[each] for each in node.args]
@@ -302,10 +286,8 @@ class Mathematics:
 
     def _function(self, name: str, given: list[Piece], named: dict[str, Piece]) -> Piece:
         """A function of these arguments, of which a method's object is the first."""
-        rank, head = (
-            _rank(name, given, named),
-            _HEADS.get(name, rf"\operatorname{{{escaped(name)}}}"),
-        )
+        rank = _rank(name, given, named)
+        head = _HEADS.get(name, rf"\operatorname{{{escaped(name)}}}")
         match name, given:
             case _, [base, exponent] if _BINARY.get(name) is ast.Pow:
                 return Piece(f"{base.at_least(ATOM)}^{{{exponent.text}}}", POWER, base.rank)
@@ -352,6 +334,10 @@ class Mathematics:
         return Piece(head + _arguments(given, named), ATOM, rank)
 
 
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
 # --- pieces of pieces ---------------------------------------------------------------------------
 
 
@@ -360,7 +346,7 @@ def _combined(op: type[ast.operator], left: Piece, right: Piece) -> Piece:
     rank = None if left.rank is None or right.rank is None else max(left.rank, right.rank)
     if issubclass(op, ast.Add | ast.Sub):
         sign = "+" if op is ast.Add else "-"
-        return Piece(f"{left.at_least(ADD)} {sign} {right.at_least(SUM)}", ADD, rank)
+        return Piece(f"{left.at_least(ADD)} {sign} {right.at_least(MOD)}", ADD, rank)
     if issubclass(op, ast.Div | ast.FloorDiv):
         sign = "-" if left.bond == NEG and left.text.startswith("-") else ""
         text = rf"\frac{{{left.text.removeprefix(sign)}}}{{{right.text}}}"
@@ -370,8 +356,7 @@ def _combined(op: type[ast.operator], left: Piece, right: Piece) -> Piece:
     if issubclass(op, ast.MatMult):
         if left.rank == 1:
             left = _raised(left, r"\top")
-        sides = left.rank, right.rank
-        rank = _MATRIX_PRODUCT[sides] if sides in _MATRIX_PRODUCT else rank
+        rank = _MATRIX_PRODUCT.get((left.rank, right.rank), rank)
         return Piece(_joined(left.at_least(PRODUCT), right.at_least(PRODUCT)), PRODUCT, rank)
     if issubclass(op, ast.Mult):
         if left.rank != 0 and right.rank != 0:
@@ -386,12 +371,7 @@ def _combined(op: type[ast.operator], left: Piece, right: Piece) -> Piece:
 
 _WORD_FIRST = re.compile(r"\\math(?:it|bf)\{\w{2,}\}")
 _WORD_LAST = re.compile(_WORD_FIRST.pattern + r"\S*$")
-_MATRIX_PRODUCT: dict[tuple[int | None, int | None], int] = {
-    (1, 1): 0,
-    (1, 2): 1,
-    (2, 1): 1,
-    (2, 2): 2,
-}
+_MATRIX_PRODUCT: dict[Any, int | None] = {(1, 1): 0, (1, 2): 1, (2, 1): 1, (2, 2): 2}
 
 
 def _joined(left: str, right: str) -> str:
@@ -410,7 +390,8 @@ def _raised(piece: Piece, exponent: str) -> Piece:
 
 
 def _cases(condition: Piece, one: Piece, other: Piece) -> Piece:
-    rows = rf"{one.text} & \text{{if }} {condition.text} \\ {other.text} & \text{{otherwise}}"
+    # A bracket after a line break would be its optional argument.
+    rows = rf"{one.text} & \text{{if }} {condition.text} \\ {{}}{other.text} & \text{{otherwise}}"
     return Piece(rf"\begin{{cases}} {rows} \end{{cases}}", ATOM, one.rank or other.rank)
 
 
@@ -443,13 +424,15 @@ def _rank(name: str, given: Sequence[Piece], named: Mapping[str, Piece]) -> int 
         return None if None in ranks else max(filter(None, ranks), default=0)
     if name in ("zeros_like", "ones_like", "zeros", "ones", "clamp", "diagonal"):
         return ranks[0] if name.endswith(("like", "clamp")) else 1
-    return None
+    return None if any(rank != 0 for rank in ranks) else 0
 
 
 _RULES: dict[type[ast.AST], Callable[[Mathematics, Any, Any], Piece]] = {
     ast.Constant: Mathematics._constant, ast.Name: Mathematics._name, ast.Attribute: Mathematics._attribute,
     ast.BinOp: Mathematics._binary, ast.UnaryOp: Mathematics._unary, ast.BoolOp: Mathematics._boolean,
-    ast.Compare: Mathematics._compare, ast.IfExp: Mathematics._choice, ast.Subscript: Mathematics._subscript,
+    ast.Compare: Mathematics._compare,
+    ast.IfExp: lambda _, node, done: _cases(done[node.test], done[node.body], done[node.orelse]),
+    ast.Subscript: Mathematics._subscript,
     ast.Slice: Mathematics._slice, ast.List: Mathematics._sequence, ast.Tuple: Mathematics._sequence,
-    ast.Starred: Mathematics._starred, ast.Call: Mathematics._call,
+    ast.Starred: lambda self, node, done: Piece(f"{{*}}{done[node.value].text}"), ast.Call: Mathematics._call,
 }  # fmt: skip

@@ -28,6 +28,7 @@ SHARED = (
 
 VALID = {
     "grad": ["x**2", "x=1"],
+    "derive": ["x**2", "x=1"],
     "activate": ["relu", "--x", "1"],
     "loss": ["mse", "--pred", "1", "--target", "1"],
     "softmax-jacobian": ["1,2"],

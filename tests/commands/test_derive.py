@@ -1,0 +1,325 @@
+"""`derive`: formulas compared with plain PyTorch's autograd at numbers of the tests' own, and the page,
+LaTeX, program and JSON around them.
+"""
+
+import contextlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gradcli.commands.derive.show import broken
+from tests.program import run
+
+NAMES = {
+    **{name: getattr(torch, name) for name in dir(torch) if name.islower()},
+    **{name: getattr(functional, name) for name in dir(functional) if name.islower()},
+    "mse": functional.mse_loss, "norm": torch.linalg.norm, "sum": torch.sum, "abs": torch.abs, "torch": torch, "F": functional,
+}  # fmt: skip
+NET = "h = tanh(X @ W1 + b1); z = h @ W2 + b2; cross_entropy(z, t)"
+NET_INPUTS = (
+    "X=randn(4,3)", "W1=randn(3,5)", "b1=randn(5)", "W2=randn(5,2)", "b2=randn(2)", "t=tensor([0,1,0,1])",
+)  # fmt: skip
+
+
+def derive(*words: str) -> Any:
+    return run("derive", *words, "--json").json
+
+
+def computed(text: str, values: dict[str, Any]) -> Any:
+    """The value of an expression by Python and plain PyTorch."""
+    scope = {**NAMES, **values}
+    *before, last = text.split("; ")
+    for statement in before:
+        exec(statement, scope)
+    return eval(last.partition(" = ")[2] if re.match(r"\w+ = ", last) else last, scope)
+
+
+def drawn(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return {
+        name: torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+        for name, shape in shapes.items()
+    }
+
+
+def check(expression: str, found: Any, values: dict[str, Tensor]) -> None:
+    """Compare formulas with autograd at `values`, with a random upstream gradient."""
+    value = computed(expression, values)
+    upstream = torch.rand_like(value) if value.ndim else torch.ones_like(value)
+    by = [name for name in found["formulas"] if values[name].requires_grad]
+    slopes = torch.autograd.grad(value, [values[name] for name in by], upstream, allow_unused=True)
+    scope = {**values, **({found["upstream"]: upstream} if found["upstream"] else {})}
+    for name, slope in zip(by, slopes, strict=True):
+        formula = computed(found["formulas"][name], scope)
+        expected = torch.zeros_like(values[name]) if slope is None else slope
+        formula = torch.as_tensor(formula, dtype=torch.float64)
+        torch.testing.assert_close(formula, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.smoke
+def test_the_lectures_case() -> None:
+    found = derive("mse(w*x, y)", "x=1", "w=2", "y=1")
+    assert list(found["formulas"]) == ["x", "w", "y"]
+    assert (found["ok"], found["upstream"], found["reasons"]) == (True, None, {})
+    for x, w, y in ((1.0, 2.0, 1.0), (-3.0, 0.5, 4.0)):
+        slope = computed(found["formulas"]["w"], {"x": x, "w": w, "y": y})
+        assert slope == pytest.approx(2 * x * (w * x - y))
+
+
+SHAPED = {
+    "mse(X @ w, y) + lam*norm(w)**2": {"X": (5, 3), "w": (3,), "y": (5,), "lam": ()},
+    "p = softmax(a, 0); p": {"a": (4,)},
+    "sum(sigmoid(x*w))/len(x)": {"x": (3,), "w": ()},
+    "gamma*(x - x.mean(0))": {"x": (6, 3), "gamma": (3,)},
+    "g*x": {"g": (2,), "x": (2,)},
+}
+
+
+@pytest.mark.parametrize("expression", SHAPED)
+def test_a_formula_holds_for_other_numbers_and_other_sizes(expression: str) -> None:
+    shapes = SHAPED[expression]
+    words = [f"{name}=randn({shape or (1,)})" if shape else f"{name}=0.3" for name, shape in shapes.items()]  # fmt: skip
+    found = derive(expression, *words)
+    assert found["ok"], found["reasons"]
+    other = {3: 4, 4: 3, 5: 7, 6: 2, 2: 5}
+    for sizes in ({}, other):
+        resized = {name: tuple(sizes.get(n, n) for n in shape) for name, shape in shapes.items()}
+        check(expression, found, drawn(**resized))
+
+
+def test_an_input_without_a_value_is_one_number() -> None:
+    found = derive("sigmoid(w*x)", "x=2")
+    assert found["defaults"] == ["w"]
+    assert list(found["inputs"]) == ["x", "w"]
+    check("sigmoid(w*x)", found, drawn(x=(), w=()))
+    assert derive("t*sin(t)")["defaults"] == ["t"]
+
+
+@pytest.mark.parametrize(
+    "expression", ["log(p) + log(1 - p)", "acosh(x)", "log(x - 3)", "sqrt(-x)", "log(x - y)"]
+)
+def test_its_number_is_one_where_the_expression_is_finite(expression: str) -> None:
+    found = derive(expression)
+    assert found["ok"]
+    value = computed(expression, {name: torch.tensor(n) for name, n in found["inputs"].items()})
+    assert torch.isfinite(value)
+
+
+def refused(*words: str) -> str:
+    shown = run("derive", *words)
+    assert (shown.status, shown.stdout) == (2, ""), shown
+    assert shown.stderr.startswith("error: ")
+    return shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sigmod(w*x)"], "did you mean sigmoid"),
+        (["relu"], "relu is a function, not a value"),
+        (["tf.exp(x)"], "write torch"),
+        (["\u03b1*x"], "write alpha*x"),
+        (["x*true"], "write True"),
+        (["A @ x", "x=1,2"], "A is one number, because it is not given: A=1,2 gives a vector"),
+        (["x*w", "--wrt", "q"], "there is no input 'q'"),
+        (["log(-x**2)"], "not finite"),
+        (["log(x)", "x=-1"], "not finite"),
+        (["x*rand(3)", "x=1"], "random"),
+        (["3"], "no input"),
+        (["x*y", "--check"], "formula is shown only if"),
+        (["x*y", "--expect", "x=1"], "gradcli grad EXPR NAME=T --expect"),
+        (["x*y", "--explain"], "--steps"),
+        (["x*y", "--csv"], "--json"),
+        (["x*y", "--graph", "tree"], "gradcli grad EXPR NAME=T --graph tree"),
+        (["x*y", "--out", "a.npz"], ".json, .tex"),
+        (["x*y", "--latex", "--json"], "--json and --latex cannot be used together"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_wrong_is_named_with_its_cure(words: list[str], said: str) -> None:
+    assert said in refused(*words)
+
+
+def test_the_keys_of_the_json_are_these_and_no_others() -> None:
+    found = derive("x**2", "x=1")
+    keys = [
+        "command", "dtype", "inputs", "defaults", "notes", "ok", "expression", "formulas", "upstream", "latex", "verified",
+        "reasons",
+    ]  # fmt: skip
+    assert list(found) == keys
+    assert list(derive("x**2", "x=1", "--steps")) == [*keys[:9], "steps", *keys[9:]]
+    assert set(found["verified"]["x"]) == {"points", "sizes", "max_rel_error"}
+    assert found["verified"]["x"]["max_rel_error"] <= 1e-9
+    assert run("derive", "x**2", "--get", "formulas.x").stdout == found["formulas"]["x"] + "\n"
+
+
+def test_an_input_off_the_path_has_zeros_and_a_note() -> None:
+    found = derive("x**2 + sum(0*x)", "x=1", "y=1,2")
+    assert found["formulas"]["y"] == "zeros_like(y)"
+    assert [note["code"] for note in found["notes"]] == ["unused-input"]
+
+
+def test_the_upstream_gradient_has_a_free_name() -> None:
+    assert derive("x**2", "x=1,2")["upstream"] == "g"
+    assert derive("g*x", "x=1,2", "g=3")["upstream"] == "upstream"
+
+
+def test_what_has_no_formula_is_null_with_a_reason() -> None:
+    words = ("linalg.cholesky(A).sum()", "A=2,1;1,2")
+    shown = run("derive", *words, "--json")
+    assert shown.status == 1
+    assert (shown.json["formulas"], shown.json["latex"]) == ({"A": None}, {"A": None})
+    assert (shown.json["ok"], shown.json["verified"]) == (False, {})
+    assert shown.json["reasons"] == {"A": "no rule for cholesky"}
+    page = run("derive", *words)
+    assert (page.status, "no formula (no rule for cholesky)" in page.stdout) == (1, True)
+
+
+def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
+    found = derive(NET, *NET_INPUTS, "--steps", "--dtype", "float64")
+    values: dict[str, Tensor] = {
+        name: torch.tensor(value, requires_grad=name != "t")
+        for name, value in found["inputs"].items()
+    }
+    values = {name: t if name == "t" else t.detach().double().requires_grad_() for name, t in values.items()}  # fmt: skip
+    h = torch.tanh(values["X"] @ values["W1"] + values["b1"])
+    z = h @ values["W2"] + values["b2"]
+    of = {"h": h, "z": z, **{name: t for name, t in values.items() if name != "t"}}
+    loss = functional.cross_entropy(z, values["t"])
+    slopes = dict(zip(of, torch.autograd.grad(loss, [*of.values()]), strict=True))
+    assert [row["name"] for row in found["steps"]] == ["dz", "dh"]
+    scope: dict[str, Any] = {**values, **of}
+    page = run("derive", NET, *NET_INPUTS, "--steps", "--dtype", "float64").stdout
+    lines = dict(re.findall(r"^(d\w+) += (.+)$", page, re.MULTILINE))
+    assert list(lines)[:2] == ["dz", "dh"]
+    assert set(lines) == {f"d{name}" for name in of}
+    assert len({line.index("=") for line in page.splitlines() if re.match(r"d\w+ +=", line)}) == 1
+    for row in found["steps"]:
+        assert lines[row["name"]] == row["text"]
+    for name, text in lines.items():
+        scope[name] = computed(text, scope)
+        torch.testing.assert_close(scope[name], slopes[name[1:]], rtol=1e-9, atol=1e-12)
+
+
+def test_the_page_says_what_its_names_mean_and_how_it_was_verified() -> None:
+    shown = run("derive", "p = softmax(a, 0); p", "a=1,2,3").stdout
+    assert shown.startswith("p = softmax(a, 0)\n\ndL/da = ")
+    assert "g = dL/dp, the upstream gradient of the result, in its shape [3]" in shown
+    assert re.search(r"verified against autograd at \d+ points and \d+ other sizes, ", shown)
+    numbers = run("derive", "L*x").stdout
+    assert numbers.startswith("J = L*x\n\ndJ/dL = x\ndJ/dx = L\n")
+    assert "L, x: one number each, by default" in numbers
+
+
+LONG = "gamma*(x - x.mean(0))/sqrt(mean((x - x.mean(0))**2, 0) + 1e-05)"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_long_formula_is_broken_at_operators(width: int) -> None:
+    words = (LONG, "x=randn(6,3)", "gamma=1,2,3")
+    formula = derive(*words)["formulas"]["x"].split("; ")[-1]
+    shown = run("derive", *words, env={"COLUMNS": str(width)}).stdout
+    block = shown.partition("dL/dx")[2].partition("dL/dgamma")[0]
+    block = block.partition("where ")[0]
+    lines = block.partition("= ")[2].rstrip().splitlines()
+    assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", formula)
+    assert all(len(line) <= width for line in lines)
+    if len(lines) > 1:
+        assert not any(re.search(r"[-+*/@]$", line) for line in lines[:-1])
+        assert len({len(line) - len(line.lstrip()) for line in lines[1:]}) == 1
+
+
+def test_a_break_loses_nothing_and_cuts_no_name_or_string() -> None:
+    text = "einsum('ij, jk -> ik', A, B)*(alpha + beta*gamma - 1e-05)/len(y) + x**2 @ w"
+    for width in range(1, 90):
+        lines = broken(text, width)
+        assert re.sub(" ", "", "".join(lines)) == re.sub(" ", "", text)
+        for word in ("'ij, jk -> ik'", "1e-05", "alpha", "**2", "len(y)"):
+            assert any(word in line for line in lines), (width, lines)
+    assert broken(text, None) == [text]
+
+
+def test_latex_is_display_mathematics(tmp_path: Path) -> None:
+    words = ("mse(X @ w, y)", "X=randn(5,3)", "w=1,2,3", "y=ones(5)", "--wrt", "w")
+    shown = run("derive", *words, "--latex").stdout
+    assert shown == f"\\[\n{derive(*words)['latex']['w']}\n\\]\n"
+    assert shown.startswith("\\[\n\\frac{\\partial L}{\\partial \\mathbf{w}} = ")
+    assert r"\mathbf{X}^{\top}" in shown
+    assert run("derive", *words, "--out", "w.tex", cwd=str(tmp_path)).stdout == "wrote w.tex\n"
+    assert (tmp_path / "w.tex").read_text() == shown
+    steps = run("derive", NET, *NET_INPUTS, "--steps", "--latex").stdout
+    assert r"\mathrm{d}\mathbf{h} &= \mathrm{d}\mathbf{z} \mathbf{W}_{2}^{\top} \\" in steps
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("mse(w*x, y)", "x=1", "w=2"),
+        ("p = softmax(a, 0); p", "a=1,2,3"),
+        ("x = x*2; x**2 + 0*y", "x=3", "y=1"),
+        ("x*2", "x=1,2", "y=3"),
+        ("g*x", "g=2,2", "x=1,2", "--dtype", "float64"),
+        (NET, *NET_INPUTS),
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_program_prints_the_same_for_the_formula_and_for_autograd(
+    words: tuple[str, ...],
+) -> None:
+    code = run("derive", *words, "--code", "--quiet").stdout
+    out = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out):
+            exec(compile(code, "program", "exec"), {})
+    finally:
+        torch.set_default_dtype(torch.float32)
+    found: dict[str, dict[str, Any]] = {}
+    for line in out.getvalue().splitlines():
+        label, way, numbers = re.fullmatch(r"(\S+) by (the formula|autograd) (.+)", line).groups()  # type: ignore[union-attr]
+        found.setdefault(label, {})[way] = torch.tensor(json.loads(numbers))
+    assert found
+    compared = 0
+    for pair in found.values():
+        if len(pair) == 2:
+            torch.testing.assert_close(pair["the formula"], pair["autograd"], rtol=1e-4, atol=1e-6)
+            compared += 1
+    assert compared
+
+
+def test_a_job_of_a_batch_is_the_json_of_the_command() -> None:
+    jobs = [
+        {"id": 1, "command": "derive", "expression": "sigmoid(w*x)"},
+        {"id": 2, "command": "derive", "expression": "mse(w*x, y)", "inputs": {"x": 1}, "wrt": ["w"], "steps": True},
+        {"id": 3, "command": "derive", "expression": "x", "latex": True},
+        {"id": 4, "command": "derive", "expression": "linalg.cholesky(A)", "inputs": {"A": [[2, 1], [1, 2]]}},
+        {"id": 5, "command": "derive", "expression": "x", "check": True},
+    ]  # fmt: skip
+    shown = run("batch", stdin="\n".join(map(json.dumps, jobs)))
+    assert shown.status == 1
+    first, second, latex, none, checked = map(json.loads, shown.stdout.splitlines())
+    assert first == {**derive("sigmoid(w*x)"), "id": 1}
+    assert second == {**derive("mse(w*x, y)", "x=1", "--wrt", "w", "--steps"), "id": 2}
+    assert latex["error"]["kind"] == checked["error"]["kind"] == "usage"
+    assert "latex" in latex["error"]["message"]
+    assert none["ok"] is False
+
+
+def test_the_expression_may_be_in_a_file_or_on_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text("p = sigmoid(w*x)\n-log(p)\n")
+    file = run("derive", "@f.py", "--json", cwd=str(tmp_path)).json
+    assert run("derive", "-", "--json", stdin="p = sigmoid(w*x)\n-log(p)\n").json == file
+    check("p = sigmoid(w*x); -log(p)", file, drawn(w=(), x=()))
+
+
+def test_other_commands_still_ask_for_every_input() -> None:
+    shown = run("grad", "sigmoid(w*x)", "x=1")
+    assert shown.status == 2
+    assert "unknown name w" in shown.stderr
+    assert "there is no option --latex" in run("grad", "x", "x=1", "--latex").stderr
