@@ -167,7 +167,9 @@ def _loss(entry: Loss, bound: dict[str, Any]) -> Value:
             bound[key] = 1
     if entry.name == "multi_margin":
         return _multi_margin(pred, target, reduction, **bound)
-    if (entry.mixes == "row" and entry.name not in _OWN_LOSSES) or (weighted and reduction == "mean" and entry.name in ("mse", "l1")):
+    if (entry.mixes == "row" and entry.name not in _OWN_LOSSES) or (
+        weighted and reduction == "mean" and entry.name in ("mse", "l1")
+    ):
         raise NoRule(f"no rule for {entry.name} with these arguments")
     text = _OWN_LOSSES.get(entry.name, entry.formula)
     found = formula(text, {"pred": pred, "target": target, **bound})

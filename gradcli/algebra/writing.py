@@ -269,12 +269,8 @@ class Writer:
         if constant:
             items.append((constant > 0, num(abs(constant))))
             first = next(iter(terms))
-            if (
-                (terms[first] < 0
-                and constant > 0)
-                or (first.kind in ("mul", "fn")
-                and constant > 0
-                and len(terms) == 1)
+            if (terms[first] < 0 and constant > 0) or (
+                first.kind in ("mul", "fn") and constant > 0 and len(terms) == 1
             ):
                 items = [items[-1], *items[:-1]]
         items.sort(key=lambda it: not it[0])
@@ -651,7 +647,9 @@ class Writer:
         over, body = self._open(base)
         coefficient, factors = powers(body)
         halves = [
-            (each, ratio(by.data, 2)) for each, by in factors if by.kind == "num" and by.data % 2 == 0
+            (each, ratio(by.data, 2))
+            for each, by in factors
+            if by.kind == "num" and by.data % 2 == 0
         ]
         if coefficient != 1 or len(halves) < len(factors):
             return None
@@ -679,12 +677,16 @@ class Writer:
                     yield Text(f"{text.text} @ {text.text}", PRODUCT, (), chain=True)
             return
         if len(own) <= 2:
-            left, right = (None, None) if not own else (None, own[0]) if len(own) == 1 else own
-            found = self._matrices(over, items, left, right)
-            yield from (self._laid(text, own, axes) for text in found)
+            left, right = own if len(own) == 2 else (None, None)
+            found = [] if len(own) == 1 else self._matrices(over, items, left, right)
             if len(own) == 1:
                 found = self._matrices(over, items, own[0], None)
-                yield from (self._laid(text, own, axes) for text in found)
+                row = self._matrices(over, items, None, own[0])
+                # A.T @ g, as textbooks write it, unless g @ A is much shorter.
+                if row and (not found or len(found[0].text) > len(row[0].text) + 3):
+                    found = row
+            for text in found:
+                yield self._laid(text, own, axes)
             if not own and len(items) > 1:
                 yield from self._trace(over, items)
         else:
@@ -907,9 +909,7 @@ def _sides(total: Node) -> tuple[Node, Node]:
 def _halves(node: Node) -> tuple[Node, Node]:
     """The numerator and the denominator of a product."""
     coefficient, factors = powers(node)
-    above = product(
-        coefficient.numerator, [(b, e) for b, e in factors if not _negative(e)]
-    )
+    above = product(coefficient.numerator, [(b, e) for b, e in factors if not _negative(e)])
     under = [(b, power_of(-1, e)) for b, e in factors if _negative(e)]
     return above, product(coefficient.denominator, under)
 
