@@ -740,6 +740,10 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
         found = _simpler(name, arguments[0])
         if found is not None:
             return found
+    if name == "<" and arguments[0].kind == "fn" and arguments[0].data[0] == "maximum":
+        inner, low = arguments[0].data[1]
+        if low.kind == arguments[1].kind == "num" and low.data < arguments[1].data:
+            return fn(name, inner, arguments[1])
     if name == "where":
         condition, left, right = arguments
         if left is right:

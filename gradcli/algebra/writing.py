@@ -300,9 +300,27 @@ class Writer:
             return Text(f"{left} {name} {right}", COMPARE, layout)
         if name == "detach":
             return texts[0]
+        if name in ("maximum", "minimum") and any(each.kind == "num" for each in arguments):
+            return self._clamp(node, axes)
         listed = [text.text for text in texts]
         listed += [f"{key}={value!r}" for key, value in settings]
         return Text(f"{name}({', '.join(listed)})", ATOM, layout)
+
+    def _clamp(self, node: Node, axes: Axes) -> Text:
+        """The larger or smaller of a tensor and a number: torch.maximum takes tensors only."""
+        bounds: dict[str, Node] = {}
+        while node.kind == "fn" and node.data[0] in ("maximum", "minimum"):
+            key = "min" if node.data[0] == "maximum" else "max"
+            number_ = next((each for each in node.data[1] if each.kind == "num"), None)
+            if number_ is None or key in bounds or (key == "max" and bounds):
+                break
+            bounds[key] = number_
+            node = next(each for each in node.data[1] if each is not number_)
+        inner = self.write(node, axes)
+        limits = [_number(bounds[key].data).text for key in ("min", "max") if key in bounds]
+        if len(limits) == 1:
+            limits = [f"{next(iter(bounds))}={limits[0]}"]
+        return Text(f"clamp({', '.join([inner.text, *limits])})", ATOM, inner.layout)
 
     def _mul(self, node: Node, axes: Axes) -> Text:
         candidates = list(self._products(node, axes))
@@ -780,6 +798,8 @@ class Writer:
                 written = f"flip(cumsum(flip({text}, ({at},)), {at}), ({at},))"
             case "flip":
                 written = f"flip({text}, ({at},))"
+            case "roll":
+                written = f"roll({text}, {settings[0]}, {at})"
             case "slice":
                 written = f"{_atomic(text)}[{self._slice(settings, sides[0], bounds[0][1], at)}]"
             case "pad":
@@ -816,6 +836,8 @@ class Writer:
             return text.text
         if any(own is None and index not in dims for own, index in zip(layout, order, strict=True)):
             raise NoRule("no short text for a tensor of equal rows")
+        if not text.layout and set(order) <= dims.keys():
+            return f"full(({', '.join(self.size(dims[index]) for index in order)},), {text.text})"
         sizes = [
             self.size(dims[index]) if own is None else "-1"
             for own, index in zip(layout, order, strict=True)

@@ -93,7 +93,9 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     formulas: dict[str, str | None] = {}
     for name in run.by:
         unused = name not in points.given.gradients
-        candidates = [f"zeros_like({name})"] if unused else sorted(texts[name], key=len)
+        candidates = sorted(texts[name], key=len)
+        if unused or name not in reasons:
+            candidates.append(f"zeros_like({name})")
         formulas[name] = chosen.first(name, candidates)
         if formulas[name] is None:
             reasons.setdefault(name, "did not verify")
@@ -105,11 +107,8 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
                 job.note("unused-input", f"the result does not depend on {name}: its gradient is 0")
     if steps:
         lines, short = _backward(run, upstream, chosen)
-    if sides:
-        for text in dict.fromkeys(attempt.walk.assumed):
-            job.note(
-                "branch", f"the formulas hold where '{text}' decides as it does at the given point"
-            )
+    for text in assumed:
+        job.note("branch", f"the formulas hold where '{text}' decides as it does at the given point")
     return Derived(
         formulas, upstream or None, lines if steps else None, chosen.verified, reasons, short
     )
