@@ -578,6 +578,8 @@ class Writer:
             except NoRule:
                 continue
             if text.layout == order:
+                if reduce == self._averaged:
+                    text = _as_floats(body, text)
                 yield self._laid(reduce(text, order, tuple(over)), own, axes)
 
     def _nested(self, over: Mapping[int, Dim], body: Node) -> Iterator[tuple[dict[int, Dim], Node]]:
@@ -786,7 +788,8 @@ class Writer:
         if not matrix and name != "reshape" and len(indices) < len(outs):
             order = (*order, *places)
         inner = self.write(body, order)
-        text = self._full(inner, order, {index: dim for index, dim in bounds})
+        whole = self._full(inner, order, dict(bounds))
+        text = whole.text
         at = order.index(places[0])
         result = tuple(dict(zip(places, outs, strict=False)).get(index, index) for index in order)
         match name:
@@ -801,12 +804,12 @@ class Writer:
             case "roll":
                 written = f"roll({text}, {settings[0]}, {at})"
             case "slice":
-                written = f"{_atomic(text)}[{self._slice(settings, sides[0], bounds[0][1], at)}]"
+                written = f"{whole.atom}[{self._slice(settings, sides[0], bounds[0][1], at)}]"
             case "pad":
                 written = self._pad(text, settings, bounds[0][1], sides[0], len(order) - 1 - at)
             case "reshape":
                 listed = ", ".join(self.size(dim) for dim in sides)
-                written = f"{_atomic(text)}.reshape({listed})"
+                written = f"{whole.atom}.reshape({listed})"
                 result = (*order[: len(order) - len(places)], *outs)
             case "tril" | "triu":
                 written = (
@@ -829,20 +832,21 @@ class Writer:
         text = ", ".join(places if vector else ["...", *places])
         return f"[{text}]", [out for out in outs if isinstance(out, int)]
 
-    def _full(self, text: Text, order: Axes, dims: Mapping[int, Dim]) -> str:
+    def _full(self, text: Text, order: Axes, dims: Mapping[int, Dim]) -> Text:
         """A text with all its axes, since a function of a whole tensor counts them."""
         layout = (None,) * (len(order) - len(text.layout)) + tuple(text.layout)
         if layout == order:
-            return text.text
+            return text
         if any(own is None and index not in dims for own, index in zip(layout, order, strict=True)):
             raise NoRule("no short text for a tensor of equal rows")
         if not text.layout and set(order) <= dims.keys():
-            return f"full(({', '.join(self.size(dims[index]) for index in order)},), {text.text})"
-        sizes = [
-            self.size(dims[index]) if own is None else "-1"
+            sizes = "".join(f"{self.size(dims[index])}, " for index in order if index is not None)
+            return Text(f"full(({sizes}), {text.text})", ATOM, order)
+        listed = [
+            self.size(dims[index]) if own is None and index is not None else "-1"
             for own, index in zip(layout, order, strict=True)
         ]
-        return f"{text.atom}.expand({', '.join(sizes)})"
+        return Text(f"{text.atom}.expand({', '.join(listed)})", ATOM, order)
 
     def _bound(self, bound: int | tuple[Dim, ...]) -> str:
         """Where a slice begins or ends: a number, or the sum of some sizes."""
@@ -872,6 +876,9 @@ class Writer:
         self, node: Node, arguments: list[tuple[list[tuple[int, Dim]], Node]], axes: Axes
     ) -> Text:
         name, _, (out,), *_ = node.data
+        if all(body.kind == "num" for _, body in arguments) and out in axes:
+            numbers = [repr(float(body.data)) for _, body in arguments]
+            return self._laid(Text(f"tensor([{', '.join(numbers)}])", ATOM), (out,), axes)
         order = tuple(index for index in axes if index == out or index in node.free)
         texts = []
         for bounds, body in arguments:
@@ -880,7 +887,7 @@ class Writer:
                 if bounds
                 else tuple(index for index in order if index != out)
             )
-            texts.append(self._full(self.write(body, own), own, {}))
+            texts.append(self._full(self.write(body, own), own, {}).text)
         at = order.index(out)
         dim = f", {at}" if at else ""
         return self._laid(Text(f"{name}([{', '.join(texts)}]{dim})", ATOM), order, axes)
@@ -1026,14 +1033,6 @@ def _reduction(name: str, text: Text, order: Axes, over: Axes) -> Text:
     if text.binds == ATOM and len(text.text) < 16:
         return Text(f"{text.text}.{name}({listed})", ATOM)
     return Text(f"{name}({text.text}, {listed})", ATOM)
-
-
-def _atomic(text: str) -> str:
-    return (
-        text
-        if text.isidentifier() or (text.endswith(")") and text.count("(") == 1)
-        else f"({text})"
-    )
 
 
 Half = tuple[list[Node], dict[int, Dim]]
