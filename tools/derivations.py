@@ -297,7 +297,7 @@ def wrong(
 def row(block: Block, result: Mapping[str, Any]) -> Row:
     """What became of a block, by the answer of a batch."""
     if "error" in result:
-        names = block.gradients or block.backward or {"": ""}
+        names = block.gradients or block.backward or ("every input",)
         return Row(block, {}, {}, True, dict.fromkeys(names, result["error"]["message"]))
     texts = {name: text for name, text in result["formulas"].items() if text is not None}
     backward = {line["name"]: line["text"] for line in result.get("steps") or ()}
@@ -346,16 +346,17 @@ def report(rows: Sequence[Row], *, whole: bool) -> None:
             for name, text in each.texts.items():
                 print(f"    {name}: {text}")
         print()
-    total = len(rows)
-    for what, count in (
-        ("derived", sum(not each.missing for each in rows)),
-        ("verified", sum(not each.missing and each.verified for each in rows)),
-        ("wrong", sum(bool(each.wrong) for each in rows)),
-        ("at most a quarter longer", sum(each.ratio <= LONGER for each in compared)),
-        ("no longer than the book", sum(each.ratio <= 1 for each in compared)),
-    ):
-        print(f"{what:<25} {count:>4} of {total}  {count / total:6.1%}")
-    print("\nThe longest beside the book's")
+    counts = {
+        "derived": sum(not each.missing for each in rows),
+        "verified": sum(not each.missing and each.verified for each in rows),
+        "wrong": sum(bool(each.wrong) for each in rows),
+    }
+    if compared:
+        counts["at most a quarter longer"] = sum(each.ratio <= LONGER for each in compared)
+        counts["no longer than the book"] = sum(each.ratio <= 1 for each in compared)
+    for what, count in counts.items():
+        print(f"{what:<25} {count:>4} of {len(rows)}  {count / len(rows):6.1%}")
+    print("\nThe longest beside the book's" if compared else "")
     for each in sorted(compared, key=lambda one: -one.ratio)[:10]:
         print(f"{each.ratio:5.2f}  {each.block.name}: {each.block.expression}")
         for name, text in each.book.items():

@@ -11,7 +11,7 @@ import torch
 
 from gradcli.evaluate.job import default_dtype
 from tests.program import run
-from tools.derivations import LONGER, Row, book_row, read, row
+from tools.derivations import LONGER, Row, book_row, read, row, wrong
 
 BOOK, WILD = "derivations.txt", "formulas_wild.txt"
 
@@ -30,7 +30,7 @@ def rows(corpus: str) -> list[Row]:
 def test_the_textbooks_are_right(double: None) -> None:
     blocks = read(BOOK)
     assert len({each.name for each in blocks}) == len(blocks) >= 200
-    assert {each.name: each.wrong for each in map(book_row, blocks) if each.wrong} == {}
+    assert {each.block.name: each.wrong for each in map(book_row, blocks) if each.wrong} == {}
 
 
 @pytest.mark.parametrize("corpus", [BOOK, WILD])
@@ -52,3 +52,16 @@ def test_a_missing_text_has_a_reason() -> None:
     for each in [*rows(BOOK), *rows(WILD)]:
         assert all(each.missing.values())
         assert "internal error" not in str(each.missing)
+
+
+def test_the_check_sees_a_small_factor_and_a_size_that_is_written_as_a_number(
+    double: None,
+) -> None:
+    for block in read(BOOK):
+        texts = {
+            name: f"1.000001*({text})" for name, text in block.gradients.items() if ";" not in text
+        }
+        assert wrong(block, texts, {}).keys() == texts.keys(), block.name
+    (block,) = (each for each in read(BOOK) if each.name == "mean squared error by the bias")
+    assert wrong(block, {"b": "2*sum(X @ w + b - y)/len(y)"}, {}) == {}
+    assert wrong(block, {"b": "2*sum(X @ w + b - y)/5"}, {}).keys() == {"b"}
