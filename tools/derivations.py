@@ -78,6 +78,7 @@ class Row:
     verified: bool
     missing: Texts = field(default_factory=dict)
     wrong: Texts = field(default_factory=dict)
+    notes: frozenset[str] = frozenset()
 
     @property
     def ratio(self) -> float:
@@ -301,7 +302,7 @@ def row(block: Block, result: Mapping[str, Any]) -> Row:
         return Row(block, {}, {}, True, dict.fromkeys(names, result["error"]["message"]))
     texts = {name: text for name, text in result["formulas"].items() if text is not None}
     backward = {line["name"]: line["text"] for line in result.get("steps") or ()}
-    codes = {note["code"] for note in result.get("notes", ())}
+    codes = frozenset(note["code"] for note in result.get("notes", ()))
     faults = wrong(
         block, texts, backward, result["upstream"] or "", other_sizes="these-sizes" not in codes
     )
@@ -312,7 +313,7 @@ def row(block: Block, result: Mapping[str, Any]) -> Row:
         missing["steps"] = "no line of the backward pass"
     return Row(
         block, shown, {name: text for name, text in book.items() if name in shown},
-        set(result["verified"]) >= set(texts), missing, faults,
+        set(result["verified"]) >= set(texts), missing, faults, codes,
     )  # fmt: skip
 
 
