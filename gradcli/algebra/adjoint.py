@@ -213,16 +213,16 @@ def _joined(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
     """cat: the part of the adjoint at each argument; stack: at each place."""
     (out,) = node.data[2]
     tasks: list[Task] = []
-    start = 0
+    before: tuple[Dim, ...] = ()
     for place, (axes, body) in enumerate(arguments_of(node)):
         part = upstream
         if not axes:
             part = rename(upstream, {out: (place,)})
         elif out in upstream.free:
             ((_, dim),) = axes
-            bounds = (start, start + dim.size, 1)
+            bounds = (before or 0, (*before, dim), 1)
             part = call("slice", [(_axes(node), upstream)], axes, bounds)
-            start += dim.size
+            before = (*before, dim)
         tasks.append((body, part, _back(node, live, axes)))
     return tasks
 

@@ -5,11 +5,11 @@ that shortens it.
 """
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 from gradcli.algebra.nodes import (
     Node,
+    Number,
     bound_as,
     combine,
     divide,
@@ -28,6 +28,8 @@ from gradcli.algebra.nodes import (
 
 _EXPANDED = 1.2
 """How much shorter an expanded form must be, as a factor."""
+_FACTORED = 0.97
+"""The same of a factored form, which wins a tie."""
 _TERMS = 40
 """Terms of an expanded product, at most."""
 _STEPS = 8
@@ -64,7 +66,8 @@ def _variants(node: Node) -> Iterator[tuple[Node, float]]:
     """Other forms of a node, each with the factor by which it must be shorter."""
     match node.kind:
         case "add":
-            for form in (_factored, _over_one_denominator, _joined_sums, _flat):
+            yield from ((variant, _FACTORED) for variant in _factored(node))
+            for form in (_over_one_denominator, _joined_sums, _flat):
                 yield from ((variant, 1.0) for variant in form(node))
         case "mul":
             yield from _multiplied_out(node)
@@ -77,7 +80,7 @@ def _variants(node: Node) -> Iterator[tuple[Node, float]]:
                 yield sigma(over, variant), handicap
 
 
-def _terms(node: Node) -> list[tuple[Fraction, Node]]:
+def _terms(node: Node) -> list[tuple[Number, Node]]:
     constant, terms = node.data
     found = [(each, term) for term, each in terms.items()]
     return [*found, (constant, num(1))] if constant else found
@@ -108,7 +111,7 @@ def _factored(node: Node) -> Iterator[Node]:
         inner = inside
         if inside.kind == "add":
             inner = _again(inside)
-        yield combine([*rest, (Fraction(1), mul(factor, inner))])
+        yield combine([*rest, (1, mul(factor, inner))])
 
 
 def _again(node: Node) -> Node:
@@ -118,15 +121,15 @@ def _again(node: Node) -> Node:
 def _over_one_denominator(node: Node) -> Iterator[Node]:
     """The terms over their common denominator, the numerator multiplied out."""
     terms = _terms(node)
-    below: dict[Node, Fraction] = {}
+    below: dict[Node, Number] = {}
     for _, term in terms:
         for base, by in powers(term)[1]:
             value = number(by)
             if value is not None and value < 0:
-                below[base] = min(below.get(base, Fraction(0)), value)
+                below[base] = min(below.get(base, 0), value)
     if not below:
         return
-    denominator = product(Fraction(1), [(base, num(-by)) for base, by in below.items()])
+    denominator = product(1, [(base, num(-by)) for base, by in below.items()])
     above = [(each, mul(term, denominator)) for each, term in terms]
     numerator = combine(above)
     yield divide(numerator, denominator)
@@ -154,10 +157,10 @@ def _joined_sums(node: Node) -> Iterator[Node]:
             joined = _joined(terms[first], terms[second])
             if joined is not None:
                 rest = [t for p, t in enumerate(terms) if p not in (first, second)]
-                yield combine([*rest, (Fraction(1), joined)])
+                yield combine([*rest, (1, joined)])
 
 
-def _joined(first: tuple[Fraction, Node], second: tuple[Fraction, Node]) -> Node | None:
+def _joined(first: tuple[Number, Node], second: tuple[Number, Node]) -> Node | None:
     one = [base for base, by in powers(first[1])[1] if base.kind == "sigma" and is_num(by, 1)]
     two = [base for base, by in powers(second[1])[1] if base.kind == "sigma" and is_num(by, 1)]
     if len(one) != 1 or len(two) != 1:
@@ -211,7 +214,7 @@ def expanded_of(node: Node) -> Node:
             sums += [base] * int(value)
         else:
             rest.append((base, by))
-    found = [(coefficient, product(Fraction(1), rest))]
+    found = [(coefficient, product(1, rest))]
     for total in sums:
         found = [
             (each * other, mul(term, factor))
@@ -247,7 +250,7 @@ def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
         cancel = [(b, e) for b, e in others if b in below]
         if cancel:
             keep = [(b, e) for b, e in others if b not in below]
-            factor = product(Fraction(1), cancel)
+            factor = product(1, cancel)
             inside = combine([(each, mul(term, factor)) for each, term in _terms(total)])
             yield product(coefficient, [*keep, (inside, num(1))]), 1.0
             flat = combine([(each, expanded_of(mul(term, factor))) for each, term in _terms(total)])

@@ -13,9 +13,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import count, permutations
+from operator import is_
 from typing import Any, TypeAlias
 
 Index: TypeAlias = int | tuple[int] | tuple[()]
+Number: TypeAlias = int | Fraction
+"""An exact number."""
 Power: TypeAlias = "tuple[Node, Node]"
 """A base and its exponent."""
 
@@ -66,6 +69,11 @@ class Dim:
         return mine
 
 
+def count_of(bound: int | tuple[Dim, ...]) -> int:
+    """The bound of a slice at the given sizes: a number, or the sum of some sizes."""
+    return sum(dim.root.size for dim in bound) if isinstance(bound, tuple) else bound
+
+
 class Node:
     """One interned node: `kind` says what `data` holds.
 
@@ -100,6 +108,7 @@ class _State:
         self.signs: dict[Any, bool] = {}
         self.shares: dict[str, int] = {}
         self.indices = count(1000)
+        self.numbers: dict[float | Fraction, Node] = {}
 
 
 _state = _State()
@@ -109,6 +118,11 @@ def restart() -> None:
     """Forget all nodes: a derivation begins."""
     global _state
     _state = _State()
+
+
+def made() -> int:
+    """The number of nodes that were made: the work of this derivation so far."""
+    return len(_state.nodes)
 
 
 def sums_to_one(name: str, place: int) -> None:
@@ -146,16 +160,25 @@ def _node(
 
 
 def num(value: float | Fraction) -> Node:
-    """A number; a float is the decimal that it is written as."""
-    if not isinstance(value, Fraction):
-        if isinstance(value, float) and not math.isfinite(value):
+    """A number; a float is the fraction or the decimal that it is written as."""
+    found = _state.numbers.get(value)
+    if found is None:
+        found = _state.numbers[value] = _num(value)
+    return found
+
+
+def _num(value: float | Fraction) -> Node:
+    if isinstance(value, float):
+        if not math.isfinite(value):
             return fn("inf" if value > 0 else "-inf" if value < 0 else "nan")
-        value = _exact(value) if isinstance(value, float) else Fraction(value)
+        value = _exact(value)
     if value.numerator.bit_length() + value.denominator.bit_length() > _BITS:
         try:
             value = Fraction(str(float(value)))
         except OverflowError:
             raise TooLong("a number is too large") from None
+    # Whole numbers are kept as int, which is much faster.
+    value = int(value) if value.denominator == 1 else value
     return _node("num", value, value, (), len(str(value)))
 
 
@@ -187,42 +210,50 @@ def delta(left: Index, right: Index, dim: Dim) -> Node:
     return _node("delta", (pair, dim.root), (*pair, dim.root), (), 6, pair)
 
 
-def number(node: Node) -> Fraction | None:
+def ratio(left: Number, right: Number) -> Number:
+    """A quotient of two exact numbers."""
+    if right == 1:
+        return left
+    found = Fraction(left, right)
+    return int(found) if found.denominator == 1 else found
+
+
+def number(node: Node) -> Number | None:
     """The value of a number."""
     return node.data if node.kind == "num" else None
 
 
 def is_num(node: Node, value: float) -> bool:
     """Whether a node is this number."""
-    return node.kind == "num" and node.data == value
+    return node is _state.numbers.get(value)
 
 
 # --- sums of terms ------------------------------------------------------------------------------
 
 
-def parts(node: Node) -> tuple[Fraction, Node]:
+def parts(node: Node) -> tuple[Number, Node]:
     """A coefficient and the rest."""
     if node.kind == "num":
         return node.data, num(1)
     if node.kind != "mul" or node.data[0] == 1:
-        return Fraction(1), node
-    return node.data[0], product(Fraction(1), node.data[1].items())
+        return 1, node
+    return node.data[0], product(1, node.data[1].items())
 
 
 def add(*nodes: Node) -> Node:
     """The sum of some nodes."""
-    return combine([(Fraction(1), node) for node in nodes])
+    return combine([(1, node) for node in nodes])
 
 
 def sub(left: Node, right: Node) -> Node:
     """A difference."""
-    return combine([(Fraction(1), left), (Fraction(-1), right)])
+    return combine([(1, left), (-1, right)])
 
 
-def combine(terms: Iterable[tuple[Fraction, Node]]) -> Node:
+def combine(terms: Iterable[tuple[Number, Node]]) -> Node:
     """The sum of coefficients times nodes."""
-    constant = Fraction(0)
-    found: dict[Node, Fraction] = {}
+    constant: Number = 0
+    found: dict[Node, Number] = {}
     for coefficient, node in terms:
         own, rest = parts(node)
         factor = coefficient * own
@@ -231,9 +262,9 @@ def combine(terms: Iterable[tuple[Fraction, Node]]) -> Node:
         elif rest.kind == "add":
             constant += factor * rest.data[0]
             for term, each in rest.data[1].items():
-                found[term] = found.get(term, Fraction(0)) + factor * each
+                found[term] = found.get(term, 0) + factor * each
         else:
-            found[rest] = found.get(rest, Fraction(0)) + factor
+            found[rest] = found.get(rest, 0) + factor
     found = {term: each for term, each in found.items() if each}
     if any(term.kind == "mul" for term in found):
         constant = _pythagoras(found, constant)
@@ -259,20 +290,21 @@ def combine(terms: Iterable[tuple[Fraction, Node]]) -> Node:
     return _oriented(constant, found)
 
 
-def _oriented(constant: Fraction, terms: dict[Node, Fraction]) -> Node:
+def _oriented(constant: Number, terms: dict[Node, Number]) -> Node:
     """A sum without a common factor of its numbers, turned as it was first met."""
     values = [*terms.values(), *([constant] if constant else [])]
     common = abs(values[0])
     if any(abs(value) != common for value in values):
-        common = Fraction(1)
+        common = 1
         if all(value.denominator <= 64 for value in values):
             tops, bottoms = zip(*((v.numerator, v.denominator) for v in values), strict=True)
             common = Fraction(math.gcd(*tops), math.lcm(*bottoms))
     if all(value < 0 for value in values):
         common = -common
-    plain = {term: each / common for term, each in terms.items()}
-    key = (constant / common, frozenset(plain.items()))
-    turned = (-constant / common, frozenset((term, -each) for term, each in plain.items()))
+    plain = {term: ratio(each, common) for term, each in terms.items()}
+    constant = ratio(constant, common)
+    key = (constant, frozenset(plain.items()))
+    turned = (-constant, frozenset((term, -each) for term, each in plain.items()))
     if turned in _state.signs:
         common, key = -common, turned
         plain = {term: -each for term, each in plain.items()}
@@ -283,7 +315,7 @@ def _oriented(constant: Fraction, terms: dict[Node, Fraction]) -> Node:
     return scale(common, node)
 
 
-def _hyperbolic(one: tuple[Node, Fraction], two: tuple[Node, Fraction]) -> Node | None:
+def _hyperbolic(one: tuple[Node, Number], two: tuple[Node, Number]) -> Node | None:
     """exp(u) + exp(-u) as 2*cosh(u), and exp(u) - exp(-u) as 2*sinh(u)."""
     (left, each), (right, other) = one, two
     if abs(each) != abs(other) or any(t.kind != "fn" or t.data[0] != "exp" for t in (left, right)):
@@ -294,7 +326,7 @@ def _hyperbolic(one: tuple[Node, Fraction], two: tuple[Node, Fraction]) -> Node 
     return scale(2 * each, fn("cosh" if each == other else "sinh", u))
 
 
-def _pythagoras(terms: dict[Node, Fraction], constant: Fraction) -> Fraction:
+def _pythagoras(terms: dict[Node, Number], constant: Fraction) -> Fraction:
     """sin(u)**2 + cos(u)**2 = 1, in place; returns the constant."""
     for term in list(terms):
         argument = _square_of(term, "sin")
@@ -324,9 +356,9 @@ def _chosen(term: Node) -> Node | None:
     return None
 
 
-def _join_cases(terms: dict[Node, Fraction]) -> Node | None:
+def _join_cases(terms: dict[Node, Number]) -> Node | None:
     """where(c, a, b) + where(c, d, e) as where(c, a + d, b + e); None if no two have one condition."""
-    by: dict[Node, list[tuple[Fraction, Node, Node]]] = {}
+    by: dict[Node, list[tuple[Number, Node, Node]]] = {}
     for term, each in terms.items():
         case = term if term.kind == "fn" and term.data[0] == "where" else _chosen(term)
         if case is not None:
@@ -340,7 +372,7 @@ def _join_cases(terms: dict[Node, Fraction]) -> Node | None:
         branches.append(combine(list(values)))
     rest = {term: each for term, each in terms.items() if all(term is not it[1] for it in same)}
     joined = fn("where", same[0][2].data[1][0], *branches)
-    return combine([(Fraction(1), joined), *((each, term) for term, each in rest.items())])
+    return combine([(1, joined), *((each, term) for term, each in rest.items())])
 
 
 # --- products -----------------------------------------------------------------------------------
@@ -348,34 +380,34 @@ def _join_cases(terms: dict[Node, Fraction]) -> Node | None:
 
 def mul(*nodes: Node) -> Node:
     """The product of some nodes."""
-    return product(Fraction(1), [(node, num(1)) for node in nodes])
+    return product(1, [(node, num(1)) for node in nodes])
 
 
-def scale(coefficient: Fraction, node: Node) -> Node:
+def scale(coefficient: Number, node: Node) -> Node:
     """A node times a number."""
     return node if coefficient == 1 else product(coefficient, [(node, num(1))])
 
 
 def neg(node: Node) -> Node:
     """Minus a node."""
-    return scale(Fraction(-1), node)
+    return scale(-1, node)
 
 
 def divide(left: Node, right: Node) -> Node:
     """A quotient."""
-    return product(Fraction(1), [(left, num(1)), (right, num(-1))])
+    return product(1, [(left, num(1)), (right, num(-1))])
 
 
-def powers(node: Node) -> tuple[Fraction, list[Power]]:
+def powers(node: Node) -> tuple[Number, list[Power]]:
     """A node as a coefficient and powers."""
     if node.kind == "mul":
         return node.data[0], list(node.data[1].items())
     if node.kind == "num":
         return node.data, []
-    return Fraction(1), [(node, num(1))]
+    return 1, [(node, num(1))]
 
 
-def product(coefficient: Fraction, factors: Iterable[Power]) -> Node:
+def product(coefficient: Number, factors: Iterable[Power]) -> Node:
     """The product of a number and powers, whose exponents may be any nodes."""
     found: dict[Node, Node] = {}
     exponents: list[Node] = []
@@ -498,7 +530,7 @@ def _instead(found: Mapping[Node, Node], taken: Mapping[Node, float], other: Nod
     return [*((base, by) for base, by in rest.items() if not is_num(by, 0)), (other, num(1))]
 
 
-def _holds(found: Mapping[Node, Node], powers_: Mapping[Node, Fraction]) -> bool:
+def _holds(found: Mapping[Node, Node], powers_: Mapping[Node, Number]) -> bool:
     """Whether each of some powers can be taken out."""
     for base, by in powers_.items():
         own = number(found[base]) if base in found else None
@@ -585,6 +617,9 @@ def _not_negative(node: Node) -> bool:
         )
     if node.kind == "sigma":
         return _not_negative(node.data[1])
+    if node.kind == "add":  # len(x) - 1
+        constant, terms = node.data
+        return constant >= -1 and all(t.kind == "size" and each > 0 for t, each in terms.items())
     return node.kind == "fn" and node.data[0] in ("abs", "relu", "softplus")
 
 
@@ -620,7 +655,7 @@ def power(base: Node, exponent: Node) -> Node:
         coefficient, factors = base.data
         if value is not None and value.denominator == 1:
             inner = [(each, mul(by, exponent)) for each, by in factors.items()]
-            return product(coefficient ** int(value), inner)
+            return product(Fraction(coefficient) ** int(value), inner)
         return _root(coefficient, factors, exponent)
     if base.kind == "add" and base.data[0] == 1 and len(base.data[1]) == 1 and _negative(exponent):
         ((term, each),) = base.data[1].items()
@@ -633,14 +668,14 @@ def power(base: Node, exponent: Node) -> Node:
             return power(fn("sigmoid", neg(term.data[1][0])), num(-exponent.data))
     if base.kind == "delta" and value is not None and value > 0:
         return base
-    key = (Fraction(1), frozenset([(base, exponent)]))
+    key = (1, frozenset([(base, exponent)]))
     children = [base, *([] if value is not None else [exponent])]
     return _node(
-        "mul", key, (Fraction(1), {base: exponent}), children, 3 + (2 if base.kind == "add" else 0)
+        "mul", key, (1, {base: exponent}), children, 3 + (2 if base.kind == "add" else 0)
     )
 
 
-def _exact_power(base: Fraction, exponent: Node) -> Node | None:
+def _exact_power(base: Number, exponent: Node) -> Node | None:
     """A power of numbers, if it is a number that can be written down exactly."""
     value = number(exponent)
     if value is None:
@@ -650,7 +685,7 @@ def _exact_power(base: Fraction, exponent: Node) -> Node | None:
             return None
         if abs(value) * max(base.numerator.bit_length(), base.denominator.bit_length()) > _BITS:
             return None
-        return num(base ** int(value))
+        return num(Fraction(base) ** int(value))
     if value.denominator == 2 and base > 0:
         top, bottom = math.isqrt(base.numerator), math.isqrt(base.denominator)
         if top * top == base.numerator and bottom * bottom == base.denominator:
@@ -658,17 +693,17 @@ def _exact_power(base: Fraction, exponent: Node) -> Node | None:
     return None
 
 
-def _root(coefficient: Fraction, factors: Mapping[Node, Node], exponent: Node) -> Node:
+def _root(coefficient: Number, factors: Mapping[Node, Node], exponent: Node) -> Node:
     """A power of a product whose exponent is not a whole number: only what is positive leaves it."""
     outside: list[Power] = []
     inside: list[Power] = []
-    exact = _exact_power(coefficient, exponent) if coefficient > 0 else None
+    exact = _exact_power(coefficient, exponent) if coefficient > 0 and coefficient != 1 else None
     if exact is not None:
         outside.append((exact, num(1)))
-        coefficient = Fraction(1)
+        coefficient = 1
     for base, by in factors.items():
         value = number(by)
-        if positive(base):
+        if _not_negative(base):
             outside.append((base, mul(by, exponent)))
         elif _even(by) and value is not None:
             inner = mul(by, exponent)
@@ -685,11 +720,11 @@ def _root(coefficient: Fraction, factors: Mapping[Node, Node], exponent: Node) -
             inside.append((base, by))
     if not outside:
         rest = product(coefficient, inside)
-        key = (Fraction(1), frozenset([(rest, exponent)]))
-        return _node("mul", key, (Fraction(1), {rest: exponent}), [rest, exponent], 6)
+        key = (1, frozenset([(rest, exponent)]))
+        return _node("mul", key, (1, {rest: exponent}), [rest, exponent], 6)
     if inside or coefficient != 1:
         outside.append((product(coefficient, inside), exponent))
-    return product(Fraction(1), outside)
+    return product(1, outside)
 
 
 # --- functions ----------------------------------------------------------------------------------
@@ -710,6 +745,8 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
         condition, left, right = arguments
         if left is right:
             return left
+        if left.kind == "num" and not is_num(left, 1) and is_num(right, 0):
+            return mul(left, fn(name, condition, num(1), right))
         common = _common(left, right)
         if common is not None:
             return mul(common, fn(name, condition, divide(left, common), divide(right, common)))
@@ -838,7 +875,7 @@ def sigma(indices: Mapping[int, Dim], body: Node) -> Node:
     if not over:
         return mul(*outside)
     for some, own in _components(over, inside):
-        outside.append(_closed_sum(some, product(Fraction(1), own)))
+        outside.append(_closed_sum(some, product(1, own)))
     return mul(*outside)
 
 
@@ -909,7 +946,7 @@ def _closed_sum(over: dict[int, Dim], body: Node) -> Node:
         constant, terms = body.data
         if constant or any(not over.keys() <= term.free for term in terms):
             return combine([
-                (Fraction(1), sigma(over, num(constant))),
+                (1, sigma(over, num(constant))),
                 *((each, sigma(over, term)) for term, each in terms.items()),
             ])  # fmt: skip
     if body.kind == "call" and body.data[0] in ("softmax", "one_hot") and len(over) == 1:
@@ -1006,9 +1043,9 @@ def _taken(
     if not outs or not isinstance(outs[0], tuple):
         return None
     (place,) = outs[0]
-    if name == "slice" and settings[0] + place * settings[2] >= 0:
+    if name == "slice" and place >= 0:
         (((index, _),), body), *_ = arguments
-        return rename(body, {index: (settings[0] + place * settings[2],)})
+        return rename(body, {index: (count_of(settings[0]) + place * settings[2],)})
     if name == "stack":
         return arguments[place][1]
     if name == "cat" and place >= 0:
@@ -1072,16 +1109,22 @@ def rebuilt(
     match node.kind:
         case "add":
             constant, terms = node.data
-            changed = [(each, change(term)) for term, each in terms.items()]
-            return combine([(constant, num(1)), *changed])
+            changed = [change(term) for term in terms]
+            if all(map(is_, changed, terms)):
+                return node
+            items = zip(terms.values(), changed, strict=True)
+            return combine([(constant, num(1)), *items])
         case "mul":
             coefficient, factors = node.data
-            return product(
-                coefficient, [(change(base), change(by)) for base, by in factors.items()]
-            )
+            bases = [change(base) for base in factors]
+            exponents = [by if by.kind == "num" else change(by) for by in factors.values()]
+            if all(map(is_, bases, factors)) and all(map(is_, exponents, factors.values())):
+                return node
+            return product(coefficient, zip(bases, exponents, strict=True))
         case "fn":
             name, arguments, settings = node.data
-            return fn(name, *map(change, arguments), settings=settings)
+            changed = [change(argument) for argument in arguments]
+            return node if all(map(is_, changed, arguments)) else fn(name, *changed, settings=settings)
         case "sigma":
             bounds, body = node.data
             return sigma(dict(bounds), change(body))
@@ -1089,8 +1132,8 @@ def rebuilt(
             name, inner, outs, settings, sides = node.data
             names = names or {}
             moved = [names.get(out, out) if isinstance(out, int) else out for out in outs]
-            arguments = [(axes, change(body)) for axes, body in inner]
-            return call(name, arguments, list(zip(moved, sides, strict=True)), settings)
+            made = [(axes, change(body)) for axes, body in inner]
+            return call(name, made, list(zip(moved, sides, strict=True)), settings)
     return node
 
 
@@ -1110,10 +1153,13 @@ def transformed(
             openings[node] = opening
     if node.kind == "sigma":
         over, body = opening
-        return sigma(over, change(body))
+        changed = change(body)
+        return node if changed is body else sigma(over, changed)
     if node.kind == "call":
         name, _, outs, settings, sides = node.data
         arguments = [(axes, change(body)) for axes, body in opening]
+        if all(new is old for (_, new), (_, old) in zip(arguments, opening, strict=True)):
+            return node
         return call(name, arguments, list(zip(outs, sides, strict=True)), settings)
     return rebuilt(node, change)
 

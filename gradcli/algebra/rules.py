@@ -165,13 +165,19 @@ def _loss(entry: Loss, bound: dict[str, Any]) -> Value:
     for key in ("weight", "pos_weight"):
         if key in bound and bound[key] is None:
             bound[key] = 1
-    if entry.mixes == "row" or (weighted and reduction == "mean" and entry.name in ("mse", "l1")):
+    if entry.name == "multi_margin":
+        return _multi_margin(pred, target, reduction, **bound)
+    if (entry.mixes == "row" and entry.name not in _OWN_LOSSES) or (weighted and reduction == "mean" and entry.name in ("mse", "l1")):
         raise NoRule(f"no rule for {entry.name} with these arguments")
     text = _OWN_LOSSES.get(entry.name, entry.formula)
     found = formula(text, {"pred": pred, "target": target, **bound})
-    if entry.reduction or reduction == "none":
+    if entry.reduction or (reduction == "none" and not entry.mixes):
         return found
     sides = broadcast(pred.sides, target.sides)
+    if entry.mixes == "row":
+        found, sides = _mean(found, -1), sides[:-1]
+        if reduction == "none":
+            return found
     whole = _sum(found.but(sides=sides))
     if reduction == "batchmean":
         return elementwise(divide, whole, length(pred.sides[0]))
@@ -183,8 +189,28 @@ _OWN_LOSSES = {
     "bce_with_logits": "-weight*(pos_weight*target*log(sigmoid(pred)) + (1 - target)*log(1 - sigmoid(pred)))",
     "kl_div": "exp(target)*(target - pred) if log_target else target*(log(target) - pred)",
     "soft_margin": "-log(sigmoid(target*pred))",
+    "multilabel_soft_margin": "-weight*(target*log(sigmoid(pred)) + (1 - target)*log(1 - sigmoid(pred)))",
 }
 """Formulas without the bounds that keep PyTorch's numbers finite, which hide what cancels."""
+
+
+def _multi_margin(
+    pred: Value, target: Value, reduction: str, p: int, margin: float, weight: Any
+) -> Value:
+    """The margins of all classes, less that of the class itself, which is the margin."""
+    classes = pred.sides[-1]
+    if weight != 1 or classes is None or margin <= 0 or len(target.sides) != len(pred.sides) - 1:
+        raise NoRule("no rule for multi_margin with these arguments")
+    own = _sum(elementwise(mul, _one_hot(target, length(classes)), pred), -1, keepdim=True)
+    margins = elementwise(
+        lambda a, b: power(fn("relu", add(num(margin), sub(a, b))), num(p)), pred, own
+    )
+    rest = elementwise(lambda a: sub(a, num(margin**p)), _sum(margins, -1))
+    found = elementwise(divide, rest, length(classes))
+    if reduction == "none":
+        return found
+    whole = _sum(found)
+    return whole if reduction == "sum" else elementwise(divide, whole, _count(found.sides))
 
 
 # --- sums and products --------------------------------------------------------------------------
@@ -938,7 +964,7 @@ _RULES: Mapping[str, Rule] = {
     "permute": _permute, "moveaxis": _moveaxis, "unsqueeze": _unsqueeze, "squeeze": _squeeze, "reshape": _reshape,
     "view": _reshape, "reshape_as": lambda v, o: _reshape(v, *_size(o)), "flatten": _flatten, "ravel": _flatten,
     "expand": _expanded, "broadcast_to": _expanded, "expand_as": _expand_as, "flip": _flip, "cat": _cat, "stack": _stack,
-    "select": _select, "gather": _gather, "arange": _arange, "one_hot": _one_hot,
+    "select": _select, "gather": _gather, "arange": _arange, "one_hot": _one_hot, "embedding": lambda places, table: _index(table, places),
     "layer_norm": _layer_norm, "rms_norm": _rms_norm, "normalize": _normalize, "cosine_similarity": _cosine,
     "scaled_dot_product_attention": _attention,
     "where": _where, "clamp": _clamp, "maximum": _of(lambda a, b: fn("maximum", a, b)),

@@ -24,6 +24,7 @@ from gradcli.algebra.nodes import (
     power,
     powers,
     product,
+    ratio,
     rename,
     size,
     sub,
@@ -171,7 +172,7 @@ def in_steps(node: Node, done: Walk) -> Node:
             for coefficient, factors, own in products:
                 if all(node.data[1].get(base) is by for base, by in factors):
                     rest = [(b, e) for b, e in node.data[1].items() if (b, e) not in factors]
-                    return change(product(node.data[0] / coefficient, [*rest, (own, num(1))]))
+                    return change(product(ratio(node.data[0], coefficient), [*rest, (own, num(1))]))
         return transformed(node, change)
 
     return change(node) if known else node

@@ -14,9 +14,11 @@ from gradcli.algebra.nodes import (
     Dim,
     Index,
     Node,
+    Number,
     Power,
     arguments_of,
     combine,
+    count_of,
     divide,
     fresh,
     is_num,
@@ -28,6 +30,7 @@ from gradcli.algebra.nodes import (
     power,
     powers,
     product,
+    ratio,
     rename,
     scale,
     sigma,
@@ -255,13 +258,13 @@ class Writer:
     def _complement(self, node: Node, axes: Axes) -> Text | None:
         """1 - sigmoid(u) as sigmoid(-u)."""
         constant, terms = node.data
-        ((term, each),) = terms.items() if len(terms) == 1 else ((node, Fraction(0)),)
+        ((term, each),) = terms.items() if len(terms) == 1 else ((node, 0),)
         if (constant, each) == (1, -1) and term.kind == "fn" and term.data[0] == "sigmoid":
             inner = self.write(neg(term.data[1][0]), axes)
             return Text(f"sigmoid({inner.text})", ATOM, inner.layout)
         return None
 
-    def _total(self, constant: Fraction, terms: Mapping[Node, Fraction], axes: Axes) -> Text:
+    def _total(self, constant: Number, terms: Mapping[Node, Number], axes: Axes) -> Text:
         items = [(each > 0, power_of(abs(each), term)) for term, each in terms.items()]
         if constant:
             items.append((constant > 0, num(abs(constant))))
@@ -276,6 +279,9 @@ class Writer:
                 items = [items[-1], *items[:-1]]
         items.sort(key=lambda it: not it[0])
         written = [(plus, self.write(term, axes)) for plus, term in items]
+        written = [
+            (plus, _as_float(text) if text.binds == COMPARE else text) for plus, text in written
+        ]
         plus, head = written[0]
         text = head.within(SUM) if plus else f"-{head.within(PRODUCT)}"
         for plus, term in written[1:]:
@@ -343,7 +349,7 @@ class Writer:
         """The factors left if a sum over indices becomes a mean, and what writes it."""
         rest = dict(items)
         del rest[total]
-        fixed = Fraction(1)
+        fixed = 1
         for _, dim in total.data[0]:
             if dim.root.fixed:
                 return None
@@ -362,7 +368,7 @@ class Writer:
 
     def _quotient(
         self,
-        coefficient: Fraction,
+        coefficient: Number,
         items: Sequence[Power],
         axes: Axes,
         instead: Mapping[Node, Callable[[Axes], Text]],
@@ -392,7 +398,7 @@ class Writer:
             ):
                 text = self._total(*base.data, axes)  # s*(1 - s)
             else:
-                text = self._power(base, power_of(Fraction(-1), by) if inverse else by, axes)
+                text = self._power(base, power_of(-1, by) if inverse else by, axes)
             (below if inverse else above).append((_rank(base, text), text))
         above.sort(key=lambda it: it[0])
         below.sort(key=lambda it: it[0])
@@ -415,6 +421,8 @@ class Writer:
         layout = _joined([text.layout for _, text in [*above, *below]])
         chain = False
         lead = [] if top == "1" else [top]
+        if texts and not lead and not under and all(text.binds == COMPARE for text in texts):
+            lead = ["1.0"]
         if len(chains) == 1 and scalar and flat_below:
             fraction = ""
             if under and (lead or parts):
@@ -458,7 +466,7 @@ class Writer:
                     break
         return rest, found
 
-    def _outer(self, coefficient: Fraction, items: Sequence[Power], axes: Axes) -> Iterator[Text]:
+    def _outer(self, coefficient: Number, items: Sequence[Power], axes: Axes) -> Iterator[Text]:
         """u_i*v_j as outer(u, v), and u_i*delta_ij as diag(u)."""
         i, j = axes[-2:]
         if len(axes) != 2:
@@ -477,16 +485,16 @@ class Writer:
             if text.layout:
                 yield Text(f"diag({text.text})", ATOM, axes)
         if rows and columns and both:
-            inner = product(Fraction(1), [*rows, *columns])
-            outer = next(self._outer(Fraction(1), list(powers(inner)[1]), axes), None)
+            inner = product(1, [*rows, *columns])
+            outer = next(self._outer(1, list(powers(inner)[1]), axes), None)
             if outer is not None:
                 name = self._stand_in(inner)
                 yield self._quotient(
                     coefficient, [(name, num(1)), *none, *both], axes, {name: lambda axes: outer}
                 )
         if rows and columns and not both:
-            left = self.write(product(Fraction(1), rows), (i,))
-            right = self.write(product(Fraction(1), columns), (j,))
+            left = self.write(product(1, rows), (i,))
+            right = self.write(product(1, columns), (j,))
             text = f"outer({left.text}, {right.text})"
             scalars = product(coefficient, none)
             if is_num(scalars, 1):
@@ -565,7 +573,7 @@ class Writer:
             having = [(base, by) for base, by in factors if index in base.free | by.free]
             if len(having) == len(factors):
                 continue
-            inner = sigma({index: dim}, product(Fraction(1), having))
+            inner = sigma({index: dim}, product(1, having))
             rest = [(base, by) for base, by in factors if (base, by) not in having]
             nested = product(coefficient, [*rest, (self._stand_in(inner), num(1))])
             yield {i: d for i, d in over.items() if i != index}, nested
@@ -643,11 +651,11 @@ class Writer:
         over, body = self._open(base)
         coefficient, factors = powers(body)
         halves = [
-            (each, by.data / 2) for each, by in factors if by.kind == "num" and by.data % 2 == 0
+            (each, ratio(by.data, 2)) for each, by in factors if by.kind == "num" and by.data % 2 == 0
         ]
         if coefficient != 1 or len(halves) < len(factors):
             return None
-        inner = product(Fraction(1), [(each, num(by)) for each, by in halves])
+        inner = product(1, [(each, num(by)) for each, by in halves])
         own = tuple(index for index in axes if index in inner.free)
         for order in _orders(inner, own, tuple(over)):
             text = self.write(inner, order)
@@ -680,21 +688,31 @@ class Writer:
             if not own and len(items) > 1:
                 yield from self._trace(over, items)
         else:
-            yield from self._batched(over, items, own, axes)
+            for text in self._matrices(over, items, own[-2], own[-1], own[:-2]):
+                yield self._laid(text, own, axes)
 
     def _matrices(
-        self, over: Mapping[int, Dim], items: list[Node], left: int | None, right: int | None
+        self,
+        over: Mapping[int, Dim],
+        items: list[Node],
+        left: int | None,
+        right: int | None,
+        batch: Axes = (),
     ) -> list[Text]:
         """Ways to write the product with rows `left` and columns `right` as `a @ b`."""
         found: list[tuple[int, Text]] = []
         for inner, first, second in _splits(over, items):
             a, b = sigma(first[1], mul(*first[0])), sigma(second[1], mul(*second[0]))
-            if not (a.free <= {left, inner} and b.free <= {inner, right}):
+            if not (a.free <= {left, inner, *batch} and b.free <= {inner, right, *batch}):
                 continue
             if (left is not None) > (left in a.free) or (right is not None) > (right in b.free):
                 continue
-            one = (inner,) if left is None else (left, inner)
-            other = (inner,) if right is None else (inner, right)
+            one: Axes = tuple(i for i in (*batch, left, inner) if i in a.free)
+            other: Axes = tuple(i for i in (*batch, inner, right) if i in b.free)
+            if batch and (len(one) - 2) % len(batch) + (len(other) - 2) % len(batch):
+                continue
+            if batch and len(one) == len(other) == 2:
+                continue
             try:
                 x, y = self.write(a, one), self.write(b, other)
             except NoRule:
@@ -703,7 +721,7 @@ class Writer:
                 continue
             x, y = _as_floats(a, x), _as_floats(b, y)
             before = x.text if x.chain and "/" not in x.text else x.within(POWER)
-            layout = tuple(index for index in (left, right) if index is not None)
+            layout = tuple(index for index in (*batch, left, right) if index is not None)
             text = f"{before} @ {y.within(POWER)}"
             late = 4 if before.startswith("(") and not y.text.startswith("(") else 0
             found.append((len(text) + late, Text(text, PRODUCT, layout, chain=True)))
@@ -722,31 +740,6 @@ class Writer:
             for text in self._matrices(rest, changed, index, other):
                 yield Text(f"trace({text.text})", ATOM)
             del dim
-
-    def _batched(
-        self, over: Mapping[int, Dim], items: list[Node], own: Axes, axes: Axes
-    ) -> Iterator[Text]:
-        """The product of two batches of matrices."""
-        left, right = own[-2:]
-        batch = own[:-2]
-        if len(over) != 1:
-            return
-        (inner,) = over
-        for _, first, second in _splits(over, items):
-            one, other = mul(*first[0]), mul(*second[0])
-            if right in one.free or left in other.free:
-                continue
-            shapes = [
-                (*(i for i in batch if i in node.free), *ends)
-                for node, ends in ((one, (left, inner)), (other, (inner, right)))
-            ]
-            if len(shapes[0]) < len(own) and len(shapes[1]) < len(own):
-                continue
-            x, y = self.write(one, shapes[0]), self.write(other, shapes[1])
-            if x.layout == shapes[0] and y.layout == shapes[1]:
-                x, y = _as_floats(one, x), _as_floats(other, y)
-                text = f"{x.within(POWER)} @ {y.within(POWER)}"
-                yield self._laid(Text(text, PRODUCT, chain=True), own, axes)
 
     # --- functions of whole tensors -------------------------------------------------------------
 
@@ -816,17 +809,29 @@ class Writer:
 
     def _full(self, text: Text, order: Axes, dims: Mapping[int, Dim]) -> str:
         """A text with all its axes, since a function of a whole tensor counts them."""
-        if text.layout == order:
+        layout = (None,) * (len(order) - len(text.layout)) + tuple(text.layout)
+        if layout == order:
             return text.text
-        raise NoRule("no short text for a tensor of equal rows")
+        if any(own is None and index not in dims for own, index in zip(layout, order, strict=True)):
+            raise NoRule("no short text for a tensor of equal rows")
+        sizes = [
+            self.size(dims[index]) if own is None else "-1"
+            for own, index in zip(layout, order, strict=True)
+        ]
+        return f"{text.atom}.expand({', '.join(sizes)})"
 
-    def _slice(self, settings: tuple[int, ...], side: Dim, whole: Dim, at: int) -> str:
+    def _bound(self, bound: int | tuple[Dim, ...]) -> str:
+        """Where a slice begins or ends: a number, or the sum of some sizes."""
+        if isinstance(bound, tuple):
+            return " + ".join(map(self.size, bound))
+        return str(bound) if bound else ""
+
+    def _slice(self, settings: tuple[Any, ...], side: Dim, whole: Dim, at: int) -> str:
         start, stop, step = settings
-        first = str(start) if start else ""
-        last = "" if stop >= whole.size else str(stop)
-        if whole.size - stop in (1, 2, 3) and step == 1:
+        last = "" if count_of(stop) >= whole.size else self._bound(stop)
+        if isinstance(stop, int) and whole.size - stop in (1, 2, 3) and step == 1:
             last = str(stop - whole.size)
-        text = f"{first}:{last}" + (f":{step}" if step != 1 else "")
+        text = f"{self._bound(start)}:{last}" + (f":{step}" if step != 1 else "")
         return ", ".join([":"] * at + [text])
 
     def _pad(self, text: str, settings: tuple[int, ...], part: Dim, whole: Dim, behind: int) -> str:
@@ -857,16 +862,20 @@ class Writer:
         return self._laid(Text(f"{name}([{', '.join(texts)}]{dim})", ATOM), order, axes)
 
 
-def power_of(coefficient: Fraction, node: Node) -> Node:
+def power_of(coefficient: Number, node: Node) -> Node:
     """A number times a node, written as one product."""
     return product(coefficient, [(node, num(1))])
 
 
 def _as_floats(node: Node, text: Text) -> Text:
-    """A text that is an operand of `@`, which does not mix types."""
+    """A text that is an operand of `@`, `+` or `-`, which do not mix types."""
     if text.binds == COMPARE or (node.kind == "call" and node.data[0] == "one_hot"):
-        return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
+        return _as_float(text)
     return text
+
+
+def _as_float(text: Text) -> Text:
+    return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
 
 
 def _without_sum(term: Node, dim: Dim, index: int) -> Node | None:
@@ -899,10 +908,10 @@ def _halves(node: Node) -> tuple[Node, Node]:
     """The numerator and the denominator of a product."""
     coefficient, factors = powers(node)
     above = product(
-        Fraction(coefficient.numerator), [(b, e) for b, e in factors if not _negative(e)]
+        coefficient.numerator, [(b, e) for b, e in factors if not _negative(e)]
     )
-    under = [(b, power_of(Fraction(-1), e)) for b, e in factors if _negative(e)]
-    return above, product(Fraction(coefficient.denominator), under)
+    under = [(b, power_of(-1, e)) for b, e in factors if _negative(e)]
+    return above, product(coefficient.denominator, under)
 
 
 def _negative(by: Node) -> bool:
@@ -929,7 +938,7 @@ def _many(texts: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else f"({'*'.join(texts)})"
 
 
-def _decimal(value: Fraction) -> str:
+def _decimal(value: Number) -> str:
     """A number as students write it: 3, 0.1, 1e-05, 2/3."""
     if value.denominator == 1:
         return str(value.numerator) if abs(value) < 10**7 else repr(float(value))
@@ -942,7 +951,7 @@ def _decimal(value: Fraction) -> str:
     return text
 
 
-def _number(value: Fraction) -> Text:
+def _number(value: Number) -> Text:
     text = _decimal(value)
     if "/" in text:
         return Text(text, PRODUCT)

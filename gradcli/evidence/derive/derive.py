@@ -22,6 +22,8 @@ from gradcli.evidence.derive.verify import TOLERANCE, Point, Points, Verified, h
 
 LONGEST = 2000
 """Characters of a formula, at most."""
+_TRANSPARENT = 4000
+"""Nodes of a derivation with named steps up to which it is tried without them as well."""
 _UPSTREAM = ("g", "upstream", "upstream_gradient")
 
 
@@ -70,6 +72,8 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     short: dict[str, str] = {}
     sides: dict[str, Value] = {}
     for named in (True, False) if run.program.assigned else (True,):
+        if not named and nodes.made() > _TRANSPARENT and any(texts.values()):
+            break
         try:
             attempt = _followed(run, named=named, upstream=upstream)
             sides = sides or attempt.inputs

@@ -1,6 +1,6 @@
 """Formulas compared with autograd in float64: at random points, and at other sizes of the inputs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -66,7 +66,8 @@ class Points:
         self._upstream = upstream
         self._sides = sides
         self._noise = torch.Generator().manual_seed(20260101)
-        self.given = self._at({name: widened(tensor) for name, tensor in run.inputs.items()})
+        inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
+        self.given = self._computed(inputs)
 
     def random(self) -> list[Point]:
         """Up to three points of the given shapes, of both signs where the expression allows it."""
@@ -119,35 +120,43 @@ class Points:
             drawn = torch.randint(low, high + 1, tuple(shape), generator=self._noise)
             return drawn.to(given.dtype)
         noise = torch.randn(tuple(shape), dtype=torch.float64, generator=self._noise)
-        if given.shape != noise.shape:
+        kept = _is_mask(given)
+        if kept or given.shape != noise.shape:
             picks = torch.randint(max(given.numel(), 1), (noise.numel(),), generator=self._noise)
             given = given.reshape(-1)[picks].reshape(noise.shape) if given.numel() else noise
-        return draw(given, noise)
+        return given if kept else draw(given, noise)
 
-    def _at(self, inputs: Inputs) -> Point | None:
-        """The point at these inputs, of any shapes; None if a number there is not finite."""
-        run = self._run
-        live = core.require_grad(inputs, tuple(run.by))
+    def _at(self, inputs: Inputs, upstream: Tensor | None = None) -> Point | None:
+        """The point at these inputs, of any shapes; None if it is refused or not finite there."""
         try:
-            with once_more(torch.float64):
-                value, steps = evaluate(run.program, live)
-                if not bool(value.isfinite().all()):
-                    return None
-                upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._noise)
-                by = {name: live[name] for name in run.by}
-                by |= {
-                    f"d{name}": step
-                    for name, step in steps.items()
-                    if step.requires_grad and name not in live
-                }
-                if not value.requires_grad:
-                    found: dict[str, Tensor | None] = dict.fromkeys(by)
-                elif value.ndim or self._upstream:
-                    found = core.gradients(value, by, upstream=upstream)
-                else:
-                    found = core.gradients(value, by)
+            return self._computed(inputs, upstream)
         except GradcliError:
             return None
+
+    def _computed(self, inputs: Inputs, upstream: Tensor | None = None) -> Point | None:
+        """The point at these inputs, with a random upstream gradient unless it is given, in the shape
+        of the value; None if a number there is not finite. Raises GradcliError.
+        """
+        run = self._run
+        live = core.require_grad(inputs, tuple(run.by))
+        with once_more(torch.float64):
+            value, steps = evaluate(run.program, live)
+            if not bool(value.isfinite().all()):
+                return None
+            if upstream is None:
+                upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._noise)
+            by = {name: live[name] for name in run.by}
+            by |= {
+                f"d{name}": step
+                for name, step in steps.items()
+                if step.requires_grad and name not in live
+            }
+            if not value.requires_grad:
+                found: dict[str, Tensor | None] = dict.fromkeys(by)
+            elif value.ndim or self._upstream:
+                found = core.gradients(value, by, upstream=upstream)
+            else:
+                found = core.gradients(value, by)
         gradients = {name: t for name, t in found.items() if t is not None}
         if any(not bool(t.isfinite().all()) for t in gradients.values()):
             return None
@@ -158,19 +167,21 @@ class Points:
 
     def _steady(self, point: Point, inputs: Inputs) -> bool:
         """Whether the point is well conditioned: a nudge hardly moves the gradients."""
-        state = self._noise.get_state()
         nudged = {
-            name: t * (1 + _NUDGE) if t.is_floating_point() else t for name, t in inputs.items()
+            name: t * (1 + _NUDGE) if t.is_floating_point() and not _is_mask(t) else t
+            for name, t in inputs.items()
         }
-        upstream = point.names.get(self._upstream)
-        other = self._at(nudged)
-        self._noise.set_state(state)
-        if other is None or upstream is not None:
-            return other is not None
-        return all(
+        other = self._at(nudged, point.names.get(self._upstream))
+        return other is not None and all(
             name in other.gradients and error(other.gradients[name], gradient) < TOLERANCE
             for name, gradient in point.gradients.items()
         )
+
+
+def _is_mask(given: Tensor) -> bool:
+    """Whether a tensor holds 0 and 1 alone, or -1 and 1, both: a one-hot target, or signs."""
+    low, high = (given.min(), given.max()) if given.numel() else (0, 0)
+    return bool(high == 1 and low in (0, -1) and ((given == low) | (given == high)).all())
 
 
 def error(found: Tensor, right: Tensor) -> float:
@@ -201,7 +212,3 @@ def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> fl
         return float("inf") if bool(found.count_nonzero()) else 0.0
     return error(found, right)
 
-
-def each(points: Sequence[Point]) -> Iterator[Point]:
-    """The points, in order."""
-    yield from points
