@@ -27,6 +27,7 @@ from tests.program import run
 
 BASES: list[dict[str, Any]] = [
     {"command": "activate", "names": "relu", "x": 1},
+    {"command": "derive", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "descend", "expression": "x**2", "inputs": {"x": 1}, "steps": 1},
     {"command": "flow", "names": "relu", "layers": 2, "width": 2},
     {"command": "grad", "expression": "x**2", "inputs": {"x": 1}},

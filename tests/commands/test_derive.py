@@ -233,7 +233,7 @@ def test_a_long_formula_is_broken_at_operators(width: int) -> None:
     assert all(len(line) <= width for line in lines)
     if len(lines) > 1:
         assert not any(re.search(r"[-+*/@]$", line) for line in lines[:-1])
-        assert len({len(line) - len(line.lstrip()) for line in lines[1:]}) == 1
+        assert min(len(line) - len(line.lstrip()) for line in lines[1:]) >= len("dL/dgamma = ") + 2
 
 
 def test_a_break_loses_nothing_and_cuts_no_name_or_string() -> None:

@@ -318,7 +318,7 @@ def test_the_same_text_is_read_once() -> None:
 
 def test_what_is_read_and_bound() -> None:
     expression = read("h = w*x; y = h; y")
-    assert expression.names == {"w", "x"}
+    assert set(expression.names) == {"w", "x"}
     assert expression.assigned == ("h", "y")
 
 
@@ -554,7 +554,7 @@ def test_a_namespace_is_no_value_and_something_in_it_is_offered(text: str) -> No
         error.message == f"{path} is a namespace, not a {'value' if path == text else 'function'}"
     )
     assert pointed(error) == path
-    assert read(error.hint.partition(": ")[2], ("x",)).names == {"x"}
+    assert read(error.hint.partition(": ")[2], ("x",)).names == ("x",)
 
 
 def test_places_count_characters_not_bytes() -> None:
@@ -647,3 +647,14 @@ def test_modules_on_the_list_have_no_parameters() -> None:
         except TypeError:
             continue  # it wants settings
         assert list(module.parameters()) == [], name
+
+
+def test_names_without_a_meaning_are_inputs_where_inputs_are_free() -> None:
+    """In the order in which they are read; a function called, a constant, a step are none."""
+    read_freely = parse(Source("h = sigmoid(w*x + b); e*pi*t*h + torch.sin(a)"), ("x",), free=True)
+    assert read_freely.names == ("w", "x", "b", "t", "a")
+    for text in ("relu", "sigmod(x)", "np.x", "true*x", "tf.sin(x)", "__x__", "x.nope"):
+        with pytest.raises(ExpressionError):
+            parse(Source(text), (), free=True)
+    with pytest.raises(ExpressionError):
+        parse(Source("w*x"), ("x",))

@@ -108,14 +108,20 @@ def _remarks(result: DeriveResult) -> Iterator[str]:
 
 def broken(text: str, width: int | None) -> list[str]:
     """An expression in lines of at most `width` columns, broken at operators where that is possible,
-    outside brackets first. The lines after the first are two columns shorter.
+    outside brackets first; inside them a line is indented. Those after the first have two columns
+    less.
     """
-    lines = []
-    while width is not None and len(text) > width and (place := _place(text, width)):
-        lines.append(text[:place].rstrip())
-        text = text[place:].lstrip()
+    lines: list[str] = []
+    depth, indent = 0, ""
+    while width is not None and len(indent + text) > width:
+        if not (place := _place(text, width - len(indent))):
+            break
+        line, text = text[:place].rstrip(), text[place:].lstrip()
+        lines.append(indent + line)
+        depth += sum(_DEPTH.get(found.lastgroup or "", 0) for found in _PLACES.finditer(line))
         width -= 2 if len(lines) == 1 else 0
-    return [*lines, text]
+        indent = " " * min(2 * depth, max(0, width // 4))
+    return [*lines, indent + text]
 
 
 def _place(text: str, width: int) -> int:
