@@ -9,6 +9,8 @@ from typing import Any
 
 from gradcli.algebra.nodes import (
     Node,
+    add,
+    sub,
     Number,
     bound_as,
     combine,
@@ -95,17 +97,16 @@ def _factored(node: Node) -> Iterator[Node]:
     holders: dict[Node, list[int]] = {}
     for place, (_, term) in enumerate(terms):
         for base, by in powers(term)[1]:
-            if by.kind == "num" and term.kind != "num":
+            if term.kind != "num":
                 holders.setdefault(base, []).append(place)
     for base, places in holders.items():
         if len(places) < 2:
             continue
-        exponents = []
-        for place in places:
-            by = dict(powers(terms[place][1])[1])[base]
-            exponents.append(by.data)
-        lowest = min(exponents)
-        factor = power(base, num(lowest))
+        first, *others = (dict(powers(terms[place][1])[1])[base] for place in places)
+        above = [number(sub(by, first)) for by in others]
+        if None in above:
+            continue
+        factor = power(base, add(first, num(min([0, *above]))))
         inside = combine([(terms[p][0], divide(terms[p][1], factor)) for p in places])
         rest = [terms[p] for p in range(len(terms)) if p not in places]
         inner = inside
@@ -259,7 +260,8 @@ def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
                 yield product(coefficient, [*keep, (_again(flat), num(1))]), 1.0
         # one factor at a time, where a term is its inverse in disguise
         for base, e in others:
-            if base.kind == "add" or (e.kind == "num" and e.data < 0):
+            known = base.kind != "add" or any(base in dict(powers(t)[1]) for _, t in _terms(total))
+            if not known or (e.kind == "num" and e.data < 0):
                 continue
             inside = combine([(each, mul(term, power(base, e))) for each, term in _terms(total)])
             rest = [(b, x) for b, x in others if b is not base]

@@ -367,6 +367,9 @@ def _one_dim(name: str, *, over: bool) -> Rule:
         value = tensor(value)
         if isinstance(dim, tuple | list) and len(dim) == 1:
             (dim,) = dim
+        if isinstance(dim, tuple | list) and name == "logsumexp":
+            total = _sum(elementwise(lambda node: fn("exp", node), value), dim, keepdim)
+            return elementwise(lambda node: fn("log", node), total)
         if dim is None and len(value.sides) != 1:
             raise NoRule(f"no rule for {name} of a matrix")
         (at,) = _dims(value, 0 if dim is None else dim) or [None]

@@ -164,6 +164,10 @@ def in_steps(node: Node, done: Walk) -> Node:
         if value.node.free or value.node.weight > 3
     }
     products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
+    for coefficient, factors, own in products:  # a mean: the sum of which it is a part
+        sums = [base for base, _ in factors if base.kind == "sigma"]
+        if len(sums) == 1 and all(base.kind in ("sigma", "size") for base, _ in factors):
+            known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), num(-1)))
 
     def change(node: Node) -> Node:
         if node in known:

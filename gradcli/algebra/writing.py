@@ -202,9 +202,7 @@ class Writer:
         left, right, dim = node.data
         if isinstance(left, tuple) or isinstance(right, tuple):
             index, (place,) = (right, left) if isinstance(left, tuple) else (left, right)
-            place = str(place) if place >= 0 else f"{self.size(dim)} - {-place}"
-            text = f"one_hot(tensor({place}), {self.size(dim)})"
-            return self._laid(Text(text, ATOM), (index,), axes)
+            return self._laid(Text(f"eye({self.size(dim)})[{place}]", ATOM), (index,), axes)
         own = tuple(index for index in axes if index in (left, right))
         return self._laid(Text(f"eye({self.size(dim)})", ATOM), own, axes)
 
