@@ -244,7 +244,9 @@ class Writer:
                 if body is None:
                     break
                 bodies.append((each, body))
-            if len(bodies) == len(items) and any(index in body.free for _, body in bodies):
+            summed = [body.free for _, body in bodies if index in body.free]
+            everything = frozenset[int]().union(*(body.free for _, body in bodies))
+            if len(bodies) == len(items) and summed and all(own == everything for own in summed):
                 return {index: dim}, combine(bodies)
         return None
 
