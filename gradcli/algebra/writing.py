@@ -391,6 +391,10 @@ class Writer:
         above: list[tuple[int, Text]] = []
         below: list[tuple[int, Text]] = []
         items, counted = self._counted(items)
+        for base, by in items:
+            if base.kind == "size" and not base.data.places and by.kind == "num":
+                coefficient *= Fraction(base.data.size) ** by.data
+        items = [(b, e) for b, e in items if b.kind != "size" or b.data.places or e.kind != "num"]
         known = {base for base, _ in items if base.kind == "fn" and base.data[0] == "sigmoid"}
         for inverse, text in counted:
             (below if inverse else above).append((1, text))
