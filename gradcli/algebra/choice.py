@@ -9,9 +9,8 @@ from typing import Any
 
 from gradcli.algebra.nodes import (
     Node,
-    add,
-    sub,
     Number,
+    add,
     bound_as,
     combine,
     divide,
@@ -25,6 +24,7 @@ from gradcli.algebra.nodes import (
     powers,
     product,
     sigma,
+    sub,
     transformed,
 )
 

@@ -314,9 +314,7 @@ def _oriented(constant: Number, terms: dict[Node, Number]) -> Node:
         plain = {term: -each for term, each in plain.items()}
     _state.signs[key] = True
     weight = 3 * len(values) - 3
-    weight += sum(
-        0 if abs(v) == 1 else 2 if v.denominator < 1000 else 6 for v in plain.values()
-    )
+    weight += sum(0 if abs(v) == 1 else 2 if v.denominator < 1000 else 6 for v in plain.values())
     data = (key[0], plain)
     node = _node("add", key, data, plain, weight + (len(str(key[0])) if key[0] else 0))
     return scale(common, node)

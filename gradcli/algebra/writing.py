@@ -75,11 +75,11 @@ class Writer:
         self._opened: dict[Node, Any] = {}
         self._inner: dict[str, tuple[tuple[int, ...], Node]] = {}
         self._looked_up: dict[str, Text] = {}
-        self._like = ""
+        self._like, self._axes = "", ()
 
     def tensor(self, node: Node, axes: Axes, like: str) -> str:
         """A formula in the shape of the tensor `like`, which has these axes."""
-        self._like = like
+        self._like, self._axes = like, axes if like else (-1,)
         value = number(node)
         if value is not None and axes:
             if value in (0, 1):
@@ -439,6 +439,9 @@ class Writer:
         layout = _joined([text.layout for _, text in [*above, *below]])
         chain = False
         lead = [] if top == "1" else [top]
+        if len(texts) == 1 and coefficient > 0 and not lead and not under:
+            if texts[0].binds != COMPARE:
+                return texts[0]
         if texts and not lead and not under and all(text.binds == COMPARE for text in texts):
             lead = ["1.0"]
         if len(chains) == 1 and scalar and flat_below:
@@ -810,7 +813,7 @@ class Writer:
             case "slice":
                 written = f"{whole.atom}[{self._slice(settings, sides[0], bounds[0][1], at)}]"
             case "pad":
-                written = self._pad(text, settings, bounds[0][1], sides[0], len(order) - 1 - at)
+                written = self._pad(text, settings, result, at, sides[0])
             case "reshape":
                 listed = ", ".join(self.size(dim) for dim in sides)
                 written = f"{whole.atom}.reshape({listed})"
@@ -866,15 +869,19 @@ class Writer:
         text = f"{self._bound(start)}:{last}" + (f":{step}" if step != 1 else "")
         return ", ".join([":"] * at + [text])
 
-    def _pad(self, text: str, settings: tuple[int, ...], part: Dim, whole: Dim, behind: int) -> str:
+    def _pad(self, text: str, settings: tuple[int, ...], result: Axes, at: int, whole: Dim) -> str:
+        """Zeros with a tensor at the places of a slice of the axis `at`, whose side is `whole`."""
         start, stop, step = settings
-        if step != 1:
-            raise NoRule("no rule for a slice with a step")
         after = whole.size - stop
-        last = str(after)
-        if after > 3:
-            last = f"{self.size(whole)} - {stop}"
-        return f"pad({text}, ({'0, 0, ' * behind}{start}, {last}))"
+        if step != 1:
+            if result != self._axes and len(result) > 1:
+                raise NoRule("no short text for a slice with a step of a slice")
+            like = result == self._axes
+            zeros = f"zeros_like({self._like})" if like else f"zeros({self.size(whole)})"
+            last = "None" if after <= 0 else str(stop)
+            return f"slice_scatter({zeros}, {text}, {at}, {start}, {last}, {step})"
+        last = f"{self.size(whole)} - {stop}" if after > 3 else str(after)
+        return f"pad({text}, ({'0, 0, ' * (len(result) - 1 - at)}{start}, {last}))"
 
     def _joined_tensors(
         self, node: Node, arguments: list[tuple[list[tuple[int, Dim]], Node]], axes: Axes
