@@ -5,35 +5,11 @@ An adjoint has at most the free indices of its node, and broadcasts where it has
 
 from collections.abc import Callable, Mapping, Sequence
 
-from gradcli.algebra.nodes import (
-    Dim,
-    Index,
-    Node,
-    along,
-    arguments_of,
-    call,
-    delta,
-    divide,
-    fn,
-    fresh,
-    is_num,
-    mul,
-    neg,
-    num,
-    opened,
-    power,
-    product,
-    rename,
-    scale,
-    sigma,
-    sub,
-    transformed,
-)
-
-
-class NoRule(Exception):
-    """There is no rule for a function; its message is the reason."""
-
+from gradcli.algebra.elementwise import fn
+from gradcli.algebra.indices import along, arguments_of, call, opened, rename, sigma, transformed
+from gradcli.algebra.nodes import ONE, ZERO, Dim, Index, Node, NoRuleError, delta, fresh
+from gradcli.algebra.products import divide, mul, neg, power, product, scale
+from gradcli.algebra.terms import sub
 
 Slopes = Callable[[Node, int], Node]
 """The derivative of an elementwise function by one of its arguments."""
@@ -46,7 +22,7 @@ def gradients(
 
     `axes` are the free indices of `node`, of which `upstream` has some. `known` is a tensor with the
     elements of `node`, which its derivatives may use: the derivative of h = tanh(z) is 1 - h**2.
-    Raises NoRule.
+    Raises NoRuleError.
     """
     root = node
     found: dict[str, list[tuple[tuple[Index, ...], Node]]] = {}
@@ -56,7 +32,7 @@ def gradients(
         rest = {index: dim for index, dim in live.items() if index not in node.free}
         live = {index: dim for index, dim in live.items() if index in node.free}
         upstream = sigma(rest, upstream)
-        if is_num(upstream, 0):
+        if upstream is ZERO:
             continue
         match node.kind:
             case "sym":
@@ -68,8 +44,8 @@ def gradients(
                 coefficient, factors = node.data
                 for base, by in factors.items():
                     others = [(b, e) for b, e in factors.items() if b is not base]
-                    rest_of = product(coefficient, [*others, (upstream, num(1))])
-                    lowered = mul(by, power(base, sub(by, num(1))))
+                    rest_of = product(coefficient, [*others, (upstream, ONE)])
+                    lowered = mul(by, power(base, sub(by, ONE)))
                     agenda.append((base, mul(rest_of, lowered), live))
                     if by.kind != "num":
                         slope = mul(rest_of, power(base, by), fn("log", base))
@@ -115,18 +91,18 @@ def _through(
     if name == "where":
         if not place:
             return []
-        branches = [num(0), num(0)]
+        branches = [ZERO, ZERO]
         branches[place - 1] = upstream
         return [(arguments[place], fn("where", arguments[0], *branches), live)]
     slope = slopes(node, place)
-    return [] if is_num(slope, 0) else [(arguments[place], mul(upstream, slope), live)]
+    return [] if slope is ZERO else [(arguments[place], mul(upstream, slope), live)]
 
 
 # --- functions of whole tensors -----------------------------------------------------------------
 
 
 def _missing(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    raise NoRule(f"no rule for {node.data[0]}")
+    raise NoRuleError(f"no rule for {node.data[0]}")
 
 
 def _constant(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
@@ -183,7 +159,7 @@ def _logsumexp(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
 
 def _extreme(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
     index, dim, body = _one(node)
-    chosen = fn("where", fn("==", body, node), num(1), num(0))
+    chosen = fn("where", fn("==", body, node), ONE, ZERO)
     return [(body, mul(upstream, chosen), live | {index: dim})]
 
 

@@ -7,26 +7,10 @@ that shortens it.
 from collections.abc import Iterator
 from typing import Any
 
-from gradcli.algebra.nodes import (
-    Node,
-    Number,
-    add,
-    bound_as,
-    combine,
-    divide,
-    is_num,
-    mul,
-    num,
-    number,
-    opened,
-    parts,
-    power,
-    powers,
-    product,
-    sigma,
-    sub,
-    transformed,
-)
+from gradcli.algebra.indices import _bound_as, opened, sigma, transformed
+from gradcli.algebra.nodes import ONE, Node, Number, num, number
+from gradcli.algebra.products import divide, mul, power, powers, product
+from gradcli.algebra.terms import add, combine, parts, sub
 
 _EXPANDED = 1.2
 """How much shorter an expanded form must be, as a factor."""
@@ -45,7 +29,7 @@ class Simplifier:
         self._openings: dict[Node, Any] = {}
 
     def __call__(self, node: Node) -> Node:
-        """The shortest form that was found. Raises TooLong."""
+        """The shortest form that was found. Raises TooLongError."""
         found = self._done.get(node)
         if found is not None:
             return found
@@ -85,7 +69,7 @@ def _variants(node: Node) -> Iterator[tuple[Node, float]]:
 def _terms(node: Node) -> list[tuple[Number, Node]]:
     constant, terms = node.data
     found = [(each, term) for term, each in terms.items()]
-    return [*found, (constant, num(1))] if constant else found
+    return [*found, (constant, ONE)] if constant else found
 
 
 # --- sums ---------------------------------------------------------------------------------------
@@ -162,8 +146,8 @@ def _joined_sums(node: Node) -> Iterator[Node]:
 
 
 def _joined(first: tuple[Number, Node], second: tuple[Number, Node]) -> Node | None:
-    one = [base for base, by in powers(first[1])[1] if base.kind == "sigma" and is_num(by, 1)]
-    two = [base for base, by in powers(second[1])[1] if base.kind == "sigma" and is_num(by, 1)]
+    one = [base for base, by in powers(first[1])[1] if base.kind == "sigma" and by is ONE]
+    two = [base for base, by in powers(second[1])[1] if base.kind == "sigma" and by is ONE]
     if len(one) != 1 or len(two) != 1:
         return None
     (left,), (right,) = one, two
@@ -181,9 +165,9 @@ def _joined(first: tuple[Number, Node], second: tuple[Number, Node]) -> Node | N
     targets = [by_dim[dim].pop(0) if by_dim.get(dim) else -1 for _, dim in right.data[0]]
     if -1 in targets or any(by_dim.values()):
         return None
-    other = bound_as(names, right.data[1], targets)
-    front = {each for each, by in powers(body)[1] if is_num(by, 1)}
-    shared = [each for each, by in powers(other)[1] if is_num(by, 1) and each in front]
+    other = _bound_as(names, right.data[1], targets)
+    front = {each for each, by in powers(body)[1] if by is ONE}
+    shared = [each for each, by in powers(other)[1] if by is ONE and each in front]
     shared = [each for each in shared if not each.free.isdisjoint(over)]
     common = mul(*shared)
     rest = combine([
@@ -239,7 +223,7 @@ def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
             rest = [(b, e) for b, e in factors if b is not total]
             for form in _over_one_denominator(total):
                 yield product(coefficient, [*rest, (form, by)]), 1.0
-        if not is_num(by, 1):
+        if by is not ONE:
             continue
         others = [(b, e) for b, e in factors if b is not total]
         below = {
@@ -253,11 +237,11 @@ def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
             keep = [(b, e) for b, e in others if b not in below]
             factor = product(1, cancel)
             inside = combine([(each, mul(term, factor)) for each, term in _terms(total)])
-            yield product(coefficient, [*keep, (inside, num(1))]), 1.0
+            yield product(coefficient, [*keep, (inside, ONE)]), 1.0
             flat = combine([(each, expanded_of(mul(term, factor))) for each, term in _terms(total)])
-            yield product(coefficient, [*keep, (flat, num(1))]), 1.0
+            yield product(coefficient, [*keep, (flat, ONE)]), 1.0
             if flat.kind == "add":
-                yield product(coefficient, [*keep, (_again(flat), num(1))]), 1.0
+                yield product(coefficient, [*keep, (_again(flat), ONE)]), 1.0
         # one factor at a time, where a term is its inverse in disguise
         for base, e in others:
             known = base.kind != "add" or any(base in dict(powers(t)[1]) for _, t in _terms(total))
@@ -265,7 +249,7 @@ def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
                 continue
             inside = combine([(each, mul(term, power(base, e))) for each, term in _terms(total)])
             rest = [(b, x) for b, x in others if b is not base]
-            candidate = product(coefficient, [*rest, (inside, num(1))])
+            candidate = product(coefficient, [*rest, (inside, ONE)])
             yield candidate, _EXPANDED
     flat = expanded_of(node)
     if flat is not node:

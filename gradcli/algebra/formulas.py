@@ -5,20 +5,11 @@ from typing import NamedTuple
 
 from gradcli.algebra.adjoint import gradients
 from gradcli.algebra.choice import Simplifier
-from gradcli.algebra.nodes import (
-    Dim,
-    Index,
-    Node,
-    add,
-    delta,
-    is_num,
-    mul,
-    names_of,
-    rename,
-    substituted,
-    sym,
-)
+from gradcli.algebra.indices import rename, substituted
+from gradcli.algebra.nodes import ZERO, Dim, Index, Node, delta, names_of, sym
+from gradcli.algebra.products import mul
 from gradcli.algebra.rules import slope
+from gradcli.algebra.terms import add
 from gradcli.algebra.walk import Value, Walk, in_steps
 
 
@@ -44,7 +35,7 @@ def differentiated(
 ) -> Gradients:
     """The gradient by every input; `apart`: every step's gradient is a tensor of its own, `dNAME`.
 
-    `upstream` has the free indices of the value. Raises NoRule, TooLong.
+    `upstream` has the free indices of the value. Raises NoRuleError, TooLongError.
     """
     adjoints: dict[str, list[Node]] = {}
     simplest = Simplifier()
@@ -64,7 +55,7 @@ def differentiated(
         if name not in adjoints:
             continue
         adjoint = simplest(in_steps(add(*adjoints[name]), walk))
-        if is_num(adjoint, 0):
+        if adjoint is ZERO:
             continue
         found.append((name, adjoint))
         if apart and adjoint.kind != "num":

@@ -8,27 +8,22 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from gradcli.algebra.adjoint import NoRule
+from gradcli.algebra.elementwise import fn
+from gradcli.algebra.indices import along, call, rename, sigma
 from gradcli.algebra.nodes import (
+    ONE,
+    ZERO,
     Dim,
     Index,
     Node,
-    add,
-    along,
-    call,
+    NoRuleError,
     delta,
-    divide,
-    fn,
     fresh,
-    mul,
-    neg,
     num,
-    power,
-    rename,
-    sigma,
     size,
-    sub,
 )
+from gradcli.algebra.products import divide, mul, neg, power
+from gradcli.algebra.terms import add, sub
 from gradcli.algebra.walk import (
     Value,
     broadcast,
@@ -55,7 +50,7 @@ _ALIASES = {
 
 
 def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-    """The value of a function, method, property or module. Raises NoRule."""
+    """The value of a function, method, property or module. Raises NoRuleError."""
     name = name.removeprefix("catalogue.")
     if (
         entry := CATALOGUE.get(name) or CATALOGUE.get(_BY_MODULE.get(name.lower(), ""))
@@ -74,7 +69,7 @@ def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> A
         return _defined(name, arguments, keywords)
     if name in (*derivative_rules.FORMULAS, "digamma") and name.isidentifier() and not keywords:
         return elementwise(lambda *nodes: fn(name, *nodes), *map(tensor, arguments))
-    raise NoRule(f"no rule for {name}")
+    raise NoRuleError(f"no rule for {name}")
 
 
 def _defined(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Value:
@@ -86,7 +81,7 @@ def _defined(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -
         names[key] = float(default) if default else None
     names |= dict(zip(names, arguments, strict=False)) | keywords
     if len(arguments) > len(parameters) or set(names) - {p.partition("=")[0] for p in parameters}:
-        raise NoRule(f"no rule for {name} with these arguments")
+        raise NoRuleError(f"no rule for {name} with these arguments")
     return formula(text, names)
 
 
@@ -115,7 +110,7 @@ def _called(name: str, rule: Rule, arguments: Sequence[Any], keywords: Mapping[s
     try:
         return rule(*arguments, **named)
     except (TypeError, AttributeError, IndexError, KeyError, ValueError) as error:
-        raise NoRule(f"no rule for {name} with these arguments") from error
+        raise NoRuleError(f"no rule for {name} with these arguments") from error
 
 
 _KEYS = {"axis": "dim", "axes": "dim", "keepdims": "keepdim", "ddof": "correction", "p": "ord"}
@@ -126,22 +121,22 @@ _IGNORED = frozenset({"dtype", "inplace", "device", "requires_grad"})
 
 
 def slope(node: Node, place: int) -> Node:
-    """The derivative of an elementwise function by one argument. Raises NoRule."""
+    """The derivative of an elementwise function by one argument. Raises NoRuleError."""
     name, arguments, settings = node.data
     if name in _SLOPES:
         return _SLOPES[name][place](*arguments)
     if name in ("<", "<=", ">", ">=", "==", "!=", "&", "|", "detach"):
-        return num(0)
+        return ZERO
     formulas = derivative_rules.FORMULAS.get(name)
     if formulas is not None:
         names = dict(zip("abc", map(Value, arguments), strict=False))
         return formula(formulas[place], {**names, "y": Value(node)}).node
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise NoRule(f"no rule for {name}")
+        raise NoRuleError(f"no rule for {name}")
     text = _OWN_SLOPES.get(name, entry.derivative)
     if text is None:
-        raise NoRule(f"PyTorch has no derivative of {name}")
+        raise NoRuleError(f"PyTorch has no derivative of {name}")
     bound = {parameter.name: parameter.default for parameter in entry.parameters} | dict(settings)
     return formula(text, {"x": Value(arguments[0]), **bound}).node
 
@@ -152,13 +147,13 @@ _OWN_SLOPES = {"softplus": "sigmoid(beta*x)"}
 
 def _half(symbol: str) -> tuple[Callable[[Node, Node], Node], ...]:
     def pick(a: Node, b: Node) -> Node:
-        return fn("where", fn(symbol, a, b), num(1), num(0))
+        return fn("where", fn(symbol, a, b), ONE, ZERO)
 
     return pick, lambda a, b: pick(b, a)
 
 
 _SLOPES: Mapping[str, tuple[Callable[..., Node], ...]] = {
-    "maximum": _half(">"), "minimum": _half("<"), "relu": (lambda a: fn("where", fn(">", a, num(0)), num(1), num(0)),),
+    "maximum": _half(">"), "minimum": _half("<"), "relu": (lambda a: fn("where", fn(">", a, ZERO), ONE, ZERO),),
     "pi": (),
 }  # fmt: skip
 
@@ -176,13 +171,13 @@ def _catalogued(
         zip(names, arguments, strict=False)
     )
     if len(arguments) > len(names):
-        raise NoRule(f"no rule for {entry.name} with these arguments")
+        raise NoRuleError(f"no rule for {entry.name} with these arguments")
     for key, value in keywords.items():
         bound[{"input": entry.operands[0]}.get(key, key)] = value
     bound.pop("inplace", None)
     if isinstance(entry, Activation):
         if entry.mixes:
-            raise NoRule(f"no rule for {entry.name}")
+            raise NoRuleError(f"no rule for {entry.name}")
         x = tensor(bound.pop("x"))
         defaults = {p.name: p.default for p in entry.parameters}
         if any(isinstance(value, Value) for value in bound.values()) or entry.name in ("silu",):
@@ -204,7 +199,7 @@ def _loss(entry: Loss, bound: dict[str, Any]) -> Value:
     if (entry.mixes == "row" and entry.name not in _OWN_LOSSES) or (
         weighted and reduction == "mean" and entry.name in ("mse", "l1")
     ):
-        raise NoRule(f"no rule for {entry.name} with these arguments")
+        raise NoRuleError(f"no rule for {entry.name} with these arguments")
     text = _OWN_LOSSES.get(entry.name, entry.formula)
     found = formula(text, {"pred": pred, "target": target, **bound})
     if entry.reduction or (reduction == "none" and not entry.mixes):
@@ -236,7 +231,7 @@ def _multi_margin(
     """The margins of all classes, less that of the class itself, which is the margin."""
     classes = pred.sides[-1]
     if weight != 1 or classes is None or margin <= 0 or len(target.sides) != len(pred.sides) - 1:
-        raise NoRule("no rule for multi_margin with these arguments")
+        raise NoRuleError("no rule for multi_margin with these arguments")
     own = _sum(elementwise(mul, _one_hot(target, length(classes)), pred), -1, keepdim=True)
     margins = elementwise(
         lambda a, b: power(fn("relu", add(num(margin), sub(a, b))), num(p)), pred, own
@@ -253,7 +248,7 @@ def _multi_margin(
 
 
 def _count(sides: Sequence[Dim | None]) -> Value:
-    found = Value(num(1), (), 1)
+    found = Value(ONE, (), 1)
     for dim in sides:
         side = length(dim)
         found = elementwise(mul, found, side).but(count=(found.count or 0) * (side.count or 0))
@@ -270,7 +265,7 @@ def _dims(value: Value, dim: Any) -> list[int]:
     if not count:
         return []
     if any(not isinstance(d, int) or not -count <= d < count for d in found):
-        raise NoRule("no rule for this dim")
+        raise NoRuleError("no rule for this dim")
     return sorted({d % count for d in found})
 
 
@@ -335,10 +330,10 @@ def _norm(value: Any, ord: Any = 2, dim: Any = None, keepdim: Any = False) -> Va
     if order == math.inf:
         return _extreme("max")(elementwise(lambda n: fn("abs", n), value), dim, keepdim)
     if not isinstance(order, int | float):
-        raise NoRule("no rule for this norm")
+        raise NoRuleError("no rule for this norm")
     p = num(order)
     found = _reduced(value, dim, keepdim, lambda over, node: sigma(over, power(fn("abs", node), p)))
-    return elementwise(lambda node: power(node, divide(num(1), p)), found)
+    return elementwise(lambda node: power(node, divide(ONE, p)), found)
 
 
 def _extreme(name: str, *, pair: bool = False) -> Rule:
@@ -349,7 +344,7 @@ def _extreme(name: str, *, pair: bool = False) -> Rule:
 
         def compute(over: dict[int, Dim], node: Node) -> Node:
             if len(over) > 1:
-                raise NoRule(f"no rule for {name} of a matrix")
+                raise NoRuleError(f"no rule for {name} of a matrix")
             for index, side in over.items():
                 node = along(name, node, index, side)
             return node
@@ -371,7 +366,7 @@ def _one_dim(name: str, *, over: bool) -> Rule:
             total = _sum(elementwise(lambda node: fn("exp", node), value), dim, keepdim)
             return elementwise(lambda node: fn("log", node), total)
         if dim is None and len(value.sides) != 1:
-            raise NoRule(f"no rule for {name} of a matrix")
+            raise NoRuleError(f"no rule for {name} of a matrix")
         (at,) = _dims(value, 0 if dim is None else dim) or [None]
         if at is None:
             return value
@@ -385,7 +380,7 @@ def _one_dim(name: str, *, over: bool) -> Rule:
 
             return _reduced(value, at, keepdim, compute)
         if side is None:
-            return Value(num(1), value.sides) if name == "softmax" else value
+            return Value(ONE, value.sides) if name == "softmax" else value
         node, indices = unpacked(value)
         out = along(name, node, indices[at], side, indices[at])
         return packed(out, indices, value.sides)
@@ -405,13 +400,13 @@ def _matmul(left: Value, right: Value) -> Value:
     a, rows = unpacked(left)
     b, columns = unpacked(right)
     if not rows or not columns:
-        raise NoRule("no rule for @ of a number")
+        raise NoRuleError("no rule for @ of a number")
     inner, other = rows.pop(), columns.pop(-2 if len(columns) > 1 else -1)
     sides, others = list(left.sides), list(right.sides)
     one, two = sides.pop(), others.pop(-2 if len(others) > 1 else -1)
     shared = one.merge(two) if one is not None and two is not None else None
     if (one is None) != (two is None):
-        raise NoRule("no rule for a product along a side of size 1")
+        raise NoRuleError("no rule for a product along a side of size 1")
     b = rename(b, {other: inner})
     last = [(columns.pop(), others.pop())] if len(right.sides) > 1 else []
     first = [(rows.pop(), sides.pop())] if len(left.sides) > 1 else []
@@ -451,7 +446,7 @@ def _einsum(equation: str, *operands: Any) -> Value:
     left, arrow, out = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if "." in equation or len(terms) != len(operands):
-        raise NoRule("no rule for this einsum")
+        raise NoRuleError("no rule for this einsum")
     letters = "".join(terms)
     if not arrow:
         out = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
@@ -509,7 +504,7 @@ def _squeeze(value: Value, dim: Any = None) -> Value:
     dims = _dims(value, dim)
     keep = [d for d, side in enumerate(value.sides) if d not in dims or side is not None]
     if dim is None and any(s is not None and s.root.size == 1 for s in value.sides):
-        raise NoRule("no rule for squeeze of an open side")
+        raise NoRuleError("no rule for squeeze of an open side")
     node, indices = unpacked(value)
     return packed(node, [indices[d] for d in keep], [value.sides[d] for d in keep])
 
@@ -518,14 +513,14 @@ def _reshape(value: Value, *shape: Any) -> Value:
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = tuple(shape[0])
     if len(shape) == 1 and isinstance(shape[0], str):
-        raise NoRule("no rule for reshape")
+        raise NoRuleError("no rule for reshape")
     counts = [plain(s) for s in shape]
     total = math.prod(side.root.size if side else 1 for side in value.sides)
     if -1 in counts:
         rest = math.prod(c for c in counts if c != -1)
         counts[counts.index(-1)] = total // rest
     if math.prod(counts) != total:
-        raise NoRule("no rule for reshape")
+        raise NoRuleError("no rule for reshape")
     return _reshaped(value, counts, [_side_of(s) for s in shape])
 
 
@@ -627,7 +622,7 @@ def _index(value: Any, places: Any) -> Any:
             if len(looked_up) == 1:
                 outs.append((-1, None))
         else:
-            raise NoRule("no rule for this index")
+            raise NoRuleError("no rule for this index")
     if looked_up:
         node, axes = _looked_up(node, looked_up)
         spot = outs.index((-1, None))
@@ -647,7 +642,7 @@ def _sliced(
         return node, (index, side)
     taken = len(range(first, last, by))
     if side is None or not taken:
-        raise NoRule("no rule for this slice")
+        raise NoRuleError("no rule for this slice")
     if taken == 1:
         part = None
         return rename(node, {index: (first,)}), (None, part)
@@ -685,7 +680,7 @@ def _looked_up(
 
 def _arange(*bounds: Any) -> Value:
     if len(bounds) != 1:
-        raise NoRule("no rule for arange with these arguments")
+        raise NoRuleError("no rule for arange with these arguments")
     side = _side_of(bounds[0]) or Dim(plain(bounds[0]), fixed=True)
     return Value(call("arange", [], [(0, side)]), (side,))
 
@@ -702,7 +697,7 @@ def _gather(value: Value, dim: Any, index: Value) -> Value:
     node, indices = unpacked(value)
     side = value.sides[at]
     if side is None:
-        raise NoRule("no rule for gather")
+        raise NoRuleError("no rule for gather")
     picked, own = unpacked(index)
     names = {own[i]: indices[i] for i in range(len(indices)) if i != at}
     picked = rename(picked, names)
@@ -756,7 +751,7 @@ def _roll(value: Value, shifts: Any, dims: Any = 0) -> Value:
     (at,) = _dims(value, dims)
     side = value.sides[at]
     if side is None or (dims == 0 and len(value.sides) > 1):
-        raise NoRule("no rule for roll with these arguments")
+        raise NoRuleError("no rule for roll with these arguments")
     node, indices = unpacked(value)
     axis = [(indices[at], side)]
     return packed(call("roll", [(axis, node)], axis, (plain(shifts),)), indices, value.sides)
@@ -772,7 +767,7 @@ def _cat(values: Sequence[Any], dim: Any = 0) -> Value:
     for value, (node, indices) in zip(values, unpacked_, strict=True):
         side = value.sides[at]
         if side is None:
-            raise NoRule("no rule for cat along a side of size 1")
+            raise NoRuleError("no rule for cat along a side of size 1")
         names = {
             mine: theirs
             for i, (mine, theirs) in enumerate(zip(indices, rest, strict=True))
@@ -810,7 +805,7 @@ def _square(value: Value) -> tuple[Node, list[int], Dim]:
     node, indices = unpacked(value)
     row, column = value.sides[-2:]
     if row is None or column is None:
-        raise NoRule("no rule for a matrix of one element")
+        raise NoRuleError("no rule for a matrix of one element")
     return node, indices, row.merge(column)
 
 
@@ -821,12 +816,12 @@ def _trace(value: Value) -> Value:
 
 def _diagonal(value: Value, offset: Any = 0) -> Value:
     if offset or len(value.sides) > 2:
-        raise NoRule("no rule for this diagonal")
+        raise NoRuleError("no rule for this diagonal")
     if len(value.sides) == 1:
         node, (index,) = unpacked(value)
         (side,) = value.sides
         if side is None:
-            raise NoRule("no rule for diag of one number")
+            raise NoRuleError("no rule for diag of one number")
         other = fresh()
         return packed(mul(node, delta(index, other, side)), [index, other], [side, side])
     node, (row, column), side = _square(value)
@@ -858,7 +853,7 @@ def _solve(a: Value, b: Value) -> Value:
 def _matrix_power(value: Value, n: Any) -> Value:
     count = plain(n)
     if not isinstance(count, int) or not -3 <= count <= 4 or not count:
-        raise NoRule("no rule for this power of a matrix")
+        raise NoRuleError("no rule for this power of a matrix")
     base = _inv(value) if count < 0 else value
     found = base
     for _ in range(abs(count) - 1):
@@ -869,7 +864,7 @@ def _matrix_power(value: Value, n: Any) -> Value:
 def _eye(n: Any, m: Any = None) -> Value:
     side = _side_of(n) or Dim(plain(n), fixed=True)
     if m is not None and plain(m) != side.root.size:
-        raise NoRule("no rule for eye that is not square")
+        raise NoRuleError("no rule for eye that is not square")
     return Value(delta(0, 1, side), (side, side))
 
 
@@ -881,7 +876,7 @@ def _triangle(name: str) -> Rule:
         ]
         outs = [(fresh(), s) for _, s in axes]
         if len(axes) != 2:
-            raise NoRule(f"no rule for {name} of one row")
+            raise NoRuleError(f"no rule for {name} of one row")
         made = call(name, [(axes, node)], outs, (diagonal,))
         return packed(made, [*indices[:-2], *(i for i, _ in outs)], value.sides)
 
@@ -897,11 +892,11 @@ def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings:
     smoothing = settings.pop("label_smoothing", 0.0)
     weight = settings.pop("weight", None)
     if any(value is not None and key != "ignore_index" for key, value in settings.items()):
-        raise NoRule("no rule for cross_entropy with these arguments")
+        raise NoRuleError("no rule for cross_entropy with these arguments")
     if weight is not None and smoothing:
-        raise NoRule("no rule for cross_entropy with weights and smoothing")
+        raise NoRuleError("no rule for cross_entropy with weights and smoothing")
     if len(pred.sides) > 2 or pred.sides[-1] is None:
-        raise NoRule("no rule for cross_entropy of these shapes")
+        raise NoRuleError("no rule for cross_entropy of these shapes")
     rows = _log_softmax(pred, -1) if logs else pred
     classes = pred.sides[-1]
     if len(target.sides) == len(pred.sides) and logs:
@@ -909,7 +904,7 @@ def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings:
     else:
         hot = _one_hot(target, length(classes))
         if len(hot.sides) != len(pred.sides):
-            raise NoRule("no rule for cross_entropy of these shapes")
+            raise NoRuleError("no rule for cross_entropy of these shapes")
     if smoothing:
         hot = elementwise(
             lambda h: add(mul(num(1 - smoothing), h), divide(num(smoothing), size(classes))), hot
@@ -945,7 +940,7 @@ def _layer_norm(
 
 def _rms_norm(x: Value, shape: Any, weight: Any = None, eps: Any = None) -> Value:
     if eps is None:
-        raise NoRule("no rule for rms_norm without eps")
+        raise NoRuleError("no rule for rms_norm without eps")
     squares = _mean(elementwise(lambda n: power(n, num(2)), x), -1, keepdim=True)
     found = elementwise(divide, x, _root(elementwise(lambda n: add(n, num(eps)), squares)))
     return found if weight is None else elementwise(mul, found, weight)
@@ -964,7 +959,7 @@ def _attention(
     query: Value, key: Value, value: Value, attn_mask: Any = None, scale: Any = None, **more: Any
 ) -> Value:
     if more and any(more.values()):
-        raise NoRule("no rule for scaled_dot_product_attention with these arguments")
+        raise NoRuleError("no rule for scaled_dot_product_attention with these arguments")
     scores = _matmul(query, _swapped(key, -1, -2))
     if scale is None:
         scores = elementwise(divide, scores, _root(length(query.sides[-1]).but(count=None)))
@@ -1053,10 +1048,10 @@ _RULES: Mapping[str, Rule] = {
     "sub": lambda a, b, alpha=1: _add(a, b, -alpha), "mul": _of(mul), "div": _of(divide), "pow": _of(power), "neg": _of(neg),
     "square": _of(lambda a: power(a, num(2))), "sqrt": _root, "rsqrt": lambda v: _root(v, Fraction(-1, 2)),
     "reciprocal": _of(lambda a: power(a, num(-1))), "exp": _of(lambda a: fn("exp", a)),
-    "exp2": _of(lambda a: power(num(2), a)), "expm1": _of(lambda a: sub(fn("exp", a), num(1))),
-    "log1p": _of(lambda a: fn("log", add(num(1), a))), "log2": _of(lambda a: divide(fn("log", a), fn("log", num(2)))),
+    "exp2": _of(lambda a: power(num(2), a)), "expm1": _of(lambda a: sub(fn("exp", a), ONE)),
+    "log1p": _of(lambda a: fn("log", add(ONE, a))), "log2": _of(lambda a: divide(fn("log", a), fn("log", num(2)))),
     "log10": _of(lambda a: divide(fn("log", a), fn("log", num(10)))),
-    "logit": _of(lambda a: fn("log", divide(a, sub(num(1), a)))),
+    "logit": _of(lambda a: fn("log", divide(a, sub(ONE, a)))),
     "xlogy": _of(lambda a, b: mul(a, fn("log", b))), "hypot": _of(lambda a, b: power(add(power(a, num(2)), power(b, num(2))), num(Fraction(1, 2)))),
     "zeros_like": _like(0), "ones_like": _like(1), "zeros": _filled(0), "ones": _filled(1), "tensor": _literal,
     "detach": _of(lambda a: fn("detach", a)), "shape": _size, "size": _size, "len": lambda v: length(v.sides[0]),

@@ -9,29 +9,24 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from gradcli.algebra.adjoint import NoRule
+from gradcli.algebra.elementwise import fn
+from gradcli.algebra.indices import rename, transformed
 from gradcli.algebra.nodes import (
+    ONE,
+    ZERO,
     Dim,
     Index,
     Node,
-    add,
-    divide,
-    fn,
+    NoRuleError,
     fresh,
-    mul,
-    neg,
     num,
-    power,
-    powers,
-    product,
     ratio,
-    rename,
     size,
-    sub,
     sums_to_one,
     sym,
-    transformed,
 )
+from gradcli.algebra.products import divide, mul, neg, power, powers, product
+from gradcli.algebra.terms import add, sub
 from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.source import Source
@@ -88,9 +83,9 @@ def walk(
 ) -> Walk:
     """Follow a program; `named`: its steps are tensors of their own.
 
-    Raises NoRule for what has no formula, Unequal for sizes that do not agree.
+    Raises NoRuleError for what has no formula, UnequalError for sizes that do not agree.
     """
-    done = Walk(Value(num(0)))
+    done = Walk(Value(ZERO))
     scope: dict[str, Any] = dict(inputs)
     stack: list[Any] = []
     last = {step.name: at for at, step in enumerate(program.steps) if step.kind == "store"}
@@ -128,7 +123,7 @@ def walk(
             case "branch":
                 condition = stack.pop()
                 if not isinstance(condition, bool | int | float):
-                    raise NoRule("no rule for a condition on a tensor")
+                    raise NoRuleError("no rule for a condition on a tensor")
                 done.assumed.append(program.source.text[step.span.start : step.span.stop])
                 if not condition:
                     at = step.value  # type: ignore[assignment]
@@ -176,14 +171,14 @@ def in_steps(node: Node, done: Walk) -> Node:
             for coefficient, factors, own in products:
                 if all(node.data[1].get(base) is by for base, by in factors):
                     rest = [(b, e) for b, e in node.data[1].items() if (b, e) not in factors]
-                    return change(product(ratio(node.data[0], coefficient), [*rest, (own, num(1))]))
+                    return change(product(ratio(node.data[0], coefficient), [*rest, (own, ONE)]))
         return transformed(node, change)
 
     return change(node) if known else node
 
 
 def tensor(value: Any) -> Value:
-    """A value as a tensor. Raises NoRule for what is none."""
+    """A value as a tensor. Raises NoRuleError for what is none."""
     if isinstance(value, Value):
         return value
     if isinstance(value, bool | int | float):
@@ -192,7 +187,7 @@ def tensor(value: Any) -> Value:
                 if value == constant:
                     return Value(fn(name))
         return Value(num(float(value) if isinstance(value, float) else int(value)))
-    raise NoRule(f"no rule for a {type(value).__name__}")
+    raise NoRuleError(f"no rule for a {type(value).__name__}")
 
 
 def _computed(step: Step, operands: list[Any]) -> Any:
@@ -213,7 +208,7 @@ def _computed(step: Step, operands: list[Any]) -> Any:
             listed, keywords = step.split(operands)
             module, *arguments = listed
             if not isinstance(module, Module):
-                raise NoRule("no rule for a call of this")
+                raise NoRuleError("no rule for a call of this")
             return apply(
                 module.name, [*arguments, *module.arguments], {**module.keywords, **keywords}
             )
@@ -223,7 +218,7 @@ def _computed(step: Step, operands: list[Any]) -> Any:
             return apply("index", operands, {})
     listed, keywords = step.split(operands)
     if "*" in keywords:
-        raise NoRule("no rule for arguments with *")
+        raise NoRuleError("no rule for arguments with *")
     name = step.name.rpartition(".")[2]
     if step.name.startswith("nn.") and name[:1].isupper():
         return Module(name, tuple(listed), keywords)
@@ -232,7 +227,7 @@ def _computed(step: Step, operands: list[Any]) -> Any:
 
 def _sequence(step: Step, operands: list[Any]) -> Any:
     if step.value:
-        raise NoRule("no rule for *")
+        raise NoRuleError("no rule for *")
     return tuple(operands) if step.kind == "tuple" else operands
 
 
@@ -276,7 +271,7 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
                     node=neg(value.node), count=None if value.count is None else -value.count
                 )
             )
-        raise NoRule(f"no rule for {symbol}")
+        raise NoRuleError(f"no rule for {symbol}")
     left, right = operands
     numbers = plain(left), plain(right)
     if not isinstance(left, Value) and not isinstance(right, Value):
@@ -290,7 +285,7 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
     if symbol not in _BINARY:
         if None not in numbers:
             return _PLAIN[symbol](*numbers)
-        raise NoRule(f"no rule for {symbol}")
+        raise NoRuleError(f"no rule for {symbol}")
     found = elementwise(_BINARY[symbol], tensor(left), tensor(right))
     if None not in numbers and symbol in _PLAIN:
         count = _PLAIN[symbol](*numbers)
@@ -301,7 +296,7 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
 def _compared(symbols: Sequence[str], operands: list[Any]) -> Any:
     (symbol,) = symbols if len(symbols) == 1 else ("",)
     if not symbol:
-        raise NoRule("no rule for a chain of comparisons")
+        raise NoRuleError("no rule for a chain of comparisons")
     numbers = [plain(operand) for operand in operands]
     if None not in numbers:
         return _PLAIN[symbol](*numbers)
@@ -311,7 +306,7 @@ def _compared(symbols: Sequence[str], operands: list[Any]) -> Any:
 
 
 def elementwise(compute: Callable[..., Node], *values: Value) -> Value:
-    """A function of the elements of values that broadcast together. Raises Unequal."""
+    """A function of the elements of values that broadcast together. Raises UnequalError."""
     return Value(compute(*(value.node for value in values)), broadcast(*(v.sides for v in values)))
 
 
@@ -359,7 +354,7 @@ def input_value(name: str, shape: Sequence[int], single: Collection[int] = ()) -
         dim = Dim(length)
         dim.places.append((name, axis, len(shape)))
         sides.append(dim)
-    value = Value(num(0), tuple(sides))
+    value = Value(ZERO, tuple(sides))
     places: list[Index] = [() if index is None else index for index in value.axes]
     return value.but(node=sym(name, places))
 
@@ -367,5 +362,5 @@ def input_value(name: str, shape: Sequence[int], single: Collection[int] = ()) -
 def length(dim: Dim | None) -> Value:
     """The size of a side as a plain number."""
     if dim is None:
-        return Value(num(1), (), 1)
+        return Value(ONE, (), 1)
     return Value(size(dim), (), dim.root.size)

@@ -9,33 +9,26 @@ from fractions import Fraction
 from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
-from gradcli.algebra.adjoint import NoRule
+from gradcli.algebra.indices import arguments_of, opened, rename, sigma
 from gradcli.algebra.nodes import (
+    ONE,
+    ZERO,
     Dim,
     Index,
     Node,
+    NoRuleError,
     Number,
     Power,
-    arguments_of,
-    combine,
     count_of,
-    divide,
     fresh,
     is_num,
-    mul,
-    neg,
     num,
     number,
-    opened,
-    power,
-    powers,
-    product,
     ratio,
-    rename,
-    scale,
-    sigma,
     sym,
 )
+from gradcli.algebra.products import divide, mul, neg, power, powers, product, scale
+from gradcli.algebra.terms import combine
 
 Axes = tuple[int | None, ...]
 Layout = tuple[int | None, ...]
@@ -95,7 +88,7 @@ class Writer:
         return f"{text.atom}.expand_as({like})"
 
     def write(self, node: Node, axes: Axes) -> Text:
-        """A node for these axes, of which it may lack some. Raises NoRule."""
+        """A node for these axes, of which it may lack some. Raises NoRuleError."""
         axes = axes[next((i for i, a in enumerate(axes) if a in node.free), len(axes)) :]
         key = (node, axes)
         if key not in self._done:
@@ -168,7 +161,7 @@ class Writer:
         own = [index for index in indices if isinstance(index, int)]
         if len(set(own)) < len(own):
             if len(own) != 2:
-                raise NoRule("no short text for a diagonal")
+                raise NoRuleError("no short text for a diagonal")
             text, own = f"{text}.diagonal()", own[:1]
         return self._laid(Text(text, binds), tuple(own), axes)
 
@@ -178,7 +171,7 @@ class Writer:
             return text
         order = tuple(index for index in axes if index in own)
         if len(order) < len(own):
-            raise NoRule("no short text for these axes")
+            raise NoRuleError("no short text for these axes")
         turned = text.atom
         if order != own:
             if len(own) == 2:
@@ -228,13 +221,13 @@ class Writer:
         constant, terms = node.data
         items = [
             *((each, term) for term, each in terms.items()),
-            *([(constant, num(1))] if constant else []),
+            *([(constant, ONE)] if constant else []),
         ]
         sums = [
             base
             for _, term in items
             for base, by in powers(term)[1]
-            if base.kind == "sigma" and is_num(by, 1)
+            if base.kind == "sigma" and by is ONE
         ]
         for dim in dict.fromkeys(dim.root for base in sums for _, dim in base.data[0]):
             index = fresh()
@@ -288,9 +281,9 @@ class Writer:
         name, arguments, settings = node.data
         if name in _CONSTANTS and not arguments:
             return Text(name, ATOM if name[0] != "-" else SIGN)
-        if name == "where" and is_num(arguments[1], 1) and is_num(arguments[2], 0):
+        if name == "where" and arguments[1] is ONE and arguments[2] is ZERO:
             return self.write(arguments[0], axes)
-        if name in _INFIX and arguments[0].kind == "add" and is_num(arguments[1], 0):
+        if name in _INFIX and arguments[0].kind == "add" and arguments[1] is ZERO:
             arguments = _sides(arguments[0])
         texts = [self.write(argument, axes) for argument in arguments]
         layout = _joined([text.layout for text in texts])
@@ -325,7 +318,7 @@ class Writer:
     def _mul(self, node: Node, axes: Axes) -> Text:
         candidates = list(self._products(node, axes))
         if not candidates:
-            raise NoRule("no short text")
+            raise NoRuleError("no short text")
         return min(candidates, key=lambda text: len(text.text))
 
     def _products(self, node: Node, axes: Axes) -> Iterator[Text]:
@@ -334,7 +327,7 @@ class Writer:
         if len(items) == 1 and coefficient == 1:
             yield self._power(*items[0], axes)
             return
-        sums = [(base, by) for base, by in items if base.kind == "sigma" and is_num(by, 1)]
+        sums = [(base, by) for base, by in items if base.kind == "sigma" and by is ONE]
         yield self._quotient(coefficient, items, axes, {})
         for base, by in sums:
             mean = None if self.write(base, axes).chain else self._mean_of(base, items)
@@ -342,7 +335,7 @@ class Writer:
                 rest, write = mean
                 yield self._quotient(coefficient, [*rest, (base, by)], axes, {base: write})
         for base, by in items:
-            as_sum = self._as_one_sum(base) if base.kind == "add" and is_num(by, 1) else None
+            as_sum = self._as_one_sum(base) if base.kind == "add" and by is ONE else None
             if as_sum is None:
                 continue
             (dim,) = as_sum[0].values()
@@ -403,7 +396,7 @@ class Writer:
             if (
                 coefficient < 0
                 and base.kind == "add"
-                and is_num(by, 1)
+                and by is ONE
                 and min(base.data[1].values()) < 0
             ):
                 coefficient = -coefficient
@@ -411,9 +404,7 @@ class Writer:
                 text = self._total(-base.data[0], turned, axes)
             elif base in instead:
                 text = instead[base](axes)
-            elif (
-                base.kind == "add" and is_num(by, 1) and any(term in known for term in base.data[1])
-            ):
+            elif base.kind == "add" and by is ONE and any(term in known for term in base.data[1]):
                 text = self._total(*base.data, axes)  # s*(1 - s)
             else:
                 text = self._power(base, power_of(-1, by) if inverse else by, axes)
@@ -498,7 +489,7 @@ class Writer:
         none, rows, columns, both = (
             sides.get(frozenset(key), []) for key in ((), (i,), (j,), (i, j))
         )
-        deltas = [base for base, by in both if base.kind == "delta" and is_num(by, 1)]
+        deltas = [base for base, by in both if base.kind == "delta" and by is ONE]
         if len(both) == 1 and deltas and not (rows and columns):
             inner = product(coefficient, [*none, *rows, *columns])
             (index,) = inner.free & {i, j} or {i}
@@ -511,24 +502,24 @@ class Writer:
             if outer is not None:
                 name = self._stand_in(inner)
                 yield self._quotient(
-                    coefficient, [(name, num(1)), *none, *both], axes, {name: lambda axes: outer}
+                    coefficient, [(name, ONE), *none, *both], axes, {name: lambda axes: outer}
                 )
         if rows and columns and not both:
             left = self.write(product(1, rows), (i,))
             right = self.write(product(1, columns), (j,))
             text = f"outer({left.text}, {right.text})"
             scalars = product(coefficient, none)
-            if is_num(scalars, 1):
+            if scalars is ONE:
                 yield Text(text, ATOM, axes)
                 return
             sign = "-" if coefficient < 0 else ""
             above, below = _halves(product(abs(coefficient), none))
-            front = "" if is_num(above, 1) else f"{self.write(above, ()).within(PRODUCT)}*"
-            under = "" if is_num(below, 1) else f"/{self.write(below, ()).within(POWER)}"
+            front = "" if above is ONE else f"{self.write(above, ()).within(PRODUCT)}*"
+            under = "" if below is ONE else f"/{self.write(below, ()).within(POWER)}"
             yield Text(f"{sign}{front}{text}{under}", PRODUCT if not sign else SIGN, axes)
 
     def _power(self, base: Node, by: Node, axes: Axes) -> Text:
-        if is_num(by, 1):
+        if by is ONE:
             return self.write(base, axes)
         value = number(by)
         if value is not None and value.denominator == 2 and value.numerator != 1 and value > 0:
@@ -567,7 +558,7 @@ class Writer:
         if reduce == self._summed:
             candidates += self._chains(over, body, axes)
         if not candidates:
-            raise NoRule("no short text for a sum")
+            raise NoRuleError("no short text for a sum")
         return min(candidates, key=_length)
 
     def _reduced(
@@ -582,7 +573,7 @@ class Writer:
         for order in _orders(body, own, tuple(over)):
             try:
                 text = self.write(body, order)
-            except NoRule:
+            except NoRuleError:
                 continue
             if text.layout == order:
                 if reduce == self._averaged:
@@ -598,14 +589,14 @@ class Writer:
                 continue
             inner = sigma({index: dim}, product(1, having))
             rest = [(base, by) for base, by in factors if (base, by) not in having]
-            nested = product(coefficient, [*rest, (self._stand_in(inner), num(1))])
+            nested = product(coefficient, [*rest, (self._stand_in(inner), ONE)])
             yield {i: d for i, d in over.items() if i != index}, nested
 
     def _by_places(self, over: Mapping[int, Dim], body: Node, axes: Axes) -> Iterator[Text]:
         """Products with one-hot rows: W[s], a[arange(n), t], and zeros_like(W).index_add(0, s, r)."""
         coefficient, factors = powers(body)
         for hot, by in factors:
-            if hot.kind != "call" or hot.data[0] != "one_hot" or not is_num(by, 1):
+            if hot.kind != "call" or hot.data[0] != "one_hot" or by is not ONE:
                 continue
             (((), places),), (out,) = hot.data[1], hot.data[2]
             rest = [(base, e) for base, e in factors if base is not hot]
@@ -614,7 +605,7 @@ class Writer:
                 left = {index: dim for index, dim in over.items() if index != out}
                 for text, table in self._lookup(tables, out, places):
                     others = [(base, e) for base, e in rest if base is not table]
-                    inner = product(coefficient, [*others, (text, num(1))])
+                    inner = product(coefficient, [*others, (text, ONE)])
                     yield self.write(sigma(left, inner), axes)
             elif len(places.free) == 1 and places.free <= over.keys() and self._like:
                 (row,) = places.free
@@ -744,7 +735,7 @@ class Writer:
                 continue
             try:
                 x, y = self.write(a, one), self.write(b, other)
-            except NoRule:
+            except NoRuleError:
                 continue
             if x.layout != one or y.layout != other:
                 continue
@@ -845,7 +836,7 @@ class Writer:
         if layout == order:
             return text
         if any(own is None and index not in dims for own, index in zip(layout, order, strict=True)):
-            raise NoRule("no short text for a tensor of equal rows")
+            raise NoRuleError("no short text for a tensor of equal rows")
         if not text.layout and set(order) <= dims.keys():
             sizes = "".join(f"{self.size(dims[index])}, " for index in order if index is not None)
             return Text(f"full(({sizes}), {text.text})", ATOM, order)
@@ -875,7 +866,7 @@ class Writer:
         after = whole.size - stop
         if step != 1:
             if result != self._axes and len(result) > 1:
-                raise NoRule("no short text for a slice with a step of a slice")
+                raise NoRuleError("no short text for a slice with a step of a slice")
             like = result == self._axes
             zeros = f"zeros_like({self._like})" if like else f"zeros({self.size(whole)})"
             last = "None" if after <= 0 else str(stop)
@@ -906,7 +897,7 @@ class Writer:
 
 def power_of(coefficient: Number, node: Node) -> Node:
     """A number times a node, written as one product."""
-    return product(coefficient, [(node, num(1))])
+    return product(coefficient, [(node, ONE)])
 
 
 def _as_floats(node: Node, text: Text) -> Text:
@@ -924,10 +915,10 @@ def _without_sum(term: Node, dim: Dim, index: int) -> Node | None:
     """What a term is the sum of, along a side: a sum over it, or a product with its size."""
     coefficient, factors = powers(term)
     for base, by in factors:
-        if base.kind == "size" and base.data.root is dim and is_num(by, 1):
+        if base.kind == "size" and base.data.root is dim and by is ONE:
             return divide(term, base)
     for base, by in factors:
-        if base.kind == "sigma" and is_num(by, 1):
+        if base.kind == "sigma" and by is ONE:
             over, body = opened(base)
             mine = next((i for i, d in over.items() if d.root is dim), None)
             if mine is not None:
@@ -941,7 +932,7 @@ def _without_sum(term: Node, dim: Dim, index: int) -> Node | None:
 def _sides(total: Node) -> tuple[Node, Node]:
     """a - b as a and b, for a > b instead of a - b > 0."""
     constant, terms = total.data
-    items = [*((each, term) for term, each in terms.items()), (constant, num(1))]
+    items = [*((each, term) for term, each in terms.items()), (constant, ONE)]
     left = combine([(each, term) for each, term in items if each > 0])
     return left, combine([(-each, term) for each, term in items if each < 0])
 

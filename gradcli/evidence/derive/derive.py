@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from gradcli.algebra import nodes
-from gradcli.algebra.adjoint import NoRule
 from gradcli.algebra.choice import Simplifier
 from gradcli.algebra.formulas import differentiated, inlined
-from gradcli.algebra.nodes import Node, TooLong, Unequal, names_of, num, sym
+from gradcli.algebra.nodes import Node, names_of, num, sym
+from gradcli.algebra.nodes import NoRuleError as NoRule
+from gradcli.algebra.nodes import TooLongError as TooLong
+from gradcli.algebra.nodes import UnequalError as Unequal
 from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
 from gradcli.algebra.writing import Writer
