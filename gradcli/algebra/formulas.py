@@ -8,7 +8,6 @@ from gradcli.algebra.choice import Simplifier
 from gradcli.algebra.indices import rename, substituted
 from gradcli.algebra.nodes import ZERO, Dim, Index, Node, delta, names_of, sym
 from gradcli.algebra.products import mul
-from gradcli.algebra.rules import slope
 from gradcli.algebra.terms import add
 from gradcli.algebra.walk import Value, Walk, in_steps
 
@@ -44,7 +43,7 @@ def differentiated(
     def spread(
         node: Node, adjoint: Node, axes: Mapping[int, Dim], known: Node | None = None
     ) -> None:
-        for name, uses in gradients(node, adjoint, axes, slope, known).items():
+        for name, uses in gradients(node, adjoint, axes, known).items():
             if name in values:
                 for indices, part in uses:
                     adjoints.setdefault(name, []).append(_at(values[name], indices, part))
