@@ -1,6 +1,7 @@
 """The gradients of an expression as formulas: each named step after those that use it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from gradcli.algebra.adjoint import gradients
@@ -20,51 +21,36 @@ class Gradients(NamedTuple):
     steps: list[tuple[str, Node]]
 
 
-def sided(value: Value) -> dict[int, Dim]:
-    """The index of each side along which a value may vary."""
-    return {
-        i: d
-        for i, d in zip(value.axes, value.sides, strict=True)
-        if i is not None and d is not None
-    }
-
-
 def differentiated(
     walk: Walk, inputs: Mapping[str, Value], upstream: Node, *, apart: bool
 ) -> Gradients:
     """The gradient by every input; `apart`: every step's gradient is a tensor of its own, `dNAME`.
 
-    `upstream` has the free indices of the value. Raises NoRuleError, TooLongError.
+    `upstream` has the free indices of the value. Raises NoRuleError and TooLongError.
     """
     adjoints: dict[str, list[Node]] = {}
     simplest = Simplifier()
     values = {**inputs, **{name: own for name, (own, _) in walk.steps.items()}}
 
-    def spread(
-        node: Node, adjoint: Node, axes: Mapping[int, Dim], known: Node | None = None
-    ) -> None:
+    def spread(node: Node, adjoint: Node, axes: Mapping[int, Dim], known: Node | None) -> None:
         for name, uses in gradients(node, adjoint, axes, known).items():
             if name in values:
-                for indices, part in uses:
-                    adjoints.setdefault(name, []).append(_at(values[name], indices, part))
+                parts = [_at(values[name], indices, part) for indices, part in uses]
+                adjoints.setdefault(name, []).extend(parts)
 
-    spread(walk.value.node, upstream, sided(walk.value))
+    def total(name: str) -> Node:
+        return simplest(in_steps(add(*adjoints[name]), walk))
+
+    spread(walk.value.node, upstream, walk.value.varying, None)
     found: list[tuple[str, Node]] = []
     for name, (own, value) in reversed(walk.steps.items()):
-        if name not in adjoints:
-            continue
-        adjoint = simplest(in_steps(add(*adjoints[name]), walk))
-        if adjoint is ZERO:
-            continue
-        found.append((name, adjoint))
-        if apart and adjoint.kind != "num":
-            adjoint = sym(f"d{name}", own.node.data[1])
-        spread(value.node, adjoint, sided(own), own.node)
-    totals = {
-        name: simplest(in_steps(add(*adjoints[name]), walk)) if name in adjoints else None
-        for name in inputs
-    }
-    return Gradients(totals, found)
+        adjoint = total(name) if name in adjoints else ZERO
+        if adjoint is not ZERO:
+            found.append((name, adjoint))
+            if apart and adjoint.kind != "num":
+                adjoint = sym(f"d{name}", own.node.data[1])
+            spread(value.node, adjoint, own.varying, own.node)
+    return Gradients({name: total(name) if name in adjoints else None for name in inputs}, found)
 
 
 def _at(value: Value, indices: Sequence[Index], part: Node) -> Node:
@@ -77,27 +63,21 @@ def _at(value: Value, indices: Sequence[Index], part: Node) -> Node:
         if isinstance(index, int) and index not in names:
             names[index] = own
         else:
-            factors.append(
-                (own, names.get(index, index) if isinstance(index, int) else index, side)
-            )
+            other = names[index] if isinstance(index, int) else index
+            factors.append(delta(own, other, side))
     # Both kinds of indices may be small numbers: they change places at once.
-    moved = rename(part, names)
-    return mul(moved, *(delta(own, index, side) for own, index, side in factors))
+    return mul(rename(part, names), *factors)
 
 
 def inlined(node: Node, walk: Walk, names: Sequence[str]) -> Node:
     """A formula with some steps replaced by what they are computed as."""
-    values: dict[str, Callable[[Sequence[Index]], Node]] = {}
-    for name in names:
-        own, value = walk.steps[name]
-
-        def element(indices: Sequence[Index], own: Value = own, value: Value = value) -> Node:
-            names = {
-                mine: it for mine, it in zip(own.axes, indices, strict=True) if mine is not None
-            }
-            return rename(value.node, names)
-
-        values[name] = element
+    values = {name: partial(_element, *walk.steps[name]) for name in names}
     while names_of(node).keys() & values.keys():
         node = substituted(node, values)
     return node
+
+
+def _element(own: Value, value: Value, indices: Sequence[Index]) -> Node:
+    """An element of a step, from what it is computed as."""
+    places = zip(own.axes, indices, strict=True)
+    return rename(value.node, {mine: it for mine, it in places if mine is not None})

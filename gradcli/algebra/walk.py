@@ -4,27 +4,17 @@ Sizes stay open: `len(x)` is the size of a side, and sides that must agree are m
 """
 
 import math
+import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from gradcli.algebra.elementwise import fn
 from gradcli.algebra.indices import rename, transformed
 from gradcli.algebra.nodes import (
-    ONE,
-    ZERO,
-    Dim,
-    Index,
-    Node,
-    NoRuleError,
-    fresh,
-    num,
-    ratio,
-    size,
-    sums_to_one,
-    sym,
-)
+    ONE, ZERO, Dim, Index, Node, NoRuleError, fresh, num, ratio, size, sums_to_one, sym,
+)  # fmt: skip
 from gradcli.algebra.products import divide, mul, neg, power, powers, product
 from gradcli.algebra.terms import add, sub
 from gradcli.language.expressions import expression
@@ -56,6 +46,16 @@ class Value:
         """The index of each side; None where the tensor does not vary."""
         last = len(self.sides) - 1
         return tuple(None if d is None else last - i for i, d in enumerate(self.sides))
+
+    @property
+    def varying(self) -> dict[int, Dim]:
+        """The index of each side along which it may vary."""
+        last = len(self.sides) - 1
+        return {last - i: d for i, d in enumerate(self.sides) if d is not None}
+
+    def element(self, name: str) -> Node:
+        """An element of a tensor with this name and these sides."""
+        return sym(name, [() if index is None else index for index in self.axes])
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,10 @@ def walk(
     scope: dict[str, Any] = dict(inputs)
     stack: list[Any] = []
     last = {step.name: at for at, step in enumerate(program.steps) if step.kind == "store"}
-    at, end, work = 0, len(program.steps), 0
-    while at < end:
+    at = 0
+    while at < len(program.steps):
         step = program.steps[at]
         at += 1
-        work += 1
         match step.kind:
             case "constant":
                 stack.append(step.value)
@@ -102,16 +101,10 @@ def walk(
             case "load":
                 stack.append(scope[step.name])
             case "store":
-                value = stack[-1]
-                own = named and last[step.name] == at - 1 and step.name not in inputs
-                if (
-                    own
-                    and isinstance(value, Value)
-                    and value.count is None
-                    and value.node.weight > 1
-                ):
-                    value = _named(step.name, value, done)
-                scope[step.name] = value
+                value = scope[step.name] = stack[-1]
+                plain = not isinstance(value, Value) or value.count is not None
+                if named and last[step.name] == at - 1 and step.name not in inputs and not plain:
+                    scope[step.name] = _named(step.name, value, done)
             case "drop":
                 stack.pop()
             case "copy":
@@ -119,14 +112,14 @@ def walk(
             case "unpack":
                 stack.extend(reversed(stack.pop()))
             case "jump":
-                at = step.value  # type: ignore[assignment]
+                at = _target(step)
             case "branch":
                 condition = stack.pop()
                 if not isinstance(condition, bool | int | float):
                     raise NoRuleError("no rule for a condition on a tensor")
                 done.assumed.append(program.source.text[step.span.start : step.span.stop])
                 if not condition:
-                    at = step.value  # type: ignore[assignment]
+                    at = _target(step)
             case _:
                 operands = stack[len(stack) - step.take :]
                 del stack[len(stack) - step.take :]
@@ -139,14 +132,20 @@ def walk(
 _DTYPE = object()
 
 
+def _target(step: Step) -> int:
+    assert isinstance(step.value, int)
+    return step.value
+
+
 def _named(name: str, value: Value, done: Walk) -> Value:
-    """A step as a tensor of its own."""
-    places: list[Index] = [() if index is None else index for index in value.axes]
-    own = Value(sym(name, places), value.sides)
+    """A step as a tensor of its own; a plain number stays itself."""
+    if value.node.weight <= 1:
+        return value
+    own = Value(value.element(name), value.sides)
     value = value.but(node=in_steps(value.node, done))
     node = value.node
-    if node.kind == "call" and node.data[0] in ("softmax", "one_hot") and len(node.data[2]) == 1:
-        sums_to_one(name, places.index(node.data[2][0]))
+    if node.is_call("softmax", "one_hot") and len(node.data[2]) == 1:
+        sums_to_one(name, own.node.data[1].index(node.data[2][0]))
     done.steps[name] = (own, value)
     return own
 
@@ -182,41 +181,44 @@ def tensor(value: Any) -> Value:
     if isinstance(value, Value):
         return value
     if isinstance(value, bool | int | float):
-        if isinstance(value, float):
-            for name, constant in (("pi", math.pi),):
-                if value == constant:
-                    return Value(fn(name))
-        return Value(num(float(value) if isinstance(value, float) else int(value)))
+        return Value(fn("pi") if value == math.pi else num(+value))
     raise NoRuleError(f"no rule for a {type(value).__name__}")
 
 
 def _computed(step: Step, operands: list[Any]) -> Any:
-    from gradcli.algebra.rules import apply
+    from gradcli.algebra.rules import apply  # the rules are made of walks themselves
 
     match step.kind:
         case "tuple" | "list":
-            return _sequence(step, operands)
+            if step.value:
+                raise NoRuleError("no rule for *")
+            return tuple(operands) if step.kind == "tuple" else operands
         case "slice":
             return slice(*operands)
         case "unbind":
-            return _unbound(operands[0], step.value)
+            (value,) = operands
+            if isinstance(value, tuple | list):
+                return tuple(value)
+            return tuple(apply("index", [value, place], {}) for place in range(_target(step)))
         case "operator":
+            if step.name == "@":
+                return apply("matmul", operands, {})
             return _operator(step.name, operands)
         case "compare":
-            return _compared(step.value, operands)  # type: ignore[arg-type]
-        case "apply":
-            listed, keywords = step.split(operands)
-            module, *arguments = listed
-            if not isinstance(module, Module):
-                raise NoRuleError("no rule for a call of this")
-            return apply(
-                module.name, [*arguments, *module.arguments], {**module.keywords, **keywords}
-            )
+            symbols = step.value
+            if not isinstance(symbols, Sequence) or len(symbols) != 1:
+                raise NoRuleError("no rule for a chain of comparisons")
+            return _compared(symbols[0], operands)
         case "attribute":
             return apply(step.name, operands, {})
         case "index":
             return apply("index", operands, {})
     listed, keywords = step.split(operands)
+    if step.kind == "apply":
+        module, *listed = listed
+        if not isinstance(module, Module):
+            raise NoRuleError("no rule for a call of this")
+        return apply(module.name, [*listed, *module.arguments], {**module.keywords, **keywords})
     if "*" in keywords:
         raise NoRuleError("no rule for arguments with *")
     name = step.name.rpartition(".")[2]
@@ -225,29 +227,16 @@ def _computed(step: Step, operands: list[Any]) -> Any:
     return apply(step.name if step.name.startswith("catalogue.") else name, listed, keywords)
 
 
-def _sequence(step: Step, operands: list[Any]) -> Any:
-    if step.value:
-        raise NoRuleError("no rule for *")
-    return tuple(operands) if step.kind == "tuple" else operands
-
-
-def _unbound(value: Any, count: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return tuple(value)
-    from gradcli.algebra.rules import apply
-
-    return tuple(apply("index", [value, place], {}) for place in range(count))
-
-
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
 _PLAIN: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b, "%": lambda a, b: a % b, "**": lambda a, b: a**b,
-    "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
-    "==": lambda a, b: a == b, "!=": lambda a, b: a != b,
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "//": operator.floordiv, "%": operator.mod, "**": operator.pow, **_COMPARISONS,
 }  # fmt: skip
 _BINARY: Mapping[str, Callable[[Node, Node], Node]] = {
     "+": add, "-": sub, "*": mul, "/": divide, "**": power,
-    **{name: lambda a, b, name=name: fn(name, a, b) for name in ("<", "<=", ">", ">=", "==", "!=", "&", "|")},  # type: ignore[misc]
+    **{name: partial(fn, name) for name in (*_COMPARISONS, "&", "|")},
 }  # fmt: skip
 
 
@@ -259,44 +248,31 @@ def plain(value: Any) -> Any:
 
 
 def _operator(symbol: str, operands: list[Any]) -> Any:
+    numbers = [plain(operand) for operand in operands]
+    tensors = any(isinstance(operand, Value) for operand in operands)
     if len(operands) == 1:
         (value,) = operands
-        if symbol in ("-", "+"):
-            if not isinstance(value, Value):
-                return -value if symbol == "-" else +value
-            return (
-                value
-                if symbol == "+"
-                else value.but(
-                    node=neg(value.node), count=None if value.count is None else -value.count
-                )
-            )
-        raise NoRuleError(f"no rule for {symbol}")
+        if symbol not in ("-", "+"):
+            raise NoRuleError(f"no rule for {symbol}")
+        if symbol == "+":
+            return value if tensors else +value
+        count = None if None in numbers else -numbers[0]
+        return value.but(node=neg(value.node), count=count) if tensors else -value
     left, right = operands
-    numbers = plain(left), plain(right)
-    if not isinstance(left, Value) and not isinstance(right, Value):
+    if not tensors:
         if isinstance(left, tuple | list) or isinstance(right, tuple | list):
             return left + right if symbol == "+" else left * right
         return _PLAIN[symbol](left, right)
-    if symbol == "@":
-        from gradcli.algebra.rules import apply
-
-        return apply("matmul", operands, {})
-    if symbol not in _BINARY:
-        if None not in numbers:
-            return _PLAIN[symbol](*numbers)
-        raise NoRuleError(f"no rule for {symbol}")
-    found = elementwise(_BINARY[symbol], tensor(left), tensor(right))
-    if None not in numbers and symbol in _PLAIN:
-        count = _PLAIN[symbol](*numbers)
+    count = _PLAIN[symbol](*numbers) if None not in numbers and symbol in _PLAIN else None
+    if symbol in _BINARY:
+        found = elementwise(_BINARY[symbol], tensor(left), tensor(right))
         return found.but(count=count) if isinstance(count, int) else found
-    return found
+    if count is None:
+        raise NoRuleError(f"no rule for {symbol}")
+    return count
 
 
-def _compared(symbols: Sequence[str], operands: list[Any]) -> Any:
-    (symbol,) = symbols if len(symbols) == 1 else ("",)
-    if not symbol:
-        raise NoRuleError("no rule for a chain of comparisons")
+def _compared(symbol: str, operands: list[Any]) -> Any:
     numbers = [plain(operand) for operand in operands]
     if None not in numbers:
         return _PLAIN[symbol](*numbers)
@@ -355,8 +331,7 @@ def input_value(name: str, shape: Sequence[int], single: Collection[int] = ()) -
         dim.places.append((name, axis, len(shape)))
         sides.append(dim)
     value = Value(ZERO, tuple(sides))
-    places: list[Index] = [() if index is None else index for index in value.axes]
-    return value.but(node=sym(name, places))
+    return value.but(node=value.element(name))
 
 
 def length(dim: Dim | None) -> Value:
