@@ -10,7 +10,7 @@ from gradcli.algebra.elementwise import chosen, fn
 from gradcli.algebra.indices import along, arguments_of, call, opened, rename, sigma, transformed
 from gradcli.algebra.nodes import ONE, ZERO, Bounds, Dim, Index, Node, NoRuleError, delta, fresh
 from gradcli.algebra.products import divide, mul, neg, power, product, scale, without
-from gradcli.algebra.rules import slope
+from gradcli.algebra.rules.slopes import slope
 from gradcli.algebra.terms import sub
 
 Task = tuple[Node, Node, dict[int, Dim]]

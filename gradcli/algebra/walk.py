@@ -186,7 +186,7 @@ def tensor(value: Any) -> Value:
 
 
 def _computed(step: Step, operands: list[Any]) -> Any:
-    from gradcli.algebra.rules import apply  # the rules are made of walks themselves
+    from gradcli.algebra.rules.named import apply  # the rules are made of walks themselves
 
     match step.kind:
         case "tuple" | "list":
@@ -296,18 +296,22 @@ def broadcast(*shapes: Sides) -> Sides:
     return tuple(sides)
 
 
-def unpacked(value: Value) -> tuple[Node, list[int]]:
-    """The elements of a value with a new index for each side."""
-    indices = [fresh() for _ in value.sides]
-    last = len(indices) - 1
-    return rename(value.node, {last - i: index for i, index in enumerate(indices)}), indices
+Axis: TypeAlias = tuple[int | None, Dim | None]
+"""A side of a tensor, and its index in the elements, of which a side of size 1 needs none."""
 
 
-def packed(node: Node, indices: Sequence[int | None], sides: Sequence[Dim | None]) -> Value:
-    """The value whose sides have these indices in `node`."""
-    last = len(indices) - 1
-    names = {index: last - i for i, index in enumerate(indices) if index is not None}
-    return Value(rename(node, names), tuple(sides))
+def unpacked(value: Value) -> tuple[Node, list[tuple[int, Dim | None]]]:
+    """The elements of a value with a new index for each side, and its axes with these."""
+    axes = [(fresh(), side) for side in value.sides]
+    last = len(axes) - 1
+    return rename(value.node, {last - i: index for i, (index, _) in enumerate(axes)}), axes
+
+
+def packed(node: Node, axes: Sequence[Axis]) -> Value:
+    """The value that has these axes in `node`."""
+    last = len(axes) - 1
+    names = {index: last - i for i, (index, _) in enumerate(axes) if index is not None}
+    return Value(rename(node, names), tuple(side for _, side in axes))
 
 
 @lru_cache(maxsize=500)
@@ -332,6 +336,11 @@ def input_value(name: str, shape: Sequence[int], single: Collection[int] = ()) -
         sides.append(dim)
     value = Value(ZERO, tuple(sides))
     return value.but(node=value.element(name))
+
+
+def size_of(dim: Dim | None) -> int:
+    """The given size of a side."""
+    return 1 if dim is None else dim.root.size
 
 
 def length(dim: Dim | None) -> Value:
