@@ -151,10 +151,9 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
         (index,) = over
         if body.is_call("softmax", "one_hot") and body.data[2] == (index,):
             return ONE
-        shares = state().shares
-        if body.kind == "sym" and body.data[0] in shares:
-            if body.data[1][shares[body.data[0]]] == index:
-                return ONE
+        place = state().shares.get(body.data[0]) if body.kind == "sym" else None
+        if place is not None and body.data[1][place] == index:
+            return ONE
     names = _closed_names(body, len(over))
     orders = permutations(over) if len(over) < 4 else [_by_occurrence(over, body)]
     # Of the bodies that differ by the order of names, the one that was made first stands for all.

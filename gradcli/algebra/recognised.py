@@ -92,9 +92,9 @@ def _of_function(found: Mapping[Node, Node], base: Node, by: Node) -> list[Power
         return _instead(found, {base: 1, base.argument: 1}, elementwise.fn("abs", base.argument))
     if name == "where" and by is ONE and arguments[1] is ONE and arguments[2] is ZERO:
         condition = arguments[0]
-        if condition.is_fn(">") and condition.data[1][1] is ZERO:
-            if elementwise.fn("relu", condition.argument) in found:
-                return _instead(found, {base: 1}, ONE)
+        positive = condition.is_fn(">") and condition.data[1][1] is ZERO
+        if positive and elementwise.fn("relu", condition.argument) in found:
+            return _instead(found, {base: 1}, ONE)
     for (above, below), quotient in _QUOTIENTS.items():
         if name == above and not is_negative(by):
             beside = elementwise.fn(below, base.argument)

@@ -13,7 +13,17 @@ from typing import Any, TypeAlias
 from gradcli.algebra.elementwise import fn
 from gradcli.algebra.indices import rename, transformed
 from gradcli.algebra.nodes import (
-    ONE, ZERO, Dim, Index, Node, NoRuleError, fresh, num, ratio, size, sums_to_one, sym,
+    ONE,
+    ZERO,
+    Dim,
+    Node,
+    NoRuleError,
+    fresh,
+    num,
+    ratio,
+    size,
+    sums_to_one,
+    sym,
 )  # fmt: skip
 from gradcli.algebra.products import divide, mul, neg, power, powers, product
 from gradcli.algebra.terms import add, sub

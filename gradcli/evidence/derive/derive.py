@@ -16,7 +16,7 @@ from gradcli.algebra.nodes import TooLongError as TooLong
 from gradcli.algebra.nodes import UnequalError as Unequal
 from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
-from gradcli.algebra.writing import Writer
+from gradcli.algebra.writing.writer import Writer
 from gradcli.errors import MathError
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.run import Run
