@@ -4,12 +4,12 @@ from fractions import Fraction
 from typing import Any
 
 from gradcli.algebra import indices, products, recognised, terms
-from gradcli.algebra.nodes import ONE, ZERO, Node, interned, num
+from gradcli.algebra.nodes import ONE, ZERO, Node, Number, interned, num
 from gradcli.algebra.signs import is_not_negative, is_positive
 
 _ODD = frozenset({"sin", "tan", "tanh", "sinh", "asin", "atan", "asinh", "atanh", "erf", "sign"})
 _EVEN = frozenset({"cos", "cosh", "abs"})
-_AT_ZERO = {
+_AT_ZERO: dict[str, Number] = {
     **dict.fromkeys(("sin", "tan", "tanh", "sinh", "erf", "atan", "asin", "abs", "relu", "sign"), 0),
     **dict.fromkeys(("cos", "cosh", "exp"), 1), "sigmoid": Fraction(1, 2),
 }  # fmt: skip

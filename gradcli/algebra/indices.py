@@ -278,7 +278,8 @@ def _renamed(node: Node, names: Mapping[int, Index], done: dict[Node, Node]) -> 
             case "sym":
                 found = sym(node.data[0], _moved(node.data[1], names))
             case "delta":
-                found = delta(*_moved(node.data[:2], names), node.data[2])  # type: ignore[arg-type]
+                left, right = _moved(node.data[:2], names)
+                found = delta(left, right, node.data[2])
             case _:
                 found = _rebuilt(node, lambda child: _renamed(child, names, done), names)
         done[node] = found
@@ -337,14 +338,15 @@ def transformed(
         return _rebuilt(node, change)
     opening = None if openings is None else openings.get(node)
     if opening is None:
-        opening = [opened(node)] if node.kind == "sigma" else arguments_of(node)
+        opening = [_opened(*node.data)] if node.kind == "sigma" else arguments_of(node)
         if openings is not None:
             openings[node] = opening
     made = [(axes, change(body)) for axes, body in opening]
     if all(new is old for (_, new), (_, old) in zip(made, opening, strict=True)):
         return node
     if node.kind == "sigma":
-        return sigma(*made[0])
+        ((over, body),) = made
+        return sigma(dict(over), body)
     name, _, outs, settings, sides = node.data
     return call(name, made, list(zip(outs, sides, strict=True)), settings)
 

@@ -286,6 +286,11 @@ def ratio(left: Number, right: Number) -> Number:
     return int(found) if found.denominator == 1 else found
 
 
+def magnitude(value: Number) -> Number:
+    """The absolute value of an exact number."""
+    return -value if value < 0 else value
+
+
 def number(node: Node) -> Number | None:
     """The value of a number."""
     return node.data if node.kind == "num" else None

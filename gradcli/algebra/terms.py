@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from gradcli.algebra import products, recognised
-from gradcli.algebra.nodes import ONE, Node, Number, interned, num, ratio, state
+from gradcli.algebra.nodes import ONE, Node, Number, interned, magnitude, num, ratio, state
 
 Term = tuple[Number, Node]
 """A coefficient, and what it is the coefficient of."""
@@ -80,8 +80,8 @@ def _oriented(constant: Number, found: Mapping[Node, Number]) -> Node:
     So `x - m` stays, and `m - x` is written as its opposite.
     """
     values = [*found.values(), *([constant] if constant else [])]
-    common = abs(values[0])
-    if any(abs(value) != common for value in values):
+    common = magnitude(values[0])
+    if any(magnitude(value) != common for value in values):
         common = 1
         if all(value.denominator <= 64 for value in values):
             tops, bottoms = zip(*((v.numerator, v.denominator) for v in values), strict=True)

@@ -24,7 +24,7 @@ def matmul(left: Value, right: Value) -> Value:
     last = [second.pop()] if len(right.sides) > 1 else []
     row = [first.pop()] if len(left.sides) > 1 else []
     names = {other: inner}
-    batch: list[Axis] = list(max(first, second, key=len))
+    batch: list[Axis] = [*(first if len(first) >= len(second) else second)]
     for place in range(1, min(len(first), len(second)) + 1):
         (index, side), (beside, theirs) = first[-place], second[-place]
         names[beside] = index

@@ -129,11 +129,11 @@ def _of(name: str) -> Rule:
 
 
 def _clamp(value: Any, min: Any = None, max: Any = None) -> Value:
-    value = tensor(value)
+    found = tensor(value)
     for name, bound in (("maximum", min), ("minimum", max)):
         if bound is not None:
-            value = elementwise(partial(fn, name), value, tensor(bound))
-    return value
+            found = elementwise(partial(fn, name), found, tensor(bound))
+    return found
 
 
 def _full(number: Node, *shape: Any) -> Value:

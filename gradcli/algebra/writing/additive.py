@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from gradcli.algebra.indices import opened, rename
 from gradcli.algebra.indices import sigma as summed
-from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, fresh
+from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, fresh, magnitude
 from gradcli.algebra.products import divide, neg, powers, scale
 from gradcli.algebra.products import mul as multiplied
 from gradcli.algebra.terms import Term, combine, terms
@@ -65,7 +65,7 @@ def total(w: "Writer", items: list[Term], axes: Axes) -> Text:
     if last is ONE and constant > 0 and before:
         items = [items[-1], *items[:-1]]
     items = sorted(items, key=lambda it: it[0] < 0)
-    written = [w.write(scale(abs(each), term), axes).as_float for each, term in items]
+    written = [w.write(scale(magnitude(each), term), axes).as_float for each, term in items]
     text = ""
     for (each, _), term in zip(items, written, strict=True):
         operand = term.within(SUM if each > 0 else PRODUCT)
@@ -119,9 +119,9 @@ def fn(w: "Writer", node: Node, axes: Axes) -> Text:
         return _clamp(w, node, axes)
     if name in _INFIX and arguments[0].kind == "add" and arguments[1] is ZERO:
         # a > b instead of a - b > 0
-        signed = [(each, term) for each, term in terms(arguments[0])]
-        left = combine([(each, term) for each, term in signed if each > 0])
-        arguments = (left, combine([(-each, term) for each, term in signed if each < 0]))
+        signed = terms(arguments[0])
+        above = combine([(each, term) for each, term in signed if each > 0])
+        arguments = (above, combine([(-each, term) for each, term in signed if each < 0]))
     texts = [w.write(argument, axes) for argument in arguments]
     layout = broadcast([text.layout for text in texts])
     if name in _INFIX:

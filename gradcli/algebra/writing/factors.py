@@ -1,10 +1,10 @@
 """Products and powers as text: quotients, means, outer products, roots and norms."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcli.algebra.nodes import ONE, Node, Number, Power, is_num, num, number
+from gradcli.algebra.nodes import ONE, Dim, Node, Number, Power, is_num, magnitude, num, number
 from gradcli.algebra.products import powers, product, scale, without
 from gradcli.algebra.signs import is_negative
 from gradcli.algebra.terms import terms
@@ -26,7 +26,7 @@ from gradcli.algebra.writing.layouts import (
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
 
-Instead = Mapping[Node, Callable[[], Text]]
+Instead = Mapping[Node, Text]
 """Factors that are written in another way."""
 
 
@@ -35,30 +35,29 @@ def mul(w: "Writer", node: Node, axes: Axes) -> Text:
     coefficient, found = node.data
     items = list(found.items())
     if len(items) == 1 and coefficient == 1:
-        return power(w, *items[0], axes)
+        ((base, by),) = items
+        return power(w, base, by, axes)
     texts = [_quotient(w, coefficient, items, axes, {})]
     for base, by in items:
         if by is not ONE:
             continue
         if base.kind == "sigma" and not w.write(base, axes).chain:
-            sides = [dim for _, dim in base.data[0]]
-            rest = _divided(items, sides)
+            rest = _divided(items, [dim for _, dim in base.data[0]])
             if rest is not None:
-                instead = {base: lambda base=base: summing.sigma(w, base, axes, "mean")}
-                texts.append(_quotient(w, coefficient, rest, axes, instead))
+                mean = summing.sigma(w, base, axes, "mean")
+                texts.append(_quotient(w, coefficient, rest, axes, {base: mean}))
         one = additive.as_one_sum(base) if base.kind == "add" else None
         rest = None if one is None else _divided(items, list(one[0].values()))
         if one is not None and rest is not None:
             means = list(summing.reduced(w, *one, axes, "mean"))
             if means:
-                instead = {base: lambda means=means: shortest(means)}
-                texts.append(_quotient(w, coefficient, rest, axes, instead))
+                texts.append(_quotient(w, coefficient, rest, axes, {base: shortest(means)}))
     if len(axes) == 2:
         texts += _outer(w, coefficient, items, axes)
     return shortest(texts)
 
 
-def _divided(items: Sequence[Power], sides: Sequence[object]) -> list[Power] | None:
+def _divided(items: Sequence[Power], sides: Sequence[Dim]) -> list[Power] | None:
     """The factors left if a sum along some sides, divided by their sizes, becomes a mean."""
     rest = list(items)
     for dim in sides:
@@ -93,7 +92,7 @@ def _quotient(
             coefficient = -coefficient
             text = additive.total(w, [(-each, term) for each, term in terms(base)], axes)
         elif base in instead:
-            text = instead[base]()
+            text = instead[base]
         elif total and not sigmoids.isdisjoint(base.data[1]):
             text = additive.total(w, terms(base), axes)  # s*(1 - s)
         else:
@@ -101,7 +100,7 @@ def _quotient(
         (below if inverse else above).append((_rank(base, text), text))
     top = [text for _, text in sorted(above, key=lambda it: it[0])]
     bottom = [text for _, text in sorted(below, key=lambda it: it[0])]
-    over, _, under = decimal(abs(coefficient)).partition("/")
+    over, _, under = decimal(magnitude(coefficient)).partition("/")
     chains = [text.text for text in top if text.chain]
     factors = [text.within(POWER) for text in top if not text.chain]
     lead = [] if over == "1" else [over]
@@ -119,15 +118,15 @@ def _quotient(
     chain = len(chains) == 1 and not any(text.layout for text in beside)
     if not chain:
         bare = len(chains) == 1 and not front
-        written = [*front, *(chains if bare else (f"({each})" for each in chains))]
-        text = f"{'*'.join(written) or '1'}{divided}"
+        written = "*".join([*front, *(chains if bare else (f"({each})" for each in chains))])
+        found = f"{written or '1'}{divided}"
     elif divisors and front:
-        text = f"{'*'.join(front)}{divided}*{chains[0]}"
+        found = f"{'*'.join(front)}{divided}*{chains[0]}"
     else:
-        text = f"{'*'.join([*front, chains[0]])}{divided}"
+        found = f"{'*'.join([*front, chains[0]])}{divided}"
     if coefficient < 0:
-        return Text(f"-{text}", PRODUCT if chain else SIGN, layout, chain)
-    return Text(text, PRODUCT, layout, chain)
+        return Text(f"-{found}", PRODUCT if chain else SIGN, layout, chain)
+    return Text(found, PRODUCT, layout, chain)
 
 
 def _counted(
@@ -161,9 +160,9 @@ def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes)
     ):
         inner = product(coefficient, [*none, *rows, *columns])
         (index,) = inner.free & {i, j} or {i}
-        text = w.write(inner, (index,))
-        if text.layout:
-            yield Text(f"diag({text.text})", layout=axes)
+        vector = w.write(inner, (index,))
+        if vector.layout:
+            yield Text(f"diag({vector.text})", layout=axes)
     if not rows or not columns:
         return
     if both:
@@ -171,11 +170,11 @@ def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes)
         for outer in _outer(w, 1, powers(inner)[1], axes):
             name = w.stand_in(inner)
             factors = [(name, ONE), *none, *both]
-            yield _quotient(w, coefficient, factors, axes, {name: lambda outer=outer: outer})
+            yield _quotient(w, coefficient, factors, axes, {name: outer})
         return
     left, right = w.write(product(1, rows), (i,)), w.write(product(1, columns), (j,))
     text = f"outer({left.text}, {right.text})"
-    above, below = _halves(product(abs(coefficient), none))
+    above, below = _halves(product(magnitude(coefficient), none))
     front = "" if above is ONE else f"{w.write(above, ()).within(PRODUCT)}*"
     under = "" if below is ONE else f"/{w.write(below, ()).within(POWER)}"
     sign = "-" if coefficient < 0 else ""

@@ -62,7 +62,7 @@ def broadcast(layouts: Sequence[Layout]) -> Layout:
 def decimal(value: Number) -> str:
     """A number as students write it: 3, 0.1, 1e-05, 2/3."""
     if value.denominator == 1:
-        return str(value.numerator) if abs(value) < 10**7 else repr(float(value))
+        return str(value.numerator) if -(10**7) < value < 10**7 else repr(float(value))
     text = repr(float(value))
     fits = value.denominator % 5 == 0 or len(text) > 6
     if Fraction(text) == value and fits and len(text) < 24:

@@ -40,7 +40,7 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
         order = tuple(places[outs.index(index)] if index in outs else index for index in moved)
     whole = _full(w, w.write(body, order), order, dict(bounds))
     at = order.index(places[0])
-    names = dict(zip(places, outs, strict=False)) if outs else dict.fromkeys(places, ())
+    names: dict[Any, Any] = dict.fromkeys(places) | dict(zip(places, outs, strict=False))
     result = tuple(names.get(index, index) for index in order)
     if name == "reshape":
         written = f"{whole.atom}.reshape({', '.join(map(w.size, sides))})"
