@@ -1,18 +1,20 @@
 """Layers and losses that mix the elements of a row."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gradcli.algebra.nodes import NoRuleError, num, size
 from gradcli.algebra.products import divide, mul, neg, root
 from gradcli.algebra.rules.matrices import matmul
 from gradcli.algebra.rules.places import one_hot
-from gradcli.algebra.rules.reducing import count, keeping, mean, total, var
+from gradcli.algebra.rules.reducing import Rule, count, keeping, mean, total, var
 from gradcli.algebra.rules.sides import swapped
 from gradcli.algebra.terms import add, sub
 from gradcli.algebra.walk import Value, elementwise, formula, length, tensor
 
 
-def cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings: Any) -> Value:
+def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings: Any) -> Value:
     """Cross entropy, or without `logs` nll, of a vector or of rows. Raises NoRuleError."""
     reduction = settings.pop("reduction", "mean")
     smoothing = settings.pop("label_smoothing", 0.0)
@@ -46,10 +48,9 @@ def averaged(losses: Value, reduction: str, below: Value) -> Value:
     return whole if reduction == "sum" else elementwise(divide, whole, below)
 
 
-def layer_norm(
+def _layer_norm(
     x: Value, shape: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-5
 ) -> Value:
-    """layer_norm"""
     sides = tuple(range(-len(shape), 0)) if isinstance(shape, tuple | list) else (-1,)
     centred = elementwise(sub, x, mean(x, sides, keepdim=True))
     spread = var(x, sides, correction=0, keepdim=True)
@@ -58,7 +59,7 @@ def layer_norm(
     return found if bias is None else elementwise(add, found, bias)
 
 
-def rms_norm(x: Value, shape: Any, weight: Any = None, eps: Any = None) -> Value:
+def _rms_norm(x: Value, shape: Any, weight: Any = None, eps: Any = None) -> Value:
     """rms_norm. Raises NoRuleError without eps, which is then that of the dtype."""
     if eps is None:
         raise NoRuleError("no rule for rms_norm without eps")
@@ -66,7 +67,7 @@ def rms_norm(x: Value, shape: Any, weight: Any = None, eps: Any = None) -> Value
     return found if weight is None else elementwise(mul, found, weight)
 
 
-def attention(
+def _attention(
     query: Value, key: Value, value: Value, attn_mask: Any = None, scale: Any = None, **more: Any
 ) -> Value:
     """scaled_dot_product_attention. Raises NoRuleError for its further arguments."""
@@ -81,3 +82,9 @@ def attention(
         scores = elementwise(add, scores, attn_mask)
     weights: Value = keeping("softmax")(scores, -1)
     return matmul(weights, value)
+
+
+RULES: Mapping[str, Rule] = {
+    "cross_entropy": _cross_entropy, "nll": partial(_cross_entropy, logs=False), "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm, "scaled_dot_product_attention": _attention,
+}  # fmt: skip

@@ -1,11 +1,12 @@
 """Products of tensors, and functions of square matrices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gradcli.algebra.indices import call, rename, sigma
 from gradcli.algebra.nodes import Dim, Node, NoRuleError, delta, fresh
 from gradcli.algebra.products import mul
+from gradcli.algebra.rules.reducing import Rule
 from gradcli.algebra.rules.sides import side_of, swapped
 from gradcli.algebra.terms import add
 from gradcli.algebra.walk import Axis, Value, broadcast, elementwise, packed, plain, unpacked
@@ -32,13 +33,12 @@ def matmul(left: Value, right: Value) -> Value:
     return packed(sigma(over, mul(a, rename(b, names))), [*batch, *row, *last])
 
 
-def linear(x: Value, weight: Value, bias: Any = None) -> Value:
-    """linear"""
+def _linear(x: Value, weight: Value, bias: Any = None) -> Value:
     z = matmul(x, swapped(weight, -1, -2) if len(weight.sides) > 1 else weight)
     return z if bias is None else elementwise(add, z, bias)
 
 
-def einsum(equation: str, *operands: Any) -> Value:
+def _einsum(equation: str, *operands: Any) -> Value:
     """einsum, without '...'. Raises NoRuleError."""
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = tuple(operands[0])
@@ -76,7 +76,7 @@ def _square(value: Value) -> tuple[Node, list[Axis], list[tuple[int, Dim]]]:
     return node, [*batch], [(row, side), (column, side)]
 
 
-def diagonal(value: Value, offset: Any = 0) -> Value:
+def _diagonal(value: Value, offset: Any = 0) -> Value:
     """The diagonal of a matrix; the diagonal matrix of a vector. Raises NoRuleError."""
     if offset or len(value.sides) > 2:
         raise NoRuleError("no rule for this diagonal")
@@ -90,7 +90,7 @@ def diagonal(value: Value, offset: Any = 0) -> Value:
     return packed(rename(node, {column[0]: row[0]}), [row])
 
 
-def of_matrix(name: str) -> Callable[[Value], Value]:
+def _of_matrix(name: str) -> Callable[[Value], Value]:
     """A function from a square matrix to one number."""
 
     def rule(value: Value) -> Value:
@@ -100,25 +100,24 @@ def of_matrix(name: str) -> Callable[[Value], Value]:
     return rule
 
 
-def inverse(value: Value) -> Value:
-    """inv"""
+def _inverse(value: Value) -> Value:
     node, batch, axes = _square(value)
     outs = [(fresh(), side) for _, side in axes]
     return packed(call("inv", [(axes, node)], outs), [*batch, *outs])
 
 
-def matrix_power(value: Value, n: Any) -> Value:
+def _matrix_power(value: Value, n: Any) -> Value:
     """matrix_power, of small exponents. Raises NoRuleError for others."""
     times = plain(n)
     if not isinstance(times, int) or not -3 <= times <= 4 or not times:
         raise NoRuleError("no rule for this power of a matrix")
-    base = found = inverse(value) if times < 0 else value
+    base = found = _inverse(value) if times < 0 else value
     for _ in range(abs(times) - 1):
         found = matmul(found, base)
     return found
 
 
-def eye(n: Any, m: Any = None) -> Value:
+def _eye(n: Any, m: Any = None) -> Value:
     """eye, square. Raises NoRuleError if it is not."""
     side = side_of(n)
     if m is not None and plain(m) != side.root.size:
@@ -126,8 +125,7 @@ def eye(n: Any, m: Any = None) -> Value:
     return Value(delta(0, 1, side), (side, side))
 
 
-def triangle(name: str) -> Callable[..., Value]:
-    """tril or triu"""
+def _triangle(name: str) -> Callable[..., Value]:
 
     def rule(value: Value, diagonal: Any = 0) -> Value:
         node, axes = unpacked(value)
@@ -138,3 +136,10 @@ def triangle(name: str) -> Callable[..., Value]:
         return packed(call(name, [(own, node)], outs, (diagonal,)), [*axes[:-2], *outs])
 
     return rule
+
+
+RULES: Mapping[str, Rule] = {
+    "matmul": matmul, "linear": _linear, "einsum": _einsum, "diagonal": _diagonal, "inv": _inverse, "eye": _eye,
+    "matrix_power": _matrix_power, "det": _of_matrix("det"), "logdet": _of_matrix("logdet"),
+    "tril": _triangle("tril"), "triu": _triangle("triu"),
+}  # fmt: skip

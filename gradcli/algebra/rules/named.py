@@ -4,7 +4,7 @@ Elementwise functions and losses are those of the catalogue.
 """
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from gradcli.algebra.products import root
 from gradcli.algebra.rules import layers, matrices, places, reducing, sides
 from gradcli.algebra.rules.catalogued import catalogued
 from gradcli.algebra.rules.reducing import Rule
-from gradcli.algebra.walk import Value, elementwise, formula, length, plain, tensor
+from gradcli.algebra.walk import Value, elementwise, formula, plain, tensor
 from gradcli.catalogue import derivative_rules
 from gradcli.catalogue.functions import CATALOGUE
 
@@ -145,28 +145,11 @@ def _same(value: Any, *_: Any, **__: Any) -> Any:
     return value
 
 
-_RULES: Mapping[str, Callable[..., Any]] = {
-    "sum": reducing.total, "mean": reducing.mean, "var": reducing.var, "std": reducing.std, "norm": reducing.norm,
-    "max": reducing.extreme("max", pair=True), "min": reducing.extreme("min", pair=True), "amax": reducing.extreme("max"),
-    "amin": reducing.extreme("min"), "values": lambda pair: pair[0], "prod": reducing.prod,
-    "logsumexp": reducing.logsumexp, "softmax": reducing.keeping("softmax"), "cumsum": reducing.keeping("cumsum"),
-    "numel": lambda v: reducing.count(v.sides),
-    "matmul": matrices.matmul, "linear": matrices.linear, "einsum": matrices.einsum, "diagonal": matrices.diagonal,
-    "det": matrices.of_matrix("det"), "logdet": matrices.of_matrix("logdet"), "inv": matrices.inverse,
-    "matrix_power": matrices.matrix_power, "eye": matrices.eye, "tril": matrices.triangle("tril"),
-    "triu": matrices.triangle("triu"),
-    "T": sides.transposed, "mT": lambda v: sides.swapped(v, -1, -2), "transpose": sides.swapped, "permute": sides.permute,
-    "moveaxis": sides.moveaxis, "squeeze": sides.squeeze, "reshape": sides.reshape,
-    "reshape_as": lambda v, o: sides.reshape(v, *sides.size(o)), "flatten": sides.flatten, "expand": sides.expand,
-    "expand_as": sides.expand_as, "flip": sides.flip, "roll": sides.roll, "size": sides.size,
-    "len": lambda v: length(v.sides[0]), "ndim": lambda v: len(v.sides),
-    "index": places.index, "unsqueeze": places.unsqueeze, "select": places.select, "gather": places.gather,
-    "arange": places.arange, "one_hot": places.one_hot, "chunk": places.chunk, "split": places.split, "cat": places.cat,
-    "stack": places.stack, "tensor": places.literal,
-    "cross_entropy": layers.cross_entropy, "nll": partial(layers.cross_entropy, logs=False),
-    "layer_norm": layers.layer_norm, "rms_norm": layers.rms_norm, "scaled_dot_product_attention": layers.attention,
+_RULES: Mapping[str, Rule] = {
+    **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
     **{name: _of(name) for name in ("where", "maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu")},
-    "sqrt": lambda v: elementwise(root, tensor(v)), "clamp": _clamp, "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
+    "sqrt": lambda v: elementwise(root, tensor(v)), "clamp": _clamp,
+    "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
     "zeros_like": lambda v: Value(ZERO, v.sides), "ones_like": lambda v: Value(ONE, v.sides),
     **dict.fromkeys(("clone", "contiguous", "float", "double", "to", "type_as", "positive", "identity"), _same),
 }  # fmt: skip

@@ -1,20 +1,20 @@
 """Elements at places: indices, slices, look-ups, and tensors joined or cut along a side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from gradcli.algebra.indices import call, rename, sigma
 from gradcli.algebra.nodes import Dim, Index, Node, NoRuleError, fresh
 from gradcli.algebra.products import mul
-from gradcli.algebra.rules.reducing import dims
+from gradcli.algebra.rules.reducing import Rule, dims
 from gradcli.algebra.rules.sides import side_of
 from gradcli.algebra.walk import Axis, Value, broadcast, packed, plain, size_of, tensor, unpacked
 
 _EVERYTHING = slice(None)
 
 
-def index(value: Any, places: Any) -> Any:
+def _index(value: Any, places: Any) -> Any:
     """value[places]: numbers, slices, None, `...`, and tensors of places. Raises NoRuleError."""
     if isinstance(value, tuple | list):
         return value[plain(places) if isinstance(places, Value) else places]
@@ -87,18 +87,16 @@ def _looked_up(node: Node, found: Sequence[tuple[Value, int, Dim]]) -> tuple[Nod
     return sigma(over, mul(node, *factors)), axes
 
 
-def unsqueeze(value: Value, dim: Any) -> Any:
-    """unsqueeze"""
+def _unsqueeze(value: Value, dim: Any) -> Any:
     at = plain(dim) % (len(value.sides) + 1)
-    return index(value, (*[_EVERYTHING] * at, None, Ellipsis))
+    return _index(value, (*[_EVERYTHING] * at, None, Ellipsis))
 
 
-def select(value: Value, dim: Any, place: Any) -> Any:
-    """select, and a slice of one dimension"""
-    return index(value, (*[_EVERYTHING] * (plain(dim) % len(value.sides)), place))
+def _select(value: Value, dim: Any, place: Any) -> Any:
+    return _index(value, (*[_EVERYTHING] * (plain(dim) % len(value.sides)), place))
 
 
-def arange(*bounds: Any) -> Value:
+def _arange(*bounds: Any) -> Value:
     """arange from 0. Raises NoRuleError for other bounds."""
     if len(bounds) != 1:
         raise NoRuleError("no rule for arange with these arguments")
@@ -107,14 +105,13 @@ def arange(*bounds: Any) -> Value:
 
 
 def one_hot(places: Value, classes: Any) -> Value:
-    """one_hot"""
+    """1 at a place, 0 at the other classes."""
     node, axes = unpacked(places)
     out = (fresh(), side_of(classes))
     return packed(call("one_hot", [([], node)], [out]), [*axes, out])
 
 
-def gather(value: Value, dim: Any, index: Value) -> Value:
-    """gather"""
+def _gather(value: Value, dim: Any, index: Value) -> Value:
     (at,) = dims(value, dim)
     node, axes = unpacked(value)
     name, side = axes[at]
@@ -130,24 +127,23 @@ def gather(value: Value, dim: Any, index: Value) -> Value:
     return packed(sigma({name: side}, mul(node, hot)), outs)
 
 
-def chunk(value: Value, chunks: Any, dim: Any = 0) -> tuple[Any, ...]:
-    """chunk"""
+def _chunk(value: Value, chunks: Any, dim: Any = 0) -> tuple[Any, ...]:
     (at,) = dims(value, dim)
-    return split(value, -(-size_of(value.sides[at]) // plain(chunks)), at)
+    return _split(value, -(-size_of(value.sides[at]) // plain(chunks)), at)
 
 
-def split(value: Value, sizes: Any, dim: Any = 0) -> tuple[Any, ...]:
-    """split, by one size or a list of them"""
+def _split(value: Value, sizes: Any, dim: Any = 0) -> tuple[Any, ...]:
+    """By one size, or a list of them."""
     (at,) = dims(value, dim)
     total = size_of(value.sides[at])
     if isinstance(sizes, tuple | list):
         starts = [sum(map(plain, sizes[:place])) for place in range(len(sizes) + 1)]
     else:
         starts = [*range(0, total, plain(sizes)), total]
-    return tuple(select(value, at, slice(*bounds)) for bounds in pairwise(starts))
+    return tuple(_select(value, at, slice(*bounds)) for bounds in pairwise(starts))
 
 
-def cat(values: Sequence[Any], dim: Any = 0) -> Value:
+def _cat(values: Sequence[Any], dim: Any = 0) -> Value:
     """cat. Raises NoRuleError along a side of size 1."""
     (at,) = dims(values[0], dim)
     axes: list[tuple[int, Dim | None]] = []
@@ -168,8 +164,7 @@ def cat(values: Sequence[Any], dim: Any = 0) -> Value:
     return packed(call("cat", arguments, [out]), [*axes[:at], out, *axes[at + 1 :]])
 
 
-def stack(values: Sequence[Any], dim: Any = 0) -> Value:
-    """stack"""
+def _stack(values: Sequence[Any], dim: Any = 0) -> Value:
     tensors = list(map(tensor, values))
     at = plain(dim) % (len(tensors[0].sides) + 1)
     axes = [(fresh(), side) for side in broadcast(*(value.sides for value in tensors))]
@@ -182,10 +177,16 @@ def stack(values: Sequence[Any], dim: Any = 0) -> Value:
     return packed(call("stack", arguments, [out]), [*axes[:at], out, *axes[at:]])
 
 
-def literal(value: Any) -> Value:
+def _literal(value: Any) -> Value:
     """A tensor of nested lists of numbers."""
     return (
-        stack([literal(each) for each in value])
+        _stack([_literal(each) for each in value])
         if isinstance(value, list | tuple)
         else tensor(value)
     )
+
+
+RULES: Mapping[str, Rule] = {
+    "index": _index, "unsqueeze": _unsqueeze, "select": _select, "gather": _gather, "arange": _arange, "one_hot": one_hot,
+    "chunk": _chunk, "split": _split, "cat": _cat, "stack": _stack, "tensor": _literal,
+}  # fmt: skip

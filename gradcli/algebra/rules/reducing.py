@@ -1,7 +1,7 @@
 """Sums, means, norms and other reductions, and functions along one axis."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradcli.algebra.elementwise import fn
@@ -60,7 +60,7 @@ def reduced(
 
 
 def total(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
-    """sum"""
+    """The sum along some or all dimensions; of a list, that of its tensors."""
     if isinstance(value, list | tuple):
         return elementwise(add, *map(tensor, value))
     return reduced(tensor(value), dim, keepdim, sigma)
@@ -71,7 +71,7 @@ def _terms(value: Value, dim: Any) -> Node:
 
 
 def mean(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
-    """mean"""
+    """The mean along some or all dimensions."""
     value = tensor(value)
     terms = _terms(value, dim)
     return reduced(value, dim, keepdim, lambda over, node: divide(sigma(over, node), terms))
@@ -84,7 +84,7 @@ def var(
     keepdim: Any = False,
     correction: Any = None,
 ) -> Value:
-    """var"""
+    """The variance, unbiased unless `correction` says otherwise."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     centred = elementwise(sub, value, mean(value, dim, keepdim=True))
@@ -96,18 +96,17 @@ def var(
     return reduced(centred, dim, keepdim, compute)
 
 
-def std(*arguments: Any, **keywords: Any) -> Value:
-    """std"""
+def _std(*arguments: Any, **keywords: Any) -> Value:
     return elementwise(root, var(*arguments, **keywords))
 
 
-def norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Value:
+def _norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Value:
     """norm, of vectors. Raises NoRuleError for the other norms of a matrix."""
     value = tensor(value)
     order = 2 if p in (None, "fro") else p
     if order == math.inf:
         sizes = elementwise(lambda node: fn("abs", node), value)
-        found: Value = extreme("max")(sizes, dim, keepdim)
+        found: Value = _over_one("max")(sizes, dim, keepdim)
         return found
     if not isinstance(order, int | float):
         raise NoRuleError("no rule for this norm")
@@ -116,12 +115,12 @@ def norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Value
     return elementwise(lambda node: power(node, divide(ONE, by)), total(powers, dim, keepdim))
 
 
-def extreme(name: str, *, pair: bool = False) -> Rule:
-    """The largest or smallest; with `pair` along a dimension its values and an unknown index."""
+def _extreme(name: str) -> Rule:
+    """The largest or smallest; along a dimension the pair of its values and an unknown index."""
 
     def rule(value: Any, dim: Any = None, keepdim: Any = False) -> Any:
         found = _over_one(name)(value, dim, keepdim)
-        return found if dim is None or not pair else (found, None)
+        return found if dim is None else (found, None)
 
     return rule
 
@@ -138,11 +137,7 @@ def _over_one(name: str) -> Rule:
     return rule
 
 
-prod = _over_one("prod")
-
-
-def logsumexp(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
-    """logsumexp, along one or several dimensions"""
+def _logsumexp(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
     return formula(
         "log(sum(exp(value), dim, keepdim))", {"value": value, "dim": dim, "keepdim": keepdim}
     )
@@ -165,3 +160,11 @@ def keeping(name: str) -> Rule:
         return packed(node, axes)
 
     return rule
+
+
+RULES: Mapping[str, Rule] = {
+    "sum": total, "mean": mean, "var": var, "std": _std, "norm": _norm, "prod": _over_one("prod"),
+    "max": _extreme("max"), "min": _extreme("min"), "amax": _over_one("max"), "amin": _over_one("min"),
+    "values": lambda pair: pair[0], "logsumexp": _logsumexp, "softmax": keeping("softmax"), "cumsum": keeping("cumsum"),
+    "numel": lambda value: count(value.sides),
+}  # fmt: skip

@@ -1,12 +1,12 @@
 """The sides of tensors: their order, new and dropped ones, reshape and expand."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradcli.algebra.indices import along, call
 from gradcli.algebra.nodes import Dim, NoRuleError, fresh
-from gradcli.algebra.rules.reducing import dims
+from gradcli.algebra.rules.reducing import Rule, dims
 from gradcli.algebra.walk import Axis, Value, broadcast, length, packed, plain, size_of, unpacked
 
 
@@ -30,41 +30,39 @@ def side_of(given: Any) -> Dim:
     return named_side(given) or Dim(plain(given), fixed=True)
 
 
-def size(value: Value, dim: Any = None) -> Any:
-    """shape, and size along one dimension"""
+def _size(value: Value, dim: Any = None) -> Any:
     sides = tuple(map(length, value.sides))
     return sides if dim is None else sides[plain(dim)]
 
 
-def permute(value: Value, *order: Any, dim: Any = ()) -> Value:
-    """permute"""
+def _permute(value: Value, *order: Any, dim: Any = ()) -> Value:
     node, axes = unpacked(value)
     return packed(node, [axes[plain(d)] for d in listed(order or dim)])
 
 
 def swapped(value: Value, first: Any, second: Any) -> Value:
-    """transpose"""
+    """A value with two sides exchanged."""
     order = list(range(len(value.sides)))
     if order:
         one, two = plain(first), plain(second)
         order[one], order[two] = order[two], order[one]
-    return permute(value, order)
+    return _permute(value, order)
 
 
-def transposed(value: Value) -> Value:
+def _transposed(value: Value) -> Value:
     """T"""
-    return permute(value, list(range(len(value.sides)))[::-1])
+    return _permute(value, list(range(len(value.sides)))[::-1])
 
 
-def moveaxis(value: Value, source: Any, destination: Any) -> Value:
-    """moveaxis, of one axis"""
+def _moveaxis(value: Value, source: Any, destination: Any) -> Value:
+    """Of one axis."""
     count = len(value.sides)
     order = [d for d in range(count) if d != source % count]
     order.insert(destination % count, source % count)
-    return permute(value, order)
+    return _permute(value, order)
 
 
-def squeeze(value: Value, dim: Any = None) -> Value:
+def _squeeze(value: Value, dim: Any = None) -> Value:
     """squeeze, of sides that are always of size 1. Raises NoRuleError for others."""
     if dim is None and any(side is not None and size_of(side) == 1 for side in value.sides):
         raise NoRuleError("no rule for squeeze of an open side")
@@ -73,7 +71,7 @@ def squeeze(value: Value, dim: Any = None) -> Value:
     return packed(node, [axis for d, axis in enumerate(axes) if d not in gone or axis[1]])
 
 
-def reshape(value: Value, *shape: Any) -> Value:
+def _reshape(value: Value, *shape: Any) -> Value:
     """reshape. Raises NoRuleError for view(dtype)."""
     shape = listed(shape)
     counts = [plain(s) for s in shape]
@@ -85,8 +83,7 @@ def reshape(value: Value, *shape: Any) -> Value:
     return _reshaped(value, counts, [named_side(s) for s in shape])
 
 
-def flatten(value: Value, start_dim: Any = 0, end_dim: Any = -1) -> Value:
-    """flatten"""
+def _flatten(value: Value, start_dim: Any = 0, end_dim: Any = -1) -> Value:
     sides = value.sides or (None,)
     first, last = start_dim % len(sides), end_dim % len(sides)
     if first == last and value.sides:
@@ -116,8 +113,7 @@ def _reshaped(value: Value, counts: Sequence[int], given: Sequence[Dim | None]) 
     return packed(call("reshape", [(old, node)], inner), outs)
 
 
-def expand(value: Value, *shape: Any) -> Value:
-    """expand, broadcast_to"""
+def _expand(value: Value, *shape: Any) -> Value:
     shape = listed(shape)
     sides: list[Dim | None] = []
     offset = len(shape) - len(value.sides)
@@ -131,13 +127,11 @@ def expand(value: Value, *shape: Any) -> Value:
     return Value(value.node, tuple(sides))
 
 
-def expand_as(value: Value, other: Value) -> Value:
-    """expand_as"""
+def _expand_as(value: Value, other: Value) -> Value:
     return Value(value.node, broadcast(value.sides, other.sides))
 
 
-def flip(value: Value, *axes: Any, dim: Any = ()) -> Value:
-    """flip"""
+def _flip(value: Value, *axes: Any, dim: Any = ()) -> Value:
     node, own = unpacked(value)
     for at in dims(value, listed(axes) or dim):
         index, side = own[at]
@@ -146,7 +140,7 @@ def flip(value: Value, *axes: Any, dim: Any = ()) -> Value:
     return packed(node, own)
 
 
-def roll(value: Value, shifts: Any, dim: Any = None) -> Value:
+def _roll(value: Value, shifts: Any, dim: Any = None) -> Value:
     """roll, along one dimension. Raises NoRuleError."""
     node, axes = unpacked(value)
     (at,) = dims(value, dim)
@@ -155,3 +149,11 @@ def roll(value: Value, shifts: Any, dim: Any = None) -> Value:
         raise NoRuleError("no rule for roll with these arguments")
     axis = [(index, side)]
     return packed(call("roll", [(axis, node)], axis, (plain(shifts),)), axes)
+
+
+RULES: Mapping[str, Rule] = {
+    "T": _transposed, "mT": lambda value: swapped(value, -1, -2), "transpose": swapped, "permute": _permute,
+    "moveaxis": _moveaxis, "squeeze": _squeeze, "reshape": _reshape, "flatten": _flatten, "expand": _expand,
+    "reshape_as": lambda value, other: _reshape(value, *_size(other)), "expand_as": _expand_as, "flip": _flip,
+    "roll": _roll, "size": _size, "len": lambda value: length(value.sides[0]), "ndim": lambda value: len(value.sides),
+}  # fmt: skip
