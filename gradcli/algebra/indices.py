@@ -25,7 +25,7 @@ from gradcli.algebra.nodes import (
     size,
     state,
     sym,
-)  # fmt: skip
+)
 
 Argument: TypeAlias = tuple[Bounds, Node]
 """A tensor as an argument: its axes, and its elements."""
@@ -161,9 +161,8 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
     inner, order = min(made, key=lambda it: it[0].number)
     bounds = tuple((name, over[index].root) for name, index in zip(names, order, strict=True))
     # Tensors of three sides that only a sum needs are dear.
-    crossed = any(
-        base.kind == "add" and len(base.free) > 2 for base, _ in products.powers(inner)[1]
-    )
+    sums = [base for base, _ in products.powers(inner)[1] if base.kind == "add"]
+    crossed = any(len(base.free) > 2 for base in sums)
     node = interned("sigma", (bounds, inner), (bounds, inner), [inner], 60 if crossed else 3)
     node.free = node.free.difference(names)
     node.depth = max(node.depth, body.depth + len(names))
@@ -200,14 +199,11 @@ def call(
     if name == "inv":
         indices = _symmetric(*closed[0], indices)
     data = (name, tuple(closed), indices, settings, tuple(dim.root for _, dim in outs))
-    bodies = [body for _, body in arguments]
     node = interned("call", data, data, [it for _, it in closed], len(name) + 2 + 3 * len(outs))
     own = {index for index in indices if isinstance(index, int)}
     inside = (body.free.difference(i for i, _ in axes) for axes, body in arguments)
     node.free = frozenset(own.union(*inside))
-    node.depth = max(
-        (b.depth + len(axes) for b, (axes, _) in zip(bodies, closed, strict=True)), default=0
-    )
+    node.depth = max((body.depth + len(axes) for axes, body in arguments), default=0)
     return node
 
 

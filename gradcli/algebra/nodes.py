@@ -24,7 +24,7 @@ Number: TypeAlias = int | Fraction
 Power: TypeAlias = "tuple[Node, Node]"
 """A base and its exponent."""
 
-_BITS = 256
+BITS = 256
 """Bits of an exact coefficient, at most; a longer one is rounded."""
 NODES = 60_000
 """New nodes in one derivation, at most."""
@@ -245,7 +245,7 @@ def _num(value: float | Fraction) -> Node:
             return interned("fn", (name, (), ()), (name, (), ()), (), len(name))
         near = Fraction(value).limit_denominator(1000)
         value = near if float(near) == value else Fraction(str(value))
-    if value.numerator.bit_length() + value.denominator.bit_length() > _BITS:
+    if value.numerator.bit_length() + value.denominator.bit_length() > BITS:
         try:
             value = Fraction(str(float(value)))
         except OverflowError:

@@ -5,11 +5,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from gradcli.algebra import elementwise, recognised, terms
-from gradcli.algebra.nodes import ONE, ZERO, Node, Number, Power, interned, is_num, num, whole
+from gradcli.algebra.nodes import BITS, ONE, ZERO, Node, Number, Power, interned, is_num, num, whole
 from gradcli.algebra.signs import is_even, is_not_negative
-
-_BITS = 256
-"""Bits of a power that is computed, at most."""
 
 
 def mul(*nodes: Node) -> Node:
@@ -147,7 +144,7 @@ def _exact(base: Number, exponent: Node) -> Node | None:
     value = whole(exponent)
     if value is not None:
         bits = abs(value) * max(base.numerator.bit_length(), base.denominator.bit_length())
-        if bits > _BITS or (not base and value < 0):
+        if bits > BITS or (not base and value < 0):
             return None
         return num(Fraction(base) ** value)
     if exponent.kind == "num" and exponent.data.denominator == 2 and base > 0:

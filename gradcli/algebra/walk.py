@@ -24,8 +24,8 @@ from gradcli.algebra.nodes import (
     size,
     sums_to_one,
     sym,
-)  # fmt: skip
-from gradcli.algebra.products import divide, mul, neg, power, powers, product
+)
+from gradcli.algebra.products import divide, mul, neg, power, powers, product, without
 from gradcli.algebra.terms import add, sub
 from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
@@ -88,9 +88,7 @@ class Walk:
     """The conditions that were decided by the given numbers or sizes."""
 
 
-def walk(
-    program: Expression, inputs: Mapping[str, Any], *, named: bool, most: int | None = None
-) -> Walk:
+def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk:
     """Follow a program; `named`: its steps are tensors of their own.
 
     Raises NoRuleError for what has no formula, UnequalError for sizes that do not agree.
@@ -112,8 +110,8 @@ def walk(
                 stack.append(scope[step.name])
             case "store":
                 value = scope[step.name] = stack[-1]
-                plain = not isinstance(value, Value) or value.count is not None
-                if named and last[step.name] == at - 1 and step.name not in inputs and not plain:
+                own = isinstance(value, Value) and value.count is None
+                if named and own and last[step.name] == at - 1 and step.name not in inputs:
                     scope[step.name] = _named(step.name, value, done)
             case "drop":
                 stack.pop()
@@ -162,13 +160,11 @@ def _named(name: str, value: Value, done: Walk) -> Value:
 
 def in_steps(node: Node, done: Walk) -> Node:
     """A node with the steps before it in place of what they were computed as."""
-    known = {
-        value.node: own.node
-        for own, value in done.steps.values()
-        if value.node.free or value.node.weight > 3
-    }
+    steps = ((own.node, value.node) for own, value in done.steps.values())
+    known = {value: own for own, value in steps if value.free or value.weight > 3}
     products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
-    for coefficient, factors, own in products:  # a mean: the sum of which it is a part
+    # Of a mean, the sum is known too: then sum(x) - len(x)*m is 0.
+    for coefficient, factors, own in products:
         sums = [base for base, _ in factors if base.kind == "sigma"]
         if len(sums) == 1 and all(base.kind in ("sigma", "size") for base, _ in factors):
             known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), num(-1)))
@@ -179,7 +175,7 @@ def in_steps(node: Node, done: Walk) -> Node:
         if node.kind == "mul":
             for coefficient, factors, own in products:
                 if all(node.data[1].get(base) is by for base, by in factors):
-                    rest = [(b, e) for b, e in node.data[1].items() if (b, e) not in factors]
+                    rest = without(node.data[1].items(), *(base for base, _ in factors))
                     return change(product(ratio(node.data[0], coefficient), [*rest, (own, ONE)]))
         return transformed(node, change)
 

@@ -21,7 +21,7 @@ from gradcli.algebra.writing.layouts import (
     broadcast,
     shortest,
     spelled,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer

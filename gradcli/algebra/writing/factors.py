@@ -21,7 +21,7 @@ from gradcli.algebra.writing.layouts import (
     decimal,
     shortest,
     spelled,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -152,12 +152,8 @@ def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes)
     for base, by in items:
         sides.setdefault((base.free | by.free) & {i, j}, []).append((base, by))
     none, rows, columns, both = (sides.get(frozenset(key), []) for key in ((), (i,), (j,), (i, j)))
-    if (
-        len(both) == 1
-        and both[0][0].kind == "delta"
-        and both[0][1] is ONE
-        and not (rows and columns)
-    ):
+    unit = len(both) == 1 and both[0][0].kind == "delta" and both[0][1] is ONE
+    if unit and not (rows and columns):
         inner = product(coefficient, [*none, *rows, *columns])
         (index,) = inner.free & {i, j} or {i}
         vector = w.write(inner, (index,))
