@@ -42,6 +42,10 @@ outputs *pages:
 fuzz *words:
     .venv/bin/python -m tools.fuzz "$@"
 
+# textbook gradients through derive: how many, how long, and whether they are right
+derivations *words:
+    .venv/bin/python -m tools.derivations "$@"
+
 # whole commands and their memory beside plain programs; fails where a target is missed
 bench *words:
     .venv/bin/python -m tools.benchmarks "$@"

@@ -78,6 +78,7 @@ class Row:
     verified: bool
     missing: Texts = field(default_factory=dict)
     wrong: Texts = field(default_factory=dict)
+    notes: frozenset[str] = frozenset()
 
     @property
     def ratio(self) -> float:
@@ -297,11 +298,11 @@ def wrong(
 def row(block: Block, result: Mapping[str, Any]) -> Row:
     """What became of a block, by the answer of a batch."""
     if "error" in result:
-        names = block.gradients or block.backward or {"": ""}
+        names = block.gradients or block.backward or ("every input",)
         return Row(block, {}, {}, True, dict.fromkeys(names, result["error"]["message"]))
     texts = {name: text for name, text in result["formulas"].items() if text is not None}
     backward = {line["name"]: line["text"] for line in result.get("steps") or ()}
-    codes = {note["code"] for note in result.get("notes", ())}
+    codes = frozenset(note["code"] for note in result.get("notes", ()))
     faults = wrong(
         block, texts, backward, result["upstream"] or "", other_sizes="these-sizes" not in codes
     )
@@ -312,7 +313,7 @@ def row(block: Block, result: Mapping[str, Any]) -> Row:
         missing["steps"] = "no line of the backward pass"
     return Row(
         block, shown, {name: text for name, text in book.items() if name in shown},
-        set(result["verified"]) >= set(texts), missing, faults,
+        set(result["verified"]) >= set(texts), missing, faults, codes,
     )  # fmt: skip
 
 
@@ -346,16 +347,17 @@ def report(rows: Sequence[Row], *, whole: bool) -> None:
             for name, text in each.texts.items():
                 print(f"    {name}: {text}")
         print()
-    total = len(rows)
-    for what, count in (
-        ("derived", sum(not each.missing for each in rows)),
-        ("verified", sum(not each.missing and each.verified for each in rows)),
-        ("wrong", sum(bool(each.wrong) for each in rows)),
-        ("at most a quarter longer", sum(each.ratio <= LONGER for each in compared)),
-        ("no longer than the book", sum(each.ratio <= 1 for each in compared)),
-    ):
-        print(f"{what:<25} {count:>4} of {total}  {count / total:6.1%}")
-    print("\nThe longest beside the book's")
+    counts = {
+        "derived": sum(not each.missing for each in rows),
+        "verified": sum(not each.missing and each.verified for each in rows),
+        "wrong": sum(bool(each.wrong) for each in rows),
+    }
+    if compared:
+        counts["at most a quarter longer"] = sum(each.ratio <= LONGER for each in compared)
+        counts["no longer than the book"] = sum(each.ratio <= 1 for each in compared)
+    for what, count in counts.items():
+        print(f"{what:<25} {count:>4} of {len(rows)}  {count / len(rows):6.1%}")
+    print("\nThe longest beside the book's" if compared else "")
     for each in sorted(compared, key=lambda one: -one.ratio)[:10]:
         print(f"{each.ratio:5.2f}  {each.block.name}: {each.block.expression}")
         for name, text in each.book.items():

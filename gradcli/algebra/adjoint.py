@@ -199,7 +199,10 @@ def _linear(back: str) -> Callable[[Node, Node, dict[int, Dim]], list[Task]]:
         (axes, body), *_ = arguments_of(node)
         adjoint = upstream
         if back in _POINTS or not upstream.free.isdisjoint(node.data[2]):
-            adjoint = call(back, [(_axes(node), upstream)], axes, node.data[3])
+            settings = node.data[3]
+            if back == "roll":
+                settings = (-settings[0],)
+            adjoint = call(back, [(_axes(node), upstream)], axes, settings)
         return [(body, adjoint, _back(node, live, axes))]
 
     return rule
@@ -256,7 +259,7 @@ def _det(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
 
 _CALLS: Mapping[str, Callable[[Node, Node, dict[int, Dim]], list[Task]]] = {
     "softmax": _softmax, "logsumexp": _logsumexp, "max": _extreme, "min": _extreme, "prod": _prod,
-    "cumsum": _linear("rcumsum"), "rcumsum": _linear("cumsum"), "flip": _linear("flip"), "slice": _linear("pad"),
+    "cumsum": _linear("rcumsum"), "rcumsum": _linear("cumsum"), "flip": _linear("flip"), "roll": _linear("roll"), "slice": _linear("pad"),
     "pad": _linear("slice"), "tril": _linear("tril"), "triu": _linear("triu"), "reshape": _linear("reshape"),
     "cat": _joined, "stack": _joined, "inv": _inv, "det": _det, "logdet": _det, "one_hot": _constant,
     "arange": _constant,

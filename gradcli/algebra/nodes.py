@@ -35,6 +35,10 @@ class TooLong(Exception):
 class Unequal(Exception):
     """Two sizes that must be equal are not."""
 
+    def __init__(self, left: "Dim", right: "Dim") -> None:
+        super().__init__(f"no rule for sizes {left.size} and {right.size} together")
+        self.sides = (left, right)
+
 
 class Dim:
     """The size of one side of a tensor. Sides that must agree are merged.
@@ -62,7 +66,7 @@ class Dim:
         mine, theirs = self.root, other.root
         if mine is not theirs:
             if mine.size != theirs.size:
-                raise Unequal(f"{mine.size} and {theirs.size}")
+                raise Unequal(mine, theirs)
             theirs._to = mine
             mine.fixed |= theirs.fixed
             mine.places += theirs.places
@@ -597,11 +601,8 @@ def positive(node: Node) -> bool:
         case "add":
             constant, terms = node.data
             signs = (each > 0 and _not_negative(term) for term, each in terms.items())
-            return (
-                (constant > 0
-                and all(signs))
-                or (constant >= 0
-                and all(each > 0 and positive(term) for term, each in terms.items()))
+            return (constant > 0 and all(signs)) or (
+                constant >= 0 and all(each > 0 and positive(term) for term, each in terms.items())
             )
         case "mul":
             return node.data[0] > 0 and all(map(positive, node.data[1]))
@@ -670,9 +671,7 @@ def power(base: Node, exponent: Node) -> Node:
         return base
     key = (1, frozenset([(base, exponent)]))
     children = [base, *([] if value is not None else [exponent])]
-    return _node(
-        "mul", key, (1, {base: exponent}), children, 3 + (2 if base.kind == "add" else 0)
-    )
+    return _node("mul", key, (1, {base: exponent}), children, 3 + (2 if base.kind == "add" else 0))
 
 
 def _exact_power(base: Number, exponent: Node) -> Node | None:
@@ -741,6 +740,10 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
         found = _simpler(name, arguments[0])
         if found is not None:
             return found
+    if name == "<" and arguments[0].kind == "fn" and arguments[0].data[0] == "maximum":
+        inner, low = arguments[0].data[1]
+        if low.kind == arguments[1].kind == "num" and low.data < arguments[1].data:
+            return fn(name, inner, arguments[1])
     if name == "where":
         condition, left, right = arguments
         if left is right:
@@ -1124,7 +1127,9 @@ def rebuilt(
         case "fn":
             name, arguments, settings = node.data
             changed = [change(argument) for argument in arguments]
-            return node if all(map(is_, changed, arguments)) else fn(name, *changed, settings=settings)
+            return (
+                node if all(map(is_, changed, arguments)) else fn(name, *changed, settings=settings)
+            )
         case "sigma":
             bounds, body = node.data
             return sigma(dict(bounds), change(body))

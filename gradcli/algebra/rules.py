@@ -70,9 +70,43 @@ def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> A
     rule = _RULES.get(name) or _RULES.get(name.lower())
     if rule is not None:
         return _called(name, rule, arguments, keywords)
+    if name in _DEFINITIONS:
+        return _defined(name, arguments, keywords)
     if name in (*derivative_rules.FORMULAS, "digamma") and name.isidentifier() and not keywords:
         return elementwise(lambda *nodes: fn(name, *nodes), *map(tensor, arguments))
     raise NoRule(f"no rule for {name}")
+
+
+def _defined(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Value:
+    """A function by its definition in PyTorch's terms."""
+    parameters, text = _DEFINITIONS[name]
+    names: dict[str, Any] = {}
+    for parameter in parameters:
+        key, _, default = parameter.partition("=")
+        names[key] = float(default) if default else None
+    names |= dict(zip(names, arguments, strict=False)) | keywords
+    if len(arguments) > len(parameters) or set(names) - {p.partition("=")[0] for p in parameters}:
+        raise NoRule(f"no rule for {name} with these arguments")
+    return formula(text, names)
+
+
+_DEFINITIONS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "lerp": (("input", "end", "weight"), "input + weight*(end - input)"),
+    "addcmul": (("input", "tensor1", "tensor2", "value=1"), "input + value*tensor1*tensor2"),
+    "addcdiv": (("input", "tensor1", "tensor2", "value=1"), "input + value*tensor1/tensor2"),
+    "addmm": (("input", "mat1", "mat2", "beta=1", "alpha=1"), "beta*input + alpha*(mat1 @ mat2)"),
+    "addmv": (("input", "mat", "vec", "beta=1", "alpha=1"), "beta*input + alpha*(mat @ vec)"),
+    "baddbmm": (("input", "batch1", "batch2", "beta=1", "alpha=1"), "beta*input + alpha*(batch1 @ batch2)"),
+    "addr": (("input", "vec1", "vec2", "beta=1", "alpha=1"), "beta*input + alpha*outer(vec1, vec2)"),
+    "pairwise_distance": (("x1", "x2", "p=2", "eps=1e-6"), "norm(x1 - x2 + eps, p, -1)"),
+    "cdist": (("x1", "x2", "p=2"), "norm(x1[:, None] - x2, p, -1)"),
+    "gaussian_nll_loss": (("input", "target", "var"), "mean(log(var) + (input - target)**2/var)/2"),
+    "margin_ranking_loss": (("input1", "input2", "target", "margin=0"), "mean(relu(margin - target*(input1 - input2)))"),
+    "sinc": (("input",), "sin(pi*input)/(pi*input)"),
+    "diff": (("input",), "input[1:] - input[:-1]"),
+    "bilinear": (("input1", "input2", "weight"), "einsum('bi,oij,bj->bo', input1, weight, input2)"),
+}  # fmt: skip
+"""Parameters, some with defaults, and the definition of functions that others make up."""
 
 
 def _called(name: str, rule: Rule, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
@@ -167,7 +201,9 @@ def _loss(entry: Loss, bound: dict[str, Any]) -> Value:
             bound[key] = 1
     if entry.name == "multi_margin":
         return _multi_margin(pred, target, reduction, **bound)
-    if (entry.mixes == "row" and entry.name not in _OWN_LOSSES) or (weighted and reduction == "mean" and entry.name in ("mse", "l1")):
+    if (entry.mixes == "row" and entry.name not in _OWN_LOSSES) or (
+        weighted and reduction == "mean" and entry.name in ("mse", "l1")
+    ):
         raise NoRule(f"no rule for {entry.name} with these arguments")
     text = _OWN_LOSSES.get(entry.name, entry.formula)
     found = formula(text, {"pred": pred, "target": target, **bound})
@@ -305,8 +341,10 @@ def _norm(value: Any, ord: Any = 2, dim: Any = None, keepdim: Any = False) -> Va
     return elementwise(lambda node: power(node, divide(num(1), p)), found)
 
 
-def _extreme(name: str) -> Rule:
-    def rule(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
+def _extreme(name: str, *, pair: bool = False) -> Rule:
+    """The largest or smallest; with `pair` along a dimension its values and an unknown index."""
+
+    def rule(value: Any, dim: Any = None, keepdim: Any = False) -> Any:
         value = tensor(value)
 
         def compute(over: dict[int, Dim], node: Node) -> Node:
@@ -316,7 +354,8 @@ def _extreme(name: str) -> Rule:
                 node = along(name, node, index, side)
             return node
 
-        return _reduced(value, dim, keepdim, compute)
+        found = _reduced(value, dim, keepdim, compute)
+        return found if dim is None or not pair else (found, None)
 
     return rule
 
@@ -688,6 +727,38 @@ def _flip(value: Value, *dims: Any) -> Value:
     return packed(node, indices, value.sides)
 
 
+def _chunk(value: Value, chunks: Any, dim: Any = 0) -> tuple[Any, ...]:
+    at = plain(dim) % len(value.sides)
+    side = value.sides[at]
+    return _split(value, -(-(side.root.size if side else 1) // plain(chunks)), at)
+
+
+def _split(value: Value, sizes: Any, dim: Any = 0) -> tuple[Any, ...]:
+    at = plain(dim) % len(value.sides)
+    side = value.sides[at]
+    total = side.root.size if side else 1
+    parts = list(map(plain, sizes)) if isinstance(sizes, tuple | list) else []
+    if not parts:
+        by = plain(sizes)
+        parts = [min(by, total - start) for start in range(0, total, by)]
+    starts = [sum(parts[:place]) for place in range(len(parts))]
+    before = [slice(None)] * at
+    return tuple(
+        _index(value, (*before, slice(start, start + part)))
+        for start, part in zip(starts, parts, strict=True)
+    )
+
+
+def _roll(value: Value, shifts: Any, dims: Any = 0) -> Value:
+    (at,) = _dims(value, dims)
+    side = value.sides[at]
+    if side is None or (dims == 0 and len(value.sides) > 1):
+        raise NoRule("no rule for roll with these arguments")
+    node, indices = unpacked(value)
+    axis = [(indices[at], side)]
+    return packed(call("roll", [(axis, node)], axis, (plain(shifts),)), indices, value.sides)
+
+
 def _cat(values: Sequence[Any], dim: Any = 0) -> Value:
     first = values[0]
     at = plain(dim) % len(first.sides)
@@ -821,8 +892,11 @@ def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings:
     """Cross entropy, or without `logs` nll, of a vector or of rows."""
     reduction = settings.pop("reduction", "mean")
     smoothing = settings.pop("label_smoothing", 0.0)
+    weight = settings.pop("weight", None)
     if any(value is not None and key != "ignore_index" for key, value in settings.items()):
-        raise NoRule("no rule for cross_entropy with weights")
+        raise NoRule("no rule for cross_entropy with these arguments")
+    if weight is not None and smoothing:
+        raise NoRule("no rule for cross_entropy with weights and smoothing")
     if len(pred.sides) > 2 or pred.sides[-1] is None:
         raise NoRule("no rule for cross_entropy of these shapes")
     rows = _log_softmax(pred, -1) if logs else pred
@@ -837,11 +911,15 @@ def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings:
         hot = elementwise(
             lambda h: add(mul(num(1 - smoothing), h), divide(num(smoothing), size(classes))), hot
         )
+    if weight is not None:
+        hot = elementwise(mul, hot, weight)
     losses = elementwise(neg, _sum(elementwise(mul, hot, rows), -1))
     if reduction == "none":
         return losses
     total = _sum(losses)
-    return total if reduction == "sum" else elementwise(divide, total, _count(losses.sides))
+    if reduction == "sum":
+        return total
+    return elementwise(divide, total, _count(losses.sides) if weight is None else _sum(hot))
 
 
 def _normalised(x: Value, dims: Any, weight: Any, bias: Any, eps: Any) -> Value:
@@ -959,11 +1037,11 @@ _RULES: Mapping[str, Rule] = {
     "triu": _triangle("triu"), "softmax": _one_dim("softmax", over=False), "log_softmax": _log_softmax, "softmin": _softmin,
     "logsoftmax": _log_softmax,
     "logsumexp": _one_dim("logsumexp", over=True), "cumsum": _one_dim("cumsum", over=False),
-    "prod": _one_dim("prod", over=True), "max": _extreme("max"), "min": _extreme("min"), "amax": _extreme("max"),
+    "prod": _one_dim("prod", over=True), "max": _extreme("max", pair=True), "min": _extreme("min", pair=True), "values": lambda pair: pair[0], "amax": _extreme("max"),
     "amin": _extreme("min"), "T": _transposed, "t": _transposed, "mT": lambda v: _swapped(v, -1, -2), "transpose": _swapped,
     "permute": _permute, "moveaxis": _moveaxis, "unsqueeze": _unsqueeze, "squeeze": _squeeze, "reshape": _reshape,
     "view": _reshape, "reshape_as": lambda v, o: _reshape(v, *_size(o)), "flatten": _flatten, "ravel": _flatten,
-    "expand": _expanded, "broadcast_to": _expanded, "expand_as": _expand_as, "flip": _flip, "cat": _cat, "stack": _stack,
+    "expand": _expanded, "broadcast_to": _expanded, "expand_as": _expand_as, "flip": _flip, "roll": _roll, "chunk": _chunk, "split": _split, "cat": _cat, "stack": _stack,
     "select": _select, "gather": _gather, "arange": _arange, "one_hot": _one_hot, "embedding": lambda places, table: _index(table, places),
     "layer_norm": _layer_norm, "rms_norm": _rms_norm, "normalize": _normalize, "cosine_similarity": _cosine,
     "scaled_dot_product_attention": _attention,

@@ -4,7 +4,7 @@ Sizes stay open: `len(x)` is the size of a side, and sides that must agree are m
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -345,11 +345,11 @@ def formula(text: str, names: Mapping[str, Any]) -> Value:
     return walk(_formula(text, tuple(names)), names, named=False).value
 
 
-def input_value(name: str, shape: Sequence[int], *, ones: bool) -> Value:
-    """An input of this shape; without `ones` its sides of size 1 are fixed."""
+def input_value(name: str, shape: Sequence[int], single: Collection[int] = ()) -> Value:
+    """An input of this shape; its sides in `single` are of size 1, and broadcast."""
     sides: list[Dim | None] = []
     for axis, length in enumerate(shape):
-        if length == 1 and not ones:
+        if axis in single:
             sides.append(None)
             continue
         dim = Dim(length)

@@ -269,12 +269,8 @@ class Writer:
         if constant:
             items.append((constant > 0, num(abs(constant))))
             first = next(iter(terms))
-            if (
-                (terms[first] < 0
-                and constant > 0)
-                or (first.kind in ("mul", "fn")
-                and constant > 0
-                and len(terms) == 1)
+            if (terms[first] < 0 and constant > 0) or (
+                first.kind in ("mul", "fn") and constant > 0 and len(terms) == 1
             ):
                 items = [items[-1], *items[:-1]]
         items.sort(key=lambda it: not it[0])
@@ -304,9 +300,27 @@ class Writer:
             return Text(f"{left} {name} {right}", COMPARE, layout)
         if name == "detach":
             return texts[0]
+        if name in ("maximum", "minimum") and any(each.kind == "num" for each in arguments):
+            return self._clamp(node, axes)
         listed = [text.text for text in texts]
         listed += [f"{key}={value!r}" for key, value in settings]
         return Text(f"{name}({', '.join(listed)})", ATOM, layout)
+
+    def _clamp(self, node: Node, axes: Axes) -> Text:
+        """The larger or smaller of a tensor and a number: torch.maximum takes tensors only."""
+        bounds: dict[str, Node] = {}
+        while node.kind == "fn" and node.data[0] in ("maximum", "minimum"):
+            key = "min" if node.data[0] == "maximum" else "max"
+            number_ = next((each for each in node.data[1] if each.kind == "num"), None)
+            if number_ is None or key in bounds or (key == "max" and bounds):
+                break
+            bounds[key] = number_
+            node = next(each for each in node.data[1] if each is not number_)
+        inner = self.write(node, axes)
+        limits = [_number(bounds[key].data).text for key in ("min", "max") if key in bounds]
+        if len(limits) == 1:
+            limits = [f"{next(iter(bounds))}={limits[0]}"]
+        return Text(f"clamp({', '.join([inner.text, *limits])})", ATOM, inner.layout)
 
     def _mul(self, node: Node, axes: Axes) -> Text:
         candidates = list(self._products(node, axes))
@@ -564,6 +578,8 @@ class Writer:
             except NoRule:
                 continue
             if text.layout == order:
+                if reduce == self._averaged:
+                    text = _as_floats(body, text)
                 yield self._laid(reduce(text, order, tuple(over)), own, axes)
 
     def _nested(self, over: Mapping[int, Dim], body: Node) -> Iterator[tuple[dict[int, Dim], Node]]:
@@ -651,7 +667,9 @@ class Writer:
         over, body = self._open(base)
         coefficient, factors = powers(body)
         halves = [
-            (each, ratio(by.data, 2)) for each, by in factors if by.kind == "num" and by.data % 2 == 0
+            (each, ratio(by.data, 2))
+            for each, by in factors
+            if by.kind == "num" and by.data % 2 == 0
         ]
         if coefficient != 1 or len(halves) < len(factors):
             return None
@@ -679,12 +697,16 @@ class Writer:
                     yield Text(f"{text.text} @ {text.text}", PRODUCT, (), chain=True)
             return
         if len(own) <= 2:
-            left, right = (None, None) if not own else (None, own[0]) if len(own) == 1 else own
-            found = self._matrices(over, items, left, right)
-            yield from (self._laid(text, own, axes) for text in found)
+            left, right = own if len(own) == 2 else (None, None)
+            found = [] if len(own) == 1 else self._matrices(over, items, left, right)
             if len(own) == 1:
                 found = self._matrices(over, items, own[0], None)
-                yield from (self._laid(text, own, axes) for text in found)
+                row = self._matrices(over, items, None, own[0])
+                # A.T @ g, as textbooks write it, unless g @ A is much shorter.
+                if row and (not found or len(found[0].text) > len(row[0].text) + 3):
+                    found = row
+            for text in found:
+                yield self._laid(text, own, axes)
             if not own and len(items) > 1:
                 yield from self._trace(over, items)
         else:
@@ -766,7 +788,8 @@ class Writer:
         if not matrix and name != "reshape" and len(indices) < len(outs):
             order = (*order, *places)
         inner = self.write(body, order)
-        text = self._full(inner, order, {index: dim for index, dim in bounds})
+        whole = self._full(inner, order, dict(bounds))
+        text = whole.text
         at = order.index(places[0])
         result = tuple(dict(zip(places, outs, strict=False)).get(index, index) for index in order)
         match name:
@@ -778,13 +801,15 @@ class Writer:
                 written = f"flip(cumsum(flip({text}, ({at},)), {at}), ({at},))"
             case "flip":
                 written = f"flip({text}, ({at},))"
+            case "roll":
+                written = f"roll({text}, {settings[0]}, {at})"
             case "slice":
-                written = f"{_atomic(text)}[{self._slice(settings, sides[0], bounds[0][1], at)}]"
+                written = f"{whole.atom}[{self._slice(settings, sides[0], bounds[0][1], at)}]"
             case "pad":
                 written = self._pad(text, settings, bounds[0][1], sides[0], len(order) - 1 - at)
             case "reshape":
                 listed = ", ".join(self.size(dim) for dim in sides)
-                written = f"{_atomic(text)}.reshape({listed})"
+                written = f"{whole.atom}.reshape({listed})"
                 result = (*order[: len(order) - len(places)], *outs)
             case "tril" | "triu":
                 written = (
@@ -807,18 +832,21 @@ class Writer:
         text = ", ".join(places if vector else ["...", *places])
         return f"[{text}]", [out for out in outs if isinstance(out, int)]
 
-    def _full(self, text: Text, order: Axes, dims: Mapping[int, Dim]) -> str:
+    def _full(self, text: Text, order: Axes, dims: Mapping[int, Dim]) -> Text:
         """A text with all its axes, since a function of a whole tensor counts them."""
         layout = (None,) * (len(order) - len(text.layout)) + tuple(text.layout)
         if layout == order:
-            return text.text
+            return text
         if any(own is None and index not in dims for own, index in zip(layout, order, strict=True)):
             raise NoRule("no short text for a tensor of equal rows")
-        sizes = [
-            self.size(dims[index]) if own is None else "-1"
+        if not text.layout and set(order) <= dims.keys():
+            sizes = "".join(f"{self.size(dims[index])}, " for index in order if index is not None)
+            return Text(f"full(({sizes}), {text.text})", ATOM, order)
+        listed = [
+            self.size(dims[index]) if own is None and index is not None else "-1"
             for own, index in zip(layout, order, strict=True)
         ]
-        return f"{text.atom}.expand({', '.join(sizes)})"
+        return Text(f"{text.atom}.expand({', '.join(listed)})", ATOM, order)
 
     def _bound(self, bound: int | tuple[Dim, ...]) -> str:
         """Where a slice begins or ends: a number, or the sum of some sizes."""
@@ -848,6 +876,9 @@ class Writer:
         self, node: Node, arguments: list[tuple[list[tuple[int, Dim]], Node]], axes: Axes
     ) -> Text:
         name, _, (out,), *_ = node.data
+        if all(body.kind == "num" for _, body in arguments) and out in axes:
+            numbers = [repr(float(body.data)) for _, body in arguments]
+            return self._laid(Text(f"tensor([{', '.join(numbers)}])", ATOM), (out,), axes)
         order = tuple(index for index in axes if index == out or index in node.free)
         texts = []
         for bounds, body in arguments:
@@ -856,7 +887,7 @@ class Writer:
                 if bounds
                 else tuple(index for index in order if index != out)
             )
-            texts.append(self._full(self.write(body, own), own, {}))
+            texts.append(self._full(self.write(body, own), own, {}).text)
         at = order.index(out)
         dim = f", {at}" if at else ""
         return self._laid(Text(f"{name}([{', '.join(texts)}]{dim})", ATOM), order, axes)
@@ -907,9 +938,7 @@ def _sides(total: Node) -> tuple[Node, Node]:
 def _halves(node: Node) -> tuple[Node, Node]:
     """The numerator and the denominator of a product."""
     coefficient, factors = powers(node)
-    above = product(
-        coefficient.numerator, [(b, e) for b, e in factors if not _negative(e)]
-    )
+    above = product(coefficient.numerator, [(b, e) for b, e in factors if not _negative(e)])
     under = [(b, power_of(-1, e)) for b, e in factors if _negative(e)]
     return above, product(coefficient.denominator, under)
 
@@ -1004,14 +1033,6 @@ def _reduction(name: str, text: Text, order: Axes, over: Axes) -> Text:
     if text.binds == ATOM and len(text.text) < 16:
         return Text(f"{text.text}.{name}({listed})", ATOM)
     return Text(f"{name}({text.text}, {listed})", ATOM)
-
-
-def _atomic(text: str) -> str:
-    return (
-        text
-        if text.isidentifier() or (text.endswith(")") and text.count("(") == 1)
-        else f"({text})"
-    )
 
 
 Half = tuple[list[Node], dict[int, Dim]]

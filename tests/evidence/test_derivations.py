@@ -4,6 +4,7 @@ other sizes.
 """
 
 import json
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
@@ -11,15 +12,18 @@ import torch
 
 from gradcli.evaluate.job import default_dtype
 from tests.program import run
-from tools.derivations import LONGER, Row, book_row, read, row
+from tools.derivations import LONGER, Block, Row, blocks, book_row, read, row, wrong
 
 BOOK, WILD = "derivations.txt", "formulas_wild.txt"
 
 
 @cache
 def rows(corpus: str) -> list[Row]:
-    """What `derive` gives for each block of a corpus, in one batch."""
-    blocks = read(corpus)
+    """What `derive` gives for each block of a file, in one batch."""
+    return given(read(corpus))
+
+
+def given(blocks: Sequence[Block]) -> list[Row]:
     ran = run("batch", "--jobs", "1", stdin="".join(json.dumps(each.job) + "\n" for each in blocks))
     assert ran.status in (0, 1), ran.stderr
     answers = map(json.loads, ran.stdout.splitlines())
@@ -28,9 +32,9 @@ def rows(corpus: str) -> list[Row]:
 
 
 def test_the_textbooks_are_right(double: None) -> None:
-    blocks = read(BOOK)
-    assert len({each.name for each in blocks}) == len(blocks) >= 200
-    assert {each.name: each.wrong for each in map(book_row, blocks) if each.wrong} == {}
+    book = read(BOOK)
+    assert len({each.name for each in book}) == len(book) >= 200
+    assert {each.block.name: each.wrong for each in map(book_row, book) if each.wrong} == {}
 
 
 @pytest.mark.parametrize("corpus", [BOOK, WILD])
@@ -52,3 +56,47 @@ def test_a_missing_text_has_a_reason() -> None:
     for each in [*rows(BOOK), *rows(WILD)]:
         assert all(each.missing.values())
         assert "internal error" not in str(each.missing)
+
+
+def test_the_check_sees_a_small_factor_and_a_size_that_is_written_as_a_number(
+    double: None,
+) -> None:
+    for block in read(BOOK)[::4]:
+        texts = {
+            name: f"1.000001*({text})" for name, text in block.gradients.items() if ";" not in text
+        }
+        assert wrong(block, texts, {}).keys() == texts.keys(), block.name
+    (block,) = (each for each in read(BOOK) if each.name == "mean squared error by the bias")
+    assert wrong(block, {"b": "2*sum(X @ w + b - y)/len(y)"}, {}) == {}
+    assert wrong(block, {"b": "2*sum(X @ w + b - y)/5"}, {}).keys() == {"b"}
+
+
+AT_ZEROS = """
+prod(x)
+x=2,0,3
+
+A.prod(1)
+A=2,0;3,4
+
+x/norm(x)
+x=0,2
+
+abs(x)*x
+x=0,2
+
+x**2*sign(x)
+x=0,2
+
+sqrt(x**2 + 1)*relu(x)
+x=0,2
+
+where(x > 0, x**2, 0)
+x=0,2
+"""
+
+
+def test_a_formula_is_right_at_zeros_or_a_note_says_that_it_is_not() -> None:
+    """Random points have no zero in them, but the given numbers may."""
+    found = given([*blocks(AT_ZEROS)])
+    silent = [each for each in found if "kink" not in each.notes]
+    assert {each.block.expression: each.wrong for each in silent if each.wrong} == {}

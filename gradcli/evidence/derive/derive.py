@@ -71,18 +71,21 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     lines: list[tuple[str, str]] = []
     short: dict[str, str] = {}
     sides: dict[str, Value] = {}
+    assumed: list[str] = []
     for named in (True, False) if run.program.assigned else (True,):
         if not named and nodes.made() > _TRANSPARENT and any(texts.values()):
             break
         try:
             attempt = _followed(run, named=named, upstream=upstream)
             sides = sides or attempt.inputs
+            assumed = list(dict.fromkeys(attempt.walk.assumed))
             for name, found in _texts(attempt, run, reasons).items():
                 texts[name] += found
         except (NoRule, Unequal, TooLong) as error:
             for name in run.by:
                 reasons.setdefault(name, str(error))
-    points = Points(run, sides or _plain_sides(run), upstream)
+    sides = sides or {name: input_value(name, t.shape) for name, t in run.inputs.items()}
+    points = Points(run, sides, upstream)
     if points.given is None:
         message = "the expression is not finite at the given point"
         raise MathError(message, hint="choose other numbers: derive begins at a point")
@@ -90,7 +93,9 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     formulas: dict[str, str | None] = {}
     for name in run.by:
         unused = name not in points.given.gradients
-        candidates = [f"zeros_like({name})"] if unused else sorted(texts[name], key=len)
+        candidates = sorted(texts[name], key=len)
+        if unused or name not in reasons:
+            candidates.append(f"zeros_like({name})")
         formulas[name] = chosen.first(name, candidates)
         if formulas[name] is None:
             reasons.setdefault(name, "did not verify")
@@ -102,43 +107,36 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
                 job.note("unused-input", f"the result does not depend on {name}: its gradient is 0")
     if steps:
         lines, short = _backward(run, upstream, chosen)
-    if sides:
-        for text in dict.fromkeys(attempt.walk.assumed):
-            job.note(
-                "branch", f"the formulas hold where '{text}' decides as it does at the given point"
-            )
+    for text in assumed:
+        job.note("branch", f"the formulas hold where '{text}' decides as it does at the given point")
     return Derived(
         formulas, upstream or None, lines if steps else None, chosen.verified, reasons, short
     )
 
 
-def _plain_sides(run: Run) -> dict[str, Value]:
-    return {name: input_value(name, t.shape, ones=False) for name, t in run.inputs.items()}
-
-
 def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
     """The expression followed twice, so that all sides that agree are merged before they are used.
 
-    Sides of size 1 are open, unless they broadcast.
+    A side of size 1 is open until it meets a longer one.
     """
-    error: Exception | None = None
-    for ones in (True, False):
+    single: dict[str, set[int]] = {name: set() for name in run.inputs}
+    while True:
         nodes.restart()
-        inputs = {name: input_value(name, t.shape, ones=ones) for name, t in run.inputs.items()}
+        inputs = {name: input_value(name, t.shape, single[name]) for name, t in run.inputs.items()}
         try:
             walk(run.program, inputs, named=named)
             done = walk(run.program, inputs, named=named)
+            break
         except Unequal as unequal:
-            error = unequal
-            continue
-        if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
-            error = NoRule("no rule for these shapes")
-            continue
-        axes = [axis if axis is not None else () for axis in done.value.axes]
-        adjoint = sym(upstream, axes) if upstream else num(1)
-        return _Attempt(done, inputs, adjoint)
-    assert error is not None
-    raise error
+            ones = [side for side in unequal.sides if side.size == 1 and side.places]
+            if not ones:
+                raise
+            for name, axis, _ in ones[0].places:
+                single[name].add(axis)
+    if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
+        raise NoRule("no rule for these shapes")
+    axes = [axis if axis is not None else () for axis in done.value.axes]
+    return _Attempt(done, inputs, sym(upstream, axes) if upstream else num(1))
 
 
 def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, list[str]]:

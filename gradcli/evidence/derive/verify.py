@@ -211,4 +211,3 @@ def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> fl
     if right is None:
         return float("inf") if bool(found.count_nonzero()) else 0.0
     return error(found, right)
-
