@@ -73,7 +73,7 @@ def test_the_lectures_case() -> None:
         assert slope == pytest.approx(2 * x * (w * x - y))
 
 
-SHAPED = {
+SHAPED: dict[str, dict[str, tuple[int, ...]]] = {
     "mse(X @ w, y) + lam*norm(w)**2": {"X": (5, 3), "w": (3,), "y": (5,), "lam": ()},
     "p = softmax(a, 0); p": {"a": (4,)},
     "sum(sigmoid(x*w))/len(x)": {"x": (3,), "w": ()},
@@ -133,6 +133,8 @@ def refused(*words: str) -> str:
         (["log(x)", "x=-1"], "not finite"),
         (["x*rand(3)", "x=1"], "random"),
         (["3"], "no input"),
+        (["x > 2"], "differentiable operations"),
+        (["x.argmax()", "x=1,2"], "differentiable operations"),
         (["x*y", "--check"], "formula is shown only if"),
         (["x*y", "--expect", "x=1"], "gradcli grad EXPR NAME=T --expect"),
         (["x*y", "--explain"], "--steps"),
