@@ -182,6 +182,8 @@ def test_what_has_no_formula_is_null_with_a_reason() -> None:
     assert shown.json["reasons"] == {"A": "no rule for cholesky"}
     page = run("derive", *words)
     assert (page.status, "no formula (no rule for cholesky)" in page.stdout) == (1, True)
+    shown = run("derive", *words, "--latex")
+    assert (shown.status, shown.stdout) == (1, "% A: no formula (no rule for cholesky)\n")
 
 
 def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
