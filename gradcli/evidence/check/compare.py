@@ -29,6 +29,7 @@ from gradcli.evidence.check.differences import (
     usual_step,
 )
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
+from gradcli.evidence.derive.derive import closed_forms
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
 
@@ -92,13 +93,17 @@ def check(result: Result, job: Job) -> dict[str, Checked]:
         prefix = f"{subject.name}." if subject.name else ""
         prober = probe(subject, job)
         for name in subject.by:
-            if (checked := compare(result, subject, name, prober)) is not None:
+            if (checked := compare(result, subject, name, prober, job)) is not None:
                 checks[prefix + name] = checked
     return checks
 
 
-def compare(result: Result, subject: Subject, name: str, prober: Probe) -> Checked | None:
-    """The check of a subject's slopes by the input `name`; None if it has none."""
+def compare(
+    result: Result, subject: Subject, name: str, prober: Probe, job: Job | None = None
+) -> Checked | None:
+    """The check of a subject's slopes by the input `name`; None if it has none. Without `job` only
+    the catalogue's closed forms are compared.
+    """
     pairs = prober.pairs(name)
     try:
         slopes = prober.slopes(prober.inputs, name, pairs) if pairs else None
@@ -107,18 +112,27 @@ def compare(result: Result, subject: Subject, name: str, prober: Probe) -> Check
         return _Comparison(prober, name, pairs, missing, None, underived=True).checked()
     if slopes is None:
         return None
-    closed = _closed_form(result, subject, name, prober, pairs)
+    closed = _closed_form(result, subject, name, prober, pairs, job)
     return _Comparison(prober, name, pairs, slopes, closed).checked()
 
 
 def _closed_form(
-    result: Result, subject: Subject, name: str, prober: Probe, pairs: Sequence[Pair]
+    result: Result,
+    subject: Subject,
+    name: str,
+    prober: Probe,
+    pairs: Sequence[Pair],
+    job: Job | None,
 ) -> Tensor | None:
-    """The slopes of the pairs in closed form; None if the result has none."""
+    """The slopes of the pairs in closed form: the catalogue's, or a derived formula; None if there is
+    none.
+    """
     try:
         with once_more(torch.float64):
             wide = subject._replace(inputs=dict(prober.inputs), upstream=prober.rerun.upstream)
             closed = result.closed_form(wide, name)
+            if closed is None and job is not None and subject.kind == "gradient":
+                closed = closed_forms(wide._replace(by=(name,)), job).get(name)
     except GradcliError:  # shapes that the formula is not written for
         return None
     if closed is None:

@@ -78,7 +78,7 @@ class Points:
         """Points of up to two other sizes, if the expression can be computed there."""
         roots = {dim.root for value in self._sides.values() for dim in value.sides if dim}
         free = [dim for dim in roots if not dim.fixed]
-        free.sort(key=lambda dim: [place for place in dim.places])
+        free.sort(key=lambda dim: list(dim.places))
         if not free:
             return []
         found: list[Point] = []
