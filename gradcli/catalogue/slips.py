@@ -1,6 +1,7 @@
 """Mistakes of hand derivations that `--expect` names, in the order in which they are tried."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,3 +84,15 @@ SLIPS = (
     ),
 )  # fmt: skip
 """All of them; the first that fits is named."""
+
+OMISSIONS: Mapping[str, str] = {
+    "missing-factor": "yours leaves out the local derivative {local}, the row `{row}` of --explain",
+    "missing-path": "yours leaves out one of the {paths} paths to {operand}, the one through {label}: "
+    "add the product in the row `{row}` of --explain",
+    "missing-sum": "yours is not summed: {operand} has shape {shape} and was broadcast to {broadcast}, "
+    "so sum over the copies in the row `{row}` of --explain",
+    "swapped": "yours swaps the operands of {label}: it is {local}, the row `{row}` of --explain",
+    "upstream": "yours leaves out the upstream gradient of {label}: multiply by it, as the row `{row}` of --explain does",
+}
+"""What is found by leaving something out of the ledger, or swapping it, after all of the above. `local`
+is the rule of the row."""

@@ -1,0 +1,424 @@
+"""Slips found in the ledger: the gradient with one thing left out of the chain rule, or swapped.
+
+The chain rule is linear in each product that an operation passes on. So the gradient with a slip is
+the right one, plus what the change of that one product adds on its way back to the input.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.catalogue import derivative_rules
+from gradcli.catalogue.slips import OMISSIONS
+from gradcli.errors import GradcliError
+from gradcli.evaluate.job import Job, once_more, together
+from gradcli.evaluate.naming import Names
+from gradcli.evaluate.rerun import Rerun, widened
+from gradcli.evaluate.trace import ExecutedOp, Use
+from gradcli.evidence.explain.ledger import shown
+from gradcli.evidence.explain.local_rules import (
+    Local,
+    is_elementwise,
+    known_as,
+    local_rule,
+    slope,
+)
+from gradcli.results import Inputs, Subject
+
+OPERATIONS = 60
+"""Operations between an input and the value that are searched for slips, from the value back."""
+NUMBERS = 200_000
+"""Elements of all results together up to which they are searched."""
+BRANCHES = 64
+"""Gradients of one broadcast operand that are followed back to the input one by one, at most."""
+
+Point: TypeAlias = tuple[Inputs, Tensor]
+"""Inputs, and the user's gradient there."""
+Fits: TypeAlias = Callable[[Tensor, Tensor], bool]
+"""Whether the user's gradient, the first, is that of a slip, the second; of any two shapes."""
+
+
+def named(
+    subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits | None = None
+) -> "Omission | None":
+    """The one slip that gives the user's gradient by `name`, an input or a step, at every point.
+
+    None if none does, or if several do that differ elsewhere. Those that are the same function of
+    the inputs count as one, the first. Ones alone fit nothing: they are what is left when the last
+    factor is gone, whatever it was.
+    """
+    fits = fits or _same
+    found = omissions(subject, name, job)
+    for number, (inputs, expected) in enumerate(points):
+        found = [
+            each
+            for each in found
+            if (gradient := each.gradient(inputs)) is not None
+            and fits(expected, gradient)
+            and (number or each.slip == "missing-sum" or not bool((gradient == 1).all()))
+        ]
+    if not found or (len(found) > 1 and not _one_function(found)):
+        return None
+    return found[0]
+
+
+def _one_function(found: Sequence["Omission"]) -> bool:
+    """Whether slips that agree at one point give the same gradient at others too."""
+    compared = 0
+    for inputs in _nearby(found[0].chain.subject.inputs):
+        gradients = [each.gradient(inputs) for each in found]
+        if all(g is None or not bool(g.isfinite().all()) for g in gradients):
+            continue  # outside the domain
+        first, *others = gradients
+        if first is None or any(other is None or not _same(first, other) for other in others):
+            return False
+        compared += 1
+    return compared > 0
+
+
+def omissions(subject: Subject, name: str, job: Job) -> list["Omission"]:
+    """Every slip that the gradient by `name` leaves room for, in the order in which they are named.
+
+    Empty if the expression cannot be followed: if it is too large, or refused in float64.
+    """
+    chain = _Chain(subject, name, job)
+    run = chain.at(chain.rerun.inputs)
+    return [] if run is None else [Omission(*found, chain) for found in run.slips()]
+
+
+class _Place(NamedTuple):
+    """A use that a slip changes: its operation's number, and its own; all of them if that is None.
+
+    `variant` tells several forms of one slip apart.
+    """
+
+    operation: int
+    use: int | None = None
+    variant: int = 0
+
+
+@dataclass(frozen=True)
+class Omission:
+    """One slip, and `row`, the name of the ledger's row that it is about."""
+
+    slip: str
+    place: _Place
+    chain: "_Chain"
+
+    @cached_property
+    def row(self) -> str:
+        """The name of the row as --explain shows it."""
+        prefix = self.chain.subject.name
+        label = self._run.label(self.place)
+        return f"{prefix}: {label}" if prefix else label
+
+    @property
+    def words(self) -> str:
+        """What the slip is, and what to do."""
+        with once_more(torch.float64):
+            return OMISSIONS[self.slip].format(row=self.row, **self._run.words(self.place))
+
+    def gradient(self, inputs: Inputs) -> Tensor | None:
+        """The gradient in float64 with the slip: in the input's shape, or as it was broadcast.
+
+        None where PyTorch has none, or refuses the inputs.
+        """
+        run = self.chain.at(inputs)
+        if run is None or self.place.operation >= len(run.operations):
+            return None
+        with once_more(torch.float64):
+            return run.gradient(self.slip, self.place)
+
+    @property
+    def _run(self) -> "_Run":
+        run = self.chain.at(self.chain.rerun.inputs)
+        assert run is not None
+        return run
+
+
+class _Chain:
+    """The expression between a value and one of its inputs or steps, run at one point at a time."""
+
+    def __init__(self, subject: Subject, name: str, job: Job) -> None:
+        self.subject = subject
+        self.rerun = Rerun(subject, job)
+        self._name = name
+        self._latest: tuple[Inputs, _Run | None] | None = None
+
+    def at(self, inputs: Inputs) -> "_Run | None":
+        """The run at these inputs, which is kept until others come; None if it is refused."""
+        if self._latest is None or self._latest[0] is not inputs:
+            try:
+                self._latest = inputs, _Run(self.rerun, inputs, self._name)
+            except (GradcliError, _NotFollowedError):
+                self._latest = inputs, None
+        return self._latest[1]
+
+
+class _NotFollowedError(Exception):
+    """The expression is too large, or no gradient reaches the input."""
+
+
+class _Run:
+    """One run in float64 with every use kept apart, and the gradient that reached each tensor."""
+
+    def __init__(self, rerun: Rerun, inputs: Inputs, name: str) -> None:
+        by = (name,) if name in inputs else rerun.by
+        live = core.require_grad(inputs, by)
+        self._trace = rerun.trace(live, uses=True)
+        self._target = live[name] if name in live else self._trace.steps[name]
+        self.operations = [op for op in self._trace.operations if op.uses and op.results][::-1]
+        numbers = sum(result.numel() for op in self.operations for result in op.results)
+        if not self._trace.value.requires_grad or numbers > NUMBERS:
+            raise _NotFollowedError
+        tensors = [self._target]
+        for op in self.operations:
+            tensors += [use.alias for use in op.uses]
+            tensors += [result for result in op.results if result.requires_grad]
+        distinct = {str(id(tensor)): tensor for tensor in tensors}
+        found = core.gradients(self._trace.value, distinct, upstream=rerun.upstream, keep=True)
+        self._reached = {int(key): g.to_dense() for key, g in found.items() if g is not None}
+        if id(self._target) not in self._reached:
+            raise _NotFollowedError
+        self._total = self._reached[id(self._target)]
+        uses = (use for op in self.operations for use in op.uses)
+        self._paths = Counter(id(use.tensor) for use in uses if id(use.alias) in self._reached)
+
+    def slips(self) -> Iterator[tuple[str, _Place]]:
+        """The slips that are possible here, in the order in which they are named."""
+        on_path = [
+            (number, [place for place, use in enumerate(op.uses) if id(use.alias) in self._reached])
+            for number, op in enumerate(self.operations[:OPERATIONS])
+        ]
+        for slip in OMISSIONS:
+            for number, places in on_path:
+                if slip == "upstream" and len(places) > 1:
+                    yield slip, _Place(number)
+                for place in places:
+                    use = self.operations[number].uses[place]
+                    if slip != "missing-path" or self._paths[id(use.tensor)] > 1:
+                        for variant in range(_VARIANTS.get(slip, 1)):
+                            yield slip, _Place(number, place, variant)
+
+    # --- gradients -------------------------------------------------------------------------------
+
+    def gradient(self, slip: str, place: _Place) -> Tensor | None:
+        """The gradient with a slip; None if it is not possible at its place."""
+        op = self.operations[place.operation]
+        uses = op.uses if place.use is None else op.uses[place.use : place.use + 1]
+        total: Tensor | None = None
+        for use in uses:
+            product = self._reached.get(id(use.alias))
+            if product is None:
+                continue
+            if slip == "missing-sum":
+                return self._unsummed(op, use, product)
+            passed = self._passed(slip, op, use, product, place.variant)
+            change = None if passed is None else self._back(use.tensor, passed - product)
+            if change is not None:
+                total = (self._total if total is None else total) + change
+        return total
+
+    def _passed(
+        self, slip: str, op: ExecutedOp, use: Use, product: Tensor, variant: int
+    ) -> Tensor | None:
+        """What the operation passes on to a use after a slip, in the operand's shape."""
+        if slip == "missing-path":
+            return torch.zeros_like(product)
+        if slip == "upstream":
+            return self._without_upstream(op, use)
+        if (found := self._only(op)) is None:
+            return None
+        if slip == "missing-factor":
+            return _without_factor(op, use, *found)
+        return _swapped(op, use, *found, variant)
+
+    def _only(self, op: ExecutedOp) -> tuple[Tensor, Tensor] | None:
+        """The only result that a gradient reached, and that gradient."""
+        found = self._upstreams(op)
+        return found[0] if len(found) == 1 else None
+
+    def _upstreams(self, op: ExecutedOp) -> list[tuple[Tensor, Tensor]]:
+        results = (result for result in op.results if id(result) in self._reached)
+        return [(result, self._reached[id(result)]) for result in results]
+
+    def _without_upstream(self, op: ExecutedOp, use: Use) -> Tensor | None:
+        """The local derivatives alone, as if every upstream gradient were 1."""
+        terms = [
+            term
+            for result, _ in self._upstreams(op)
+            if (term := core.gradients(result.sum(), {"": use.alias}, keep=True)[""]) is not None
+        ]
+        return sum(terms[1:], terms[0]) if terms else None
+
+    def _back(self, tensor: Tensor, gradient: Tensor) -> Tensor | None:
+        """What a gradient of `tensor`, in its shape, adds to that of the input; None for no path."""
+        if tensor is self._target:
+            return gradient
+        return core.gradients(tensor, {"": self._target}, upstream=gradient, keep=True)[""]
+
+    def _unsummed(self, op: ExecutedOp, use: Use, product: Tensor) -> Tensor | None:
+        """The gradient by an operand that was broadcast, one for each copy of it."""
+        shape = self._broadcast(op, use)
+        found = self._only(op)
+        if shape is None or found is None:
+            return None
+        upstream = found[1]
+        is_bias = known_as(op) == "linear" and use.place[0] - (op.step.kind == "apply") == 2
+        copies = upstream if is_bias else slope(op, use, shape, upstream)
+        if copies is None:
+            return None
+        if use.tensor is self._target:
+            return self._total - product + copies
+        lead = shape[: len(shape) - use.tensor.ndim]
+        if shape[len(lead) :] != list(use.tensor.shape):
+            return None  # copies along a dimension that the operand has are not those of the input
+        rows = copies.reshape(-1, *use.tensor.shape)
+        summed = self._back(use.tensor, product)
+        if summed is None or len(rows) > BRANCHES:
+            return None
+        parts = [self._back(use.tensor, row) for row in rows]
+        back = torch.stack([part for part in parts if part is not None])
+        return self._total - summed + back.reshape(*lead, *self._target.shape)
+
+    def _broadcast(self, op: ExecutedOp, use: Use) -> list[int] | None:
+        """The shape that an operand was broadcast to; None if it was not."""
+        found = self._only(op)
+        if found is None:
+            return None
+        shape = list(found[0].shape)
+        if not shape:
+            try:
+                shape = together(*(v.shape for v in op.arguments if isinstance(v, Tensor)))
+            except RuntimeError:  # its operands do not broadcast
+                return None
+        return shape if shape != list(use.tensor.shape) and _expands(use.tensor, shape) else None
+
+    # --- words -----------------------------------------------------------------------------------
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self._trace)
+
+    def label(self, place: _Place) -> str:
+        """The ledger's name of an operation's row."""
+        return shown(self._names, self.operations[place.operation], self._reached)[0]
+
+    def words(self, place: _Place) -> dict[str, str]:
+        """What the words of a slip at this place speak of."""
+        op = self.operations[place.operation]
+        use = op.uses[place.use or 0]
+        label, operand = self.label(place), self._names.of(use.tensor)
+        local = local_rule(self._names, op, use, self._upstreams(op), self._reached[id(use.alias)])
+        return {
+            "label": label,
+            "operand": operand,
+            "paths": str(self._paths[id(use.tensor)]),
+            "local": _equation(label, operand, local),
+            "shape": str(list(use.tensor.shape)),
+            "broadcast": str(self._broadcast(op, use)),
+        }
+
+
+_VARIANTS = {"swapped": 5}
+"""The forms of a slip that has several."""
+
+
+def _without_factor(op: ExecutedOp, use: Use, result: Tensor, upstream: Tensor) -> Tensor | None:
+    """What reaches an operand if the local derivative is taken for 1, in the operand's shape; None
+    for an operation that only moves numbers, or mixes them so that shapes differ.
+    """
+    if known_as(op) in derivative_rules.MOVES:
+        return None
+    if not result.ndim:
+        return upstream.expand(use.tensor.shape)
+    expands = _expands(use.tensor, result.shape)
+    return upstream.sum_to_size(use.tensor.shape) if expands else None
+
+
+def _swapped(
+    op: ExecutedOp, use: Use, result: Tensor, upstream: Tensor, variant: int
+) -> Tensor | None:
+    """What reaches one of two operands, in its shape, if they are mixed up in its local derivative.
+
+    Of a matrix product: its factors in each other order. Of any other operation of two tensors: the
+    local derivative of the other operand, or that of this one with the two exchanged.
+    """
+    place, pair = use.place[0], op.arguments[:2]
+    if op.step.kind == "apply" or len(use.place) > 1 or place > 1:
+        return None
+    if len(pair) < 2 or not all(isinstance(operand, Tensor) for operand in pair):
+        return None
+    if known_as(op) == "@" and result.ndim:
+        return _product(pair, place, use.tensor, upstream, variant)
+    operand, other = pair[place], pair[1 - place]
+    if variant > 1 or not (
+        is_elementwise(op) or (not result.ndim and pair[0].shape == pair[1].shape)
+    ):
+        return None
+    shape = result.shape if result.ndim else operand.shape
+    if variant:
+        exchanged = replace(op, operands=[*reversed(pair), *op.operands[2:]])
+        local = slope(exchanged, Use(use.place, other, other), shape)
+    else:
+        local = slope(op, Use((1 - place,), other, other), shape)
+    return None if local is None else (upstream * local).sum_to_size(operand.shape)
+
+
+def _product(
+    pair: Sequence[Tensor], place: int, operand: Tensor, upstream: Tensor, variant: int
+) -> Tensor | None:
+    """The factors of a matrix product's rule in another order, if the shape is that of `operand`."""
+    tensors = (pair[1 - place].detach(), operand.detach(), upstream)
+    own, alien, turned = (tensor.mT if tensor.ndim > 1 else tensor for tensor in tensors)
+    orders = (
+        (own, upstream), (upstream, own), (alien, upstream), (upstream, alien),
+        (turned, tensors[0]) if place else (tensors[0], turned),
+    )  # fmt: skip
+    try:
+        product = torch.matmul(*orders[variant])
+    except RuntimeError:  # their shapes do not fit
+        return None
+    return product if product.shape == operand.shape else None
+
+
+def _expands(tensor: Tensor, shape: Sequence[int]) -> bool:
+    """Whether a tensor broadcasts to a shape."""
+    pairs = zip(reversed(tensor.shape), reversed(shape), strict=False)
+    return tensor.ndim <= len(shape) and all(size in (1, wide) for size, wide in pairs)
+
+
+def _equation(result: str, operand: str, local: Local) -> str:
+    """The local derivative as an equation, or the rule of an operation without a formula."""
+    if not isinstance(local.value, Tensor):
+        return local.rule
+    above, below = (
+        f" {name}" if name.isidentifier() else f"({name})" for name in (result, operand)
+    )
+    return f"d{above}/d{below} = {local.rule}"
+
+
+def _same(left: Tensor, right: Tensor) -> bool:
+    """Whether two gradients of any shapes are equal but for rounding."""
+    return left.shape == right.shape and torch.allclose(left, right, rtol=1e-6, atol=1e-12)
+
+
+def _nearby(inputs: Inputs) -> Iterator[Inputs]:
+    """Other inputs of the same shapes: some near, of the same signs, some far; integers are kept."""
+    generator = torch.Generator().manual_seed(0)
+
+    def moved(tensor: Tensor, size: float, shift: float) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor
+        random = torch.randn(2, *tensor.shape, generator=generator, dtype=torch.float64)
+        wide = widened(tensor)
+        return wide * (1 + size * random[0].tanh()) + (shift + 0.1 * (wide == 0)) * random[1]
+
+    for size, shift in ((0.3, 0.0), (0.3, 0.0), (0.3, 0.1), (0.0, 1.5), (0.0, 1.5)):
+        yield {name: moved(tensor, size, shift) for name, tensor in inputs.items()}
