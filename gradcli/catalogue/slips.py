@@ -86,13 +86,11 @@ SLIPS = (
 """All of them; the first that fits is named."""
 
 OMISSIONS: Mapping[str, str] = {
-    "missing-factor": "yours leaves out the local derivative {local}, the row `{row}` of --explain",
-    "missing-path": "yours leaves out one of the {paths} paths to {operand}, the one through {label}: "
-    "add the product in the row `{row}` of --explain",
-    "missing-sum": "yours is not summed: {operand} has shape {shape} and was broadcast to {broadcast}, "
-    "so sum over the copies in the row `{row}` of --explain",
-    "swapped": "yours swaps the operands of {label}: it is {local}, the row `{row}` of --explain",
-    "upstream": "yours leaves out the upstream gradient of {label}: multiply by it, as the row `{row}` of --explain does",
+    "missing-factor": "yours leaves out the local derivative {local}: multiply by it",
+    "missing-path": "yours leaves out a path: add what {operand} gets through this operation",
+    "missing-sum": "yours is not summed: {operand} has shape {shape} and was broadcast to {broadcast}, so add up its copies",
+    "swapped": "yours swaps the operands: the local derivative is {local}",
+    "upstream": "yours leaves out the upstream gradient: multiply the local derivative by it",
 }
-"""What is found by leaving something out of the ledger, or swapping it, after all of the above. `local`
-is the rule of the row."""
+"""What is found by leaving something out of the ledger, or by swapping it, after all of the above.
+`local` is the rule of the row, which is named after these words."""

@@ -100,7 +100,7 @@ def _missed(
         or _omitted(expected, exact, origin, job)
         or _right_to_the_digits(expected, computed.double(), half)
         or _known(expected, half, guesses)
-        or _omitted(expected, half, origin, job)
+        or (bool(half.any()) and _omitted(expected, half, origin, job))
         or _ratio(expected, right, half)
         or _Miss()
     )
@@ -255,7 +255,7 @@ def _ratio(expected: Tensor, right: Tensor, half: Tensor) -> _Miss | None:
     factor = float(expected.reshape(-1)[place] / right.reshape(-1)[place])
     if not math.isfinite(factor):
         return None
-    fraction = Fraction(factor).limit_denominator(_DENOMINATOR)
+    fraction = Fraction(factor).limit_denominator(12 if bool(half.any()) else 64)
     for number, text in ((float(fraction), str(fraction)), (factor, f"{factor:.4g}")):
         if _fits_well(expected, number * right, half):
             advice = f"every element of yours is {text} times the computed one"
@@ -267,19 +267,17 @@ def _roughly(half: Tensor) -> str:
     return " (to the digits given)" if bool(half.any()) else ""
 
 
-_DENOMINATOR = 64
-"""Constants are written as fractions up to this denominator."""
 _DIGITS = 5e-3
 """Half a unit of the last digit counts up to this part of the largest element: three digits. With
 fewer, one of many slips may fit by accident."""
 
 
 def _fits_well(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
-    """Whether every element is the guess's to the digits written, and these are at least three."""
-    if expected.shape != guess.shape or half.shape != guess.shape:
+    """Whether every element is the guess's, to the digits written if these are three or more."""
+    if expected.shape != guess.shape or not guess.numel():
         return False
-    size = float(guess.abs().max()) if guess.numel() else 0.0
-    return _fits(expected, guess, half.clamp(max=_DIGITS * size))
+    size = float(guess.abs().max())
+    return _fits(expected, guess, half.where(half <= _DIGITS * size, 0.0).clamp(min=ZERO * size))
 
 
 def _same(again: Tensor, computed: Tensor) -> bool:

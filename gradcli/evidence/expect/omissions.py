@@ -33,10 +33,10 @@ from gradcli.results import Inputs, Subject
 
 OPERATIONS = 60
 """Operations between an input and the value that are searched for slips, from the value back."""
+STEPS = 12_000
+"""Those times the operations that each gradient may go back through, at most."""
 NUMBERS = 200_000
-"""Elements of all results together up to which they are searched."""
-BRANCHES = 64
-"""Gradients of one broadcast operand that are followed back to the input one by one, at most."""
+"""Elements of the input and all results together up to which an expression is followed."""
 
 Point: TypeAlias = tuple[Inputs, Tensor]
 """Inputs, and the user's gradient there."""
@@ -44,28 +44,43 @@ Fits: TypeAlias = Callable[[Tensor, Tensor], bool]
 """Whether the user's gradient, the first, is that of a slip, the second; of any two shapes."""
 
 
+def _same(left: Tensor, right: Tensor) -> bool:
+    """Whether two gradients of any shapes are equal but for rounding."""
+    return left.shape == right.shape and torch.allclose(left, right, rtol=1e-6, atol=1e-12)
+
+
 def named(
-    subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits | None = None
+    subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits = _same
 ) -> "Omission | None":
     """The one slip that gives the user's gradient by `name`, an input or a step, at every point.
 
     None if none does, or if several do that differ elsewhere. Those that are the same function of
-    the inputs count as one, the first. Ones alone fit nothing: they are what is left when the last
-    factor is gone, whatever it was.
+    the inputs count as one, the first. Nothing is left out of a gradient that is 0 at every point.
+    Nor is 1 a sign of what was left out, if it is the only number or the path is one operation.
     """
-    fits = fits or _same
-    found = omissions(subject, name, job)
-    for number, (inputs, expected) in enumerate(points):
-        found = [
-            each
-            for each in found
-            if (gradient := each.gradient(inputs)) is not None
-            and fits(expected, gradient)
-            and (number or each.slip == "missing-sum" or not bool((gradient == 1).all()))
-        ]
-    if not found or (len(found) > 1 and not _one_function(found)):
-        return None
-    return found[0]
+    chain = _Chain(subject, name, job)
+    found, wrong = chain.slips(), False
+    differ: set[Omission] = set()
+    for inputs, expected in points:
+        run = chain.at(inputs)
+        if run is None or not found:
+            return None
+        alone = run.single or expected.numel() == len(points) == 1
+        wrong |= bool(run.total.any()) and not (alone and bool((expected.abs() == 1).all()))
+        gradients = [(each, each.gradient(inputs)) for each in found]
+        fitting = [(each, g) for each, g in gradients if g is not None and fits(expected, g)]
+        found = [each for each, _ in fitting]
+        differ |= {each for each, gradient in fitting if not _same(gradient, run.total)}
+    found = [each for each in found if each in differ and (wrong or each.slip == "missing-sum")]
+    return found[0] if len(found) == 1 or (found and _one_function(found)) else None
+
+
+def omissions(subject: Subject, name: str, job: Job) -> list["Omission"]:
+    """Every slip that the gradient by `name` leaves room for, in the order in which they are named.
+
+    Empty if the expression cannot be followed: if it is too large, or refused in float64.
+    """
+    return _Chain(subject, name, job).slips()
 
 
 def _one_function(found: Sequence["Omission"]) -> bool:
@@ -80,16 +95,6 @@ def _one_function(found: Sequence["Omission"]) -> bool:
             return False
         compared += 1
     return compared > 0
-
-
-def omissions(subject: Subject, name: str, job: Job) -> list["Omission"]:
-    """Every slip that the gradient by `name` leaves room for, in the order in which they are named.
-
-    Empty if the expression cannot be followed: if it is too large, or refused in float64.
-    """
-    chain = _Chain(subject, name, job)
-    run = chain.at(chain.rerun.inputs)
-    return [] if run is None else [Omission(*found, chain) for found in run.slips()]
 
 
 class _Place(NamedTuple):
@@ -122,7 +127,8 @@ class Omission:
     def words(self) -> str:
         """What the slip is, and what to do."""
         with once_more(torch.float64):
-            return OMISSIONS[self.slip].format(row=self.row, **self._run.words(self.place))
+            words = OMISSIONS[self.slip].format(**self._run.words(self.place))
+        return f"{words} (the row `{self.row}` of --explain)"
 
     def gradient(self, inputs: Inputs) -> Tensor | None:
         """The gradient in float64 with the slip: in the input's shape, or as it was broadcast.
@@ -132,8 +138,11 @@ class Omission:
         run = self.chain.at(inputs)
         if run is None or self.place.operation >= len(run.operations):
             return None
-        with once_more(torch.float64):
-            return run.gradient(self.slip, self.place)
+        try:
+            with once_more(torch.float64):
+                return run.gradient(self.slip, self.place)
+        except GradcliError:  # a complex step
+            return None
 
     @property
     def _run(self) -> "_Run":
@@ -150,6 +159,11 @@ class _Chain:
         self.rerun = Rerun(subject, job)
         self._name = name
         self._latest: tuple[Inputs, _Run | None] | None = None
+
+    def slips(self) -> list[Omission]:
+        """Every slip that is possible at the subject's own inputs."""
+        run = self.at(self.rerun.inputs)
+        return [] if run is None else [Omission(*found, self) for found in run.slips()]
 
     def at(self, inputs: Inputs) -> "_Run | None":
         """The run at these inputs, which is kept until others come; None if it is refused."""
@@ -172,11 +186,14 @@ class _Run:
         by = (name,) if name in inputs else rerun.by
         live = core.require_grad(inputs, by)
         self._trace = rerun.trace(live, uses=True)
-        self._target = live[name] if name in live else self._trace.steps[name]
+        target = live.get(name, self._trace.steps.get(name))
         self.operations = [op for op in self._trace.operations if op.uses and op.results][::-1]
-        numbers = sum(result.numel() for op in self.operations for result in op.results)
-        if not self._trace.value.requires_grad or numbers > NUMBERS:
+        if target is None or not self._trace.value.requires_grad:
             raise _NotFollowedError
+        numbers = sum(result.numel() for op in self.operations for result in op.results)
+        if target.numel() + numbers > NUMBERS:
+            raise _NotFollowedError
+        self._target = target
         tensors = [self._target]
         for op in self.operations:
             tensors += [use.alias for use in op.uses]
@@ -186,25 +203,38 @@ class _Run:
         self._reached = {int(key): g.to_dense() for key, g in found.items() if g is not None}
         if id(self._target) not in self._reached:
             raise _NotFollowedError
-        self._total = self._reached[id(self._target)]
+        self.total = self._reached[id(self._target)]
         uses = (use for op in self.operations for use in op.uses)
         self._paths = Counter(id(use.tensor) for use in uses if id(use.alias) in self._reached)
 
     def slips(self) -> Iterator[tuple[str, _Place]]:
         """The slips that are possible here, in the order in which they are named."""
-        on_path = [
-            (number, [place for place, use in enumerate(op.uses) if id(use.alias) in self._reached])
-            for number, op in enumerate(self.operations[:OPERATIONS])
-        ]
+        on_path = self._on_path()[: min(OPERATIONS, STEPS // len(self.operations))]
         for slip in OMISSIONS:
             for number, places in on_path:
                 if slip == "upstream" and len(places) > 1:
                     yield slip, _Place(number)
                 for place in places:
-                    use = self.operations[number].uses[place]
-                    if slip != "missing-path" or self._paths[id(use.tensor)] > 1:
+                    several = self._paths[id(self.operations[number].uses[place].tensor)] > 1
+                    if slip != "missing-path" or several:
                         for variant in range(_VARIANTS.get(slip, 1)):
                             yield slip, _Place(number, place, variant)
+            for number, places in on_path if slip == "missing-path" else ():
+                if len(places) > 1:
+                    yield from ((slip, _Place(number, place)) for place in places)
+
+    @property
+    def single(self) -> bool:
+        """Whether there is but one operation between the input and the value."""
+        return len(self._on_path()) == 1
+
+    def _on_path(self) -> list[tuple[int, list[int]]]:
+        """The numbers of the operations that a gradient reached, and of their uses that it did."""
+        reached = [
+            (number, [place for place, use in enumerate(op.uses) if id(use.alias) in self._reached])
+            for number, op in enumerate(self.operations)
+        ]
+        return [(number, places) for number, places in reached if places]
 
     # --- gradients -------------------------------------------------------------------------------
 
@@ -222,7 +252,7 @@ class _Run:
             passed = self._passed(slip, op, use, product, place.variant)
             change = None if passed is None else self._back(use.tensor, passed - product)
             if change is not None:
-                total = (self._total if total is None else total) + change
+                total = (self.total if total is None else total) + change
         return total
 
     def _passed(
@@ -267,25 +297,14 @@ class _Run:
         """The gradient by an operand that was broadcast, one for each copy of it."""
         shape = self._broadcast(op, use)
         found = self._only(op)
-        if shape is None or found is None:
+        if shape is None or found is None or use.tensor is not self._target:
             return None
         upstream = found[1]
         is_bias = known_as(op) == "linear" and use.place[0] - (op.step.kind == "apply") == 2
         copies = upstream if is_bias else slope(op, use, shape, upstream)
         if copies is None:
             return None
-        if use.tensor is self._target:
-            return self._total - product + copies
-        lead = shape[: len(shape) - use.tensor.ndim]
-        if shape[len(lead) :] != list(use.tensor.shape):
-            return None  # copies along a dimension that the operand has are not those of the input
-        rows = copies.reshape(-1, *use.tensor.shape)
-        summed = self._back(use.tensor, product)
-        if summed is None or len(rows) > BRANCHES:
-            return None
-        parts = [self._back(use.tensor, row) for row in rows]
-        back = torch.stack([part for part in parts if part is not None])
-        return self._total - summed + back.reshape(*lead, *self._target.shape)
+        return self.total - product + copies
 
     def _broadcast(self, op: ExecutedOp, use: Use) -> list[int] | None:
         """The shape that an operand was broadcast to; None if it was not."""
@@ -310,20 +329,17 @@ class _Run:
         """The ledger's name of an operation's row."""
         return shown(self._names, self.operations[place.operation], self._reached)[0]
 
-    def words(self, place: _Place) -> dict[str, str]:
+    def words(self, place: _Place) -> dict[str, object]:
         """What the words of a slip at this place speak of."""
         op = self.operations[place.operation]
         use = op.uses[place.use or 0]
-        label, operand = self.label(place), self._names.of(use.tensor)
-        local = local_rule(self._names, op, use, self._upstreams(op), self._reached[id(use.alias)])
-        return {
-            "label": label,
-            "operand": operand,
-            "paths": str(self._paths[id(use.tensor)]),
-            "local": _equation(label, operand, local),
-            "shape": str(list(use.tensor.shape)),
-            "broadcast": str(self._broadcast(op, use)),
-        }
+        operand, product = self._names.of(use.tensor), self._reached.get(id(use.alias))
+        local = ""
+        if product is not None:
+            rule = local_rule(self._names, op, use, self._upstreams(op), product)
+            local = _equation(self.label(place), operand, rule)
+        sizes = {"shape": list(use.tensor.shape), "broadcast": self._broadcast(op, use)}
+        return {"operand": operand, "local": local, **sizes}
 
 
 _VARIANTS = {"swapped": 5}
@@ -398,27 +414,20 @@ def _equation(result: str, operand: str, local: Local) -> str:
     """The local derivative as an equation, or the rule of an operation without a formula."""
     if not isinstance(local.value, Tensor):
         return local.rule
-    above, below = (
-        f" {name}" if name.isidentifier() else f"({name})" for name in (result, operand)
-    )
+    above, below = (name if name.isidentifier() else f"({name})" for name in (result, operand))
     return f"d{above}/d{below} = {local.rule}"
 
 
-def _same(left: Tensor, right: Tensor) -> bool:
-    """Whether two gradients of any shapes are equal but for rounding."""
-    return left.shape == right.shape and torch.allclose(left, right, rtol=1e-6, atol=1e-12)
-
-
 def _nearby(inputs: Inputs) -> Iterator[Inputs]:
-    """Other inputs of the same shapes: some near, of the same signs, some far; integers are kept."""
+    """Inputs of the same shapes and signs nearby, on the same side of most kinks; integers are kept.
+
+    What is equal around a point is one function there.
+    """
     generator = torch.Generator().manual_seed(0)
-
-    def moved(tensor: Tensor, size: float, shift: float) -> Tensor:
-        if not tensor.is_floating_point():
-            return tensor
-        random = torch.randn(2, *tensor.shape, generator=generator, dtype=torch.float64)
-        wide = widened(tensor)
-        return wide * (1 + size * random[0].tanh()) + (shift + 0.1 * (wide == 0)) * random[1]
-
-    for size, shift in ((0.3, 0.0), (0.3, 0.0), (0.3, 0.1), (0.0, 1.5), (0.0, 1.5)):
-        yield {name: moved(tensor, size, shift) for name, tensor in inputs.items()}
+    for _ in range(3):
+        moved = {name: widened(tensor) for name, tensor in inputs.items()}
+        for name, tensor in moved.items():
+            if tensor.is_floating_point():
+                random = torch.rand(tensor.shape, generator=generator, dtype=torch.float64) - 0.5
+                moved[name] = tensor + 0.1 * random * tensor.where(tensor != 0, 1.0)
+        yield moved
