@@ -87,8 +87,8 @@ SLIPS = (
 
 OMISSIONS: Mapping[str, str] = {
     "missing-factor": "yours leaves out the local derivative {local}: multiply by it",
-    "missing-path": "yours leaves out a path: add what {operand} gets through this operation",
-    "missing-sum": "yours is not summed: {operand} has shape {shape} and was broadcast to {broadcast}, so add up its copies",
+    "missing-path": "yours leaves out one path to {operand}: add its product",
+    "missing-sum": "yours is not summed: {operand} has shape {shape} and was broadcast to {broadcast}, so sum over its copies",
     "swapped": "yours swaps the operands: the local derivative is {local}",
     "upstream": "yours leaves out the upstream gradient: multiply the local derivative by it",
 }
