@@ -45,8 +45,10 @@ Fits: TypeAlias = Callable[[Tensor, Tensor], bool]
 
 
 def _same(left: Tensor, right: Tensor) -> bool:
-    """Whether two gradients of any shapes are equal but for rounding."""
-    return left.shape == right.shape and torch.allclose(left, right, rtol=1e-6, atol=1e-12)
+    """Whether two gradients of any shapes are equal but for rounding, and finite."""
+    if left.shape != right.shape or not right.numel() or not bool(right.isfinite().all()):
+        return False
+    return torch.allclose(left, right, rtol=1e-6, atol=1e-9 * float(right.abs().max()))
 
 
 def named(
@@ -140,9 +142,10 @@ class Omission:
             return None
         try:
             with once_more(torch.float64):
-                return run.gradient(self.slip, self.place)
+                gradient = run.gradient(self.slip, self.place)
         except GradcliError:  # a complex step
             return None
+        return None if gradient is None or gradient.is_complex() else gradient
 
     @property
     def _run(self) -> "_Run":
@@ -204,29 +207,31 @@ class _Run:
         if id(self._target) not in self._reached:
             raise _NotFollowedError
         self.total = self._reached[id(self._target)]
-        uses = (use for op in self.operations for use in op.uses)
-        self._paths = Counter(id(use.tensor) for use in uses if id(use.alias) in self._reached)
 
-    def slips(self) -> Iterator[tuple[str, _Place]]:
+    def slips(self) -> list[tuple[str, _Place]]:
         """The slips that are possible here, in the order in which they are named."""
-        on_path = self._on_path()[: min(OPERATIONS, STEPS // len(self.operations))]
-        for slip in OMISSIONS:
-            for number, places in on_path:
-                if slip == "upstream" and len(places) > 1:
-                    yield slip, _Place(number)
-                for place in places:
-                    several = self._paths[id(self.operations[number].uses[place].tensor)] > 1
-                    if slip != "missing-path" or several:
-                        for variant in range(_VARIANTS.get(slip, 1)):
-                            yield slip, _Place(number, place, variant)
-            for number, places in on_path if slip == "missing-path" else ():
-                if len(places) > 1:
-                    yield from ((slip, _Place(number, place)) for place in places)
+        on_path = self._on_path()[: STEPS // max(1, len(self.operations))][:OPERATIONS]
+        uses = [_Place(number, place) for number, places in on_path for place in places]
+        joins = [_Place(number) for number, places in on_path if len(places) > 1]
+        counts = Counter(id(self.use(place).tensor) for place in uses)
+        several = [place for place in uses if counts[id(self.use(place).tensor)] > 1]
+        joined = {place.operation for place in joins}
+        rest = [place for place in uses if place.operation in joined and place not in several]
+        places = {
+            "missing-path": several + rest,
+            "swapped": [place._replace(variant=i) for place in uses for i in range(_ORDERS)],
+            "upstream": sorted(joins + uses, key=lambda place: place.operation),
+        }
+        return [(slip, place) for slip in OMISSIONS for place in places.get(slip, uses)]
 
     @property
     def single(self) -> bool:
         """Whether there is but one operation between the input and the value."""
         return len(self._on_path()) == 1
+
+    def use(self, place: _Place) -> Use:
+        """The use at a place, the first one if all are meant."""
+        return self.operations[place.operation].uses[place.use or 0]
 
     def _on_path(self) -> list[tuple[int, list[int]]]:
         """The numbers of the operations that a gradient reached, and of their uses that it did."""
@@ -241,19 +246,17 @@ class _Run:
     def gradient(self, slip: str, place: _Place) -> Tensor | None:
         """The gradient with a slip; None if it is not possible at its place."""
         op = self.operations[place.operation]
-        uses = op.uses if place.use is None else op.uses[place.use : place.use + 1]
-        total: Tensor | None = None
-        for use in uses:
-            product = self._reached.get(id(use.alias))
-            if product is None:
+        changes = []
+        for use in op.uses if place.use is None else [op.uses[place.use]]:
+            if (product := self._reached.get(id(use.alias))) is None:
                 continue
             if slip == "missing-sum":
-                return self._unsummed(op, use, product)
+                copies = self._copies(op, use)
+                return None if copies is None else self.total - product + copies
             passed = self._passed(slip, op, use, product, place.variant)
             change = None if passed is None else self._back(use.tensor, passed - product)
-            if change is not None:
-                total = (self.total if total is None else total) + change
-        return total
+            changes += [] if change is None else [change]
+        return sum(changes, self.total) if changes else None
 
     def _passed(
         self, slip: str, op: ExecutedOp, use: Use, product: Tensor, variant: int
@@ -271,21 +274,14 @@ class _Run:
 
     def _only(self, op: ExecutedOp) -> tuple[Tensor, Tensor] | None:
         """The only result that a gradient reached, and that gradient."""
-        found = self._upstreams(op)
-        return found[0] if len(found) == 1 else None
-
-    def _upstreams(self, op: ExecutedOp) -> list[tuple[Tensor, Tensor]]:
-        results = (result for result in op.results if id(result) in self._reached)
-        return [(result, self._reached[id(result)]) for result in results]
+        results = [result for result in op.results if id(result) in self._reached]
+        return (results[0], self._reached[id(results[0])]) if len(results) == 1 else None
 
     def _without_upstream(self, op: ExecutedOp, use: Use) -> Tensor | None:
         """The local derivatives alone, as if every upstream gradient were 1."""
-        terms = [
-            term
-            for result, _ in self._upstreams(op)
-            if (term := core.gradients(result.sum(), {"": use.alias}, keep=True)[""]) is not None
-        ]
-        return sum(terms[1:], terms[0]) if terms else None
+        results = [result for result in op.results if id(result) in self._reached]
+        total = sum((result.sum() for result in results[1:]), results[0].sum())
+        return core.gradients(total, {"": use.alias}, keep=True)[""]
 
     def _back(self, tensor: Tensor, gradient: Tensor) -> Tensor | None:
         """What a gradient of `tensor`, in its shape, adds to that of the input; None for no path."""
@@ -293,31 +289,15 @@ class _Run:
             return gradient
         return core.gradients(tensor, {"": self._target}, upstream=gradient, keep=True)[""]
 
-    def _unsummed(self, op: ExecutedOp, use: Use, product: Tensor) -> Tensor | None:
-        """The gradient by an operand that was broadcast, one for each copy of it."""
-        shape = self._broadcast(op, use)
+    def _copies(self, op: ExecutedOp, use: Use) -> Tensor | None:
+        """The gradient by each copy of the input, if it is an operand that was broadcast."""
         found = self._only(op)
-        if shape is None or found is None or use.tensor is not self._target:
+        if found is None or use.tensor is not self._target:
             return None
-        upstream = found[1]
+        if not (shape := _broadcast(op, use, found[0])):
+            return None
         is_bias = known_as(op) == "linear" and use.place[0] - (op.step.kind == "apply") == 2
-        copies = upstream if is_bias else slope(op, use, shape, upstream)
-        if copies is None:
-            return None
-        return self.total - product + copies
-
-    def _broadcast(self, op: ExecutedOp, use: Use) -> list[int] | None:
-        """The shape that an operand was broadcast to; None if it was not."""
-        found = self._only(op)
-        if found is None:
-            return None
-        shape = list(found[0].shape)
-        if not shape:
-            try:
-                shape = together(*(v.shape for v in op.arguments if isinstance(v, Tensor)))
-            except RuntimeError:  # its operands do not broadcast
-                return None
-        return shape if shape != list(use.tensor.shape) and _expands(use.tensor, shape) else None
+        return found[1] if is_bias else slope(op, use, shape, found[1])
 
     # --- words -----------------------------------------------------------------------------------
 
@@ -331,19 +311,18 @@ class _Run:
 
     def words(self, place: _Place) -> dict[str, object]:
         """What the words of a slip at this place speak of."""
-        op = self.operations[place.operation]
-        use = op.uses[place.use or 0]
-        operand, product = self._names.of(use.tensor), self._reached.get(id(use.alias))
-        local = ""
-        if product is not None:
-            rule = local_rule(self._names, op, use, self._upstreams(op), product)
+        op, use = self.operations[place.operation], self.use(place)
+        operand, found, local = self._names.of(use.tensor), self._only(op), ""
+        if found is not None and (product := self._reached.get(id(use.alias))) is not None:
+            rule = local_rule(self._names, op, use, [found], product)
             local = _equation(self.label(place), operand, rule)
-        sizes = {"shape": list(use.tensor.shape), "broadcast": self._broadcast(op, use)}
-        return {"operand": operand, "local": local, **sizes}
+        broadcast = None if found is None else _broadcast(op, use, found[0])
+        shape = list(use.tensor.shape)
+        return {"operand": operand, "local": local, "shape": shape, "broadcast": broadcast}
 
 
-_VARIANTS = {"swapped": 5}
-"""The forms of a slip that has several."""
+_ORDERS = 5
+"""The forms of `swapped`: the orders of the factors of a matrix product."""
 
 
 def _without_factor(op: ExecutedOp, use: Use, result: Tensor, upstream: Tensor) -> Tensor | None:
@@ -402,6 +381,17 @@ def _product(
     except RuntimeError:  # their shapes do not fit
         return None
     return product if product.shape == operand.shape else None
+
+
+def _broadcast(op: ExecutedOp, use: Use, result: Tensor) -> list[int]:
+    """The shape that an operand was broadcast to; empty if it was not."""
+    shape = list(result.shape)
+    if not shape:
+        try:
+            shape = together(*(each.shape for each in op.arguments if isinstance(each, Tensor)))
+        except RuntimeError:  # its operands do not broadcast
+            return []
+    return shape if shape != list(use.tensor.shape) and _expands(use.tensor, shape) else []
 
 
 def _expands(tensor: Tensor, shape: Sequence[int]) -> bool:
