@@ -227,6 +227,8 @@ class Expected:
     computed: Tensor
     ok: bool
     slip: str | None
+    row: str | None = present()
+    """The row of the ledger that the slip is about, if it is about one."""
     met: list[bool] = aside()
     """For each element, if both have the same shape; otherwise empty."""
     advice: str = aside()

@@ -51,10 +51,14 @@ class Rerun:
         with once_more(torch.float64):
             return replay(self.program, inputs, self._state, before, self._watch).value
 
+    def trace(self, inputs: Inputs, *, uses: bool = False) -> Trace:
+        """The operations of a run at `inputs`. Raises GradcliError."""
+        with once_more(torch.float64):
+            return Trace(self.program, inputs, self._state, self._before, uses=uses)
+
     def operands(self, names: frozenset[str]) -> dict[Step, list[Any]]:
         """The operands of the steps with one of these names, at the subject's own inputs."""
-        with once_more(torch.float64):
-            trace = Trace(self.program, self.inputs, self._state, lambda step, operands: None)
+        trace = self.trace(self.inputs)
         return {op.step: op.sources for op in trace.operations if short(op.step) in names}
 
     def watched(self) -> list[WatchedOp]:

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from gradcli.evaluate import files
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Rerun, widened
 from gradcli.evaluate.tensors import TensorMaker
+from gradcli.evidence.expect.omissions import named
 from gradcli.evidence.expect.variants import features, variants
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal, Numbers, half_units
@@ -48,17 +51,21 @@ def expect(
         path = _path(key, names, result)
         computed = _number(result, key, path)
         value = widened(make(expectation.value)).double()
-        expected = _fitted(value, computed, key)
+        expected = (
+            value.reshape(computed.shape) if value.numel() == computed.numel() == 1 else value
+        )
         met: list[bool] = []
         same_shape = expected.shape == computed.shape
         if same_shape:
             met = close(expected, computed.double(), tolerance).reshape(-1).tolist()
-        slip, advice = None, ""
+        slip, row, advice = None, None, ""
         if not (ok := same_shape and all(met)):
             half = _half_units(expectation.value, value).reshape(expected.shape)
-            slip, advice = _missed(expected, computed, half, path, result, job)
+            slip, row, advice = _missed(expected, computed, half, path, result, job)
+            if slip is None:
+                _check_shape(expected, computed, key)
             advice = advice or next_step
-        compared[key] = Expected(expected, computed, ok, slip, met=met, advice=advice)
+        compared[key] = Expected(expected, computed, ok, slip, row, met=met, advice=advice)
     return compared
 
 
@@ -71,32 +78,45 @@ def _half_units(literal: Literal, value: Tensor) -> Tensor:
     return torch.tensor(half_units(written, lines=lines), dtype=torch.float64).reshape(value.shape)
 
 
+class _Miss(NamedTuple):
+    """The slip that explains a miss, the ledger's row that it is about, and advice."""
+
+    slip: str | None = None
+    row: str | None = None
+    advice: str = ""
+
+
 def _missed(
     expected: Tensor, computed: Tensor, half: Tensor, path: str, result: Result, job: Job
-) -> tuple[str | None, str]:
-    """The slip that explains a miss, and advice; none for a value right to the digits given."""
-    guesses = list(_slips(computed, path, result, job)) if result.of_one_gradient else []
-    for slip, reason, guess in guesses:
-        if _fits(expected, guess, torch.zeros_like(half)):
-            return slip.name, f"{slip.words}{reason}"
-    same_shape = expected.shape == computed.shape
-    if same_shape and (tolerance := _accepting(expected, computed.double(), half)):
-        return None, f"yours is right to the digits given; --tol {tolerance} accepts it"
-    for slip, reason, guess in guesses:
-        if _fits(expected, guess, half):
-            return slip.name, f"{slip.words}{reason} (to the digits given)"
-    return None, ""
+) -> _Miss:
+    """What explains a miss; no slip for a value right to the digits given."""
+    if not result.of_one_gradient:
+        return _right_to_the_digits(expected, computed.double(), half) or _Miss()
+    right, origin = _recomputed(computed, path, result, job)
+    guesses = list(_slips(right, origin, job))
+    exact = torch.zeros_like(half)
+    return (
+        _known(expected, exact, guesses)
+        or _omitted(expected, exact, origin, job)
+        or _right_to_the_digits(expected, computed.double(), half)
+        or _known(expected, half, guesses)
+        or (bool(half.any()) and _omitted(expected, half, origin, job))
+        or _ratio(expected, right, half)
+        or _Miss()
+    )
 
 
-def _accepting(expected: Tensor, computed: Tensor, half: Tensor) -> str:
-    """The round tolerance that accepts numbers right to the digits given; empty if they are not."""
+def _right_to_the_digits(expected: Tensor, computed: Tensor, half: Tensor) -> _Miss | None:
+    """The round tolerance that accepts a value right to the digits given."""
+    if expected.shape != computed.shape:
+        return None
     off = (computed - expected).abs()
     if not bool((close(expected, computed, 0.0) | (off <= half * _SLACK)).all()):
-        return ""
+        return None
     needed = float(((off - ZERO) / expected.abs()).nan_to_num(0.0).max())
     unit = 10.0 ** math.floor(math.log10(needed))
-    whole = math.ceil(needed / unit * _SLACK)
-    return f"{whole * unit:.2g}"
+    tolerance = f"{math.ceil(needed / unit * _SLACK) * unit:.2g}"
+    return _Miss(advice=f"yours is right to the digits given; --tol {tolerance} accepts it")
 
 
 _SLACK = 1 + 1e-9
@@ -164,16 +184,11 @@ def _number(result: Result, key: str, path: str) -> Tensor:
     raise UsageError(f"--expect: {key} is {kind}", hint=hint)
 
 
-def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
-    """The expected value in the computed shape if both are one number; a transposed one unchanged.
-
-    Raises ShapeError for any other shape than the computed one.
-    """
-    if expected.numel() == computed.numel() == 1:
-        return expected.reshape(computed.shape)
+def _check_shape(expected: Tensor, computed: Tensor, key: str) -> None:
+    """Raise ShapeError for an expected value in another shape than the computed or transposed one."""
     transposed = computed.ndim == 2 and expected.shape == computed.T.shape
     if expected.shape == computed.shape or transposed:
-        return expected
+        return
     message = f"--expect: {key} has shape {list(computed.shape)}, but the expected value has {list(expected.shape)}"
     raise ShapeError(message, hint="give one number for each element, rows separated by ;")
 
@@ -181,17 +196,22 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
 # --- slips --------------------------------------------------------------------------------------
 
 
-def _slips(
+def _recomputed(
     computed: Tensor, path: str, result: Result, job: Job
-) -> Iterator[tuple[Slip, str, Tensor]]:
-    """Each form of each slip: its reason if the expression has one, and the value it would give."""
+) -> tuple[Tensor, Origin | None]:
+    """The computed value with more digits, and its origin, or None if it cannot be recomputed: if it
+    drew other random numbers, so would its variants.
+    """
     origin = result.origin(path.split("."))
     again = None if origin is None else _observed(origin, job)
     right = computed.double()
     if again is not None and again.shape == right.shape and _same(again, computed):
-        right = again  # the same number with more digits
-    else:
-        origin = None  # it drew other random numbers, and so would its variants
+        return again, origin
+    return right, None
+
+
+def _slips(right: Tensor, origin: Origin | None, job: Job) -> Iterator[tuple[Slip, str, Tensor]]:
+    """Each form of each slip: its reason if the expression has one, and the value it would give."""
     present: frozenset[Feature] = frozenset()
     if origin is not None and origin.subject is not None and origin.kind != "value":
         present = features(origin.subject, origin.name) | {origin.kind}
@@ -199,6 +219,65 @@ def _slips(
         reason = next((words for feature, words in slip.reasons if feature in present), "")
         for guess in _guesses(slip, right, origin, job):
             yield slip, reason, guess
+
+
+def _known(
+    expected: Tensor, half: Tensor, guesses: Sequence[tuple[Slip, str, Tensor]]
+) -> _Miss | None:
+    """The first slip of the table that fits."""
+    for slip, reason, guess in guesses:
+        if _fits(expected, guess, half):
+            return _Miss(slip.name, advice=f"{slip.words}{reason}{_roughly(half)}")
+    return None
+
+
+def _omitted(expected: Tensor, half: Tensor, origin: Origin | None, job: Job) -> _Miss | None:
+    """The one thing that the ledger has and the user's gradient has not."""
+    subject = None if origin is None else origin.subject
+    if origin is None or subject is None or origin.kind != "gradient" or _is_activation(subject):
+        return None
+
+    def fits(value: Tensor, gradient: Tensor) -> bool:
+        places = origin.places
+        return len(places) <= gradient.ndim and _fits_well(value, gradient[places], half)
+
+    inputs = {name: widened(tensor) for name, tensor in subject.inputs.items()}
+    if found := named(subject, origin.name, [(inputs, expected)], job, fits):
+        return _Miss(found.slip, found.row, f"{found.words}{_roughly(half)}")
+    return None
+
+
+def _ratio(expected: Tensor, right: Tensor, half: Tensor) -> _Miss | None:
+    """Two or more elements that are not 0, all off by one constant, a fraction if it can be one."""
+    if expected.shape != right.shape or int((right != 0).sum()) < 2:
+        return None
+    place = right.abs().argmax()
+    factor = float(expected.reshape(-1)[place] / right.reshape(-1)[place])
+    if not math.isfinite(factor):
+        return None
+    fraction = Fraction(factor).limit_denominator(12 if bool(half.any()) else 64)
+    for number, text in ((float(fraction), str(fraction)), (factor, f"{factor:.4g}")):
+        if _fits_well(expected, number * right, half):
+            advice = f"every element of yours is {text} times the computed one"
+            return _Miss("ratio", advice=advice)
+    return None
+
+
+def _roughly(half: Tensor) -> str:
+    return " (to the digits given)" if bool(half.any()) else ""
+
+
+_DIGITS = 5e-3
+"""Half a unit of the last digit counts up to this part of the largest element: three digits. With
+fewer, one of many slips may fit by accident."""
+
+
+def _fits_well(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
+    """Whether every element is the guess's, to the digits written if these are three or more."""
+    if expected.shape != guess.shape or not guess.numel():
+        return False
+    size = float(guess.abs().max())
+    return _fits(expected, guess, half.where(half <= _DIGITS * size, 0.0).clamp(min=ZERO * size))
 
 
 def _same(again: Tensor, computed: Tensor) -> bool:

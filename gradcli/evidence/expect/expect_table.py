@@ -34,9 +34,9 @@ def _cells(key: str, item: Expected) -> tuple[Cells, ...]:
     if truth:
         expected = expected.bool()
     if not item.met:
-        values = numbers.flat(computed)[: expected.numel()]
-        padded = [*values, *[None] * (expected.numel() - len(values))]
-        return Places(item.expected.shape, key), expected, padded, "", "off"
+        same = len(expected) == len(computed)
+        values = numbers.flat(computed) if same else [None] * len(expected)
+        return Places(item.expected.shape, key), expected, values, "", "off"
     difference = "" if truth else computed.double() - expected
     verdicts = ["ok" if met else "off" for met in item.met]
     return Places(item.computed.shape, key), expected, computed, difference, verdicts
