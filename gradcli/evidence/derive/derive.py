@@ -113,7 +113,7 @@ def closed_forms(subject: Subject, job: Job) -> dict[str, Tensor]:
 def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = False) -> Derived:
     taken = {*run.inputs, *run.program.assigned}
     upstream = ""
-    if run.value.ndim:
+    if run.value.numel() != 1:
         upstream = next(name for name in _UPSTREAM if name not in taken)
     reasons: dict[str, str] = {}
     texts: dict[str, list[str]] = {name: [] for name in run.by}
@@ -253,7 +253,7 @@ class _Chosen:
             if len(text) > LONGEST or not self._random:
                 continue
             errors = [holds(text, name, point, known(point)) for point in self._random]
-            if max(errors) > TOLERANCE:
+            if not all(each <= TOLERANCE for each in errors):  # NaN is never within it
                 continue
             other = [holds(text, name, point, known(point)) for point in self._resized]
             found.append((text, errors, [each for each in other if each <= TOLERANCE]))

@@ -153,10 +153,12 @@ class Points:
             }
             if not value.requires_grad:
                 found: dict[str, Tensor | None] = dict.fromkeys(by)
-            elif value.ndim or self._upstream:
+            elif self._upstream:
                 found = core.gradients(value, by, upstream=upstream)
+            elif value.numel() == 1:
+                found = core.gradients(value.reshape(()), by)
             else:
-                found = core.gradients(value, by)
+                return None
         gradients = {name: t for name, t in found.items() if t is not None}
         if any(not bool(t.isfinite().all()) for t in gradients.values()):
             return None
