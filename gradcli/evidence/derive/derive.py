@@ -171,13 +171,17 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
         try:
             walk(run.program, inputs, named=named)
             done = walk(run.program, inputs, named=named)
-            break
         except Unequal as unequal:
             ones = [side for side in unequal.sides if side.size == 1 and side.places]
             if not ones:
                 raise
-            for name, axis, _ in ones[0].places:
-                single[name].add(axis)
+        else:
+            # A result of one number has no open sides.
+            ones = [] if upstream else [d.root for d in done.value.sides if d and d.root.places]
+            if not ones:
+                break
+        for name, axis, _ in ones[0].places:
+            single[name].add(axis)
     if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
         raise NoRule("no rule for these shapes")
     axes = [axis if axis is not None else () for axis in done.value.axes]
