@@ -159,7 +159,6 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
         except (NoRule, Unequal, TooLong) as error:
             for name in run.by:
                 reasons.setdefault(name, str(error))
-    sides = sides or {name: input_value(name, t.shape) for name, t in run.inputs.items()}
     points = Points(run, sides, upstream)
     if points.given is None:
         message = "the expression is not finite at the given point"
@@ -266,9 +265,7 @@ class _Chosen:
     """Chooses the first text that equals autograd at all points, and keeps how it was verified."""
 
     def __init__(self, points: Points, note: Callable[[str, str], object]) -> None:
-        self._given = points.given
-        self._random = points.random()
-        self._resized = points.resized()
+        self._points = points
         self._note = note
         self.verified: dict[str, Verified] = {}
 
@@ -282,23 +279,23 @@ class _Chosen:
 
         found: list[tuple[str, list[float], list[float]]] = []
         for text in dict.fromkeys(texts):
-            if len(text) > LONGEST or not self._random:
+            if len(text) > LONGEST or not self._points.random:
                 continue
-            errors = [holds(text, name, point, known(point)) for point in self._random]
+            errors = [holds(text, name, point, known(point)) for point in self._points.random]
             if not all(each <= TOLERANCE for each in errors):  # NaN is never within it
                 continue
-            other = [holds(text, name, point, known(point)) for point in self._resized]
+            other = [holds(text, name, point, known(point)) for point in self._points.resized]
             found.append((text, errors, [each for each in other if each <= TOLERANCE]))
             if len(found[-1][2]) == len(other):
                 break
         if not found:
             return None
         text, errors, fits = max(found, key=lambda it: len(it[2]))
-        if len(fits) < len(self._resized):
+        if len(fits) < len(self._points.resized):
             self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
             fits = []
-        assert self._given is not None
-        here = holds(text, name, self._given, known(self._given))
+        given = self._points.given
+        here = 0.0 if given is None else holds(text, name, given, known(given))
         if not here <= _AT_GIVEN:  # NaN too
             where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
             self._note("kink", f"the formula for {name} holds beside the given point, {where}")
