@@ -91,7 +91,8 @@ def closed_form(subject: Subject, name: str, job: Job) -> Tensor | None:
                 return _rows(subject, name, job)
             texts, upstream, value = _formulas(subject, (name,), job)
             given = torch.ones_like(value) if subject.upstream is None else subject.upstream
-            return _evaluated(texts[name], {**subject.inputs, **dict.fromkeys(upstream, given)})
+            found = _evaluated(texts[name], {**subject.inputs, **dict.fromkeys(upstream, given)})
+            return found if upstream else found * given.reshape(())
     except (GradcliError, _NoFormulaError):
         return None
 
