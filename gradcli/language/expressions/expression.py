@@ -25,7 +25,7 @@ from gradcli.language.expressions.rules import read
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
 from gradcli.language.source import Source
 
-__all__ = ["Expression", "parse"]
+__all__ = ["Expression", "parse", "statements"]
 
 _BRACKETS = re.compile(
     r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])"""
@@ -49,13 +49,35 @@ def parse(source: Source, inputs: Collection[str]) -> Expression:
     return _parse(source, tuple(inputs))
 
 
+def statements(source: Source) -> list[Source]:
+    """Each statement of a text as a source of its own, on the line where it was.
+
+    Raises ExpressionError for a syntax error, SizeError beyond the bounds.
+    """
+    _check_size(source)
+    text, tree = _read_syntax(source)
+    position = _positions(text)
+    found = []
+    for node in tree.body:
+        start = position(node.lineno, node.col_offset)
+        stop = position(node.end_lineno or 0, node.end_col_offset or 0)
+        above = "\n" * source.text.count("\n", 0, start)
+        found.append(Source(above + source.text[start:stop], source.label))
+    return found
+
+
+def _read_syntax(source: Source) -> tuple[str, ast.Module]:
+    """The text as Python reads it, every character in its place, and its syntax tree."""
+    # Indentation means nothing here; a line break for each blank keeps every character's place.
+    text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
+    return text, _syntax_tree(source, text)
+
+
 @lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...]) -> Expression:
     _check_size(source)
     _check_formula(source)
-    # Indentation means nothing here; a line break for each blank keeps every character's place.
-    text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
-    tree = _syntax_tree(source, text)
+    text, tree = _read_syntax(source)
     if not tree.body:
         hint = "for example 'mse(w*x, y)'"
         raise ExpressionError("the expression is empty", span=source.span(0), hint=hint)

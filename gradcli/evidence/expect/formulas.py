@@ -1,0 +1,219 @@
+"""A formula compared with autograd: at the given point, and at random ones."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradcli.errors import GradcliError, MathError
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.rerun import Seen
+from gradcli.evidence.expect.slips import SLACK, ZERO, Form, fits, known, number
+from gradcli.evidence.points import Sampler, kept, round_points
+from gradcli.language.expressions.program import Expression
+from gradcli.options.shared import UPSTREAM
+from gradcli.results import Counterexample, ExpectedFormula, Origin
+
+POINTS = 12
+"""Random points that must count."""
+FEWEST = 3
+"""Points that make a verdict, at least."""
+
+
+class Claim(NamedTuple):
+    """A formula for the number of an origin; `side` is its value in a run of the subject, and
+    raises GradcliError. `computed` is the number in the job's result.
+    """
+
+    key: str
+    formula: str
+    origin: Origin
+    computed: Tensor
+    side: Callable[[Seen], Tensor]
+
+
+class Trial(NamedTuple):
+    """A point that counts: the formula's value and autograd's number, and whether they agree."""
+
+    seen: Seen
+    expected: Tensor
+    computed: Tensor
+    agrees: bool
+
+
+def claimed(key: str, program: Expression, text: str, origin: Origin, computed: Tensor, job: Job) -> Claim:
+    """The claim of one formula over the inputs and steps of the origin's subject."""
+
+    def side(seen: Seen) -> Tensor:
+        with once_more(torch.float64):
+            return evaluate(program, scope(seen), job.before).value.double()
+
+    for code, note in program.notes:
+        job.note(code, note)
+    return Claim(key, text, origin, computed, side)
+
+
+def scope(seen: Seen) -> dict[str, Any]:
+    """What the names of a formula mean in a run: inputs, steps, and the upstream gradient."""
+    upstream = dict.fromkeys(UPSTREAM, seen.upstream) if seen.upstream is not None else {}
+    return {**upstream, **seen.steps, **seen.inputs}
+
+
+def sampler_of(claim: Claim, job: Job, *, upstreams: bool) -> Sampler:
+    """The points at which a claim is compared. An input of zeros and ones keeps them unless the
+    claim is the gradient by it.
+    """
+    subject = claim.origin.subject
+    assert subject is not None
+    by = {claim.origin.name, claim.origin.by} if claim.origin.kind != "value" else set()
+    return Sampler(subject, job, kept(subject.inputs) - by, upstreams=upstreams)
+
+
+def compare(
+    claim: Claim, sampler: Sampler, tolerance: float, advice: str, job: Job, kind: type[ExpectedFormula] = ExpectedFormula,
+    **more: Any,
+) -> ExpectedFormula:  # fmt: skip
+    """The verdict on a claim; `advice` is that for a miss without a slip.
+
+    Raises what the formula raises at the given point, and MathError if too few points count.
+    """
+    given = sampler.given()
+    expected = _fitted(claim.side(given), claim.computed)
+    computed = claim.computed.double()
+    exact = _number(claim, sampler, given)
+    met = agreements(expected, computed, tolerance)
+    if exact is not None and not all(met):  # the job's dtype may be too coarse to tell
+        met = agreements(expected, exact, tolerance) or met
+    here = Trial(given, expected, computed, bool(met) and all(met))
+    same_shape = expected.shape == computed.shape
+    stands = not same_shape or (_is_finite(here) and _counts(sampler, given))
+    trials = [here] if stands else []
+    counted = len(trials)
+    for seen in sampler.points():
+        if (trial := _trial(claim, sampler, seen, tolerance)) is not None:
+            trials.append(trial)
+            if len(trials) == POINTS + counted:
+                break
+    off = [trial for trial in trials if not trial.agrees]
+    if len(trials) < FEWEST and not off:
+        raise _too_few(claim, len(trials))
+    slip, said = _slip(trials, claim, job) if off else (None, "")
+    found = _counterexample(claim, sampler, tolerance, off, here) if off else None
+    return kind(
+        expected, claim.computed, not off, slip,
+        met=met,
+        advice=(said or advice) if off else "",
+        formula=claim.formula,
+        points=len(trials),
+        agreed=len(trials) - len(off),
+        counterexample=found and Counterexample(dict(found.seen.inputs), found.expected, found.computed),
+        given=found is here,
+        **more,
+    )  # fmt: skip
+
+
+def agreements(expected: Tensor, computed: Tensor, tolerance: float) -> list[bool]:
+    """Whether each element is as expected; empty for another shape."""
+    if expected.shape != computed.shape:
+        return []
+    return close(expected, computed.double(), tolerance).reshape(-1).tolist()
+
+
+def close(expected: Tensor, computed: Tensor, tolerance: float) -> Tensor:
+    """Whether each element is as expected within the tolerance, for tensors of one shape; NaN equals
+    NaN, inf equals inf.
+    """
+    same = (expected == computed) | (expected.isnan() & computed.isnan())
+    near = (computed - expected).abs() <= tolerance * expected.abs() + ZERO
+    return same | (expected.isfinite() & near)
+
+
+def _fitted(expected: Tensor, computed: Tensor) -> Tensor:
+    """The value of a formula, in the computed shape if both are one number."""
+    one = expected.numel() == computed.numel() == 1
+    return expected.reshape(computed.shape) if one else expected
+
+
+def _is_finite(trial: Trial) -> bool:
+    return bool(trial.expected.isfinite().all() and trial.computed.isfinite().all())
+
+
+def _counts(sampler: Sampler, seen: Seen) -> bool:
+    try:
+        return sampler.counts(seen)
+    except GradcliError:
+        return False
+
+
+def _number(claim: Claim, sampler: Sampler, seen: Seen) -> Tensor | None:
+    try:
+        return number(claim.origin, sampler.rerun, seen)
+    except GradcliError:
+        return None
+
+
+def _trial(claim: Claim, sampler: Sampler, seen: Seen, tolerance: float) -> Trial | None:
+    """Both sides at a point; None if the point does not count."""
+    computed = _number(claim, sampler, seen)
+    if computed is None:
+        return None
+    try:
+        expected = _fitted(claim.side(seen), computed)
+    except GradcliError:
+        return None
+    met = agreements(expected, computed, tolerance)
+    trial = Trial(seen, expected, computed, bool(met) and all(met))
+    return trial if _is_finite(trial) else None
+
+
+def _too_few(claim: Claim, count: int) -> MathError:
+    points = ("no point", "one point")[count] if count < 2 else f"{count} points"
+    return MathError(
+        f"--expect: the formula for {claim.key} and autograd can be compared at {points} only",
+        hint="give a point where the value is finite and has a slope, or expect numbers",
+    )
+
+
+def _counterexample(
+    claim: Claim, sampler: Sampler, tolerance: float, off: Sequence[Trial], here: Trial
+) -> Trial:
+    """The given point if it is off, else the roundest one that can be found."""
+    if off[0] is here:
+        return here
+    for point in round_points(sampler.inputs, sampler.keeping):
+        if (seen := sampler.at(point)) is not None:
+            trial = _trial(claim, sampler, seen, tolerance)
+            if trial is not None and not trial.agrees:
+                return trial
+    return off[0]
+
+
+def _slip(trials: Sequence[Trial], claim: Claim, job: Job) -> tuple[str | None, str]:
+    """The slip that gives the formula's value at all points, and what it means."""
+    for slip, reason, form in known(claim.origin, job):
+        if _explains(form, trials, claim.origin):
+            return slip.name, f"{slip.words}{reason}"
+    # Then what is found by leaving something out of the ledger: evidence/expect/omissions.py.
+    return None, ""
+
+
+def _explains(form: Form, trials: Sequence[Trial], origin: Origin) -> bool:
+    """Whether a slip gives the expected value at every point; where both are zero it may."""
+    fitted = 0
+    for trial in trials:
+        assert origin.subject is not None
+        subject = origin.subject._replace(
+            inputs=dict(trial.seen.inputs), upstream=trial.seen.upstream
+        )
+        guess = form(origin._replace(subject=subject), trial.computed)
+        if guess is None or guess.shape != trial.expected.shape or not guess.numel():
+            return False
+        if fits(trial.expected, guess, torch.zeros_like(guess)):
+            fitted += 1
+        elif float(torch.maximum(guess.abs(), trial.expected.abs()).max()) > ZERO * SLACK:
+            return False
+    return fitted > 0
+
+
