@@ -269,7 +269,7 @@ class ExpectedLine(ExpectedFormula):
     line: int = 0
     own: bool = aside(False)
     """Whether it is off, but right with the student's own numbers for the lines above."""
-    place: Span | None = aside()
+    place: Span | None = as_run()
     """The statement in the file."""
 
 

@@ -157,7 +157,8 @@ class Sampler:
             upstream = torch.linspace(1, 2, seen.value.numel(), dtype=torch.float64)
             upstream = upstream.reshape(seen.value.shape)
             seen = self.rerun.observe(seen.inputs, upstream)
-        slopes = {n: g for n in self.rerun.by if (g := seen.gradients.get(n)) is not None}
+        moved_by = (name for name in self.rerun.by if name not in self.keeping)
+        slopes = {n: g for n in moved_by if (g := seen.gradients.get(n)) is not None}
         if not all(bool(slope.isfinite().all()) for slope in slopes.values()):
             return False
         held = self.rerun.operands(self._fixed, seen.inputs) if self._fixed else None

@@ -86,7 +86,7 @@ def read(source: Source) -> Expectation:
     if not rest.text.strip():
         hint = "--expect w=2, or --expect 2"
         raise UsageError("--expect: the expected value is missing", hint=hint)
-    return Expectation(key, _value(Source(rest.text, f"{source.label} {key}".rstrip()), key))
+    return Expectation(key, _value(Source(rest.text.lstrip(), f"{source.label} {key}".rstrip()), key))
 
 
 def _value(source: Source, key: str) -> Literal | Formula | BackwardPass:

@@ -24,7 +24,6 @@ from gradcli.evidence.expect.formulas import (
 )
 from gradcli.evidence.points import Sampler
 from gradcli.options.backward_pass import BackwardPass, Line
-from gradcli.options.shared import UPSTREAM
 from gradcli.results import ExpectedLine, Origin, Result, Subject, step_key
 
 
@@ -41,7 +40,7 @@ def judged(
     found: dict[str, ExpectedLine] = {}
     for line, name in passes.gradients():
         claim = passes.claim(line, name, result)
-        sampler = sampler_of(claim, job, upstreams=passes.reads_upstream)
+        sampler = sampler_of(claim, result, job, passes.reads)
         sampler = samplers.setdefault(sampler.keeping, sampler)
         advice = f"no known slip gives this line: {next_step}"
         item = compare(claim, sampler, tolerance, advice, job, ExpectedLine, line=line.number)
@@ -69,9 +68,7 @@ class _Pass:
     def __init__(self, backward: BackwardPass, subject: Subject, job: Job) -> None:
         self.lines, self.subject, self.job = backward.lines, subject, job
         self.last = {name: line for line in self.lines for name in line.gradients}
-        self.reads_upstream = any(
-            not line.program.names.isdisjoint(UPSTREAM) for line in self.lines
-        )
+        self.reads = frozenset(name for line in self.lines for name in line.program.names)
         self._runs: dict[tuple[int, bool], tuple[Seen, dict[str, Any]]] = {}
 
     def gradients(self) -> Iterator[tuple[Line, str]]:

@@ -21,7 +21,6 @@ from gradcli.language.literals.literal import Literal, Numbers, half_units
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.backward_pass import BackwardPass
 from gradcli.options.expectation import Expectation, Formula
-from gradcli.options.shared import UPSTREAM
 from gradcli.results import Expected, Origin, Result
 
 
@@ -76,8 +75,7 @@ def _of_formula(
         message = f"--expect: {key} is computed at this point only, so a formula cannot be checked"
         raise UsageError(message, hint=hint)
     claim = formulas.claimed(key, program, formula.text, origin, computed, job)
-    upstreams = not program.names.isdisjoint(UPSTREAM)
-    sampler = formulas.sampler_of(claim, job, upstreams=upstreams)
+    sampler = formulas.sampler_of(claim, result, job, program.names)
     return formulas.compare(claim, sampler, tolerance, f"no known slip gives your formula: {next_step}", job)
 
 

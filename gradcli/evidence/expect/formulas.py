@@ -1,6 +1,6 @@
 """A formula compared with autograd: at the given point, and at random ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from gradcli.evidence.expect.slips import SLACK, ZERO, Form, fits, known, number
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
 from gradcli.options.shared import UPSTREAM
-from gradcli.results import Counterexample, ExpectedFormula, Origin
+from gradcli.results import Counterexample, ExpectedFormula, Origin, Result
 
 POINTS = 12
 """Random points that must count."""
@@ -61,14 +61,17 @@ def scope(seen: Seen) -> dict[str, Any]:
     return {**upstream, **seen.steps, **seen.inputs}
 
 
-def sampler_of(claim: Claim, job: Job, *, upstreams: bool) -> Sampler:
-    """The points at which a claim is compared. An input of zeros and ones keeps them unless the
-    claim is the gradient by it.
+def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampler:
+    """The points at which a claim that reads these names is compared.
+
+    An input of zeros and ones keeps them unless the claim is the gradient by it, and a default that
+    the user did not give stays unless the claim reads it.
     """
     subject = claim.origin.subject
     assert subject is not None
     by = {claim.origin.name, claim.origin.by} if claim.origin.kind != "value" else set()
-    return Sampler(subject, job, kept(subject.inputs) - by, upstreams=upstreams)
+    keeping = kept(subject.inputs).union(set(result.defaults) - reads) - by
+    return Sampler(subject, job, keeping, upstreams=not reads.isdisjoint(UPSTREAM))
 
 
 def compare(
@@ -108,7 +111,7 @@ def compare(
         formula=claim.formula,
         points=len(trials),
         agreed=len(trials) - len(off),
-        counterexample=found and Counterexample(dict(found.seen.inputs), found.expected, found.computed),
+        counterexample=found and _shown(found, claim, given=found is here),
         given=found is here,
         **more,
     )  # fmt: skip
@@ -174,6 +177,13 @@ def _too_few(claim: Claim, count: int) -> MathError:
         f"--expect: the formula for {claim.key} and autograd can be compared at {points} only",
         hint="give a point where the value is finite and has a slope, or expect numbers",
     )
+
+
+def _shown(trial: Trial, claim: Claim, *, given: bool) -> Counterexample:
+    """A trial as a counterexample; the given point in the numbers of the result."""
+    if given and claim.origin.subject is not None:
+        return Counterexample(claim.origin.subject.inputs, trial.expected, claim.computed)
+    return Counterexample(dict(trial.seen.inputs), trial.expected, trial.computed)
 
 
 def _counterexample(
