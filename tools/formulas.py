@@ -53,6 +53,8 @@ def literal(text: str) -> Tensor:
         return torch.tensor(json.loads(text[7:-1]))
     if text.startswith("["):
         return torch.tensor(json.loads(text), dtype=torch.float64)
+    if text.startswith("randn("):
+        return torch.randn([int(size) for size in text[6:-1].split(",")])
     rows = [[float(n) for n in row.split(",") if n] for row in text.split(";")]
     if len(rows) > 1:
         return torch.tensor(rows, dtype=torch.float64)
@@ -163,6 +165,95 @@ def job(case: Mapping[str, Any], claim: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_LINE = re.compile(r"(\w+) (\+|/)?= (.*)")
+_CHANGES = (
+    ("sign", lambda right: f"-({right})"),
+    ("factor", lambda right: f"2*({right})"),
+    ("offset", lambda right: f"({right}) + 0.125"),
+    ("half", lambda right: f"({right})/2"),
+    ("square", lambda right: re.sub(r"\*\*2", "", right)),
+    ("slope", lambda right: re.sub(r"\*\(1 - \w+(\*\*2)?\)|\*\(\w+ > 0\)", "", right)),
+    ("mean", lambda right: right.replace("sum(", "mean(")),
+    ("count", lambda right: re.sub(r"/(n|m|N|len\(\w\)|\w+\.numel\(\))$", "", right)),
+    ("term", lambda right: re.sub(r" [+-] [^()]*$", "", right)),
+)  # fmt: skip
+"""How a right side is made wrong."""
+
+
+def right_pass(case: Mapping[str, Any]) -> bool:
+    """Whether every gradient of a backward pass is right at random points, by PyTorch alone."""
+    given = {name: literal(text) for name, text in case["inputs"].items()}
+    for point in points(given):
+        scope, gradients = truths(case["expression"], point)
+        bound = {**NAMES, **scope}
+        exec(re.sub(r"(\w+) ([+/])= (.*)", r"\1 = \1 \2 (\3)", case["backward"]), bound)
+        for name in re.findall(r"^(d_|grad_|d)(\w+) ", case["backward"], re.MULTILINE):
+            if name[1] in gradients:
+                mine, right = torch.as_tensor(bound["".join(name)]), gradients[name[1]]
+                if mine.shape != right.shape and mine.numel() > 1:
+                    return False
+                if not torch.allclose(mine.double(), right, rtol=1e-6, atol=1e-9):
+                    print(case["of"], "".join(name), mine, right)
+                    return False
+    return True
+
+
+def mutants(case: Mapping[str, Any], of: set[str]) -> Iterator[tuple[str, str]]:
+    """Backward passes with one line made wrong, and the gradient that the line binds; `of` are the
+    names of the gradients.
+    """
+    lines = case["backward"].strip().split("\n")
+    for number, line in enumerate(lines):
+        found = _LINE.fullmatch(line)
+        if found is None or found[1] not in of:
+            continue
+        name, operator, right = found.groups()
+        changed = {change(right) for _, change in _CHANGES} - {right}
+        for other in sorted(changed):
+            if operator == "/" and other.startswith("-"):
+                continue
+            made = f"{name} {operator or ''}= {other}"
+            yield "\n".join([*lines[:number], made, *lines[number + 1 :]]), name
+
+
+def backward() -> int:
+    """Judge the backward passes and their mutants; how many verdicts are wrong."""
+    corpus = cases("backward")
+    assert all(map(right_pass, corpus))
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        tried: list[tuple[dict[str, Any], str, str]] = [(case, case["backward"], "") for case in corpus]
+        found = _judged(tried, folder)
+        wrong = 0
+        for (case, _, _), result in zip(tried, found, strict=True):
+            if result.get("ok") is not True or result["first_wrong"] is not None:
+                wrong += 1
+                print(f"  {case['of']}: {result.get('first_wrong')} {result.get('error', '')}")
+        names = [set(result.get("expect", ())) for result in found]
+        made = [(case, text, name) for case, of in zip(corpus, names, strict=True) for text, name in mutants(case, of)]
+        refused = slips = 0
+        for (case, text, name), result in zip(made, _judged(made, folder), strict=True):
+            if "error" in result:
+                refused += 1
+            elif result["first_wrong"] != name:
+                wrong += 1
+                print(f"  {case['of']}: {name} was made wrong, named {result['first_wrong']}\n{text}")
+            else:
+                slips += result["expect"][name]["slip"] is not None
+    print(f"{len(corpus)} backward passes, {sum(map(len, names))} gradients, {len(made)} mutants, of which PyTorch refused {refused}")
+    print(f"{wrong} verdicts are wrong; {slips} mutants have a slip; {time.perf_counter() - start:.1f} s")
+    return wrong
+
+
+def _judged(tried: Sequence[tuple[dict[str, Any], str, str]], folder: str) -> list[dict[str, Any]]:
+    lines = []
+    for number, (case, text, _) in enumerate(tried):
+        path = Path(folder) / f"{number}.py"
+        path.write_text(text, encoding="utf-8")
+        lines.append({"command": "grad", "expression": case["expression"], "inputs": case["inputs"], "expect": f"@{path}"})
+    return list(jobs(lines, "--allow-files"))
+
+
 if __name__ == "__main__":
     torch.set_default_dtype(torch.float64)
-    sys.exit(bool(formulas()))
+    sys.exit(bool(formulas() + backward()))
