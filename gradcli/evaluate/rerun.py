@@ -9,6 +9,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.errors import MathError
 from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.machine import After
 from gradcli.evaluate.trace import Trace, program_of, replay
 from gradcli.evaluate.watched import WatchedOp, watching
 from gradcli.language.expressions.program import Step
@@ -66,11 +67,15 @@ class Rerun:
         with once_more(torch.float64):
             return replay(self.program, inputs, self._state, before, self._watch).value
 
-    def observe(self, inputs: Inputs, upstream: Tensor | None) -> Seen:
-        """One run at `inputs`; `upstream` has the value's shape. Raises GradcliError."""
+    def observe(
+        self, inputs: Inputs, upstream: Tensor | None, after: After | None = None
+    ) -> Seen:
+        """One run at `inputs`; `upstream` has the value's shape, and `after` is called after each
+        operation. Raises GradcliError.
+        """
         live = core.require_grad(inputs, self.by)
         with once_more(torch.float64):
-            outcome = replay(self.program, live, self._state, self._before)
+            outcome = replay(self.program, live, self._state, self._before, after)
         value, by = outcome.value, {name: live[name] for name in self.by}
         by |= {step_key(n): t for n, t in outcome.intermediates.items() if t.requires_grad}
         fits = value.numel() == 1 if upstream is None else upstream.shape == value.shape

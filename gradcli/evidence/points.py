@@ -6,7 +6,9 @@ autograd's gradient agrees with a central difference: at a kink it does not.
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import Rerun, Seen, short
 from gradcli.evidence.check.compare import DELIBERATE, HELD
+from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject
 
 TRIES = 48
@@ -70,28 +73,39 @@ def drawn(
 def _drawn(
     given: Tensor, shape: Sequence[int], number: int, chance: torch.Generator, *, inside: bool
 ) -> Tensor:
-    size = float(given.abs().nan_to_num(0.0, 0.0, 0.0).max()) if given.numel() else 0.0
-    spread = size or 1.0
+    sizes = given[given.isfinite()].square()
+    size = float(sizes.mean().sqrt()) if sizes.numel() else 0.0
+    size = min(size, 1e100) or 1.0  # the root mean square
     same = tuple(shape) == tuple(given.shape)
     normal = torch.randn(tuple(shape), generator=chance, dtype=torch.float64)
     uniform = torch.rand(tuple(shape), generator=chance, dtype=torch.float64)
     if inside:
         low, high = (float(given.min()), float(given.max())) if given.numel() else (0.0, 1.0)
-        near = given * (1 + 0.1 * normal) if same else low + (high - low) * uniform
-        numbers = near if number % 2 or low == high else low + (high - low) * uniform
-        spread /= 10
+        between = low + (high - low) * uniform
+        numbers = given * (1 + 0.1 * normal) if same and (number % 2 or low == high) else between
+        size /= 10
     else:
+        unit = normal / _fan(shape)
         match number % 4:
-            case 0:
-                numbers = normal
             case 1 if same:
-                numbers = given + 0.3 * spread * normal
+                numbers = given + 0.3 * size * normal
             case 2:
-                numbers = min(2.5, max(1.5, spread)) * normal
+                numbers = 2 * unit
+            case 3 if same:
+                signs = torch.where(normal < 0, -1.0, 1.0)
+                numbers = signs * (given.abs() + 0.1 * size) * (0.5 + uniform)
             case _:
-                numbers = spread * (0.2 + uniform) * torch.where(normal < 0, -1.0, 1.0)
-    scale = 10.0 ** (DIGITS - 1 - math.floor(math.log10(spread)))
+                numbers = unit
+    scale = 10.0 ** (DIGITS - 1 - math.floor(math.log10(size)))
     return (numbers * scale).round() / scale
+
+
+def _fan(shape: Sequence[int]) -> float:
+    """What keeps a product with a tensor of this shape near 1, as in the weights of a layer."""
+    count = math.prod(shape)
+    if len(shape) < 2 or not count:
+        return max(1.0, count / 4) ** 0.25
+    return math.sqrt(count / min(shape[0], shape[-1]))
 
 
 class Sampler:
@@ -140,8 +154,9 @@ class Sampler:
             normal = torch.randn(upstream.shape, generator=self._chance, dtype=torch.float64)
             upstream = (normal * 100).round() / 100
         try:
-            seen = self.rerun.observe(inputs, upstream)
-            return seen if self.counts(seen) else None
+            saturated: list[Step] = []
+            seen = self.rerun.observe(inputs, upstream, partial(_watch, saturated))
+            return seen if not saturated and self.counts(seen) else None
         except GradcliError:
             return None
 
@@ -185,6 +200,19 @@ class Sampler:
             if not abs(difference - float(terms.sum())) <= room:
                 return False
         return True
+
+
+def _watch(saturated: list[Step], step: Step, value: Any) -> None:
+    """Note an activation that is 1 to the last digits: what is computed of 1 - a is then noise."""
+    if short(step).lower() in _SATURATING and isinstance(value, Tensor):
+        size = value.detach().abs()
+        if bool(((size > 1 - SATURATED) & (size < 1 + SATURATED)).any()):
+            saturated.append(step)
+
+
+_SATURATING = frozenset({"sigmoid", "tanh", "erf", "expit"})
+SATURATED = 1e-12
+"""How near to 1 that is."""
 
 
 def round_points(inputs: Inputs, keeping: Collection[str]) -> list[dict[str, Tensor]]:
