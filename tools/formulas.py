@@ -61,7 +61,9 @@ def literal(text: str) -> Tensor:
     return torch.tensor(rows[0] if "," in text else rows[0][0], dtype=torch.float64)
 
 
-def points(given: Mapping[str, Tensor], free: str = "", count: int = 6) -> Iterator[dict[str, Tensor]]:
+def points(
+    given: Mapping[str, Tensor], free: str = "", count: int = 6
+) -> Iterator[dict[str, Tensor]]:
     """Random points by PyTorch alone; integers, one-hot rows and masks keep their numbers."""
     torch.manual_seed(7)
     for number in range(count):
@@ -86,12 +88,20 @@ def run(program: str, point: Mapping[str, Any]) -> dict[str, Any]:
     return scope
 
 
-def truths(expression: str, point: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def truths(
+    expression: str, point: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The names of a run, and PyTorch's gradients by all inputs and steps."""
-    leaves = {n: t.clone().requires_grad_() if t.is_floating_point() else t for n, t in point.items()}
+    leaves = {
+        n: t.clone().requires_grad_() if t.is_floating_point() else t for n, t in point.items()
+    }
     scope = run(expression, leaves)
     steps = re.findall(r"(?:^|; *)(\w+) = ", expression)
-    by = {n: scope[n] for n in (*leaves, *steps) if isinstance(scope[n], Tensor) and scope[n].requires_grad}
+    by = {
+        n: scope[n]
+        for n in (*leaves, *steps)
+        if isinstance(scope[n], Tensor) and scope[n].requires_grad
+    }
     value = scope["value"].sum()
     found = torch.autograd.grad(value, list(by.values()), allow_unused=True)
     gradients = {
@@ -129,7 +139,12 @@ def holds(case: Mapping[str, Any], claim: str) -> bool:
 
 def formulas() -> int:
     """Judge the corpus of formulas; how many verdicts are wrong."""
-    claims = [(case, claim, kind == "right") for case in cases("formulas") for kind in ("right", "wrong") for claim in case[kind]]
+    claims = [
+        (case, claim, kind == "right")
+        for case in cases("formulas")
+        for kind in ("right", "wrong")
+        for claim in case[kind]
+    ]
     mistaken = [claim for case, claim, right in claims if holds(case, claim) != right]
     assert not mistaken, f"the corpus itself is wrong: {mistaken}"
     start = time.perf_counter()
@@ -140,7 +155,9 @@ def formulas() -> int:
         verdict = result.get("ok")
         if verdict is not right:
             wrong += 1
-            print(f"  {case['of']}: {case['expression']}   {claim}: {verdict} {result.get('error', '')}")
+            print(
+                f"  {case['of']}: {case['expression']}   {claim}: {verdict} {result.get('error', '')}"
+            )
         if not right and "expect" in result:
             (item,) = result["expect"].values()
             found_at = item.get("counterexample")
@@ -150,7 +167,9 @@ def formulas() -> int:
     right_ones = sum(right for *_, right in claims)
     rest = len(claims) - right_ones
     print(f"{right_ones} right and {rest} wrong formulas: {wrong} verdicts are wrong")
-    print(f"{caught} of the wrong ones agree at the given point; {slips} have a slip; {seconds:.1f} s")
+    print(
+        f"{caught} of the wrong ones agree at the given point; {slips} have a slip; {seconds:.1f} s"
+    )
     return wrong
 
 
@@ -224,7 +243,9 @@ def backward() -> int:
         assert right_pass(case, case["backward"]), case["of"]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        tried: list[tuple[dict[str, Any], str, str]] = [(case, case["backward"], "") for case in corpus]
+        tried: list[tuple[dict[str, Any], str, str]] = [
+            (case, case["backward"], "") for case in corpus
+        ]
         found = _judged(tried, folder)
         wrong = 0
         for (case, _, _), result in zip(tried, found, strict=True):
@@ -232,19 +253,28 @@ def backward() -> int:
                 wrong += 1
                 print(f"  {case['of']}: {result.get('first_wrong')} {result.get('error', '')}")
         names = [set(result.get("expect", ())) for result in found]
-        made = [(case, text, name) for case, of in zip(corpus, names, strict=True) for text, name in mutants(case, of) if not right_pass(case, text, [name])]
+        made = [
+            (case, text, name)
+            for case, of in zip(corpus, names, strict=True)
+            for text, name in mutants(case, of)
+            if not right_pass(case, text, [name])
+        ]
         refused = slips = 0
         for (case, text, name), result in zip(made, _judged(made, folder), strict=True):
             if "error" in result:
                 refused += 1
             elif result["first_wrong"] != name:
                 wrong += 1
-                line = next((line for line in text.split("\n") if line not in case["backward"].split("\n")), text)
+                line = next(
+                    (line for line in text.split("\n") if line not in case["backward"].split("\n")),
+                    text,
+                )
                 print(f"  {case['of']}: {line}: {result['first_wrong']} was named first")
             else:
                 slips += result["expect"][name]["slip"] is not None
-    print(f"{len(corpus)} backward passes, {sum(map(len, names))} gradients, {len(made)} mutants, of which PyTorch refused {refused}")
-    print(f"{wrong} verdicts are wrong; {slips} mutants have a slip; {time.perf_counter() - start:.1f} s")
+    print(f"{len(corpus)} backward passes of {sum(map(len, names))} gradients, {len(made)} mutants")
+    print(f"{wrong} verdicts are wrong; {slips} mutants have a slip; {refused} were refused")
+    print(f"{time.perf_counter() - start:.1f} s")
     return wrong
 
 
@@ -253,7 +283,14 @@ def _judged(tried: Sequence[tuple[dict[str, Any], str, str]], folder: str) -> li
     for number, (case, text, _) in enumerate(tried):
         path = Path(folder) / f"{number}.py"
         path.write_text(text, encoding="utf-8")
-        lines.append({"command": "grad", "expression": case["expression"], "inputs": case["inputs"], "expect": f"@{path}"})
+        lines.append(
+            {
+                "command": "grad",
+                "expression": case["expression"],
+                "inputs": case["inputs"],
+                "expect": f"@{path}",
+            }
+        )
     return list(jobs(lines, "--allow-files"))
 
 

@@ -67,9 +67,7 @@ class Rerun:
         with once_more(torch.float64):
             return replay(self.program, inputs, self._state, before, self._watch).value
 
-    def observe(
-        self, inputs: Inputs, upstream: Tensor | None, after: After | None = None
-    ) -> Seen:
+    def observe(self, inputs: Inputs, upstream: Tensor | None, after: After | None = None) -> Seen:
         """One run at `inputs`; `upstream` has the value's shape, and `after` is called after each
         operation. Raises GradcliError.
         """

@@ -43,8 +43,9 @@ def kept(inputs: Inputs) -> frozenset[str]:
 def _is_kept(tensor: Tensor) -> bool:
     if not tensor.is_floating_point():
         return True
-    occurring = set(tensor.detach().unique().tolist()) if tensor.numel() > 1 else set()
-    return occurring in ({0.0, 1.0}, {-1.0, 1.0})
+    if not tensor.numel() or float(tensor.min()) == float(tensor.max()):
+        return False
+    return bool(((tensor == 0) | (tensor == 1)).all() or (tensor.abs() == 1).all())
 
 
 def drawn(
@@ -104,7 +105,7 @@ def _fan(shape: Sequence[int]) -> float:
     """What keeps a product with a tensor of this shape near 1, as in the weights of a layer."""
     count = math.prod(shape)
     if len(shape) < 2 or not count:
-        return max(1.0, count / 4) ** 0.25
+        return float(max(1.0, count / 4) ** 0.25)
     return math.sqrt(count / min(shape[0], shape[-1]))
 
 
@@ -224,7 +225,15 @@ def round_points(inputs: Inputs, keeping: Collection[str]) -> list[dict[str, Ten
     if sum(inputs[name].numel() for name in free) > ROUND:
         return []
     chance = torch.Generator().manual_seed(0)
-    pools = ([2.0], [1.0, 2.0], [1.0, 2.0, 3.0], [-1.0], [-2.0, -1.0, 1.0, 2.0], [0.5], [0.5, -1.0, 2.0, 3.0])
+    pools = (
+        [2.0],
+        [1.0, 2.0],
+        [1.0, 2.0, 3.0],
+        [-1.0],
+        [-2.0, -1.0, 1.0, 2.0],
+        [0.5],
+        [0.5, -1.0, 2.0, 3.0],
+    )
 
     def chosen(tensor: Tensor, pool: Sequence[float]) -> Tensor:
         places = torch.randint(len(pool), tuple(tensor.shape), generator=chance)

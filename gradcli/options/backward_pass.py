@@ -1,5 +1,6 @@
 """A backward pass in a file: lines `dNAME = ..`, each the gradient by an input or a named step."""
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -66,14 +67,13 @@ class BackwardPass:
         from gradcli.language.expressions import expression
 
         known, lines = dict.fromkeys(names), []
-        source = self._given.load(lambda: "")
+        loaded = self._given.load(lambda: "")
+        source = Source(loaded.text, os.path.basename(loaded.label))  # a path may hide the line
         for statement in expression.statements(source):
             program = expression.parse(statement, tuple(known))
             known |= dict.fromkeys(program.assigned)
             number = len(statement.text) - len(statement.text.lstrip("\n")) + 1
-            gradients = {
-                name: of for name in program.assigned if (of := _gradient_of(name, names))
-            }
+            gradients = {name: of for name in program.assigned if (of := _gradient_of(name, names))}
             lines.append(Line(program, number, gradients))
         if not any(line.gradients for line in lines):
             bound = [name for name in known if name not in names]

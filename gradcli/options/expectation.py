@@ -86,7 +86,9 @@ def read(source: Source) -> Expectation:
     if not rest.text.strip():
         hint = "--expect w=2, or --expect 2"
         raise UsageError("--expect: the expected value is missing", hint=hint)
-    return Expectation(key, _value(Source(rest.text.lstrip(), f"{source.label} {key}".rstrip()), key))
+    return Expectation(
+        key, _value(Source(rest.text.lstrip(), f"{source.label} {key}".rstrip()), key)
+    )
 
 
 def _value(source: Source, key: str) -> Literal | Formula | BackwardPass:
@@ -109,7 +111,9 @@ def _value(source: Source, key: str) -> Literal | Formula | BackwardPass:
     return value
 
 
-_NUMBER = re.compile(r"0[xXoObB]\w*|(?:\d[\d_]*\.?[\d_.]*|\.\d[\d_.]*)(?:[eE][-+]?\d+|[eE](?!\w)|[jJ](?!\w))?")
+_NUMBER = re.compile(
+    r"0[xXoObB]\w*|(?:\d[\d_]*\.?[\d_.]*|\.\d[\d_.]*)(?:[eE][-+]?\d+|[eE](?!\w)|[jJ](?!\w))?"
+)
 _NAME = re.compile(r"[^\W\d]\w*")
 
 

@@ -136,8 +136,9 @@ class EvidenceOptions(ComputeOptions):
         FLAG, "compare with the closed form and a central difference, in float64", False
     )
     expect: tuple[Expectation, ...] = repeated(
-        EXPECT, "the expected value of a gradient by name, or of any value by path: numbers or a formula; "
-        "or a backward pass, @FILE.py; may be repeated"
+        EXPECT,
+        "the expected value of a gradient by name, or of any value by path: numbers or a formula; "
+        "or a backward pass, @FILE.py; may be repeated",
     )
     tol: float = option(NUMBER, "relative tolerance of --expect", 1e-3)
 

@@ -1,7 +1,6 @@
 """A whole backward pass, line by line: each with autograd's numbers for the lines above it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -43,10 +42,9 @@ def judged(
         sampler = sampler_of(claim, result, job, passes.reads)
         sampler = samplers.setdefault(sampler.keeping, sampler)
         advice = f"no known slip gives this line: {next_step}"
-        item = compare(claim, sampler, tolerance, advice, job, ExpectedLine, line=line.number)
-        if not item.ok and passes.right_with_own(claim, sampler, tolerance):
-            item = replace(item, own=True)
-        found[name] = replace(item, place=line.span)
+        item = compare(claim, sampler, tolerance, advice, job)
+        own = not item.ok and passes.right_with_own(claim, sampler, tolerance)
+        found[name] = ExpectedLine(**vars(item), line=line.number, own=own, place=line.span)
     return found
 
 
@@ -95,14 +93,19 @@ class _Pass:
     def _computed(self, name: str, result: Result) -> Tensor:
         """The gradient in the job's result; where that does not show it, in float64."""
         key, of = self.key(name), self.last[name].gradients[name]
-        shown = {**{step_key(n): path for n, path in result.step_paths().items()}, **result.gradient_paths()}
+        shown = {
+            **{step_key(n): path for n, path in result.step_paths().items()},
+            **result.gradient_paths(),
+        }
         if key in shown and isinstance(found := result_paths.find(result, shown[key]), Tensor):
             return found.detach().cpu()
         given = Sampler(self.subject, self.job, ()).given()
         if key not in given.gradients:
             known = given.steps.get(of, given.inputs.get(of))
             kind = dtype_name(known) if isinstance(known, Tensor) else type(known).__name__
-            message = f"{of} has no gradient: it is {kind}, or does not depend on an input of floats"
+            message = (
+                f"{of} has no gradient: it is {kind}, or does not depend on an input of floats"
+            )
             hint = f"rename {name} if it is a helper"
             raise UsageError(message, span=self.last[name].span, hint=hint)
         return _truth(given, key)

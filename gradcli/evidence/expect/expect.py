@@ -15,7 +15,7 @@ from gradcli.evaluate.rerun import widened
 from gradcli.evaluate.tensors import TensorMaker
 from gradcli.evidence.expect import backward_pass, formulas
 from gradcli.evidence.expect.formulas import agreements, close
-from gradcli.evidence.expect.slips import SLACK, ZERO, fits, known, observed
+from gradcli.evidence.expect.slips import SLACK, ZERO, fits, known, observed, same_number
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal, Numbers, half_units
 from gradcli.language.suggest import did_you_mean
@@ -52,9 +52,13 @@ def expect(
             path = _path(key, {**result.step_paths(), **names}, result)
             computed = _number(result, key, path)
             if isinstance(expectation.value, Formula):
-                item = _of_formula(key, expectation.value, path, computed, tolerance, result, job, next_step)
+                item = _of_formula(
+                    key, expectation.value, path, computed, tolerance, result, job, next_step
+                )
             else:
-                item = _of_literal(key, expectation.value, path, computed, tolerance, result, job, next_step)
+                item = _of_literal(
+                    key, expectation.value, path, computed, tolerance, result, job, next_step
+                )
             found = {key: item}
         for key, item in found.items():
             if key in compared:
@@ -76,7 +80,9 @@ def _of_formula(
         raise UsageError(message, hint=hint)
     claim = formulas.claimed(key, program, formula.text, origin, computed, job)
     sampler = formulas.sampler_of(claim, result, job, program.names)
-    return formulas.compare(claim, sampler, tolerance, f"no known slip gives your formula: {next_step}", job)
+    return formulas.compare(
+        claim, sampler, tolerance, f"no known slip gives your formula: {next_step}", job
+    )
 
 
 def _of_literal(
@@ -132,7 +138,7 @@ def _guesses(
     """Each form of each slip: its reason if the expression has one, and the value it would give."""
     again = None if origin is None else observed(origin, job)
     right = computed.double()
-    if again is not None and again.shape == right.shape and _same(again, computed):
+    if again is not None and same_number(again, computed):
         right = again  # the same number with more digits
     else:
         origin = None  # it drew other random numbers, and so would its variants
@@ -216,10 +222,3 @@ def _fitted(expected: Tensor, computed: Tensor, key: str) -> Tensor:
         return expected
     message = f"--expect: {key} has shape {list(computed.shape)}, but the expected value has {list(expected.shape)}"
     raise ShapeError(message, hint="give one number for each element, rows separated by ;")
-
-
-def _same(again: Tensor, computed: Tensor) -> bool:
-    """Whether numbers recomputed in float64 are those of the result, but for rounding."""
-    rtol = torch.finfo(computed.dtype).eps ** 0.5 if computed.is_floating_point() else 0.0
-    again, computed = again.double(), computed.double()
-    return torch.allclose(again, computed, rtol=rtol, atol=rtol * ZERO, equal_nan=True)

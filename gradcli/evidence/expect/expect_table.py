@@ -78,7 +78,12 @@ def _agreement(key: str, item: ExpectedFormula, digits: int) -> str:
     formula = f"{key} = {item.formula}"
     count = f"agrees with autograd at {item.agreed} of {item.points} points"
     if item.ok:
-        return f"{formula} {count}, which is evidence and no proof"
+        here = (
+            ""
+            if all(item.met)
+            else "; the given point does not count, as it has no slope or no value"
+        )
+        return f"{formula} {count}, which is evidence and no proof{here}"
     return f"{formula} {count}{_where(key, item, digits)}"
 
 
@@ -133,21 +138,21 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
         columns.pop()
     if not off:
         title = "Backward pass: every line agrees with autograd"
-        caption = "each line has autograd's numbers for the lines above it; points of agreement are evidence, not a proof"
-        return table_of(len(lines), columns, title, caption, keys=2, csv=False)
+        said = "each line has autograd's numbers for the lines above it; points of agreement are evidence, not a proof"
+        return table_of(len(lines), columns, title, said, keys=2, csv=False)
     name, first = off[0]
-    caption = [f"line {first.line} is the first that is off:"]
-    caption += [f"  {line}" for line in first.place.draw()] if first.place else []
+    remarks = [f"line {first.line} is the first that is off:"]
+    remarks += [f"  {line}" for line in first.place.draw()] if first.place else []
     said = f"{first.slip}: {first.advice}" if first.slip else first.advice
-    caption += [said, _where(name, first, digits).removeprefix("; ")]
+    remarks += [said, _where(name, first, digits).removeprefix("; ")]
     own = [later for later, item in off[1:] if item.own]
     if own:
-        caption.append(
+        remarks.append(
             f"{', '.join(own)} below {'is' if len(own) == 1 else 'are'} right with your own numbers: what is left out "
             f"here comes later, such as the 1/m of a mean"
         )
     title = f"Backward pass: {name} is the first line that is off"
-    return table_of(len(lines), columns, title, "\n".join(filter(None, caption)), keys=2, csv=False)
+    return table_of(len(lines), columns, title, "\n".join(filter(None, remarks)), keys=2, csv=False)
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,7 @@ from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.rerun import Seen
-from gradcli.evidence.expect.slips import SLACK, ZERO, Form, fits, known, number
+from gradcli.evidence.expect.slips import SLACK, ZERO, Form, fits, known, number, same_number
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
 from gradcli.options.shared import UPSTREAM
@@ -43,7 +43,9 @@ class Trial(NamedTuple):
     agrees: bool
 
 
-def claimed(key: str, program: Expression, text: str, origin: Origin, computed: Tensor, job: Job) -> Claim:
+def claimed(
+    key: str, program: Expression, text: str, origin: Origin, computed: Tensor, job: Job
+) -> Claim:
     """The claim of one formula over the inputs and steps of the origin's subject."""
 
     def side(seen: Seen) -> Tensor:
@@ -75,9 +77,8 @@ def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampl
 
 
 def compare(
-    claim: Claim, sampler: Sampler, tolerance: float, advice: str, job: Job, kind: type[ExpectedFormula] = ExpectedFormula,
-    **more: Any,
-) -> ExpectedFormula:  # fmt: skip
+    claim: Claim, sampler: Sampler, tolerance: float, advice: str, job: Job
+) -> ExpectedFormula:
     """The verdict on a claim; `advice` is that for a miss without a slip.
 
     Raises what the formula raises at the given point, and MathError if too few points count.
@@ -86,11 +87,13 @@ def compare(
     expected = _fitted(claim.side(given), claim.computed)
     computed = claim.computed.double()
     exact = _number(claim, sampler, given)
+    same_shape = expected.shape == computed.shape
     met = agreements(expected, computed, tolerance)
     if exact is not None and not all(met):  # the job's dtype may be too coarse to tell
-        met = agreements(expected, exact, tolerance) or met
-    here = Trial(given, expected, computed, bool(met) and all(met))
-    same_shape = expected.shape == computed.shape
+        met = agreements(expected, exact, tolerance)
+    if exact is not None and same_number(exact, claim.computed):
+        computed = exact
+    here = Trial(given, expected, computed, same_shape and all(met))
     stands = not same_shape or (_is_finite(here) and _counts(sampler, given))
     trials = [here] if stands else []
     counted = len(trials)
@@ -104,8 +107,11 @@ def compare(
         raise _too_few(claim, len(trials))
     slip, said = _slip(trials, claim, job) if off else (None, "")
     found = _counterexample(claim, sampler, tolerance, off, here) if off else None
-    return kind(
-        expected, claim.computed, not off, slip,
+    return ExpectedFormula(
+        expected,
+        claim.computed,
+        not off,
+        slip,
         met=met,
         advice=(said or advice) if off else "",
         formula=claim.formula,
@@ -113,8 +119,7 @@ def compare(
         agreed=len(trials) - len(off),
         counterexample=found and _shown(found, claim, given=found is here),
         given=found is here,
-        **more,
-    )  # fmt: skip
+    )
 
 
 def agreements(expected: Tensor, computed: Tensor, tolerance: float) -> list[bool]:
@@ -166,8 +171,8 @@ def _trial(claim: Claim, sampler: Sampler, seen: Seen, tolerance: float) -> Tria
         expected = _fitted(claim.side(seen), computed)
     except GradcliError:
         return None
-    met = agreements(expected, computed, tolerance)
-    trial = Trial(seen, expected, computed, bool(met) and all(met))
+    agrees = expected.shape == computed.shape and all(agreements(expected, computed, tolerance))
+    trial = Trial(seen, expected, computed, agrees)
     return trial if _is_finite(trial) else None
 
 
@@ -225,5 +230,3 @@ def _explains(form: Form, trials: Sequence[Trial], origin: Origin) -> bool:
         elif float(torch.maximum(guess.abs(), trial.expected.abs()).max()) > ZERO * SLACK:
             return False
     return fitted > 0
-
-

@@ -32,8 +32,12 @@ def known(origin: Origin | None, job: Job) -> Iterator[tuple[Slip, str, Form]]:
     Without an origin only those that need no expression.
     """
     present: frozenset[Feature] = frozenset()
-    if origin is not None and origin.subject is not None and origin.kind in ("gradient", "jacobian"):
-        present = features(origin.subject, origin.name.strip()) | {origin.kind}  # type: ignore[arg-type]
+    if (
+        origin is not None
+        and origin.subject is not None
+        and origin.kind in ("gradient", "jacobian")
+    ):
+        present = features(origin.subject, origin.name.strip()) | {origin.kind}
     for slip in SLIPS:
         reason = next((words for feature, words in slip.reasons if feature in present), "")
         for form in _forms(slip, origin, job):
@@ -75,6 +79,15 @@ def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
         return False
     limit = torch.maximum(EXACT * guess.abs() + EXACT * ZERO * size, half * SLACK)
     return bool(((expected - guess).abs() <= limit).all())
+
+
+def same_number(again: Tensor, computed: Tensor) -> bool:
+    """Whether numbers recomputed in float64 are those of the result, but for rounding."""
+    if again.shape != computed.shape:
+        return False
+    rtol = torch.finfo(computed.dtype).eps ** 0.5 if computed.is_floating_point() else 0.0
+    again, computed = again.double(), computed.double()
+    return torch.allclose(again, computed, rtol=rtol, atol=rtol * ZERO, equal_nan=True)
 
 
 def observed(origin: Origin, job: Job) -> Tensor | None:
