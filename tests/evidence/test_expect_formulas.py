@@ -73,7 +73,11 @@ def test_the_line_that_was_made_wrong_is_named(double: None, tmp_path: Path) -> 
     lines, wrong = [], []
     for number, case in enumerate(formulas.cases("backward")[::3]):
         assert formulas.right_pass(case, case["backward"])
-        names = {line.split()[0] for line in case["backward"].split("\n") if line.startswith(("d", "grad_"))}
+        names = {
+            line.split()[0]
+            for line in case["backward"].split("\n")
+            if line.startswith(("d", "grad_"))
+        }
         made = [
             m for m in formulas.mutants(case, names) if not formulas.right_pass(case, m[0], [m[1]])
         ]

@@ -129,7 +129,7 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     items = lines.values()
     columns: list[tuple[str | Column, Cells]] = [
         ("line", [item.line for item in items]),
-        ("gradient", [_short(f"{name} = {item.formula}") for name, item in lines.items()]),
+        ("gradient", [_short(name, item) for name, item in lines.items()]),
         ("agrees at", [f"{item.agreed} of {item.points} points" for item in items]),
         ("verdict", verdicts),
         ("slip", [item.slip or "" for item in items]),
@@ -155,5 +155,7 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     return table_of(len(lines), columns, title, "\n".join(filter(None, remarks)), keys=2, csv=False)
 
 
-def _short(text: str) -> str:
+def _short(name: str, item: ExpectedLine) -> str:
+    """The statement of a line, as long as the table has room."""
+    text = " ".join(item.place.text.split()) if item.place else f"{name} = {item.formula}"
     return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
