@@ -70,7 +70,8 @@ def test_no_verdict_on_a_formula_is_wrong(double: None) -> None:
 
 
 def test_the_line_that_was_made_wrong_is_named(double: None, tmp_path: Path) -> None:
-    lines, wrong = [], []
+    lines: list[dict[str, Any]] = []
+    wrong: list[str | None] = []
     for number, case in enumerate(formulas.cases("backward")[::3]):
         assert formulas.right_pass(case, case["backward"])
         names = {

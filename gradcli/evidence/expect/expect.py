@@ -13,9 +13,9 @@ from gradcli.evaluate import files
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import widened
 from gradcli.evaluate.tensors import TensorMaker
-from gradcli.evidence.expect import backward_pass, formulas
-from gradcli.evidence.expect.formulas import agreements, close
-from gradcli.evidence.expect.slips import SLACK, ZERO, fits, known, observed, same_number
+from gradcli.evidence.expect import claims, line_by_line
+from gradcli.evidence.expect.claims import agreements, close
+from gradcli.evidence.expect.guesses import SLACK, ZERO, fits, known, observed, same_number
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal, Numbers, half_units
 from gradcli.language.suggest import did_you_mean
@@ -41,7 +41,7 @@ def expect(
     for expectation in expectations:
         found: Mapping[str, Expected]
         if isinstance(expectation.value, BackwardPass):
-            found = backward_pass.judged(expectation.value, tolerance, result, job, next_step)
+            found = line_by_line.judged(expectation.value, tolerance, result, job, next_step)
             wrong = next((name for name, item in found.items() if not item.ok), None)
             first_wrong = first_wrong or wrong
         else:
@@ -78,9 +78,9 @@ def _of_formula(
         hint = "expect numbers, or a formula for a value or a gradient"
         message = f"--expect: {key} is computed at this point only, so a formula cannot be checked"
         raise UsageError(message, hint=hint)
-    claim = formulas.claimed(key, program, formula.text, origin, computed, job)
-    sampler = formulas.sampler_of(claim, result, job, program.names)
-    return formulas.compare(
+    claim = claims.claimed(key, program, formula.text, origin, computed, job)
+    sampler = claims.sampler_of(claim, result, job, program.names)
+    return claims.compare(
         claim, sampler, tolerance, f"no known slip gives your formula: {next_step}", job
     )
 

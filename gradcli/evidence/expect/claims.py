@@ -10,7 +10,7 @@ from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.rerun import Seen
-from gradcli.evidence.expect.slips import SLACK, ZERO, Form, fits, known, number, same_number
+from gradcli.evidence.expect.guesses import SLACK, ZERO, Form, fits, known, number, same_number
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
 from gradcli.options.shared import UPSTREAM

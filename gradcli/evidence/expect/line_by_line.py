@@ -12,7 +12,7 @@ from gradcli.errors import ExpressionError, GradcliError, UsageError
 from gradcli.evaluate.job import Job, dtype_name, once_more
 from gradcli.evaluate.machine import assigned
 from gradcli.evaluate.rerun import Seen
-from gradcli.evidence.expect.formulas import (
+from gradcli.evidence.expect.claims import (
     FEWEST,
     POINTS,
     Claim,
