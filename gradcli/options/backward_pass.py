@@ -46,6 +46,18 @@ class BackwardPass:
     source: Source
     lines: tuple[Line, ...] = ()
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The helpers that no line reads: perhaps gradients under a misspelt name."""
+        read = {name for line in self.lines for name in line.program.names}
+        bound = dict.fromkeys(
+            name
+            for line in self.lines
+            for name in line.program.assigned
+            if name not in line.gradients
+        )
+        return tuple(name for name in bound if name not in read)
+
     @cached_property
     def _given(self) -> GivenExpression:
         return GivenExpression(Source(self.source.text.strip(), self.source.label))

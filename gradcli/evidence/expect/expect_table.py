@@ -136,9 +136,16 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     ]
     if not any(item.slip for item in items):
         columns.pop()
+    unread = next(iter(items)).unread
+    helpers = (
+        f"no input or step has a gradient of the name {', '.join(unread)}, which no line reads"
+        if unread
+        else ""
+    )
     if not off:
         title = "Backward pass: every line agrees with autograd"
         said = "each line has autograd's numbers for the lines above it; points of agreement are evidence, not a proof"
+        said = f"{said}\n{helpers}".rstrip()
         return table_of(len(lines), columns, title, said, keys=2, csv=False)
     name, first = off[0]
     remarks = [f"line {first.line} is the first that is off:"]
@@ -151,6 +158,7 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
             f"{', '.join(own)} below {'is' if len(own) == 1 else 'are'} right with your own numbers: what is left out "
             f"here comes later, such as the 1/m of a mean"
         )
+    remarks.append(helpers)
     title = f"Backward pass: {name} is the first line that is off"
     return table_of(len(lines), columns, title, "\n".join(filter(None, remarks)), keys=2, csv=False)
 

@@ -44,7 +44,9 @@ def judged(
         advice = f"no known slip gives this line: {next_step}"
         item = compare(claim, sampler, tolerance, advice, job)
         own = not item.ok and passes.right_with_own(claim, sampler, tolerance)
-        found[name] = ExpectedLine(**vars(item), line=line.number, own=own, place=line.span)
+        found[name] = ExpectedLine(
+            **vars(item), line=line.number, own=own, place=line.span, unread=backward.unread
+        )
     return found
 
 
