@@ -184,23 +184,20 @@ class Sampler:
             found = self.rerun.value({**seen.inputs, **moved}, held).detach()
             return found if upstream is None else (found * upstream).sum()
 
-        for _ in range(2):
-            ways = {
-                name: torch.randn(slope.shape, generator=self._chance, dtype=torch.float64)
-                for name, slope in slopes.items()
-            }
-            parts = [(slope * ways[name]).reshape(-1) for name, slope in slopes.items()]
-            terms = torch.cat(parts) if parts else torch.zeros(1)
-            coarse, fine = (
-                float(value(ways, step) - value(ways, -step)) / (2 * step)
-                for step in (STEP, STEP / 2)
-            )
-            difference = (4 * fine - coarse) / 3
-            noise = 4 * self.rerun.coarsest / STEP * float(seen.value.abs().sum()) + 1e-11
-            room = AGREES * float(terms.abs().sum()) + noise
-            if not abs(difference - float(terms.sum())) <= room:
-                return False
-        return True
+        ways = {
+            name: torch.randn(slope.shape, generator=self._chance, dtype=torch.float64)
+            * (1 + seen.inputs[name].abs())
+            for name, slope in slopes.items()
+        }
+        parts = [(slope * ways[name]).reshape(-1) for name, slope in slopes.items()]
+        terms = torch.cat(parts) if parts else torch.zeros(1)
+        coarse, fine = (
+            float(value(ways, step) - value(ways, -step)) / (2 * step) for step in (STEP, STEP / 2)
+        )
+        difference = (4 * fine - coarse) / 3
+        noise = 4 * self.rerun.coarsest / STEP * float(seen.value.abs().sum()) + 1e-11
+        room = AGREES * float(terms.abs().sum()) + noise
+        return abs(difference - float(terms.sum())) <= room
 
 
 def _watch(saturated: list[Step], step: Step, value: Any) -> None:

@@ -130,9 +130,11 @@ def _is_formula(text: str) -> bool:
         return True
     # Python's grammar, which only a text without names needs.
     import ast
+    import warnings
 
     try:
-        parsed = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings(action="ignore"):
+            parsed = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     lists = (ast.List, ast.Tuple, ast.Set)

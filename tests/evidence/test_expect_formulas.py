@@ -170,6 +170,9 @@ def test_the_counterexample_is_the_given_point_where_it_differs_there() -> None:
         (("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "gradient = pred - target"), True),
         (("softmax-jacobian", "1,2,3", "--expect", "diag(softmax(x, 0)) - outer(softmax(x, 0), softmax(x, 0))"), True),
         (("perceptron", "--x", "1,2", "--w", "0.3,-0.2", "--target", "1", "--expect", "w = (O - target)*O*(1 - O)*x"), True),
+        (("perceptron", "--x", "1,2", "--w", "0.3,-0.2", "--target", "1", "--expect", "z = w @ x + b"), True),
+        (("perceptron", "--x", "1,2", "--w", "0.3,-0.2", "--target", "1", "--expect", "output = tanh(z)"), False),
+        (("softmax-jacobian", "1,2", "--row", "1", "--expect", "x = prod(softmax(x, 0))*stack([-x[0]**0, x[0]**0])"), True),
         (("plot", "x**2", "x=1,2,3", "--expect", "curves.0.derivative.1 = 2*x"), True),
     ],
 )  # fmt: skip

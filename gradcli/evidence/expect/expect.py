@@ -49,7 +49,7 @@ def expect(
                 n for n, path in names.items() if result_paths.find(result, path) is not None
             )
             key = expectation.key or _only(list(gradients))
-            path = _path(key, {**result.step_paths(), **names}, result)
+            path = _path(key, names, result)
             computed = _number(result, key, path)
             if isinstance(expectation.value, Formula):
                 item = _of_formula(
@@ -184,10 +184,12 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
     path = result_paths.whole(tree, key)
     if path.partition(".")[0] in tree:
         return path
+    if first in (steps := result.step_paths()):
+        return steps[first] + dot + rest
     leaves = dict(result_paths.leaves(tree))
     tensors = (path for path, leaf in leaves.items() if isinstance(leaf, Tensor))
     numbers = [*names, *(path for path in tensors if not path.startswith("inputs."))]
-    near = did_you_mean(key, [*names, *result_paths.short(tree), *leaves])
+    near = did_you_mean(key, [*names, *steps, *result_paths.short(tree), *leaves])
     hint = near or f"the result has {', '.join(numbers[:12])}"
     raise UsageError(f"--expect: there is no {key!r} in the result", hint=hint)
 
