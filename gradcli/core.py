@@ -258,15 +258,20 @@ class GradNode:
     gradients: tuple[Tensor | None, ...] = ()
 
 
+def check_recorded(output: Tensor) -> None:
+    """Raise the MathError of a result, any shape, that no differentiable operation leads to."""
+    with refusals():
+        if not output.requires_grad:
+            raise RuntimeError("does not require grad")
+
+
 def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
     """The graph that PyTorch recorded for `output`, and the gradients of one backward pass.
 
     The node of `output` comes first. `upstream` has the shape of `output`, as in `gradients`;
     without it, ones. The graph is freed.
     """
-    with refusals():
-        if not output.requires_grad:
-            raise RuntimeError("does not require grad")
+    check_recorded(output)
     upstream = torch.ones_like(output, requires_grad=False) if upstream is None else upstream
     root: Any = output.grad_fn or alias(output).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
     nodes: dict[Any, GradNode] = {}

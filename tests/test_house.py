@@ -21,6 +21,7 @@ ARROWS = {
     "errors": set(),
     "installed": set(),
     "catalogue": {"catalogue"},
+    "algebra": {"algebra", "language", "catalogue"},
     "language": {"language", "catalogue", "installed", "errors"},
     "page": {"world"},
     "world": {"errors", "language"},
@@ -31,7 +32,7 @@ ARROWS = {
     "evaluate": {"evaluate", "core", "results", "options", "language", "catalogue", "errors"},
     "show": {"show", "results", "result_paths", "options", "evaluate", "language", "catalogue", "errors", "page", "world"},
     "evidence": {
-        "evidence", "show", "evaluate", "core", "results", "result_paths", "options", "language", "catalogue", "errors",
+        "evidence", "show", "evaluate", "algebra", "core", "results", "result_paths", "options", "language", "catalogue", "errors",
     },
     "commands": {
         "commands", "evidence", "show", "evaluate", "core", "results", "result_paths", "options", "language", "catalogue",

@@ -1,6 +1,7 @@
 """Mistakes of hand derivations that `--expect` names, in the order in which they are tried."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,3 +84,13 @@ SLIPS = (
     ),
 )  # fmt: skip
 """All of them; the first that fits is named."""
+
+OMISSIONS: Mapping[str, str] = {
+    "missing-factor": "yours leaves out the local derivative {local}: multiply by it",
+    "missing-path": "yours leaves out one path to {operand}: add its product",
+    "missing-sum": "yours is not summed: {operand} has shape {shape} and was broadcast to {broadcast}, so sum over its copies",
+    "swapped": "yours swaps the operands: the local derivative is {local}",
+    "upstream": "yours leaves out the upstream gradient: multiply the local derivative by it",
+}
+"""What is found by leaving something out of the ledger, or by swapping it, after all of the above.
+`local` is the rule of the row, which is named after these words."""

@@ -73,7 +73,7 @@ def test_the_lectures_case() -> None:
         assert slope == pytest.approx(2 * x * (w * x - y))
 
 
-SHAPED = {
+SHAPED: dict[str, dict[str, tuple[int, ...]]] = {
     "mse(X @ w, y) + lam*norm(w)**2": {"X": (5, 3), "w": (3,), "y": (5,), "lam": ()},
     "p = softmax(a, 0); p": {"a": (4,)},
     "sum(sigmoid(x*w))/len(x)": {"x": (3,), "w": ()},
@@ -133,6 +133,8 @@ def refused(*words: str) -> str:
         (["log(x)", "x=-1"], "not finite"),
         (["x*rand(3)", "x=1"], "random"),
         (["3"], "no input"),
+        (["x > 2"], "differentiable operations"),
+        (["x.argmax()", "x=1,2"], "differentiable operations"),
         (["x*y", "--check"], "formula is shown only if"),
         (["x*y", "--expect", "x=1"], "gradcli grad EXPR NAME=T --expect"),
         (["x*y", "--explain"], "--steps"),
@@ -180,6 +182,8 @@ def test_what_has_no_formula_is_null_with_a_reason() -> None:
     assert shown.json["reasons"] == {"A": "no rule for cholesky"}
     page = run("derive", *words)
     assert (page.status, "no formula (no rule for cholesky)" in page.stdout) == (1, True)
+    shown = run("derive", *words, "--latex")
+    assert (shown.status, shown.stdout) == (1, "% A: no formula (no rule for cholesky)\n")
 
 
 def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:

@@ -219,7 +219,7 @@ class Calculator:
 
     def __init__(self, text: str) -> None:
         text = text.replace(r"\left", "").replace(r"\right", "").replace(r"\sigma", r"\sigma ")
-        self._words = [*_WORDS.findall(text), ""]
+        self._words: list[str] = [*_WORDS.findall(text), ""]
 
     def value(self) -> float:
         """The value of all of it."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from gradcli import core
 from gradcli.commands.derive.request import Derive
 from gradcli.commands.derive.result import DeriveResult
 from gradcli.errors import GradcliError
@@ -22,7 +23,7 @@ _GOLDEN = 0.618034
 
 def compute(request: Derive, job: Job) -> DeriveResult:
     """The formula of the gradient by each input; of the vector-Jacobian product if the result is not
-    one number.
+    one number. Raises MathError if the result is integer or bool.
     """
     defaults: list[str] = []
 
@@ -31,6 +32,8 @@ def compute(request: Derive, job: Job) -> DeriveResult:
         return _assumed(defaults, given, job) if defaults else {}
 
     run = run_expression(request, job, assumed)
+    if not run.value.is_floating_point():  # a constant has zeros, but an index has no gradient
+        core.check_recorded(run.value)
     derived = derive(run, job, steps=request.steps)
     output, loss = _names(run, one_number=derived.upstream is None)
     ranks = {name: tensor.ndim for name, tensor in (run.inputs | run.steps).items()}

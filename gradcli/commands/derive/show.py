@@ -149,8 +149,13 @@ def _wrapped(text: str, style: Style) -> list[str]:
 
 
 def latex(result: DeriveResult) -> str:
-    """The formulas as display mathematics, then the backward pass."""
-    text = "".join(display(each) for each in result.latex.values() if each is not None)
+    """The formulas as display mathematics, then the backward pass; a comment where there is none."""
+    text = "".join(
+        f"% {name}: no formula ({result.reasons[name]})\n"
+        if equation is None
+        else display(equation)
+        for name, equation in result.latex.items()
+    )
     if steps := _backward(result):
         ranks = {f"d{name}": rank for name, rank in result.ranks.items()} | result.ranks
         symbols = Mathematics(ranks)

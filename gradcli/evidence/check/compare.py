@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import CATALOGUE
 from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
@@ -29,6 +28,8 @@ from gradcli.evidence.check.differences import (
     usual_step,
 )
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
+from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
+from gradcli.evidence.derive.derive import closed_form
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
 
@@ -48,39 +49,6 @@ SURE = 2.5e-4
 """A slope that agrees only because the difference is uncertain by a larger part of it has no
 verdict."""
 
-STEPWISE = frozenset(
-    {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "//"}
-    | {name for name, entry in CATALOGUE.items() if entry.derivative is None}
-)
-"""Operations that are constant between jumps."""
-
-HELD = {
-    **dict.fromkeys(("detach", "detach_copy"), "detached"),
-    **dict.fromkeys(("bernoulli", "normal", "poisson", "multinomial"), "random"),
-    **dict.fromkeys(STEPWISE, "between-jumps"),
-}
-"""Operations through which autograd passes no gradient, and the verdict: proved by holding their
-operands fixed."""
-
-DELIBERATE = {
-    **dict.fromkeys(
-        ("cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve", "eigh", "eigvalsh", "ldl_factor", "ldl_factor_ex",
-         "matrix_sqrth"), "symmetric"),
-    **dict.fromkeys(
-        ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"), "straight-through"),
-    "ctc_loss": "assumes-log-softmax",
-}  # fmt: skip
-"""Operations whose gradient PyTorch defines differently from the slope, and the verdict."""
-
-SELECTING = frozenset(
-    {"where", "sort", "msort", "topk", "median", "nanmedian", "kthvalue", "mode", "quantile", "nanquantile", "cummax", "cummin",
-     "aminmax", "renorm", "cdist", "pdist", "dist", "fmod", "remainder", "%"}
-)  # fmt: skip
-"""Operations that may have kinks, besides those whose kinks are known."""
-
-POWERS = frozenset({"pow", "**", "float_power"})
-"""Operations whose second derivative is wrong in PyTorch at exponent 0."""
-
 FAILED = frozenset({"wrong", "pytorch"})
 """Verdicts that mean that autograd's number is not the slope."""
 
@@ -92,13 +60,17 @@ def check(result: Result, job: Job) -> dict[str, Checked]:
         prefix = f"{subject.name}." if subject.name else ""
         prober = probe(subject, job)
         for name in subject.by:
-            if (checked := compare(result, subject, name, prober)) is not None:
+            if (checked := compare(result, subject, name, prober, job)) is not None:
                 checks[prefix + name] = checked
     return checks
 
 
-def compare(result: Result, subject: Subject, name: str, prober: Probe) -> Checked | None:
-    """The check of a subject's slopes by the input `name`; None if it has none."""
+def compare(
+    result: Result, subject: Subject, name: str, prober: Probe, job: Job | None = None
+) -> Checked | None:
+    """The check of a subject's slopes by the input `name`; None if it has none. Without `job` only
+    the catalogue's closed forms are compared.
+    """
     pairs = prober.pairs(name)
     try:
         slopes = prober.slopes(prober.inputs, name, pairs) if pairs else None
@@ -108,22 +80,45 @@ def compare(result: Result, subject: Subject, name: str, prober: Probe) -> Check
     if slopes is None:
         return None
     closed = _closed_form(result, subject, name, prober, pairs)
+    if closed is None and job is not None:
+        closed = _derived(subject, name, prober, pairs, slopes, job)
     return _Comparison(prober, name, pairs, slopes, closed).checked()
 
 
 def _closed_form(
     result: Result, subject: Subject, name: str, prober: Probe, pairs: Sequence[Pair]
 ) -> Tensor | None:
-    """The slopes of the pairs in closed form; None if the result has none."""
+    """The slopes of the pairs by the catalogue's closed form; None if the result has none."""
     try:
         with once_more(torch.float64):
-            wide = subject._replace(inputs=dict(prober.inputs), upstream=prober.rerun.upstream)
-            closed = result.closed_form(wide, name)
+            closed = result.closed_form(_wide(subject, prober), name)
     except GradcliError:  # shapes that the formula is not written for
         return None
+    return None if closed is None else _chosen(closed, subject, pairs)
+
+
+def _derived(
+    subject: Subject, name: str, prober: Probe, pairs: Sequence[Pair], slopes: Tensor, job: Job
+) -> Tensor | None:
+    """The slopes of the pairs by a derived formula; None if there is none.
+
+    The formula was compared with autograd at other points. If it differs at this one, both are
+    rounding errors, or the point is at a kink: then it says nothing about autograd's number.
+    """
+    closed = closed_form(_wide(subject, prober), name, job)
     if closed is None:
         return None
-    if subject.kind == "jacobian":
+    closed, slopes = _chosen(closed, subject, pairs), slopes.detach().double()
+    same = torch.allclose(closed, slopes, TOLERANCE, FLOOR * float(slopes.abs().amax()))
+    return closed if same else None
+
+
+def _wide(subject: Subject, prober: Probe) -> Subject:
+    return subject._replace(inputs=dict(prober.inputs), upstream=prober.rerun.upstream)
+
+
+def _chosen(closed: Tensor, subject: Subject, pairs: Sequence[Pair]) -> Tensor:
+    if subject.kind in ("jacobian", "hessian"):
         return torch.stack([closed[row, place] for row, place in pairs if row is not None])
     return closed.reshape(-1)[[place for _, place in pairs]]
 

@@ -1,12 +1,14 @@
 """Gradients as formulas: derived by the algebra, and shown only if they equal autograd's numbers."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gradcli import core
 from gradcli.algebra import nodes
 from gradcli.algebra.choice import Simplifier
 from gradcli.algebra.formulas import differentiated, inlined
@@ -17,15 +19,24 @@ from gradcli.algebra.nodes import UnequalError as Unequal
 from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
 from gradcli.algebra.writing.writer import Writer
-from gradcli.errors import MathError
-from gradcli.evaluate.job import Job
+from gradcli.errors import GradcliError, MathError
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run
+from gradcli.evaluate.trace import program_of
 from gradcli.evidence.derive.verify import TOLERANCE, Point, Points, Verified, holds
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
+from gradcli.results import Subject, one_hot
 
 LONGEST = 2000
 """Characters of a formula, at most."""
 _TRANSPARENT = 4000
 """Nodes of a derivation with named steps up to which it is tried without them as well."""
+_AT_GIVEN = 1e-6
+"""The largest error at the given point; beyond it that point is at a kink."""
+_LARGEST, _STEPS = 100_000, 300
+"""Elements of all inputs, and steps, of an expression whose closed form is looked for, at most."""
 _UPSTREAM = ("g", "upstream", "upstream_gradient")
 
 
@@ -64,56 +75,118 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     if not torch.equal(run.state, torch.get_rng_state()):
         message = "derive needs an expression without random numbers"
         raise MathError(message, hint="give the random tensor as an input: x='randn(3)'")
+    return _derived(run, job.note, steps=steps)
+
+
+def closed_form(subject: Subject, name: str, job: Job) -> Tensor | None:
+    """The gradient of a float64 subject by the input `name` from its formula, in the input's shape;
+    a Jacobian or a Hessian whole, [rows, elements of the input]. None without a formula that holds
+    at the subject's own point, or if there are too many numbers.
+    """
+    try:
+        with once_more(torch.float64):
+            if subject.kind == "hessian":
+                texts = _formulas(subject, subject.by, job)[0]
+                rows = (subject._replace(expression=text, program=None) for text in texts.values())
+                return torch.cat([_rows(each, name, job) for each in rows])
+            if subject.kind == "jacobian":
+                return _rows(subject, name, job)
+            texts, upstream, value = _formulas(subject, (name,), job)
+            given = torch.ones_like(value) if subject.upstream is None else subject.upstream
+            found = _evaluated(texts[name], {**subject.inputs, **dict.fromkeys(upstream, given)})
+            return found if upstream else found * given.reshape(())
+    except (GradcliError, _NoFormulaError):
+        return None
+
+
+class _NoFormulaError(Exception):
+    """There is no formula for a closed form."""
+
+
+def _rows(subject: Subject, name: str, job: Job) -> Tensor:
+    """The Jacobian by one input from its formula, [rows, elements of the input]."""
+    texts, upstream, value = _formulas(subject, (name,), job)
+    if value.numel() * subject.inputs[name].numel() > _LARGEST:
+        raise _NoFormulaError
+    made = []
+    for row in range(value.numel()):
+        names = {**subject.inputs, **dict.fromkeys(upstream, one_hot(value, row))}
+        made.append(_evaluated(texts[name], names).reshape(-1))
+    return torch.stack(made)
+
+
+def _evaluated(text: str, names: Mapping[str, Tensor]) -> Tensor:
+    return evaluate(expression.parse(Source(text), tuple(names)), names).value.detach().double()
+
+
+def _formulas(
+    subject: Subject, by: Sequence[str], job: Job
+) -> tuple[dict[str, str], Sequence[str], Tensor]:
+    """The formulas of a subject, the name of their upstream gradient if they have one, its value."""
+    program = program_of(subject)
+    sizes = sum(tensor.numel() for tensor in subject.inputs.values())
+    if sizes > _LARGEST or len(program.steps) > _STEPS:
+        raise _NoFormulaError
+    before = torch.get_rng_state()
+    live = core.require_grad(subject.inputs, by)
+    value, steps, _ = evaluate(program, live, job.before)
+    if not torch.equal(before, torch.get_rng_state()):
+        raise _NoFormulaError
+    notes: set[str] = set()
+    run = Run(program, live, {each: live[each] for each in by}, value, steps, frozenset(), before)
+    derived = _derived(run, lambda code, _: notes.add(code))
+    texts = {each: text for each, text in derived.formulas.items() if text is not None}
+    if len(texts) < len(by) or "kink" in notes:
+        raise _NoFormulaError
+    return texts, [derived.upstream] if derived.upstream else [], value.detach()
+
+
+def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = False) -> Derived:
     taken = {*run.inputs, *run.program.assigned}
     upstream = ""
-    if run.value.ndim:
+    if run.value.numel() != 1:
         upstream = next(name for name in _UPSTREAM if name not in taken)
     reasons: dict[str, str] = {}
     texts: dict[str, list[str]] = {name: [] for name in run.by}
-    lines: list[tuple[str, str]] = []
-    short: dict[str, str] = {}
     sides: dict[str, Value] = {}
-    assumed: list[str] = []
+    assumed: dict[str, None] = {}
     for named in (True, False) if run.program.assigned else (True,):
         if not named and nodes.made() > _TRANSPARENT and any(texts.values()):
             break
         try:
             attempt = _followed(run, named=named, upstream=upstream)
             sides = sides or attempt.inputs
-            assumed = list(dict.fromkeys(attempt.walk.assumed))
+            assumed |= dict.fromkeys(attempt.walk.assumed)
             for name, found in _texts(attempt, run, reasons).items():
                 texts[name] += found
         except (NoRule, Unequal, TooLong) as error:
             for name in run.by:
                 reasons.setdefault(name, str(error))
-    sides = sides or {name: input_value(name, t.shape) for name, t in run.inputs.items()}
     points = Points(run, sides, upstream)
     if points.given is None:
         message = "the expression is not finite at the given point"
         raise MathError(message, hint="choose other numbers: derive begins at a point")
-    chosen = _Chosen(points, job)
+    chosen = _Chosen(points, Points(run, sides, upstream, masks=True), note)
     formulas: dict[str, str | None] = {}
     for name in run.by:
         unused = name not in points.given.gradients
         candidates = sorted(texts[name], key=len)
-        if unused or name not in reasons:
+        if unused or not (candidates or name in reasons):
             candidates.append(f"zeros_like({name})")
         formulas[name] = chosen.first(name, candidates)
-        if formulas[name] is None:
-            reasons.setdefault(name, "did not verify")
-            if any(len(text) > LONGEST for text in texts[name]):
-                reasons[name] = f"longer than {LONGEST} characters"
-        else:
+        if formulas[name] is not None:
             reasons.pop(name, None)
             if unused:
-                job.note("unused-input", f"the result does not depend on {name}: its gradient is 0")
-    if steps:
-        lines, short = _backward(run, upstream, chosen)
+                note("unused-input", f"the result does not depend on {name}: its gradient is 0")
+        elif any(len(text) > LONGEST for text in texts[name]):
+            reasons[name] = f"longer than {LONGEST} characters"
+        else:
+            reasons.setdefault(name, "did not verify")
+    verified = dict(chosen.verified)
+    lines, short = _backward(run, upstream, chosen) if steps else (None, {})
     for text in assumed:
-        job.note("branch", f"the formulas hold where '{text}' decides as it does at the given point")
-    return Derived(
-        formulas, upstream or None, lines if steps else None, chosen.verified, reasons, short
-    )
+        note("branch", f"the formulas hold where '{text}' decides as it does at the given point")
+    return Derived(formulas, upstream or None, lines, verified, reasons, short)
 
 
 def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
@@ -128,13 +201,17 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
         try:
             walk(run.program, inputs, named=named)
             done = walk(run.program, inputs, named=named)
-            break
         except Unequal as unequal:
             ones = [side for side in unequal.sides if side.size == 1 and side.places]
             if not ones:
                 raise
-            for name, axis, _ in ones[0].places:
-                single[name].add(axis)
+        else:
+            # A result of one number has no open sides.
+            ones = [] if upstream else [d.root for d in done.value.sides if d and d.root.places]
+            if not ones:
+                break
+        for name, axis, _ in ones[0].places:
+            single[name].add(axis)
     if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
         raise NoRule("no rule for these shapes")
     axes = [axis if axis is not None else () for axis in done.value.axes]
@@ -190,48 +267,53 @@ def _needed(node: Node, walk: Walk) -> list[str]:
 class _Chosen:
     """Chooses the first text that equals autograd at all points, and keeps how it was verified."""
 
-    def __init__(self, points: Points, job: Job) -> None:
-        self._given = points.given
-        self._random = points.random()
-        self._resized = points.resized()
-        self._job = job
+    def __init__(self, points: Points, masked: Points, note: Callable[[str, str], object]) -> None:
+        self._points = points
+        self._masked = masked
+        self._note = note
         self.verified: dict[str, Verified] = {}
 
-    def first(
-        self,
-        name: str,
-        texts: Sequence[str],
-        known: Callable[[Point], Mapping[str, Tensor]] | None = None,
-    ) -> str | None:
-        """The first text for the gradient `name` that holds; None if there is none.
-
-        `known` are further names at each point.
+    def first(self, name: str, texts: Sequence[str], above: Collection[str] = ()) -> str | None:
+        """The first text for the gradient `name` that holds, at all sizes if there is one; None if
+        there is none. `above` are gradients that the texts may read.
         """
-        for text in dict.fromkeys(texts):
-            if len(text) > LONGEST or not self._random:
+        texts = [text for text in dict.fromkeys(texts) if len(text) <= LONGEST]
+        found = self._found(name, texts, above, self._points)
+        if found is None and self._points.masks:
+            found = self._found(name, texts, above, self._masked)
+            if found is not None:
+                masks = ", ".join(sorted(self._points.masks))
+                words = f"the formula for {name} holds for numbers like those given for {masks}"
+                self._note("branch", words)
+        return found
+
+    def _found(
+        self, name: str, texts: Sequence[str], above: Collection[str], points: Points
+    ) -> str | None:
+        def off(text: str, point: Point) -> float:
+            known = {each: point.gradients[each] for each in above if each in point.gradients}
+            return holds(text, name, point, known)
+
+        found: list[tuple[str, list[float], list[float]]] = []
+        for text in texts:
+            errors = [off(text, point) for point in points.random]
+            if not errors or not all(each <= TOLERANCE for each in errors):  # NaN is not
                 continue
-            errors = [
-                holds(text, name, point, known(point) if known else {}) for point in self._random
-            ]
-            if max(errors) > TOLERANCE:
-                continue
-            other = [
-                holds(text, name, point, known(point) if known else {}) for point in self._resized
-            ]
-            fits = [each for each in other if each <= TOLERANCE]
-            if len(fits) < len(other):
-                self._job.note(
-                    "these-sizes", f"the formula for {name} holds for the given sizes alone"
-                )
-                fits = []
-            assert self._given is not None
-            here = holds(text, name, self._given, known(self._given) if known else {})
-            if here > 1e-6:
-                words = f"the formula for {name} holds beside the given point, which is at a kink"
-                self._job.note("kink", words)
-            self.verified[name] = Verified(len(errors), len(fits), max([*errors, *fits]))
-            return text
-        return None
+            found.append((text, errors, [off(text, point) for point in points.resized]))
+            if all(each <= TOLERANCE for each in found[-1][2]):
+                break
+        if not found:
+            return None
+        text, errors, other = min(found, key=lambda it: sum(not e <= TOLERANCE for e in it[2]))
+        if not all(each <= TOLERANCE for each in other):
+            self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
+            other = []
+        here = 0.0 if points.given is None else off(text, points.given)
+        if not here <= _AT_GIVEN:
+            where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
+            self._note("kink", f"the formula for {name} holds beside the given point, {where}")
+        self.verified[name] = Verified(len(errors), len(other), max([*errors, *other]))
+        return text
 
 
 def _backward(
@@ -244,26 +326,15 @@ def _backward(
     except (NoRule, Unequal, TooLong):
         return [], {}
     writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
-    lines: list[tuple[str, str]] = []
-    known: set[str] = set()
-
-    def above(point: Point) -> dict[str, Tensor]:
-        return {name: t for name, t in point.gradients.items() if name in known}
-
-    values = attempt.walk.steps
-    verified = dict(chosen.verified)
+    lines: dict[str, str] = {}
     for step, node in found.steps:
-        text = writer.tensor(node, values[step][0].axes, step)
-        if chosen.first(f"d{step}", [text], above) is None:
-            continue
-        lines.append((f"d{step}", text))
-        known.add(f"d{step}")
+        text = writer.tensor(node, attempt.walk.steps[step][0].axes, step)
+        if chosen.first(f"d{step}", [text], lines) is not None:
+            lines[f"d{step}"] = text
     short = {}
-    for name in run.by:
-        node_ = found.inputs.get(name)
-        if node_ is not None:
-            text = writer.tensor(node_, attempt.inputs[name].axes, name)
-            if chosen.first(name, [text], above) is not None:
+    for name, gradient in found.inputs.items():
+        if gradient is not None and name in run.by:
+            text = writer.tensor(gradient, attempt.inputs[name].axes, name)
+            if chosen.first(name, [text], lines) is not None:
                 short[name] = text
-    chosen.verified = verified
-    return lines, short
+    return list(lines.items()), short

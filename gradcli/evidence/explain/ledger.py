@@ -1,6 +1,6 @@
 """`--explain`: the chain rule in numbers, a row per operation and path, from PyTorch's own run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -24,6 +24,20 @@ def ledger(subject: Subject, job: Job) -> list[LedgerRow]:
     without them.
     """
     return _Ledger(subject, job).rows()
+
+
+def shown(
+    names: Names, operation: ExecutedOp, reached: Container[int]
+) -> tuple[str, Tensor | None]:
+    """The name of the rows of an operation, and the one result that they show, or None for several.
+
+    `reached` holds the ids of the tensors that a gradient reached.
+    """
+    results = [result for result in operation.results if id(result) in reached]
+    candidates = results if len(results) == 1 else operation.results
+    if len(candidates) == 1:
+        return names.of(candidates[0]), candidates[0]
+    return names.together(operation), None
 
 
 class _Ledger:
@@ -99,12 +113,10 @@ class _Ledger:
     def _operation(self, operation: ExecutedOp) -> list[LedgerRow]:
         """One row for each use of a tensor by an operation."""
         reached = [result for result in operation.results if id(result) in self._reached]
-        candidates = reached if len(reached) == 1 else operation.results
-        name, value, upstream, paths = self._names.together(operation), None, None, None
-        if len(candidates) == 1:
-            (result,) = candidates
-            name, value = self._names.of(result), result.to_dense()
-            upstream = self._reached.get(id(result))
+        name, result = shown(self._names, operation, self._reached)
+        value, upstream, paths = None, None, None
+        if result is not None:
+            value, upstream = result.to_dense(), self._reached.get(id(result))
             paths = None if upstream is None else self._paths(result, upstream)
         function = self._names.function(operation.step) or operation.name
         rows: list[LedgerRow] = []

@@ -54,7 +54,7 @@ def local_rule(
 
     `reached` are results and their upstream gradients, each in the result's shape.
     """
-    name = _known_as(operation)
+    name = known_as(operation)
     shapes = f"{', '.join(_shape(upstream) for _, upstream in reached)} -> {_shape(product)}"
     if name in derivative_rules.MOVES:
         return in_words(f"{derivative_rules.MOVES[name]}: {shapes}")
@@ -64,7 +64,7 @@ def local_rule(
         if name == "@" and result.ndim:
             return in_words(_matmul(names, operation, use, result))
         text = formula(names, operation, use, result, name)
-        if not result.ndim or _is_elementwise(operation, name):
+        if not result.ndim or is_elementwise(operation):
             rule = text or _rule_for(names, operation, use, name)
             rule = rule or f"d {operation.name} / d operand, element by element"
             slope = _derivative(operation, use, result, upstream, product)
@@ -73,7 +73,7 @@ def local_rule(
     return in_words(f"{words or f'vjp of {operation.name}'}: {shapes}")
 
 
-def _known_as(operation: ExecutedOp) -> str:
+def known_as(operation: ExecutedOp) -> str:
     """The name of an operation in the tables of rules."""
     name = operation.name
     if operation.step.kind == "apply":
@@ -154,8 +154,9 @@ def _einsum(names: Names, operation: ExecutedOp, use: Use) -> str:
     return f"einsum('{','.join([out, *terms])}->{own}', {', '.join(['upstream', *operands])})"
 
 
-def _is_elementwise(operation: ExecutedOp, name: str) -> bool:
+def is_elementwise(operation: ExecutedOp) -> bool:
     """Whether each number of the result depends on one number of each operand."""
+    name = known_as(operation)
     if name in derivative_rules.FORMULAS or name in derivative_rules.ELEMENTWISE:
         return True
     if name in CATALOGUE:
@@ -196,24 +197,36 @@ def _derivative(
     `product` in floating point: PyTorch keeps an infinite local derivative from meeting an upstream
     0.
     """
-    operand = use.tensor.detach()
+    operand, whole = use.tensor, not result.ndim
+    local = slope(operation, use, operand.shape if whole else result.shape)
+    if local is None:
+        return None
+    terms = (upstream.reshape(()) if whole else upstream) * local
+    sums = (term.sum_to_size(operand.shape) for term in (terms, terms.abs()))
+    passed, scale = (total.to(product.dtype) for total in sums)
+    return local if close(passed, product, [scale]) else None
+
+
+def slope(
+    operation: ExecutedOp, use: Use, shape: Sequence[int], upstream: Tensor | None = None
+) -> Tensor | None:
+    """The gradient of the operation's only result by one operand, expanded to `shape` first.
+
+    `upstream` has the shape of the result, and is 1 everywhere by default. None if PyTorch refuses
+    it, or the result has another shape then.
+    """
+    result, operand = operation.results[0], use.tensor.detach()
     if any(tensor.is_complex() or tensor.layout != torch.strided for tensor in (result, operand)):
         return None
-    whole = not result.ndim
     try:
-        leaf = (operand if whole else operand.expand(result.shape)).clone().requires_grad_()
+        leaf = operand.expand(shape).clone().requires_grad_()
         value = operation.again(use, leaf)
         if not isinstance(value, Tensor) or value.shape != result.shape:
             return None
-        slope = core.gradients(value.sum(), {"": leaf}, keep=True)[""]
-        if slope is None:
-            return None
-    except Exception:  # whatever PyTorch raises if an operand cannot expand to the result's shape
+        value = value.sum() if upstream is None else value
+        return core.gradients(value, {"": leaf}, upstream=upstream, keep=True)[""]
+    except Exception:  # whatever PyTorch raises if an operand cannot expand to the shape
         return None
-    terms = (upstream.reshape(()) if whole else upstream) * slope
-    sums = (term.sum_to_size(operand.shape) for term in (terms, terms.abs()))
-    passed, scale = (total.to(product.dtype) for total in sums)
-    return slope if close(passed, product, [scale]) else None
 
 
 def _matmul(names: Names, operation: ExecutedOp, use: Use, result: Tensor) -> str:

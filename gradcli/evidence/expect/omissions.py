@@ -1,0 +1,423 @@
+"""Slips found in the ledger: the gradient with one thing left out of the chain rule, or swapped.
+
+The chain rule is linear in each product that an operation passes on. So the gradient with a slip is
+the right one, plus what the change of that one product adds on its way back to the input.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.catalogue import derivative_rules
+from gradcli.catalogue.slips import OMISSIONS
+from gradcli.errors import GradcliError
+from gradcli.evaluate.job import Job, once_more, together
+from gradcli.evaluate.naming import Names
+from gradcli.evaluate.rerun import Rerun, widened
+from gradcli.evaluate.trace import ExecutedOp, Use
+from gradcli.evidence.explain.ledger import shown
+from gradcli.evidence.explain.local_rules import (
+    Local,
+    is_elementwise,
+    known_as,
+    local_rule,
+    slope,
+)
+from gradcli.results import Inputs, Subject
+
+OPERATIONS = 60
+"""Operations between an input and the value that are searched for slips, from the value back."""
+STEPS = 12_000
+"""Those times the operations that each gradient may go back through, at most."""
+NUMBERS = 200_000
+"""Elements of the input and all results together up to which an expression is followed."""
+
+Point: TypeAlias = tuple[Inputs, Tensor]
+"""Inputs, and the user's gradient there."""
+Fits: TypeAlias = Callable[[Tensor, Tensor], bool]
+"""Whether the user's gradient, the first, is that of a slip, the second; of any two shapes."""
+
+
+def _same(left: Tensor, right: Tensor) -> bool:
+    """Whether two gradients of any shapes are equal but for rounding, and finite."""
+    if left.shape != right.shape or not right.numel() or not bool(right.isfinite().all()):
+        return False
+    return torch.allclose(left, right, rtol=1e-6, atol=1e-9 * float(right.abs().max()))
+
+
+def named(
+    subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits = _same
+) -> "Omission | None":
+    """The one slip that gives the user's gradient by `name`, an input or a step, at every point.
+
+    None if none does, or if several do that differ elsewhere. Those that are the same function of
+    the inputs count as one, the first. Nothing is left out of a gradient that is 0 at every point.
+    Nor is 1 a sign of what was left out, if it is the only number or the path is one operation.
+    """
+    chain = _Chain(subject, name, job)
+    found, wrong = chain.slips(), False
+    differ: set[Omission] = set()
+    for inputs, expected in points:
+        run = chain.at(inputs)
+        if run is None or not found:
+            return None
+        alone = run.single or expected.numel() == len(points) == 1
+        wrong |= bool(run.total.any()) and not (alone and bool((expected.abs() == 1).all()))
+        gradients = [(each, each.gradient(inputs)) for each in found]
+        fitting = [(each, g) for each, g in gradients if g is not None and fits(expected, g)]
+        found = [each for each, _ in fitting]
+        differ |= {each for each, gradient in fitting if not _same(gradient, run.total)}
+    found = [each for each in found if each in differ and (wrong or each.slip == "missing-sum")]
+    return found[0] if len(found) == 1 or (found and _one_function(found)) else None
+
+
+def omissions(subject: Subject, name: str, job: Job) -> list["Omission"]:
+    """Every slip that the gradient by `name` leaves room for, in the order in which they are named.
+
+    Empty if the expression cannot be followed: if it is too large, or refused in float64.
+    """
+    return _Chain(subject, name, job).slips()
+
+
+def _one_function(found: Sequence["Omission"]) -> bool:
+    """Whether slips that agree at one point give the same gradient at others too."""
+    compared = 0
+    for inputs in _nearby(found[0].chain.subject.inputs):
+        gradients = [each.gradient(inputs) for each in found]
+        if all(g is None or not bool(g.isfinite().all()) for g in gradients):
+            continue  # outside the domain
+        first, *others = gradients
+        if first is None or any(other is None or not _same(first, other) for other in others):
+            return False
+        compared += 1
+    return compared > 0
+
+
+class _Place(NamedTuple):
+    """A use that a slip changes: its operation's number, and its own; all of them if that is None.
+
+    `variant` tells several forms of one slip apart.
+    """
+
+    operation: int
+    use: int | None = None
+    variant: int = 0
+
+
+@dataclass(frozen=True)
+class Omission:
+    """One slip, and `row`, the name of the ledger's row that it is about."""
+
+    slip: str
+    place: _Place
+    chain: "_Chain"
+
+    @cached_property
+    def row(self) -> str:
+        """The name of the row as --explain shows it."""
+        prefix = self.chain.subject.name
+        label = self._run.label(self.place)
+        return f"{prefix}: {label}" if prefix else label
+
+    @property
+    def words(self) -> str:
+        """What the slip is, and what to do."""
+        with once_more(torch.float64):
+            words = OMISSIONS[self.slip].format(**self._run.words(self.place))
+        return f"{words} (the row `{self.row}` of --explain)"
+
+    def gradient(self, inputs: Inputs) -> Tensor | None:
+        """The gradient in float64 with the slip: in the input's shape, or as it was broadcast.
+
+        None where PyTorch has none, or refuses the inputs.
+        """
+        run = self.chain.at(inputs)
+        if run is None or self.place.operation >= len(run.operations):
+            return None
+        try:
+            with once_more(torch.float64):
+                gradient = run.gradient(self.slip, self.place)
+        except GradcliError:  # a complex step
+            return None
+        return None if gradient is None or gradient.is_complex() else gradient
+
+    @property
+    def _run(self) -> "_Run":
+        run = self.chain.at(self.chain.rerun.inputs)
+        assert run is not None
+        return run
+
+
+class _Chain:
+    """The expression between a value and one of its inputs or steps, run at one point at a time."""
+
+    def __init__(self, subject: Subject, name: str, job: Job) -> None:
+        self.subject = subject
+        self.rerun = Rerun(subject, job)
+        self._name = name
+        self._latest: tuple[Inputs, _Run | None] | None = None
+
+    def slips(self) -> list[Omission]:
+        """Every slip that is possible at the subject's own inputs."""
+        run = self.at(self.rerun.inputs)
+        return [] if run is None else [Omission(*found, self) for found in run.slips()]
+
+    def at(self, inputs: Inputs) -> "_Run | None":
+        """The run at these inputs, which is kept until others come; None if it is refused."""
+        if self._latest is None or self._latest[0] is not inputs:
+            try:
+                self._latest = inputs, _Run(self.rerun, inputs, self._name)
+            except (GradcliError, _NotFollowedError):
+                self._latest = inputs, None
+        return self._latest[1]
+
+
+class _NotFollowedError(Exception):
+    """The expression is too large, or no gradient reaches the input."""
+
+
+class _Run:
+    """One run in float64 with every use kept apart, and the gradient that reached each tensor."""
+
+    def __init__(self, rerun: Rerun, inputs: Inputs, name: str) -> None:
+        by = (name,) if name in inputs else rerun.by
+        live = core.require_grad(inputs, by)
+        self._trace = rerun.trace(live, uses=True)
+        target = live.get(name, self._trace.steps.get(name))
+        self.operations = [op for op in self._trace.operations if op.uses and op.results][::-1]
+        if target is None or not self._trace.value.requires_grad:
+            raise _NotFollowedError
+        numbers = sum(result.numel() for op in self.operations for result in op.results)
+        if target.numel() + numbers > NUMBERS:
+            raise _NotFollowedError
+        self._target = target
+        tensors = [self._target]
+        for op in self.operations:
+            tensors += [use.alias for use in op.uses]
+            tensors += [result for result in op.results if result.requires_grad]
+        distinct = {str(id(tensor)): tensor for tensor in tensors}
+        found = core.gradients(self._trace.value, distinct, upstream=rerun.upstream, keep=True)
+        self._reached = {int(key): g.to_dense() for key, g in found.items() if g is not None}
+        if id(self._target) not in self._reached:
+            raise _NotFollowedError
+        self.total = self._reached[id(self._target)]
+
+    def slips(self) -> list[tuple[str, _Place]]:
+        """The slips that are possible here, in the order in which they are named."""
+        on_path = self._on_path()[: STEPS // max(1, len(self.operations))][:OPERATIONS]
+        uses = [_Place(number, place) for number, places in on_path for place in places]
+        joins = [_Place(number) for number, places in on_path if len(places) > 1]
+        counts = Counter(id(self.use(place).tensor) for place in uses)
+        several = [place for place in uses if counts[id(self.use(place).tensor)] > 1]
+        joined = {place.operation for place in joins}
+        rest = [place for place in uses if place.operation in joined and place not in several]
+        places = {
+            "missing-path": several + rest,
+            "swapped": [place._replace(variant=i) for place in uses for i in range(_ORDERS)],
+            "upstream": sorted(joins + uses, key=lambda place: place.operation),
+        }
+        return [(slip, place) for slip in OMISSIONS for place in places.get(slip, uses)]
+
+    @property
+    def single(self) -> bool:
+        """Whether there is but one operation between the input and the value."""
+        return len(self._on_path()) == 1
+
+    def use(self, place: _Place) -> Use:
+        """The use at a place, the first one if all are meant."""
+        return self.operations[place.operation].uses[place.use or 0]
+
+    def _on_path(self) -> list[tuple[int, list[int]]]:
+        """The numbers of the operations that a gradient reached, and of their uses that it did."""
+        reached = [
+            (number, [place for place, use in enumerate(op.uses) if id(use.alias) in self._reached])
+            for number, op in enumerate(self.operations)
+        ]
+        return [(number, places) for number, places in reached if places]
+
+    # --- gradients -------------------------------------------------------------------------------
+
+    def gradient(self, slip: str, place: _Place) -> Tensor | None:
+        """The gradient with a slip; None if it is not possible at its place."""
+        op = self.operations[place.operation]
+        changes = []
+        for use in op.uses if place.use is None else [op.uses[place.use]]:
+            if (product := self._reached.get(id(use.alias))) is None:
+                continue
+            if slip == "missing-sum":
+                copies = self._copies(op, use)
+                return None if copies is None else self.total - product + copies
+            passed = self._passed(slip, op, use, product, place.variant)
+            change = None if passed is None else self._back(use.tensor, passed - product)
+            changes += [] if change is None else [change]
+        return sum(changes, self.total) if changes else None
+
+    def _passed(
+        self, slip: str, op: ExecutedOp, use: Use, product: Tensor, variant: int
+    ) -> Tensor | None:
+        """What the operation passes on to a use after a slip, in the operand's shape."""
+        if slip == "missing-path":
+            return torch.zeros_like(product)
+        if slip == "upstream":
+            return self._without_upstream(op, use)
+        if (found := self._only(op)) is None:
+            return None
+        if slip == "missing-factor":
+            return _without_factor(op, use, *found)
+        return _swapped(op, use, *found, variant)
+
+    def _only(self, op: ExecutedOp) -> tuple[Tensor, Tensor] | None:
+        """The only result that a gradient reached, and that gradient."""
+        results = [result for result in op.results if id(result) in self._reached]
+        return (results[0], self._reached[id(results[0])]) if len(results) == 1 else None
+
+    def _without_upstream(self, op: ExecutedOp, use: Use) -> Tensor | None:
+        """The local derivatives alone, as if every upstream gradient were 1."""
+        results = [result for result in op.results if id(result) in self._reached]
+        total = sum((result.sum() for result in results[1:]), results[0].sum())
+        return core.gradients(total, {"": use.alias}, keep=True)[""]
+
+    def _back(self, tensor: Tensor, gradient: Tensor) -> Tensor | None:
+        """What a gradient of `tensor`, in its shape, adds to that of the input; None for no path."""
+        if tensor is self._target:
+            return gradient
+        return core.gradients(tensor, {"": self._target}, upstream=gradient, keep=True)[""]
+
+    def _copies(self, op: ExecutedOp, use: Use) -> Tensor | None:
+        """The gradient by each copy of the input, if it is an operand that was broadcast."""
+        found = self._only(op)
+        if found is None or use.tensor is not self._target:
+            return None
+        if not (shape := _broadcast(op, use, found[0])):
+            return None
+        is_bias = known_as(op) == "linear" and use.place[0] - (op.step.kind == "apply") == 2
+        return found[1] if is_bias else slope(op, use, shape, found[1])
+
+    # --- words -----------------------------------------------------------------------------------
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self._trace)
+
+    def label(self, place: _Place) -> str:
+        """The ledger's name of an operation's row."""
+        return shown(self._names, self.operations[place.operation], self._reached)[0]
+
+    def words(self, place: _Place) -> dict[str, object]:
+        """What the words of a slip at this place speak of."""
+        op, use = self.operations[place.operation], self.use(place)
+        operand, found, local = self._names.of(use.tensor), self._only(op), ""
+        if found is not None and (product := self._reached.get(id(use.alias))) is not None:
+            rule = local_rule(self._names, op, use, [found], product)
+            local = _equation(self.label(place), operand, rule)
+        broadcast = None if found is None else _broadcast(op, use, found[0])
+        shape = list(use.tensor.shape)
+        return {"operand": operand, "local": local, "shape": shape, "broadcast": broadcast}
+
+
+_ORDERS = 5
+"""The forms of `swapped`: the orders of the factors of a matrix product."""
+
+
+def _without_factor(op: ExecutedOp, use: Use, result: Tensor, upstream: Tensor) -> Tensor | None:
+    """What reaches an operand if the local derivative is taken for 1, in the operand's shape; None
+    for an operation that only moves numbers, or mixes them so that shapes differ.
+    """
+    if known_as(op) in derivative_rules.MOVES:
+        return None
+    if not result.ndim:
+        return upstream.expand(use.tensor.shape)
+    expands = _expands(use.tensor, result.shape)
+    return upstream.sum_to_size(use.tensor.shape) if expands else None
+
+
+def _swapped(
+    op: ExecutedOp, use: Use, result: Tensor, upstream: Tensor, variant: int
+) -> Tensor | None:
+    """What reaches one of two operands, in its shape, if they are mixed up in its local derivative.
+
+    Of a matrix product: its factors in each other order. Of any other operation of two tensors: the
+    local derivative of the other operand, or that of this one with the two exchanged.
+    """
+    place, pair = use.place[0], op.arguments[:2]
+    if op.step.kind == "apply" or len(use.place) > 1 or place > 1:
+        return None
+    if len(pair) < 2 or not all(isinstance(operand, Tensor) for operand in pair):
+        return None
+    if known_as(op) == "@" and result.ndim:
+        return _product(pair, place, use.tensor, upstream, variant)
+    operand, other = pair[place], pair[1 - place]
+    if variant > 1 or not (
+        is_elementwise(op) or (not result.ndim and pair[0].shape == pair[1].shape)
+    ):
+        return None
+    shape = result.shape if result.ndim else operand.shape
+    if variant:
+        exchanged = replace(op, operands=[*reversed(pair), *op.operands[2:]])
+        local = slope(exchanged, Use(use.place, other, other), shape)
+    else:
+        local = slope(op, Use((1 - place,), other, other), shape)
+    return None if local is None else (upstream * local).sum_to_size(operand.shape)
+
+
+def _product(
+    pair: Sequence[Tensor], place: int, operand: Tensor, upstream: Tensor, variant: int
+) -> Tensor | None:
+    """The factors of a matrix product's rule in another order, if the shape is that of `operand`."""
+    tensors = (pair[1 - place].detach(), operand.detach(), upstream)
+    own, alien, turned = (tensor.mT if tensor.ndim > 1 else tensor for tensor in tensors)
+    orders = (
+        (own, upstream), (upstream, own), (alien, upstream), (upstream, alien),
+        (turned, tensors[0]) if place else (tensors[0], turned),
+    )  # fmt: skip
+    try:
+        product = torch.matmul(*orders[variant])
+    except RuntimeError:  # their shapes do not fit
+        return None
+    return product if product.shape == operand.shape else None
+
+
+def _broadcast(op: ExecutedOp, use: Use, result: Tensor) -> list[int]:
+    """The shape that an operand was broadcast to; empty if it was not."""
+    shape = list(result.shape)
+    if not shape:
+        try:
+            shape = together(*(each.shape for each in op.arguments if isinstance(each, Tensor)))
+        except RuntimeError:  # its operands do not broadcast
+            return []
+    return shape if shape != list(use.tensor.shape) and _expands(use.tensor, shape) else []
+
+
+def _expands(tensor: Tensor, shape: Sequence[int]) -> bool:
+    """Whether a tensor broadcasts to a shape."""
+    pairs = zip(reversed(tensor.shape), reversed(shape), strict=False)
+    return tensor.ndim <= len(shape) and all(size in (1, wide) for size, wide in pairs)
+
+
+def _equation(result: str, operand: str, local: Local) -> str:
+    """The local derivative as an equation, or the rule of an operation without a formula."""
+    if not isinstance(local.value, Tensor):
+        return local.rule
+    above, below = (name if name.isidentifier() else f"({name})" for name in (result, operand))
+    return f"d{above}/d{below} = {local.rule}"
+
+
+def _nearby(inputs: Inputs) -> Iterator[Inputs]:
+    """Inputs of the same shapes and signs nearby, on the same side of most kinks; integers are kept.
+
+    What is equal around a point is one function there.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        moved = {name: widened(tensor) for name, tensor in inputs.items()}
+        for name, tensor in moved.items():
+            if tensor.is_floating_point():
+                random = torch.rand(tensor.shape, generator=generator, dtype=torch.float64) - 0.5
+                moved[name] = tensor + 0.1 * random * tensor.where(tensor != 0, 1.0)
+        yield moved
