@@ -11,7 +11,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.algebra import nodes
 from gradcli.algebra.choice import Simplifier
-from gradcli.algebra.formulas import differentiated, inlined
+from gradcli.algebra.gradients import differentiated, inlined
 from gradcli.algebra.nodes import Node, names_of, num, sym
 from gradcli.algebra.nodes import NoRuleError as NoRule
 from gradcli.algebra.nodes import TooLongError as TooLong
