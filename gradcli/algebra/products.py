@@ -68,7 +68,8 @@ def product(coefficient: Number, factors: Iterable[Power]) -> Node:
             return product(coefficient, [*found.items(), (together, ONE)])
         if together is not ONE:
             found[together] = ONE
-    if any(by.kind == "num" and not _settled(base, by) for base, by in found.items()):
+    unsure = [(base, by) for base, by in found.items() if base.kind in _OPEN and by.kind == "num"]
+    if not all(_settled(base, by) for base, by in unsure):
         return product(coefficient, [(power(base, by), ONE) for base, by in found.items()])
     found = {base: by for base, by in found.items() if by is not ZERO}
     if len(found) > 1 and (rewritten := recognised.factors(found)) is not None:
@@ -91,6 +92,10 @@ def _mul(coefficient: Number, found: dict[Node, Node], weight: int) -> Node:
     key = (coefficient, frozenset(found.items()))
     children = [*found, *(by for by in found.values() if by.kind != "num")]
     return interned("mul", key, (coefficient, found), children, weight)
+
+
+_OPEN = frozenset({"num", "mul", "fn"})
+"""The kinds of bases whose powers may be simplified."""
 
 
 def _settled(base: Node, by: Node) -> bool:

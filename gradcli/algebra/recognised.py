@@ -60,8 +60,9 @@ def joined_cases(found: Mapping[Node, Number]) -> Node | None:
 
 def _case(term: Node) -> Node | None:
     """The factor `where(...)` of a term."""
-    factors = products.powers(term)[1] if term.kind in ("fn", "mul") else []
-    return next((base for base, by in factors if by is ONE and base.is_fn("where")), None)
+    if term.kind != "mul":
+        return term if term.is_fn("where") else None
+    return next((b for b, e in term.data[1].items() if e is ONE and b.is_fn("where")), None)
 
 
 # --- products -----------------------------------------------------------------------------------
