@@ -29,12 +29,12 @@ def catalogued(
     """An activation or a loss of these arguments. Raises NoRuleError."""
     defaults = {parameter.name: parameter.default for parameter in entry.parameters}
     names = [*entry.operands, *(defaults if isinstance(entry, Activation) else ())]
-    if len(arguments) > len(names):
-        raise NoRuleError(f"no rule for {entry.name} with these arguments")
     bound = defaults | dict(zip(names, arguments, strict=False))
     for key, value in keywords.items():
         bound[entry.operands[0] if key == "input" else key] = value
     bound.pop("inplace", None)
+    if len(arguments) > len(names) or bound.keys() != {*entry.operands, *defaults}:
+        raise NoRuleError(f"no rule for {entry.name} with these arguments")
     if isinstance(entry, Loss):
         return _loss(entry, bound)
     if entry.mixes:

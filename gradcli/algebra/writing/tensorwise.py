@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
 
 _FORMS = {
-    **dict.fromkeys(("softmax", "logsumexp", "cumsum", "prod"), "{name}({text}, {at})"),
+    **dict.fromkeys(("softmax", "logsumexp", "cumsum"), "{name}({text}, {at})"),
     "rcumsum": "flip(cumsum(flip({text}, ({at},)), {at}), ({at},))", "flip": "flip({text}, ({at},))",
     "roll": "roll({text}, {settings[0]}, {at})",
 }  # fmt: skip
@@ -49,8 +49,9 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
         written = f"{whole.atom}[{_slice(w, settings, bounds[0][1], at)}]"
     elif name == "pad":
         written = _pad(w, whole.text, settings, result, at, sides[0])
-    elif name in ("max", "min"):
-        written = f"a{name}({whole.text}, {at})" if len(order) > 1 else f"{name}({whole.text})"
+    elif name in ("max", "min", "prod"):
+        along = f"a{name}" if name != "prod" else name
+        written = f"{along}({whole.text}, {at})" if len(order) > 1 else f"{name}({whole.text})"
     elif name in ("tril", "triu"):
         written = f"{name}({', '.join([whole.text, *(str(s) for s in settings if s)])})"
     else:
