@@ -274,14 +274,21 @@ def differing(text: str, names: Names, expected: Tensor) -> str:
 
 
 def wrong(
-    block: Block, texts: Texts, backward: Texts, upstream: str = "g", *, other_sizes: bool = True
+    block: Block,
+    texts: Texts,
+    backward: Texts,
+    upstream: str = "g",
+    *,
+    other_sizes: bool = True,
+    there: Sequence[Point] = (),
 ) -> dict[str, str]:
     """The texts that are not autograd's gradients, each with how it differs.
 
     `texts` are gradients by inputs. The lines of `backward` may use the steps and those above.
+    `there` are points that the block is known to have.
     """
     found: dict[str, str] = {}
-    for at in points(block, other_sizes=other_sizes):
+    for at in there or points(block, other_sizes=other_sizes):
         given = Names(at.inputs)
         if at.upstream is not None:
             given[upstream] = at.upstream

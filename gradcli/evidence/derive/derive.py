@@ -253,7 +253,7 @@ class _Chosen:
             if len(text) > LONGEST or not self._random:
                 continue
             errors = [holds(text, name, point, known(point)) for point in self._random]
-            if max(errors) > TOLERANCE:
+            if not all(each <= TOLERANCE for each in errors):  # NaN is not
                 continue
             other = [holds(text, name, point, known(point)) for point in self._resized]
             found.append((text, errors, [each for each in other if each <= TOLERANCE]))
