@@ -35,7 +35,10 @@ CASES = Path(__file__).parents[1] / "tests" / "cases"
 LONGER = 1.25
 """How much longer than the textbook's a text may be."""
 POINTS, TRIES, TOLERANCE = 3, 12, 1e-8
-LOSSES = {"mse": "mse_loss", "bce": "binary_cross_entropy", "nll": "nll_loss"}
+LOSSES = {
+    "mse": "mse_loss", "bce": "binary_cross_entropy", "nll": "nll_loss", "huber": "huber_loss", "smooth_l1": "smooth_l1_loss",
+    "bce_with_logits": "binary_cross_entropy_with_logits",
+}  # fmt: skip
 """Names of gradcli's catalogue that PyTorch spells out."""
 NAMESPACES = {
     "F": functional, "torch": torch, "linalg": torch.linalg, "special": torch.special, "nn": torch.nn,

@@ -23,6 +23,7 @@ from gradcli.algebra.nodes import (
     powers,
     product,
     sigma,
+    spent,
     transformed,
 )
 
@@ -64,6 +65,8 @@ def _cost(variant: tuple[Node, float]) -> float:
 
 def _variants(node: Node) -> Iterator[tuple[Node, float]]:
     """Other forms of a node, each with the factor by which it must be shorter."""
+    if spent():
+        return
     match node.kind:
         case "add":
             yield from ((variant, _FACTORED) for variant in _factored(node))
@@ -98,7 +101,7 @@ def _factored(node: Node) -> Iterator[Node]:
             if by.kind == "num" and term.kind != "num":
                 holders.setdefault(base, []).append(place)
     for base, places in holders.items():
-        if len(places) < 2:
+        if len(places) < 2 or spent():
             continue
         exponents = []
         for place in places:
@@ -154,6 +157,8 @@ def _joined_sums(node: Node) -> Iterator[Node]:
     terms = _terms(node)
     for first in range(len(terms)):
         for second in range(first + 1, len(terms)):
+            if spent():
+                return
             joined = _joined(terms[first], terms[second])
             if joined is not None:
                 rest = [t for p, t in enumerate(terms) if p not in (first, second)]

@@ -10,7 +10,7 @@ a tuple of one, `(2,)`, is a fixed place instead of an index, and `()` that of a
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import count, permutations
 from operator import is_
@@ -26,6 +26,8 @@ _BITS = 256
 """Bits of an exact coefficient, at most; a longer one is rounded."""
 NODES = 60_000
 """New nodes in one derivation, at most."""
+WORK = 200_000
+"""Parts that nodes are made of in one derivation, at most, whether new or known."""
 
 
 class TooLong(Exception):
@@ -111,7 +113,9 @@ class _State:
         self.nodes: dict[Any, Node] = {}
         self.signs: dict[Any, bool] = {}
         self.shares: dict[str, int] = {}
+        self.positive: dict[Node, bool] = {}
         self.indices = count(1000)
+        self.work = 0
         self.numbers: dict[float | Fraction, Node] = {}
 
 
@@ -129,6 +133,11 @@ def made() -> int:
     return len(_state.nodes)
 
 
+def spent() -> bool:
+    """Whether so much work was done that a shorter form is not looked for any more."""
+    return _state.work > WORK // 2
+
+
 def sums_to_one(name: str, place: int) -> None:
     """The elements of the tensor `name` add up to 1 along this of its indices."""
     _state.shares[name] = place
@@ -140,9 +149,12 @@ def fresh() -> int:
 
 
 def _node(
-    kind: str, key: Any, data: Any, children: Iterable[Node], weight: int, own: Iterable[Any] = ()
+    kind: str, key: Any, data: Any, children: Collection[Node], weight: int, own: Iterable[Any] = ()
 ) -> Node:
     """The node with this key; `own` are indices of its own, `weight` about the length of its text."""
+    _state.work += 1 + len(children)
+    if _state.work > WORK:
+        raise TooLong("took too long")
     found = _state.nodes.get((kind, key))
     if found is not None:
         return found
@@ -587,6 +599,12 @@ def _softmax_of(total: Node, exp: Node) -> Node | None:
 
 def positive(node: Node) -> bool:
     """Whether a node is known to be positive."""
+    if (found := _state.positive.get(node)) is None:
+        found = _state.positive[node] = _positive(node)
+    return found
+
+
+def _positive(node: Node) -> bool:
     match node.kind:
         case "num":
             return bool(node.data > 0)
@@ -702,7 +720,7 @@ def _root(coefficient: Number, factors: Mapping[Node, Node], exponent: Node) -> 
         coefficient = 1
     for base, by in factors.items():
         value = number(by)
-        if _not_negative(base):
+        if _not_negative(base) or (value is not None and value.denominator != 1):
             outside.append((base, mul(by, exponent)))
         elif _even(by) and value is not None:
             inner = mul(by, exponent)

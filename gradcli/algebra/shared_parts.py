@@ -29,11 +29,11 @@ def _words(text: str) -> set[str]:
 def _with_one(text: str, name: str) -> str | None:
     """The text with its most repetitive part named; None if that saves too little."""
     head, _, last = text.rpartition("; ")
-    tree = ast.parse(last, mode="eval")
+    tree, line = ast.parse(last, mode="eval"), last.encode()
     parts: Counter[str] = Counter()
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp | ast.Call | ast.Attribute | ast.Subscript):
-            part = ast.get_source_segment(last, node) or ""
+            part = line[node.col_offset : node.end_col_offset].decode()
             if len(part) >= _SHORTEST:
                 parts[part] += 1
     best = None

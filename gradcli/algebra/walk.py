@@ -164,10 +164,14 @@ def in_steps(node: Node, done: Walk) -> Node:
         if value.node.free or value.node.weight > 3
     }
     products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
+    made = dict(known)
 
     def change(node: Node) -> Node:
-        if node in known:
-            return known[node]
+        if node not in made:
+            made[node] = changed(node)
+        return made[node]
+
+    def changed(node: Node) -> Node:
         if node.kind == "mul":
             for coefficient, factors, own in products:
                 if all(node.data[1].get(base) is by for base, by in factors):

@@ -29,6 +29,8 @@ from gradcli.results import Subject
 
 LONGEST = 2000
 """Characters of a formula, at most."""
+_NAMED = 8 * LONGEST
+"""Characters of a formula that is written down: names for its parts may make it shorter."""
 _TRANSPARENT = 4000
 """Nodes of a derivation with named steps up to which it is tried without them as well."""
 _AT_GIVEN = 1e-6
@@ -120,18 +122,24 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
     sides: dict[str, Value] = {}
     assumed: dict[str, None] = {}
     for named in (True, False) if run.program.assigned else (True,):
+        if not named and nodes.spent() and not any(texts.values()):
+            break
         if not named and nodes.made() > _TRANSPARENT and any(texts.values()):
             break
         try:
             attempt = _followed(run, named=named, upstream=upstream)
+            if not named and attempt.walk.value.node.weight > LONGEST:
+                break  # so its gradient is longer than that too
             sides = sides or attempt.inputs
             assumed |= dict.fromkeys(attempt.walk.assumed)
             for name, found in _texts(attempt, run, reasons).items():
                 texts[name] += found
-        except (NoRule, Unequal, TooLong) as error:
+        except (NoRule, Unequal, TooLong, RecursionError) as error:
             for name in run.by:
-                reasons.setdefault(name, str(error))
-    sides = sides or {name: input_value(name, t.shape) for name, t in run.inputs.items()}
+                reasons.setdefault(name, _reason(error))
+    if not sides:
+        nodes.restart()
+        sides = {name: input_value(name, t.shape) for name, t in run.inputs.items()}
     points = Points(run, sides, upstream)
     if points.given is None:
         message = "the expression is not finite at the given point"
@@ -194,15 +202,22 @@ def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, li
             continue
         try:
             found[name] = list(_written(node, name, attempt, run))
-        except (NoRule, TooLong) as error:
-            reasons.setdefault(name, str(error))
+        except (NoRule, TooLong, RecursionError) as error:
+            reasons.setdefault(name, _reason(error))
     return found
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no formula. An expression that is nested too deep for the algebra takes too long."""
+    return "took too long" if isinstance(error, RecursionError) else str(error)
 
 
 def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     """A formula as text, its steps bound before it or put in."""
     walk = attempt.walk
     texts = []
+    if node.weight > _NAMED:
+        raise TooLong(f"longer than {LONGEST} characters")
     used = names_of(node)
     once = [step for step in walk.steps if used.get(step) == 1]
     forms = [node]
@@ -212,6 +227,8 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     value = attempt.inputs[name]
     taken = {*run.inputs, *run.program.assigned}
     for form in forms:
+        if form.weight > _NAMED:
+            continue
         text = writer.tensor(form, value.axes, name)
         for step in _needed(form, walk):
             own, computed = walk.steps[step]
@@ -281,17 +298,19 @@ def _backward(
     try:
         attempt = _followed(run, named=True, upstream=upstream)
         found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
-    except (NoRule, Unequal, TooLong):
+    except (NoRule, Unequal, TooLong, RecursionError):
         return [], {}
     writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
     lines: dict[str, str] = {}
     for step, node in found.steps:
+        if node.weight > _NAMED:
+            continue
         text = writer.tensor(node, attempt.walk.steps[step][0].axes, step)
         if chosen.first(f"d{step}", [text], lines) is not None:
             lines[f"d{step}"] = text
     short = {}
     for name, gradient in found.inputs.items():
-        if gradient is not None and name in run.by:
+        if gradient is not None and name in run.by and gradient.weight <= _NAMED:
             text = writer.tensor(gradient, attempt.inputs[name].axes, name)
             if chosen.first(name, [text], lines) is not None:
                 short[name] = text
