@@ -762,6 +762,8 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
         inner, low = arguments[0].data[1]
         if low.kind == arguments[1].kind == "num" and low.data < arguments[1].data:
             return fn(name, inner, arguments[1])
+    if name in ("maximum", "minimum") and arguments[0] is arguments[1]:
+        return arguments[0]
     if name == "where":
         condition, left, right = arguments
         if left is right:

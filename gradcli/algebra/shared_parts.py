@@ -1,7 +1,6 @@
 """Parts of a formula that occur twice, bound to names before it where that makes it shorter."""
 
 import ast
-from collections import Counter
 from collections.abc import Collection
 
 _SHORTEST = 10
@@ -30,32 +29,30 @@ def _with_one(text: str, name: str) -> str | None:
     """The text with its most repetitive part named; None if that saves too little."""
     head, _, last = text.rpartition("; ")
     tree, line = ast.parse(last, mode="eval"), last.encode()
-    parts: Counter[str] = Counter()
+    spans: dict[bytes, list[slice]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp | ast.Call | ast.Attribute | ast.Subscript):
-            part = line[node.col_offset : node.end_col_offset].decode()
-            if len(part) >= _SHORTEST:
-                parts[part] += 1
+            span = slice(node.col_offset, node.end_col_offset)
+            if len(line[span]) >= _SHORTEST:
+                spans.setdefault(line[span], []).append(span)
     best = None
-    for part, times in parts.items():
-        if times < 2:
+    for part, places in spans.items():
+        if len(places) < 2:
             continue
-        whole = f"({part})" if f"({part})" in last and not part.endswith(")") else part
-        changed = (
-            last.replace(f"({part})", name) if whole != part and not _called(last, part) else last
-        )
-        changed = changed.replace(part, name)
-        found = f"{head}; {name} = {part}; {changed}" if head else f"{name} = {part}; {changed}"
+        changed = line
+        for start, stop in sorted(((each.start, each.stop) for each in places), reverse=True):
+            if _in_brackets(changed, start, stop):
+                start, stop = start - 1, stop + 1
+            changed = changed[:start] + name.encode() + changed[stop:]
+        found = f"{head}; {name} = {part.decode()}; {changed.decode()}".removeprefix("; ")
         if len(found) <= _SAVED * len(text) and (best is None or len(found) < len(best)):
             best = found
     return best
 
 
-def _called(text: str, part: str) -> bool:
-    """Whether the part in brackets is ever the arguments of a call."""
-    at = text.find(f"({part})")
-    while at >= 0:
-        if at and (text[at - 1].isalnum() or text[at - 1] in "_])"):
-            return True
-        at = text.find(f"({part})", at + 1)
-    return False
+def _in_brackets(line: bytes, start: int, stop: int) -> bool:
+    """Whether a part stands in brackets of its own, which are not those of a call."""
+    before = chr(line[start - 2]) if start > 1 else " "
+    return line[start - 1 : start] == b"(" and line[stop : stop + 1] == b")" and not (
+        before.isalnum() or before in "_])"
+    )

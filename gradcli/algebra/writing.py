@@ -66,6 +66,10 @@ _INFIX = {"==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=", "&
 _CONSTANTS = {"pi": "pi", "inf": "inf", "-inf": "-inf", "nan": "nan"}
 
 
+_AXES = 6
+"""Axes that elements are written out along before they are summed, at most, unless an input has more."""
+
+
 class Writer:
     """Writes formulas; `tensors` are the sides of the inputs."""
 
@@ -572,6 +576,8 @@ class Writer:
     ) -> Iterator[Text]:
         """The elements written out, then summed along their axes."""
         own = tuple(index for index in axes if index in body.free)
+        if len(own) + len(over) > max(_AXES, *map(len, self._tensors.values())):
+            return  # each axis more is a factor of memory
         for order in _orders(body, own, tuple(over)):
             try:
                 text = self.write(body, order)

@@ -22,7 +22,7 @@ from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run
 from gradcli.evaluate.trace import program_of
-from gradcli.evidence.derive.verify import TOLERANCE, Point, Points, Verified, holds
+from gradcli.evidence.derive.verify import LARGEST, TOLERANCE, Point, Points, Verified, holds
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.results import Subject
@@ -35,8 +35,8 @@ _TRANSPARENT = 4000
 """Nodes of a derivation with named steps up to which it is tried without them as well."""
 _AT_GIVEN = 1e-6
 """The largest error at the given point; beyond it that point is at a kink."""
-_LARGEST, _STEPS = 100_000, 300
-"""Elements of all inputs, and steps, of an expression whose closed form is looked for, at most."""
+_STEPS = 300
+"""Steps of an expression whose closed form is looked for, at most."""
 _UPSTREAM = ("g", "upstream", "upstream_gradient")
 
 
@@ -84,7 +84,7 @@ def closed_forms(subject: Subject, job: Job) -> dict[str, Tensor]:
     """
     program = program_of(subject)
     sizes = sum(tensor.numel() for tensor in subject.inputs.values())
-    if sizes > _LARGEST or len(program.steps) > _STEPS:
+    if sizes > LARGEST or len(program.steps) > _STEPS:
         return {}
     before = torch.get_rng_state()
     live = core.require_grad(subject.inputs, subject.by)
