@@ -64,7 +64,9 @@ class Generator:
             text = self.tensor(shape, self.chance.choice((1, 2, 2)))
             statements.append(f"{name} = {text}")
             self.known[name] = shape
-        last = self.tensor(self.chance.choice(((), (), self.shape())), self.chance.choice((1, 2, 3)))
+        last = self.tensor(
+            self.chance.choice(((), (), self.shape())), self.chance.choice((1, 2, 3))
+        )
         expression = "; ".join([*statements, last])
         read = {node for node in compile_names(expression)}
         given = {
@@ -97,7 +99,9 @@ class Generator:
         return self.vector(*shape) if shape else "s"
 
     def vector(self, size: int) -> str:
-        return self.leaf_of({2: ("b", "A[0]", "X[1]"), 3: ("x", "y", "X[:, 0]"), 4: ("v", "W[0]")}[size])
+        return self.leaf_of(
+            {2: ("b", "A[0]", "X[1]"), 3: ("x", "y", "X[:, 0]"), 4: ("v", "W[0]")}[size]
+        )
 
     def leaf_of(self, names: Sequence[str]) -> str:
         return self.chance.choice(names)

@@ -26,7 +26,7 @@ _BITS = 256
 """Bits of an exact coefficient, at most; a longer one is rounded."""
 NODES = 60_000
 """New nodes in one derivation, at most."""
-WORK = 200_000
+WORK = 150_000
 """Parts that nodes are made of in one derivation, at most, whether new or known."""
 
 

@@ -53,6 +53,8 @@ def _with_one(text: str, name: str) -> str | None:
 def _in_brackets(line: bytes, start: int, stop: int) -> bool:
     """Whether a part stands in brackets of its own, which are not those of a call."""
     before = chr(line[start - 2]) if start > 1 else " "
-    return line[start - 1 : start] == b"(" and line[stop : stop + 1] == b")" and not (
-        before.isalnum() or before in "_])"
+    return (
+        line[start - 1 : start] == b"("
+        and line[stop : stop + 1] == b")"
+        and not (before.isalnum() or before in "_])")
     )

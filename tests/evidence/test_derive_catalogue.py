@@ -111,7 +111,9 @@ def test_formulas_are_the_catalogues_derivatives(double: None) -> None:
         json.dumps({"command": "derive", "expression": each.expression, "inputs": each.inputs, "wrt": [each.entry.operands[0]]})
         for each in wanted
     ]  # fmt: skip
-    answers = [*map(json.loads, run("batch", "--jobs", "1", stdin="\n".join(jobs)).stdout.splitlines())]
+    answers = [
+        *map(json.loads, run("batch", "--jobs", "1", stdin="\n".join(jobs)).stdout.splitlines())
+    ]
     missing = set()
     for case, answer in zip(wanted, answers, strict=True):
         first = case.entry.operands[0]
@@ -125,7 +127,9 @@ def test_formulas_are_the_catalogues_derivatives(double: None) -> None:
                 for place, (name, given) in enumerate(case.inputs.items())
             }
             for upstream in upstreams(case, inputs):
-                names = Names({**inputs, **({answer["upstream"]: upstream} if answer["upstream"] else {})})
+                names = Names(
+                    {**inputs, **({answer["upstream"]: upstream} if answer["upstream"] else {})}
+                )
                 found = torch.as_tensor(evaluated(text, names)).double().expand(inputs[first].shape)
                 expected = by_the_catalogue(case, inputs, upstream)
                 if isinstance(case.entry, Activation) and case.entry.mixes:  # the diagonal alone

@@ -18,7 +18,7 @@ from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
 from gradcli.algebra.writing import Writer
 from gradcli.errors import GradcliError, MathError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, dtype_name, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run
 from gradcli.evaluate.trace import program_of
@@ -70,11 +70,16 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     """The gradient of an expression by each input in `run.by` as a verified formula.
 
     Adds the notes these-sizes, unused-input, branch and kink to the job. Raises MathError for an
-    expression with random numbers, and for one that is not finite at the given point.
+    expression with random numbers, and for one that is no float or not finite at the given point.
     """
     if not torch.equal(run.state, torch.get_rng_state()):
         message = "derive needs an expression without random numbers"
         raise MathError(message, hint="give the random tensor as an input: x='randn(3)'")
+    if not run.value.is_floating_point():
+        hint = (
+            f"the result is {dtype_name(run.value)}, and only floating-point results have gradients"
+        )
+        raise MathError(core.NO_PATH, hint=hint, why_entry="no-grad")
     return _derived(run, job.note, steps=steps)
 
 
@@ -116,7 +121,8 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
     taken = {*run.inputs, *run.program.assigned}
     upstream = ""
     if run.value.ndim:
-        upstream = next(name for name in _UPSTREAM if name not in taken)
+        names = (*_UPSTREAM, *(f"g{number}" for number in range(len(taken))))
+        upstream = next(name for name in names if name not in taken)
     reasons: dict[str, str] = {}
     texts: dict[str, list[str]] = {name: [] for name in run.by}
     sides: dict[str, Value] = {}
