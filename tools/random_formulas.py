@@ -12,7 +12,9 @@ import argparse
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from typing import Any
 
 import torch
 
@@ -25,28 +27,37 @@ INPUTS: Mapping[str, Shape] = {
     "x": (3,), "y": (3,), "b": (2,), "s": (), "t": (), "X": (3, 2), "Y": (3, 2), "W": (2, 4), "A": (2, 2), "v": (4,),
 }  # fmt: skip
 SIZES = (2, 3, 4)
+NUMBERS = ("2", "0.5", "3")
 _UNARY = (
-    "sin({})", "cos({})", "tanh({})", "sigmoid({})", "exp({})", "exp(-{}**2)", "log({}**2 + 1)", "log(abs({}))", "sqrt({}**2 + 2)",
-    "abs({})", "-{}", "{}**2", "{}**3", "1/{}", "1/(1 + exp({}))", "relu({})", "softplus({})", "{}/2", "3*{}", "1 - {}", "{} + 0.5",
-    "gelu({})", "silu({})", "elu({})", "atan({})", "clamp({}, -1, 1)", "log1p(exp({}))", "square({})", "erf({})", "sinh({})",
-    "logsigmoid({})", "leaky_relu({})", "sign({})", "detach({})", "{}**4/4", "2**{}", "expm1({})", "cosh({})", "softsign({})",
+    "sin({})", "cos({})", "tanh({})", "sigmoid({})", "exp({})", "exp(-{}**2)", "log({}**2 + 1)", "log(abs({}))",
+    "sqrt({}**2 + 2)", "abs({})", "-{}", "{}**2", "{}**3", "1/{}", "1/(1 + exp({}))", "relu({})", "softplus({})",
+    "{}/2", "3*{}", "1 - {}", "{} + 0.5", "gelu({})", "silu({})", "elu({})", "atan({})", "clamp({}, -1, 1)",
+    "log1p(exp({}))", "square({})", "erf({})", "sinh({})", "logsigmoid({})", "leaky_relu({})", "sign({})", "detach({})",
+    "{}**4/4", "2**{}", "expm1({})", "cosh({})", "softsign({})",
 )  # fmt: skip
 _BINARY = (
-    "{} + {}", "{} - {}", "{}*{}", "{}/{}", "{}*{} + {}", "maximum({}, {})", "where({} > 0, {}, {})", "mse({}, {}, reduction='none')",
-    "hypot({}, {})", "logaddexp({}, {})", "minimum({}, {})", "lerp({}, {}, 0.3)", "atan2({}, {})", "abs({})**{}", "addcmul({}, {}, {})",
+    "{} + {}", "{} - {}", "{}*{}", "{}/{}", "{}*{} + {}", "maximum({}, {})", "where({} > 0, {}, {})", "hypot({}, {})",
+    "logaddexp({}, {})", "minimum({}, {})", "lerp({}, {}, 0.3)", "atan2({}, {})", "abs({})**{}", "addcmul({}, {}, {})",
 )  # fmt: skip
 _WHOLE = (
-    "sum({})", "mean({})", "norm({})", "logsumexp({}.flatten(), 0)", "({}).sum()", "max({})", "({}).var()", "std({})", "prod({})",
-    "sum({}**2)", "sum({})/2", "mse({}, {})", "smooth_l1({}, {})", "bce_with_logits({}, sigmoid({}))", "huber({}, {})",
+    "sum({})", "mean({})", "norm({})", "logsumexp({}.flatten(), 0)", "({}).sum()", "max({})", "({}).var()", "std({})",
+    "prod({})", "sum({}**2)", "sum({})/2", "mse({}, {})", "smooth_l1({}, {})", "bce_with_logits({}, sigmoid({}))",
+    "huber({}, {})",
 )  # fmt: skip
 _ALONG = (
-    "sum({}, {})", "mean({}, {})", "logsumexp({}, {})", "prod({}, {})", "amax({}, {})", "norm({}, dim={})", "var({}, {})",
-    "({})[:, {}]", "({}).sum(dim={})",
+    "sum({}, {})", "mean({}, {})", "logsumexp({}, {})", "prod({}, {})", "amax({}, {})", "norm({}, dim={})",
+    "var({}, {})", "({}).sum(dim={})",
 )  # fmt: skip
 _KEPT = (
     "softmax({}, {})", "log_softmax({}, {})", "cumsum({}, {})", "flip({}, [{}])", "{0} - {0}.mean({1}, keepdim=True)",
     "normalize({}, dim={})", "{0}/sum({0}**2, {1}, keepdim=True)", "roll({}, 1, {})",
 )  # fmt: skip
+_KINDS = (
+    ("whole", "whole", "whole", "dot"),
+    ("along", "kept", "product", "index", "column"),
+    ("kept", "product", "product", "T"),
+)
+"""How a tensor of so many dimensions may be made, besides elementwise functions."""
 
 
 class Generator:
@@ -68,7 +79,7 @@ class Generator:
             self.chance.choice(((), (), self.shape())), self.chance.choice((1, 2, 3))
         )
         expression = "; ".join([*statements, last])
-        read = {node for node in compile_names(expression)}
+        read = compile(expression, "", "exec").co_names
         given = {
             name: "randn(" + ",".join(map(str, shape)) + ")" if shape else self.number()
             for name, shape in INPUTS.items()
@@ -99,85 +110,65 @@ class Generator:
         return self.vector(*shape) if shape else "s"
 
     def vector(self, size: int) -> str:
-        return self.leaf_of(
-            {2: ("b", "A[0]", "X[1]"), 3: ("x", "y", "X[:, 0]"), 4: ("v", "W[0]")}[size]
-        )
-
-    def leaf_of(self, names: Sequence[str]) -> str:
-        return self.chance.choice(names)
+        """A vector of that size."""
+        names = {2: ("b", "A[0]", "X[1]"), 3: ("x", "y", "X[:, 0]"), 4: ("v", "W[0]")}
+        return self.chance.choice(names[size])
 
     def operand(self, shape: Shape, depth: int) -> str:
         """An operand that broadcasts to a shape: in brackets where it is no name or call."""
         kind = self.chance.random()
         if kind < 0.08:
-            return self.chance.choice(("2", "0.5", "3"))
+            return self.chance.choice(NUMBERS)
         if kind < 0.25 and shape:
             shape = shape[1:] if self.chance.random() < 0.6 else ()
-        return f"({self.tensor(shape, depth)})"
+        return self.within(shape, depth)
 
     def tensor(self, shape: Shape, depth: int) -> str:
         """An expression of exactly that shape, if what broadcasts is as large as it should be."""
         if depth <= 0:
             return self.leaf(shape)
-        choose: Callable[[Sequence[str]], str] = self.chance.choice
-        inner = f"({self.tensor(shape, depth - 1)})"
-        kinds = ["unary", "unary", "binary", "binary", "binary"]
-        kinds += [["whole", "whole", "whole", "dot"], ["along", "kept", "product", "index"], ["kept", "product", "product", "T"]][
-            len(shape)
-        ]  # fmt: skip
-        match choose(kinds):
+        choose, size, less = self.chance.choice, self.chance.choice(SIZES), depth - 1
+        inner = self.within(shape, less)
+        match choose(["unary", "unary", "binary", "binary", "binary", *_KINDS[len(shape)]]):
             case "unary":
                 return choose(_UNARY).format(inner)
             case "binary":
                 form = choose(_BINARY)
-                count = form.count("{}")
-                operands = [inner, *(self.operand(shape, depth - 1) for _ in range(count - 1))]
-                if "mse" in form:
-                    operands = [inner, f"({self.tensor(shape, depth - 1)})"]
-                elif form[0] == "{":
+                operands = [
+                    inner,
+                    *(self.operand(shape, less) for _ in range(form.count("{}") - 1)),
+                ]
+                if form[0] == "{":
                     self.chance.shuffle(operands)
-                else:
-                    operands = [self.wide(each, inner) for each in operands]
+                else:  # these take tensors only
+                    operands = [inner if each in NUMBERS else each for each in operands]
                 return form.format(*operands)
             case "whole":
-                whole = self.shape()
-                form = choose(_WHOLE)
-                count = form.count("{}")
-                return form.format(*(f"({self.tensor(whole, depth - 1)})" for _ in range(count)))
+                whole, form = self.shape(), choose(_WHOLE)
+                return form.format(*(self.within(whole, less) for _ in range(form.count("{}"))))
             case "dot":
-                size = choose(SIZES)  # type: ignore[arg-type]
-                return " @ ".join(f"({self.tensor((size,), depth - 1)})" for _ in range(2))  # type: ignore[arg-type]
+                return f"{self.within((size,), less)} @ {self.within((size,), less)}"
             case "along":
-                other, dim = choose(SIZES), choose((0, 1))  # type: ignore[arg-type]
-                form = choose(_ALONG)
-                dim = 1 if "[:" in form else dim  # type: ignore[assignment]
-                matrix = (other, shape[0]) if dim == 0 else (shape[0], other)
-                place = 0 if "[:" in form else dim
-                return form.format(f"({self.tensor(matrix, depth - 1)})", place)  # type: ignore[arg-type]
+                dim = choose((0, 1))
+                matrix = (*shape, size) if dim else (size, *shape)
+                return choose(_ALONG).format(self.within(matrix, less), dim)
             case "kept":
                 return choose(_KEPT).format(inner, self.chance.randrange(len(shape)))
             case "product":
-                size = choose(SIZES)  # type: ignore[arg-type]
-                left, right = (
-                    ((*shape[:1], size), (size, *shape[1:]))
-                    if len(shape) == 2 or self.chance.random() < 0.5
-                    else ((size,), (size, *shape))
-                )
-                return f"({self.tensor(left, depth - 1)}) @ ({self.tensor(right, depth - 1)})"  # type: ignore[arg-type]
+                left, right = (*shape[:1], size), (size, *shape[1:])
+                if len(shape) == 1 and choose((True, False)):
+                    left, right = (size,), (size, *shape)
+                return f"{self.within(left, less)} @ {self.within(right, less)}"
             case "index":
-                rows = choose(SIZES)  # type: ignore[arg-type]
-                return f"({self.tensor((rows, *shape), depth - 1)})[{choose(('0', '-1', '1'))}]"  # type: ignore[arg-type]
+                return f"{self.within((size, *shape), less)}[{choose(('0', '-1', '1'))}]"
+            case "column":
+                return f"{self.within((*shape, size), less)}[:, {choose(('0', '-1', '1'))}]"
             case _:
-                return f"({self.tensor(shape[::-1], depth - 1)}).T"
+                return f"{self.within(shape[::-1], less)}.T"
 
-    def wide(self, operand: str, inner: str) -> str:
-        """A number as a tensor, for functions that take tensors only."""
-        return inner if operand in ("2", "0.5", "3") else operand
-
-
-def compile_names(expression: str) -> set[str]:
-    """The names that an expression reads or binds."""
-    return set(compile(expression, "", "exec").co_names)
+    def within(self, shape: Shape, depth: int) -> str:
+        """An expression of that shape in brackets."""
+        return f"({self.tensor(shape, depth)})"
 
 
 def blocks(seed: int, count: int) -> Iterator[Block]:
@@ -186,18 +177,17 @@ def blocks(seed: int, count: int) -> Iterator[Block]:
         yield Generator(f"{seed} {number}").block()
 
 
-def derived(wanted: Sequence[Block]) -> list[Row]:
-    """Each block through `derive`, in one batch; without those that have no finite value."""
-    results = [*batch.run(block.job for block in wanted)]
+def judged(wanted: Sequence[Block], answers: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """What became of each block by the answers of a batch, without those that have no good point."""
     rows = []
-    for block, result in zip(wanted, results, strict=True):
-        message = result.get("error", {}).get("message", "")
+    for block, answer in zip(wanted, answers, strict=True):
+        message = answer.get("error", {}).get("message", "")
+        assert "internal error" not in message, (block.expression, message)
         try:
-            rows.append(row(block, result))
-        except ValueError as error:  # no point is well conditioned
+            rows.append(row(block, answer))
+        except ValueError as error:
             if "no point" not in str(error):
                 raise
-        assert "internal error" not in message, (block.expression, message)
     return rows
 
 
@@ -208,7 +198,8 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with default_dtype(torch.float64):
-        rows = derived([*blocks(options.seed, options.count)])
+        wanted = [*blocks(options.seed, options.count)]
+        rows = judged(wanted, batch.run(block.job for block in wanted))
     reasons = Counter(reason for each in rows for reason in each.missing.values())
     errors = sum("every input" in each.missing for each in rows)
     print(f"expressions {len(rows)}, refused or not finite {errors}")

@@ -27,18 +27,19 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from gradcli import algebra
 from gradcli.catalogue import derivative_rules
+from gradcli.catalogue.functions import Activation, Loss
 from gradcli.commands.derive.request import Derive
 from gradcli.commands.dispatch import compute
 from gradcli.errors import GradcliError
@@ -47,6 +48,7 @@ from gradcli.options.fill import from_json
 from tools.derivations import Block, Point, points, read, wrong
 from tools.mutants import mutants, mutated
 
+T = TypeVar("T", bound=ast.AST)
 PATIENCE = 5
 """Seconds of a derivation, at most: a broken rule may run for ever."""
 _OPPOSITE: dict[type[ast.AST], type[ast.AST]] = {
@@ -81,13 +83,13 @@ def tables() -> Iterator[tuple[str, dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class Break:
-    """One way to break a rule. `uses` are what an expression must have run to be hit: (file, line)
-    or a text; `broken` breaks it for a while.
+    """One way to break a rule. `use` is what an expression must have run to be hit: (file, line), or
+    a text; `broken` breaks it for a while.
     """
 
     rule: str
     how: str
-    uses: frozenset[Any]
+    use: tuple[str, int] | str
     broken: Callable[[], Any] = field(compare=False)
 
 
@@ -114,7 +116,7 @@ def _variants(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield "branches swapped", other(body=orelse, orelse=body)
         case ast.Attribute(value=value, attr="T" | "mT"):
             yield "transposition lost", value
-        case ast.Constant(value=value) if type(value) in (int, float):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             yield "number one off", other(value=value + 1)
         case ast.Return(value=ast.Call(func=ast.Name(id="call" | "mul" | "sigma" | "fn")) as value):
             twice = ast.Call(ast.Name("scale", ast.Load()), [ast.Constant(2), value], [])
@@ -148,7 +150,7 @@ def _names_where(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and node.value == "where"
 
 
-def _changed(tree: ast.AST, place: int, variant: int) -> ast.AST:
+def _changed(tree: T, place: int, variant: int) -> T:
     """A copy of a tree with one node of it, by its place, broken in one way."""
     tree = copy.deepcopy(tree)
     old = list(ast.walk(tree))[place]
@@ -167,47 +169,41 @@ def of_texts() -> Iterator[Break]:
     for name, table in tables():
         for key, entry in [*table.items()]:
             for text, put in _texts(entry):
+                keys = [each for each, value in table.items() if value is entry]
+                if key != keys[0]:  # another name of the same entry
+                    continue
                 for how, changed in _broken_texts(text):
-                    keys = [key] if not is_dataclass(entry) else _same(table, entry)
-
-                    @contextmanager
-                    def broken(
-                        table: dict[str, Any] = table, keys: Sequence[str] = keys, value: Any = put(changed)
-                    ) -> Iterator[None]:  # fmt: skip
-                        before = table[keys[0]]
-                        table.update(dict.fromkeys(keys, value))
-                        try:
-                            yield
-                        finally:
-                            table.update(dict.fromkeys(keys, before))
-
-                    if key == keys[0]:
-                        rule = f"{name}[{key!r}] {text}"
-                        yield Break(rule, f"{how}: {changed}", frozenset([text]), broken)
+                    broken = partial(_instead, table, keys, put(changed))
+                    yield Break(f"{name}[{key!r}] {text}", f"{how}: {changed}", text, broken)
 
 
-def _same(table: dict[str, Any], entry: Any) -> list[str]:
-    return [key for key, value in table.items() if value is entry]
+@contextmanager
+def _instead(table: dict[str, Any], keys: Sequence[str], value: Any) -> Iterator[None]:
+    """Another value under some keys of a table, for a while."""
+    before = table[keys[0]]
+    table.update(dict.fromkeys(keys, value))
+    try:
+        yield
+    finally:
+        table.update(dict.fromkeys(keys, before))
 
 
 def _texts(entry: Any) -> Iterator[tuple[str, Callable[[str], Any]]]:
     """The formulas in an entry of a table, each with what makes the entry with another one."""
     if isinstance(entry, str):
-        yield entry, lambda text: text
+        yield entry, str
     elif isinstance(entry, tuple):
         for place, each in enumerate(entry):
             for text, put in _texts(each):
-                yield (
-                    text,
-                    lambda text, place=place, put=put: (
-                        *entry[:place], put(text), *entry[place + 1 :],
-                    ),
-                )  # fmt: skip
-    elif is_dataclass(entry):
-        for each in fields(entry):
-            text = getattr(entry, each.name)
-            if each.name in ("formula", "derivative") and text is not None:
-                yield text, lambda text, name=each.name: replace(entry, **{name: text})
+                yield text, partial(_in_tuple, entry, place, put)
+    elif isinstance(entry, Activation | Loss):
+        yield entry.formula, lambda text: replace(entry, formula=text)
+        if entry.derivative is not None:
+            yield entry.derivative, lambda text: replace(entry, derivative=text)
+
+
+def _in_tuple(entry: tuple[Any, ...], place: int, put: Callable[[str], Any], text: str) -> Any:
+    return (*entry[:place], put(text), *entry[place + 1 :])
 
 
 def _broken_texts(text: str) -> Iterator[tuple[str, str]]:
@@ -244,22 +240,20 @@ def of_functions(faults: int, seed: int) -> Iterator[Break]:
                 line = node.lineno  # type: ignore[attr-defined]
                 text = f"{how}: {ast.unparse(node)}  =>  {ast.unparse(new)}"
                 rule = f"{module.__name__.removeprefix('gradcli.algebra.')}{owner[node]}"
+                make = partial(_changed, tree, place, variant)
                 yield Break(
-                    rule, f"line {line}, {text}", frozenset([(path, line)]),
-                    lambda path=path, at=(tree, place, variant): exchanged(path, _changed(*at)),
-                )  # fmt: skip
+                    rule, f"line {line}, {text}", (path, line), partial(exchanged, path, make)
+                )
         small += [
             (path, source, each)
             for each in mutants(module.__name__, source)
             if not (each.at_import or each.wording)
         ]
     for path, source, each in random.Random(seed).sample(small, min(faults, len(small))):
-        yield Break(
-            f"{each.module.removeprefix('gradcli.algebra.')}.{each.scope}",
-            f"line {each.statement}, {each.before}  =>  {each.after}",
-            frozenset([(path, each.statement)]),
-            lambda path=path, at=(source, each): exchanged(path, mutated(*at)),
-        )  # fmt: skip
+        rule = f"{each.module.removeprefix('gradcli.algebra.')}.{each.scope}"
+        how = f"line {each.statement}, {each.before}  =>  {each.after}"
+        make = partial(mutated, source, each)
+        yield Break(rule, how, (path, each.statement), partial(exchanged, path, make))
 
 
 @cache
@@ -280,9 +274,9 @@ def _original(path: str) -> list[CodeType]:
 
 
 @contextmanager
-def exchanged(path: str, tree: ast.AST) -> Iterator[None]:
+def exchanged(path: str, make: Callable[[], ast.Module]) -> Iterator[None]:
     """Run the functions of a file as they are in a changed tree of it, wherever they are bound."""
-    new = [*_codes(compile(tree, path, "exec"))]  # type: ignore[arg-type]
+    new = [*_codes(compile(make(), path, "exec"))]
     old = _original(path)
     changes = {}
     if len(new) == len(old):
@@ -430,7 +424,7 @@ def sabotage(
     for each in breaks:
         if time.monotonic() > end:
             break
-        found = [text for use in each.uses for text in hit[use]]
+        found = hit[each.use]
         tally.tried[each.rule] += 0
         tally.counts["breaks"] += bool(found)
         if not found:
@@ -444,7 +438,7 @@ def sabotage(
 def in_turns(breaks: Sequence[Break], seed: int) -> list[Break]:
     """Breaks in a random order, in which every rule has its first before one has its second."""
     turns = Counter[str]()
-    order = []
+    order: list[tuple[int, int, Break]] = []
     for each in random.Random(seed).sample(breaks, len(breaks)):
         turns[each.rule] += 1
         order.append((turns[each.rule], len(order), each))

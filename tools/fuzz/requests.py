@@ -459,11 +459,12 @@ def of_derive(chance: Chance, **more: Any) -> dict[str, Any]:
     elif chance.random() < 0.2:
         text = mutation.number(text, chance)
     if inputs and chance.random() < 0.1:
-        inputs[chance.choice([*inputs])] = chance.choice(("0", "zeros(0)", "zeros(1)", "inf", "tensor([1,2])", "ones(2,1)"))  # fmt: skip
+        inputs[chance.choice([*inputs])] = chance.choice(_ODD)
     flags = {"steps": True} if chance.random() < 0.3 else {}
     return {**more, "command": "derive", "expression": text, "inputs": inputs, "timeout": PATIENCE, **flags}  # fmt: skip
 
 
+_ODD = ("0", "zeros(0)", "zeros(1)", "inf", "tensor([1,2])", "ones(2,1)")
 _SHAPES: Mapping[str, Sequence[int]] = {"x": (3,), "y": (3,), "A": (2, 2), "s": ()}
 
 
