@@ -47,7 +47,8 @@ class Case(NamedTuple):
     def inputs(self) -> dict[str, str]:
         if isinstance(self.entry, Activation):
             return {"x": "randn(4,3)"}
-        pred = "rand(4,3)" if self.entry.name in POSITIVE else "randn(4,3)"
+        positive = self.entry.name in POSITIVE or not self.settings.get("log_input", True)
+        pred = "rand(4,3)" if positive else "randn(4,3)"
         return {"pred": pred, "target": TARGETS[self.entry.target]}
 
 

@@ -19,15 +19,10 @@ def layers(count: int) -> dict[str, Any]:
 
 HEAVY: dict[str, dict[str, Any]] = {
     "a sum of 2,000 terms": {"expression": " + ".join(f"sin({i}*x)" for i in range(2, 2002))},
-    "a sum of 600 powers": {"expression": " + ".join(f"x**{i}" for i in range(2, 602))},
     "a product of 60 sums": {"expression": "*".join(f"(x + {i})" for i in range(2, 62))},
-    "a sum of 60 quotients": {"expression": " + ".join(f"1/(x + {i})" for i in range(1, 61))},
     "sums of neighbours": {"expression": "*".join(f"(x{i} + x{i + 1})" for i in range(39))},
-    "nested sines": {"expression": "sin(" * 150 + "x" + ")" * 150},
     "nested roots": {"expression": "sqrt(" * 150 + "x" + ")" * 150},
     "nested logarithms": {"expression": "log1p(" * 150 + "x" + ")" * 150},
-    "nested softmax": {"expression": "softmax(" * 60 + "x" + ", 0)" * 60, "inputs": {"x": "randn(4)"}},
-    "a matrix to the power of 40": {"expression": " @ ".join(["A"] * 40), "inputs": {"A": "randn(3,3)"}},
     "steps that are used twice": {
         "expression": "; ".join(["a0 = x", *(f"a{i} = sin(a{i - 1})*a{i - 1}" for i in range(1, 31)), "a30"]),
     },
@@ -59,7 +54,7 @@ def test_each_step_of_a_deep_network_is_short() -> None:
     ("expression", "formula"),
     [
         ("maximum(x, x)", "{}"),
-        ("sqrt(sqrt(x)).sum()", "1/(4*x**0.75)"),
+        ("sqrt(sqrt(x)).sum()", "1/(4*x**(3/4))"),
         ("x.sum()", "ones_like(x)"),
     ],
 )
@@ -72,7 +67,7 @@ def test_a_name_for_the_upstream_gradient_is_found_whatever_is_taken() -> None:
     names = ("g", "upstream", "upstream_gradient", "g0")
     found = run("derive", "*".join(names), *(f"{name}=1,2" for name in names), "--json").json
     assert found["upstream"] == "g1"
-    assert found["formulas"]["g"] == "g0*g1*upstream*upstream_gradient"
+    assert found["formulas"]["g"] == "upstream*upstream_gradient*g0*g1"
 
 
 @pytest.mark.parametrize("expression", ["x > 0", "argmax(x)", "x.long()"])

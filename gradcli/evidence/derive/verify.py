@@ -50,13 +50,16 @@ Draw = Callable[[Tensor, Tensor], Tensor]
 
 _DRAWS: Sequence[Draw] = (
     lambda given, noise: noise,
-    lambda given, noise: noise / 3,
+    lambda given, noise: 3 * noise,
+    lambda given, noise: given * (1 + noise / 5) + noise / 100,
     lambda given, noise: 0.1 + 0.8 * torch.special.ndtr(noise),
     lambda given, noise: noise.abs() + 0.1,
-    lambda given, noise: given * (1 + noise / 5),
     lambda given, noise: given + 0.05 * noise,
+    lambda given, noise: noise / 3,
 )
-"""Random inputs: the first that work have both signs, the others the range of the given ones."""
+"""Random inputs: on both sides of most kinks, then around the given ones, where a gradient that is 0
+elsewhere may not be; then those of a smaller range.
+"""
 
 
 class Points:
