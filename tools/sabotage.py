@@ -323,8 +323,8 @@ class Text:
         """What is shown now, whether it is said to hold for the given sizes alone, and the name of
         the upstream gradient. Nothing where the derivation fails in whatever way.
         """
-        signal.signal(signal.SIGALRM, _ring)
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        signal.signal(signal.SIGVTALRM, _ring)
+        signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
         try:
             request = from_json(Derive, {k: v for k, v in self.block.job.items() if k != "command"})
             result = compute(check(request, str), lambda step, operands: None)
@@ -333,7 +333,7 @@ class Text:
         except Exception:  # what a broken rule leads to
             return {}, False, ""
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         shown = {name: text for name, text in result.formulas.items() if text is not None}
         lines = {line["name"]: line["text"] for line in result.steps or ()}
         fixed = any(note.code == "these-sizes" for note in result.notes)
