@@ -150,7 +150,7 @@ def _named(name: str, value: Value, done: Walk) -> Value:
     own = Value(sym(name, places), value.sides)
     value = value.but(node=in_steps(value.node, done))
     node = value.node
-    if node.kind == "call" and node.data[0] in ("softmax", "one_hot") and len(node.data[2]) == 1:
+    if node.kind == "call" and node.data[0] in ("softmax", "one_hot") and node.data[2][0] in places:
         sums_to_one(name, places.index(node.data[2][0]))
     done.steps[name] = (own, value)
     return own
