@@ -12,7 +12,7 @@ from gradcli.algebra.writing.layouts import ATOM, POWER, PRODUCT, Axes, Text, as
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
 
-_FACTORS = 6
+FACTORS = 6
 """Factors of a chain, at most: all ways to part them are tried."""
 
 
@@ -20,7 +20,7 @@ def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iter
     """Products of matrices and vectors for a sum of products."""
     own = tuple(index for index in axes if index in body.free)
     coefficient, factors = powers(body)
-    if coefficient != 1 or len(factors) > _FACTORS:
+    if coefficient != 1 or len(factors) > FACTORS:
         return
     if len(factors) == 1 and not own:
         ((base, by),) = factors

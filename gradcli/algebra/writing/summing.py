@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 def sigma(w: "Writer", node: Node, axes: Axes, reduction: str) -> Text:
     """A sum over indices, or the mean. Raises NoRuleError."""
     over, body = w.open(node)
+    if reduction == "sum" and len(powers(body)[1]) > chains.FACTORS:
+        inner = _innermost(w, over, body)
+        if inner is not None:
+            return w.write(summed(*inner), axes)
     texts = list(reduced(w, over, body, axes, reduction))
     if reduction == "sum":
         texts += _by_places(w, over, body, axes)
@@ -96,6 +100,21 @@ def _nested(
             rest = [factor for factor in factors if factor not in having]
             left = {i: d for i, d in over.items() if i != index}
             yield left, product(coefficient, [*rest, (inner, ONE)])
+
+
+def _innermost(
+    w: "Writer", over: Mapping[int, Dim], body: Node
+) -> tuple[dict[int, Dim], Node] | None:
+    """The same with the one index summed inside that leaves the smallest matrix, as the first product
+    of a backward pass does; None if all leave a tensor of more axes.
+    """
+    found = [
+        (len(inner.free), place, left, nested)
+        for place, (left, nested) in enumerate(_nested(w, over, body))
+        for inner in [powers(nested)[1][-1][0]]
+    ]
+    size, _, left, nested = min(found, key=lambda it: it[:2], default=(3, 0, {}, body))
+    return (left, nested) if size <= 2 else None
 
 
 def norm(w: "Writer", base: Node, axes: Axes) -> Text | None:
