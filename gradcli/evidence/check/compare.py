@@ -29,7 +29,7 @@ from gradcli.evidence.check.differences import (
     usual_step,
 )
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
-from gradcli.evidence.derive.derive import closed_forms
+from gradcli.evidence.derive.derive import closed_form
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
 
@@ -131,13 +131,13 @@ def _closed_form(
         with once_more(torch.float64):
             wide = subject._replace(inputs=dict(prober.inputs), upstream=prober.rerun.upstream)
             closed = result.closed_form(wide, name)
-            if closed is None and job is not None and subject.kind == "gradient":
-                closed = closed_forms(wide._replace(by=(name,)), job).get(name)
+            if closed is None and job is not None:
+                closed = closed_form(wide, name, job)
     except GradcliError:  # shapes that the formula is not written for
         return None
     if closed is None:
         return None
-    if subject.kind == "jacobian":
+    if subject.kind in ("jacobian", "hessian"):
         return torch.stack([closed[row, place] for row, place in pairs if row is not None])
     return closed.reshape(-1)[[place for _, place in pairs]]
 

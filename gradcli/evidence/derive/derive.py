@@ -1,7 +1,7 @@
 """Gradients as formulas: derived by the algebra, and shown only if they equal autograd's numbers."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from gradcli.evaluate.trace import program_of
 from gradcli.evidence.derive.verify import TOLERANCE, Point, Points, Verified, holds
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
-from gradcli.results import Subject
+from gradcli.results import Subject, one_hot
 
 LONGEST = 2000
 """Characters of a formula, at most."""
@@ -76,38 +76,67 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     return _derived(run, job.note, steps=steps)
 
 
-def closed_forms(subject: Subject, job: Job) -> dict[str, Tensor]:
-    """The gradients of a float64 subject by its formulas, in the inputs' shapes; what has no formula
-    that holds at the subject's own point is left out.
+def closed_form(subject: Subject, name: str, job: Job) -> Tensor | None:
+    """The gradient of a float64 subject by the input `name` from its formula, in the input's shape;
+    a Jacobian or a Hessian whole, [rows, elements of the input]. None without a formula that holds
+    at the subject's own point, or if there are too many numbers.
     """
+    try:
+        with once_more(torch.float64):
+            if subject.kind == "hessian":
+                texts = _formulas(subject, subject.by, job)[0]
+                rows = (subject._replace(expression=text, program=None) for text in texts.values())
+                return torch.cat([_rows(each, name, job) for each in rows])
+            if subject.kind == "jacobian":
+                return _rows(subject, name, job)
+            texts, upstream, value = _formulas(subject, (name,), job)
+            given = torch.ones_like(value) if subject.upstream is None else subject.upstream
+            found = _evaluated(texts[name], {**subject.inputs, **dict.fromkeys(upstream, given)})
+            return found if upstream else found * given.reshape(())
+    except (GradcliError, _NoFormulaError):
+        return None
+
+
+class _NoFormulaError(Exception):
+    """There is no formula for a closed form."""
+
+
+def _rows(subject: Subject, name: str, job: Job) -> Tensor:
+    """The Jacobian by one input from its formula, [rows, elements of the input]."""
+    texts, upstream, value = _formulas(subject, (name,), job)
+    if value.numel() * subject.inputs[name].numel() > _LARGEST:
+        raise _NoFormulaError
+    made = []
+    for row in range(value.numel()):
+        names = {**subject.inputs, **dict.fromkeys(upstream, one_hot(value, row))}
+        made.append(_evaluated(texts[name], names).reshape(-1))
+    return torch.stack(made)
+
+
+def _evaluated(text: str, names: Mapping[str, Tensor]) -> Tensor:
+    return evaluate(expression.parse(Source(text), tuple(names)), names).value.detach().double()
+
+
+def _formulas(
+    subject: Subject, by: Sequence[str], job: Job
+) -> tuple[dict[str, str], Sequence[str], Tensor]:
+    """The formulas of a subject, the name of their upstream gradient if they have one, its value."""
     program = program_of(subject)
     sizes = sum(tensor.numel() for tensor in subject.inputs.values())
     if sizes > _LARGEST or len(program.steps) > _STEPS:
-        return {}
+        raise _NoFormulaError
     before = torch.get_rng_state()
-    live = core.require_grad(subject.inputs, subject.by)
-    notes: list[str] = []
-    try:
-        with once_more(torch.float64):
-            value, steps = evaluate(program, live, job.before)
-            if not torch.equal(before, torch.get_rng_state()):
-                return {}
-            by = {name: live[name] for name in subject.by}
-            run = Run(program, live, by, value, steps, frozenset(), before)
-            derived = _derived(run, lambda code, text: notes.append(code))
-            names = dict(subject.inputs)
-            if derived.upstream:
-                given = subject.upstream
-                names[derived.upstream] = torch.ones_like(value) if given is None else given
-            if "kink" in notes:
-                return {}
-            return {
-                name: evaluate(expression.parse(Source(text), tuple(names)), names).value.detach()
-                for name, text in derived.formulas.items()
-                if text is not None
-            }
-    except GradcliError:
-        return {}
+    live = core.require_grad(subject.inputs, by)
+    value, steps = evaluate(program, live, job.before)
+    if not torch.equal(before, torch.get_rng_state()):
+        raise _NoFormulaError
+    notes: set[str] = set()
+    run = Run(program, live, {each: live[each] for each in by}, value, steps, frozenset(), before)
+    derived = _derived(run, lambda code, _: notes.add(code))
+    texts = {each: text for each, text in derived.formulas.items() if text is not None}
+    if len(texts) < len(by) or "kink" in notes:
+        raise _NoFormulaError
+    return texts, [derived.upstream] if derived.upstream else [], value.detach()
 
 
 def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = False) -> Derived:
@@ -131,7 +160,6 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
         except (NoRule, Unequal, TooLong) as error:
             for name in run.by:
                 reasons.setdefault(name, str(error))
-    sides = sides or {name: input_value(name, t.shape) for name, t in run.inputs.items()}
     points = Points(run, sides, upstream)
     if points.given is None:
         message = "the expression is not finite at the given point"
@@ -238,9 +266,7 @@ class _Chosen:
     """Chooses the first text that equals autograd at all points, and keeps how it was verified."""
 
     def __init__(self, points: Points, note: Callable[[str, str], object]) -> None:
-        self._given = points.given
-        self._random = points.random()
-        self._resized = points.resized()
+        self._points = points
         self._note = note
         self.verified: dict[str, Verified] = {}
 
@@ -254,23 +280,23 @@ class _Chosen:
 
         found: list[tuple[str, list[float], list[float]]] = []
         for text in dict.fromkeys(texts):
-            if len(text) > LONGEST or not self._random:
+            if len(text) > LONGEST or not self._points.random:
                 continue
-            errors = [holds(text, name, point, known(point)) for point in self._random]
+            errors = [holds(text, name, point, known(point)) for point in self._points.random]
             if not all(each <= TOLERANCE for each in errors):  # NaN is never within it
                 continue
-            other = [holds(text, name, point, known(point)) for point in self._resized]
+            other = [holds(text, name, point, known(point)) for point in self._points.resized]
             found.append((text, errors, [each for each in other if each <= TOLERANCE]))
             if len(found[-1][2]) == len(other):
                 break
         if not found:
             return None
         text, errors, fits = max(found, key=lambda it: len(it[2]))
-        if len(fits) < len(self._resized):
+        if len(fits) < len(self._points.resized):
             self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
             fits = []
-        assert self._given is not None
-        here = holds(text, name, self._given, known(self._given))
+        given = self._points.given
+        here = 0.0 if given is None else holds(text, name, given, known(given))
         if not here <= _AT_GIVEN:  # NaN too
             where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
             self._note("kink", f"the formula for {name} holds beside the given point, {where}")

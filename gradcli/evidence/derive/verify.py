@@ -1,6 +1,7 @@
 """Formulas compared with autograd in float64: at random points, and at other sizes of the inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import count
 from typing import NamedTuple
 
@@ -59,7 +60,10 @@ _DRAWS: Sequence[Draw] = (
 
 
 class Points:
-    """Points of one expression that was run; `sides` are the inputs as the algebra knows them."""
+    """Points of one expression that was run, drawn when they are needed: PyTorch may abort at sizes
+    that an operation was not made for. `sides` are the inputs as the algebra knows them; without
+    them there are no other sizes.
+    """
 
     def __init__(self, run: Run, sides: Mapping[str, Value], upstream: str) -> None:
         self._run = run
@@ -69,11 +73,13 @@ class Points:
         inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
         self.given = self._computed(inputs)
 
+    @cached_property
     def random(self) -> list[Point]:
         """Up to three points of the given shapes, of both signs where the expression allows it."""
         shapes = {name: tuple(tensor.shape) for name, tensor in self._run.inputs.items()}
         return self._drawn(shapes, POINTS)
 
+    @cached_property
     def resized(self) -> list[Point]:
         """Points of up to two other sizes, if the expression can be computed there."""
         roots = {dim.root for value in self._sides.values() for dim in value.sides if dim}
