@@ -28,14 +28,14 @@ def shown(value: Any) -> dict[str, Any]:
     kind: type = type(value)
     names = _shown(kind)
     held = vars(value) if names else {}
-    return {name: held[name] for name, keep_none in names if keep_none or held[name] is not None}
+    return {name: held[name] for name, absent in names if held[name] is not absent}
 
 
 @cache
-def _shown(kind: type) -> tuple[tuple[str, bool], ...]:
-    """The fields of a result type that are JSON keys, and whether each is kept while it is None."""
+def _shown(kind: type) -> tuple[tuple[str, Any], ...]:
+    """The fields of a result type that are JSON keys, and the value with which each is left out."""
     keys = (f for f in (fields(kind) if is_dataclass(kind) else ()) if not f.metadata.get("aside"))
-    return tuple((f.name, not f.metadata.get("omit_none")) for f in keys)
+    return tuple((f.name, f.default if f.metadata.get("omitted") else _shown) for f in keys)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

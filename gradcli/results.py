@@ -18,6 +18,7 @@ from torch import Tensor
 from gradcli import result_paths
 from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression
+from gradcli.language.source import Span
 
 
 @cache
@@ -34,9 +35,9 @@ def part(of: object, name: str) -> Any:
 # --- fields -------------------------------------------------------------------------------------
 
 
-def present() -> Any:
-    """A field that is left out while it is None."""
-    return field(default=None, metadata={"omit_none": True})
+def present(default: Any = None) -> Any:
+    """A field that is left out while it is its default."""
+    return field(default=default, metadata={"omitted": True})
 
 
 def aside(default: Any = None, *, given: bool = False) -> Any:
@@ -129,9 +130,16 @@ class Origin(NamedTuple):
     """What a path of a result leads to: of which subject, which number, input and element."""
 
     subject: Subject | None
-    kind: Literal["value", "gradient", "jacobian"]
+    kind: Literal["value", "gradient", "jacobian", "hessian"]
     name: str = ""
     places: tuple[int, ...] = ()
+    by: str = ""
+    """The second input of a block of a Hessian."""
+
+
+def step_key(name: str) -> str:
+    """The name of a step beside those of inputs, one of which may have the same."""
+    return f"{name} "
 
 
 def origin(subject: Subject | None, kind: str, name: str, index: Sequence[str]) -> Origin | None:
@@ -235,6 +243,40 @@ class Expected:
     """What the slip means and what to do, or what to do if there is none."""
 
 
+@dataclass(frozen=True)
+class Counterexample:
+    """A point at which a formula differs from autograd: the inputs and both sides, any shapes."""
+
+    inputs: dict[str, Tensor]
+    expected: Tensor
+    computed: Tensor
+
+
+@dataclass(frozen=True)
+class ExpectedFormula(Expected):
+    """A formula, its value at the given point, and at how many points it agrees with autograd."""
+
+    formula: str = ""
+    points: int = 0
+    agreed: int = 0
+    counterexample: Counterexample | None = None
+    given: bool = aside(True)
+    """Whether the counterexample, if there is one, is the given point."""
+
+
+@dataclass(frozen=True)
+class ExpectedLine(ExpectedFormula):
+    """One gradient of a backward pass, bound last in this line of the file, from 1."""
+
+    line: int = 0
+    own: bool = aside(False)
+    """Whether it is off, but right with the student's own numbers for the lines above."""
+    place: Span | None = as_run()
+    unread: tuple[str, ...] = aside(())
+    """Names of the file that are no gradients, and that no line reads."""
+    """The statement in the file."""
+
+
 # --- results ------------------------------------------------------------------------------------
 
 
@@ -266,6 +308,8 @@ class Result:
     ledger: list[LedgerRow] | None = present()
     check: dict[str, Checked] | None = present()
     expect: dict[str, Expected] | None = present()
+    first_wrong: str | None = present("")
+    """The first gradient of a backward pass that is off, None if all are right."""
     ok: bool | None = present()
 
     def main(self) -> list[Tensor]:
@@ -275,6 +319,10 @@ class Result:
     def gradient_paths(self) -> dict[str, str]:
         """The path of the gradient by each input: what a bare name or number of --expect means."""
         return {name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, {})}
+
+    def step_paths(self) -> dict[str, str]:
+        """The path of the gradient by each named step, which a bare name may mean too."""
+        return {}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
         """The origin of the number at the path of these keys; None if it cannot be recomputed."""

@@ -34,6 +34,8 @@ class Evaluation(NamedTuple):
 
     value: Tensor
     intermediates: dict[str, Tensor]
+    bound: dict[str, Any]
+    """All that it assigned, plain numbers too."""
 
 
 def evaluate(
@@ -57,7 +59,16 @@ def evaluate(
     value = _run(_compile(expression), scope, before, after)
     steps = {name: scope[name] for name in expression.assigned if name in scope}
     dense = {n: t for n, t in steps.items() if isinstance(t, Tensor) and not t.is_sparse}
-    return Evaluation(_result(value, expression), dense)
+    return Evaluation(_result(value, expression), dense, steps)
+
+
+def assigned(
+    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None
+) -> dict[str, Any]:
+    """What `expression` assigns, tensors or plain values; raises what `evaluate` raises."""
+    scope = dict(inputs)
+    _run(_compile(expression), scope, before, None)
+    return {name: scope[name] for name in expression.assigned if name in scope}
 
 
 class _Act(NamedTuple):

@@ -1,7 +1,7 @@
 """A subject recomputed in float64, with the same random numbers every time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -9,10 +9,11 @@ from torch import Tensor
 from gradcli import core
 from gradcli.errors import MathError
 from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.machine import After
 from gradcli.evaluate.trace import Trace, program_of, replay
 from gradcli.evaluate.watched import WatchedOp, watching
 from gradcli.language.expressions.program import Step
-from gradcli.results import Inputs, Subject
+from gradcli.results import Inputs, Subject, step_key
 
 Held: TypeAlias = Mapping[Step, Sequence[Any]] | None
 """Operands that replace those of some steps."""
@@ -22,6 +23,21 @@ def widened(tensor: Tensor) -> Tensor:
     """The same numbers and shape in float64 on the CPU; integers and bools keep their dtype."""
     dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
     return tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
+
+
+class Seen(NamedTuple):
+    """One run at some inputs: its value, what it assigned, and autograd's gradients.
+
+    All tensors are detached, in float64 and of the shapes that the inputs give them. `gradients`
+    are by inputs and, under `step_key`, by steps; there are none if the value is not one number
+    and has no upstream gradient.
+    """
+
+    inputs: Inputs
+    value: Tensor
+    steps: Mapping[str, Any]
+    gradients: Mapping[str, Tensor | None]
+    upstream: Tensor | None
 
 
 class Rerun:
@@ -56,9 +72,33 @@ class Rerun:
         with once_more(torch.float64):
             return Trace(self.program, inputs, self._state, self._before, uses=uses)
 
-    def operands(self, names: frozenset[str]) -> dict[Step, list[Any]]:
-        """The operands of the steps with one of these names, at the subject's own inputs."""
-        trace = self.trace(self.inputs)
+    def observe(self, inputs: Inputs, upstream: Tensor | None, after: After | None = None) -> Seen:
+        """One run at `inputs`; `upstream` has the value's shape, and `after` is called after each
+        operation. Raises GradcliError.
+        """
+        live = core.require_grad(inputs, self.by)
+        with once_more(torch.float64):
+            outcome = replay(self.program, live, self._state, self._before, after)
+        value, by = outcome.value, {name: live[name] for name in self.by}
+        by |= {step_key(n): t for n, t in outcome.intermediates.items() if t.requires_grad}
+        fits = value.numel() == 1 if upstream is None else upstream.shape == value.shape
+        if not fits:
+            found: dict[str, Tensor | None] = {}
+        elif value.requires_grad:
+            found = core.gradients(value, by, upstream=upstream)
+        else:
+            found = dict.fromkeys(by)
+        steps = {n: s.detach() if isinstance(s, Tensor) else s for n, s in outcome.bound.items()}
+        return Seen(inputs, value.detach(), steps, found, upstream)
+
+    def operands(
+        self, names: frozenset[str], inputs: Inputs | None = None
+    ) -> dict[Step, list[Any]]:
+        """The operands of the steps with one of these names, at the subject's own or other
+        inputs.
+        """
+        inputs = self.inputs if inputs is None else inputs
+        trace = self.trace(inputs)
         return {op.step: op.sources for op in trace.operations if short(op.step) in names}
 
     def watched(self) -> list[WatchedOp]:

@@ -25,7 +25,9 @@ def with_evidence(request: EvidenceOptions, result: Result, job: Job) -> Result:
             added["check"] |= check_points(result, points, job)
     if request.expect:
         advice = _next_step(request, result)
-        added["expect"] = expect(request.expect, request.tol, result, job, advice)
+        added["expect"], added["first_wrong"] = expect(
+            request.expect, request.tol, result, job, advice
+        )
     if verdicts := [added[kind] for kind in ("check", "expect") if kind in added]:
         added["ok"] = all(verdict.ok for named in verdicts for verdict in named.values())
     return replace(result, **added) if added else result
@@ -39,4 +41,4 @@ def _next_step(request: EvidenceOptions, result: Result) -> str:
         shows = "--check compares PyTorch's gradient with differences"
     else:
         shows = "the chain rule shows each step" if request.explain else "--explain shows each step"
-    return f"no known slip gives your value: {shows}"
+    return shows

@@ -76,7 +76,7 @@ class Span(NamedTuple):
     def label(self) -> str:
         """The name of the text, with the line if it has several."""
         label, text = self.source.label, self.source.text
-        if not label or "\n" not in text.strip():
+        if not label or "\n" not in text.rstrip():
             return label
         line = text.count("\n", 0, self.start) + 1
         return f"{label}, line {line}"

@@ -1,6 +1,7 @@
 """Checks of a whole request without PyTorch: standard input is used once, files exist."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from gradcli.language.expressions.program import Expression
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import FromStdin, Literal
 from gradcli.options.fields import options
-from gradcli.options.shared import ComputeOptions, Question
+from gradcli.options.shared import ComputeOptions, EvidenceOptions, Question
 
 
 class CheckedRequest(NamedTuple):
@@ -67,4 +68,16 @@ def check(
     names, free = request.input_names, request.free_inputs
     sources = request.sources(read_stdin)
     programs = [expression.parse(source, names, free=free) for source in sources]
-    return CheckedRequest(request, tuple(programs), read_stdin)
+    return CheckedRequest(_expecting(request, programs), tuple(programs), read_stdin)
+
+
+def _expecting(
+    request: ComputeOptions | Question, programs: Sequence[Expression]
+) -> ComputeOptions | Question:
+    """The request with its expectations parsed, over the names of its inputs and steps."""
+    if not isinstance(request, EvidenceOptions) or not request.expect:
+        return request
+    steps = (name for program in programs for name in program.assigned)
+    names = tuple(dict.fromkeys((*request.formula_names, *steps)))
+    expect = tuple([expectation.parsed(names) for expectation in request.expect])
+    return request if expect == request.expect else replace(request, expect=expect)

@@ -31,6 +31,8 @@ FILE_FORMS = (".json", ".csv", ".npz", ".npy")
 DEVICE = ValueKind("DEVICE", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
 PICTURE_FORMS = (".png", ".svg")
 """What matplotlib draws, of the commands that have a picture."""
+UPSTREAM = ("g", "upstream", "dout")
+"""The names of the upstream gradient in a formula, where no input or step is called so."""
 PATH = ValueKind("PATH", lambda source: source.text)
 OUT = ValueKind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
 PICTURE_OUT = replace(OUT, paths=Paths("", (*PICTURE_FORMS, *FILE_FORMS)))
@@ -138,7 +140,9 @@ class EvidenceOptions(ComputeOptions):
         FLAG, "compare with the closed form and a central difference, in float64", False
     )
     expect: tuple[Expectation, ...] = repeated(
-        EXPECT, "the expected value of a gradient by name, or of any value by path; may be repeated"
+        EXPECT,
+        "the expected value of a gradient by name, or of any value by path: numbers or a formula; "
+        "or a backward pass, @FILE.py; may be repeated",
     )
     tol: float = option(NUMBER, "relative tolerance of --expect", 1e-3)
 
@@ -153,6 +157,11 @@ class EvidenceOptions(ComputeOptions):
     def wanted(self) -> bool:
         """Whether any evidence is requested."""
         return self.check or bool(self.expect)
+
+    @property
+    def formula_names(self) -> tuple[str, ...]:
+        """The names that a formula of --expect may use, besides the steps of the expression."""
+        return self.input_names or tuple(self.literals)
 
 
 @dataclass(frozen=True, kw_only=True)

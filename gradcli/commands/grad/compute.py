@@ -19,7 +19,7 @@ from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.program import Expression
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
-from gradcli.results import Points, Subject
+from gradcli.results import Points, Subject, step_key
 
 LISTED = 16
 """Random numbers in a note, at most."""
@@ -68,11 +68,6 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
-
-
-def step_key(name: str) -> str:
-    """The key of a step among the gradients, where an input may have the same name."""
-    return f"{name} "
 
 
 def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:

@@ -22,7 +22,7 @@ from gradcli.options.fields import (
 )
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, input_name
-from gradcli.options.shared import ExplainOptions, WrtOptions
+from gradcli.options.shared import UPSTREAM, ExplainOptions, WrtOptions
 
 VIAS = ("grad", "backward")
 FN_INPUTS = ("x", "w", "b", "y")
@@ -112,6 +112,11 @@ class Grad(WrtOptions, ExplainOptions):
         if self.fn is None:
             return tuple(item.name for item in self.inputs)
         return self.as_given(FN_INPUTS if isinstance(self.fn.entry, Loss) else FN_INPUTS[:3])
+
+    @property
+    def formula_names(self) -> tuple[str, ...]:
+        """The names that a formula of --expect may use: with --vjp also the upstream gradient's."""
+        return (*self.input_names, *(UPSTREAM if self.vjp is not None else ()))
 
     def _check_fn(self, fn: Call) -> None:
         if self.expression is not None or self.inputs:

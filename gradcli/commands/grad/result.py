@@ -1,5 +1,6 @@
 """What `grad` computes: a value and its gradients, once or at each point."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.closed_forms import of_product
-from gradcli.results import Result, Subject, aside, by_row
+from gradcli.results import Origin, Result, Subject, aside, by_row, origin, step_key
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,17 @@ class GradResult(OfExpressionResult):
     """What was differentiated if the value is not one number: `row 1`, `vjp`."""
     upstream: Tensor | None = aside(given=True)
     """The upstream gradient of --vjp."""
+
+    def step_paths(self) -> dict[str, str]:
+        """The gradients by the named steps."""
+        return {name: f"intermediates.{name}.gradient" for name in self.intermediates}
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """The origin of a value or gradient, also of a step's."""
+        match keys:
+            case ["intermediates", name, kind, *index]:
+                return origin(self.subjects[0], kind, step_key(name), index)
+        return super().origin(keys)
 
     def main(self) -> list[Tensor]:
         """The gradients, each in the shape of its input."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gradcli import core, result_paths
-from gradcli.commands.grad.compute import VIA, chosen_inputs, note_steps, step_key
+from gradcli.commands.grad.compute import VIA, chosen_inputs, note_steps
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
 from gradcli.evaluate.job import Job, default_dtype, heard, seed
@@ -18,6 +18,7 @@ from gradcli.evaluate.watched import makers
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.literals.literal import Numbers
 from gradcli.options.check import CheckedRequest
+from gradcli.results import step_key
 from gradcli.show import bulk, json
 
 Way = Callable[[Sequence[Any]], bytes | None]

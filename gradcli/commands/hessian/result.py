@@ -1,11 +1,12 @@
 """What `hessian` computes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from torch import Tensor
 
-from gradcli.results import Result
+from gradcli.results import Origin, Result
 
 PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 
@@ -28,6 +29,13 @@ class HessianResult(Result):
     def main(self) -> list[Tensor]:
         """The blocks, each of shape input.shape + input.shape."""
         return [block for row in self.hessian.values() for block in row.values()]
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """The origin of a value, of a gradient, or of a block of the Hessian."""
+        match keys:
+            case ["hessian", name, by, *index] if all(key.isdigit() for key in index):
+                return Origin(self.subjects[0], "hessian", name, tuple(map(int, index)), by)
+        return super().origin(keys)
 
     def ledger_remarks(self) -> list[str]:
         """Which derivative the ledger shows."""

@@ -63,6 +63,11 @@ class Perceptron(WrtOptions, ExplainOptions):
     )
 
     @property
+    def formula_names(self) -> tuple[str, ...]:
+        """The names that a formula of --expect may use: those of the inputs, z and O."""
+        return (*self.literals, "z", "O")
+
+    @property
     def timed(self) -> str:  # type: ignore[override]
         """What `timeout` limits: with --train one pass over the data."""
         return "one epoch" if self.train else ""

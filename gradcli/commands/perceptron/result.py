@@ -1,5 +1,6 @@
 """What `perceptron` computes: one layer and its gradient, or a training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from gradcli.evaluate.closed_forms import of_layer
 from gradcli.language.calls import Call
-from gradcli.results import Result, Subject, as_run, aside, given
+from gradcli.results import Origin, Result, Subject, as_run, aside, given, origin, step_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,13 @@ class PerceptronResult(Result):
     layer: str = aside()
     calls: tuple[Call, Call] = as_run()
     """The activation and the loss."""
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """The origin of a gradient, of the loss, or of one of its steps."""
+        step = {"z": "z", "output": "O"}.get(keys[0])
+        if step and self.subjects:
+            return origin(self.subjects[0], "value", step_key(step), keys[1:])
+        return super().origin(keys)
 
     def main(self) -> list[Tensor]:
         """The output, [out] or [batch, out]."""

@@ -1,5 +1,6 @@
 """What `softmax-jacobian` computes, and its Jacobian written out cell by cell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcli.language.limits import RESULTS
-from gradcli.results import LedgerRow, Result, RowKind, Subject, aside, present
+from gradcli.results import LedgerRow, Origin, Result, RowKind, Subject, aside, present
 
 _DIGITS = 4
 
@@ -25,6 +26,12 @@ class SoftmaxJacobianResult(Result):
     def main(self) -> list[Tensor]:
         """The Jacobian, [n, n]."""
         return [self.jacobian]
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """The origin of a number of the Jacobian, or of its one row."""
+        if keys[0] == "row" and (row := self.subjects[0].row) is not None:
+            return super().origin(["jacobian", str(row), *keys[1:]])
+        return super().origin(keys)
 
     def gradient_paths(self) -> dict[str, str]:
         """The Jacobian, or its chosen row."""

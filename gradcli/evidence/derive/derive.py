@@ -127,7 +127,7 @@ def _formulas(
         raise _NoFormulaError
     before = torch.get_rng_state()
     live = core.require_grad(subject.inputs, by)
-    value, steps = evaluate(program, live, job.before)
+    value, steps, _ = evaluate(program, live, job.before)
     if not torch.equal(before, torch.get_rng_state()):
         raise _NoFormulaError
     notes: set[str] = set()

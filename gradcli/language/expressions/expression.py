@@ -7,6 +7,7 @@ of `rules.py` and `gradcli.catalogue.operators` after it.
 import ast
 import re
 import sys
+import textwrap
 import unicodedata
 import warnings
 from bisect import bisect_right
@@ -21,11 +22,12 @@ from gradcli.language.expressions.corrections import correction
 from gradcli.language.expressions.precedence import canonical_text
 from gradcli.language.expressions.program import Expression, Label, Step
 from gradcli.language.expressions.reader import Reader
+from gradcli.language.expressions.refused import NODES
 from gradcli.language.expressions.rules import read
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
 from gradcli.language.source import Source
 
-__all__ = ["Expression", "parse"]
+__all__ = ["Expression", "parse", "statements"]
 
 _BRACKETS = re.compile(
     r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])"""
@@ -50,12 +52,56 @@ def parse(source: Source, inputs: Collection[str], *, free: bool = False) -> Exp
     return _parse(source, tuple(inputs), free)
 
 
+def statements(source: Source) -> list[Source]:
+    """Each statement of a text as a source of its own, on the line where it was.
+
+    Raises ExpressionError for a syntax error, SizeError beyond the bounds.
+    """
+    _check_size(source)
+    text = textwrap.dedent(source.text.replace("\r\n", "\n"))
+    with warnings.catch_warnings(action="ignore"), deep_trees():
+        try:
+            tree = ast.parse(text)
+        except SyntaxError as error:  # worded for its line alone, if that is wrong by itself
+            lines = text.split("\n")
+            number = min(error.lineno or 1, len(lines))
+            line = _placed(source, number, lines[number - 1])
+            _syntax_tree(line, _unindented(line.text))
+            raise _syntax_error(line, line.text, error) from None
+        except (RecursionError, MemoryError, ValueError, OverflowError):
+            _syntax_tree(source, text)
+            raise
+    position = _positions(text)
+    found = []
+    for node in tree.body:
+        start = position(node.lineno, node.col_offset)
+        stop = position(node.end_lineno or 0, node.end_col_offset or 0)
+        found.append(_placed(source, text.count("\n", 0, start) + 1, text[start:stop]))
+        if hasattr(node, "body"):  # a block, whose indentation means something
+            why, hint = NODES[type(node).__name__]
+            place = found[-1].span(found[-1].text.index(text[start:stop].split("\n")[0]))
+            raise ExpressionError(why, span=place, hint=hint)
+    return found
+
+
+def _unindented(text: str) -> str:
+    """The text without indentation, which means nothing in an expression; a line break for each
+    blank keeps every character's place.
+    """
+    return _INDENT.sub(lambda found: "\n" * len(found[0]), text)
+
+
+def _placed(source: Source, line: int, text: str) -> Source:
+    """A part of a source as a source of its own, on the line where it was."""
+    label = f"{source.label}, line 1" if line == 1 and "\n" not in text else source.label
+    return Source("\n" * (line - 1) + text, label)
+
+
 @lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...], free: bool) -> Expression:
     _check_size(source)
     _check_formula(source)
-    # Indentation means nothing here; a line break for each blank keeps every character's place.
-    text = _INDENT.sub(lambda found: "\n" * len(found[0]), source.text.replace("\r", "\n"))
+    text = _unindented(source.text.replace("\r", "\n"))
     tree = _syntax_tree(source, text)
     if not tree.body:
         hint = "for example 'mse(w*x, y)'"
@@ -137,7 +183,7 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
         return SizeError("a whole number has at most 64 bits", span=place, hint=hint)
     if "too many nested" in error.msg:
         return SizeError("the expression is nested too deep", span=place, hint=_STEPS)
-    message, corrected = correction(source.text)
+    message, corrected = correction(source.text.lstrip("\n"))
     if corrected:
         return ExpressionError(message, span=place, hint=f"write {corrected}")
 

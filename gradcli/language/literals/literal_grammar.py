@@ -75,6 +75,12 @@ _STRAYS = {
 }
 """The message and the hint for a sign that follows an item."""
 
+WORDS = frozenset(
+    {*CONSTRUCTORS, *_WRAPPERS, *_CONSTANTS, *_DTYPES, *_IGNORED, *_NO_NUMBERS, "nan", "inf", "infinity", "dtype"}
+    | {"torch", "np", "numpy", "math", "Parameter", "containing"}
+)  # fmt: skip
+"""The names that a literal may contain, right or almost right."""
+
 
 def bare(name: str) -> str:
     """`name` without its module: `torch.pi` is `pi`; other dots stay."""

@@ -1,0 +1,220 @@
+"""A formula compared with autograd: at the given point, and at random ones."""
+
+from collections.abc import Callable, Sequence, Set
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradcli.errors import GradcliError, MathError
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.rerun import Seen
+from gradcli.evidence.expect.guesses import SLACK, ZERO, Form, fits, known, number, same_number
+from gradcli.evidence.expect.misses import Miss, agreements, omitted, ratio
+from gradcli.evidence.points import Sampler, kept, round_points
+from gradcli.language.expressions.program import Expression
+from gradcli.options.shared import UPSTREAM
+from gradcli.results import Counterexample, ExpectedFormula, Origin, Result
+
+POINTS = 12
+"""Random points that must count."""
+FEWEST = 3
+"""Points that make a verdict, at least."""
+
+
+class Claim(NamedTuple):
+    """A formula for the number of an origin; `side` is its value in a run of the subject, and
+    raises GradcliError. `computed` is the number in the job's result.
+    """
+
+    key: str
+    formula: str
+    origin: Origin
+    computed: Tensor
+    side: Callable[[Seen], Tensor]
+
+
+class Trial(NamedTuple):
+    """A point that counts: the formula's value and autograd's number, and whether they agree."""
+
+    seen: Seen
+    expected: Tensor
+    computed: Tensor
+    agrees: bool
+
+
+def claimed(
+    key: str, program: Expression, text: str, origin: Origin, computed: Tensor, job: Job
+) -> Claim:
+    """The claim of one formula over the inputs and steps of the origin's subject."""
+
+    def side(seen: Seen) -> Tensor:
+        with once_more(torch.float64):
+            return evaluate(program, scope(seen), job.before).value.double()
+
+    for code, note in program.notes:
+        job.note(code, note)
+    return Claim(key, text, origin, computed, side)
+
+
+def scope(seen: Seen) -> dict[str, Any]:
+    """What the names of a formula mean in a run: inputs, steps, and the upstream gradient."""
+    upstream = dict.fromkeys(UPSTREAM, seen.upstream) if seen.upstream is not None else {}
+    return {**upstream, **seen.steps, **seen.inputs}
+
+
+def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampler:
+    """The points at which a claim that reads these names is compared.
+
+    An input of zeros and ones keeps them unless the claim is the gradient by it, and a default that
+    the user did not give stays unless the claim reads it.
+    """
+    subject = claim.origin.subject
+    assert subject is not None
+    by = {claim.origin.name, claim.origin.by} if claim.origin.kind != "value" else set()
+    keeping = kept(subject.inputs).union(set(result.defaults) - reads) - by
+    return Sampler(subject, job, keeping, upstreams=not reads.isdisjoint(UPSTREAM))
+
+
+def compare(
+    claim: Claim, sampler: Sampler, tolerance: float, advice: str, job: Job
+) -> ExpectedFormula:
+    """The verdict on a claim; `advice` is that for a miss without a slip.
+
+    Raises what the formula raises at the given point, and MathError if too few points count.
+    """
+    given = sampler.given()
+    expected = _fitted(claim.side(given), claim.computed)
+    computed = claim.computed.double()
+    exact = _number(claim, sampler, given)
+    same_shape = expected.shape == computed.shape
+    met = agreements(expected, computed, tolerance)
+    if exact is not None and not all(met):  # the job's dtype may be too coarse to tell
+        met = agreements(expected, exact, tolerance)
+    if exact is not None and same_number(exact, claim.computed):
+        computed = exact
+    here = Trial(given, expected, computed, same_shape and all(met))
+    stands = not same_shape or (_is_finite(here) and _counts(sampler, given))
+    trials = [here] if stands else []
+    counted = len(trials)
+    for seen in sampler.points():
+        if (trial := _trial(claim, sampler, seen, tolerance)) is not None:
+            trials.append(trial)
+            if len(trials) == POINTS + counted:
+                break
+    off = [trial for trial in trials if not trial.agrees]
+    if len(trials) < FEWEST and not off:
+        raise _too_few(claim, len(trials))
+    miss = _slip(trials, claim, sampler, job) if off else Miss()
+    found = _counterexample(claim, sampler, tolerance, off, here) if off else None
+    return ExpectedFormula(
+        expected,
+        claim.computed,
+        not off,
+        miss.slip,
+        miss.row,
+        met=met,
+        advice=(miss.advice or advice) if off else "",
+        formula=claim.formula,
+        points=len(trials),
+        agreed=len(trials) - len(off),
+        counterexample=found and _shown(found, claim, given=found is here),
+        given=found is here,
+    )
+
+
+def _fitted(expected: Tensor, computed: Tensor) -> Tensor:
+    """The value of a formula, in the computed shape if both are one number."""
+    one = expected.numel() == computed.numel() == 1
+    return expected.reshape(computed.shape) if one else expected
+
+
+def _is_finite(trial: Trial) -> bool:
+    return bool(trial.expected.isfinite().all() and trial.computed.isfinite().all())
+
+
+def _counts(sampler: Sampler, seen: Seen) -> bool:
+    try:
+        return sampler.counts(seen)
+    except GradcliError:
+        return False
+
+
+def _number(claim: Claim, sampler: Sampler, seen: Seen) -> Tensor | None:
+    try:
+        return number(claim.origin, sampler.rerun, seen)
+    except GradcliError:
+        return None
+
+
+def _trial(claim: Claim, sampler: Sampler, seen: Seen, tolerance: float) -> Trial | None:
+    """Both sides at a point; None if the point does not count."""
+    computed = _number(claim, sampler, seen)
+    if computed is None:
+        return None
+    try:
+        expected = _fitted(claim.side(seen), computed)
+    except GradcliError:
+        return None
+    agrees = expected.shape == computed.shape and all(agreements(expected, computed, tolerance))
+    trial = Trial(seen, expected, computed, agrees)
+    return trial if _is_finite(trial) else None
+
+
+def _too_few(claim: Claim, count: int) -> MathError:
+    points = ("no point", "one point")[count] if count < 2 else f"{count} points"
+    return MathError(
+        f"--expect: the formula for {claim.key} and autograd can be compared at {points} only",
+        hint="give a point where the value is finite and has a slope, or expect numbers",
+    )
+
+
+def _shown(trial: Trial, claim: Claim, *, given: bool) -> Counterexample:
+    """A trial as a counterexample; the given point in the numbers of the result."""
+    if given and claim.origin.subject is not None:
+        return Counterexample(claim.origin.subject.inputs, trial.expected, claim.computed)
+    return Counterexample(dict(trial.seen.inputs), trial.expected, trial.computed)
+
+
+def _counterexample(
+    claim: Claim, sampler: Sampler, tolerance: float, off: Sequence[Trial], here: Trial
+) -> Trial:
+    """The given point if it is off, else the roundest one that can be found."""
+    if off[0] is here:
+        return here
+    for point in round_points(sampler.inputs, sampler.keeping):
+        if (seen := sampler.at(point)) is not None:
+            trial = _trial(claim, sampler, seen, tolerance)
+            if trial is not None and not trial.agrees:
+                return trial
+    return off[0]
+
+
+def _slip(trials: Sequence[Trial], claim: Claim, sampler: Sampler, job: Job) -> Miss:
+    """The slip that gives the formula's value at all points, and what it means."""
+    for slip, reason, form in known(claim.origin, job):
+        if _explains(form, trials, claim.origin):
+            return Miss(slip.name, advice=f"{slip.words}{reason}")
+    # Where it reads the upstream gradient, that is another one at each point.
+    points = [] if sampler.upstreams else [(it.seen.inputs, it.expected) for it in trials]
+    found = omitted(claim.origin, points, job) if points else None
+    return found or ratio([(it.expected, it.computed) for it in trials]) or Miss()
+
+
+def _explains(form: Form, trials: Sequence[Trial], origin: Origin) -> bool:
+    """Whether a slip gives the expected value at every point; where both are zero it may."""
+    fitted = 0
+    for trial in trials:
+        assert origin.subject is not None
+        subject = origin.subject._replace(
+            inputs=dict(trial.seen.inputs), upstream=trial.seen.upstream
+        )
+        guess = form(origin._replace(subject=subject), trial.computed)
+        if guess is None or guess.shape != trial.expected.shape or not guess.numel():
+            return False
+        if fits(trial.expected, guess, torch.zeros_like(guess)):
+            fitted += 1
+        elif float(torch.maximum(guess.abs(), trial.expected.abs()).max()) > ZERO * SLACK:
+            return False
+    return fitted > 0

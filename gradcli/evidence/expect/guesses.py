@@ -1,0 +1,135 @@
+"""The numbers that the slips of hand derivations would give, at any point."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from gradcli.catalogue.slips import SLIPS, Feature, Slip
+from gradcli.errors import GradcliError
+from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.rerun import Rerun, Seen
+from gradcli.evidence.expect.variants import features, variants
+from gradcli.results import Origin, Subject
+
+ZERO = 1e-6
+"""Added to the tolerance of every element, so that zero can be expected."""
+EXACT = 1e-4
+"""The relative tolerance to which a slip must fit, unless fewer digits were given."""
+ROWS = 1000
+"""Rows of a Jacobian that are recomputed, at most."""
+SLACK = 1 + 1e-9
+"""Keeps the end of a range inside it."""
+
+Form: TypeAlias = Callable[[Origin | None, Tensor], Tensor | None]
+"""What a slip gives for the number of an origin, at its inputs, instead of the right one."""
+
+
+def known(origin: Origin | None, job: Job) -> Iterator[tuple[Slip, str, Form]]:
+    """Each form of each slip, and its reason if the expression has one.
+
+    Without an origin only those that need no expression.
+    """
+    present: frozenset[Feature] = frozenset()
+    if (
+        origin is not None
+        and origin.subject is not None
+        and origin.kind in ("gradient", "jacobian")
+    ):
+        present = features(origin.subject, origin.name.strip()) | {origin.kind}
+    for slip in SLIPS:
+        reason = next((words for feature, words in slip.reasons if feature in present), "")
+        for form in _forms(slip, origin, job):
+            yield slip, reason, form
+
+
+def _forms(slip: Slip, origin: Origin | None, job: Job) -> Iterator[Form]:
+    for factor in slip.factors:
+        yield lambda _, right, factor=factor: factor * right  # type: ignore[misc]
+    if slip.variant == "transposed":
+        yield lambda _, right: right.T if right.ndim == 2 else None
+    if origin is None or origin.subject is None:
+        return
+    if slip.variant == "straight-through" and _is_activation(origin.subject):
+        return
+    for variant in variants(origin.subject, slip.variant):
+        yield lambda at, _, variant=variant: _of_variant(at, variant, job)  # type: ignore[misc]
+
+
+def _of_variant(at: Origin | None, variant: Subject, job: Job) -> Tensor | None:
+    """The number of the variant at the point of an origin."""
+    if at is None or at.subject is None:
+        return None
+    there = variant._replace(inputs=at.subject.inputs, upstream=at.subject.upstream)
+    return observed(at._replace(subject=there), job)
+
+
+def _is_activation(subject: Subject) -> bool:
+    """Whether the subject is an activation alone, whose derivative is all there is to find."""
+    return subject.call is not None and tuple(subject.inputs) == ("x",)
+
+
+def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
+    """Whether every element is the guess's, to the digits written; zeros alone fit nothing."""
+    if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
+        return False
+    size = float(guess.abs().max())
+    if size <= ZERO:
+        return False
+    limit = torch.maximum(EXACT * guess.abs() + EXACT * ZERO * size, half * SLACK)
+    return bool(((expected - guess).abs() <= limit).all())
+
+
+def same_number(again: Tensor, computed: Tensor) -> bool:
+    """Whether numbers recomputed in float64 are those of the result, but for rounding."""
+    if again.shape != computed.shape:
+        return False
+    rtol = torch.finfo(computed.dtype).eps ** 0.5 if computed.is_floating_point() else 0.0
+    again, computed = again.double(), computed.double()
+    return torch.allclose(again, computed, rtol=rtol, atol=rtol * ZERO, equal_nan=True)
+
+
+def observed(origin: Origin, job: Job) -> Tensor | None:
+    """The number of an origin at its own inputs, in float64; None if PyTorch has none."""
+    if origin.subject is None:
+        return None
+    try:
+        rerun = Rerun(origin.subject, job)
+        return number(origin, rerun, rerun.observe(rerun.inputs, rerun.upstream))
+    except GradcliError:
+        return None
+
+
+def number(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
+    """The number of an origin in a run of its subject; None if there is none.
+
+    Raises GradcliError for what PyTorch refuses.
+    """
+    with once_more(torch.float64):
+        whole = _whole(origin, rerun, seen)
+    try:
+        return None if whole is None else whole[origin.places].double()
+    except IndexError:
+        return None
+
+
+def _whole(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
+    name, value = origin.name, seen.value
+    if origin.kind == "value":
+        step = seen.steps.get(name[:-1]) if name.endswith(" ") else value
+        return step if isinstance(step, Tensor) else None
+    if origin.kind == "gradient":
+        found = seen.gradients.get(name)
+        off_path = found is None and name in seen.gradients and name in seen.inputs
+        return torch.zeros_like(seen.inputs[name]) if off_path else found
+    if name not in rerun.by:
+        return None
+    if origin.kind == "hessian":
+        return rerun.hessian(seen.inputs)[1][name].get(origin.by)
+    if value.numel() > ROWS or not value.numel():
+        return None
+    ones = torch.eye(value.numel(), dtype=value.dtype).reshape(-1, *value.shape)
+    rows = [row[name] for row in rerun.rows(seen.inputs, list(ones))]
+    blocks = [torch.zeros_like(seen.inputs[name]) if row is None else row for row in rows]
+    return torch.stack(blocks).reshape(value.shape + seen.inputs[name].shape)

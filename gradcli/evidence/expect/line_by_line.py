@@ -1,0 +1,166 @@
+"""A whole backward pass, line by line: each with autograd's numbers for the lines above it."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli import result_paths
+from gradcli.errors import ExpressionError, GradcliError, UsageError
+from gradcli.evaluate.job import Job, dtype_name, once_more
+from gradcli.evaluate.machine import assigned
+from gradcli.evaluate.rerun import Seen
+from gradcli.evidence.expect.claims import (
+    FEWEST,
+    POINTS,
+    Claim,
+    compare,
+    sampler_of,
+    scope,
+)
+from gradcli.evidence.expect.misses import close
+from gradcli.evidence.points import Sampler
+from gradcli.options.backward_pass import BackwardPass, Line
+from gradcli.results import ExpectedLine, Origin, Result, Subject, step_key
+
+
+def judged(
+    backward: BackwardPass, tolerance: float, result: Result, job: Job, next_step: str
+) -> dict[str, ExpectedLine]:
+    """The verdict on each gradient that a line binds last, in the order of the lines.
+
+    Raises UsageError if the result has no single gradient, or a line is the gradient by something
+    that has none, and what a line raises at the given point.
+    """
+    passes = _Pass(backward, _subject(result), job)
+    samplers: dict[frozenset[str], Sampler] = {}
+    found: dict[str, ExpectedLine] = {}
+    for line, name in passes.gradients():
+        claim = passes.claim(line, name, result)
+        sampler = sampler_of(claim, result, job, passes.reads)
+        sampler = samplers.setdefault(sampler.keeping, sampler)
+        advice = f"no known slip gives this line: {next_step}"
+        item = compare(claim, sampler, tolerance, advice, job)
+        own = not item.ok and passes.right_with_own(claim, sampler, tolerance)
+        found[name] = ExpectedLine(
+            **vars(item), line=line.number, own=own, place=line.span, unread=backward.unread
+        )
+    return found
+
+
+def _subject(result: Result) -> Subject:
+    """The one subject of a result, differentiated by all its inputs of floats."""
+    gradient = [subject for subject in result.subjects if subject.kind == "gradient"]
+    if len(gradient) != 1 or len(result.subjects) != 1 or not result.of_one_gradient:
+        hint = "gradcli grad EXPR NAME=T --expect @backward.py"
+        message = f"--expect: {result.command} has no single backward pass to compare with"
+        raise UsageError(message, hint=hint)
+    (subject,) = gradient
+    floats = (name for name, tensor in subject.inputs.items() if tensor.is_floating_point())
+    return subject._replace(by=tuple(floats))
+
+
+class _Pass:
+    """The lines of a backward pass, run at the points where autograd has run."""
+
+    def __init__(self, backward: BackwardPass, subject: Subject, job: Job) -> None:
+        self.lines, self.subject, self.job = backward.lines, subject, job
+        self.last = {name: line for line in self.lines for name in line.gradients}
+        self.reads = frozenset(name for line in self.lines for name in line.program.names)
+        self._runs: dict[tuple[int, bool], tuple[Seen, dict[str, Any]]] = {}
+
+    def gradients(self) -> Iterator[tuple[Line, str]]:
+        """The lines that bind a gradient last, and its name as it is written."""
+        for line in self.lines:
+            for name in line.gradients:
+                if self.last[name] is line:
+                    yield line, name
+
+    def key(self, name: str) -> str:
+        """What a d-name is the gradient by, as in `Seen.gradients`."""
+        of = self.last[name].gradients[name]
+        return of if of in self.subject.inputs else step_key(of)
+
+    def claim(self, line: Line, name: str, result: Result) -> Claim:
+        """The claim that a line makes. Raises UsageError if there is no such gradient."""
+        origin = Origin(self.subject, "gradient", self.key(name))
+
+        def side(seen: Seen) -> Tensor:
+            return _tensor(self._run(seen)[name], line)
+
+        return Claim(name, line.text, origin, self._computed(name, result), side)
+
+    def _computed(self, name: str, result: Result) -> Tensor:
+        """The gradient in the job's result; where that does not show it, in float64."""
+        key, of = self.key(name), self.last[name].gradients[name]
+        shown = {
+            **{step_key(n): path for n, path in result.step_paths().items()},
+            **result.gradient_paths(),
+        }
+        if key in shown and isinstance(found := result_paths.find(result, shown[key]), Tensor):
+            return found.detach().cpu()
+        given = Sampler(self.subject, self.job, ()).given()
+        if key not in given.gradients:
+            known = given.steps.get(of, given.inputs.get(of))
+            kind = dtype_name(known) if isinstance(known, Tensor) else type(known).__name__
+            message = (
+                f"{of} has no gradient: it is {kind}, or does not depend on an input of floats"
+            )
+            hint = f"rename {name} if it is a helper"
+            raise UsageError(message, span=self.last[name].span, hint=hint)
+        return _truth(given, key)
+
+    def _run(self, seen: Seen, *, own: bool = False) -> dict[str, Any]:
+        """What each gradient is bound to last; the lines below read autograd's number instead, or
+        the line's own. Raises GradcliError for what PyTorch refuses.
+        """
+        if (kept := self._runs.get((id(seen), own))) is not None:
+            return kept[1]
+        values: dict[str, Any] = {}
+        names = scope(seen)
+        with once_more(torch.float64):
+            for line in self.lines:
+                names |= assigned(line.program, names, self.job.before)
+                for name in line.gradients:
+                    if self.last[name] is line:
+                        values[name] = names[name]
+                        if not own and self.key(name) in seen.gradients:
+                            names[name] = _truth(seen, self.key(name))
+        self._runs[id(seen), own] = seen, values  # `seen` is kept, so that its id stays unique
+        return values
+
+    def right_with_own(self, claim: Claim, sampler: Sampler, tolerance: float) -> bool:
+        """Whether a line that is off is right with the numbers of the lines above it."""
+        right = 0
+        for seen in islice(sampler.points(), POINTS):
+            try:
+                value = self._run(seen, own=True)[claim.key]
+            except GradcliError:
+                return False
+            truth = _truth(seen, claim.origin.name)
+            if not isinstance(value, Tensor) or value.shape != truth.shape:
+                return False
+            if not bool(close(value.double(), truth, tolerance).all()):
+                return False
+            right += 1
+        return right >= FEWEST
+
+
+def _truth(seen: Seen, key: str) -> Tensor:
+    """Autograd's gradient; zeros for something that is not on the path."""
+    found = seen.gradients[key]
+    if found is not None:
+        return found
+    value: Tensor = seen.inputs[key] if key in seen.inputs else seen.steps[key[:-1]]
+    return torch.zeros_like(value)
+
+
+def _tensor(value: Any, line: Line) -> Tensor:
+    """A gradient as a tensor in float64. Raises ExpressionError for anything but numbers."""
+    if isinstance(value, Tensor) and not value.is_complex() and not value.is_sparse:
+        return value.detach().double()
+    if isinstance(value, bool | int | float):
+        return torch.tensor(float(value), dtype=torch.float64)
+    raise ExpressionError("a gradient must be one tensor", span=line.span)

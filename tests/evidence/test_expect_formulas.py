@@ -1,0 +1,391 @@
+"""`--expect` with formulas and backward passes: verdicts, counterexamples, slips, errors.
+
+The corpora and what is right in them are `tools/formulas.py`'s, which asks PyTorch alone; a part of
+them is judged here.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.program import run
+from tools import formulas
+
+MSE = ("grad", "mse(w*x, y)", "x=1", "w=2", "y=1")
+
+
+def judged(*words: str) -> dict[str, Any]:
+    """The expectations of `--json`, the exit status compared with what they say."""
+    ran = run(*words, "--json")
+    found: dict[str, Any] = ran.json["expect"]
+    assert ran.json["ok"] == all(each["ok"] for each in found.values())
+    assert ran.status == (0 if ran.json["ok"] else 1)
+    return found
+
+
+def one(*words: str) -> dict[str, Any]:
+    """The only expectation."""
+    (found,) = judged(*words).values()
+    return found  # type: ignore[no-any-return]
+
+
+def batch(lines: list[dict[str, Any]], *options: str) -> list[dict[str, Any]]:
+    ran = run(
+        "batch", "--jobs", "1", *options, stdin="".join(json.dumps(line) + "\n" for line in lines)
+    )
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def refused(*words: str) -> str:
+    ran = run(*words)
+    assert (ran.status, ran.stdout) == (2, ""), ran.stdout
+    return ran.stderr
+
+
+# --- the corpora --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def double() -> Any:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_no_verdict_on_a_formula_is_wrong(double: None) -> None:
+    claims = [
+        (case, claim, kind == "right")
+        for case in formulas.cases("formulas")
+        for kind in ("right", "wrong")
+        for claim in case[kind][:: 5 if kind == "right" else 7]
+    ]
+    assert len(claims) > 100
+    found = batch([formulas.job(case, claim) for case, claim, _ in claims])
+    for (case, claim, right), result in zip(claims, found, strict=True):
+        assert formulas.holds(case, claim) is right
+        assert result.get("ok") is right, (case["of"], claim, result)
+
+
+def test_the_line_that_was_made_wrong_is_named(double: None, tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    wrong: list[str | None] = []
+    for number, case in enumerate(formulas.cases("backward")[::3]):
+        assert formulas.right_pass(case, case["backward"])
+        names = {
+            line.split()[0]
+            for line in case["backward"].split("\n")
+            if line.startswith(("d", "grad_"))
+        }
+        made = [
+            m for m in formulas.mutants(case, names) if not formulas.right_pass(case, m[0], [m[1]])
+        ]
+        for text, name in ((case["backward"], None), made[number * 7 % len(made)]):
+            path = tmp_path / f"{len(lines)}.py"
+            path.write_text(text)
+            lines.append(
+                {
+                    "command": "grad",
+                    "expression": case["expression"],
+                    "inputs": case["inputs"],
+                    "expect": f"@{path}",
+                }
+            )
+            wrong.append(name)
+    found = batch(lines, "--allow-files")
+    assert [result.get("first_wrong", result) for result in found] == wrong
+    assert [result["ok"] for result in found] == [name is None for name in wrong]
+
+
+# --- one formula --------------------------------------------------------------------------------
+
+
+def test_the_keys_of_a_formula() -> None:
+    assert one(*MSE, "--expect", "w = 2*x*(w*x - y)") == {
+        "expected": 2.0, "computed": 2.0, "ok": True, "slip": None, "formula": "2*x*(w*x - y)", "points": 13,
+        "agreed": 13, "counterexample": None,
+    }  # fmt: skip
+
+
+def test_a_number_that_is_right_by_accident() -> None:
+    """At x = 1 the forgotten factor does not show; elsewhere it does, and in round numbers."""
+    found = one(*MSE, "--expect", "w = 2*(w*x - y)")
+    assert (found["ok"], found["expected"], found["computed"]) == (False, 2.0, 2.0)
+    assert found["agreed"] < found["points"] == 13
+    example = found["counterexample"]
+    x, w, y = (example["inputs"][name] for name in "xwy")
+    assert all(2 * number == int(2 * number) and abs(number) <= 3 for number in (x, w, y))
+    assert example["expected"] == pytest.approx(2 * (w * x - y))
+    assert example["computed"] == pytest.approx(2 * x * (w * x - y))
+
+
+def test_the_counterexample_is_the_given_point_where_it_differs_there() -> None:
+    found = one("grad", "x**2", "x=0.3", "--expect", "3*x")
+    assert found["counterexample"]["inputs"] == {"x": 0.3}
+    assert found["counterexample"]["computed"] == found["computed"] == 0.6
+
+
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (("grad", "--fn", "mse", "--x", "1", "--w", "2", "--expect", "w = 2*x*(w*x - 1)"), True),  # b, y: defaults
+        (("grad", "--fn", "mse", "--x", "1", "--w", "2", "--expect", "w = 2*x*(w*x - y)"), True),
+        (("grad", "--fn", "mse", "--x", "1", "--w", "2", "--expect", "w = 2*x*(w*x - y**2)"), False),
+        (("grad", "x**2", "x=3", "--expect", "2*x"), True),
+        (("grad", "sqrt(x**2 + y**2)", "x=3", "y=4", "--expect", "x = abs(x)/sqrt(x**2 + y**2)"), False),
+        (("grad", "abs(w).sum()", "w=1,2", "--expect", "ones_like(w)"), False),
+        (("grad", "abs(w).sum()", "w=1,2", "--expect", "sign(w)"), True),
+        (("grad", "log(x) + sqrt(x)", "x=2", "--expect", "1/x + 1/(2*sqrt(x))"), True),  # x > 0 alone
+        (("grad", "asin(x)", "x=0.5", "--expect", "1/sqrt(1 - x**2)"), True),
+        (("grad", "bce(p, y)", "p=0.2,0.7", "y=0,1", "--expect", "p = (p - y)/(p*(1 - p))/2"), True),
+        (("grad", "log(x)", "x=200", "--expect", "1/x"), True),
+        (("grad", "1e-4*x**2", "x=1e5", "--expect", "2e-4*x"), True),
+        (("grad", "relu(x).sum()", "x=-1,0,2", "--expect", "1.0*(x >= 0)"), True),  # 0 does not count
+        (("grad", "relu(x).sum()", "x=-1,0,2", "--expect", "relu(x)"), False),
+        (("grad", "x.detach()*x", "x=2", "--expect", "x"), True),
+        (("grad", "x.detach()*x", "x=2", "--expect", "2*x"), False),
+        (("grad", "x[t].sum()", "x=1,2,3", "t=tensor([0,0,2])", "--expect", "x = sum(one_hot(t, 3), 0)"), True),
+        (("grad", "sum(y*x)", "x=1,2", "y=0,1", "--expect", "y = x"), True),
+        (("grad", "sum(y*x)", "x=1,2", "y=0,1", "--wrt", "y", "--expect", "y = x*y**0"), True),
+        (("grad", "sum(y**2*x)", "x=1,2", "y=0,1", "--wrt", "y", "--expect", "2*x*y**2"), False),  # by y itself
+        (("grad", "sum(y**2*x)", "x=1,2", "y=0,1", "--wrt", "x", "--expect", "y"), True),  # a mask: M*M = M
+        (("grad", "sum(y**2*x)", "x=1,2", "y=1,1", "--wrt", "x", "--expect", "y"), False),  # plain ones
+        (("grad", "h = w*x; e = h - y; e**2", "x=1", "w=2", "y=1", "--expect", "h = 2*e"), True),
+        (("grad", "h = w*x; e = h - y; e**2", "x=1", "w=2", "y=1", "--expect", "w = 2*e*x"), True),  # not 2.718..
+        (("grad", "n = len(x); (x**2).sum()/n", "x=1,2", "--expect", "2*x/n"), True),
+        (("grad", "W @ x", "W=1,2;3,4", "x=1,1", "--vjp", "1,2", "--expect", "W = outer(g, x)"), True),
+        (("grad", "W @ x", "W=1,2;3,4", "x=1,1", "--vjp", "1,1", "--expect", "x = W.sum(0)"), True),
+        (("grad", "W @ x", "W=1,2;3,4", "x=1,1", "--vjp", "1,1", "--expect", "x = W @ g"), False),
+        (("grad", "x**2", "x=2", "--expect", "value = x*x"), True),
+        (("grad", "x**2", "x=1.1", "--dtype", "float16", "--expect", "2*x"), True),
+        (("jacobian", "W @ x", "W=1,2;3,4", "x=1,2", "--expect", "jacobian.x = W"), True),
+        (("jacobian", "W @ x", "W=1,2;2,4", "x=1,2", "--expect", "x = W.T"), False),
+        (("jacobian", "x**2", "x=1,2", "--expect", "diag(2*x)"), True),
+        (("hessian", "w*x**2", "x=2", "w=3", "--expect", "hessian.x.w = 2*x"), True),
+        (("hessian", "w*x**2", "x=2", "w=3", "--expect", "hessian.x.x = 2*x"), False),
+        (("hessian", "w*x**2", "x=2", "w=3", "--expect", "x = 2*w*x"), True),
+        (("activate", "tanh", "--x", "0,1", "--expect", "1 - tanh(x)**2"), True),
+        (("loss", "mse", "--pred", "1,2", "--target", "0,0", "--expect", "gradient = pred - target"), True),
+        (("softmax-jacobian", "1,2,3", "--expect", "diag(softmax(x, 0)) - outer(softmax(x, 0), softmax(x, 0))"), True),
+        (("perceptron", "--x", "1,2", "--w", "0.3,-0.2", "--target", "1", "--expect", "w = (O - target)*O*(1 - O)*x"), True),
+        (("perceptron", "--x", "1,2", "--w", "0.3,-0.2", "--target", "1", "--expect", "z = w @ x + b"), True),
+        (("perceptron", "--x", "1,2", "--w", "0.3,-0.2", "--target", "1", "--expect", "output = tanh(z)"), False),
+        (("softmax-jacobian", "1,2", "--row", "1", "--expect", "x = prod(softmax(x, 0))*stack([-x[0]**0, x[0]**0])"), True),
+        (("plot", "x**2", "x=1,2,3", "--expect", "curves.0.derivative.1 = 2*x"), True),
+    ],
+)  # fmt: skip
+def test_verdicts(words: tuple[str, ...], right: bool) -> None:
+    assert one(*words)["ok"] is right
+
+
+@pytest.mark.parametrize(
+    ("words", "slip"),
+    [
+        (("grad", "(x**2).sum()", "x=1,2", "--expect", "-2*x"), "sign"),
+        (("grad", "(x**2).sum()", "x=1,2", "--expect", "4*x"), "factor-2"),
+        (("grad", "(x**2).sum()", "x=1,2", "--expect", "x"), "factor-half"),
+        (("grad", "mse(x, y)", "x=1,2,3", "y=0,0,0", "--expect", "x = 2*(x - y)"), "sum-for-mean"),
+        (("grad", "(W @ x).sum()", "W=1,0,0;0,1,0", "x=1,2,3", "--expect", "W = outer(x, ones(2))"), "transposed"),
+        (("grad", "mse(sigmoid(w*x), y)", "x=1,2", "w=1", "y=1,1", "--expect", "w = mean(2*(sigmoid(w*x) - y)*x)"),
+         "activation-derivative"),
+        (("grad", "x**2", "x=2", "--expect", "x = 8 + 0*x"), None),  # twice at the given point alone
+        (("grad", "x**3", "x=1", "--expect", "3*x"), None),
+    ],
+)  # fmt: skip
+def test_a_slip_fits_at_all_points(words: tuple[str, ...], slip: str | None) -> None:
+    found = one(*words)
+    assert (found["ok"], found["slip"]) == (False, slip)
+
+
+def test_another_shape_is_a_miss() -> None:
+    found = one("grad", "(x**2).sum()", "x=1,2,3", "--expect", "2*x.sum()")
+    assert (found["ok"], found["agreed"], found["expected"]) == (False, 0, 12.0)
+    assert found["counterexample"]["inputs"] == {"x": [1.0, 2.0, 3.0]}
+
+
+def test_too_few_points_are_an_error() -> None:
+    assert "can be compared at no point only" in refused(
+        "grad", "x*nan", "x=1", "--expect", "x*nan"
+    )
+
+
+def test_the_tolerance_applies() -> None:
+    words = ("grad", "x**2", "x=1", "--expect", "2.01*x")
+    assert not one(*words)["ok"]
+    assert one(*words, "--tol", "0.01")["ok"]
+
+
+def test_the_table_tells_evidence_from_proof() -> None:
+    ran = run(*MSE, "--expect", "w = 2*x*(w*x - y)")
+    assert (
+        "w = 2*x*(w*x - y) agrees with autograd at 13 of 13 points, which is evidence and no proof"
+        in ran.stdout
+    )
+    ran = run(*MSE, "--expect", "w = 2*(w*x - y)")
+    assert ran.status == 1
+    assert "Not as expected: w" in ran.stdout
+    assert "at x = 2, w = 2, y = 1 it gives w = 6, autograd 12" in ran.stdout
+    assert "--explain shows each step" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("w = 2*x*", ["--expect w: invalid syntax", "  2*x*", "     ^"]),
+        ("w = 2*X*w", ["--expect w: unknown name X", "  2*X*w", "    ^", "did you mean x"]),
+        ("w=1,,2", ["a number is missing before this comma", "  1,,2", "    ^"]),
+        ("w = 2x", ["write 2*x"]),
+        ("w = x^2", ["write x**2"]),
+        ("w=1,2;3", ["row 2 has one number"]),
+        ("w = data.npy", ["@data.npy"]),
+        ("w = lambda: x", ["lambda is not allowed"]),
+        ("w = x @ x", ["--expect w"]),
+        ("2*x", ["several gradients: x, w, y"]),
+        ("v = 2*x", ["there is no 'v' in the result"]),
+        ("gradients = 2*x", ["more than one value"]),
+    ],
+)
+def test_what_cannot_be_read(given: str, said: list[str]) -> None:
+    message = refused(*MSE, "--expect", given)
+    assert all(part in message for part in said), message
+
+
+def test_a_number_at_this_point_alone_has_no_formula() -> None:
+    assert "computed at this point only" in refused(
+        "hessian", "x**2", "x=1", "--expect", "eigenvalues = 2*x**0"
+    )
+
+
+def test_batches_take_formulas() -> None:
+    job = {"command": "grad", "expression": "mse(w*x, y)", "inputs": {"x": 1, "w": 2, "y": 1}}
+    found = batch([
+        {**job, "expect": "w = 2*x*(w*x - y)"},
+        {**job, "expect": {"w": "2*x*(w*x - y)", "x": 4, "y": "-2"}},
+        {**job, "expect": ["w = 2*w", "x=4"]},
+        {**job, "expect": {"w": "2*x*"}},
+        {**job, "expect": "@backward.py"},
+    ])  # fmt: skip
+    assert [result.get("ok") for result in found] == [True, True, False, None, None]
+    assert [result["error"]["kind"] for result in found[3:]] == ["expression", "usage"]
+    assert "may not read a file" in found[4]["error"]["message"]
+
+
+# --- a backward pass ----------------------------------------------------------------------------
+
+NET = (
+    "grad", "z = w*x + b; a = sigmoid(z); loss = mse(a, y)", "x=1,2", "w=0.5", "b=0.1", "y=1,0",
+)  # fmt: skip
+
+
+@pytest.fixture
+def backward(tmp_path: Path) -> Any:
+    def words(text: str, *net: str) -> tuple[str, ...]:
+        path = tmp_path / "backward.py"
+        path.write_text(text)
+        return (*(net or NET), "--expect", f"@{path}")
+
+    return words
+
+
+RIGHT = """# by hand
+n = len(y)   # a helper
+d_loss = 1
+da = 2*(a - y)
+da /= n
+grad_z = da*a*(1 - a)
+dw = (grad_z *
+      x).sum()
+
+db = grad_z.sum(); dx = grad_z*w
+"""
+
+
+def test_a_right_backward_pass(backward: Any) -> None:
+    ran = run(*backward(RIGHT), "--json")
+    assert (ran.status, ran.json["first_wrong"], ran.json["ok"]) == (0, None, True)
+    found = ran.json["expect"]
+    assert {name: item["line"] for name, item in found.items()} == {
+        "d_loss": 3, "da": 5, "grad_z": 6, "dw": 7, "db": 10, "dx": 10,
+    }  # fmt: skip
+    assert found["dx"] == {
+        "expected": pytest.approx(found["dx"]["computed"]), "computed": ran.json["gradients"]["x"], "ok": True,
+        "slip": None, "formula": "grad_z*w", "points": 13, "agreed": 13, "counterexample": None, "line": 10,
+    }  # fmt: skip
+    assert found["grad_z"]["computed"] == ran.json["intermediates"]["z"]["gradient"]
+
+
+def test_one_slip_is_not_counted_again_below(backward: Any) -> None:
+    ran = run(*backward(RIGHT.replace("a*(1 - a)", "(1 - a)")), "--json")
+    assert ran.status == 1
+    assert ran.json["first_wrong"] == "grad_z"
+    assert [name for name, item in ran.json["expect"].items() if not item["ok"]] == ["grad_z"]
+    assert (
+        run(*backward(RIGHT.replace("2*(a", "-2*(a")), "--get", "expect.da.slip").stdout == "sign\n"
+    )
+    shown = run(*backward(RIGHT.replace("a*(1 - a)", "(1 - a)")), env={"COLUMNS": "80"}).stdout
+    assert "line 6 is the first that is off:\n  grad_z = da*(1 - a)\n  ^^^^^" in shown
+
+
+def test_a_factor_that_comes_later(backward: Any) -> None:
+    """Andrew Ng writes dZ for each example, and 1/m at the weights."""
+    text = "dz = a - y\ndw = (dz*x).sum()/2\ndb = dz.sum()\n"
+    net = ("grad", "z = w*x + b; a = sigmoid(z); bce(a, y)", *NET[2:])
+    ran = run(*backward(text, *net))
+    assert ran.status == 1
+    assert "dz is the first line that is off" in ran.stdout
+    assert "dw below is right with your own numbers" in ran.stdout
+    assert ran.stdout.count("right with your own numbers") == 2  # in its row, and below
+
+
+def test_a_shape_that_is_wrong_does_not_stop_the_lines_below(backward: Any) -> None:
+    found = judged(*backward(RIGHT.replace("(1 - a)", "(1 - a).sum(0, keepdim=True)")))
+    assert [name for name, item in found.items() if not item["ok"]] == ["grad_z"]
+    found = judged(*backward(RIGHT.replace("x).sum()", "x)")))
+    assert [name for name, item in found.items() if not item["ok"]] == ["dw"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dz = a - y\ndw = dz @\n", ["invalid syntax", "backward.py, line 2", "dw = dz @"]),
+        ("dz = a - y\n\ndw = dq*x\n", ["unknown name dq", "backward.py, line 3", "dw = dq*x", "     ^^"]),
+        ("import numpy as np\ndz = a - y\n", ["imports are not allowed", "line 1", "import numpy as np"]),
+        ("dz = a - y\nfor i in range(3):\n    dw = i\n", ["loops are not allowed", "line 2"]),
+        ("dz = a - y\ndz[0] = 1\n", ["line 2", "dz[0] = 1"]),
+        ("dz = a - y\ndw = dz @ ones(3)\n", ["backward.py, line 2", "dw = dz @ ones(3)", "[2]", "[3]"]),
+        ("gradz = a - y\n", ["no line is the gradient by an input or a named step"]),
+        ("", ["the file is empty"]),
+    ],
+)  # fmt: skip
+def test_a_line_that_cannot_be_read(backward: Any, text: str, said: list[str]) -> None:
+    message = refused(*backward(text))
+    assert all(part in message for part in said), message
+
+
+def test_where_there_is_no_backward_pass(backward: Any) -> None:
+    assert "has no single backward pass" in refused(
+        *backward("dx = x", "jacobian", "x**2", "x=1,2")
+    )
+    assert "names its gradients itself" in refused(*NET, "--expect", "w=@backward.py")
+    assert "there is no such file" in refused(*NET, "--expect", "@nowhere.py")
+
+
+def test_the_perceptron_has_a_backward_pass(backward: Any) -> None:
+    words = ("perceptron", "--x", "1,2", "--w", "0.3,-0.2", "--target", "1")
+    assert all(
+        item["ok"]
+        for item in judged(
+            *backward("dO = O - target\ndz = dO*O*(1 - O)\ndw = dz*x\n", *words)
+        ).values()
+    )
+
+
+def test_an_input_that_is_not_differentiated_and_one_off_the_path(backward: Any) -> None:
+    found = judged(
+        *backward("dx = 2*x\ndw = 0\n", "grad", "x**2 + 0*v", "x=3", "v=1", "w=2", "--wrt", "v")
+    )
+    assert [item["ok"] for item in found.values()] == [True, True]
+    message = refused(*backward("dt = 1", "grad", "x[t]", "x=1,2", "t=tensor(0)"))
+    assert "t has no gradient" in message
