@@ -16,7 +16,7 @@ from torch import Tensor
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import Rerun, Seen, short
-from gradcli.evidence.check.compare import DELIBERATE, HELD
+from gradcli.evidence.check.reasons import DELIBERATE, HELD
 from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import CATALOGUE
 from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
@@ -29,6 +28,7 @@ from gradcli.evidence.check.differences import (
     usual_step,
 )
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
+from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
 from gradcli.evidence.derive.derive import closed_form
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
@@ -48,39 +48,6 @@ ROUGH = 0.1
 SURE = 2.5e-4
 """A slope that agrees only because the difference is uncertain by a larger part of it has no
 verdict."""
-
-STEPWISE = frozenset(
-    {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "//"}
-    | {name for name, entry in CATALOGUE.items() if entry.derivative is None}
-)
-"""Operations that are constant between jumps."""
-
-HELD = {
-    **dict.fromkeys(("detach", "detach_copy"), "detached"),
-    **dict.fromkeys(("bernoulli", "normal", "poisson", "multinomial"), "random"),
-    **dict.fromkeys(STEPWISE, "between-jumps"),
-}
-"""Operations through which autograd passes no gradient, and the verdict: proved by holding their
-operands fixed."""
-
-DELIBERATE = {
-    **dict.fromkeys(
-        ("cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve", "eigh", "eigvalsh", "ldl_factor", "ldl_factor_ex",
-         "matrix_sqrth"), "symmetric"),
-    **dict.fromkeys(
-        ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"), "straight-through"),
-    "ctc_loss": "assumes-log-softmax",
-}  # fmt: skip
-"""Operations whose gradient PyTorch defines differently from the slope, and the verdict."""
-
-SELECTING = frozenset(
-    {"where", "sort", "msort", "topk", "median", "nanmedian", "kthvalue", "mode", "quantile", "nanquantile", "cummax", "cummin",
-     "aminmax", "renorm", "cdist", "pdist", "dist", "fmod", "remainder", "%"}
-)  # fmt: skip
-"""Operations that may have kinks, besides those whose kinks are known."""
-
-POWERS = frozenset({"pow", "**", "float_power"})
-"""Operations whose second derivative is wrong in PyTorch at exponent 0."""
 
 FAILED = frozenset({"wrong", "pytorch"})
 """Verdicts that mean that autograd's number is not the slope."""

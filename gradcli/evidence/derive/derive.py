@@ -164,12 +164,12 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
     if points.given is None:
         message = "the expression is not finite at the given point"
         raise MathError(message, hint="choose other numbers: derive begins at a point")
-    chosen = _Chosen(points, note)
+    chosen = _Chosen(points, Points(run, sides, upstream, masks=True), note)
     formulas: dict[str, str | None] = {}
     for name in run.by:
         unused = name not in points.given.gradients
         candidates = sorted(texts[name], key=len)
-        if unused or name not in reasons:
+        if unused or not (candidates or name in reasons):
             candidates.append(f"zeros_like({name})")
         formulas[name] = chosen.first(name, candidates)
         if formulas[name] is not None:
@@ -265,8 +265,9 @@ def _needed(node: Node, walk: Walk) -> list[str]:
 class _Chosen:
     """Chooses the first text that equals autograd at all points, and keeps how it was verified."""
 
-    def __init__(self, points: Points, note: Callable[[str, str], object]) -> None:
+    def __init__(self, points: Points, masked: Points, note: Callable[[str, str], object]) -> None:
         self._points = points
+        self._masked = masked
         self._note = note
         self.verified: dict[str, Verified] = {}
 
@@ -274,33 +275,42 @@ class _Chosen:
         """The first text for the gradient `name` that holds, at all sizes if there is one; None if
         there is none. `above` are gradients that the texts may read.
         """
+        texts = [text for text in dict.fromkeys(texts) if len(text) <= LONGEST]
+        found = self._found(name, texts, above, self._points)
+        if found is None and self._points.masks:
+            found = self._found(name, texts, above, self._masked)
+            if found is not None:
+                masks = ", ".join(sorted(self._points.masks))
+                words = f"the formula for {name} holds for numbers like those given for {masks}"
+                self._note("branch", words)
+        return found
 
-        def known(point: Point) -> dict[str, Tensor]:
-            return {each: point.gradients[each] for each in above if each in point.gradients}
+    def _found(
+        self, name: str, texts: Sequence[str], above: Collection[str], points: Points
+    ) -> str | None:
+        def off(text: str, point: Point) -> float:
+            known = {each: point.gradients[each] for each in above if each in point.gradients}
+            return holds(text, name, point, known)
 
         found: list[tuple[str, list[float], list[float]]] = []
-        for text in dict.fromkeys(texts):
-            if len(text) > LONGEST or not self._points.random:
+        for text in texts:
+            errors = [off(text, point) for point in points.random]
+            if not errors or not all(each <= TOLERANCE for each in errors):  # NaN is not
                 continue
-            errors = [holds(text, name, point, known(point)) for point in self._points.random]
-            if not all(each <= TOLERANCE for each in errors):  # NaN is never within it
-                continue
-            other = [holds(text, name, point, known(point)) for point in self._points.resized]
-            found.append((text, errors, [each for each in other if each <= TOLERANCE]))
-            if len(found[-1][2]) == len(other):
+            found.append((text, errors, [off(text, point) for point in points.resized]))
+            if all(each <= TOLERANCE for each in found[-1][2]):
                 break
         if not found:
             return None
-        text, errors, fits = max(found, key=lambda it: len(it[2]))
-        if len(fits) < len(self._points.resized):
+        text, errors, other = min(found, key=lambda it: sum(not e <= TOLERANCE for e in it[2]))
+        if not all(each <= TOLERANCE for each in other):
             self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
-            fits = []
-        given = self._points.given
-        here = 0.0 if given is None else holds(text, name, given, known(given))
-        if not here <= _AT_GIVEN:  # NaN too
+            other = []
+        here = 0.0 if points.given is None else off(text, points.given)
+        if not here <= _AT_GIVEN:
             where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
             self._note("kink", f"the formula for {name} holds beside the given point, {where}")
-        self.verified[name] = Verified(len(errors), len(fits), max([*errors, *fits]))
+        self.verified[name] = Verified(len(errors), len(other), max([*errors, *other]))
         return text
 
 

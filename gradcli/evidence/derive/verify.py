@@ -1,6 +1,7 @@
 """Formulas compared with autograd in float64: at random points, and at other sizes of the inputs."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import count
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from gradcli.evaluate.job import once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.rerun import widened
 from gradcli.evaluate.run import Run
+from gradcli.evidence.points import drawn, kept
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.results import Inputs
@@ -45,33 +47,26 @@ class Point(NamedTuple):
     gradients: dict[str, Tensor]
 
 
-Draw = Callable[[Tensor, Tensor], Tensor]
-"""A tensor in the place of a given one, of the shape and from the random numbers of the second."""
-
-_DRAWS: Sequence[Draw] = (
-    lambda given, noise: noise,
-    lambda given, noise: noise / 3,
-    lambda given, noise: 0.1 + 0.8 * torch.special.ndtr(noise),
-    lambda given, noise: noise.abs() + 0.1,
-    lambda given, noise: given * (1 + noise / 5),
-    lambda given, noise: given + 0.05 * noise,
-)
-"""Random inputs: the first that work have both signs, the others the range of the given ones."""
-
-
 class Points:
     """Points of one expression that was run, drawn when they are needed: PyTorch may abort at sizes
     that an operation was not made for. `sides` are the inputs as the algebra knows them; without
-    them there are no other sizes.
+    them there are no other sizes. `masks`: inputs of zeros and ones, or of signs, keep their numbers,
+    as integers always do.
     """
 
-    def __init__(self, run: Run, sides: Mapping[str, Value], upstream: str) -> None:
+    def __init__(
+        self, run: Run, sides: Mapping[str, Value], upstream: str, *, masks: bool = False
+    ) -> None:
         self._run = run
         self._upstream = upstream
         self._sides = sides
-        self._noise = torch.Generator().manual_seed(20260101)
-        inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
-        self.given = self._computed(inputs)
+        self._chance = torch.Generator().manual_seed(0)
+        self._inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
+        self.masks = kept(self._inputs) - {
+            n for n, t in run.inputs.items() if not t.dtype.is_floating_point
+        }
+        self.keeping = kept(self._inputs) if masks else kept(self._inputs) - self.masks
+        self.given = self._computed(self._inputs)
 
     @cached_property
     def random(self) -> list[Point]:
@@ -104,11 +99,9 @@ class Points:
     def _drawn(self, shapes: Mapping[str, Sequence[int]], wanted: int) -> list[Point]:
         found: list[Point] = []
         for attempt in range(_TRIES):
-            draw = _DRAWS[attempt % len(_DRAWS)]
-            inputs = {
-                name: self._redrawn(tensor, shapes[name], draw)
-                for name, tensor in self._run.inputs.items()
-            }
+            number, inside = attempt % (_TRIES // 2), attempt >= _TRIES // 2
+            inputs = drawn(self._inputs, self.keeping, number, self._chance, shapes, inside=inside)
+            inputs |= {name: self._picked(name, shapes[name]) for name in self.keeping}
             point = self._at(inputs)
             if point is not None and self._steady(point, inputs):
                 found.append(point)
@@ -116,21 +109,13 @@ class Points:
                     break
         return found
 
-    def _redrawn(self, tensor: Tensor, shape: Sequence[int], draw: Draw) -> Tensor:
-        given = widened(tensor)
-        if not tensor.is_floating_point():
-            if tuple(tensor.shape) == tuple(shape) or not tensor.numel():
-                return given
-            number = given.long()
-            low, high = int(number.min()), int(number.max())
-            drawn = torch.randint(low, high + 1, tuple(shape), generator=self._noise)
-            return drawn.to(given.dtype)
-        noise = torch.randn(tuple(shape), dtype=torch.float64, generator=self._noise)
-        kept = _is_mask(given)
-        if kept or given.shape != noise.shape:
-            picks = torch.randint(max(given.numel(), 1), (noise.numel(),), generator=self._noise)
-            given = given.reshape(-1)[picks].reshape(noise.shape) if given.numel() else noise
-        return given if kept else draw(given, noise)
+    def _picked(self, name: str, shape: Sequence[int]) -> Tensor:
+        """An input that keeps its numbers: in another shape, some of them."""
+        given = self._inputs[name]
+        if tuple(given.shape) == tuple(shape) or not given.numel():
+            return given
+        places = torch.randint(given.numel(), (math.prod(shape),), generator=self._chance)
+        return given.reshape(-1)[places].reshape(tuple(shape))
 
     def _at(self, inputs: Inputs, upstream: Tensor | None = None) -> Point | None:
         """The point at these inputs, of any shapes; None if it is refused or not finite there."""
@@ -150,7 +135,7 @@ class Points:
             if not bool(value.isfinite().all()):
                 return None
             if upstream is None:
-                upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._noise)
+                upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._chance)
             by = {name: live[name] for name in run.by}
             by |= {
                 f"d{name}": step
@@ -176,20 +161,13 @@ class Points:
     def _steady(self, point: Point, inputs: Inputs) -> bool:
         """Whether the point is well conditioned: a nudge hardly moves the gradients."""
         nudged = {
-            name: t * (1 + _NUDGE) if t.is_floating_point() and not _is_mask(t) else t
-            for name, t in inputs.items()
+            name: t if name in self.keeping else t * (1 + _NUDGE) for name, t in inputs.items()
         }
         other = self._at(nudged, point.names.get(self._upstream))
         return other is not None and all(
             name in other.gradients and error(other.gradients[name], gradient) < TOLERANCE
             for name, gradient in point.gradients.items()
         )
-
-
-def _is_mask(given: Tensor) -> bool:
-    """Whether a tensor holds 0 and 1 alone, or -1 and 1, both: a one-hot target, or signs."""
-    low, high = (given.min(), given.max()) if given.numel() else (0, 0)
-    return bool(high == 1 and low in (0, -1) and ((given == low) | (given == high)).all())
 
 
 def error(found: Tensor, right: Tensor) -> float:
