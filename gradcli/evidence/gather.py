@@ -40,5 +40,6 @@ def _next_step(request: EvidenceOptions, result: Result) -> str:
     elif not isinstance(request, ExplainOptions) or not result.explainable:
         shows = "--check compares PyTorch's gradient with differences"
     else:
-        shows = "the chain rule shows each step" if request.explain else "--explain shows each step"
+        shown = "the chain rule" if request.explain else "--explain"
+        shows = f"{shown} shows each step, gradcli derive the formula"
     return shows

@@ -117,7 +117,7 @@ def ratio(pairs: Sequence[tuple[Tensor, Tensor]], half: Tensor | None = None) ->
     expected, right = max(pairs, key=lambda pair: float(pair[1].abs().max()))
     place = right.abs().argmax()
     factor = float(expected.reshape(-1)[place] / right.reshape(-1)[place])
-    if not math.isfinite(factor):
+    if not factor or not math.isfinite(factor):
         return None
     written = half is not None and bool(half.any())
     fraction = Fraction(factor).limit_denominator(12 if written else 64)
