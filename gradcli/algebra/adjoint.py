@@ -1,141 +1,93 @@
 """Reverse mode on formulas: the gradient of a node by every tensor in it.
 
-An adjoint has at most the free indices of its node, and broadcasts where it has fewer.
+The method is that of Laue, Mitterreiter and Giesen (see nodes.py), where an adjoint has the indices
+of its node. Here it may lack some, and broadcasts along these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
-from gradcli.algebra.nodes import (
-    Dim,
-    Index,
-    Node,
-    along,
-    arguments_of,
-    call,
-    delta,
-    divide,
-    fn,
-    fresh,
-    is_num,
-    mul,
-    neg,
-    num,
-    opened,
-    power,
-    product,
-    rename,
-    scale,
-    sigma,
-    sub,
-    transformed,
-)
+from gradcli.algebra.elementwise import chosen, fn
+from gradcli.algebra.indices import along, arguments_of, call, opened, rename, sigma, transformed
+from gradcli.algebra.nodes import ONE, ZERO, Bounds, Dim, Index, Node, NoRuleError, delta, fresh
+from gradcli.algebra.products import divide, mul, neg, power, product, scale, without
+from gradcli.algebra.rules.slopes import slope
+from gradcli.algebra.terms import sub
 
-
-class NoRule(Exception):
-    """There is no rule for a function; its message is the reason."""
-
-
-Slopes = Callable[[Node, int], Node]
-"""The derivative of an elementwise function by one of its arguments."""
+Task = tuple[Node, Node, dict[int, Dim]]
+"""A node, its adjoint, and the indices of either with their sides."""
+Uses = dict[str, list[tuple[tuple[Index, ...], Node]]]
+"""For every tensor its uses: their indices, and their adjoints."""
 
 
 def gradients(
-    node: Node, upstream: Node, axes: Mapping[int, Dim], slopes: Slopes, known: Node | None = None
-) -> dict[str, list[tuple[tuple[Index, ...], Node]]]:
-    """For every tensor in `node` the adjoints of its uses: the indices of the use, and the adjoint.
+    root: Node, upstream: Node, axes: Mapping[int, Dim], known: Node | None = None
+) -> Uses:
+    """The adjoints of all uses of tensors in a node, whose own adjoint is `upstream`.
 
-    `axes` are the free indices of `node`, of which `upstream` has some. `known` is a tensor with the
-    elements of `node`, which its derivatives may use: the derivative of h = tanh(z) is 1 - h**2.
-    Raises NoRule.
+    `axes` are the free indices of the node. `known` is a tensor with the same elements, which its
+    derivatives may use: the derivative of h = tanh(z) is 1 - h**2. Raises NoRuleError.
     """
-    root = node
-    found: dict[str, list[tuple[tuple[Index, ...], Node]]] = {}
-    agenda = [(node, upstream, dict(axes))]
+    found: Uses = {}
+    agenda: list[Task] = [(root, upstream, dict(axes))]
     while agenda:
         node, upstream, live = agenda.pop()
-        rest = {index: dim for index, dim in live.items() if index not in node.free}
+        summed = {index: dim for index, dim in live.items() if index not in node.free}
         live = {index: dim for index, dim in live.items() if index in node.free}
-        upstream = sigma(rest, upstream)
-        if is_num(upstream, 0):
+        upstream = sigma(summed, upstream)
+        if upstream is ZERO:
             continue
+        tasks: list[Task] = []
         match node.kind:
             case "sym":
                 found.setdefault(node.data[0], []).append((node.data[1], upstream))
             case "add":
-                for term, each in node.data[1].items():
-                    agenda.append((term, scale(each, upstream), live))
+                tasks = [(term, scale(c, upstream), live) for term, c in node.data[1].items()]
             case "mul":
                 coefficient, factors = node.data
                 for base, by in factors.items():
-                    others = [(b, e) for b, e in factors.items() if b is not base]
-                    rest_of = product(coefficient, [*others, (upstream, num(1))])
-                    lowered = mul(by, power(base, sub(by, num(1))))
-                    agenda.append((base, mul(rest_of, lowered), live))
+                    rest = product(coefficient, [*without(factors.items(), base), (upstream, ONE)])
+                    lowered = mul(by, power(base, sub(by, ONE)))
+                    tasks.append((base, mul(rest, lowered), live))
                     if by.kind != "num":
-                        slope = mul(rest_of, power(base, by), fn("log", base))
-                        agenda.append((by, slope, live))
+                        tasks.append((by, mul(rest, power(base, by), fn("log", base)), live))
             case "fn":
                 for place, argument in enumerate(node.data[1]):
                     if argument.kind != "num":
-                        tasks = _through(node, place, upstream, live, slopes)
-                        agenda += tasks if node is not root else _shared(tasks, root, known)
+                        tasks.append((argument, _through(node, place, upstream), live))
             case "sigma":
                 over, body = opened(node)
-                agenda.append((body, upstream, live | over))
+                tasks = [(body, upstream, live | over)]
             case "call":
-                node, upstream, live = _everywhere(node, upstream, live)
-                tasks = _CALLS.get(node.data[0], _missing)(node, upstream, live)
-                agenda += tasks if node is not root else _shared(tasks, root, known)
+                tasks = _by_arguments(*_everywhere(node, upstream, live))
+        if known is not None and node is root and node.kind in ("fn", "call"):
+            tasks = [(each, _in_terms_of(known, root, adj), axes) for each, adj, axes in tasks]
+        agenda += tasks
     return found
 
 
-Task = tuple[Node, Node, dict[int, Dim]]
+def _in_terms_of(known: Node, root: Node, adjoint: Node) -> Node:
+    """An adjoint with a known tensor in place of what it was computed as."""
+    if adjoint is root:
+        return known
+    if root.kind == "call" and adjoint.is_call(root.data[0]) and adjoint.data[1] == root.data[1]:
+        return rename(known, dict(zip(root.data[2], adjoint.data[2], strict=True)))
+    return transformed(adjoint, lambda child: _in_terms_of(known, root, child))
 
 
-def _shared(tasks: list[Task], root: Node, known: Node | None) -> list[Task]:
-    """The same with a known tensor in place of what it was computed as."""
-    if known is None:
-        return tasks
-
-    def change(node: Node) -> Node:
-        if node is root:
-            return known
-        if node.kind == root.kind == "call" and node.data[:2] == root.data[:2]:
-            names = dict(zip(root.data[2], node.data[2], strict=True))
-            return rename(known, names)
-        return transformed(node, change)
-
-    return [(node, change(adjoint), live) for node, adjoint, live in tasks]
-
-
-def _through(
-    node: Node, place: int, upstream: Node, live: dict[int, Dim], slopes: Slopes
-) -> list[Task]:
-    name, arguments, _ = node.data
-    if name == "where":
-        if not place:
-            return []
-        branches = [num(0), num(0)]
-        branches[place - 1] = upstream
-        return [(arguments[place], fn("where", arguments[0], *branches), live)]
-    slope = slopes(node, place)
-    return [] if is_num(slope, 0) else [(arguments[place], mul(upstream, slope), live)]
+def _through(node: Node, place: int, upstream: Node) -> Node:
+    """The adjoint of one argument of an elementwise function."""
+    if not node.is_fn("where"):
+        return mul(upstream, slope(node, place))
+    if not place:
+        return ZERO
+    branches = (upstream, ZERO) if place == 1 else (ZERO, upstream)
+    return chosen(node.argument, *branches)
 
 
 # --- functions of whole tensors -----------------------------------------------------------------
 
 
-def _missing(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    raise NoRule(f"no rule for {node.data[0]}")
-
-
-def _constant(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    return []
-
-
-def _everywhere(
-    node: Node, upstream: Node, live: dict[int, Dim]
-) -> tuple[Node, Node, dict[int, Dim]]:
+def _everywhere(node: Node, upstream: Node, live: dict[int, Dim]) -> Task:
     """The same with an index in place of each fixed place, picked by a factor of the adjoint."""
     name, arguments, outs, settings, sides = node.data
     if all(isinstance(out, int) for out in outs):
@@ -150,118 +102,106 @@ def _everywhere(
     return call(name, arguments, indices, settings), upstream, live
 
 
-def _one(node: Node) -> tuple[int, Dim, Node]:
-    """The axis of a function along one index, and its argument."""
-    (((index, dim),), body), *_ = arguments_of(node)
-    return index, dim, body
+def _by_arguments(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
+    """The adjoints of the arguments of a function of whole tensors."""
+    name, _, outs, *_ = node.data
+    arguments = arguments_of(node)
+    if name in _CONSTANT:
+        return []
+    if name in ("cat", "stack"):
+        adjoints = _joined(node, upstream, arguments)
+    elif name in _RULES:
+        adjoints = [_RULES[name](node, upstream, *arguments[0])]
+    else:
+        raise NoRuleError(f"no rule for {name}")
+    outer = {index: dim for index, dim in live.items() if index not in outs}
+    return [
+        (body, adjoint, outer | dict(axes))
+        for (axes, body), adjoint in zip(arguments, adjoints, strict=True)
+    ]
 
 
-def _back(node: Node, live: dict[int, Dim], axes: Sequence[tuple[int, Dim]]) -> dict[int, Dim]:
-    """The free indices of an argument: those of the result's axes replaced by the argument's."""
-    return {i: d for i, d in live.items() if i not in node.data[2]} | dict(axes)
-
-
-def _axes(node: Node) -> list[tuple[int, Dim]]:
+def _result(node: Node) -> list[tuple[int, Dim]]:
     """The axes of the result."""
     return list(zip(node.data[2], node.data[4], strict=True))
 
 
-def _softmax(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    index, dim, body = _one(node)
-    (out,) = node.data[2]
-    here = rename(node, {out: index})
-    mean = sigma({out: dim}, mul(upstream, node))
-    adjoint = mul(here, sub(rename(upstream, {out: index}), mean))
-    return [(body, adjoint, _back(node, live, [(index, dim)]))]
-
-
-def _logsumexp(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    index, dim, body = _one(node)
-    softmax = along("softmax", body, index, dim, index)
-    return [(body, mul(upstream, softmax), live | {index: dim})]
-
-
-def _extreme(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    index, dim, body = _one(node)
-    chosen = fn("where", fn("==", body, node), num(1), num(0))
-    return [(body, mul(upstream, chosen), live | {index: dim})]
-
-
-def _prod(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    index, dim, body = _one(node)
-    return [(body, divide(mul(upstream, node), body), live | {index: dim})]
-
-
-def _linear(back: str) -> Callable[[Node, Node, dict[int, Dim]], list[Task]]:
-    """The rule of a linear function of a tensor, whose transpose is `back`."""
-
-    def rule(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-        (axes, body), *_ = arguments_of(node)
-        adjoint = upstream
-        if back in _POINTS or not upstream.free.isdisjoint(node.data[2]):
-            settings = node.data[3]
-            if back == "roll":
-                settings = (-settings[0],)
-            adjoint = call(back, [(_axes(node), upstream)], axes, settings)
-        return [(body, adjoint, _back(node, live, axes))]
-
-    return rule
-
-
-_POINTS = frozenset({"pad", "slice", "rcumsum", "cumsum", "tril", "triu"})
-"""Those that change a tensor whose elements are all equal."""
-
-
-def _joined(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
+def _joined(node: Node, upstream: Node, arguments: Sequence[tuple[Bounds, Node]]) -> list[Node]:
     """cat: the part of the adjoint at each argument; stack: at each place."""
     (out,) = node.data[2]
-    tasks: list[Task] = []
+    parts = []
     before: tuple[Dim, ...] = ()
-    for place, (axes, body) in enumerate(arguments_of(node)):
+    for place, (axes, _) in enumerate(arguments):
         part = upstream
         if not axes:
             part = rename(upstream, {out: (place,)})
         elif out in upstream.free:
-            ((_, dim),) = axes
-            bounds = (before or 0, (*before, dim), 1)
-            part = call("slice", [(_axes(node), upstream)], axes, bounds)
-            before = (*before, dim)
-        tasks.append((body, part, _back(node, live, axes)))
-    return tasks
+            after = (*before, axes[0][1])
+            part = call("slice", [(_result(node), upstream)], axes, (before or 0, after, 1))
+            before = after
+        parts.append(part)
+    return parts
 
 
-def _matrix(node: Node) -> tuple[int, int, list[tuple[int, Dim]], Node]:
-    (axes, body), *_ = arguments_of(node)
-    (row, _), (column, _) = axes
-    return row, column, axes, body
+def _softmax(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+    ((out, dim),), ((index, _),) = _result(node), axes
+    here = rename(node, {out: index})
+    mean = sigma({out: dim}, mul(upstream, node))
+    return mul(here, sub(rename(upstream, {out: index}), mean))
 
 
-def _inv(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    row, column, axes, body = _matrix(node)
+def _logsumexp(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+    ((index, dim),) = axes
+    return mul(upstream, along("softmax", body, index, dim, index))
+
+
+def _extreme(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+    return mul(upstream, chosen(fn("==", body, node)))
+
+
+def _prod(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+    return divide(mul(upstream, node), body)
+
+
+def _inv(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+    """The Matrix Cookbook, equation 60: -inv(X).T @ G @ inv(X).T."""
+    (row, dim), (column, _) = axes
     first, second = node.data[2]
-    left, right = _element(node, first, row), _element(node, column, second)
-    adjoint = neg(sigma(dict(_axes(node)), mul(left, upstream, right)))
-    return [(body, adjoint, _back(node, live, axes))]
+    left, right = (
+        call("inv", node.data[1], [(i, dim), (j, dim)]) for i, j in ((first, row), (column, second))
+    )
+    return neg(sigma(dict(_result(node)), mul(left, upstream, right)))
 
 
-def _element(node: Node, row: Index, column: Index) -> Node:
-    """An element of the same matrix-valued function."""
-    _, arguments, _, _, (dim, _) = node.data
-    return call("inv", arguments, [(row, dim), (column, dim)])
+def _det(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+    """The Matrix Cookbook, equations 49 and 57: det(X)*inv(X).T, and inv(X).T for its logarithm."""
+    inverse = call("inv", node.data[1], axes[::-1])
+    return mul(upstream, inverse if node.data[0] == "logdet" else mul(node, inverse))
 
 
-def _det(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task]:
-    row, column, axes, body = _matrix(node)
-    inverse = call("inv", node.data[1], [(column, axes[0][1]), (row, axes[0][1])])
-    local = inverse if node.data[0] == "logdet" else mul(node, inverse)
-    return [(body, mul(upstream, local), live | dict(axes))]
+_VARIED = frozenset({"pad", "slice", "rcumsum", "cumsum", "tril", "triu"})
+"""Those that change a tensor whose elements are all equal."""
 
 
-_CALLS: Mapping[str, Callable[[Node, Node, dict[int, Dim]], list[Task]]] = {
+def _linear(back: str) -> "Rule":
+    """The rule of a linear function of a tensor, whose transpose is `back`."""
+
+    def rule(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+        if back not in _VARIED and upstream.free.isdisjoint(node.data[2]):
+            return upstream
+        settings = (-node.data[3][0],) if back == "roll" else node.data[3]
+        return call(back, [(_result(node), upstream)], axes, settings)
+
+    return rule
+
+
+Rule = Callable[[Node, Node, Bounds, Node], Node]
+_RULES: Mapping[str, Rule] = {
     "softmax": _softmax, "logsumexp": _logsumexp, "max": _extreme, "min": _extreme, "prod": _prod,
-    "cumsum": _linear("rcumsum"), "rcumsum": _linear("cumsum"), "flip": _linear("flip"), "roll": _linear("roll"), "slice": _linear("pad"),
-    "pad": _linear("slice"), "tril": _linear("tril"), "triu": _linear("triu"), "reshape": _linear("reshape"),
-    "cat": _joined, "stack": _joined, "inv": _inv, "det": _det, "logdet": _det, "one_hot": _constant,
-    "arange": _constant,
+    "inv": _inv, "det": _det, "logdet": _det,
+    "cumsum": _linear("rcumsum"), "rcumsum": _linear("cumsum"), "slice": _linear("pad"), "pad": _linear("slice"),
+    **{name: _linear(name) for name in ("flip", "roll", "tril", "triu", "reshape")},
 }  # fmt: skip
-"""The rule of each function of whole tensors: the nodes that its adjoint goes on to."""
+"""The adjoint of the argument of a function: from a node, its adjoint, and the axes and elements of
+the argument."""
+_CONSTANT = frozenset({"one_hot", "arange"})

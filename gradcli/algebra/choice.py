@@ -5,26 +5,14 @@ that shortens it.
 """
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
-from gradcli.algebra.nodes import (
-    Node,
-    Number,
-    bound_as,
-    combine,
-    divide,
-    is_num,
-    mul,
-    num,
-    number,
-    opened,
-    parts,
-    power,
-    powers,
-    product,
-    sigma,
-    transformed,
-)
+from gradcli.algebra.indices import opened, rename, sigma, transformed
+from gradcli.algebra.nodes import ONE, Node, Number, num, number, whole
+from gradcli.algebra.products import divide, mul, power, powers, product, without
+from gradcli.algebra.signs import is_negative
+from gradcli.algebra.terms import Term, add, combine, sub, terms
 
 _EXPANDED = 1.2
 """How much shorter an expanded form must be, as a factor."""
@@ -43,7 +31,7 @@ class Simplifier:
         self._openings: dict[Node, Any] = {}
 
     def __call__(self, node: Node) -> Node:
-        """The shortest form that was found. Raises TooLong."""
+        """The shortest form that was found. Raises TooLongError."""
         found = self._done.get(node)
         if found is not None:
             return found
@@ -52,8 +40,7 @@ class Simplifier:
             better = min(_variants(found), key=_cost, default=(found, 1.0))
             if _cost(better) >= found.weight:
                 break
-            found = better[0]
-            found = transformed(found, self, self._openings)
+            found = transformed(better[0], self, self._openings)
         self._done[node] = found
         return found
 
@@ -75,15 +62,9 @@ def _variants(node: Node) -> Iterator[tuple[Node, float]]:
             over, body = opened(node)
             for variant, handicap in _multiplied_out(body):
                 if variant.kind == "add":
-                    split = combine([(each, sigma(over, term)) for each, term in _terms(variant)])
-                    yield split, handicap
+                    apart = [(each, sigma(over, term)) for each, term in terms(variant)]
+                    yield combine(apart), handicap
                 yield sigma(over, variant), handicap
-
-
-def _terms(node: Node) -> list[tuple[Number, Node]]:
-    constant, terms = node.data
-    found = [(each, term) for term, each in terms.items()]
-    return [*found, (constant, num(1))] if constant else found
 
 
 # --- sums ---------------------------------------------------------------------------------------
@@ -91,100 +72,101 @@ def _terms(node: Node) -> list[tuple[Number, Node]]:
 
 def _factored(node: Node) -> Iterator[Node]:
     """Common factors in front of the terms that have them."""
-    terms = _terms(node)
-    holders: dict[Node, list[int]] = {}
-    for place, (_, term) in enumerate(terms):
+    found = terms(node)
+    holders: dict[Node, dict[int, Node]] = {}
+    for place, (_, term) in enumerate(found):
         for base, by in powers(term)[1]:
-            if by.kind == "num" and term.kind != "num":
-                holders.setdefault(base, []).append(place)
-    for base, places in holders.items():
-        if len(places) < 2:
+            holders.setdefault(base, {})[place] = by
+    for base, exponents in holders.items():
+        first, *others = exponents.values()
+        above = [number(sub(by, first)) for by in others]
+        if not others or None in above:
             continue
-        exponents = []
-        for place in places:
-            by = dict(powers(terms[place][1])[1])[base]
-            exponents.append(by.data)
-        lowest = min(exponents)
-        factor = power(base, num(lowest))
-        inside = combine([(terms[p][0], divide(terms[p][1], factor)) for p in places])
-        rest = [terms[p] for p in range(len(terms)) if p not in places]
-        inner = inside
-        if inside.kind == "add":
-            inner = _again(inside)
-        yield combine([*rest, (1, mul(factor, inner))])
+        lowest = min([0, *(by for by in above if by is not None)])
+        factor = power(base, add(first, num(lowest)))
+        inside = combine([(found[p][0], divide(found[p][1], factor)) for p in exponents])
+        rest = [term for place, term in enumerate(found) if place not in exponents]
+        yield combine([*rest, (1, mul(factor, _again(inside)))])
 
 
 def _again(node: Node) -> Node:
+    """The same after one more step, if that shortens it."""
+    if node.kind != "add":
+        return node
     return min([node, *_factored(node), *_joined_sums(node)], key=lambda it: it.weight)
 
 
 def _over_one_denominator(node: Node) -> Iterator[Node]:
     """The terms over their common denominator, the numerator multiplied out."""
-    terms = _terms(node)
     below: dict[Node, Number] = {}
-    for _, term in terms:
+    for _, term in terms(node):
         for base, by in powers(term)[1]:
-            value = number(by)
-            if value is not None and value < 0:
-                below[base] = min(below.get(base, 0), value)
-    if not below:
-        return
-    denominator = product(1, [(base, num(-by)) for base, by in below.items()])
-    above = [(each, mul(term, denominator)) for each, term in terms]
-    numerator = combine(above)
-    yield divide(numerator, denominator)
-    expanded = combine([(each, expanded_of(term)) for each, term in above])
-    yield divide(expanded, denominator)
-    if expanded.kind == "add":
-        yield divide(_again(expanded), denominator)
+            if is_negative(by):
+                below[base] = min(below.get(base, 0), by.data)
+    if below:
+        denominator = product(1, [(base, num(-by)) for base, by in below.items()])
+        for numerator in _distributed(denominator, node):
+            yield divide(numerator, denominator)
+
+
+def _distributed(factor: Node, total: Node) -> Iterator[Node]:
+    """A factor times the terms of a sum: as they are, multiplied out, and short again."""
+    above = [(each, mul(term, factor)) for each, term in terms(total)]
+    yield combine(above)
+    yield from _multiplied(above)
+
+
+def _multiplied(found: list[Term]) -> Iterator[Node]:
+    """The sum of terms that are multiplied out, and the same after one more step."""
+    flat = combine([(each, expanded(term)) for each, term in found])
+    yield flat
+    if flat.kind == "add":
+        yield _again(flat)
 
 
 def _flat(node: Node) -> Iterator[Node]:
     """Every term multiplied out: terms may cancel."""
-    terms = _terms(node)
-    flat = combine([(each, expanded_of(term)) for each, term in terms])
-    if flat is not node:
-        yield flat
-        if flat.kind == "add":
-            yield _again(flat)
+    if expanded(node) is not node:
+        yield from _multiplied(terms(node))
 
 
 def _joined_sums(node: Node) -> Iterator[Node]:
     """Sums over indices that share a factor, as one: X.T @ a - X.T @ b."""
-    terms = _terms(node)
-    for first in range(len(terms)):
-        for second in range(first + 1, len(terms)):
-            joined = _joined(terms[first], terms[second])
-            if joined is not None:
-                rest = [t for p, t in enumerate(terms) if p not in (first, second)]
-                yield combine([*rest, (1, joined)])
+    found = terms(node)
+    for first, second in combinations(found, 2):
+        joined = _joined(first, second)
+        if joined is not None:
+            rest = [term for term in found if term is not first and term is not second]
+            yield combine([*rest, (1, joined)])
 
 
-def _joined(first: tuple[Number, Node], second: tuple[Number, Node]) -> Node | None:
-    one = [base for base, by in powers(first[1])[1] if base.kind == "sigma" and is_num(by, 1)]
-    two = [base for base, by in powers(second[1])[1] if base.kind == "sigma" and is_num(by, 1)]
-    if len(one) != 1 or len(two) != 1:
-        return None
-    (left,), (right,) = one, two
+def _joined(first: Term, second: Term) -> Node | None:
+    """Two terms, each with one sum over the same sides, as one sum; None if they are not such."""
+    sums = []
+    for _, term in (first, second):
+        own = [base for base, by in powers(term)[1] if base.kind == "sigma" and by is ONE]
+        if len(own) != 1:
+            return None
+        sums += own
+    left, right = sums
     outer = [divide(first[1], left), divide(second[1], right)]
     if outer[0] is not outer[1] and any(node.free for node in outer):
         return None
-    if [d for _, d in left.data[0]] != [d for _, d in right.data[0]]:
-        if {d for _, d in left.data[0]} != {d for _, d in right.data[0]}:
-            return None
     over, body = opened(left)
-    names = [name for name, _ in right.data[0]]
-    by_dim: dict[object, list[int]] = {}
-    for index, dim in over.items():
-        by_dim.setdefault(dim, []).append(index)
-    targets = [by_dim[dim].pop(0) if by_dim.get(dim) else -1 for _, dim in right.data[0]]
-    if -1 in targets or any(by_dim.values()):
+    unused = dict(over)
+    names: dict[int, int] = {}
+    for name, dim in right.data[0]:
+        index = next((i for i, d in unused.items() if d is dim), None)
+        if index is None:
+            return None
+        names[name] = index
+        del unused[index]
+    if unused:
         return None
-    other = bound_as(names, right.data[1], targets)
-    front = {each for each, by in powers(body)[1] if is_num(by, 1)}
-    shared = [each for each, by in powers(other)[1] if is_num(by, 1) and each in front]
-    shared = [each for each in shared if not each.free.isdisjoint(over)]
-    common = mul(*shared)
+    other = rename(right.data[1], names)
+    front = {each for each, by in powers(body)[1] if by is ONE}
+    shared = [each for each, by in powers(other)[1] if by is ONE and each in front]
+    common = mul(*(each for each in shared if not each.free.isdisjoint(over)))
     rest = combine([
         (first[0], mul(outer[0], divide(body, common))),
         (second[0], mul(outer[1], divide(other, common))),
@@ -195,34 +177,29 @@ def _joined(first: tuple[Number, Node], second: tuple[Number, Node]) -> Node | N
 # --- products -----------------------------------------------------------------------------------
 
 
-def expanded_of(node: Node) -> Node:
-    """A product with its sums multiplied out; others unchanged."""
+def expanded(node: Node) -> Node:
+    """A product with its sums multiplied out, and a sum with its terms; others unchanged."""
     if node.kind == "add":
-        return combine([(each, expanded_of(term)) for each, term in _terms(node)])
+        return combine([(each, expanded(term)) for each, term in terms(node)])
     if node.kind != "mul":
         return node
     coefficient, factors = powers(node)
     sums: list[Node] = []
-    rest: list[tuple[Node, Node]] = []
+    rest = []
     count = 1
     for base, by in factors:
-        value = number(by)
-        if base.kind == "add" and value is not None and value.denominator == 1 and 0 < value < 4:
-            count *= len(_terms(base)) ** int(value)
+        times = whole(by) or 0
+        if base.kind == "add" and 0 < times < 4:
+            count *= len(terms(base)) ** times
             if count > _TERMS:
                 return node
-            sums += [base] * int(value)
+            sums += [base] * times
         else:
             rest.append((base, by))
     found = [(coefficient, product(1, rest))]
     for total in sums:
-        found = [
-            (each * other, mul(term, factor))
-            for each, term in found
-            for other, factor in _terms(total)
-        ]
-        collected = combine(found)
-        found = _terms(collected) if collected.kind == "add" else [parts(collected)]
+        pairs = [(one, other) for one in found for other in terms(total)]
+        found = terms(combine([(a * b, mul(term, factor)) for (a, term), (b, factor) in pairs]))
     return combine(found)
 
 
@@ -234,37 +211,26 @@ def _multiplied_out(node: Node) -> Iterator[tuple[Node, float]]:
     for total, by in factors:
         if total.kind != "add":
             continue
+        others = without(factors, total)
         if by.kind == "num":
-            rest = [(b, e) for b, e in factors if b is not total]
             for form in _over_one_denominator(total):
-                yield product(coefficient, [*rest, (form, by)]), 1.0
-        if not is_num(by, 1):
+                yield product(coefficient, [*others, (form, by)]), 1.0
+        if by is not ONE:
             continue
-        others = [(b, e) for b, e in factors if b is not total]
-        below = {
-            base
-            for _, term in _terms(total)
-            for base, e in powers(term)[1]
-            if e.kind == "num" and e.data < 0
-        }
-        cancel = [(b, e) for b, e in others if b in below]
-        if cancel:
-            keep = [(b, e) for b, e in others if b not in below]
-            factor = product(1, cancel)
-            inside = combine([(each, mul(term, factor)) for each, term in _terms(total)])
-            yield product(coefficient, [*keep, (inside, num(1))]), 1.0
-            flat = combine([(each, expanded_of(mul(term, factor))) for each, term in _terms(total)])
-            yield product(coefficient, [*keep, (flat, num(1))]), 1.0
-            if flat.kind == "add":
-                yield product(coefficient, [*keep, (_again(flat), num(1))]), 1.0
-        # one factor at a time, where a term is its inverse in disguise
+        inside = [each for _, term in terms(total) for each in powers(term)[1]]
+        held = {base for base, _ in inside}
+        below = {base for base, e in inside if is_negative(e)}
+        cancelled = [(base, e) for base, e in others if base in below]
+        if cancelled:
+            keep = without(others, *below)
+            for form in _distributed(product(1, cancelled), total):
+                yield product(coefficient, [*keep, (form, ONE)]), 1.0
+        # One factor at a time: a term may be its inverse in disguise.
         for base, e in others:
-            if base.kind == "add" or (e.kind == "num" and e.data < 0):
+            if is_negative(e) or (base.kind == "add" and base not in held):
                 continue
-            inside = combine([(each, mul(term, power(base, e))) for each, term in _terms(total)])
-            rest = [(b, x) for b, x in others if b is not base]
-            candidate = product(coefficient, [*rest, (inside, num(1))])
-            yield candidate, _EXPANDED
-    flat = expanded_of(node)
+            form = next(_distributed(power(base, e), total))
+            yield product(coefficient, [*without(others, base), (form, ONE)]), _EXPANDED
+    flat = expanded(node)
     if flat is not node:
         yield flat, _EXPANDED

@@ -4,34 +4,29 @@ Sizes stay open: `len(x)` is the size of a side, and sides that must agree are m
 """
 
 import math
+import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
-from gradcli.algebra.adjoint import NoRule
+from gradcli.algebra.elementwise import fn
+from gradcli.algebra.indices import rename, transformed
 from gradcli.algebra.nodes import (
+    ONE,
+    ZERO,
     Dim,
-    Index,
     Node,
-    add,
-    divide,
-    fn,
+    NoRuleError,
     fresh,
-    mul,
-    neg,
     num,
-    power,
-    powers,
-    product,
     ratio,
-    rename,
     size,
-    sub,
     sums_to_one,
     sym,
-    transformed,
 )
+from gradcli.algebra.products import divide, mul, neg, power, powers, product, without
+from gradcli.algebra.terms import add, sub
 from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.source import Source
@@ -62,6 +57,16 @@ class Value:
         last = len(self.sides) - 1
         return tuple(None if d is None else last - i for i, d in enumerate(self.sides))
 
+    @property
+    def varying(self) -> dict[int, Dim]:
+        """The index of each side along which it may vary."""
+        last = len(self.sides) - 1
+        return {last - i: d for i, d in enumerate(self.sides) if d is not None}
+
+    def element(self, name: str) -> Node:
+        """An element of a tensor with this name and these sides."""
+        return sym(name, [() if index is None else index for index in self.axes])
+
 
 @dataclass(frozen=True)
 class Module:
@@ -83,22 +88,19 @@ class Walk:
     """The conditions that were decided by the given numbers or sizes."""
 
 
-def walk(
-    program: Expression, inputs: Mapping[str, Any], *, named: bool, most: int | None = None
-) -> Walk:
+def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk:
     """Follow a program; `named`: its steps are tensors of their own.
 
-    Raises NoRule for what has no formula, Unequal for sizes that do not agree.
+    Raises NoRuleError for what has no formula, UnequalError for sizes that do not agree.
     """
-    done = Walk(Value(num(0)))
+    done = Walk(Value(ZERO))
     scope: dict[str, Any] = dict(inputs)
     stack: list[Any] = []
     last = {step.name: at for at, step in enumerate(program.steps) if step.kind == "store"}
-    at, end, work = 0, len(program.steps), 0
-    while at < end:
+    at = 0
+    while at < len(program.steps):
         step = program.steps[at]
         at += 1
-        work += 1
         match step.kind:
             case "constant":
                 stack.append(step.value)
@@ -107,16 +109,10 @@ def walk(
             case "load":
                 stack.append(scope[step.name])
             case "store":
-                value = stack[-1]
-                own = named and last[step.name] == at - 1 and step.name not in inputs
-                if (
-                    own
-                    and isinstance(value, Value)
-                    and value.count is None
-                    and value.node.weight > 1
-                ):
-                    value = _named(step.name, value, done)
-                scope[step.name] = value
+                value = scope[step.name] = stack[-1]
+                own = isinstance(value, Value) and value.count is None
+                if named and own and last[step.name] == at - 1 and step.name not in inputs:
+                    scope[step.name] = _named(step.name, value, done)
             case "drop":
                 stack.pop()
             case "copy":
@@ -124,14 +120,14 @@ def walk(
             case "unpack":
                 stack.extend(reversed(stack.pop()))
             case "jump":
-                at = step.value  # type: ignore[assignment]
+                at = _target(step)
             case "branch":
                 condition = stack.pop()
                 if not isinstance(condition, bool | int | float):
-                    raise NoRule("no rule for a condition on a tensor")
+                    raise NoRuleError("no rule for a condition on a tensor")
                 done.assumed.append(program.source.text[step.span.start : step.span.stop])
                 if not condition:
-                    at = step.value  # type: ignore[assignment]
+                    at = _target(step)
             case _:
                 operands = stack[len(stack) - step.take :]
                 del stack[len(stack) - step.take :]
@@ -144,26 +140,34 @@ def walk(
 _DTYPE = object()
 
 
+def _target(step: Step) -> int:
+    assert isinstance(step.value, int)
+    return step.value
+
+
 def _named(name: str, value: Value, done: Walk) -> Value:
-    """A step as a tensor of its own."""
-    places: list[Index] = [() if index is None else index for index in value.axes]
-    own = Value(sym(name, places), value.sides)
+    """A step as a tensor of its own; a plain number stays itself."""
+    if value.node.weight <= 1:
+        return value
+    own = Value(value.element(name), value.sides)
     value = value.but(node=in_steps(value.node, done))
     node = value.node
-    if node.kind == "call" and node.data[0] in ("softmax", "one_hot") and len(node.data[2]) == 1:
-        sums_to_one(name, places.index(node.data[2][0]))
+    if node.is_call("softmax", "one_hot") and len(node.data[2]) == 1:
+        sums_to_one(name, own.node.data[1].index(node.data[2][0]))
     done.steps[name] = (own, value)
     return own
 
 
 def in_steps(node: Node, done: Walk) -> Node:
     """A node with the steps before it in place of what they were computed as."""
-    known = {
-        value.node: own.node
-        for own, value in done.steps.values()
-        if value.node.free or value.node.weight > 3
-    }
+    steps = ((own.node, value.node) for own, value in done.steps.values())
+    known = {value: own for own, value in steps if value.free or value.weight > 3}
     products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
+    # Of a mean, the sum is known too: then sum(x) - len(x)*m is 0.
+    for coefficient, factors, own in products:
+        sums = [base for base, _ in factors if base.kind == "sigma"]
+        if len(sums) == 1 and all(base.kind in ("sigma", "size") for base, _ in factors):
+            known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), num(-1)))
 
     def change(node: Node) -> Node:
         if node in known:
@@ -171,84 +175,74 @@ def in_steps(node: Node, done: Walk) -> Node:
         if node.kind == "mul":
             for coefficient, factors, own in products:
                 if all(node.data[1].get(base) is by for base, by in factors):
-                    rest = [(b, e) for b, e in node.data[1].items() if (b, e) not in factors]
-                    return change(product(ratio(node.data[0], coefficient), [*rest, (own, num(1))]))
+                    rest = without(node.data[1].items(), *(base for base, _ in factors))
+                    return change(product(ratio(node.data[0], coefficient), [*rest, (own, ONE)]))
         return transformed(node, change)
 
     return change(node) if known else node
 
 
 def tensor(value: Any) -> Value:
-    """A value as a tensor. Raises NoRule for what is none."""
+    """A value as a tensor. Raises NoRuleError for what is none."""
     if isinstance(value, Value):
         return value
     if isinstance(value, bool | int | float):
-        if isinstance(value, float):
-            for name, constant in (("pi", math.pi),):
-                if value == constant:
-                    return Value(fn(name))
-        return Value(num(float(value) if isinstance(value, float) else int(value)))
-    raise NoRule(f"no rule for a {type(value).__name__}")
+        return Value(fn("pi") if value == math.pi else num(+value))
+    raise NoRuleError(f"no rule for a {type(value).__name__}")
 
 
 def _computed(step: Step, operands: list[Any]) -> Any:
-    from gradcli.algebra.rules import apply
+    from gradcli.algebra.rules.named import apply  # the rules are made of walks themselves
 
     match step.kind:
         case "tuple" | "list":
-            return _sequence(step, operands)
+            if step.value:
+                raise NoRuleError("no rule for *")
+            return tuple(operands) if step.kind == "tuple" else operands
         case "slice":
             return slice(*operands)
         case "unbind":
-            return _unbound(operands[0], step.value)
+            (value,) = operands
+            if isinstance(value, tuple | list):
+                return tuple(value)
+            return tuple(apply("index", [value, place], {}) for place in range(_target(step)))
         case "operator":
+            if step.name == "@":
+                return apply("matmul", operands, {})
             return _operator(step.name, operands)
         case "compare":
-            return _compared(step.value, operands)  # type: ignore[arg-type]
-        case "apply":
-            listed, keywords = step.split(operands)
-            module, *arguments = listed
-            if not isinstance(module, Module):
-                raise NoRule("no rule for a call of this")
-            return apply(
-                module.name, [*arguments, *module.arguments], {**module.keywords, **keywords}
-            )
+            symbols = step.value
+            if not isinstance(symbols, Sequence) or len(symbols) != 1:
+                raise NoRuleError("no rule for a chain of comparisons")
+            return _compared(symbols[0], operands)
         case "attribute":
             return apply(step.name, operands, {})
         case "index":
             return apply("index", operands, {})
     listed, keywords = step.split(operands)
+    if step.kind == "apply":
+        module, *listed = listed
+        if not isinstance(module, Module):
+            raise NoRuleError("no rule for a call of this")
+        return apply(module.name, [*listed, *module.arguments], {**module.keywords, **keywords})
     if "*" in keywords:
-        raise NoRule("no rule for arguments with *")
+        raise NoRuleError("no rule for arguments with *")
     name = step.name.rpartition(".")[2]
     if step.name.startswith("nn.") and name[:1].isupper():
         return Module(name, tuple(listed), keywords)
     return apply(step.name if step.name.startswith("catalogue.") else name, listed, keywords)
 
 
-def _sequence(step: Step, operands: list[Any]) -> Any:
-    if step.value:
-        raise NoRule("no rule for *")
-    return tuple(operands) if step.kind == "tuple" else operands
-
-
-def _unbound(value: Any, count: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return tuple(value)
-    from gradcli.algebra.rules import apply
-
-    return tuple(apply("index", [value, place], {}) for place in range(count))
-
-
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
 _PLAIN: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b, "%": lambda a, b: a % b, "**": lambda a, b: a**b,
-    "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
-    "==": lambda a, b: a == b, "!=": lambda a, b: a != b,
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "//": operator.floordiv, "%": operator.mod, "**": operator.pow, **_COMPARISONS,
 }  # fmt: skip
 _BINARY: Mapping[str, Callable[[Node, Node], Node]] = {
     "+": add, "-": sub, "*": mul, "/": divide, "**": power,
-    **{name: lambda a, b, name=name: fn(name, a, b) for name in ("<", "<=", ">", ">=", "==", "!=", "&", "|")},  # type: ignore[misc]
+    **{name: partial(fn, name) for name in (*_COMPARISONS, "&", "|")},
 }  # fmt: skip
 
 
@@ -260,44 +254,31 @@ def plain(value: Any) -> Any:
 
 
 def _operator(symbol: str, operands: list[Any]) -> Any:
+    numbers = [plain(operand) for operand in operands]
+    tensors = any(isinstance(operand, Value) for operand in operands)
     if len(operands) == 1:
         (value,) = operands
-        if symbol in ("-", "+"):
-            if not isinstance(value, Value):
-                return -value if symbol == "-" else +value
-            return (
-                value
-                if symbol == "+"
-                else value.but(
-                    node=neg(value.node), count=None if value.count is None else -value.count
-                )
-            )
-        raise NoRule(f"no rule for {symbol}")
+        if symbol not in ("-", "+"):
+            raise NoRuleError(f"no rule for {symbol}")
+        if symbol == "+":
+            return value if tensors else +value
+        count = None if None in numbers else -numbers[0]
+        return value.but(node=neg(value.node), count=count) if tensors else -value
     left, right = operands
-    numbers = plain(left), plain(right)
-    if not isinstance(left, Value) and not isinstance(right, Value):
+    if not tensors:
         if isinstance(left, tuple | list) or isinstance(right, tuple | list):
             return left + right if symbol == "+" else left * right
         return _PLAIN[symbol](left, right)
-    if symbol == "@":
-        from gradcli.algebra.rules import apply
-
-        return apply("matmul", operands, {})
-    if symbol not in _BINARY:
-        if None not in numbers:
-            return _PLAIN[symbol](*numbers)
-        raise NoRule(f"no rule for {symbol}")
-    found = elementwise(_BINARY[symbol], tensor(left), tensor(right))
-    if None not in numbers and symbol in _PLAIN:
-        count = _PLAIN[symbol](*numbers)
+    count = _PLAIN[symbol](*numbers) if None not in numbers and symbol in _PLAIN else None
+    if symbol in _BINARY:
+        found = elementwise(_BINARY[symbol], tensor(left), tensor(right))
         return found.but(count=count) if isinstance(count, int) else found
-    return found
+    if count is None:
+        raise NoRuleError(f"no rule for {symbol}")
+    return count
 
 
-def _compared(symbols: Sequence[str], operands: list[Any]) -> Any:
-    (symbol,) = symbols if len(symbols) == 1 else ("",)
-    if not symbol:
-        raise NoRule("no rule for a chain of comparisons")
+def _compared(symbol: str, operands: list[Any]) -> Any:
     numbers = [plain(operand) for operand in operands]
     if None not in numbers:
         return _PLAIN[symbol](*numbers)
@@ -307,7 +288,7 @@ def _compared(symbols: Sequence[str], operands: list[Any]) -> Any:
 
 
 def elementwise(compute: Callable[..., Node], *values: Value) -> Value:
-    """A function of the elements of values that broadcast together. Raises Unequal."""
+    """A function of the elements of values that broadcast together. Raises UnequalError."""
     return Value(compute(*(value.node for value in values)), broadcast(*(v.sides for v in values)))
 
 
@@ -321,18 +302,22 @@ def broadcast(*shapes: Sides) -> Sides:
     return tuple(sides)
 
 
-def unpacked(value: Value) -> tuple[Node, list[int]]:
-    """The elements of a value with a new index for each side."""
-    indices = [fresh() for _ in value.sides]
-    last = len(indices) - 1
-    return rename(value.node, {last - i: index for i, index in enumerate(indices)}), indices
+Axis: TypeAlias = tuple[int | None, Dim | None]
+"""A side of a tensor, and its index in the elements, of which a side of size 1 needs none."""
 
 
-def packed(node: Node, indices: Sequence[int | None], sides: Sequence[Dim | None]) -> Value:
-    """The value whose sides have these indices in `node`."""
-    last = len(indices) - 1
-    names = {index: last - i for i, index in enumerate(indices) if index is not None}
-    return Value(rename(node, names), tuple(sides))
+def unpacked(value: Value) -> tuple[Node, list[tuple[int, Dim | None]]]:
+    """The elements of a value with a new index for each side, and its axes with these."""
+    axes = [(fresh(), side) for side in value.sides]
+    last = len(axes) - 1
+    return rename(value.node, {last - i: index for i, (index, _) in enumerate(axes)}), axes
+
+
+def packed(node: Node, axes: Sequence[Axis]) -> Value:
+    """The value that has these axes in `node`."""
+    last = len(axes) - 1
+    names = {index: last - i for i, (index, _) in enumerate(axes) if index is not None}
+    return Value(rename(node, names), tuple(side for _, side in axes))
 
 
 @lru_cache(maxsize=500)
@@ -355,13 +340,17 @@ def input_value(name: str, shape: Sequence[int], single: Collection[int] = ()) -
         dim = Dim(length)
         dim.places.append((name, axis, len(shape)))
         sides.append(dim)
-    value = Value(num(0), tuple(sides))
-    places: list[Index] = [() if index is None else index for index in value.axes]
-    return value.but(node=sym(name, places))
+    value = Value(ZERO, tuple(sides))
+    return value.but(node=value.element(name))
+
+
+def size_of(dim: Dim | None) -> int:
+    """The given size of a side."""
+    return 1 if dim is None else dim.root.size
 
 
 def length(dim: Dim | None) -> Value:
     """The size of a side as a plain number."""
     if dim is None:
-        return Value(num(1), (), 1)
+        return Value(ONE, (), 1)
     return Value(size(dim), (), dim.root.size)

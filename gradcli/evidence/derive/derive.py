@@ -10,13 +10,12 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.algebra import nodes
-from gradcli.algebra.adjoint import NoRule
 from gradcli.algebra.choice import Simplifier
-from gradcli.algebra.formulas import differentiated, inlined
-from gradcli.algebra.nodes import Node, TooLong, Unequal, names_of, num, sym
+from gradcli.algebra.gradients import differentiated, inlined
+from gradcli.algebra.nodes import Node, NoRuleError, TooLongError, UnequalError, names_of, num, sym
 from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
-from gradcli.algebra.writing import Writer
+from gradcli.algebra.writing.writer import Writer
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
@@ -157,7 +156,7 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
             assumed |= dict.fromkeys(attempt.walk.assumed)
             for name, found in _texts(attempt, run, reasons).items():
                 texts[name] += found
-        except (NoRule, Unequal, TooLong) as error:
+        except (NoRuleError, UnequalError, TooLongError) as error:
             for name in run.by:
                 reasons.setdefault(name, str(error))
     points = Points(run, sides, upstream)
@@ -199,7 +198,7 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
         try:
             walk(run.program, inputs, named=named)
             done = walk(run.program, inputs, named=named)
-        except Unequal as unequal:
+        except UnequalError as unequal:
             ones = [side for side in unequal.sides if side.size == 1 and side.places]
             if not ones:
                 raise
@@ -211,7 +210,7 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
         for name, axis, _ in ones[0].places:
             single[name].add(axis)
     if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
-        raise NoRule("no rule for these shapes")
+        raise NoRuleError("no rule for these shapes")
     axes = [axis if axis is not None else () for axis in done.value.axes]
     return _Attempt(done, inputs, sym(upstream, axes) if upstream else num(1))
 
@@ -226,7 +225,7 @@ def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, li
             continue
         try:
             found[name] = list(_written(node, name, attempt, run))
-        except (NoRule, TooLong) as error:
+        except (NoRuleError, TooLongError) as error:
             reasons.setdefault(name, str(error))
     return found
 
@@ -321,7 +320,7 @@ def _backward(
     try:
         attempt = _followed(run, named=True, upstream=upstream)
         found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
-    except (NoRule, Unequal, TooLong):
+    except (NoRuleError, UnequalError, TooLongError):
         return [], {}
     writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
     lines: dict[str, str] = {}

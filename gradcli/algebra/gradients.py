@@ -1,0 +1,83 @@
+"""The gradients of an expression as formulas: each named step after those that use it."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from gradcli.algebra.adjoint import gradients
+from gradcli.algebra.choice import Simplifier
+from gradcli.algebra.indices import rename, substituted
+from gradcli.algebra.nodes import ZERO, Dim, Index, Node, delta, names_of, sym
+from gradcli.algebra.products import mul
+from gradcli.algebra.terms import add
+from gradcli.algebra.walk import Value, Walk, in_steps
+
+
+class Gradients(NamedTuple):
+    """The gradient of an expression by its inputs, and by its steps from the last one back."""
+
+    inputs: dict[str, Node | None]
+    """None for an input that the result does not depend on."""
+    steps: list[tuple[str, Node]]
+
+
+def differentiated(
+    walk: Walk, inputs: Mapping[str, Value], upstream: Node, *, apart: bool
+) -> Gradients:
+    """The gradient by every input; `apart`: every step's gradient is a tensor of its own, `dNAME`.
+
+    `upstream` has the free indices of the value. Raises NoRuleError and TooLongError.
+    """
+    adjoints: dict[str, list[Node]] = {}
+    simplest = Simplifier()
+    values = {**inputs, **{name: own for name, (own, _) in walk.steps.items()}}
+
+    def spread(node: Node, adjoint: Node, axes: Mapping[int, Dim], known: Node | None) -> None:
+        for name, uses in gradients(node, adjoint, axes, known).items():
+            if name in values:
+                parts = [_at(values[name], indices, part) for indices, part in uses]
+                adjoints.setdefault(name, []).extend(parts)
+
+    def total(name: str) -> Node:
+        return simplest(in_steps(add(*adjoints[name]), walk))
+
+    spread(walk.value.node, upstream, walk.value.varying, None)
+    found: list[tuple[str, Node]] = []
+    for name, (own, value) in reversed(walk.steps.items()):
+        adjoint = total(name) if name in adjoints else ZERO
+        if adjoint is not ZERO:
+            found.append((name, adjoint))
+            if apart and adjoint.kind != "num":
+                adjoint = sym(f"d{name}", own.node.data[1])
+            spread(value.node, adjoint, own.varying, own.node)
+    return Gradients({name: total(name) if name in adjoints else None for name in inputs}, found)
+
+
+def _at(value: Value, indices: Sequence[Index], part: Node) -> Node:
+    """The adjoint of one use of a tensor, at the tensor's own indices."""
+    names: dict[int, Index] = {}
+    factors = []
+    for own, side, index in zip(value.axes, value.sides, indices, strict=False):
+        if own is None or side is None:
+            continue
+        if isinstance(index, int) and index not in names:
+            names[index] = own
+        else:
+            other = names[index] if isinstance(index, int) else index
+            factors.append(delta(own, other, side))
+    # Both kinds of indices may be small numbers: they change places at once.
+    return mul(rename(part, names), *factors)
+
+
+def inlined(node: Node, walk: Walk, names: Sequence[str]) -> Node:
+    """A formula with some steps replaced by what they are computed as."""
+    values = {name: partial(_element, *walk.steps[name]) for name in names}
+    while names_of(node).keys() & values.keys():
+        node = substituted(node, values)
+    return node
+
+
+def _element(own: Value, value: Value, indices: Sequence[Index]) -> Node:
+    """An element of a step, from what it is computed as."""
+    places = zip(own.axes, indices, strict=True)
+    return rename(value.node, {mine: it for mine, it in places if mine is not None})

@@ -1,0 +1,1 @@
+"""The operations of expressions as formulas, each by its definition in index notation."""

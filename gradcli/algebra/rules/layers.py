@@ -1,0 +1,90 @@
+"""Layers and losses that mix the elements of a row."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from gradcli.algebra.nodes import NoRuleError, num, size
+from gradcli.algebra.products import divide, mul, neg, root
+from gradcli.algebra.rules.matrices import matmul
+from gradcli.algebra.rules.places import one_hot
+from gradcli.algebra.rules.reducing import Rule, count, keeping, mean, total, var
+from gradcli.algebra.rules.sides import swapped
+from gradcli.algebra.terms import add, sub
+from gradcli.algebra.walk import Value, elementwise, formula, length, tensor
+
+
+def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings: Any) -> Value:
+    """Cross entropy, or without `logs` nll, of a vector or of rows. Raises NoRuleError."""
+    reduction = settings.pop("reduction", "mean")
+    smoothing = settings.pop("label_smoothing", 0.0)
+    weight = settings.pop("weight", None)
+    if any(value is not None and key != "ignore_index" for key, value in settings.items()):
+        raise NoRuleError("no rule for cross_entropy with these arguments")
+    if weight is not None and smoothing:
+        raise NoRuleError("no rule for cross_entropy with weights and smoothing")
+    classes = pred.sides[-1]
+    hot = target
+    if len(target.sides) != len(pred.sides) or not logs:
+        hot = one_hot(target, length(classes))
+    if len(pred.sides) > 2 or classes is None or len(hot.sides) != len(pred.sides):
+        raise NoRuleError("no rule for cross_entropy of these shapes")
+    rows = formula("log(softmax(pred, -1))", {"pred": pred}) if logs else pred
+    if smoothing:
+        share = divide(num(smoothing), size(classes))
+        hot = elementwise(lambda h: add(mul(num(1 - smoothing), h), share), hot)
+    if weight is not None:
+        hot = elementwise(mul, hot, weight)
+    losses = elementwise(neg, total(elementwise(mul, hot, rows), -1))
+    below = count(losses.sides) if weight is None else total(hot)
+    return averaged(losses, reduction, below)
+
+
+def averaged(losses: Value, reduction: str, below: Value) -> Value:
+    """Losses, or their sum, or that over `below`."""
+    if reduction == "none":
+        return losses
+    whole = total(losses)
+    return whole if reduction == "sum" else elementwise(divide, whole, below)
+
+
+def _layer_norm(
+    x: Value, shape: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-5
+) -> Value:
+    sides = tuple(range(-len(shape), 0)) if isinstance(shape, tuple | list) else (-1,)
+    centred = elementwise(sub, x, mean(x, sides, keepdim=True))
+    spread = var(x, sides, correction=0, keepdim=True)
+    found = elementwise(divide, centred, elementwise(lambda v: root(add(v, num(eps))), spread))
+    found = found if weight is None else elementwise(mul, found, weight)
+    return found if bias is None else elementwise(add, found, bias)
+
+
+def _rms_norm(x: Value, shape: Any, weight: Any = None, eps: Any = None) -> Value:
+    """rms_norm. Raises NoRuleError without eps, which is then that of the dtype."""
+    if eps is None:
+        raise NoRuleError("no rule for rms_norm without eps")
+    found = formula("x/sqrt(mean(x**2, -1, True) + eps)", {"x": x, "eps": eps})
+    return found if weight is None else elementwise(mul, found, weight)
+
+
+def _attention(
+    query: Value, key: Value, value: Value, attn_mask: Any = None, scale: Any = None, **more: Any
+) -> Value:
+    """scaled_dot_product_attention. Raises NoRuleError for its further arguments."""
+    if any(more.values()):
+        raise NoRuleError("no rule for scaled_dot_product_attention with these arguments")
+    scores = matmul(query, swapped(key, -1, -2))
+    if scale is None:
+        scores = elementwise(divide, scores, elementwise(root, length(query.sides[-1])))
+    else:
+        scores = elementwise(mul, scores, tensor(scale))
+    if attn_mask is not None:
+        scores = elementwise(add, scores, attn_mask)
+    weights: Value = keeping("softmax")(scores, -1)
+    return matmul(weights, value)
+
+
+RULES: Mapping[str, Rule] = {
+    "cross_entropy": _cross_entropy, "nll": partial(_cross_entropy, logs=False), "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm, "scaled_dot_product_attention": _attention,
+}  # fmt: skip

@@ -1,0 +1,159 @@
+"""The rule of every function, method, property and module by its name. What is not here has none.
+
+Elementwise functions and losses are those of the catalogue.
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from gradcli.algebra.elementwise import fn
+from gradcli.algebra.nodes import ONE, ZERO, Node, NoRuleError
+from gradcli.algebra.products import root
+from gradcli.algebra.rules import layers, matrices, places, reducing, sides
+from gradcli.algebra.rules.catalogued import catalogued
+from gradcli.algebra.rules.reducing import Rule
+from gradcli.algebra.walk import Value, elementwise, formula, plain, tensor
+from gradcli.catalogue import derivative_rules
+from gradcli.catalogue.functions import CATALOGUE
+
+_BY_MODULE = {name.replace("_", ""): name for name in CATALOGUE}
+_ALIASES = {
+    **{alias: name for alias, name in derivative_rules.SYNONYMS.items() if name.isidentifier()},
+    "true_divide": "div", "divide": "div", "subtract": "sub", "multiply": "mul", "float_power": "pow", "mm": "matmul",
+    "mv": "matmul", "bmm": "matmul", "frobenius_norm": "norm", "matrix_norm": "norm", "linear_norm": "norm",
+    "swapaxes": "transpose", "swapdims": "transpose", "movedim": "moveaxis", "view_as": "reshape_as",
+    "inner": "dot", "vdot": "dot", "logsoftmax": "log_softmax", "view": "reshape", "ravel": "flatten", "t": "T",
+    "inverse": "inv", "diag": "diagonal", "broadcast_to": "expand", "average": "mean", "shape": "size", "dim": "ndim",
+}  # fmt: skip
+_KEYS = {
+    "axis": "dim",
+    "axes": "dim",
+    "dims": "dim",
+    "keepdims": "keepdim",
+    "ddof": "correction",
+    "ord": "p",
+}
+_IGNORED = frozenset({"dtype", "inplace", "device", "requires_grad"})
+
+
+def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """The value of a function, method, property or module. Raises NoRuleError."""
+    name = name.removeprefix("catalogue.")
+    entry = CATALOGUE.get(name) or CATALOGUE.get(_BY_MODULE.get(name.lower(), ""))
+    if entry is not None:
+        name = entry.name
+        if name not in _OWN:
+            return catalogued(entry, arguments, keywords)
+    name = _ALIASES.get(name, name)
+    if name in ("max", "min") and len(arguments) > 1 and isinstance(arguments[1], Value):
+        name += "imum"
+    for key in (name, name.lower()):
+        if key in _RULES or key in _DEFINITIONS:
+            rule = _RULES.get(key) or partial(_defined, *_DEFINITIONS[key])
+            return _called(name, rule, arguments, keywords)
+    if name in (*derivative_rules.FORMULAS, "digamma") and name.isidentifier() and not keywords:
+        return elementwise(partial(fn, name), *map(tensor, arguments))
+    raise NoRuleError(f"no rule for {name}")
+
+
+def _called(name: str, rule: Rule, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    named = {_KEYS.get(k, k): value for k, value in keywords.items() if k not in _IGNORED}
+    try:
+        return rule(*arguments, **named)
+    except (TypeError, AttributeError, IndexError, KeyError, ValueError) as error:
+        raise NoRuleError(f"no rule for {name} with these arguments") from error
+
+
+def _defined(parameters: str, text: str, *arguments: Any, **keywords: Any) -> Value:
+    names: dict[str, Any] = {}
+    for parameter in parameters.split():
+        key, _, default = parameter.partition("=")
+        names[key] = ast.literal_eval(default or "None")
+    given = dict(zip(names, arguments, strict=False)) | keywords
+    if len(arguments) > len(names) or given.keys() - names.keys():
+        raise TypeError("other parameters")
+    return formula(text, names | given)
+
+
+_DEFINITIONS: Mapping[str, tuple[str, str]] = {
+    "add": ("input other alpha=1", "input + alpha*other"),
+    "sub": ("input other alpha=1", "input - alpha*other"),
+    "mul": ("input other", "input*other"),
+    "div": ("input other", "input/other"),
+    "pow": ("input exponent", "input**exponent"),
+    "neg": ("input", "-input"),
+    "square": ("input", "input**2"),
+    "rsqrt": ("input", "1/sqrt(input)"),
+    "reciprocal": ("input", "1/input"),
+    "exp2": ("input", "2**input"),
+    "expm1": ("input", "exp(input) - 1"),
+    "log1p": ("input", "log(1 + input)"),
+    "log2": ("input", "log(input)/log(2)"),
+    "log10": ("input", "log(input)/log(10)"),
+    "logit": ("input", "log(input/(1 - input))"),
+    "xlogy": ("input other", "input*log(other)"),
+    "hypot": ("input other", "sqrt(input**2 + other**2)"),
+    "sinc": ("input", "sin(pi*input)/(pi*input)"),
+    "lerp": ("input end weight", "input + weight*(end - input)"),
+    "addcmul": ("input tensor1 tensor2 value=1", "input + value*tensor1*tensor2"),
+    "addcdiv": ("input tensor1 tensor2 value=1", "input + value*tensor1/tensor2"),
+    "addmm": ("input mat1 mat2 beta=1 alpha=1", "beta*input + alpha*(mat1 @ mat2)"),
+    "addmv": ("input mat vec beta=1 alpha=1", "beta*input + alpha*(mat @ vec)"),
+    "baddbmm": ("input batch1 batch2 beta=1 alpha=1", "beta*input + alpha*(batch1 @ batch2)"),
+    "addr": ("input vec1 vec2 beta=1 alpha=1", "beta*input + alpha*outer(vec1, vec2)"),
+    "dot": ("input other", "sum(input*other)"),
+    "outer": ("input vec2", "input[:, None]*vec2"),
+    "trace": ("input", "sum(diagonal(input))"),
+    "solve": ("A B", "inv(A) @ B"),
+    "bilinear": ("input1 input2 weight", "einsum('bi,oij,bj->bo', input1, weight, input2)"),
+    "diff": ("input", "input[1:] - input[:-1]"),
+    "embedding": ("input weight", "weight[input]"),
+    "softmin": ("input dim=None", "softmax(-input, dim)"),
+    "log_softmax": ("input dim=None", "log(softmax(input, dim))"),
+    "logsigmoid": ("input", "log(sigmoid(input))"),
+    "normalize": ("input p=2 dim=1 eps=0", "input/norm(input, p, dim, True)"),
+    "cosine_similarity": ("x1 x2 dim=1 eps=0", "sum(x1*x2, dim)/(norm(x1, 2, dim)*norm(x2, 2, dim))"),
+    "pairwise_distance": ("x1 x2 p=2 eps=1e-6", "norm(x1 - x2 + eps, p, -1)"),
+    "cdist": ("x1 x2 p=2", "norm(x1[:, None] - x2, p, -1)"),
+    "gaussian_nll_loss": ("input target var", "mean(log(var) + (input - target)**2/var)/2"),
+    "margin_ranking_loss": ("input1 input2 target margin=0", "mean(relu(margin - target*(input1 - input2)))"),
+}  # fmt: skip
+"""Parameters, some with defaults, and the definition of functions that others make up."""
+
+
+def _of(name: str) -> Rule:
+    """An elementwise function."""
+    return lambda *values: elementwise(partial(fn, name), *map(tensor, values))
+
+
+def _clamp(value: Any, min: Any = None, max: Any = None) -> Value:
+    found = tensor(value)
+    for name, bound in (("maximum", min), ("minimum", max)):
+        if bound is not None:
+            found = elementwise(partial(fn, name), found, tensor(bound))
+    return found
+
+
+def _full(number: Node, *shape: Any) -> Value:
+    counts = sides.listed(shape)
+    return Value(number, tuple(None if plain(n) == 1 else sides.side_of(n) for n in counts))
+
+
+def _same(value: Any, *_: Any, **__: Any) -> Any:
+    return value
+
+
+_RULES: Mapping[str, Rule] = {
+    **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
+    **{name: _of(name) for name in ("where", "maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu")},
+    "sqrt": lambda v: elementwise(root, tensor(v)), "clamp": _clamp,
+    "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
+    "zeros_like": lambda v: Value(ZERO, v.sides), "ones_like": lambda v: Value(ONE, v.sides),
+    **dict.fromkeys(("clone", "contiguous", "float", "double", "to", "type_as", "positive", "identity"), _same),
+}  # fmt: skip
+_OWN = frozenset({
+    "softmax", "log_softmax", "softmin", "cross_entropy", "nll", "sigmoid", "tanh", "relu", "logsigmoid",
+})  # fmt: skip
+"""Entries of the catalogue whose definition here is better known to the algebra."""

@@ -1,0 +1,170 @@
+"""Sums, means, norms and other reductions, and functions along one axis."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gradcli.algebra.elementwise import fn
+from gradcli.algebra.indices import along, sigma
+from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, num
+from gradcli.algebra.products import divide, mul, power, root
+from gradcli.algebra.terms import add, sub
+from gradcli.algebra.walk import (
+    Axis,
+    Value,
+    elementwise,
+    formula,
+    length,
+    packed,
+    plain,
+    tensor,
+    unpacked,
+)
+
+Rule = Callable[..., Any]
+"""A function, method, property or module: a value from its arguments."""
+
+
+def count(sides: Sequence[Dim | None]) -> Value:
+    """The number of elements of a tensor with these sides, as a plain number."""
+    found = Value(ONE, (), 1)
+    for dim in sides:
+        side = length(dim)
+        found = elementwise(mul, found, side).but(count=(found.count or 0) * (side.count or 0))
+    return found
+
+
+def dims(value: Value, dim: Any) -> list[int]:
+    """The axes that `dim` names, from the first; all without it. Raises NoRuleError."""
+    total = len(value.sides)
+    if dim is None or dim == ():
+        return list(range(total))
+    found = [plain(d) for d in (dim if isinstance(dim, tuple | list) else [dim])]
+    if not total:
+        return []
+    if any(not isinstance(d, int) or not -total <= d < total for d in found):
+        raise NoRuleError("no rule for this dim")
+    return sorted({d % total for d in found})
+
+
+def reduced(
+    value: Value, dim: Any, keepdim: Any, compute: Callable[[dict[int, Dim], Node], Node]
+) -> Value:
+    """A value with some axes taken away by `compute`."""
+    gone = dims(value, dim)
+    node, axes = unpacked(value)
+    over = {index: side for d in gone for index, side in [axes[d]] if side is not None}
+    kept: list[Axis] = [(None, None) if d in gone else axis for d, axis in enumerate(axes)]
+    left = kept if keepdim else [axis for d, axis in enumerate(kept) if d not in gone]
+    return packed(compute(over, node), left)
+
+
+def total(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
+    """The sum along some or all dimensions; of a list, that of its tensors."""
+    if isinstance(value, list | tuple):
+        return elementwise(add, *map(tensor, value))
+    return reduced(tensor(value), dim, keepdim, sigma)
+
+
+def _terms(value: Value, dim: Any) -> Node:
+    return count([value.sides[d] for d in dims(value, dim)]).node
+
+
+def mean(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
+    """The mean along some or all dimensions."""
+    value = tensor(value)
+    terms = _terms(value, dim)
+    return reduced(value, dim, keepdim, lambda over, node: divide(sigma(over, node), terms))
+
+
+def var(
+    value: Value,
+    dim: Any = None,
+    unbiased: Any = True,
+    keepdim: Any = False,
+    correction: Any = None,
+) -> Value:
+    """The variance, unbiased unless `correction` says otherwise."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    centred = elementwise(sub, value, mean(value, dim, keepdim=True))
+    below = sub(_terms(value, dim), num(int(unbiased) if correction is None else correction))
+
+    def compute(over: dict[int, Dim], node: Node) -> Node:
+        return divide(sigma(over, power(node, num(2))), below)
+
+    return reduced(centred, dim, keepdim, compute)
+
+
+def _std(*arguments: Any, **keywords: Any) -> Value:
+    return elementwise(root, var(*arguments, **keywords))
+
+
+def _norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Value:
+    """norm, of vectors. Raises NoRuleError for the other norms of a matrix."""
+    value = tensor(value)
+    order = 2 if p in (None, "fro") else p
+    if order == math.inf:
+        sizes = elementwise(lambda node: fn("abs", node), value)
+        found: Value = _over_one("max")(sizes, dim, keepdim)
+        return found
+    if not isinstance(order, int | float):
+        raise NoRuleError("no rule for this norm")
+    by = num(order)
+    powers = elementwise(lambda node: power(fn("abs", node), by), value)
+    return elementwise(lambda node: power(node, divide(ONE, by)), total(powers, dim, keepdim))
+
+
+def _extreme(name: str) -> Rule:
+    """The largest or smallest; along a dimension the pair of its values and an unknown index."""
+
+    def rule(value: Any, dim: Any = None, keepdim: Any = False) -> Any:
+        found = _over_one(name)(value, dim, keepdim)
+        return found if dim is None else (found, None)
+
+    return rule
+
+
+def _over_one(name: str) -> Rule:
+    def rule(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
+        def compute(over: dict[int, Dim], node: Node) -> Node:
+            if len(over) > 1:
+                raise NoRuleError(f"no rule for {name} of a matrix")
+            return next((along(name, node, *axis) for axis in over.items()), node)
+
+        return reduced(tensor(value), dim, keepdim, compute)
+
+    return rule
+
+
+def _logsumexp(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
+    return formula(
+        "log(sum(exp(value), dim, keepdim))", {"value": value, "dim": dim, "keepdim": keepdim}
+    )
+
+
+def keeping(name: str) -> Rule:
+    """A function along one dimension that keeps it, as softmax does."""
+
+    def rule(value: Any, dim: Any = None) -> Value:
+        value = tensor(value)
+        if dim is None and len(value.sides) != 1:
+            raise NoRuleError(f"no rule for {name} of a matrix")
+        node, axes = unpacked(value)
+        for at in dims(value, 0 if dim is None else dim):
+            index, side = axes[at]
+            if side is not None:
+                node = along(name, node, index, side, index)
+            elif name == "softmax":
+                node = ONE
+        return packed(node, axes)
+
+    return rule
+
+
+RULES: Mapping[str, Rule] = {
+    "sum": total, "mean": mean, "var": var, "std": _std, "norm": _norm, "prod": _over_one("prod"),
+    "max": _extreme("max"), "min": _extreme("min"), "amax": _over_one("max"), "amin": _over_one("min"),
+    "values": lambda pair: pair[0], "logsumexp": _logsumexp, "softmax": keeping("softmax"), "cumsum": keeping("cumsum"),
+    "numel": lambda value: count(value.sides),
+}  # fmt: skip

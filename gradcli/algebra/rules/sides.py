@@ -1,0 +1,159 @@
+"""The sides of tensors: their order, new and dropped ones, reshape and expand."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gradcli.algebra.indices import along, call
+from gradcli.algebra.nodes import Dim, NoRuleError, fresh
+from gradcli.algebra.rules.reducing import Rule, dims
+from gradcli.algebra.walk import Axis, Value, broadcast, length, packed, plain, size_of, unpacked
+
+
+def listed(arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """The arguments of `f(2, 3)` and of `f((2, 3))`."""
+    if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
+        return tuple(arguments[0])
+    return tuple(arguments)
+
+
+def named_side(given: Any) -> Dim | None:
+    """The side whose size was given as one, such as len(x)."""
+    if isinstance(given, Value) and given.node.kind == "size":
+        found: Dim = given.node.data
+        return found
+    return None
+
+
+def side_of(given: Any) -> Dim:
+    """A side of this size: the side that was named, or one whose size is always the same."""
+    return named_side(given) or Dim(plain(given), fixed=True)
+
+
+def _size(value: Value, dim: Any = None) -> Any:
+    sides = tuple(map(length, value.sides))
+    return sides if dim is None else sides[plain(dim)]
+
+
+def _permute(value: Value, *order: Any, dim: Any = ()) -> Value:
+    node, axes = unpacked(value)
+    return packed(node, [axes[plain(d)] for d in listed(order or dim)])
+
+
+def swapped(value: Value, first: Any, second: Any) -> Value:
+    """A value with two sides exchanged."""
+    order = list(range(len(value.sides)))
+    if order:
+        one, two = plain(first), plain(second)
+        order[one], order[two] = order[two], order[one]
+    return _permute(value, order)
+
+
+def _transposed(value: Value) -> Value:
+    """T"""
+    return _permute(value, list(range(len(value.sides)))[::-1])
+
+
+def _moveaxis(value: Value, source: Any, destination: Any) -> Value:
+    """Of one axis."""
+    count = len(value.sides)
+    order = [d for d in range(count) if d != source % count]
+    order.insert(destination % count, source % count)
+    return _permute(value, order)
+
+
+def _squeeze(value: Value, dim: Any = None) -> Value:
+    """squeeze, of sides that are always of size 1. Raises NoRuleError for others."""
+    if dim is None and any(side is not None and size_of(side) == 1 for side in value.sides):
+        raise NoRuleError("no rule for squeeze of an open side")
+    gone = dims(value, dim)
+    node, axes = unpacked(value)
+    return packed(node, [axis for d, axis in enumerate(axes) if d not in gone or axis[1]])
+
+
+def _reshape(value: Value, *shape: Any) -> Value:
+    """reshape. Raises NoRuleError for view(dtype)."""
+    shape = listed(shape)
+    counts = [plain(s) for s in shape]
+    total = math.prod(map(size_of, value.sides))
+    if -1 in counts:
+        counts[counts.index(-1)] = total // math.prod(c for c in counts if c != -1)
+    if None in counts or math.prod(counts) != total:
+        raise NoRuleError("no rule for reshape")
+    return _reshaped(value, counts, [named_side(s) for s in shape])
+
+
+def _flatten(value: Value, start_dim: Any = 0, end_dim: Any = -1) -> Value:
+    sides = value.sides or (None,)
+    first, last = start_dim % len(sides), end_dim % len(sides)
+    if first == last and value.sides:
+        return value
+    before, joined, after = sides[:first], sides[first : last + 1], sides[last + 1 :]
+    counts = [*map(size_of, before), math.prod(map(size_of, joined)), *map(size_of, after)]
+    return _reshaped(value, counts, [*before, None, *after])
+
+
+def _reshaped(value: Value, counts: Sequence[int], given: Sequence[Dim | None]) -> Value:
+    """A value with sides of these sizes, some of them given sides."""
+    node, axes = unpacked(value)
+    old = [(index, side) for index, side in axes if side is not None]
+    if [size_of(side) for _, side in old] == [c for c in counts if c != 1]:
+        # Only sides of size 1 come or go.
+        left = iter(old)
+        placed: list[Axis] = [(None, None) if c == 1 else next(left) for c in counts]
+        for (_, known), side in zip(placed, given, strict=True):
+            if known is not None and side is not None:
+                known.merge(side)
+        return packed(node, placed)
+    outs: list[Axis] = []
+    for count, side in zip(counts, given, strict=True):
+        own = None if count == 1 else side or Dim(count, fixed=len(counts) > 1)
+        outs.append((None if own is None else fresh(), own))
+    inner = [(index, side) for index, side in outs if index is not None and side is not None]
+    return packed(call("reshape", [(old, node)], inner), outs)
+
+
+def _expand(value: Value, *shape: Any) -> Value:
+    shape = listed(shape)
+    sides: list[Dim | None] = []
+    offset = len(shape) - len(value.sides)
+    for place, given in enumerate(shape):
+        own = value.sides[place - offset] if place >= offset else None
+        count = plain(given)
+        if count != -1 and (count != 1 or own is not None):
+            dim = side_of(given)
+            own = dim if own is None else own.merge(dim)
+        sides.append(own)
+    return Value(value.node, tuple(sides))
+
+
+def _expand_as(value: Value, other: Value) -> Value:
+    return Value(value.node, broadcast(value.sides, other.sides))
+
+
+def _flip(value: Value, *axes: Any, dim: Any = ()) -> Value:
+    node, own = unpacked(value)
+    for at in dims(value, listed(axes) or dim):
+        index, side = own[at]
+        if side is not None:
+            node = along("flip", node, index, side, index)
+    return packed(node, own)
+
+
+def _roll(value: Value, shifts: Any, dim: Any = None) -> Value:
+    """roll, along one dimension. Raises NoRuleError."""
+    node, axes = unpacked(value)
+    (at,) = dims(value, dim)
+    index, side = axes[at]
+    if side is None:
+        raise NoRuleError("no rule for roll with these arguments")
+    axis = [(index, side)]
+    return packed(call("roll", [(axis, node)], axis, (plain(shifts),)), axes)
+
+
+RULES: Mapping[str, Rule] = {
+    "T": _transposed, "mT": lambda value: swapped(value, -1, -2), "transpose": swapped, "permute": _permute,
+    "moveaxis": _moveaxis, "squeeze": _squeeze, "reshape": _reshape, "flatten": _flatten, "expand": _expand,
+    "reshape_as": lambda value, other: _reshape(value, *_size(other)), "expand_as": _expand_as, "flip": _flip,
+    "roll": _roll, "size": _size, "len": lambda value: length(value.sides[0]), "ndim": lambda value: len(value.sides),
+}  # fmt: skip

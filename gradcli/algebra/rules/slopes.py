@@ -1,0 +1,49 @@
+"""The derivatives of elementwise functions, which the catalogue has as formulas."""
+
+from collections.abc import Callable, Mapping
+
+from gradcli.algebra.elementwise import chosen, fn
+from gradcli.algebra.nodes import ZERO, Node, NoRuleError
+from gradcli.algebra.walk import Value, formula
+from gradcli.catalogue import derivative_rules
+from gradcli.catalogue.functions import CATALOGUE
+
+Slope = Callable[..., Node]
+
+
+def slope(node: Node, place: int) -> Node:
+    """The derivative of an elementwise function by one argument. Raises NoRuleError."""
+    name, arguments, settings = node.data
+    if name in _OWN:
+        return _OWN[name][place](*arguments)
+    if name in _FLAT:
+        return ZERO
+    formulas = derivative_rules.FORMULAS.get(name)
+    if formulas is not None:
+        names = dict(zip("abc", map(Value, arguments), strict=False))
+        return formula(formulas[place], {**names, "y": Value(node)}).node
+    entry = CATALOGUE.get(name)
+    if entry is None:
+        raise NoRuleError(f"no rule for {name}")
+    # Without the branch that PyTorch takes to avoid an overflow.
+    text = "sigmoid(beta*x)" if name == "softplus" else entry.derivative
+    if text is None:
+        raise NoRuleError(f"PyTorch has no derivative of {name}")
+    bound = {parameter.name: parameter.default for parameter in entry.parameters} | dict(settings)
+    return formula(text, {"x": Value(arguments[0]), **bound}).node
+
+
+def _larger(left: Node, right: Node) -> Node:
+    return chosen(fn(">", left, right))
+
+
+def _smaller(left: Node, right: Node) -> Node:
+    return chosen(fn("<", left, right))
+
+
+_OWN: Mapping[str, tuple[Slope, ...]] = {
+    "maximum": (_larger, lambda a, b: _larger(b, a)),
+    "minimum": (_smaller, lambda a, b: _smaller(b, a)),
+    "relu": (lambda a: _larger(a, ZERO),),
+}
+_FLAT = frozenset({"<", "<=", ">", ">=", "==", "!=", "&", "|", "detach"})

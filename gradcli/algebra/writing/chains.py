@@ -1,0 +1,114 @@
+"""Sums of products as chains of `@`, and as traces."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from gradcli.algebra.indices import rename, sigma
+from gradcli.algebra.nodes import Dim, Node, NoRuleError, fresh, is_num
+from gradcli.algebra.products import mul, power, powers
+from gradcli.algebra.writing.layouts import ATOM, POWER, PRODUCT, Axes, Text, as_floats
+
+if TYPE_CHECKING:
+    from gradcli.algebra.writing.writer import Writer
+
+_FACTORS = 6
+"""Factors of a chain, at most: all ways to part them are tried."""
+
+
+def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iterator[Text]:
+    """Products of matrices and vectors for a sum of products."""
+    own = tuple(index for index in axes if index in body.free)
+    coefficient, factors = powers(body)
+    if coefficient != 1 or len(factors) > _FACTORS:
+        return
+    if len(factors) == 1 and not own:
+        ((base, by),) = factors
+        if is_num(by, 2) and len(over) == 1:
+            text = w.write(base, tuple(over))
+            if text.binds == ATOM:
+                yield Text(f"{text.text} @ {text.text}", PRODUCT, (), chain=True)
+        return
+    items = [power(base, by) for base, by in factors]
+    if not own:
+        found = _matrices(w, over, items, None, None)
+    elif len(own) == 1:
+        found = _matrices(w, over, items, own[0], None)
+        row = _matrices(w, over, items, None, own[0])
+        # A.T @ g, as textbooks write it, unless g @ A is much shorter.
+        if row and (not found or len(found[0].text) > len(row[0].text) + 3):
+            found = row
+    else:
+        found = _matrices(w, over, items, own[-2], own[-1], own[:-2])
+    for text in found:
+        yield w.laid(text, own, axes)
+    if not own and len(items) > 1:
+        yield from _traces(w, over, items)
+
+
+def _matrices(
+    w: "Writer",
+    over: Mapping[int, Dim],
+    items: Sequence[Node],
+    left: int | None,
+    right: int | None,
+    batch: Axes = (),
+) -> list[Text]:
+    """The shortest way to write the product with rows `left` and columns `right` as `a @ b`."""
+    found: list[tuple[int, Text]] = []
+    for inner, a, b in _splits(over, items):
+        if not (a.free <= {left, inner, *batch} and b.free <= {inner, right, *batch}):
+            continue
+        if (left is not None) > (left in a.free) or (right is not None) > (right in b.free):
+            continue
+        one: Axes = tuple(i for i in (*batch, left, inner) if i in a.free)
+        other: Axes = tuple(i for i in (*batch, inner, right) if i in b.free)
+        if batch and (len(one) - 2) % len(batch) + (len(other) - 2) % len(batch):
+            continue
+        if batch and len(one) == len(other) == 2:
+            continue
+        try:
+            x, y = w.write(a, one), w.write(b, other)
+        except NoRuleError:
+            continue
+        if x.layout != one or y.layout != other:
+            continue
+        x, y = as_floats(a, x), as_floats(b, y)
+        before = x.text if x.chain and "/" not in x.text else x.within(POWER)
+        layout = tuple(index for index in (*batch, left, right) if index is not None)
+        text = f"{before} @ {y.within(POWER)}"
+        late = 4 if before.startswith("(") and not y.text.startswith("(") else 0
+        found.append((len(text) + late, Text(text, PRODUCT, layout, chain=True)))
+    return [text for _, text in sorted(found, key=lambda it: it[0])[:1]]
+
+
+def _traces(w: "Writer", over: Mapping[int, Dim], items: Sequence[Node]) -> Iterator[Text]:
+    """A sum of products over all indices, as the trace of a product of matrices."""
+    for index in over:
+        holders = [place for place, item in enumerate(items) if index in item.free]
+        if len(holders) == 2:
+            other = fresh()
+            changed = list(items)
+            changed[holders[1]] = rename(items[holders[1]], {index: other})
+            rest = {i: d for i, d in over.items() if i != index}
+            for text in _matrices(w, rest, changed, index, other):
+                yield Text(f"trace({text.text})")
+
+
+def _splits(over: Mapping[int, Dim], items: Sequence[Node]) -> Iterator[tuple[int, Node, Node]]:
+    """Every way to part factors in two that share exactly one summed index: it, and the products."""
+    for size in range(1, len(items)):
+        for chosen in combinations(range(len(items)), size):
+            first = [items[place] for place in chosen]
+            second = [item for place, item in enumerate(items) if place not in chosen]
+            left = frozenset[int]().union(*(item.free for item in first))
+            right = frozenset[int]().union(*(item.free for item in second))
+            shared = [index for index in over if index in left and index in right]
+            if len(shared) == 1:
+                a, b = (
+                    sigma(
+                        {i: d for i, d in over.items() if i in own and i not in shared}, mul(*some)
+                    )
+                    for own, some in ((left, first), (right, second))
+                )
+                yield shared[0], a, b

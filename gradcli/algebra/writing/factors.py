@@ -1,0 +1,224 @@
+"""Products and powers as text: quotients, means, outer products, roots and norms."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from gradcli.algebra.nodes import ONE, Dim, Node, Number, Power, is_num, magnitude, num, number
+from gradcli.algebra.products import powers, product, scale, without
+from gradcli.algebra.signs import is_negative
+from gradcli.algebra.terms import terms
+from gradcli.algebra.writing import additive, summing
+from gradcli.algebra.writing.layouts import (
+    ATOM,
+    COMPARE,
+    POWER,
+    PRODUCT,
+    SIGN,
+    Axes,
+    Text,
+    broadcast,
+    decimal,
+    shortest,
+    spelled,
+)
+
+if TYPE_CHECKING:
+    from gradcli.algebra.writing.writer import Writer
+
+Instead = Mapping[Node, Text]
+"""Factors that are written in another way."""
+
+
+def mul(w: "Writer", node: Node, axes: Axes) -> Text:
+    """A product, in the shortest of its ways."""
+    coefficient, found = node.data
+    items = list(found.items())
+    if len(items) == 1 and coefficient == 1:
+        ((base, by),) = items
+        return power(w, base, by, axes)
+    texts = [_quotient(w, coefficient, items, axes, {})]
+    for base, by in items:
+        if by is not ONE:
+            continue
+        if base.kind == "sigma" and not w.write(base, axes).chain:
+            rest = _divided(items, [dim for _, dim in base.data[0]])
+            if rest is not None:
+                mean = summing.sigma(w, base, axes, "mean")
+                texts.append(_quotient(w, coefficient, rest, axes, {base: mean}))
+        one = additive.as_one_sum(base) if base.kind == "add" else None
+        rest = None if one is None else _divided(items, list(one[0].values()))
+        if one is not None and rest is not None:
+            means = list(summing.reduced(w, *one, axes, "mean"))
+            if means:
+                texts.append(_quotient(w, coefficient, rest, axes, {base: shortest(means)}))
+    if len(axes) == 2:
+        texts += _outer(w, coefficient, items, axes)
+    return shortest(texts)
+
+
+def _divided(items: Sequence[Power], sides: Sequence[Dim]) -> list[Power] | None:
+    """The factors left if a sum along some sides, divided by their sizes, becomes a mean."""
+    rest = list(items)
+    for dim in sides:
+        place = next(
+            (i for i, (b, e) in enumerate(rest)
+             if b.kind == "size" and b.data is dim.root and is_negative(e) and e.data <= -1), None
+        )  # fmt: skip
+        if place is None:
+            return None
+        base, by = rest[place]
+        rest[place : place + 1] = [] if is_num(by, -1) else [(base, num(by.data + 1))]
+    return rest
+
+
+def _quotient(
+    w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes, instead: Instead
+) -> Text:
+    """Factors as a product over a product: numbers and one-number factors before a chain."""
+    above: list[tuple[int, Text]] = []
+    below: list[tuple[int, Text]] = []
+    items, counted = _counted(w, items)
+    for inverse, text in counted:
+        (below if inverse else above).append((1, text))
+    sigmoids = {base for base, _ in items if base.is_fn("sigmoid")}
+    for base, by in items:
+        if base.kind == "size" and not base.data.places and by.kind == "num":
+            coefficient *= Fraction(base.data.size) ** by.data
+            continue
+        inverse = _is_inverse(by)
+        total = base.kind == "add" and by is ONE
+        if total and coefficient < 0 and min(base.data[1].values()) < 0:
+            coefficient = -coefficient
+            text = additive.total(w, [(-each, term) for each, term in terms(base)], axes)
+        elif base in instead:
+            text = instead[base]
+        elif total and not sigmoids.isdisjoint(base.data[1]):
+            text = additive.total(w, terms(base), axes)  # s*(1 - s)
+        else:
+            text = power(w, base, scale(-1, by) if inverse else by, axes)
+        (below if inverse else above).append((_rank(base, text), text))
+    top = [text for _, text in sorted(above, key=lambda it: it[0])]
+    bottom = [text for _, text in sorted(below, key=lambda it: it[0])]
+    over, _, under = decimal(magnitude(coefficient)).partition("/")
+    chains = [text.text for text in top if text.chain]
+    factors = [text.within(POWER) for text in top if not text.chain]
+    lead = [] if over == "1" else [over]
+    divisors = [*([under] if under else []), *(text.within(POWER) for text in bottom)]
+    layout = broadcast([text.layout for text in (*top, *bottom)])
+    if not lead and not divisors and top:
+        if all(text.binds == COMPARE for text in top):
+            lead = ["1.0"]
+        elif len(top) == 1 and coefficient > 0:
+            return top[0]
+    divided = "*".join(divisors)
+    divided = f"/({divided})" if len(divisors) > 1 else f"/{divided}" if divisors else ""
+    front = [*lead, *factors]
+    beside = [*(text for text in top if not text.chain), *bottom]
+    chain = len(chains) == 1 and not any(text.layout for text in beside)
+    if not chain:
+        bare = len(chains) == 1 and not front
+        written = "*".join([*front, *(chains if bare else (f"({each})" for each in chains))])
+        found = f"{written or '1'}{divided}"
+    elif divisors and front:
+        found = f"{'*'.join(front)}{divided}*{chains[0]}"
+    else:
+        found = f"{'*'.join([*front, chains[0]])}{divided}"
+    if coefficient < 0:
+        return Text(f"-{found}", PRODUCT if chain else SIGN, layout, chain)
+    return Text(found, PRODUCT, layout, chain)
+
+
+def _counted(
+    w: "Writer", items: Sequence[Power]
+) -> tuple[Sequence[Power], list[tuple[bool, Text]]]:
+    """The sizes of all sides of an input as Y.numel(): the other factors, and the texts."""
+    found = []
+    for exponent in (1, -1):
+        sizes = {b.data: b for b, e in items if b.kind == "size" and is_num(e, exponent)}
+        for name, sides in w.tensors.items() if len(sizes) > 1 else ():
+            roots = [dim.root for dim in sides if dim is not None]
+            if 1 < len(roots) == len(set(roots)) and sizes.keys() >= set(roots):
+                items = without(items, *(sizes[root] for root in roots))
+                found.append((exponent < 0, Text(f"{name}.numel()")))
+                break
+    return items, found
+
+
+def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes) -> Iterator[Text]:
+    """u_i*v_j as outer(u, v), and u_i*delta_ij as diag(u)."""
+    i, j = axes
+    sides: dict[frozenset[int | None], list[Power]] = {}
+    for base, by in items:
+        sides.setdefault((base.free | by.free) & {i, j}, []).append((base, by))
+    none, rows, columns, both = (sides.get(frozenset(key), []) for key in ((), (i,), (j,), (i, j)))
+    unit = len(both) == 1 and both[0][0].kind == "delta" and both[0][1] is ONE
+    if unit and not (rows and columns):
+        inner = product(coefficient, [*none, *rows, *columns])
+        (index,) = inner.free & {i, j} or {i}
+        vector = w.write(inner, (index,))
+        if vector.layout:
+            yield Text(f"diag({vector.text})", layout=axes)
+    if not rows or not columns:
+        return
+    if both:
+        inner = product(1, [*rows, *columns])
+        for outer in _outer(w, 1, powers(inner)[1], axes):
+            name = w.stand_in(inner)
+            factors = [(name, ONE), *none, *both]
+            yield _quotient(w, coefficient, factors, axes, {name: outer})
+        return
+    left, right = w.write(product(1, rows), (i,)), w.write(product(1, columns), (j,))
+    text = f"outer({left.text}, {right.text})"
+    above, below = _halves(product(magnitude(coefficient), none))
+    front = "" if above is ONE else f"{w.write(above, ()).within(PRODUCT)}*"
+    under = "" if below is ONE else f"/{w.write(below, ()).within(POWER)}"
+    sign = "-" if coefficient < 0 else ""
+    plain = ATOM if not front and not under else PRODUCT
+    yield Text(f"{sign}{front}{text}{under}", SIGN if sign else plain, axes)
+
+
+def power(w: "Writer", base: Node, by: Node, axes: Axes) -> Text:
+    """A power: roots, norms, reciprocals."""
+    if by is ONE:
+        return w.write(base, axes)
+    value = number(by)
+    half = value is not None and value.denominator == 2 and value > 0
+    norm = summing.norm(w, base, axes) if half else None
+    if value is not None and value < 0:
+        below = power(w, base, num(-value), axes)
+        return Text(f"1/{below.within(POWER)}", PRODUCT, below.layout)
+    if norm is not None and value is not None:
+        if value.numerator == 1:
+            return norm
+        return Text(f"{norm.atom}**{value.numerator}", POWER, norm.layout)
+    inner = w.write(base, axes)
+    if half and value == Fraction(1, 2):
+        return Text(f"sqrt({inner.text})", layout=inner.layout)
+    if half and value is not None:
+        return Text(f"{inner.atom}**{float(value)}", POWER, inner.layout)
+    exponent = w.write(by, axes) if value is None else spelled(value)
+    up = exponent.within(SIGN if value is None or value.denominator == 1 else ATOM)
+    return Text(f"{inner.atom}**{up}", POWER, broadcast([inner.layout, exponent.layout]))
+
+
+def _halves(node: Node) -> tuple[Node, Node]:
+    """The numerator and the denominator of a product."""
+    coefficient, factors = powers(node)
+    above = product(coefficient.numerator, [(b, e) for b, e in factors if not _is_inverse(e)])
+    under = [(base, scale(-1, by)) for base, by in factors if _is_inverse(by)]
+    return above, product(coefficient.denominator, under)
+
+
+def _is_inverse(by: Node) -> bool:
+    """Whether a power is written below the line."""
+    return is_negative(by) or (by.kind == "mul" and bool(by.data[0] < 0))
+
+
+def _rank(base: Node, text: Text) -> int:
+    """The order of factors: short names, then powers and functions, then sums in brackets."""
+    if base.kind == "size":
+        return 1
+    if base.kind == "sym":
+        return 3 if text.layout else 2
+    return 5 if text.binds < PRODUCT else 4

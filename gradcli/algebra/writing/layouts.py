@@ -1,0 +1,76 @@
+"""Texts with their layouts: how tightly they bind, how they broadcast, how numbers are spelled."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from gradcli.algebra.nodes import Node, Number
+
+Axes = tuple[int | None, ...]
+Layout = tuple[int | None, ...]
+
+COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(1, 7)
+"""How tightly a text binds."""
+
+
+class Text(NamedTuple):
+    """A text, how tightly it binds, its layout, and whether it is a chain of `@`."""
+
+    text: str
+    binds: int = ATOM
+    layout: Layout = ()
+    chain: bool = False
+
+    def within(self, binds: int) -> str:
+        """The text as an operand that must bind at least so tightly."""
+        return self.text if self.binds >= binds else f"({self.text})"
+
+    @property
+    def atom(self) -> str:
+        """The text before a dot or a bracket."""
+        return self.within(ATOM)
+
+    @property
+    def as_float(self) -> "Text":
+        """The same as an operand of `@`, `+` or `-`, which take no truth values."""
+        if self.binds != COMPARE:
+            return self
+        return Text(f"1.0*{self.within(POWER)}", PRODUCT, self.layout)
+
+
+def as_floats(node: Node, text: Text) -> Text:
+    """The text of a node as an operand of `@`, which does not mix types."""
+    if node.is_call("one_hot"):
+        return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
+    return text.as_float
+
+
+def shortest(texts: Sequence[Text]) -> Text:
+    """The shortest text."""
+    return min(texts, key=lambda text: len(text.text))
+
+
+def broadcast(layouts: Sequence[Layout]) -> Layout:
+    """The layout of texts that broadcast together."""
+    length = max(map(len, layouts), default=0)
+    padded = [(None,) * (length - len(layout)) + layout for layout in layouts]
+    return tuple(
+        next((i for i in column if i is not None), None) for column in zip(*padded, strict=True)
+    )
+
+
+def decimal(value: Number) -> str:
+    """A number as students write it: 3, 0.1, 1e-05, 2/3."""
+    if value.denominator == 1:
+        return str(value.numerator) if -(10**7) < value < 10**7 else repr(float(value))
+    text = repr(float(value))
+    fits = value.denominator % 5 == 0 or len(text) > 6
+    if Fraction(text) == value and fits and len(text) < 24:
+        return text
+    return f"{value.numerator}/{value.denominator}" if value.denominator < 10**6 else text
+
+
+def spelled(value: Number) -> Text:
+    """A number as a text."""
+    text = decimal(value)
+    return Text(text, PRODUCT if "/" in text else ATOM if value >= 0 else SIGN)

@@ -1,0 +1,155 @@
+"""Sums over indices as text: sums and means of elements, norms, look-ups."""
+
+from collections.abc import Iterator, Mapping
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from gradcli.algebra.indices import sigma as summed
+from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, num, ratio
+from gradcli.algebra.products import powers, product, without
+from gradcli.algebra.signs import is_even
+from gradcli.algebra.writing import chains
+from gradcli.algebra.writing.layouts import ATOM, Axes, Text, as_floats
+
+if TYPE_CHECKING:
+    from gradcli.algebra.writing.writer import Writer
+
+
+def sigma(w: "Writer", node: Node, axes: Axes, reduction: str) -> Text:
+    """A sum over indices, or the mean. Raises NoRuleError."""
+    over, body = w.open(node)
+    texts = list(reduced(w, over, body, axes, reduction))
+    if reduction == "sum":
+        texts += _by_places(w, over, body, axes)
+    for rest, nested in _nested(w, over, body):
+        texts += reduced(w, rest, nested, axes, reduction)
+    if reduction == "sum":
+        texts += chains.chains(w, over, body, axes)
+    if not texts:
+        raise NoRuleError("no short text for a sum")
+    return min(texts, key=_length)
+
+
+def _length(text: Text) -> int:
+    """The length of a sum's text; a matrix comes before a vector in brackets: X.T @ (p - y)."""
+    late = text.chain and text.text.startswith("(") and not text.text.endswith(")")
+    return len(text.text) + 4 * late
+
+
+def reduced(
+    w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes, reduction: str
+) -> Iterator[Text]:
+    """The elements written out, then summed along their axes."""
+    own = tuple(index for index in axes if index in body.free)
+    for order in _orders(body, own, tuple(over)):
+        try:
+            text = w.write(body, order)
+        except NoRuleError:
+            continue
+        if text.layout == order:
+            text = as_floats(body, text) if reduction == "mean" else text
+            dims = sorted(order.index(index) for index in over)
+            listed = dims[0] if len(dims) == 1 else f"({', '.join(map(str, dims))})"
+            found = f"{reduction}({text.text}, {listed})"
+            if not own:
+                found = f"{reduction}({text.text})"
+            elif text.binds == ATOM and len(text.text) < 16:
+                found = f"{text.text}.{reduction}({listed})"
+            yield w.laid(Text(found), own, axes)
+
+
+def _orders(body: Node, own: Axes, over: Axes) -> list[Axes]:
+    """Orders of axes for the elements of a sum: those of the tensors in it, and the plain one."""
+    found: dict[Axes, None] = {}
+    agenda = [body]
+    wanted = {*own, *over}
+    while agenda and len(found) < 4:
+        node = agenda.pop()
+        if node.kind == "sym":
+            indices = tuple(i for i in node.data[1] if isinstance(i, int))
+            if set(indices) == wanted and len(indices) == len(wanted):
+                found[indices] = None
+        elif node.kind in ("add", "mul", "fn"):
+            agenda += node.data[1]
+    orders = permutations((*own, *over)) if len(wanted) <= 3 else [(*own, *over)]
+    for order in orders:
+        if tuple(index for index in order if index in own) == own:
+            found[order] = None
+    return list(found)
+
+
+def _nested(
+    w: "Writer", over: Mapping[int, Dim], body: Node
+) -> Iterator[tuple[dict[int, Dim], Node]]:
+    """The same with one index summed inside: what is left to sum, and the elements."""
+    coefficient, factors = powers(body)
+    for index, dim in over.items() if len(over) > 1 else ():
+        having = [(base, by) for base, by in factors if index in base.free | by.free]
+        if len(having) < len(factors):
+            inner = w.stand_in(summed({index: dim}, product(1, having)))
+            rest = [factor for factor in factors if factor not in having]
+            left = {i: d for i, d in over.items() if i != index}
+            yield left, product(coefficient, [*rest, (inner, ONE)])
+
+
+def norm(w: "Writer", base: Node, axes: Axes) -> Text | None:
+    """The root of a sum of squares; None if it is no such sum."""
+    if base.kind != "sigma":
+        return None
+    over, body = w.open(base)
+    coefficient, factors = powers(body)
+    if coefficient != 1 or not all(is_even(by) for _, by in factors):
+        return None
+    inner = product(1, [(each, num(ratio(by.data, 2))) for each, by in factors])
+    own = tuple(index for index in axes if index in inner.free)
+    for order in _orders(inner, own, tuple(over)):
+        text = w.write(inner, order)
+        if text.layout == order and (not own or len(over) == 1):
+            dim = f", dim={order.index(next(iter(over)))}" if own else ""
+            return w.laid(Text(f"norm({text.text}{dim})"), own, axes)
+    return None
+
+
+def _by_places(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iterator[Text]:
+    """Products with one-hot rows: W[s], a[arange(n), t], and zeros_like(W).index_add(0, s, r)."""
+    coefficient, factors = powers(body)
+    for hot, by in factors:
+        if not hot.is_call("one_hot") or by is not ONE:
+            continue
+        (((), places),), (out,) = hot.data[1], hot.data[2]
+        rest = without(factors, hot)
+        if out in over:
+            tables = [base for base, _ in rest if out in base.free]
+            rows = _rows(w, tables[0], out, places) if len(tables) == 1 else None
+            if rows is not None:
+                left = {index: dim for index, dim in over.items() if index != out}
+                found = product(coefficient, [*without(rest, tables[0]), (rows, ONE)])
+                yield w.write(summed(left, found), axes)
+        elif len(places.free) == 1 and places.free <= over.keys() and w.like:
+            (row,) = places.free
+            left = {i: d for i, d in over.items() if i != row}
+            inner = summed(left, product(coefficient, rest))
+            order = (row, *axes[1:])
+            if axes and axes[0] == out and inner.free <= set(order):
+                text, at = w.write(inner, order), w.write(places, (row,))
+                if text.layout == order:
+                    added = f"zeros_like({w.like}).index_add(0, {at.text}, {text.text})"
+                    yield Text(added, layout=axes)
+
+
+def _rows(w: "Writer", table: Node, out: int, places: Node) -> Node | None:
+    """A table indexed by `out` as the tensor of its elements at the places; None if it is no tensor."""
+    if table.kind != "sym" or not all(isinstance(i, int) for i in table.data[1]):
+        return None
+    name, indices = table.data
+    at = indices.index(out)
+    rows = tuple(sorted(places.free, reverse=True))
+    written = w.write(places, rows)
+    if written.layout != rows:
+        return None
+    if at == 0 and places.free.isdisjoint(indices):
+        return w.given(f"{name}[{written.text}]", (*rows, *indices[1:]))
+    if at == 1 and rows == indices[:1]:
+        text = f"{name}[arange({name}.shape[0]), {written.text}]"
+        return w.given(text, (*rows, *indices[2:]))
+    return None

@@ -1,0 +1,148 @@
+"""The writer of formulas: whole formulas, the leaves of them, and the layout of tensors."""
+
+from collections.abc import Mapping, Sequence
+
+from gradcli.algebra.indices import opened, rename
+from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, sym
+from gradcli.algebra.writing import additive, factors, summing, tensorwise
+from gradcli.algebra.writing.layouts import COMPARE, PRODUCT, Axes, Text, decimal, spelled
+
+
+class Writer:
+    """Writes formulas; `tensors` are the sides of the inputs."""
+
+    def __init__(self, tensors: Mapping[str, Sequence[Dim | None]]) -> None:
+        self.tensors = tensors
+        self.like = ""
+        self.like_axes: Axes = ()
+        self._done: dict[tuple[Node, Axes], Text] = {}
+        self._opened: dict[Node, tuple[dict[int, Dim], Node]] = {}
+        self._inner: dict[str, tuple[tuple[int, ...], Node]] = {}
+        self._given: dict[str, Text] = {}
+
+    def tensor(self, node: Node, axes: Axes, like: str) -> str:
+        """A formula in the shape of the tensor `like`, which has these axes. Raises NoRuleError."""
+        self.like, self.like_axes = like, axes if like else (-1,)
+        value = number(node)
+        if value is not None and axes:
+            if value in (0, 1):
+                return f"{'ones' if value else 'zeros'}_like({like})"
+            return f"full_like({like}, {decimal(value)})"
+        text = self.write(node, axes)
+        if text.binds == COMPARE:
+            text = Text(f"1.0*({text.text})", PRODUCT, text.layout)
+        if text.layout == axes or not like:
+            return text.text
+        if not text.layout and text.binds >= PRODUCT and not text.chain:
+            return f"{text.text}*ones_like({like})"
+        return f"{text.atom}.expand_as({like})"
+
+    def write(self, node: Node, axes: Axes) -> Text:
+        """A node for these axes, of which it may lack some. Raises NoRuleError."""
+        axes = axes[next((i for i, a in enumerate(axes) if a in node.free), len(axes)) :]
+        key = (node, axes)
+        if key not in self._done:
+            self._done[key] = self._write(node, axes)
+        return self._done[key]
+
+    def _write(self, node: Node, axes: Axes) -> Text:
+        match node.kind:
+            case "num":
+                return spelled(node.data)
+            case "size":
+                return Text(self.size(node.data))
+            case "sym":
+                return self._sym(node, axes)
+            case "delta":
+                return self._delta(node, axes)
+            case "add":
+                return additive.add(self, node, axes)
+            case "mul":
+                return factors.mul(self, node, axes)
+            case "fn":
+                return additive.fn(self, node, axes)
+            case "sigma":
+                return summing.sigma(self, node, axes, "sum")
+        return tensorwise.call(self, node, axes)
+
+    def open(self, node: Node) -> tuple[dict[int, Dim], Node]:
+        """A sum opened, always in the same way, so that its parts are written once."""
+        if node not in self._opened:
+            self._opened[node] = opened(node)
+        return self._opened[node]
+
+    def stand_in(self, inner: Node) -> Node:
+        """A tensor that is written as `inner`, and not taken apart by what is around it."""
+        name = f"inner {len(self._inner)}"
+        own = tuple(sorted(inner.free))
+        self._inner[name] = own, inner
+        return sym(name, own)
+
+    def given(self, text: str, axes: Sequence[int]) -> Node:
+        """A tensor with these axes that is written as a text."""
+        name = f"given {len(self._given)}"
+        self._given[name] = Text(text)
+        return sym(name, axes)
+
+    def size(self, dim: Dim) -> str:
+        """The size of a side: `len(y)`, `X.shape[1]`, or its number."""
+        dim = dim.root
+        if dim.fixed or not dim.places:
+            return str(dim.size)
+        name, axis, _ = min(dim.places, key=lambda it: (it[1] > 0, it[2], len(it[0])))
+        return f"{name}.shape[{axis}]" if axis else f"len({name})"
+
+    def _sym(self, node: Node, axes: Axes) -> Text:
+        name, indices = node.data
+        if name in self._inner:
+            own, inner = self._inner[name]
+            return self.write(rename(inner, dict(zip(own, indices, strict=True))), axes)
+        if name in self._given:
+            return self.laid(self._given[name], indices, axes)
+        layout = tuple(index if isinstance(index, int) else None for index in indices)
+        behind = axes[max(len(axes) - len(layout), 0) :]
+        if () in indices and len(layout) <= len(axes):
+            fits = all(mine in (None, asked) for mine, asked in zip(layout, behind, strict=True))
+            if fits and all(isinstance(index, int) or index == () for index in indices):
+                return Text(name, layout=layout)
+        places = [":" if isinstance(i, int) else str(i[0] if i else 0) for i in indices]
+        while places and places[-1] == ":":
+            places.pop()
+        text = f"{name}[{', '.join(places)}]" if places else name
+        varying = tuple(index for index in layout if index is not None)
+        if len(set(varying)) < len(varying):
+            if len(varying) != 2:
+                raise NoRuleError("no short text for a diagonal")
+            text, varying = f"{text}.diagonal()", varying[:1]
+        return self.laid(Text(text), varying, axes)
+
+    def laid(self, text: Text, own: Axes, axes: Axes) -> Text:
+        """A text whose axes are `own`, for the axes that are asked for. Raises NoRuleError."""
+        if not own:
+            return text
+        order = tuple(index for index in axes if index in own)
+        if len(order) < len(own):
+            raise NoRuleError("no short text for these axes")
+        layout = tuple(i if i in own else None for i in axes[axes.index(order[0]) :])
+        if layout == own:
+            return text._replace(layout=layout)
+        turned = text.atom
+        if order == own:
+            pass
+        elif len(own) == 2:
+            turned = turned[:-2] if turned.endswith(".T") else f"{turned}.T"
+        elif order[:-2] == own[:-2]:
+            turned += ".mT"
+        else:
+            turned += f".permute({', '.join(str(own.index(index)) for index in order)})"
+        if None in layout:
+            turned += f"[{', '.join('None' if i is None else ':' for i in layout)}]"
+        return Text(turned, layout=layout)
+
+    def _delta(self, node: Node, axes: Axes) -> Text:
+        left, right, dim = node.data
+        text = Text(f"eye({self.size(dim)})")
+        if isinstance(left, tuple) or isinstance(right, tuple):
+            index, (place,) = (right, left) if isinstance(left, tuple) else (left, right)
+            return self.laid(Text(f"{text.text}[{place}]"), (index,), axes)
+        return self.laid(text, tuple(index for index in axes if index in (left, right)), axes)
