@@ -46,6 +46,10 @@ fuzz *words:
 derivations *words:
     .venv/bin/python -m tools.derivations "$@"
 
+# rules of derive broken in turn: whether a wrong formula is ever shown
+sabotage *words:
+    .venv/bin/python -m tools.sabotage "$@"
+
 # whole commands and their memory beside plain programs; fails where a target is missed
 bench *words:
     .venv/bin/python -m tools.benchmarks "$@"

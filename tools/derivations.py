@@ -35,7 +35,10 @@ CASES = Path(__file__).parents[1] / "tests" / "cases"
 LONGER = 1.25
 """How much longer than the textbook's a text may be."""
 POINTS, TRIES, TOLERANCE = 3, 12, 1e-8
-LOSSES = {"mse": "mse_loss", "bce": "binary_cross_entropy", "nll": "nll_loss"}
+LOSSES = {
+    "mse": "mse_loss", "bce": "binary_cross_entropy", "nll": "nll_loss", "huber": "huber_loss", "smooth_l1": "smooth_l1_loss",
+    "bce_with_logits": "binary_cross_entropy_with_logits",
+}  # fmt: skip
 """Names of gradcli's catalogue that PyTorch spells out."""
 NAMESPACES = {
     "F": functional, "torch": torch, "linalg": torch.linalg, "special": torch.special, "nn": torch.nn,
@@ -274,14 +277,21 @@ def differing(text: str, names: Names, expected: Tensor) -> str:
 
 
 def wrong(
-    block: Block, texts: Texts, backward: Texts, upstream: str = "g", *, other_sizes: bool = True
+    block: Block,
+    texts: Texts,
+    backward: Texts,
+    upstream: str = "g",
+    *,
+    other_sizes: bool = True,
+    there: Sequence[Point] = (),
 ) -> dict[str, str]:
     """The texts that are not autograd's gradients, each with how it differs.
 
     `texts` are gradients by inputs. The lines of `backward` may use the steps and those above.
+    `there` are points that the block is known to have.
     """
     found: dict[str, str] = {}
-    for at in points(block, other_sizes=other_sizes):
+    for at in there or points(block, other_sizes=other_sizes):
         given = Names(at.inputs)
         if at.upstream is not None:
             given[upstream] = at.upstream

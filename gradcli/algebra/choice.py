@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from gradcli.algebra.indices import opened, rename, sigma, transformed
-from gradcli.algebra.nodes import ONE, Node, Number, num, number, whole
+from gradcli.algebra.nodes import ONE, Node, Number, num, number, spent, whole
 from gradcli.algebra.products import divide, mul, power, powers, product, without
 from gradcli.algebra.signs import is_negative
 from gradcli.algebra.terms import Term, add, combine, sub, terms
@@ -51,6 +51,8 @@ def _cost(variant: tuple[Node, float]) -> float:
 
 def _variants(node: Node) -> Iterator[tuple[Node, float]]:
     """Other forms of a node, each with the factor by which it must be shorter."""
+    if spent():
+        return
     match node.kind:
         case "add":
             yield from ((variant, _FACTORED) for variant in _factored(node))
@@ -80,7 +82,7 @@ def _factored(node: Node) -> Iterator[Node]:
     for base, exponents in holders.items():
         first, *others = exponents.values()
         above = [number(sub(by, first)) for by in others]
-        if not others or None in above:
+        if not others or None in above or spent():
             continue
         lowest = min([0, *(by for by in above if by is not None)])
         factor = power(base, add(first, num(lowest)))
@@ -134,6 +136,8 @@ def _joined_sums(node: Node) -> Iterator[Node]:
     """Sums over indices that share a factor, as one: X.T @ a - X.T @ b."""
     found = terms(node)
     for first, second in combinations(found, 2):
+        if spent():
+            return
         joined = _joined(first, second)
         if joined is not None:
             rest = [term for term in found if term is not first and term is not second]

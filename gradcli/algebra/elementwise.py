@@ -22,6 +22,8 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
         found = _simpler(name, arguments[0])
     elif name == "where":
         found = _where(*arguments)
+    elif name in ("maximum", "minimum") and arguments[0] is arguments[1]:
+        found = arguments[0]
     elif name == "<" and arguments[0].is_fn("maximum"):
         inner, low = arguments[0].data[1]
         if low.kind == arguments[1].kind == "num" and low.data < arguments[1].data:

@@ -13,7 +13,7 @@ a tuple of one, `(2,)`, is a fixed place instead of an index, and `()` that of a
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import count
 from typing import Any, TypeAlias
@@ -28,6 +28,8 @@ BITS = 256
 """Bits of an exact coefficient, at most; a longer one is rounded."""
 NODES = 60_000
 """New nodes in one derivation, at most."""
+WORK = 150_000
+"""Parts that nodes are made of in one derivation, at most, whether new or known."""
 
 
 class NoRuleError(Exception):
@@ -156,7 +158,9 @@ class _State:
         self.numbers: dict[float | Fraction, Node] = {node.data: node for node in (ZERO, ONE)}
         self.signs: set[Any] = set()
         self.shares: dict[str, int] = {}
+        self.positive: dict[Node, bool] = {}
         self.indices = count(1000)
+        self.work = 0
 
 
 _state = _State()
@@ -183,18 +187,31 @@ def sums_to_one(name: str, place: int) -> None:
     _state.shares[name] = place
 
 
+def spent() -> bool:
+    """Whether so much work was done that a shorter form is not looked for any more."""
+    return _state.work > WORK // 2
+
+
+def known_signs() -> dict[Node, bool]:
+    """Which nodes of this derivation are known to be positive."""
+    return _state.positive
+
+
 def fresh() -> int:
     """A new index."""
     return next(_state.indices)
 
 
 def interned(
-    kind: str, key: Any, data: Any, children: Iterable[Node], weight: int, own: Iterable[Any] = ()
+    kind: str, key: Any, data: Any, children: Collection[Node], weight: int, own: Iterable[Any] = ()
 ) -> Node:
     """The node with this key; `own` are its own indices, `weight` is without that of its children.
 
     Raises TooLongError.
     """
+    _state.work += 1 + len(children)
+    if _state.work > WORK:
+        raise TooLongError("took too long")
     found = _state.nodes.get((kind, key))
     if found is not None:
         return found

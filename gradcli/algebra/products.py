@@ -169,7 +169,8 @@ def _root(coefficient: Number, factors: Mapping[Node, Node], exponent: Node) -> 
         coefficient = 1
     for base, by in factors.items():
         together = mul(by, exponent)
-        if is_not_negative(base):
+        rational = by.kind == "num" and by.data.denominator != 1
+        if is_not_negative(base) or rational:
             outside.append((base, together))
         elif is_even(by):
             outside.append((base if is_even(together) else elementwise.fn("abs", base), together))

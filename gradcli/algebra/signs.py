@@ -1,6 +1,6 @@
 """What is known of the sign of a node, whatever the values of its tensors."""
 
-from gradcli.algebra.nodes import Node, whole
+from gradcli.algebra.nodes import Node, known_signs, whole
 
 
 def is_negative(by: Node) -> bool:
@@ -16,6 +16,13 @@ def is_even(by: Node) -> bool:
 
 def is_positive(node: Node) -> bool:
     """Whether a node is known to be positive."""
+    known = known_signs()
+    if node not in known:
+        known[node] = _is_positive(node)
+    return known[node]
+
+
+def _is_positive(node: Node) -> bool:
     match node.kind:
         case "num":
             return bool(node.data > 0)

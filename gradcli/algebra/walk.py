@@ -152,7 +152,7 @@ def _named(name: str, value: Value, done: Walk) -> Value:
     own = Value(value.element(name), value.sides)
     value = value.but(node=in_steps(value.node, done))
     node = value.node
-    if node.is_call("softmax", "one_hot") and len(node.data[2]) == 1:
+    if node.is_call("softmax", "one_hot") and node.data[2][0] in own.node.data[1]:
         sums_to_one(name, own.node.data[1].index(node.data[2][0]))
     done.steps[name] = (own, value)
     return own
@@ -169,9 +169,14 @@ def in_steps(node: Node, done: Walk) -> Node:
         if len(sums) == 1 and all(base.kind in ("sigma", "size") for base, _ in factors):
             known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), num(-1)))
 
+    replaced: dict[Node, Node] = dict(known)
+
     def change(node: Node) -> Node:
-        if node in known:
-            return known[node]
+        if node not in replaced:
+            replaced[node] = changed(node)
+        return replaced[node]
+
+    def changed(node: Node) -> Node:
         if node.kind == "mul":
             for coefficient, factors, own in products:
                 if all(node.data[1].get(base) is by for base, by in factors):

@@ -29,6 +29,7 @@ from gradcli.options.fields import (
 )  # fmt: skip
 from tools.fuzz import corpus, grammar, mutation, samples
 from tools.fuzz.grammar import Chance
+from tools.random_formulas import Generator
 
 PATIENCE = 1
 """Seconds that a computation may take (`timeout`), unless its request says otherwise."""
@@ -445,6 +446,28 @@ def of_expression(chance: Chance, **more: Any) -> dict[str, Any]:
     return found
 
 
+def of_derive(chance: Chance, **more: Any) -> dict[str, Any]:
+    """A job that derives formulas: of a random expression that has them, or of any."""
+    block = Generator(f"{chance.random()}").block()
+    text, inputs = block.expression, dict(block.inputs)
+    if chance.random() < 0.4:
+        text, inputs = grammar.right_expression(chance), {"t": "tensor([0,2,1])"}
+        for name, usual in zip("xyAs", _USUAL, strict=True):
+            inputs[name] = usual if chance.random() < 0.6 else _numbers(chance, _SHAPES[name])
+    if chance.random() < 0.2:
+        text = mutation.text(text, chance, grammar.EXPRESSION_WORDS, [block.expression])
+    elif chance.random() < 0.2:
+        text = mutation.number(text, chance)
+    if inputs and chance.random() < 0.1:
+        inputs[chance.choice([*inputs])] = chance.choice(_ODD)
+    flags = {"steps": True} if chance.random() < 0.3 else {}
+    return {**more, "command": "derive", "expression": text, "inputs": inputs, "timeout": PATIENCE, **flags}  # fmt: skip
+
+
+_ODD = ("0", "zeros(0)", "zeros(1)", "inf", "tensor([1,2])", "ones(2,1)")
+_SHAPES: Mapping[str, Sequence[int]] = {"x": (3,), "y": (3,), "A": (2, 2), "s": ()}
+
+
 def right(chance: Chance, **more: Any) -> dict[str, Any]:
     """A job that is most likely right, with any evidence: what comes behind all checks."""
     shape = chance.choice(((), (1,), (3,), (2, 3), (2, 3), (0,), (2, 1, 2)))
@@ -522,10 +545,9 @@ def _layer(chance: Chance, shape: Sequence[int]) -> tuple[str, dict[str, Any]]:
 
 
 def _on_expression(chance: Chance, shape: Sequence[int]) -> tuple[str, dict[str, Any]]:
-    names = {"x": (3,), "y": (3,), "A": (2, 2), "s": ()}
     given = {
         name: _numbers(chance, sides) if chance.random() < 0.4 else usual
-        for (name, sides), usual in zip(names.items(), _USUAL, strict=True)
+        for (name, sides), usual in zip(_SHAPES.items(), _USUAL, strict=True)
     }
     more = {"steps": 3, "optimizer": chance.choice(("sgd", "adam", "lbfgs", "rprop", "adamw"))}
     command = chance.choices(("grad", "jacobian", "hessian", "descend"), (70, 10, 12, 8))[0]

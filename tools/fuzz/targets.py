@@ -145,6 +145,7 @@ TARGETS: Mapping[str, Target] = {
         ),
         Target("expressions", _jobs(requests.of_expression), runners.lines, 10, 2_000),
         Target("right jobs", _jobs(requests.right), runners.lines, 7, 1_000),
+        Target("derive", _jobs(requests.of_derive), runners.lines, 1, 200),
         Target("operators", _jobs(requests.of_operator), runners.lines, 1.2, 500),
         Target(
             "batch lines", lambda chance, number: requests.line(chance), _side_by_side, 16, 2_000

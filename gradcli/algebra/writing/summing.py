@@ -36,11 +36,17 @@ def _length(text: Text) -> int:
     return len(text.text) + 4 * late
 
 
+_AXES = 6
+"""Axes that elements are written out along before they are summed, at most, unless an input has more."""
+
+
 def reduced(
     w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes, reduction: str
 ) -> Iterator[Text]:
     """The elements written out, then summed along their axes."""
     own = tuple(index for index in axes if index in body.free)
+    if len(own) + len(over) > max(_AXES, *map(len, w.tensors.values())):
+        return  # each axis more is a factor of memory
     for order in _orders(body, own, tuple(over)):
         try:
             text = w.write(body, order)

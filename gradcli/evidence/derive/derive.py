@@ -21,19 +21,21 @@ from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run
 from gradcli.evaluate.trace import program_of
-from gradcli.evidence.derive.verify import TOLERANCE, Point, Points, Verified, holds
+from gradcli.evidence.derive.verify import LARGEST, TOLERANCE, Point, Points, Verified, holds
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.results import Subject, one_hot
 
 LONGEST = 2000
 """Characters of a formula, at most."""
+_WRITTEN = 8 * LONGEST
+"""Characters of a formula that is written down: names for its parts may make it shorter."""
 _TRANSPARENT = 4000
 """Nodes of a derivation with named steps up to which it is tried without them as well."""
 _AT_GIVEN = 1e-6
 """The largest error at the given point; beyond it that point is at a kink."""
-_LARGEST, _STEPS = 100_000, 300
-"""Elements of all inputs, and steps, of an expression whose closed form is looked for, at most."""
+_STEPS = 300
+"""Steps of an expression whose closed form is looked for, at most."""
 _UPSTREAM = ("g", "upstream", "upstream_gradient")
 
 
@@ -103,7 +105,7 @@ class _NoFormulaError(Exception):
 def _rows(subject: Subject, name: str, job: Job) -> Tensor:
     """The Jacobian by one input from its formula, [rows, elements of the input]."""
     texts, upstream, value = _formulas(subject, (name,), job)
-    if value.numel() * subject.inputs[name].numel() > _LARGEST:
+    if value.numel() * subject.inputs[name].numel() > LARGEST:
         raise _NoFormulaError
     made = []
     for row in range(value.numel()):
@@ -122,7 +124,7 @@ def _formulas(
     """The formulas of a subject, the name of their upstream gradient if they have one, its value."""
     program = program_of(subject)
     sizes = sum(tensor.numel() for tensor in subject.inputs.values())
-    if sizes > _LARGEST or len(program.steps) > _STEPS:
+    if sizes > LARGEST or len(program.steps) > _STEPS:
         raise _NoFormulaError
     before = torch.get_rng_state()
     live = core.require_grad(subject.inputs, by)
@@ -142,23 +144,27 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
     taken = {*run.inputs, *run.program.assigned}
     upstream = ""
     if run.value.numel() != 1:
-        upstream = next(name for name in _UPSTREAM if name not in taken)
+        names = (*_UPSTREAM, *(f"g{number}" for number in range(len(taken))))
+        upstream = next(name for name in names if name not in taken)
     reasons: dict[str, str] = {}
     texts: dict[str, list[str]] = {name: [] for name in run.by}
     sides: dict[str, Value] = {}
     assumed: dict[str, None] = {}
     for named in (True, False) if run.program.assigned else (True,):
-        if not named and nodes.made() > _TRANSPARENT and any(texts.values()):
+        enough = nodes.made() > _TRANSPARENT and any(texts.values())
+        if not named and (enough or nodes.spent()):
             break
         try:
             attempt = _followed(run, named=named, upstream=upstream)
+            if not named and attempt.walk.value.node.weight > LONGEST:
+                break  # so its gradient is longer than that too
             sides = sides or attempt.inputs
             assumed |= dict.fromkeys(attempt.walk.assumed)
             for name, found in _texts(attempt, run, reasons).items():
                 texts[name] += found
-        except (NoRuleError, UnequalError, TooLongError) as error:
+        except (NoRuleError, UnequalError, TooLongError, RecursionError) as error:
             for name in run.by:
-                reasons.setdefault(name, str(error))
+                reasons.setdefault(name, _reason(error))
     points = Points(run, sides, upstream)
     if points.given is None:
         message = "the expression is not finite at the given point"
@@ -225,15 +231,22 @@ def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, li
             continue
         try:
             found[name] = list(_written(node, name, attempt, run))
-        except (NoRuleError, TooLongError) as error:
-            reasons.setdefault(name, str(error))
+        except (NoRuleError, TooLongError, RecursionError) as error:
+            reasons.setdefault(name, _reason(error))
     return found
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no formula; an expression that is nested too deep for the algebra takes too long."""
+    return "took too long" if isinstance(error, RecursionError) else str(error)
 
 
 def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     """A formula as text, its steps bound before it or put in."""
     walk = attempt.walk
     texts = []
+    if node.weight > _WRITTEN:
+        raise TooLongError(f"longer than {LONGEST} characters")
     used = names_of(node)
     once = [step for step in walk.steps if used.get(step) == 1]
     forms = [node]
@@ -243,6 +256,8 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     value = attempt.inputs[name]
     taken = {*run.inputs, *run.program.assigned}
     for form in forms:
+        if form.weight > _WRITTEN:
+            continue
         text = writer.tensor(form, value.axes, name)
         for step in _needed(form, walk):
             own, computed = walk.steps[step]
@@ -320,17 +335,19 @@ def _backward(
     try:
         attempt = _followed(run, named=True, upstream=upstream)
         found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
-    except (NoRuleError, UnequalError, TooLongError):
+    except (NoRuleError, UnequalError, TooLongError, RecursionError):
         return [], {}
     writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
     lines: dict[str, str] = {}
     for step, node in found.steps:
+        if node.weight > _WRITTEN:
+            continue
         text = writer.tensor(node, attempt.walk.steps[step][0].axes, step)
         if chosen.first(f"d{step}", [text], lines) is not None:
             lines[f"d{step}"] = text
     short = {}
     for name, gradient in found.inputs.items():
-        if gradient is not None and name in run.by:
+        if gradient is not None and name in run.by and gradient.weight <= _WRITTEN:
             text = writer.tensor(gradient, attempt.inputs[name].axes, name)
             if chosen.first(name, [text], lines) is not None:
                 short[name] = text

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import count
 from typing import NamedTuple
 
 import torch
@@ -25,6 +24,8 @@ TOLERANCE = 1e-9
 """The largest difference, relative to the largest element of the gradient."""
 POINTS = 3
 SIZES = 2
+LARGEST = 100_000
+"""Elements of all inputs beyond which smaller inputs are drawn."""
 _TRIES = 24
 _SMALL = 1e-3
 """Gradients below this are compared absolutely."""
@@ -60,6 +61,9 @@ class Points:
         self._run = run
         self._upstream = upstream
         self._sides = sides
+        roots = {dim.root for value in sides.values() for dim in value.sides if dim}
+        self._free = sorted((d for d in roots if not d.fixed), key=lambda dim: list(dim.places))
+        self._large = sum(tensor.numel() for tensor in run.inputs.values()) > LARGEST
         self._chance = torch.Generator().manual_seed(0)
         self._inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
         self.masks = kept(self._inputs) - {
@@ -70,31 +74,34 @@ class Points:
 
     @cached_property
     def random(self) -> list[Point]:
-        """Up to three points of the given shapes, of both signs where the expression allows it."""
-        shapes = {name: tuple(tensor.shape) for name, tensor in self._run.inputs.items()}
-        return self._drawn(shapes, POINTS)
+        """Up to three points of the given shapes, near and far, of both signs where the expression
+        allows it; of small shapes if the given ones hold many numbers and it can be computed there.
+        """
+        found = self._drawn(self._shapes(0), POINTS) if self._large else []
+        shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
+        return found or self._drawn(shapes, POINTS)
 
     @cached_property
     def resized(self) -> list[Point]:
         """Points of up to two other sizes, if the expression can be computed there."""
-        roots = {dim.root for value in self._sides.values() for dim in value.sides if dim}
-        free = [dim for dim in roots if not dim.fixed]
-        free.sort(key=lambda dim: list(dim.places))
-        if not free:
-            return []
         found: list[Point] = []
-        for more in count(1):
-            sizes = {dim: dim.size + more + place % 2 for place, dim in enumerate(free)}
-            shapes = {
-                name: tuple(
-                    1 if dim is None else sizes.get(dim.root, dim.root.size) for dim in value.sides
-                )
-                for name, value in self._sides.items()
-            }
-            found += self._drawn(shapes, 1)
-            if len(found) == SIZES or more == SIZES + 1:
-                return found
+        for more in range(1, SIZES + 2) if self._free else ():
+            found += self._drawn(self._shapes(more), 1)
+            if len(found) == SIZES:
+                break
         return found
+
+    def _shapes(self, more: int) -> dict[str, tuple[int, ...]]:
+        """The inputs' shapes with each free side longer by about `more`; short ones if they are large."""
+        sizes = {
+            dim: (min(dim.size, 3 + place) if self._large else dim.size) + more + (more and place % 2)
+            for place, dim in enumerate(self._free)
+        }  # fmt: skip
+        shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
+        return shapes | {
+            name: tuple(1 if d is None else sizes.get(d.root, d.root.size) for d in value.sides)
+            for name, value in self._sides.items()
+        }
 
     def _drawn(self, shapes: Mapping[str, Sequence[int]], wanted: int) -> list[Point]:
         found: list[Point] = []
