@@ -43,6 +43,7 @@ def kept(inputs: Inputs) -> frozenset[str]:
 def _is_kept(tensor: Tensor) -> bool:
     if not tensor.is_floating_point():
         return True
+    tensor = tensor.detach()
     if not tensor.numel() or float(tensor.min()) == float(tensor.max()):
         return False
     return bool(((tensor == 0) | (tensor == 1)).all() or (tensor.abs() == 1).all())

@@ -90,6 +90,7 @@ WRONG: dict[str, list[float]] = {
     "data-attribute": [0, 0],
     "kink": [0, 0.01, 1, 0],
     "ties": [1, 0, 0],
+    "branch": [2],
     "not-a-number": [math.nan, 1, -1],
     "nan-where": [math.nan, 0.25],
     "nan-sqrt": [math.nan, math.nan],
@@ -102,6 +103,7 @@ WRONG: dict[str, list[float]] = {
     "learning-rate": [-1.2, 1.44, -1.728, 2.0736],
     "squared-norm": [20, 4, 8],
     "reduction": [2 / 3, 4 / 3, 2],
+    "fixed-size": [5, 9],
     "moving-target": [2, 2],
     "double-softmax": twice_softened(),
     "sigmoid-twice": [softplus(-sigmoid(4)), (sigmoid(sigmoid(4)) - 1) * bump(4)],
@@ -151,6 +153,7 @@ RIGHT: dict[str, list[float]] = {
     "data-attribute": [bump(1), bump(2)],
     "kink": [0.5],
     "ties": [0.5, 0.5, 0],
+    "branch": [2 * sigmoid(1), -4 * bump(1)],
     "not-a-number": [
         math.log(softplus(1)) + math.log(softplus(-1)), sigmoid(1) / softplus(1), sigmoid(-1) / softplus(-1),
     ],
@@ -167,6 +170,7 @@ RIGHT: dict[str, list[float]] = {
     "learning-rate": [0.8, 0.64, 0.512, 0.4096],
     "squared-norm": [10, 2, 4],
     "reduction": [2, 4, 6],
+    "fixed-size": [5, 18],
     "moving-target": [3, 3],
     "kl-reduction": [0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)],
     "double-softmax": [entropy(A, 0), P[0] - 1, P[1], P[2]],
@@ -605,7 +609,8 @@ def test_a_text_that_is_too_long() -> None:
 
 @pytest.mark.parametrize(
     "name", ["saturated", "double-softmax", "broadcast", "kink", "unused-input", "not-a-number", "no-derivative",
-             "integer-input", "softmax-dim", "probabilities", "squared-norm", "wrong-cure", "No_Grad", " nan "],
+             "integer-input", "softmax-dim", "probabilities", "these-sizes", "branch",
+             "squared-norm", "wrong-cure", "No_Grad", " nan "],
 )  # fmt: skip
 def test_names_of_notes_and_other_spellings(name: str) -> None:
     assert matching.by_name(name)

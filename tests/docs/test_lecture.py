@@ -22,6 +22,11 @@ def shown(*words: str) -> Any:
     return run(*words, "--dtype", "float64", "--json").json
 
 
+def computed(formula: str, *inputs: str) -> Any:
+    """The value of a formula that `derive` shows, at some inputs."""
+    return shown("jacobian", formula, *inputs)["value"]
+
+
 def logistic(z: float) -> float:
     return 1 / (1 + math.exp(-z))
 
@@ -256,6 +261,12 @@ def test_7_a_step_of_a_quarter_halves_the_distance() -> None:
     assert [row["parameters"]["w"] for row in rows] == [1 + 0.5**step for step in range(5)]
 
 
+def test_7_the_formula_is_derived() -> None:
+    formula = shown("derive", "mse(w*x + b, y)", "--wrt", "w")["formulas"]["w"]
+    assert computed(formula, "w=2", "x=1", "b=0", "y=1") == 2.0
+    assert computed(formula, "w=0.5", "x=-3", "b=1", "y=2") == -6 * (-1.5 + 1 - 2)
+
+
 # 8
 
 
@@ -373,6 +384,16 @@ def test_12_the_jacobian_has_the_lectures_formula_and_signs() -> None:
         assert sum(row) == pytest.approx(0, abs=1e-15)
 
 
+def test_12_the_formula_is_derived() -> None:
+    """Times an upstream gradient; one that is 1 at i alone gives row i."""
+    formula = shown("derive", "p = softmax(a, 0)", "a=2.0,1.0,0.1")["formulas"]["a"]
+    p = shown("softmax-jacobian", "2.0,1.0,0.1")["probabilities"]
+    for i in range(3):
+        one = str([float(i == j) for j in range(3)])
+        row = computed(f"p = softmax(a, 0); {formula}", "a=2.0,1.0,0.1", f"g={one}")
+        assert row == pytest.approx([p[i] * ((i == j) - p[j]) for j in range(3)], rel=1e-12)
+
+
 # 13
 
 
@@ -428,6 +449,18 @@ def test_14_several_outputs() -> None:
         o = logistic(sum(a * c for a, c in zip(x, w[k], strict=True)))
         expected = [(o - t[k]) * o * (1 - o) * xj for xj in x]
         assert result["gradients"]["w"][k] == pytest.approx(expected, rel=1e-12)
+
+
+def test_14_the_formulas_are_derived() -> None:
+    """Of one output and of several, in the order of factors that the lecture has."""
+    one = ("O = sigmoid(w @ x + b); half_sse(O, t)", "x=1,0.5", "w=0.3,-0.2", "b=0", "t=1")
+    several = ("O = sigmoid(W @ x + b); half_sse(O, t)", "x=1,0.5", "W=0.3,-0.2;0.1,0.4", "b=0,0", "t=1,0")  # fmt: skip
+    lectures = {"w": "(O - t)*O*(1 - O)*x", "W": "((O - t)*O*(1 - O))[:, None]*x"}
+    for (by, lecture), words in zip(lectures.items(), (one, several), strict=True):
+        formula = shown("derive", *words, "--wrt", by)["formulas"][by]
+        for text in (lecture, formula.rpartition("; ")[2]):
+            found = shown("grad", *words, "--wrt", by, "--expect", f"{by} = {text}")["expect"][by]
+            assert (found["ok"], found["agreed"]) == (True, 13), text
 
 
 def test_14_with_the_step_there_is_no_gradient() -> None:

@@ -254,6 +254,10 @@ def test_what_cannot_be_read(given: str, said: list[str]) -> None:
     assert all(part in message for part in said), message
 
 
+def test_points_bring_no_notes_of_their_own() -> None:
+    assert run("jacobian", "W @ x", "W=1,2;3,4", "x=1,2", "--expect", "x = W").stderr == ""
+
+
 def test_a_number_at_this_point_alone_has_no_formula() -> None:
     assert "computed at this point only" in refused(
         "hessian", "x**2", "x=1", "--expect", "eigenvalues = 2*x**0"

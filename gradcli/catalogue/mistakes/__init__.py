@@ -40,6 +40,7 @@ ALIASES: Mapping[str, str] = {
     "requires-grad": "no-grad",
     "retain-graph": "backward-twice",
     "saturated": "saturation",
+    "these-sizes": "fixed-size",
     "upstream": "vjp-shape",
     "vanishing": "saturation",
     "zero-grad": "accumulate",

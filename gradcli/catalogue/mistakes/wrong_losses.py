@@ -48,7 +48,27 @@ LOSSES = (
             loss.backward()
             print(pred.grad)
         """,
-        related=("squared-norm", "kl-reduction"),
+        related=("squared-norm", "kl-reduction", "fixed-size"),
+    ),
+    Mistake(
+        "fixed-size",
+        "a size written as a number is wrong for the next batch",
+        program="""
+            w = torch.tensor(1.0, requires_grad=True)
+            for batch in torch.tensor([1.0, 2.0, 3.0]).split(2):
+                loss = ((w * batch) ** 2).sum() / 2  # <--
+                print(torch.autograd.grad(loss, w)[0])
+        """,
+        cause="The sum over a batch is divided by 2, which is right for the first batch. The last one has one sample, "
+        "so its loss and its gradient are half of what they should be.",
+        cure="Take the size from the tensor: len(batch), batch.shape[1], batch.numel(), or call mean().",
+        cured="""
+            w = torch.tensor(1.0, requires_grad=True)
+            for batch in torch.tensor([1.0, 2.0, 3.0]).split(2):
+                loss = ((w * batch) ** 2).sum() / len(batch)
+                print(torch.autograd.grad(loss, w)[0])
+        """,
+        related=("reduction", "size-mismatch"),
     ),
     Mistake(
         "kl-reduction",

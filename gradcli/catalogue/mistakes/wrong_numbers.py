@@ -46,6 +46,32 @@ NUMBERS = (
         related=("kink",),
     ),
     Mistake(
+        "branch",
+        "an if takes one side, and the gradient is that of this side",
+        program="""
+            x = torch.tensor(2.0)
+            threshold = torch.tensor(1.0, requires_grad=True)
+            scale = torch.tensor(3.0, requires_grad=True)
+            y = scale * x if x > threshold else x  # <--
+            y.backward()
+            print(scale.grad, threshold.grad)
+        """,
+        cause="Python decides the condition, and PyTorch records only the side that is taken. So the gradient is that "
+        "of this side, and threshold, which is used in the condition alone, has none. Where the condition changes, "
+        "y jumps, and no gradient says so. torch.where chooses element by element, with the same consequence.",
+        cure="If the threshold is to be learnt, make the change smooth: weight both sides by a sigmoid.",
+        cured="""
+            x = torch.tensor(2.0)
+            threshold = torch.tensor(1.0, requires_grad=True)
+            scale = torch.tensor(3.0, requires_grad=True)
+            gate = torch.sigmoid(x - threshold)
+            y = gate * scale * x + (1 - gate) * x
+            y.backward()
+            print(scale.grad, threshold.grad)
+        """,
+        related=("kink", "not-differentiable"),
+    ),
+    Mistake(
         "not-a-number",
         "one nan spreads to everything computed from it",
         program="""
