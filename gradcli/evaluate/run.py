@@ -54,10 +54,23 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
     outcome = evaluate(program, live, before, after)
     for code, text in program.notes:
         job.note(code, text)
-    targeted = set(map(id, targets))
-    indices = frozenset(name for name, tensor in live.items() if id(tensor) in targeted)
+    indices = _among(live, targets)
     by = {name: live[name] for name in chosen}
     return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
+
+
+def class_indices(program: Expression, inputs: Mapping[str, Any]) -> frozenset[str]:
+    """The inputs that an index loss takes as class indices. Raises GradcliError."""
+    if not _may_take_indices(program):
+        return frozenset()
+    targets: list[Any] = []
+    evaluate(program, inputs, _watching(program, targets, lambda step, operands: None))
+    return _among(inputs, targets)
+
+
+def _among(inputs: Mapping[str, Any], targets: list[Any]) -> frozenset[str]:
+    targeted = set(map(id, targets))
+    return frozenset(name for name, tensor in inputs.items() if id(tensor) in targeted)
 
 
 def note_unreached(done: Run, name: str, job: Job, so: str) -> None:

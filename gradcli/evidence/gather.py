@@ -41,5 +41,5 @@ def _next_step(request: EvidenceOptions, result: Result) -> str:
         shows = "--check compares PyTorch's gradient with differences"
     else:
         shown = "the chain rule" if request.explain else "--explain"
-        shows = f"{shown} shows each step, gradcli derive the formula"
+        shows = f"{shown} shows each step, and gradcli derive finds the formula"
     return shows

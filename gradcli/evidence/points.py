@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job
+from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Rerun, Seen, short
+from gradcli.evaluate.run import class_indices
 from gradcli.evidence.check.reasons import DELIBERATE, HELD
 from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject
@@ -113,7 +114,7 @@ def _fan(shape: Sequence[int]) -> float:
 class Sampler:
     """The points of one subject, the same in every run.
 
-    The inputs in `keeping` keep their numbers, unless that would keep all of them. With
+    The inputs in `keeping` and class indices keep their numbers, unless that would keep all of them. With
     `upstreams` an upstream gradient is drawn as well.
     """
 
@@ -122,6 +123,8 @@ class Sampler:
     ) -> None:
         self.rerun = Rerun(subject, job)
         self.inputs = self.rerun.inputs
+        with once_more(torch.float64):
+            keeping = {*keeping, *class_indices(self.rerun.program, self.inputs)}
         moving = {name for name, tensor in self.inputs.items() if tensor.is_floating_point()}
         self.keeping = frozenset(keeping if moving - set(keeping) else self.inputs.keys() - moving)
         self.upstreams = upstreams

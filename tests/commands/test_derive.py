@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +328,13 @@ def test_other_commands_still_ask_for_every_input() -> None:
     assert shown.status == 2
     assert "unknown name w" in shown.stderr
     assert "there is no option --latex" in run("grad", "x", "x=1", "--latex").stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"), [("W @ x", "x='1,2' t=1"), ("X @ W", "X='1,2,0;0.5,-1,2' t=0,1")]
+)
+def test_class_indices_may_be_given_as_floats(text: str, shape: str) -> None:
+    words = ("derive", f"cross_entropy({text}, t)", "W=1,2;3,4;0,1", *shlex.split(shape), "--json")
+    found = json.loads(run(*words).stdout)
+    assert found["ok"]
+    assert "one_hot(t.long()" in found["formulas"]["W"]

@@ -229,7 +229,7 @@ def test_the_table_tells_evidence_from_proof() -> None:
     assert "at x = 2, w = 2, y = 1 it gives w = 6, autograd 12" in ran.stdout
     assert "missing-factor: yours leaves out the local derivative d(w*x)/dw = x" in ran.stdout
     ran = run(*MSE, "--expect", "w = 7*x*(w*x - y) + 1")
-    assert "--explain shows each step, gradcli derive the formula" in ran.stdout
+    assert "--explain shows each step, and gradcli derive finds the formula" in ran.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The writer of formulas: whole formulas, the leaves of them, and the layout of tensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gradcli.algebra.indices import opened, rename
 from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, sym
@@ -9,10 +9,15 @@ from gradcli.algebra.writing.layouts import COMPARE, PRODUCT, Axes, Text, decima
 
 
 class Writer:
-    """Writes formulas; `tensors` are the sides of the inputs."""
+    """Writes formulas; `tensors` are the sides of the inputs, `classes` those that are class indices
+    given as floats.
+    """
 
-    def __init__(self, tensors: Mapping[str, Sequence[Dim | None]]) -> None:
+    def __init__(
+        self, tensors: Mapping[str, Sequence[Dim | None]], classes: Collection[str] = ()
+    ) -> None:
         self.tensors = tensors
+        self.classes = classes
         self.like = ""
         self.like_axes: Axes = ()
         self._done: dict[tuple[Node, Axes], Text] = {}
@@ -108,7 +113,8 @@ class Writer:
         places = [":" if isinstance(i, int) else str(i[0] if i else 0) for i in indices]
         while places and places[-1] == ":":
             places.pop()
-        text = f"{name}[{', '.join(places)}]" if places else name
+        text = f"{name}.long()" if name in self.classes else name
+        text = f"{text}[{', '.join(places)}]" if places else text
         varying = tuple(index for index in layout if index is not None)
         if len(set(varying)) < len(varying):
             if len(varying) != 2:

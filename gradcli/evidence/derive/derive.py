@@ -19,7 +19,7 @@ from gradcli.algebra.writing.writer import Writer
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
-from gradcli.evaluate.run import Run
+from gradcli.evaluate.run import Run, class_indices
 from gradcli.evaluate.trace import program_of
 from gradcli.evidence.derive.verify import LARGEST, TOLERANCE, Point, Points, Verified, holds
 from gradcli.language.expressions import expression
@@ -132,7 +132,8 @@ def _formulas(
     if not torch.equal(before, torch.get_rng_state()):
         raise _NoFormulaError
     notes: set[str] = set()
-    run = Run(program, live, {each: live[each] for each in by}, value, steps, frozenset(), before)
+    indices = class_indices(program, live)
+    run = Run(program, live, {each: live[each] for each in by}, value, steps, indices, before)
     derived = _derived(run, lambda code, _: notes.add(code))
     texts = {each: text for each, text in derived.formulas.items() if text is not None}
     if len(texts) < len(by) or "kink" in notes:
@@ -252,7 +253,7 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     forms = [node]
     if once:
         forms.append(Simplifier()(inlined(node, walk, once)))
-    writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
+    writer = _writer(attempt, run)
     value = attempt.inputs[name]
     taken = {*run.inputs, *run.program.assigned}
     for form in forms:
@@ -265,6 +266,11 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
             text = f"{step} = {definition}; {text}"
         texts.append(with_parts_named(text, taken))
     return texts
+
+
+def _writer(attempt: _Attempt, run: Run) -> Writer:
+    floats = {name for name in run.indices if run.inputs[name].is_floating_point()}
+    return Writer({name: value.sides for name, value in attempt.inputs.items()}, floats)
 
 
 def _needed(node: Node, walk: Walk) -> list[str]:
@@ -337,7 +343,7 @@ def _backward(
         found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
     except (NoRuleError, UnequalError, TooLongError, RecursionError):
         return [], {}
-    writer = Writer({n: v.sides for n, v in attempt.inputs.items()})
+    writer = _writer(attempt, run)
     lines: dict[str, str] = {}
     for step, node in found.steps:
         if node.weight > _WRITTEN:

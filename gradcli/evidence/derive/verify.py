@@ -69,7 +69,9 @@ class Points:
         self.masks = kept(self._inputs) - {
             n for n, t in run.inputs.items() if not t.dtype.is_floating_point
         }
-        self.keeping = kept(self._inputs) if masks else kept(self._inputs) - self.masks
+        self.masks -= run.indices
+        keeping = kept(self._inputs) | run.indices
+        self.keeping = keeping if masks else keeping - self.masks
         self.given = self._computed(self._inputs)
 
     @cached_property

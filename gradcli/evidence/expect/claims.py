@@ -9,13 +9,15 @@ from torch import Tensor
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
-from gradcli.evaluate.rerun import Seen
+from gradcli.evaluate.rerun import Seen, widened
+from gradcli.evaluate.run import class_indices
+from gradcli.evaluate.trace import program_of
 from gradcli.evidence.expect.guesses import SLACK, ZERO, Form, fits, known, number, same_number
 from gradcli.evidence.expect.misses import Miss, agreements, omitted, ratio
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
 from gradcli.options.shared import UPSTREAM
-from gradcli.results import Counterexample, ExpectedFormula, Origin, Result
+from gradcli.results import Counterexample, ExpectedFormula, Origin, Result, Subject
 
 POINTS = 12
 """Random points that must count."""
@@ -48,20 +50,32 @@ def claimed(
     key: str, program: Expression, text: str, origin: Origin, computed: Tensor, job: Job
 ) -> Claim:
     """The claim of one formula over the inputs and steps of the origin's subject."""
+    assert origin.subject is not None
+    classes = classes_of(origin.subject)
 
     def side(seen: Seen) -> Tensor:
         with once_more(torch.float64):
-            return evaluate(program, scope(seen), job.before).value.double()
+            return evaluate(program, scope(seen, classes), job.before).value.double()
 
     for code, note in program.notes:
         job.note(code, note)
     return Claim(key, text, origin, computed, side)
 
 
-def scope(seen: Seen) -> dict[str, Any]:
-    """What the names of a formula mean in a run: inputs, steps, and the upstream gradient."""
+def classes_of(subject: Subject) -> frozenset[str]:
+    """The inputs of a subject that it takes as class indices."""
+    with once_more(torch.float64):
+        inputs = {name: widened(tensor) for name, tensor in subject.inputs.items()}
+        return class_indices(program_of(subject), inputs)
+
+
+def scope(seen: Seen, classes: Set[str]) -> dict[str, Any]:
+    """What the names of a formula mean in a run: inputs, steps, and the upstream gradient. Class
+    indices are whole numbers, so that one_hot takes them.
+    """
     upstream = dict.fromkeys(UPSTREAM, seen.upstream) if seen.upstream is not None else {}
-    return {**upstream, **seen.steps, **seen.inputs}
+    whole = {name: seen.inputs[name].long() for name in classes}
+    return {**upstream, **seen.steps, **seen.inputs, **whole}
 
 
 def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampler:

@@ -16,6 +16,7 @@ from gradcli.evidence.expect.claims import (
     FEWEST,
     POINTS,
     Claim,
+    classes_of,
     compare,
     sampler_of,
     scope,
@@ -69,6 +70,7 @@ class _Pass:
         self.lines, self.subject, self.job = backward.lines, subject, job
         self.last = {name: line for line in self.lines for name in line.gradients}
         self.reads = frozenset(name for line in self.lines for name in line.program.names)
+        self._classes = classes_of(subject)
         self._runs: dict[tuple[int, bool], tuple[Seen, dict[str, Any]]] = {}
 
     def gradients(self) -> Iterator[tuple[Line, str]]:
@@ -119,7 +121,7 @@ class _Pass:
         if (kept := self._runs.get((id(seen), own))) is not None:
             return kept[1]
         values: dict[str, Any] = {}
-        names = scope(seen)
+        names = scope(seen, self._classes)
         with once_more(torch.float64):
             for line in self.lines:
                 names |= assigned(line.program, names, self.job.before)
