@@ -274,6 +274,10 @@ def _original(path: str) -> list[CodeType]:
     return [*_codes(compile(Path(path).read_text(encoding="utf-8"), path, "exec"))]
 
 
+def _place(code: CodeType) -> tuple[str, str, int]:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
 @contextmanager
 def exchanged(path: str, make: Callable[[], ast.Module]) -> Iterator[None]:
     """Run the functions of a file as they are in a changed tree of it, wherever they are bound."""
@@ -287,9 +291,17 @@ def exchanged(path: str, make: Callable[[], ast.Module]) -> Iterator[None]:
             for one, two in zip(old, new, strict=True)
             if one != two and one.co_freevars == two.co_freevars
         }
-    touched = [(each, each.__code__) for each in _live() if each.__code__ in changes]
+    # Coverage runs other code in the same places; lambdas of one line cannot be told apart there.
+    places = Counter(map(_place, old))
+    by_place = {_place(one): two for one, two in changes.items() if places[_place(one)] == 1}
+
+    def changed(code: CodeType) -> CodeType | None:
+        found = changes.get(code) or by_place.get(_place(code))
+        return found if found is not None and found.co_freevars == code.co_freevars else None
+
+    touched = [(each, each.__code__) for each in _live() if changed(each.__code__) is not None]
     for function, code in touched:
-        function.__code__ = changes[code]
+        function.__code__ = changed(code) or code
     try:
         yield
     finally:
