@@ -272,9 +272,9 @@ class ExpectedLine(ExpectedFormula):
     own: bool = aside(False)
     """Whether it is off, but right with the student's own numbers for the lines above."""
     place: Span | None = as_run()
-    unread: tuple[str, ...] = aside(())
-    """Names of the file that are no gradients, and that no line reads."""
     """The statement in the file."""
+    unread: tuple[str, ...] = aside(())
+    """Names that the file binds without a gradient's name, and that no line reads."""
 
 
 # --- results ------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ def _softmax(total: Node, exp: Node) -> Node | None:
 def softmax_at(
     own: Node, bound: tuple[int, Dim], body: Node, candidates: frozenset[int]
 ) -> Node | None:
-    """The element of softmax(body) whose logit is `own`; None if that is no element of the body."""
+    """The element of softmax(body) whose logit is `own`; None if that is not an element of the body."""
     index, dim = bound
     for out in candidates:
         if indices.rename(body, {index: out}) is own:

@@ -123,7 +123,7 @@ def _names(text: str) -> list[str]:
 
 
 def _is_formula(text: str) -> bool:
-    """Whether a text that is no literal is a formula: it has a name that no literal has, or is
+    """Whether a text that is not a literal is a formula: it has a name that no literal has, or is
     arithmetic on numbers and constructors.
     """
     if not WORDS.issuperset(_names(text)):

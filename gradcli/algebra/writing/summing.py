@@ -163,7 +163,7 @@ def _by_places(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> 
 
 
 def _rows(w: "Writer", table: Node, out: int, places: Node) -> Node | None:
-    """A table indexed by `out` as the tensor of its elements at the places; None if it is no tensor."""
+    """A table indexed by `out` as the tensor of its elements at the places; None if it is not a tensor."""
     if table.kind != "sym" or not all(isinstance(i, int) for i in table.data[1]):
         return None
     name, indices = table.data

@@ -72,7 +72,11 @@ class Points:
         self.masks -= run.indices
         keeping = kept(self._inputs) | run.indices
         self.keeping = keeping if masks else keeping - self.masks
-        self.given = self._computed(self._inputs)
+
+    @cached_property
+    def given(self) -> Point | None:
+        """The given point; None if a number there is not finite. Raises GradcliError."""
+        return self._computed(self._inputs)
 
     @cached_property
     def random(self) -> list[Point]:
