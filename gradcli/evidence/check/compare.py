@@ -29,7 +29,7 @@ from gradcli.evidence.check.differences import (
 )
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
-from gradcli.evidence.derive.derive import closed_form
+from gradcli.evidence.derive.derive import ClosedForms
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
 
@@ -59,16 +59,17 @@ def check(result: Result, job: Job) -> dict[str, Checked]:
     for subject in (*result.subjects, *result.underived):
         prefix = f"{subject.name}." if subject.name else ""
         prober = probe(subject, job)
+        forms = ClosedForms(_wide(subject, prober), job)
         for name in subject.by:
-            if (checked := compare(result, subject, name, prober, job)) is not None:
+            if (checked := compare(result, subject, name, prober, forms)) is not None:
                 checks[prefix + name] = checked
     return checks
 
 
 def compare(
-    result: Result, subject: Subject, name: str, prober: Probe, job: Job | None = None
+    result: Result, subject: Subject, name: str, prober: Probe, forms: ClosedForms | None = None
 ) -> Checked | None:
-    """The check of a subject's slopes by the input `name`; None if it has none. Without `job` only
+    """The check of a subject's slopes by the input `name`; None if it has none. Without `forms` only
     the catalogue's closed forms are compared.
     """
     pairs = prober.pairs(name)
@@ -80,8 +81,8 @@ def compare(
     if slopes is None:
         return None
     closed = _closed_form(result, subject, name, prober, pairs)
-    if closed is None and job is not None:
-        closed = _derived(subject, name, prober, pairs, slopes, job)
+    if closed is None and forms is not None:
+        closed = _derived(forms, subject, name, pairs, slopes)
     return _Comparison(prober, name, pairs, slopes, closed).checked()
 
 
@@ -98,14 +99,14 @@ def _closed_form(
 
 
 def _derived(
-    subject: Subject, name: str, prober: Probe, pairs: Sequence[Pair], slopes: Tensor, job: Job
+    forms: ClosedForms, subject: Subject, name: str, pairs: Sequence[Pair], slopes: Tensor
 ) -> Tensor | None:
     """The slopes of the pairs by a derived formula; None if there is none.
 
     The formula was compared with autograd at other points. If it differs at this one, both are
     rounding errors, or the point is at a kink: then it says nothing about autograd's number.
     """
-    closed = closed_form(_wide(subject, prober), name, job)
+    closed = forms.of(name)
     if closed is None:
         return None
     closed, slopes = _chosen(closed, subject, pairs), slopes.detach().double()

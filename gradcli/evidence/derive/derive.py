@@ -1,8 +1,9 @@
 """Gradients as formulas: derived by the algebra, and shown only if they equal autograd's numbers."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -77,68 +78,86 @@ def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     return _derived(run, job.note, steps=steps)
 
 
-def closed_form(subject: Subject, name: str, job: Job) -> Tensor | None:
-    """The gradient of a float64 subject by the input `name` from its formula, in the input's shape;
-    a Jacobian or a Hessian whole, [rows, elements of the input]. None without a formula that holds
-    at the subject's own point, or if there are too many numbers.
+class ClosedForms:
+    """The gradients of a float64 subject by the formulas for them, which are derived once.
+
+    They were compared with autograd at other points than the subject's own.
     """
-    try:
-        with once_more(torch.float64):
-            if subject.kind == "hessian":
-                texts = _formulas(subject, subject.by, job)[0]
-                rows = (subject._replace(expression=text, program=None) for text in texts.values())
-                return torch.cat([_rows(each, name, job) for each in rows])
-            if subject.kind == "jacobian":
-                return _rows(subject, name, job)
-            texts, upstream, value = _formulas(subject, (name,), job)
-            given = torch.ones_like(value) if subject.upstream is None else subject.upstream
-            found = _evaluated(texts[name], {**subject.inputs, **dict.fromkeys(upstream, given)})
-            return found if upstream else found * given.reshape(())
-    except (GradcliError, _NoFormulaError):
-        return None
+
+    def __init__(self, subject: Subject, job: Job) -> None:
+        self._subject = subject
+        self._job = job
+
+    def of(self, name: str) -> Tensor | None:
+        """The gradient by the input `name`, in its shape; a Jacobian or a Hessian whole, [rows,
+        elements of the input]. None without a formula, or if there are too many numbers.
+        """
+        try:
+            with once_more(torch.float64):
+                return self._of(name)
+        except (GradcliError, _NoFormulaError):
+            return None
+
+    def _of(self, name: str) -> Tensor:
+        subject = self._subject
+        if subject.kind == "hessian":
+            return torch.cat([gradient._of(name) for gradient in self._gradients])
+        upstream, value = self._derived.upstream, self._value
+        if subject.kind == "jacobian":
+            if value.numel() * subject.inputs[name].numel() > LARGEST:
+                raise _NoFormulaError
+            ups = [one_hot(value, row) for row in range(value.numel())]
+            return torch.stack([self._evaluated(name, up).reshape(-1) for up in ups])
+        given = torch.ones_like(value) if subject.upstream is None else subject.upstream
+        found = self._evaluated(name, given)
+        return found if upstream else found * given.reshape(())
+
+    @cached_property
+    def _gradients(self) -> list["ClosedForms"]:
+        """The gradients by all inputs, whose Jacobians are the rows of a Hessian."""
+        subject = self._subject._replace(kind="jacobian", program=None)
+        texts = map(self._text, subject.by)
+        return [ClosedForms(subject._replace(expression=text), self._job) for text in texts]
+
+    def _text(self, name: str) -> str:
+        text = self._derived.formulas.get(name)
+        if text is None:
+            raise _NoFormulaError
+        return text
+
+    def _evaluated(self, name: str, upstream: Tensor) -> Tensor:
+        names = {
+            **self._subject.inputs,
+            **dict.fromkeys(filter(None, [self._derived.upstream]), upstream),
+        }
+        program = expression.parse(Source(self._text(name)), tuple(names))
+        return evaluate(program, names).value.detach().double()
+
+    @property
+    def _value(self) -> Tensor:
+        return self._run.value.detach()
+
+    @cached_property
+    def _derived(self) -> Derived:
+        return _derived(self._run, lambda code, text: None)
+
+    @cached_property
+    def _run(self) -> Run:
+        subject, program = self._subject, program_of(self._subject)
+        sizes = sum(tensor.numel() for tensor in subject.inputs.values())
+        if sizes > LARGEST or len(program.steps) > _STEPS:
+            raise _NoFormulaError
+        before = torch.get_rng_state()
+        live = core.require_grad(subject.inputs, subject.by)
+        value, steps, _ = evaluate(program, live, self._job.before)
+        if not torch.equal(before, torch.get_rng_state()):
+            raise _NoFormulaError
+        by = {name: live[name] for name in subject.by}
+        return Run(program, live, by, value, steps, class_indices(program, live), before)
 
 
 class _NoFormulaError(Exception):
     """There is no formula for a closed form."""
-
-
-def _rows(subject: Subject, name: str, job: Job) -> Tensor:
-    """The Jacobian by one input from its formula, [rows, elements of the input]."""
-    texts, upstream, value = _formulas(subject, (name,), job)
-    if value.numel() * subject.inputs[name].numel() > LARGEST:
-        raise _NoFormulaError
-    made = []
-    for row in range(value.numel()):
-        names = {**subject.inputs, **dict.fromkeys(upstream, one_hot(value, row))}
-        made.append(_evaluated(texts[name], names).reshape(-1))
-    return torch.stack(made)
-
-
-def _evaluated(text: str, names: Mapping[str, Tensor]) -> Tensor:
-    return evaluate(expression.parse(Source(text), tuple(names)), names).value.detach().double()
-
-
-def _formulas(
-    subject: Subject, by: Sequence[str], job: Job
-) -> tuple[dict[str, str], Sequence[str], Tensor]:
-    """The formulas of a subject, the name of their upstream gradient if they have one, its value."""
-    program = program_of(subject)
-    sizes = sum(tensor.numel() for tensor in subject.inputs.values())
-    if sizes > LARGEST or len(program.steps) > _STEPS:
-        raise _NoFormulaError
-    before = torch.get_rng_state()
-    live = core.require_grad(subject.inputs, by)
-    value, steps, _ = evaluate(program, live, job.before)
-    if not torch.equal(before, torch.get_rng_state()):
-        raise _NoFormulaError
-    notes: set[str] = set()
-    indices = class_indices(program, live)
-    run = Run(program, live, {each: live[each] for each in by}, value, steps, indices, before)
-    derived = _derived(run, lambda code, _: notes.add(code))
-    texts = {each: text for each, text in derived.formulas.items() if text is not None}
-    if len(texts) < len(by) or "kink" in notes:
-        raise _NoFormulaError
-    return texts, [derived.upstream] if derived.upstream else [], value.detach()
 
 
 def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = False) -> Derived:
