@@ -32,7 +32,9 @@ MODULES = (
             "cannot assign parameter before Module.__init__() call",
         ),
         vague=(
-            Vague("object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'"),
+            Vague(
+                "object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'"
+            ),
         ),
         related=("plain-list", "forward-missing"),
         in_training="The program stops where the model is made.",

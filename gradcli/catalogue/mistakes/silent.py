@@ -26,11 +26,11 @@ SILENT = (
         """,
         symptoms=(
             "loss negative",
-            "negative loss",
             "nll negative",
+            "cross_entropy negative",
             "cross entropy negative",
-            "loss 是 負 的",
-            "loss 是 负 的",
+            "loss 負",
+            "loss 负",
             "損失 負數",
             "损失 负数",
         ),
@@ -82,7 +82,11 @@ SILENT = (
             loss.backward()
             print(loss.detach(), z.grad)
         """,
-        symptoms=("loss zero", "loss always zero", "loss 是 0", "loss 為 0", "loss 为 0"),
+        symptoms=(
+            "loss zero",
+            "loss always zero",
+            "loss 零",
+        ),
         related=("class-range", "double-softmax", "target-size"),
         in_training="The loss is exactly 0 from the first step on, and accuracy stays where it was. A target of 1 would "
         "stop with an error.",
@@ -138,7 +142,13 @@ SILENT = (
             print(mean.grad)
         """,
         fragments=("element 0 of tensors does not require grad and does not have a grad_fn",),
-        symptoms=("sample gradient", "sampling gradient", "normal sample grad none", "採樣 梯度", "采样 梯度"),
+        symptoms=(
+            "sample gradient",
+            "sampling gradient",
+            "normal sample grad none",
+            "採樣 梯度",
+            "采样 梯度",
+        ),
         related=("detached", "no-grad", "not-differentiable"),
         in_training="In a VAE the decoder learns and the encoder gets grad None, because the loss reaches the decoder "
         "by another path; alone, backward() stops.",
@@ -194,20 +204,15 @@ SILENT = (
                 total += loss.detach()
             print(total.requires_grad, total)
         """,
-        fragments=("CUDA out of memory. Tried to allocate",),
         symptoms=(
             "memory grows",
             "memory growing",
             "memory increases",
             "memory leak",
-            "out memory",
-            "cuda out memory",
-            "記憶體 不斷 增加",
-            "內存 增加",
+            "記憶體 增加",
             "内存 增加",
             "顯存 增加",
             "显存 增加",
-            "显存 溢出",
         ),
         related=("carried-state", "create-graph-leak", "item-breaks"),
         in_training="Memory grows with every step, and after some hundred steps the GPU is out of memory, though the "
@@ -321,10 +326,8 @@ SILENT = (
             "exploding gradients",
             "gradient explodes",
             "gradients explode",
-            "gradient exploding",
-            "gradients exploding",
-            "grad inf",
             "gradient inf",
+            "gradients inf",
             "gradient large",
             "gradients large",
             "loss inf",
@@ -378,7 +381,13 @@ SILENT = (
             y = net(torch.tensor([[-1.0], [0.0], [1.0]]))
             print(torch.allclose(y[0] + y[2], 2 * y[1]))
         """,
-        symptoms=("network linear", "straight line", "xor learn", "learn xor", "激活 函數", "激活 函数"),
+        symptoms=(
+            "network linear",
+            "straight line",
+            "not learn xor",
+            "激活 函數",
+            "激活 函数",
+        ),
         related=("zero-init", "dead-relu"),
         in_training="The loss stops at that of linear regression; XOR stays at one half.",
         run_finds="gradcli why --run train.py does not report it: two linear layers in a row can be meant.",

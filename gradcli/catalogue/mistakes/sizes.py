@@ -21,7 +21,7 @@ SIZES = (
             print(words(tokens).shape)
         """,
         fragments=(
-            "Expected tensor for argument 'indices' to have one of the following scalar types: Long, Int",
+            "Expected tensor for argument 'indices' to have one of the following scalar types",
             "Expected tensor for argument 'indices' to have scalar type Long",
             "tensors used as indices must be long, int, byte or bool tensors",
             "tensors used as indices must be long, byte or bool tensors",
@@ -61,8 +61,16 @@ SIZES = (
             "Class values must be smaller than num_classes",
             "index out of range: Tried to access index ... out of table with ... rows",
         ),
-        vague=(Vague("is out of bounds for dimension ... with size", ("torch", "tensor", "Tensor")),),
-        symptoms=("index range", "embedding index range", "embedding index", "索引 超出 範圍", "索引 超出 范围"),
+        vague=(
+            Vague("is out of bounds for dimension ... with size", ("torch", "tensor", "Tensor")),
+        ),
+        symptoms=(
+            "index range",
+            "embedding index range",
+            "embedding index",
+            "索引 超出 範圍",
+            "索引 超出 范围",
+        ),
         related=("class-range", "index-dtype"),
         in_training="Some batches work, and the one with the rare token stops.",
         run_finds="gradcli why --run train.py names the line of the lookup, and the line that made the table.",
@@ -331,7 +339,7 @@ SIZES = (
     ),
     Mistake(
         "conv-dimensions",
-        "a convolution needs a channel dimension, and a layer for the right number of dimensions",
+        "the input has too few or too many dimensions for the convolution",
         program="""
             image = torch.ones(28, 28)
             y = nn.Conv2d(1, 8, kernel_size=3)(image)  # <--
@@ -355,7 +363,9 @@ SIZES = (
         ),
         vague=(
             Vague("expected 4D input (got 2D input)", ("torch", "nn.", "BatchNorm"), alone=True),
-            Vague("expected 2D or 3D input (got 4D input)", ("torch", "nn.", "BatchNorm"), alone=True),
+            Vague(
+                "expected 2D or 3D input (got 4D input)", ("torch", "nn.", "BatchNorm"), alone=True
+            ),
         ),
         related=("conv-channels", "no-batch-dimension"),
         in_training="The first forward pass stops, in training or when the trained model is shown a single image.",
