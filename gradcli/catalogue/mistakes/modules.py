@@ -33,7 +33,8 @@ MODULES = (
         ),
         vague=(
             Vague(
-                "object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'"
+                "object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'",
+                alone=False,
             ),
         ),
         related=("plain-list", "forward-missing"),
@@ -136,10 +137,12 @@ MODULES = (
         fragments=("argument 'input' (position 1) must be Tensor, not",),
         vague=(
             Vague(
-                "'tuple' object has no attribute '<sum|backward|size|shape|dim|view|mean|float|log_softmax|detach|squeeze|cpu|"
-                "requires_grad>'"
+                "'<tuple|list>' object has no attribute '<backward|log_softmax|detach|requires_grad>'"
             ),
-            Vague("'list' object has no attribute 'backward'"),
+            Vague(
+                "'tuple' object has no attribute '<sum|size|shape|dim|view|mean|float|squeeze|cpu>'",
+                alone=False,
+            ),
         ),
         related=("rnn-sizes", "forward-returns-none"),
         in_training="The first step stops, behind the RNN or at the loss. A list of losses has no backward() either: "

@@ -386,7 +386,10 @@ OWN_FUNCTIONS = (
             print(counts)
         """,
         fragments=(
-            "result type ... can't be cast to the desired output type <Long|Byte|Int|Short|Char|Bool>",
+            "result type ... can't be cast to the desired output type",
+            "result type ... can't be cast to the desired output type Byte",
+            "result type ... can't be cast to the desired output type <Int|Short|Char|Bool>",
+            "can't be cast to the desired output type <unsigned char|int|short|signed char|bool>",
         ),
         related=("int-dtype", "dtype-mix", "bce-dtype"),
         in_training="The preparation of the data stops: a normalisation in place (/=, sub_, div_) of images or counts.",

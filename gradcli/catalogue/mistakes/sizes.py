@@ -199,8 +199,7 @@ SIZES = (
             "only tensors or arrays with one element can be converted",
         ),
         vague=(
-            Vague("only <length-1|size-1> arrays can be converted to Python scalars"),
-            Vague("only 0-dimensional arrays can be converted to Python scalars"),
+            Vague("only <length-1|size-1> arrays can be converted to Python scalars", alone=False),
         ),
         related=("item-breaks", "non-scalar", "tensor-copy"),
         in_training="The line that prints or adds up the loss stops, or the one that makes a tensor of a list.",

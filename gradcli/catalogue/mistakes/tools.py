@@ -94,7 +94,7 @@ TOOLS = (
         """,
         fragments=(
             "torch.utils.checkpoint is incompatible with .grad() or passing an inputs parameter to .backward()",
-            "Checkpointing is not compatible with .grad() or when an inputs parameter is passed to .backward()",
+            "Checkpointing is not compatible with .grad()",
         ),
         related=("checkpoint-inputs", "no-second-derivative"),
         in_training="Training works until a gradient penalty, or a loss that uses torch.autograd.grad, is added.",
