@@ -264,7 +264,7 @@ MODULES = (
         related=("inplace-view", "inplace-saved", "hook-on-constant"),
         in_training="The forward pass stops once hooks are registered: Grad-CAM, SHAP, a profiler. Without them the "
         "model trains.",
-        run_finds="gradcli why --run train.py names the line of the in-place write.",
+        run_finds="gradcli why --run train.py names this entry and the line of the in-place write.",
     ),
     Mistake(
         "vmap-escaped",
@@ -317,7 +317,7 @@ MODULES = (
         ),
         related=("dtype-mix", "integer-mean", "scaler-half"),
         in_training="The first forward pass on a machine without a GPU stops, with a program that ran on one.",
-        run_finds="gradcli why --run train.py names the line that made the float16 tensor.",
+        run_finds="gradcli why --run train.py names this entry and the line of the operation.",
     ),
     Mistake(
         "eval-forgotten",
