@@ -1,5 +1,5 @@
-"""Mistakes of training that PyTorch lets pass: the loss, the gradient or the average means
-something else.
+"""Mistakes of training whose loss, gradient or average means something else; PyTorch lets most of
+them pass.
 """
 
 from gradcli.catalogue.mistakes.entry import Mistake
@@ -211,7 +211,9 @@ SILENT = (
             "memory leak",
             "記憶體 增加",
             "内存 增加",
+            "記憶體 不斷 增加",
             "顯存 增加",
+            "显存 不断 增加",
             "显存 增加",
         ),
         related=("carried-state", "create-graph-leak", "item-breaks"),
@@ -385,6 +387,7 @@ SILENT = (
         symptoms=(
             "network linear",
             "straight line",
+            "learn straight line",
             "not learn xor",
             "激活 函數",
             "激活 函数",
