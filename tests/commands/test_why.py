@@ -30,6 +30,7 @@ from gradcli.errors import SizeError, UsageError
 from gradcli.language import matching
 from gradcli.world import World
 from tests.cli.test_laziness import HEAVY, RENDERING, loaded
+from tests.commands import mistake_numbers
 from tests.program import run
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,7 @@ LOGITS_LOSS = (softplus(-2) + softplus(-1)) / 2
 UNCERTAIN = math.log(sum(map(math.exp, A))) - 1.5
 
 WRONG: dict[str, list[float]] = {
+    **mistake_numbers.WRONG,
     "wrong-cure": [],
     "flag-typo": [],
     "softmax-sum": [0, 0, 0],
@@ -115,6 +117,7 @@ WRONG: dict[str, list[float]] = {
 """What the program of a mistake prints where PyTorch says nothing."""
 
 RIGHT: dict[str, list[float]] = {
+    **mistake_numbers.RIGHT,
     "no-grad": [4],
     "late-flag": [2],
     "no-grad-block": [4],
@@ -205,9 +208,19 @@ RIGHT: dict[str, list[float]] = {
 
 COMMONEST = {
     **dict.fromkeys(
-        ("late-flag", "no-grad-block", "detached", "not-differentiable", "second-derivative"),
+        (
+            "late-flag",
+            "no-grad-block",
+            "detached",
+            "not-differentiable",
+            "second-derivative",
+            "frozen",
+            "sampled",
+        ),
         "no-grad",
     ),
+    "indexed-grad": "non-leaf-grad",
+    "integer-inplace": "bce-dtype",
     **dict.fromkeys(("shared-graph", "carried-state"), "backward-twice"),
 }
 """The mistakes of which PyTorch says the same as of a commoner one."""
@@ -223,8 +236,12 @@ each_that_speaks = pytest.mark.parametrize(
 
 
 @cache
+def demonstrated(name: str) -> tuple[Demonstration, Demonstration]:
+    return why.demonstrations(MISTAKES[name])
+
+
 def made(name: str) -> Demonstration:
-    return why.run(MISTAKES[name].program)
+    return demonstrated(name)[0]
 
 
 def said(name: str) -> str:
@@ -274,6 +291,8 @@ def test_an_entry_is_whole(mistake: Mistake) -> None:
         mistake.cure,
         mistake.cured,
         *mistake.fragments,
+        mistake.in_training,
+        mistake.run_finds,
     ]
     assert all(texts)
     assert all(text.isascii() for text in texts)
@@ -308,7 +327,7 @@ def test_what_silent_mistakes_print_that_is_no_number() -> None:
 
 @each_mistake
 def test_the_cure_works(mistake: Mistake) -> None:
-    cured = why.run(mistake.cured)
+    _, cured = demonstrated(mistake.name)
     assert cured.messages == []
     assert cured.printed
     assert numbers(cured.printed) == about(RIGHT[mistake.name])
@@ -660,6 +679,30 @@ def test_an_entry_shows_the_mistake_and_the_cure() -> None:
     assert places == sorted(places)
 
 
+def test_an_entry_tells_of_training_and_of_the_users_own_program() -> None:
+    shown = run("why", "never-updated").stdout
+    mistake = MISTAKES["never-updated"]
+    plain = " ".join(shown.split())
+    places = [plain.find(part) for part in ("In a training loop " + mistake.in_training, " Cure ")]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert plain.endswith("In your own program " + mistake.run_finds)
+
+
+def test_an_entry_that_needs_more_than_this_machine_is_told_and_says_so() -> None:
+    shown = run("why", "cudnn-eval")
+    assert (shown.status, shown.stderr) == (0, "")
+    assert shown.stdout.count("(not run here: it needs a GPU)") == 2
+    entry = run("why", "cudnn-eval", "--json").json
+    assert entry["error"] == "RuntimeError: cudnn RNN backward can only be called in training mode"
+    assert "not run here" not in run("why", "non-scalar").stdout
+
+
+def test_few_entries_are_not_run() -> None:
+    told = {mistake.name for mistake in MISTAKES.values() if mistake.elsewhere}
+    assert told == {"compiled-twice", "cudnn-eval", "output-overwritten"}
+
+
 def test_a_silent_entry_shows_the_wrong_number() -> None:
     assert "tensor(12.)" in run("why", "accumulate").stdout
     entry = run("why", "accumulate", "--json").json
@@ -690,10 +733,10 @@ def test_the_json_of_an_entry() -> None:
 def test_other_causes_of_one_message_are_told_with_their_titles() -> None:
     shown = run("why", said("no-grad")).stdout
     same, related = shown[shown.index("Other causes of the same message") :].split("Related")
-    assert [line.split()[0] for line in same.splitlines()[1:] if line] == list(COMMONEST)[:5]
-    for name in COMMONEST:
-        if COMMONEST[name] == "no-grad":
-            assert re.search(rf"^  {name} +{re.escape(MISTAKES[name].title)}$", same, re.MULTILINE)
+    others = [name for name, commonest in COMMONEST.items() if commonest == "no-grad"]
+    assert [line.split()[0] for line in same.splitlines()[1:] if line[2:3].strip()] == others
+    for name in others:
+        assert re.search(rf"^  {name} +{re.escape(MISTAKES[name].title)}$", same, re.MULTILINE)
     assert f"wrong-cure           {MISTAKES['wrong-cure'].title}" in related
     assert "the same message" not in run("why", "non-scalar").stdout
     narrow = run("why", "late-flag", env={"COLUMNS": "50"}).stdout

@@ -29,9 +29,20 @@ class Vague:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """What the programs of a mistake give where they can run: `needs` says where, `says` holds
+    PyTorch's messages and `prints` what the cured program prints, a line each.
+    """
+
+    needs: str
+    says: tuple[str, ...]
+    prints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Mistake:
     """One mistake. `program` makes it and `cured` is the same without it; both are written without
-    their imports.
+    their imports. They are run when the mistake is shown, unless it has an `elsewhere`.
 
     `fragments` are pieces of what PyTorch says, in this release or in earlier ones: letters in
     order, numbers, blanks and punctuation aside, `...` for a few words that differ from one time to
@@ -39,6 +50,9 @@ class Mistake:
     mistake that PyTorch lets pass in silence has neither, and `program` prints the number that
     comes of it. `symptoms` are plain words for it, such as `loss nan`: a question that holds them,
     and otherwise nothing of its own, means this entry. `related` names other mistakes.
+
+    `in_training` says how the mistake shows itself in a real training loop, and `run_finds` how
+    `gradcli why --run` finds it there, or why it cannot.
     """
 
     name: str
@@ -51,6 +65,9 @@ class Mistake:
     vague: tuple[Vague, ...] = ()
     symptoms: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
+    in_training: str = ""
+    run_finds: str = ""
+    elsewhere: Elsewhere | None = None
 
     @property
     def code(self) -> str:

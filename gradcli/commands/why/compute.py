@@ -9,7 +9,7 @@ from inspect import cleandoc
 import torch
 
 from gradcli.catalogue.mistakes import family_of
-from gradcli.catalogue.mistakes.entry import whole
+from gradcli.catalogue.mistakes.entry import Mistake, whole
 from gradcli.commands.why.request import Why
 from gradcli.commands.why.result import Demonstration, WhyResult
 
@@ -19,7 +19,7 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
     found = request.find(read_stdin)
     assert found is not None, "the list of mistakes is answered without PyTorch"
     mistake = found.mistake
-    made, cured = run(mistake.program), run(mistake.cured)
+    made, cured = demonstrations(mistake)
     return WhyResult(
         name=mistake.name,
         error="\n".join(made.messages or made.printed),
@@ -30,10 +30,24 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
         title=mistake.title,
         family=family_of(mistake),
         advice=mistake.cure,
+        in_training=mistake.in_training,
+        run_finds=mistake.run_finds,
+        needs=mistake.elsewhere.needs if mistake.elsewhere else "",
         made=made,
         cured=cured,
         same=[(other.name, other.title) for other in found.same],
         neighbours=[(other.name, other.title) for other in found.neighbours],
+    )
+
+
+def demonstrations(mistake: Mistake) -> tuple[Demonstration, Demonstration]:
+    """A mistake made and cured; what is on record, if its programs cannot be run here."""
+    told = mistake.elsewhere
+    if told is None:
+        return run(mistake.program), run(mistake.cured)
+    return (
+        Demonstration(cleandoc(mistake.program), [*told.says], []),
+        Demonstration(cleandoc(mistake.cured), [], [*told.prints]),
     )
 
 
@@ -52,6 +66,8 @@ def run(program: str) -> Demonstration:
         messages = [_message(type(error), str(error))]
     finally:
         torch.set_warn_always(every_time)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # else the cured program could not make its own
     messages = [_message(each.category, str(each.message)) for each in caught] + messages
     lines = printed.getvalue().splitlines()
     return Demonstration(cleandoc(program), list(dict.fromkeys(messages)), lines)
