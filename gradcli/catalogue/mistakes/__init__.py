@@ -7,7 +7,13 @@ from gradcli.catalogue.mistakes.entry import Mistake
 from gradcli.catalogue.mistakes.in_place import IN_PLACE
 from gradcli.catalogue.mistakes.leaving import LEAVING
 from gradcli.catalogue.mistakes.missing import MISSING
+from gradcli.catalogue.mistakes.modules import MODULES
+from gradcli.catalogue.mistakes.own_functions import OWN_FUNCTIONS
 from gradcli.catalogue.mistakes.shapes import FUNC, SHAPES
+from gradcli.catalogue.mistakes.silent import SILENT
+from gradcli.catalogue.mistakes.sizes import SIZES
+from gradcli.catalogue.mistakes.tools import TOOLS
+from gradcli.catalogue.mistakes.updates import UPDATES
 from gradcli.catalogue.mistakes.wrong_losses import LOSSES
 from gradcli.catalogue.mistakes.wrong_numbers import NUMBERS
 
@@ -16,9 +22,15 @@ FAMILIES: Mapping[str, tuple[Mistake, ...]] = {
     "starting backward": START,
     "backward again": TWICE,
     "changed in place": IN_PLACE,
+    "training loop": UPDATES,
     "numbers": NUMBERS,
     "losses": LOSSES,
+    "silent in training": SILENT,
     "shapes and types": SHAPES,
+    "sizes and indices": SIZES,
+    "modules": MODULES,
+    "own functions, hooks and copies": OWN_FUNCTIONS,
+    "tools around the loop": TOOLS,
     "torch.func": FUNC,
 }
 """The order within a family, and of the families, is that of how often a mistake is met: of several

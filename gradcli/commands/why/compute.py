@@ -19,7 +19,11 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
     found = request.find(read_stdin)
     assert found is not None, "the list of mistakes is answered without PyTorch"
     mistake = found.mistake
-    made, cured = run(mistake.program), run(mistake.cured)
+    if mistake.elsewhere:
+        made = Demonstration(cleandoc(mistake.program), [*mistake.elsewhere.says], [])
+        cured = Demonstration(cleandoc(mistake.cured), [], [*mistake.elsewhere.prints])
+    else:
+        made, cured = run(mistake.program), run(mistake.cured)
     return WhyResult(
         name=mistake.name,
         error="\n".join(made.messages or made.printed),
@@ -30,6 +34,9 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
         title=mistake.title,
         family=family_of(mistake),
         advice=mistake.cure,
+        in_training=mistake.in_training,
+        run_finds=mistake.run_finds,
+        needs=mistake.elsewhere.needs if mistake.elsewhere else "",
         made=made,
         cured=cured,
         same=[(other.name, other.title) for other in found.same],
@@ -52,6 +59,8 @@ def run(program: str) -> Demonstration:
         messages = [_message(type(error), str(error))]
     finally:
         torch.set_warn_always(every_time)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # else the cured program could not make its own
     messages = [_message(each.category, str(each.message)) for each in caught] + messages
     lines = printed.getvalue().splitlines()
     return Demonstration(cleandoc(program), list(dict.fromkeys(messages)), lines)

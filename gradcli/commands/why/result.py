@@ -29,6 +29,10 @@ class WhyResult:
     family: str = aside()
     advice: str = aside()
     """The cure in words alone."""
+    in_training: str = aside()
+    run_finds: str = aside()
+    needs: str = aside()
+    """What the programs need that is not here, so that they were not run; empty if they were."""
     made: Demonstration = aside()
     cured: Demonstration = aside()
     same: list[tuple[str, str]] = aside()

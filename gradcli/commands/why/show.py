@@ -18,16 +18,19 @@ def page(result: WhyResult, style: Style, window: Window) -> str:
     output = "The program prints"
     if not messages:
         output = "PyTorch reports no error, and the program prints"
+    unrun = f" (not run here: it needs {result.needs})" if result.needs else ""
     sections: list[tuple[str, Iterable[str]]] = [
         ("", result.made.program.splitlines()),
-        ("PyTorch reports", messages),
+        (f"PyTorch reports{unrun}", messages),
         (output, result.made.printed),
         ("Why", _wrapped(result.cause, style)),
+        ("In a training loop", _wrapped(result.in_training, style)),
         ("Cure", _wrapped(result.advice, style)),
         ("", result.cured.program.splitlines()),
-        ("It prints", result.cured.printed),
+        (f"It prints{unrun}", result.cured.printed),
         ("Other causes of the same message", _listed(result.same, style)),
         ("Related", _listed(result.neighbours, style)),
+        ("In your own program", _wrapped(result.run_finds, style)),
     ]
     page = Page(colour=style.colour)
     page.lines(_wrapped(f"{result.name}: {result.title}", style), "bold")
