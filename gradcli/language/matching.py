@@ -22,9 +22,11 @@ _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
 """The name of an error, before its message."""
 
 _FOREIGN = re.compile(
-    r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII
+    r"(?!RuntimeError|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)"
+    r"|.*\b(?:tensorflow|keras|sklearn|pandas|np|jax)\b",
+    re.ASCII,
 )
-"""The name of an error that PyTorch rarely raises."""
+"""The name of an error that PyTorch rarely raises, or of another library."""
 
 _FEWEST = 3
 """The fewest words of a piece of a message that is recognised by itself."""

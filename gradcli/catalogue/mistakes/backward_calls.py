@@ -345,6 +345,7 @@ TWICE = (
             "grad doubles",
             "forget zero_grad",
             "zero_grad",
+            "gradient zero_grad",
             "loss decreases then increases",
             "loss decrease",
         ),

@@ -32,7 +32,9 @@ MODULES = (
             "cannot assign parameter before Module.__init__() call",
         ),
         vague=(
-            Vague("object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'"),
+            Vague(
+                "object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'"
+            ),
         ),
         related=("plain-list", "forward-missing"),
         in_training="The program stops where the model is made.",
@@ -135,7 +137,8 @@ MODULES = (
         vague=(
             Vague(
                 "'tuple' object has no attribute '<sum|backward|size|shape|dim|view|mean|float|log_softmax|detach|squeeze|cpu|"
-                "requires_grad>'"
+                "requires_grad>'",
+                alone=False,
             ),
             Vague("'list' object has no attribute 'backward'"),
         ),

@@ -385,7 +385,9 @@ OWN_FUNCTIONS = (
             counts = counts + 0.5
             print(counts)
         """,
-        fragments=("result type ... can't be cast to the desired output type <Long|Byte|Int|Short|Char|Bool>",),
+        fragments=(
+            "result type ... can't be cast to the desired output type <Long|Byte|Int|Short|Char|Bool>",
+        ),
         related=("int-dtype", "dtype-mix", "bce-dtype"),
         in_training="The preparation of the data stops: a normalisation in place (/=, sub_, div_) of images or counts.",
         run_finds="gradcli why --run train.py names the line that made the integer tensor.",
@@ -430,7 +432,9 @@ OWN_FUNCTIONS = (
             first += torch.tensor(1.0, requires_grad=True)
             print(buffer.detach())
         """,
-        fragments=("A view was created in no_grad mode and is being modified inplace with grad mode enabled",),
+        fragments=(
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled",
+        ),
         related=("inplace-view", "no-grad-block"),
         in_training="It stops in hand-written caches and state buffers that are sliced under no_grad, or in parameters "
         "that were flattened under no_grad.",

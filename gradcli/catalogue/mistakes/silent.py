@@ -2,7 +2,7 @@
 something else.
 """
 
-from gradcli.catalogue.mistakes.entry import Mistake
+from gradcli.catalogue.mistakes.entry import Mistake, Vague
 
 SILENT = (
     Mistake(
@@ -138,7 +138,13 @@ SILENT = (
             print(mean.grad)
         """,
         fragments=("element 0 of tensors does not require grad and does not have a grad_fn",),
-        symptoms=("sample gradient", "sampling gradient", "normal sample grad none", "採樣 梯度", "采样 梯度"),
+        symptoms=(
+            "sample gradient",
+            "sampling gradient",
+            "normal sample grad none",
+            "採樣 梯度",
+            "采样 梯度",
+        ),
         related=("detached", "no-grad", "not-differentiable"),
         in_training="In a VAE the decoder learns and the encoder gets grad None, because the loss reaches the decoder "
         "by another path; alone, backward() stops.",
@@ -194,7 +200,7 @@ SILENT = (
                 total += loss.detach()
             print(total.requires_grad, total)
         """,
-        fragments=("CUDA out of memory. Tried to allocate",),
+        vague=(Vague("CUDA out of memory. Tried to allocate", ("+= loss",), alone=False),),
         symptoms=(
             "memory grows",
             "memory growing",
@@ -378,7 +384,14 @@ SILENT = (
             y = net(torch.tensor([[-1.0], [0.0], [1.0]]))
             print(torch.allclose(y[0] + y[2], 2 * y[1]))
         """,
-        symptoms=("network linear", "straight line", "xor learn", "learn xor", "激活 函數", "激活 函数"),
+        symptoms=(
+            "network linear",
+            "straight line",
+            "xor learn",
+            "learn xor",
+            "激活 函數",
+            "激活 函数",
+        ),
         related=("zero-init", "dead-relu"),
         in_training="The loss stops at that of linear regression; XOR stays at one half.",
         run_finds="gradcli why --run train.py does not report it: two linear layers in a row can be meant.",

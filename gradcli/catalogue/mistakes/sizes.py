@@ -61,8 +61,16 @@ SIZES = (
             "Class values must be smaller than num_classes",
             "index out of range: Tried to access index ... out of table with ... rows",
         ),
-        vague=(Vague("is out of bounds for dimension ... with size", ("torch", "tensor", "Tensor")),),
-        symptoms=("index range", "embedding index range", "embedding index", "索引 超出 範圍", "索引 超出 范围"),
+        vague=(
+            Vague("is out of bounds for dimension ... with size", ("torch", "tensor", "Tensor")),
+        ),
+        symptoms=(
+            "index range",
+            "embedding index range",
+            "embedding index",
+            "索引 超出 範圍",
+            "索引 超出 范围",
+        ),
         related=("class-range", "index-dtype"),
         in_training="Some batches work, and the one with the rare token stops.",
         run_finds="gradcli why --run train.py names the line of the lookup, and the line that made the table.",
@@ -191,8 +199,8 @@ SIZES = (
             "only tensors or arrays with one element can be converted",
         ),
         vague=(
-            Vague("only <length-1|size-1> arrays can be converted to Python scalars"),
-            Vague("only 0-dimensional arrays can be converted to Python scalars"),
+            Vague("only <length-1|size-1> arrays can be converted to Python scalars", alone=False),
+            Vague("only 0-dimensional arrays can be converted to Python scalars", alone=False),
         ),
         related=("item-breaks", "non-scalar", "tensor-copy"),
         in_training="The line that prints or adds up the loss stops, or the one that makes a tensor of a list.",
@@ -355,7 +363,9 @@ SIZES = (
         ),
         vague=(
             Vague("expected 4D input (got 2D input)", ("torch", "nn.", "BatchNorm"), alone=True),
-            Vague("expected 2D or 3D input (got 4D input)", ("torch", "nn.", "BatchNorm"), alone=True),
+            Vague(
+                "expected 2D or 3D input (got 4D input)", ("torch", "nn.", "BatchNorm"), alone=True
+            ),
         ),
         related=("conv-channels", "no-batch-dimension"),
         in_training="The first forward pass stops, in training or when the trained model is shown a single image.",

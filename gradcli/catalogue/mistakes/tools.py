@@ -400,7 +400,9 @@ TOOLS = (
         run_finds="gradcli why --run train.py names the call of the compiled function and the first derivative.",
         elsewhere=Elsewhere(
             "PyTorch's compiler, which takes seconds to load",
-            ("RuntimeError: torch.compile with aot_autograd does not currently support double backward",),
+            (
+                "RuntimeError: torch.compile with aot_autograd does not currently support double backward",
+            ),
             ("tensor([ 6., 12.])",),
         ),
     ),

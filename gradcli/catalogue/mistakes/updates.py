@@ -32,6 +32,9 @@ UPDATES = (
         """,
         symptoms=(
             "loss decrease",
+            "not converge",
+            "accuracy learn",
+            "accuracy change",
             "loss decreasing",
             "loss fall",
             "loss falling",

@@ -456,10 +456,10 @@ NUMBERS = (
             "learning rate large",
             "learning rate high",
             "loss oscillates",
-            "gradient explodes",
             "loss explode nan",
             "loss decrease",
-            "loss not decrease slowly",
+            "not converge",
+            "accuracy not change",
         ),
         related=("accumulate", "dead-relu"),
         in_training="The loss grows from the first steps, jumps up and down, or becomes inf and then nan. A rate that is "
