@@ -4,6 +4,7 @@ from gradcli.catalogue.mistakes.entry import Mistake
 
 _TWICE = (
     "Trying to backward through the graph a second time",
+    "Trying to backward through the graph second time",
     "or directly access saved tensors after they have already been freed",
     "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad()",
     "Specify retain_graph=True if you need to backward through the graph a second time",
@@ -31,7 +32,10 @@ START = (
             y.sum().backward()
             print(x.grad)
         """,
-        fragments=("grad can be implicitly created only for scalar outputs",),
+        fragments=(
+            "grad can be implicitly created only for scalar outputs",
+            "backward should be called only on a scalar",
+        ),
         symptoms=(
             "loss vector backward",
             "backward vector",

@@ -5,8 +5,10 @@ from gradcli.catalogue.mistakes.entry import Mistake, Vague
 NO_GRAPH = (
     "element 0 of tensors does not require grad and does not have a grad_fn",
     "element 0 of variables does not require grad and does not have a grad_fn",
+    "element 0 of variables tuple is volatile",
+    "there are no graph nodes that require computing gradients",
 )
-"""What PyTorch says wherever there is nothing to go back along; the second is an older wording."""
+"""What PyTorch says wherever there is nothing to go back along; the first is today's wording."""
 
 MISSING = (
     Mistake(

@@ -388,6 +388,7 @@ OWN_FUNCTIONS = (
         fragments=(
             "result type ... can't be cast to the desired output type <Long|Byte|Int|Short|Char|Bool>",
         ),
+        shown_by=(r"[-+*/]=|\.(?:add|sub|mul|div)_\(",),
         related=("int-dtype", "dtype-mix", "bce-dtype"),
         in_training="The preparation of the data stops: a normalisation in place (/=, sub_, div_) of images or counts.",
         run_finds="gradcli why --run train.py names the line that made the integer tensor.",

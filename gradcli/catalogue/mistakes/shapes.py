@@ -28,6 +28,11 @@ SHAPES = (
             "size mismatch, got input ... mat ... vec",
             "inconsistent tensor size, expected tensor ... and src ... to have the same number of elements",
             "size mismatch, m1: [2 x 3], m2: [4 x 5]",
+            "mat1 dim 1 must match mat2 dim 0",
+            "matrices expected, got 1D, 2D tensors",
+            "<self|mat1|mat2> must be a matrix",
+            "Expected size for first two dimensions of batch2 tensor to be",
+            "Expected batch2_sizes[0] == bs",
         ),
         symptoms=(
             "shape mismatch",
@@ -60,6 +65,10 @@ SHAPES = (
         fragments=(
             "The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension",
             "must match the existing size ... at non-singleton dimension",
+            "doesn't match the broadcast shape",
+            "at index 0 does not match the shape of the indexed tensor",
+            "indexing tensors could not be broadcast together",
+            "cannot be broadcast to indexing result of shape",
         ),
         related=("broadcast", "shape-mismatch"),
         in_training="The first batch fails in an addition or a product; the last one, if a size was written as a number.",
@@ -94,6 +103,9 @@ SHAPES = (
             "Expected object of type ... but found type",
             "and bias type ... should be the same",
             "and weight type ... should be the same",
+            "expected dtype ... but got dtype",
+            "input and weight must have the same dtype",
+            "expected input and hidden to have the same dtype",
         ),
         symptoms=(
             "dtype mismatch",
@@ -155,6 +167,10 @@ SHAPES = (
             "Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should be the same",
             "Expected object of device type ... but got device type",
             "Expected object of backend ... but got backend",
+            "but expected <it|them> to be on <GPU|CPU>",
+            "Expected tensor to have <CPU|CUDA> Backend, but got tensor with <CPU|CUDA> Backend",
+            "expected type torch.FloatTensor but got torch.cuda.FloatTensor",
+            "Input and <parameter|hidden> tensors are not at the same device",
         ),
         symptoms=(
             "device mismatch",

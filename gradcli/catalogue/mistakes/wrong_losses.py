@@ -297,6 +297,7 @@ LOSSES = (
         """,
         fragments=(
             "Target 3 is out of bounds",
+            "Class values must be smaller than num_classes",
             "Assertion t >= 0 && t < n_classes failed",
             "Assertion cur_target >= 0 && cur_target < n_classes failed",
             "CUDA error: device-side assert triggered",
@@ -478,6 +479,7 @@ LOSSES = (
         """,
         fragments=(
             "Target size ... must be the same as input size",
+            "Target and input must have the same number of elements",
             "that is different to the input size ... is deprecated. Please ensure they have the same size",
             _TARGET_SIZE,
         ),
