@@ -50,6 +50,7 @@ _FILLERS = _set(
 """Words of a question that mean nothing by themselves."""
 
 _MEANINGS = (
+    ("backward", "", "反向传播 反向傳播"),
     ("cross_entropy", "cross[_-]?entropy crossentropyloss", "交叉熵"),
     ("zero_grad", "zero_gradients?", "清零 归零 歸零"),
     ("inplace", "in-place", "原地 就地"),

@@ -409,7 +409,8 @@ OWN_FUNCTIONS = (
             print(x)
         """,
         fragments=(
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location",
+            "some elements of the input tensor and the written-to tensor refer to a single memory location",
+            "Please clone() the tensor before performing the operation",
         ),
         related=("inplace-expanded", "inplace-saved"),
         in_training="It stops in updates of a buffer in place: a queue of features, a replay memory that is shifted.",

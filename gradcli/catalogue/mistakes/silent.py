@@ -2,7 +2,7 @@
 something else.
 """
 
-from gradcli.catalogue.mistakes.entry import Mistake, Vague
+from gradcli.catalogue.mistakes.entry import Mistake
 
 SILENT = (
     Mistake(
@@ -26,11 +26,11 @@ SILENT = (
         """,
         symptoms=(
             "loss negative",
-            "negative loss",
             "nll negative",
+            "cross_entropy negative",
             "cross entropy negative",
-            "loss 是 負 的",
-            "loss 是 负 的",
+            "loss 負",
+            "loss 负",
             "損失 負數",
             "损失 负数",
         ),
@@ -82,7 +82,11 @@ SILENT = (
             loss.backward()
             print(loss.detach(), z.grad)
         """,
-        symptoms=("loss zero", "loss always zero", "loss 是 0", "loss 為 0", "loss 为 0"),
+        symptoms=(
+            "loss zero",
+            "loss always zero",
+            "loss 零",
+        ),
         related=("class-range", "double-softmax", "target-size"),
         in_training="The loss is exactly 0 from the first step on, and accuracy stays where it was. A target of 1 would "
         "stop with an error.",
@@ -200,20 +204,15 @@ SILENT = (
                 total += loss.detach()
             print(total.requires_grad, total)
         """,
-        vague=(Vague("CUDA out of memory. Tried to allocate", ("+= loss",), alone=False),),
         symptoms=(
             "memory grows",
             "memory growing",
             "memory increases",
             "memory leak",
-            "out memory",
-            "cuda out memory",
-            "記憶體 不斷 增加",
-            "內存 增加",
+            "記憶體 增加",
             "内存 增加",
             "顯存 增加",
             "显存 增加",
-            "显存 溢出",
         ),
         related=("carried-state", "create-graph-leak", "item-breaks"),
         in_training="Memory grows with every step, and after some hundred steps the GPU is out of memory, though the "
@@ -327,10 +326,8 @@ SILENT = (
             "exploding gradients",
             "gradient explodes",
             "gradients explode",
-            "gradient exploding",
-            "gradients exploding",
-            "grad inf",
             "gradient inf",
+            "gradients inf",
             "gradient large",
             "gradients large",
             "loss inf",
@@ -387,8 +384,7 @@ SILENT = (
         symptoms=(
             "network linear",
             "straight line",
-            "xor learn",
-            "learn xor",
+            "not learn xor",
             "激活 函數",
             "激活 函数",
         ),

@@ -21,7 +21,7 @@ SIZES = (
             print(words(tokens).shape)
         """,
         fragments=(
-            "Expected tensor for argument 'indices' to have one of the following scalar types: Long, Int",
+            "Expected tensor for argument 'indices' to have one of the following scalar types",
             "Expected tensor for argument 'indices' to have scalar type Long",
             "tensors used as indices must be long, int, byte or bool tensors",
             "tensors used as indices must be long, byte or bool tensors",
@@ -195,6 +195,7 @@ SIZES = (
         """,
         fragments=(
             "a Tensor with 2 elements cannot be converted to Scalar",
+            "item() only supports one-element tensors",
             "only one element tensors can be converted to Python scalars",
             "only tensors or arrays with one element can be converted",
         ),
@@ -274,7 +275,10 @@ SIZES = (
             x = images.flatten(1)
             print(x.shape)
         """,
-        fragments=("shape '[4, 100]' is invalid for input of size",),
+        fragments=(
+            "shape '[4, 100]' is invalid for input of size",
+            "size '[4 x 100]' is invalid for input with 24 elements",
+        ),
         related=("view-layout", "shape-mismatch"),
         in_training="The first batch stops, or only the last one, which is smaller than a batch size that is written as "
         "a number.",
@@ -339,7 +343,7 @@ SIZES = (
     ),
     Mistake(
         "conv-dimensions",
-        "a convolution needs a channel dimension, and a layer for the right number of dimensions",
+        "the input has too few or too many dimensions for the convolution",
         program="""
             image = torch.ones(28, 28)
             y = nn.Conv2d(1, 8, kernel_size=3)(image)  # <--

@@ -9,7 +9,7 @@ from inspect import cleandoc
 import torch
 
 from gradcli.catalogue.mistakes import family_of
-from gradcli.catalogue.mistakes.entry import whole
+from gradcli.catalogue.mistakes.entry import Mistake, whole
 from gradcli.commands.why.request import Why
 from gradcli.commands.why.result import Demonstration, WhyResult
 
@@ -19,11 +19,7 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
     found = request.find(read_stdin)
     assert found is not None, "the list of mistakes is answered without PyTorch"
     mistake = found.mistake
-    if mistake.elsewhere:
-        made = Demonstration(cleandoc(mistake.program), [*mistake.elsewhere.says], [])
-        cured = Demonstration(cleandoc(mistake.cured), [], [*mistake.elsewhere.prints])
-    else:
-        made, cured = run(mistake.program), run(mistake.cured)
+    made, cured = demonstrations(mistake)
     return WhyResult(
         name=mistake.name,
         error="\n".join(made.messages or made.printed),
@@ -41,6 +37,17 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
         cured=cured,
         same=[(other.name, other.title) for other in found.same],
         neighbours=[(other.name, other.title) for other in found.neighbours],
+    )
+
+
+def demonstrations(mistake: Mistake) -> tuple[Demonstration, Demonstration]:
+    """A mistake made and cured; what is on record, if its programs cannot be run here."""
+    told = mistake.elsewhere
+    if told is None:
+        return run(mistake.program), run(mistake.cured)
+    return (
+        Demonstration(cleandoc(mistake.program), [*told.says], []),
+        Demonstration(cleandoc(mistake.cured), [], [*told.prints]),
     )
 
 
