@@ -34,16 +34,18 @@ TERMS = _set(
 
 _FILLERS = _set(
     """
-    a about after again all always am an and any anyone anything are at backward batch batches be because become
-    becomes becoming been before but by call called calling can classifier cnn code could custom data deep do does
-    doing during each end epoch epochs error even every few first for forward from gan get gets getting got had has
-    have having hello help hi how i idea ideas if in instead into is issue it iteration iterations its just keep
-    keeps layer layers linear long loop lstm matter me mlp model models my name net network networks neural no not
-    now of on one only optimizer or out own please printed prints problem pytorch question really regression remain
-    remains resnet return returned returns rnn say says script seem seems several should show shows simple since
-    small so some sometimes stay stays step steps still suddenly tensor tensors that the their them then there these
-    they thing this though through to too torch train trained training transformer try trying turn turned turns two
-    until up use using value values variable very w was we weight were what when where which while why will with
+    a about after again all always am an and any anyone anything are at backward batch batches be
+    because become becomes becoming been before but by call called calling can classifier cnn code
+    could custom data deep do does doing down during each end epoch epochs error even every fast few
+    first for forward from gan get gets getting got had has have having hello help hi how i idea
+    ideas if in instead into is issue it iteration iterations its just keep keeps layer layers
+    linear long loop lstm matter me mlp model models my name net network networks neural no not now
+    of on one only optimizer or out own please printed prints problem pytorch question quickly
+    really regression remain remains resnet return returned returns rnn say says script seem seems
+    several should show shows simple since small so some sometimes stay stays step steps still
+    suddenly tensor tensors that the their them then there these they thing this though through to
+    too torch train trained training transformer try trying turn turned turns two until up use using
+    value values variable very w was we weight were what when where which while why will with
     without wrong x y z
     """
 )

@@ -456,9 +456,7 @@ MISSING = (
             "leaf gradient none",
             "hidden gradient none",
         ),
-        shown_by=(
-            "that is not a leaf Tensor is being accessed|won't be populated during autograd",
-        ),
+        shown_by=(r"not a leaf|won't be|populated",),
         related=("reassigned-leaf", "optimizer-leaf", "grad-none"),
         in_training="h.grad of an activation is None after backward(), or weights that were moved with .to(device) in the"
         " line that created them never get a gradient and never change.",
