@@ -14,7 +14,7 @@ def _softmax(a: list[float]) -> list[float]:
 def _incomplete_gamma(a: float, x: float) -> float:
     """The regularised lower incomplete gamma function, by its series."""
     terms = [x**n / math.prod(a + k for k in range(n + 1)) for n in range(60)]
-    return x**a * math.exp(-x) * sum(terms) / math.gamma(a)
+    return math.pow(x, a) * math.exp(-x) * sum(terms) / math.gamma(a)
 
 
 P = _softmax([2.0, 1.0, 0.1])

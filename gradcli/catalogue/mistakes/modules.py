@@ -33,7 +33,8 @@ MODULES = (
         ),
         vague=(
             Vague(
-                "object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'"
+                "object has no attribute '<_parameters|_modules|_buffers|_backward_hooks|_forward_hooks>'",
+                alone=False,
             ),
         ),
         related=("plain-list", "forward-missing"),
@@ -136,11 +137,12 @@ MODULES = (
         fragments=("argument 'input' (position 1) must be Tensor, not",),
         vague=(
             Vague(
-                "'tuple' object has no attribute '<sum|backward|size|shape|dim|view|mean|float|log_softmax|detach|squeeze|cpu|"
-                "requires_grad>'",
+                "'<tuple|list>' object has no attribute '<backward|log_softmax|detach|requires_grad>'"
+            ),
+            Vague(
+                "'tuple' object has no attribute '<sum|size|shape|dim|view|mean|float|squeeze|cpu>'",
                 alone=False,
             ),
-            Vague("'list' object has no attribute 'backward'"),
         ),
         related=("rnn-sizes", "forward-returns-none"),
         in_training="The first step stops, behind the RNN or at the loss. A list of losses has no backward() either: "
@@ -263,7 +265,7 @@ MODULES = (
         related=("inplace-view", "inplace-saved", "hook-on-constant"),
         in_training="The forward pass stops once hooks are registered: Grad-CAM, SHAP, a profiler. Without them the "
         "model trains.",
-        run_finds="gradcli why --run train.py names the line of the in-place write.",
+        run_finds="gradcli why --run train.py names this entry and the line of the in-place write.",
     ),
     Mistake(
         "vmap-escaped",
@@ -316,7 +318,7 @@ MODULES = (
         ),
         related=("dtype-mix", "integer-mean", "scaler-half"),
         in_training="The first forward pass on a machine without a GPU stops, with a program that ran on one.",
-        run_finds="gradcli why --run train.py names the line that made the float16 tensor.",
+        run_finds="gradcli why --run train.py names this entry and the line of the operation.",
     ),
     Mistake(
         "eval-forgotten",

@@ -89,8 +89,8 @@ OWN_FUNCTIONS = (
         in_training="The forward pass works, and the first backward() stops with the name of your class and "
         "Backward. If it names one of PyTorch's own functions, a tensor was resized or its .data replaced between "
         "forward and backward.",
-        run_finds="gradcli why --run train.py names the line that called the Function; gradcli check FILE.py:NAME "
-        "examines its backward by itself.",
+        run_finds="gradcli why --run train.py names the return of the backward; gradcli check FILE.py:NAME examines it by "
+        "itself.",
     ),
     Mistake(
         "no-backward",
@@ -122,7 +122,8 @@ OWN_FUNCTIONS = (
         ),
         related=("custom-function", "old-function"),
         in_training="The forward pass works, and the first backward() stops.",
-        run_finds="gradcli why --run train.py names the line that called the Function.",
+        run_finds="gradcli why --run train.py names this entry and the line of backward(); gradcli check FILE.py:NAME "
+        "examines the Function by itself.",
     ),
     Mistake(
         "once-differentiable",
@@ -174,8 +175,7 @@ OWN_FUNCTIONS = (
         ),
         related=("no-second-derivative", "second-derivative"),
         in_training="Training works until the gradient penalty is switched on.",
-        run_finds="gradcli why --run train.py names the line that called the Function and the line of the first "
-        "derivative.",
+        run_finds="gradcli why --run train.py names this entry and the line of the second derivative.",
     ),
     Mistake(
         "no-derivative-formula",
@@ -212,7 +212,7 @@ OWN_FUNCTIONS = (
         related=("step-activation", "no-second-derivative"),
         in_training="The forward pass works; backward() stops with the operation's name, here igamma, and the "
         "argument's.",
-        run_finds="gradcli why --run train.py names the line of the operation, which the traceback does not show.",
+        run_finds="gradcli why --run train.py names this entry and the line of backward().",
     ),
     Mistake(
         "no-second-derivative",
@@ -240,7 +240,7 @@ OWN_FUNCTIONS = (
         related=("once-differentiable", "second-derivative", "compiled-twice"),
         in_training="Training works until the gradient penalty is switched on: the message then names a function "
         "that you never called and that ends with backward.",
-        run_finds="gradcli why --run train.py names the line of the operation whose backward it is.",
+        run_finds="gradcli why --run train.py names this entry and the line of the second derivative.",
     ),
     Mistake(
         "save-for-backward",
@@ -314,7 +314,7 @@ OWN_FUNCTIONS = (
         related=("no-grad", "no-grad-block", "non-leaf-grad"),
         in_training="The forward pass stops at the hook: in validation, where no_grad is on, or with a frozen "
         "backbone. Register it only where tensor.requires_grad is true.",
-        run_finds="gradcli why --run train.py names the line that cut the tensor off, or the no_grad block around it.",
+        run_finds="gradcli why --run train.py names this entry and the line of the hook.",
     ),
     Mistake(
         "flag-of-result",
@@ -336,7 +336,7 @@ OWN_FUNCTIONS = (
         fragments=("you can only change requires_grad flags of leaf variables",),
         related=("detached", "frozen"),
         in_training="The program stops where it freezes something, before the first step.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that computed the tensor.",
+        run_finds="gradcli why --run train.py names this entry and the line that sets the flag.",
     ),
     Mistake(
         "copied-result",
@@ -366,7 +366,7 @@ OWN_FUNCTIONS = (
         related=("carried-state", "detached"),
         in_training="copy.deepcopy(model) works before the first forward pass and fails after it, because the "
         "forward pass left a result in an attribute.",
-        run_finds="gradcli why --run train.py names the line that computed the tensor, which deepcopy does not.",
+        run_finds="gradcli why --run train.py names this entry and the line of deepcopy.",
     ),
     Mistake(
         "integer-inplace",
@@ -386,12 +386,15 @@ OWN_FUNCTIONS = (
             print(counts)
         """,
         fragments=(
-            "result type ... can't be cast to the desired output type <Long|Byte|Int|Short|Char|Bool>",
+            "result type ... can't be cast to the desired output type",
+            "result type ... can't be cast to the desired output type Byte",
+            "result type ... can't be cast to the desired output type <Int|Short|Char|Bool>",
+            "can't be cast to the desired output type <unsigned char|int|short|signed char|bool>",
         ),
         shown_by=(r"[-+*/]=|\.(?:add|sub|mul|div)_\(",),
         related=("int-dtype", "dtype-mix", "bce-dtype"),
         in_training="The preparation of the data stops: a normalisation in place (/=, sub_, div_) of images or counts.",
-        run_finds="gradcli why --run train.py names the line that made the integer tensor.",
+        run_finds="gradcli why --run train.py names this entry and the line of the in-place operation.",
     ),
     Mistake(
         "inplace-overlap",
@@ -440,6 +443,6 @@ OWN_FUNCTIONS = (
         related=("inplace-view", "no-grad-block"),
         in_training="It stops in hand-written caches and state buffers that are sliced under no_grad, or in parameters "
         "that were flattened under no_grad.",
-        run_finds="gradcli why --run train.py names the line that made the view.",
+        run_finds="gradcli why --run train.py names this entry and the line of the write.",
     ),
 )

@@ -90,7 +90,7 @@ SILENT = (
         related=("class-range", "double-softmax", "target-size"),
         in_training="The loss is exactly 0 from the first step on, and accuracy stays where it was. A target of 1 would "
         "stop with an error.",
-        run_finds="gradcli why --run train.py names the weights that never change, and the line of the loss.",
+        run_finds="gradcli why --run train.py names the weights that never change.",
     ),
     Mistake(
         "masked-row",
@@ -120,8 +120,7 @@ SILENT = (
         related=("not-a-number", "nan-where", "ignored-targets"),
         in_training="The loss is nan at the first batch with such a row, often after many good ones, and all weights "
         "are nan from the next step on.",
-        run_finds="gradcli why --run train.py names the softmax as the first operation that gave a nan, and the line "
-        "of the mask.",
+        run_finds="gradcli why --run train.py names the softmax as the first operation that gave a nan.",
     ),
     Mistake(
         "sampled",
@@ -217,8 +216,8 @@ SILENT = (
         related=("carried-state", "create-graph-leak", "item-breaks"),
         in_training="Memory grows with every step, and after some hundred steps the GPU is out of memory, though the "
         "first step fits easily. If the very first step does not fit, the batch or the model is too large instead.",
-        run_finds="gradcli why --run train.py does not measure memory; it reports the sum only where a later backward() "
-        "goes through an old step.",
+        run_finds="gradcli why --run train.py does not measure memory; it names the sum only where a later backward() goes "
+        "through an old step.",
     ),
     Mistake(
         "indexed-grad",
@@ -241,7 +240,7 @@ SILENT = (
         symptoms=("grad none index", "element grad none"),
         related=("non-leaf-grad", "grad-none"),
         in_training="A line that prints or plots single gradients shows None and a warning; training itself is right.",
-        run_finds="gradcli why --run train.py names the line that reads .grad, and the weight whose part it is.",
+        run_finds="gradcli why --run train.py names the line that reads .grad.",
     ),
     Mistake(
         "micro-batches",
@@ -360,8 +359,8 @@ SILENT = (
         symptoms=("clamp gradient zero", "clamp gradient", "clip gradient zero"),
         related=("dead-relu", "saturation", "kink"),
         in_training="Some outputs stay at the limit from some step on, and the loss keeps what they contribute.",
-        run_finds="gradcli why --run train.py names weights that never change; for single outputs print the share of "
-        "elements at the limit.",
+        run_finds="gradcli why --run train.py names it only where a weight never changes; print the share of elements at "
+        "the limit.",
     ),
     Mistake(
         "linear-only",

@@ -73,7 +73,8 @@ SIZES = (
         ),
         related=("class-range", "index-dtype"),
         in_training="Some batches work, and the one with the rare token stops.",
-        run_finds="gradcli why --run train.py names the line of the lookup, and the line that made the table.",
+        run_finds="gradcli why --run train.py names the line that made the indices, and the table that they are looked up "
+        "in.",
     ),
     Mistake(
         "image-target",
@@ -102,7 +103,7 @@ SIZES = (
         ),
         related=("class-shape", "sequence-target", "one-hot-target"),
         in_training="The first batch stops at the loss.",
-        run_finds="gradcli why --run train.py names the line that made the target's shape.",
+        run_finds="gradcli why --run train.py names this entry and the line of the loss.",
     ),
     Mistake(
         "sequence-target",
@@ -125,7 +126,7 @@ SIZES = (
         fragments=("Expected target size [2, 10], got [2, 5]",),
         related=("image-target", "batch-size", "class-shape"),
         in_training="The first batch stops at the loss, with the sizes that PyTorch would accept.",
-        run_finds="gradcli why --run train.py names the line that made the logits.",
+        run_finds="gradcli why --run train.py names this entry and the line of the loss.",
     ),
     Mistake(
         "no-batch-dimension",
@@ -147,7 +148,7 @@ SIZES = (
         fragments=("Dimension out of range (expected to be in range of [-1, 0], but got 1)",),
         related=("softmax-dim", "batch-size"),
         in_training="All batches work but the last one of the epoch, or inference on a single sample stops.",
-        run_finds="gradcli why --run train.py names the line that made the tensor with too few dimensions.",
+        run_finds="gradcli why --run train.py names this entry and the line that asked for the dimension.",
     ),
     Mistake(
         "truth-of-tensor",
@@ -201,11 +202,10 @@ SIZES = (
         ),
         vague=(
             Vague("only <length-1|size-1> arrays can be converted to Python scalars", alone=False),
-            Vague("only 0-dimensional arrays can be converted to Python scalars", alone=False),
         ),
         related=("item-breaks", "non-scalar", "tensor-copy"),
         in_training="The line that prints or adds up the loss stops, or the one that makes a tensor of a list.",
-        run_finds="gradcli why --run train.py names the line that made the tensor with several elements.",
+        run_finds="gradcli why --run train.py names this entry and the line that asked for the number.",
     ),
     Mistake(
         "batchnorm-one",
@@ -256,7 +256,7 @@ SIZES = (
         ),
         related=("view-size",),
         in_training="The first forward pass stops, after an attention's transpose or a change from channels last.",
-        run_finds="gradcli why --run train.py names the line that changed the order of the dimensions.",
+        run_finds="gradcli why --run train.py names this entry and the line of view; the transpose is above it.",
     ),
     Mistake(
         "view-size",
@@ -313,7 +313,7 @@ SIZES = (
         related=("size-mismatch",),
         in_training="The first batch with an odd size stops; a DataLoader whose samples differ in size stops in "
         "default_collate.",
-        run_finds="gradcli why --run train.py names the line that made the tensor whose size is the odd one.",
+        run_finds="gradcli why --run train.py names this entry and the line of cat or stack.",
     ),
     Mistake(
         "conv-channels",
@@ -339,7 +339,7 @@ SIZES = (
         symptoms=("conv channels", "channels last"),
         related=("conv-dimensions", "shape-mismatch"),
         in_training="The first forward pass stops. Grey images stop it only where the dataset has some.",
-        run_finds="gradcli why --run train.py names the line that made the images' shape, and the layer.",
+        run_finds="gradcli why --run train.py names the line that made the images.",
     ),
     Mistake(
         "conv-dimensions",
@@ -373,7 +373,7 @@ SIZES = (
         ),
         related=("conv-channels", "no-batch-dimension"),
         in_training="The first forward pass stops, in training or when the trained model is shown a single image.",
-        run_finds="gradcli why --run train.py names the line that made the tensor's shape.",
+        run_finds="gradcli why --run train.py names this entry and the line of the convolution.",
     ),
     Mistake(
         "image-too-small",
@@ -427,6 +427,6 @@ SIZES = (
         related=("no-batch-dimension", "carried-state"),
         in_training="The first forward pass stops, or the last batch of an epoch: drop_last=True in the DataLoader "
         "avoids a smaller one.",
-        run_finds="gradcli why --run train.py names the line that made the state or the input.",
+        run_finds="gradcli why --run train.py names this entry and the line that called the RNN.",
     ),
 )

@@ -44,7 +44,7 @@ TOOLS = (
         related=("checkpoint-inputs", "eval-forgotten"),
         in_training="The first backward() stops with the numbers, shapes and dtypes of the tensors that differ. A "
         "dtype that differs (float16 and float32) points to autocast, a shape to a cache.",
-        run_finds="gradcli why --run train.py names the line of the checkpoint.",
+        run_finds="gradcli why --run train.py names this entry and the line of backward().",
     ),
     Mistake(
         "checkpoint-inputs",
@@ -73,8 +73,8 @@ TOOLS = (
         related=("no-grad", "checkpoint-changed", "checkpoint-grad"),
         in_training="A warning, and then either the error of a loss without a graph or, if later layers are trained, "
         "no error: the layers inside the checkpoint never change.",
-        run_finds="gradcli why --run train.py names the line of the checkpoint, and the parameters that got no "
-        "gradient because of it.",
+        run_finds="gradcli why --run train.py names the parameters whose grad stays None; PyTorch's own warning names the "
+        "checkpoint.",
     ),
     Mistake(
         "checkpoint-grad",
@@ -94,11 +94,11 @@ TOOLS = (
         """,
         fragments=(
             "torch.utils.checkpoint is incompatible with .grad() or passing an inputs parameter to .backward()",
-            "Checkpointing is not compatible with .grad() or when an inputs parameter is passed to .backward()",
+            "Checkpointing is not compatible with .grad()",
         ),
         related=("checkpoint-inputs", "no-second-derivative"),
         in_training="Training works until a gradient penalty, or a loss that uses torch.autograd.grad, is added.",
-        run_finds="gradcli why --run train.py names the line of the checkpoint.",
+        run_finds="gradcli why --run train.py names this entry and the line of torch.autograd.grad.",
     ),
     Mistake(
         "scaler-half",
@@ -130,7 +130,7 @@ TOOLS = (
         related=("scaler-unused", "dtype-mix"),
         in_training="The first scaler.step() or scaler.unscale_() stops; forward and backward work. A Trainer with "
         "fp16=True and a model loaded in float16 is the usual case.",
-        run_finds="gradcli why --run train.py names the line that made the weights float16.",
+        run_finds="gradcli why --run train.py names this entry and the line of scaler.step() or unscale_().",
     ),
     Mistake(
         "scaler-unused",
@@ -166,7 +166,7 @@ TOOLS = (
         related=("scaler-half", "zeroed-before-step", "not-in-optimizer", "scaler-twice"),
         in_training="scaler.step() stops: in the first step, or in the first one where a branch of the model, such "
         "as the discriminator, is not used.",
-        run_finds="gradcli why --run train.py names the step and the parameters without a gradient.",
+        run_finds="gradcli why --run train.py names this entry and the line of scaler.step().",
     ),
     Mistake(
         "scaler-twice",
@@ -200,7 +200,7 @@ TOOLS = (
         ),
         related=("scaler-unused", "clip-nonfinite"),
         in_training="The first step works and the second stops, or the second micro-batch of the first step.",
-        run_finds="gradcli why --run train.py stops at the same error and names both calls.",
+        run_finds="gradcli why --run train.py names this entry and the line of the second call.",
     ),
     Mistake(
         "clip-nonfinite",
@@ -230,7 +230,8 @@ TOOLS = (
         related=("anomaly", "not-a-number", "scaler-twice"),
         in_training="The error appears after hundreds of good steps, at the first batch with a zero, a large number or "
         "a nan. Without the flag all weights are nan from that step on.",
-        run_finds="gradcli why --run train.py names the first operation that gave an inf or nan.",
+        run_finds="gradcli why --run train.py names this entry and, where the forward pass gave it, the first operation "
+        "with an inf or nan.",
     ),
     Mistake(
         "ddp-unused",
@@ -397,7 +398,7 @@ TOOLS = (
         fragments=("torch.compile with aot_autograd does not currently support",),
         related=("no-second-derivative", "second-derivative"),
         in_training="A gradient penalty or a Hessian works until torch.compile is switched on.",
-        run_finds="gradcli why --run train.py names the call of the compiled function and the first derivative.",
+        run_finds="gradcli why --run train.py names this entry and the line of the second derivative.",
         elsewhere=Elsewhere(
             "PyTorch's compiler, which takes seconds to load",
             (
@@ -441,7 +442,7 @@ TOOLS = (
         related=("carried-state", "inplace-saved"),
         in_training="The second step stops, at the line that uses something of the first: a running loss, a hidden "
         "state, an EMA.",
-        run_finds="gradcli why --run train.py does not watch CUDA graphs: it names the line that raised.",
+        run_finds="gradcli why --run train.py names this entry and the line that used the result.",
         elsewhere=Elsewhere(
             "a GPU",
             (
@@ -479,7 +480,7 @@ TOOLS = (
         related=("eval-forgotten", "no-second-derivative"),
         in_training="backward() stops after the first validation, if train() is not called again; on the CPU the same "
         "program works.",
-        run_finds="gradcli why --run train.py names the line of the RNN's call; on a machine without a GPU the "
+        run_finds="gradcli why --run train.py names this entry and the line of backward(); on a machine without a GPU the "
         "program ends well.",
         elsewhere=Elsewhere(
             "a GPU",

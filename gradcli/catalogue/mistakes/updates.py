@@ -53,8 +53,8 @@ UPDATES = (
         related=("not-in-optimizer", "zeroed-before-step", "frozen", "learning-rate"),
         in_training="The loss of the same batch is the same number in every epoch, while losses of different batches "
         "go up and down without a trend. Gradients look healthy if you print them.",
-        run_finds="gradcli why --run train.py names the parameters that have gradients and never change, and the "
-        "line of backward(); it points at a step that is not called where there is one.",
+        run_finds="gradcli why --run train.py names the line of backward() or of the update, and the parameters that have "
+        "gradients and never change.",
     ),
     Mistake(
         "zeroed-before-step",
@@ -195,8 +195,8 @@ UPDATES = (
         related=("empty-optimizer", "not-in-optimizer"),
         in_training="If all layers are in lists, the optimizer refuses its empty list. If only some are, training "
         "runs, those layers never change, a checkpoint lacks them, and on a GPU they stay on the CPU.",
-        run_finds="gradcli why --run train.py names the modules that are called and whose parameters belong to no "
-        "optimizer, and the list that holds them.",
+        run_finds="gradcli why --run train.py names the list, where the optimizer is empty, or the parameters that get "
+        "gradients and that no optimizer has.",
     ),
     Mistake(
         "empty-optimizer",
@@ -228,7 +228,8 @@ UPDATES = (
         related=("plain-list", "frozen", "optimizer-argument"),
         in_training="The program stops where the optimizer is made, before the first step. With a frozen backbone, "
         "look at the filter that selects what to train.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the optimizer.",
+        run_finds="gradcli why --run train.py names the line that made the optimizer, and a plain list of layers if there "
+        "is one.",
     ),
     Mistake(
         "optimizer-argument",
@@ -256,7 +257,7 @@ UPDATES = (
         ),
         related=("empty-optimizer", "optimizer-leaf"),
         in_training="The program stops where the optimizer is made, before the first step.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the optimizer.",
+        run_finds="gradcli why --run train.py names this entry and the line that made the optimizer.",
     ),
     Mistake(
         "duplicate-parameter",
@@ -284,7 +285,7 @@ UPDATES = (
         related=("optimizer-argument", "not-in-optimizer"),
         in_training="The program stops where the optimizer is made. As a warning it is easily overlooked: the shared "
         "weights then move at twice the learning rate.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the optimizer.",
+        run_finds="gradcli why --run train.py names this entry and the line that made the optimizer.",
     ),
     Mistake(
         "parameter-copy",
@@ -344,8 +345,7 @@ UPDATES = (
         related=("saturation", "dead-relu"),
         in_training="Only the bias of the last layer learns: the network predicts the mean of the targets for every "
         "input, and the loss stops at their variance.",
-        run_finds="gradcli why --run train.py names the layers whose gradients are zero, or whose units stay equal, "
-        "from the first step on, and the line that filled them.",
+        run_finds="gradcli why --run train.py names the layers that start at zero and get no gradient.",
     ),
     Mistake(
         "frozen",
@@ -411,7 +411,7 @@ UPDATES = (
         related=("learning-rate", "scaler-unused"),
         in_training="Training works, with a schedule that is one step ahead: with StepLR per epoch the whole first "
         "epoch runs at the second rate.",
-        run_finds="gradcli why --run train.py shows the warning with the line of scheduler.step().",
+        run_finds="gradcli why --run train.py does not report it: PyTorch's own warning names the line of scheduler.step().",
     ),
     Mistake(
         "sparse-adam",
