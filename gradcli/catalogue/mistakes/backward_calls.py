@@ -43,8 +43,7 @@ START = (
         related=("vjp-shape", "softmax-sum", "func-grad-scalar", "jacobian-shape"),
         in_training="The loss was made with reduction='none', or the model's output itself is differentiated; with "
         "DataParallel each GPU returns one loss, so that there are several.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line at which the loss got more "
-        "than one element.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of backward().",
     ),
     Mistake(
         "complex-loss",
@@ -66,8 +65,7 @@ START = (
         fragments=("grad can be implicitly created only for real scalar outputs but got",),
         related=("non-scalar",),
         in_training="A loss on the output of torch.fft is complex until its absolute value or its real part is taken.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line at which the loss became "
-        "complex.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of backward().",
     ),
     Mistake(
         "vjp-shape",
@@ -148,7 +146,7 @@ START = (
         symptoms=("memory create_graph",),
         related=("second-derivative",),
         in_training="Memory grows from step to step until the GPU is full, although every tensor of the loop is replaced.",
-        run_finds="gradcli why --run train.py repeats the warning with the line of backward(create_graph=True).",
+        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
     ),
     Mistake(
         "softmax-sum",

@@ -115,7 +115,7 @@ IN_PLACE = (
         related=("reassigned-leaf", "inplace-saved"),
         in_training="An update or an initialisation of your own, such as w -= lr * w.grad or model.weight[0] = 1, fails "
         "in its first line.",
-        run_finds="gradcli why --run train.py stops at the same error and names the parameter.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the update.",
     ),
     Mistake(
         "reassigned-leaf",
@@ -179,7 +179,7 @@ IN_PLACE = (
         ),
         related=("inplace-saved", "inplace-expanded"),
         in_training="Columns of an output, taken apart with unbind, split or chunk, are normalised or clamped in place.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the views.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the write.",
     ),
     Mistake(
         "inplace-expanded",
@@ -230,6 +230,7 @@ IN_PLACE = (
         related=("inplace-saved", "detached"),
         in_training="Nothing is reported. The loss falls less well than it should, or a check with finite differences "
         "fails.",
-        run_finds="gradcli why --run train.py names the write through .data and the operation that needs the old value.",
+        run_finds="gradcli why --run train.py names the write through .data and the operation that needs the old "
+        "value.",
     ),
 )

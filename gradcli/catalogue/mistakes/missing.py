@@ -268,7 +268,7 @@ MISSING = (
         related=("integer-mean", "dtype-mix"),
         in_training="Labels, token ids or pixels from 0 to 255 are given requires_grad, or a layer of a quantised model "
         "whose weights are int8 is unfrozen.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the integer tensor.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that sets the flag.",
     ),
     Mistake(
         "unused-input",
@@ -323,7 +323,7 @@ MISSING = (
         related=("no-grad", "late-flag"),
         in_training="A gradient penalty or a saliency map is computed for a batch from the data loader, which has no "
         "requires_grad.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor.",
+        run_finds="gradcli why --run train.py names the line that differentiates by a tensor without requires_grad.",
     ),
     Mistake(
         "wrong-cure",
@@ -373,8 +373,8 @@ MISSING = (
         related=("no-grad",),
         in_training="Weights of your own stay as they were initialised, or backward() fails as if the flag had never been"
         " set, because it was not.",
-        run_finds="gradcli why --run train.py says which tensor does not require a gradient; it does not see the "
-        "misspelt name.",
+        run_finds="gradcli why --run train.py reports nothing if the program ends well; else it says that nothing "
+        "requires a gradient.",
     ),
     Mistake(
         "grad-none",

@@ -140,7 +140,8 @@ SHAPES = (
         ),
         related=("int-dtype",),
         in_training="A metric fails: the mean of labels, of a comparison or of pixels.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the integer tensor.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the integer "
+        "tensor.",
     ),
     Mistake(
         "device-mix",
@@ -183,8 +184,7 @@ SHAPES = (
         related=("dtype-mix",),
         in_training="The first batch fails on a GPU machine and runs on a laptop: a tensor that was created in forward(),"
         " a mask or a target, stayed on the CPU.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor on the "
-        "other device.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the operation.",
     ),
     Mistake(
         "softmax-dim",
@@ -211,7 +211,7 @@ SHAPES = (
         related=("softmax-sum", "double-softmax"),
         in_training="PyTorch warns once. If it guesses the dimension of the batch, probabilities of one sample do not add"
         " up to 1, and accuracy stays at chance.",
-        run_finds="gradcli why --run train.py repeats the warning with the line of the call.",
+        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
     ),
     Mistake(
         "optimizer-leaf",
@@ -233,8 +233,7 @@ SHAPES = (
         fragments=("can't optimize a non-leaf",),
         related=("non-leaf-grad", "reassigned-leaf"),
         in_training="The program stops where the optimizer is made.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the parameter a "
-        "result of an operation.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the optimizer.",
     ),
 )
 
@@ -259,7 +258,7 @@ FUNC = (
         ),
         related=("non-scalar", "jacobian-shape"),
         in_training="Per-sample gradients or a PINN written with torch.func fail in the first call.",
-        run_finds="gradcli why --run train.py stops at the same error and names the shape that the function returned.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the call.",
     ),
     Mistake(
         "jacobian-shape",

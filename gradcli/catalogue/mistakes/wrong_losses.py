@@ -113,7 +113,7 @@ LOSSES = (
         related=("reduction",),
         in_training="The KL term is smaller than it should be by the number of classes, so distillation or a VAE hardly "
         "feels it.",
-        run_finds="gradcli why --run train.py repeats PyTorch's warning with the line of the call.",
+        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
     ),
     Mistake(
         "double-softmax",
@@ -335,8 +335,7 @@ LOSSES = (
         related=("class-target", "class-shape"),
         in_training="The first batch fails after x.view(-1, n) with a wrong n, or the last one, where a size was written "
         "as a number.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that changed the number of "
-        "rows.",
+        run_finds="gradcli why --run train.py names the lines that made the logits and the target, with both shapes.",
     ),
     Mistake(
         "ignored-targets",
@@ -388,8 +387,7 @@ LOSSES = (
         related=("sigmoid-twice", "saturation"),
         in_training="The first batch fails, or on a GPU a device-side assert comes later. After a sigmoid it can still "
         "come: then the prediction is nan.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the input of the "
-        "loss.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the loss.",
     ),
     Mistake(
         "bce-dtype",

@@ -89,7 +89,7 @@ NUMBERS = (
         ),
         related=("kink", "not-differentiable"),
         in_training="A learned threshold or a gate stays as it was initialised, since it is used in a condition only.",
-        run_finds="gradcli why --run train.py lists the parameter whose gradient stayed None.",
+        run_finds="gradcli why --run train.py names the parameter whose gradient stayed None, if an optimizer has it.",
     ),
     Mistake(
         "not-a-number",
@@ -162,8 +162,8 @@ NUMBERS = (
         related=("not-a-number", "nan-sqrt", "nan-where"),
         in_training="The loss is fine in one step and nan in the next. With set_detect_anomaly(True), which makes "
         "training several times slower, the error names the operation.",
-        run_finds="gradcli why --run train.py names the line of the operation whose gradient became nan, without "
-        "set_detect_anomaly.",
+        run_finds="gradcli why --run train.py names the line of backward() and the operation whose gradient became "
+        "nan.",
     ),
     Mistake(
         "nan-where",
@@ -191,7 +191,8 @@ NUMBERS = (
         related=("nan-sqrt", "anomaly"),
         in_training="A masked loss is fine, and the weights are nan after the first step in which a masked element was "
         "out of the domain.",
-        run_finds="gradcli why --run train.py names the first gradient that became nan and the operation it belongs to.",
+        run_finds="gradcli why --run train.py names the first gradient that became nan and the operation it "
+        "belongs to.",
     ),
     Mistake(
         "nan-sqrt",
@@ -423,8 +424,8 @@ NUMBERS = (
         ),
         related=("float-precision", "kink"),
         in_training="gradcheck fails for a correct Function, in a test that uses the default dtype.",
-        run_finds="gradcli why --run train.py repeats the warning; gradcli check FILE.py:NAME computes in float64 by "
-        "itself.",
+        run_finds="gradcli why --run train.py stops at the same error; gradcli check FILE.py:NAME computes in "
+        "float64 by itself.",
     ),
     Mistake(
         "learning-rate",
