@@ -12,7 +12,7 @@ from gradcli.language import pasted, questions
 _GAP = "[a-z_]{0,64}"
 """The pattern of `...` in a fragment."""
 
-_OPERATOR = re.compile(r"(type\(s\)\s*for\s*)(\*\*|[-+*/@%])\s*=?\s*:")
+_OPERATOR = re.compile(r"(\(s\)\s*f\n?o\n?r\s*)(\*\*|[-+*/@%])\s*=?\s*:")
 _OPERATORS = {
     "*": "times", "-": "minus", "+": "plus", "/": "over", "@": "at", "%": "modulo", "**": "power",
 }  # fmt: skip
