@@ -34,7 +34,7 @@ from tests.commands import mistake_numbers
 from tests.program import run
 
 ROOT = Path(__file__).parents[2]
-PASTED = ("pasted.txt", "messages.txt")
+PASTED = ("pasted.txt", "messages.txt", "messages_kept.txt")
 E = math.e
 A = [2.0, 1.0, 0.1]
 B = [0.0, 3.0, 1.0]
@@ -689,6 +689,30 @@ def test_an_entry_shows_the_mistake_and_the_cure() -> None:
     places = [shown.stdout.find(part) for part in parts]
     assert -1 not in places
     assert places == sorted(places)
+
+
+def test_an_entry_tells_of_training_and_of_the_users_own_program() -> None:
+    shown = run("why", "never-updated").stdout
+    mistake = MISTAKES["never-updated"]
+    plain = " ".join(shown.split())
+    places = [plain.find(part) for part in ("In a training loop " + mistake.in_training, " Cure ")]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert plain.endswith("In your own program " + mistake.run_finds)
+
+
+def test_an_entry_that_needs_more_than_this_machine_is_told_and_says_so() -> None:
+    shown = run("why", "cudnn-eval")
+    assert (shown.status, shown.stderr) == (0, "")
+    assert shown.stdout.count("(not run here: it needs a GPU)") == 2
+    entry = run("why", "cudnn-eval", "--json").json
+    assert entry["error"] == "RuntimeError: cudnn RNN backward can only be called in training mode"
+    assert "not run here" not in run("why", "non-scalar").stdout
+
+
+def test_few_entries_are_not_run() -> None:
+    told = {mistake.name for mistake in MISTAKES.values() if mistake.elsewhere}
+    assert told == {"compiled-twice", "cudnn-eval", "output-overwritten"}
 
 
 def test_a_silent_entry_shows_the_wrong_number() -> None:

@@ -25,7 +25,7 @@ FAMILIES: Mapping[str, tuple[Mistake, ...]] = {
     "training loop": UPDATES,
     "numbers": NUMBERS,
     "losses": LOSSES,
-    "silent in training": SILENT,
+    "losses and gradients in training": SILENT,
     "shapes and types": SHAPES,
     "sizes and indices": SIZES,
     "modules": MODULES,

@@ -303,9 +303,11 @@ MODULES = (
             inverse = torch.linalg.inv(A)
         """,
         cause="Half precision is made for GPUs: on the CPU many operations have no float16 version, and linear algebra "
-        "has none on either. A model that was saved or converted for a GPU, or .half() in the code, brings it along.",
+        "has none on either. A model that was saved or converted for a GPU, or .half() in the code, brings it "
+        "along. Apple's GPUs (mps) lack other operations.",
         cure="Use float32 on the CPU: model.float(), or load with torch_dtype=torch.float32; bfloat16 works in more "
-        "operations. For a single one convert there and back: torch.linalg.inv(A.float()).half().",
+        "operations. For a single one convert there and back: torch.linalg.inv(A.float()).half(). For mps, set "
+        "PYTORCH_ENABLE_MPS_FALLBACK=1, which runs what is missing on the CPU.",
         cured="""
             A = torch.eye(2, dtype=torch.float16)
             inverse = torch.linalg.inv(A.float()).half()
@@ -315,6 +317,7 @@ MODULES = (
             "not implemented for 'Half'",
             "not implemented for 'BFloat16'",
             "Low precision dtypes not supported. Got Half",
+            "is not currently implemented for the MPS device",
         ),
         related=("dtype-mix", "integer-mean", "scaler-half"),
         in_training="The first forward pass on a machine without a GPU stops, with a program that ran on one.",

@@ -1,5 +1,5 @@
-"""Mistakes of training that PyTorch lets pass: the loss, the gradient or the average means
-something else.
+"""Mistakes of training whose loss, gradient or average means something else; PyTorch lets most of
+them pass.
 """
 
 from gradcli.catalogue.mistakes.entry import Mistake
@@ -190,8 +190,9 @@ SILENT = (
                 total += loss  # <--
             print(total.requires_grad)
         """,
-        cause="loss has a history, so the sum has one too: it holds the graph of each step, with the tensors "
-        "that it saved, until total is deleted. A list of losses or of outputs does the same.",
+        cause="loss has a history, so the sum has one too: it holds the graph of each step until total is deleted. "
+        "backward() frees what the graph saved, but its nodes remain. In validation, where no backward() runs, "
+        "all activations of every batch remain too. A list of losses or of outputs does the same.",
         cure="Add the number: total += loss.item(), or total += loss.detach() where waiting for the GPU costs time. Put "
         "outputs into lists with .detach().cpu(), and validate under torch.no_grad().",
         cured="""
@@ -210,12 +211,15 @@ SILENT = (
             "memory leak",
             "記憶體 增加",
             "内存 增加",
+            "記憶體 不斷 增加",
             "顯存 增加",
+            "显存 不断 增加",
             "显存 增加",
         ),
         related=("carried-state", "create-graph-leak", "item-breaks"),
-        in_training="Memory grows with every step, and after some hundred steps the GPU is out of memory, though the "
-        "first step fits easily. If the very first step does not fit, the batch or the model is too large instead.",
+        in_training="Memory grows with every step, slowly in training, quickly in validation, until the GPU is out of memory, "
+        "though the first step fits easily. If the very first step does not fit, the batch or the model is too "
+        "large instead.",
         run_finds="gradcli why --run train.py does not measure memory; it names the sum only where a later backward() goes "
         "through an old step.",
     ),
@@ -263,8 +267,8 @@ SILENT = (
         """,
         symptoms=("gradient accumulation", "gradient accumulation loss", "梯度 累積", "梯度 累积"),
         related=("accumulate", "reduction", "learning-rate"),
-        in_training="Training with accumulation becomes unstable at a learning rate that worked with the whole batch. "
-        "Adam hides most of it, because it divides by the size of the gradient; clipping and weight decay do not.",
+        in_training="Training with accumulation becomes unstable at a learning rate that worked with the whole batch. Adam "
+        "hides most of it, because it divides by the size of the gradient; clipping does not.",
         run_finds="gradcli why --run train.py does not report it: a sum over micro-batches can be meant.",
     ),
     Mistake(
@@ -383,6 +387,7 @@ SILENT = (
         symptoms=(
             "network linear",
             "straight line",
+            "learn straight line",
             "not learn xor",
             "激活 函數",
             "激活 函数",

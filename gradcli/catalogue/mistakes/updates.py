@@ -137,8 +137,8 @@ UPDATES = (
             optimizer.step()
             print(torch.equal(net[1].weight, before))
         """,
-        cause="The optimizer was made from the old layer's parameters. It still has those, and has never heard of the "
-        "new ones. Loading a whole model, copy.deepcopy(model) and wrapping that rebuilds the parameters do the same.",
+        cause="The optimizer was made from the old layer's parameters. It still has those, and not the new ones."
+        " Loading a whole model, copy.deepcopy(model) and wrapping that rebuilds the parameters do the same.",
         cure="Change the model first: replace layers, load, convert, move it to its device. Then make the optimizer.",
         cured="""
             net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
