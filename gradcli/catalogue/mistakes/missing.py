@@ -70,7 +70,7 @@ MISSING = (
             print(w.grad)
         """,
         fragments=NO_GRAPH,
-        shown_by=(r"\.requires_grad_\(|\.requires_grad\s*=\s*True",),
+        shown_by=(r"^(?:[^\w\n]|\d)*[\w.]+\.requires_grad(?:_\(|\s*=\s*True)",),
         related=("wrong-cure", "unused-input"),
         in_training="The flag is set after the forward pass, often as loss.requires_grad_() or on the input just before "
         "backward(): either the error comes, or an input stays without a gradient although the loss falls.",
@@ -96,7 +96,9 @@ MISSING = (
             print(x.grad)
         """,
         fragments=NO_GRAPH,
-        shown_by=(r"\bno_grad\(|set_grad_enabled\(False|inference_mode\(",),
+        shown_by=(
+            r"^(?:[^\w\n]|\d)*(?:with\s+)?(?:torch\.)?(?:no_grad\(|inference_mode\(|set_grad_enabled\(False)",
+        ),
         related=("inference-mode",),
         in_training="A helper that was written for evaluation, with @torch.no_grad() on it, computes the loss; or "
         "features are extracted under no_grad and the layers behind them are in the block too.",
