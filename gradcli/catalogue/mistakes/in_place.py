@@ -145,7 +145,7 @@ IN_PLACE = (
         vague=(
             Vague("unsupported operand type(s) for <times|minus>: 'float' and 'NoneType'"),
             Vague("unsupported operand type(s) for <times|minus>: 'NoneType' and 'float'"),
-            Vague("'NoneType' object has no attribute", (".grad",), alone=False),
+            Vague("'NoneType' object has", (".grad",), alone=False),
         ),
         shown_by=(r"\b(\w+)(?:\.data)?\s*=\s*\1(?:\.data)?\s*-[^\n]*\.grad\b",),
         related=("non-leaf-grad", "grad-none", "inplace-leaf"),

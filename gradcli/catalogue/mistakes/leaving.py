@@ -2,8 +2,7 @@
 back.
 """
 
-from gradcli.catalogue.mistakes.entry import Mistake
-from gradcli.catalogue.mistakes.missing import NO_GRAPH
+from gradcli.catalogue.mistakes.entry import Mistake, Vague
 
 LEAVING = (
     Mistake(
@@ -24,9 +23,15 @@ LEAVING = (
             print(x.grad)
         """,
         fragments=(
-            *NO_GRAPH,
             "To copy construct from a tensor, it is recommended to use",
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor)",
+        ),
+        vague=(
+            Vague(
+                "does not have a grad_fn",
+                ("torch.tensor", "torch.Tensor", "torch.FloatTensor", "from_numpy"),
+                alone=False,
+            ),
         ),
         shown_by=(
             r"torch\.(?:(?:as_)?tensor|(?:Float)?Tensor)\(\[?(?!np|data|df|labels?|range|float|int|True|False|list)[A-Za-z_]|from_numpy\(",

@@ -2,7 +2,7 @@
 
 from gradcli.catalogue.mistakes.entry import Mistake, Vague
 
-NO_GRAPH = (
+_NO_GRAPH = (
     "element 0 of tensors does not require grad and does not have a grad_fn",
     "element 0 of variables does not require grad and does not have a grad_fn",
     "element 0 of variables tuple is volatile",
@@ -34,7 +34,7 @@ MISSING = (
             y.backward()
             print(x.grad)
         """,
-        fragments=NO_GRAPH,
+        fragments=_NO_GRAPH,
         symptoms=(
             "loss requires_grad false",
             "output requires_grad false",
@@ -69,7 +69,7 @@ MISSING = (
             loss.backward()
             print(w.grad)
         """,
-        fragments=NO_GRAPH,
+        fragments=_NO_GRAPH,
         shown_by=(r"^(?:[^\w\n]|\d)*[\w.]+\.requires_grad(?:_\(|\s*=\s*True)",),
         related=("wrong-cure", "unused-input"),
         in_training="The flag is set after the forward pass, often as loss.requires_grad_() or on the input just before "
@@ -95,7 +95,7 @@ MISSING = (
             y.backward()
             print(x.grad)
         """,
-        fragments=NO_GRAPH,
+        fragments=_NO_GRAPH,
         shown_by=(
             r"^(?:[^\w\n]|\d)*(?:with\s+)?(?:torch\.)?(?:no_grad\(|inference_mode\(|set_grad_enabled\(False)",
         ),
@@ -123,7 +123,7 @@ MISSING = (
             y.backward()
             print(x.grad)
         """,
-        fragments=NO_GRAPH,
+        fragments=_NO_GRAPH,
         symptoms=(
             "gradient not flow",
             "gradient stops",
@@ -157,7 +157,7 @@ MISSING = (
             soft.backward()
             print(scores.grad)
         """,
-        fragments=NO_GRAPH,
+        fragments=_NO_GRAPH,
         symptoms=(
             "argmax gradient",
             "argmax differentiable",
@@ -223,11 +223,11 @@ MISSING = (
             print(y.item(), x.grad)
         """,
         fragments=(
-            *NO_GRAPH,
             "'<float|int|numpy.float64|numpy.float32|ndarray>' object has no attribute '<backward|detach|requires_grad|"
             "requires_grad_|retain_grad|grad_fn>'",
         ),
         vague=(
+            Vague("not require grad and does not have a grad_fn", (".item",), alone=False),
             Vague("'<float|int>' object has no attribute '<clone|cpu|cuda|grad|item>'"),
             Vague(
                 "'float' object is not iterable",
@@ -449,7 +449,7 @@ MISSING = (
             "If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf",
             "If you indeed want the gradient for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor",
         ),
-        vague=(Vague("'NoneType' object has no attribute", (".grad",), alone=False),),
+        vague=(Vague("'NoneType' object has no", (".grad",), alone=False),),
         symptoms=(
             "grad none intermediate",
             "grad none non-leaf",
