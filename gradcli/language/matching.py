@@ -1,19 +1,18 @@
-"""Which mistake a name, a pasted message or a question means, by letters, not numbers or shapes."""
+"""Which mistake a name or a pasted message means, by letters, not numbers or shapes."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
 from gradcli.catalogue.mistakes import ALIASES, MISTAKES
 from gradcli.catalogue.mistakes.entry import Mistake, Vague
-from gradcli.language import pasted
+from gradcli.language import pasted, questions
 
 _GAP = "[a-z_]{0,64}"
 """The pattern of `...` in a fragment."""
 
-_OPERATOR = re.compile(r"(type\(s\)\s*for\s*)(\*\*|[-+*/@%])\s*=?\s*:")
+_OPERATOR = re.compile(r"(\(s\)\s*f\n?o\n?r\s*)(\*\*|[-+*/@%])\s*=?\s*:")
 _OPERATORS = {
     "*": "times", "-": "minus", "+": "plus", "/": "over", "@": "at", "%": "modulo", "**": "power",
 }  # fmt: skip
@@ -23,45 +22,17 @@ _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
 """The name of an error, before its message."""
 
 _FOREIGN = re.compile(
-    r"(?!Runtime|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)", re.ASCII
+    r"(?!RuntimeError|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)"
+    r"|.*\b(?:tensorflow|keras|sklearn|pandas|np|jax)\b",
+    re.ASCII,
 )
-"""The name of an error that PyTorch rarely raises."""
+"""The name of an error that PyTorch rarely raises, or of another library."""
 
 _FEWEST = 3
 """The fewest words of a piece of a message that is recognised by itself."""
 
 _AROUND = 16
 """Letters that may surround a vague message pasted alone: a log's level, the rank of a process."""
-
-_QUESTION = 12
-"""The most words of a question in plain words."""
-
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_TERMS = _set(
-    """
-    autograd backward batch_size bce broadcasting classes clone create_graph cross cuda data-dependent derivative detach
-    differentiated dtype eigenvalues entropy exploding forward grad grad_fn gradcheck gradient gradients graph hessian
-    in-place inplace jacobian jacrev kink kl leaf log_softmax logits logsumexp loss mean mse nan nll no_grad non-leaf
-    non-scalar optimizer relu requires_grad retain_graph retain_grad saturated saturation scalar sigmoid softmax tensor
-    tensors unused upstream vanishing vjp vmap weights zero_grad
-    """
-)
-"""The technical terms: an entry is near a text only by these."""
-
-_FILLERS = _set(
-    """
-    a about after all always and are at be because becomes become before by can do does during every for from get gets getting
-    go goes going has have how i in into is it its keep keeps just layer layers model my net network neural not of on
-    only or parameter parameters pytorch so some sometimes stay stays step steps still suddenly that the then there these
-    this to torch train training epoch epochs iteration batch batches value values x w y turn
-    turned turns up variable was weight weights what when where which while why with
-    """
-)
-"""Words of a question that mean nothing by themselves."""
 
 
 def by_name(name: str) -> Mistake | None:
@@ -73,18 +44,18 @@ def by_name(name: str) -> Mistake | None:
 def by_text(text: str) -> list[Mistake]:
     """The mistakes that a text means, those that fit most closely first, then the most common."""
     text = pasted.plain(text)
-    if mistakes := _by_symptoms(text):
+    if mistakes := questions.by_symptoms(text):
         return mistakes
     for statement in pasted.counting(pasted.without_source(text)):
         if scores := _scores(_asserted(statement.text, text), text):
-            return _best_first(scores)
+            mistakes = questions.best_first(scores)
+            return sorted(mistakes, key=lambda mistake: not _is_shown(mistake, text))
     return []
 
 
-def _best_first(scores: Mapping[str, float]) -> list[Mistake]:
-    """The mistakes with a score, the highest first; equal ones in the table's order."""
-    scored = [mistake for mistake in MISTAKES.values() if mistake.name in scores]
-    return sorted(scored, key=lambda mistake: -scores[mistake.name])
+def _is_shown(mistake: Mistake, text: str) -> bool:
+    """Whether the program's lines in a text show that this is the mistake."""
+    return any(re.search(line, text, re.MULTILINE) for line in mistake.shown_by)
 
 
 def last_said(text: str) -> str:
@@ -96,15 +67,8 @@ def last_said(text: str) -> str:
 
 
 def nearest(text: str) -> list[Mistake]:
-    """The mistakes that share the rarest technical terms with a text, at most three."""
-    words = _plain_words(text)
-    fewest = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEWEST else 1
-    scores = {
-        name: sum(rarity[word] for word in shared)
-        for name, rarity in _rarities().items()
-        if len(shared := {*rarity} & words & _TERMS) >= fewest
-    }
-    return _best_first(scores)[:3]
+    """The mistakes that are near to the last words of an unknown text, at most three."""
+    return questions.nearest(text, foreign=bool(_FOREIGN.match(text)))
 
 
 def sharing(mistake: Mistake) -> list[Mistake]:
@@ -235,43 +199,7 @@ def _latest(matches: list[_Match], squeezed: _Squeezed) -> list[_Match]:
 def _of_piece(text: str) -> dict[str, int]:
     """The mistakes whose message contains the few words that were pasted."""
     words = re.findall("[a-z_]+", text.lower())
-    if len(words) < _FEWEST or not _TERMS & {*words}:
+    if len(words) < _FEWEST or not questions.TERMS & {*words}:
         return {}
     joined = "".join(words)
     return {piece.name: len(joined) for piece in _table() if joined in piece.literal}
-
-
-# --- questions ----------------------------------------------------------------------------------
-
-
-def _by_symptoms(text: str) -> list[Mistake]:
-    """The mistakes whose symptom a short question in plain words names, and nothing else."""
-    words = _plain_words(text) if len(text) < 200 else set()
-    if not 0 < len(words) <= _QUESTION:
-        return []
-    scores = {}
-    for mistake in MISTAKES.values():
-        symptoms = [{*symptom.split()} for symptom in mistake.symptoms]
-        named = [symptom for symptom in symptoms if symptom <= words]
-        if named and words - _FILLERS <= set().union(*named):
-            scores[mistake.name] = max(map(len, named))
-    return _best_first(scores)
-
-
-def _plain_words(text: str) -> set[str]:
-    """The words of a text in lower case."""
-    return {*re.findall("[a-z_]+(?:-[a-z]+)*", text.lower())}
-
-
-@cache
-def _rarities() -> dict[str, dict[str, float]]:
-    """The words of each mistake and their rarity: 1/n**2 for a word of n mistakes."""
-    texts = {
-        name: [name, name.replace("-", " "), mistake.title, *_pieces(mistake), *mistake.symptoms]
-        for name, mistake in MISTAKES.items()
-    }
-    for alias, name in ALIASES.items():
-        texts[name].append(alias)
-    words = {name: _plain_words(" ".join(parts)) for name, parts in texts.items()}
-    counts = Counter(word for known in words.values() for word in known)
-    return {name: {word: 1 / counts[word] ** 2 for word in known} for name, known in words.items()}

@@ -77,7 +77,7 @@ class Statement(NamedTuple):
 
 def plain(text: str) -> str:
     """The text without colour, quote marks, markup and escapes."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\\n", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\\n", "\n").replace("\\t", "\t")
     text = _COLOUR.sub("", text)
     if "<" in text:
         text = _TAG.sub("", text)

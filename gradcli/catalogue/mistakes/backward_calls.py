@@ -4,6 +4,7 @@ from gradcli.catalogue.mistakes.entry import Mistake
 
 _TWICE = (
     "Trying to backward through the graph a second time",
+    "Trying to backward through the graph second time",
     "or directly access saved tensors after they have already been freed",
     "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad()",
     "Specify retain_graph=True if you need to backward through the graph a second time",
@@ -31,8 +32,18 @@ START = (
             y.sum().backward()
             print(x.grad)
         """,
-        fragments=("grad can be implicitly created only for scalar outputs",),
+        fragments=(
+            "grad can be implicitly created only for scalar outputs",
+            "backward should be called only on a scalar",
+        ),
+        symptoms=(
+            "loss vector backward",
+            "backward vector",
+        ),
         related=("vjp-shape", "softmax-sum", "func-grad-scalar", "jacobian-shape"),
+        in_training="The loss was made with reduction='none', or the model's output itself is differentiated; with "
+        "DataParallel each GPU returns one loss, so that there are several.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of backward().",
     ),
     Mistake(
         "complex-loss",
@@ -53,6 +64,8 @@ START = (
         """,
         fragments=("grad can be implicitly created only for real scalar outputs but got",),
         related=("non-scalar",),
+        in_training="A loss on the output of torch.fft is complex until its absolute value or its real part is taken.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of backward().",
     ),
     Mistake(
         "vjp-shape",
@@ -76,6 +89,9 @@ START = (
             "grad_outputs and outputs do not have the same shape",
         ),
         related=("non-scalar",),
+        in_training="backward(gradient=...) or grad_outputs=torch.ones(n) was written for a full batch and fails at the "
+        "last, smaller one.",
+        run_finds="gradcli why --run train.py stops at the same error and names the shapes of both tensors.",
     ),
     Mistake(
         "second-derivative",
@@ -95,7 +111,19 @@ START = (
             print(first.detach(), second)
         """,
         fragments=("element 0 of tensors does not require grad and does not have a grad_fn",),
+        symptoms=(
+            "second derivative",
+            "double backward",
+            "hessian none",
+            "higher order derivative",
+        ),
+        shown_by=(
+            r"autograd\.grad\(\s*\(?(?:outputs=)?(?:g|d\w?_?d?\w|[a-z]_[a-z]|\w*grads?\w*|\w*first\w*|\w*jac\w*)\b",
+        ),
         related=("create-graph-leak",),
+        in_training="Physics-informed networks, gradient penalties and meta-learning need derivatives of derivatives: the"
+        " second autograd.grad fails, or the penalty has no effect on the weights.",
+        run_finds="gradcli why --run train.py names the first differentiation, which was not recorded.",
     ),
     Mistake(
         "create-graph-leak",
@@ -115,7 +143,10 @@ START = (
             print(second)
         """,
         fragments=("Using backward() with create_graph=True will create a reference cycle",),
+        symptoms=("memory create_graph",),
         related=("second-derivative",),
+        in_training="Memory grows from step to step until the GPU is full, although every tensor of the loop is replaced.",
+        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
     ),
     Mistake(
         "softmax-sum",
@@ -135,8 +166,16 @@ START = (
             p[1].backward()
             print(a.grad)
         """,
-        symptoms=("softmax gradient zero", "gradient softmax sum zero", "softmax sum gradient"),
+        symptoms=(
+            "softmax gradient zero",
+            "gradient softmax sum zero",
+            "softmax sum gradient",
+        ),
         related=("non-scalar", "jacobian-shape"),
+        in_training="An attention map or a policy is summed for a quick test, and all its gradients are zero or about "
+        "1e-9.",
+        run_finds="gradcli why --run train.py lists the weights that do not change; it does not know that the sum is "
+        "constant.",
     ),
     Mistake(
         "custom-function",
@@ -175,6 +214,9 @@ START = (
         """,
         fragments=("returned an incorrect number of gradients",),
         related=("unused-input",),
+        in_training="The first backward() fails after an argument, such as a flag or a number, was added to forward().",
+        run_finds="gradcli why --run train.py stops at the same error; gradcli check FILE.py:NAME compares what "
+        "backward returns with the inputs one by one.",
     ),
 )
 
@@ -201,7 +243,16 @@ TWICE = (
                 print(x.grad)
         """,
         fragments=_TWICE,
+        symptoms=(
+            "backward twice",
+            "retain_graph",
+            "second backward",
+        ),
         related=("accumulate",),
+        in_training="The second iteration fails: something that the loss needs was computed before the loop, or "
+        "backward() is called for the same loss twice, for example in a metric.",
+        run_finds="gradcli why --run train.py names both calls of backward(), and the line before the loop whose graph "
+        "they share.",
     ),
     Mistake(
         "shared-graph",
@@ -222,7 +273,18 @@ TWICE = (
             print(x.grad)
         """,
         fragments=_TWICE,
+        symptoms=(
+            "two losses",
+            "two losses backward",
+        ),
+        shown_by=(
+            r"\b(?!(?:total|train|training|batch|running|self|the|my|mse|ce|bce|val)_?loss)(?:\w+_?loss|loss_?[\w\d]+|err_?[A-Z]\w*|cost\d|\w+_cost)\.backward\(",
+        ),
         related=("step-before-backward",),
+        in_training="In a GAN, an actor-critic or a model with two heads the second loss fails: the first backward() has "
+        "freed the part that both share.",
+        run_finds="gradcli why --run train.py names both calls of backward() and the line that computed what they "
+        "share.",
     ),
     Mistake(
         "carried-state",
@@ -246,7 +308,18 @@ TWICE = (
             print(w.grad)
         """,
         fragments=_TWICE,
+        symptoms=(
+            "hidden state",
+            "rnn backward twice",
+            "hidden state detach",
+        ),
+        shown_by=(
+            r"^(?!.*detach)(?=.*=.*[(,])[^=\n]*\b(h|hx|cx|h_?n|h_?t|hid|hidden\w*|\w*state\w*|mem|memory|carry|prev\w*|context)\b[^=\n]*=[^\n]*\b\1\b",
+        ),
         related=("detached",),
+        in_training="The first batch trains and the second fails, because the hidden state of the first is still "
+        "connected to a graph that was freed.",
+        run_finds="gradcli why --run train.py names the line that carries the state from one iteration to the next.",
     ),
     Mistake(
         "accumulate",
@@ -270,11 +343,18 @@ TWICE = (
         symptoms=(
             "gradients add",
             "gradients accumulate",
-            "gradient accumulates",
-            "gradient doubles",
             "gradients grow",
             "grad doubles",
+            "forget zero_grad",
+            "zero_grad",
+            "gradient zero_grad",
+            "loss decreases then increases",
+            "loss decrease",
         ),
         related=("backward-twice", "grad-none"),
+        in_training="The loss falls at first and then jumps or diverges; with a smaller learning rate it seems to work. "
+        "Each step is made with the sum of all gradients so far.",
+        run_finds="gradcli why --run train.py names the step that moved a parameter with a gradient that an earlier "
+        "step had already used.",
     ),
 )

@@ -49,7 +49,9 @@ class Mistake:
     the next, `<a|b>` for one of several words. `vague` are pieces that need more than themselves. A
     mistake that PyTorch lets pass in silence has neither, and `program` prints the number that
     comes of it. `symptoms` are plain words for it, such as `loss nan`: a question that holds them,
-    and otherwise nothing of its own, means this entry. `related` names other mistakes.
+    and otherwise nothing of its own, means this entry. `shown_by` are patterns of a program's lines:
+    where a traceback shows such a line, this mistake comes before others with the same message.
+    `related` names other mistakes.
 
     `in_training` says how the mistake shows itself in a real training loop, and `run_finds` how
     `gradcli why --run` finds it there, or why it cannot.
@@ -64,6 +66,7 @@ class Mistake:
     fragments: tuple[str, ...] = ()
     vague: tuple[Vague, ...] = ()
     symptoms: tuple[str, ...] = ()
+    shown_by: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     in_training: str = ""
     run_finds: str = ""

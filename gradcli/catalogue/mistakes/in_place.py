@@ -30,7 +30,16 @@ IN_PLACE = (
             print(x.grad)
         """,
         fragments=_SAVED,
+        symptoms=(
+            "inplace",
+            "inplace operation",
+            "modified inplace",
+        ),
         related=("inplace-leaf", "data-attribute"),
+        in_training="backward() fails with the shape and the version of a tensor but no line. Usual places are x += "
+        "residual, F.relu(x, inplace=True), masks written with x[mask] = 0 and dropout with inplace=True.",
+        run_finds="gradcli why --run train.py names the write that changed the tensor and the operation that had saved "
+        "it.",
     ),
     Mistake(
         "step-before-backward",
@@ -64,8 +73,16 @@ IN_PLACE = (
             f"{_SAVED[0]}: [...Tensor [2]] is at version 2; expected version 1",
             f"{_SAVED[0]}: [...Tensor [2]], which is output 0 of <TBackward0|AsStridedBackward0>, is at version",
         ),
-        symptoms=("two losses two optimizers",),
+        symptoms=(
+            "two losses two optimizers",
+            "two optimizers",
+        ),
+        shown_by=(r"\.step\(\)[^\n]*\n(?:[^\n]*\n){0,6}?[^\n]*\.backward\(",),
         related=("shared-graph",),
+        in_training="Losses of a GAN or an actor-critic are computed together, and the optimizers step one after the "
+        "other: the second backward() fails.",
+        run_finds="gradcli why --run train.py names the step() that changed the weights and the line that had used "
+        "them.",
     ),
     Mistake(
         "inplace-leaf",
@@ -91,7 +108,14 @@ IN_PLACE = (
             "leaf variable has been moved into the graph interior",
             "leaf variable was used in an inplace operation",
         ),
+        symptoms=(
+            "leaf inplace",
+            "leaf variable",
+        ),
         related=("reassigned-leaf", "inplace-saved"),
+        in_training="An update or an initialisation of your own, such as w -= lr * w.grad or model.weight[0] = 1, fails "
+        "in its first line.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the update.",
     ),
     Mistake(
         "reassigned-leaf",
@@ -121,8 +145,13 @@ IN_PLACE = (
         vague=(
             Vague("unsupported operand type(s) for <times|minus>: 'float' and 'NoneType'"),
             Vague("unsupported operand type(s) for <times|minus>: 'NoneType' and 'float'"),
+            Vague("'NoneType' object has", (".grad",), alone=False),
         ),
+        shown_by=(r"\b(\w+)(?:\.data)?\s*=\s*\1(?:\.data)?\s*-[^\n]*\.grad\b",),
         related=("non-leaf-grad", "grad-none", "inplace-leaf"),
+        in_training="Gradient descent written by hand makes one step and fails in the second, or, where None is skipped, "
+        "does not move any more.",
+        run_finds="gradcli why --run train.py names the line that replaced the parameter by a result.",
     ),
     Mistake(
         "inplace-view",
@@ -149,6 +178,8 @@ IN_PLACE = (
             "You should replace the inplace operation by an out-of-place one",
         ),
         related=("inplace-saved", "inplace-expanded"),
+        in_training="Columns of an output, taken apart with unbind, split or chunk, are normalised or clamped in place.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the write.",
     ),
     Mistake(
         "inplace-expanded",
@@ -170,6 +201,8 @@ IN_PLACE = (
             "Please clone() the tensor before performing the operation",
         ),
         related=("inplace-view",),
+        in_training="A mask or a bias that was expanded to the size of the batch is written to.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of expand().",
     ),
     Mistake(
         "data-attribute",
@@ -195,5 +228,9 @@ IN_PLACE = (
             print(x.grad)
         """,
         related=("inplace-saved", "detached"),
+        in_training="Nothing is reported. The loss falls less well than it should, or a check with finite differences "
+        "fails.",
+        run_finds="gradcli why --run train.py names the write through .data and the operation that needs the old "
+        "value.",
     ),
 )

@@ -2,7 +2,7 @@
 back.
 """
 
-from gradcli.catalogue.mistakes.entry import Mistake
+from gradcli.catalogue.mistakes.entry import Mistake, Vague
 
 LEAVING = (
     Mistake(
@@ -26,7 +26,21 @@ LEAVING = (
             "To copy construct from a tensor, it is recommended to use",
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor)",
         ),
+        vague=(
+            Vague(
+                "does not have a grad_fn",
+                ("torch.tensor", "torch.Tensor", "torch.FloatTensor", "from_numpy"),
+                alone=False,
+            ),
+        ),
+        shown_by=(
+            r"torch\.(?:(?:as_)?tensor|(?:Float)?Tensor)\(\[?(?!np|data|df|labels?|range|float|int|True|False|list)[A-Za-z_]|from_numpy\(",
+        ),
         related=("scalar-of-grad", "detached"),
+        in_training="torch.tensor(list_of_losses) or torch.tensor(prediction) is put into the loss: backward() fails, or,"
+        " with another path left, the copied part is not trained.",
+        run_finds="gradcli why --run train.py names the line of torch.tensor() or from_numpy() that copied a recorded "
+        "value.",
     ),
     Mistake(
         "numpy-on-grad",
@@ -50,7 +64,14 @@ LEAVING = (
             "Use tensor.detach().numpy() instead",
             "Use var.detach().numpy() instead",
         ),
+        symptoms=(
+            "numpy gradient",
+            "numpy requires_grad",
+        ),
         related=("scalar-of-grad",),
+        in_training="The program stops where a prediction or a loss is plotted, appended to a list for matplotlib or "
+        "passed to scikit-learn, usually after the first epoch.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor.",
     ),
     Mistake(
         "scalar-of-grad",
@@ -73,7 +94,10 @@ LEAVING = (
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior",
             "Consider using tensor.detach() first",
         ),
+        symptoms=("math exp gradient",),
         related=("item-breaks", "numpy-on-grad", "tensor-copy"),
+        in_training="A formula with math.exp or math.log trains only its other terms; PyTorch warns once and goes on.",
+        run_finds="gradcli why --run train.py names the line that turned a recorded tensor into a number.",
     ),
     Mistake(
         "inference-mode",
@@ -102,5 +126,9 @@ LEAVING = (
             "Inplace update to inference tensor outside InferenceMode is not allowed",
         ),
         related=("no-grad-block",),
+        in_training="Features are precomputed, or weights are loaded, under inference_mode, and the first forward pass of"
+        " training fails.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor in "
+        "inference mode.",
     ),
 )

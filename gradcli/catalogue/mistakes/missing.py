@@ -5,8 +5,10 @@ from gradcli.catalogue.mistakes.entry import Mistake, Vague
 _NO_GRAPH = (
     "element 0 of tensors does not require grad and does not have a grad_fn",
     "element 0 of variables does not require grad and does not have a grad_fn",
+    "element 0 of variables tuple is volatile",
+    "there are no graph nodes that require computing gradients",
 )
-"""What PyTorch says wherever there is nothing to go back along; the second is an older wording."""
+"""What PyTorch says wherever there is nothing to go back along; the first is today's wording."""
 
 MISSING = (
     Mistake(
@@ -33,8 +35,19 @@ MISSING = (
             print(x.grad)
         """,
         fragments=_NO_GRAPH,
-        symptoms=("loss requires_grad false", "no grad_fn"),
+        symptoms=(
+            "loss requires_grad false",
+            "output requires_grad false",
+            "not grad_fn",
+            "no grad_fn",
+            "grad_fn none",
+        ),
         related=("wrong-cure", "grad-of-plain-input", "second-derivative"),
+        in_training="The first backward() fails. Usual places are a frozen model whose new head was never added, an input"
+        " that is optimised itself, such as an adversarial image, and a validation loop that was copied from "
+        "the training loop.",
+        run_finds="gradcli why --run train.py names the tensor that backward() started from and says that nothing it "
+        "was computed from requires a gradient.",
     ),
     Mistake(
         "late-flag",
@@ -57,7 +70,12 @@ MISSING = (
             print(w.grad)
         """,
         fragments=_NO_GRAPH,
+        shown_by=(r"^(?:[^\w\n]|\d)*[\w.]+\.requires_grad(?:_\(|\s*=\s*True)",),
         related=("wrong-cure", "unused-input"),
+        in_training="The flag is set after the forward pass, often as loss.requires_grad_() or on the input just before "
+        "backward(): either the error comes, or an input stays without a gradient although the loss falls.",
+        run_finds="gradcli why --run train.py names the line that set the flag and the earlier line that had already "
+        "used the tensor.",
     ),
     Mistake(
         "no-grad-block",
@@ -78,7 +96,14 @@ MISSING = (
             print(x.grad)
         """,
         fragments=_NO_GRAPH,
+        shown_by=(
+            r"^(?:[^\w\n]|\d)*(?:with\s+)?(?:torch\.)?(?:no_grad\(|inference_mode\(|set_grad_enabled\(False)",
+        ),
         related=("inference-mode",),
+        in_training="A helper that was written for evaluation, with @torch.no_grad() on it, computes the loss; or "
+        "features are extracted under no_grad and the layers behind them are in the block too.",
+        run_finds="gradcli why --run train.py names the line that switched recording off and the operation in there "
+        "that the loss needs.",
     ),
     Mistake(
         "detached",
@@ -99,7 +124,20 @@ MISSING = (
             print(x.grad)
         """,
         fragments=_NO_GRAPH,
+        symptoms=(
+            "gradient not flow",
+            "gradient stops",
+            "gradient lost",
+            "graph broken",
+            "gradient broken",
+            "detach gradient",
+        ),
+        shown_by=(r"\.detach\(|=\s*[\w.]+\.data\s*$",),
         related=("item-breaks", "carried-state"),
+        in_training="Training runs and the loss falls a little: only the layers behind detach() learn. If every path is "
+        "cut, the first backward() fails.",
+        run_finds="gradcli why --run train.py names the line with detach() and the parameters that get no gradient "
+        "because of it.",
     ),
     Mistake(
         "not-differentiable",
@@ -120,7 +158,22 @@ MISSING = (
             print(scores.grad)
         """,
         fragments=_NO_GRAPH,
+        symptoms=(
+            "argmax gradient",
+            "argmax differentiable",
+            "threshold gradient",
+            "accuracy loss",
+            "accuracy gradient",
+        ),
+        shown_by=(
+            r"\.?arg(?:max|min|sort)\(|\.(?:long|int|bool|byte)\(\)|\.max\((?:dim=)?-?\d\)\[1\]",
+            r"[^=<>]\s*(?:[<>]=?|[!=]=)[^\n]*\)\.(?:float|double|sum|mean|to|type)\(",
+        ),
         related=("step-activation",),
+        in_training="The loss is built from accuracy, predicted labels or a thresholded mask, so that the first "
+        "backward() fails; as one term of several it has no effect at all, and nothing says so.",
+        run_finds="gradcli why --run train.py names the line of argmax, of the comparison or of the integer cast that "
+        "cut the graph.",
     ),
     Mistake(
         "step-activation",
@@ -147,13 +200,11 @@ MISSING = (
             "derivative for ...<heaviside|argmax|argmin|argsort|bucketize|searchsorted|floor_divide|histc|bincount> is not "
             "implemented",
         ),
-        symptoms=(
-            "step derivative",
-            "heaviside gradient",
-            "round gradient zero",
-            "sign gradient zero",
-        ),
         related=("not-differentiable", "kink"),
+        in_training="heaviside fails in the first backward(). With round, floor or sign the loss stays where it is: every"
+        " layer before the step gets a gradient of exactly 0.",
+        run_finds="gradcli why --run train.py names the operation whose gradient is zero everywhere and the weights "
+        "that do not change.",
     ),
     Mistake(
         "item-breaks",
@@ -176,6 +227,7 @@ MISSING = (
             "requires_grad_|retain_grad|grad_fn>'",
         ),
         vague=(
+            Vague("not require grad and does not have a grad_fn", (".item",), alone=False),
             Vague("'<float|int>' object has no attribute '<clone|cpu|cuda|grad|item>'"),
             Vague(
                 "'float' object is not iterable",
@@ -183,7 +235,18 @@ MISSING = (
                 alone=False,
             ),
         ),
+        symptoms=(
+            "item gradient",
+            "item backward",
+        ),
+        shown_by=(
+            r"^(?!.*(?:print|append|write|log|[-+*/]=|\b(\w+) = \1 \+)).*=.*(?:\.item\(\)\s*[-+*/)]|[-+*/(]\s*[\w.]+\.item\()",
+        ),
         related=("detached", "scalar-of-grad"),
+        in_training="Losses are summed with loss.item() and the sum is used for backward(): it fails in the first "
+        "iteration. A value that passes through item() and comes back as a tensor cuts the graph in silence.",
+        run_finds="gradcli why --run train.py names the line of item(), float() or tolist() after which there is a "
+        "plain number.",
     ),
     Mistake(
         "int-dtype",
@@ -205,6 +268,9 @@ MISSING = (
             "only Tensors of floating point dtype can require gradients",
         ),
         related=("integer-mean", "dtype-mix"),
+        in_training="Labels, token ids or pixels from 0 to 255 are given requires_grad, or a layer of a quantised model "
+        "whose weights are int8 is unfrozen.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that sets the flag.",
     ),
     Mistake(
         "unused-input",
@@ -230,7 +296,11 @@ MISSING = (
             "appears to not have been used in the graph",
             "Set allow_unused=True if this is the desired behavior",
         ),
+        symptoms=("gradient unused",),
         related=("late-flag", "grad-none"),
+        in_training="Gradient penalties and physics-informed losses call autograd.grad with all inputs, and one of them "
+        "is not used, because the network was given a copy or a slice that was made before.",
+        run_finds="gradcli why --run train.py names the input and the line at which its copy or slice was made.",
     ),
     Mistake(
         "grad-of-plain-input",
@@ -253,6 +323,9 @@ MISSING = (
             "One of the differentiated Variables does not require grad",
         ),
         related=("no-grad", "late-flag"),
+        in_training="A gradient penalty or a saliency map is computed for a batch from the data loader, which has no "
+        "requires_grad.",
+        run_finds="gradcli why --run train.py names the line that differentiates by a tensor without requires_grad.",
     ),
     Mistake(
         "wrong-cure",
@@ -273,7 +346,12 @@ MISSING = (
             loss.backward()
             print(w.grad)
         """,
+        symptoms=("loss requires_grad true",),
         related=("no-grad", "late-flag"),
+        in_training="The error is gone, the loss does not fall, and every p.grad is None: the line was added to silence "
+        "the error of backward().",
+        run_finds="gradcli why --run train.py names the line that set the flag on the loss and the parameters whose "
+        "gradient stayed None.",
     ),
     Mistake(
         "flag-typo",
@@ -293,7 +371,12 @@ MISSING = (
             print(w.requires_grad)
         """,
         vague=(Vague("'bool' object is not callable", (".requires_grad",), alone=False),),
+        shown_by=(r"\.require_grad\b|\.requires_grad\(",),
         related=("no-grad",),
+        in_training="Weights of your own stay as they were initialised, or backward() fails as if the flag had never been"
+        " set, because it was not.",
+        run_finds="gradcli why --run train.py reports nothing if the program ends well; else it says that nothing "
+        "requires a gradient.",
     ),
     Mistake(
         "grad-none",
@@ -322,9 +405,23 @@ MISSING = (
             Vague("'NoneType' object has no attribute '<data|clone|norm>'"),
             Vague("'NoneType' object has no attribute", (".grad",), alone=False),
             Vague("'NoneType' object is not subscriptable", (".grad",), alone=False),
+            Vague("type(s) for <times|minus>: 'float' and 'NoneType'", (".grad",), alone=False),
         ),
-        symptoms=("grad none", "gradient none", "gradients none", "grad nonetype"),
+        symptoms=(
+            "grad none",
+            "not gradient",
+            "weight gradient none",
+            "gradient empty",
+            "no gradient",
+            "grad nonetype",
+        ),
+        shown_by=(r"-=[^\n]*\.grad\b",),
         related=("unused-input", "non-leaf-grad", "reassigned-leaf"),
+        in_training="A loop over model.parameters() that prints norms, clips or clears gradients stops at the first "
+        "parameter without one: before the first backward(), at a frozen layer, or at a layer that forward() "
+        "does not call.",
+        run_finds="gradcli why --run train.py lists the parameters whose gradient stayed None, with the line that cut "
+        "them off or froze them.",
     ),
     Mistake(
         "non-leaf-grad",
@@ -352,12 +449,19 @@ MISSING = (
             "If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf",
             "If you indeed want the gradient for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor",
         ),
+        vague=(Vague("'NoneType' object has no", (".grad",), alone=False),),
         symptoms=(
             "grad none intermediate",
             "grad none non-leaf",
             "gradient intermediate",
             "grad non-leaf",
+            "leaf gradient none",
+            "hidden gradient none",
         ),
+        shown_by=(r"not a leaf|won't be|populated",),
         related=("reassigned-leaf", "optimizer-leaf", "grad-none"),
+        in_training="h.grad of an activation is None after backward(), or weights that were moved with .to(device) in the"
+        " line that created them never get a gradient and never change.",
+        run_finds="gradcli why --run train.py names the line that made the tensor a result of an operation.",
     ),
 )

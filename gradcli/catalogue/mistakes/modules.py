@@ -227,6 +227,7 @@ MODULES = (
         fragments=(
             "Missing key(s) in state_dict",
             "Unexpected key(s) in state_dict",
+            "unexpected key ... in state_dict",
         ),
         symptoms=("load state_dict missing", "missing keys state_dict"),
         related=("load-sizes",),

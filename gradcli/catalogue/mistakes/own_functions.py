@@ -391,6 +391,7 @@ OWN_FUNCTIONS = (
             "result type ... can't be cast to the desired output type <Int|Short|Char|Bool>",
             "can't be cast to the desired output type <unsigned char|int|short|signed char|bool>",
         ),
+        shown_by=(r"[-+*/]=|\.(?:add|sub|mul|div)_\(",),
         related=("int-dtype", "dtype-mix", "bce-dtype"),
         in_training="The preparation of the data stops: a normalisation in place (/=, sub_, div_) of images or counts.",
         run_finds="gradcli why --run train.py names this entry and the line of the in-place operation.",

@@ -28,8 +28,22 @@ SHAPES = (
             "size mismatch, got input ... mat ... vec",
             "inconsistent tensor size, expected tensor ... and src ... to have the same number of elements",
             "size mismatch, m1: [2 x 3], m2: [4 x 5]",
+            "mat1 dim 1 must match mat2 dim 0",
+            "matrices expected, got 1D, 2D tensors",
+            "<self|mat1|mat2> must be a matrix",
+            "Expected size for first two dimensions of batch2 tensor to be",
+            "Expected batch2_sizes[0] == bs",
+        ),
+        symptoms=(
+            "shape mismatch",
+            "matrix shapes",
+            "matmul shape",
         ),
         related=("size-mismatch", "dtype-mix"),
+        in_training="The first batch fails at a linear layer, often after another size of image, or after a layer was "
+        "added before it.",
+        run_finds="gradcli why --run train.py stops at the same error and names the layer and the line that made its "
+        "input.",
     ),
     Mistake(
         "size-mismatch",
@@ -51,8 +65,14 @@ SHAPES = (
         fragments=(
             "The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension",
             "must match the existing size ... at non-singleton dimension",
+            "doesn't match the broadcast shape",
+            "at index 0 does not match the shape of the indexed tensor",
+            "indexing tensors could not be broadcast together",
+            "cannot be broadcast to indexing result of shape",
         ),
         related=("broadcast", "shape-mismatch"),
+        in_training="The first batch fails in an addition or a product; the last one, if a size was written as a number.",
+        run_finds="gradcli why --run train.py stops at the same error and names the lines that made both tensors.",
     ),
     Mistake(
         "dtype-mix",
@@ -83,8 +103,19 @@ SHAPES = (
             "Expected object of type ... but found type",
             "and bias type ... should be the same",
             "and weight type ... should be the same",
+            "expected dtype ... but got dtype",
+            "input and weight must have the same dtype",
+            "expected input and hidden to have the same dtype",
+        ),
+        symptoms=(
+            "dtype mismatch",
+            "float double",
         ),
         related=("bce-dtype", "class-target", "integer-mean", "float-precision"),
+        in_training="The first batch fails: data from NumPy is float64, or the model was converted to half precision and "
+        "its input was not.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor of the "
+        "other dtype.",
     ),
     Mistake(
         "integer-mean",
@@ -108,6 +139,9 @@ SHAPES = (
             "not implemented for 'Long'",
         ),
         related=("int-dtype",),
+        in_training="A metric fails: the mean of labels, of a comparison or of pixels.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the integer "
+        "tensor.",
     ),
     Mistake(
         "device-mix",
@@ -134,8 +168,23 @@ SHAPES = (
             "Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should be the same",
             "Expected object of device type ... but got device type",
             "Expected object of backend ... but got backend",
+            "indices should be either on ... or on the same device as the indexed tensor",
+            "Expected object of type torch.FloatTensor but found type torch.cuda.FloatTensor",
+            "Expected object of type torch.cuda.FloatTensor but found type torch.FloatTensor",
+            "but expected <it|them> to be on <GPU|CPU>",
+            "Expected tensor to have <CPU|CUDA> Backend, but got tensor with <CPU|CUDA> Backend",
+            "expected type torch.FloatTensor but got torch.cuda.FloatTensor",
+            "Input and <parameter|hidden> tensors are not at the same device",
+        ),
+        symptoms=(
+            "device mismatch",
+            "cpu cuda",
+            "cpu gpu",
         ),
         related=("dtype-mix",),
+        in_training="The first batch fails on a GPU machine and runs on a laptop: a tensor that was created in forward(),"
+        " a mask or a target, stayed on the CPU.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the operation.",
     ),
     Mistake(
         "softmax-dim",
@@ -160,6 +209,9 @@ SHAPES = (
             "<softmax|log_softmax>() missing 1 required positional arguments: 'dim'",
         ),
         related=("softmax-sum", "double-softmax"),
+        in_training="PyTorch warns once. If it guesses the dimension of the batch, probabilities of one sample do not add"
+        " up to 1, and accuracy stays at chance.",
+        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
     ),
     Mistake(
         "optimizer-leaf",
@@ -180,6 +232,8 @@ SHAPES = (
         """,
         fragments=("can't optimize a non-leaf",),
         related=("non-leaf-grad", "reassigned-leaf"),
+        in_training="The program stops where the optimizer is made.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the optimizer.",
     ),
 )
 
@@ -203,6 +257,8 @@ FUNC = (
             "Maybe you wanted to use the vjp or jacrev APIs instead",
         ),
         related=("non-scalar", "jacobian-shape"),
+        in_training="Per-sample gradients or a PINN written with torch.func fail in the first call.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the call.",
     ),
     Mistake(
         "jacobian-shape",
@@ -221,7 +277,14 @@ FUNC = (
             jacobian = torch.func.vmap(torch.func.jacrev(torch.square))(x)
             print(jacobian.shape)
         """,
+        symptoms=(
+            "jacobian shape",
+            "jacobian batch",
+            "jacobian memory",
+        ),
         related=("non-scalar", "func-grad-scalar"),
+        in_training="Memory runs out for a batch of some hundreds, although one sample takes next to nothing.",
+        run_finds="gradcli why --run train.py reports nothing, because the numbers are right.",
     ),
     Mistake(
         "closed-form",
@@ -246,7 +309,10 @@ FUNC = (
             row = torch.autograd.grad(p[1], x, retain_graph=True)[0]
             print(torch.allclose(row, jacobian[1]))
         """,
+        symptoms=("jacobian slow",),
         related=("jacobian-shape", "softmax-sum", "non-scalar"),
+        in_training="A step takes seconds where it should take milliseconds.",
+        run_finds="gradcli why --run train.py reports nothing, because the numbers are right.",
     ),
     Mistake(
         "vmap-branch",
@@ -270,6 +336,8 @@ FUNC = (
             "attempting to use a Tensor in some data-dependent control flow",
         ),
         related=("vmap-item", "nan-where"),
+        in_training="A model with an if on a value works for one sample and fails under vmap.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the condition.",
     ),
     Mistake(
         "vmap-item",
@@ -293,6 +361,8 @@ FUNC = (
             "We don't support vmap over calling .item() on a Tensor",
         ),
         related=("item-breaks", "vmap-branch"),
+        in_training="A model that logs or divides by item() works for one sample and fails under vmap.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of item().",
     ),
     Mistake(
         "vmap-random",
@@ -316,6 +386,8 @@ FUNC = (
             "Please either use the 'same' or 'different' randomness flags on vmap",
         ),
         related=("vmap-inplace",),
+        in_training="A model with dropout or sampled noise fails under vmap, in training mode only.",
+        run_finds="gradcli why --run train.py stops at the same error and names the random operation.",
     ),
     Mistake(
         "vmap-inplace",
@@ -342,5 +414,7 @@ FUNC = (
             "Please try to use out-of-place operators instead of",
         ),
         related=("inplace-expanded", "vmap-random"),
+        in_training="Running statistics, as those of BatchNorm, are written under vmap.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the write.",
     ),
 )

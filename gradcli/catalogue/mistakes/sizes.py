@@ -196,6 +196,7 @@ SIZES = (
         """,
         fragments=(
             "a Tensor with 2 elements cannot be converted to Scalar",
+            "item() only supports one-element tensors",
             "only one element tensors can be converted to Python scalars",
             "only tensors or arrays with one element can be converted",
         ),
@@ -274,7 +275,10 @@ SIZES = (
             x = images.flatten(1)
             print(x.shape)
         """,
-        fragments=("shape '[4, 100]' is invalid for input of size",),
+        fragments=(
+            "shape '[4, 100]' is invalid for input of size",
+            "size '[4 x 100]' is invalid for input with 24 elements",
+        ),
         related=("view-layout", "shape-mismatch"),
         in_training="The first batch stops, or only the last one, which is smaller than a batch size that is written as "
         "a number.",

@@ -28,7 +28,11 @@ LOSSES = (
             loss.backward()
             print(loss.detach(), pred.grad)
         """,
+        symptoms=("norm mse different",),
         related=("reduction", "nan-sqrt"),
+        in_training="The same learning rate that works with mse_loss diverges, because the gradient is larger by the "
+        "number of elements.",
+        run_finds="gradcli why --run train.py reports nothing, because both are losses one may want.",
     ),
     Mistake(
         "reduction",
@@ -48,7 +52,16 @@ LOSSES = (
             loss.backward()
             print(pred.grad)
         """,
+        symptoms=(
+            "loss depends batch size",
+            "gradient factor",
+            "gradient depends batch size",
+        ),
         related=("squared-norm", "kl-reduction", "fixed-size"),
+        in_training="Gradients differ from those on paper by the size of the batch, and the best learning rate changes "
+        "with it.",
+        run_finds="gradcli why --run train.py reports nothing, because both are losses one may want; gradcli grad "
+        "--expect names the factor.",
     ),
     Mistake(
         "fixed-size",
@@ -69,6 +82,8 @@ LOSSES = (
                 print(torch.autograd.grad(loss, w)[0])
         """,
         related=("reduction", "size-mismatch"),
+        in_training="The last batch of an epoch is smaller, and its loss is smaller too or its reshape fails.",
+        run_finds="gradcli why --run train.py reports nothing unless the reshape fails.",
     ),
     Mistake(
         "kl-reduction",
@@ -90,7 +105,15 @@ LOSSES = (
             "reduction: 'mean' divides the total loss by both the batch size and the support size",
             "'batchmean' divides only by the batch size, and aligns with the KL div math definition",
         ),
+        symptoms=(
+            "kl_div negative",
+            "kl negative",
+            "kl loss negative",
+        ),
         related=("reduction",),
+        in_training="The KL term is smaller than it should be by the number of classes, so distillation or a VAE hardly "
+        "feels it.",
+        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
     ),
     Mistake(
         "double-softmax",
@@ -111,7 +134,17 @@ LOSSES = (
             loss.backward()
             print(loss.detach(), a.grad)
         """,
+        symptoms=(
+            "softmax cross_entropy",
+            "softmax twice",
+            "cross_entropy loss not change",
+            "cross_entropy not decrease",
+            "loss decrease",
+        ),
         related=("sigmoid-twice", "probabilities", "underflow"),
+        in_training="The loss falls slowly and stays well above 0 even on the training data, although accuracy may be "
+        "good.",
+        run_finds="gradcli why --run train.py names the line of softmax whose result goes into cross_entropy.",
     ),
     Mistake(
         "sigmoid-twice",
@@ -131,7 +164,14 @@ LOSSES = (
             loss.backward()
             print(loss.detach(), z.grad)
         """,
+        symptoms=(
+            "sigmoid twice",
+            "sigmoid bce_with_logits",
+            "bce loss not change",
+        ),
         related=("double-softmax", "saturation"),
+        in_training="The loss stays between 0.31 and 1.31 whatever happens, and predictions stay close to 0.5.",
+        run_finds="gradcli why --run train.py names the line of sigmoid whose result goes into the loss.",
     ),
     Mistake(
         "probabilities",
@@ -156,6 +196,9 @@ LOSSES = (
             print(loss.detach(), a.grad)
         """,
         related=("double-softmax", "one-hot-target"),
+        in_training="The loss has a positive minimum that it cannot leave; with labels that may be true together, the "
+        "network spreads its probability over them.",
+        run_finds="gradcli why --run train.py reports nothing, because any weights are allowed as a target.",
     ),
     Mistake(
         "class-target",
@@ -183,6 +226,9 @@ LOSSES = (
             "nll_loss_out_frame not implemented for",
         ),
         related=("one-hot-target", "class-shape", "class-range", "batch-size"),
+        in_training="The first batch fails: labels were read by NumPy or pandas as float, or the data set returns them as"
+        " float32 or int32.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the target.",
     ),
     Mistake(
         "one-hot-target",
@@ -203,6 +249,8 @@ LOSSES = (
         """,
         fragments=("Expected floating point type for target with class probabilities, got",),
         related=("class-target", "probabilities"),
+        in_training="The first batch fails after labels were one-hot encoded as for another library.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the target.",
     ),
     Mistake(
         "class-shape",
@@ -227,6 +275,8 @@ LOSSES = (
             "multi-target not supported",
         ),
         related=("class-target", "broadcast"),
+        in_training="The first batch fails: labels come as a column of a table, or a data set returns [label].",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the target.",
     ),
     Mistake(
         "class-range",
@@ -247,12 +297,22 @@ LOSSES = (
         """,
         fragments=(
             "Target 3 is out of bounds",
+            "Class values must be smaller than num_classes",
             "Assertion t >= 0 && t < n_classes failed",
             "Assertion cur_target >= 0 && cur_target < n_classes failed",
             "CUDA error: device-side assert triggered",
             "nll_loss ... Assertion t >= 0 && t < n_classes failed",
         ),
+        symptoms=(
+            "device-side assert",
+            "cuda assert",
+            "device side assert",
+        ),
         related=("class-target",),
+        in_training="On the CPU the first batch with the label fails. On a GPU a later line fails with a device-side "
+        "assert, and every call after it: run once on the CPU to see the true place.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the target and the "
+        "largest label.",
     ),
     Mistake(
         "batch-size",
@@ -273,6 +333,9 @@ LOSSES = (
         """,
         fragments=("Expected input batch_size (1) to match target batch_size (2)",),
         related=("class-target", "class-shape"),
+        in_training="The first batch fails after x.view(-1, n) with a wrong n, or the last one, where a size was written "
+        "as a number.",
+        run_finds="gradcli why --run train.py names the lines that made the logits and the target, with both shapes.",
     ),
     Mistake(
         "ignored-targets",
@@ -291,7 +354,13 @@ LOSSES = (
             count = (target != -100).sum().clamp(min=1)
             print(F.cross_entropy(logits, target, reduction="sum") / count)
         """,
+        symptoms=(
+            "cross_entropy nan",
+            "ignore_index nan",
+        ),
         related=("class-target", "not-a-number"),
+        in_training="The loss is nan for single batches, those in which every token is padding or every label is masked.",
+        run_finds="gradcli why --run train.py names cross_entropy as the first operation that returned nan.",
     ),
     Mistake(
         "bce-range",
@@ -316,6 +385,9 @@ LOSSES = (
             "Assertion input_val >= zero && input_val <= one failed",
         ),
         related=("sigmoid-twice", "saturation"),
+        in_training="The first batch fails, or on a GPU a device-side assert comes later. After a sigmoid it can still "
+        "come: then the prediction is nan.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the loss.",
     ),
     Mistake(
         "bce-dtype",
@@ -346,6 +418,8 @@ LOSSES = (
             ),
         ),
         related=("class-target", "bce-range"),
+        in_training="The first batch fails: the labels of the data set are integers.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the target.",
     ),
     Mistake(
         "broadcast",
@@ -369,7 +443,17 @@ LOSSES = (
             _TARGET_SIZE,
             "This will likely lead to incorrect results due to broadcasting",
         ),
+        symptoms=(
+            "broadcast loss",
+            "predict mean",
+            "output mean",
+            "output not change",
+        ),
         related=("class-shape", "size-mismatch"),
+        in_training="The loss falls to the variance of the targets and stays there: the network predicts their mean for "
+        "every input.",
+        run_finds="gradcli why --run train.py names the line of the loss and both shapes, also for pred - target, where"
+        " PyTorch does not warn.",
     ),
     Mistake(
         "target-size",
@@ -393,10 +477,13 @@ LOSSES = (
         """,
         fragments=(
             "Target size ... must be the same as input size",
+            "Target and input must have the same number of elements",
             "that is different to the input size ... is deprecated. Please ensure they have the same size",
             _TARGET_SIZE,
         ),
         related=("class-shape",),
+        in_training="The first batch fails: the network returns [batch, 1] and the data set [batch].",
+        run_finds="gradcli why --run train.py stops at the same error and names both shapes.",
     ),
     Mistake(
         "moving-target",
@@ -426,5 +513,7 @@ LOSSES = (
             print(w.detach(), target)
         """,
         related=("optimizer-leaf", "learning-rate"),
+        in_training="The loss falls to 0 quickly and predictions are wrong: what was to be predicted has moved.",
+        run_finds="gradcli why --run train.py reports nothing, because the program may want to optimise its inputs.",
     ),
 )

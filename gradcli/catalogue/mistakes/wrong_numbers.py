@@ -24,7 +24,14 @@ NUMBERS = (
             F.softplus(x).backward()
             print(x.grad)
         """,
+        symptoms=(
+            "relu derivative",
+            "abs derivative zero",
+        ),
         related=("ties", "step-activation", "dead-relu"),
+        in_training="Training hardly notices. A check with finite differences fails at isolated points, such as padding "
+        "that is exactly 0.",
+        run_finds="gradcli why --run train.py reports nothing, because a gradient at a kink is no fault of a program.",
     ),
     Mistake(
         "ties",
@@ -43,7 +50,14 @@ NUMBERS = (
             x.amax(dim=0).backward()
             print(x.grad)
         """,
+        symptoms=(
+            "max gradient",
+            "equal maxima gradient",
+        ),
         related=("kink",),
+        in_training="Max pooling over equal values, such as padding, sends the gradient to one place only; another "
+        "version or device may choose another.",
+        run_finds="gradcli why --run train.py reports nothing, because the gradient is a valid choice.",
     ),
     Mistake(
         "branch",
@@ -69,7 +83,13 @@ NUMBERS = (
             y.backward()
             print(scale.grad, threshold.grad)
         """,
+        symptoms=(
+            "if gradient",
+            "threshold not learn",
+        ),
         related=("kink", "not-differentiable"),
+        in_training="A learned threshold or a gate stays as it was initialised, since it is used in a condition only.",
+        run_finds="gradcli why --run train.py names the parameter whose gradient stayed None, if an optimizer has it.",
     ),
     Mistake(
         "not-a-number",
@@ -93,16 +113,17 @@ NUMBERS = (
         """,
         symptoms=(
             "loss nan",
-            "nan loss",
-            "losses nan",
             "weights nan",
             "output nan",
-            "outputs nan",
             "gradient nan",
-            "gradients nan",
-            "grad nan",
+            "loss inf",
+            "accuracy nan",
+            "nan",
         ),
         related=("anomaly", "nan-where", "nan-sqrt", "nan-xlogx", "underflow", "learning-rate"),
+        in_training="The loss prints numbers for some steps, then nan for ever: one step with a gradient of nan has made "
+        "all weights nan.",
+        run_finds="gradcli why --run train.py names the first operation that returned nan or inf, with the step.",
     ),
     Mistake(
         "anomaly",
@@ -132,8 +153,17 @@ NUMBERS = (
             "returned nan values in its ... output",
             "Traceback of forward call that caused the error",
         ),
-        symptoms=("nan backward", "gradient nan loss", "grad nan loss"),
+        symptoms=(
+            "nan backward",
+            "gradient nan loss",
+            "gradient nan",
+            "gradient inf",
+        ),
         related=("not-a-number", "nan-sqrt", "nan-where"),
+        in_training="The loss is fine in one step and nan in the next. With set_detect_anomaly(True), which makes "
+        "training several times slower, the error names the operation.",
+        run_finds="gradcli why --run train.py names the line of backward() and the operation whose gradient became "
+        "nan.",
     ),
     Mistake(
         "nan-where",
@@ -154,7 +184,15 @@ NUMBERS = (
             y.sum().backward()
             print(x.grad)
         """,
+        symptoms=(
+            "torch where nan",
+            "mask gradient nan",
+        ),
         related=("nan-sqrt", "anomaly"),
+        in_training="A masked loss is fine, and the weights are nan after the first step in which a masked element was "
+        "out of the domain.",
+        run_finds="gradcli why --run train.py names the first gradient that became nan and the operation it "
+        "belongs to.",
     ),
     Mistake(
         "nan-sqrt",
@@ -174,7 +212,17 @@ NUMBERS = (
             length.backward()
             print(x.grad)
         """,
+        symptoms=(
+            "sqrt nan",
+            "norm nan",
+            "sqrt gradient nan",
+            "norm gradient nan",
+            "distance nan",
+        ),
         related=("nan-where", "anomaly"),
+        in_training="Contrastive and triplet losses become nan when two embeddings are equal, often after a collapse, or "
+        "in the first step with zero weights.",
+        run_finds="gradcli why --run train.py names the root as the first operation with a gradient of nan.",
     ),
     Mistake(
         "nan-xlogx",
@@ -195,7 +243,15 @@ NUMBERS = (
             entropy.backward()
             print(entropy.detach(), p.grad)
         """,
+        symptoms=(
+            "entropy nan",
+            "log zero nan",
+            "log nan",
+        ),
         related=("not-a-number", "underflow"),
+        in_training="An entropy bonus or a KL term is nan as soon as one probability is exactly 0, which comes with "
+        "confidence.",
+        run_finds="gradcli why --run train.py names the log as the first operation that returned inf or nan.",
     ),
     Mistake(
         "eigenvector-nan",
@@ -216,7 +272,16 @@ NUMBERS = (
             values.sum().backward()
             print(A.grad)
         """,
+        symptoms=(
+            "svd nan",
+            "eigh nan",
+            "svd gradient nan",
+            "eigenvectors nan",
+        ),
         related=("not-a-number",),
+        in_training="Whitening and spectral losses are nan in the first step, when a matrix is still the identity or has "
+        "too few samples.",
+        run_finds="gradcli why --run train.py names the decomposition as the first operation with a gradient of nan.",
     ),
     Mistake(
         "underflow",
@@ -236,7 +301,14 @@ NUMBERS = (
             loss.backward()
             print(loss.detach(), a.grad)
         """,
+        symptoms=(
+            "log softmax inf",
+            "loss inf",
+            "log softmax nan",
+        ),
         related=("saturation", "nan-xlogx", "float-precision"),
+        in_training="The loss is inf or nan once the network is confident and wrong about one sample.",
+        run_finds="gradcli why --run train.py names the log that returned -inf.",
     ),
     Mistake(
         "saturation",
@@ -259,15 +331,20 @@ NUMBERS = (
         """,
         symptoms=(
             "vanishing gradient",
-            "vanishing gradients",
             "gradient vanishes",
-            "gradients vanish",
             "sigmoid gradient zero",
             "gradient zero",
-            "gradients zero",
-            "grad zero",
+            "gradient small",
+            "weights gradient zero",
+            "sigmoid not learn",
+            "loss decrease",
         ),
         related=("underflow", "dead-relu", "float-precision"),
+        in_training="The loss stays where it is from the first step, most often with sigmoid or tanh, large initial "
+        "weights or inputs that are not scaled; in a deep network the first layers have the smallest "
+        "gradients.",
+        run_finds="gradcli why --run train.py lists weights whose gradient is zero in every step; gradcli flow shows "
+        "the factor for each layer.",
     ),
     Mistake(
         "dead-relu",
@@ -285,8 +362,19 @@ NUMBERS = (
             F.leaky_relu(z).sum().backward()
             print(z.grad)
         """,
-        symptoms=("relu dead", "relu dying", "relu zero", "relu gradient zero"),
+        symptoms=(
+            "relu dead",
+            "relu zero",
+            "relu gradient zero",
+            "neurons dead",
+            "relu output zero",
+            "output zero",
+            "output not change",
+        ),
         related=("kink", "saturation"),
+        in_training="The loss stays where it is after a large step, or from the start with a bias below 0; the outputs of"
+        " a layer are zero for every sample.",
+        run_finds="gradcli why --run train.py names the ReLU layer that is 0 for all data that it saw.",
     ),
     Mistake(
         "float-precision",
@@ -302,7 +390,14 @@ NUMBERS = (
             x = torch.tensor(16777216.0, dtype=torch.float64)
             print(x + 1 - x)
         """,
+        symptoms=(
+            "float precision",
+            "precision lost",
+        ),
         related=("gradcheck-float32", "saturation"),
+        in_training="A running mean or a sum of losses stops changing after some millions of samples; a check with small "
+        "differences gives 0.",
+        run_finds="gradcli why --run train.py reports nothing, because rounding is no fault of a program.",
     ),
     Mistake(
         "gradcheck-float32",
@@ -323,7 +418,14 @@ NUMBERS = (
             "requires gradient and is not a double precision floating point or complex",
             "This check will likely fail if all the inputs are not of double precision floating point or complex",
         ),
+        symptoms=(
+            "gradcheck",
+            "gradcheck fails",
+        ),
         related=("float-precision", "kink"),
+        in_training="gradcheck fails for a correct Function, in a test that uses the default dtype.",
+        run_finds="gradcli why --run train.py stops at the same error; gradcli check FILE.py:NAME computes in "
+        "float64 by itself.",
     ),
     Mistake(
         "learning-rate",
@@ -351,15 +453,18 @@ NUMBERS = (
         """,
         symptoms=(
             "loss explodes",
-            "loss diverges",
-            "loss exploding",
-            "loss grows",
             "loss increases",
-            "loss increasing",
             "learning rate large",
             "learning rate high",
             "loss oscillates",
+            "loss explode nan",
+            "loss decrease",
+            "not converge",
+            "accuracy not change",
         ),
         related=("accumulate", "dead-relu"),
+        in_training="The loss grows from the first steps, jumps up and down, or becomes inf and then nan. A rate that is "
+        "too small looks different: the loss falls, but hardly.",
+        run_finds="gradcli why --run train.py names the first inf or nan, if it comes that far.",
     ),
 )

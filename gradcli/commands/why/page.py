@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 from gradcli import result_paths
+from gradcli.catalogue.mistakes import MISTAKES
 from gradcli.commands.why.request import Why, listing
 from gradcli.errors import UsageError
 from gradcli.options.shared import OutputOptions
@@ -41,7 +42,8 @@ def _list(world: World) -> str:
 
     page = HelpPage(world)
     page.line(
-        "Common autograd mistakes. gradcli why NAME reproduces and fixes one; paste an error to find its name."
+        f"{len(MISTAKES)} common autograd mistakes. gradcli why NAME reproduces and fixes one. To find the name, "
+        "paste an error, or say what you see: gradcli why loss is nan."
     )
     for family, rows in listing().items():
         page.rows(family, rows)

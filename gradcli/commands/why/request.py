@@ -15,6 +15,9 @@ from gradcli.options.shared import Question
 
 NAME_OR_TEXT = ValueKind("NAME", lambda source: source.text, hints=tuple(MISTAKES))
 
+_NEAREST = 5
+"""The most names that an unknown name brings up."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -50,13 +53,14 @@ class Why(Question):
         """
         text = read_stdin() if self.words in ((), ("-",)) else " ".join(self.words)
         PASTED_TEXT.check(len(text), "the text", hint="shorten it: tail -n 50")
-        words = text.split()
-        if not words:
+        if not text.strip():
             return None
-        name = "-".join(words)
-        if len(words) > 1 and matching.by_name(name) is None:
-            return _by_text(text)
-        return _by_name(name)
+        name = "-".join(text.split())
+        mistake = matching.by_name(name)
+        matches = [mistake] if mistake else matching.by_text(text)
+        if matches:
+            return _found(matches[0], matches[1:])
+        raise _unknown_text(text) if len(text.split()) > 1 else _unknown_name(name)
 
 
 def listing() -> dict[str, list[tuple[str, str]]]:
@@ -67,26 +71,23 @@ def listing() -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def _by_name(name: str) -> Found:
-    mistake = matching.by_name(name)
-    if mistake is None:
-        near_by = near_names(name[:80], [*MISTAKES, *ALIASES])
-        names = dict.fromkeys(ALIASES.get(near, near) for near in near_by)
-        nearest = [MISTAKES[near] for near in names] or matching.nearest(name)
-        raise UsageError(f"there is no mistake {name[:80]!r}", hint=_commands(nearest))
-    return _found(mistake, [])
+def _unknown_name(name: str) -> UsageError:
+    known = [*MISTAKES, *ALIASES]
+    letters = name.lower().replace("-", "")
+    near_by = [near for near in known if letters in near.replace("-", "")]
+    near_by = near_by or near_names(name[:80], known)
+    names = dict.fromkeys(ALIASES.get(near, near) for near in near_by)
+    nearest = [MISTAKES[near] for near in names][:_NEAREST] or matching.nearest(name)
+    return UsageError(f"there is no mistake {name[:80]!r}", hint=_commands(nearest))
 
 
-def _by_text(text: str) -> Found:
-    matches = matching.by_text(text)
-    if not matches:
-        line = matching.last_said(text)
-        nearest = matching.nearest(line)
-        message = "no known mistake matches this text"
-        if nearest:
-            message += "; the nearest are below"
-        raise UsageError(message, span=Source(line).span(0, len(line)), hint=_commands(nearest))
-    return _found(matches[0], matches[1:])
+def _unknown_text(text: str) -> UsageError:
+    line = matching.last_said(text)
+    nearest = matching.nearest(line)
+    message = "no known mistake matches this text"
+    if nearest:
+        message += "; the nearest are below"
+    return UsageError(message, span=Source(line).span(0, len(line)), hint=_commands(nearest))
 
 
 def _found(mistake: Mistake, other_matches: list[Mistake]) -> Found:
