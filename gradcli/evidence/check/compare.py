@@ -6,7 +6,7 @@ says how. If rounding hides a difference that would matter, the verdict says tha
 """
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Sequence, Set
 from typing import TypeAlias
 
 import torch
@@ -16,7 +16,7 @@ from gradcli import core
 from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
-from gradcli.evaluate.rerun import Held, short
+from gradcli.evaluate.rerun import Held
 from gradcli.evidence.check.differences import (
     JUMP,
     Change,
@@ -30,7 +30,6 @@ from gradcli.evidence.check.differences import (
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
 from gradcli.evidence.derive.derive import ClosedForms
-from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
 
 TOLERANCE = 1e-5
@@ -45,6 +44,8 @@ BESIDE = 16.0
 """How far from a point its neighbourhood is checked, in usual steps."""
 ROUGH = 0.1
 """A difference at larger steps that is uncertain by this part of itself does not count."""
+FAR = 0.01
+"""A slope that differs by this part of itself is not near the difference."""
 SURE = 2.5e-4
 """A slope that agrees only because the difference is uncertain by a larger part of it has no
 verdict."""
@@ -77,13 +78,13 @@ def compare(
         slopes = prober.slopes(prober.inputs, name, pairs) if pairs else None
     except core.NoDerivativeError:
         missing = torch.full((len(pairs),), math.nan)
-        return _Comparison(prober, name, pairs, missing, None, underived=True).checked()
+        return Comparison(prober, name, pairs, missing, None, underived=True).checked()
     if slopes is None:
         return None
     closed = _closed_form(result, subject, name, prober, pairs)
     if closed is None and forms is not None:
         closed = _derived(forms, subject, name, pairs, slopes)
-    return _Comparison(prober, name, pairs, slopes, closed).checked()
+    return Comparison(prober, name, pairs, slopes, closed).checked()
 
 
 def _closed_form(
@@ -129,7 +130,7 @@ _Row: TypeAlias = tuple[str, float, float, float, float]
 as zero."""
 
 
-class _Comparison:
+class Comparison:
     """What is known of the slopes by one input."""
 
     def __init__(
@@ -139,11 +140,12 @@ class _Comparison:
         self.probe, self.name, self.pairs, self.underived = prober, name, pairs, underived
         self.slopes, self.closed = slopes.detach().double(), closed
         self.x = prober.inputs[name].detach().reshape(-1)
-        self.epsilon = prober.rerun.coarsest
+        self.epsilon = prober.epsilon
         self.tolerance = max(TOLERANCE, 4 * self.epsilon ** (2 / 3))
         self.floor = _floor(self.slopes)
-        self.operations = [step for step in prober.rerun.program.steps if step.name]
+        self.names = prober.operations
         self._place = -1
+        self._patience = prober.patience
         self._moved: dict[float, Tensor | None] = {}
         self._held: Held = None
 
@@ -185,12 +187,13 @@ class _Comparison:
         remarks = [f"{compared} in float64, relative tolerance {self.tolerance:.1g}"]
         if (total := self.probe.total(self.name)) > len(self.pairs):
             remarks.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
-        names = {short(step) for step in self.operations}
-        drawing = sorted(name for name in names if name in DRAWING or "dropout" in name.lower())
+        drawing = sorted(
+            name for name in self.names if name in DRAWING or "dropout" in name.lower()
+        )
         if drawing:
             remarks.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
         second = "pytorch" in verdicts and isinstance(self.probe, HessianProbe)
-        if second and not names.isdisjoint(POWERS):
+        if second and self._has(POWERS):
             remarks.append(
                 "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0, but should be 1/base"
             )
@@ -214,8 +217,11 @@ class _Comparison:
             if alike and (self.underived or self._agree(slope, central)):
                 verdict = "none" if self.underived else self._against_closed(at)
                 return verdict, central.slope, math.nan, math.nan, self._zero(central)
+            if alike and self._patience <= 0 and self._far(slope, central):
+                return "wrong", central.slope, math.nan, math.nan, self._zero(central)
         slopes = ridders(change, x, self.epsilon)
         verdict, estimate = self._verdict(at, slopes), slopes.central
+        self._patience -= verdict == "wrong"
         difference, left, right, floor = math.nan, math.nan, math.nan, self.floor
         if estimate:
             if verdict in ("ok", "flat", "rough"):
@@ -240,8 +246,8 @@ class _Comparison:
             return "wrong"
         return "flat" if slope == 0 and self._has(STEPWISE) else "ok"
 
-    def _has(self, names: Container[str]) -> bool:
-        return any(short(step) in names or step.name in names for step in self.operations)
+    def _has(self, names: Set[str]) -> bool:
+        return not self.names.isdisjoint(names)
 
     def _verdict(self, at: int, slopes: Slopes) -> str:
         row, place = self.pairs[at]
@@ -271,11 +277,8 @@ class _Comparison:
             return next(verdict for name, verdict in HELD.items() if self._has({name}))
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
-        names = [short(step) for step in self.operations]
-        if deliberate := [DELIBERATE[name] for name in names if name in DELIBERATE]:
+        if deliberate := [verdict for name, verdict in DELIBERATE.items() if name in self.names]:
             return deliberate[0]
-        if any("hermitian" in step.keywords for step in self.operations):
-            return "symmetric"
         return "wrong" if slopes.confirmed or math.isnan(slope) else "rough"
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
@@ -291,7 +294,7 @@ class _Comparison:
 
     def _may_bend(self) -> bool:
         """Whether some operation may have a kink; `relu(x) - relu(-x)` is x all the same."""
-        return self._has(STEPWISE | SELECTING) or at_kink(self.probe.rerun.watched())
+        return self._has(STEPWISE | SELECTING) or self.probe.at_kink()
 
     def _zero(self, central: Estimate) -> float:
         """What counts as zero beside a difference."""
@@ -303,6 +306,11 @@ class _Comparison:
         sure = SURE * max(abs(slope), abs(central.slope))
         doubt = central.doubt if slope == 0 else min(central.doubt, sure)
         return self._near(slope, central.slope, floor + doubt)
+
+    def _far(self, slope: float, central: Estimate) -> bool:
+        """Whether a slope is off by so much that no closer look will find it right."""
+        gap = abs(slope - central.slope)
+        return gap > FAR * max(abs(slope), abs(central.slope)) + 4 * self._zero(central)
 
     def _near(self, a: float, b: float, zero: float) -> bool:
         return bool(abs(a - b) <= self.tolerance * max(abs(a), abs(b)) + zero)
@@ -366,11 +374,11 @@ class _Comparison:
 
     def _held_agrees(self, at: int) -> bool:
         """Whether autograd is right if what carries no gradient keeps its value."""
-        if not self._has(HELD):
+        if not self._has(HELD.keys()) or (held := self.probe.held()) is None:
             return False
         row, place = self.pairs[at]
         kept, self._moved = self._moved, {}
-        self._held = self.probe.rerun.operands(frozenset(HELD))
+        self._held = held
         try:
             slopes = ridders(self._change(row, place), float(self.x[place]), self.epsilon)
             return self._hidden(float(self.slopes[at]), slopes)

@@ -1,0 +1,161 @@
+"""`check`: the user's code called, its gradients compared, and each difference put into a sentence."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.commands.check import kinds
+from gradcli.commands.check.arguments import as_tensor
+from gradcli.commands.check.calling import Calls, RefusedError
+from gradcli.commands.check.kinds import Own, Recorded, WithGradient
+from gradcli.commands.check.probe import upstream_of
+from gradcli.commands.check.request import Check
+from gradcli.commands.check.result import CheckedInput, CheckResult
+from gradcli.commands.check.targets import own_code
+from gradcli.commands.check.verdicts import Verdicts, joined, of, share, text_of
+from gradcli.errors import MathError, UsageError
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.machine import evaluate
+from gradcli.language.suggest import did_you_mean
+from gradcli.results import element
+
+SAME = 1e-7
+"""How close the value must be to that of --like, relative to the largest element."""
+
+
+def compute(request: Check, job: Job) -> CheckResult:
+    """The check of the user's code. Raises CodeError for what it raises, UsageError for its inputs."""
+    calls = Calls(request.target.module, request.seed)
+    inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
+    own = own_code(request, calls, inputs)
+    own.by = _by(request, own, job)
+    outputs = [output.detach() for output in own.outputs(own.inputs)]
+    total = sum(output.numel() for output in outputs)
+    weighted = not isinstance(own, WithGradient)
+    upstream = (
+        upstream_of(total)
+        if weighted
+        else None
+        if total == 1
+        else torch.ones(total, dtype=torch.float64)
+    )
+    faults: dict[str, tuple[str, Tensor | None]] = {}
+    reason, finding = None, ""
+    given: dict[str, Any] = {}
+    try:
+        given = own.gradients(own.inputs, upstream)
+    except RefusedError as refused:
+        reason, finding, given, faults = _refusal(own, refused, upstream)
+    calls.quiet = True
+    checks: dict[str, CheckedInput] = {}
+    like: dict[str, Tensor | None] = {}
+    if request.like is not None and reason is None:
+        reason, finding, like = _like(request, own, outputs, upstream, job)
+    if reason is None:
+        checks = Verdicts(own, upstream, given, faults, like, outputs).all(request.second)
+    for name, function in own.mutated.items():
+        text = f"{function} changes {name} in place: copy it first, or write an operation that makes a new one"
+        if name not in checks:
+            reason, finding = reason or "mutates", finding or text
+        else:
+            text = joined(text, checks[name].finding)
+            checks[name] = of(checks[name], ok=False, reason="mutates", slip=None, finding=text)
+    made = "yours" if not (isinstance(own, Recorded) and own.plain) else "autograd"
+    return CheckResult(
+        **job.header("check", own.inputs | _numbers(own)),
+        target=request.target.given.text,
+        value=outputs[0] if len(outputs) == 1 else outputs,
+        check=checks,
+        ok=reason is None and all(each.ok for each in checks.values()),
+        reason=reason,
+        finding=finding,
+        weights="one fixed random upstream gradient" if weighted else "ones",
+        headings={"autograd": made, "closed form": "--like" if like else "autograd"},
+    )
+
+
+def _numbers(own: Own) -> dict[str, Tensor]:
+    """The inputs that are Python numbers."""
+    values = own.arguments.values
+    return {n: torch.tensor(v) for n, v in values.items() if not isinstance(v, Tensor)}
+
+
+def _by(request: Check, own: Own, job: Job) -> list[str]:
+    """The inputs that need a gradient. Raises UsageError, MathError."""
+    try:
+        return job.wrt(request.wrt, own.inputs, kinds.chosen(own, request.wrt))
+    except MathError as error:
+        if own.inputs:
+            raise
+        takes = [*own.arguments.signature.parameters]
+        example = " ".join(f"{name}=..." for name in takes) or "NAME=T"
+        hint = f"give its inputs: gradcli check {request.target.given.text} {example}"
+        raise MathError(f"{own.name} has no input to differentiate by", hint=hint) from error
+
+
+def _refusal(
+    own: Own, refused: RefusedError, upstream: Tensor | None
+) -> tuple[str | None, str, dict[str, Any], dict[str, tuple[str, Tensor | None]]]:
+    """Reason and finding for the whole, or else gradients and refusals for each input.
+
+    A refused shape is one input's: each is then differentiated by alone, so that the others count.
+    """
+    whole = refused.text.replace("{name}", "its input")
+    returned = own.returned if isinstance(own, Recorded) else None
+    alone = len(own.by) == 1
+    if refused.reason == "count" or (not alone and (returned is None or refused.index is None)):
+        return refused.reason, whole, {}, {}
+    given: dict[str, Any] = {}
+    faults: dict[str, tuple[str, Tensor | None]] = {}
+    by = own.by
+    for name in by:
+        own.by = [name]
+        try:
+            given |= own.gradients(own.inputs, upstream)
+        except RefusedError as error:
+            given[name] = None
+            at = error.index
+            refused_one = None if returned is None or at is None else as_tensor(returned[at])
+            faults[name] = (error.text.replace("{name}", name), refused_one)
+    own.by = by
+    return None, "", given, faults
+
+
+def _like(
+    request: Check, own: Own, outputs: list[Tensor], upstream: Tensor | None, job: Job
+) -> tuple[str | None, str, dict[str, Tensor | None]]:
+    """Reason and finding if the value is not that of --like; else its gradients, by name."""
+    program = job.program
+    missing = [name for name in program.names if name not in own.inputs]
+    if missing:
+        hint = did_you_mean(missing[0], own.inputs) or f"the inputs are {', '.join(own.inputs)}"
+        raise UsageError(f"--like: there is no input {missing[0]!r}", hint=hint)
+    by = [name for name in own.by if name in program.names]
+    live = core.require_grad({name: own.inputs[name] for name in program.names}, by)
+    expected = evaluate(program, live, job.before).value
+    mine = torch.cat([output.reshape(-1) for output in outputs])
+    shapes = [list(output.shape) for output in outputs]
+    if (
+        len(outputs) == 1 and shapes[0] != list(expected.shape)
+    ) or mine.numel() != expected.numel():
+        shape = shapes[0] if len(shapes) == 1 else shapes
+        text = (
+            f"{own.name} returns shape {shape}, and the expression has shape {list(expected.shape)}"
+        )
+        return "forward", text, {}
+    flat = expected.detach().reshape(-1).double()
+    size = float(flat[flat.isfinite()].abs().max()) if bool(flat.isfinite().any()) else 0.0
+    same = torch.isclose(mine, flat, SAME, SAME * size, equal_nan=True)
+    if not bool(same.all()):
+        at = int((~same).int().argmax())
+        place = element("value", at, expected if len(outputs) == 1 else mine)
+        text = f"{place} is {text_of(mine[at])}, and the expression gives {text_of(flat[at])}"
+        return "forward", text + share(int((~same).sum()), len(flat)), {}
+    if not by or not expected.requires_grad:
+        return None, "", dict.fromkeys(own.by)
+    output = expected.reshape(-1)
+    output = output.reshape(()) if upstream is None else output
+    slopes = core.gradients(output, {name: live[name] for name in by}, upstream=upstream)
+    return None, "", {name: slopes.get(name) for name in own.by}
