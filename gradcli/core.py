@@ -242,6 +242,23 @@ def hessian(
     return {name: slope.detach().clone() for name, slope in slopes.items()}, blocks
 
 
+def twice(
+    output: Tensor, inputs: Mapping[str, Tensor], weights: Tensor | None
+) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """The gradient of one number by all inputs, flat, [n]; and the gradient by each input of its sum
+    weighted by `weights`, [n], in the input's shape, None off the path: nothing without weights.
+    Zeros stand for a gradient that is off the path.
+    """
+    with refusals():
+        computed = torch.autograd.grad(
+            output, tuple(inputs.values()), create_graph=True, materialize_grads=True
+        )
+        flat = torch.cat([slope.reshape(-1) for slope in computed])
+    if weights is None or not flat.requires_grad:
+        return flat.detach(), dict.fromkeys(inputs)
+    return flat.detach(), gradients(flat, inputs, upstream=weights)
+
+
 @dataclass(eq=False)
 class GradNode:
     """One node of PyTorch's graph.

@@ -112,6 +112,12 @@ class MathError(GradcliError):
     kind = "math"
 
 
+class CodeError(GradcliError):
+    """The user's own code, which raised an error or returned what it must not."""
+
+    kind = "code"
+
+
 FAULT = "fault"
 """The kind of a fault of gradcli's own, which is not a GradcliError."""
 

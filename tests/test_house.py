@@ -37,9 +37,10 @@ ARROWS = {
     },
     "commands": {
         "commands", "evidence", "show", "evaluate", "core", "results", "result_paths", "options", "language", "catalogue",
-        "process", "page", "world", "errors",
+        "process", "page", "world", "errors", "user_code",
     },
     "cli": {"cli", "commands", "show", "options", "language", "process", "page", "world", "errors"},
+    "user_code": {"user_code", "language", "errors", "core"},
     "process": {"process", "language", "errors", "installed", "__init__"},
     "batch": {"commands", "process"},
     "__main__": {"cli", "process", "world", "installed", "__init__"},

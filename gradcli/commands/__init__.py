@@ -109,6 +109,7 @@ COMMANDS = {
         Command("hessian", "Explore", "the Hessian, its eigenvalues, minimum, maximum or saddle"),
         Command("descend", "Explore", "gradient descent with any optimiser from torch.optim"),
         Command("plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG"),
+        Command("check", "Learn", "your own function, module or backward pass, checked"),
         Command("perceptron", "Learn", "forward pass and gradient of one layer, or its training"),
         Command("flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady"),
         Command("why", "Learn", "reproduce, explain and fix a common PyTorch error"),

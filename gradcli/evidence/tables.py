@@ -8,12 +8,13 @@ from gradcli.show.table import Table
 
 
 def evidence_tables(result: Result, digits: int) -> list[Table]:
-    """The tables of a result's evidence, none for CSV. A command may have its own ledger tables."""
+    """The tables of a result's evidence, none for CSV. A command may have its own tables of them."""
     tables: list[Table] = []
+    own = part(result, "show")
     if result.ledger is not None:
-        tables += getattr(part(result, "show"), "ledger_tables", ledger_tables)(result, digits)
+        tables += getattr(own, "ledger_tables", ledger_tables)(result, digits)
     if result.check is not None:
-        tables += check_tables(result, digits)
+        tables += getattr(own, "check_tables", check_tables)(result, digits)
     if result.expect is not None:
         tables += expect_tables(result, digits)
     return tables

@@ -3,7 +3,7 @@
 import keyword
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -70,16 +70,20 @@ def read_input(source: Source) -> Input:
 
 
 def read_inputs(
-    words: Sequence[Source], taken: int = 0, command: str = "grad"
+    words: Sequence[Source],
+    taken: int = 0,
+    command: str = "grad",
+    read: Callable[[Source], Input] = read_input,
 ) -> tuple[Input, ...]:
-    """The NAME=T words of one command after the first `taken`, in the order given, each name once.
+    """The NAME=T words of one command after the first `taken`, in the order given, each name once;
+    `read` reads one.
 
     Raises UsageError for any other word, with its likely cause: the expression comes after its
     inputs, or the shell split a literal (`x = 1`, `x=1, 2`) or the expression (`x + 1`).
     """
     for position in range(taken, len(words)):
         word = words[position].text
-        if input_name(word):
+        if assignment.split(words[position], dots=read is not read_input):
             continue
         texts = [source.text for source in words]
         _check_split(texts, position, taken)
@@ -90,7 +94,7 @@ def read_inputs(
         if position == taken and (error := split.expression_split(texts[: _end(texts, position)])):
             raise error
     inputs: dict[str, Input] = {}
-    for item in map(read_input, words[taken:]):
+    for item in map(read, words[taken:]):
         if item.name in inputs:
             raise UsageError(f"the input {item.name} is given twice", hint="give each input once")
         inputs[item.name] = item

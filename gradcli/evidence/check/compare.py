@@ -6,7 +6,7 @@ says how. If rounding hides a difference that would matter, the verdict says tha
 """
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Sequence, Set
 from typing import TypeAlias
 
 import torch
@@ -16,7 +16,7 @@ from gradcli import core
 from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
-from gradcli.evaluate.rerun import Held, short
+from gradcli.evaluate.rerun import Held
 from gradcli.evidence.check.differences import (
     JUMP,
     Change,
@@ -30,7 +30,6 @@ from gradcli.evidence.check.differences import (
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
 from gradcli.evidence.derive.derive import ClosedForms
-from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Checked, Result, Subject
 
 TOLERANCE = 1e-5
@@ -77,13 +76,13 @@ def compare(
         slopes = prober.slopes(prober.inputs, name, pairs) if pairs else None
     except core.NoDerivativeError:
         missing = torch.full((len(pairs),), math.nan)
-        return _Comparison(prober, name, pairs, missing, None, underived=True).checked()
+        return Comparison(prober, name, pairs, missing, None, underived=True).checked()
     if slopes is None:
         return None
     closed = _closed_form(result, subject, name, prober, pairs)
     if closed is None and forms is not None:
         closed = _derived(forms, subject, name, pairs, slopes)
-    return _Comparison(prober, name, pairs, slopes, closed).checked()
+    return Comparison(prober, name, pairs, slopes, closed).checked()
 
 
 def _closed_form(
@@ -129,7 +128,7 @@ _Row: TypeAlias = tuple[str, float, float, float, float]
 as zero."""
 
 
-class _Comparison:
+class Comparison:
     """What is known of the slopes by one input."""
 
     def __init__(
@@ -139,10 +138,10 @@ class _Comparison:
         self.probe, self.name, self.pairs, self.underived = prober, name, pairs, underived
         self.slopes, self.closed = slopes.detach().double(), closed
         self.x = prober.inputs[name].detach().reshape(-1)
-        self.epsilon = prober.rerun.coarsest
+        self.epsilon = prober.epsilon
         self.tolerance = max(TOLERANCE, 4 * self.epsilon ** (2 / 3))
         self.floor = _floor(self.slopes)
-        self.operations = [step for step in prober.rerun.program.steps if step.name]
+        self.names = prober.operations
         self._place = -1
         self._moved: dict[float, Tensor | None] = {}
         self._held: Held = None
@@ -185,12 +184,11 @@ class _Comparison:
         remarks = [f"{compared} in float64, relative tolerance {self.tolerance:.1g}"]
         if (total := self.probe.total(self.name)) > len(self.pairs):
             remarks.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
-        names = {short(step) for step in self.operations}
-        drawing = sorted(name for name in names if name in DRAWING or "dropout" in name.lower())
+        drawing = sorted(name for name in self.names if name in DRAWING or "dropout" in name.lower())
         if drawing:
             remarks.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
         second = "pytorch" in verdicts and isinstance(self.probe, HessianProbe)
-        if second and not names.isdisjoint(POWERS):
+        if second and self._has(POWERS):
             remarks.append(
                 "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0, but should be 1/base"
             )
@@ -240,8 +238,8 @@ class _Comparison:
             return "wrong"
         return "flat" if slope == 0 and self._has(STEPWISE) else "ok"
 
-    def _has(self, names: Container[str]) -> bool:
-        return any(short(step) in names or step.name in names for step in self.operations)
+    def _has(self, names: Set[str]) -> bool:
+        return not self.names.isdisjoint(names)
 
     def _verdict(self, at: int, slopes: Slopes) -> str:
         row, place = self.pairs[at]
@@ -271,11 +269,8 @@ class _Comparison:
             return next(verdict for name, verdict in HELD.items() if self._has({name}))
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
-        names = [short(step) for step in self.operations]
-        if deliberate := [DELIBERATE[name] for name in names if name in DELIBERATE]:
+        if deliberate := [verdict for name, verdict in DELIBERATE.items() if name in self.names]:
             return deliberate[0]
-        if any("hermitian" in step.keywords for step in self.operations):
-            return "symmetric"
         return "wrong" if slopes.confirmed or math.isnan(slope) else "rough"
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
@@ -291,7 +286,7 @@ class _Comparison:
 
     def _may_bend(self) -> bool:
         """Whether some operation may have a kink; `relu(x) - relu(-x)` is x all the same."""
-        return self._has(STEPWISE | SELECTING) or at_kink(self.probe.rerun.watched())
+        return self._has(STEPWISE | SELECTING) or self.probe.at_kink()
 
     def _zero(self, central: Estimate) -> float:
         """What counts as zero beside a difference."""
@@ -366,11 +361,11 @@ class _Comparison:
 
     def _held_agrees(self, at: int) -> bool:
         """Whether autograd is right if what carries no gradient keeps its value."""
-        if not self._has(HELD):
+        if not self._has(HELD.keys()) or (held := self.probe.held()) is None:
             return False
         row, place = self.pairs[at]
         kept, self._moved = self._moved, {}
-        self._held = self.probe.rerun.operands(frozenset(HELD))
+        self._held = held
         try:
             slopes = ridders(self._change(row, place), float(self.x[place]), self.epsilon)
             return self._hidden(float(self.slopes[at]), slopes)

@@ -7,7 +7,8 @@ gradient.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from functools import cached_property
 from itertools import product
 from typing import TypeAlias
 
@@ -15,7 +16,9 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.rerun import Held, Rerun
+from gradcli.evaluate.rerun import Held, Rerun, short
+from gradcli.evidence.check.reasons import HELD
+from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Inputs, Subject, element, one_hot
 
 Pair: TypeAlias = tuple[int | None, int]
@@ -38,6 +41,33 @@ class Probe:
         """The inputs in float64."""
         return self.rerun.inputs
 
+    @property
+    def upstream(self) -> Tensor | None:
+        """The upstream gradient, in the shape of the value; None if that is one number."""
+        return self.rerun.upstream
+
+    @property
+    def epsilon(self) -> float:
+        """The largest machine epsilon that the value was computed with."""
+        return self.rerun.coarsest
+
+    @cached_property
+    def operations(self) -> Set[str]:
+        """The names of the operations, `detach` and `Tensor.detach`; `hermitian` if one assumes it."""
+        steps = self.rerun.program.steps
+        keywords = {"hermitian"} if any("hermitian" in step.keywords for step in steps) else set()
+        return {name for step in steps for name in (step.name, short(step)) if name} | keywords
+
+    def at_kink(self) -> bool:
+        """Whether an operation is at a kink of its own."""
+        return at_kink(self.rerun.watched())
+
+    def held(self) -> Held:
+        """The operands of the operations that carry no gradient, to be held constant; None if these
+        count as a mistake.
+        """
+        return self.rerun.operands(frozenset(HELD))
+
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The vector, flat: shape [n]."""
         return self.rerun.value(inputs, held).detach().reshape(-1).double()
@@ -52,7 +82,7 @@ class Probe:
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
         """Autograd's slopes for the pairs at `inputs`, [pairs]; None if `name` is off the path."""
-        gradient = self.rerun.gradients(inputs, self.rerun.upstream)[name]
+        gradient = self.rerun.gradients(inputs, self.upstream)[name]
         return None if gradient is None else gradient.reshape(-1)[[place for _, place in pairs]]
 
     def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
@@ -63,8 +93,8 @@ class Probe:
             return math.nan, 0.0
         different = (moved != base) & ~(moved.isnan() & base.isnan())
         delta, size = moved - base, moved.abs()
-        if self.rerun.upstream is not None and row is None:
-            upstream = self.rerun.upstream.reshape(-1)
+        if self.upstream is not None and row is None:
+            upstream = self.upstream.reshape(-1)
             delta, size = delta * upstream, size * upstream.abs()
         finite = size.isfinite()
         if not bool(

@@ -19,7 +19,7 @@ operands fixed."""
 DELIBERATE = {
     **dict.fromkeys(
         ("cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve", "eigh", "eigvalsh", "ldl_factor", "ldl_factor_ex",
-         "matrix_sqrth"), "symmetric"),
+         "matrix_sqrth", "hermitian"), "symmetric"),
     **dict.fromkeys(
         ("gumbel_softmax", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"), "straight-through"),
     "ctc_loss": "assumes-log-softmax",

@@ -1,0 +1,110 @@
+"""Calls of the user's code: with the same random numbers every time, and its errors placed."""
+
+import random
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from os import devnull
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcli.errors import CodeError, GradcliError, MathError
+from gradcli.evaluate.refusals import why_entry
+from gradcli.language.source import Source
+from gradcli.user_code import failures, module
+
+
+_REFUSALS = (
+    ("count", r"returned an incorrect number of gradients \(expected (?P<expected>\d+), got (?P<got>\d+)\)",
+     "backward returned {got} gradients, and forward takes {expected} inputs: return one for each, None where an input has none"),
+    ("shape", r"returned an invalid gradient at index (?P<index>\d+) - got (?P<got>\[.*?\]) but expected shape compatible with (?P<expected>\[.*?\])",
+     "the gradient has shape {got}, but {{name}} has shape {expected}"),
+    ("shape", r"returned an invalid gradient at index (?P<index>\d+) - (?P<got>.*)",
+     "PyTorch refuses the gradient: {got}"),
+    ("shape", r"expected Variable or None \(got (?P<got>.*)\)",
+     "backward returned a {got} where PyTorch expects a tensor or None"),
+)  # fmt: skip
+"""What PyTorch says of gradients that it refuses: reason, pattern, and our words."""
+
+
+class RefusedError(Exception):
+    """PyTorch refuses what a Function's backward returned. `index` is that of the Function's input;
+    `{name}` in the text stands for its name.
+    """
+
+    def __init__(self, reason: str, text: str, index: int | None) -> None:
+        super().__init__(text)
+        self.reason, self.text, self.index = reason, text, index
+
+
+def _refused(error: BaseException) -> RefusedError | None:
+    text = str(error.__context__ or error)
+    for reason, pattern, words in _REFUSALS:
+        if found := re.search(pattern, text):
+            groups = found.groupdict()
+            index = groups.get("index")
+            return RefusedError(reason, words.format(**groups), index and int(index))
+    return None
+
+
+class Calls:
+    """Calls into one file. What it prints and warns of is shown until `quiet` is set."""
+
+    def __init__(self, source: Source, seed: int) -> None:
+        self.source, self.seed = source, seed
+        self.quiet = False
+
+    def load(self) -> ModuleType:
+        """The file, run as a module. Raises CodeError."""
+        with self.user_code():
+            return module.run(self.source)
+
+    def __call__(self, function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        """What `function` returns. Raises CodeError."""
+        with self.user_code():
+            return function(*args, **keywords)
+
+    @contextmanager
+    def user_code(self) -> Iterator[None]:
+        """Seed all generators, and turn whatever is raised into a CodeError, but for a refusal of
+        PyTorch that is about the gradients.
+        """
+        torch.default_generator.manual_seed(self.seed)
+        np.random.seed(self.seed % 2**32)
+        random.seed(self.seed)
+        try:
+            with warnings.catch_warnings(record=True) as caught, self._silence():
+                warnings.simplefilter("ignore" if self.quiet else "default")
+                yield
+        except (Exception, SystemExit) as error:
+            if isinstance(error, RuntimeError | TypeError | MathError) and (refused := _refused(error)):
+                raise refused from None
+            raise self.error(error) from error
+        for each in caught:
+            text = warnings.formatwarning(each.message, each.category, each.filename, each.lineno)  # type: ignore[arg-type]
+            sys.stderr.write(text)
+
+    def error(self, error: BaseException) -> CodeError:
+        """The CodeError for an exception, with the entry of `why` that explains PyTorch's message."""
+        shown = failures.failure(error, self.source)
+        if isinstance(error, RuntimeError | GradcliError):
+            shown.why_entry = why_entry(shown.message.partition("line ")[2] or shown.message)
+        return shown
+
+    @contextmanager
+    def _silence(self) -> Iterator[None]:
+        if not self.quiet:
+            yield
+            return
+        stream = sys.stdout, sys.stderr
+        with open(devnull, "w", encoding="utf-8") as null:
+            sys.stdout = sys.stderr = null
+            try:
+                yield
+            finally:
+                sys.stdout, sys.stderr = stream

@@ -1,0 +1,333 @@
+"""The kinds of code that is checked: recorded by autograd, a pair of functions, or a function that
+returns its gradients. Each gives a value and gradients at any inputs.
+"""
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.commands.check.arguments import Arguments, as_tensor, floating
+from gradcli.commands.check.calling import Calls, RefusedError
+from gradcli.errors import CodeError
+from gradcli.results import Inputs
+
+_UPSTREAM_NAME = ("d", "grad", "g_", "upstream")
+"""How the name of a parameter of a backward pass begins that is an upstream gradient."""
+
+
+class Own:
+    """What is checked, with its inputs in float64. `mutated` are the inputs that a call has changed,
+    with the function that did.
+    """
+
+    def __init__(self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str) -> None:
+        self.calls, self.function, self.arguments, self.name = calls, function, arguments, name
+        self.mutated: dict[str, str] = {}
+        self.by: Sequence[str] = ()
+        """The inputs that need a gradient."""
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """All inputs that are tensors."""
+        return self.arguments.tensors
+
+    plain = False
+    """Whether autograd made the gradients, of PyTorch's own operations alone."""
+
+    def outputs(self, inputs: Inputs) -> list[Tensor]:
+        """What it returns at `inputs`, in float64."""
+        raise NotImplementedError
+
+    def value(self, inputs: Inputs) -> Tensor:
+        """All numbers that it returns, [n]."""
+        return _flat(self.outputs(inputs)).detach()
+
+    def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
+        """The gradient for each input in `by`: a tensor, None, or whatever else was returned.
+
+        `upstream` is [n]. Raises RefusedError.
+        """
+        raise NotImplementedError
+
+    def reference(self, upstream: Tensor | None) -> dict[str, Tensor | None]:
+        """Autograd's gradients at the given inputs, if it can follow the code; else none."""
+        return {}
+
+    def _checked(self, found: list[Tensor], returned: Any) -> list[Tensor]:
+        if found and any(tensor.numel() for tensor in found):
+            return found
+        what = "nothing" if returned is None else f"a {type(returned).__name__} without numbers"
+        raise CodeError(f"{self.name} returned {what}", hint="it must return a tensor, or several")
+
+    def _compare(self, given: Mapping[str, Any], inputs: Inputs, function: str) -> None:
+        """Record the inputs that are no longer what they were."""
+        for name, value in given.items():
+            if name in inputs:
+                now = as_tensor(value.detach() if isinstance(value, Tensor) else value)
+                if now is None or not torch.equal(now, inputs[name].double()) and not _both_nan(now, inputs[name]):
+                    self.mutated.setdefault(name, function)
+
+
+def _both_nan(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b.double(), 0, 0, equal_nan=True)
+
+
+def _flat(outputs: Sequence[Tensor]) -> Tensor:
+    return torch.cat([each.reshape(-1) for each in outputs])
+
+
+class Recorded(Own):
+    """A function of tensors, an autograd.Function or a module: autograd gives the gradients."""
+
+    def __init__(
+        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str,
+        *, positional: bool = False, module: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__(calls, function, arguments, name)
+        self.positional, self.module = positional, module
+        self._parameters: dict[str, Any] = {}
+        if module is not None:
+            taken = set(arguments.values)
+            for each, parameter in module.named_parameters():
+                self._parameters[f"self.{each}" if each in taken else each] = parameter
+            self._state = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """The tensors given, then the module's parameters."""
+        own = {name: p.detach().double().clone() for name, p in self._parameters.items()}
+        return self.arguments.tensors | own
+
+    @property
+    def frozen(self) -> list[str]:
+        """The parameters that the user has frozen."""
+        return [name for name, p in self._parameters.items() if not p.requires_grad]
+
+    def _run(self, inputs: Inputs) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The outputs, recorded, and the leaves."""
+        leaves = core.require_grad(inputs, [name for name in self.by if name not in self._parameters])
+        given = {name: leaves[name].clone() for name in self.arguments.tensors}
+        for name, parameter in self._parameters.items():
+            parameter.detach().copy_(inputs[name])
+            leaves[name] = parameter
+        if self.module is not None:
+            for buffer, kept in self._state:
+                buffer.detach().copy_(kept)
+        bound = self.arguments.bound(given)
+        if self.positional:
+            bound.apply_defaults()
+        returned = self.function(*bound.args, **bound.kwargs)
+        self._compare(given, inputs, self.name)
+        self._compare(self._parameters, inputs, self.name)
+        return self._checked(floating([returned]), returned), {n: leaves[n] for n in self.by}
+
+    def outputs(self, inputs: Inputs) -> list[Tensor]:
+        """What it returns at `inputs`."""
+        with self.calls.user_code():
+            return self._run(inputs)[0]
+
+    def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
+        """Autograd's gradients: of what the user's own backward returned, if there is one."""
+        with self.calls.user_code():
+            outputs, leaves = self._run(inputs)
+            flat = _flat(outputs)
+            if not flat.requires_grad:
+                return dict.fromkeys(self.by)
+            output = flat.reshape(()) if upstream is None else flat
+            return dict(core.gradients(output, leaves, upstream=upstream))
+
+    def twice(
+        self, inputs: Inputs, upstream: Tensor | None, bent: bool, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor | None]]:
+        """The gradient of the value, flat, and of that gradient times `weights`, if they are given.
+
+        If `bent`, of a square of the value, so that the upstream gradient depends on the inputs too.
+        """
+        with self.calls.user_code():
+            outputs, leaves = self._run(inputs)
+            flat = _flat(outputs)
+            weighted = flat if upstream is None else flat * upstream
+            total = (weighted * (1 + flat / 2) if bent else weighted).sum()
+            return core.twice(total, leaves, weights)
+
+    @cached_property
+    def plain(self) -> bool:  # type: ignore[override]
+        """Whether no autograd.Function of the user is in the graph."""
+        with self.calls.user_code():
+            agenda = [output.grad_fn for output in self._run(self.inputs)[0]]
+        seen = set()
+        for node in agenda:
+            if node is not None and node not in seen:
+                seen.add(node)
+                agenda += [other for other, _ in node.next_functions]
+        return not any(hasattr(node, "_forward_cls") for node in seen)
+
+
+class Returned(Own):
+    """Code whose gradients are returned: by the function itself, or by a backward pass."""
+
+    def __init__(
+        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str, *, arrays: bool
+    ) -> None:
+        super().__init__(calls, function, arguments, name)
+        self.arrays = arrays
+
+    def _call(self, inputs: Inputs) -> Any:
+        given = {name: self._given(inputs[name]) for name in self.arguments.tensors}
+        bound = self.arguments.bound(given)
+        returned = self.calls(self.function, *bound.args, **bound.kwargs)
+        self._compare(given, inputs, self.name)
+        self._inputs = given
+        return returned
+
+    def _given(self, tensor: Tensor) -> Any:
+        return tensor.numpy().copy() if self.arrays else tensor.detach().clone()
+
+    def _split(self, returned: Any) -> tuple[list[Any], Any]:
+        """The outputs, and what comes after them."""
+        raise NotImplementedError
+
+    def outputs(self, inputs: Inputs) -> list[Tensor]:
+        """What it returns at `inputs`."""
+        returned = self._call(inputs)
+        found = self._split(returned)[0]
+        return self._checked(floating(found), returned)
+
+    def reference(self, upstream: Tensor | None) -> dict[str, Tensor | None]:
+        """Autograd's gradients of the value, if PyTorch recorded it."""
+        if self.arrays:
+            return {}
+        leaves = core.require_grad(self.inputs, self.by)
+        bound = self.arguments.bound({n: leaf.clone() for n, leaf in leaves.items()})
+        try:
+            flat = _flat(floating(self._split(self.calls(self.function, *bound.args, **bound.kwargs))[0]))
+            if not flat.requires_grad:
+                return {}
+            output = flat.reshape(()) if upstream is None else flat
+            return core.gradients(output, {name: leaves[name] for name in self.by}, upstream=upstream)
+        except Exception:  # noqa: BLE001 - the code is not written for autograd, which it need not be
+            return {}
+
+    def _by_input(self, returned: Any, function: str) -> dict[str, Any]:
+        """What was returned, by the inputs that need a gradient."""
+        if isinstance(returned, dict):
+            return {name: _of(returned, name) for name in self.by}
+        numbers = [name for name, tensor in self.inputs.items() if tensor.is_floating_point()]
+        choices = [list(self.by), numbers, self.arguments.names]
+        gradients = returned if isinstance(returned, tuple | list) else [returned]
+        if len(self.by) > 1 and len(gradients) == 1 and (rows := _rows(gradients[0], [self.inputs[n] for n in self.by])):
+            gradients = rows
+        for names in choices:
+            if len(names) == len(gradients):
+                by_name = dict(zip(names, gradients, strict=True))
+                return {name: by_name[name] for name in self.by}
+        count, needed = len(gradients), len(self.by)
+        text = (
+            f"{function} returned {count} gradient{'s' * (count != 1)}, but {needed} "
+            f"input{'s need one each' if needed != 1 else ' needs one'}: {', '.join(self.by)}"
+        )
+        raise RefusedError("count", text, None)
+
+
+def _rows(array: Any, inputs: Sequence[Tensor]) -> list[Any]:
+    """An array as one gradient for each input, if its rows have their shapes."""
+    tensor = as_tensor(array)
+    if tensor is None or tensor.ndim == 0 or len(tensor) != len(inputs):
+        return []
+    return [*tensor] if all(row.shape == x.shape for row, x in zip(tensor, inputs, strict=True)) else []
+
+
+def _of(gradients: Mapping[Any, Any], name: str) -> Any:
+    """The gradient by an input from a dictionary, as courses name it."""
+    last = name.rpartition(".")[2]
+    for key in (name, f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"g{name}", f"d{last}", last):
+        if key in gradients:
+            return gradients[key]
+    return None
+
+
+class WithGradient(Returned):
+    """A function that returns its value and its gradients."""
+
+    def _split(self, returned: Any) -> tuple[list[Any], Any]:
+        if not isinstance(returned, tuple | list) or len(returned) < 2:
+            message = f"{self.name} returned {_kind(returned)} instead of (value, gradients)"
+            raise CodeError(message, hint="leave out --with-gradient if it returns the value alone")
+        rest = returned[1] if len(returned) == 2 else list(returned[1:])
+        return [returned[0]], rest
+
+    def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
+        """What it returned as gradients."""
+        return self._by_input(self._split(self._call(inputs))[1], self.name)
+
+
+class Pair(Returned):
+    """A forward pass and a backward pass."""
+
+    def __init__(
+        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str,
+        *, arrays: bool, backward: Callable[..., Any], backward_name: str,
+    ) -> None:  # fmt: skip
+        super().__init__(calls, function, arguments, name, arrays=arrays)
+        self.backward, self.backward_name = backward, backward_name
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = inspect.signature(backward).parameters.values()
+        self._takes = [p.name for p in parameters if p.kind in kinds]
+
+    def _split(self, returned: Any) -> tuple[list[Any], Any]:
+        """The outputs, and the cache as a list of arguments; None if there is none.
+
+        An LSTM's step returns two outputs and a cache: its backward pass then takes two upstream
+        gradients, which their names tell.
+        """
+        if not isinstance(returned, tuple) or len(returned) < 2:
+            return [returned], None
+        if len(returned) == 2:
+            return [returned[0]], [returned[1]]
+        if len(self._takes) != len(returned):
+            return [returned[0]], [tuple(returned[1:])]
+        count = 1 + len(list(_leading(self._takes[1:-1])))
+        return list(returned[:count]), list(returned[count:])
+
+    def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
+        """What the backward pass returned."""
+        outputs, cache = self._split(self._call(inputs))
+        given = self._inputs
+        douts = []
+        start = 0
+        for output in outputs:
+            tensor = as_tensor(output)
+            if tensor is None:
+                raise CodeError(
+                    f"{self.name} returned {_kind(output)} as its output", hint="it must be a tensor or an array"
+                )
+            part = torch.ones(tensor.numel(), dtype=torch.float64) if upstream is None else upstream[start : start + tensor.numel()]
+            douts.append(self._given(part.reshape(tensor.shape)))
+            start += tensor.numel()
+        rest = self.arguments.bound(given).args if cache is None else cache
+        returned = self.calls(self.backward, *douts, *rest)
+        self._compare(given, inputs, self.backward_name)
+        return self._by_input(returned, self.backward_name)
+
+
+def _leading(names: Sequence[str]) -> Iterator[str]:
+    """The first names that are upstream gradients."""
+    for name in names:
+        if not name.startswith(_UPSTREAM_NAME):
+            return
+        yield name
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def chosen(own: Own, wrt: Collection[str]) -> list[str]:
+    """The inputs that need a gradient, if the user names none: without frozen parameters."""
+    frozen = own.frozen if isinstance(own, Recorded) else []
+    return [name for name in own.inputs if name not in frozen or name in wrt]

@@ -1,0 +1,136 @@
+"""The user's code as what `--check` probes: a vector at any inputs, and its slopes."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence, Set
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradcli.commands.check.arguments import as_tensor
+from gradcli.commands.check.kinds import Own, Recorded
+from gradcli.evaluate.rerun import Held
+from gradcli.evidence.check.probes import CHECKED, Pair, Probe
+from gradcli.results import Inputs
+
+SECONDS = 20.0
+"""What the differences for all inputs may take, as far as one call tells."""
+CALLS = 20
+"""Calls for one slope, on average: two where it is right, and over a hundred where it is not."""
+
+
+class _Names(TorchFunctionMode):
+    """The names of the operations of a run, and the coarsest machine epsilon."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.epsilon = torch.finfo(torch.float64).eps
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        self.names.add(getattr(func, "__name__", ""))
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor) and made.is_floating_point():
+            self.epsilon = max(self.epsilon, torch.finfo(made.dtype).eps)
+        return made
+
+
+class OwnProbe(Probe):
+    """The value of the user's code, weighted by an upstream gradient if it is several numbers."""
+
+    def __init__(self, own: Own, upstream: Tensor | None) -> None:
+        self.own, self._upstream = own, upstream
+        started = time.monotonic()
+        with _Names() as seen:
+            self.base = self.value(own.inputs)
+        self._seconds = time.monotonic() - started
+        self._seen = seen
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs in float64."""
+        return self.own.inputs
+
+    @property
+    def upstream(self) -> Tensor | None:
+        """The upstream gradient, [n]."""
+        return self._upstream
+
+    @property
+    def epsilon(self) -> float:
+        """The largest machine epsilon that the value was computed with."""
+        return self._seen.epsilon
+
+    @cached_property
+    def operations(self) -> Set[str]:
+        """The names of PyTorch's functions that were called."""
+        return self._seen.names
+
+    def at_kink(self) -> bool:
+        """Whether autograd's own operations may be at a kink: a gradient written by hand is right."""
+        return self.own.plain
+
+    def held(self) -> Held:
+        """Nothing is held constant: what cuts a gradient may be the mistake."""
+        return None
+
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
+        """The vector, flat: shape [n]."""
+        return self.own.value(inputs)
+
+    def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
+        """The user's slopes for the pairs at `inputs`, [pairs]; 0 without a gradient."""
+        gradient = as_tensor(self.own.gradients(inputs, self._upstream)[name])
+        places = [place for _, place in pairs]
+        if gradient is None or gradient.numel() != self.inputs[name].numel():
+            return torch.zeros(len(places), dtype=torch.float64)
+        return gradient.detach().reshape(-1)[places]
+
+    @property
+    def affordable(self) -> int:
+        """How many slopes by one input can be checked in some seconds."""
+        each = self._seconds * CALLS * max(1, len(self.own.by))
+        return max(8, min(CHECKED, int(SECONDS / max(each, 1e-9))))
+
+
+class SecondProbe(OwnProbe):
+    """The user's gradient, weighted by random numbers: its slopes are second derivatives.
+
+    If `bent`, the value is squared first, so that the upstream gradient of the user's backward
+    depends on the inputs too.
+    """
+
+    def __init__(self, own: Recorded, outer: Tensor | None, *, bent: bool) -> None:
+        self._recorded, self._outer, self._bent = own, outer, bent
+        super().__init__(own, None)
+        self._upstream = torch.randn(
+            self.base.numel(), generator=torch.Generator().manual_seed(1), dtype=torch.float64
+        )
+
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
+        """The gradient by all inputs, flat."""
+        return self._recorded.twice(inputs, self._outer, self._bent)[0]
+
+    def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
+        """The second derivatives for the pairs at `inputs`, [pairs]; 0 without any."""
+        found = self._recorded.twice(inputs, self._outer, self._bent, self._upstream)[1][name]
+        places = [place for _, place in pairs]
+        if found is None:
+            return torch.zeros(len(places), dtype=torch.float64)
+        return found.detach().reshape(-1)[places].double()
+
+
+def upstream_of(size: int) -> Tensor | None:
+    """One fixed random upstream gradient for `size` numbers, [size]; None for one number.
+
+    No element is near 0, so that each counts.
+    """
+    if size == 1:
+        return None
+    drawn = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return drawn + drawn.sign() / math.pi

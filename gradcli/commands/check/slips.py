@@ -1,0 +1,67 @@
+"""What explains a wrong gradient: the slips of `--expect` that need no expression."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gradcli.catalogue.slips import OMISSIONS, SLIPS
+from gradcli.evidence.expect.guesses import fits
+from gradcli.evidence.expect.misses import ratio
+
+UNMULTIPLIED = OMISSIONS["upstream"]
+
+
+def slip(
+    mine: Tensor, right: Tensor, upstream: Tensor, counts: Collection[int], unweighted: Tensor | None
+) -> tuple[str | None, str]:
+    """The slip that gives `mine` where `right` is due, and what to do about it; None and nothing.
+
+    `upstream` has the shape of the value, `counts` are numbers of elements that a mean may divide
+    by, and `unweighted` is the gradient for an upstream gradient of ones.
+    """
+    for name, words, guesses in _guesses(right, upstream, counts):
+        if any(fits(mine, guess, torch.zeros_like(mine)) for guess in guesses):
+            return name, words
+    if unweighted is not None and fits(mine, unweighted, torch.zeros_like(mine)):
+        return "upstream", UNMULTIPLIED
+    if found := ratio([(mine, right)], (1e-6 * mine).abs()):
+        return found.slip, found.advice
+    return None, ""
+
+
+def _guesses(
+    right: Tensor, upstream: Tensor, counts: Collection[int]
+) -> Iterator[tuple[str, str, list[Tensor]]]:
+    for each in SLIPS:
+        guesses: list[Tensor] = [factor * right for factor in each.factors]
+        if each.variant == "mean":
+            guesses += [right / count for count in counts]
+        elif each.variant == "sum":
+            guesses += [right * count for count in counts]
+        elif each.variant == "transposed" and right.ndim == 2:
+            guesses.append(right.T)
+        elif each.variant == "straight-through" and upstream.numel() > 1:
+            guesses.append(upstream)
+        yield each.name, each.words, guesses
+
+
+def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:
+    """The slip that explains a gradient of a wrong shape, and what to do about it."""
+    if mine.ndim == 2 and fits(mine.T, right, torch.zeros_like(right)):
+        return "transposed", "transpose it"
+    for dims in _sums(mine, right):
+        summed = mine.sum(dims) if dims else mine
+        if summed.numel() == right.numel() and fits(
+            summed.reshape(right.shape), right, torch.zeros_like(right)
+        ):
+            if not dims or summed.numel() == mine.numel():
+                return None, "the numbers are right: reshape it"
+            return "missing-sum", f"sum it over dimension {', '.join(map(str, dims))}"
+    return None, ""
+
+
+def _sums(mine: Tensor, right: Tensor) -> Iterator[Sequence[int]]:
+    """Sets of dimensions that may have to be summed."""
+    for mask in range(2 ** min(mine.ndim, 5)):
+        yield [dim for dim in range(mine.ndim) if mask >> dim & 1]
