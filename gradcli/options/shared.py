@@ -64,6 +64,8 @@ class Request:
     free_inputs: ClassVar[bool] = False
     """Whether every unknown name that its expressions read is an input too."""
 
+    in_batch: ClassVar[bool] = True
+    """Whether a job of a batch may be one."""
     prints_through: ClassVar[bool] = False
     """Whether what the user's code prints on stdout stays there, where the form of output allows it."""
 

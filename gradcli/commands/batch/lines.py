@@ -21,7 +21,7 @@ _REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())
 JOBS = {
     name: request
     for name, request in _REQUESTS.items()
-    if issubclass(request, ComputeOptions) and not request.pictures and request.runs_user_code is not True
+    if issubclass(request, ComputeOptions) and not request.pictures and request.in_batch
 }
 """The commands that a job may name, and their requests: those that compute, do not draw, and never
 run the user's code."""

@@ -34,7 +34,9 @@ class Arguments:
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError):
-            signature = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in inputs])
+            signature = inspect.Signature(
+                [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in inputs]
+            )
         parameters = [*signature.parameters.values()][skip:]
         self.signature = signature.replace(parameters=parameters)
         own = {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
@@ -43,7 +45,9 @@ class Arguments:
         if extra and not rest:
             known = [*own, *others]
             takes = f"{name} takes {', '.join(known)}" if known else f"{name} takes no inputs"
-            raise UsageError(f"{name} has no parameter {extra[0]!r}", hint=did_you_mean(extra[0], known) or takes)
+            raise UsageError(
+                f"{name} has no parameter {extra[0]!r}", hint=did_you_mean(extra[0], known) or takes
+            )
         missing = [p.name for p in own.values() if p.default is _EMPTY and p.name not in inputs]
         if missing:
             message = f"{name} needs {', '.join(missing)}"
@@ -80,7 +84,7 @@ class Arguments:
                 arguments[parameter.name] = more
                 break
             arguments[parameter.name], more = tuple(more.values()), {}
-        return inspect.BoundArguments(self.signature, arguments)  # type: ignore[arg-type]
+        return inspect.BoundArguments(self.signature, arguments)
 
 
 def _number(parameter: inspect.Parameter, tensor: Tensor) -> Any:
@@ -91,7 +95,11 @@ def _number(parameter: inspect.Parameter, tensor: Tensor) -> Any:
         kind = type(default)
     flat = tensor.reshape(-1).tolist()
     whole = all(float(number).is_integer() for number in flat)
-    if isinstance(default, tuple | list) and all(isinstance(item, int) for item in default) and whole:
+    if (
+        isinstance(default, tuple | list)
+        and all(isinstance(item, int) for item in default)
+        and whole
+    ):
         return type(default)(map(int, flat))
     if kind is None and parameter.name in _WHOLE and whole:
         return int(flat[0]) if tensor.ndim == 0 else tuple(map(int, flat))

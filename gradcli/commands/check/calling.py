@@ -18,11 +18,10 @@ from gradcli.evaluate.refusals import why_entry
 from gradcli.language.source import Source
 from gradcli.user_code import failures, module
 
-
 _REFUSALS = (
     ("count", r"returned an incorrect number of gradients \(expected (?P<expected>\d+), got (?P<got>\d+)\)",
-     "backward returned {got} gradients, and forward takes {expected} inputs: return one for each, None where an input has none"),
-    ("shape", r"returned an invalid gradient at index (?P<index>\d+) - got (?P<got>\[.*?\]) but expected shape compatible with (?P<expected>\[.*?\])",
+     "backward returned {got} gradients, and forward takes {expected} inputs: return one each, None for an input without one"),
+    ("shape", r"returned an invalid gradient at index (?P<index>\d+) - got (?P<got>\[.*?]) but expected shape \D*(?P<expected>\[.*?])",
      "the gradient has shape {got}, but {{name}} has shape {expected}"),
     ("shape", r"returned an invalid gradient at index (?P<index>\d+) - (?P<got>.*)",
      "PyTorch refuses the gradient: {got}"),
@@ -48,7 +47,9 @@ def _refused(error: BaseException) -> RefusedError | None:
         if found := re.search(pattern, text):
             groups = found.groupdict()
             index = groups.get("index")
-            return RefusedError(reason, words.format(**groups), index and int(index))
+            return RefusedError(
+                reason, words.format(**groups), None if index is None else int(index)
+            )
     return None
 
 
@@ -81,12 +82,16 @@ class Calls:
             with warnings.catch_warnings(record=True) as caught, self._silence():
                 warnings.simplefilter("ignore" if self.quiet else "default")
                 yield
+        except CodeError:
+            raise
         except (Exception, SystemExit) as error:
-            if isinstance(error, RuntimeError | TypeError | MathError) and (refused := _refused(error)):
+            if isinstance(error, RuntimeError | TypeError | MathError) and (
+                refused := _refused(error)
+            ):
                 raise refused from None
             raise self.error(error) from error
         for each in caught:
-            text = warnings.formatwarning(each.message, each.category, each.filename, each.lineno)  # type: ignore[arg-type]
+            text = warnings.formatwarning(each.message, each.category, each.filename, each.lineno)
             sys.stderr.write(text)
 
     def error(self, error: BaseException) -> CodeError:

@@ -15,6 +15,7 @@ from gradcli.commands.check.arguments import Arguments, as_tensor, floating
 from gradcli.commands.check.calling import Calls, RefusedError
 from gradcli.errors import CodeError
 from gradcli.results import Inputs
+from gradcli.user_code import failures
 
 _UPSTREAM_NAME = ("d", "grad", "g_", "upstream")
 """How the name of a parameter of a backward pass begins that is an upstream gradient."""
@@ -25,7 +26,9 @@ class Own:
     with the function that did.
     """
 
-    def __init__(self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str) -> None:
+    def __init__(
+        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str
+    ) -> None:
         self.calls, self.function, self.arguments, self.name = calls, function, arguments, name
         self.mutated: dict[str, str] = {}
         self.by: Sequence[str] = ()
@@ -62,18 +65,25 @@ class Own:
         if found and any(tensor.numel() for tensor in found):
             return found
         what = "nothing" if returned is None else f"a {type(returned).__name__} without numbers"
-        raise CodeError(f"{self.name} returned {what}", hint="it must return a tensor, or several")
+        raise self._wrong(f"{self.name} returned {what}", "it must return a tensor, or several")
+
+    def _wrong(self, message: str, hint: str) -> CodeError:
+        """The error for what the function returned, with the line of its definition."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        here = code is not None and code.co_filename == self.calls.source.label
+        span = failures.place(self.calls.source, code.co_firstlineno) if here and code else None
+        return CodeError(message, span=span, hint=hint)
 
     def _compare(self, given: Mapping[str, Any], inputs: Inputs, function: str) -> None:
         """Record the inputs that are no longer what they were."""
         for name, value in given.items():
             if name in inputs:
                 now = as_tensor(value.detach() if isinstance(value, Tensor) else value)
-                if now is None or not torch.equal(now, inputs[name].double()) and not _both_nan(now, inputs[name]):
+                if now is None or not _same(now, inputs[name]):
                     self.mutated.setdefault(name, function)
 
 
-def _both_nan(a: Tensor, b: Tensor) -> bool:
+def _same(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and torch.allclose(a, b.double(), 0, 0, equal_nan=True)
 
 
@@ -86,10 +96,12 @@ class Recorded(Own):
 
     def __init__(
         self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str,
-        *, positional: bool = False, module: Any = None,
+        *, module: Any = None, returned: list[Any] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(calls, function, arguments, name)
-        self.positional, self.module = positional, module
+        self.module = module
+        self.returned = returned
+        """What the backward of an autograd.Function returned last; None for other code."""
         self._parameters: dict[str, Any] = {}
         if module is not None:
             taken = set(arguments.values)
@@ -110,7 +122,9 @@ class Recorded(Own):
 
     def _run(self, inputs: Inputs) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The outputs, recorded, and the leaves."""
-        leaves = core.require_grad(inputs, [name for name in self.by if name not in self._parameters])
+        leaves = core.require_grad(
+            inputs, [name for name in self.by if name not in self._parameters]
+        )
         given = {name: leaves[name].clone() for name in self.arguments.tensors}
         for name, parameter in self._parameters.items():
             parameter.detach().copy_(inputs[name])
@@ -119,11 +133,11 @@ class Recorded(Own):
             for buffer, kept in self._state:
                 buffer.detach().copy_(kept)
         bound = self.arguments.bound(given)
-        if self.positional:
+        if self.returned is not None:  # apply takes no keywords
             bound.apply_defaults()
         returned = self.function(*bound.args, **bound.kwargs)
-        self._compare(given, inputs, self.name)
-        self._compare(self._parameters, inputs, self.name)
+        self._given = given | self._parameters
+        self._compare(self._given, inputs, self.name)
         return self._checked(floating([returned]), returned), {n: leaves[n] for n in self.by}
 
     def outputs(self, inputs: Inputs) -> list[Tensor]:
@@ -139,7 +153,9 @@ class Recorded(Own):
             if not flat.requires_grad:
                 return dict.fromkeys(self.by)
             output = flat.reshape(()) if upstream is None else flat
-            return dict(core.gradients(output, leaves, upstream=upstream))
+            found = core.gradients(output, leaves, upstream=upstream)
+        self._compare(self._given, inputs, f"the backward pass of {self.name}")
+        return dict(found)
 
     def twice(
         self, inputs: Inputs, upstream: Tensor | None, bent: bool, weights: Tensor | None = None
@@ -172,7 +188,13 @@ class Returned(Own):
     """Code whose gradients are returned: by the function itself, or by a backward pass."""
 
     def __init__(
-        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str, *, arrays: bool
+        self,
+        calls: Calls,
+        function: Callable[..., Any],
+        arguments: Arguments,
+        name: str,
+        *,
+        arrays: bool,
     ) -> None:
         super().__init__(calls, function, arguments, name)
         self.arrays = arrays
@@ -205,12 +227,16 @@ class Returned(Own):
         leaves = core.require_grad(self.inputs, self.by)
         bound = self.arguments.bound({n: leaf.clone() for n, leaf in leaves.items()})
         try:
-            flat = _flat(floating(self._split(self.calls(self.function, *bound.args, **bound.kwargs))[0]))
+            flat = _flat(
+                floating(self._split(self.calls(self.function, *bound.args, **bound.kwargs))[0])
+            )
             if not flat.requires_grad:
                 return {}
             output = flat.reshape(()) if upstream is None else flat
-            return core.gradients(output, {name: leaves[name] for name in self.by}, upstream=upstream)
-        except Exception:  # noqa: BLE001 - the code is not written for autograd, which it need not be
+            return core.gradients(
+                output, {name: leaves[name] for name in self.by}, upstream=upstream
+            )
+        except Exception:
             return {}
 
     def _by_input(self, returned: Any, function: str) -> dict[str, Any]:
@@ -220,7 +246,11 @@ class Returned(Own):
         numbers = [name for name, tensor in self.inputs.items() if tensor.is_floating_point()]
         choices = [list(self.by), numbers, self.arguments.names]
         gradients = returned if isinstance(returned, tuple | list) else [returned]
-        if len(self.by) > 1 and len(gradients) == 1 and (rows := _rows(gradients[0], [self.inputs[n] for n in self.by])):
+        if (
+            len(self.by) > 1
+            and len(gradients) == 1
+            and (rows := _rows(gradients[0], [self.inputs[n] for n in self.by]))
+        ):
             gradients = rows
         for names in choices:
             if len(names) == len(gradients):
@@ -239,13 +269,26 @@ def _rows(array: Any, inputs: Sequence[Tensor]) -> list[Any]:
     tensor = as_tensor(array)
     if tensor is None or tensor.ndim == 0 or len(tensor) != len(inputs):
         return []
-    return [*tensor] if all(row.shape == x.shape for row, x in zip(tensor, inputs, strict=True)) else []
+    return (
+        [*tensor]
+        if all(row.shape == x.shape for row, x in zip(tensor, inputs, strict=True))
+        else []
+    )
 
 
 def _of(gradients: Mapping[Any, Any], name: str) -> Any:
     """The gradient by an input from a dictionary, as courses name it."""
     last = name.rpartition(".")[2]
-    for key in (name, f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"g{name}", f"d{last}", last):
+    for key in (
+        name,
+        f"d{name}",
+        f"d_{name}",
+        f"grad_{name}",
+        f"{name}_grad",
+        f"g{name}",
+        f"d{last}",
+        last,
+    ):
         if key in gradients:
             return gradients[key]
     return None
@@ -257,7 +300,7 @@ class WithGradient(Returned):
     def _split(self, returned: Any) -> tuple[list[Any], Any]:
         if not isinstance(returned, tuple | list) or len(returned) < 2:
             message = f"{self.name} returned {_kind(returned)} instead of (value, gradients)"
-            raise CodeError(message, hint="leave out --with-gradient if it returns the value alone")
+            raise self._wrong(message, "leave out --with-gradient if it returns the value alone")
         rest = returned[1] if len(returned) == 2 else list(returned[1:])
         return [returned[0]], rest
 
@@ -303,10 +346,13 @@ class Pair(Returned):
         for output in outputs:
             tensor = as_tensor(output)
             if tensor is None:
-                raise CodeError(
-                    f"{self.name} returned {_kind(output)} as its output", hint="it must be a tensor or an array"
-                )
-            part = torch.ones(tensor.numel(), dtype=torch.float64) if upstream is None else upstream[start : start + tensor.numel()]
+                message = f"{self.name} returned {_kind(output)} as its output"
+                raise self._wrong(message, "it must be a tensor or an array")
+            part = (
+                torch.ones(tensor.numel(), dtype=torch.float64)
+                if upstream is None
+                else upstream[start : start + tensor.numel()]
+            )
             douts.append(self._given(part.reshape(tensor.shape)))
             start += tensor.numel()
         rest = self.arguments.bound(given).args if cache is None else cache

@@ -52,6 +52,8 @@ class Target:
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
+_BINDING = frozenset({"exec", "globals", "setattr", "vars"})
+"""Functions that may bind names that the text of a module does not show."""
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
@@ -64,9 +66,8 @@ def _bound(tree: ast.AST) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.alias):
             yield (node.asname or node.name).partition(".")[0]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in ("exec", "globals", "setattr", "vars"):
-                yield "*"
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in _BINDING:
+            yield "*"
         yield from _bound(node)
 
 
@@ -109,6 +110,7 @@ class Check(WrtOptions, ComputeOptions):
     """
 
     runs_user_code: ClassVar[bool] = True
+    in_batch: ClassVar[bool] = False
     free_inputs: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = (".json", ".csv")
     dtype: ClassVar[str] = "float64"  # type: ignore[misc]

@@ -34,11 +34,11 @@ class CheckResult(Result):
     reason: str | None = None
     finding: str = aside("")
     """What `reason` means, in a sentence."""
+    weights: str = aside("")
+    """The upstream gradient, in words."""
     headings: dict[str, str] = aside()
     """The headings of the columns of the user's gradient and of the reference."""
 
     def main(self) -> list[Tensor]:
         """The value."""
         return [self.value] if isinstance(self.value, Tensor) else []
-
-

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+from torch import Tensor
+
 from gradcli.commands.check.result import CheckResult
 from gradcli.evidence.check import check_table
-from gradcli.show.pieces import table_of
+from gradcli.show import numbers
+from gradcli.show.pieces import one_number, table_of
 from gradcli.show.table import Table
 
 
@@ -33,5 +36,19 @@ def _own_words(table: Table, result: CheckResult) -> Table:
         for column in table.columns
     )
     title = f"{result.target}: right" if result.ok else "Slopes"
-    caption = table.caption.replace("autograd", result.headings["autograd"])
-    return replace(table, columns=columns, title=title, caption=caption)
+    caption = table.caption.replace(
+        "autograd is PyTorch's choice", "any slope between them is right"
+    )
+    for heading in ("autograd", "closed form"):
+        caption = caption.replace(heading, result.headings[heading], 1)
+    caption = caption.replace("autograd disagrees", f"{result.headings['autograd']} disagrees")
+    return replace(table, columns=columns, title=title, caption=f"{_value(result)}; {caption}")
+
+
+def _value(result: CheckResult) -> str:
+    """What the value is, and what is differentiated."""
+    outputs = [result.value] if isinstance(result.value, Tensor) else result.value
+    if sum(output.numel() for output in outputs) == 1:
+        return f"value {one_number(outputs[0], 6)}"
+    shapes = ", ".join(numbers.shape_text(output) for output in outputs)
+    return f"value {shapes}, weighted by {result.weights}"

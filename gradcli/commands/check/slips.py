@@ -1,6 +1,6 @@
 """What explains a wrong gradient: the slips of `--expect` that need no expression."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor
@@ -13,7 +13,11 @@ UNMULTIPLIED = OMISSIONS["upstream"]
 
 
 def slip(
-    mine: Tensor, right: Tensor, upstream: Tensor, counts: Collection[int], unweighted: Tensor | None
+    mine: Tensor,
+    right: Tensor,
+    upstream: Tensor,
+    counts: Collection[int],
+    unweighted: Tensor | None,
 ) -> tuple[str | None, str]:
     """The slip that gives `mine` where `right` is due, and what to do about it; None and nothing.
 
@@ -61,7 +65,7 @@ def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:
     return None, ""
 
 
-def _sums(mine: Tensor, right: Tensor) -> Iterator[Sequence[int]]:
+def _sums(mine: Tensor, right: Tensor) -> Iterator[list[int]]:
     """Sets of dimensions that may have to be summed."""
     for mask in range(2 ** min(mine.ndim, 5)):
         yield [dim for dim in range(mine.ndim) if mask >> dim & 1]

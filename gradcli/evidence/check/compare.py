@@ -44,6 +44,8 @@ BESIDE = 16.0
 """How far from a point its neighbourhood is checked, in usual steps."""
 ROUGH = 0.1
 """A difference at larger steps that is uncertain by this part of itself does not count."""
+FAR = 0.01
+"""A slope that differs by this part of itself is not near the difference."""
 SURE = 2.5e-4
 """A slope that agrees only because the difference is uncertain by a larger part of it has no
 verdict."""
@@ -143,6 +145,7 @@ class Comparison:
         self.floor = _floor(self.slopes)
         self.names = prober.operations
         self._place = -1
+        self._patience = prober.patience
         self._moved: dict[float, Tensor | None] = {}
         self._held: Held = None
 
@@ -184,7 +187,9 @@ class Comparison:
         remarks = [f"{compared} in float64, relative tolerance {self.tolerance:.1g}"]
         if (total := self.probe.total(self.name)) > len(self.pairs):
             remarks.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
-        drawing = sorted(name for name in self.names if name in DRAWING or "dropout" in name.lower())
+        drawing = sorted(
+            name for name in self.names if name in DRAWING or "dropout" in name.lower()
+        )
         if drawing:
             remarks.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
         second = "pytorch" in verdicts and isinstance(self.probe, HessianProbe)
@@ -212,8 +217,11 @@ class Comparison:
             if alike and (self.underived or self._agree(slope, central)):
                 verdict = "none" if self.underived else self._against_closed(at)
                 return verdict, central.slope, math.nan, math.nan, self._zero(central)
+            if alike and self._patience <= 0 and self._far(slope, central):
+                return "wrong", central.slope, math.nan, math.nan, self._zero(central)
         slopes = ridders(change, x, self.epsilon)
         verdict, estimate = self._verdict(at, slopes), slopes.central
+        self._patience -= verdict == "wrong"
         difference, left, right, floor = math.nan, math.nan, math.nan, self.floor
         if estimate:
             if verdict in ("ok", "flat", "rough"):
@@ -298,6 +306,11 @@ class Comparison:
         sure = SURE * max(abs(slope), abs(central.slope))
         doubt = central.doubt if slope == 0 else min(central.doubt, sure)
         return self._near(slope, central.slope, floor + doubt)
+
+    def _far(self, slope: float, central: Estimate) -> bool:
+        """Whether a slope is off by so much that no closer look will find it right."""
+        gap = abs(slope - central.slope)
+        return gap > FAR * max(abs(slope), abs(central.slope)) + 4 * self._zero(central)
 
     def _near(self, a: float, b: float, zero: float) -> bool:
         return bool(abs(a - b) <= self.tolerance * max(abs(a), abs(b)) + zero)

@@ -68,6 +68,9 @@ class Probe:
         """
         return self.rerun.operands(frozenset(HELD))
 
+    patience: float = math.inf
+    """How many wrong slopes by one input are looked at closely; others may be far off and smooth."""
+
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The vector, flat: shape [n]."""
         return self.rerun.value(inputs, held).detach().reshape(-1).double()

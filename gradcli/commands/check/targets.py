@@ -1,0 +1,113 @@
+"""What the names of the user's file mean: a function, an autograd.Function, a module, or a pair."""
+
+import inspect
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli.commands.check.arguments import Arguments
+from gradcli.commands.check.calling import Calls
+from gradcli.commands.check.kinds import Own, Pair, Recorded, WithGradient
+from gradcli.commands.check.request import Check, imported
+from gradcli.errors import UsageError
+from gradcli.language.source import Span
+from gradcli.language.suggest import did_you_mean
+
+
+def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
+    """What the names of the file mean. Raises UsageError for anything that cannot be checked."""
+    module = calls.load()
+    found = [_find(module, name, request) for name in request.target.names]
+    name, target = request.target.names[0], found[0]
+    arrays = not _imports_torch(request)
+    if len(found) == 2 or request.with_gradient:
+        for each, function in zip(request.target.names, found, strict=True):
+            if not callable(function):
+                raise UsageError(f"{each} is no function", span=_place(request, each))
+        arguments = Arguments(target, inputs, request.wrt, name=name)
+        if len(found) == 1:
+            return WithGradient(calls, target, arguments, name, arrays=arrays)
+        return Pair(
+            calls, target, arguments, name,
+            arrays=arrays, backward=found[1], backward_name=request.target.names[1],
+        )  # fmt: skip
+    if isinstance(target, type) and issubclass(target, torch.nn.Module):
+        needed = [
+            p.name
+            for p in inspect.signature(target).parameters.values()
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
+        if needed:
+            hint = f"write net = {name}(...) into {request.target.path}, and check net"
+            raise UsageError(
+                f"{name} needs {', '.join(needed)} to be made",
+                span=_place(request, name),
+                hint=hint,
+            )
+        target = calls(target)
+    if isinstance(target, torch.nn.Module):
+        target.double()
+        parameters = {each: p.detach() for each, p in target.named_parameters()}
+        arguments = Arguments(
+            target.forward, inputs, request.wrt, name=f"{name}.forward", others=list(parameters)
+        )
+        for each, value in inputs.items():
+            if each in parameters and each not in arguments.values:
+                if value.shape != parameters[each].shape:
+                    text = (
+                        f"{each} has shape {list(parameters[each].shape)}, not {list(value.shape)}"
+                    )
+                    raise UsageError(text, hint="give it in its own shape")
+                parameters[each].copy_(value)
+        return Recorded(calls, target, arguments, name, module=target)
+    if hasattr(target, "apply") and hasattr(target, "_backward_cls"):  # an autograd.Function
+        returned = _recording(target)
+        old = target.setup_context.__module__.startswith("torch.")  # then forward takes ctx
+        arguments = Arguments(
+            target.forward, inputs, request.wrt, name=f"{name}.forward", skip=1 if old else 0
+        )
+        return Recorded(calls, target.apply, arguments, name, returned=returned)
+    if not callable(target):
+        what = f"{name} is a {type(target).__name__}, not a function, autograd.Function or module"
+        raise UsageError(what, span=_place(request, name))
+    arguments = Arguments(target, inputs, request.wrt, name=name)
+    return Recorded(calls, target, arguments, name)
+
+
+def _recording(function: Any) -> list[Any]:
+    """What the backward of an autograd.Function returned last: it is made to record that, because
+    PyTorch keeps nothing of what it refuses.
+    """
+    returned: list[Any] = []
+    own = function.backward
+
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        gradients = own(ctx, *upstream)
+        returned[:] = gradients if isinstance(gradients, tuple) else (gradients,)
+        return gradients
+
+    function.backward = staticmethod(backward)
+    return returned
+
+
+def _find(module: ModuleType, name: str, request: Check) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            hint = did_you_mean(part, [each for each in dir(found) if not each.startswith("_")])
+            message = f"{request.target.path} has no {name!r}"
+            raise UsageError(message, span=_place(request, name), hint=hint)
+        found = getattr(found, part)
+    return found
+
+
+def _place(request: Check, name: str) -> Span:
+    start = request.target.given.text.rfind(name)
+    return request.target.given.span(start, start + len(name))
+
+
+def _imports_torch(request: Check) -> bool:
+    return "torch" in imported(request.target.module)

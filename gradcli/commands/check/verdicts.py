@@ -1,0 +1,233 @@
+"""The verdict on the gradient by each input, with a reason and a sentence."""
+
+import math
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli.commands.check import slips
+from gradcli.commands.check.arguments import as_tensor
+from gradcli.commands.check.calling import RefusedError
+from gradcli.commands.check.kinds import Own, Recorded, WithGradient
+from gradcli.commands.check.probe import OwnProbe, SecondProbe
+from gradcli.commands.check.result import CheckedInput
+from gradcli.errors import GradcliError
+from gradcli.evidence.check.compare import FAILED, Comparison
+from gradcli.results import Checked
+from gradcli.show import numbers
+
+
+class Verdicts:
+    """The checks of all inputs of one piece of code."""
+
+    def __init__(
+        self, own: Own, upstream: Tensor | None, given: dict[str, Any],
+        faults: dict[str, tuple[str, Tensor | None]], like: dict[str, Tensor | None], outputs: list[Tensor],
+    ) -> None:  # fmt: skip
+        self.own, self.upstream, self.given, self.faults = own, upstream, given, faults
+        self.outputs, self.like = outputs, bool(like)
+        self.references = like or own.reference(upstream)
+        self.probe = OwnProbe(own, upstream)
+        self._ones: dict[str, Tensor | None] = {}
+
+    def all(self, second: bool) -> dict[str, CheckedInput]:
+        """The check of each input, with --second of the second derivatives too."""
+        checks = {name: self._checked(name) for name in self.own.by}
+        if second and isinstance(self.own, Recorded):
+            for name, checked in checks.items():
+                if checked.ok:
+                    checks[name] = self._second(self.own, name, checked)
+        if all(checked.ok for checked in checks.values()) and self.upstream is None:
+            checks = self._scaled(checks)
+        return checks
+
+    def _checked(self, name: str) -> CheckedInput:
+        tensor, given = self.own.inputs[name], self.given.get(name)
+        text, mine = self.faults.get(name, ("", as_tensor(given)))
+        if not text and given is not None and mine is None:
+            text = f"the gradient is a {type(given).__name__}, not a tensor"
+        if not text and mine is not None and mine.shape != tensor.shape:
+            text = f"the gradient has shape {list(mine.shape)}, but {name} has shape {list(tensor.shape)}"
+        if text:
+            slip, advice = None, ""
+            if mine is not None and (right := self.probe.differences(name)) is not None:
+                slip, advice = slips.of_shape(mine.detach(), right)
+            blank = torch.full((0,), math.nan)
+            return CheckedInput(
+                None, None, False, blank, None, blank, [], [], blank, blank, blank, blank, [],  # type: ignore[arg-type]
+                reason="shape", slip=slip, finding=joined(text, advice), compared=False,
+            )  # fmt: skip
+        slopes = (
+            torch.zeros(tensor.numel(), dtype=torch.float64)
+            if mine is None
+            else mine.detach().reshape(-1)
+        )
+        checked = self._compared(name, slopes, self.references.get(name))
+        if (
+            checked.ok
+            and not self.like
+            and checked.closed is not None
+            and checked.max_rel_error > 1e-4
+        ):
+            checked = self._compared(name, slopes, None)  # autograd cannot follow the code
+        return self._judged(name, checked, missing=mine is None)
+
+    def _compared(self, name: str, slopes: Tensor, closed: Tensor | None) -> Checked:
+        pairs = self.probe.pairs(name)
+        places = [place for _, place in pairs]
+        reference = None if closed is None else closed.detach().reshape(-1)[places]
+        trusted = reference
+        if (
+            reference is not None
+            and not self.like
+            and not torch.allclose(reference, slopes[places], 1e-5, 1e-7)
+        ):
+            trusted = None  # what differences say counts, and autograd is shown beside them
+        checked = Comparison(self.probe, name, pairs, slopes[places], trusted).checked()
+        if reference is not None and trusted is None and not checked.ok:
+            checked = of(checked, closed=reference)
+        return checked
+
+    def _judged(self, name: str, checked: Checked, *, missing: bool) -> CheckedInput:
+        """The check with a reason, and its sentence."""
+        nan = checked.slopes.isnan()
+        wrong = [at for at, verdict in enumerate(checked.verdicts) if verdict in FAILED]
+        if missing and wrong:
+            text = f"no gradient reaches {name}, but {self._changes(checked, wrong[0])}"
+            return of(checked, ok=False, reason="none", finding=text)
+        if bool(nan.any()):
+            at = int(nan.int().argmax())
+            text = f"the gradient by {checked.places[at]} is NaN" + share(
+                int(nan.sum()), len(nan)
+            ).replace("wrong", "NaN")
+            verdicts = [
+                "wrong" if bad else verdict
+                for bad, verdict in zip(nan.tolist(), checked.verdicts, strict=True)
+            ]
+            return of(checked, ok=False, reason="nan", finding=text, verdicts=verdicts)
+        if not wrong:
+            return of(checked)
+        worst = max(wrong, key=lambda at: float(checked.absolute[at].nan_to_num(0.0)))
+        due = self._due(checked, worst)
+        text = f"the gradient {_off(checked, worst, due)}"
+        text += share(len(wrong), len(checked.places))
+        slip, advice = self._slip(name, checked)
+        return of(checked, reason="value", slip=slip, finding=joined(text, advice))
+
+    def _due(self, checked: Checked, at: int) -> float:
+        """The right slope."""
+        due = float(checked.difference[at])
+        return due if checked.closed is None or not self.like else float(checked.closed[at])
+
+    def _changes(self, checked: Checked, at: int) -> str:
+        return f"the value depends on it: by {checked.places[at]} the slope is {text_of(self._due(checked, at))}"
+
+    def _slip(self, name: str, checked: Checked) -> tuple[str | None, str]:
+        tensor = self.own.inputs[name]
+        right = checked.closed if self.like and checked.closed is not None else checked.difference
+        if right.numel() != tensor.numel() or not bool(right.isfinite().all()):
+            return None, ""
+        sizes = {
+            size
+            for each in (*self.outputs, *self.own.inputs.values())
+            for size in (each.numel(), *each.shape)
+        }
+        upstream = torch.ones(1) if self.upstream is None else self.upstream
+        if len(self.outputs) == 1:
+            upstream = upstream.reshape(self.outputs[0].shape)
+        return slips.slip(
+            checked.slopes.reshape(tensor.shape), self._right(name, right), upstream,
+            sorted(size for size in sizes if size > 2), self._unweighted(name),
+        )  # fmt: skip
+
+    def _right(self, name: str, right: Tensor) -> Tensor:
+        return right.reshape(self.own.inputs[name].shape)
+
+    def _unweighted(self, name: str) -> Tensor | None:
+        """The gradient by an input for an upstream gradient of ones, by differences."""
+        if self.upstream is None or isinstance(self.own, WithGradient):
+            return None
+        return OwnProbe(self.own, torch.ones_like(self.upstream)).differences(name)
+
+    def _scaled(self, checks: dict[str, CheckedInput]) -> dict[str, CheckedInput]:
+        """The checks of a value of one number, whose upstream gradient was 1, after another one."""
+        if isinstance(self.own, WithGradient) or (
+            isinstance(self.own, Recorded) and self.own.plain
+        ):
+            return checks
+        factor = torch.tensor([1.5], dtype=torch.float64)
+        again = self.own.gradients(self.own.inputs, factor)
+        for name, checked in checks.items():
+            once, now = as_tensor(self.given.get(name)), as_tensor(again.get(name))
+            if (
+                once is None
+                or now is None
+                or torch.allclose(once * 1.5, now, 1e-6, 1e-12, equal_nan=True)
+            ):
+                continue
+            text = "the gradient does not grow with the upstream gradient: with 1.5 instead of 1 it is "
+            text += (
+                f"{text_of(now.reshape(-1)[0])}, and should be {text_of(1.5 * once.reshape(-1)[0])}"
+            )
+            checks[name] = of(
+                checked,
+                ok=False,
+                reason="value",
+                slip="upstream",
+                finding=joined(text, "multiply it in"),
+            )
+        return checks
+
+    def _second(self, own: Recorded, name: str, checked: CheckedInput) -> CheckedInput:
+        """The check of the second derivative, if that is wrong; else the first."""
+        for bent in (False, True):
+            try:
+                probe = SecondProbe(own, self.upstream, bent=bent)
+                pairs = probe.pairs(name)
+                found = Comparison(
+                    probe, name, pairs, probe.slopes(own.inputs, name, pairs), None
+                ).checked()
+            except (GradcliError, RefusedError) as error:
+                text = (
+                    f"the gradient has no derivative of its own: {getattr(error, 'message', error)}"
+                )
+                return of(checked, ok=False, reason="second", finding=text)
+            wrong = [at for at, verdict in enumerate(found.verdicts) if verdict in FAILED]
+            if wrong or bool(found.slopes.isnan().any()):
+                at = wrong[0] if wrong else 0
+                text = f"the second derivative {_off(found, at, float(found.difference[at]))}"
+                if bent:
+                    text += (
+                        ": the backward pass is differentiable, but not by its upstream gradient"
+                    )
+                return of(checked, ok=False, reason="second", finding=text)
+        return checked
+
+
+def of(checked: Checked, **changed: Any) -> CheckedInput:
+    """The check of an input with further fields."""
+    return CheckedInput(
+        **{each.name: getattr(checked, each.name) for each in fields(checked)} | changed
+    )
+
+
+def text_of(number: Any) -> str:
+    """A number as sentences show it."""
+    return str(numbers.significant(float(number), 6))
+
+
+def _off(checked: Checked, at: int, due: float) -> str:
+    slope = text_of(checked.slopes[at])
+    return f"by {checked.places[at]} is {slope}, and should be {text_of(due)}"
+
+
+def share(wrong: int, total: int) -> str:
+    """How many elements are wrong; nothing for one number."""
+    return f" ({wrong} of {total} elements are wrong)" if total > 1 else ""
+
+
+def joined(text: str, advice: str) -> str:
+    """A sentence and what follows from it."""
+    return f"{text}; {advice}" if advice else text
