@@ -1,6 +1,7 @@
 """The arguments of the user's functions, from the inputs and the parameters that they have."""
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ _WHOLE = frozenset(
      "pool_size", "num_classes", "n_classes", "num_heads"}
 )  # fmt: skip
 """Parameters that are whole numbers by their name, if neither annotation nor default says so."""
-_PYTHON = {"int": int, "float": float, "bool": bool}
+_PYTHON: Mapping[str, type[Any]] = {"int": int, "float": float, "bool": bool}
+_ARRAY = re.compile("Tensor|ndarray|ArrayLike")
 _EMPTY = inspect.Parameter.empty
 
 
@@ -90,7 +92,9 @@ class Arguments:
 def _number(parameter: inspect.Parameter, tensor: Tensor) -> Any:
     """A Python number or a tuple of them where the parameter is one; None where it is a tensor."""
     default, annotation = parameter.default, parameter.annotation
-    kind = _PYTHON.get(getattr(annotation, "__name__", str(annotation)))
+    written = "" if annotation is _EMPTY else getattr(annotation, "__name__", str(annotation))
+    named = re.search(r"\b(int|float|bool)\b", "" if _ARRAY.search(written) else written)
+    kind = _PYTHON[named[1]] if named else None
     if kind is None and type(default) in (int, float, bool):
         kind = type(default)
     flat = tensor.reshape(-1).tolist()

@@ -20,10 +20,10 @@ from gradcli.user_code import failures, module
 
 _REFUSALS = (
     ("count", r"returned an incorrect number of gradients \(expected (?P<expected>\d+), got (?P<got>\d+)\)",
-     "backward returned {got} gradients, and forward takes {expected} inputs: return one each, None for an input without one"),
-    ("shape", r"returned an invalid gradient at index (?P<index>\d+) - got (?P<got>\[.*?]) but expected shape \D*(?P<expected>\[.*?])",
+     "gradients that backward returned: {got}; inputs that forward takes: {expected}. Return None for one without"),
+    ("shape", r"an invalid gradient at index (?P<index>\d+) - got (?P<got>\[.*?]) but expected shape \D*(?P<expected>\[.*?])",
      "the gradient has shape {got}, but {{name}} has shape {expected}"),
-    ("shape", r"returned an invalid gradient at index (?P<index>\d+) - (?P<got>.*)",
+    ("shape", r"an invalid gradient at index (?P<index>\d+) - (?P<got>.*)",
      "PyTorch refuses the gradient: {got}"),
     ("shape", r"expected Variable or None \(got (?P<got>.*)\)",
      "backward returned a {got} where PyTorch expects a tensor or None"),

@@ -259,7 +259,8 @@ class Returned(Own):
         count, needed = len(gradients), len(self.by)
         text = (
             f"{function} returned {count} gradient{'s' * (count != 1)}, but {needed} "
-            f"input{'s need one each' if needed != 1 else ' needs one'}: {', '.join(self.by)}"
+            f"input{'s need one each' if needed != 1 else ' needs one'}: {', '.join(self.by)} "
+            "(--wrt names others)"
         )
         raise RefusedError("count", text, None)
 
