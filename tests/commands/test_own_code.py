@@ -5,6 +5,7 @@ makes them.
 """
 
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,17 @@ def difference(result: Any, expected: str) -> str:
         finding, _, slips = part.partition(" slip=")
         name, reason = finding.split()
         one = found.pop(name, None)
-        if one is None or one.reason != reason or slips and one.slip not in slips.split("|"):
+        if one is None or one.reason != reason or (slips and one.slip not in slips.split("|")):
             return f"{part}: {one and (one.reason, one.slip, one.finding)}"
     others = {name: (one.reason, one.finding) for name, one in found.items()}
     return f"also {result.reason} {others}" if others or result.reason else ""
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What running a file changes of this process is put back."""
+    monkeypatch.setattr(sys, "argv", sys.argv[:])
+    monkeypatch.setattr(sys, "path", sys.path[:])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
