@@ -259,6 +259,23 @@ def twice(
     return flat.detach(), gradients(flat, inputs, upstream=weights)
 
 
+def recording(function: Any) -> list[Any]:
+    """A list that holds what the backward of an autograd.Function returned last.
+
+    PyTorch keeps nothing of what it refuses, so the class is given a backward that records it.
+    """
+    returned: list[Any] = []
+    own = function.backward
+
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        gradients = own(ctx, *upstream)
+        returned[:] = gradients if isinstance(gradients, tuple) else (gradients,)
+        return gradients
+
+    function.backward = staticmethod(backward)
+    return returned
+
+
 @dataclass(eq=False)
 class GradNode:
     """One node of PyTorch's graph.

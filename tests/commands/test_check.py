@@ -120,6 +120,14 @@ def test_wrong_numpy_code(words: tuple[str, ...]) -> None:
     assert faults(called(*words_)) == expected
 
 
+def test_one_wrong_element_among_many_is_found() -> None:
+    words = ("product,product_off_in_one", "x=randn(30,40)", "w=randn(40,20)")
+    result = run("check", f"checked_numpy.py:{words[0]}", *words[1:], cwd=str(CASES))
+    assert result.status == 1
+    assert "the gradient by w[17,3] is" in result.stdout
+    assert "x value" not in result.stdout
+
+
 def test_the_value_is_pytorchs() -> None:
     result = called("checked", "several", "x=1,2")
     x = torch.tensor([1.0, 2.0], dtype=torch.float64)

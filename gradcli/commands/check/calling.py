@@ -16,7 +16,7 @@ import torch
 from gradcli.errors import CodeError, GradcliError, MathError
 from gradcli.evaluate.refusals import why_entry
 from gradcli.language.source import Source
-from gradcli.user_code import failures, module
+from gradcli.user_code import module, raised
 
 _REFUSALS = (
     ("count", r"returned an incorrect number of gradients \(expected (?P<expected>\d+), got (?P<got>\d+)\)",
@@ -96,7 +96,7 @@ class Calls:
 
     def error(self, error: BaseException) -> CodeError:
         """The CodeError for an exception, with the entry of `why` that explains PyTorch's message."""
-        shown = failures.failure(error, self.source)
+        shown = raised.failure(error, self.source)
         if isinstance(error, RuntimeError | GradcliError):
             shown.why_entry = why_entry(shown.message.partition("line ")[2] or shown.message)
         return shown

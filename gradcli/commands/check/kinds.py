@@ -15,7 +15,7 @@ from gradcli.commands.check.arguments import Arguments, as_tensor, floating
 from gradcli.commands.check.calling import Calls, RefusedError
 from gradcli.errors import CodeError
 from gradcli.results import Inputs
-from gradcli.user_code import failures
+from gradcli.user_code import raised
 
 _UPSTREAM_NAME = ("d", "grad", "g_", "upstream")
 """How the name of a parameter of a backward pass begins that is an upstream gradient."""
@@ -71,7 +71,7 @@ class Own:
         """The error for what the function returned, with the line of its definition."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         here = code is not None and code.co_filename == self.calls.source.label
-        span = failures.place(self.calls.source, code.co_firstlineno) if here and code else None
+        span = raised.place(self.calls.source, code.co_firstlineno) if here and code else None
         return CodeError(message, span=span, hint=hint)
 
     def _compare(self, given: Mapping[str, Any], inputs: Inputs, function: str) -> None:
@@ -318,7 +318,7 @@ class Pair(Returned):
         *, arrays: bool, backward: Callable[..., Any], backward_name: str,
     ) -> None:  # fmt: skip
         super().__init__(calls, function, arguments, name, arrays=arrays)
-        self.backward, self.backward_name = backward, backward_name
+        self.back, self.backward_name = backward, backward_name
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         parameters = inspect.signature(backward).parameters.values()
         self._takes = [p.name for p in parameters if p.kind in kinds]
@@ -357,7 +357,7 @@ class Pair(Returned):
             douts.append(self._given(part.reshape(tensor.shape)))
             start += tensor.numel()
         rest = self.arguments.bound(given).args if cache is None else cache
-        returned = self.calls(self.backward, *douts, *rest)
+        returned = self.calls(self.back, *douts, *rest)
         self._compare(given, inputs, self.backward_name)
         return self._by_input(returned, self.backward_name)
 

@@ -28,6 +28,14 @@ SEED = 20_061
 """The seed of upstream gradients: no seed that a user is likely to draw inputs with."""
 
 
+FAR = 1e-3
+"""A slope that is off by this part of the largest one is looked for among many."""
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(SEED)
+
+
 class _Names(TorchFunctionMode):
     """The names of the operations of a run, and the coarsest machine epsilon."""
 
@@ -126,6 +134,39 @@ class OwnProbe(Probe):
             slopes[place] = self.change(sides[0], sides[1], None)[0] / (2 * step)
         return slopes.reshape(self.inputs[name].shape)
 
+    def suspect(self, name: str, slopes: Tensor) -> int | None:
+        """The place of one slope that is far off, where differences along random directions show one
+        among all `slopes` by an input, [n]; None if they show none.
+
+        Half of the places that hold it is kept until one is left.
+        """
+        x = self.inputs[name].reshape(-1)
+        step = usual_step(float(x.abs().max()), self.epsilon)
+        direction = torch.randn(len(x), generator=_generator(), dtype=torch.float64)
+        places = torch.arange(len(x))
+        while len(places):
+            along = torch.zeros_like(direction)
+            along[places] = direction[places]
+            if not self._off(name, slopes, along, step):
+                return None
+            if len(places) == 1:
+                return int(places[0])
+            half = places[: len(places) // 2]
+            along = torch.zeros_like(direction)
+            along[half] = direction[half]
+            places = half if self._off(name, slopes, along, step) else places[len(half) :]
+        return None
+
+    def _off(self, name: str, slopes: Tensor, along: Tensor, step: float) -> bool:
+        tensor = self.inputs[name]
+        sides = [
+            self.value({**self.inputs, name: tensor + (sign * step * along).reshape(tensor.shape)})
+            for sign in (1, -1)
+        ]
+        difference = self.change(sides[0], sides[1], None)[0] / (2 * step)
+        expected = float(slopes @ along)
+        return abs(difference - expected) > FAR * float((slopes * along).abs().max()) + 1e-6
+
     @property
     def affordable(self) -> int:
         """How many slopes by one input can be checked in some seconds."""
@@ -143,9 +184,7 @@ class SecondProbe(OwnProbe):
     def __init__(self, own: Recorded, outer: Tensor | None, *, bent: bool) -> None:
         self._recorded, self._outer, self._bent = own, outer, bent
         super().__init__(own, None)
-        self._upstream = torch.randn(
-            self.base.numel(), generator=torch.Generator().manual_seed(SEED), dtype=torch.float64
-        )
+        self._upstream = torch.randn(self.base.numel(), generator=_generator(), dtype=torch.float64)
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, flat."""
@@ -167,5 +206,5 @@ def upstream_of(size: int) -> Tensor | None:
     """
     if size == 1:
         return None
-    drawn = torch.randn(size, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
+    drawn = torch.randn(size, generator=_generator(), dtype=torch.float64)
     return drawn + drawn.sign() / math.pi

@@ -16,7 +16,7 @@ from gradcli.options.fields import FLAG, TENSORS, Paths, ValueKind, argument, op
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, read_inputs
 from gradcli.options.shared import ComputeOptions, WrtOptions
-from gradcli.user_code import failures
+from gradcli.user_code import raised
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _FORM = "FILE.py:NAME, or FILE.py:FORWARD,BACKWARD for a backward pass of your own"
@@ -33,14 +33,14 @@ class Target:
     @property
     def module(self) -> Source:
         """The text of the file. Raises FileError."""
-        return failures.read(self.path)
+        return raised.read(self.path)
 
     def find(self) -> None:
         """Look for the names in the file, as far as that is possible without running it.
 
         Raises FileError, CodeError for wrong syntax, UsageError for a name that is not there.
         """
-        tree = failures.parsed(self.module)
+        tree = raised.parsed(self.module)
         bound = set(_bound(tree))
         for name in self.names:
             if name.partition(".")[0] not in bound | {"*"} and "*" not in bound:
@@ -162,7 +162,7 @@ class Check(WrtOptions, ComputeOptions):
 def imported(source: Source) -> set[str]:
     """The packages that a file imports."""
     found = set()
-    for node in ast.walk(failures.parsed(source)):
+    for node in ast.walk(raised.parsed(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

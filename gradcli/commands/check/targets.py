@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradcli import core
 from gradcli.commands.check.arguments import Arguments
 from gradcli.commands.check.calling import Calls
 from gradcli.commands.check.kinds import Own, Pair, Recorded, WithGradient
@@ -64,7 +65,7 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
                 parameters[each].copy_(value)
         return Recorded(calls, target, arguments, name, module=target)
     if hasattr(target, "apply") and hasattr(target, "_backward_cls"):  # an autograd.Function
-        returned = _recording(target)
+        returned = core.recording(target)
         old = target.setup_context.__module__.startswith("torch.")  # then forward takes ctx
         arguments = Arguments(
             target.forward, inputs, request.wrt, name=f"{name}.forward", skip=1 if old else 0
@@ -75,22 +76,6 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
         raise UsageError(what, span=_place(request, name))
     arguments = Arguments(target, inputs, request.wrt, name=name)
     return Recorded(calls, target, arguments, name)
-
-
-def _recording(function: Any) -> list[Any]:
-    """What the backward of an autograd.Function returned last: it is made to record that, because
-    PyTorch keeps nothing of what it refuses.
-    """
-    returned: list[Any] = []
-    own = function.backward
-
-    def backward(ctx: Any, *upstream: Any) -> Any:
-        gradients = own(ctx, *upstream)
-        returned[:] = gradients if isinstance(gradients, tuple) else (gradients,)
-        return gradients
-
-    function.backward = staticmethod(backward)
-    return returned
 
 
 def _find(module: ModuleType, name: str, request: Check) -> Any:

@@ -76,6 +76,8 @@ class Verdicts:
 
     def _compared(self, name: str, slopes: Tensor, closed: Tensor | None) -> Checked:
         pairs = self.probe.pairs(name)
+        if len(pairs) < len(slopes) and (place := self.probe.suspect(name, slopes)) is not None:
+            pairs = sorted({*pairs, (None, place)}, key=lambda pair: pair[1])
         places = [place for _, place in pairs]
         reference = None if closed is None else closed.detach().reshape(-1)[places]
         trusted = reference
@@ -225,7 +227,7 @@ def _off(checked: Checked, at: int, due: float) -> str:
 
 def share(wrong: int, total: int) -> str:
     """How many elements are wrong; nothing for one number."""
-    return f" ({wrong} of {total} elements are wrong)" if total > 1 else ""
+    return f" ({wrong} of {total} elements wrong)" if total > 1 else ""
 
 
 def joined(text: str, advice: str) -> str:
