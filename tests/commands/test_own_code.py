@@ -49,7 +49,11 @@ def difference(result: Any, expected: str) -> str:
         finding, _, slips = part.partition(" slip=")
         name, reason = finding.split()
         one = found.pop(name, None)
-        if one is None or one.reason != reason or (slips and one.slip not in slips.split("|")):
+        if (
+            one is None
+            or one.reason != reason
+            or (slips and (one.slip or "-") not in slips.split("|"))
+        ):
             return f"{part}: {one and (one.reason, one.slip, one.finding)}"
     others = {name: (one.reason, one.finding) for name, one in found.items()}
     return f"also {result.reason} {others}" if others or result.reason else ""
