@@ -115,7 +115,7 @@ for _ in PROGRAM.load():
 from gradcli.process.deferral import Incomplete
 from gradcli.commands import COMMANDS
 used = []
-examples = [words for name, each in COMMANDS.items() if name != "why" for words, _ in each.examples]
+examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples]
 for words in (*PROGRAM.calls, *examples):
     if PROGRAM.try_out(words) == 70 or Incomplete.deferral.complete:
         break
