@@ -24,7 +24,12 @@ def slip(
     `upstream` has the shape of the value, `counts` are numbers of elements that a mean may divide
     by, and `unweighted` is the gradient for an upstream gradient of ones.
     """
-    for name, words, guesses in _guesses(right, upstream, counts):
+    elementwise = (
+        unweighted is not None
+        and unweighted.shape == upstream.shape
+        and torch.allclose(unweighted * upstream, right, 1e-5, 1e-8)
+    )
+    for name, words, guesses in _guesses(right, upstream, counts, elementwise=elementwise):
         if any(fits(mine, guess, torch.zeros_like(mine)) for guess in guesses):
             return name, words
     if unweighted is not None and fits(mine, unweighted, torch.zeros_like(mine)):
@@ -35,7 +40,7 @@ def slip(
 
 
 def _guesses(
-    right: Tensor, upstream: Tensor, counts: Collection[int]
+    right: Tensor, upstream: Tensor, counts: Collection[int], *, elementwise: bool
 ) -> Iterator[tuple[str, str, list[Tensor]]]:
     for each in SLIPS:
         guesses: list[Tensor] = [factor * right for factor in each.factors]
@@ -45,7 +50,7 @@ def _guesses(
             guesses += [right * count for count in counts]
         elif each.variant == "transposed" and right.ndim == 2:
             guesses.append(right.T)
-        elif each.variant == "straight-through" and upstream.numel() > 1:
+        elif each.variant == "straight-through" and elementwise:  # else it is no activation
             guesses.append(upstream)
         yield each.name, each.words, guesses
 
