@@ -28,6 +28,10 @@ class Places:
         self._files: dict[str, bool] = {program: True}
         self._known: dict[tuple[int, int], Place] = {}
 
+    def files(self) -> list[str]:
+        """The user's own files that have been seen."""
+        return [file for file, own in self._files.items() if own]
+
     def users(self, file: str) -> bool:
         """Whether a file is the user's own."""
         known = self._files.get(file)

@@ -98,6 +98,8 @@ class Write:
     tick: int
     stepped: bool = False
     """Whether an optimizer wrote it."""
+    module: Place | None = None
+    """Where the module of PyTorch that wrote it was made, with inplace=True."""
 
 
 @dataclass(slots=True)

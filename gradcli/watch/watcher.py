@@ -11,18 +11,20 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as modules
-from torch.optim import Optimizer, optimizer as optimizers
+from torch.optim import Optimizer
+from torch.optim import optimizer as optimizers
 from torch.overrides import TorchFunctionMode
 
 from gradcli import core
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
+from gradcli.watch.operands import Operand, described
 from gradcli.watch.places import Places
 from gradcli.watch.record import (
     KEY,
@@ -39,23 +41,96 @@ from gradcli.watch.record import (
 )
 
 _QUIET = frozenset(
-    """
-    .shape .device .dtype .requires_grad .grad_fn .is_leaf .ndim .layout .names .itemsize .nbytes .is_sparse .is_cuda
-    .is_cpu .is_mps .is_quantized .is_nested .is_meta .output_nr ._version ._base ._backward_hooks .name .retains_grad
-    .is_mkldnn .is_xpu .is_mtia .is_vulkan .is_xla .is_sparse_csr .is_maia .is_ipu
-    dim size numel nelement stride element_size ndimension data_ptr storage_offset get_device is_contiguous is_floating_point
-    is_complex is_signed is_same_size is_inference is_conj is_neg is_pinned is_shared untyped_storage storage type
-    __len__ __hash__ __repr__ __format__ __bool__ __contains__ __dir__ __reduce_ex__ manual_seed seed initial_seed
-    get_default_dtype set_default_dtype get_default_device allclose equal register_hook _is_view
-    _has_symbolic_sizes_strides result_type promote_types can_cast __cuda_array_interface__ __array_priority__
-    """.split()
+    [
+        ".shape",
+        ".device",
+        ".dtype",
+        ".requires_grad",
+        ".grad_fn",
+        ".is_leaf",
+        ".ndim",
+        ".layout",
+        ".names",
+        ".itemsize",
+        ".nbytes",
+        ".is_sparse",
+        ".is_cuda",
+        ".is_cpu",
+        ".is_mps",
+        ".is_quantized",
+        ".is_nested",
+        ".is_meta",
+        ".output_nr",
+        "._version",
+        "._base",
+        "._backward_hooks",
+        ".name",
+        ".retains_grad",
+        ".is_mkldnn",
+        ".is_xpu",
+        ".is_mtia",
+        ".is_vulkan",
+        ".is_xla",
+        ".is_sparse_csr",
+        ".is_maia",
+        ".is_ipu",
+        "dim",
+        "size",
+        "numel",
+        "nelement",
+        "stride",
+        "element_size",
+        "ndimension",
+        "data_ptr",
+        "storage_offset",
+        "get_device",
+        "is_contiguous",
+        "is_floating_point",
+        "is_complex",
+        "is_signed",
+        "is_same_size",
+        "is_inference",
+        "is_conj",
+        "is_neg",
+        "is_pinned",
+        "is_shared",
+        "untyped_storage",
+        "storage",
+        "type",
+        "__len__",
+        "__hash__",
+        "__repr__",
+        "__format__",
+        "__bool__",
+        "__contains__",
+        "__dir__",
+        "__reduce_ex__",
+        "manual_seed",
+        "seed",
+        "initial_seed",
+        "get_default_dtype",
+        "set_default_dtype",
+        "get_default_device",
+        "allclose",
+        "equal",
+        "register_hook",
+        "_is_view",
+        "_has_symbolic_sizes_strides",
+        "result_type",
+        "promote_types",
+        "can_cast",
+        "__cuda_array_interface__",
+        "__array_priority__",
+    ]
 )
 """Functions that make no tensor which anybody asks about."""
-_LEAVING = frozenset("item tolist numpy __float__ __int__ __index__ __array__ __complex__".split())
+_LEAVING = frozenset(
+    ["item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__complex__"]
+)
 """Functions whose result is no tensor."""
 _DETACHING = {"detach": "detached", "detach_": "detached", ".data": "detached", "tensor": "tensor-copy",
               "asarray": "tensor-copy", "as_tensor": "tensor-copy", "grad": "second-derivative", ".grad": "second-derivative"}  # fmt: skip
-_FACTORIES = frozenset("tensor as_tensor asarray from_numpy scalar_tensor".split())
+_FACTORIES = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor"])
 
 
 class Known:
@@ -87,19 +162,6 @@ class Known:
         self.listeners: list[Callable[[Call], None]] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """A tensor that was given to a function that failed, and how it was made."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    device: str
-    requires_grad: bool
-    is_leaf: bool
-    made: Made | None
-    argument: int = 0
-
-
 @dataclass(slots=True)
 class Failure:
     """A function that raised an error: its operands, and what was found out at once."""
@@ -129,6 +191,8 @@ class Watcher(TorchFunctionMode):
         self.none_grad: tuple[Made | None, Place | None, dict[str, Any]] | None = None
         """The last read of a grad that was None."""
         self.last_zeroed: Place | None = None
+        self.modules: dict[int, Place] = {}
+        """Where each module that works in place became part of another one, by its id."""
         self._stepping = False
         self._functions: dict[Any, Known] = {}
         self.detectors = [make(self) for make in detectors]
@@ -278,27 +342,27 @@ class Watcher(TorchFunctionMode):
             if after != version:
                 tick = self.record.tick
                 write = Write(storage_of(tensor), version, after, name, place, tick)
+                write.module = self._module() if self.modules else None
                 self.record.writes.append(write)
             for detector in self.detectors:
                 detector.wrote(tensor, name, version, place)
+
+    def _module(self) -> Place | None:
+        """Where the module of PyTorch that writes in place was made."""
+        frame = sys._getframe(3)
+        while frame is not None and not self.places.users(frame.f_code.co_filename):
+            if (place := self.modules.get(id(frame.f_locals.get("self")))) is not None:
+                return place
+            frame = frame.f_back  # type: ignore[assignment]
+        return None
 
     def _failed(
         self, error: Exception, name: str, place: Place | None, operands: Sequence[Tensor]
     ) -> None:
         if self.failure is not None and self.failure.error == id(error):
             return  # the innermost function says most
-        described = [
-            Operand(
-                tuple(tensor.shape),
-                tensor.dtype,
-                str(tensor.device),
-                tensor.requires_grad,
-                tensor.is_leaf,
-                self.record.origin(tensor),
-            )
-            for tensor in operands[:8]
-        ]
-        self.failure = Failure(id(error), name, place, described)
+        given = described(operands, self.origin, sys._getframe(2), self.places)
+        self.failure = Failure(id(error), name, place, given)
 
     # --- what some functions mean ---------------------------------------------------------------
 
@@ -322,9 +386,8 @@ class Watcher(TorchFunctionMode):
 
     def _grad_read(self, args: tuple[Any, ...], kwargs: Any, place: Place | None) -> None:
         tensor = args[0]
-        if tensor.is_leaf or tensor.retains_grad:
-            if tensor.grad is not None:
-                return
+        if (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None:
+            return
         details = {
             "is_leaf": tensor.is_leaf,
             "requires_grad": tensor.requires_grad,
@@ -457,6 +520,10 @@ class Watcher(TorchFunctionMode):
                 if parameter.is_leaf:
                     self.record.keep(parameter, made)
 
+    def _joined(self, module: nn.Module, name: str, part: Any) -> None:
+        if getattr(part, "inplace", False) and (place := self.places.here(sys._getframe(1))):
+            self.modules[id(part)] = place
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch this thread in this context. All that was changed of PyTorch is put back."""
@@ -467,6 +534,7 @@ class Watcher(TorchFunctionMode):
         with ExitStack() as stack:
             handles: list[Any] = [
                 modules.register_module_parameter_registration_hook(self._registered),
+                modules.register_module_module_registration_hook(self._joined),
                 optimizers.register_optimizer_step_pre_hook(self._stepping_begins),
                 optimizers.register_optimizer_step_post_hook(self._stepping_ends),
             ]
