@@ -18,6 +18,8 @@ class Examination:
 
     outcome: Outcome
     findings: tuple[Finding, ...]
+    watched: str
+    """How much was watched, in words."""
 
 
 def examine(file: str, arguments: Sequence[str] = ()) -> Examination:
@@ -33,4 +35,4 @@ def examine(file: str, arguments: Sequence[str] = ()) -> Examination:
     cause = diagnosis.of(outcome.error) if outcome.error else None
     for finding in ([cause] if cause else []) + found:
         findings.setdefault((finding.entry, *finding.place.address), finding)
-    return Examination(outcome, tuple(findings.values()))
+    return Examination(outcome, tuple(findings.values()), watcher.record.summary)

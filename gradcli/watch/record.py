@@ -137,6 +137,8 @@ class Record:
 
     def __init__(self) -> None:
         self.tick = 0
+        self.backward_passes = 0
+        self.steps = 0
         self.writes: deque[Write] = deque(maxlen=_WRITES)
         self.left: deque[Left] = deque(maxlen=_EVENTS)
         self.passes: deque[Pass] = deque(maxlen=_EVENTS)
@@ -144,6 +146,20 @@ class Record:
         """The last cut of each kind at each place."""
         self._made: dict[int, _Ref] = {}
         self._forget = self._made.pop
+
+    @property
+    def summary(self) -> str:
+        """How much was watched, in words."""
+        counts = (
+            (self.tick, "call", "of PyTorch"),
+            (self.backward_passes, "backward pass", ""),
+            (self.steps, "step", "of an optimizer"),
+        )
+        parts = [
+            f"{count:,} {what}{'' if count == 1 else 'es' if what[-1] == 's' else 's'} {rest}".strip()
+            for count, what, rest in counts
+        ]
+        return f"watched: {', '.join(parts)}"
 
     def keep(self, tensor: Tensor, made: Made) -> None:
         """Remember how a tensor without a node of the graph was made."""

@@ -440,6 +440,7 @@ class Watcher(TorchFunctionMode):
             raise
         finally:
             self._stepping = stepping
+        self.record.backward_passes += 1
         self.record.passes.append(Pass(place, tick, fills))
         with torch._C.DisableTorchFunction():
             for detector in self.detectors:
@@ -484,6 +485,7 @@ class Watcher(TorchFunctionMode):
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         self._stepping = False
+        self.record.steps += 1
         place = self.places.here(sys._getframe(1))
         for parameter, before in zip(_parameters(optimizer), self._versions, strict=False):
             after = parameter._version
