@@ -14,7 +14,7 @@ TABLE = """5.1,3.5,0
 """
 
 rows = [[float(v) for v in row] for row in csv.reader(io.StringIO(TABLE))]
-data = torch.tensor(rows)
+data = torch.tensor(rows)  # <-- cause
 features = data[:, :2]
 labels = data[:, 2]  # <-- cause
 
