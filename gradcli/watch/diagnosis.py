@@ -62,8 +62,11 @@ class Diagnosis:
         saved = None
         freed: list[tuple[Made, Made | None]] = []
         effective: dict[Any, Made | None] = {None: None}
+        users: dict[Any, Made | None] = {None: None}
         for node, user in walk(nodes):
-            made = effective[node] = made_by(node) or effective.get(user)
+            made = effective[node] = made_by(node) or effective[user]
+            same = made is not None and _tick(made) == _tick(effective[user])
+            users[node] = users[user] if same else effective[user]
             for name in _saved_names(node):
                 try:
                     getattr(node, name)
@@ -71,7 +74,7 @@ class Diagnosis:
                     if "modified by an inplace operation" in str(error):
                         saved = saved or (node, user, name)
                     elif "already been freed" in str(error) and made:
-                        freed.append((made, effective.get(user)))
+                        freed.append((made, users[node]))
                         break
         if saved:
             failure.details["saved"] = self._overwritten(*saved)

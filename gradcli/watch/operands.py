@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradcli.watch.finding import Place
 from gradcli.watch.places import Places
-from gradcli.watch.record import Made
+from gradcli.watch.record import Made, storage_of
 
 _PASSING = frozenset(
     [
@@ -116,16 +116,20 @@ def described(
 def _names(
     tensors: Sequence[Tensor], frame: FrameType | None, places: Places
 ) -> dict[int, tuple[str, Place | None]]:
-    """The outermost variables of the user's that hold these tensors."""
-    wanted = {id(tensor) for tensor in tensors}
+    """The outermost variables of the user's that hold these tensors, or the tensors that they view."""
+    wanted = {id(tensor): id(tensor) for tensor in tensors}
+    views = {storage_of(tensor): id(tensor) for tensor in tensors}
     names: dict[int, tuple[str, Place | None]] = {}
+    held: dict[int, tuple[str, Place | None]] = {}
     while frame is not None:
         if places.users(frame.f_code.co_filename):
             for name, value in frame.f_locals.items():
                 if id(value) in wanted:
                     names[id(value)] = name, places.here(frame)
+                elif isinstance(value, Tensor) and (key := views.get(storage_of(value))):
+                    held[key] = name, places.here(frame)
         frame = frame.f_back
-    return names
+    return held | names
 
 
 @cache
@@ -181,6 +185,9 @@ def odd_shape(
         if odd.made and odd.made.owner
         else source(odd, raised if entry == "batch-size" else None)
     )
+    if place and odd.made and not odd.made.owner and place.code is not raised.code:
+        if odd.made.name not in RESHAPING or odd.made.place is raised:
+            place, inner = odd.assigned or place, place  # made in a function that was called there
     shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
     text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
     return (
