@@ -1,15 +1,18 @@
 """The line that caused the error that ended a program, from its message and what was remembered."""
 
+import ast
 import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradcli.language import matching
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import Operand, odd_dtype, shape_text, source
+from gradcli.watch.operands import Operand, odd_dtype, odd_shape, shape_text, source, syntax_tree
 from gradcli.watch.record import (
     Cut,
     Left,
@@ -21,6 +24,8 @@ from gradcli.watch.record import (
     walk,
 )
 from gradcli.watch.watcher import Failure, Watcher
+
+Node = TypeVar("Node", bound=ast.AST)
 
 
 class Diagnosis:
@@ -55,23 +60,26 @@ class Diagnosis:
         """Find out what only the graph knows, before it is gone."""
         nodes = [root.grad_fn for root in roots if root.grad_fn is not None]
         saved = None
-        freed = []
+        freed: list[tuple[Made, Made | None]] = []
+        effective: dict[Any, Made | None] = {None: None}
+        users: dict[Any, Made | None] = {None: None}
         for node, user in walk(nodes):
+            made = effective[node] = made_by(node) or effective[user]
+            same = made is not None and _tick(made) == _tick(effective[user])
+            users[node] = users[user] if same else effective[user]
             for name in _saved_names(node):
                 try:
                     getattr(node, name)
                 except RuntimeError as error:
                     if "modified by an inplace operation" in str(error):
                         saved = saved or (node, user, name)
-                    elif "already been freed" in str(error):
-                        freed.append((node, user))
+                    elif "already been freed" in str(error) and made:
+                        freed.append((made, users[node]))
                         break
         if saved:
             failure.details["saved"] = self._overwritten(*saved)
-        if freed:
-            node, user = max(freed, key=lambda pair: _tick(made_by(pair[0])))
-            failure.details["freed"] = made_by(node), user and made_by(user)
-            failure.details["root"] = any(node is root for root in nodes)
+        failure.details["freed"] = freed
+        failure.details["roots"] = [made.tick for node in nodes if (made := made_by(node))]
 
     def _overwritten(self, node: Any, user: Any, name: str) -> tuple[Made | None, Write | None]:
         """Who saved the overwritten tensor, and who wrote to it."""
@@ -113,6 +121,20 @@ class Case:
         """The line that raised the error."""
 
     @property
+    def modules(self) -> list[nn.Module]:
+        """The modules that a variable of the user's holds where the error was raised."""
+        entry = self.error.__traceback__
+        found = {}
+        while entry is not None:
+            frame = entry.tb_frame
+            if self.watcher.places.users(frame.f_code.co_filename):
+                for value in (*frame.f_globals.values(), *frame.f_locals.values()):
+                    if isinstance(value, nn.Module):
+                        found[id(value)] = value
+            entry = entry.tb_next
+        return list(found.values())
+
+    @property
     def operands(self) -> list[Operand]:
         """The tensors that the function which failed was given."""
         return self.failure.operands if self.failure else []
@@ -126,6 +148,13 @@ class Case:
         if self.place.address not in {place.address, *(each.place.address for each in others)}:
             others.append(Also(self.place, f"here PyTorch reports the error: {self.short}"))
         return Finding(entry, place, text, tuple(others))
+
+    def nodes(self, kind: type[Node]) -> Iterator[tuple[str, Node]]:
+        """The nodes of one kind in the syntax trees of the user's files, in order, with the file."""
+        for file in self.watcher.places.files():
+            for node in ast.walk(syntax_tree(file)):
+                if isinstance(node, kind):
+                    yield file, node
 
     @property
     def short(self) -> str:
@@ -199,7 +228,27 @@ def _no_graph(case: Case) -> Finding | None:
             return case.finding(
                 "late-flag", made.flag, text, _also(root.place, "the loss is made here")
             )
-    return _numbers(case, root) or _nothing_required(case, root)
+    return _numbers(case, root) or _misspelt(case) or _nothing_required(case, root)
+
+
+def _misspelt(case: Case) -> Finding | None:
+    """An attribute that looks like requires_grad was set on a tensor."""
+    lines = [
+        (Place(file, node.lineno), node.attr)
+        for file, node in case.nodes(ast.Attribute)
+        if isinstance(node.ctx, ast.Store)
+        and node.attr not in dir(Tensor)
+        and get_close_matches(node.attr, ["requires_grad"], cutoff=0.75)
+    ]
+    if not lines:
+        return None
+    (place, name), *rest = lines
+    text = (
+        f"this sets an attribute {name}, which means nothing to PyTorch; the flag is requires_grad"
+    )
+    return case.finding(
+        "flag-typo", place, text, *(_also(each, "so does this") for each, _ in rest)
+    )
 
 
 def _cut(case: Case, cut: Cut) -> Finding:
@@ -211,8 +260,10 @@ def _cut(case: Case, cut: Cut) -> Finding:
         else:
             place = cut.off or place
     text = _CUT[kind].format(name=cut.name.strip("_."), shape=shape_text(cut.shape))
+    if kind == "inference-mode":
+        place = cut.off or place
     also = _also(cut.place, f"{cut.name.strip('_.')} runs here, while recording is off")
-    return case.finding(kind, place, text, also if kind == "no-grad-block" else None)
+    return case.finding(kind, place, text, also if place is not cut.place else None)
 
 
 def _numbers(case: Case, root: Made) -> Finding | None:
@@ -375,58 +426,71 @@ def _overwritten(case: Case) -> Finding | None:
 
 
 def _second_time(case: Case) -> Finding | None:
+    """A graph was freed by one backward pass and is needed by another."""
     details = case.failure.details if case.failure else {}
-    old, user = details.get("freed", (None, None))
-    if old is None:
+    passes = case.record.passes
+    used = [
+        (old, user, first)
+        for old, user in details.get("freed", ())
+        if (first := next((each for each in passes if each.tick > old.tick), None))
+    ]  # the nodes that this pass itself has freed are younger than any earlier one
+    if not used:
         return case.finding(
             "backward-twice",
             None,
-            "this graph was freed by an earlier backward pass; which one was not seen",
+            "an earlier backward pass freed this graph; which one was not seen",
         )
-    first = next((each for each in case.record.passes if each.tick > old.tick), None)
-    freed = _also(first.place if first else None, "the first backward pass, which freed the graph")
-    again = old.place is not None and first is not None and old.place.last > first.tick
-    if again and user is not None and user.tick > first.tick:
-        text = f"the state of shape {shape_text(old.shape)} that is made here is carried on with its graph, which the last backward pass has freed"
+    edges = [(old, user, first) for old, user, first in used if user and user.tick > first.tick]
+    old, user, first = max(edges or used, key=lambda each: each[0].tick)
+    freed = _also(first.place, "the first backward pass, which freed the graph")
+    again = old.place and old.place.last > first.tick
+    if edges and user and (again or (user.place and user.place.first > first.tick)):
+        text = (
+            f"the state of shape {shape_text(old.shape)} that is made here carries its graph on into "
+            "the next step, but the last backward pass has freed it"
+        )
         return case.finding(
-            "carried-state", old.place, text, _also(user.place, "here it is used again"), freed
+            "carried-state", old.place, text, _also(user.place, "it is used again here"), freed
         )
-    if first is not None and first.place is not None and first.place.address != case.place.address:
-        entry = "backward-twice" if details.get("root") else "shared-graph"
-        text = "this backward pass frees the graph that the second one needs too"
+    if edges and user:
+        text = (
+            f"{old.name.strip('_')} is computed once, and every backward pass goes through its graph; "
+            "the first frees it"
+        )
         return case.finding(
-            entry, first.place, text, _also(old.place, "made here, and used by both")
+            "backward-twice", old.place, text, _also(user.place, "it is used here"), freed
         )
-    text = f"{old.name.strip('_')} is computed once, and its graph is used by every backward pass; the first frees it"
-    return case.finding("backward-twice", old.place, text, freed)
+    entry = "backward-twice" if {*first.roots} & {*details["roots"]} else "shared-graph"
+    text = "this backward pass frees the graph that a later one needs too"
+    if first.place and first.place.address == case.place.address:
+        return case.finding(
+            "backward-twice",
+            old.place,
+            "this is computed once, and backward runs through it again and again",
+            freed,
+        )
+    return case.finding(entry, first.place, text)
 
 
 # --- shapes and types ---------------------------------------------------------------------------------
 
 
-def _shapes(case: Case) -> Finding | None:
-    if not case.operands:
-        return None
-    entry = case.entry(
-        "conv-channels",
-        "class-shape",
-        "batch-size",
-        "target-size",
-        "shape-mismatch",
-        "size-mismatch",
-    )
-    if entry is None:
+_SHAPES = ("class-shape", "batch-size", "target-size", "shape-mismatch", "size-mismatch")
+_TYPES = ("class-target", "bce-dtype", "one-hot-target", "dtype-mix", "integer-mean")
+
+
+def _shapes(case: Case, entry: str | None = None) -> Finding | None:
+    entry = entry or case.entry(*_SHAPES)
+    if not case.operands or entry is None:
         return None
     name = case.failure.name if case.failure else ""
-    maker, text, also = odd_shape(name, case.operands, entry)
+    maker, text, also = odd_shape(name, case.operands, entry, case.place)
     return case.finding(entry, maker, text, *(_also(place, what) for place, what in also))
 
 
-def _types(case: Case) -> Finding | None:
-    entry = case.entry(
-        "class-target", "bce-dtype", "one-hot-target", "dtype-mix", "index-dtype", "integer-mean"
-    )
-    if entry is None:
+def _types(case: Case, entry: str | None = None) -> Finding | None:
+    entry = entry or case.entry(*_TYPES)
+    if not case.operands or entry is None:
         return None
     place, text = odd_dtype(entry, case.operands)
     return case.finding(entry, place, text)
@@ -479,24 +543,39 @@ def _own_function(case: Case) -> Finding | None:
 
 def _return_of_backward(name: str, case: Case) -> Place | None:
     """The return statement of the method `backward` of a class of the program."""
-    import ast
-
-    for file in case.watcher.places.files():
-        try:
-            with open(file, encoding="utf-8") as source_file:
-                tree = ast.parse(source_file.read())
-        except (OSError, SyntaxError, UnicodeDecodeError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name == name:
-                for method in node.body:
-                    if isinstance(method, ast.FunctionDef) and method.name == "backward":
-                        returns = [
-                            each for each in ast.walk(method) if isinstance(each, ast.Return)
-                        ]
-                        last = max(returns, key=lambda each: each.lineno, default=None)
-                        return Place(file, last.lineno if last else method.lineno)
+    for file, node in case.nodes(ast.ClassDef):
+        for method in node.body:
+            if (
+                node.name == name
+                and isinstance(method, ast.FunctionDef)
+                and method.name == "backward"
+            ):
+                lines = [each.lineno for each in ast.walk(method) if isinstance(each, ast.Return)]
+                return Place(file, max(lines, default=method.lineno))
     return None
+
+
+def _no_parameters(case: Case) -> Finding | None:
+    """The optimizer of a module whose parts are in a list of Python, which PyTorch does not search."""
+    for module in case.modules:
+        for name, value in vars(module).items():
+            parts = value.values() if isinstance(value, dict) else value
+            if (
+                name[0] != "_"
+                and isinstance(value, (list, tuple, dict))
+                and any(isinstance(each, nn.Module) for each in parts)
+            ):
+                place = next(
+                    (
+                        Place(file, node.lineno)
+                        for file, node in case.nodes(ast.Attribute)
+                        if node.attr == name and isinstance(node.ctx, ast.Store)
+                    ),
+                    None,
+                )
+                text = f"{name} of {type(module).__name__} is a plain {type(value).__name__}: PyTorch does not find the modules in it"
+                return case.finding("plain-list", place, text)
+    return case.finding("empty-optimizer", None, "these parameters are empty")
 
 
 def _expanded(case: Case) -> Finding | None:
@@ -540,6 +619,10 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"returned an (incorrect number of|invalid) gradient", _own_function),
     (r"One of the differentiated Tensors does not require grad", _plain_input),
     (r"refers to a single memory location", _expanded),
+    (r"to have \d+ channels", partial(_shapes, entry="conv-channels")),
+    (r"multi-target not supported", partial(_shapes, entry="class-shape")),
+    (r"'indices' to have one of the following scalar types|used as indices must be", partial(_types, entry="index-dtype")),
+    (r"optimizer got an empty parameter list", _no_parameters),
     (r"out of (bounds|range)|class_index|Class values must be", _out_of_range),
     (r"expected scalar type|[Ee]xpected .*(dtype|type|Long|Float)|same dtype|must have the same dtype|result type|floating point|Found dtype|Could not infer|mean\(\): could not", _types),
     (r"shape|size|dimension|channels|batch_size", _shapes),

@@ -10,13 +10,15 @@ class Place:
     places are compared with `is`.
     """
 
-    __slots__ = ("code", "file", "last", "line")
+    __slots__ = ("code", "file", "first", "last", "line")
 
     def __init__(self, file: str, line: int, code: CodeType | None = None) -> None:
         self.file = file
         self.line = line
         self.code = code
         """The code object of the line; kept, so that its id is not used again."""
+        self.first = 0
+        """When the line first ran, as `last`."""
         self.last = 0
         """When the line last ran, in watched operations since the program began."""
 

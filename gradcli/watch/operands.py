@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradcli.watch.finding import Place
 from gradcli.watch.places import Places
-from gradcli.watch.record import Made
+from gradcli.watch.record import Made, storage_of
 
 _PASSING = frozenset(
     [
@@ -20,7 +20,7 @@ _PASSING = frozenset(
     ]
 )  # fmt: skip
 """Functions that choose or copy: what they return is as odd as what they were given."""
-_RESHAPING = frozenset(
+RESHAPING = frozenset(
     [
         "view", "reshape", "flatten", "unsqueeze", "squeeze", "t", ".T", ".mT", "transpose", "permute", "cat", "stack",
         "expand", "repeat", "sum", "mean", "unfold", "__getitem__", "chunk", "split", "view_as", "movedim", "swapaxes",
@@ -66,24 +66,34 @@ class Operand:
         before = [line for line in lines if line < self.read.line]
         return Place(self.read.file, (before or lines)[-1]) if lines else None
 
-    def first(self, same: Callable[[Made], bool]) -> Place | None:
-        """The line from which on it has been as odd as it is: `same` of a record says so."""
-        made = self.made
+    def first(self, same: Callable[[Made], bool], *, same_dimensions: bool = True) -> Place | None:
+        """The line from which on it has been as odd as it is: `same` of a record says so. Batches
+        are made by choosing and stacking rows, so only records with as many dimensions count.
+        """
+        found = made = self.made
         while made is not None:
-            parent = next((each for each in made.parents if same(each)), None)
-            if parent is None:
-                break
-            made = parent
-        return made.place if made and made.place else self.assigned
+            made = next((each for each in made.parents if same(each)), None)
+            if made is not None and (not same_dimensions or len(made.shape) == len(self.shape)):
+                found = made
+        unseen = found is None or (found.name in _PASSING and not found.parents)
+        return (self.assigned if unseen else None) or (found.place if found else None)
 
 
-def source(operand: Operand) -> Place | None:
-    """The line that made what an operand was chosen or copied from."""
-    made = operand.made
-    while made is not None and made.name in _PASSING and made.parents:
-        made = made.parents[0]
-    unseen = made is None or (made.name in _PASSING and not made.parents)
-    return (operand.assigned if unseen else None) or (made.place if made else None)
+def source(operand: Operand, raised: Place | None = None) -> Place | None:
+    """The line that made what an operand was chosen or copied from, or reshaped on the line `raised`
+    that refused it.
+    """
+    passed: set[int] = set()
+
+    def chosen(made: Made) -> bool:
+        return id(made) in passed
+
+    for made in operand.made.ancestors() if operand.made else ():
+        if made is operand.made or id(made) in passed:
+            here = raised and made.place and made.place.address == raised.address
+            if made.name in _PASSING or (here and made.name in RESHAPING):
+                passed.update(map(id, made.parents[:1]))
+    return operand.first(chosen, same_dimensions=raised is None)
 
 
 def described(
@@ -106,28 +116,37 @@ def described(
 def _names(
     tensors: Sequence[Tensor], frame: FrameType | None, places: Places
 ) -> dict[int, tuple[str, Place | None]]:
-    """The outermost variables of the user's that hold these tensors."""
-    wanted = {id(tensor) for tensor in tensors}
+    """The outermost variables of the user's that hold these tensors, or the tensors that they view."""
+    wanted = {id(tensor): id(tensor) for tensor in tensors}
+    views = {storage_of(tensor): id(tensor) for tensor in tensors}
     names: dict[int, tuple[str, Place | None]] = {}
+    held: dict[int, tuple[str, Place | None]] = {}
     while frame is not None:
         if places.users(frame.f_code.co_filename):
             for name, value in frame.f_locals.items():
                 if id(value) in wanted:
                     names[id(value)] = name, places.here(frame)
+                elif isinstance(value, Tensor) and (key := views.get(storage_of(value))):
+                    held[key] = name, places.here(frame)
         frame = frame.f_back
-    return names
+    return held | names
+
+
+@cache
+def syntax_tree(file: str) -> ast.AST:
+    """The syntax tree of a file; an empty one if it cannot be read."""
+    try:
+        with open(file, "rb") as source_file:
+            return ast.parse(source_file.read())
+    except (OSError, SyntaxError, ValueError):
+        return ast.Module([], [])
 
 
 @cache
 def _assignments(file: str) -> dict[str, list[int]]:
     """The lines on which each name is assigned, in order."""
-    try:
-        with open(file, encoding="utf-8") as text:
-            tree = ast.parse(text.read())
-    except (OSError, SyntaxError, ValueError):
-        return {}
     lines: dict[str, list[int]] = {}
-    for node in ast.walk(tree):
+    for node in ast.walk(syntax_tree(file)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             lines.setdefault(node.id, []).append(node.lineno)
     return {name: sorted(each) for name, each in lines.items()}
@@ -154,14 +173,21 @@ def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, st
 
 
 def odd_shape(
-    name: str, operands: Sequence[Operand], entry: str
+    name: str, operands: Sequence[Operand], entry: str, raised: Place
 ) -> tuple[Place | None, str, list[tuple[Place | None, str]]]:
     """The line that made the operand whose shape a function refuses, what it made, and the lines
     that made the others.
     """
     odd = _odd(operands, entry)
     others = [each for each in operands if each is not odd]
-    place = odd.place if odd.made and odd.made.owner else source(odd)
+    place = (
+        odd.place
+        if odd.made and odd.made.owner
+        else source(odd, raised if entry == "batch-size" else None)
+    )
+    if place and odd.made and not odd.made.owner and place.code is not raised.code:
+        if odd.made.name not in RESHAPING or odd.made.place is raised:
+            place, inner = odd.assigned or place, place  # made in a function that was called there
     shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
     text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
     return (
@@ -175,7 +201,7 @@ def _odd(operands: Sequence[Operand], entry: str) -> Operand:
     """The operand that is most likely the wrong one."""
     given = [each for each in operands if not (each.made and each.made.owner)]
     owned = [each for each in operands if each.made and each.made.owner]
-    reshaped = [each for each in given if each.made and each.made.name in _RESHAPING]
+    reshaped = [each for each in given if each.made and each.made.name in RESHAPING]
     if entry == "class-shape" and len(operands) > 1:
         return operands[1]
     if owned and given:  # a layer and what it was given

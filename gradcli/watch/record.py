@@ -122,6 +122,8 @@ class Pass:
     tick: int
     fills: bool
     """Whether it fills grad, as backward does and torch.autograd.grad does not."""
+    roots: list[int]
+    """When each of its roots was made."""
 
 
 class _Ref(weakref.ref[Tensor]):

@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from gradcli import core
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
-from gradcli.watch.operands import Operand, described
+from gradcli.watch.operands import RESHAPING, Operand, described
 from gradcli.watch.places import Places
 from gradcli.watch.record import (
     KEY,
@@ -219,6 +219,7 @@ class Watcher(TorchFunctionMode):
         record.tick += 1
         if place is not None:
             place.last = record.tick
+            place.first = place.first or record.tick
         if known.special is not None:
             known.special(args, kwargs, place)
         operands = tensors_in(args, kwargs)
@@ -237,8 +238,9 @@ class Watcher(TorchFunctionMode):
             self._made(result, known.name, operands, place, args)
         elif isinstance(result, (tuple, list)):
             for item in result:
-                if isinstance(item, Tensor):
-                    self._made(item, known.name, operands, place, args)
+                for each in item if isinstance(item, (tuple, list)) else (item,):
+                    if isinstance(each, Tensor):  # the states of an LSTM are a pair in a pair
+                        self._made(each, known.name, operands, place, args)
         elif known.leaves and operands:
             self._left(known.name, operands[0], result, place)
         if known.listeners:
@@ -275,7 +277,10 @@ class Watcher(TorchFunctionMode):
             node = node_of(tensor)
             if node is not None:
                 if not any(tensor is operand for operand in operands) or name.endswith(("_", "__")):
-                    node.metadata[KEY] = Made(name, place, record.tick, tensor)
+                    made = node.metadata[KEY] = Made(name, place, record.tick, tensor)
+                    if name in RESHAPING and operands[0] is not tensor:
+                        parent = record.origin(operands[0])
+                        made.come_from([parent] if parent else [])
             elif not any(tensor is operand for operand in operands):
                 record.keep(tensor, Made(name, place, record.tick, tensor))
             return
@@ -312,7 +317,7 @@ class Watcher(TorchFunctionMode):
         kind = _DETACHING.get(name, "")
         off = None
         if not kind and torch.is_inference_mode_enabled():
-            kind = "inference-mode"
+            kind, off = "inference-mode", self.grad_off
         elif not kind and not torch.is_grad_enabled():
             kind, off = "no-grad-block", self.grad_off
         kind = kind or "not-differentiable"
@@ -372,8 +377,8 @@ class Watcher(TorchFunctionMode):
 
     def _decorated(self, place: Place | None) -> Place | None:
         """The decorated function's own line, if a decorator switches recording off."""
-        frame = sys._getframe(3)
-        for _ in range(4):
+        frame = sys._getframe(2)
+        for _ in range(6):
             if frame is None:
                 break
             if frame.f_code.co_name == "decorate_context":
@@ -383,6 +388,10 @@ class Watcher(TorchFunctionMode):
                     return Place(code.co_filename, code.co_firstlineno, code)
             frame = frame.f_back  # type: ignore[assignment]
         return place
+
+    def _inferring(self, context: Any) -> None:
+        """torch.inference_mode was entered, which no function shows."""
+        self.grad_off = self._decorated(self.places.here(sys._getframe(2)))
 
     def _grad_read(self, args: tuple[Any, ...], kwargs: Any, place: Place | None) -> None:
         tensor = args[0]
@@ -441,7 +450,8 @@ class Watcher(TorchFunctionMode):
         finally:
             self._stepping = stepping
         self.record.backward_passes += 1
-        self.record.passes.append(Pass(place, tick, fills))
+        roots_made = [made.tick for root in tensors if (made := self.origin(root))]
+        self.record.passes.append(Pass(place, tick, fills, roots_made))
         with torch._C.DisableTorchFunction():
             for detector in self.detectors:
                 detector.after_backward(tensors, leaves, place)
@@ -548,6 +558,7 @@ class Watcher(TorchFunctionMode):
             for owner, name, after in (
                 (Optimizer, "zero_grad", self._zeroed),
                 (nn.Module, "zero_grad", self._zeroed),
+                (torch.inference_mode, "__enter__", self._inferring),
             ):
                 stack.enter_context(_wrapped(owner, name, after))
             stack.enter_context(_wrapped(torch, "from_numpy", None, self._from_numpy))
