@@ -84,8 +84,9 @@ class Diagnosis:
     def _overwritten(self, node: Any, user: Any, name: str) -> tuple[Made | None, Write | None]:
         """Who saved the overwritten tensor, and who wrote to it."""
         found: list[Tensor] = []
-        raw = getattr(node, name.replace("_saved_", "_raw_saved_"), None)
-        for saved in raw if isinstance(raw, (tuple, list)) else [raw]:
+        raw: Any = getattr(node, name.replace("_saved_", "_raw_saved_"), None)
+        several: list[Any] = list(raw) if isinstance(raw, (tuple, list)) else [raw]
+        for saved in several:
             try:
                 saved.register_hooks(found.append, lambda packed: packed)
             except (AttributeError, RuntimeError, TypeError):
@@ -255,7 +256,7 @@ def _cut(case: Case, cut: Cut) -> Finding:
     kind, place = cut.kind, cut.place
     line = place.text if place else ""
     if kind == "no-grad-block":
-        if ".sample(" in line and (cut.off is None or cut.off.address == place.address):
+        if place and ".sample(" in line and (cut.off is None or cut.off.address == place.address):
             kind = "sampled"
         else:
             place = cut.off or place

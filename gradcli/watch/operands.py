@@ -186,7 +186,9 @@ def odd_shape(
         else source(odd, raised if entry == "batch-size" else None)
     )
     if place and odd.made and not odd.made.owner and place.code is not raised.code:
-        if odd.made.name not in RESHAPING or odd.made.place is raised:
+        if odd.made.name not in RESHAPING or (
+            odd.made.place and odd.made.place.address == raised.address
+        ):
             place, inner = odd.assigned or place, place  # made in a function that was called there
     shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
     text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"

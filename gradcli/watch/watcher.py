@@ -15,7 +15,7 @@ from functools import wraps
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, overrides
 from torch.nn.modules import module as modules
 from torch.optim import Optimizer
 from torch.optim import optimizer as optimizers
@@ -562,16 +562,38 @@ class Watcher(TorchFunctionMode):
             ):
                 stack.enter_context(_wrapped(owner, name, after))
             stack.enter_context(_wrapped(torch, "from_numpy", None, self._from_numpy))
+            stack.enter_context(_wrapped(torch, "compile", None, self._compiled))
             stack.enter_context(self._own_warnings())
             stack.enter_context(self)
             yield
 
-    def _from_numpy(self, array: Any, tensor: Tensor) -> None:
+    def _compiled(self, compiled: Any) -> Any:
+        """What torch.compile returned, not watched: the compiler would compile the watch too."""
+        if isinstance(compiled, nn.Module):
+            compiled.__dict__["forward"] = self._unwatched(compiled.__dict__["forward"])
+            return compiled
+        return self._unwatched(compiled)
+
+    def _unwatched(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def unwatched(*args: Any, **kwargs: Any) -> Any:
+            count = torch._C._len_torch_function_stack()
+            if not count or torch._C._get_function_stack_at(count - 1) is not self:
+                return function(*args, **kwargs)
+            with overrides._pop_mode_temporarily():
+                result = function(*args, **kwargs)
+            # Without a model torch.compile returns a decorator, whose result is compiled.
+            return result if not _is_decorator(function) else self._compiled(result)
+
+        return unwatched
+
+    def _from_numpy(self, tensor: Tensor) -> Tensor:
         """torch.from_numpy takes no tensor, and so does not go through the mode."""
         with torch._C.DisableTorchFunction():
             self.record.tick += 1
             made = Made("from_numpy", self.places.here(sys._getframe(2)), self.record.tick, tensor)
             self.record.keep(tensor, made)
+        return tensor
 
     @contextmanager
     def _own_warnings(self) -> Iterator[None]:
@@ -598,22 +620,19 @@ def _wrapped(
     owner: Any,
     name: str,
     ended: Callable[[Any], None] | None,
-    returned: Callable[[Any, Any], None] | None = None,
+    returned: Callable[[Any], Any] | None = None,
 ) -> Iterator[None]:
-    """Call `ended` with the first argument after each call of `owner.name` in this context, or
-    `returned` with that and the result.
+    """After each call of `owner.name` in this context, call `ended` with its first argument, and
+    return what `returned` makes of its result.
     """
     original = getattr(owner, name)
 
     @wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        first = args[0] if args else None
         if ended is not None:
-            ended(first)
-        if returned is not None:
-            returned(first, result)
-        return result
+            ended(args[0] if args else None)
+        return result if returned is None else returned(result)
 
     setattr(owner, name, wrapper)
     try:
@@ -642,6 +661,11 @@ def _written(
     if known.name.startswith("_foreach_") or known.name.startswith("_fused_"):
         return tensors_in(args[:1], {})
     return operands[:1] if args and isinstance(args[0], Tensor) else ()
+
+
+def _is_decorator(function: Callable[..., Any]) -> bool:
+    """Whether torch.compile returned this because it was called without what to compile."""
+    return getattr(function, "__qualname__", "") == "compile.<locals>.fn"
 
 
 def _is_independent(name: str) -> bool:
