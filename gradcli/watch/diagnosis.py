@@ -600,6 +600,31 @@ def _expanded(case: Case) -> Finding | None:
     )
 
 
+def _non_leaf_parameter(case: Case) -> Finding | None:
+    """An optimizer was given the result of an operation."""
+    entry = case.error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
+    tensor = entry.tb_frame.f_locals.get("param") if entry else None
+    made = case.watcher.origin(tensor) if isinstance(tensor, Tensor) else None
+    if made is None:
+        return None
+    text = f"{made.name.strip('_.')} makes a result of an operation, not a leaf that an optimizer can update"
+    return case.finding("optimizer-leaf", made.place, text)
+
+
+def _inference_tensor(case: Case) -> Finding | None:
+    """A tensor made in inference mode met autograd."""
+    block = case.watcher.grad_off
+    if block is None or "inference" not in block.text:
+        return None
+    return case.finding(
+        "inference-mode",
+        block,
+        "tensors that are made in inference mode cannot enter a graph later",
+    )
+
+
 def _not_one_number(case: Case) -> Finding | None:
     made = case.operands[0].made if case.operands else None
     shape = shape_text(case.operands[0].shape) if case.operands else "several"
@@ -623,6 +648,8 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"to have \d+ channels", partial(_shapes, entry="conv-channels")),
     (r"multi-target not supported", partial(_shapes, entry="class-shape")),
     (r"'indices' to have one of the following scalar types|used as indices must be", partial(_types, entry="index-dtype")),
+    (r"can't optimize a non-leaf Tensor", _non_leaf_parameter),
+    (r"Inference tensors cannot|inference tensor", _inference_tensor),
     (r"optimizer got an empty parameter list", _no_parameters),
     (r"out of (bounds|range)|class_index|Class values must be", _out_of_range),
     (r"expected scalar type|[Ee]xpected .*(dtype|type|Long|Float)|same dtype|must have the same dtype|result type|floating point|Found dtype|Could not infer|mean\(\): could not", _types),
