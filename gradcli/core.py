@@ -300,7 +300,8 @@ class AroundBackward(Protocol):
 
     def __call__(
         self, run: Callable[[], Any], roots: Sequence[Any], inputs: Sequence[Any], *, fills: bool
-    ) -> Any: ...
+    ) -> Any:
+        """What `run` returns."""
 
 
 @contextmanager

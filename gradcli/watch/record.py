@@ -56,7 +56,7 @@ class Made:
             self.parents, self.depth = tuple(parents[:_WIDEST]), depth
 
     def ancestors(self) -> Iterator["Made"]:
-        """This record and those it comes from, the nearest first."""
+        """The record itself and those it comes from, the nearest first."""
         seen: set[int] = set()
         waiting = deque([self])
         while waiting:
