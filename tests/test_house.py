@@ -37,7 +37,8 @@ ARROWS = {
         "errors",
     },
     "commands": {
-        "commands", "watch", "evidence", "show", "evaluate", "core", "results", "result_paths", "options", "language", "catalogue",
+        "commands", "watch", "evidence", "show", "evaluate", "core", "results", "result_paths", "options", "language",
+        "catalogue",
         "process", "page", "world", "errors",
     },
     "cli": {"cli", "commands", "show", "options", "language", "process", "page", "world", "errors"},
