@@ -300,7 +300,8 @@ class AroundBackward(Protocol):
 
     def __call__(
         self, run: Callable[[], Any], roots: Sequence[Any], inputs: Sequence[Any], *, fills: bool
-    ) -> Any: ...
+    ) -> Any:
+        """What `run` returns."""
 
 
 @contextmanager
@@ -308,15 +309,16 @@ def backward_passes(around: AroundBackward) -> Iterator[None]:
     """Run every backward pass of this process through `around`, whoever begins it: a program that
     is watched calls backward and grad as it likes.
     """
-    engine = torch.autograd._engine_run_backward
+    autograd: Any = torch.autograd
+    engine = autograd._engine_run_backward
 
     def run_backward(roots: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         inputs = args[3] if len(args) > 3 else ()
         fills = bool(kwargs.get("accumulate_grad", False))
         return around(lambda: engine(roots, *args, **kwargs), roots, inputs, fills=fills)
 
-    torch.autograd._engine_run_backward = run_backward
+    autograd._engine_run_backward = run_backward
     try:
         yield
     finally:
-        torch.autograd._engine_run_backward = engine
+        autograd._engine_run_backward = engine

@@ -185,9 +185,11 @@ def odd_shape(
         if odd.made and odd.made.owner
         else source(odd, raised if entry == "batch-size" else None)
     )
-    if place and odd.made and not odd.made.owner and place.code is not raised.code:
-        if odd.made.name not in RESHAPING or odd.made.place is raised:
-            place, inner = odd.assigned or place, place  # made in a function that was called there
+    made = odd.made
+    if place and made and not made.owner and place.code is not raised.code:
+        here = made.place is not None and made.place.address == raised.address
+        if here or made.name not in RESHAPING:  # it was made in a function that was called there
+            place = odd.assigned or place
     shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
     text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
     return (

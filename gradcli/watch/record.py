@@ -56,7 +56,7 @@ class Made:
             self.parents, self.depth = tuple(parents[:_WIDEST]), depth
 
     def ancestors(self) -> Iterator["Made"]:
-        """This record and those it comes from, the nearest first."""
+        """The record itself and those it comes from, the nearest first."""
         seen: set[int] = set()
         waiting = deque([self])
         while waiting:
@@ -147,7 +147,6 @@ class Record:
         self.cuts: dict[tuple[int, str], Cut] = {}
         """The last cut of each kind at each place."""
         self._made: dict[int, _Ref] = {}
-        self._forget = self._made.pop
 
     @property
     def summary(self) -> str:
@@ -171,8 +170,9 @@ class Record:
         self._made[ref.key] = ref
 
     def _dropped(self, ref: Any) -> None:
-        if self._made.get(ref.key) is ref:
-            del self._made[ref.key]
+        key: int = ref.key
+        if self._made.get(key) is ref:
+            self._made.pop(key)  # another tensor may have got this id meanwhile
 
     def origin(self, tensor: Tensor) -> Made | None:
         """How a tensor was made; None if that was not seen."""

@@ -4,6 +4,7 @@ exit status, and its traceback without the frames of the watch.
 
 import atexit
 import builtins
+import contextlib
 import os
 import signal
 import sys
@@ -120,10 +121,8 @@ def _finish() -> None:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # it is closed, or None
             stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed, or none
-            pass
 
 
 def _print(error: BaseException) -> None:

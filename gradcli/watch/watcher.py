@@ -15,7 +15,7 @@ from functools import wraps
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, overrides
 from torch.nn.modules import module as modules
 from torch.optim import Optimizer
 from torch.optim import optimizer as optimizers
@@ -24,6 +24,15 @@ from torch.overrides import TorchFunctionMode
 from gradcli import core
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
+from gradcli.watch.functions import (
+    DETACHING,
+    FACTORIES,
+    Known,
+    first_number,
+    is_independent,
+    tensors_in,
+    written_by,
+)
 from gradcli.watch.operands import RESHAPING, Operand, described
 from gradcli.watch.places import Places
 from gradcli.watch.record import (
@@ -39,127 +48,6 @@ from gradcli.watch.record import (
     storage_of,
     version_of,
 )
-
-_QUIET = frozenset(
-    [
-        ".shape",
-        ".device",
-        ".dtype",
-        ".requires_grad",
-        ".grad_fn",
-        ".is_leaf",
-        ".ndim",
-        ".layout",
-        ".names",
-        ".itemsize",
-        ".nbytes",
-        ".is_sparse",
-        ".is_cuda",
-        ".is_cpu",
-        ".is_mps",
-        ".is_quantized",
-        ".is_nested",
-        ".is_meta",
-        ".output_nr",
-        "._version",
-        "._base",
-        "._backward_hooks",
-        ".name",
-        ".retains_grad",
-        ".is_mkldnn",
-        ".is_xpu",
-        ".is_mtia",
-        ".is_vulkan",
-        ".is_xla",
-        ".is_sparse_csr",
-        ".is_maia",
-        ".is_ipu",
-        "dim",
-        "size",
-        "numel",
-        "nelement",
-        "stride",
-        "element_size",
-        "ndimension",
-        "data_ptr",
-        "storage_offset",
-        "get_device",
-        "is_contiguous",
-        "is_floating_point",
-        "is_complex",
-        "is_signed",
-        "is_same_size",
-        "is_inference",
-        "is_conj",
-        "is_neg",
-        "is_pinned",
-        "is_shared",
-        "untyped_storage",
-        "storage",
-        "type",
-        "__len__",
-        "__hash__",
-        "__repr__",
-        "__format__",
-        "__bool__",
-        "__contains__",
-        "__dir__",
-        "__reduce_ex__",
-        "manual_seed",
-        "seed",
-        "initial_seed",
-        "get_default_dtype",
-        "set_default_dtype",
-        "get_default_device",
-        "allclose",
-        "equal",
-        "register_hook",
-        "_is_view",
-        "_has_symbolic_sizes_strides",
-        "result_type",
-        "promote_types",
-        "can_cast",
-        "__cuda_array_interface__",
-        "__array_priority__",
-    ]
-)
-"""Functions that make no tensor which anybody asks about."""
-_LEAVING = frozenset(
-    ["item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__complex__"]
-)
-"""Functions whose result is no tensor."""
-_DETACHING = {"detach": "detached", "detach_": "detached", ".data": "detached", "tensor": "tensor-copy",
-              "asarray": "tensor-copy", "as_tensor": "tensor-copy", "grad": "second-derivative", ".grad": "second-derivative"}  # fmt: skip
-_FACTORIES = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor"])
-
-
-class Known:
-    """What is known of one function of PyTorch."""
-
-    __slots__ = ("inplace", "leaves", "listeners", "name", "quiet", "special", "writes")
-
-    def __init__(self, func: Callable[..., Any]) -> None:
-        name: str = getattr(func, "__name__", "") or str(func)
-        if name in ("__get__", "__set__", "__delete__"):
-            attribute = getattr(func, "__self__", None)
-            name = f".{getattr(attribute, '__name__', '')}{'=' if name != '__get__' else ''}"
-        self.name = name
-        self.quiet = name in _QUIET
-        operator = name.startswith("__") and name.endswith("__")
-        self.writes = (
-            name in ("__setitem__", ".data=")
-            or (
-                name.startswith("__i")
-                and operator
-                and name not in ("__int__", "__index__", "__invert__")
-            )
-            or (name.endswith("_") and not operator)
-        )
-        code = getattr(func, "__code__", None)
-        self.inplace = bool(code and "inplace" in code.co_varnames[: code.co_argcount])
-        self.leaves = name in _LEAVING
-        self.special: Callable[..., None] | None = None
-        self.listeners: list[Callable[[Call], None]] = []
 
 
 @dataclass(slots=True)
@@ -225,7 +113,7 @@ class Watcher(TorchFunctionMode):
         operands = tensors_in(args, kwargs)
         written: Sequence[Tensor] = ()
         if known.writes or known.inplace or "out" in kwargs:
-            written = _written(known, args, kwargs, operands)
+            written = written_by(known, args, kwargs, operands)
             before = [version_of(tensor) for tensor in written]
         try:
             result = func(*args, **kwargs)
@@ -296,13 +184,13 @@ class Watcher(TorchFunctionMode):
                         made.cut = self._cut(made, operand)
                 elif (parent := record.origin(operand)) is not None:
                     parents.append(parent)
-                    if made.cut is None and not _is_independent(name):
+                    if made.cut is None and not is_independent(name):
                         made.cut = parent.cut
             if same and made.cut is None:
                 return  # what was written to it, or returned unchanged, has no graph either
             made.come_from(parents)
-        elif name in _FACTORIES and args:
-            made.number = _first_number(args[0])
+        elif name in FACTORIES and args:
+            made.number = first_number(args[0])
         record.keep(tensor, made)
 
     def _cut(self, made: Made, operand: Tensor) -> Cut | None:
@@ -312,9 +200,9 @@ class Watcher(TorchFunctionMode):
         name, place = made.name, made.place
         if name == ".grad":
             place = self.record.passes[-1].place if self.record.passes else place
-        elif _is_independent(name):
+        elif is_independent(name):
             return None
-        kind = _DETACHING.get(name, "")
+        kind = DETACHING.get(name, "")
         off = None
         if not kind and torch.is_inference_mode_enabled():
             kind, off = "inference-mode", self.grad_off
@@ -562,16 +450,38 @@ class Watcher(TorchFunctionMode):
             ):
                 stack.enter_context(_wrapped(owner, name, after))
             stack.enter_context(_wrapped(torch, "from_numpy", None, self._from_numpy))
+            stack.enter_context(_wrapped(torch, "compile", None, self._compiled))
             stack.enter_context(self._own_warnings())
             stack.enter_context(self)
             yield
 
-    def _from_numpy(self, array: Any, tensor: Tensor) -> None:
+    def _compiled(self, compiled: Any) -> Any:
+        """What torch.compile returned, not watched: the compiler would compile the watch too."""
+        if isinstance(compiled, nn.Module):
+            compiled.__dict__["forward"] = self._unwatched(compiled.__dict__["forward"])
+            return compiled
+        return self._unwatched(compiled)
+
+    def _unwatched(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def unwatched(*args: Any, **kwargs: Any) -> Any:
+            count = torch._C._len_torch_function_stack()
+            if not count or torch._C._get_function_stack_at(count - 1) is not self:
+                return function(*args, **kwargs)
+            with overrides._pop_mode_temporarily():
+                result = function(*args, **kwargs)
+            # Without a model torch.compile returns a decorator, whose result is compiled.
+            return result if not _is_decorator(function) else self._compiled(result)
+
+        return unwatched
+
+    def _from_numpy(self, tensor: Tensor) -> Tensor:
         """torch.from_numpy takes no tensor, and so does not go through the mode."""
         with torch._C.DisableTorchFunction():
             self.record.tick += 1
             made = Made("from_numpy", self.places.here(sys._getframe(2)), self.record.tick, tensor)
             self.record.keep(tensor, made)
+        return tensor
 
     @contextmanager
     def _own_warnings(self) -> Iterator[None]:
@@ -598,22 +508,19 @@ def _wrapped(
     owner: Any,
     name: str,
     ended: Callable[[Any], None] | None,
-    returned: Callable[[Any, Any], None] | None = None,
+    returned: Callable[[Any], Any] | None = None,
 ) -> Iterator[None]:
-    """Call `ended` with the first argument after each call of `owner.name` in this context, or
-    `returned` with that and the result.
+    """After each call of `owner.name` in this context, call `ended` with its first argument, and
+    return what `returned` makes of its result.
     """
     original = getattr(owner, name)
 
     @wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        first = args[0] if args else None
         if ended is not None:
-            ended(first)
-        if returned is not None:
-            returned(first, result)
-        return result
+            ended(args[0] if args else None)
+        return result if returned is None else returned(result)
 
     setattr(owner, name, wrapper)
     try:
@@ -622,38 +529,9 @@ def _wrapped(
         setattr(owner, name, original)
 
 
-def tensors_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """The tensors among the arguments of a call, also those in a list or tuple."""
-    found = []
-    for argument in (*args, *kwargs.values()) if kwargs else args:
-        if isinstance(argument, Tensor):
-            found.append(argument)
-        elif isinstance(argument, (list, tuple)):
-            found += [item for item in argument if isinstance(item, Tensor)]
-    return found
-
-
-def _written(
-    known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: Sequence[Tensor]
-) -> Sequence[Tensor]:
-    """The tensors that a function may write to."""
-    if "out" in kwargs:
-        return tensors_in((kwargs["out"],), {})
-    if known.name.startswith("_foreach_") or known.name.startswith("_fused_"):
-        return tensors_in(args[:1], {})
-    return operands[:1] if args and isinstance(args[0], Tensor) else ()
-
-
-def _is_independent(name: str) -> bool:
-    """Whether the result of a function is not computed from the values of its operands."""
-    return name == "requires_grad_" or name.endswith("_like") or name.startswith("new_")
-
-
-def _first_number(value: Any) -> float | None:
-    """The first number of a number or a nested list."""
-    while isinstance(value, (list, tuple)) and value:
-        value = value[0]
-    return float(value) if isinstance(value, (int, float)) else None
+def _is_decorator(function: Callable[..., Any]) -> bool:
+    """Whether torch.compile returned this because it was called without what to compile."""
+    return getattr(function, "__qualname__", "") == "compile.<locals>.fn"
 
 
 def _parameters(optimizer: Optimizer) -> list[Tensor]:

@@ -49,7 +49,9 @@ class Why(Question):
     run: str | None = option(
         FILE, "run this program with autograd watched, and find its faults", None
     )
-    timeout: float = option(NUMBER, "with --run: time limit in seconds; 0 for no limit", 0.0)
+    timeout: float = option(  # type: ignore[misc]  # with --run, the user chooses it
+        NUMBER, "with --run: time limit in seconds; 0 for no limit", 0.0
+    )
     order: tuple[str, ...] = ()
     """The options that were given, in their order."""
 
@@ -67,6 +69,11 @@ class Why(Question):
     def runs_user_code(self) -> bool:
         """Whether it runs code of the user: with --run."""
         return self.run is not None
+
+    @property
+    def program(self) -> str:
+        """The program of --run."""
+        return self.run or ""
 
     def find(self, read_stdin: Callable[[], str]) -> Found | None:
         """The mistake named or quoted by the words or standard input; None if both are empty.
