@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from gradcli.watch.detectors import DETECTORS
 from gradcli.watch.diagnosis import Diagnosis
 from gradcli.watch.finding import Finding
-from gradcli.watch.places import Places
 from gradcli.watch.run_program import Outcome, run_program
+from gradcli.watch.user_lines import Places
 from gradcli.watch.watcher import Watcher
 
 

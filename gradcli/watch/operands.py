@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gradcli.watch.finding import Place
-from gradcli.watch.places import Places
 from gradcli.watch.record import Made, storage_of
+from gradcli.watch.user_lines import Places
 
 _PASSING = frozenset(
     [

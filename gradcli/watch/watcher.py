@@ -24,17 +24,7 @@ from torch.overrides import TorchFunctionMode
 from gradcli import core
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
-from gradcli.watch.functions import (
-    DETACHING,
-    FACTORIES,
-    Known,
-    first_number,
-    is_independent,
-    tensors_in,
-    written_by,
-)
 from gradcli.watch.operands import RESHAPING, Operand, described
-from gradcli.watch.places import Places
 from gradcli.watch.record import (
     KEY,
     Cut,
@@ -48,6 +38,16 @@ from gradcli.watch.record import (
     storage_of,
     version_of,
 )
+from gradcli.watch.torch_functions import (
+    DETACHING,
+    FACTORIES,
+    Known,
+    first_number,
+    is_independent,
+    tensors_in,
+    written_by,
+)
+from gradcli.watch.user_lines import Places
 
 
 @dataclass(slots=True)
