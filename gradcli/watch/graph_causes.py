@@ -74,6 +74,11 @@ def _cut(case: Case, cut: Cut) -> Finding:
     if kind == "no-grad-block":
         if place and ".sample(" in line and (cut.off is None or cut.off.address == place.address):
             kind = "sampled"
+        elif place and re.match(r"(\w+) = \1 -.*\.grad", line):
+            text = (
+                "this makes a new tensor, without a graph and no longer the leaf that it replaces"
+            )
+            return case.finding("reassigned-leaf", place, text)
         else:
             place = cut.off or place
     text = _CUT[kind].format(name=cut.name.strip("_."), shape=shape_text(cut.shape))
