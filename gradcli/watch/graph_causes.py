@@ -161,11 +161,9 @@ def plain_number(case: Case) -> Finding | None:
 
 def no_gradient(case: Case) -> Finding | None:
     """The grad of a tensor was None."""
-    if case.watcher.none_grad is None:
-        return None
-    made, place, details = case.watcher.none_grad
+    made, place, details = case.watcher.none_grad or (None, None, {})
     if place is None or place.address != case.place.address:
-        return None
+        return _no_return(case)
     if not details["requires_grad"]:
         if made and made.cut and made.cut.kind == "no-grad-block":
             return case.finding(
@@ -213,6 +211,20 @@ def no_gradient(case: Case) -> Finding | None:
         text,
         also_at(passes[-1].place, "the backward pass"),
     )
+
+
+def _no_return(case: Case) -> Finding | None:
+    """A module whose forward returns nothing."""
+    names = {type(module).__name__ for module in case.modules}
+    for file, node in case.nodes(ast.ClassDef):
+        for method in node.body if node.name in names else ():
+            if isinstance(method, ast.FunctionDef) and method.name == "forward":
+                inside = list(ast.walk(method))
+                if not any(isinstance(each, (ast.Return, ast.Yield)) for each in inside):
+                    last = Place(file, method.body[-1].lineno)
+                    text = f"forward of {node.name} ends here without a return, so it returns None"
+                    return case.finding("forward-returns-none", last, text)
+    return None
 
 
 # --- changed in place, backward again ---------------------------------------------------------------
