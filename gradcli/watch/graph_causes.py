@@ -215,7 +215,9 @@ def no_gradient(case: Case) -> Finding | None:
 
 def _no_return(case: Case) -> Finding | None:
     """A module whose forward returns nothing."""
-    names = {type(module).__name__ for module in case.modules}
+    names = {type(module).__name__ for module in case.modules} | {
+        *re.findall(r"\w+", case.place.text)
+    }
     for file, node in case.nodes(ast.ClassDef):
         for method in node.body if node.name in names else ():
             if isinstance(method, ast.FunctionDef) and method.name == "forward":

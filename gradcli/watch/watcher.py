@@ -419,6 +419,15 @@ class Watcher(TorchFunctionMode):
                 detector.zeroed(args[0], place)
         return result
 
+    def _giving(self, add: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Give an optimizer a group of parameters, as happens when it is made."""
+        result = add(*args, **kwargs)
+        place = self.places.here(sys._getframe(2))
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.given(args[0], place)
+        return result
+
     def _module_called(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         place = self.places.here(sys._getframe(1))
         with torch._C.DisableTorchFunction():
@@ -461,6 +470,7 @@ class Watcher(TorchFunctionMode):
             stack.enter_context(core.backward_passes(self._backward))
             for owner in (Optimizer, nn.Module):
                 stack.enter_context(_wrapped(owner, "zero_grad", self._zeroing))
+            stack.enter_context(_wrapped(Optimizer, "add_param_group", self._giving))
             stack.enter_context(_wrapped(torch.inference_mode, "__enter__", self._inferring))
             stack.enter_context(_wrapped(torch, "from_numpy", self._from_numpy))
             stack.enter_context(_wrapped(torch, "compile", self._compiling))
