@@ -5,8 +5,8 @@ import gc
 import os
 import sys
 
-_ALWAYS_COLD = ("server", "completion")
-"""Commands that need no server, or that control it."""
+_ALWAYS_COLD = ("server", "completion", "check")
+"""Commands that need no server, that control it, or that run the user's own code."""
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
     if arguments[:1] == ["--version"]:
         return _version()
     wish = os.environ.get("GRADCLI_SERVER", "")
-    if wish not in ("", "auto") or (arguments[:1] and arguments[0] in _ALWAYS_COLD):
+    if wish not in ("", "auto") or _is_cold(arguments):
         return _cold(arguments)  # which reports an invalid value of GRADCLI_SERVER
     from gradcli.process import client
 
@@ -33,6 +33,12 @@ def main() -> int:
         from gradcli.world import World
 
         return program.worker_died(arguments, World.current(), death.signum, death.where)
+
+
+def _is_cold(arguments: list[str]) -> bool:
+    command = arguments[0] if arguments else ""
+    runs = command == "why" and any(word.partition("=")[0] == "--run" for word in arguments)
+    return runs or command in _ALWAYS_COLD
 
 
 def _cold(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from gradcli.options.fill import from_words
 from gradcli.options.shared import OutputOptions
 from gradcli.options.split import without_command
 from gradcli.process.fork import End
-from gradcli.process.guards import loading_pytorch, silent_streams
+from gradcli.process.guards import loading_pytorch, silent_streams, stdout_to_stderr
 from gradcli.process.signals import EndedBySignal, die, held
 from gradcli.process.worker import Limits, Progress, death, run_in_worker
 from gradcli.world import World
@@ -196,12 +197,14 @@ def _answer(
     from gradcli.options.check import check
 
     checked = check(call.request, call.read_stdin)
+    request, users = call.request, call.request.runs_user_code
     with Loading(world, quiet=call.shown.quiet):
-        compute, show = _load_pytorch()
-    successor.fork()
-    seconds = call.request.timeout
-    progress.computing(seconds, limit_memory=call.request.device.startswith("cpu"))
-    with Steps(world, quiet=call.shown.quiet) as steps, silent_streams():
+        compute, show = _load_pytorch(whole=users)
+    if not users:
+        successor.fork()
+    seconds = request.timeout
+    progress.computing(seconds, limit_memory=not users and request.device.startswith("cpu"))
+    with Steps(world, quiet=call.shown.quiet) as steps, _streams(request, call.shown):
 
         def begin_step(number: int, total: int) -> None:
             progress.step(seconds)
@@ -209,19 +212,27 @@ def _answer(
 
         result = compute(checked, lambda step, _: progress.at(step.span), begin_step)
     progress.showing()
-    content, remarks = show(call.request, result, call.shown, world, temporary)
+    content, remarks = show(request, result, call.shown, world, temporary)
     progress.shown()
     world.tell(remarks)
     return content, ExitStatus.FAILED if result.ok is False else ExitStatus.OK
 
 
-def _load_pytorch() -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]]]:
+def _streams(request: Any, shown: OutputOptions) -> AbstractContextManager[None]:
+    """Where the streams go while a request is computed: nothing but the user's code prints."""
+    if not request.runs_user_code:
+        return silent_streams()
+    result_alone = shown.json or shown.get is not None
+    return nullcontext() if request.prints_through and not result_alone else stdout_to_stderr()
+
+
+def _load_pytorch(*, whole: bool) -> tuple[Callable[..., Any], Callable[..., tuple[bytes, str]]]:
     """What computes and what shows.
 
     Collecting garbage during loading costs an eighth of the time and finds none.
     """
     gc.disable()
-    with loading_pytorch():
+    with loading_pytorch(whole=whole):
         from gradcli.commands.dispatch import compute
         from gradcli.commands.forms import show
     gc.enable()

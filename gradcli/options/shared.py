@@ -64,6 +64,14 @@ class Request:
     free_inputs: ClassVar[bool] = False
     """Whether every unknown name that its expressions read is an input too."""
 
+    prints_through: ClassVar[bool] = False
+    """Whether what the user's code prints on stdout stays there, where the form of output allows it."""
+
+    @property
+    def runs_user_code(self) -> bool:
+        """Whether it runs code of the user: with PyTorch as `import torch` loads it, never warm."""
+        return False
+
     @property
     def typed(self) -> Source | None:
         """The expression typed on the command line, for the place of an error; None without one."""

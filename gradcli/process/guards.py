@@ -14,8 +14,8 @@ _MADV_DONTNEED = 4
 
 
 @contextlib.contextmanager
-def loading_pytorch() -> Iterator[None]:
-    """Load PyTorch, and what imports it, in this context.
+def loading_pytorch(*, whole: bool = False) -> Iterator[None]:
+    """Load PyTorch, and what imports it, in this context; with `whole` as `import torch` does.
 
     Raises FileError if it cannot be loaded.
     """
@@ -23,7 +23,8 @@ def loading_pytorch() -> Iterator[None]:
 
     try:
         with _existing_folder():
-            deferral.load()
+            if not whole:
+                deferral.load()
             yield
     except (ImportError, RuntimeError) as error:  # without /dev/urandom PyTorch raises RuntimeError
         if (getattr(error, "name", None) or "").startswith("gradcli"):
@@ -74,6 +75,20 @@ def silent_streams() -> Iterator[None]:
         for stream, copy in copies.items():
             os.dup2(copy, stream)
             os.close(copy)
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Send what is printed in this context to stderr, by Python, by C code and by child processes."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def release_code() -> None:
