@@ -404,7 +404,7 @@ def test_a_library_that_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyP
     """As OpenBLAS does with status 1 where it gets no memory, which would mean that a check
     failed.
     """
-    monkeypatch.setattr("gradcli.cli.main._load_pytorch", lambda: os._exit(1))
+    monkeypatch.setattr("gradcli.cli.main._load_pytorch", lambda **how: os._exit(1))
     ran = run(*QUICK, whole=True, here=True)
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith(

@@ -155,14 +155,14 @@ def _commands(block: str) -> Iterator[tuple[str, str]]:
     """Each command of a console block, prompts included, and the output shown below it."""
     for part in re.split(r"^(?=\$ )", block, flags=re.MULTILINE):
         if part:
-            command = re.match(r"\$ .*\n(?:> .*\n)*", part)
+            command = re.match(r"\$ .*\n(?:>(?: .*)?\n)*", part)
             assert command, f"a console block begins with a command, not with {part[:60]!r}"
             yield command[0], part[command.end() :]
 
 
 def _bare(typed: str) -> str:
     """A command without the prompts before its lines."""
-    return re.sub(r"^[$>] ", "", typed, flags=re.MULTILINE).strip()
+    return re.sub(r"^[$>](?: |$)", "", typed, flags=re.MULTILINE).strip()
 
 
 def commands_of(page: Path) -> Iterator[list[str]]:
