@@ -403,6 +403,12 @@ class Watcher(TorchFunctionMode):
             for detector in self.detectors:
                 detector.zeroed(owner, place)
 
+    def _given(self, optimizer: Any) -> None:
+        """An optimizer was given a group of parameters, as it is when it is made."""
+        place = self.places.here(sys._getframe(2))
+        for detector in self.detectors:
+            detector.given(optimizer, place)
+
     def _module_called(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         place = self.places.here(sys._getframe(1))
         with torch._C.DisableTorchFunction():
@@ -446,6 +452,7 @@ class Watcher(TorchFunctionMode):
             for owner, name, after in (
                 (Optimizer, "zero_grad", self._zeroed),
                 (nn.Module, "zero_grad", self._zeroed),
+                (Optimizer, "add_param_group", self._given),
                 (torch.inference_mode, "__enter__", self._inferring),
             ):
                 stack.enter_context(_wrapped(owner, name, after))
