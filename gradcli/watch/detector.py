@@ -60,6 +60,9 @@ class Detector:
     ) -> None:
         """That backward pass ended without an error."""
 
+    def given(self, optimizer: Optimizer, place: Place | None) -> None:
+        """`optimizer` was made, or was given one more group of parameters."""
+
     def stepping(self, optimizer: Optimizer, place: Place | None) -> None:
         """`optimizer.step()` begins."""
 
