@@ -93,6 +93,8 @@ class Updates(Detector):
         super().__init__(watcher)
         self._leaves: dict[int, _Leaf] = {}
         self._storages: dict[int, _Leaf] = {}
+        self._grads: dict[int, _Leaf] = {}
+        """The leaves by the storage of their grads."""
         self._optimizers: dict[int, _Given] = {}
         self._reached: list[_Leaf] = []
         self._passes = 0
@@ -145,6 +147,11 @@ class Updates(Detector):
                 leaf.place = place
                 leaf.read = False
                 leaf.held = state
+                assert tensor is not None and tensor.grad is not None
+                if storage := storage_of(tensor.grad):
+                    if len(self._grads) > _MOST:
+                        self._grads.clear()
+                    self._grads[storage] = leaf
         self._reached = []
         if filled:
             self._passes += 1
@@ -160,11 +167,17 @@ class Updates(Detector):
 
     def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
         """A tensor was written to: a move if it is a parameter, and its grad was read before."""
-        leaf = self._leaves.get(id(tensor)) or self._storages.get(storage_of(tensor))
+        storage = storage_of(tensor)
+        if (of := self._grads.get(storage)) is not None and (owner := of.ref()) is not None:
+            grad = owner.grad
+            if grad is not None and storage_of(grad) == storage:
+                of.used = None  # a grad that was scaled by hand is no longer what was used
+                of.stale = of.stale and bool(grad.any())
+        leaf = self._leaves.get(id(tensor)) or self._storages.get(storage)
         owner = leaf.ref() if leaf is not None else None
         if leaf is None or owner is None:
             return
-        if owner is not tensor and storage_of(owner) != storage_of(tensor):
+        if owner is not tensor and storage_of(owner) != storage:
             return
         leaf.moved = True
         if leaf.read:
@@ -350,7 +363,7 @@ class Updates(Detector):
                 ]
                 cuts = [cut for cut in cuts if not cut.name.startswith(".grad")]
                 if cuts:
-                    cut = min(cuts, key=lambda each: each.tick)
+                    cut = min(cuts, key=lambda each: (each.kind == "not-differentiable", each.tick))
                     causes.setdefault(id(cut.place), (cut, []))[1].append(key)
                 elif (
                     parameter is not None
