@@ -16,6 +16,9 @@ from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import syntax_tree
 from gradcli.watch.record import Cut, leaves_of, storage_of
 
+_MISSPELT = frozenset(
+    ["require_grad", "require_grads", "requires_grads", "required_grad", "requires_gradient"]
+)
 _MOST = 20_000
 """How many leaves are followed."""
 
@@ -24,9 +27,11 @@ class _Leaf:
     """A tensor that backward passes give a gradient to."""
 
     __slots__ = (
+        "asked",
         "held",
         "key",
         "moved",
+        "parameter",
         "passes",
         "place",
         "read",
@@ -45,6 +50,9 @@ class _Leaf:
         self.passes = 0
         self.place: Place | None = None
         """Where its last backward pass was."""
+        self.parameter = isinstance(tensor, nn.Parameter)
+        self.asked = 0
+        """How often torch.autograd.grad computed its gradient."""
         self.moved = False
         self.read = False
         """Whether its grad was read since the last backward pass."""
@@ -70,6 +78,7 @@ class _Given:
         "shapes",
         "still",
         "steps",
+        "trained",
         "zeroed",
         "zeroed_at",
     )
@@ -82,6 +91,8 @@ class _Given:
         self.steps = self.empty = self.still = self.zeroed = 0
         """Of the steps, those without any gradient, at a learning rate of 0, just after zero_grad."""
         self.zeroed_at: Place | None = None
+        self.trained: set[int] = set()
+        """Its parameters that required a gradient at its second step."""
 
 
 class Updates(Detector):
@@ -138,9 +149,11 @@ class Updates(Detector):
     ) -> None:
         """See which gradients have changed."""
         filled = False
+        asked = {id(each) for each in inputs}
         for leaf in self._reached:
             tensor = leaf.ref()
             state = _state(tensor) if tensor is not None else None
+            leaf.asked += leaf.key in asked
             if state is not None and state != leaf.held:
                 filled = True
                 leaf.passes += 1
@@ -215,6 +228,8 @@ class Updates(Detector):
                 some = some or self._zeroed is None or bool(parameter.grad.count_nonzero())
         if given is not None:
             given.steps += 1
+            if given.steps <= 2:
+                given.trained = {id(each) for each in _parameters(optimizer) if each.requires_grad}
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
             if not some:
                 given.empty += 1
@@ -245,7 +260,14 @@ class Updates(Detector):
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """All that was found."""
         yield from self._reused()
-        if error is not None or self._passes < 2:
+        if error is not None:
+            return
+        if self._leaves and (place := self._misspelt()) is not None:
+            text = "this makes a new attribute: the flag is requires_grad, and is still False"
+            yield Finding("flag-typo", place, text)
+        if not self._optimizers:
+            yield from self._rebound_leaves()
+        if self._passes < 2:
             return
         modules = self._modules or _Modules()
         found = list(self._unreached(modules)) or list(self._unmoved()) or list(self._left(modules))
@@ -297,9 +319,15 @@ class Updates(Detector):
                     f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
                 )
                 yield Finding("never-updated", given.place, text)
-        if not self._optimizers and (place := self._rebound()) is not None:
+
+    def _rebound_leaves(self) -> Iterator[Finding]:
+        """The move makes a new tensor, and the parameters stay as they were."""
+        passes = max((leaf.passes + leaf.asked for leaf in self._leaves.values()), default=0)
+        moved = any(leaf.moved for leaf in self._leaves.values())
+        if passes >= 2 and not moved and (place := self._rebound()) is not None:
             text = (
-                f"{said}: this line binds the name to a new tensor, the parameter stays as it was"
+                f"gradients came {passes} times, but nothing moved: this line binds the name to a "
+                "new tensor, and the parameter stays as it was"
             )
             yield Finding("never-updated", place, text)
 
@@ -352,10 +380,7 @@ class Updates(Detector):
             if given.steps < 2 or not reached & given.parameters.keys():
                 continue
             shapes |= given.shapes
-            for key, ref in given.parameters.items():
-                parameter = ref()
-                if key in reached or (parameter is not None and not parameter.requires_grad):
-                    continue
+            for key in given.trained - reached:
                 cuts = [
                     cut
                     for cut in self.watcher.record.cuts.values()
@@ -365,11 +390,7 @@ class Updates(Detector):
                 if cuts:
                     cut = min(cuts, key=lambda each: (each.kind == "not-differentiable", each.tick))
                     causes.setdefault(id(cut.place), (cut, []))[1].append(key)
-                elif (
-                    parameter is not None
-                    and key in modules.parameters
-                    and key not in modules.listed
-                ):
+                elif key in modules.parameters and key not in modules.listed:
                     unused.append(key)
                     where = where or given.place
         for cut, keys in causes.values():
@@ -384,6 +405,14 @@ class Updates(Detector):
             yield Finding(kind, place, text, also)
         if unused and where and not causes:
             names = self._named(unused, [shapes[key] for key in unused])
+            copies = [leaf for leaf in self._leaves.values() if leaf.parameter and leaf.passes == 1]
+            if len(copies) >= 2 and (place := self._copied()) is not None:
+                text = (
+                    f"nn.Parameter makes a new leaf of what it is given, without its graph: no "
+                    f"gradient ever reached {names}"
+                )
+                yield Finding("parameter-copy", place, text)
+                return
             text = f"no gradient ever reached {names}: the loss does not depend on it"
             yield Finding("grad-none", where, text)
 
@@ -408,9 +437,9 @@ class Updates(Detector):
 
     def _step_without_call(self) -> Place | None:
         for file, node in self._nodes():
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute):
-                if node.value.attr == "step":
-                    return Place(file, node.lineno)
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Attribute) and value.attr == "step":
+                return Place(file, value.lineno)
         return None
 
     def _rebound(self) -> Place | None:
@@ -419,15 +448,39 @@ class Updates(Detector):
             if not isinstance(loop, ast.For):
                 continue
             over = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
-            for node in ast.walk(loop):
-                if (
-                    isinstance(node, ast.Assign)
-                    and isinstance(node.targets[0], ast.Name)
-                    and node.targets[0].id in over
-                    and isinstance(node.value, ast.BinOp)
-                    and isinstance(node.value.left, ast.Name)
-                    and node.value.left.id == node.targets[0].id
-                ):
+            node = loop.body[-1]
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(target := node.targets[0], ast.Name)
+                and target.id in over
+                and isinstance(node.value, ast.BinOp)
+                and isinstance(node.value.left, ast.Name)
+                and node.value.left.id == target.id
+            ):
+                return Place(file, node.lineno)
+        return None
+
+    def _misspelt(self) -> Place | None:
+        """The line that sets a flag whose name PyTorch does not know."""
+        for file, node in self._nodes():
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            if isinstance(target, ast.Attribute) and target.attr in _MISSPELT:
+                return Place(file, target.lineno)
+        return None
+
+    def _copied(self) -> Place | None:
+        """The line outside of `__init__` that makes a parameter of a tensor."""
+        for file, owner in self._nodes():
+            if not isinstance(owner, (ast.FunctionDef, ast.For, ast.While)):
+                continue
+            if isinstance(owner, ast.FunctionDef) and owner.name == "__init__":
+                continue
+            for node in ast.walk(owner):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+                called = node.func.id if isinstance(node.func, ast.Name) else called
+                if called == "Parameter" and isinstance(node.args[0], (ast.Name, ast.Attribute)):
                     return Place(file, node.lineno)
         return None
 
