@@ -248,7 +248,7 @@ class Numbers(Detector):
 
     def _unborn(self) -> Iterator[Finding]:
         zeros = [each for each in self._zeros.values() if each.count == self._passes]
-        for each in zeros[:1]:
+        for each in sorted(zeros, key=lambda each: each.place.line if each.place else 0)[:1]:
             if each.place is not None:
                 text = (
                     f"the weights of shape {each.shape} start at 0, and their gradient was exactly "

@@ -16,6 +16,7 @@ from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import syntax_tree
 from gradcli.watch.record import Cut, leaves_of, storage_of
 
+_COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
 _MISSPELT = frozenset(
     ["require_grad", "require_grads", "requires_grads", "required_grad", "requires_gradient"]
 )
@@ -72,12 +73,12 @@ class _Given:
 
     __slots__ = (
         "empty",
-        "place",
         "parameters",
+        "place",
         "ref",
         "shapes",
-        "still",
         "steps",
+        "still",
         "trained",
         "zeroed",
         "zeroed_at",
@@ -388,12 +389,13 @@ class Updates(Detector):
                 ]
                 cuts = [cut for cut in cuts if not cut.name.startswith(".grad")]
                 if cuts:
-                    cut = min(cuts, key=lambda each: (each.kind == "not-differentiable", each.tick))
+                    cut = min(cuts, key=_telling)
                     causes.setdefault(id(cut.place), (cut, []))[1].append(key)
                 elif key in modules.parameters and key not in modules.listed:
                     unused.append(key)
                     where = where or given.place
-        for cut, keys in causes.values():
+        plain = [each for each in causes.values() if each[0].name not in _COMPARISONS]
+        for cut, keys in plain or causes.values():
             names = self._named(keys, [shapes[key] for key in keys])
             kind = "sampled" if cut.name in ("normal", "rand", "_standard_gamma") else cut.kind
             place = cut.off if cut.off and kind != "sampled" else cut.place
@@ -544,6 +546,11 @@ class _Modules:
         attribute, and `list`, `tuple` or `dict`.
         """
         return dict.fromkeys(self._hidden[key] for key in keys if key in self._hidden)
+
+
+def _telling(cut: Cut) -> tuple[bool, int]:
+    """What sorts cuts: the first that is no comparison, such as those that check an argument."""
+    return cut.name in _COMPARISONS, cut.tick
 
 
 def _state(tensor: Tensor) -> tuple[int, int] | None:
