@@ -5,6 +5,7 @@ at zero, and values changed behind the back of autograd.
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -20,6 +21,7 @@ _OTHERS = frozenset(
     ["exp", "exp_", "div", "__truediv__", "__rtruediv__", "true_divide", "softmax", "acos", "asin"]
 )
 _RELUS = frozenset(["relu", "relu_"])
+_TOO_LARGE = "the learning rate is too large"
 _FEW = 5
 """How many times in turn a layer must be dead."""
 
@@ -33,6 +35,16 @@ class _Relu:
         self.place = place
         self.shape = shape
         self.calls = self.dead = self.rows = 0
+
+
+@dataclass(slots=True)
+class _Zeros:
+    """A matrix of zeros that has only had zero gradients: where it was set to zero, and how many."""
+
+    ref: weakref.ref[Tensor]
+    shape: tuple[int, ...]
+    place: Place | None
+    count: int = 1
 
 
 class Numbers(Detector):
@@ -50,8 +62,8 @@ class Numbers(Detector):
         self._relus: dict[tuple[int, tuple[int, ...]], _Relu] = {}
         self._changed: list[tuple[int, Place, int, tuple[int, ...]]] = []
         """Writes through .data: the storage, where, when, and the shape."""
-        self._zeros: dict[int, tuple[weakref.ref[Tensor], int]] = {}
-        """Matrices of zeros that have only had zero gradients, and how many."""
+        self._zeros: dict[int, _Zeros] = {}
+        """Matrices of zeros that have only had zero gradients."""
         self._passes = 0
         self._optimizer: Place | None = None
         self._broken = False
@@ -59,10 +71,11 @@ class Numbers(Detector):
     def called(self, call: Call) -> None:
         """A function was called whose result or derivative may not be finite."""
         place, result = call.place, call.result
-        if place is None or not isinstance(result, Tensor) or not result.requires_grad:
+        if place is None or not isinstance(result, Tensor) or not result.is_floating_point():
             return
         if call.name in _RELUS:
-            self._rectified(place, result)
+            if result.requires_grad:
+                self._rectified(place, result)
         elif call.name == "where":
             self._wheres.append(place)
             del self._wheres[:-50]
@@ -72,7 +85,7 @@ class Numbers(Detector):
     def _doubt(self, call: Call, place: Place) -> None:
         name, result = call.name, call.result.detach()
         if bool(result.isfinite().all()):
-            if name in _ROOTS and not bool(result.all()):
+            if name in _ROOTS and call.result.requires_grad and not bool(result.all()):
                 text = "the square root of exactly 0 has an infinite derivative; times 0 it is nan"
                 self._doubtful.append(("nan-sqrt", place, text))
             return
@@ -184,8 +197,11 @@ class Numbers(Detector):
             if leaf.dim() >= 2 and (known is not None or self._passes == 1):
                 if bool(grad.any()) or bool(leaf.detach().any()):
                     self._zeros.pop(id(leaf), None)
-                elif known is None or known[0]() is leaf:
-                    self._zeros[id(leaf)] = weakref.ref(leaf), (known[1] if known else 0) + 1
+                elif known is None:
+                    place = self._written(leaf)
+                    self._zeros[id(leaf)] = _Zeros(weakref.ref(leaf), tuple(leaf.shape), place)
+                elif known.ref() is leaf:
+                    known.count += 1
 
     def _blame(self, shown: str, place: Place | None) -> None:
         """Say which operation made the first number that is not finite."""
@@ -198,9 +214,11 @@ class Numbers(Detector):
                 entry, where = "nan-where", self._wheres[-1]
                 text = f"torch.where hides {text}, but its gradient is 0 times inf: nan"
             self._found["finite"] = Finding(entry, where, text, also)
-        elif (first := self._diverged()) is not None and self._optimizer is not None:
-            text = f"the loss grew from {first:.3g} to {max(self._values):.3g} and beyond: the learning rate is too large"
-            self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
+        elif self._optimizer is not None and len(self._values) >= 2:
+            first, last = self._values[0], self._values[-1]
+            if first > 0 and last == max(self._values) and last > 1e4 * first:
+                text = f"the loss grew from {first:.3g} to {last:.3g} and beyond: {_TOO_LARGE}"
+                self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
 
     def _diverged(self) -> float | None:
         """The least loss, if the losses grew without end from there."""
@@ -212,7 +230,7 @@ class Numbers(Detector):
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """What was found."""
         if not self._broken and (first := self._diverged()) is not None and self._optimizer:
-            text = f"the loss grew from {first:.3g} to {self._values[-1]:.3g}: the learning rate is too large"
+            text = f"the loss grew from {first:.3g} to {self._values[-1]:.3g}: {_TOO_LARGE}"
             yield Finding("learning-rate", self._optimizer, text)
         yield from self._found.values()
         if error is None and self._passes >= 3 and not self._broken:
@@ -229,16 +247,14 @@ class Numbers(Detector):
                 yield Finding("dead-relu", relu.place, text)
 
     def _unborn(self) -> Iterator[Finding]:
-        alive = [ref() for ref, count in self._zeros.values() if count == self._passes]
-        zeros = [each for each in alive if each is not None]
-        for tensor in zeros[:1]:
-            place = self._written(tensor)
-            if place is not None:
+        zeros = [each for each in self._zeros.values() if each.count == self._passes]
+        for each in sorted(zeros, key=lambda each: each.place.line if each.place else 0)[:1]:
+            if each.place is not None:
                 text = (
-                    f"the weights of shape {tuple(tensor.shape)} start at 0, and their gradient was "
-                    f"exactly 0 in all {self._passes} backward passes: they can never change"
+                    f"the weights of shape {each.shape} start at 0, and their gradient was exactly "
+                    f"0 in all {self._passes} backward passes: they can never change"
                 )
-                yield Finding("zero-init", place, text)
+                yield Finding("zero-init", each.place, text)
 
     def _written(self, tensor: Tensor) -> Place | None:
         """Where a tensor got its zeros."""

@@ -16,6 +16,10 @@ from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import syntax_tree
 from gradcli.watch.record import Cut, leaves_of, storage_of
 
+_COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
+_MISSPELT = frozenset(
+    ["require_grad", "require_grads", "requires_grads", "required_grad", "requires_gradient"]
+)
 _MOST = 20_000
 """How many leaves are followed."""
 
@@ -24,9 +28,11 @@ class _Leaf:
     """A tensor that backward passes give a gradient to."""
 
     __slots__ = (
+        "asked",
         "held",
         "key",
         "moved",
+        "parameter",
         "passes",
         "place",
         "read",
@@ -45,6 +51,9 @@ class _Leaf:
         self.passes = 0
         self.place: Place | None = None
         """Where its last backward pass was."""
+        self.parameter = isinstance(tensor, nn.Parameter)
+        self.asked = 0
+        """How often torch.autograd.grad computed its gradient."""
         self.moved = False
         self.read = False
         """Whether its grad was read since the last backward pass."""
@@ -64,12 +73,13 @@ class _Given:
 
     __slots__ = (
         "empty",
-        "place",
         "parameters",
+        "place",
         "ref",
         "shapes",
-        "still",
         "steps",
+        "still",
+        "trained",
         "zeroed",
         "zeroed_at",
     )
@@ -82,6 +92,8 @@ class _Given:
         self.steps = self.empty = self.still = self.zeroed = 0
         """Of the steps, those without any gradient, at a learning rate of 0, just after zero_grad."""
         self.zeroed_at: Place | None = None
+        self.trained: set[int] = set()
+        """Its parameters that required a gradient at its second step."""
 
 
 class Updates(Detector):
@@ -93,6 +105,8 @@ class Updates(Detector):
         super().__init__(watcher)
         self._leaves: dict[int, _Leaf] = {}
         self._storages: dict[int, _Leaf] = {}
+        self._grads: dict[int, _Leaf] = {}
+        """The leaves by the storage of their grads."""
         self._optimizers: dict[int, _Given] = {}
         self._reached: list[_Leaf] = []
         self._passes = 0
@@ -136,15 +150,22 @@ class Updates(Detector):
     ) -> None:
         """See which gradients have changed."""
         filled = False
+        asked = {id(each) for each in inputs}
         for leaf in self._reached:
             tensor = leaf.ref()
             state = _state(tensor) if tensor is not None else None
+            leaf.asked += leaf.key in asked
             if state is not None and state != leaf.held:
                 filled = True
                 leaf.passes += 1
                 leaf.place = place
                 leaf.read = False
                 leaf.held = state
+                assert tensor is not None and tensor.grad is not None
+                if storage := storage_of(tensor.grad):
+                    if len(self._grads) > _MOST:
+                        self._grads.clear()
+                    self._grads[storage] = leaf
         self._reached = []
         if filled:
             self._passes += 1
@@ -160,11 +181,17 @@ class Updates(Detector):
 
     def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
         """A tensor was written to: a move if it is a parameter, and its grad was read before."""
-        leaf = self._leaves.get(id(tensor)) or self._storages.get(storage_of(tensor))
+        storage = storage_of(tensor)
+        if (of := self._grads.get(storage)) is not None and (owner := of.ref()) is not None:
+            grad = owner.grad
+            if grad is not None and storage_of(grad) == storage:
+                of.used = None  # a grad that was scaled by hand is no longer what was used
+                of.stale = of.stale and bool(grad.any())
+        leaf = self._leaves.get(id(tensor)) or self._storages.get(storage)
         owner = leaf.ref() if leaf is not None else None
         if leaf is None or owner is None:
             return
-        if owner is not tensor and storage_of(owner) != storage_of(tensor):
+        if owner is not tensor and storage_of(owner) != storage:
             return
         leaf.moved = True
         if leaf.read:
@@ -202,6 +229,8 @@ class Updates(Detector):
                 some = some or self._zeroed is None or bool(parameter.grad.count_nonzero())
         if given is not None:
             given.steps += 1
+            if given.steps <= 2:
+                given.trained = {id(each) for each in _parameters(optimizer) if each.requires_grad}
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
             if not some:
                 given.empty += 1
@@ -232,7 +261,14 @@ class Updates(Detector):
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """All that was found."""
         yield from self._reused()
-        if error is not None or self._passes < 2:
+        if error is not None:
+            return
+        if self._leaves and (place := self._misspelt()) is not None:
+            text = "this makes a new attribute: the flag is requires_grad, and is still False"
+            yield Finding("flag-typo", place, text)
+        if not self._optimizers:
+            yield from self._rebound_leaves()
+        if self._passes < 2:
             return
         modules = self._modules or _Modules()
         found = list(self._unreached(modules)) or list(self._unmoved()) or list(self._left(modules))
@@ -284,9 +320,15 @@ class Updates(Detector):
                     f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
                 )
                 yield Finding("never-updated", given.place, text)
-        if not self._optimizers and (place := self._rebound()) is not None:
+
+    def _rebound_leaves(self) -> Iterator[Finding]:
+        """The move makes a new tensor, and the parameters stay as they were."""
+        passes = max((leaf.passes + leaf.asked for leaf in self._leaves.values()), default=0)
+        moved = any(leaf.moved for leaf in self._leaves.values())
+        if passes >= 2 and not moved and (place := self._rebound()) is not None:
             text = (
-                f"{said}: this line binds the name to a new tensor, the parameter stays as it was"
+                f"gradients came {passes} times, but nothing moved: this line binds the name to a "
+                "new tensor, and the parameter stays as it was"
             )
             yield Finding("never-updated", place, text)
 
@@ -339,10 +381,7 @@ class Updates(Detector):
             if given.steps < 2 or not reached & given.parameters.keys():
                 continue
             shapes |= given.shapes
-            for key, ref in given.parameters.items():
-                parameter = ref()
-                if key in reached or (parameter is not None and not parameter.requires_grad):
-                    continue
+            for key in given.trained - reached:
                 cuts = [
                     cut
                     for cut in self.watcher.record.cuts.values()
@@ -350,16 +389,13 @@ class Updates(Detector):
                 ]
                 cuts = [cut for cut in cuts if not cut.name.startswith(".grad")]
                 if cuts:
-                    cut = min(cuts, key=lambda each: each.tick)
+                    cut = min(cuts, key=_telling)
                     causes.setdefault(id(cut.place), (cut, []))[1].append(key)
-                elif (
-                    parameter is not None
-                    and key in modules.parameters
-                    and key not in modules.listed
-                ):
+                elif key in modules.parameters and key not in modules.listed:
                     unused.append(key)
                     where = where or given.place
-        for cut, keys in causes.values():
+        plain = [each for each in causes.values() if each[0].name not in _COMPARISONS]
+        for cut, keys in plain or causes.values():
             names = self._named(keys, [shapes[key] for key in keys])
             kind = "sampled" if cut.name in ("normal", "rand", "_standard_gamma") else cut.kind
             place = cut.off if cut.off and kind != "sampled" else cut.place
@@ -371,6 +407,14 @@ class Updates(Detector):
             yield Finding(kind, place, text, also)
         if unused and where and not causes:
             names = self._named(unused, [shapes[key] for key in unused])
+            copies = [leaf for leaf in self._leaves.values() if leaf.parameter and leaf.passes == 1]
+            if len(copies) >= 2 and (place := self._copied()) is not None:
+                text = (
+                    f"nn.Parameter makes a new leaf of what it is given, without its graph: no "
+                    f"gradient ever reached {names}"
+                )
+                yield Finding("parameter-copy", place, text)
+                return
             text = f"no gradient ever reached {names}: the loss does not depend on it"
             yield Finding("grad-none", where, text)
 
@@ -395,9 +439,9 @@ class Updates(Detector):
 
     def _step_without_call(self) -> Place | None:
         for file, node in self._nodes():
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute):
-                if node.value.attr == "step":
-                    return Place(file, node.lineno)
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Attribute) and value.attr == "step":
+                return Place(file, value.lineno)
         return None
 
     def _rebound(self) -> Place | None:
@@ -406,15 +450,39 @@ class Updates(Detector):
             if not isinstance(loop, ast.For):
                 continue
             over = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
-            for node in ast.walk(loop):
-                if (
-                    isinstance(node, ast.Assign)
-                    and isinstance(node.targets[0], ast.Name)
-                    and node.targets[0].id in over
-                    and isinstance(node.value, ast.BinOp)
-                    and isinstance(node.value.left, ast.Name)
-                    and node.value.left.id == node.targets[0].id
-                ):
+            node = loop.body[-1]
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(target := node.targets[0], ast.Name)
+                and target.id in over
+                and isinstance(node.value, ast.BinOp)
+                and isinstance(node.value.left, ast.Name)
+                and node.value.left.id == target.id
+            ):
+                return Place(file, node.lineno)
+        return None
+
+    def _misspelt(self) -> Place | None:
+        """The line that sets a flag whose name PyTorch does not know."""
+        for file, node in self._nodes():
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            if isinstance(target, ast.Attribute) and target.attr in _MISSPELT:
+                return Place(file, target.lineno)
+        return None
+
+    def _copied(self) -> Place | None:
+        """The line outside of `__init__` that makes a parameter of a tensor."""
+        for file, owner in self._nodes():
+            if not isinstance(owner, (ast.FunctionDef, ast.For, ast.While)):
+                continue
+            if isinstance(owner, ast.FunctionDef) and owner.name == "__init__":
+                continue
+            for node in ast.walk(owner):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+                called = node.func.id if isinstance(node.func, ast.Name) else called
+                if called == "Parameter" and isinstance(node.args[0], (ast.Name, ast.Attribute)):
                     return Place(file, node.lineno)
         return None
 
@@ -478,6 +546,11 @@ class _Modules:
         attribute, and `list`, `tuple` or `dict`.
         """
         return dict.fromkeys(self._hidden[key] for key in keys if key in self._hidden)
+
+
+def _telling(cut: Cut) -> tuple[bool, int]:
+    """What sorts cuts: the first that is no comparison, such as those that check an argument."""
+    return cut.name in _COMPARISONS, cut.tick
 
 
 def _state(tensor: Tensor) -> tuple[int, int] | None:
