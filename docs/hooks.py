@@ -7,7 +7,7 @@ from html import escape, unescape
 from typing import Any
 
 _CONSOLE = re.compile(r'<div class="language-console highlight">(.*?)</div>', re.DOTALL)
-_CONTINUED = re.compile(r'<span class="go">&gt; (.*)</span>')
+_CONTINUED = re.compile(r'<span class="go">&gt;(?: (.*))?</span>')
 _TAG = re.compile(r"<[^>]+>")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -325,3 +325,34 @@ def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
     for hook in hooks:
         hook.remove()
     return list(nodes.values())
+
+
+class AroundBackward(Protocol):
+    """Runs a backward pass from `roots`, by calling `run`; `inputs` is empty and `fills` true if it
+    fills the grad of every leaf.
+    """
+
+    def __call__(
+        self, run: Callable[[], Any], roots: Sequence[Any], inputs: Sequence[Any], *, fills: bool
+    ) -> Any:
+        """What `run` returns."""
+
+
+@contextmanager
+def backward_passes(around: AroundBackward) -> Iterator[None]:
+    """Run every backward pass of this process through `around`, whoever begins it: a program that
+    is watched calls backward and grad as it likes.
+    """
+    autograd: Any = torch.autograd
+    engine = autograd._engine_run_backward
+
+    def run_backward(roots: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        inputs = args[3] if len(args) > 3 else ()
+        fills = bool(kwargs.get("accumulate_grad", False))
+        return around(lambda: engine(roots, *args, **kwargs), roots, inputs, fills=fills)
+
+    autograd._engine_run_backward = run_backward
+    try:
+        yield
+    finally:
+        autograd._engine_run_backward = engine

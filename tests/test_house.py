@@ -30,14 +30,15 @@ ARROWS = {
     "core": {"errors"},
     "options": {"options", "language", "catalogue", "errors"},
     "evaluate": {"evaluate", "core", "results", "options", "language", "catalogue", "errors"},
+    "watch": {"watch", "core", "language", "catalogue", "errors"},
     "show": {"show", "results", "result_paths", "options", "evaluate", "language", "catalogue", "errors", "page", "world"},
     "evidence": {
         "evidence", "show", "evaluate", "algebra", "core", "results", "result_paths", "options", "language", "catalogue",
         "errors",
     },
     "commands": {
-        "commands", "evidence", "show", "evaluate", "core", "results", "result_paths", "options", "language", "catalogue",
-        "process", "page", "world", "errors", "user_code",
+        "commands", "watch", "user_code", "evidence", "show", "evaluate", "core", "results", "result_paths", "options",
+        "language", "catalogue", "process", "page", "world", "errors",
     },
     "cli": {"cli", "commands", "show", "options", "language", "process", "page", "world", "errors"},
     "user_code": {"user_code", "language", "errors", "core"},
@@ -58,6 +59,7 @@ MAY_LOAD_TORCH = {
     "results",
     "show",
     "commands",
+    "watch",
 }
 GENERATORS = {"catalogue/generate_operators.py"}
 """Scripts that write data into the repository and are never part of the program."""

@@ -172,7 +172,7 @@ def _supervise(call: Invocation, world: World, here: Progress | None) -> int:
 
 
 def _limits(request: Any) -> Limits:
-    return Limits(request.timeout, request.typed, request.timed)
+    return Limits(request.timeout, request.typed, request.timed, request.program)
 
 
 def _work(call: Invocation, world: World, progress: Progress, temporary: str) -> int:

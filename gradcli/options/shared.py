@@ -75,6 +75,11 @@ class Request:
         return False
 
     @property
+    def program(self) -> str:
+        """The program of the user's that it runs as a whole; empty without one."""
+        return ""
+
+    @property
     def typed(self) -> Source | None:
         """The expression typed on the command line, for the place of an error; None without one."""
         return None

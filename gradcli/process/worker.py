@@ -27,12 +27,14 @@ _SHOWING = (-1, 0)
 @dataclass(frozen=True)
 class Limits:
     """What an error of a worker's death needs: the time limit in seconds (0: none), the expression,
-    and the name of the step that is timed if that is not the whole call.
+    the name of the step that is timed if that is not the whole call, and the program of the user's
+    that runs in it.
     """
 
     seconds: float
     source: Source | None = None
     timed: str = ""
+    program: str = ""
 
 
 class Progress(SharedPage):
@@ -134,6 +136,11 @@ def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
     span = limits.source.span(start, stop) if limits.source and 0 <= start < stop else None
     if not os.WIFSIGNALED(end.status):
         status = os.waitstatus_to_exitcode(end.status)
+        if limits.program:
+            message = (
+                f"{limits.program!r} ended its own process (exit status {status}), as os._exit does"
+            )
+            return MathError(message, hint="end it with sys.exit: what was found is lost otherwise")
         message = f"a library that PyTorch uses ended the process (exit status {status})"
         return MathError(message, span=span, hint="memory may be too low: see ulimit -v")
     name = signal.Signals(os.WTERMSIG(end.status)).name
@@ -145,6 +152,9 @@ def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
     if name == "SIGXCPU":
         message = "it used more CPU time than this shell allows"
         return SizeError(message, span=span, hint="see ulimit -t")
+    if name in _CRASHES and limits.program:
+        message = f"{limits.program!r} crashed ({name})"
+        return MathError(message, hint="python -X faulthandler FILE.py shows the line")
     if name in _CRASHES:
         message = f"PyTorch crashed{' here' if span else ''} ({name})"
         return MathError(message, span=span, hint="check the arguments of this call")

@@ -45,6 +45,7 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _SHELL_ONLY = re.compile(r"[();<>&]+|.*[$`].*")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
+_UNHEARD = " 2> /dev/null"
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?")
 PIXEL = 0.11
 """Coordinates are rounded to a tenth, and another processor may round the other way."""
@@ -65,7 +66,7 @@ class Session:
         """What `command` prints, its exit status checked; None where this machine lacks one of its
         programs.
         """
-        stages = _stages(command)
+        stages = _stages(command.replace(_UNHEARD, ""))
         absent = {
             words[0]
             for _, words in stages or ()
@@ -74,15 +75,16 @@ class Session:
         if absent:
             self.missing |= absent
             return None
-        output, status = self._pipeline(stages) if stages else self._shell(command)
+        output, errors, status = self._pipeline(stages) if stages else self._shell(command)
+        output = output if _UNHEARD in command else errors + output
         said = re.search(r"# exit (\d+)$", command)
         expected = int(said[1]) if said else 2 if re.search(r"^error:", output, re.MULTILINE) else 0
         assert status == expected, f"{command}\nended with {status}, not {expected}:\n{output}"
         return output
 
-    def _pipeline(self, stages: list[tuple[dict[str, str], list[str]]]) -> tuple[str, int]:
-        """The programs one after the other, gradcli without the seconds that loading PyTorch
-        takes.
+    def _pipeline(self, stages: list[tuple[dict[str, str], list[str]]]) -> tuple[str, str, int]:
+        """What the programs write, one after the other, on stdout and on stderr, and the status;
+        gradcli without the seconds that loading PyTorch takes.
         """
         piped, errors, status = "", "", 0
         for env, words in stages:
@@ -96,9 +98,9 @@ class Session:
                     env={**program.BASE, "PATH": _PATH, **env}, check=False,
                 )  # fmt: skip
                 piped, errors, status = ran.stdout, errors + ran.stderr, ran.returncode
-        return errors + piped, status
+        return piped, errors, status
 
-    def _shell(self, command: str) -> tuple[str, int]:
+    def _shell(self, command: str) -> tuple[str, str, int]:
         """What needs a shell gets one, with a `gradcli` on its path, and a server of the tests' own
         where there can be one.
         """
@@ -118,7 +120,7 @@ class Session:
                 ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 cwd=self.folder, env=env, check=False,
             )  # fmt: skip
-        return done.stdout, done.returncode
+        return done.stdout, "", done.returncode
 
 
 @cache
@@ -156,14 +158,14 @@ def _commands(block: str) -> Iterator[tuple[str, str]]:
     """Each command of a console block, prompts included, and the output shown below it."""
     for part in re.split(r"^(?=\$ )", block, flags=re.MULTILINE):
         if part:
-            command = re.match(r"\$ .*\n(?:> .*\n)*", part)
+            command = re.match(r"\$ .*\n(?:>(?: .*)?\n)*", part)
             assert command, f"a console block begins with a command, not with {part[:60]!r}"
             yield command[0], part[command.end() :]
 
 
 def _bare(typed: str) -> str:
     """A command without the prompts before its lines."""
-    return re.sub(r"^[$>] ", "", typed, flags=re.MULTILINE).strip()
+    return re.sub(r"^[$>](?: |$)", "", typed, flags=re.MULTILINE).strip()
 
 
 def commands_of(page: Path) -> Iterator[list[str]]:

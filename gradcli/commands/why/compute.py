@@ -2,20 +2,25 @@
 
 import contextlib
 import io
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import cleandoc
 
 import torch
 
-from gradcli.catalogue.mistakes import family_of
+from gradcli.catalogue.mistakes import MISTAKES, family_of
 from gradcli.catalogue.mistakes.entry import Mistake, whole
 from gradcli.commands.why.request import Why
-from gradcli.commands.why.result import Demonstration, WhyResult
+from gradcli.commands.why.result import Demonstration, Found, Line, RunResult, WhyResult
 
 
-def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
-    """The mistake that `request` names, made and cured by the installed PyTorch."""
+def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult | RunResult:
+    """The mistake that `request` names, made and cured by the installed PyTorch, or what is found
+    in the program of --run.
+    """
+    if request.run is not None:
+        return _found_in(request.run, request.words)
     found = request.find(read_stdin)
     assert found is not None, "the list of mistakes is answered without PyTorch"
     mistake = found.mistake
@@ -38,6 +43,44 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult:
         same=[(other.name, other.title) for other in found.same],
         neighbours=[(other.name, other.title) for other in found.neighbours],
     )
+
+
+def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
+    """The faults of a program of the user's, which is run."""
+    from gradcli.watch.examine import examine  # which entries do without
+
+    examination = examine(file, arguments)
+    outcome = examination.outcome
+    return RunResult(
+        findings=[
+            Found(
+                finding.entry,
+                _shown(finding.place.file, file),
+                finding.place.line,
+                finding.place.text,
+                finding.text,
+                [
+                    Line(each.place.line, each.place.text, each.text, _shown(each.place.file, file))
+                    for each in finding.also
+                ],
+                MISTAKES[finding.entry].title if finding.entry in MISTAKES else "",
+            )
+            for finding in examination.findings
+        ],
+        error=outcome.said,
+        status=outcome.status,
+        ok=not examination.findings and outcome.status == 0,
+        file=file,
+        watched=examination.watched,
+    )
+
+
+def _shown(path: str, typed: str) -> str:
+    """A file as the user typed it, or relative to the current folder if it is in it."""
+    if path == os.path.abspath(typed):
+        return typed
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
 
 
 def demonstrations(mistake: Mistake) -> tuple[Demonstration, Demonstration]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from gradcli import result_paths
 from gradcli.catalogue.mistakes import MISTAKES
 from gradcli.commands.why.request import Why, listing
-from gradcli.errors import UsageError
+from gradcli.errors import FileError, UsageError, printable, system_reason
 from gradcli.options.shared import OutputOptions
 from gradcli.world import World
 
@@ -14,10 +14,14 @@ from gradcli.world import World
 def page(
     request: Why, shown: OutputOptions, world: World, read_stdin: Callable[[], str]
 ) -> str | None:
-    """The text for standard output; None if a mistake is to be run.
+    """The text for standard output; None if a mistake, or with --run a program, is to be run.
 
-    Raises UsageError for an unknown mistake, for --code without one, and for an unknown --get path.
+    Raises UsageError for an unknown mistake, for --code without one, and for an unknown --get path;
+    FileError for a program that cannot be read.
     """
+    if request.run is not None:
+        _check_program(request.run, shown)
+        return None
     empty = str  # instead of waiting for a standard input that is neither a pipe nor a file
     found = request.find(read_stdin if request.words or world.stdin_is_fed else empty)
     if found is not None:
@@ -35,6 +39,18 @@ def page(
     if shown.get is not None:
         value = result_paths.find(value, shown.get)
     return (value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))) + "\n"
+
+
+def _check_program(file: str, shown: OutputOptions) -> None:
+    if shown.code:
+        raise UsageError("--code does not apply to --run", hint="gradcli why no-grad --code")
+    try:
+        with open(file, "rb") as program:
+            program.read(1)
+    except (OSError, ValueError) as error:
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        message = f"--run: {printable(file)!r} cannot be read: {reason}"
+        raise FileError(message, hint="gradcli why --run FILE.py") from None
 
 
 def _list(world: World) -> str:

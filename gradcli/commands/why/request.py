@@ -10,9 +10,10 @@ from gradcli.language import matching
 from gradcli.language.limits import PASTED_TEXT
 from gradcli.language.source import Source
 from gradcli.language.suggest import near_names
-from gradcli.options.fields import ValueKind, argument
+from gradcli.options.fields import NUMBER, Paths, ValueKind, argument, option
 from gradcli.options.shared import Question
 
+FILE = ValueKind("FILE", lambda source: source.text, paths=Paths("", (".py",)))
 NAME_OR_TEXT = ValueKind("NAME", lambda source: source.text, hints=tuple(MISTAKES))
 
 _NEAREST = 5
@@ -36,15 +37,46 @@ class Found:
 @dataclass(frozen=True, kw_only=True)
 class Why(Question):
     """Reproduce, explain and fix a mistake, given its name or PyTorch's error message. Without
-    arguments, list all.
+    arguments, list all. With --run, find the mistakes of a program: it is run, with your rights.
     """
+
+    prints_through = True
 
     words: tuple[str, ...] = argument(
         NAME_OR_TEXT,
-        "a mistake, or the text of an error or traceback; - or nothing means standard input",
+        "a mistake, or the text of an error or traceback; - or nothing means standard input; with "
+        "--run, after --, the arguments of the program",
         (),
         many=True,
     )
+    run: str | None = option(
+        FILE, "run this program with autograd watched, and find its faults", None
+    )
+    timeout: float = option(  # type: ignore[misc]  # with --run, the user chooses it
+        NUMBER, "with --run: time limit in seconds; 0 for no limit", 0.0
+    )
+    order: tuple[str, ...] = ()
+    """The options that were given, in their order."""
+
+    def __post_init__(self) -> None:
+        if self.run is None and "timeout" in self.order:
+            raise UsageError(
+                "--timeout applies to --run", hint="gradcli why --run FILE.py --timeout 60"
+            )
+        if not 0 <= self.timeout < 1e9:
+            raise UsageError("--timeout must be 0 or more seconds", hint="0 means no limit")
+        if self.run is None:
+            object.__setattr__(self, "timeout", Question.timeout)
+
+    @property
+    def runs_user_code(self) -> bool:
+        """Whether it runs code of the user: with --run."""
+        return self.run is not None
+
+    @property
+    def program(self) -> str:
+        """The program of --run."""
+        return self.run or ""
 
     def find(self, read_stdin: Callable[[], str]) -> Found | None:
         """The mistake named or quoted by the words or standard input; None if both are empty.

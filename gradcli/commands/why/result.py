@@ -1,4 +1,4 @@
-"""What `why` shows of a mistake."""
+"""What `why` shows of a mistake, and of a program."""
 
 from dataclasses import dataclass
 
@@ -39,3 +39,41 @@ class WhyResult:
     """Names and titles of the mistakes with the same message."""
     neighbours: list[tuple[str, str]] = aside()
     """Names and titles of related mistakes."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Another line of a finding, and what happened there."""
+
+    line: int
+    code: str
+    text: str
+    file: str = aside("")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One fault of a program: the entry that explains it, and the line that causes it."""
+
+    entry: str
+    file: str
+    line: int
+    code: str
+    text: str
+    also: list[Line]
+    title: str = aside("")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What was found in a program: `error` is the last line of its traceback, `status` its exit
+    status.
+    """
+
+    findings: list[Found]
+    error: str | None
+    status: int
+    ok: bool = aside()
+    file: str = aside()
+    watched: str = aside()
+    """How much of it was watched, in words."""

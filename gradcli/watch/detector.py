@@ -1,0 +1,82 @@
+"""What a detector is told while a program runs: one method for each kind of event."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradcli.watch.finding import Finding, Place
+
+if TYPE_CHECKING:
+    from gradcli.watch.watcher import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a function of PyTorch that returned.
+
+    `name` is the function's own name (`add`, `cross_entropy`, `__setitem__`); an attribute that is
+    read is `.data`, one that is written is `.data=`. `operands` are the tensors among the arguments,
+    also those in a list. `place` is None if no line of the user's files led to the call.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    operands: Sequence[Tensor]
+    result: Any
+    place: Place | None
+
+
+class Detector:
+    """Looks for one kind of fault. All methods do nothing here; a subclass overrides what it needs.
+
+    What the methods themselves do with tensors is not watched. They must not draw random numbers,
+    write to a tensor of the program, or keep one alive: hold weak references, and a bounded number
+    of them. Whoever calls `watcher.origin(tensor)` gets how the tensor was made.
+    """
+
+    functions: ClassVar[frozenset[str]] = frozenset()
+    """The names of the functions that `called` is told of; `*` means all of them."""
+
+    def __init__(self, watcher: "Watcher") -> None:
+        self.watcher = watcher
+
+    def called(self, call: Call) -> None:
+        """A function of `functions` returned. Steps of an optimizer are not told, closures are."""
+
+    def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
+        """`tensor` was changed in place by the function `name`; its version was `before`."""
+
+    def before_backward(
+        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
+    ) -> None:
+        """A backward pass begins at `roots`. `inputs` is empty if it fills every leaf's grad."""
+
+    def after_backward(
+        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
+    ) -> None:
+        """That backward pass ended without an error."""
+
+    def given(self, optimizer: Optimizer, place: Place | None) -> None:
+        """`optimizer` was made, or was given one more group of parameters."""
+
+    def stepping(self, optimizer: Optimizer, place: Place | None) -> None:
+        """`optimizer.step()` begins."""
+
+    def stepped(self, optimizer: Optimizer, place: Place | None) -> None:
+        """`optimizer.step()` ended."""
+
+    def zeroed(self, owner: Optimizer | nn.Module, place: Place | None) -> None:
+        """`owner.zero_grad()` ended."""
+
+    def module_called(
+        self, module: nn.Module, inputs: tuple[Any, ...], output: Any, place: Place | None
+    ) -> None:
+        """`module(*inputs)` returned `output`."""
+
+    def ended(self, error: BaseException | None) -> Iterable[Finding]:
+        """The program ended; `error` is what it raised, None if it ended well."""
+        return ()

@@ -1,0 +1,282 @@
+"""Faults in the numbers: the first one that is not finite, layers that are dead, weights that start
+at zero, and values changed behind the back of autograd.
+"""
+
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from gradcli.watch.detector import Call, Detector
+from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.record import leaves_of, made_by, node_of, storage_of, walk
+
+_LOGS = frozenset(["log", "log2", "log10", "log_"])
+_ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
+_POWERS = frozenset(["pow", "__pow__"])
+_OTHERS = frozenset(
+    ["exp", "exp_", "div", "__truediv__", "__rtruediv__", "true_divide", "softmax", "acos", "asin"]
+)
+_RELUS = frozenset(["relu", "relu_"])
+_TOO_LARGE = "the learning rate is too large"
+_FEW = 5
+"""How many times in turn a layer must be dead."""
+
+
+class _Relu:
+    """One use of ReLU: how often in turn, and for how many rows, all of it was 0."""
+
+    __slots__ = ("calls", "dead", "place", "rows", "shape")
+
+    def __init__(self, place: Place, shape: tuple[int, ...]) -> None:
+        self.place = place
+        self.shape = shape
+        self.calls = self.dead = self.rows = 0
+
+
+@dataclass(slots=True)
+class _Zeros:
+    """A matrix of zeros that has only had zero gradients: where it was set to zero, and how many."""
+
+    ref: weakref.ref[Tensor]
+    shape: tuple[int, ...]
+    place: Place | None
+    count: int = 1
+
+
+class Numbers(Detector):
+    """Looks at numbers where they may go wrong, and only there."""
+
+    functions: ClassVar[frozenset[str]] = _LOGS | _ROOTS | _POWERS | _OTHERS | _RELUS | {"where"}
+
+    def __init__(self, watcher: Any) -> None:
+        super().__init__(watcher)
+        self._found: dict[str, Finding] = {}
+        self._doubtful: list[tuple[str, Place, str]] = []
+        """In this pass: numbers that are not finite, or whose derivative is not."""
+        self._wheres: list[Place] = []
+        self._values: deque[float] = deque(maxlen=200)
+        self._relus: dict[tuple[int, tuple[int, ...]], _Relu] = {}
+        self._changed: list[tuple[int, Place, int, tuple[int, ...]]] = []
+        """Writes through .data: the storage, where, when, and the shape."""
+        self._zeros: dict[int, _Zeros] = {}
+        """Matrices of zeros that have only had zero gradients."""
+        self._passes = 0
+        self._optimizer: Place | None = None
+        self._broken = False
+
+    def called(self, call: Call) -> None:
+        """A function was called whose result or derivative may not be finite."""
+        place, result = call.place, call.result
+        if place is None or not isinstance(result, Tensor) or not result.is_floating_point():
+            return
+        if call.name in _RELUS:
+            if result.requires_grad:
+                self._rectified(place, result)
+        elif call.name == "where":
+            self._wheres.append(place)
+            del self._wheres[:-50]
+        elif not self._broken and len(self._doubtful) < 50:
+            self._doubt(call, place)
+
+    def _doubt(self, call: Call, place: Place) -> None:
+        name, result = call.name, call.result.detach()
+        if bool(result.isfinite().all()):
+            if name in _ROOTS and call.result.requires_grad and not bool(result.all()):
+                text = "the square root of exactly 0 has an infinite derivative; times 0 it is nan"
+                self._doubtful.append(("nan-sqrt", place, text))
+            return
+        given = next((each for each in call.operands if isinstance(each, Tensor)), None)
+        if given is None or not all(bool(each.isfinite().all()) for each in call.operands):
+            if name == "softmax" and bool(result.isnan().any()) and given is not None:
+                dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else -1)
+                if isinstance(dim, int) and bool((given.detach() == -float("inf")).all(dim).any()):
+                    text = "softmax of a row in which all numbers are -inf is nan"
+                    self._doubtful.append(("masked-row", place, text))
+            return
+        low = float(given.detach().min())
+        if name in _LOGS:
+            entry = "nan-xlogx" if low == 0 else "not-a-number"
+            what = "0, which is -inf" if low == 0 else f"{low:.3g}, which is nan"
+            self._doubtful.append((entry, place, f"the logarithm of {what}"))
+        elif name in _ROOTS or name in _POWERS:
+            self._doubtful.append(("not-a-number", place, f"{name.strip('_')} of {low:.3g}"))
+        elif name in ("exp", "exp_"):
+            high = float(given.detach().max())
+            self._doubtful.append(("not-a-number", place, f"exp({high:.4g}) overflows to inf"))
+        elif name in _OTHERS:
+            self._doubtful.append(("not-a-number", place, "the first number that is not finite"))
+
+    def _rectified(self, place: Place, result: Tensor) -> None:
+        key = id(place), tuple(result.shape[1:])
+        relu = self._relus.get(key)
+        if relu is None:
+            if len(self._relus) >= 1_000:
+                return
+            relu = self._relus[key] = _Relu(place, key[1])
+        relu.calls += 1
+        if bool(result.detach().any()):
+            relu.dead = relu.rows = 0
+        else:
+            relu.dead += 1
+            relu.rows += len(result) if result.dim() > 1 else 1
+
+    # --- writes through .data ---------------------------------------------------------------------
+
+    def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
+        """Remember a write through .data until the next backward passes."""
+        made = self.watcher.origin(tensor) if not tensor.requires_grad else None
+        if made is not None and made.name == ".data" and place is not None and name != ".data=":
+            tick = self.watcher.record.tick
+            self._changed.append((storage_of(tensor), place, tick, tuple(tensor.shape)))
+            del self._changed[:-200]
+
+    def _needed(self, roots: Sequence[Tensor]) -> None:
+        """Look for a node that saved a value which was changed through .data since."""
+        writes = {storage: rest for storage, *rest in self._changed if storage}
+        for node, _ in walk([node_of(root) for root in roots], 2_000):
+            made = made_by(node)
+            if made is None:
+                continue
+            for saved in _saved(node):
+                place, tick, shape = writes.get(storage_of(saved), (None, 0, ()))
+                if place is not None and tick > made.tick:
+                    also = (Also(made.place, f"{made.name} saved it"),) if made.place else ()
+                    text = (
+                        f"this write through .data changes a value of shape {shape} that the "
+                        f"backward pass of {made.name} still needs: the gradient is wrong"
+                    )
+                    self._found.setdefault(
+                        "data-attribute", Finding("data-attribute", place, text, also)
+                    )
+                    return
+
+    # --- backward passes --------------------------------------------------------------------------
+
+    def given(self, optimizer: Any, place: Place | None) -> None:
+        """An optimizer was made."""
+        self._optimizer = self._optimizer or place
+
+    def before_backward(
+        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
+    ) -> None:
+        """Look at the loss."""
+        if self._changed and "data-attribute" not in self._found:
+            self._needed(roots)
+        if self._passes > 200 or self._broken:
+            return
+        for root in roots:
+            if root.numel() == 1 and not root.is_complex():
+                value = float(root.detach())
+                if not _finite(value):
+                    self._blame(f"the loss is {value}", place)
+                self._values.append(value)
+
+    def after_backward(
+        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
+    ) -> None:
+        """Look at the gradients, if something may have spoilt them."""
+        self._passes += 1
+        if not inputs and self._passes <= 200:
+            for root in roots:
+                self._look(root, place)
+        self._doubtful.clear()
+        self._wheres.clear()
+
+    def _look(self, root: Tensor, place: Place | None) -> None:
+        for leaf in leaves_of(root):
+            grad = leaf.grad
+            if grad is None:
+                continue
+            if self._doubtful and not self._broken and not bool(grad.isfinite().all()):
+                self._blame("the loss is finite, its gradient is not", place)
+            known = self._zeros.get(id(leaf))
+            if leaf.dim() >= 2 and (known is not None or self._passes == 1):
+                if bool(grad.any()) or bool(leaf.detach().any()):
+                    self._zeros.pop(id(leaf), None)
+                elif known is None:
+                    place = self._written(leaf)
+                    self._zeros[id(leaf)] = _Zeros(weakref.ref(leaf), tuple(leaf.shape), place)
+                elif known.ref() is leaf:
+                    known.count += 1
+
+    def _blame(self, shown: str, place: Place | None) -> None:
+        """Say which operation made the first number that is not finite."""
+        self._broken = True
+        also = (Also(place, shown),) if place else ()
+        if self._doubtful:
+            finite = "its gradient" in shown
+            entry, where, text = self._doubtful[0]
+            if finite and entry != "nan-sqrt" and self._wheres:
+                entry, where = "nan-where", self._wheres[-1]
+                text = f"torch.where hides {text}, but its gradient is 0 times inf: nan"
+            self._found["finite"] = Finding(entry, where, text, also)
+        elif self._optimizer is not None and len(self._values) >= 2:
+            first, last = self._values[0], self._values[-1]
+            if first > 0 and last == max(self._values) and last > 1e4 * first:
+                text = f"the loss grew from {first:.3g} to {last:.3g} and beyond: {_TOO_LARGE}"
+                self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
+
+    def _diverged(self) -> float | None:
+        """The least loss, if the losses grew without end from there."""
+        values = [value for value in self._values if value > 0]
+        if len(values) < 4 or not values[-1] > values[-2] > values[-3] > 1e4 * min(values):
+            return None
+        return min(values)
+
+    def ended(self, error: BaseException | None) -> Iterable[Finding]:
+        """What was found."""
+        if not self._broken and (first := self._diverged()) is not None and self._optimizer:
+            text = f"the loss grew from {first:.3g} to {self._values[-1]:.3g}: {_TOO_LARGE}"
+            yield Finding("learning-rate", self._optimizer, text)
+        yield from self._found.values()
+        if error is None and self._passes >= 3 and not self._broken:
+            yield from self._dead()
+            yield from self._unborn()
+
+    def _dead(self) -> Iterator[Finding]:
+        for relu in self._relus.values():
+            if relu.dead >= _FEW and relu.rows >= 8 and 2 * relu.dead >= relu.calls:
+                text = (
+                    f"this ReLU of shape {('N', *relu.shape)} gave only zeros for all data in the "
+                    f"last {relu.dead} of {relu.calls} calls: no gradient passes"
+                ).replace("'", "")
+                yield Finding("dead-relu", relu.place, text)
+
+    def _unborn(self) -> Iterator[Finding]:
+        zeros = [each for each in self._zeros.values() if each.count == self._passes]
+        for each in sorted(zeros, key=lambda each: each.place.line if each.place else 0)[:1]:
+            if each.place is not None:
+                text = (
+                    f"the weights of shape {each.shape} start at 0, and their gradient was exactly "
+                    f"0 in all {self._passes} backward passes: they can never change"
+                )
+                yield Finding("zero-init", each.place, text)
+
+    def _written(self, tensor: Tensor) -> Place | None:
+        """Where a tensor got its zeros."""
+        storage = storage_of(tensor)
+        for write in reversed(self.watcher.record.writes):
+            if write.storage == storage and not write.stepped and write.place is not None:
+                return write.place
+        made = self.watcher.origin(tensor)
+        return made.place if made else None
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _saved(node: Any) -> Iterator[Tensor]:
+    """The tensors that a node saved for its backward pass."""
+    for name in dir(node):
+        if name.startswith("_saved_"):
+            try:
+                value = getattr(node, name)
+            except RuntimeError:  # it was changed or freed, and PyTorch says so itself
+                continue
+            if isinstance(value, Tensor):
+                yield value

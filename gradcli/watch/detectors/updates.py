@@ -1,0 +1,564 @@
+"""Faults between a gradient and the move that it should lead to: a gradient that is used twice,
+parameters that nothing moves, and parameters that no gradient reaches.
+"""
+
+import ast
+import gc
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradcli.watch.detector import Call, Detector
+from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.operands import syntax_tree
+from gradcli.watch.record import Cut, leaves_of, storage_of
+
+_COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
+_MISSPELT = frozenset(
+    ["require_grad", "require_grads", "requires_grads", "required_grad", "requires_gradient"]
+)
+_MOST = 20_000
+"""How many leaves are followed."""
+
+
+class _Leaf:
+    """A tensor that backward passes give a gradient to."""
+
+    __slots__ = (
+        "asked",
+        "held",
+        "key",
+        "moved",
+        "parameter",
+        "passes",
+        "place",
+        "read",
+        "ref",
+        "reused",
+        "shape",
+        "stale",
+        "step",
+        "used",
+    )
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.ref = weakref.ref(tensor)
+        self.key = id(tensor)
+        self.shape = tuple(tensor.shape)
+        self.passes = 0
+        self.place: Place | None = None
+        """Where its last backward pass was."""
+        self.parameter = isinstance(tensor, nn.Parameter)
+        self.asked = 0
+        """How often torch.autograd.grad computed its gradient."""
+        self.moved = False
+        self.read = False
+        """Whether its grad was read since the last backward pass."""
+        self.held: tuple[int, int] | None = None
+        """Identity and version of its grad after the last backward pass."""
+        self.used: tuple[int, int] | None = None
+        """The same when it was last moved by it."""
+        self.stale = False
+        """Whether its grad holds what an earlier move has used."""
+        self.reused = 0
+        self.step: Place | None = None
+        """Where it was first moved by such a gradient."""
+
+
+class _Given:
+    """An optimizer: where it was made, its parameters, and what came of its steps."""
+
+    __slots__ = (
+        "empty",
+        "parameters",
+        "place",
+        "ref",
+        "shapes",
+        "steps",
+        "still",
+        "trained",
+        "zeroed",
+        "zeroed_at",
+    )
+
+    def __init__(self, optimizer: Optimizer, place: Place | None) -> None:
+        self.ref = weakref.ref(optimizer)
+        self.place = place
+        self.parameters: dict[int, weakref.ref[Tensor]] = {}
+        self.shapes: dict[int, tuple[int, ...]] = {}
+        self.steps = self.empty = self.still = self.zeroed = 0
+        """Of the steps, those without any gradient, at a learning rate of 0, just after zero_grad."""
+        self.zeroed_at: Place | None = None
+        self.trained: set[int] = set()
+        """Its parameters that required a gradient at its second step."""
+
+
+class Updates(Detector):
+    """Follows each parameter from its gradient to its move."""
+
+    functions: ClassVar[frozenset[str]] = frozenset([".grad"])
+
+    def __init__(self, watcher: Any) -> None:
+        super().__init__(watcher)
+        self._leaves: dict[int, _Leaf] = {}
+        self._storages: dict[int, _Leaf] = {}
+        self._grads: dict[int, _Leaf] = {}
+        """The leaves by the storage of their grads."""
+        self._optimizers: dict[int, _Given] = {}
+        self._reached: list[_Leaf] = []
+        self._passes = 0
+        self._last: Place | None = None
+        self._zeroed: Place | None = None
+        """Where gradients were zeroed after the last backward pass, before a step."""
+        self._pending = False
+        """Whether a backward pass was not followed by a step yet."""
+        self._modules: _Modules | None = None
+
+    # --- backward passes --------------------------------------------------------------------------
+
+    def before_backward(
+        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
+    ) -> None:
+        """See which gradients are still those that a move has used."""
+        self._reached = []
+        seen: set[int] = set()
+        for root in roots:
+            for tensor in leaves_of(root):
+                if id(tensor) not in seen and (leaf := self._leaf(tensor)) is not None:
+                    seen.add(id(tensor))
+                    self._reached.append(leaf)
+                    state = _state(tensor)
+                    kept = leaf.stale and state == leaf.held
+                    leaf.stale = state is not None and (kept or state == leaf.used)
+                    leaf.held = state
+
+    def _leaf(self, tensor: Tensor) -> _Leaf | None:
+        leaf = self._leaves.get(id(tensor))
+        if leaf is None or leaf.ref() is not tensor:
+            if len(self._leaves) >= _MOST:
+                return None
+            leaf = self._leaves[id(tensor)] = _Leaf(tensor)
+        if storage := storage_of(tensor):
+            self._storages[storage] = leaf
+        return leaf
+
+    def after_backward(
+        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
+    ) -> None:
+        """See which gradients have changed."""
+        filled = False
+        asked = {id(each) for each in inputs}
+        for leaf in self._reached:
+            tensor = leaf.ref()
+            state = _state(tensor) if tensor is not None else None
+            leaf.asked += leaf.key in asked
+            if state is not None and state != leaf.held:
+                filled = True
+                leaf.passes += 1
+                leaf.place = place
+                leaf.read = False
+                leaf.held = state
+                assert tensor is not None and tensor.grad is not None
+                if storage := storage_of(tensor.grad):
+                    if len(self._grads) > _MOST:
+                        self._grads.clear()
+                    self._grads[storage] = leaf
+        self._reached = []
+        if filled:
+            self._passes += 1
+            self._last, self._zeroed, self._pending = place, None, True
+
+    # --- moves ------------------------------------------------------------------------------------
+
+    def called(self, call: Call) -> None:
+        """A grad was read."""
+        leaf = self._leaves.get(id(call.args[0]))
+        if leaf is not None:
+            leaf.read = True
+
+    def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
+        """A tensor was written to: a move if it is a parameter, and its grad was read before."""
+        storage = storage_of(tensor)
+        if (of := self._grads.get(storage)) is not None and (owner := of.ref()) is not None:
+            grad = owner.grad
+            if grad is not None and storage_of(grad) == storage:
+                of.used = None  # a grad that was scaled by hand is no longer what was used
+                of.stale = of.stale and bool(grad.any())
+        leaf = self._leaves.get(id(tensor)) or self._storages.get(storage)
+        owner = leaf.ref() if leaf is not None else None
+        if leaf is None or owner is None:
+            return
+        if owner is not tensor and storage_of(owner) != storage:
+            return
+        leaf.moved = True
+        if leaf.read:
+            self._check(leaf, owner, place)
+            leaf.used = _state(owner)
+
+    def _check(self, leaf: _Leaf, tensor: Tensor, place: Place | None) -> None:
+        """A move is about to use the grad of a leaf."""
+        state = _state(tensor)
+        if leaf.stale and state is not None and leaf.held and state[0] == leaf.held[0]:
+            assert tensor.grad is not None
+            if state == leaf.held or bool(tensor.grad.count_nonzero()):
+                leaf.reused += 1
+                leaf.step = leaf.step or place
+        leaf.stale = False
+
+    def given(self, optimizer: Optimizer, place: Place | None) -> None:
+        """An optimizer has new parameters."""
+        given = self._optimizers.get(id(optimizer))
+        if given is None or given.ref() is not optimizer:
+            given = self._optimizers[id(optimizer)] = _Given(optimizer, place)
+        for parameter in optimizer.param_groups[-1]["params"]:
+            given.parameters[id(parameter)] = weakref.ref(parameter)
+            given.shapes[id(parameter)] = tuple(parameter.shape)
+
+    def stepping(self, optimizer: Optimizer, place: Place | None) -> None:
+        """An optimizer is about to move its parameters."""
+        given = self._optimizers.get(id(optimizer))
+        some = False
+        for parameter in _parameters(optimizer):
+            if parameter.grad is not None:
+                leaf = self._leaves.get(id(parameter))
+                if leaf is not None and leaf.ref() is parameter:
+                    self._check(leaf, parameter, place)
+                some = some or self._zeroed is None or bool(parameter.grad.count_nonzero())
+        if given is not None:
+            given.steps += 1
+            if given.steps <= 2:
+                given.trained = {id(each) for each in _parameters(optimizer) if each.requires_grad}
+            given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
+            if not some:
+                given.empty += 1
+                if self._zeroed is not None and self._pending:
+                    given.zeroed += 1
+                    given.zeroed_at = self._zeroed
+            if given.steps == 2 and self._modules is None:
+                self._modules = _Modules()
+
+    def stepped(self, optimizer: Optimizer, place: Place | None) -> None:
+        """An optimizer has moved its parameters."""
+        given = self._optimizers.get(id(optimizer))
+        still = all(not group.get("lr", 1) for group in optimizer.param_groups)
+        for parameter in _parameters(optimizer):
+            leaf = self._leaves.get(id(parameter))
+            if leaf is not None and parameter.grad is not None:
+                leaf.used = _state(parameter)
+                leaf.moved = leaf.moved or not (still or (given and given.empty == given.steps))
+        self._pending = False
+
+    def zeroed(self, owner: Optimizer | nn.Module, place: Place | None) -> None:
+        """Gradients were set to zero or None."""
+        if self._zeroed is None:
+            self._zeroed = place
+
+    # --- what follows from it ---------------------------------------------------------------------
+
+    def ended(self, error: BaseException | None) -> Iterable[Finding]:
+        """All that was found."""
+        yield from self._reused()
+        if error is not None:
+            return
+        if self._leaves and (place := self._misspelt()) is not None:
+            text = "this makes a new attribute: the flag is requires_grad, and is still False"
+            yield Finding("flag-typo", place, text)
+        if not self._optimizers:
+            yield from self._rebound_leaves()
+        if self._passes < 2:
+            return
+        modules = self._modules or _Modules()
+        found = list(self._unreached(modules)) or list(self._unmoved()) or list(self._left(modules))
+        yield from found
+
+    def _reused(self) -> Iterator[Finding]:
+        reused = [leaf for leaf in self._leaves.values() if leaf.reused and leaf.step]
+        for place in dict.fromkeys(leaf.step for leaf in reused):
+            assert place
+            here = [leaf for leaf in reused if leaf.step is place]
+            times = max(leaf.reused for leaf in here)
+            names = self._named([leaf.key for leaf in here], [leaf.shape for leaf in here])
+            last = here[0].place
+            also = (Also(last, "each backward pass adds to the old gradient"),) if last else ()
+            text = (
+                f"{names} {'is' if len(here) == 1 else 'are'} moved by a gradient that still holds "
+                f"what an earlier move has used ({times} {'time' if times == 1 else 'times'}): it "
+                "was not set to zero in between"
+            )
+            yield Finding("accumulate", place, text, also)
+
+    def _unmoved(self) -> Iterator[Finding]:
+        """Nothing moves at all, although gradients arrive."""
+        trained = [leaf for leaf in self._leaves.values() if leaf.passes >= 2]
+        if not trained or any(leaf.moved for leaf in trained):
+            return
+        keys = {leaf.key for leaf in trained}
+        passes = max(leaf.passes for leaf in trained)
+        said = f"gradients came {passes} times, but nothing moved"
+        for given in self._optimizers.values():
+            if given.place is None:
+                continue
+            mine = keys & set(given.parameters)
+            if given.steps == 0 and mine:
+                place = self._step_without_call() or self._last or given.place
+                text = f"{said}: the optimizer's step() was never called"
+                yield Finding("never-updated", place, text, (Also(given.place, "it is made here"),))
+            elif given.steps and given.steps == given.zeroed and given.zeroed_at:
+                text = (
+                    "the gradients are set to zero after backward() and before step(), so all "
+                    f"{given.steps} steps found none"
+                )
+                yield Finding("zeroed-before-step", given.zeroed_at, text)
+            elif given.steps and given.steps == given.still and mine:
+                text = f"{said}: the learning rate was 0 in all {given.steps} steps"
+                yield Finding("never-updated", given.place, text)
+            elif given.steps >= 2 and given.steps == given.empty and not mine:
+                text = (
+                    f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
+                )
+                yield Finding("never-updated", given.place, text)
+
+    def _rebound_leaves(self) -> Iterator[Finding]:
+        """The move makes a new tensor, and the parameters stay as they were."""
+        passes = max((leaf.passes + leaf.asked for leaf in self._leaves.values()), default=0)
+        moved = any(leaf.moved for leaf in self._leaves.values())
+        if passes >= 2 and not moved and (place := self._rebound()) is not None:
+            text = (
+                f"gradients came {passes} times, but nothing moved: this line binds the name to a "
+                "new tensor, and the parameter stays as it was"
+            )
+            yield Finding("never-updated", place, text)
+
+    def _left(self, modules: "_Modules") -> Iterator[Finding]:
+        """Parameters that get gradients, but belong to no optimizer and are not moved otherwise."""
+        owned = {key for given in self._optimizers.values() for key in given.parameters}
+        active = [
+            given
+            for given in self._optimizers.values()
+            if given.steps > max(1, given.empty)
+            and modules.parameters.keys() & given.parameters.keys()
+        ]
+        left = [
+            leaf
+            for leaf in self._leaves.values()
+            if leaf.passes >= 2
+            and not leaf.moved
+            and leaf.key not in owned
+            and leaf.key in modules.parameters
+            and leaf.key not in modules.evaluated
+        ]
+        if not left or not active:
+            return
+        keys = [leaf.key for leaf in left]
+        names = self._named(keys, [leaf.shape for leaf in left])
+        for kind, attribute, line in modules.hidden(keys):
+            place = self._assigned(kind, attribute, line)
+            if place is not None:
+                text = (
+                    f"self.{attribute} is a plain {line} of modules: parameters() does not see "
+                    f"what is in it, so the optimizer never moves {names}"
+                )
+                yield Finding("plain-list", place, text)
+                return
+        given = active[0]
+        if given.place is not None:
+            text = f"{names} got {left[0].passes} gradients, but no optimizer has it"
+            if len(left) > 1:
+                text = f"{names} got {left[0].passes} gradients, but no optimizer has them"
+            yield Finding("not-in-optimizer", given.place, text)
+
+    def _unreached(self, modules: "_Modules") -> Iterator[Finding]:
+        """Parameters of an optimizer that no gradient has ever reached."""
+        reached = {leaf.key for leaf in self._leaves.values() if leaf.passes}
+        causes: dict[int, tuple[Cut, list[int]]] = {}
+        unused: list[int] = []
+        where: Place | None = None
+        shapes: dict[int, tuple[int, ...]] = {}
+        for given in self._optimizers.values():
+            if given.steps < 2 or not reached & given.parameters.keys():
+                continue
+            shapes |= given.shapes
+            for key in given.trained - reached:
+                cuts = [
+                    cut
+                    for cut in self.watcher.record.cuts.values()
+                    if key in cut.leaves and cut.place
+                ]
+                cuts = [cut for cut in cuts if not cut.name.startswith(".grad")]
+                if cuts:
+                    cut = min(cuts, key=_telling)
+                    causes.setdefault(id(cut.place), (cut, []))[1].append(key)
+                elif key in modules.parameters and key not in modules.listed:
+                    unused.append(key)
+                    where = where or given.place
+        plain = [each for each in causes.values() if each[0].name not in _COMPARISONS]
+        for cut, keys in plain or causes.values():
+            names = self._named(keys, [shapes[key] for key in keys])
+            kind = "sampled" if cut.name in ("normal", "rand", "_standard_gamma") else cut.kind
+            place = cut.off if cut.off and kind != "sampled" else cut.place
+            text = f"no gradient ever reached {names}: the graph is cut here, by {cut.name.lstrip('.')}"
+            if place is not cut.place:
+                text = f"no gradient ever reached {names}: recording is switched off here"
+            assert place and cut.place
+            also = () if place is cut.place else (Also(cut.place, "computed without a graph"),)
+            yield Finding(kind, place, text, also)
+        if unused and where and not causes:
+            names = self._named(unused, [shapes[key] for key in unused])
+            copies = [leaf for leaf in self._leaves.values() if leaf.parameter and leaf.passes == 1]
+            if len(copies) >= 2 and (place := self._copied()) is not None:
+                text = (
+                    f"nn.Parameter makes a new leaf of what it is given, without its graph: no "
+                    f"gradient ever reached {names}"
+                )
+                yield Finding("parameter-copy", place, text)
+                return
+            text = f"no gradient ever reached {names}: the loss does not depend on it"
+            yield Finding("grad-none", where, text)
+
+    def _named(self, keys: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> str:
+        """Names of parameters in a sentence."""
+        if self._modules is None:
+            self._modules = _Modules()
+        names = [
+            self._modules.names.get(key) or f"the tensor of shape {shape}"
+            for key, shape in zip(keys, shapes, strict=True)
+        ]
+        names = list(dict.fromkeys(names))
+        shown = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
+        return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+    # --- lines of the source ----------------------------------------------------------------------
+
+    def _nodes(self) -> Iterator[tuple[str, ast.AST]]:
+        for file in self.watcher.places.files():
+            for node in ast.walk(syntax_tree(file)):
+                yield file, node
+
+    def _step_without_call(self) -> Place | None:
+        for file, node in self._nodes():
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Attribute) and value.attr == "step":
+                return Place(file, value.lineno)
+        return None
+
+    def _rebound(self) -> Place | None:
+        """The line `p = p - ...` in a loop over p."""
+        for file, loop in self._nodes():
+            if not isinstance(loop, ast.For):
+                continue
+            over = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
+            node = loop.body[-1]
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(target := node.targets[0], ast.Name)
+                and target.id in over
+                and isinstance(node.value, ast.BinOp)
+                and isinstance(node.value.left, ast.Name)
+                and node.value.left.id == target.id
+            ):
+                return Place(file, node.lineno)
+        return None
+
+    def _misspelt(self) -> Place | None:
+        """The line that sets a flag whose name PyTorch does not know."""
+        for file, node in self._nodes():
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            if isinstance(target, ast.Attribute) and target.attr in _MISSPELT:
+                return Place(file, target.lineno)
+        return None
+
+    def _copied(self) -> Place | None:
+        """The line outside of `__init__` that makes a parameter of a tensor."""
+        for file, owner in self._nodes():
+            if not isinstance(owner, (ast.FunctionDef, ast.For, ast.While)):
+                continue
+            if isinstance(owner, ast.FunctionDef) and owner.name == "__init__":
+                continue
+            for node in ast.walk(owner):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+                called = node.func.id if isinstance(node.func, ast.Name) else called
+                if called == "Parameter" and isinstance(node.args[0], (ast.Name, ast.Attribute)):
+                    return Place(file, node.lineno)
+        return None
+
+    def _assigned(self, kind: type, attribute: str, line: str) -> Place | None:
+        """The line of a class that fills an attribute: an item of it first, then itself."""
+        best: Place | None = None
+        for file, owner in self._nodes():
+            if not isinstance(owner, ast.ClassDef) or owner.name != kind.__name__:
+                continue
+            for node in ast.walk(owner):
+                targets = node.targets if isinstance(node, ast.Assign) else []
+                for target in targets:
+                    item = isinstance(target, ast.Subscript)
+                    inner = target.value if isinstance(target, ast.Subscript) else target
+                    if isinstance(inner, ast.Attribute) and inner.attr == attribute:
+                        if item:
+                            return Place(file, target.lineno)
+                        best = best or Place(file, target.lineno)
+        return best
+
+
+class _Modules:
+    """The modules that are alive, and the names of their parameters."""
+
+    def __init__(self) -> None:
+        self.names: dict[int, str] = {}
+        self.parameters: dict[int, None] = {}
+        self.evaluated: set[int] = set()
+        """Parameters of modules in evaluation mode."""
+        self.listed: set[int] = set()
+        """Parameters below a ModuleList or ModuleDict, of which some may go unused."""
+        self._hidden: dict[int, tuple[type, str, str]] = {}
+        for module in [each for each in gc.get_objects() if issubclass(type(each), nn.Module)]:
+            self._see(module)
+
+    def _see(self, module: nn.Module) -> None:
+        if not hasattr(module, "_parameters") or not hasattr(module, "_modules"):
+            return  # __init__ was not called
+        for name, parameter in module.named_parameters():
+            key = id(parameter)
+            self.parameters[key] = None
+            if len(name) > len(self.names.get(key, "")):
+                self.names[key] = name
+            if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+                self.listed.add(key)
+            elif not module.training:
+                self.evaluated.add(key)
+        for attribute, value in vars(module).items():
+            if attribute.startswith("_") or not isinstance(value, (list, tuple, dict)):
+                continue
+            for item in list(value.values() if isinstance(value, dict) else value)[:1_000]:
+                members = [item] if isinstance(item, nn.Parameter) else []
+                if isinstance(item, nn.Module):
+                    members = list(item.parameters())
+                for parameter in members:
+                    what = type(module), attribute, type(value).__name__
+                    self._hidden[id(parameter)] = what
+
+    def hidden(self, keys: Sequence[int]) -> Iterable[tuple[type, str, str]]:
+        """The plain lists and dictionaries of modules that hold some of these parameters: class,
+        attribute, and `list`, `tuple` or `dict`.
+        """
+        return dict.fromkeys(self._hidden[key] for key in keys if key in self._hidden)
+
+
+def _telling(cut: Cut) -> tuple[bool, int]:
+    """What sorts cuts: the first that is no comparison, such as those that check an argument."""
+    return cut.name in _COMPARISONS, cut.tick
+
+
+def _state(tensor: Tensor) -> tuple[int, int] | None:
+    """Identity and version of the grad of a leaf; None without one."""
+    grad = tensor.grad
+    return None if grad is None else (id(grad), grad._version)
+
+
+def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]

@@ -1,0 +1,124 @@
+"""The line that caused the error that ended a program, from its message and what was remembered."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from gradcli.watch import graph_causes, operand_causes
+from gradcli.watch.case import Case, entry_of, sentence, tick
+from gradcli.watch.finding import Finding
+from gradcli.watch.record import Made, Write, made_by, storage_of, walk
+from gradcli.watch.watcher import Failure, Watcher
+
+
+class Diagnosis:
+    """Finds what caused the error of one program."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._record = watcher.record
+        watcher.failed_backward = self._look_at_graph
+
+    def of(self, error: BaseException) -> Finding | None:
+        """The finding that explains an error; None if it has nothing to do with PyTorch."""
+        raised = self._watcher.places.raised(error.__traceback__)
+        if not raised or isinstance(error, (SyntaxError, KeyboardInterrupt)):
+            return None
+        failure = self._watcher.failure
+        if failure is not None and failure.error != id(error):
+            failure = None
+        message = str(error)
+        for pattern, find in _CAUSES:
+            if re.search(pattern, message):
+                case = Case(self._watcher, error, message, raised, failure)
+                if finding := find(case):
+                    return finding
+        entry = entry_of(error)
+        if entry is None:
+            return None
+        place = failure.place if failure and failure.place else raised[-1]
+        return Finding(entry, place, sentence(message))
+
+    def _look_at_graph(self, roots: Sequence[Tensor], failure: Failure) -> None:
+        """Find out what only the graph knows, before it is gone."""
+        nodes = [root.grad_fn for root in roots if root.grad_fn is not None]
+        saved = None
+        freed: list[tuple[Made, Made | None]] = []
+        effective: dict[Any, Made | None] = {None: None}
+        users: dict[Any, Made | None] = {None: None}
+        for node, user in walk(nodes):
+            made = effective[node] = made_by(node) or effective[user]
+            same = made is not None and tick(made) == tick(effective[user])
+            users[node] = users[user] if same else effective[user]
+            for name in _saved_names(node):
+                try:
+                    getattr(node, name)
+                except RuntimeError as error:
+                    if expected := re.search(r"expected version (\d+)", str(error)):
+                        saved = saved or (node, user, name, int(expected[1]))
+                    elif "already been freed" in str(error) and made:
+                        freed.append((made, users[node]))
+                        break
+        if saved:
+            failure.details["saved"] = self._overwritten(*saved)
+        failure.details["freed"] = freed
+        failure.details["roots"] = [made.tick for node in nodes if (made := made_by(node))]
+
+    def _overwritten(
+        self, node: Any, user: Any, name: str, version: int
+    ) -> tuple[Made | None, Write | None]:
+        """Who saved the overwritten tensor, which had that version, and who wrote to it. The hook is
+        the only way to the tensor; the backward pass has failed, so nobody needs the graph again.
+        """
+        found: list[Tensor] = []
+        raw: Any = getattr(node, name.replace("_saved_", "_raw_saved_"), None)
+        several: list[Any] = list(raw) if isinstance(raw, (tuple, list)) else [raw]
+        for saved in several:
+            try:
+                saved.register_hooks(found.append, lambda packed: packed)
+            except (AttributeError, RuntimeError, TypeError):
+                continue
+        made = made_by(node) or (made_by(user) if user is not None else None)
+        for tensor in found:
+            storage = storage_of(tensor)
+            for write in self._record.writes:
+                if write.storage == storage and write.before <= version < write.after and storage:
+                    return made, write
+        return made, None
+
+
+def _saved_names(node: Any) -> Iterator[str]:
+    yield from (name for name in dir(type(node)) if name.startswith("_saved_"))
+
+
+_NUMBER = r"'(float|int|numpy\.\w+|ndarray)' object has no attribute "
+_TENSORS = r"'(backward|detach|requires_grad_?|retain_grad|grad_fn|clone|item|grad)'"
+_TYPE = r"(scalar|floating point|result|target dtype|desired output) type|[Ee]xpected .*(dtype|type|Long|Float)|same dtype"
+_CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
+    (r"does not require grad and does not have a grad_fn", graph_causes.no_graph),
+    (_NUMBER + _TENSORS, graph_causes.plain_number),
+    (r"'NoneType'", graph_causes.no_gradient),
+    (r"modified by an inplace operation", graph_causes.overwritten),
+    (r"backward through the graph a second time|already been freed", graph_causes.second_time),
+    (r"grad can be implicitly created only for scalar", operand_causes.not_one_number),
+    (r"returned an (incorrect number of|invalid) gradient", operand_causes.own_function),
+    (r"One of the differentiated Tensors does not require", operand_causes.plain_input),
+    (r"refers to a single memory location", operand_causes.expanded),
+    (r"to have \d+ channels", partial(operand_causes.shapes, entry="conv-channels")),
+    (r"multi-target not supported", partial(operand_causes.shapes, entry="class-shape")),
+    (
+        r"'indices' to have one of|used as indices must be",
+        partial(operand_causes.types, entry="index-dtype"),
+    ),
+    (r"can't optimize a non-leaf Tensor", operand_causes.non_leaf_parameter),
+    (r"Inference tensors cannot|inference tensor", operand_causes.inference_tensor),
+    (r"optimizer got an empty parameter list", operand_causes.no_parameters),
+    (r"out of (bounds|range)|class_index|Class values must be", operand_causes.out_of_range),
+    (_TYPE + r"|Found dtype|mean\(\): could not|require gradients", operand_causes.types),
+    (r"shape|size|dimension|channels|should contain \d+ elements", operand_causes.shapes),
+)
+"""Pieces of PyTorch's messages, and what looks for the cause. One that finds none leaves the error
+to the line that raised it."""

@@ -1,0 +1,181 @@
+"""Causes of errors about what a function was given: shapes, types, indices, leaves, and what a
+function of the user's returned.
+"""
+
+import ast
+import re
+
+from torch import Tensor, nn
+
+from gradcli.watch.case import Case, also_at
+from gradcli.watch.finding import Finding, Place
+from gradcli.watch.operands import odd_dtype, odd_shape, shape_text, source
+
+_SHAPES = (
+    "class-shape", "batch-size", "target-size", "shape-mismatch", "size-mismatch", "conv-channels", "cat-sizes", "rnn-sizes",
+)  # fmt: skip
+"""Entries about several shapes, of which the odd one was made before. Of others, such as a view that
+does not fit, the line that raised the error is the cause."""
+_TYPES = ("class-target", "bce-dtype", "one-hot-target", "dtype-mix", "integer-mean")
+
+
+def shapes(case: Case, entry: str | None = None) -> Finding | None:
+    """Shapes that do not fit: the line that made the odd one."""
+    entry = entry or case.entry(*_SHAPES)
+    if not case.operands or entry not in _SHAPES:
+        return None
+    name = case.failure.name if case.failure else ""
+    maker, text, also = odd_shape(name, case.operands, entry, case.place)
+    return case.finding(entry, maker, text, *(also_at(place, what) for place, what in also))
+
+
+def types(case: Case, entry: str | None = None) -> Finding | None:
+    """Types that do not fit: the line from which on a tensor has the odd one."""
+    entry = entry or case.entry(*_TYPES)
+    if not case.operands or entry is None:
+        return None
+    place, text = odd_dtype(entry, case.operands)
+    return case.finding(entry, place, text)
+
+
+def out_of_range(case: Case) -> Finding | None:
+    """An index or a class that is too large: the line that made the indices."""
+    indices = [each for each in case.operands if not each.dtype.is_floating_point]
+    entry = (
+        "index-range"
+        if case.failure and "embedding" in case.failure.name
+        else case.entry("class-range", "index-range")
+    )
+    if not indices or entry is None:
+        return case.finding(entry, None, case.short) if entry else None
+    others = [each.made for each in case.operands if each.dtype.is_floating_point and each.made]
+    return case.finding(
+        entry,
+        source(indices[0]),
+        f"the indices of shape {shape_text(indices[0].shape)} are made here: {case.short}",
+        *(
+            also_at(
+                each.place,
+                f"{each.owner or each.name.strip('_')} of shape {shape_text(each.shape)}",
+            )
+            for each in others
+        ),
+    )
+
+
+# --- leaves, functions, and the rest ------------------------------------------------------------------
+
+
+def plain_input(case: Case) -> Finding | None:
+    """A tensor that is differentiated by does not require a gradient."""
+    return case.finding(
+        "grad-of-plain-input",
+        None,
+        "a tensor that this line differentiates by does not require a gradient",
+    )
+
+
+def own_function(case: Case) -> Finding | None:
+    """A backward of the user's that returns the wrong number, shape or type of gradients."""
+    name = re.search(r"[Ff]unction (\w+?)(?:Backward)? returned", case.message)
+    place = _return_of_backward(name[1], case) if name else None
+    entry = "custom-function" if "incorrect number" in case.message else "function-shape"
+    return case.finding(entry, place, case.short)
+
+
+def _return_of_backward(name: str, case: Case) -> Place | None:
+    """The return statement of the method `backward` of a class of the program."""
+    for file, node in case.nodes(ast.ClassDef):
+        for method in node.body:
+            if (
+                node.name == name
+                and isinstance(method, ast.FunctionDef)
+                and method.name == "backward"
+            ):
+                lines = [each.lineno for each in ast.walk(method) if isinstance(each, ast.Return)]
+                return Place(file, max(lines, default=method.lineno))
+    return None
+
+
+def no_parameters(case: Case) -> Finding | None:
+    """The optimizer of a module whose parts are in a list of Python, which PyTorch does not search."""
+    for module in case.modules:
+        for name, value in vars(module).items():
+            parts = value.values() if isinstance(value, dict) else value
+            if (
+                name[0] != "_"
+                and isinstance(value, (list, tuple, dict))
+                and any(isinstance(each, nn.Module) for each in parts)
+            ):
+                place = next(
+                    (
+                        Place(file, node.lineno)
+                        for file, node in case.nodes(ast.Attribute)
+                        if node.attr == name and isinstance(node.ctx, ast.Store)
+                    ),
+                    None,
+                )
+                text = (
+                    f"{name} of {type(module).__name__} is a plain {type(value).__name__}: PyTorch does "
+                    "not find the modules in it"
+                )
+                return case.finding("plain-list", place, text)
+    return case.finding("empty-optimizer", None, "these parameters are empty")
+
+
+def expanded(case: Case) -> Finding | None:
+    """A write to an expanded tensor: the line that expanded it."""
+    made = case.operands[0].made if case.operands else None
+    found = (
+        next(
+            (
+                each
+                for each in made.ancestors()
+                if each.name in ("expand", "expand_as", "broadcast_to", "expand_copy")
+            ),
+            made,
+        )
+        if made
+        else None
+    )
+    return case.finding(
+        "inplace-expanded",
+        found.place if found else None,
+        "the elements of this expanded tensor share one place in memory",
+    )
+
+
+def non_leaf_parameter(case: Case) -> Finding | None:
+    """An optimizer was given the result of an operation."""
+    entry = case.error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
+    tensor = entry.tb_frame.f_locals.get("param") if entry else None
+    made = case.watcher.origin(tensor) if isinstance(tensor, Tensor) else None
+    if made is None:
+        return None
+    text = f"{made.name.strip('_.')} makes a result of an operation, not a leaf that an optimizer can update"
+    return case.finding("optimizer-leaf", made.place, text)
+
+
+def inference_tensor(case: Case) -> Finding | None:
+    """A tensor made in inference mode met autograd."""
+    block = case.watcher.grad_off
+    if block is None or "inference" not in block.text:
+        return None
+    return case.finding(
+        "inference-mode",
+        block,
+        "tensors that are made in inference mode cannot enter a graph later",
+    )
+
+
+def not_one_number(case: Case) -> Finding | None:
+    """A loss of several elements: the line that made it."""
+    made = case.operands[0].made if case.operands else None
+    shape = shape_text(case.operands[0].shape) if case.operands else "several"
+    return case.finding(
+        "non-scalar",
+        made.place if made else None,
+        f"a loss of shape {shape} is made here; backward needs one number",
+    )

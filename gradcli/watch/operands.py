@@ -1,0 +1,226 @@
+"""The tensors that a function refused: which of them is the odd one, and the line that made it."""
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import FrameType
+
+import torch
+from torch import Tensor
+
+from gradcli.watch.finding import Place
+from gradcli.watch.record import Made, storage_of
+from gradcli.watch.user_lines import Places
+
+_PASSING = frozenset(
+    [
+        "__getitem__", "index_select", "to", "stack", "contiguous", "clone", "detach", ".data", "cpu", "cuda", "chunk",
+        "split", "unbind", "narrow", "pin_memory", "requires_grad_", "as_tensor",
+    ]
+)  # fmt: skip
+"""Functions that choose or copy: what they return is as odd as what they were given."""
+RESHAPING = frozenset(
+    [
+        "view", "reshape", "flatten", "unsqueeze", "squeeze", "t", ".T", ".mT", "transpose", "permute", "cat", "stack",
+        "expand", "repeat", "sum", "mean", "unfold", "__getitem__", "chunk", "split", "view_as", "movedim", "swapaxes",
+    ]
+)  # fmt: skip
+"""Functions whose purpose is another shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tensor that was given to a function that failed: how it was made, and the variable of the
+    user's that held it, with the line where that was read.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: str
+    requires_grad: bool
+    is_leaf: bool
+    made: Made | None
+    variable: str = ""
+    read: Place | None = None
+
+    @property
+    def name(self) -> str:
+        """What a user calls it: the variable, the parameter of a module, or its maker."""
+        owner = self.made.owner if self.made else ""
+        return owner or self.variable or "a tensor"
+
+    @property
+    def place(self) -> Place | None:
+        """The line that made it, or that assigned its variable."""
+        if self.made and self.made.place:
+            return self.made.place
+        return self.assigned
+
+    @property
+    def assigned(self) -> Place | None:
+        """The line that assigned its variable, if that can be read from the source."""
+        if not self.variable or self.read is None:
+            return None
+        lines = _assignments(self.read.file).get(self.variable, [])
+        before = [line for line in lines if line < self.read.line]
+        return Place(self.read.file, (before or lines)[-1]) if lines else None
+
+    def first(self, same: Callable[[Made], bool], *, same_dimensions: bool = True) -> Place | None:
+        """The line from which on it has been as odd as it is: `same` of a record says so. Batches
+        are made by choosing and stacking rows, so only records with as many dimensions count.
+        """
+        found = made = self.made
+        while made is not None:
+            made = next((each for each in made.parents if same(each)), None)
+            if made is not None and (not same_dimensions or len(made.shape) == len(self.shape)):
+                found = made
+        unseen = found is None or (found.name in _PASSING and not found.parents)
+        return (self.assigned if unseen else None) or (found.place if found else None)
+
+
+def source(operand: Operand, raised: Place | None = None) -> Place | None:
+    """The line that made what an operand was chosen or copied from, or reshaped on the line `raised`
+    that refused it.
+    """
+    passed: set[int] = set()
+
+    def chosen(made: Made) -> bool:
+        return id(made) in passed
+
+    for made in operand.made.ancestors() if operand.made else ():
+        if made is operand.made or id(made) in passed:
+            here = raised and made.place and made.place.address == raised.address
+            if made.name in _PASSING or (here and made.name in RESHAPING):
+                passed.update(map(id, made.parents[:1]))
+    return operand.first(chosen, same_dimensions=raised is None)
+
+
+def described(
+    tensors: Sequence[Tensor],
+    origin: Callable[[Tensor], Made | None],
+    frame: FrameType | None,
+    places: Places,
+) -> list[Operand]:
+    """The operands of a function that failed below `frame`, eight at most."""
+    names = _names(tensors, frame, places)
+    return [
+        Operand(
+            tuple(tensor.shape), tensor.dtype, str(tensor.device), tensor.requires_grad, tensor.is_leaf, origin(tensor),
+            *names.get(id(tensor), ("", None)),
+        )
+        for tensor in tensors[:8]
+    ]  # fmt: skip
+
+
+def _names(
+    tensors: Sequence[Tensor], frame: FrameType | None, places: Places
+) -> dict[int, tuple[str, Place | None]]:
+    """The outermost variables of the user's that hold these tensors, or the tensors that they view."""
+    wanted = {id(tensor): id(tensor) for tensor in tensors}
+    views = {storage_of(tensor): id(tensor) for tensor in tensors}
+    names: dict[int, tuple[str, Place | None]] = {}
+    held: dict[int, tuple[str, Place | None]] = {}
+    while frame is not None:
+        if places.users(frame.f_code.co_filename):
+            for name, value in frame.f_locals.items():
+                if id(value) in wanted:
+                    names[id(value)] = name, places.here(frame)
+                elif isinstance(value, Tensor) and (key := views.get(storage_of(value))):
+                    held[key] = name, places.here(frame)
+        frame = frame.f_back
+    return held | names
+
+
+@cache
+def syntax_tree(file: str) -> ast.AST:
+    """The syntax tree of a file; an empty one if it cannot be read."""
+    try:
+        with open(file, "rb") as source_file:
+            return ast.parse(source_file.read())
+    except (OSError, SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+@cache
+def _assignments(file: str) -> dict[str, list[int]]:
+    """The lines on which each name is assigned, in order."""
+    lines: dict[str, list[int]] = {}
+    for node in ast.walk(syntax_tree(file)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            lines.setdefault(node.id, []).append(node.lineno)
+    return {name: sorted(each) for name, each in lines.items()}
+
+
+def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, str]:
+    """The line that made the operand whose dtype a function refuses, and what it made."""
+    usual = {each.dtype for each in operands if each.made and each.made.owner}
+    usual = usual or {torch.get_default_dtype()}
+    if entry in ("dtype-mix", "index-dtype"):
+        odd = [each for each in operands if each.dtype not in usual]
+        if entry == "index-dtype":
+            odd = [each for each in operands if each.dtype.is_floating_point]
+    elif entry == "class-target":
+        odd = list(operands[1:])
+    else:
+        odd = [each for each in operands if not each.dtype.is_floating_point]
+    odd = [each for each in odd if not (each.made and each.made.owner)] or odd
+    if not odd:
+        return None, "the operands have types that do not fit"
+    operand = odd[0]
+    place = operand.first(lambda made: made.dtype == operand.dtype)
+    return place, f"{operand.name} becomes {_dtype(operand.dtype)} here"
+
+
+def odd_shape(
+    name: str, operands: Sequence[Operand], entry: str, raised: Place
+) -> tuple[Place | None, str, list[tuple[Place | None, str]]]:
+    """The line that made the operand whose shape a function refuses, what it made, and the lines
+    that made the others.
+    """
+    odd = _odd(operands, entry)
+    others = [each for each in operands if each is not odd]
+    place = (
+        odd.place
+        if odd.made and odd.made.owner
+        else source(odd, raised if entry == "batch-size" else None)
+    )
+    made = odd.made
+    if place and made and not made.owner and place.code is not raised.code:
+        here = made.place is not None and made.place.address == raised.address
+        if here or made.name not in RESHAPING:  # it was made in a function that was called there
+            place = odd.assigned or place
+    shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
+    text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
+    return (
+        place,
+        text,
+        [(each.place, f"{each.name} of shape {shape_text(each.shape)}") for each in others],
+    )
+
+
+def _odd(operands: Sequence[Operand], entry: str) -> Operand:
+    """The operand that is most likely the wrong one."""
+    given = [each for each in operands if not (each.made and each.made.owner)]
+    owned = [each for each in operands if each.made and each.made.owner]
+    reshaped = [each for each in given if each.made and each.made.name in RESHAPING]
+    if entry == "class-shape" and len(operands) > 1:
+        return operands[1]
+    if owned and given:  # a layer and what it was given
+        value, weight = given[0], owned[0]
+        channels_last = entry == "conv-channels" and value.shape[-1:] == weight.shape[1:2]
+        return (
+            value
+            if channels_last or (len(value.shape) != 2 and entry == "shape-mismatch")
+            else weight
+        )
+    return (reshaped or list(reversed(given)) or list(operands))[0]
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape as [2, 3]."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

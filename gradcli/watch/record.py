@@ -1,0 +1,237 @@
+"""What is remembered of a running program: how tensors were made, writes, backward passes, and the
+numbers that left the graph. It is bounded, and keeps no tensor alive.
+"""
+
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcli.watch.finding import Place
+
+KEY = "gradcli"
+"""Where the metadata of a node of the graph says how its tensor was made."""
+_DEEPEST = 48
+"""How many operations on tensors without a graph are remembered one after another."""
+_WIDEST = 8
+"""How many operands of one operation are remembered."""
+_WRITES = 20_000
+_EVENTS = 256
+
+
+class Made:
+    """How a tensor was made: by which function, where, from what.
+
+    `cut` says where its graph was lost; None if it has one, or was never computed from a tensor
+    that has. `parents` are the operands' records, of tensors without a graph only. `flag` is where
+    requires_grad was set to `flagged` later. `owner` is the module whose parameter it is.
+    """
+
+    __slots__ = (
+        "cut", "depth", "dtype", "flag", "flagged", "name", "number", "owner", "parents", "place", "shape", "tick",
+    )  # fmt: skip
+
+    def __init__(self, name: str, place: Place | None, tick: int, tensor: Tensor) -> None:
+        self.name = name
+        self.place = place
+        self.tick = tick
+        self.shape = tuple(tensor.shape)
+        self.dtype = tensor.dtype
+        self.parents: tuple[Made, ...] = ()
+        self.depth = 0
+        self.cut: Cut | None = None
+        self.number: float | None = None
+        self.flag: Place | None = None
+        self.flagged = False
+        self.owner = ""
+
+    def come_from(self, parents: list["Made"]) -> None:
+        """Remember the operands' records, up to a depth: a loop would make an endless chain."""
+        depth = max((parent.depth for parent in parents), default=-1) + 1
+        if depth < _DEEPEST:
+            self.parents, self.depth = tuple(parents[:_WIDEST]), depth
+
+    def ancestors(self) -> Iterator["Made"]:
+        """The record itself and those it comes from, the nearest first."""
+        seen: set[int] = set()
+        waiting = deque([self])
+        while waiting:
+            made = waiting.popleft()
+            if id(made) not in seen:
+                seen.add(id(made))
+                yield made
+                waiting.extend(made.parents)
+
+
+class Cut:
+    """Where a value lost its graph: `kind` is the entry of the mistake that this may be."""
+
+    __slots__ = ("kind", "leaves", "name", "off", "place", "shape", "tick")
+
+    def __init__(
+        self, kind: str, name: str, place: Place | None, tick: int, shape: tuple[int, ...]
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.place = place
+        self.tick = tick
+        self.shape = shape
+        self.off: Place | None = None
+        """Where recording was switched off, for an operation under no_grad."""
+        self.leaves: frozenset[int] = frozenset()
+        """The ids of the leaves that the value depended on, when this place was first seen."""
+
+
+@dataclass(slots=True)
+class Write:
+    """A write in place: the storage, and the version of the tensor before and after."""
+
+    storage: int
+    before: int
+    after: int
+    name: str
+    place: Place | None
+    tick: int
+    stepped: bool = False
+    """Whether an optimizer wrote it."""
+    module: Place | None = None
+    """Where the module of PyTorch that wrote it was made, with inplace=True."""
+
+
+@dataclass(slots=True)
+class Left:
+    """A number or array that left the graph, by `item()` or `numpy()`."""
+
+    name: str
+    place: Place | None
+    tick: int
+    shape: tuple[int, ...]
+    number: float | None
+    cut: Cut | None
+
+
+@dataclass(slots=True)
+class Pass:
+    """A backward pass that ended well."""
+
+    place: Place | None
+    tick: int
+    fills: bool
+    """Whether it fills grad, as backward does and torch.autograd.grad does not."""
+    roots: list[int]
+    """When each of its roots was made."""
+
+
+class _Ref(weakref.ref[Tensor]):
+    """A weak reference to a tensor, with its record."""
+
+    __slots__ = ("key", "made")
+    key: int
+    made: Made
+
+
+class Record:
+    """All that is remembered."""
+
+    def __init__(self) -> None:
+        self.tick = 0
+        self.backward_passes = 0
+        self.steps = 0
+        self.writes: deque[Write] = deque(maxlen=_WRITES)
+        self.left: deque[Left] = deque(maxlen=_EVENTS)
+        self.passes: deque[Pass] = deque(maxlen=_EVENTS)
+        self.cuts: dict[tuple[int, str], Cut] = {}
+        """The last cut of each kind at each place."""
+        self._made: dict[int, _Ref] = {}
+
+    @property
+    def summary(self) -> str:
+        """How much was watched, in words."""
+        counts = (
+            (self.tick, "call", "of PyTorch"),
+            (self.backward_passes, "backward pass", ""),
+            (self.steps, "step", "of an optimizer"),
+        )
+        parts = [
+            f"{count:,} {what}{'' if count == 1 else 'es' if what[-1] == 's' else 's'} {rest}".strip()
+            for count, what, rest in counts
+        ]
+        return f"watched: {', '.join(parts)}"
+
+    def keep(self, tensor: Tensor, made: Made) -> None:
+        """Remember how a tensor without a node of the graph was made."""
+        ref = _Ref(tensor, self._dropped)
+        ref.key = id(tensor)
+        ref.made = made
+        self._made[ref.key] = ref
+
+    def _dropped(self, ref: Any) -> None:
+        key: int = ref.key
+        if self._made.get(key) is ref:
+            self._made.pop(key)  # another tensor may have got this id meanwhile
+
+    def origin(self, tensor: Tensor) -> Made | None:
+        """How a tensor was made; None if that was not seen."""
+        ref = self._made.get(id(tensor))
+        if ref is not None and ref() is tensor:
+            return ref.made
+        node = node_of(tensor)
+        return made_by(node) if node is not None else None
+
+
+def node_of(tensor: Tensor) -> Any:
+    """The node of the graph that made a tensor; None without one."""
+    try:
+        return tensor.grad_fn
+    except RuntimeError:  # a view made under no_grad whose base was written to
+        return None
+
+
+def made_by(node: Any) -> Made | None:
+    """The record of the tensor that a node made."""
+    made: Made | None = node.metadata.get(KEY)
+    return made
+
+
+def storage_of(tensor: Tensor) -> int:
+    """The address of a tensor's memory, shared by its views; 0 if it has none of its own."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often a tensor was written to in place; 0 if PyTorch does not count that."""
+    try:
+        return tensor._version
+    except RuntimeError:  # made in inference mode
+        return 0
+
+
+def walk(roots: list[Any], most: int = 100_000) -> Iterator[tuple[Any, Any]]:
+    """The nodes of a graph from `roots` on, each with the node that uses it (None for a root)."""
+    seen: set[Any] = set()
+    waiting = deque((root, None) for root in roots if root is not None)
+    while waiting and len(seen) < most:
+        node, user = waiting.popleft()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node, user
+        waiting.extend((next_node, node) for next_node, _ in node.next_functions if next_node)
+
+
+def leaves_of(tensor: Tensor, most: int = 2_000) -> Iterator[Tensor]:
+    """The leaves that a tensor was computed from."""
+    if tensor.requires_grad and tensor.is_leaf:
+        yield tensor
+        return
+    for node, _ in walk([node_of(tensor)], most):
+        variable = getattr(node, "variable", None)
+        if isinstance(variable, torch.Tensor):
+            yield variable

@@ -1,0 +1,562 @@
+"""Watches what a program does with PyTorch: remembers how its tensors came to be, and tells the
+detectors.
+
+Every function of PyTorch that the program calls goes through one TorchFunctionMode. Backward passes
+run through `gradcli.core`, and the calls of modules and steps of optimizers through PyTorch's own
+global hooks. Nothing is computed differently, and no tensor is kept alive.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor, nn, overrides
+from torch.nn.modules import module as modules
+from torch.optim import Optimizer
+from torch.optim import optimizer as optimizers
+from torch.overrides import TorchFunctionMode
+
+from gradcli import core
+from gradcli.watch.detector import Call, Detector
+from gradcli.watch.finding import Place
+from gradcli.watch.operands import RESHAPING, Operand, described
+from gradcli.watch.record import (
+    KEY,
+    Cut,
+    Left,
+    Made,
+    Pass,
+    Record,
+    Write,
+    leaves_of,
+    node_of,
+    storage_of,
+    version_of,
+)
+from gradcli.watch.torch_functions import (
+    DETACHING,
+    FACTORIES,
+    Known,
+    first_number,
+    is_independent,
+    tensors_in,
+    written_by,
+)
+from gradcli.watch.user_lines import Places
+
+
+@dataclass(slots=True)
+class Failure:
+    """A function that raised an error: its operands, and what was found out at once."""
+
+    error: int
+    """The id of the exception."""
+    name: str
+    place: Place | None
+    operands: list[Operand]
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Watcher(TorchFunctionMode):
+    """The watch over one program; `record` is what it remembers, `failure` the last error."""
+
+    def __init__(
+        self, places: Places, detectors: Sequence[Callable[["Watcher"], Detector]]
+    ) -> None:
+        super().__init__()
+        self.places = places
+        self.record = Record()
+        self.failure: Failure | None = None
+        self.failed_backward: Callable[[Sequence[Tensor], Failure], None] | None = None
+        """Called with the roots of a backward pass that failed."""
+        self.grad_off: Place | None = None
+        """Where recording was last switched off."""
+        self.none_grad: tuple[Made | None, Place | None, dict[str, Any]] | None = None
+        """The last read of a grad that was None."""
+        self.last_zeroed: Place | None = None
+        self.modules: dict[int, Place] = {}
+        """Where each module that works in place became part of another one, by its id."""
+        self._left_out = False
+        """Whether an optimizer's step goes on, whose own functions are not watched."""
+        self._functions: dict[Any, Known] = {}
+        self.detectors = [make(self) for make in detectors]
+
+    def origin(self, tensor: Tensor) -> Made | None:
+        """How a tensor was made: the function, the place, and what it was made from; None if that
+        was not seen.
+        """
+        return self.record.origin(tensor)
+
+    # --- the functions of PyTorch ---------------------------------------------------------------
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        known = self._functions.get(func)
+        if known is None:
+            known = self._functions[func] = self._learn(func)
+        if known.quiet:
+            return func(*args, **kwargs) if kwargs else func(*args)
+        place = self.places.here(sys._getframe(1))
+        kwargs = kwargs or {}
+        record = self.record
+        record.tick += 1
+        if place is not None:
+            place.last = record.tick
+            place.first = place.first or record.tick
+        if known.special is not None:
+            known.special(args, kwargs, place)
+        operands = tensors_in(args, kwargs)
+        written: Sequence[Tensor] = ()
+        if known.writes or known.inplace or "out" in kwargs:
+            written = written_by(known, args, kwargs, operands)
+            before = [version_of(tensor) for tensor in written]
+        try:
+            result = func(*args, **kwargs)
+        except Exception as error:
+            self._failed(error, known.name, place, operands)
+            raise
+        if written:
+            self._wrote(known.name, written, before, place)
+        if isinstance(result, Tensor):
+            self._made(result, known.name, operands, place, args)
+        elif isinstance(result, (tuple, list)):
+            for item in result:
+                for each in item if isinstance(item, (tuple, list)) else (item,):
+                    if isinstance(each, Tensor):  # the states of an LSTM are a pair in a pair
+                        self._made(each, known.name, operands, place, args)
+        elif known.leaves and operands:
+            self._left(known.name, operands[0], result, place)
+        if known.listeners:
+            call = Call(known.name, args, kwargs, operands, result, place)
+            for listener in known.listeners:
+                listener(call)
+        return result
+
+    def _learn(self, func: Callable[..., Any]) -> Known:
+        known = Known(func)
+        known.listeners = [
+            detector.called for detector in self.detectors if {known.name, "*"} & detector.functions
+        ]
+        special: dict[str, Callable[..., None]] = {
+            "_set_grad_enabled": self._grad_switched,
+            ".grad": self._grad_read,
+            ".requires_grad=": self._flagged,
+            "requires_grad_": self._flagged,
+        }
+        known.special = special.get(known.name)
+        known.quiet = known.quiet and not known.listeners
+        return known
+
+    def _made(
+        self,
+        tensor: Tensor,
+        name: str,
+        operands: Sequence[Tensor],
+        place: Place | None,
+        args: tuple[Any, ...],
+    ) -> None:
+        record = self.record
+        if tensor.requires_grad:
+            node = node_of(tensor)
+            if node is not None:
+                if not any(tensor is operand for operand in operands) or name.endswith(("_", "__")):
+                    made = node.metadata[KEY] = Made(name, place, record.tick, tensor)
+                    if name in RESHAPING and operands[0] is not tensor:
+                        parent = record.origin(operands[0])
+                        made.come_from([parent] if parent else [])
+            elif not any(tensor is operand for operand in operands):
+                record.keep(tensor, Made(name, place, record.tick, tensor))
+            return
+        same = any(tensor is operand for operand in operands)
+        made = Made(name, place, record.tick, tensor)
+        if operands:
+            parents = []
+            for operand in operands:
+                if operand is tensor:
+                    continue
+                if operand.requires_grad:
+                    if made.cut is None:
+                        made.cut = self._cut(made, operand)
+                elif (parent := record.origin(operand)) is not None:
+                    parents.append(parent)
+                    if made.cut is None and not is_independent(name):
+                        made.cut = parent.cut
+            if same and made.cut is None:
+                return  # what was written to it, or returned unchanged, has no graph either
+            made.come_from(parents)
+        elif name in FACTORIES and args:
+            made.number = first_number(args[0])
+        record.keep(tensor, made)
+
+    def _cut(self, made: Made, operand: Tensor) -> Cut | None:
+        """Where the graph of `operand` was lost in the result of a function; None if the result does
+        not depend on its values.
+        """
+        name, place = made.name, made.place
+        if name == ".grad":
+            place = self.record.passes[-1].place if self.record.passes else place
+        elif is_independent(name):
+            return None
+        kind = DETACHING.get(name, "")
+        off = None
+        if not kind and torch.is_inference_mode_enabled():
+            kind, off = "inference-mode", self.grad_off
+        elif not kind and not torch.is_grad_enabled():
+            kind, off = "no-grad-block", self.grad_off
+        kind = kind or "not-differentiable"
+        cut = Cut(kind, made.name, place, made.tick, tuple(operand.shape))
+        cut.off = off
+        key = id(place), made.name
+        if (earlier := self.record.cuts.get(key)) is not None:
+            cut.leaves = earlier.leaves
+        else:
+            cut.leaves = frozenset(id(leaf) for leaf in leaves_of(operand))
+        self.record.cuts[key] = cut
+        return cut
+
+    def _left(self, name: str, tensor: Tensor, result: Any, place: Place | None) -> None:
+        made = None if tensor.requires_grad else self.record.origin(tensor)
+        cut = made.cut if made else None
+        if tensor.requires_grad or cut:
+            number = float(result) if isinstance(result, (int, float)) else None
+            shape = tuple(tensor.shape)
+            self.record.left.append(Left(name, place, self.record.tick, shape, number, cut))
+
+    def _wrote(
+        self, name: str, written: Sequence[Tensor], before: Sequence[int], place: Place | None
+    ) -> None:
+        for tensor, version in zip(written, before, strict=True):
+            after = version_of(tensor)
+            if after != version:
+                tick = self.record.tick
+                write = Write(storage_of(tensor), version, after, name, place, tick)
+                write.module = self._module() if self.modules else None
+                self.record.writes.append(write)
+            for detector in self.detectors:
+                detector.wrote(tensor, name, version, place)
+
+    def _module(self) -> Place | None:
+        """Where the module of PyTorch that writes in place was made."""
+        frame = sys._getframe(3)
+        while frame is not None and not self.places.users(frame.f_code.co_filename):
+            if (place := self.modules.get(id(frame.f_locals.get("self")))) is not None:
+                return place
+            frame = frame.f_back  # type: ignore[assignment]
+        return None
+
+    def _failed(
+        self, error: Exception, name: str, place: Place | None, operands: Sequence[Tensor]
+    ) -> None:
+        if self.failure is not None and self.failure.error == id(error):
+            return  # the innermost function says most
+        given = described(operands, self.origin, sys._getframe(2), self.places)
+        self.failure = Failure(id(error), name, place, given)
+
+    # --- what some functions mean ---------------------------------------------------------------
+
+    def _grad_switched(self, args: tuple[Any, ...], kwargs: Any, place: Place | None) -> None:
+        if args and not args[0] and torch.is_grad_enabled():
+            self.grad_off = self._decorated(place)
+
+    def _decorated(self, place: Place | None) -> Place | None:
+        """The decorated function's own line, if a decorator switches recording off."""
+        frame = sys._getframe(2)
+        for _ in range(6):
+            if frame is None:
+                break
+            if frame.f_code.co_name == "decorate_context":
+                function = frame.f_locals.get("func")
+                code = getattr(function, "__code__", None)
+                if code is not None and self.places.users(code.co_filename):
+                    return Place(code.co_filename, code.co_firstlineno, code)
+            frame = frame.f_back  # type: ignore[assignment]
+        return place
+
+    def _inferring(self, enter: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Enter torch.inference_mode, which no function shows."""
+        self.grad_off = self._decorated(self.places.here(sys._getframe(2)))
+        return enter(*args, **kwargs)
+
+    def _grad_read(self, args: tuple[Any, ...], kwargs: Any, place: Place | None) -> None:
+        tensor = args[0]
+        if (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None:
+            return
+        details = {
+            "is_leaf": tensor.is_leaf,
+            "requires_grad": tensor.requires_grad,
+            "shape": tuple(tensor.shape),
+            "id": id(tensor),
+        }
+        self.none_grad = self.origin(tensor), place, details
+
+    def _flagged(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place | None
+    ) -> None:
+        tensor = args[0]
+        made = self.origin(tensor)
+        if made is None:
+            made = Made("", None, self.record.tick, tensor)
+            self.record.keep(tensor, made)
+        made.flag = place
+        made.flagged = bool(args[1] if len(args) > 1 else kwargs.get("requires_grad", True))
+
+    # --- backward, modules, optimizers ----------------------------------------------------------
+
+    def _backward(
+        self, run: Callable[[], Any], roots: Sequence[Any], inputs: Sequence[Any], *, fills: bool
+    ) -> Any:
+        """Run a backward pass, watched: hooks and custom functions are the user's code."""
+        place = self.places.here(sys._getframe(2))
+        tensors = [root for root in roots if isinstance(root, Tensor)]
+        leaves = [leaf for leaf in inputs if isinstance(leaf, Tensor)]
+        self.record.tick += 1
+        tick = self.record.tick
+        if place is not None:
+            place.last = tick
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.before_backward(tensors, leaves, place)
+        try:
+            with ExitStack() as stack:
+                if not self._is_active():
+                    stack.enter_context(self)
+                result = run()
+        except Exception as error:
+            with torch._C.DisableTorchFunction():
+                inner = self.failure
+                if inner is None or inner.error != id(error):
+                    self._failed(error, "backward", place, tensors)
+                assert self.failure
+                if self.failed_backward:
+                    self.failed_backward(tensors, self.failure)
+            raise
+        self.record.backward_passes += 1
+        roots_made = [made.tick for root in tensors if (made := self.origin(root))]
+        self.record.passes.append(Pass(place, tick, fills, roots_made))
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.after_backward(tensors, leaves, place)
+        return result
+
+    def _is_active(self) -> bool:
+        """Whether the functions that are called now go through this mode."""
+        count = torch._C._len_torch_function_stack()
+        return any(torch._C._get_function_stack_at(index) is self for index in range(count))
+
+    def _stepping_begins(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        place = self.places.here(sys._getframe(1))
+        self.record.tick += 1
+        if place is not None:
+            place.last = self.record.tick
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.stepping(optimizer, place)
+        self._versions = [parameter._version for parameter in _parameters(optimizer)]
+        self._leave()
+        return tuple(map(self._watched, args)), {k: self._watched(v) for k, v in kwargs.items()}
+
+    def _leave(self) -> None:
+        """Let the functions of a step pass by: there are many, and they are not the user's."""
+        count = torch._C._len_torch_function_stack()
+        if count and torch._C._get_function_stack_at(count - 1) is self:
+            torch._C._pop_torch_function_stack()
+            self._left_out = True
+
+    def _come_back(self) -> None:
+        """Watch again after a step."""
+        if self._left_out:
+            self._left_out = False
+            torch._C._push_on_torch_function_stack(self)
+
+    def _watched(self, argument: Any) -> Any:
+        """A closure that an optimizer calls is the user's code, not the optimizer's."""
+        if not callable(argument) or isinstance(argument, (Optimizer, type, Tensor)):
+            return argument
+
+        @wraps(argument)
+        def closure(*args: Any, **kwargs: Any) -> Any:
+            with ExitStack() as stack:
+                if not self._is_active():
+                    stack.enter_context(self)
+                return argument(*args, **kwargs)
+
+        return closure
+
+    def _stepping_ends(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._come_back()
+        self.record.steps += 1
+        place = self.places.here(sys._getframe(1))
+        for parameter, before in zip(_parameters(optimizer), self._versions, strict=False):
+            after = parameter._version
+            if after != before:
+                tick = self.record.tick
+                self.record.writes.append(
+                    Write(storage_of(parameter), before, after, "step", place, tick, stepped=True)
+                )
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.stepped(optimizer, place)
+
+    def _zeroing(self, zero_grad: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Call zero_grad; what it does to each parameter is not watched."""
+        result = self._unwatched(zero_grad)(*args, **kwargs)
+        self.last_zeroed = place = self.places.here(sys._getframe(2))
+        self.record.tick += 1
+        if place is not None:
+            place.last = self.record.tick
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.zeroed(args[0], place)
+        return result
+
+    def _giving(self, add: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Give an optimizer a group of parameters, as happens when it is made."""
+        result = add(*args, **kwargs)
+        place = self.places.here(sys._getframe(2))
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.given(args[0], place)
+        return result
+
+    def _module_called(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        place = self.places.here(sys._getframe(1))
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.module_called(module, inputs, output, place)
+
+    def _registered(self, module: nn.Module, name: str, parameter: Any) -> None:
+        if isinstance(parameter, Tensor):
+            with torch._C.DisableTorchFunction():
+                earlier = self.origin(parameter)
+                place = self.places.here(sys._getframe(1))
+                made = Made(earlier.name if earlier else "", place, self.record.tick, parameter)
+                made.cut = earlier.cut if earlier else None
+                made.owner = f"{type(module).__name__}.{name}"
+                if parameter.is_leaf:
+                    self.record.keep(parameter, made)
+
+    def _joined(self, module: nn.Module, name: str, part: Any) -> None:
+        if getattr(part, "inplace", False) and (place := self.places.here(sys._getframe(1))):
+            self.modules[id(part)] = place
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch this thread in this context. All that was changed of PyTorch is put back."""
+        hears_modules = any(
+            type(detector).module_called is not Detector.module_called
+            for detector in self.detectors
+        )
+        with ExitStack() as stack:
+            handles: list[Any] = [
+                modules.register_module_parameter_registration_hook(self._registered),
+                modules.register_module_module_registration_hook(self._joined),
+                optimizers.register_optimizer_step_pre_hook(self._stepping_begins),
+                optimizers.register_optimizer_step_post_hook(self._stepping_ends),
+            ]
+            if hears_modules:
+                handles.append(modules.register_module_forward_hook(self._module_called))
+            for handle in handles:
+                stack.callback(handle.remove)
+            stack.enter_context(core.backward_passes(self._backward))
+            for owner in (Optimizer, nn.Module):
+                stack.enter_context(_wrapped(owner, "zero_grad", self._zeroing))
+            stack.enter_context(_wrapped(Optimizer, "add_param_group", self._giving))
+            stack.enter_context(_wrapped(torch.inference_mode, "__enter__", self._inferring))
+            stack.enter_context(_wrapped(torch, "from_numpy", self._from_numpy))
+            stack.enter_context(_wrapped(torch, "compile", self._compiling))
+            stack.enter_context(self._own_warnings())
+            stack.enter_context(self)
+            stack.callback(self._come_back)  # from a step that failed
+            yield
+
+    def _compiling(self, compile: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        return self._compiled(compile(*args, **kwargs))
+
+    def _compiled(self, compiled: Any) -> Any:
+        """What torch.compile returned, not watched: the compiler would compile the watch too."""
+        if isinstance(compiled, nn.Module):
+            compiled.__dict__["forward"] = self._unwatched(compiled.__dict__["forward"])
+            return compiled
+        return self._unwatched(compiled)
+
+    def _unwatched(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def unwatched(*args: Any, **kwargs: Any) -> Any:
+            count = torch._C._len_torch_function_stack()
+            if not count or torch._C._get_function_stack_at(count - 1) is not self:
+                return function(*args, **kwargs)
+            with overrides._pop_mode_temporarily():
+                result = function(*args, **kwargs)
+            # Without a model torch.compile returns a decorator, whose result is compiled.
+            return result if not _is_decorator(function) else self._compiled(result)
+
+        return unwatched
+
+    def _from_numpy(
+        self, from_numpy: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any
+    ) -> Tensor:
+        """Call torch.from_numpy, which takes no tensor, and so does not go through the mode."""
+        tensor = from_numpy(*args, **kwargs)
+        with torch._C.DisableTorchFunction():
+            self.record.tick += 1
+            made = Made("from_numpy", self.places.here(sys._getframe(2)), self.record.tick, tensor)
+            self.record.keep(tensor, made)
+        return tensor
+
+    @contextmanager
+    def _own_warnings(self) -> Iterator[None]:
+        """A warning of PyTorch's C++ names the line that called it, which is ours: give the user's."""
+        show = warnings.showwarning
+
+        def showwarning(
+            message: Any, category: Any, filename: str, lineno: int, *rest: Any, **more: Any
+        ) -> None:
+            if filename == __file__ and (place := self.places.current()) is not None:
+                filename, lineno = place.address
+            show(message, category, filename, lineno, *rest, **more)
+
+        warnings.showwarning = showwarning
+        try:
+            yield
+        finally:
+            if warnings.showwarning is showwarning:
+                warnings.showwarning = show
+
+
+@contextmanager
+def _wrapped(
+    owner: Any, name: str, around: Callable[[Callable[..., Any], tuple[Any, ...], Any], Any]
+) -> Iterator[None]:
+    """Let each call of `owner.name` in this context be made by `around`, which gets the function and
+    its arguments.
+    """
+    original = getattr(owner, name)
+
+    @wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return around(original, args, kwargs)
+
+    setattr(owner, name, wrapper)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def _is_decorator(function: Callable[..., Any]) -> bool:
+    """Whether torch.compile returned this because it was called without what to compile."""
+    return getattr(function, "__qualname__", "") == "compile.<locals>.fn"
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

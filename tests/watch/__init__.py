@@ -1,0 +1,1 @@
+"""Programs of users, run and watched."""

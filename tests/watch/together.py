@@ -1,0 +1,92 @@
+"""Runs `gradcli why --run` on many programs in one process, each in a fork of it.
+
+`python -m tests.watch.together FILE...` imports PyTorch as the programs do, so none of them pays for
+that again, and writes a JSON line for each: the command's answer, its exit status, and what the
+program printed, watched and by itself.
+"""
+
+import gc
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.program import BASE, ROOT, child
+
+SECONDS = 60
+
+
+def run_together(files: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The JSON answer of `why --run` for each of these files; its exit status as `exit`, what the
+    program printed as `printed`, and what it prints unwatched as `plain`.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.watch.together", *files],
+        cwd=ROOT, env={**BASE, "HOME": tempfile.gettempdir()}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+def _load() -> None:
+    """Load what the programs and the command use: the first optimizer takes seconds."""
+    import torch
+
+    from gradcli.commands import dispatch, forms  # noqa: F401
+    from gradcli.commands.why import compute, show  # noqa: F401
+
+    torch.set_num_threads(1)  # a pool of threads does not survive a fork
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).step()
+    gc.freeze()  # a collection in a child would write to every object, and so copy every page
+
+
+def _watched(file: str, streams: tuple[int, int, int]) -> None:
+    """Be the command. What the program prints goes to stderr."""
+    from gradcli.cli import main as program
+    from gradcli.process.worker import Progress
+    from gradcli.world import World
+
+    def work(arguments: list[str]) -> int:
+        return program.run(arguments, World.current(), Progress())
+
+    child(["why", "--run", file, "--json"], streams, os.environ.copy(), None, work, SECONDS)
+
+
+def _plain(file: str, streams: tuple[int, int, int]) -> None:
+    """Be the program."""
+    os.dup2(streams[1], 1)
+    os.dup2(streams[2], 2)
+    try:
+        runpy.run_path(file, run_name="__main__")
+    finally:
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _forked(run: Callable[[str, tuple[int, int, int]], None], file: str) -> tuple[str, str, int]:
+    """What a fork of this process writes on stdout and stderr, and its exit status."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        pid = os.fork()
+        if pid == 0:
+            run(file, (os.open(os.devnull, os.O_RDONLY), out.fileno(), err.fileno()))
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        out.seek(0)
+        err.seek(0)
+        return out.read().decode(), err.read().decode(), status
+
+
+def _both(file: str) -> dict[str, Any]:
+    answer, printed, status = _forked(_watched, file)
+    plain, _, _ = _forked(_plain, file)
+    assert status in (0, 1), f"{file}\n{printed}"
+    return {**json.loads(answer), "exit": status, "printed": printed, "plain": plain}
+
+
+if __name__ == "__main__":
+    _load()
+    for file in sys.argv[1:]:
+        print(json.dumps([file, _both(file)]), flush=True)
