@@ -223,11 +223,12 @@ class Numbers(Detector):
                 self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
 
     def _diverged(self) -> float | None:
-        """The least loss, if the losses grew without end from there."""
-        values = [value for value in self._values if value > 0]
-        if len(values) < 4 or not values[-1] > values[-2] > values[-3] > 1e4 * min(values):
+        """The loss at the beginning, if the losses grew without end from there."""
+        values = list(self._values)
+        if len(values) < 5 or min(values) <= 0:
             return None
-        return min(values)
+        first = max(values[:2])
+        return first if values[-1] > values[-2] > values[-3] > 1e4 * first else None
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """What was found."""
