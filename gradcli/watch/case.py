@@ -6,11 +6,11 @@ import traceback
 from collections.abc import Iterator
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from gradcli.language import matching
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import Operand, syntax_tree
+from gradcli.watch.operands import Operand, described, syntax_tree
 from gradcli.watch.record import Made
 from gradcli.watch.watcher import Failure, Watcher
 
@@ -52,8 +52,23 @@ class Case:
 
     @property
     def operands(self) -> list[Operand]:
-        """The tensors that the function which failed was given."""
-        return self.failure.operands if self.failure else []
+        """The tensors that the function which failed was given. Where PyTorch's own Python raised the
+        error, those are its variables, and the first parameter of its module.
+        """
+        if self.failure:
+            return self.failure.operands
+        entry = self.error.__traceback__
+        while entry is not None and entry.tb_next is not None:
+            entry = entry.tb_next
+        if entry is None or "torch" not in entry.tb_frame.f_globals.get("__name__", "").split("."):
+            return []
+        values = list(entry.tb_frame.f_locals.values())
+        given = [value for value in values if isinstance(value, Tensor)]
+        for module in values:
+            if isinstance(module, nn.Module):
+                given += list(module.parameters(recurse=False))[:1]
+        places = self.watcher.places
+        return described(given, self.watcher.origin, entry.tb_frame, places)
 
     def finding(self, entry: str, place: Place | None, text: str, *also: Also | None) -> Finding:
         """A finding at `place`, or at the line that raised the error if that was not seen. The line

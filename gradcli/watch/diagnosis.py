@@ -118,7 +118,7 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"optimizer got an empty parameter list", operand_causes.no_parameters),
     (r"out of (bounds|range)|class_index|Class values must be", operand_causes.out_of_range),
     (_TYPE + r"|Found dtype|mean\(\): could not|require gradients", operand_causes.types),
-    (r"shape|size|dimension|channels|batch_size", operand_causes.shapes),
+    (r"shape|size|dimension|channels|should contain \d+ elements", operand_causes.shapes),
 )
 """Pieces of PyTorch's messages, and what looks for the cause. One that finds none leaves the error
 to the line that raised it."""

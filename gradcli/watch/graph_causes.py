@@ -74,6 +74,11 @@ def _cut(case: Case, cut: Cut) -> Finding:
     if kind == "no-grad-block":
         if place and ".sample(" in line and (cut.off is None or cut.off.address == place.address):
             kind = "sampled"
+        elif place and re.match(r"(\w+) = \1 -.*\.grad", line):
+            text = (
+                "this makes a new tensor, without a graph and no longer the leaf that it replaces"
+            )
+            return case.finding("reassigned-leaf", place, text)
         else:
             place = cut.off or place
     text = _CUT[kind].format(name=cut.name.strip("_."), shape=shape_text(cut.shape))
@@ -156,11 +161,9 @@ def plain_number(case: Case) -> Finding | None:
 
 def no_gradient(case: Case) -> Finding | None:
     """The grad of a tensor was None."""
-    if case.watcher.none_grad is None:
-        return None
-    made, place, details = case.watcher.none_grad
+    made, place, details = case.watcher.none_grad or (None, None, {})
     if place is None or place.address != case.place.address:
-        return None
+        return _no_return(case)
     if not details["requires_grad"]:
         if made and made.cut and made.cut.kind == "no-grad-block":
             return case.finding(
@@ -208,6 +211,22 @@ def no_gradient(case: Case) -> Finding | None:
         text,
         also_at(passes[-1].place, "the backward pass"),
     )
+
+
+def _no_return(case: Case) -> Finding | None:
+    """A module whose forward returns nothing."""
+    names = {type(module).__name__ for module in case.modules} | {
+        *re.findall(r"\w+", case.place.text)
+    }
+    for file, node in case.nodes(ast.ClassDef):
+        for method in node.body if node.name in names else ():
+            if isinstance(method, ast.FunctionDef) and method.name == "forward":
+                inside = list(ast.walk(method))
+                if not any(isinstance(each, (ast.Return, ast.Yield)) for each in inside):
+                    last = Place(file, method.body[-1].lineno)
+                    text = f"forward of {node.name} ends here without a return, so it returns None"
+                    return case.finding("forward-returns-none", last, text)
+    return None
 
 
 # --- changed in place, backward again ---------------------------------------------------------------

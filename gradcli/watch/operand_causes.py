@@ -11,17 +11,18 @@ from gradcli.watch.case import Case, also_at
 from gradcli.watch.finding import Finding, Place
 from gradcli.watch.operands import odd_dtype, odd_shape, shape_text, source
 
-# --- shapes and types ---------------------------------------------------------------------------------
-
-
-_SHAPES = ("class-shape", "batch-size", "target-size", "shape-mismatch", "size-mismatch")
+_SHAPES = (
+    "class-shape", "batch-size", "target-size", "shape-mismatch", "size-mismatch", "conv-channels", "cat-sizes", "rnn-sizes",
+)  # fmt: skip
+"""Entries about several shapes, of which the odd one was made before. Of others, such as a view that
+does not fit, the line that raised the error is the cause."""
 _TYPES = ("class-target", "bce-dtype", "one-hot-target", "dtype-mix", "integer-mean")
 
 
 def shapes(case: Case, entry: str | None = None) -> Finding | None:
     """Shapes that do not fit: the line that made the odd one."""
     entry = entry or case.entry(*_SHAPES)
-    if not case.operands or entry is None:
+    if not case.operands or entry not in _SHAPES:
         return None
     name = case.failure.name if case.failure else ""
     maker, text, also = odd_shape(name, case.operands, entry, case.place)

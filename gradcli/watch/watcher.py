@@ -35,6 +35,7 @@ from gradcli.watch.record import (
     Write,
     leaves_of,
     node_of,
+    shape_of,
     storage_of,
     version_of,
 )
@@ -81,7 +82,8 @@ class Watcher(TorchFunctionMode):
         self.last_zeroed: Place | None = None
         self.modules: dict[int, Place] = {}
         """Where each module that works in place became part of another one, by its id."""
-        self._stepping = False
+        self._left_out = False
+        """Whether an optimizer's step goes on, whose own functions are not watched."""
         self._functions: dict[Any, Known] = {}
         self.detectors = [make(self) for make in detectors]
 
@@ -99,7 +101,7 @@ class Watcher(TorchFunctionMode):
         known = self._functions.get(func)
         if known is None:
             known = self._functions[func] = self._learn(func)
-        if known.quiet or self._stepping:
+        if known.quiet:
             return func(*args, **kwargs) if kwargs else func(*args)
         place = self.places.here(sys._getframe(1))
         kwargs = kwargs or {}
@@ -209,7 +211,7 @@ class Watcher(TorchFunctionMode):
         elif not kind and not torch.is_grad_enabled():
             kind, off = "no-grad-block", self.grad_off
         kind = kind or "not-differentiable"
-        cut = Cut(kind, made.name, place, made.tick, tuple(operand.shape))
+        cut = Cut(kind, made.name, place, made.tick, shape_of(operand))
         cut.off = off
         key = id(place), made.name
         if (earlier := self.record.cuts.get(key)) is not None:
@@ -224,7 +226,7 @@ class Watcher(TorchFunctionMode):
         cut = made.cut if made else None
         if tensor.requires_grad or cut:
             number = float(result) if isinstance(result, (int, float)) else None
-            shape = tuple(tensor.shape)
+            shape = shape_of(tensor)
             self.record.left.append(Left(name, place, self.record.tick, shape, number, cut))
 
     def _wrote(
@@ -277,9 +279,10 @@ class Watcher(TorchFunctionMode):
             frame = frame.f_back  # type: ignore[assignment]
         return place
 
-    def _inferring(self, context: Any) -> None:
-        """torch.inference_mode was entered, which no function shows."""
+    def _inferring(self, enter: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Enter torch.inference_mode, which no function shows."""
         self.grad_off = self._decorated(self.places.here(sys._getframe(2)))
+        return enter(*args, **kwargs)
 
     def _grad_read(self, args: tuple[Any, ...], kwargs: Any, place: Place | None) -> None:
         tensor = args[0]
@@ -288,7 +291,7 @@ class Watcher(TorchFunctionMode):
         details = {
             "is_leaf": tensor.is_leaf,
             "requires_grad": tensor.requires_grad,
-            "shape": tuple(tensor.shape),
+            "shape": shape_of(tensor),
             "id": id(tensor),
         }
         self.none_grad = self.origin(tensor), place, details
@@ -320,7 +323,6 @@ class Watcher(TorchFunctionMode):
         with torch._C.DisableTorchFunction():
             for detector in self.detectors:
                 detector.before_backward(tensors, leaves, place)
-        stepping, self._stepping = self._stepping, False
         try:
             with ExitStack() as stack:
                 if not self._is_active():
@@ -335,8 +337,6 @@ class Watcher(TorchFunctionMode):
                 if self.failed_backward:
                     self.failed_backward(tensors, self.failure)
             raise
-        finally:
-            self._stepping = stepping
         self.record.backward_passes += 1
         roots_made = [made.tick for root in tensors if (made := self.origin(root))]
         self.record.passes.append(Pass(place, tick, fills, roots_made))
@@ -361,8 +361,21 @@ class Watcher(TorchFunctionMode):
             for detector in self.detectors:
                 detector.stepping(optimizer, place)
         self._versions = [parameter._version for parameter in _parameters(optimizer)]
-        self._stepping = True
+        self._leave()
         return tuple(map(self._watched, args)), {k: self._watched(v) for k, v in kwargs.items()}
+
+    def _leave(self) -> None:
+        """Let the functions of a step pass by: there are many, and they are not the user's."""
+        count = torch._C._len_torch_function_stack()
+        if count and torch._C._get_function_stack_at(count - 1) is self:
+            torch._C._pop_torch_function_stack()
+            self._left_out = True
+
+    def _come_back(self) -> None:
+        """Watch again after a step."""
+        if self._left_out:
+            self._left_out = False
+            torch._C._push_on_torch_function_stack(self)
 
     def _watched(self, argument: Any) -> Any:
         """A closure that an optimizer calls is the user's code, not the optimizer's."""
@@ -371,18 +384,17 @@ class Watcher(TorchFunctionMode):
 
         @wraps(argument)
         def closure(*args: Any, **kwargs: Any) -> Any:
-            self._stepping = False
-            try:
+            with ExitStack() as stack:
+                if not self._is_active():
+                    stack.enter_context(self)
                 return argument(*args, **kwargs)
-            finally:
-                self._stepping = True
 
         return closure
 
     def _stepping_ends(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        self._stepping = False
+        self._come_back()
         self.record.steps += 1
         place = self.places.here(sys._getframe(1))
         for parameter, before in zip(_parameters(optimizer), self._versions, strict=False):
@@ -396,18 +408,26 @@ class Watcher(TorchFunctionMode):
             for detector in self.detectors:
                 detector.stepped(optimizer, place)
 
-    def _zeroed(self, owner: Any) -> None:
-        place = self.places.here(sys._getframe(2))
-        self.last_zeroed = place
+    def _zeroing(self, zero_grad: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Call zero_grad; what it does to each parameter is not watched."""
+        result = self._unwatched(zero_grad)(*args, **kwargs)
+        self.last_zeroed = place = self.places.here(sys._getframe(2))
+        self.record.tick += 1
+        if place is not None:
+            place.last = self.record.tick
         with torch._C.DisableTorchFunction():
             for detector in self.detectors:
-                detector.zeroed(owner, place)
+                detector.zeroed(args[0], place)
+        return result
 
-    def _given(self, optimizer: Any) -> None:
-        """An optimizer was given a group of parameters, as it is when it is made."""
+    def _giving(self, add: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Give an optimizer a group of parameters, as happens when it is made."""
+        result = add(*args, **kwargs)
         place = self.places.here(sys._getframe(2))
-        for detector in self.detectors:
-            detector.given(optimizer, place)
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                detector.given(args[0], place)
+        return result
 
     def _module_called(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         place = self.places.here(sys._getframe(1))
@@ -449,18 +469,19 @@ class Watcher(TorchFunctionMode):
             for handle in handles:
                 stack.callback(handle.remove)
             stack.enter_context(core.backward_passes(self._backward))
-            for owner, name, after in (
-                (Optimizer, "zero_grad", self._zeroed),
-                (nn.Module, "zero_grad", self._zeroed),
-                (Optimizer, "add_param_group", self._given),
-                (torch.inference_mode, "__enter__", self._inferring),
-            ):
-                stack.enter_context(_wrapped(owner, name, after))
-            stack.enter_context(_wrapped(torch, "from_numpy", None, self._from_numpy))
-            stack.enter_context(_wrapped(torch, "compile", None, self._compiled))
+            for owner in (Optimizer, nn.Module):
+                stack.enter_context(_wrapped(owner, "zero_grad", self._zeroing))
+            stack.enter_context(_wrapped(Optimizer, "add_param_group", self._giving))
+            stack.enter_context(_wrapped(torch.inference_mode, "__enter__", self._inferring))
+            stack.enter_context(_wrapped(torch, "from_numpy", self._from_numpy))
+            stack.enter_context(_wrapped(torch, "compile", self._compiling))
             stack.enter_context(self._own_warnings())
             stack.enter_context(self)
+            stack.callback(self._come_back)  # from a step that failed
             yield
+
+    def _compiling(self, compile: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        return self._compiled(compile(*args, **kwargs))
 
     def _compiled(self, compiled: Any) -> Any:
         """What torch.compile returned, not watched: the compiler would compile the watch too."""
@@ -482,8 +503,11 @@ class Watcher(TorchFunctionMode):
 
         return unwatched
 
-    def _from_numpy(self, tensor: Tensor) -> Tensor:
-        """torch.from_numpy takes no tensor, and so does not go through the mode."""
+    def _from_numpy(
+        self, from_numpy: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any
+    ) -> Tensor:
+        """Call torch.from_numpy, which takes no tensor, and so does not go through the mode."""
+        tensor = from_numpy(*args, **kwargs)
         with torch._C.DisableTorchFunction():
             self.record.tick += 1
             made = Made("from_numpy", self.places.here(sys._getframe(2)), self.record.tick, tensor)
@@ -512,22 +536,16 @@ class Watcher(TorchFunctionMode):
 
 @contextmanager
 def _wrapped(
-    owner: Any,
-    name: str,
-    ended: Callable[[Any], None] | None,
-    returned: Callable[[Any], Any] | None = None,
+    owner: Any, name: str, around: Callable[[Callable[..., Any], tuple[Any, ...], Any], Any]
 ) -> Iterator[None]:
-    """After each call of `owner.name` in this context, call `ended` with its first argument, and
-    return what `returned` makes of its result.
+    """Let each call of `owner.name` in this context be made by `around`, which gets the function and
+    its arguments.
     """
     original = getattr(owner, name)
 
     @wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        if ended is not None:
-            ended(args[0] if args else None)
-        return result if returned is None else returned(result)
+        return around(original, args, kwargs)
 
     setattr(owner, name, wrapper)
     try:

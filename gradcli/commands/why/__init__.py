@@ -3,8 +3,7 @@
 EXAMPLES = (
     ("gradcli why no-grad", "what happens, why, and how to fix it"),
     ("gradcli why 'grad can be implicitly created only for scalar outputs'", "a pasted error"),
-    ("python train.py 2>&1 | gradcli why", "a traceback from a pipe"),
-    ("gradcli why --run train.py -- --epochs 3", "the faults of a program, which is run"),
+    ("gradcli why --run train.py", "the faults of a program, which is run and watched"),
 )
 FORMS = {
     "json": "",

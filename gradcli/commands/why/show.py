@@ -2,6 +2,7 @@
 page of what was found in a program.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from gradcli.commands.why.result import RunResult, WhyResult
@@ -49,7 +50,7 @@ def _findings(result: RunResult, style: Style) -> str:
     page = Page(colour=style.colour)
     ended = "ended well"
     if result.error is not None:
-        ended = f"ended with an error: {result.error}"
+        ended = f"ended with an error: {_beginning(result.error)}"
     elif result.status:
         ended = f"ended with exit status {result.status}"
     count = len(result.findings)
@@ -66,6 +67,12 @@ def _findings(result: RunResult, style: Style) -> str:
     if not count:
         page.lines(_wrapped(result.watched, style))
     return page.text
+
+
+def _beginning(error: str) -> str:
+    """An error's first line, and of a long one the first sentence: the traceback shows all of it."""
+    line = error.split("\n")[0]
+    return line if len(line) <= 140 else re.split(r"(?<=[a-z)\]])[.;] ", line)[0]
 
 
 def _line(page: Page, address: str, code: str, text: str, style: Style) -> None:
