@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcli.watch.finding import Place
-from gradcli.watch.record import Made, storage_of
+from gradcli.watch.record import Made, shape_of, storage_of
 from gradcli.watch.user_lines import Places
 
 _PASSING = frozenset(
@@ -106,7 +106,7 @@ def described(
     names = _names(tensors, frame, places)
     return [
         Operand(
-            tuple(tensor.shape), tensor.dtype, str(tensor.device), tensor.requires_grad, tensor.is_leaf, origin(tensor),
+            shape_of(tensor), tensor.dtype, str(tensor.device), tensor.requires_grad, tensor.is_leaf, origin(tensor),
             *names.get(id(tensor), ("", None)),
         )
         for tensor in tensors[:8]

@@ -39,7 +39,7 @@ class Made:
         self.name = name
         self.place = place
         self.tick = tick
-        self.shape = tuple(tensor.shape)
+        self.shape = shape_of(tensor)
         self.dtype = tensor.dtype
         self.parents: tuple[Made, ...] = ()
         self.depth = 0
@@ -195,6 +195,14 @@ def made_by(node: Any) -> Made | None:
     """The record of the tensor that a node made."""
     made: Made | None = node.metadata.get(KEY)
     return made
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The shape of a tensor; empty for a nested one, which has none."""
+    try:
+        return tuple(tensor.shape)
+    except RuntimeError:
+        return ()
 
 
 def storage_of(tensor: Tensor) -> int:

@@ -35,6 +35,7 @@ from gradcli.watch.record import (
     Write,
     leaves_of,
     node_of,
+    shape_of,
     storage_of,
     version_of,
 )
@@ -210,7 +211,7 @@ class Watcher(TorchFunctionMode):
         elif not kind and not torch.is_grad_enabled():
             kind, off = "no-grad-block", self.grad_off
         kind = kind or "not-differentiable"
-        cut = Cut(kind, made.name, place, made.tick, tuple(operand.shape))
+        cut = Cut(kind, made.name, place, made.tick, shape_of(operand))
         cut.off = off
         key = id(place), made.name
         if (earlier := self.record.cuts.get(key)) is not None:
@@ -225,7 +226,7 @@ class Watcher(TorchFunctionMode):
         cut = made.cut if made else None
         if tensor.requires_grad or cut:
             number = float(result) if isinstance(result, (int, float)) else None
-            shape = tuple(tensor.shape)
+            shape = shape_of(tensor)
             self.record.left.append(Left(name, place, self.record.tick, shape, number, cut))
 
     def _wrote(
@@ -290,7 +291,7 @@ class Watcher(TorchFunctionMode):
         details = {
             "is_leaf": tensor.is_leaf,
             "requires_grad": tensor.requires_grad,
-            "shape": tuple(tensor.shape),
+            "shape": shape_of(tensor),
             "id": id(tensor),
         }
         self.none_grad = self.origin(tensor), place, details

@@ -136,14 +136,16 @@ class Numbers(Detector):
 
     def _needed(self, roots: Sequence[Tensor]) -> None:
         """Look for a node that saved a value which was changed through .data since."""
-        writes = {storage: rest for storage, *rest in self._changed if storage}
+        writes = {storage: (place, tick, shape) for storage, place, tick, shape in self._changed}
+        writes.pop(0, None)  # tensors without memory of their own
         for node, _ in walk([node_of(root) for root in roots], 2_000):
             made = made_by(node)
             if made is None:
                 continue
             for saved in _saved(node):
-                place, tick, shape = writes.get(storage_of(saved), (None, 0, ()))
-                if place is not None and tick > made.tick:
+                write = writes.get(storage_of(saved))
+                if write is not None and write[1] > made.tick:
+                    place, _, shape = write
                     also = (Also(made.place, f"{made.name} saved it"),) if made.place else ()
                     text = (
                         f"this write through .data changes a value of shape {shape} that the "
@@ -221,11 +223,12 @@ class Numbers(Detector):
                 self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
 
     def _diverged(self) -> float | None:
-        """The least loss, if the losses grew without end from there."""
-        values = [value for value in self._values if value > 0]
-        if len(values) < 4 or not values[-1] > values[-2] > values[-3] > 1e4 * min(values):
+        """The loss at the beginning, if the losses grew without end from there."""
+        values = list(self._values)
+        if len(values) < 5 or min(values) <= 0:
             return None
-        return min(values)
+        first = max(values[:2])
+        return first if values[-1] > values[-2] > values[-3] > 1e4 * first else None
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """What was found."""
@@ -235,7 +238,7 @@ class Numbers(Detector):
         yield from self._found.values()
         if error is None and self._passes >= 3 and not self._broken:
             yield from self._dead()
-            yield from self._unborn()
+            yield from sorted(self._unborn(), key=lambda finding: finding.place.line)[:1]
 
     def _dead(self) -> Iterator[Finding]:
         for relu in self._relus.values():
@@ -247,14 +250,14 @@ class Numbers(Detector):
                 yield Finding("dead-relu", relu.place, text)
 
     def _unborn(self) -> Iterator[Finding]:
-        zeros = [each for each in self._zeros.values() if each.count == self._passes]
-        for each in sorted(zeros, key=lambda each: each.place.line if each.place else 0)[:1]:
-            if each.place is not None:
-                text = (
-                    f"the weights of shape {each.shape} start at 0, and their gradient was exactly "
-                    f"0 in all {self._passes} backward passes: they can never change"
+        for zeros in self._zeros.values():  # in the order in which the first pass met them
+            if zeros.count == self._passes and zeros.place is not None:
+                yield Finding(
+                    "zero-init",
+                    zeros.place,
+                    f"the weights of shape {zeros.shape} start at 0, and their gradient was exactly "
+                    f"0 in all {self._passes} backward passes: they can never change",
                 )
-                yield Finding("zero-init", each.place, text)
 
     def _written(self, tensor: Tensor) -> Place | None:
         """Where a tensor got its zeros."""

@@ -161,7 +161,8 @@ class Updates(Detector):
                 leaf.place = place
                 leaf.read = False
                 leaf.held = state
-                assert tensor is not None and tensor.grad is not None
+                assert tensor is not None
+                assert tensor.grad is not None
                 if storage := storage_of(tensor.grad):
                     if len(self._grads) > _MOST:
                         self._grads.clear()
@@ -377,6 +378,8 @@ class Updates(Detector):
         unused: list[int] = []
         where: Place | None = None
         shapes: dict[int, tuple[int, ...]] = {}
+        every = self.watcher.record.cuts.values()
+        samples = [cut for cut in every if cut.place and ".sample(" in cut.place.text]
         for given in self._optimizers.values():
             if given.steps < 2 or not reached & given.parameters.keys():
                 continue
@@ -388,6 +391,8 @@ class Updates(Detector):
                     if key in cut.leaves and cut.place
                 ]
                 cuts = [cut for cut in cuts if not cut.name.startswith(".grad")]
+                if all(cut.name in _COMPARISONS for cut in cuts):
+                    cuts = samples or cuts
                 if cuts:
                     cut = min(cuts, key=_telling)
                     causes.setdefault(id(cut.place), (cut, []))[1].append(key)
@@ -397,12 +402,13 @@ class Updates(Detector):
         plain = [each for each in causes.values() if each[0].name not in _COMPARISONS]
         for cut, keys in plain or causes.values():
             names = self._named(keys, [shapes[key] for key in keys])
-            kind = "sampled" if cut.name in ("normal", "rand", "_standard_gamma") else cut.kind
+            kind = "sampled" if cut in samples else cut.kind
             place = cut.off if cut.off and kind != "sampled" else cut.place
             text = f"no gradient ever reached {names}: the graph is cut here, by {cut.name.lstrip('.')}"
             if place is not cut.place:
                 text = f"no gradient ever reached {names}: recording is switched off here"
-            assert place and cut.place
+            assert place is not None
+            assert cut.place is not None
             also = () if place is cut.place else (Also(cut.place, "computed without a graph"),)
             yield Finding(kind, place, text, also)
         if unused and where and not causes:
@@ -533,13 +539,14 @@ class _Modules:
         for attribute, value in vars(module).items():
             if attribute.startswith("_") or not isinstance(value, (list, tuple, dict)):
                 continue
-            for item in list(value.values() if isinstance(value, dict) else value)[:1_000]:
-                members = [item] if isinstance(item, nn.Parameter) else []
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            for at, item in list(items)[:1_000]:
+                members = {"": item} if isinstance(item, nn.Parameter) else {}
                 if isinstance(item, nn.Module):
-                    members = list(item.parameters())
-                for parameter in members:
-                    what = type(module), attribute, type(value).__name__
-                    self._hidden[id(parameter)] = what
+                    members = dict(item.named_parameters())
+                for name, parameter in members.items():
+                    self.names[id(parameter)] = f"{attribute}.{at}.{name}".rstrip(".")
+                    self._hidden[id(parameter)] = type(module), attribute, type(value).__name__
 
     def hidden(self, keys: Sequence[int]) -> Iterable[tuple[type, str, str]]:
         """The plain lists and dictionaries of modules that hold some of these parameters: class,
