@@ -158,6 +158,7 @@ def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, st
     usual = usual or {torch.get_default_dtype()}
     if entry in ("dtype-mix", "index-dtype"):
         odd = [each for each in operands if each.dtype not in usual]
+        odd.sort(key=lambda each: not each.dtype.is_floating_point)  # a target may be integers
         if entry == "index-dtype":
             odd = [each for each in operands if each.dtype.is_floating_point]
     elif entry == "class-target":
