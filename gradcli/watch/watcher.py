@@ -133,7 +133,7 @@ class Watcher(TorchFunctionMode):
                         self._made(each, known.name, operands, place, args)
         elif known.leaves and operands:
             self._left(known.name, operands[0], result, place)
-        if known.listeners:
+        if known.listeners and not _transformed():
             call = Call(known.name, args, kwargs, operands, result, place)
             for listener in known.listeners:
                 listener(call)
@@ -239,7 +239,7 @@ class Watcher(TorchFunctionMode):
                 write = Write(storage_of(tensor), version, after, name, place, tick)
                 write.module = self._module() if self.modules else None
                 self.record.writes.append(write)
-            for detector in self.detectors:
+            for detector in () if _transformed() else self.detectors:
                 detector.wrote(tensor, name, version, place)
 
     def _module(self) -> Place | None:
@@ -313,6 +313,8 @@ class Watcher(TorchFunctionMode):
         self, run: Callable[[], Any], roots: Sequence[Any], inputs: Sequence[Any], *, fills: bool
     ) -> Any:
         """Run a backward pass, watched: hooks and custom functions are the user's code."""
+        if _transformed():
+            return run()
         place = self.places.here(sys._getframe(2))
         tensors = [root for root in roots if isinstance(root, Tensor)]
         leaves = [leaf for leaf in inputs if isinstance(leaf, Tensor)]
@@ -557,6 +559,11 @@ def _wrapped(
 def _is_decorator(function: Callable[..., Any]) -> bool:
     """Whether torch.compile returned this because it was called without what to compile."""
     return getattr(function, "__qualname__", "") == "compile.<locals>.fn"
+
+
+def _transformed() -> bool:
+    """Whether a transform of torch.func is at work: it wraps tensors, whose numbers nobody may read."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _parameters(optimizer: Optimizer) -> list[Tensor]:

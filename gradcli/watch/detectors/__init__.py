@@ -1,8 +1,8 @@
 """The detectors of silent faults, the most telling first."""
 
 from gradcli.watch.detector import Detector
-from gradcli.watch.detectors.losses import Losses
-from gradcli.watch.detectors.numbers import Numbers
-from gradcli.watch.detectors.updates import Updates
+from gradcli.watch.detectors.loss_calls import Losses
+from gradcli.watch.detectors.values import Numbers
+from gradcli.watch.detectors.moves import Updates
 
 DETECTORS: tuple[type[Detector], ...] = (Losses, Numbers, Updates)
