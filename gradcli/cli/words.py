@@ -37,7 +37,7 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     check_values(words, [*named, *tensors])
     try:
         words = [*_as_options(command, words, named, known)]
-        guarded = list(_guarded(words, known, _instead(command)))
+        guarded = list(_guarded(words, known, command.request))
         kept = parser(command)
         # What Typer does after parsing, for each option that there is, is not needed.
         given, _, _ = kept.make_parser(typer.Context(kept)).parse_args(guarded)
@@ -87,11 +87,6 @@ def _as_option(word: str) -> str:
     return f"--{name.strip()}={value}"
 
 
-def _instead(command: Command) -> dict[str, str]:
-    """The options of other commands that have no meaning here, and what to use instead."""
-    return {flag_name(name): hint for name, hint in getattr(command.request, "instead", {}).items()}
-
-
 @cache
 def parser(command: Command) -> Any:
     """Typer's parser of one command; making it takes as long as using it, so it is kept."""
@@ -133,9 +128,7 @@ def is_option(word: str) -> bool:
     return word == "-h" or (word[:2] == "--" and word[2:3].isalpha())
 
 
-def _guarded(
-    words: Sequence[str], known: dict[str, Option], instead: dict[str, str]
-) -> Iterator[str]:
+def _guarded(words: Sequence[str], known: dict[str, Option], request: type) -> Iterator[str]:
     """The words with every value that Typer could mistake for an option marked."""
     seen: set[str] = set()
     rest = iter(words)
@@ -147,19 +140,21 @@ def _guarded(
         elif not is_option(word):
             yield _GUARD + word if word[:1] == "-" else word
         else:
-            _check_option(name, known, instead, seen)
+            _check_option(name, known, request, seen)
             yield word
             if not equals and known[name].kind is not FLAG:
                 yield _value(name, next(rest, None))
 
 
-def _check_option(
-    name: str, known: dict[str, Option], instead: dict[str, str], seen: set[str]
-) -> None:
-    if name in instead:
-        raise UsageError(f"{name} does not apply here", hint=instead[name])
+def _check_option(name: str, known: dict[str, Option], request: type, seen: set[str]) -> None:
+    for field, hint in getattr(request, "instead", {}).items():
+        if name == flag_name(field):
+            raise UsageError(f"{name} does not apply here", hint=hint)
     if name not in known:
-        raise UsageError(f"there is no option {name}", hint=did_you_mean(name, [*known, "--help"]))
+        hint = did_you_mean(name, [*known, "--help"])
+        if "--run" in seen:
+            hint = f"the arguments of the program come after --: -- {name}"
+        raise UsageError(f"there is no option {name}", hint=hint)
     if name in seen and not known[name].repeatable:
         raise UsageError(f"{name} is given twice", hint="give it once")
     seen.add(name)

@@ -24,7 +24,7 @@ _QUIET = frozenset(
 _LEAVING = frozenset(
     ["item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__complex__"]
 )
-"""Functions whose result is no tensor."""
+"""Functions whose result is not a tensor."""
 DETACHING = {
     "detach": "detached",
     "detach_": "detached",

@@ -241,7 +241,7 @@ SIZES = (
             x = torch.arange(6.0).reshape(2, 3)
             y = x.t().view(6)  # <--
         """,
-        cause="view copies nothing: it only describes the same memory anew. t(), transpose, permute and some slices "
+        cause="view copies nothing: it only describes the same memory in another way. t(), transpose, permute and some slices "
         "change the order of dimensions without moving the numbers, and no description fits the joined result.",
         cure="Use reshape, which copies where it must, or .contiguous().view(...). If the error comes from inside "
         "backward(), make the input of the named layer contiguous.",

@@ -31,7 +31,7 @@ NUMBERS = (
         related=("ties", "step-activation", "dead-relu"),
         in_training="Training hardly notices. A check with finite differences fails at isolated points, such as padding "
         "that is exactly 0.",
-        run_finds="gradcli why --run train.py reports nothing, because a gradient at a kink is no fault of a program.",
+        run_finds="gradcli why --run train.py reports nothing, because a gradient at a kink is not a fault of a program.",
     ),
     Mistake(
         "ties",
@@ -397,7 +397,7 @@ NUMBERS = (
         related=("gradcheck-float32", "saturation"),
         in_training="A running mean or a sum of losses stops changing after some millions of samples; a check with small "
         "differences gives 0.",
-        run_finds="gradcli why --run train.py reports nothing, because rounding is no fault of a program.",
+        run_finds="gradcli why --run train.py reports nothing, because rounding is not a fault of a program.",
     ),
     Mistake(
         "gradcheck-float32",

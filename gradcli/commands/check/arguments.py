@@ -25,7 +25,7 @@ class Arguments:
     """The parameters of a function, and what they are given.
 
     `values` holds tensors, and Python numbers where annotation or default asks for them. `wrt` are
-    the inputs that must stay tensors. Raises UsageError for an input that is no parameter, and for
+    the inputs that must stay tensors. Raises UsageError for an input that is not a parameter, and for
     a parameter without a value.
     """
 

@@ -27,7 +27,7 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
     if len(found) == 2 or request.with_gradient:
         for each, function in zip(request.target.names, found, strict=True):
             if not callable(function):
-                raise UsageError(f"{each} is no function", span=_place(request, each))
+                raise UsageError(f"{each} is not a function", span=_place(request, each))
         arguments = Arguments(target, inputs, request.wrt, name=name)
         if len(found) == 1:
             return WithGradient(calls, target, arguments, name, arrays=arrays)

@@ -186,7 +186,7 @@ class Updates(Detector):
         if (of := self._grads.get(storage)) is not None and (owner := of.ref()) is not None:
             grad = owner.grad
             if grad is not None and storage_of(grad) == storage:
-                of.used = None  # a grad that was scaled by hand is no longer what was used
+                of.used = None  # a grad that was scaled by hand is not the one that was used
                 of.stale = of.stale and bool(grad.any())
         leaf = self._leaves.get(id(tensor)) or self._storages.get(storage)
         owner = leaf.ref() if leaf is not None else None
@@ -556,7 +556,7 @@ class _Modules:
 
 
 def _telling(cut: Cut) -> tuple[bool, int]:
-    """What sorts cuts: the first that is no comparison, such as those that check an argument."""
+    """What sorts cuts: the first that is not a comparison, such as those that check an argument."""
     return cut.name in _COMPARISONS, cut.tick
 
 
