@@ -50,7 +50,9 @@ def _guesses(
             guesses += [right * count for count in counts]
         elif each.variant == "transposed" and right.ndim == 2:
             guesses.append(right.T)
-        elif each.variant == "straight-through" and elementwise:  # otherwise it is not an activation
+        elif (
+            each.variant == "straight-through" and elementwise
+        ):  # otherwise it is not an activation
             guesses.append(upstream)
         yield each.name, each.words, guesses
 
