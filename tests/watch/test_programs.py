@@ -49,7 +49,7 @@ class Program:
 def programs(folder: str = PROGRAMS) -> list[Program]:
     """The programs of a folder, with what is expected of each."""
     found = []
-    for name in sorted(os.listdir(folder)):
+    for name in sorted(name for name in os.listdir(folder) if name.endswith(".py")):
         file = os.path.join(folder, name)
         with open(file, encoding="utf-8") as source:
             first, *rest = source.read().splitlines()

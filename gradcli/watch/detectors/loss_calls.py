@@ -7,9 +7,10 @@ from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Made, made_by, node_of
 
-_VIEWS = frozenset(
+VIEWS = frozenset(
     f"{name}Backward{version}"
     for name in (
         "View", "UnsafeView", "ReshapeAlias", "Slice", "Select", "Index", "Squeeze", "Unsqueeze", "Transpose", "Permute",
@@ -20,13 +21,13 @@ _VIEWS = frozenset(
 """Nodes that pass numbers on as they are."""
 _ENDS = ("MeanBackward0", "SumBackward0")
 _ON_THE_WAY = ("PowBackward0", "AbsBackward0", "MulBackward0", "SqrtBackward0", "DivBackward0")
-_EACH = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+EACH = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
 
 
 class Losses(Detector):
     """Losses that mean something else than what is written."""
 
-    functions: ClassVar[frozenset[str]] = _EACH | {
+    functions: ClassVar[frozenset[str]] = EACH | {
         "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "sub", "__sub__", "__rsub__", "subtract", "rsub",
     }  # fmt: skip
 
@@ -42,7 +43,7 @@ class Losses(Detector):
             return
         if "sub" in call.name:
             self._subtracted(call)
-        elif call.name in _EACH:
+        elif call.name in EACH:
             first, second = (tuple(each.shape) for each in call.operands[:2])
             if _broadcasts(first, second):
                 self._report("broadcast", place, _broadcast(call.name, first, second))
@@ -148,7 +149,7 @@ def _broadcast(what: str, first: tuple[int, ...], second: tuple[int, ...]) -> st
     pairs = zip(_padded(first, rank), _padded(second, rank), strict=True)
     result = tuple(max(sizes) for sizes in pairs)
     return (
-        f"{what} of shapes {first} and {second} broadcasts to {result}: each prediction is "
+        f"{what} of shapes {shape_text(first)} and {shape_text(second)} broadcasts to {shape_text(result)}: each prediction is "
         "compared with every target"
     )
 
@@ -166,4 +167,4 @@ def _nodes(node: Any) -> Iterator[Any]:
 
 def _source(node: Any) -> Any:
     """The node that computed the numbers which views pass on."""
-    return next((each for each in _nodes(node) if each.name() not in _VIEWS), None)
+    return next((each for each in _nodes(node) if each.name() not in VIEWS), None)

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import syntax_tree
+from gradcli.watch.operands import shape_text, syntax_tree
 from gradcli.watch.record import Cut, leaves_of, storage_of
 
 _COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
@@ -429,7 +429,7 @@ class Updates(Detector):
         if self._modules is None:
             self._modules = _Modules()
         names = [
-            self._modules.names.get(key) or f"the tensor of shape {shape}"
+            self._modules.names.get(key) or f"the tensor of shape {shape_text(shape)}"
             for key, shape in zip(keys, shapes, strict=True)
         ]
         names = list(dict.fromkeys(names))
