@@ -10,27 +10,28 @@ from torch.optim import Optimizer
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import leaves_of, made_by, node_of, saved_by, storage_of, walk
+from gradcli.watch.record import Made, leaves_of, made_by, node_of, saved_by, walk
+from gradcli.watch.torch_functions import DETACHING
 
 _MOST = 1_000
 """How many tensors whose flag was set are followed."""
+_LOOKS = 100
+"""In how many backward passes an earlier use is looked for."""
 
 
 class _Late:
-    """A tensor whose flag was set: when, and the earlier use that a backward pass went through."""
+    """A tensor whose flag was set: its record, when, and what had already used it."""
 
-    __slots__ = ("flag", "made", "reached", "ref", "shape", "storage", "tick", "used")
+    __slots__ = ("made", "reached", "ref", "tick", "used")
 
-    def __init__(self, tensor: Tensor, made: int, tick: int, flag: Place) -> None:
+    def __init__(self, tensor: Tensor, made: Made, tick: int) -> None:
         self.ref = weakref.ref(tensor)
-        self.storage = storage_of(tensor)
-        self.shape = tuple(tensor.shape)
         self.made = made
         self.tick = tick
-        self.flag = flag
         self.reached = False
         """Whether a graph was built from it after all."""
         self.used: Place | None = None
+        """The use that a backward pass went through."""
 
 
 class Flags(Detector):
@@ -44,15 +45,16 @@ class Flags(Detector):
         self._frozen: dict[int, tuple[int, Place]] = {}
         """Optimizers that have only had frozen parameters: in how many steps, and the flag."""
         self._trained: set[int] = set()
+        self._looks = 0
 
     def called(self, call: Call) -> None:
         """The flag of a tensor was set."""
         tensor = call.args[0]
         made = self.watcher.origin(tensor)
-        if tensor.requires_grad and tensor.is_leaf and made is not None and made.place is not None:
-            if call.place is not None and id(tensor) not in self._late and len(self._late) < _MOST:
-                tick = self.watcher.record.tick
-                self._late[id(tensor)] = _Late(tensor, made.tick, tick, call.place)
+        if not tensor.requires_grad or not tensor.is_leaf or made is None or made.flag is None:
+            return
+        if id(tensor) not in self._late and len(self._late) < _MOST:
+            self._late[id(tensor)] = _Late(tensor, made, self.watcher.record.tick)
 
     def before_backward(
         self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
@@ -64,21 +66,31 @@ class Flags(Detector):
         for leaf in (*inputs, *(leaf for root in roots for leaf in leaves_of(root))):
             if (late := waiting.pop(id(leaf), None)) is not None:
                 late.reached = late.ref() is leaf
-        early = {
-            (late.storage, late.shape): late
-            for late in waiting.values()
-            if late.storage and not late.used and late.ref() is not None
-        }
-        if not early:
+        early = {id(late.made): late for late in waiting.values() if not late.used}
+        self._looks += bool(early)
+        if not early or self._looks > _LOOKS:
             return
-        last = max(late.tick for late in early.values())
         for node, _ in walk([node_of(root) for root in roots], 2_000):
-            made = made_by(node)
-            if made is not None and made.tick < last:
+            if (made := made_by(node)) is not None:
                 for saved in saved_by(node):
-                    late = early.get((storage_of(saved), tuple(saved.shape)))
-                    if late is not None and late.made < made.tick < late.tick:
-                        late.used = made.place
+                    for each, user in self._uses(saved, made):
+                        late = early.get(id(each))
+                        if late is not None and user.tick < late.tick:
+                            late.used = user.place
+
+    def _uses(self, saved: Tensor, user: Made) -> Iterator[tuple[Made, Made]]:
+        """What a saved value without a graph was computed from, each with what used it. What a
+        program detached is meant as a constant.
+        """
+        origin = self.watcher.origin(saved) if not saved.requires_grad or saved.is_leaf else None
+        waiting = [(origin, user)] if origin is not None else []
+        for _ in range(50):
+            if not waiting:
+                return
+            made, user = waiting.pop()
+            yield made, user
+            if made.name not in DETACHING:
+                waiting += [(parent, made) for parent in made.parents]
 
     def stepping(self, optimizer: Optimizer, place: Place | None) -> None:
         """See whether anything that the optimizer was given can move."""
@@ -124,9 +136,11 @@ class Flags(Detector):
 
     def _too_late(self) -> Iterator[Finding]:
         for late in self._late.values():
-            if late.used is not None and not late.reached:
+            made = late.made
+            if late.used is not None and not late.reached and made.flag is not None:
                 text = (
-                    f"requires_grad of the tensor of shape {shape_text(late.shape)} is set here, "
+                    f"requires_grad of the tensor of shape {shape_text(made.shape)} is set here, "
                     "after it was used: its grad stays None"
                 )
-                yield Finding("late-flag", late.flag, text, (Also(late.used, "it is used here"),))
+                if made.flagged:
+                    yield Finding("late-flag", made.flag, text, (Also(late.used, "used here"),))

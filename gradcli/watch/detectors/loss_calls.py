@@ -29,6 +29,7 @@ class Losses(Detector):
 
     functions: ClassVar[frozenset[str]] = EACH | {
         "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "sub", "__sub__", "__rsub__", "subtract", "rsub",
+        "softmax", "log_softmax",
     }  # fmt: skip
 
     def __init__(self, watcher: Any) -> None:
@@ -47,8 +48,11 @@ class Losses(Detector):
             first, second = (tuple(each.shape) for each in call.operands[:2])
             if _broadcasts(first, second):
                 self._report("broadcast", place, _broadcast(call.name, first, second))
+        elif "softmax" in call.name:
+            self._normalised(call, place)
         else:
             self._activated(call, place)
+            self._ignored(call, place)
 
     def _subtracted(self, call: Call) -> None:
         """Remember a difference that broadcast, until it is known whether all of it is averaged."""
@@ -94,6 +98,26 @@ class Losses(Detector):
             ended = ended or (name in _ENDS and not _along(node))
             if depth < 12 and (name in _ENDS or name in _ON_THE_WAY or name == "AddBackward0"):
                 waiting += [(each, ended, depth + 1) for each, _ in node.next_functions if each]
+
+    def _normalised(self, call: Call, place: Place) -> None:
+        """Without dim, the old default of softmax is the first dimension of three: the batch."""
+        dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+        if dim is None and call.result.dim() == 3:
+            text = (
+                f"without dim, {call.name} of shape {shape_text(call.result.shape)} is taken along "
+                "dimension 0: it compares the samples of the batch"
+            )
+            self._report("softmax-dim", place, text)
+
+    def _ignored(self, call: Call, place: Place) -> None:
+        """The mean over no target at all is 0 / 0."""
+        ignored = call.kwargs.get("ignore_index", -100)
+        target = call.operands[1] if len(call.operands) > 1 else None
+        if target is None or target.is_floating_point() or not target.numel():
+            return
+        if bool(call.result.detach().isnan().all()) and bool((target == ignored).all()):
+            text = f"all {target.numel()} targets are {ignored}, which is ignored: the mean is nan"
+            self._report("ignored-targets", place, text)
 
     def _activated(self, call: Call, place: Place) -> None:
         given = call.args[0] if call.args else call.kwargs.get("input")

@@ -63,9 +63,8 @@ class LostNumbers(Detector):
         if self._used and record.left:
             sums: dict[Place, float] = defaultdict(float)
             for left in record.left:
-                if left.tick > self._tick and left.number is not None and left.place is not None:
-                    if left.cut is None:
-                        sums[left.place] += left.number
+                if left.tick > self._tick and left.number and left.place and left.cut is None:
+                    sums[left.place] += left.number
             added = _summands(roots)
             for source, total in sums.items():
                 for (where, adds), number in self._used.items():

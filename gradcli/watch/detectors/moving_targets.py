@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.detectors.loss_calls import EACH, VIEWS
 from gradcli.watch.finding import Also, Finding, Place

@@ -1,13 +1,14 @@
 """A sample of a distribution that a network goes on with, although sample() has no gradient."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import Cut, leaves_of, made_by, node_of, walk
+from gradcli.watch.record import Made, made_by, node_of, walk
 
 _LAYERS = frozenset(["linear", "matmul", "__matmul__", "bilinear", "conv1d", "conv2d", "conv3d"])
 _DENSITIES = frozenset(
@@ -25,56 +26,69 @@ _DISCRETE = frozenset(["bernoulli", "multinomial", "poisson", "binomial", "geome
 class Samples(Detector):
     """Looks for a loss that reaches the parameters of a distribution, but not through its sample."""
 
-    functions: ClassVar[frozenset[str]] = _LAYERS | _DENSITIES
+    functions: ClassVar[frozenset[str]] = _LAYERS | _DENSITIES | {"expand"}
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
-        self._layers: dict[Place, Cut] = {}
+        self._parameters: dict[Place, list[Made]] = {}
+        """What the parameters were at each place that drew a sample."""
+        self._layers: dict[Place, Place] = {}
         """Where a layer was given a sample, and where that was drawn."""
         self._scored: set[Place] = set()
         """Where samples were drawn whose density was computed."""
         self._passes: dict[Place, tuple[int, Place]] = {}
 
     def called(self, call: Call) -> None:
-        """A sample met a layer, or something that has a gradient."""
-        if call.place is None or len(call.operands) < 2:
+        """A sample was drawn, or met a layer, or something that has a gradient."""
+        place = call.place
+        if place is None:
             return
-        for operand in call.operands[:2]:
-            if not operand.requires_grad and (cut := self._drawn(operand)) is not None:
-                assert cut.place
-                if call.name in _LAYERS:
-                    self._layers[call.place] = cut
-                elif isinstance(call.result, Tensor) and call.result.requires_grad:
-                    self._scored.add(cut.place)
+        if not torch.is_grad_enabled() and ".sample(" in place.text:
+            made = [self.watcher.origin(each) for each in call.operands if each.requires_grad]
+            self._parameters.setdefault(place, []).extend(each for each in made if each)
+        elif len(call.operands) >= 2:
+            for operand in call.operands[:2]:
+                if not operand.requires_grad and (drawn := self._drawn(operand)) is not None:
+                    if call.name in _LAYERS:
+                        self._layers[place] = drawn
+                    elif isinstance(call.result, Tensor) and call.result.requires_grad:
+                        self._scored.add(drawn)
 
-    def _drawn(self, tensor: Tensor) -> Cut | None:
+    def _drawn(self, tensor: Tensor) -> Place | None:
         """Where a tensor was drawn, if sample() itself switched recording off, and the distribution
         has rsample() too.
         """
         made = self.watcher.origin(tensor)
-        cut: Cut | None = made.cut if made is not None else None
+        cut = made.cut if made is not None else None
         if cut is None or cut.place is None or cut.off is None or cut.kind != "no-grad-block":
             return None
         if ".sample(" not in cut.place.text or cut.off.address != cut.place.address:
             return None
-        return None if any(each.name in _DISCRETE for each in made.ancestors()) else cut
+        place: Place = cut.place
+        return None if any(each.name in _DISCRETE for each in made.ancestors()) else place
 
     def after_backward(
         self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
     ) -> None:
         """See whether this pass went through a layer behind a sample, and to its parameters."""
-        if not self._layers or inputs:
-            return
-        leaves = {id(leaf) for root in roots for leaf in leaves_of(root)}
-        for node, _ in walk([node_of(root) for root in roots], 2_000):
-            made = made_by(node)
-            where = made.place if made is not None else None
-            cut = self._layers.get(where) if where is not None else None
-            if where is not None and cut is not None and cut.leaves and cut.leaves <= leaves:
-                assert cut.place
-                count, first = self._passes.get(cut.place, (0, where))
-                self._passes[cut.place] = count + 1, first
+        if self._layers and not inputs:
+            nodes = [node for node, _ in walk([node_of(root) for root in roots], 2_000)]
+            made = [each for node in nodes if (each := made_by(node))]
+            known = {id(each) for each in made}
+            for where in {each.place for each in made if each.place in self._layers}:
+                assert where
+                drawn = self._layers[where]
+                if any(id(each) in known for each in self._parameters_at(drawn)):
+                    count, first = self._passes.get(drawn, (0, where))
+                    self._passes[drawn] = count + 1, first
         self._layers.clear()
+        self._parameters.clear()
+
+    def _parameters_at(self, place: Place) -> Iterator[Made]:
+        """One line has several places, one for each of its instructions."""
+        for where, parameters in self._parameters.items():
+            if where.address == place.address:
+                yield from parameters
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """The samples that should have had a gradient."""
