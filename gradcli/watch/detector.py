@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from gradcli.watch.finding import Finding, Place
 
@@ -68,6 +69,9 @@ class Detector:
 
     def stepped(self, optimizer: Optimizer, place: Place | None) -> None:
         """`optimizer.step()` ended."""
+
+    def scheduled(self, scheduler: LRScheduler, place: Place | None) -> None:
+        """`scheduler.step()` begins; the step that its constructor makes is not told."""
 
     def zeroed(self, owner: Optimizer | nn.Module, place: Place | None) -> None:
         """`owner.zero_grad()` ended."""

@@ -33,6 +33,9 @@ def examine(file: str, arguments: Sequence[str] = ()) -> Examination:
     findings: dict[tuple[str, str, int], Finding] = {}
     found = [finding for detector in watcher.detectors for finding in detector.ended(outcome.error)]
     cause = diagnosis.of(outcome.error) if outcome.error else None
-    for finding in ([cause] if cause else []) + found:
+    first = [cause] if cause else []
+    if cause and cause.entry == "grad-none":  # which a flag that was set too late explains
+        first = [finding for finding in found if finding.entry == "late-flag"] + first
+    for finding in first + found:
         findings.setdefault((finding.entry, *finding.place.address), finding)
     return Examination(outcome, tuple(findings.values()), watcher.record.summary)

@@ -218,8 +218,8 @@ def _odd(operands: Sequence[Operand], entry: str) -> Operand:
     return (reshaped or list(reversed(given)) or list(operands))[0]
 
 
-def shape_text(shape: Sequence[int]) -> str:
-    """A shape as [2, 3]."""
+def shape_text(shape: Sequence[object]) -> str:
+    """A shape as [2, 3], or [N, 3] where N is any size."""
     return f"[{', '.join(map(str, shape))}]"
 
 

@@ -238,8 +238,25 @@ def leaves_of(tensor: Tensor, most: int = 2_000) -> Iterator[Tensor]:
     """The leaves that a tensor was computed from."""
     if tensor.requires_grad and tensor.is_leaf:
         yield tensor
-        return
-    for node, _ in walk([node_of(tensor)], most):
-        variable = getattr(node, "variable", None)
+    else:
+        yield from leaves_under(node_of(tensor), most)
+
+
+def leaves_under(node: Any, most: int = 2_000) -> Iterator[Tensor]:
+    """The leaves that the tensor of a node was computed from."""
+    for each, _ in walk([node], most):
+        variable = getattr(each, "variable", None)
         if isinstance(variable, torch.Tensor):
             yield variable
+
+
+def saved_by(node: Any) -> Iterator[Tensor]:
+    """The tensors that a node saved for its backward pass."""
+    for name in dir(node):
+        if name.startswith("_saved_"):
+            try:
+                value = getattr(node, name)
+            except RuntimeError:  # it was changed or freed, and PyTorch says so itself
+                continue
+            if isinstance(value, Tensor):
+                yield value

@@ -19,6 +19,7 @@ from torch import Tensor, nn, overrides
 from torch.nn.modules import module as modules
 from torch.optim import Optimizer
 from torch.optim import optimizer as optimizers
+from torch.optim.lr_scheduler import LRScheduler
 from torch.overrides import TorchFunctionMode
 
 from gradcli import core
@@ -422,6 +423,15 @@ class Watcher(TorchFunctionMode):
                 detector.zeroed(args[0], place)
         return result
 
+    def _scheduling(self, step: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Step a scheduler. Its constructor does that too, and has counted no step before."""
+        if args[0]._step_count:
+            place = self.places.here(sys._getframe(2))
+            with torch._C.DisableTorchFunction():
+                for detector in self.detectors:
+                    detector.scheduled(args[0], place)
+        return step(*args, **kwargs)
+
     def _giving(self, add: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         """Give an optimizer a group of parameters, as happens when it is made."""
         result = add(*args, **kwargs)
@@ -474,6 +484,7 @@ class Watcher(TorchFunctionMode):
             for owner in (Optimizer, nn.Module):
                 stack.enter_context(_wrapped(owner, "zero_grad", self._zeroing))
             stack.enter_context(_wrapped(Optimizer, "add_param_group", self._giving))
+            stack.enter_context(_wrapped(LRScheduler, "step", self._scheduling))
             stack.enter_context(_wrapped(torch.inference_mode, "__enter__", self._inferring))
             stack.enter_context(_wrapped(torch, "from_numpy", self._from_numpy))
             stack.enter_context(_wrapped(torch, "compile", self._compiling))

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Made, made_by, node_of
 
-_VIEWS = frozenset(
+VIEWS = frozenset(
     f"{name}Backward{version}"
     for name in (
         "View", "UnsafeView", "ReshapeAlias", "Slice", "Select", "Index", "Squeeze", "Unsqueeze", "Transpose", "Permute",
@@ -20,14 +21,15 @@ _VIEWS = frozenset(
 """Nodes that pass numbers on as they are."""
 _ENDS = ("MeanBackward0", "SumBackward0")
 _ON_THE_WAY = ("PowBackward0", "AbsBackward0", "MulBackward0", "SqrtBackward0", "DivBackward0")
-_EACH = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+EACH = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
 
 
 class Losses(Detector):
     """Losses that mean something else than what is written."""
 
-    functions: ClassVar[frozenset[str]] = _EACH | {
+    functions: ClassVar[frozenset[str]] = EACH | {
         "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "sub", "__sub__", "__rsub__", "subtract", "rsub",
+        "softmax", "log_softmax",
     }  # fmt: skip
 
     def __init__(self, watcher: Any) -> None:
@@ -42,12 +44,15 @@ class Losses(Detector):
             return
         if "sub" in call.name:
             self._subtracted(call)
-        elif call.name in _EACH:
+        elif call.name in EACH:
             first, second = (tuple(each.shape) for each in call.operands[:2])
             if _broadcasts(first, second):
                 self._report("broadcast", place, _broadcast(call.name, first, second))
+        elif "softmax" in call.name:
+            self._normalised(call, place)
         else:
             self._activated(call, place)
+            self._ignored(call, place)
 
     def _subtracted(self, call: Call) -> None:
         """Remember a difference that broadcast, until it is known whether all of it is averaged."""
@@ -93,6 +98,26 @@ class Losses(Detector):
             ended = ended or (name in _ENDS and not _along(node))
             if depth < 12 and (name in _ENDS or name in _ON_THE_WAY or name == "AddBackward0"):
                 waiting += [(each, ended, depth + 1) for each, _ in node.next_functions if each]
+
+    def _normalised(self, call: Call, place: Place) -> None:
+        """Without dim, the old default of softmax is the first dimension of three: the batch."""
+        dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+        if dim is None and call.result.dim() == 3:
+            text = (
+                f"without dim, {call.name} of shape {shape_text(call.result.shape)} is taken along "
+                "dimension 0: it compares the samples of the batch"
+            )
+            self._report("softmax-dim", place, text)
+
+    def _ignored(self, call: Call, place: Place) -> None:
+        """The mean over no target at all is 0 / 0."""
+        ignored = call.kwargs.get("ignore_index", -100)
+        target = call.operands[1] if len(call.operands) > 1 else None
+        if target is None or target.is_floating_point() or not target.numel():
+            return
+        if bool(call.result.detach().isnan().all()) and bool((target == ignored).all()):
+            text = f"all {target.numel()} targets are {ignored}, which is ignored: the mean is nan"
+            self._report("ignored-targets", place, text)
 
     def _activated(self, call: Call, place: Place) -> None:
         given = call.args[0] if call.args else call.kwargs.get("input")
@@ -148,7 +173,7 @@ def _broadcast(what: str, first: tuple[int, ...], second: tuple[int, ...]) -> st
     pairs = zip(_padded(first, rank), _padded(second, rank), strict=True)
     result = tuple(max(sizes) for sizes in pairs)
     return (
-        f"{what} of shapes {first} and {second} broadcasts to {result}: each prediction is "
+        f"{what} of shapes {shape_text(first)} and {shape_text(second)} broadcasts to {shape_text(result)}: each prediction is "
         "compared with every target"
     )
 
@@ -166,4 +191,4 @@ def _nodes(node: Any) -> Iterator[Any]:
 
 def _source(node: Any) -> Any:
     """The node that computed the numbers which views pass on."""
-    return next((each for each in _nodes(node) if each.name() not in _VIEWS), None)
+    return next((each for each in _nodes(node) if each.name() not in VIEWS), None)

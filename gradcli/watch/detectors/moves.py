@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import syntax_tree
+from gradcli.watch.operands import shape_text, syntax_tree
 from gradcli.watch.record import Cut, leaves_of, storage_of
 
 _COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
@@ -77,6 +77,7 @@ class _Given:
         "place",
         "ref",
         "shapes",
+        "step",
         "steps",
         "still",
         "trained",
@@ -92,6 +93,8 @@ class _Given:
         self.steps = self.empty = self.still = self.zeroed = 0
         """Of the steps, those without any gradient, at a learning rate of 0, just after zero_grad."""
         self.zeroed_at: Place | None = None
+        self.step: Place | None = None
+        """Where it was last stepped, if a scheduler changed its learning rate."""
         self.trained: set[int] = set()
         """Its parameters that required a gradient at its second step."""
 
@@ -232,6 +235,8 @@ class Updates(Detector):
             given.steps += 1
             if given.steps <= 2:
                 given.trained = {id(each) for each in _parameters(optimizer) if each.requires_grad}
+            if any(group.get("initial_lr") for group in optimizer.param_groups):
+                given.step = place
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
             if not some:
                 given.empty += 1
@@ -315,7 +320,9 @@ class Updates(Detector):
                 yield Finding("zeroed-before-step", given.zeroed_at, text)
             elif given.steps and given.steps == given.still and mine:
                 text = f"{said}: the learning rate was 0 in all {given.steps} steps"
-                yield Finding("never-updated", given.place, text)
+                if given.step is not None:
+                    text = f"{text}, as its scheduler set it"
+                yield Finding("never-updated", given.step or given.place, text)
             elif given.steps >= 2 and given.steps == given.empty and not mine:
                 text = (
                     f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
@@ -429,7 +436,7 @@ class Updates(Detector):
         if self._modules is None:
             self._modules = _Modules()
         names = [
-            self._modules.names.get(key) or f"the tensor of shape {shape}"
+            self._modules.names.get(key) or f"the tensor of shape {shape_text(shape)}"
             for key, shape in zip(keys, shapes, strict=True)
         ]
         names = list(dict.fromkeys(names))

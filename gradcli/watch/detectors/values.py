@@ -12,7 +12,8 @@ from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import leaves_of, made_by, node_of, storage_of, walk
+from gradcli.watch.operands import shape_text
+from gradcli.watch.record import leaves_of, made_by, node_of, saved_by, storage_of, walk
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
 _ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
@@ -142,13 +143,13 @@ class Numbers(Detector):
             made = made_by(node)
             if made is None:
                 continue
-            for saved in _saved(node):
+            for saved in saved_by(node):
                 write = writes.get(storage_of(saved))
                 if write is not None and write[1] > made.tick:
                     place, _, shape = write
                     also = (Also(made.place, f"{made.name} saved it"),) if made.place else ()
                     text = (
-                        f"this write through .data changes a value of shape {shape} that the "
+                        f"this write through .data changes a value of shape {shape_text(shape)} that the "
                         f"backward pass of {made.name} still needs: the gradient is wrong"
                     )
                     self._found.setdefault(
@@ -244,9 +245,9 @@ class Numbers(Detector):
         for relu in self._relus.values():
             if relu.dead >= _FEW and relu.rows >= 8 and 2 * relu.dead >= relu.calls:
                 text = (
-                    f"this ReLU of shape {('N', *relu.shape)} gave only zeros for all data in the "
+                    f"this ReLU of shape {shape_text(('N', *relu.shape))} gave only zeros for all data in the "
                     f"last {relu.dead} of {relu.calls} calls: no gradient passes"
-                ).replace("'", "")
+                )
                 yield Finding("dead-relu", relu.place, text)
 
     def _unborn(self) -> Iterator[Finding]:
@@ -255,7 +256,7 @@ class Numbers(Detector):
                 yield Finding(
                     "zero-init",
                     zeros.place,
-                    f"the weights of shape {zeros.shape} start at 0, and their gradient was exactly "
+                    f"the weights of shape {shape_text(zeros.shape)} start at 0, and their gradient was exactly "
                     f"0 in all {self._passes} backward passes: they can never change",
                 )
 
@@ -271,15 +272,3 @@ class Numbers(Detector):
 
 def _finite(value: float) -> bool:
     return value - value == 0
-
-
-def _saved(node: Any) -> Iterator[Tensor]:
-    """The tensors that a node saved for its backward pass."""
-    for name in dir(node):
-        if name.startswith("_saved_"):
-            try:
-                value = getattr(node, name)
-            except RuntimeError:  # it was changed or freed, and PyTorch says so itself
-                continue
-            if isinstance(value, Tensor):
-                yield value
