@@ -335,4 +335,6 @@ def second_time(case: Case) -> Finding | None:
         return case.finding("backward-twice", old.place, text, freed)
     entry = "backward-twice" if {*first.roots} & {*details["roots"]} else "shared-graph"
     text = "this backward pass frees the graph that a later one needs too"
-    return case.finding(entry, first.place, text, also_at(old.place, "both need what is computed here"))
+    return case.finding(
+        entry, first.place, text, also_at(old.place, "both need what is computed here")
+    )
