@@ -59,6 +59,7 @@ class GradcliError(Exception):
     """
 
     kind: ClassVar[str]
+    status: ClassVar[ExitStatus] = ExitStatus.BAD_INPUT
 
     def __init__(
         self, message: str, *, span: Location | None = None, hint: str = "", why_entry: str = ""
@@ -116,6 +117,12 @@ class CodeError(GradcliError):
     """The user's own code, which raised an error or returned what it must not."""
 
     kind = "code"
+
+
+class ProgramError(CodeError):
+    """A program of the user's that failed in a way that also ended the process it ran in."""
+
+    status = ExitStatus.FAILED
 
 
 FAULT = "fault"

@@ -73,7 +73,7 @@ def _draw_error(error: BaseException, world: World, command: str) -> ExitStatus:
     """Draw an error on stderr, and return its exit status."""
     shown = error if isinstance(error, GradcliError) else report.shortage(error)
     world.tell(report.draw(shown, world, command) if shown else report.fault(error, world))
-    return ExitStatus.BAD_INPUT if shown else ExitStatus.FAULT
+    return shown.status if shown else ExitStatus.FAULT
 
 
 def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gradcli.errors import FAULT, GradcliError, MathError, SizeError, ToldFault
+from gradcli.errors import FAULT, GradcliError, MathError, ProgramError, SizeError, ToldFault
 from gradcli.language.source import Source, Span
 from gradcli.process.fork import End, SharedPage, end_with_parent, spawn, wait
 from gradcli.process.guards import bound_memory
@@ -140,12 +140,14 @@ def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
             message = (
                 f"{limits.program!r} ended its own process (exit status {status}), as os._exit does"
             )
-            return MathError(message, hint="end it with sys.exit: what was found is lost otherwise")
+            hint = "end it with sys.exit: what was found is lost otherwise"
+            return ProgramError(message, hint=hint)
         message = f"a library that PyTorch uses ended the process (exit status {status})"
         return MathError(message, span=span, hint="memory may be too low: see ulimit -v")
     name = signal.Signals(os.WTERMSIG(end.status)).name
     if name == "SIGALRM":
-        what = "showing the result took" if end.at == _SHOWING else "it ran for"
+        ran = f"{limits.program!r} ran for" if limits.program else "it ran for"
+        what = "showing the result took" if end.at == _SHOWING else ran
         bounded = f"--timeout bounds {limits.timed}; 0" if limits.timed else "--timeout 0"
         message, hint = f"{what} more than {limits.seconds:g} s", f"{bounded} removes the limit"
         return SizeError(message, span=span, hint=hint)
@@ -154,9 +156,12 @@ def cause(end: End, limits: Limits) -> GradcliError | ToldFault:
         return SizeError(message, span=span, hint="see ulimit -t")
     if name in _CRASHES and limits.program:
         message = f"{limits.program!r} crashed ({name})"
-        return MathError(message, hint="python -X faulthandler FILE.py shows the line")
+        return ProgramError(message, hint="python -X faulthandler FILE.py shows the line")
     if name in _CRASHES:
         message = f"PyTorch crashed{' here' if span else ''} ({name})"
         return MathError(message, span=span, hint="check the arguments of this call")
     why = ", probably out of memory" if name == "SIGKILL" else ""
+    if limits.program:
+        hint = "run it on less data: what was found is lost"
+        return ProgramError(f"{limits.program!r} was killed ({name}){why}", hint=hint)
     return SizeError(f"the computation was killed ({name}){why}", span=span)

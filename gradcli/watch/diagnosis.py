@@ -116,6 +116,7 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"can't optimize a non-leaf Tensor", operand_causes.non_leaf_parameter),
     (r"Inference tensors cannot|inference tensor", operand_causes.inference_tensor),
     (r"optimizer got an empty parameter list", operand_causes.no_parameters),
+    (r"elements of (input|target) should be between 0 and 1", operand_causes.not_probabilities),
     (r"out of (bounds|range)|class_index|Class values must be", operand_causes.out_of_range),
     (_TYPE + r"|Found dtype|mean\(\): could not|require gradients", operand_causes.types),
     (r"shape|size|dimension|channels|should contain \d+ elements", operand_causes.shapes),

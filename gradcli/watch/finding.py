@@ -4,6 +4,8 @@ import linecache
 from dataclasses import dataclass
 from types import CodeType
 
+from gradcli.catalogue.mistakes import MISTAKES
+
 
 class Place:
     """A line of the user's program. There is one object for each instruction that was watched, so
@@ -48,9 +50,14 @@ class Also:
 class Finding:
     """One fault of a program: the name of its entry in the catalogue of mistakes, the line that
     causes it, what happened there, and the other lines that belong to it.
+
+    Raises KeyError if the catalogue has no such entry.
     """
 
     entry: str
     place: Place
     text: str
     also: tuple[Also, ...] = ()
+
+    def __post_init__(self) -> None:
+        MISTAKES[self.entry]

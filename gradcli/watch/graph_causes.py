@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli.watch.case import Case, also_at
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import shape_text
+from gradcli.watch.operands import shape_text, syntax_tree
 from gradcli.watch.record import Cut, Left, Made, Pass
 
 # --- the loss has no graph ------------------------------------------------------------------------
@@ -204,6 +204,9 @@ def no_gradient(case: Case) -> Finding | None:
                 f"{finding.text}; so the grad of {made.owner if made else 'the tensor'} stays None",
                 finding.also,
             )
+    if made and made.flag and made.flagged and (used := _used_before(made.flag)):
+        text = "requires_grad is set here, after the loss had been computed without it"
+        return case.finding("late-flag", made.flag, text, also_at(used, "it is used here"))
     text = "the last backward pass did not reach this tensor, so its grad is None"
     return case.finding(
         "grad-none",
@@ -211,6 +214,27 @@ def no_gradient(case: Case) -> Finding | None:
         text,
         also_at(passes[-1].place, "the backward pass"),
     )
+
+
+def _used_before(flag: Place) -> Place | None:
+    """The last line before `flag` that gives a function the variable whose flag is set there; None
+    if a later line but that of its grad uses it too, so that the flag may have come in time.
+    """
+    flagged = re.match(r"(\w+)\.requires_grad", flag.text)
+    uses = [
+        (node.lineno, isinstance(above, ast.Call))
+        for above in ast.walk(syntax_tree(flag.file))
+        for node in ast.iter_child_nodes(above)
+        if isinstance(node, ast.Name)
+        and flagged
+        and node.id == flagged[1]
+        and isinstance(node.ctx, ast.Load)
+        and getattr(above, "attr", "") != "grad"
+    ]
+    if any(line > flag.line for line, _ in uses):
+        return None
+    before = [line for line, given in uses if given and line < flag.line]
+    return Place(flag.file, max(before)) if before else None
 
 
 def _no_return(case: Case) -> Finding | None:
@@ -283,8 +307,10 @@ def second_time(case: Case) -> Finding | None:
     edges = [(old, user, first) for old, user, first in used if user and user.tick > first.tick]
     old, user, first = max(edges or used, key=lambda each: each[0].tick)
     freed = also_at(first.place, "the first backward pass, which freed the graph")
-    again = old.place and old.place.last > first.tick
-    if edges and user and (again or (user.place and user.place.first > first.tick)):
+    again = old.place is not None and old.place.last > first.tick
+    repeated = first.place is not None and first.place.address == case.place.address
+    later = user is not None and user.place is not None and user.place.first > first.tick
+    if edges and user and (again or (later and repeated)):
         text = (
             f"the state of shape {shape_text(old.shape)} that is made here carries its graph on into "
             "the next step, but the last backward pass has freed it"
@@ -292,7 +318,7 @@ def second_time(case: Case) -> Finding | None:
         return case.finding(
             "carried-state", old.place, text, also_at(user.place, "it is used again here"), freed
         )
-    if edges and user:
+    if edges and user and not later:
         text = (
             f"{old.name.strip('_')} is computed once, and every backward pass goes through its graph; "
             "the first frees it"
@@ -300,13 +326,15 @@ def second_time(case: Case) -> Finding | None:
         return case.finding(
             "backward-twice", old.place, text, also_at(user.place, "it is used here"), freed
         )
+    if repeated:
+        text = (
+            "what this line computed before is still part of the loss, but its graph was freed then"
+            if again
+            else "this is computed once, and backward runs through it again and again"
+        )
+        return case.finding("backward-twice", old.place, text, freed)
     entry = "backward-twice" if {*first.roots} & {*details["roots"]} else "shared-graph"
     text = "this backward pass frees the graph that a later one needs too"
-    if first.place and first.place.address == case.place.address:
-        return case.finding(
-            "backward-twice",
-            old.place,
-            "this is computed once, and backward runs through it again and again",
-            freed,
-        )
-    return case.finding(entry, first.place, text)
+    return case.finding(
+        entry, first.place, text, also_at(old.place, "both need what is computed here")
+    )

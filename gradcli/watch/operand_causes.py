@@ -63,6 +63,16 @@ def out_of_range(case: Case) -> Finding | None:
     )
 
 
+def not_probabilities(case: Case) -> Finding | None:
+    """A binary cross-entropy was given numbers outside 0 to 1: the line that made them."""
+    what = "target" if "of target" in case.message else "input"
+    given = case.operands[what == "target" :][:1]
+    if not given:
+        return None
+    text = f"the {what} of shape {shape_text(given[0].shape)} is made here; binary_cross_entropy takes probabilities"
+    return case.finding("bce-range", source(given[0]) or given[0].place, text)
+
+
 # --- leaves, functions, and the rest ------------------------------------------------------------------
 
 

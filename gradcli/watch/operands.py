@@ -161,6 +161,7 @@ def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, st
         odd.sort(key=lambda each: not each.dtype.is_floating_point)  # a target may be integers
         if entry == "index-dtype":
             odd = [each for each in operands if each.dtype.is_floating_point]
+            odd = odd[1:] or odd  # the table that is indexed comes first
     elif entry == "class-target":
         odd = list(operands[1:])
     else:
@@ -184,7 +185,7 @@ def odd_shape(
     place = (
         odd.place
         if odd.made and odd.made.owner
-        else source(odd, raised if entry == "batch-size" else None)
+        else source(odd, raised if entry in ("batch-size", "size-mismatch") else None)
     )
     made = odd.made
     if place and made and not made.owner and place.code is not raised.code:

@@ -21,6 +21,13 @@ _OURS = (
     os.path.join(os.path.dirname(os.path.dirname(__file__)), "core.py"),
 )
 """Files whose frames a traceback of the user's program does not show."""
+_CALLERS = frozenset(
+    [
+        "__torch_function__", "_backward", "_zeroing", "_giving", "_inferring", "_from_numpy", "_compiling", "_compiled",
+        "wrapper", "unwatched", "closure", "showwarning", "run_program", "_finish",
+    ]
+)  # fmt: skip
+"""The functions of this folder that call the user's program, or PyTorch in its name."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,11 @@ def run_program(
 ) -> Outcome:
     """Run a file to its end in this process, in the context `watching`, and print its traceback.
 
-    A child that the program forks ends here, as it would in Python.
+    A child that the program forks ends here, as it would in Python. An exception of the watch itself
+    is not the program's, and is raised.
     """
     process = os.getpid()
+    outcome = Outcome(1)
     path = os.path.abspath(file)
     with _as_main(file, path) as main, _interruptible():
         sys.argv = [file, *arguments]
@@ -60,6 +69,8 @@ def run_program(
             except SystemExit as error:
                 outcome = Outcome(_exit_status(error))
             except BaseException as error:
+                if _is_ours(error):
+                    raise
                 outcome = Outcome(1, error)
                 _print(error)
             _finish()
@@ -98,6 +109,19 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the watch itself is at fault: something other than a call in the program's name raised
+    the error. Ctrl-C, and an end of the stack or the memory, can come anywhere.
+    """
+    if not isinstance(error, Exception) or isinstance(error, (RecursionError, MemoryError)):
+        return False
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(
+        frame.f_code.co_filename.startswith(_OURS[0]) and frame.f_code.co_name not in _CALLERS
+        for frame in frames
+    )
 
 
 def _exit_status(error: SystemExit) -> int:

@@ -53,6 +53,21 @@ for step in range(40):
     print([value.hex() for weight in net.parameters() for value in weight.flatten().tolist()])
 """
 
+HOOK = """
+import torch
+
+w = torch.ones(1, requires_grad=True)
+optimizer = torch.optim.LBFGS([w])
+
+def closure():
+    loss = (w * 2).sum()
+    loss.register_hook(lambda gradient: 1 / 0)
+    loss.backward()
+    return loss
+
+optimizer.step(closure)
+"""
+
 CHILDREN = """
 import multiprocessing, os, sys, threading
 import torch
@@ -233,11 +248,47 @@ def test_a_program_that_never_ends_or_ends_its_process_is_an_error(tmp_path: Pat
     (tmp_path / "endless.py").write_text("while True:\n    pass\n")
     ran = run("why", "--run", "endless.py", "--timeout", "0.5", cwd=str(tmp_path), whole=True)
     assert (ran.status, ran.stdout) == (2, "")
-    assert "error: it ran for more than 0.5 s" in ran.stderr
-    (tmp_path / "gone.py").write_text("import os\nos._exit(4)\n")
-    ran = run("why", "--run", "gone.py", cwd=str(tmp_path), whole=True)
-    assert ran.status == 2
-    assert "ended its own process (exit status 4)" in ran.stderr
+    assert "error: 'endless.py' ran for more than 0.5 s" in ran.stderr
+    for ending, said in {
+        "os._exit(4)": "'gone.py' ended its own process (exit status 4)",
+        "os._exit(0)": "'gone.py' ended its own process (exit status 0)",
+        "os.abort()": "'gone.py' crashed (SIGABRT)",
+        "os.kill(os.getpid(), 9)": "'gone.py' was killed (SIGKILL)",
+    }.items():
+        (tmp_path / "gone.py").write_text(f"import os\n{ending}\n")
+        ran = run("why", "--run", "gone.py", cwd=str(tmp_path), whole=True)
+        assert (ran.status, ran.stdout) == (1, "")
+        assert f"error: {said}" in ran.stderr
+
+
+def test_a_fault_of_the_watch_itself_is_not_called_the_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradcli.watch import examine
+    from gradcli.watch.detector import Detector
+
+    class Broken(Detector):
+        functions = frozenset(["exp"])
+
+        def called(self, call: object) -> None:
+            raise LookupError("of gradcli's own")
+
+    Broken.called.__code__ = Broken.called.__code__.replace(
+        co_filename=os.path.join(os.path.dirname(examine.__file__), "detectors", "broken.py")
+    )
+    (tmp_path / "right.py").write_text("import torch\ntorch.ones(1).exp()\nprint('ended')\n")
+    words = ("why", "--run", "right.py")
+    assert run(*words, cwd=str(tmp_path), here=True).stdout.startswith("ended\n")
+    monkeypatch.setattr(examine, "DETECTORS", (Broken,))
+    ran = run(*words, cwd=str(tmp_path), here=True)
+    assert (ran.status, ran.stdout) == (70, "")
+    assert "error: internal error in gradcli (LookupError: of gradcli's own" in ran.stderr
+
+
+def test_an_error_in_a_callback_is_the_programs(tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text(HOOK)
+    answer = run("why", "--run", "hooks.py", "--json", cwd=str(tmp_path)).json
+    assert (answer["error"], answer["status"]) == ("ZeroDivisionError: division by zero", 1)
 
 
 def test_a_finding_names_the_file_of_a_module_beside_the_program(tmp_path: Path) -> None:

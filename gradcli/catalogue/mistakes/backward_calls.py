@@ -43,7 +43,7 @@ START = (
         related=("vjp-shape", "softmax-sum", "func-grad-scalar", "jacobian-shape"),
         in_training="The loss was made with reduction='none', or the model's output itself is differentiated; with "
         "DataParallel each GPU returns one loss, so that there are several.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line of backward().",
+        run_finds="gradcli why --run train.py names the line that made the loss of several elements.",
     ),
     Mistake(
         "complex-loss",
@@ -91,7 +91,8 @@ START = (
         related=("non-scalar",),
         in_training="backward(gradient=...) or grad_outputs=torch.ones(n) was written for a full batch and fails at the "
         "last, smaller one.",
-        run_finds="gradcli why --run train.py stops at the same error and names the shapes of both tensors.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of backward(); the message "
+        "has both shapes.",
     ),
     Mistake(
         "second-derivative",
@@ -146,7 +147,7 @@ START = (
         symptoms=("memory create_graph",),
         related=("second-derivative",),
         in_training="Memory grows from step to step until the GPU is full, although every tensor of the loop is replaced.",
-        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
+        run_finds="gradcli why --run does not look for this: PyTorch's own warning names the line.",
     ),
     Mistake(
         "softmax-sum",
@@ -174,8 +175,8 @@ START = (
         related=("non-scalar", "jacobian-shape"),
         in_training="An attention map or a policy is summed for a quick test, and all its gradients are zero or about "
         "1e-9.",
-        run_finds="gradcli why --run train.py lists the weights that do not change; it does not know that the sum is "
-        "constant.",
+        run_finds="gradcli why --run does not look for this: print the largest element of the gradient, which is 0 "
+        "up to rounding.",
     ),
     Mistake(
         "custom-function",
@@ -215,8 +216,8 @@ START = (
         fragments=("returned an incorrect number of gradients",),
         related=("unused-input",),
         in_training="The first backward() fails after an argument, such as a flag or a number, was added to forward().",
-        run_finds="gradcli why --run train.py stops at the same error; gradcli check FILE.py:NAME compares what "
-        "backward returns with the inputs one by one.",
+        run_finds="gradcli why --run train.py names the return of the backward; gradcli check FILE.py:NAME compares "
+        "what it returns with the inputs one by one.",
     ),
 )
 
@@ -251,8 +252,8 @@ TWICE = (
         related=("accumulate",),
         in_training="The second iteration fails: something that the loss needs was computed before the loop, or "
         "backward() is called for the same loss twice, for example in a metric.",
-        run_finds="gradcli why --run train.py names both calls of backward(), and the line before the loop whose graph "
-        "they share.",
+        run_finds="gradcli why --run train.py names the line whose graph is needed twice and the backward() that "
+        "freed it, or the first of the two calls.",
     ),
     Mistake(
         "shared-graph",
@@ -283,8 +284,8 @@ TWICE = (
         related=("step-before-backward",),
         in_training="In a GAN, an actor-critic or a model with two heads the second loss fails: the first backward() has "
         "freed the part that both share.",
-        run_finds="gradcli why --run train.py names both calls of backward() and the line that computed what they "
-        "share.",
+        run_finds="gradcli why --run train.py names the first backward(), which freed the graph, and the line that "
+        "computed what both losses share.",
     ),
     Mistake(
         "carried-state",

@@ -39,8 +39,8 @@ LEAVING = (
         related=("scalar-of-grad", "detached"),
         in_training="torch.tensor(list_of_losses) or torch.tensor(prediction) is put into the loss: backward() fails, or,"
         " with another path left, the copied part is not trained.",
-        run_finds="gradcli why --run train.py names the line of torch.tensor() or from_numpy() that copied a recorded "
-        "value.",
+        run_finds="gradcli why --run train.py names the line of torch.tensor(), where the loss has no graph because "
+        "of it, or parameters of the optimizer get no gradient.",
     ),
     Mistake(
         "numpy-on-grad",
@@ -71,7 +71,7 @@ LEAVING = (
         related=("scalar-of-grad",),
         in_training="The program stops where a prediction or a loss is plotted, appended to a list for matplotlib or "
         "passed to scikit-learn, usually after the first epoch.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that asks for the array.",
     ),
     Mistake(
         "scalar-of-grad",
@@ -97,7 +97,8 @@ LEAVING = (
         symptoms=("math exp gradient",),
         related=("item-breaks", "numpy-on-grad", "tensor-copy"),
         in_training="A formula with math.exp or math.log trains only its other terms; PyTorch warns once and goes on.",
-        run_finds="gradcli why --run train.py names the line that turned a recorded tensor into a number.",
+        run_finds="gradcli why --run train.py names the line that turned a recorded tensor into a number, as "
+        "item-breaks, where backward() then fails.",
     ),
     Mistake(
         "inference-mode",
@@ -128,7 +129,7 @@ LEAVING = (
         related=("no-grad-block",),
         in_training="Features are precomputed, or weights are loaded, under inference_mode, and the first forward pass of"
         " training fails.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor in "
-        "inference mode.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that switched inference "
+        "mode on.",
     ),
 )

@@ -46,8 +46,8 @@ MISSING = (
         in_training="The first backward() fails. Usual places are a frozen model whose new head was never added, an input"
         " that is optimised itself, such as an adversarial image, and a validation loop that was copied from "
         "the training loop.",
-        run_finds="gradcli why --run train.py names the tensor that backward() started from and says that nothing it "
-        "was computed from requires a gradient.",
+        run_finds="gradcli why --run train.py names the line that made a tensor of the loss which should require a "
+        "gradient and does not.",
     ),
     Mistake(
         "late-flag",
@@ -74,8 +74,8 @@ MISSING = (
         related=("wrong-cure", "unused-input"),
         in_training="The flag is set after the forward pass, often as loss.requires_grad_() or on the input just before "
         "backward(): either the error comes, or an input stays without a gradient although the loss falls.",
-        run_finds="gradcli why --run train.py names the line that set the flag and the earlier line that had already "
-        "used the tensor.",
+        run_finds="gradcli why --run train.py names the line that set the flag and the earlier line that had "
+        "already used the tensor or made the loss.",
     ),
     Mistake(
         "no-grad-block",
@@ -136,8 +136,8 @@ MISSING = (
         related=("item-breaks", "carried-state"),
         in_training="Training runs and the loss falls a little: only the layers behind detach() learn. If every path is "
         "cut, the first backward() fails.",
-        run_finds="gradcli why --run train.py names the line with detach() and the parameters that get no gradient "
-        "because of it.",
+        run_finds="gradcli why --run train.py names the line with detach() or .data; where the program ends well, "
+        "also the optimizer's parameters that no gradient reached because of it.",
     ),
     Mistake(
         "not-differentiable",
@@ -203,8 +203,8 @@ MISSING = (
         related=("not-differentiable", "kink"),
         in_training="heaviside fails in the first backward(). With round, floor or sign the loss stays where it is: every"
         " layer before the step gets a gradient of exactly 0.",
-        run_finds="gradcli why --run train.py names the operation whose gradient is zero everywhere and the weights "
-        "that do not change.",
+        run_finds="gradcli why --run train.py names the line of sign(), round() or floor() in a training loop, if "
+        "what is computed before it has a gradient of exactly 0 in every pass.",
     ),
     Mistake(
         "item-breaks",
@@ -245,8 +245,8 @@ MISSING = (
         related=("detached", "scalar-of-grad"),
         in_training="Losses are summed with loss.item() and the sum is used for backward(): it fails in the first "
         "iteration. A value that passes through item() and comes back as a tensor cuts the graph in silence.",
-        run_finds="gradcli why --run train.py names the line of item(), float() or tolist() after which there is a "
-        "plain number.",
+        run_finds="gradcli why --run train.py names the line of item(), float() or tolist() that made a plain "
+        "number, where the loss has no graph because of it, or the number is added to the loss.",
     ),
     Mistake(
         "int-dtype",
@@ -300,7 +300,8 @@ MISSING = (
         related=("late-flag", "grad-none"),
         in_training="Gradient penalties and physics-informed losses call autograd.grad with all inputs, and one of them "
         "is not used, because the network was given a copy or a slice that was made before.",
-        run_finds="gradcli why --run train.py names the input and the line at which its copy or slice was made.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that asks for the "
+        "gradient.",
     ),
     Mistake(
         "grad-of-plain-input",
@@ -350,8 +351,8 @@ MISSING = (
         related=("no-grad", "late-flag"),
         in_training="The error is gone, the loss does not fall, and every p.grad is None: the line was added to silence "
         "the error of backward().",
-        run_finds="gradcli why --run train.py names the line that set the flag on the loss and the parameters whose "
-        "gradient stayed None.",
+        run_finds="gradcli why --run train.py names the line that set the flag on the loss, and the line at which "
+        "its graph was lost.",
     ),
     Mistake(
         "flag-typo",
@@ -375,8 +376,8 @@ MISSING = (
         related=("no-grad",),
         in_training="Weights of your own stay as they were initialised, or backward() fails as if the flag had never been"
         " set, because it was not.",
-        run_finds="gradcli why --run train.py reports nothing if the program ends well; else it says that nothing "
-        "requires a gradient.",
+        run_finds="gradcli why --run train.py names the line of the misspelt flag, in a program that calls "
+        "backward().",
     ),
     Mistake(
         "grad-none",
@@ -420,8 +421,8 @@ MISSING = (
         in_training="A loop over model.parameters() that prints norms, clips or clears gradients stops at the first "
         "parameter without one: before the first backward(), at a frozen layer, or at a layer that forward() "
         "does not call.",
-        run_finds="gradcli why --run train.py lists the parameters whose gradient stayed None, with the line that cut "
-        "them off or froze them.",
+        run_finds="gradcli why --run train.py lists the parameters of the optimizer that no gradient reached in two "
+        "steps or more, with the line that cut them off, or that made the optimizer.",
     ),
     Mistake(
         "non-leaf-grad",
@@ -462,6 +463,7 @@ MISSING = (
         related=("reassigned-leaf", "optimizer-leaf", "grad-none"),
         in_training="h.grad of an activation is None after backward(), or weights that were moved with .to(device) in the"
         " line that created them never get a gradient and never change.",
-        run_finds="gradcli why --run train.py names the line that made the tensor a result of an operation.",
+        run_finds="gradcli why --run train.py names the line that made the tensor a result of an operation, if the "
+        "program stops because its grad is None; PyTorch's own warning names the line that reads it.",
     ),
 )

@@ -115,7 +115,8 @@ MODULES = (
         symptoms=("output none", "model none", "forward none", "模型 輸出 none", "模型 输出 none"),
         related=("grad-none", "forward-missing"),
         in_training="The first step stops, at the loss or at the next layer.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that used the result.",
+        run_finds="gradcli why --run train.py stops at the same error and names the last line of forward, or the "
+        "line that called the model.",
     ),
     Mistake(
         "several-outputs",
@@ -147,7 +148,7 @@ MODULES = (
         related=("rnn-sizes", "forward-returns-none"),
         in_training="The first step stops, behind the RNN or at the loss. A list of losses has no backward() either: "
         "add them up, sum(losses).backward().",
-        run_finds="gradcli why --run train.py stops at the same error and names the line of the call.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that used the tuple.",
     ),
     Mistake(
         "parameter-assigned",
@@ -358,8 +359,8 @@ MODULES = (
         related=("train-forgotten", "batchnorm-one", "no-grad-block"),
         in_training="Validation accuracy changes from run to run with the same weights, depends on the batch size, and "
         "is lower than it should be.",
-        run_finds="gradcli why --run train.py does not report it: a network in training mode under no_grad can be "
-        "meant, as in Monte Carlo dropout.",
+        run_finds="gradcli why --run does not look for this: a network in training mode under no_grad can be meant, "
+        "as in Monte Carlo dropout. Print model.training.",
     ),
     Mistake(
         "train-forgotten",
@@ -388,7 +389,7 @@ MODULES = (
         related=("eval-forgotten", "cudnn-eval"),
         in_training="The first epoch is unlike the others: from the second on the training loss is lower and the model "
         "overfits. With an RNN on a GPU, backward() stops.",
-        run_finds="gradcli why --run train.py does not report it: fine-tuning with BatchNorm in evaluation mode is "
-        "common and right.",
+        run_finds="gradcli why --run does not look for this: fine-tuning with BatchNorm in evaluation mode is "
+        "common and right. Print model.training.",
     ),
 )

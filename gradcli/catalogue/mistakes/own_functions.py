@@ -89,8 +89,8 @@ OWN_FUNCTIONS = (
         in_training="The forward pass works, and the first backward() stops with the name of your class and "
         "Backward. If it names one of PyTorch's own functions, a tensor was resized or its .data replaced between "
         "forward and backward.",
-        run_finds="gradcli why --run train.py names the return of the backward; gradcli check FILE.py:NAME examines it by "
-        "itself.",
+        run_finds="gradcli why --run train.py names the return of the backward; gradcli check FILE.py:NAME compares "
+        "what it returns with the inputs one by one.",
     ),
     Mistake(
         "no-backward",

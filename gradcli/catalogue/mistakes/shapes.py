@@ -211,7 +211,7 @@ SHAPES = (
         related=("softmax-sum", "double-softmax"),
         in_training="PyTorch warns once. If it guesses the dimension of the batch, probabilities of one sample do not add"
         " up to 1, and accuracy stays at chance.",
-        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
+        run_finds="gradcli why --run does not look for this: PyTorch's own warning names the line.",
     ),
     Mistake(
         "optimizer-leaf",
@@ -233,7 +233,8 @@ SHAPES = (
         fragments=("can't optimize a non-leaf",),
         related=("non-leaf-grad", "reassigned-leaf"),
         in_training="The program stops where the optimizer is made.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line of the optimizer.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor a "
+        "result of an operation.",
     ),
 )
 
@@ -284,7 +285,7 @@ FUNC = (
         ),
         related=("non-scalar", "func-grad-scalar"),
         in_training="Memory runs out for a batch of some hundreds, although one sample takes next to nothing.",
-        run_finds="gradcli why --run train.py reports nothing, because the numbers are right.",
+        run_finds="gradcli why --run does not look for this: the numbers are right. Print the shape.",
     ),
     Mistake(
         "closed-form",
@@ -312,7 +313,7 @@ FUNC = (
         symptoms=("jacobian slow",),
         related=("jacobian-shape", "softmax-sum", "non-scalar"),
         in_training="A step takes seconds where it should take milliseconds.",
-        run_finds="gradcli why --run train.py reports nothing, because the numbers are right.",
+        run_finds="gradcli why --run does not look for this: the numbers are right.",
     ),
     Mistake(
         "vmap-branch",
@@ -387,7 +388,7 @@ FUNC = (
         ),
         related=("vmap-inplace",),
         in_training="A model with dropout or sampled noise fails under vmap, in training mode only.",
-        run_finds="gradcli why --run train.py stops at the same error and names the random operation.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the random operation.",
     ),
     Mistake(
         "vmap-inplace",

@@ -60,8 +60,8 @@ SILENT = (
         related=("softmax-dim", "sequence-target"),
         in_training="The loss falls a little and stays; predictions of the same sample change with the batch it is in, "
         "and with a batch of one all probabilities are 1.",
-        run_finds="gradcli why --run train.py does not report it, since a softmax over any dimension can be meant: "
-        "print p.sum(dim=-1).",
+        run_finds="gradcli why --run does not look for this: a softmax over any dimension can be meant. Print "
+        "p.sum(dim=-1), which must be 1.",
     ),
     Mistake(
         "one-class",
@@ -90,7 +90,8 @@ SILENT = (
         related=("class-range", "double-softmax", "target-size"),
         in_training="The loss is exactly 0 from the first step on, and accuracy stays where it was. A target of 1 would "
         "stop with an error.",
-        run_finds="gradcli why --run train.py names the weights that never change.",
+        run_finds="gradcli why --run does not look for this: print the shape of the logits. One column needs "
+        "binary_cross_entropy_with_logits.",
     ),
     Mistake(
         "masked-row",
@@ -120,7 +121,8 @@ SILENT = (
         related=("not-a-number", "nan-where", "ignored-targets"),
         in_training="The loss is nan at the first batch with such a row, often after many good ones, and all weights "
         "are nan from the next step on.",
-        run_finds="gradcli why --run train.py names the softmax as the first operation that gave a nan.",
+        run_finds="gradcli why --run train.py names the line of the softmax of a row of nothing but -inf, once the "
+        "loss or a gradient is nan.",
     ),
     Mistake(
         "sampled",
@@ -151,7 +153,8 @@ SILENT = (
         related=("detached", "no-grad", "not-differentiable"),
         in_training="In a VAE the decoder learns and the encoder gets grad None, because the loss reaches the decoder "
         "by another path; alone, backward() stops.",
-        run_finds="gradcli why --run train.py names the line with sample() as the cut of the graph.",
+        run_finds="gradcli why --run train.py names the line with sample(), if the loss has no graph, or no "
+        "gradient through it to the parameters of the distribution.",
     ),
     Mistake(
         "padded-mean",
@@ -175,8 +178,8 @@ SILENT = (
         symptoms=("padding loss", "padding mean", "mask loss", "填充 loss"),
         related=("reduction", "ignored-targets", "fixed-size"),
         in_training="The loss looks better than it is, and changes with the way samples are put into batches.",
-        run_finds="gradcli why --run train.py does not report it: which positions are padding is known to the program "
-        "alone.",
+        run_finds="gradcli why --run does not look for this: which positions are padding is known to the program "
+        "alone. Compare with the mean over loss[mask].",
     ),
     Mistake(
         "graph-kept",
@@ -220,8 +223,8 @@ SILENT = (
         in_training="Memory grows with every step, slowly in training, quickly in validation, until the GPU is out of memory, "
         "though the first step fits easily. If the very first step does not fit, the batch or the model is too "
         "large instead.",
-        run_finds="gradcli why --run train.py does not measure memory; it names the sum only where a later backward() goes "
-        "through an old step.",
+        run_finds="gradcli why --run train.py names the line of the sum, if it keeps the graphs of several losses "
+        "whose backward() has already run.",
     ),
     Mistake(
         "indexed-grad",
@@ -244,7 +247,8 @@ SILENT = (
         symptoms=("grad none index", "element grad none"),
         related=("non-leaf-grad", "grad-none"),
         in_training="A line that prints or plots single gradients shows None and a warning; training itself is right.",
-        run_finds="gradcli why --run train.py names the line that reads .grad.",
+        run_finds="gradcli why --run train.py names the line that reads w[0], as non-leaf-grad, if the program "
+        "stops because its grad is None; PyTorch's own warning names it too.",
     ),
     Mistake(
         "micro-batches",
@@ -269,7 +273,8 @@ SILENT = (
         related=("accumulate", "reduction", "learning-rate"),
         in_training="Training with accumulation becomes unstable at a learning rate that worked with the whole batch. Adam "
         "hides most of it, because it divides by the size of the gradient; clipping does not.",
-        run_finds="gradcli why --run train.py does not report it: a sum over micro-batches can be meant.",
+        run_finds="gradcli why --run does not look for this: a sum over micro-batches can be meant. Divide each "
+        "loss by their number.",
     ),
     Mistake(
         "clipped-too-late",
@@ -297,7 +302,8 @@ SILENT = (
         symptoms=("clipping effect", "clip effect", "梯度 裁剪"),
         related=("exploding", "clip-nonfinite", "zeroed-before-step"),
         in_training="The loss explodes as if there were no clipping.",
-        run_finds="gradcli why --run train.py does not report it; the order of the three lines shows it.",
+        run_finds="gradcli why --run does not look for this: the order must be backward(), clip_grad_norm_(), "
+        "step().",
     ),
     Mistake(
         "exploding",
@@ -339,7 +345,8 @@ SILENT = (
         related=("learning-rate", "saturation", "clip-nonfinite", "clipped-too-late"),
         in_training="The loss falls and suddenly jumps, or is inf and then nan. The norm of the gradients, which "
         "clip_grad_norm_ returns, shows it some steps earlier.",
-        run_finds="gradcli why --run train.py names the first operation that gave an inf or nan.",
+        run_finds="gradcli why --run does not look for this: print what clip_grad_norm_ returns, the norm of the "
+        "gradients. A loss that grows without end is found as learning-rate.",
     ),
     Mistake(
         "clamped",
@@ -363,7 +370,7 @@ SILENT = (
         symptoms=("clamp gradient zero", "clamp gradient", "clip gradient zero"),
         related=("dead-relu", "saturation", "kink"),
         in_training="Some outputs stay at the limit from some step on, and the loss keeps what they contribute.",
-        run_finds="gradcli why --run train.py names it only where a weight never changes; print the share of elements at "
+        run_finds="gradcli why --run does not look for this: a clamp can be meant. Print the share of elements at "
         "the limit.",
     ),
     Mistake(
@@ -394,7 +401,8 @@ SILENT = (
         ),
         related=("zero-init", "dead-relu"),
         in_training="The loss stops at that of linear regression; XOR stays at one half.",
-        run_finds="gradcli why --run train.py does not report it: two linear layers in a row can be meant.",
+        run_finds="gradcli why --run does not look for this: two linear layers in a row can be meant. print(model) "
+        "shows whether an activation is missing.",
     ),
     Mistake(
         "distribution-nan",
@@ -423,6 +431,7 @@ SILENT = (
         related=("not-a-number", "exploding", "masked-row", "anomaly"),
         in_training="Reinforcement learning runs for hours and stops in the policy; a language model stops in "
         "torch.multinomial while it generates.",
-        run_finds="gradcli why --run train.py names the first operation that gave a nan or inf.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the "
+        "distribution, or gave it the nan.",
     ),
 )

@@ -282,7 +282,8 @@ SIZES = (
         related=("view-layout", "shape-mismatch"),
         in_training="The first batch stops, or only the last one, which is smaller than a batch size that is written as "
         "a number.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of view(); the message has "
+        "the shape.",
     ),
     Mistake(
         "cat-sizes",
@@ -313,7 +314,8 @@ SIZES = (
         related=("size-mismatch",),
         in_training="The first batch with an odd size stops; a DataLoader whose samples differ in size stops in "
         "default_collate.",
-        run_finds="gradcli why --run train.py names this entry and the line of cat or stack.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor of "
+        "the other size.",
     ),
     Mistake(
         "conv-channels",
@@ -339,7 +341,8 @@ SIZES = (
         symptoms=("conv channels", "channels last"),
         related=("conv-dimensions", "shape-mismatch"),
         in_training="The first forward pass stops. Grey images stop it only where the dataset has some.",
-        run_finds="gradcli why --run train.py names the line that made the images.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the layer or the "
+        "images, with both shapes.",
     ),
     Mistake(
         "conv-dimensions",
@@ -427,6 +430,7 @@ SIZES = (
         related=("no-batch-dimension", "carried-state"),
         in_training="The first forward pass stops, or the last batch of an epoch: drop_last=True in the DataLoader "
         "avoids a smaller one.",
-        run_finds="gradcli why --run train.py names this entry and the line that called the RNN.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the RNN, or the "
+        "input or state that does not fit.",
     ),
 )

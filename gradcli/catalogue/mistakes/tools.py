@@ -73,8 +73,8 @@ TOOLS = (
         related=("no-grad", "checkpoint-changed", "checkpoint-grad"),
         in_training="A warning, and then either the error of a loss without a graph or, if later layers are trained, "
         "no error: the layers inside the checkpoint never change.",
-        run_finds="gradcli why --run train.py names the parameters whose grad stays None; PyTorch's own warning names the "
-        "checkpoint.",
+        run_finds="gradcli why --run train.py lists the parameters of the optimizer whose grad stays None, as "
+        "grad-none; PyTorch's own warning names the checkpoint.",
     ),
     Mistake(
         "checkpoint-grad",
@@ -230,8 +230,8 @@ TOOLS = (
         related=("anomaly", "not-a-number", "scaler-twice"),
         in_training="The error appears after hundreds of good steps, at the first batch with a zero, a large number or "
         "a nan. Without the flag all weights are nan from that step on.",
-        run_finds="gradcli why --run train.py names this entry and, where the forward pass gave it, the first operation "
-        "with an inf or nan.",
+        run_finds="gradcli why --run train.py names this entry and, where a log, root or quotient gave it, the "
+        "first operation with an inf or nan.",
     ),
     Mistake(
         "ddp-unused",

@@ -53,8 +53,8 @@ UPDATES = (
         related=("not-in-optimizer", "zeroed-before-step", "frozen", "learning-rate"),
         in_training="The loss of the same batch is the same number in every epoch, while losses of different batches "
         "go up and down without a trend. Gradients look healthy if you print them.",
-        run_finds="gradcli why --run train.py names the line of backward() or of the update, and the parameters that have "
-        "gradients and never change.",
+        run_finds="gradcli why --run train.py names the line that should have moved the parameters, or the "
+        "backward() that no step() follows, if gradients came twice or more and nothing moved.",
     ),
     Mistake(
         "zeroed-before-step",
@@ -84,8 +84,8 @@ UPDATES = (
         related=("never-updated", "accumulate", "grad-none"),
         in_training="The loss does not fall at all, and every p.grad is None after the loop, although backward() ran. "
         "It often comes from moving lines when gradient accumulation is added.",
-        run_finds="gradcli why --run train.py names the zero_grad() that cleared gradients which no step had used, "
-        "and the step() that found none.",
+        run_finds="gradcli why --run train.py names the zero_grad() between backward() and step(), if all steps "
+        "found no gradient.",
     ),
     Mistake(
         "not-in-optimizer",
@@ -122,8 +122,8 @@ UPDATES = (
         related=("never-updated", "stale-optimizer", "plain-list", "frozen"),
         in_training="The loss falls, but to a worse value than it should: only the last layers learn. The gradients of "
         "the other layers grow without end, because zero_grad() of this optimizer does not clear them.",
-        run_finds="gradcli why --run train.py lists the parameters that get a gradient and that no optimizer has, "
-        "with the line that made the optimizer.",
+        run_finds="gradcli why --run train.py names the line that made the optimizer, and the parameters of the "
+        "model that got two gradients or more and are in no optimizer.",
     ),
     Mistake(
         "stale-optimizer",
@@ -158,8 +158,8 @@ UPDATES = (
         related=("not-in-optimizer", "never-updated"),
         in_training="Typical of fine-tuning: the new head stays as it was initialised, and accuracy stays at chance "
         "or creeps up slowly while the old layers adapt to a random head.",
-        run_finds="gradcli why --run train.py lists the new layer's parameters as not in any optimizer, with the "
-        "line that made the optimizer.",
+        run_finds="gradcli why --run train.py names the line that made the optimizer, as not-in-optimizer, and the "
+        "parameters of the new layer, once they have got two gradients.",
     ),
     Mistake(
         "plain-list",
@@ -195,8 +195,8 @@ UPDATES = (
         related=("empty-optimizer", "not-in-optimizer"),
         in_training="If all layers are in lists, the optimizer refuses its empty list. If only some are, training "
         "runs, those layers never change, a checkpoint lacks them, and on a GPU they stay on the CPU.",
-        run_finds="gradcli why --run train.py names the list, where the optimizer is empty, or the parameters that get "
-        "gradients and that no optimizer has.",
+        run_finds="gradcli why --run train.py names the line that made the list, where the optimizer is empty, or "
+        "where the model's other parameters are trained and those in the list are not.",
     ),
     Mistake(
         "empty-optimizer",
@@ -311,8 +311,8 @@ UPDATES = (
         related=("detached", "tensor-copy", "grad-none"),
         in_training="The layers before the new parameter get no gradient, and the parameter itself starts afresh in "
         "every step: the loss falls only as far as the layers behind it can bring it.",
-        run_finds="gradcli why --run train.py names the line with nn.Parameter as the cut of the graph, and the "
-        "weights that get no gradient because of it.",
+        run_finds="gradcli why --run train.py names the line with nn.Parameter in a training loop, and the "
+        "parameters of the optimizer that get no gradient because of it.",
     ),
     Mistake(
         "zero-init",
@@ -345,7 +345,8 @@ UPDATES = (
         related=("saturation", "dead-relu"),
         in_training="Only the bias of the last layer learns: the network predicts the mean of the targets for every "
         "input, and the loss stops at their variance.",
-        run_finds="gradcli why --run train.py names the layers that start at zero and get no gradient.",
+        run_finds="gradcli why --run train.py names the line that set the weights to zero, if their gradient was "
+        "exactly 0 in all backward passes, three or more.",
     ),
     Mistake(
         "frozen",
@@ -374,8 +375,8 @@ UPDATES = (
         related=("no-grad", "not-in-optimizer", "grad-none"),
         in_training="Typical of fine-tuning: backward() fails in the first step, or training runs and the new head "
         "stays as it was initialised.",
-        run_finds="gradcli why --run train.py names the line that froze the parameters that the optimizer was given "
-        "or that the loss is computed with.",
+        run_finds="gradcli why --run train.py names the line that froze the parameters, if nothing that the loss is "
+        "computed from, or nothing that the optimizer was given, requires a gradient.",
     ),
     Mistake(
         "scheduler-order",
@@ -411,7 +412,8 @@ UPDATES = (
         related=("learning-rate", "scaler-unused"),
         in_training="Training works, with a schedule that is one step ahead: with StepLR per epoch the whole first "
         "epoch runs at the second rate.",
-        run_finds="gradcli why --run train.py does not report it: PyTorch's own warning names the line of scheduler.step().",
+        run_finds="gradcli why --run train.py names the line of scheduler.step() that ran before the first "
+        "optimizer.step().",
     ),
     Mistake(
         "sparse-adam",

@@ -32,7 +32,8 @@ LOSSES = (
         related=("reduction", "nan-sqrt"),
         in_training="The same learning rate that works with mse_loss diverges, because the gradient is larger by the "
         "number of elements.",
-        run_finds="gradcli why --run train.py reports nothing, because both are losses one may want.",
+        run_finds="gradcli why --run does not look for this: both are losses one may want. gradcli grad --expect "
+        "names the factor.",
     ),
     Mistake(
         "reduction",
@@ -60,8 +61,8 @@ LOSSES = (
         related=("squared-norm", "kl-reduction", "fixed-size"),
         in_training="Gradients differ from those on paper by the size of the batch, and the best learning rate changes "
         "with it.",
-        run_finds="gradcli why --run train.py reports nothing, because both are losses one may want; gradcli grad "
-        "--expect names the factor.",
+        run_finds="gradcli why --run does not look for this: both are losses one may want. gradcli grad --expect "
+        "names the factor.",
     ),
     Mistake(
         "fixed-size",
@@ -83,7 +84,8 @@ LOSSES = (
         """,
         related=("reduction", "size-mismatch"),
         in_training="The last batch of an epoch is smaller, and its loss is smaller too or its reshape fails.",
-        run_finds="gradcli why --run train.py reports nothing unless the reshape fails.",
+        run_finds="gradcli why --run does not look for this: it does not know the size of the batch. Search the "
+        "program for the number.",
     ),
     Mistake(
         "kl-reduction",
@@ -113,7 +115,7 @@ LOSSES = (
         related=("reduction",),
         in_training="The KL term is smaller than it should be by the number of classes, so distillation or a VAE hardly "
         "feels it.",
-        run_finds="gradcli why --run train.py reports nothing, because PyTorch's own warning names the line.",
+        run_finds="gradcli why --run does not look for this: PyTorch's own warning names the line.",
     ),
     Mistake(
         "double-softmax",
@@ -144,7 +146,8 @@ LOSSES = (
         related=("sigmoid-twice", "probabilities", "underflow"),
         in_training="The loss falls slowly and stays well above 0 even on the training data, although accuracy may be "
         "good.",
-        run_finds="gradcli why --run train.py names the line of softmax whose result goes into cross_entropy.",
+        run_finds="gradcli why --run train.py names the line of cross_entropy and that of the softmax whose result "
+        "it was given.",
     ),
     Mistake(
         "sigmoid-twice",
@@ -171,7 +174,8 @@ LOSSES = (
         ),
         related=("double-softmax", "saturation"),
         in_training="The loss stays between 0.31 and 1.31 whatever happens, and predictions stay close to 0.5.",
-        run_finds="gradcli why --run train.py names the line of sigmoid whose result goes into the loss.",
+        run_finds="gradcli why --run train.py names the line of the loss and that of the sigmoid whose result it "
+        "was given.",
     ),
     Mistake(
         "probabilities",
@@ -198,7 +202,8 @@ LOSSES = (
         related=("double-softmax", "one-hot-target"),
         in_training="The loss has a positive minimum that it cannot leave; with labels that may be true together, the "
         "network spreads its probability over them.",
-        run_finds="gradcli why --run train.py reports nothing, because any weights are allowed as a target.",
+        run_finds="gradcli why --run does not look for this: any weights are allowed as a target. Print "
+        "target.sum(dim=1).",
     ),
     Mistake(
         "class-target",
@@ -311,8 +316,7 @@ LOSSES = (
         related=("class-target",),
         in_training="On the CPU the first batch with the label fails. On a GPU a later line fails with a device-side "
         "assert, and every call after it: run once on the CPU to see the true place.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line that made the target and the "
-        "largest label.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the target.",
     ),
     Mistake(
         "batch-size",
@@ -360,7 +364,7 @@ LOSSES = (
         ),
         related=("class-target", "not-a-number"),
         in_training="The loss is nan for single batches, those in which every token is padding or every label is masked.",
-        run_finds="gradcli why --run train.py names cross_entropy as the first operation that returned nan.",
+        run_finds="gradcli why --run does not look for this: print (target != -100).sum() for each batch.",
     ),
     Mistake(
         "bce-range",
@@ -387,7 +391,8 @@ LOSSES = (
         related=("sigmoid-twice", "saturation"),
         in_training="The first batch fails, or on a GPU a device-side assert comes later. After a sigmoid it can still "
         "come: then the prediction is nan.",
-        run_finds="gradcli why --run train.py stops at the same error and names the line of the loss.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that made the input of the "
+        "loss.",
     ),
     Mistake(
         "bce-dtype",
@@ -452,8 +457,8 @@ LOSSES = (
         related=("class-shape", "size-mismatch"),
         in_training="The loss falls to the variance of the targets and stays there: the network predicts their mean for "
         "every input.",
-        run_finds="gradcli why --run train.py names the line of the loss and both shapes, also for pred - target, where"
-        " PyTorch does not warn.",
+        run_finds="gradcli why --run train.py names the line of the loss or of the difference and both shapes, also "
+        "for pred - target, where PyTorch does not warn.",
     ),
     Mistake(
         "target-size",
@@ -514,6 +519,7 @@ LOSSES = (
         """,
         related=("optimizer-leaf", "learning-rate"),
         in_training="The loss falls to 0 quickly and predictions are wrong: what was to be predicted has moved.",
-        run_finds="gradcli why --run train.py reports nothing, because the program may want to optimise its inputs.",
+        run_finds="gradcli why --run train.py names the line of the loss, if its target is computed by the network "
+        "that is trained, as in Q-learning; a target that is a parameter itself can be meant.",
     ),
 )

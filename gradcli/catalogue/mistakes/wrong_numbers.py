@@ -31,7 +31,8 @@ NUMBERS = (
         related=("ties", "step-activation", "dead-relu"),
         in_training="Training hardly notices. A check with finite differences fails at isolated points, such as padding "
         "that is exactly 0.",
-        run_finds="gradcli why --run train.py reports nothing, because a gradient at a kink is not a fault of a program.",
+        run_finds="gradcli why --run does not look for this: a gradient at a kink is not a fault of a program. gradcli "
+        "grad marks it with the note [kink].",
     ),
     Mistake(
         "ties",
@@ -57,7 +58,8 @@ NUMBERS = (
         related=("kink",),
         in_training="Max pooling over equal values, such as padding, sends the gradient to one place only; another "
         "version or device may choose another.",
-        run_finds="gradcli why --run train.py reports nothing, because the gradient is a valid choice.",
+        run_finds="gradcli why --run does not look for this: the gradient is a valid choice. gradcli grad shows how "
+        "it is divided.",
     ),
     Mistake(
         "branch",
@@ -89,7 +91,8 @@ NUMBERS = (
         ),
         related=("kink", "not-differentiable"),
         in_training="A learned threshold or a gate stays as it was initialised, since it is used in a condition only.",
-        run_finds="gradcli why --run train.py names the parameter whose gradient stayed None, if an optimizer has it.",
+        run_finds="gradcli why --run train.py lists the tensor as grad-none if it is a parameter of a model, and "
+        "its grad is None after all steps of the optimizer.",
     ),
     Mistake(
         "not-a-number",
@@ -123,7 +126,8 @@ NUMBERS = (
         related=("anomaly", "nan-where", "nan-sqrt", "nan-xlogx", "underflow", "learning-rate"),
         in_training="The loss prints numbers for some steps, then nan for ever: one step with a gradient of nan has made "
         "all weights nan.",
-        run_finds="gradcli why --run train.py names the first operation that returned nan or inf, with the step.",
+        run_finds="gradcli why --run train.py names the first log, root, power, quotient or exp that gave nan or "
+        "inf, once a loss or a gradient is not finite.",
     ),
     Mistake(
         "anomaly",
@@ -162,8 +166,8 @@ NUMBERS = (
         related=("not-a-number", "nan-sqrt", "nan-where"),
         in_training="The loss is fine in one step and nan in the next. With set_detect_anomaly(True), which makes "
         "training several times slower, the error names the operation.",
-        run_finds="gradcli why --run train.py names the line of backward() and the operation whose gradient became "
-        "nan.",
+        run_finds="gradcli why --run train.py stops at the error that anomaly detection raises and names the line "
+        "of backward(); the traceback of the forward pass is in PyTorch's warning.",
     ),
     Mistake(
         "nan-where",
@@ -191,8 +195,8 @@ NUMBERS = (
         related=("nan-sqrt", "anomaly"),
         in_training="A masked loss is fine, and the weights are nan after the first step in which a masked element was "
         "out of the domain.",
-        run_finds="gradcli why --run train.py names the first gradient that became nan and the operation it "
-        "belongs to.",
+        run_finds="gradcli why --run train.py names the line of torch.where that hides a log, a power or a "
+        "quotient; a hidden square root is named itself, as nan-sqrt.",
     ),
     Mistake(
         "nan-sqrt",
@@ -222,7 +226,8 @@ NUMBERS = (
         related=("nan-where", "anomaly"),
         in_training="Contrastive and triplet losses become nan when two embeddings are equal, often after a collapse, or "
         "in the first step with zero weights.",
-        run_finds="gradcli why --run train.py names the root as the first operation with a gradient of nan.",
+        run_finds="gradcli why --run train.py names the line of the square root of exactly 0, if a gradient is nan "
+        "or inf because of it.",
     ),
     Mistake(
         "nan-xlogx",
@@ -251,7 +256,8 @@ NUMBERS = (
         related=("not-a-number", "underflow"),
         in_training="An entropy bonus or a KL term is nan as soon as one probability is exactly 0, which comes with "
         "confidence.",
-        run_finds="gradcli why --run train.py names the log as the first operation that returned inf or nan.",
+        run_finds="gradcli why --run train.py names the line of the logarithm of 0, if the loss or a gradient is "
+        "not finite because of it.",
     ),
     Mistake(
         "eigenvector-nan",
@@ -281,7 +287,8 @@ NUMBERS = (
         related=("not-a-number",),
         in_training="Whitening and spectral losses are nan in the first step, when a matrix is still the identity or has "
         "too few samples.",
-        run_finds="gradcli why --run train.py names the decomposition as the first operation with a gradient of nan.",
+        run_finds="gradcli why --run does not look for this: it does not check decompositions. "
+        "torch.autograd.set_detect_anomaly(True) stops at the first gradient that is nan.",
     ),
     Mistake(
         "underflow",
@@ -308,7 +315,7 @@ NUMBERS = (
         ),
         related=("saturation", "nan-xlogx", "float-precision"),
         in_training="The loss is inf or nan once the network is confident and wrong about one sample.",
-        run_finds="gradcli why --run train.py names the log that returned -inf.",
+        run_finds="gradcli why --run train.py names the line of the log that returned -inf, as nan-xlogx.",
     ),
     Mistake(
         "saturation",
@@ -343,8 +350,8 @@ NUMBERS = (
         in_training="The loss stays where it is from the first step, most often with sigmoid or tanh, large initial "
         "weights or inputs that are not scaled; in a deep network the first layers have the smallest "
         "gradients.",
-        run_finds="gradcli why --run train.py lists weights whose gradient is zero in every step; gradcli flow shows "
-        "the factor for each layer.",
+        run_finds="gradcli why --run does not look for this: a gradient of 0 can be right. gradcli flow shows the "
+        "factor for each layer.",
     ),
     Mistake(
         "dead-relu",
@@ -374,7 +381,8 @@ NUMBERS = (
         related=("kink", "saturation"),
         in_training="The loss stays where it is after a large step, or from the start with a bias below 0; the outputs of"
         " a layer are zero for every sample.",
-        run_finds="gradcli why --run train.py names the ReLU layer that is 0 for all data that it saw.",
+        run_finds="gradcli why --run train.py names the line of a ReLU that was 0 for all data in its last five "
+        "calls or more.",
     ),
     Mistake(
         "float-precision",
@@ -397,7 +405,8 @@ NUMBERS = (
         related=("gradcheck-float32", "saturation"),
         in_training="A running mean or a sum of losses stops changing after some millions of samples; a check with small "
         "differences gives 0.",
-        run_finds="gradcli why --run train.py reports nothing, because rounding is not a fault of a program.",
+        run_finds="gradcli why --run does not look for this: rounding is not a fault of a program. Compute in float64 "
+        "and compare.",
     ),
     Mistake(
         "gradcheck-float32",
@@ -465,6 +474,7 @@ NUMBERS = (
         related=("accumulate", "dead-relu"),
         in_training="The loss grows from the first steps, jumps up and down, or becomes inf and then nan. A rate that is "
         "too small looks different: the loss falls, but hardly.",
-        run_finds="gradcli why --run train.py names the first inf or nan, if it comes that far.",
+        run_finds="gradcli why --run train.py names the line that made the optimizer, if the loss grew to more than "
+        "10,000 times its first value.",
     ),
 )

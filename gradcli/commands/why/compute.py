@@ -63,7 +63,7 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
                     Line(each.place.line, each.place.text, each.text, _shown(each.place.file, file))
                     for each in finding.also
                 ],
-                MISTAKES[finding.entry].title if finding.entry in MISTAKES else "",
+                MISTAKES[finding.entry].title,
             )
             for finding in examination.findings
         ],

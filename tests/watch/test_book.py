@@ -1,0 +1,34 @@
+"""`why --run` on the programs of the catalogue of mistakes: the entry itself, and nothing in a cure."""
+
+from pathlib import Path
+
+import pytest
+
+from gradcli.catalogue.mistakes import MISTAKES
+from gradcli.watch.finding import Finding, Place
+from tests.watch.together import run_together
+
+UNKNOWN: frozenset[str] = frozenset()
+"""Entries whose own program ends with an error for which `why --run` says something else."""
+
+
+def test_an_error_is_explained_by_its_own_entry_and_a_cure_by_none(tmp_path: Path) -> None:
+    expected = {}
+    for name, mistake in MISTAKES.items():
+        if not mistake.elsewhere:
+            for kind, code in (("made", mistake.code), ("cured", mistake.cured_code)):
+                file = tmp_path / f"{name}_{kind}.py"
+                file.write_text(code, encoding="utf-8")
+                expected[str(file)] = name if kind == "made" else ""
+    wrong = {}
+    for file, answer in run_together(list(expected)).items():
+        name = expected[file]
+        found = [finding["entry"] for finding in answer["findings"]]
+        if (answer["error"] and found[:1] != [name]) if name else (found or answer["error"]):
+            wrong[name or file] = f"{found} {answer['error']}"
+    assert wrong.keys() == UNKNOWN, wrong
+
+
+def test_a_finding_must_have_an_entry() -> None:
+    with pytest.raises(KeyError):
+        Finding("no-such-entry", Place("train.py", 1), "")
