@@ -21,11 +21,11 @@ def test_an_error_is_explained_by_its_own_entry_and_a_cure_by_none(tmp_path: Pat
                 file.write_text(code, encoding="utf-8")
                 expected[str(file)] = name if kind == "made" else ""
     wrong = {}
-    for file, answer in run_together(list(expected)).items():
-        name = expected[file]
+    for program, answer in run_together(list(expected)).items():
+        name = expected[program]
         found = [finding["entry"] for finding in answer["findings"]]
         if (answer["error"] and found[:1] != [name]) if name else (found or answer["error"]):
-            wrong[name or file] = f"{found} {answer['error']}"
+            wrong[name or program] = f"{found} {answer['error']}"
     assert wrong.keys() == UNKNOWN, wrong
 
 

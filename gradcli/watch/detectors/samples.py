@@ -60,7 +60,13 @@ class Samples(Detector):
         """
         made = self.watcher.origin(tensor)
         cut = made.cut if made is not None else None
-        if cut is None or cut.place is None or cut.off is None or cut.kind != "no-grad-block":
+        if (
+            made is None
+            or cut is None
+            or cut.place is None
+            or cut.off is None
+            or cut.kind != "no-grad-block"
+        ):
             return None
         if ".sample(" not in cut.place.text or cut.off.address != cut.place.address:
             return None

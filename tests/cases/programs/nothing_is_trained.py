@@ -19,4 +19,5 @@ w = torch.linalg.lstsq(A, y.unsqueeze(1)).solution
 y.requires_grad_()
 residual = ((A @ w).squeeze(1) - y).square().sum()
 (g,) = torch.autograd.grad(residual, y)
-print(residual.item(), g.norm().item())
+# LAPACK's last digits depend on where memory lies, which differs from run to run
+print(f"{residual.item():.4f} {g.norm().item():.4f}")
