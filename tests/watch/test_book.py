@@ -21,7 +21,7 @@ def test_an_error_is_explained_by_its_own_entry_and_a_cure_by_none(tmp_path: Pat
                 file.write_text(code, encoding="utf-8")
                 expected[str(file)] = name if kind == "made" else ""
     wrong = {}
-    for file, answer in run_together(list(expected)).items():
+    for file, answer in run_together(list(expected), plain=False).items():
         name = expected[file]
         found = [finding["entry"] for finding in answer["findings"]]
         if (answer["error"] and found[:1] != [name]) if name else (found or answer["error"]):
