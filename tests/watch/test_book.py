@@ -17,9 +17,11 @@ def test_an_error_is_explained_by_its_own_entry_and_a_cure_by_none(tmp_path: Pat
     for name, mistake in MISTAKES.items():
         if not mistake.elsewhere:
             for kind, code in (("made", mistake.code), ("cured", mistake.cured_code)):
-                file = tmp_path / f"{name}_{kind}.py"
-                file.write_text(code, encoding="utf-8")
-                expected[str(file)] = name if kind == "made" else ""
+                if kind == "made" and not (mistake.fragments or mistake.vague):
+                    continue  # PyTorch says nothing of it
+                path = tmp_path / f"{name}_{kind}.py"
+                path.write_text(code, encoding="utf-8")
+                expected[str(path)] = name if kind == "made" else ""
     wrong = {}
     for file, answer in run_together(list(expected), plain=False).items():
         name = expected[file]

@@ -35,6 +35,8 @@ def run_together(files: Sequence[str], *, plain: bool = True) -> dict[str, dict[
 def _load() -> None:
     """Load what the programs and the command use: the first optimizer takes seconds."""
     import torch
+    import torch.func
+    import torch.utils.checkpoint
 
     from gradcli.commands import dispatch, forms  # noqa: F401
     from gradcli.commands.why import compute, show  # noqa: F401
