@@ -17,15 +17,17 @@ def test_an_error_is_explained_by_its_own_entry_and_a_cure_by_none(tmp_path: Pat
     for name, mistake in MISTAKES.items():
         if not mistake.elsewhere:
             for kind, code in (("made", mistake.code), ("cured", mistake.cured_code)):
-                file = tmp_path / f"{name}_{kind}.py"
-                file.write_text(code, encoding="utf-8")
-                expected[str(file)] = name if kind == "made" else ""
+                if kind == "made" and not (mistake.fragments or mistake.vague):
+                    continue  # PyTorch says nothing of it
+                path = tmp_path / f"{name}_{kind}.py"
+                path.write_text(code, encoding="utf-8")
+                expected[str(path)] = name if kind == "made" else ""
     wrong = {}
-    for program, answer in run_together(list(expected)).items():
-        name = expected[program]
+    for file, answer in run_together(list(expected), plain=False).items():
+        name = expected[file]
         found = [finding["entry"] for finding in answer["findings"]]
         if (answer["error"] and found[:1] != [name]) if name else (found or answer["error"]):
-            wrong[name or program] = f"{found} {answer['error']}"
+            wrong[name or file] = f"{found} {answer['error']}"
     assert wrong.keys() == UNKNOWN, wrong
 
 
