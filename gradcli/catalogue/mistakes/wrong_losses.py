@@ -360,7 +360,7 @@ LOSSES = (
         ),
         related=("class-target", "not-a-number"),
         in_training="The loss is nan for single batches, those in which every token is padding or every label is masked.",
-        run_finds="gradcli why --run train.py names cross_entropy as the first operation that returned nan.",
+        run_finds="gradcli why --run train.py names cross_entropy where all its targets are ignored and the result is nan.",
     ),
     Mistake(
         "bce-range",
@@ -514,6 +514,7 @@ LOSSES = (
         """,
         related=("optimizer-leaf", "learning-rate"),
         in_training="The loss falls to 0 quickly and predictions are wrong: what was to be predicted has moved.",
-        run_finds="gradcli why --run train.py reports nothing, because the program may want to optimise its inputs.",
+        run_finds="gradcli why --run train.py names the loss of Q-learning whose target has a graph to the same network; "
+        "otherwise it reports nothing, because the program may want to optimise its inputs.",
     ),
 )
