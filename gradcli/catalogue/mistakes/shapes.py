@@ -211,7 +211,8 @@ SHAPES = (
         related=("softmax-sum", "double-softmax"),
         in_training="PyTorch warns once. If it guesses the dimension of the batch, probabilities of one sample do not add"
         " up to 1, and accuracy stays at chance.",
-        run_finds="gradcli why --run does not look for this: PyTorch's own warning names the line.",
+        run_finds="gradcli why --run train.py names softmax without dim of three dimensions, which compares samples; in "
+        "other shapes PyTorch's own warning names the line.",
     ),
     Mistake(
         "optimizer-leaf",

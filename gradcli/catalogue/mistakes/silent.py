@@ -223,8 +223,8 @@ SILENT = (
         in_training="Memory grows with every step, slowly in training, quickly in validation, until the GPU is out of memory, "
         "though the first step fits easily. If the very first step does not fit, the batch or the model is too "
         "large instead.",
-        run_finds="gradcli why --run train.py names the line of the sum, if it keeps the graphs of several losses "
-        "whose backward() has already run.",
+        run_finds="gradcli why --run train.py does not measure memory; it names the line that adds up three or more losses "
+        "whose backward() has run, unless the sum is differentiated later.",
     ),
     Mistake(
         "indexed-grad",

@@ -412,8 +412,7 @@ UPDATES = (
         related=("learning-rate", "scaler-unused"),
         in_training="Training works, with a schedule that is one step ahead: with StepLR per epoch the whole first "
         "epoch runs at the second rate.",
-        run_finds="gradcli why --run train.py names the line of scheduler.step() that ran before the first "
-        "optimizer.step().",
+        run_finds="gradcli why --run train.py names the line of scheduler.step() that ran before the first optimizer.step().",
     ),
     Mistake(
         "sparse-adam",

@@ -364,7 +364,7 @@ LOSSES = (
         ),
         related=("class-target", "not-a-number"),
         in_training="The loss is nan for single batches, those in which every token is padding or every label is masked.",
-        run_finds="gradcli why --run does not look for this: print (target != -100).sum() for each batch.",
+        run_finds="gradcli why --run train.py names cross_entropy where all its targets are ignored and the result is nan.",
     ),
     Mistake(
         "bce-range",
@@ -519,7 +519,7 @@ LOSSES = (
         """,
         related=("optimizer-leaf", "learning-rate"),
         in_training="The loss falls to 0 quickly and predictions are wrong: what was to be predicted has moved.",
-        run_finds="gradcli why --run train.py names the line of the loss, if its target is computed by the network "
-        "that is trained, as in Q-learning; a target that is a parameter itself can be meant.",
+        run_finds="gradcli why --run train.py names the loss of Q-learning whose target has a graph to the same network; "
+        "otherwise it reports nothing, because the program may want to optimise its inputs.",
     ),
 )

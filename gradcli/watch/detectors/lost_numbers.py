@@ -28,6 +28,8 @@ _FEW = 3
 """In how many backward passes a number must be the same multiple of what left."""
 _TOLERANCE = 1e-12
 _MOST = 200
+_LOOKS = 50
+"""In how many backward passes the numbers are compared."""
 
 
 class LostNumbers(Detector):
@@ -44,13 +46,14 @@ class LostNumbers(Detector):
         self._pairs: dict[tuple[Place, Place, bool], list[tuple[float, float]]] = defaultdict(list)
         """The sums that left at one line, and the numbers used at another, of each pass."""
         self._tick = 0
+        self._looks = 0
 
     def called(self, call: Call) -> None:
         """A number met a tensor of the graph."""
         place, result = call.place, call.result
         if place is None or not isinstance(result, Tensor) or not result.requires_grad:
             return
-        if len(self._used) < _MOST:
+        if len(self._used) < _MOST and self._looks < _LOOKS:
             number = next((each for each in call.args[:2] if type(each) is float), None)
             if number:
                 self._used[place, call.name in _ADDING] = number
@@ -61,6 +64,7 @@ class LostNumbers(Detector):
         """Pair what left with what was used; of what was added, only what the loss is a sum of."""
         record = self.watcher.record
         if self._used and record.left:
+            self._looks += 1
             sums: dict[Place, float] = defaultdict(float)
             for left in record.left:
                 if left.tick > self._tick and left.number and left.place and left.cut is None:
@@ -91,9 +95,9 @@ def _summands(roots: Sequence[Tensor]) -> set[Place]:
     """The places where the sum that a loss is was added up."""
     places: set[Place] = set()
     waiting = [node_of(root) for root in roots]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node.name() == "AddBackward0" and len(places) < 50:
+    for _ in range(_MOST):
+        node = waiting.pop() if waiting else None
+        if node is not None and node.name() == "AddBackward0":
             if (made := made_by(node)) is not None and made.place is not None:
                 places.add(made.place)
             waiting += [each for each, _ in node.next_functions]
