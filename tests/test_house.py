@@ -147,12 +147,12 @@ def test_the_warm_client_needs_next_to_nothing() -> None:
         }  # fmt: skip
 
 
-SIZE = 40_100
+SIZE = 40_500
 """Lines of gradcli/ without the texts of mistakes. It goes down with the code, and up only with a
 reason beside it. (At 120 columns the same code had about 3,000 lines fewer.) 1,100 came with the speed of 2.0: the plans
 of a batch, the modules that are deferred, the server that starts by itself. 7,500 came with formulas: the algebra
 (4,250), formulas and backward passes in --expect and the slips in the ledger (1,900), derive, its LaTeX and its
-verification (1,350). 5,900 came with the user's own code: check and user_code (1,800), watch and why --run (3,600), what
+verification (1,350). 6,300 came with the user's own code: check and user_code (1,800), watch and why --run (4,000), what
 `why` understands in plain words and tells of a training loop (500)."""
 COMMANDS = ROOT / "gradcli" / "commands"
 GIVEN = {"batch.py": {"batch"}}

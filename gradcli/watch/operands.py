@@ -160,8 +160,8 @@ def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, st
         odd = [each for each in operands if each.dtype not in usual]
         odd.sort(key=lambda each: not each.dtype.is_floating_point)  # a target may be integers
         if entry == "index-dtype":
-            odd = [each for each in operands if each.dtype.is_floating_point]
-            odd = odd[1:] or odd  # the table that is indexed comes first
+            # The table that is indexed is a parameter, or comes before its indices.
+            odd = [each for each in operands if not (each.made and each.made.owner)][-1:]
     elif entry == "class-target":
         odd = list(operands[1:])
     else:
