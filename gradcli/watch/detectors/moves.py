@@ -453,7 +453,7 @@ class Updates(Detector):
     def _step_without_call(self) -> Place | None:
         for file, node in self._nodes():
             value = node.value if isinstance(node, ast.Expr) else None
-            if isinstance(value, ast.Attribute) and value.attr == "step":
+            if isinstance(value, ast.Attribute) and value.attr == Optimizer.step.__name__:
                 return Place(file, value.lineno)
         return None
 
