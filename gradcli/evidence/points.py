@@ -220,7 +220,7 @@ SATURATED = 1e-12
 def round_points(inputs: Inputs, keeping: Collection[str]) -> list[dict[str, Tensor]]:
     """Points in small whole numbers and halves, the roundest first.
 
-    First the given point with one input changed, then points with all of them chosen anew.
+    First the given point with one input changed, then points with all of them chosen again.
     """
     free = [name for name, tensor in inputs.items() if name not in keeping]
     if sum(inputs[name].numel() for name in free) > ROUND:

@@ -1,4 +1,4 @@
-"""Mistakes of one's own autograd.Function, of hooks and flags, and of checkpointing."""
+"""Mistakes of an autograd.Function of your own, of hooks and flags, and of checkpointing."""
 
 from gradcli.catalogue.mistakes.entry import Mistake
 
