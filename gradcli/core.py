@@ -4,9 +4,11 @@ Functions take tensors that autograd has recorded and return detached ones. What
 raised as a `MathError`.
 """
 
+import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -276,6 +278,21 @@ def recording(function: Any) -> list[Any]:
     return returned
 
 
+def walk(roots: Iterable[Any], most: float = math.inf) -> Iterator[tuple[Any, Any]]:
+    """The nodes of PyTorch's graph from `roots` on, breadth first, at most `most`; each with the node
+    that uses it, None for a root. Roots that are None are left out.
+    """
+    seen: set[Any] = set()
+    waiting = deque((root, None) for root in roots if root is not None)
+    while waiting and len(seen) < most:
+        node, user = waiting.popleft()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node, user
+        waiting.extend((other, node) for other, _ in node.next_functions if other is not None)
+
+
 @dataclass(eq=False)
 class GradNode:
     """One node of PyTorch's graph.
@@ -308,13 +325,10 @@ def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
     check_recorded(output)
     upstream = torch.ones_like(output, requires_grad=False) if upstream is None else upstream
     root: Any = output.grad_fn or alias(output).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
-    nodes: dict[Any, GradNode] = {}
-    agenda = [root]
-    for function in agenda:
-        if function not in nodes:
-            leaf = getattr(function, "variable", None)
-            nodes[function] = GradNode(function.name(), function, leaf)
-            agenda.extend(other for other, _ in function.next_functions if other is not None)
+    nodes: dict[Any, GradNode] = {
+        function: GradNode(function.name(), function, getattr(function, "variable", None))
+        for function, _ in walk([root])
+    }
     hooks = []
     for function, node in nodes.items():
         node.operands = [nodes[other] for other, _ in function.next_functions if other is not None]

@@ -1,20 +1,15 @@
 """One error that ended a program, and what is known about it."""
 
-import ast
 import re
 import traceback
-from collections.abc import Iterator
-from typing import TypeVar
 
 from torch import Tensor, nn
 
 from gradcli.language import matching
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import Operand, described, syntax_tree
+from gradcli.watch.operands import Operand, described
 from gradcli.watch.record import Made
 from gradcli.watch.watcher import Failure, Watcher
-
-Node = TypeVar("Node", bound=ast.AST)
 
 
 class Case:
@@ -80,13 +75,6 @@ class Case:
         if self.place.address not in {place.address, *(each.place.address for each in others)}:
             others.append(Also(self.place, "the error is raised here"))
         return Finding(entry, place, text, tuple(others))
-
-    def nodes(self, kind: type[Node]) -> Iterator[tuple[str, Node]]:
-        """The nodes of one kind in the syntax trees of the user's files, in order, with the file."""
-        for file in self.watcher.places.files():
-            for node in ast.walk(syntax_tree(file)):
-                if isinstance(node, kind):
-                    yield file, node
 
     @property
     def short(self) -> str:

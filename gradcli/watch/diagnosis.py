@@ -1,16 +1,17 @@
 """The line that caused the error that ended a program, from its message and what was remembered."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
+from gradcli.core import walk
 from gradcli.watch import graph_causes, operand_causes
 from gradcli.watch.case import Case, entry_of, sentence, tick
 from gradcli.watch.finding import Finding
-from gradcli.watch.record import Made, Write, made_by, storage_of, walk
+from gradcli.watch.record import Made, Write, made_by, saved_names, storage_of
 from gradcli.watch.watcher import Failure, Watcher
 
 
@@ -49,11 +50,11 @@ class Diagnosis:
         freed: list[tuple[Made, Made | None]] = []
         effective: dict[Any, Made | None] = {None: None}
         users: dict[Any, Made | None] = {None: None}
-        for node, user in walk(nodes):
+        for node, user in walk(nodes, 100_000):
             made = effective[node] = made_by(node) or effective[user]
             same = made is not None and tick(made) == tick(effective[user])
             users[node] = users[user] if same else effective[user]
-            for name in _saved_names(node):
+            for name in saved_names(node):
                 try:
                     getattr(node, name)
                 except RuntimeError as error:
@@ -88,10 +89,6 @@ class Diagnosis:
                 if write.storage == storage and write.before <= version < write.after and storage:
                     return made, write
         return made, None
-
-
-def _saved_names(node: Any) -> Iterator[str]:
-    yield from (name for name in dir(type(node)) if name.startswith("_saved_"))
 
 
 _NUMBER = r"'(float|int|numpy\.\w+|ndarray)' object has no attribute "

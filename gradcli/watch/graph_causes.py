@@ -9,8 +9,9 @@ from torch import Tensor
 
 from gradcli.watch.case import Case, also_at
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import shape_text, syntax_tree
+from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, Left, Made, Pass
+from gradcli.watch.user_lines import syntax_tree
 
 # --- the loss has no graph ------------------------------------------------------------------------
 
@@ -52,7 +53,7 @@ def _misspelt(case: Case) -> Finding | None:
     """An attribute that looks like requires_grad was set on a tensor."""
     lines = [
         (Place(file, node.lineno), node.attr)
-        for file, node in case.nodes(ast.Attribute)
+        for file, node in case.watcher.places.nodes(ast.Attribute)
         if isinstance(node.ctx, ast.Store)
         and node.attr not in dir(Tensor)
         and get_close_matches(node.attr, ["requires_grad"], cutoff=0.75)
@@ -177,7 +178,6 @@ def no_gradient(case: Case) -> Finding | None:
             "this tensor does not require a gradient, so its grad stays None",
         )
     if not details["is_leaf"]:
-        assert made is None or made.place is None or made.place
         name = made.name if made else ""
         text = f"{name.strip('_')} makes a new tensor here, and only leaves keep their grad"
         is_update = name in ("sub", "__sub__", "add", "__add__", "__rsub__")
@@ -242,7 +242,7 @@ def _no_return(case: Case) -> Finding | None:
     names = {type(module).__name__ for module in case.modules} | {
         *re.findall(r"\w+", case.place.text)
     }
-    for file, node in case.nodes(ast.ClassDef):
+    for file, node in case.watcher.places.nodes(ast.ClassDef):
         for method in node.body if node.name in names else ():
             if isinstance(method, ast.FunctionDef) and method.name == "forward":
                 inside = list(ast.walk(method))

@@ -95,7 +95,7 @@ def own_function(case: Case) -> Finding | None:
 
 def _return_of_backward(name: str, case: Case) -> Place | None:
     """The return statement of the method `backward` of a class of the program."""
-    for file, node in case.nodes(ast.ClassDef):
+    for file, node in case.watcher.places.nodes(ast.ClassDef):
         for method in node.body:
             if (
                 node.name == name
@@ -120,7 +120,7 @@ def no_parameters(case: Case) -> Finding | None:
                 place = next(
                     (
                         Place(file, node.lineno)
-                        for file, node in case.nodes(ast.Attribute)
+                        for file, node in case.watcher.places.nodes(ast.Attribute)
                         if node.attr == name and isinstance(node.ctx, ast.Store)
                     ),
                     None,

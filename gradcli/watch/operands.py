@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradcli.watch.finding import Place
 from gradcli.watch.record import Made, shape_of, storage_of
-from gradcli.watch.user_lines import Places
+from gradcli.watch.user_lines import Places, syntax_tree
 
 _PASSING = frozenset(
     [
@@ -130,16 +130,6 @@ def _names(
                     held[key] = name, places.here(frame)
         frame = frame.f_back
     return held | names
-
-
-@cache
-def syntax_tree(file: str) -> ast.AST:
-    """The syntax tree of a file; an empty one if it cannot be read."""
-    try:
-        with open(file, "rb") as source_file:
-            return ast.parse(source_file.read())
-    except (OSError, SyntaxError, ValueError):
-        return ast.Module([], [])
 
 
 @cache

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
+from gradcli.core import walk
 from gradcli.watch.finding import Place
 
 KEY = "gradcli"
@@ -221,19 +223,6 @@ def version_of(tensor: Tensor) -> int:
         return 0
 
 
-def walk(roots: list[Any], most: int = 100_000) -> Iterator[tuple[Any, Any]]:
-    """The nodes of a graph from `roots` on, each with the node that uses it (None for a root)."""
-    seen: set[Any] = set()
-    waiting = deque((root, None) for root in roots if root is not None)
-    while waiting and len(seen) < most:
-        node, user = waiting.popleft()
-        if node in seen:
-            continue
-        seen.add(node)
-        yield node, user
-        waiting.extend((next_node, node) for next_node, _ in node.next_functions if next_node)
-
-
 def leaves_of(tensor: Tensor, most: int = 2_000) -> Iterator[Tensor]:
     """The leaves that a tensor was computed from."""
     if tensor.requires_grad and tensor.is_leaf:
@@ -250,13 +239,23 @@ def leaves_under(node: Any, most: int = 2_000) -> Iterator[Tensor]:
             yield variable
 
 
+def saved_names(node: Any) -> list[str]:
+    """The attributes of a node that hold what it saved for its backward pass."""
+    return [name for name in dir(type(node)) if name.startswith("_saved_")]
+
+
 def saved_by(node: Any) -> Iterator[Tensor]:
     """The tensors that a node saved for its backward pass."""
-    for name in dir(node):
-        if name.startswith("_saved_"):
-            try:
-                value = getattr(node, name)
-            except RuntimeError:  # it was changed or freed, and PyTorch says so itself
-                continue
-            if isinstance(value, Tensor):
-                yield value
+    for name in saved_names(node):
+        try:
+            value = getattr(node, name)
+        except RuntimeError:  # it was changed or freed, and PyTorch says so itself
+            continue
+        if isinstance(value, Tensor):
+            yield value
+
+
+def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
+    """The parameters of all groups of an optimizer."""
+    for group in optimizer.param_groups:
+        yield from group["params"]

@@ -57,7 +57,7 @@ def run_program(
     process = os.getpid()
     outcome = Outcome(1)
     path = os.path.abspath(file)
-    with _as_main(file, path) as main, _interruptible():
+    with _as_main(path) as main, _interruptible():
         sys.argv = [file, *arguments]
         try:
             try:
@@ -82,7 +82,7 @@ def run_program(
 
 
 @contextmanager
-def _as_main(file: str, path: str) -> Iterator[ModuleType]:
+def _as_main(path: str) -> Iterator[ModuleType]:
     """The module `__main__` of a program, with sys.argv and sys.path as Python sets them."""
     main = ModuleType("__main__")
     main.__file__ = path

@@ -1,12 +1,18 @@
-"""Which line of the user's own files a running frame belongs to."""
+"""The user's own files: which line of them a running frame belongs to, and their syntax trees."""
 
+import ast
 import os
 import sys
+from collections.abc import Iterator
+from functools import cache
 from types import CodeType, FrameType, TracebackType
+from typing import TypeVar
 
 import torch
 
 from gradcli.watch.finding import Place
+
+Node = TypeVar("Node", bound=ast.AST)
 
 _INSTALLED = ("site-packages", "dist-packages")
 _LIBRARIES = tuple(
@@ -31,6 +37,13 @@ class Places:
     def files(self) -> list[str]:
         """The user's own files that have been seen."""
         return [file for file, own in self._files.items() if own]
+
+    def nodes(self, *kinds: type[Node]) -> Iterator[tuple[str, Node]]:
+        """The nodes of these kinds in the syntax trees of the user's files, in order, with the file."""
+        for file in self.files():
+            for node in ast.walk(syntax_tree(file)):
+                if isinstance(node, kinds):
+                    yield file, node
 
     def users(self, file: str) -> bool:
         """Whether a file is the user's own."""
@@ -76,3 +89,13 @@ class Places:
         if key not in self._known:
             self._known[key] = Place(code.co_filename, line or code.co_firstlineno, code)
         return self._known[key]
+
+
+@cache
+def syntax_tree(file: str) -> ast.AST:
+    """The syntax tree of a file; an empty one if it cannot be read."""
+    try:
+        with open(file, "rb") as source_file:
+            return ast.parse(source_file.read())
+    except (OSError, SyntaxError, ValueError):
+        return ast.Module([], [])

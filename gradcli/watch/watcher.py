@@ -36,6 +36,7 @@ from gradcli.watch.record import (
     Write,
     leaves_of,
     node_of,
+    parameters_of,
     shape_of,
     storage_of,
     version_of,
@@ -363,7 +364,7 @@ class Watcher(TorchFunctionMode):
         with torch._C.DisableTorchFunction():
             for detector in self.detectors:
                 detector.stepping(optimizer, place)
-        self._versions = [parameter._version for parameter in _parameters(optimizer)]
+        self._versions = [parameter._version for parameter in parameters_of(optimizer)]
         self._leave()
         return tuple(map(self._watched, args)), {k: self._watched(v) for k, v in kwargs.items()}
 
@@ -400,7 +401,7 @@ class Watcher(TorchFunctionMode):
         self._come_back()
         self.record.steps += 1
         place = self.places.here(sys._getframe(1))
-        for parameter, before in zip(_parameters(optimizer), self._versions, strict=False):
+        for parameter, before in zip(parameters_of(optimizer), self._versions, strict=False):
             after = parameter._version
             if after != before:
                 tick = self.record.tick
@@ -575,7 +576,3 @@ def _is_decorator(function: Callable[..., Any]) -> bool:
 def _transformed() -> bool:
     """Whether a transform of torch.func is at work: it wraps tensors, whose numbers nobody may read."""
     return torch._C._functorch.peek_interpreter_stack() is not None
-
-
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

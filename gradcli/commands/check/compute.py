@@ -52,7 +52,7 @@ def compute(request: Check, job: Job) -> CheckResult:
     checks: dict[str, CheckedInput] = {}
     like: dict[str, Tensor | None] = {}
     if request.like is not None and reason is None:
-        reason, finding, like = _like(request, own, outputs, upstream, job)
+        reason, finding, like = _like(own, outputs, upstream, job)
     if reason is None:
         checks = Verdicts(own, upstream, given, faults, like, outputs).all(request.second)
     for name, function in own.mutated.items():
@@ -124,7 +124,7 @@ def _refusal(
 
 
 def _like(
-    request: Check, own: Own, outputs: list[Tensor], upstream: Tensor | None, job: Job
+    own: Own, outputs: list[Tensor], upstream: Tensor | None, job: Job
 ) -> tuple[str | None, str, dict[str, Tensor | None]]:
     """Reason and finding if the value is not that of --like; else its gradients, by name."""
     program = job.program

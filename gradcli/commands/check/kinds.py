@@ -175,13 +175,8 @@ class Recorded(Own):
     def plain(self) -> bool:  # type: ignore[override]
         """Whether no autograd.Function of the user is in the graph."""
         with self.calls.user_code():
-            agenda = [output.grad_fn for output in self._run(self.inputs)[0]]
-        seen = set()
-        for node in agenda:
-            if node is not None and node not in seen:
-                seen.add(node)
-                agenda += [other for other, _ in node.next_functions]
-        return not any(hasattr(node, "_forward_cls") for node in seen)
+            roots = [output.grad_fn for output in self._run(self.inputs)[0]]
+        return not any(hasattr(node, "_forward_cls") for node, _ in core.walk(roots))
 
 
 class Returned(Own):

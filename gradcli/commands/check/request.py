@@ -4,13 +4,14 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from gradcli.errors import UsageError
 from gradcli.language import assignment
 from gradcli.language.literals import literal
 from gradcli.language.literals.literal import Literal
-from gradcli.language.source import Source
+from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, TENSORS, Paths, ValueKind, argument, option
 from gradcli.options.formula import EXPRESSION, GivenExpression
@@ -30,25 +31,46 @@ class Target:
     path: str
     names: tuple[str, ...]
 
-    @property
+    @cached_property
     def module(self) -> Source:
         """The text of the file. Raises FileError."""
         return raised.read(self.path)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree. Raises FileError, and CodeError for wrong syntax."""
+        return raised.parsed(self.module)
+
+    def place(self, name: str) -> Span:
+        """The place of one of the names in what was typed."""
+        start = self.given.text.rfind(name)
+        return self.given.span(start, start + len(name))
+
+    def missing(self, name: str, hint: str) -> UsageError:
+        """The error for a name that is not in the file."""
+        return UsageError(f"{self.path} has no {name!r}", span=self.place(name), hint=hint)
 
     def find(self) -> None:
         """Look for the names in the file, as far as that is possible without running it.
 
         Raises FileError, CodeError for wrong syntax, UsageError for a name that is not there.
         """
-        tree = raised.parsed(self.module)
-        bound = set(_bound(tree))
+        bound = set(_bound(self.tree))
         for name in self.names:
             if name.partition(".")[0] not in bound | {"*"} and "*" not in bound:
-                own = [node.name for node in tree.body if isinstance(node, _DEFINITIONS)]
+                own = [node.name for node in self.tree.body if isinstance(node, _DEFINITIONS)]
                 hint = did_you_mean(name, own) or f"it has {', '.join(own[:8]) or 'no function'}"
-                start = self.given.text.rfind(name)
-                place = self.given.span(start, start + len(name))
-                raise UsageError(f"{self.path} has no {name!r}", span=place, hint=hint)
+                raise self.missing(name, hint)
+
+    def imported(self) -> set[str]:
+        """The packages that the file imports."""
+        found = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+        return found
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
@@ -162,14 +184,3 @@ class Check(WrtOptions, ComputeOptions):
         """The expression of --like. The file is read here too, before PyTorch is loaded."""
         self.target.find()
         return [] if self.like is None else [self.like.load(read_stdin)]
-
-
-def imported(source: Source) -> set[str]:
-    """The packages that a file imports."""
-    found = set()
-    for node in ast.walk(raised.parsed(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return found

@@ -61,7 +61,7 @@ def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:
     """The slip that explains a gradient of a wrong shape, and what to do about it."""
     if mine.ndim == 2 and fits(mine.T, right, torch.zeros_like(right)):
         return "transposed", "transpose it"
-    for dims in _sums(mine, right):
+    for dims in _sums(mine):
         summed = mine.sum(dims) if dims else mine
         if summed.numel() == right.numel() and fits(
             summed.reshape(right.shape), right, torch.zeros_like(right)
@@ -72,7 +72,7 @@ def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:
     return None, ""
 
 
-def _sums(mine: Tensor, right: Tensor) -> Iterator[list[int]]:
+def _sums(mine: Tensor) -> Iterator[list[int]]:
     """Sets of dimensions that may have to be summed."""
     for mask in range(2 ** min(mine.ndim, 5)):
         yield [dim for dim in range(mine.ndim) if mask >> dim & 1]

@@ -12,9 +12,8 @@ from gradcli import core
 from gradcli.commands.check.arguments import Arguments
 from gradcli.commands.check.calling import Calls
 from gradcli.commands.check.kinds import Own, Pair, Recorded, WithGradient
-from gradcli.commands.check.request import Check, imported
+from gradcli.commands.check.request import Check
 from gradcli.errors import UsageError
-from gradcli.language.source import Span
 from gradcli.language.suggest import did_you_mean
 
 
@@ -23,11 +22,11 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
     module = calls.load()
     found = [_find(module, name, request) for name in request.target.names]
     name, target = request.target.names[0], found[0]
-    arrays = not _imports_torch(request)
+    arrays = "torch" not in request.target.imported()
     if len(found) == 2 or request.with_gradient:
         for each, function in zip(request.target.names, found, strict=True):
             if not callable(function):
-                raise UsageError(f"{each} is not a function", span=_place(request, each))
+                raise UsageError(f"{each} is not a function", span=request.target.place(each))
         arguments = Arguments(target, inputs, request.wrt, name=name)
         if len(found) == 1:
             return WithGradient(calls, target, arguments, name, arrays=arrays)
@@ -45,7 +44,7 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
             hint = f"write net = {name}(...) into {request.target.path}, and check net"
             raise UsageError(
                 f"{name} needs {', '.join(needed)} to be made",
-                span=_place(request, name),
+                span=request.target.place(name),
                 hint=hint,
             )
         target = calls(target)
@@ -73,7 +72,7 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
         return Recorded(calls, target.apply, arguments, name, returned=returned)
     if not callable(target):
         what = f"{name} is a {type(target).__name__}, not a function, autograd.Function or module"
-        raise UsageError(what, span=_place(request, name))
+        raise UsageError(what, span=request.target.place(name))
     arguments = Arguments(target, inputs, request.wrt, name=name)
     return Recorded(calls, target, arguments, name)
 
@@ -83,16 +82,6 @@ def _find(module: ModuleType, name: str, request: Check) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             hint = did_you_mean(part, [each for each in dir(found) if not each.startswith("_")])
-            message = f"{request.target.path} has no {name!r}"
-            raise UsageError(message, span=_place(request, name), hint=hint)
+            raise request.target.missing(name, hint)
         found = getattr(found, part)
     return found
-
-
-def _place(request: Check, name: str) -> Span:
-    start = request.target.given.text.rfind(name)
-    return request.target.given.span(start, start + len(name))
-
-
-def _imports_torch(request: Check) -> bool:
-    return "torch" in imported(request.target.module)

@@ -30,7 +30,6 @@ class Verdicts:
         self.outputs, self.like = outputs, bool(like)
         self.references = like or own.reference(upstream)
         self.probe = OwnProbe(own, upstream)
-        self._ones: dict[str, Tensor | None] = {}
 
     def all(self, second: bool) -> dict[str, CheckedInput]:
         """The check of each input, with --second of the second derivatives too."""

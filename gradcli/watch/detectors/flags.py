@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import Made, leaves_of, made_by, node_of, saved_by, walk
+from gradcli.watch.record import Made, leaves_of, made_by, node_of, parameters_of, saved_by
 from gradcli.watch.torch_functions import DETACHING
 
 _MOST = 1_000
@@ -97,12 +98,7 @@ class Flags(Detector):
         key = id(optimizer)
         if key in self._trained:
             return
-        parameters = [
-            each
-            for group in optimizer.param_groups
-            for each in group["params"]
-            if isinstance(each, nn.Parameter)
-        ]
+        parameters = [each for each in parameters_of(optimizer) if isinstance(each, nn.Parameter)]
         flag = self._switched_off(parameters)
         if flag is None:
             self._trained.add(key)

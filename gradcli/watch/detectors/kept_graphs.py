@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import made_by, node_of, walk
+from gradcli.watch.record import made_by, node_of
 
 _FEW = 3
 """How many losses a total must hold."""

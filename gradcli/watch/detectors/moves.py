@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import shape_text, syntax_tree
-from gradcli.watch.record import Cut, leaves_of, storage_of
+from gradcli.watch.operands import shape_text
+from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
 
 _COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
 _MISSPELT = frozenset(
@@ -225,7 +225,7 @@ class Updates(Detector):
         """An optimizer is about to move its parameters."""
         given = self._optimizers.get(id(optimizer))
         some = False
-        for parameter in _parameters(optimizer):
+        for parameter in parameters_of(optimizer):
             if parameter.grad is not None:
                 leaf = self._leaves.get(id(parameter))
                 if leaf is not None and leaf.ref() is parameter:
@@ -234,7 +234,9 @@ class Updates(Detector):
         if given is not None:
             given.steps += 1
             if given.steps <= 2:
-                given.trained = {id(each) for each in _parameters(optimizer) if each.requires_grad}
+                given.trained = {
+                    id(each) for each in parameters_of(optimizer) if each.requires_grad
+                }
             if any(group.get("initial_lr") for group in optimizer.param_groups):
                 given.step = place
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
@@ -250,7 +252,7 @@ class Updates(Detector):
         """An optimizer has moved its parameters."""
         given = self._optimizers.get(id(optimizer))
         still = all(not group.get("lr", 1) for group in optimizer.param_groups)
-        for parameter in _parameters(optimizer):
+        for parameter in parameters_of(optimizer):
             leaf = self._leaves.get(id(parameter))
             if leaf is not None and parameter.grad is not None:
                 leaf.used = _state(parameter)
@@ -363,7 +365,7 @@ class Updates(Detector):
         keys = [leaf.key for leaf in left]
         names = self._named(keys, [leaf.shape for leaf in left])
         for kind, attribute, line in modules.hidden(keys):
-            place = self._assigned(kind, attribute, line)
+            place = self._assigned(kind, attribute)
             if place is not None:
                 text = (
                     f"self.{attribute} is a plain {line} of modules: parameters() does not see "
@@ -445,23 +447,16 @@ class Updates(Detector):
 
     # --- lines of the source ----------------------------------------------------------------------
 
-    def _nodes(self) -> Iterator[tuple[str, ast.AST]]:
-        for file in self.watcher.places.files():
-            for node in ast.walk(syntax_tree(file)):
-                yield file, node
-
     def _step_without_call(self) -> Place | None:
-        for file, node in self._nodes():
-            value = node.value if isinstance(node, ast.Expr) else None
+        for file, node in self.watcher.places.nodes(ast.Expr):
+            value = node.value
             if isinstance(value, ast.Attribute) and value.attr == Optimizer.step.__name__:
                 return Place(file, value.lineno)
         return None
 
     def _rebound(self) -> Place | None:
         """The line `p = p - ...` in a loop over p."""
-        for file, loop in self._nodes():
-            if not isinstance(loop, ast.For):
-                continue
+        for file, loop in self.watcher.places.nodes(ast.For):
             over = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
             node = loop.body[-1]
             if (
@@ -477,17 +472,15 @@ class Updates(Detector):
 
     def _misspelt(self) -> Place | None:
         """The line that sets a flag whose name PyTorch does not know."""
-        for file, node in self._nodes():
-            target = node.targets[0] if isinstance(node, ast.Assign) else None
+        for file, node in self.watcher.places.nodes(ast.Assign):
+            target = node.targets[0]
             if isinstance(target, ast.Attribute) and target.attr in _MISSPELT:
                 return Place(file, target.lineno)
         return None
 
     def _copied(self) -> Place | None:
         """The line outside of `__init__` that makes a parameter of a tensor."""
-        for file, owner in self._nodes():
-            if not isinstance(owner, (ast.FunctionDef, ast.For, ast.While)):
-                continue
+        for file, owner in self.watcher.places.nodes(ast.FunctionDef, ast.For, ast.While):
             if isinstance(owner, ast.FunctionDef) and owner.name == "__init__":
                 continue
             for node in ast.walk(owner):
@@ -499,11 +492,11 @@ class Updates(Detector):
                     return Place(file, node.lineno)
         return None
 
-    def _assigned(self, kind: type, attribute: str, line: str) -> Place | None:
+    def _assigned(self, kind: type, attribute: str) -> Place | None:
         """The line of a class that fills an attribute: an item of it first, then itself."""
         best: Place | None = None
-        for file, owner in self._nodes():
-            if not isinstance(owner, ast.ClassDef) or owner.name != kind.__name__:
+        for file, owner in self.watcher.places.nodes(ast.ClassDef):
+            if owner.name != kind.__name__:
                 continue
             for node in ast.walk(owner):
                 targets = node.targets if isinstance(node, ast.Assign) else []
@@ -571,8 +564,3 @@ def _state(tensor: Tensor) -> tuple[int, int] | None:
     """Identity and version of the grad of a leaf; None without one."""
     grad = tensor.grad
     return None if grad is None else (id(grad), grad._version)
-
-
-def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
-    for group in optimizer.param_groups:
-        yield from group["params"]

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import Made, made_by, node_of, walk
+from gradcli.watch.record import Made, made_by, node_of
 
 _LAYERS = frozenset(["linear", "matmul", "__matmul__", "bilinear", "conv1d", "conv2d", "conv3d"])
 _DENSITIES = frozenset(

@@ -1,7 +1,7 @@
 """A scheduler that steps before its optimizer."""
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from torch.optim import Optimizer
@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from gradcli.watch.detector import Detector
 from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.record import parameters_of
 
 
 class _Order:
@@ -48,7 +49,7 @@ class Schedules(Detector):
         if order.stepped is not None:
             order.sure = order.sure or place is order.early
         elif order.early is None and place is not None:
-            grads = [grad for grad in _grads(optimizer) if grad is not None]
+            grads = [each.grad for each in parameters_of(optimizer) if each.grad is not None]
             if all(bool(grad.isfinite().all()) for grad in grads):
                 order.early = place
                 order.sure = bool(grads)
@@ -68,9 +69,3 @@ class Schedules(Detector):
                     "rate of the schedule is never used"
                 )
                 yield Finding("scheduler-order", order.early, text, also)
-
-
-def _grads(optimizer: Optimizer) -> Iterator[Any]:
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            yield parameter.grad

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Finding, Place
-from gradcli.watch.record import leaves_of, made_by, node_of, walk
+from gradcli.watch.record import leaves_of, made_by, node_of
 
 _FEW = 2
 """In how many passes the gradients must be 0."""

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import leaves_of, made_by, node_of, saved_by, storage_of, walk
+from gradcli.watch.record import leaves_of, made_by, node_of, saved_by, storage_of
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
 _ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
