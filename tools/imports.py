@@ -8,6 +8,7 @@ modules that were found but not executed, since gradcli defers some of PyTorch's
 by themselves: a module was executed if `-v` tells that its code was read.
 """
 
+import math
 import os
 import re
 import statistics
@@ -103,7 +104,7 @@ def compared(found: Mapping[str, Groups], least: float) -> str:
     rows = []
     for part, members in parts.items():
         sums = [
-            [sum(groups.get(one, (0, 0))[i] for one in members) for i in (0, 1)]
+            [math.fsum(groups.get(one, (0, 0))[i] for one in members) for i in (0, 1)]
             for groups in found.values()
         ]
         rows.append([part, *(f"{count:.0f}, {time:.0f} ms" for count, time in sums)])
