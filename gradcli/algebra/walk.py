@@ -119,6 +119,12 @@ def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk
                 stack.append(stack[-1])
             case "unpack":
                 stack.extend(reversed(stack.pop()))
+            case "network":
+                del stack[len(stack) - step.take :]
+                stack.append(None)
+            case "layers":
+                modules, arguments = step.value  # type: ignore[misc]
+                stack[len(stack) - arguments - 1 : len(stack) - arguments] = [None for _ in modules]
             case "jump":
                 at = _target(step)
             case "branch":

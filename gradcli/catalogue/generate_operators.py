@@ -11,6 +11,7 @@ run with: `name+2.14` exists since 2.14, `name-2.14` was removed in 2.14.
 
 import importlib
 import inspect
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator
@@ -82,10 +83,14 @@ SPACES: dict[str, ModuleType | type] = {
     "Tensor": torch.Tensor,
 }
 
-MODULES = "activation channelshuffle distance dropout flatten fold loss padding pixelshuffle pooling upsampling"
+FUNCTIONS = "activation channelshuffle distance dropout flatten fold loss padding pixelshuffle pooling upsampling"
 """The files of torch.nn.modules whose classes are functions with settings ..."""
 WITH_PARAMETERS = {"MultiheadAttention", "PReLU", "LinearCrossEntropyLoss"}
 """... but for these, which have parameters of their own."""
+NO_LAYERS = {
+    "Lazy*": "its sizes are known only after the first call",
+    "SyncBatchNorm": "needs several processes",
+}
 
 PROPERTIES = "H T dtype imag mH mT ndim real shape"
 DTYPES = """bfloat16 bool cdouble cfloat complex64 complex128 double float float16 float32 float64 half int int8 int16 int32
@@ -133,12 +138,18 @@ def inplace_position(function: object) -> str:
     return f"/{names.index('inplace')}" if "inplace" in names else ""
 
 
-def modules() -> Iterator[str]:
-    """The classes of torch.nn that are functions with settings."""
-    for file in MODULES.split():
-        for name in importlib.import_module(f"torch.nn.modules.{file}").__all__:
-            if name not in WITH_PARAMETERS:
-                yield name + inplace_position(getattr(nn, name))
+def modules(*, layers: bool) -> Iterator[str]:
+    """The classes of torch.nn that can be called: functions with settings, or `layers`, those that
+    have parameters, or contain or are like modules that do.
+    """
+    for file in pkgutil.iter_modules(nn.modules.__path__):
+        for name in getattr(importlib.import_module(f"torch.nn.modules.{file.name}"), "__all__", ()):
+            module = getattr(nn, name, None)
+            is_function = file.name in FUNCTIONS.split() and name not in WITH_PARAMETERS
+            refused = any(fnmatchcase(name, pattern) for pattern in NO_LAYERS)
+            callable_ = getattr(module, "forward", nn.Module.forward) is not nn.Module.forward
+            if callable_ and not refused and is_function is not layers:
+                yield name + inplace_position(module)
 
 
 def fields() -> set[str]:
@@ -152,7 +163,8 @@ def tables() -> dict[str, list[str]]:
     overridable, pure = set(overrides.get_testing_overrides()), pure_schemas()
     known = {space: list(operators(space, overridable, pure)) for space in SPACES}
     return known | {
-        "nn": sorted(modules()),
+        "nn": sorted(modules(layers=False)),
+        "layers": sorted(modules(layers=True)),
         "properties": PROPERTIES.split(),
         "fields": sorted(fields()),
         "dtypes": DTYPES.split(),

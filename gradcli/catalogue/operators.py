@@ -96,12 +96,13 @@ def sections() -> Mapping[str, Mapping[str, Operator]]:
         functions[section] = {}
         for word in words:
             name, _, count = word.partition("+")[0].partition("-")[0].partition("/")
-            path = f"{section}.{name}"
+            path = f"{'nn' if section == 'layers' else section}.{name}"
             functions[section][name] = Operator(path, int(count) if count else None)
     for section in SPELT:
         names = spellings.names(section)
         functions[section] = {name: Operator(f"{section}.{name}") for name in names}
     functions["math"] |= WHOLE
+    functions["nn"] |= functions["layers"]
     return functions
 
 

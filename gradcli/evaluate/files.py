@@ -61,10 +61,25 @@ def read(literal: FromFile) -> Found:
     Raises FileError if the file is missing, not a regular one, or not what its suffix says;
     SizeError if it is too large.
     """
+    return _guarded(literal, READERS[literal.suffix])
+
+
+def read_all(literal: FromFile) -> dict[str, Tensor]:
+    """Every tensor of a file of several, on the CPU as it is stored, by its name: a state dict.
+
+    Raises FileError for a type of file that holds one array, and what `read` raises.
+    """
+    if literal.suffix not in _ALL:
+        message, hint = f"a {literal.suffix} file holds one array", f"use {' or '.join(_ALL)}"
+        raise _fault(literal, message, hint)
+    return _guarded(literal, _ALL[literal.suffix])
+
+
+def _guarded(literal: FromFile, reader: Callable[[FromFile], _Item]) -> _Item:
     check_file(literal)
     try:
         with warnings.catch_warnings(action="ignore"):
-            return READERS[literal.suffix](literal)
+            return reader(literal)
     except SizeError as error:
         error.span = error.span or literal.span
         raise
@@ -163,7 +178,7 @@ def _listed(names: Iterable[str]) -> str:
 _SAVE_TENSORS = "save only tensors: torch.save(x, PATH)"
 
 
-def _pt(literal: FromFile) -> Tensor:
+def _unpickled(literal: FromFile) -> Any:
     mapped = zipfile.is_zipfile(literal.path)
     if mapped:
         with zipfile.ZipFile(literal.path) as archive:
@@ -171,14 +186,30 @@ def _pt(literal: FromFile) -> Tensor:
                 message = "the file is compressed, which PyTorch never does"
                 raise _fault(literal, message, "write it with torch.save")
     try:
-        contents = torch.load(literal.path, map_location="cpu", weights_only=True, mmap=mapped)
+        return torch.load(literal.path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:
         if "weights_only" not in str(error):
             raise
         raise _fault(literal, "the file contains more than tensors", _SAVE_TENSORS) from None
+
+
+def _tensors(contents: Any) -> dict[str, Tensor]:
+    items = contents.items() if isinstance(contents, dict) else ()
+    return {str(name): value for name, value in items if isinstance(value, Tensor)}
+
+
+def _pt_all(literal: FromFile) -> dict[str, Tensor]:
+    found = _tensors(_unpickled(literal))
+    if not found:
+        hint = "save the parameters: torch.save(net.state_dict(), PATH)"
+        raise _fault(literal, "the file is not a dict of tensors", hint)
+    return {name: _strided(literal, tensor.detach()) for name, tensor in found.items()}
+
+
+def _pt(literal: FromFile) -> Tensor:
+    contents = _unpickled(literal)
     if isinstance(contents, dict):
-        tensors = {str(k): value for k, value in contents.items() if isinstance(value, Tensor)}
-        contents = _pick(literal, tensors)
+        contents = _pick(literal, _tensors(contents))
     elif literal.key:
         message = "the file is a single tensor without a name"
         raise _fault(literal, message, "leave out the colon and the name")
@@ -205,18 +236,30 @@ def _strided(literal: FromFile, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _safetensors(literal: FromFile) -> Tensor:
+def _safe_open(literal: FromFile) -> Any:
     try:
         from safetensors import safe_open
     except ImportError:
         message = "reading .safetensors requires the package safetensors"
         raise _fault(literal, message, "pip install 'gradcli[safetensors]'") from None
-    with safe_open(literal.path, framework="pt") as archive:
-        names = archive.keys()
-        name = _pick(literal, {name: name for name in names})
-        shape = archive.get_slice(name).get_shape()
-        ELEMENTS.check(math.prod(shape), "the tensor", hint="save part of it")
-        return _strided(literal, archive.get_tensor(name))
+    return safe_open(literal.path, framework="pt")
+
+
+def _stored(literal: FromFile, archive: Any, name: str) -> Tensor:
+    shape = archive.get_slice(name).get_shape()
+    ELEMENTS.check(math.prod(shape), "the tensor", hint="save part of it")
+    return _strided(literal, archive.get_tensor(name))
+
+
+def _safetensors_all(literal: FromFile) -> dict[str, Tensor]:
+    with _safe_open(literal) as archive:
+        return {name: _stored(literal, archive, name) for name in archive.keys()}  # noqa: SIM118
+
+
+def _safetensors(literal: FromFile) -> Tensor:
+    with _safe_open(literal) as archive:
+        name = _pick(literal, {name: name for name in archive.keys()})  # noqa: SIM118
+        return _stored(literal, archive, name)
 
 
 def _text(literal: FromFile) -> str:
@@ -266,3 +309,7 @@ READERS: Mapping[str, Callable[[FromFile], Found]] = {
     ".safetensors": _safetensors,
 }  # fmt: skip
 """The reader of each kind of file; the suffixes are `gradcli.language.file_names.SUFFIXES`."""
+_ALL: Mapping[str, Callable[[FromFile], dict[str, Tensor]]] = {
+    ".pt": _pt_all, ".safetensors": _safetensors_all,
+}  # fmt: skip
+"""The readers of all tensors of a file."""

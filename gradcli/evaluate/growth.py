@@ -137,7 +137,7 @@ def _spectrum(x: Tensor, n: Any = None, *_: Any, **more: Any) -> float:
 
 
 _COUNTS: Mapping[str, Count] = {
-    "zeros ones rand randn": _sized,
+    "empty zeros ones rand randn": _sized,
     "new_zeros new_ones": lambda x, *size, **more: _sized(*size, **more),
     "full new_full randint normal": _sized_by_tuple,
     "arange range": _steps,

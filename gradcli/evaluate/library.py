@@ -10,15 +10,17 @@ import torch
 import torch.masked
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from gradcli.catalogue import operators
 from gradcli.catalogue.functions import CATALOGUE, LOSSES, Activation, Loss
 from gradcli.errors import ExpressionError, ShapeError, SizeError
-from gradcli.evaluate import implementations
+from gradcli.evaluate import growth, implementations
 from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Step
-from gradcli.language.limits import RESULTS
+from gradcli.language.limits import LAYERS, RESULTS
 from gradcli.language.literals.literal_grammar import NOT_FINITE
+from gradcli.language.suggest import did_you_mean
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -42,11 +44,89 @@ def function(path: str, python: object = None) -> Function:
     if path in _OWN:
         return _OWN[path]
     resolved = pytorch_function(path)
+    if operators.in_space("layers", path.removeprefix("nn.")):
+        return _on_cpu(_within_bounds(resolved))
     if path.rpartition(".")[2] in operators.RANDOM and not path.startswith("nn."):
         resolved = _on_cpu(resolved)
     if prepare := _PREPARED.get(path):
         return _prepared(resolved, prepare)
     return resolved if path.startswith("nn.") else _with_numbers(resolved, _python(python))
+
+
+def is_layer(step: Step) -> bool:
+    """Whether a step makes a module that may have parameters, or contains such modules."""
+    space, _, name = step.name.partition(".")
+    return step.kind == "call" and space == "nn" and bool(operators.in_space("layers", name))
+
+
+class _Counting(TorchFunctionMode):
+    """Counts the elements of the tensors that are made meanwhile, before they are."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._elements = 0
+        self._tensors = 0
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: Any = (), keywords: Any = None
+    ) -> Any:
+        keywords = keywords or {}
+        size = function.__name__
+        if size in growth.COUNTS:
+            growth.refuse(self._name, self._elements + growth.COUNTS[size](*arguments, **keywords))
+        made = function(*arguments, **keywords)
+        if size in ("empty", "clone", "ones", "zeros") and isinstance(made, Tensor):
+            self._elements += made.numel()
+            self._tensors += 1
+            growth.refuse(self._name, self._elements)
+            LAYERS.check(self._tensors, self._name)
+        return made
+
+
+def _within_bounds(module: Function) -> Function:
+    """A class of modules; what its parameters hold is counted before they are made."""
+
+    def make(*arguments: Any, **keywords: Any) -> Any:
+        with _Counting(module.__name__):
+            return module(*arguments, **keywords)
+
+    return make
+
+
+def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Module:
+    """The same module with other parameters, by their paths, of the same shapes; its buffers are
+    copied, because PyTorch writes into them.
+    """
+    own: Any = object.__new__(type(module))
+    own.__dict__.update(vars(module))
+    below: dict[str, dict[str, Any]] = {}
+    for path, value in parameters.items():
+        first, _, rest = path.rpartition(".")[0].partition(".")
+        below.setdefault(first, {})[path.removeprefix(f"{first}.")] = value
+    own._parameters = {**module._parameters, **below.pop("", {})}
+    own._modules = {
+        name: part and with_parameters(part, below.get(name, {}))
+        for name, part in module._modules.items()
+    }
+    own._buffers = {
+        name: buffer.to(torch.get_default_dtype()) if buffer is not None and buffer.is_floating_point() else buffer
+        for name, buffer in module._buffers.items()
+    }
+    if names := getattr(own, "_flat_weights_names", None):
+        own._flat_weights = [own._parameters[name] for name in names]
+    return cast(nn.Module, own)
+
+
+def part(module: nn.Module, name: str) -> Any:
+    """A parameter or a part of a module. Raises ExpressionError if it has none of this name."""
+    parts = {**module._modules, **module._parameters}
+    if parts.get(name) is None:
+        names = [name for name, value in parts.items() if value is not None]
+        has = f"it has {', '.join(names)}" if names else "it has no parameters of its own"
+        message = f"{type(module).__name__} has no {name}"
+        raise ExpressionError(message, hint=did_you_mean(name, names) or has)
+    return parts[name]
 
 
 def _python(name: object) -> Function | None:
@@ -169,6 +249,8 @@ def _moved(value: Any, device: torch.device | str) -> Any:
             return value.to(device)
         case dict():
             return {key: _moved(item, device) for key, item in value.items()}
+        case nn.Module():
+            return value.to(device)
         case tuple() | list() if not isinstance(value, torch.Size):
             items, kind = [_moved(item, device) for item in value], type(value)
             return kind(items) if kind in (list, tuple) or hasattr(value, "n_fields") else items
@@ -346,6 +428,8 @@ _OWN: Mapping[str, Function] = {
     "python.int": _number(int),
     **{f"math.{name}": _whole(getattr(math, name)) for name in operators.WHOLE},
     "Tensor.to": _to,
+    "Module.eval": nn.Module.eval,
+    "Module.train": nn.Module.train,
     "torch.tensor": _tensor,
     "torch.as_tensor": _tensor,
     "torch.scalar_tensor": _tensor,

@@ -260,6 +260,26 @@ def _branch(step: Step) -> Compute:
     return branch
 
 
+def _network(step: Step) -> Compute:
+    made: Any = step.value
+
+    def network(stack: list[Any], scope: dict[str, Any]) -> None:
+        del stack[len(stack) - step.take :]
+        stack.append(made.again())
+
+    return network
+
+
+def _layers(step: Step) -> Compute:
+    modules, arguments = cast(tuple[tuple[nn.Module, ...], int], step.value)
+
+    def layers(stack: list[Any], scope: dict[str, Any]) -> None:
+        at = len(stack) - arguments - 1
+        stack[at : at + 1] = modules
+
+    return layers
+
+
 MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "constant": lambda step: _push(step.value),
     "dtype": lambda step: _push(library.DTYPES[step.name]),
@@ -270,6 +290,8 @@ MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "unpack": lambda step: lambda stack, scope: stack.extend(reversed(stack.pop())),
     "branch": _branch,
     "jump": lambda step: lambda stack, scope: step.value,
+    "network": _network,
+    "layers": _layers,
 }
 """Steps that move values, given the stack and the variables; they may return the number of the next
 step."""
@@ -301,7 +323,7 @@ def _method(step: Step) -> Compute:
     call = _call(step)
 
     def method(value: Any, *arguments: Any) -> Any:
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) and not step.name.startswith("Module."):
             name = step.name.rpartition(".")[2]
             raise ExpressionError(f"{name} is a method of tensors, but this is {kind(value)}")
         return call(value, *arguments)
@@ -310,9 +332,14 @@ def _method(step: Step) -> Compute:
 
 
 def _apply(step: Step) -> Compute:
+    owned = [keyword for keyword in step.keywords if keyword.startswith(".")]
+
     def apply(*values: Any) -> Any:
-        arguments, keywords = step.split(values)
-        return library.apply(*arguments, *keywords.pop("*", ()), **keywords)
+        (module, *arguments), keywords = step.split(values)
+        if owned:
+            parameters = {name[1:]: keywords.pop(name) for name in owned}
+            module = library.with_parameters(module, parameters)
+        return library.apply(module, *arguments, *keywords.pop("*", ()), **keywords)
 
     return apply
 
@@ -348,22 +375,24 @@ _ATTRIBUTES: Mapping[str, Compute] = {
 
 
 def _attribute(step: Step) -> Compute:
-    name, get = step.name, _ATTRIBUTES[step.name]
+    name, get = step.name, _ATTRIBUTES.get(step.name)
     of_tensors = operators.in_space("properties", name) is not None
 
     def attribute(value: Any) -> Any:
         if isinstance(value, Tensor) and of_tensors:
             # .T of a vector changes nothing, and PyTorch warns of it.
             return value if name == "T" and value.ndim < 2 else get(value)
-        if isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
+        if get and isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
             return get(value)
+        if isinstance(value, nn.Module):
+            return library.part(value, name)
         raise ExpressionError(f"{kind(value)} has no .{name}")
 
     return attribute
 
 
 def _index(value: Any, place: Any) -> Any:
-    sequence = isinstance(value, tuple | list) and isinstance(place, int | slice)
+    sequence = isinstance(value, tuple | list | nn.Sequential) and isinstance(place, int | slice)
     if sequence or isinstance(value, Tensor):
         return value[place]
     raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")

@@ -80,6 +80,8 @@ class Names:
     def function(self, step: Step) -> str:
         """The name of the function that a step calls, as the user spelt it; empty if none."""
         node = self._program.origins[self._number[id(step)]]
+        if self._program.calls.get(node) is not step:
+            return ""  # a layer of the module that the user called
         match node:
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
                 return "" if step.kind == "apply" else name

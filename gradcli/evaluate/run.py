@@ -1,6 +1,6 @@
 """Run an expression on its inputs as leaves: what the commands on expressions share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from gradcli.errors import MathError
 from gradcli.evaluate import library, watched
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import Before, evaluate
+from gradcli.evaluate.networks import More, make_inputs
 from gradcli.evaluate.trace import Trace, leads_to
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.limits import PROGRAMS
@@ -119,13 +120,12 @@ def _may_take_indices(program: Expression) -> bool:
 def run_expression(
     request: ExpressionOptions,
     job: Job,
-    more: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda given: {},
+    more: More = lambda given: {},
 ) -> Run:
     """Make the inputs of `request` in their order, and run its expression on them and those that
     `more` makes of them.
     """
-    inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
-    inputs |= more(inputs)
+    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs}, more)
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
     chosen = job.wrt(request.wrt, inputs, floating)
     return differentiable(run(job.program, inputs, chosen, job), request.wrt)

@@ -33,14 +33,18 @@ class Input:
 
 def input_name(text: str, *, blanks: bool = True) -> str:
     """The NAME of a word NAME=T, else an empty text; `blanks` may stand around NAME."""
-    name, _ = assignment.split(Source(text)) or ("", None)
+    name, _ = assignment.split(Source(text), dots=True) or ("", None)
     return name if blanks or text.startswith(f"{name}=") else ""
 
 
 def check_name(name: str, text: str, label: str) -> None:
-    """Raise a UsageError if `name`, the beginning of the text called `label`, cannot be a name."""
-    owned = keyword.iskeyword(name) or name in RESERVED
-    if name.isidentifier() and name.isascii() and not owned:
+    """Raise a UsageError if `name`, the beginning of the text called `label`, cannot be a name, or the
+    path of a module's parameter: `net.0.weight`.
+    """
+    first, *parts = name.split(".")
+    owned = keyword.iskeyword(first) or first in RESERVED
+    path = all(part.isidentifier() or part.isdigit() for part in parts)
+    if first.isidentifier() and path and name.isascii() and not owned:
         return
     place = Source(text, label).span(0, len(name))
     if owned:
@@ -61,7 +65,7 @@ def read_input(source: Source) -> Input:
 
     Raises UsageError if there is no `NAME=`, and LiteralError if T cannot be read.
     """
-    if (assigned := assignment.split(source)) is None:
+    if (assigned := assignment.split(source, dots=True)) is None:
         hint = "one expression in quotes, then its inputs: gradcli grad 'mse(w*x, y)' x=1 w=2 y=1"
         raise UsageError(f"expected NAME=T, got {source.text[:80]!r}", hint=hint)
     name, value = assigned
@@ -83,7 +87,7 @@ def read_inputs(
     """
     for position in range(taken, len(words)):
         word = words[position].text
-        if assignment.split(words[position], dots=read is not read_input):
+        if assignment.split(words[position], dots=True):
             continue
         texts = [source.text for source in words]
         _check_split(texts, position, taken)

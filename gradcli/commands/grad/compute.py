@@ -13,6 +13,7 @@ from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult, Intermediate
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.evaluate.job import Job, dtype_name
+from gradcli.evaluate.networks import make_inputs
 from gradcli.evaluate.refusals import translated
 from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, run
 from gradcli.evidence.notes.notes import collect_notes
@@ -34,7 +35,7 @@ def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
     upstream gradient was chosen.
     """
     literals = request.literals.items()
-    given = {name: job.tensor(literal) for name, literal in literals if literal is not None}
+    given = make_inputs(job, {name: literal for name, literal in literals if literal is not None})
     return _each(request, given, job) if request.each else _whole(request, given, job)
 
 

@@ -115,7 +115,7 @@ def _parse(source: Source, inputs: tuple[str, ...], free: bool) -> Expression:
     return Expression(
         source=source, tree=tree, steps=_link(parts), canonical_text=title, names=tuple(reader.used),
         assigned=tuple(reader.assigned), calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
-        held=reader.held, notes=tuple(reader.notes),
+        held=reader.held, notes=tuple(reader.notes), modules=reader.module_names() if reader.layered else {},
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from gradcli.language.source import Source, Span
 
 StepKind = Literal[
-    "constant", "load", "store", "drop", "copy", "unpack", "branch", "jump",
+    "constant", "load", "store", "drop", "copy", "unpack", "branch", "jump", "network", "layers",
     "dtype", "operator", "compare", "call", "method", "apply", "attribute", "index", "unbind", "slice", "tuple", "list",
 ]  # fmt: skip
 
@@ -25,13 +25,16 @@ class Step(NamedTuple):
     copy            pushes the top value again
     unpack          pushes the values of a tuple, the first one last
     branch, jump    to the step number `value`; branch if the top value is false
+    network, layers of a program whose modules were made (`gradcli.evaluate.networks`): pushes one;
+                    puts layers in the place of the one below the call's arguments
     dtype           PyTorch's `name`
     operator        `name` is its symbol
     compare         `value` holds the symbols between the operands
     call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values
                     belong to `keywords`, and that of `*` is a tuple of arguments; `value` of a
                     call is Python's own function for plain numbers
-    apply           the first value is a module of torch.nn, the others its arguments
+    apply           the first value is a module of torch.nn, the others its arguments; those of
+                    keywords that begin with a dot are its parameters
     attribute       `name` of a tensor or of several results
     unbind          makes a tuple of `value` values from a tensor or a sequence of that length
     index, slice, tuple, list   as in Python; `value` holds the places of values with `*`
@@ -57,7 +60,9 @@ class Expression:
     `steps` compute it. `tree` is its syntax tree, with NumPy's and Python's names replaced by their
     meaning; `made` are the nodes of the meanings, `held` the arguments that these read by a name.
     `canonical_text` is the text on one line, with parentheses where people misread precedence.
-    `names` are the inputs that it reads, `assigned` the names that it binds, both in order. `notes` are
+    `names` are the inputs that it reads, `assigned` the names that it binds, both in order. `modules` are
+    the steps that make modules of torch.nn, by the names under which their parameters are inputs; none
+    if no module has parameters. `notes` are
     (code, text) of defaults that were added. `calls` are the steps of the calls in the tree;
     `origins`, one for each step, the nodes that the steps came from.
     """
@@ -73,3 +78,4 @@ class Expression:
     made: frozenset[ast.AST]
     held: Mapping[str, ast.expr]
     notes: tuple[tuple[str, str], ...]
+    modules: Mapping[str, Step]

@@ -31,7 +31,10 @@ def starred(values: list[ast.expr]) -> tuple[int, ...]:
 class Reader:
     """One expression being read.
 
-    `scope` has the names bound so far, and whether each is a module of torch.nn; `free` says whether
+    `inputs` may hold paths of parameters, `net.0.weight`, and the beginning of such paths, `net.`.
+    `scope` has the names bound so far, and whether each is a module of torch.nn; `made_modules` the
+    steps that make one, other than as a part of another, `titles` the names that these are given, and
+    `layered` whether one of them may have parameters. `free` says whether
     a name that has no meaning becomes an input; `used` are the inputs that were read; `expanded` the
     calls of NumPy's and Python's names and the trees of their meaning; `made` the nodes of those
     trees that the user did not type, and the place that errors show for each; `held` the arguments
@@ -54,6 +57,10 @@ class Reader:
         self.used: dict[str, None] = {}
         self.assigned: dict[str, None] = {}
         self.modules: set[ast.AST] = set()
+        self.made_modules: dict[ast.AST, Step] = {}
+        self.inner_modules: set[ast.AST] = set()
+        self.titles: dict[ast.AST, str] = {}
+        self.layered = False
         self.notes: dict[tuple[str, str], None] = {}
         self.calls: dict[ast.AST, Step] = {}
         self.origins: list[ast.AST] = []
@@ -146,6 +153,37 @@ class Reader:
                 return self.error(f"unknown function {path}.{node.attr}", place, hint)
         prefix = f"{section if spelt else path}."
         return self.unknown(node.attr, place, "function", operators.sections()[section], prefix)
+
+    def input_path(self, node: ast.AST) -> str:
+        """The name of the input that `net[0].weight` means; empty if it means none."""
+        parts: list[str] = []
+        while True:
+            match node:
+                case ast.Attribute(value=value, attr=part):
+                    parts.insert(0, part)
+                case ast.Subscript(value=value, slice=ast.Constant(value=int(number))):
+                    parts.insert(0, str(number))
+                case ast.Name(id=name):
+                    path = ".".join([name, *parts])
+                    known = path in self.scope or (f"{name}." in self.scope and parts)
+                    return path if known else ""
+                case _:
+                    return ""
+            node = value
+
+    def module_names(self) -> dict[str, Step]:
+        """The modules that the expression makes, by name: as assigned, or else after their class."""
+        named: dict[str, Step] = {}
+        for node, step in self.made_modules.items():
+            title = self.titles.get(node, "")
+            name = base = title or step.name.rpartition(".")[2].lower()
+            taken = named if title else {*named, *self.scope}
+            number = 1
+            while name in taken:
+                number += 1
+                name = f"{base}_{number}"
+            named[name] = step
+        return named
 
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
         """The longest namespace that a dotted name begins with, and the rest; None for a value."""

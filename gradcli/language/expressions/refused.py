@@ -43,20 +43,9 @@ Variable: is an obsolete wrapper of tensors | write the input itself
 empty: returns uninitialized memory | write zeros(...)
 empty_like: returns uninitialized memory | write zeros_like(...)
 resize: returns uninitialized memory | write .reshape(...)
-Linear: has its own parameters | write x @ W.T + b, with W and b as inputs
-PReLU: has its own parameter | write F.prelu(x, weight)
-Bilinear: has its own parameters | write F.bilinear(x, y, W, b), with W and b as inputs
-Embedding: has its own parameters | write F.embedding(i, W), or W[i], with W as an input
-LayerNorm: has its own parameters | write F.layer_norm(x, x.shape[-1:])
-GroupNorm: has its own parameters | write F.group_norm(x, 1)
-Conv1d: has its own parameters | write F.conv1d(x, W, b), with W and b as inputs
-Conv2d: has its own parameters | write F.conv2d(x, W, b), with W and b as inputs
-Conv3d: has its own parameters | write F.conv3d(x, W, b), with W and b as inputs
-BatchNorm1d BatchNorm2d BatchNorm3d: has its own parameters | write F.batch_norm(x, None, None, training=True)
-RNN LSTM GRU: has its own parameters | write a step: tanh(x @ W.T + h @ U.T), with W and U as inputs
-MultiheadAttention: has its own parameters | write F.scaled_dot_product_attention(q, k, v)
-Identity: changes nothing | leave it out
-Sequential: contains other modules | write the steps one after another: h = ...; ...
+LazyLinear: takes its sizes from its first input | write nn.Linear(in, out), for example nn.Linear(x.shape[-1], 3)
+SyncBatchNorm: needs several processes | write nn.BatchNorm1d(n)
+ModuleList ModuleDict: cannot be called | write nn.Sequential(...)
 """)
 """Names of PyTorch and Python that people try, and why they are refused."""
 

@@ -74,6 +74,8 @@ def _leading(node: ast.AST) -> ast.expr | None:
 def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
     if _is_module(reader, node.value):
         reader.modules.update(node.targets)
+        if isinstance(node.targets[0], ast.Name):
+            reader.titles[node.value] = node.targets[0].id
     return [node.value, *node.targets]
 
 
@@ -175,6 +177,9 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
         hint = "give the result a name: n = ..."
         raise reader.error("a tensor's attribute cannot be set", node, hint)
     if not (dotted := reader.namespace(node)):
+        if path := reader.input_path(node):
+            reader.used[path] = None
+            return [reader.step("load", node, name=path)]
         return [node.value, lambda: [_value_attribute(reader, node)]]
     path, chain = dotted
     if not chain:
@@ -190,11 +195,14 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
 
 
 def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
-    """An attribute of a tensor or of several results."""
+    """An attribute of a tensor, of several results, or a module's parameter or part."""
     place = reader.tail(node)
+    step = reader.step("attribute", place, take=1, name=node.attr)
     if operators.in_space("properties", node.attr) or operators.in_space("fields", node.attr):
-        return reader.step("attribute", place, take=1, name=node.attr)
+        return step
     reader.check_name(node.attr, place, twin=True)
+    if _is_of_module(reader, node.value):
+        return step
     if operators.in_space("Tensor", node.attr):
         hint = f"call it: .{node.attr}()"
         raise reader.error(f"{node.attr} is a method, not a value", place, hint)
@@ -235,10 +243,36 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
 
 def _is_module(reader: Reader, node: ast.expr) -> bool:
     """Whether the value of `node` is a module of torch.nn."""
-    if isinstance(node, ast.Name):
-        return reader.scope.get(node.id, False)
-    function = _function(reader, node) if isinstance(node, ast.Call) else None
-    return function is not None and function[0].path.startswith("nn.")
+    match node:
+        case ast.Name(id=name):
+            return reader.scope.get(name, False)
+        case ast.Subscript(value=value, slice=ast.Constant() | ast.UnaryOp()):
+            return _is_module(reader, value)
+        case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in MODES:
+            return _is_module(reader, value)
+        case ast.Call():
+            function = _function(reader, node)
+            return function is not None and function[0].path.startswith("nn.")
+    return False
+
+
+MODES = ("eval", "train")
+"""The methods of a module that an expression may call."""
+
+
+def _is_of_module(reader: Reader, node: ast.expr) -> bool:
+    """Whether `node` is a module or an attribute of one: a part or a parameter of it."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return _is_module(reader, node)
+
+
+def _make_module(reader: Reader, node: ast.Call, step: Step) -> None:
+    """Note a step that makes a module, unless it is a part of another module."""
+    reader.layered |= operators.in_space("layers", step.name.partition(".")[2]) is not None
+    if node not in reader.inner_modules:
+        reader.made_modules[node] = step
+        reader.inner_modules.update(part for part in ast.walk(node) if isinstance(part, ast.Call))
 
 
 def _call(reader: Reader, node: ast.Call) -> list[Part]:
@@ -267,11 +301,18 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         take = len(arguments)
         step = reader.step("call", place, take=take, name=path, keywords=names, value=python)
         reader.calls[node] = step
+        if is_module:
+            _make_module(reader, node, step)
         return [*arguments, step]
     if _is_module(reader, node.func):
         step = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
         reader.calls[node] = step
         return [node.func, *arguments, step]
+    if _is_module(reader, node) and isinstance(node.func, ast.Attribute):
+        place, name = reader.tail(node.func), f"Module.{node.func.attr}"
+        step = reader.step("method", place, take=len(arguments) + 1, name=name, keywords=names)
+        reader.calls[node] = step
+        return [node.func.value, *arguments, step]
     if isinstance(node.func, ast.Attribute):
         if meaning := method(reader, node, reader.tail(node.func)):
             return [*meaning]

@@ -1,0 +1,339 @@
+"""Modules of torch.nn with parameters: made once, their parameters as inputs, applied layer by layer.
+
+An expression that makes such modules is run once. Then it is rewritten: what made a module gives that
+module, and a call of it becomes the calls of its layers, each with its parameters as operands. So
+evidence, formulas and notes see functions of tensors, and running it again draws nothing.
+"""
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from gradcli.catalogue.functions import CATALOGUE, Activation
+from gradcli.catalogue.operators import find_function
+from gradcli.errors import ShapeError, UsageError
+from gradcli.evaluate import files, library
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.machine import evaluate
+from gradcli.language.expressions.program import Expression, Step
+from gradcli.language.file_names import FromFile
+from gradcli.language.limits import LAYERS
+from gradcli.language.literals.literal import Literal
+from gradcli.language.suggest import did_you_mean
+
+More: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+
+def make_inputs(
+    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {}
+) -> dict[str, Tensor]:
+    """The inputs of a request, those that `more` makes of them, and the parameters of the modules that
+    the job's expressions make; the expressions are then rewritten.
+
+    Parameters come in PyTorch's order, and each has the value of its literal or file, or the one that
+    PyTorch drew. Raises UsageError for a parameter that no module has, ShapeError for one of another
+    shape, and what running the expressions raises.
+    """
+    modules = {name for program in job.programs for name in program.modules}
+    paths = [name for name in literals if "." in name]
+    whole = {n: l for n, l in literals.items() if n in modules and isinstance(l, FromFile)}
+    made = {name: job.tensor(l) for name, l in literals.items() if name not in whole}
+    given = {name: made.pop(name) for name in paths}
+    made |= more(made)
+    if not modules:
+        if paths:
+            raise _no_parameter(paths[0], [])
+        return made
+    for name, literal in whole.items():
+        for path, tensor in files.read_all(literal).items():
+            given.setdefault(f"{name}.{path}", tensor.to(job.device, job.dtype))
+    parameters: dict[str, Tensor] = {}
+    programs = []
+    for program in job.programs:
+        linked = _Linking(program, made, given, whole, job)
+        programs.append(linked.program())
+        parameters |= linked.parameters
+    job.programs = programs
+    for name in given:
+        if name not in parameters and name.partition(".")[0] not in whole:
+            raise _no_parameter(name, list(parameters))
+    return made | parameters
+
+
+def _no_parameter(name: str, known: list[str]) -> UsageError:
+    hint = "the expression makes no module with parameters, such as net = nn.Linear(2, 1)"
+    if known:
+        hint = did_you_mean(name, known) or f"the parameters are {', '.join(known[:8])}"
+    return UsageError(f"there is no parameter {name!r}", hint=hint)
+
+
+class Made(NamedTuple):
+    """A module, and PyTorch's generator before and after it drew its parameters."""
+
+    module: nn.Module
+    before: Tensor
+    after: Tensor
+
+    def again(self) -> nn.Module:
+        """The module; where the expression starts again from the same numbers, as if it drew again."""
+        if torch.equal(torch.get_rng_state(), self.before):
+            torch.set_rng_state(self.after)
+        return self.module
+
+
+class Layer(NamedTuple):
+    """One call of a layer, with its name in the expression: a function of its input and `operands`,
+    or, without a path, the module in the mode that it was in. A parameter stands for itself.
+    """
+
+    title: str
+    module: nn.Module
+    path: str
+    operands: list[Any]
+    keywords: dict[str, Any]
+
+
+@dataclass
+class _Linking:
+    """One run of an expression, in which its modules are made, and what it is rewritten from."""
+
+    source: Expression
+    inputs: Mapping[str, Tensor]
+    given: Mapping[str, Tensor]
+    whole: Mapping[str, FromFile]
+    job: Job
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    """The names of parameters and modules by their ids."""
+    made: dict[int, Made] = field(default_factory=dict)
+    calls: dict[int, list[Layer]] = field(default_factory=dict)
+    read: dict[int, str] = field(default_factory=dict)
+    """The names of the parameters that the expression reads itself."""
+
+    def __post_init__(self) -> None:
+        titles = {id(step): name for name, step in self.source.modules.items()}
+        state = start = torch.get_rng_state()
+        owner: list[Any] = []
+
+        def before(step: Step, operands: list[Any]) -> None:
+            nonlocal state
+            self.job.before(step, operands)
+            state = torch.get_rng_state()
+            owner[:] = operands[:1]
+            if step.kind == "apply" and id(operands[0]) in self.names:
+                self.calls[id(step)] = [self._layer(part) for part in bounded(operands[0], step)]
+
+        def after(step: Step, value: Any) -> None:
+            if isinstance(value, nn.Module) and library.is_layer(step):
+                self.made[id(step)] = Made(value, state, torch.get_rng_state())
+            if id(step) in titles and isinstance(value, nn.Module):
+                self._name(titles[id(step)], value)
+            elif step.kind == "attribute" and isinstance(owner[0], nn.Module):
+                if isinstance(value, Tensor):
+                    self.read[id(step)] = self.names[id(value)]
+
+        with torch.no_grad():
+            evaluate(self.source, self.inputs, before, after)
+        torch.set_rng_state(start)
+
+    def _name(self, name: str, module: nn.Module) -> None:
+        """Name the parameters and parts of a module, and give the parameters their values."""
+        for path, part in module.named_modules():
+            self.names.setdefault(id(part), _written(f"{name}.{path}" if path else name))
+        stored = {key for key in self.given if key.startswith(f"{name}.")}
+        for path, parameter in module.named_parameters():
+            if id(parameter) in self.names:
+                continue
+            key = self.names[id(parameter)] = f"{name}.{path}"
+            if key in self.given:
+                _fit(key, self.given[key], parameter)
+                parameter.data = self.given[key].detach()
+            elif name in self.whole:
+                raise _not_in_file(self.whole[name], key, stored)
+            self.parameters[key] = parameter.detach()
+            stored.discard(key)
+        for path, buffer in module.named_buffers():
+            key = f"{name}.{path}"
+            if key in self.given:
+                _fit(key, self.given[key], buffer)
+                buffer.copy_(self.given[key])
+            stored.discard(key)
+        if stored and name in self.whole:
+            raise _no_parameter(min(stored), list(self.parameters))
+
+    def _layer(self, module: nn.Module) -> Layer:
+        make = _FUNCTIONS.get(type(module), _activation)
+        called = make(module) or ("", [], {})
+        return Layer(self.names[id(module)], library.with_parameters(module, {}), *called)
+
+    def program(self) -> Expression:
+        """The expression, with a call of each layer in place of the calls of modules."""
+        steps: list[Step] = []
+        origins: list[ast.AST] = []
+        starts: list[int] = []
+        for step, node in zip(self.source.steps, self.source.origins, strict=True):
+            starts.append(len(steps))
+            for written, origin in self._written(step, node):
+                steps.append(written)
+                origins.append(origin)
+        starts.append(len(steps))
+        jumps = ("jump", "branch")
+        linked = tuple(s._replace(value=starts[s.value]) if s.kind in jumps else s for s in steps)  # type: ignore[index]
+        names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
+        return replace(
+            self.source, steps=linked, origins=tuple(origins), names=names, modules={}
+        )
+
+    def _written(self, step: Step, node: ast.AST) -> Iterator[tuple[Step, ast.AST]]:
+        if made := self.made.get(id(step)):
+            yield step._replace(kind="network", value=made), node
+        elif name := self.read.get(id(step)):
+            yield Step("layers", step.span, value=((), 0)), node
+            yield Step("load", step.span, name=name), node
+        elif id(step) in self.calls:
+            yield from self._layers(step, node, self.calls[id(step)])
+        else:
+            yield step, node
+
+    def _layers(
+        self, step: Step, node: ast.AST, layers: list[Layer]
+    ) -> Iterator[tuple[Step, ast.AST]]:
+        """The calls of the layers, one after another, on what the call of the module is given."""
+        simple = not step.keywords
+        below = [l.module for l in layers if not (l.path and simple)]
+        yield Step("layers", step.span, value=(tuple(reversed(below)), step.take - 1)), node
+        take, keywords = step.take - 1, step.keywords
+        for layer in layers:
+            origin = node if layer is layers[-1] else _node(layer.title)
+            if layer.path and simple:
+                operands, added = [*layer.operands, *layer.keywords.values()], (*layer.keywords,)
+                made = Step("call", step.span, take + len(operands), layer.path, added)
+            else:
+                listed = dict(layer.module.named_parameters())
+                operands, added = [*listed.values()], tuple(f".{name}" for name in listed)
+                count = take + 1 + len(operands)
+                made = Step("apply", step.span, count, keywords=(*keywords, *added))
+            for operand in operands:
+                if isinstance(operand, nn.Parameter):
+                    yield Step("load", step.span, name=self.names[id(operand)]), node
+                else:
+                    yield Step("constant", step.span, value=operand), node
+            yield made, origin
+            take, keywords = 1, ()
+
+
+def _fit(name: str, given: Tensor, own: Tensor) -> None:
+    """Raise a ShapeError unless a parameter's value has its shape."""
+    if given.shape != own.shape:
+        message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
+        raise ShapeError(message, hint=f"{name}='randn({','.join(map(str, own.shape))})'")
+
+
+def _not_in_file(literal: FromFile, name: str, stored: set[str]) -> UsageError:
+    hint = f"it has {', '.join(sorted(stored)[:8])}" if stored else "it has other names"
+    return UsageError(f"the file has no {name}", span=literal.span, hint=hint)
+
+
+def _written(path: str) -> str:
+    """A path as an expression: `net.0.weight` is `net[0].weight`."""
+    first, *parts = path.split(".")
+    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts)
+
+
+def _node(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def bounded(module: nn.Module, step: Step) -> list[nn.Module]:
+    """The layers of a module in order. Raises SizeError if a module contains too many."""
+    layers = list(islice(_leaves(module), LAYERS.value + 1))
+    LAYERS.check(len(layers), "too many layers", span=step.span)
+    return layers
+
+
+def _leaves(module: nn.Module) -> Iterator[nn.Module]:
+    waiting = [module]
+    while waiting:
+        part = waiting.pop()
+        if type(part) is nn.Sequential:
+            waiting.extend(reversed(part))
+        elif not (isinstance(part, nn.Identity) or (isinstance(part, _DROPOUT) and not part.training)):
+            yield part
+
+
+_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
+# --- layers as functions ------------------------------------------------------------------------
+
+Written: TypeAlias = tuple[str, list[Any], dict[str, Any]] | None
+
+
+def _activation(module: Any) -> Written:
+    """An activation of the catalogue, with those settings that are not the default."""
+    entry = _ACTIVATIONS.get(type(module).__name__.lower())
+    if entry is None or (entry.mixes and module.dim is None):
+        return None
+    function = find_function(entry.name)
+    settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}
+    changed = {p.name: settings[p.name] for p in entry.parameters if settings[p.name] != p.default}
+    return (function.path, [], changed) if function else None
+
+
+_ACTIVATIONS = {
+    name.replace("_", ""): entry for name, entry in CATALOGUE.items() if isinstance(entry, Activation)
+}
+
+
+def _changed(module: Any, **defaults: Any) -> dict[str, Any]:
+    """The settings of a module that are not PyTorch's default, which may be one number for all sides."""
+    own = {name: getattr(module, name) for name in defaults}
+    return {
+        name: value
+        for name, value in own.items()
+        if (set(value) if isinstance(value, tuple) else {value}) != {defaults[name]}
+    }
+
+
+def _convolution(module: Any) -> Written:
+    settings = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    name = type(module).__name__.lower().replace("transpose", "_transpose")
+    if "_" in name:
+        settings["output_padding"] = 0
+    if module.padding_mode != "zeros":
+        return None
+    return f"F.{name}", [module.weight, module.bias], _changed(module, **settings)
+
+
+def _affine(module: Any) -> dict[str, Any]:
+    """The weight and bias of a normalisation that has them, and its changed eps."""
+    own = {name: getattr(module, name, None) for name in ("weight", "bias")}
+    named = {name: value for name, value in own.items() if value is not None}
+    return named | _changed(module, eps=1e-5)
+
+
+def _batch_norm(module: Any) -> Written:
+    if module.training or module.running_mean is None:
+        return "F.batch_norm", [None, None], {**_affine(module), "training": True}
+    return None
+
+
+_FUNCTIONS: Mapping[type[nn.Module], Callable[[Any], Written]] = {
+    nn.Linear: lambda m: ("F.linear", [m.weight, m.bias], {}),
+    nn.Bilinear: lambda m: ("F.bilinear", [m.weight, m.bias], {}),
+    nn.PReLU: lambda m: ("F.prelu", [m.weight], {}),
+    **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolution),
+    **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _convolution),
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),
+    nn.LayerNorm: lambda m: ("F.layer_norm", [m.normalized_shape], _affine(m)),
+    nn.GroupNorm: lambda m: ("F.group_norm", [m.num_groups], _affine(m)),
+    nn.RMSNorm: lambda m: ("F.rms_norm", [m.normalized_shape], {"weight": m.weight, **_changed(m, eps=None)}),
+    nn.Embedding: lambda m: None if m.max_norm else ("F.embedding", [m.weight], _changed(m, padding_idx=None)),
+    nn.Flatten: lambda m: ("torch.flatten", [m.start_dim, m.end_dim], {}),
+}  # fmt: skip
+"""The functions that modules apply, and with which operands after the input; None if none does."""
