@@ -67,7 +67,7 @@ def find(result: object, path: str, option: str = "--get") -> Any:
     """
     value = tree(result)
     prefix: list[str] = []
-    for key in whole(value, path).split("."):
+    for key in keys(value, whole(value, path)):
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif (isinstance(value, list) or _is_tensor(value)) and _is_index(key, value):
@@ -78,6 +78,19 @@ def find(result: object, path: str, option: str = "--get") -> Any:
             raise _unknown(path, prefix, value, option)
         prefix.append(key)
     return stacked(value) if isinstance(value, list) else value
+
+
+def keys(tree: object, path: str) -> list[str]:
+    """The keys of a path one by one; a name in a tree may itself have dots, such as `net.0.weight`."""
+    found: list[str] = []
+    rest = path.split(".")
+    while rest:
+        lengths = range(len(rest), 0, -1) if isinstance(tree, dict) else ()
+        key = next((key for n in lengths if (key := ".".join(rest[:n])) in tree), rest[0])
+        del rest[: key.count(".") + 1]
+        found.append(key)
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return found
 
 
 def stacked(column: list[Any]) -> Any:

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from gradcli.algebra.elementwise import fn
 from gradcli.algebra.indices import rename, transformed
@@ -123,8 +123,9 @@ def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk
                 del stack[len(stack) - step.take :]
                 stack.append(None)
             case "layers":
-                modules, arguments = step.value  # type: ignore[misc]
-                stack[len(stack) - arguments - 1 : len(stack) - arguments] = [None for _ in modules]
+                layers, arguments = cast(tuple[Sequence[object], int], step.value)
+                at_module = len(stack) - arguments - 1
+                stack[at_module : at_module + 1] = [None] * len(layers)
             case "jump":
                 at = _target(step)
             case "branch":

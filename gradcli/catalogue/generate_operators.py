@@ -143,7 +143,9 @@ def modules(*, layers: bool) -> Iterator[str]:
     have parameters, or contain or are like modules that do.
     """
     for file in pkgutil.iter_modules(nn.modules.__path__):
-        for name in getattr(importlib.import_module(f"torch.nn.modules.{file.name}"), "__all__", ()):
+        for name in getattr(
+            importlib.import_module(f"torch.nn.modules.{file.name}"), "__all__", ()
+        ):
             module = getattr(nn, name, None)
             is_function = file.name in FUNCTIONS.split() and name not in WITH_PARAMETERS
             refused = any(fnmatchcase(name, pattern) for pattern in NO_LAYERS)

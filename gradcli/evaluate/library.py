@@ -102,7 +102,7 @@ def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Modu
     own.__dict__.update(vars(module))
     below: dict[str, dict[str, Any]] = {}
     for path, value in parameters.items():
-        first, _, rest = path.rpartition(".")[0].partition(".")
+        first, _, _ = path.rpartition(".")[0].partition(".")
         below.setdefault(first, {})[path.removeprefix(f"{first}.")] = value
     own._parameters = {**module._parameters, **below.pop("", {})}
     own._modules = {
@@ -110,7 +110,9 @@ def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Modu
         for name, part in module._modules.items()
     }
     own._buffers = {
-        name: buffer.to(torch.get_default_dtype()) if buffer is not None and buffer.is_floating_point() else buffer
+        name: buffer.to(torch.get_default_dtype())
+        if buffer is not None and buffer.is_floating_point()
+        else buffer
         for name, buffer in module._buffers.items()
     }
     if names := getattr(own, "_flat_weights_names", None):

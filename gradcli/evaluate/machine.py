@@ -375,14 +375,14 @@ _ATTRIBUTES: Mapping[str, Compute] = {
 
 
 def _attribute(step: Step) -> Compute:
-    name, get = step.name, _ATTRIBUTES.get(step.name)
+    name, get = step.name, _ATTRIBUTES.get(step.name, operator.attrgetter(step.name))
     of_tensors = operators.in_space("properties", name) is not None
 
     def attribute(value: Any) -> Any:
         if isinstance(value, Tensor) and of_tensors:
             # .T of a vector changes nothing, and PyTorch warns of it.
             return value if name == "T" and value.ndim < 2 else get(value)
-        if get and isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
+        if isinstance(value, tuple) and name in getattr(type(value), "__match_args__", ()):
             return get(value)
         if isinstance(value, nn.Module):
             return library.part(value, name)

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate import files, library
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
+from gradcli.language.assignment import in_expression
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.file_names import FromFile
 from gradcli.language.limits import LAYERS
@@ -41,8 +42,12 @@ def make_inputs(
     """
     modules = {name for program in job.programs for name in program.modules}
     paths = [name for name in literals if "." in name]
-    whole = {n: l for n, l in literals.items() if n in modules and isinstance(l, FromFile)}
-    made = {name: job.tensor(l) for name, l in literals.items() if name not in whole}
+    whole = {
+        name: literal
+        for name, literal in literals.items()
+        if name in modules and isinstance(literal, FromFile)
+    }
+    made = {n: job.tensor(literal) for n, literal in literals.items() if n not in whole}
     given = {name: made.pop(name) for name in paths}
     made |= more(made)
     if not modules:
@@ -118,33 +123,34 @@ class _Linking:
     def __post_init__(self) -> None:
         titles = {id(step): name for name, step in self.source.modules.items()}
         state = start = torch.get_rng_state()
-        owner: list[Any] = []
 
         def before(step: Step, operands: list[Any]) -> None:
             nonlocal state
             self.job.before(step, operands)
             state = torch.get_rng_state()
-            owner[:] = operands[:1]
             if step.kind == "apply" and id(operands[0]) in self.names:
                 self.calls[id(step)] = [self._layer(part) for part in bounded(operands[0], step)]
+            if step.kind == "attribute" and isinstance(operands[0], nn.Module):
+                parameter = operands[0]._parameters.get(step.name)
+                self.read[id(step)] = self.names.get(id(parameter), "")
 
         def after(step: Step, value: Any) -> None:
             if isinstance(value, nn.Module) and library.is_layer(step):
                 self.made[id(step)] = Made(value, state, torch.get_rng_state())
             if id(step) in titles and isinstance(value, nn.Module):
                 self._name(titles[id(step)], value)
-            elif step.kind == "attribute" and isinstance(owner[0], nn.Module):
-                if isinstance(value, Tensor):
-                    self.read[id(step)] = self.names[id(value)]
 
         with torch.no_grad():
             evaluate(self.source, self.inputs, before, after)
-        torch.set_rng_state(start)
+        drawn = [state for made in self.made.values() for state in (made.before, made.after)]
+        states = [start, *drawn, torch.get_rng_state()]
+        if not all(map(torch.equal, states[::2], states[1::2])):
+            torch.set_rng_state(start)  # the expression draws too, in between
 
     def _name(self, name: str, module: nn.Module) -> None:
         """Name the parameters and parts of a module, and give the parameters their values."""
         for path, part in module.named_modules():
-            self.names.setdefault(id(part), _written(f"{name}.{path}" if path else name))
+            self.names.setdefault(id(part), in_expression(f"{name}.{path}" if path else name))
         stored = {key for key in self.given if key.startswith(f"{name}.")}
         for path, parameter in module.named_parameters():
             if id(parameter) in self.names:
@@ -182,12 +188,12 @@ class _Linking:
                 steps.append(written)
                 origins.append(origin)
         starts.append(len(steps))
-        jumps = ("jump", "branch")
-        linked = tuple(s._replace(value=starts[s.value]) if s.kind in jumps else s for s in steps)  # type: ignore[index]
-        names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
-        return replace(
-            self.source, steps=linked, origins=tuple(origins), names=names, modules={}
+        linked = tuple(
+            step._replace(value=starts[cast(int, step.value)]) if step.kind in _JUMPS else step
+            for step in steps
         )
+        names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
+        return replace(self.source, steps=linked, origins=tuple(origins), names=names, modules={})
 
     def _written(self, step: Step, node: ast.AST) -> Iterator[tuple[Step, ast.AST]]:
         if made := self.made.get(id(step)):
@@ -205,7 +211,7 @@ class _Linking:
     ) -> Iterator[tuple[Step, ast.AST]]:
         """The calls of the layers, one after another, on what the call of the module is given."""
         simple = not step.keywords
-        below = [l.module for l in layers if not (l.path and simple)]
+        below = [layer.module for layer in layers if not (layer.path and simple)]
         yield Step("layers", step.span, value=(tuple(reversed(below)), step.take - 1)), node
         take, keywords = step.take - 1, step.keywords
         for layer in layers:
@@ -227,6 +233,9 @@ class _Linking:
             take, keywords = 1, ()
 
 
+_JUMPS = ("jump", "branch")
+
+
 def _fit(name: str, given: Tensor, own: Tensor) -> None:
     """Raise a ShapeError unless a parameter's value has its shape."""
     if given.shape != own.shape:
@@ -237,12 +246,6 @@ def _fit(name: str, given: Tensor, own: Tensor) -> None:
 def _not_in_file(literal: FromFile, name: str, stored: set[str]) -> UsageError:
     hint = f"it has {', '.join(sorted(stored)[:8])}" if stored else "it has other names"
     return UsageError(f"the file has no {name}", span=literal.span, hint=hint)
-
-
-def _written(path: str) -> str:
-    """A path as an expression: `net.0.weight` is `net[0].weight`."""
-    first, *parts = path.split(".")
-    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts)
 
 
 def _node(text: str) -> ast.expr:
@@ -262,11 +265,20 @@ def _leaves(module: nn.Module) -> Iterator[nn.Module]:
         part = waiting.pop()
         if type(part) is nn.Sequential:
             waiting.extend(reversed(part))
-        elif not (isinstance(part, nn.Identity) or (isinstance(part, _DROPOUT) and not part.training)):
+        elif not (
+            isinstance(part, nn.Identity) or (isinstance(part, _DROPOUT) and not part.training)
+        ):
             yield part
 
 
-_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+_DROPOUT = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 
 
 # --- layers as functions ------------------------------------------------------------------------
@@ -286,7 +298,9 @@ def _activation(module: Any) -> Written:
 
 
 _ACTIVATIONS = {
-    name.replace("_", ""): entry for name, entry in CATALOGUE.items() if isinstance(entry, Activation)
+    name.replace("_", ""): entry
+    for name, entry in CATALOGUE.items()
+    if isinstance(entry, Activation)
 }
 
 

@@ -20,3 +20,9 @@ def split(
     if match is None or ("." in match[1] and not dots):
         return None
     return match[1], source.span(match.end(), len(source.text))
+
+
+def in_expression(name: str) -> str:
+    """The name of an input in an expression: `net[0].weight` for the parameter `net.0.weight`."""
+    first, *parts = name.split(".")
+    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts)

@@ -78,6 +78,7 @@ def _expecting(
     if not isinstance(request, EvidenceOptions) or not request.expect:
         return request
     steps = (name for program in programs for name in program.assigned)
-    names = tuple(dict.fromkeys((*request.formula_names, *steps)))
+    parameters = (f"{name}." for program in programs for name in program.modules)
+    names = tuple(dict.fromkeys((*request.formula_names, *steps, *parameters)))
     expect = tuple([expectation.parsed(names) for expectation in request.expect])
     return request if expect == request.expect else replace(request, expect=expect)

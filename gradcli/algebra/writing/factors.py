@@ -22,6 +22,7 @@ from gradcli.algebra.writing.layouts import (
     shortest,
     spelled,
 )
+from gradcli.language.assignment import in_expression
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -140,7 +141,7 @@ def _counted(
             roots = [dim.root for dim in sides if dim is not None]
             if 1 < len(roots) == len(set(roots)) and sizes.keys() >= set(roots):
                 items = without(items, *(sizes[root] for root in roots))
-                found.append((exponent < 0, Text(f"{name}.numel()")))
+                found.append((exponent < 0, Text(f"{in_expression(name)}.numel()")))
                 break
     return items, found
 

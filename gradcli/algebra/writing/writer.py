@@ -6,6 +6,7 @@ from gradcli.algebra.indices import opened, rename
 from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, sym
 from gradcli.algebra.writing import additive, factors, summing, tensorwise
 from gradcli.algebra.writing.layouts import COMPARE, PRODUCT, Axes, Text, decimal, spelled
+from gradcli.language.assignment import in_expression
 
 
 class Writer:
@@ -95,7 +96,7 @@ class Writer:
         if dim.fixed or not dim.places:
             return str(dim.size)
         name, axis, _ = min(dim.places, key=lambda it: (it[1] > 0, it[2], len(it[0])))
-        return f"{name}.shape[{axis}]" if axis else f"len({name})"
+        return f"{in_expression(name)}.shape[{axis}]" if axis else f"len({in_expression(name)})"
 
     def _sym(self, node: Node, axes: Axes) -> Text:
         name, indices = node.data
@@ -109,11 +110,12 @@ class Writer:
         if () in indices and len(layout) <= len(axes):
             fits = all(mine in (None, asked) for mine, asked in zip(layout, behind, strict=True))
             if fits and all(isinstance(index, int) or index == () for index in indices):
-                return Text(name, layout=layout)
+                return Text(in_expression(name), layout=layout)
         places = [":" if isinstance(i, int) else str(i[0] if i else 0) for i in indices]
         while places and places[-1] == ":":
             places.pop()
-        text = f"{name}.long()" if name in self.classes else name
+        text = in_expression(name)
+        text = f"{text}.long()" if name in self.classes else text
         text = f"{text}[{', '.join(places)}]" if places else text
         varying = tuple(index for index in layout if index is not None)
         if len(set(varying)) < len(varying):

@@ -23,6 +23,7 @@ from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run, class_indices
 from gradcli.evaluate.trace import program_of
 from gradcli.evidence.derive.verify import LARGEST, TOLERANCE, Point, Points, Verified, holds
+from gradcli.language.assignment import in_expression
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.results import Subject, one_hot
@@ -195,7 +196,7 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
         unused = name not in points.given.gradients
         candidates = sorted(texts[name], key=len)
         if unused or not (candidates or name in reasons):
-            candidates.append(f"zeros_like({name})")
+            candidates.append(f"zeros_like({in_expression(name)})")
         formulas[name] = chosen.first(name, candidates)
         if formulas[name] is not None:
             reasons.pop(name, None)

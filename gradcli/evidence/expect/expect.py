@@ -103,7 +103,8 @@ def _of_literal(
 
 def _origin(path: str, result: Result) -> Origin | None:
     """The origin of the number at a path; None if it comes from many gradients."""
-    return result.origin(path.split(".")) if result.of_one_gradient else None
+    keys = result_paths.keys(result_paths.tree(result), path)
+    return result.origin(keys) if result.of_one_gradient else None
 
 
 def _half_units(literal: Literal, value: Tensor) -> Tensor:
@@ -134,15 +135,15 @@ def _path(key: str, names: Mapping[str, str], result: Result) -> str:
 
     Raises UsageError with the nearest paths if the key is none of these.
     """
-    first, dot, rest = key.partition(".")
+    first, *rest = result_paths.keys(names, key)
     if first in names:
-        return names[first] + dot + rest
+        return ".".join([names[first], *rest])
     tree = result_paths.tree(result)
     path = result_paths.whole(tree, key)
     if path.partition(".")[0] in tree:
         return path
     if first in (steps := result.step_paths()):
-        return steps[first] + dot + rest
+        return ".".join([steps[first], *rest])
     leaves = dict(result_paths.leaves(tree))
     tensors = (path for path, leaf in leaves.items() if isinstance(leaf, Tensor))
     numbers = [*names, *(path for path in tensors if not path.startswith("inputs."))]
