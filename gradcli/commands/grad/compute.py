@@ -14,9 +14,15 @@ from gradcli.commands.grad.result import GradEachResult, GradResult, Intermediat
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.refusals import translated
-from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, run
+from gradcli.evaluate.run import (
+    Run,
+    differentiable,
+    note_steps,
+    note_unreached,
+    one_number,
+    run,
+)
 from gradcli.evidence.notes.notes import collect_notes
-from gradcli.language.expressions.program import Expression
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
 from gradcli.results import Points, Subject, step_key
@@ -68,21 +74,6 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
-
-
-def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
-    """Note the steps, of any shape, that are complex, and the names that were assigned more than
-    once.
-    """
-    for name, step in steps.items():
-        if step.is_complex():
-            text = f"the step {name} is complex: the table shows it, JSON has null"
-            job.note("complex-step", text)
-    for name in steps:
-        count = sum(step.kind == "store" and step.name == name for step in program.steps)
-        if count > 1:
-            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
-                     "give each step its own name")  # fmt: skip
 
 
 def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
