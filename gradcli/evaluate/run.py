@@ -158,7 +158,8 @@ def one_number(value: Tensor, rule: str) -> Tensor:
         return value.reshape(())
     raise MathError(
         f"{rule}, but the result has shape {list(value.shape)}",
-        hint="reduce it: (EXPR).sum() or (EXPR).mean()", why_entry="non-scalar",
+        hint="reduce it: (EXPR).sum() or (EXPR).mean()\nor show it whole: gradcli value EXPR NAME=T",
+        why_entry="non-scalar",
     )  # fmt: skip
 
 

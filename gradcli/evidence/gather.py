@@ -38,7 +38,7 @@ def _next_step(request: ExpectOptions, result: Result) -> str:
     if any(points.what == "points" for points in result.points):
         shows = "grad --explain at one of the points shows each step"
     elif not isinstance(request, EvidenceOptions):
-        shows = "with names for its steps, h = ...; ..., the value of each is shown"
+        shows = "name its steps, h = ...; ..., to compare the value of each"
     elif not isinstance(request, ExplainOptions) or not result.explainable:
         shows = "--check compares PyTorch's gradient with differences"
     else:
