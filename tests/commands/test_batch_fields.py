@@ -210,7 +210,6 @@ TAKES: dict[ValueKind, Callable[[Any], bool]] = {
     options.TEXT: is_text,
     options.WHOLE: lambda value: is_text(value) or (is_number(value) and isinstance(value, int)),
     options.NUMBER: lambda value: is_text(value) or is_number(value),
-    options.NAME: is_text,
     options.NAMES: are_texts,
     options.INDEX: lambda value: (
         is_text(value)
