@@ -3,8 +3,8 @@
 from gradcli.commands.value.request import Value
 from gradcli.commands.value.result import Part, ValueResult
 from gradcli.evaluate.job import Job
+from gradcli.evaluate.parts import shaped_parts
 from gradcli.evaluate.run import note_steps, run
-from gradcli.evaluate.shapes import shaped_parts
 
 
 def compute(request: Value, job: Job) -> ValueResult:

@@ -11,7 +11,7 @@ from gradcli.language.source import columns, on_screen
 from gradcli.show.pieces import matrix_table, one_number, shapes_text, table_of
 from gradcli.show.table import Block, Bracketed, Column, Mark, Places, Table
 
-ACROSS = 64
+ACROSS = 1000
 """The elements of a last dimension that is drawn from left to right, at most."""
 SHORT = 50
 """Characters of an expression in a table of shapes, at most."""
