@@ -38,6 +38,7 @@ BASES: list[dict[str, Any]] = [
     {"command": "perceptron", "x": [1, 2], "w": [1, 2], "target": 1},
     {"command": "perceptron", "train": "and", "epochs": 1},
     {"command": "softmax-jacobian", "x": [1, 2]},
+    {"command": "value", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "softmax-jacobian", "logits": [1, 2]},
 ]
 """Jobs that are answered; between them every field of every command can be given."""

@@ -332,3 +332,10 @@ def test_parts_that_are_too_long_together_are_an_error() -> None:
     assert (shown.status, shown.stdout) == (2, "")
     assert "steps" in shown.stderr
     assert len(shown.stderr) < 500
+
+
+def test_a_step_that_is_not_finite_is_noted_without_a_backward_pass() -> None:
+    """heaviside has no derivative, and log's is infinite at 0."""
+    for text in ("n = log(x); heaviside(n, n).sum() * 0", "n = log(x); n.clamp(min=0).sum()"):
+        notes = value(text, "x=0,2")["notes"]
+        assert [note["text"] for note in notes] == ["NaN or inf in intermediates.n"]

@@ -58,7 +58,7 @@ TRAIN = ["perceptron", "--train", "or", "--epochs", "4"]
 JACOBIAN = ["jacobian", "stack([r*cos(t), r*sin(t)])", "r=2", "t=pi/3"]
 HESSIAN = ["hessian", "(1-x)**2 + 100*(y-x**2)**2", "x=-1.234567", "y=0.5"]
 EACH = ["grad", "x**3/3", "x=linspace(-2,2,4)", "--each", "x"]
-VALUE = ["value", "h = X @ w; sigmoid(h)", "X=1.23456789,-2;3e-7,4", "w=0.1,5", "--shapes"]
+VALUE = ["value", "h = X @ w; sigmoid(h)", "X=1.23456789,-2;3e-7,4", "w=0.1,0.5", "--shapes"]
 ALL = [VALUE, ACTIVATE, LOSS, GRAD, SOFTMAX, PERCEPTRON, TRAIN, JACOBIAN, HESSIAN, EACH]
 NOTED = ["activate", "softmax", "--x", "1,2"]
 
@@ -414,9 +414,9 @@ ROWS = {
     "rows": [
         "grad",
         "(w @ x)[y]*v",
-        "x=1,2;3,4",
+        "x=1,2;3,4;5,6",
         "w=1,2;3,4",
-        "y=tensor([0,1])",
+        "y=tensor([0,1,0])",
         "v=1",
         "--each",
         "x,y",
@@ -653,7 +653,7 @@ def test_two_forms_are_a_usage_error(forms: list[str]) -> None:
     assert all(form in shown.stderr for form in forms if form.startswith("--"))
 
 
-MAIN = ("functions", "losses", "jacobian", "hessian", "history", "rows", "gradients")
+MAIN = ("functions", "losses", "jacobian", "hessian", "history", "rows", "gradients", "value")
 """Where each command's main numbers are in its JSON."""
 
 

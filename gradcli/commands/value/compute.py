@@ -15,12 +15,9 @@ def compute(request: Value, job: Job) -> ValueResult:
     inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
     done = run(job.program, inputs, [], job)
     note_steps(done.program, done.steps, job)
-    # What a formula of --expect is compared by.
-    moving = (name for name, tensor in inputs.items() if tensor.is_floating_point())
-    subject = done.subject._replace(by=tuple(name for name in moving if name not in done.indices))
     parts = [Part(*part) for part in shaped_parts(done, job.before)] if request.shapes else None
     return ValueResult(
-        **job.header("value", inputs, subjects=[subject]),
+        **job.header("value", inputs, subjects=[done.subject]),
         expression=done.program.canonical_text,
         value=done.value,
         intermediates=done.steps,

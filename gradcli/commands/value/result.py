@@ -44,8 +44,15 @@ class ValueResult(Result):
         return {name: f"intermediates.{name}" for name in self.intermediates}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
-        """The origin of the value or of a step's."""
+        """The origin of the value or of a step's. A formula is compared where these have slopes, so
+        the subject there is differentiated.
+        """
+        inputs = self.subjects[0].inputs.items()
+        by = tuple(name for name, tensor in inputs if tensor.is_floating_point())
+        subject = self.subjects[0]._replace(by=by)
         match keys:
+            case ["value", *index]:
+                return origin(subject, "value", "", index)
             case ["intermediates", name, *index]:
-                return origin(self.subjects[0], "value", step_key(name), index)
-        return super().origin(keys)
+                return origin(subject, "value", step_key(name), index)
+        return None
