@@ -7,15 +7,17 @@ mse(X @ w + b, y)
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len
 
 from gradcli.page import Page
 from gradcli.show.table import Bracketed, Mark
 
-MOST = 24
-"""Lines of brackets below one line of text, at most: nobody can follow more."""
+DEEP, MANY = 24, 100
+"""Lines of brackets below one line of text, and brackets of one text, at most: nobody can follow
+more.
+"""
 
 
 class _Bracket(NamedTuple):
@@ -51,6 +53,10 @@ class _Bracket(NamedTuple):
         return "".join(styled)
 
 
+Level: TypeAlias = list[_Bracket]
+"""Brackets that stand side by side."""
+
+
 def draw(bracketed: Bracketed, page: Page, width: int | None, *, ascii_only: bool) -> bool:
     """Draw the texts with their brackets on a page of `width` columns (None: no bound); False, and
     nothing, if they do not fit.
@@ -76,16 +82,17 @@ def draw(bracketed: Bracketed, page: Page, width: int | None, *, ascii_only: boo
     return True
 
 
-Level = list[_Bracket]
-
-
 def _drawing(
     text: str, marks: Iterable[Mark], width: int | None, strokes: str
 ) -> list[tuple[str, list[Level]]] | None:
     """The lines of a text, each with the brackets below it; None if they do not fit."""
     lines = list(_lines(text, width))
+    if width is not None and any(stop - start > width for start, stop in lines):
+        return None
     drawing: list[tuple[str, list[Level]]] = [(text[start:stop], []) for start, stop in lines]
-    for mark in marks:
+    for count, mark in enumerate(marks):
+        if count == MANY:
+            return None
         pieces = {
             number: (max(mark.start, start), min(mark.stop, stop))
             for number, (start, stop) in enumerate(lines)
@@ -111,7 +118,7 @@ def _drawing(
 def _lines(text: str, width: int | None) -> Iterator[tuple[int, int]]:
     """Where each line begins and ends of a text that is broken at blanks."""
     start, end = 0, cell_len(text)
-    while width is not None and end - start > width:
+    while width is not None and end - start > width and text.isascii():
         stop = text.rfind(" ", start + 1, start + width + 1)
         if stop < 0:
             break
@@ -148,4 +155,4 @@ def _add(bracket: _Bracket, levels: list[Level]) -> bool:
     if number == len(levels):
         levels.append([])
     levels[number].append(bracket)
-    return len(levels) <= MOST
+    return len(levels) <= DEEP
