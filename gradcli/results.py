@@ -262,6 +262,8 @@ class ExpectedFormula(Expected):
     counterexample: Counterexample | None = None
     given: bool = aside(True)
     """Whether the counterexample, if there is one, is the given point."""
+    source: str = aside("autograd")
+    """What gave the computed number."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,9 @@ def matrix_table(
     matrix: Tensor,
     title: str,
     caption: str,
+    *,
+    csv: bool = True,
 ) -> Table:
     """A matrix, [rows, columns], with a name for each row and column and a heading for the rows."""
     cells = zip(columns, matrix.unbind(1), strict=True)
-    return table_of(len(rows), [(corner, rows), *cells], title, caption)
+    return table_of(len(rows), [(corner, rows), *cells], title, caption, csv=csv)

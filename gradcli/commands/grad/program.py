@@ -52,24 +52,28 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
 
 
 def _each(script: Script, request: Grad, result: GradEachResult) -> None:
-    name, points, literals = result.each, result.inputs[result.each], request.literals
-    first: dict[str, Any] = result.rows[0] if result.rows else {name: points, "gradients": {}}
-    point = first[name]
-    gradients = [other for other, slope in first["gradients"].items() if slope is not None]
-    others = {other: tensor for other, tensor in result.inputs.items() if other != name}
-    if request.fn is not None and request.y is None and "y" in others:
-        others["y"] = point.new_ones(())
-    script.inputs(others, literals, [other for other in others if other in gradients])
-    script.add(f"for {name} in {script.tensor(literals[name], points, leaf=False)}:")
+    """A loop over the samples; its other inputs are those of the first one, whose shape a default
+    target has.
+    """
+    names, literals = result.each, request.literals
+    first: dict[str, Any] = result.rows[0] if result.rows else {**result.inputs, "gradients": {}}
+    whole = result.points[0].at(0).inputs if result.rows else result.inputs
+    gradients = [name for name, slope in first["gradients"].items() if slope is not None]
+    others = {name: tensor for name, tensor in whole.items() if name not in names}
+    script.inputs(others, literals, [name for name in others if name in gradients])
+    tensors = [script.tensor(literals[name], result.inputs[name], leaf=False) for name in names]
+    samples = tensors[0] if len(names) == 1 else f"zip({', '.join(tensors)})"
+    script.add(f"for {', '.join(names)} in {samples}:")
     inner = Script(request, result.inputs)
-    if name in gradients:
-        inner.add(f"{name} = {name}.clone().requires_grad_()")
-    value = inner.formula(result.expression, {**others, name: point}, "value", "result")
+    leaves = (name for name in names if name in gradients)
+    inner.add(*(f"{name} = {name}.clone().requires_grad_()" for name in leaves))
+    inputs = {**others, **{name: first[name] for name in names}}
+    value = inner.formula(result.expression, inputs, "value", "result")
     if request.via == "backward":
-        inner.add(*(f"{other}.grad = None" for other in gradients if other != name))
+        inner.add(*(f"{other}.grad = None" for other in gradients if other not in names))
         inner.add(f"{value}.backward()")
         slopes = [f"{other}.grad" for other in gradients]
     else:
         slopes = inner.gradients(value, gradients)
-    inner.show_row(name, value, *slopes)
+    inner.show_row(*names, value, *slopes)
     script.nest(inner)

@@ -13,7 +13,7 @@ from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import (
     FUNCTION,
     INDEX,
-    NAME,
+    NAMES,
     TENSOR,
     TEXT,
     argument,
@@ -52,7 +52,9 @@ class Grad(WrtOptions, ExplainOptions):
         INDEX, "differentiate this element of the result, such as 1 or 0,-1", None
     )
     vjp: Literal | None = option(TENSOR, "upstream gradient, with the shape of the result", None)
-    each: str = option(NAME, "evaluate at each element of this 1-D input, one row each", "")
+    each: tuple[str, ...] = option(
+        NAMES, "sample by sample along the first dimension of these inputs, one row each", ()
+    )
 
     def __post_init__(self) -> None:
         ExplainOptions.__post_init__(self)
@@ -60,11 +62,14 @@ class Grad(WrtOptions, ExplainOptions):
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp cannot be used together", hint="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
-            rule = "--each needs one number at each point"
+            rule = "--each needs one number for each sample"
             raise UsageError(f"{rule}: --row and --vjp cannot be used with it")
-        if self.each and self.explain:
-            message = "--explain follows one gradient, but --each computes many"
-            raise UsageError(message, hint="leave out --each and give one point")
+        for name in self.each:
+            if name in ("value", "gradients"):
+                message = (
+                    f"--each: each row has a {name!r} of its own, so no input can be called so"
+                )
+                raise UsageError(message, hint=f"call the input {name}_ or {name}1")
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
             self._check_expression(given)

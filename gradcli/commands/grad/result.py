@@ -7,8 +7,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from gradcli.errors import UsageError
 from gradcli.evaluate.closed_forms import of_product
 from gradcli.results import Origin, Result, Subject, aside, by_row, origin, step_key
+
+EXPLAINED = 20
+"""Samples that are explained, at most."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,47 @@ class GradResult(OfExpressionResult):
 
 @dataclass(frozen=True, kw_only=True)
 class GradEachResult(OfExpressionResult):
-    """Value and gradients along one 1-D input: a row has the point, `value` and `gradients`."""
+    """Value and gradients of many samples: a row has each sample, `value` and `gradients`."""
 
     rows_shown: ClassVar = 60
 
     rows: list[dict[str, Any]] = by_row()
-    each: str = aside()
+    each: tuple[str, ...] = aside()
 
     def main(self) -> list[Tensor]:
-        """The values, [points]."""
+        """The values, [samples]."""
         return [self.column("value")]
 
     def column(self, key: str) -> Tensor:
-        """The points or the values of all rows, [rows]."""
+        """The samples or the values of all rows, stacked: [rows, ...]."""
         return torch.stack([row[key] for row in self.rows]) if self.rows else torch.empty(0)
+
+    def origin(self, keys: Sequence[str]) -> Origin | None:
+        """The origin of a value or a gradient in a row."""
+        match keys:
+            case ["rows", row, "gradients", name, *index] if row.isdigit():
+                return origin(self.points[0].at(int(row)), "gradient", name, index)
+            case ["rows", row, "value"] if row.isdigit():
+                return origin(self.points[0].at(int(row)), "value", "", ())
+        return None
+
+    @property
+    def explainable(self) -> bool:
+        """Whether it has few enough samples for --explain."""
+        return len(self.rows) <= EXPLAINED
+
+    def explained(self) -> list[Subject]:
+        """A subject for each sample."""
+        (points,) = self.points
+        if not self.explainable:
+            raise UsageError(
+                f"--explain follows at most {EXPLAINED} samples, and these are {points.total}",
+                hint="give fewer samples, or leave out --each and give one",
+            )
+        subjects = []
+        for i in range(points.total):
+            name = ", ".join(f"{each}[{i}]" for each in self.each)
+            subject = points.at(i)
+            title = f"{self.expression} at {name}"
+            subjects.append(subject._replace(name=name, title=title))
+        return subjects

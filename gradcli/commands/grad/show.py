@@ -1,5 +1,6 @@
 """The tables of `grad`: inputs with their gradients, steps, the result; or a row for each point."""
 
+import torch
 from torch import Tensor
 
 from gradcli.commands.grad.result import GradEachResult, GradResult
@@ -15,10 +16,13 @@ from gradcli.show.pieces import (
 )
 from gradcli.show.table import Cell, Column, Places, Table
 
+SMALL = 8
+"""Elements of a sample that the screen shows, at most."""
+
 
 def tables(result: GradResult | GradEachResult, digits: int) -> list[Table]:
     """The tables of one gradient, or of those at many points."""
-    return [_points(result)] if isinstance(result, GradEachResult) else _whole(result, digits)
+    return _points(result) if isinstance(result, GradEachResult) else _whole(result, digits)
 
 
 def _whole(result: GradResult, digits: int) -> list[Table]:
@@ -42,16 +46,31 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
     return shown
 
 
-def _points(result: GradEachResult) -> Table:
-    """A row for each point, a column for each element of a gradient."""
-    columns: list[FilledColumn] = [(key, result.column(key)) for key in (result.each, "value")]
-    for name in result.rows[0]["gradients"] if result.rows else ():
-        slopes = [row["gradients"][name] for row in result.rows]
+def _points(result: GradEachResult) -> list[Table]:
+    """A row for each sample, a column for each element of a sample and of a gradient. On the screen
+    a large sample is named, and its numbers are in a table for CSV alone.
+    """
+    rows = result.rows
+    samples: list[FilledColumn] = []
+    shown: list[FilledColumn] = []
+    for name in result.each:
+        empty = [(name, torch.empty(0))]
+        elements = [*by_element(name, [row[name] for row in rows])] if rows else empty
+        samples += elements
+        shown += elements if len(elements) <= SMALL else [(name, Places((len(rows),), name))]
+    values: list[FilledColumn] = [("value", result.column("value"))]
+    for name in rows[0]["gradients"] if rows else ():
+        slopes = [row["gradients"][name] for row in rows]
         if any(slope is None for slope in slopes):
-            columns.append((_slope(name), list(map(_number, slopes))))
+            values.append((_slope(name), list(map(_number, slopes))))
         else:
-            columns += [(_slope(place), cells) for place, cells in by_element(name, slopes)]
-    return table_of(len(result.rows), columns, result.expression, shapes_text(result))
+            values += [(_slope(place), cells) for place, cells in by_element(name, slopes)]
+    whole = len(shown) == len(samples)
+    table = table_of(
+        len(rows), [*shown, *values], result.expression, shapes_text(result),
+        keys=max(1, len(shown)), csv=whole,
+    )  # fmt: skip
+    return [table] if whole else [table, table_of(len(rows), [*samples, *values], screen=False)]
 
 
 def _slope(name: str) -> Column:

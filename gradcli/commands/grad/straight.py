@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from gradcli import core, result_paths
-from gradcli.commands.grad.compute import VIA, chosen_inputs, note_steps
+from gradcli.commands.grad.compute import VIA, chosen_inputs
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
 from gradcli.evaluate.job import Job, default_dtype, heard, seed
 from gradcli.evaluate.machine import composed
+from gradcli.evaluate.run import note_steps
 from gradcli.evaluate.watched import makers
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.literals.literal import Numbers

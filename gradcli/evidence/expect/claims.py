@@ -135,6 +135,7 @@ def compare(
         agreed=len(trials) - len(off),
         counterexample=found and _shown(found, claim, given=found is here),
         given=found is here,
+        source="PyTorch" if claim.origin.kind == "value" else "autograd",
     )
 
 
