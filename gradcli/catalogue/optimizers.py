@@ -189,6 +189,7 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("y", "", "old_dirs", words="the last change of the gradient that it kept"),
         Line("s", "", "old_stps", words="the change of theta that caused it"),
         Line("d", "", "d", words="the last direction: -g, corrected by the pairs s, y"),
+        Line("path", "", "path", words="the moves of this step before the last one"),
         Line("alpha", "", "t", words="how far it went in this direction"),
         Line("update", "alpha*d", when="moves == 1 and descends"),
         Line("update", "path.sum(0) + alpha*d", when="moves > 1 and descends"),

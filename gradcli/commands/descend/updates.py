@@ -147,8 +147,8 @@ class _Step(NamedTuple):
         if (gradient := self.gradient) is not None:
             known["g"] = gradient.to_dense()
             if gradient.is_sparse:
-                ones = torch.ones_like(gradient, dtype=torch.bool)
-                known["touched"] = ones.coalesce().to_dense()
+                known["touched"] = torch.zeros(gradient.shape, dtype=torch.bool)
+                known["touched"][tuple(gradient.coalesce().indices())] = True
         return known | {name: self.after[name] for name in _MOVES if name in self.after}
 
 
