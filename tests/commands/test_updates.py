@@ -80,18 +80,35 @@ def words(name: str, arguments: Mapping[str, Any], dtype: str) -> list[str]:
     text = {True: "true", False: "false"}
     for key, value in arguments.items():
         listed = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        given += ["--set", f"{key}={text.get(value, listed) if value in (True, False) and isinstance(value, bool) else listed}"]
-    return ["descend", *given, "--optimizer", name, "--steps", "10", "--lr", "0.05", "--dtype", dtype, "--explain", "--full"]
+        given += [
+            "--set",
+            f"{key}={text.get(value, listed) if value in (True, False) and isinstance(value, bool) else listed}",
+        ]
+    return [
+        "descend",
+        *given,
+        "--optimizer",
+        name,
+        "--steps",
+        "10",
+        "--lr",
+        "0.05",
+        "--dtype",
+        dtype,
+        "--explain",
+        "--full",
+    ]
 
 
 if __name__ == "__main__":
     import time, sys
+
     for name, args in [c for c in CASES if not sys.argv[1:] or c[0] in sys.argv[1:]]:
-        for dtype in ("float64","float32","float16","bfloat16"):
-            t=time.time()
-            r=run(*words(name,args,dtype),"--json")
-            dt=time.time()-t
+        for dtype in ("float64", "float32", "float16", "bfloat16"):
+            t = time.time()
+            r = run(*words(name, args, dtype), "--json")
+            dt = time.time() - t
             msg = r.stderr.strip()[:300] if r.status else ""
-            n=len(r.json.get("updates") or []) if r.status==0 else ""
-            notes=[x["code"] for x in r.json["notes"]] if r.status==0 else ""
-            print(name,args,dtype,r.status,n,notes,f"{dt:.2f}",msg)
+            n = len(r.json.get("updates") or []) if r.status == 0 else ""
+            notes = [x["code"] for x in r.json["notes"]] if r.status == 0 else ""
+            print(name, args, dtype, r.status, n, notes, f"{dt:.2f}", msg)

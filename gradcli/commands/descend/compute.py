@@ -88,7 +88,7 @@ def _steps(
     slopes: dict[str, Tensor | None] = {}
     """The gradients at the start of the step, of which an optimiser may compute several."""
     updates = Updates(optimizer, chosen.name, live) if request.explain else None
-    told = request.steps if request.full else FIRST
+    count = request.steps if request.full else FIRST
 
     def value() -> Tensor:
         return evaluate(start.program, inputs, job.before).value.reshape(())
@@ -120,13 +120,13 @@ def _steps(
         if number < request.steps:
             ready.append(loss)
             slopes.clear()
-            telling = updates is not None and number < told
-            with updates.telling(number + 1, slopes) if telling else nullcontext():
+            told = updates if number < count else None
+            with told.telling(number + 1, slopes) if told else nullcontext():
                 chosen.step(optimizer, closure)
-    if updates is not None and updates.without_formulas:
+    if updates and updates.without_formulas:
         text = f"{chosen.name} of this PyTorch is not the one whose formulas gradcli knows"
         job.note("pytorch", f"{text}: the updates show only what it keeps")
-    return steps, stopped, updates.rows if updates is not None else None
+    return steps, stopped, updates.rows if updates else None
 
 
 def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -73,10 +73,14 @@ def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: i
     if last > len(rows):
         shown += ", --full shows all"
     title = f"{name} by {result.optimizer}: {shown}"
-    caption = (
-        f"theta is {name}; on the right of its own line a name is its value before the step"
+    caption = f"theta is {name}; on the right of its own line a name is its value before the step"
+    folded = Table(
+        (*columns[:2], Column("formula, in numbers"), columns[4]),
+        tuple(narrow),
+        title,
+        caption,
+        csv=False,
     )
-    folded = Table((*columns[:2], Column("formula, in numbers"), columns[4]), tuple(narrow), title, caption, csv=False)
     return Table(columns, tuple(blocks), title, caption, keys=2, csv=False, narrow=folded)
 
 
@@ -103,7 +107,11 @@ def in_numbers(line: UpdateLine, digits: int) -> str:
     if large or not operands:
         return ""
     texts = {
-        name: text_of(value, digits, bracketed=True) if isinstance(value, Tensor) else numbers.exact(value)
+        name: text_of(value, digits, bracketed=True)
+        if isinstance(value, Tensor)
+        else numbers.exact(value)
         for name, value in operands.items()
     }
-    return re.sub(r"(?<![\w.])[A-Za-z_]\w*\b(?!\()", lambda found: texts.get(found[0], found[0]), line.text)
+    return re.sub(
+        r"(?<![\w.])[A-Za-z_]\w*\b(?!\()", lambda found: texts.get(found[0], found[0]), line.text
+    )

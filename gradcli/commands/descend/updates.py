@@ -4,7 +4,7 @@ formulas make of that, compared with the step that PyTorch took.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -51,16 +51,22 @@ class Updates:
         """
         start, before = _copied(self._live), self._states()
         yield
-        after = self._states(before)
-        for name, end in _copied(self._live).items():
-            gradient = gradients[name]
-            self._taken[name] += gradient is not None
-            taken = self._taken[name]
-            step = _Step(start[name], end, gradient, before[name], after[name], taken)
-            lines = self._lines_of(step)
-            state = {line.name: line.value for line in lines[1:-1] if line.value is not None}
-            update = state.pop("update")
-            self.rows.append(Update(number, name, lines[0].value, state, update, tuple(lines)))
+        # Not every device has float64.
+        with (
+            nullcontext()
+            if all(leaf.is_cpu for leaf in self._live.values())
+            else torch.device("cpu")
+        ):
+            after, slopes = self._states(before), _copied(gradients)
+            for name, end in _copied(self._live).items():
+                self._taken[name] += slopes[name] is not None
+                step = _Step(
+                    start[name], end, slopes[name], before[name], after[name], self._taken[name]
+                )
+                lines = self._lines_of(step)
+                state = {line.name: line.value for line in lines[1:-1] if line.value is not None}
+                update = state.pop("update")
+                self.rows.append(Update(number, name, lines[0].value, state, update, tuple(lines)))
 
     def _states(self, before: Mapping[str, State] | None = None) -> dict[str, State]:
         """A copy of what is kept for each parameter; `before`: of a step that has been taken."""
@@ -73,7 +79,7 @@ class Updates:
             shared |= _moves(next(iter(before.values()))["shared"], shared, tolerance)
         # Its tensors are those of all parameters, laid end to end.
         sizes = [leaf.numel() for leaf in self._live.values()]
-        parts = torch.arange(sum(sizes)).split(sizes)
+        parts = torch.arange(sum(sizes), device="cpu").split_with_sizes(sizes)
         states: dict[str, State] = {}
         for (name, leaf), part in zip(self._live.items(), parts, strict=True):
             own = {key: _part(value, leaf, part, sum(sizes)) for key, value in shared.items()}
@@ -197,7 +203,7 @@ class _Follower:
         dtype = self._step.theta.dtype
         if not line.formula:
             kept = self._step.after.get(line.kept)
-            if kept is None or isinstance(kept, list) and not kept:
+            if kept is None or (isinstance(kept, list) and not kept):
                 return None
             kept = torch.as_tensor(kept[-1] if isinstance(kept, list) else kept)
             self._bind(line.name, kept)
@@ -266,7 +272,7 @@ def _moves(before: State, after: State, tolerance: float) -> State:
     """
     moves, kept = after.get("n_iter", 0) - before.get("n_iter", 0), after.get("old_stps", [])
     earlier = {id(move) for move in before.get("old_stps", [])}
-    path = [move for move in kept if id(move) not in earlier]
+    path = [move.cpu() for move in kept if id(move) not in earlier]
     if path and "d" in before and torch.equal(path[0], before["d"] * before["t"]):
         del path[0]  # the last move of the step before
     if not moves or len(path) != moves - 1:
@@ -281,13 +287,13 @@ def _part(value: Any, leaf: Tensor, part: Tensor, total: int) -> Any:
         return [_part(each, leaf, part, total) for each in value]
     if not isinstance(value, Tensor) or value.shape[-1:] != (total,):
         return value
-    return value[..., part.to(value.device)].reshape((*value.shape[:-1], *leaf.shape))
+    return value[..., part].cpu().reshape((*value.shape[:-1], *leaf.shape))
 
 
 def _copied(state: Mapping[str, Any]) -> State:
-    """The same numbers, which a step does not change: it replaces the tensors in lists."""
+    """The same numbers on the CPU, which no step changes: it replaces the tensors in lists."""
     return {
-        name: value.detach().clone() if isinstance(value, Tensor)
+        name: value.detach().clone().cpu() if isinstance(value, Tensor)
         else list(value) if isinstance(value, list) else value
         for name, value in state.items()
     }  # fmt: skip
@@ -297,8 +303,9 @@ def _settings(group: Mapping[str, Any], dtype: torch.dtype) -> State:
     """The arguments of an optimiser by the names in its formulas."""
     settings: State = dict.fromkeys(RECENT, False)
     for name, value in group.items():
-        parts = zip(PARTS.get(name, ()), value) if isinstance(value, tuple) else [(name, value)]
-        settings |= parts
+        named = PARTS.get(name, ()) if isinstance(value, tuple) else (name,)
+        parts = value if isinstance(value, tuple) else (value,)
+        settings |= zip(named, parts, strict=False)
     if settings.get("eps1", 0) is None:  # Adafactor's default
         settings["eps1"] = torch.finfo(dtype).eps
     return settings
