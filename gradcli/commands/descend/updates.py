@@ -18,7 +18,6 @@ from gradcli.commands.descend.result import Update, UpdateLine
 from gradcli.errors import ExpressionError
 from gradcli.evaluate.job import default_dtype
 from gradcli.evaluate.machine import assigned
-from gradcli.evaluate.origin import finite
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 
@@ -211,20 +210,27 @@ class _Follower:
         operands = {name: self._operand(name) for name in self._names(line.formula)}
         value = self._computed(line.formula)
         error = self._error(line.formula, value)
-        theirs = None
         if line.kept:
             theirs = torch.as_tensor(self._step.after[line.kept]).to_dense()
+            self._compare(line, value, theirs, error)
+            value, error = theirs, self._rounding(theirs)
         elif line.name == "update":
-            theirs = self._step.difference
-            error = error + self._rounding(self._step.theta) + self._rounding(self._step.end)
-        if theirs is not None:
-            off = (_wide(value) - _wide(theirs)).abs() > error
-            if bool((off & theirs.isfinite()).any()):
-                self.wrong.add(f"{line.name} = {line.formula}")
-            if line.kept or not (finite(theirs) and finite(value)):
-                value, error = theirs, self._rounding(theirs)
+            value = self._moved(line, value, error)
         self._bind(line.name, value, error)
         return UpdateLine(line.name, line.formula, _shown(value, dtype), operands)
+
+    def _compare(self, line: Line, value: Any, theirs: Tensor, error: Tensor) -> None:
+        """Keep in mind that a value is further from PyTorch's than rounding explains."""
+        off = (_wide(value) - _wide(theirs)).abs() > error
+        if bool((off & theirs.isfinite()).any()):
+            self.wrong.add(f"{line.name} = {line.formula}")
+
+    def _moved(self, line: Line, value: Tensor, error: Tensor) -> Tensor:
+        """The update; as PyTorch made it, where more than the sum with theta was rounded."""
+        theirs, size = self._step.difference, _wide(self._step.theta).abs() + self._step.end.abs()
+        self._compare(line, value, theirs, error + _ULPS * self._limits.eps * size)
+        near = (_wide(value) - theirs).abs() <= 2 * self._limits.eps * size
+        return torch.where(near, value, theirs.to(value.dtype))
 
     def _computed(self, formula: str, instead: Mapping[str, Any] = MappingProxyType({})) -> Any:
         """The value of a formula or a condition, with some numbers replaced."""
