@@ -70,7 +70,9 @@ def require_grad(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[st
 
 def alias(tensor: Tensor) -> Tensor:
     """A view, in the tensor's shape, whose gradient is what passes through this one use of it."""
-    return tensor.view_as(tensor) if tensor.layout == torch.strided else tensor.clone()
+    if tensor.layout != torch.strided:
+        return tensor.clone()
+    return tensor.permute(tuple(range(tensor.ndim)))  # which passes a sparse gradient on
 
 
 def gradients(

@@ -50,6 +50,8 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
             raise _missing(name, option)
     if hasattr(request, "order"):
         values["order"] = tuple(name for name in given if name in values)
+    if given.get("full") and hasattr(request, "full"):  # some compute more if more is shown
+        values["full"] = True
     return request(**values)
 
 

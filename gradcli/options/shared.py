@@ -284,8 +284,9 @@ class OutputOptions:
     def _check_table(self, request: object) -> None:
         """Raise a UsageError if an option of tables is given, but standard output gets no table."""
         form = _first_set(self, *_TABLELESS)
+        more = getattr(request, "full", False) and getattr(request, "explain", False)
         for name in ("precision", "full"):
-            if form and name in self.order:
+            if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
                 raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
         only_picture = getattr(request, "pictures", False) and not getattr(request, "wanted", True)

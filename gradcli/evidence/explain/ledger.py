@@ -76,7 +76,9 @@ class _Ledger:
         live = core.require_grad(self._subject.inputs, self._subject.by)
         value = replay(program, live, self._state, job.before).value
         leaves = {name: live[name] for name in self._subject.by}
-        return core.gradients(value, leaves, upstream=self._subject.upstream) if leaves else {}
+        upstream = self._subject.upstream
+        found = core.gradients(value, leaves, upstream=upstream) if leaves else {}
+        return {name: None if g is None else g.to_dense() for name, g in found.items()}
 
     def _gradients(self) -> Mapping[int, Tensor]:
         """What reached every leaf, result and use, by the tensor's id: one call of autograd."""

@@ -12,7 +12,7 @@ from gradcli.results import LedgerRow, Result
 from gradcli.show import numbers
 from gradcli.show.table import Block, Cell, Column, Table
 
-_INLINE = 6
+INLINE = 6
 """Elements up to which a tensor is written out."""
 _HEADINGS = ("#", "name", "operation", "value", "local", "upstream", "product", "rule")
 
@@ -30,10 +30,10 @@ def _table(result: Result, rows: Sequence[LedgerRow], digits: int) -> Table:
         [str(line) for line in range(1, len(rows) + 1)],
         [row.label for row in rows],
         [row.operation for row in rows],
-        [_cell(row.value, digits) for row in rows],
-        [_cell(row.local, digits) if isinstance(row.local, Tensor) else None for row in rows],
-        [_cell(row.upstream, digits) for row in rows],
-        [_cell(row.product, digits) for row in rows],
+        [cell_of(row.value, digits) for row in rows],
+        [cell_of(row.local, digits) if isinstance(row.local, Tensor) else None for row in rows],
+        [cell_of(row.upstream, digits) for row in rows],
+        [cell_of(row.product, digits) for row in rows],
         [_rule(row, digits) for row in rows],
     ]
     inputs, operations = (sum(row.kind == kind for row in rows) for kind in ("input", "operation"))
@@ -90,14 +90,14 @@ def _rule(row: LedgerRow, digits: int) -> str:
     total = row.product if row.kind == "gradient" else row.upstream
     if row.paths and total is not None:
         text = f"the sum of {len(row.paths)} paths"
-        if total.numel() <= _INLINE:
+        if total.numel() <= INLINE:
             terms = (text_of(path, digits, bracketed=True) for path in row.paths)
             text = f"{' + '.join(terms)} = {text_of(total, digits)}"
         parts.append(text if row.kind == "gradient" else f"upstream = {text}")
     return "; ".join(part for part in parts if part)
 
 
-def _cell(tensor: Tensor | str | None, digits: int) -> Cell:
+def cell_of(tensor: Tensor | str | None, digits: int) -> Cell:
     """One number as a number, so that it is aligned; a tensor as text."""
     if tensor is None or isinstance(tensor, str):
         return tensor
@@ -110,7 +110,7 @@ def _cell(tensor: Tensor | str | None, digits: int) -> Cell:
 def text_of(tensor: Tensor, digits: int, *, bracketed: bool = False) -> str:
     """A small tensor in PyTorch's brackets, a large one by its shape and range."""
     tensor = tensor.to_dense()
-    if tensor.numel() > _INLINE or not tensor.numel():
+    if tensor.numel() > INLINE or not tensor.numel():
         if tensor.is_complex() or not tensor.numel():
             return f"shape {numbers.shape_text(tensor)}"
         ends = (numbers.flat(end)[0] for end in (tensor.min(), tensor.max()))
