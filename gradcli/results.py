@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
@@ -81,8 +82,9 @@ class Subject(NamedTuple):
     upstream: Tensor | None = None
     call: Call | None = None
     state: Tensor | None = None
-    kind: Literal["gradient", "jacobian", "diagonal", "hessian"] = "gradient"
-    """What was computed: a vjp, all rows of the Jacobian, its diagonal, or the Hessian."""
+    kind: Literal["gradient", "jacobian", "diagonal", "hessian", "jvp", "hvp"] = "gradient"
+    """What was computed: a vjp, all rows of the Jacobian, its diagonal, the Hessian, or a product of
+    the Jacobian or the Hessian with `directions`."""
     output: str = "y"
     """The name of its value, whose elements are the rows of a Jacobian."""
     row: int | None = None
@@ -91,6 +93,8 @@ class Subject(NamedTuple):
     """The parsed expression, if there is one."""
     title: str = ""
     """The expression as a ledger's title shows it, if that differs."""
+    directions: Mapping[str, Tensor] = MappingProxyType({})
+    """The tangents of some inputs, in their shapes."""
 
     def at(self, index: Sequence[int]) -> "Subject":
         """A subject differentiated by whole ranges, at one point: an index into each range."""
@@ -130,7 +134,7 @@ class Origin(NamedTuple):
     """What a path of a result leads to: of which subject, which number, input and element."""
 
     subject: Subject | None
-    kind: Literal["value", "gradient", "jacobian", "hessian"]
+    kind: Literal["value", "gradient", "jacobian", "hessian", "jvp", "hvp"]
     name: str = ""
     places: tuple[int, ...] = ()
     by: str = ""
@@ -145,7 +149,9 @@ def step_key(name: str) -> str:
 def origin(subject: Subject | None, kind: str, name: str, index: Sequence[str]) -> Origin | None:
     """The origin from the parts of a path; None if it leads to nothing that can be recomputed."""
     kind = "gradient" if kind == "derivative" else kind
-    if kind not in ("value", "gradient", "jacobian") or not all(key.isdigit() for key in index):
+    if kind not in ("value", "gradient", "jacobian", "jvp", "hvp") or not all(
+        key.isdigit() for key in index
+    ):
         return None
     return Origin(subject, kind, name, tuple(map(int, index)))  # type: ignore[arg-type]
 
@@ -318,7 +324,9 @@ class Result:
 
     def gradient_paths(self) -> dict[str, str]:
         """The path of the gradient by each input: what a bare name or number of --expect means."""
-        return {name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, {})}
+        return {
+            name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, None) or ()
+        }
 
     def step_paths(self) -> dict[str, str]:
         """The path of the gradient by each named step, which a bare name may mean too."""

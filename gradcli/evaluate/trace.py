@@ -49,6 +49,30 @@ def replay(
     return evaluate(program, inputs, before, after)
 
 
+def pushed(
+    program: Expression,
+    inputs: Inputs,
+    tangents: Inputs,
+    state: Tensor | None,
+    before: Before | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The tangent of an expression's value, and of each of its steps: the derivative in the direction
+    `tangents`, which have the shapes and dtypes of the inputs of these names, by forward mode.
+
+    A tangent is 0 where no differentiable operation leads from these inputs. Raises GradcliError, a
+    NoForwardError for an operation without forward mode.
+    """
+    with core.forward_mode(inputs, tangents) as (duals, tangent_of):
+        outcome = replay(program, duals, state, before)
+
+        def tangent(value: Tensor) -> Tensor:
+            found = tangent_of(value)
+            return torch.zeros_like(value, requires_grad=False) if found is None else found
+
+        steps = {name: tangent(step) for name, step in outcome.intermediates.items()}
+        return tangent(outcome.value), steps
+
+
 @dataclass(frozen=True)
 class Use:
     """One use of a tensor that records: as which operand, and the alias in its place."""

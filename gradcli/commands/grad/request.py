@@ -10,6 +10,7 @@ from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
+from gradcli.options.direction import DIRECTION
 from gradcli.options.fields import (
     FUNCTION,
     INDEX,
@@ -19,6 +20,7 @@ from gradcli.options.fields import (
     argument,
     check_choice,
     option,
+    repeated,
 )
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, input_name
@@ -52,6 +54,9 @@ class Grad(WrtOptions, ExplainOptions):
         INDEX, "differentiate this element of the result, such as 1 or 0,-1", None
     )
     vjp: Literal | None = option(TENSOR, "upstream gradient, with the shape of the result", None)
+    jvp: tuple[Input, ...] = repeated(
+        DIRECTION, "forward mode: the derivative in this direction of an input; may be repeated"
+    )
     each: str = option(NAME, "evaluate at each element of this 1-D input, one row each", "")
 
     def __post_init__(self) -> None:
@@ -62,6 +67,9 @@ class Grad(WrtOptions, ExplainOptions):
         if self.each and (self.row is not None or self.vjp is not None):
             rule = "--each needs one number at each point"
             raise UsageError(f"{rule}: --row and --vjp cannot be used with it")
+        if self.each and self.jvp:
+            message = "--jvp is the derivative at one point, but --each computes many"
+            raise UsageError(message, hint="leave out --each and give one point")
         if self.each and self.explain:
             message = "--explain follows one gradient, but --each computes many"
             raise UsageError(message, hint="leave out --each and give one point")

@@ -27,17 +27,27 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
     if single:
         title += f" = {one_number(value, digits)}"
     caption = shapes_text(result, {"result": value})
-    shown = [inputs_table(result.inputs, result.gradients, result.defaults, title, caption)]
+    tangents = {"tangent": result.directions} if result.directions else {}
+    shown = [inputs_table(
+        result.inputs, result.gradients, result.defaults, title, caption, tangents
+    )]  # fmt: skip
     if result.intermediates:
         steps = {name: step.value for name, step in result.intermediates.items()}
         slopes = {name: step.gradient for name, step in result.intermediates.items()}
-        shown.append(without_csv(inputs_table(steps, slopes, [], "Steps", ""), "step"))
-    if not single or result.upstream is not None:
-        places = Places(value.shape, "result")
-        columns: list[FilledColumn] = [("result", places), ("value", value.reshape(-1))]
+        pushed = {name: step.tangent for name, step in result.intermediates.items()}
+        tangents = (
+            {"tangent": {n: t for n, t in pushed.items() if t is not None}} if tangents else {}
+        )
+        of_steps = slopes if result.gradients is not None else None
+        shown.append(without_csv(inputs_table(steps, of_steps, [], "Steps", "", tangents), "step"))
+    if not single or result.upstream is not None or result.jvp is not None:
+        columns: list[FilledColumn] = [("result", Places(value.shape, "result"))]
+        columns.append(("value", value.reshape(-1)))
+        if result.jvp is not None:
+            columns.append(("jvp", result.jvp.reshape(-1)))
         if result.upstream is not None:
             columns.append(("upstream", result.upstream.reshape(-1)))
-        title = f"Result; gradient of {result.seed}"
+        title = f"Result; gradient of {result.seed}" if result.seed else "Result"
         shown.append(table_of(value.numel(), columns, title, csv=False))
     return shown
 
