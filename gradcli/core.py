@@ -273,7 +273,7 @@ def _dual_level() -> Iterator[tuple[Callable[..., Any], Callable[..., Any]]]:
     """
     enter, leave, make, unpack = _DUAL
     if None in _DUAL:
-        with forward_ad.dual_level():  # type: ignore[no-untyped-call]
+        with forward_ad.dual_level():
             yield forward_ad.make_dual, forward_ad.unpack_dual
         return
     level = enter()

@@ -184,11 +184,11 @@ class SecondProbe(OwnProbe):
     def __init__(self, own: Recorded, outer: Tensor | None, *, bent: bool) -> None:
         self._recorded, self._outer, self._bent = own, outer, bent
         super().__init__(own, None)
-        drawn = torch.randn(self.base.numel(), generator=_generator(), dtype=torch.float64)
-        shapes = [self.inputs[name].shape for name in own.by]
-        parts = drawn.split([shape.numel() for shape in shapes])
-        weights = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
-        self._weights = dict(zip(own.by, weights, strict=True))
+        generator = _generator()
+        self._weights = {
+            name: torch.randn(self.inputs[name].shape, generator=generator, dtype=torch.float64)
+            for name in own.by
+        }
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, flat."""

@@ -44,11 +44,11 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     recording = [name for name in inputs if name in chosen or name in along]
     recorded = differentiable(run(job.program, inputs, recording, job), request.wrt)
     done = recorded._replace(by={n: t for n, t in recorded.by.items() if n in chosen})
-    found: Mapping[str, Tensor | None] | None = None
+    found: dict[str, Tensor | None] = {}
     subjects, upstream, seed = [], None, ""
     program = done.program
     text, title = program.source.text, program.canonical_text
-    if not _only_forward(request, done):
+    if reverse := not _only_forward(request, done):
         upstream, seed = _upstream(request, done, given, job)
         steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
         by = done.by | steps if steps else done.by
@@ -62,7 +62,8 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     if not request.wrt:  # indices are shown too: their gradients are null
         floating = {name for name, tensor in given.items() if tensor.is_floating_point()}
         shown |= done.indices | (given.keys() - floating)
-    jvp, tangents = None, {}
+    jvp: Tensor | None = None
+    tangents: dict[str, Tensor] = {}
     if along:
         jvp, tangents = _pushed(request, recorded, inputs, along, job)
         subjects.append(Subject(
@@ -72,9 +73,9 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         **job.header("grad", inputs, [name for name in inputs if name not in given], subjects),
         expression=title,
         value=done.value,
-        gradients=found and {name: found.get(name) for name in inputs if name in shown},
+        gradients={name: found.get(name) for name in inputs if name in shown} if reverse else None,
         intermediates={
-            name: Intermediate(step, found and found.get(step_key(name)), tangents.get(name))
+            name: Intermediate(step, found.get(step_key(name)), tangents.get(name))
             for name, step in done.steps.items()
         },
         jvp=jvp,
@@ -92,7 +93,8 @@ def _only_forward(request: Grad, done: Run) -> bool:
     if not request.jvp or chosen or done.value.numel() == 1:
         return False
     if unused := next((name for name in request.order if name in ("wrt", "via")), ""):
-        message = f"--{unused} is about gradients, and a result of shape {list(done.value.shape)} has none without --row or --vjp"
+        shape = list(done.value.shape)
+        message = f"--{unused} is about gradients: a result of shape {shape} has none without --row or --vjp"
         raise UsageError(message, hint=f"leave out --{unused}: --jvp alone chooses the inputs")
     core.check_recorded(done.value)
     return True

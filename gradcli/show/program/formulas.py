@@ -51,13 +51,19 @@ class WrittenExpression:
             self.value = ast.unparse(last.targets[0])
         else:
             self.value = ast.unparse(last)
+        self._rebound = [name for name in program.assigned if name in inputs]
 
-    def as_function(self, parameters: Sequence[str]) -> tuple[list[str], str]:
-        """The lines that define a function of `parameters`, and its name; or just a lambda."""
-        arguments = ", ".join(parameters)
+    def as_function(
+        self, parameters: Sequence[str], also: Sequence[str] = ()
+    ) -> tuple[list[str], str]:
+        """The lines that define a function of `parameters`, and its name; or just a lambda. It
+        returns the values of the names in `also` too.
+        """
+        given = [f"{name}={name}" for name in self._rebound if name not in parameters]
+        arguments = ", ".join([*parameters, *given])
         if not self.lines:
             return [], f"lambda {arguments}: {self.value}"
-        body = [f"    {line}" for line in (*self.lines, f"return {self.value}")]
+        body = [f"    {line}" for line in (*self.lines, f"return {', '.join([self.value, *also])}")]
         return [f"def f({arguments}):", *body], "f"
 
 

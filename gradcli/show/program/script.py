@@ -98,10 +98,15 @@ class Script:
             head.append(f"torch.set_default_dtype(torch.{request.dtype})")
         if request.device != "cpu":
             head.append(f'torch.set_default_device("{request.device}")')
-        if not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", body)):
+        if draws(body):
             head.append(f"torch.manual_seed({request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
+
+
+def draws(code: str) -> bool:
+    """Whether lines of a program call a function that draws random numbers."""
+    return not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", code))
 
 
 def program(request: ComputeOptions, result: Result) -> str:
