@@ -1,7 +1,7 @@
 """`grad`: the value of an expression, and its gradient by each input and each named step."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from itertools import islice
 from typing import Any
 
@@ -67,7 +67,8 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     if along:
         jvp, tangents = _pushed(request, recorded, inputs, along, job)
         subjects.append(Subject(
-            "", text, inputs, tuple(along), None, None, done.state, "jvp", program=program, title=title, directions=along,
+            "", text, inputs, tuple(along), None, None, done.state, "jvp", _free("jvp", inputs), program=program, title=title,
+            directions=along,
         ))  # fmt: skip
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given], subjects),
@@ -82,6 +83,11 @@ def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
+
+
+def _free(name: str, inputs: Container[str]) -> str:
+    """The name, followed by a `_` if an input is called so: the check is by input."""
+    return f"{name}_" if name in inputs else name
 
 
 def _only_forward(request: Grad, done: Run) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
-from gradcli.show.program.script import Script, draws
+from gradcli.show.program.script import Script
 
 
 def program(script: Script, request: Grad, result: GradResult | GradEachResult) -> None:
@@ -20,19 +20,12 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     slopes = result.gradients or {}
     chosen = {name: name for name, slope in slopes.items() if slope is not None}
     script.inputs(result.inputs, request.literals, chosen)
-    tangents = {item.name: script.fresh(f"t_{item.name}") for item in request.jvp}
-    for item in request.jvp:
-        tangent = script.tensor(item.literal, result.directions[item.name], leaf=False)
-        script.add(f"{tangents[item.name]} = {tangent}")
+    tangents = script.directions(request.jvp, result.directions)
     name_of_value = "loss" if result.value.ndim == 0 else "value"
     if result.gradients is None:
         _forward(script, result, tangents, name_of_value)
         return
-    written = script.read(result.expression, result.inputs)
-    again = bool(tangents) and draws("\n".join([*written.lines, written.value]))
-    if again:
-        state = script.fresh("state")
-        script.add(f"{state} = torch.get_rng_state()")
+    state = script.state(script.read(result.expression, result.inputs)) if tangents else ""
     rebound = [name for name in chosen if name in result.intermediates]
     for name in rebound:
         chosen[name] = script.fresh(f"{name}_given")
@@ -63,25 +56,28 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
         found = script.gradients(out, list(targets.values()), upstream)
     for label, slope in zip(targets, found, strict=True):
         script.show(label, slope)
-    if again:
-        script.add(f"torch.set_rng_state({state})")
-    for name in rebound:
-        script.add(f"{name} = {chosen[name]}")
     if tangents:
-        _forward(script, result, tangents)
+        script.add(*(f"{name} = {chosen[name]}" for name in rebound))
+        _forward(script, result, tangents, state=state)
 
 
 def _forward(
-    script: Script, result: GradResult, tangents: Mapping[str, str], value: str = ""
+    script: Script,
+    result: GradResult,
+    tangents: Mapping[str, str],
+    value: str = "",
+    state: str = "",
 ) -> None:
-    """Write the lines of --jvp; `value` is a name for the value, empty if it is printed already."""
+    """Write the lines of --jvp; `value` is a name for the value, empty if it is printed already, and
+    `state` that of the generator's state, if the expression was run with it.
+    """
     written = script.read(result.expression, result.inputs)
     steps = [
         name
         for name, step in result.intermediates.items()
         if name != written.value and not step.value.is_complex()
     ]
-    lines, function = written.as_function(list(tangents), steps)
+    lines, function = written.as_function(list(tangents), steps, state)
     script.add(*lines)
     primals, directions = (
         f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (tangents, tangents.values())

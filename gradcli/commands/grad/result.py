@@ -61,7 +61,7 @@ class GradResult(OfExpressionResult):
         """The origin of a value or gradient, also of a step's, or of the jvp."""
         match keys:
             case ["jvp", *index]:
-                return origin(self.subjects[-1], "jvp", "jvp", index)
+                return origin(self.subjects[-1], "jvp", "", index)
             case ["intermediates", _, "tangent", *_]:
                 return None
             case ["intermediates", name, kind, *index]:
