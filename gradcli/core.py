@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -239,33 +239,29 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
     }
 
 
-_TangentOf: TypeAlias = Callable[[Tensor], Tensor | None]
-
-
-@contextmanager
-def forward_mode(
-    inputs: Mapping[str, Tensor], tangents: Mapping[str, Tensor]
-) -> Iterator[tuple[dict[str, Tensor], _TangentOf]]:
-    """Forward mode: the inputs, those in `tangents` as dual numbers, for a run inside the context; and
-    a function from what was computed of them to its tangent, None if it has none.
-
-    A tangent has the shape and dtype of its input, and what it returns those of its argument.
+class ForwardMode(NamedTuple):
+    """Forward mode while its level lasts: `dual` gives a tensor a tangent in its shape and dtype, and
+    `unpack` a tensor and its tangent, None if it has none.
     """
-    with _dual_level() as (make_dual, unpack_dual):
 
-        def tangent_of(value: Tensor) -> Tensor | None:
-            return materialize_zeros(unpack_dual(value)[1])
+    dual: Callable[[Tensor, Tensor], Tensor]
+    unpack: Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
-        duals = {
-            name: make_dual(tensor, tangents[name]) if name in tangents else tensor
-            for name, tensor in inputs.items()
-        }
-        yield duals, tangent_of
+    def duals(
+        self, inputs: Mapping[str, Tensor], tangents: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The inputs, those in `tangents` as dual numbers."""
+        return {n: self.dual(t, tangents[n]) if n in tangents else t for n, t in inputs.items()}
+
+    def tangent(self, value: Tensor) -> Tensor:
+        """The tangent of what was computed of dual numbers, detached; zeros if it has none."""
+        found = materialize_zeros(self.unpack(value)[1])
+        return torch.zeros_like(value.detach()) if found is None else found.detach()
 
 
 @contextmanager
-def _dual_level() -> Iterator[tuple[Callable[..., Any], Callable[..., Any]]]:
-    """make_dual and unpack_dual of torch.autograd.forward_ad, while its level lasts.
+def forward_mode() -> Iterator[ForwardMode]:
+    """A level of torch.autograd.forward_ad.
 
     Its own functions load PyTorch's compiler and SymPy, which takes a second, for formulas that only
     the derivative of a backward pass needs. So the C++ functions below them are called, if they
@@ -274,11 +270,11 @@ def _dual_level() -> Iterator[tuple[Callable[..., Any], Callable[..., Any]]]:
     enter, leave, make, unpack = _DUAL
     if None in _DUAL:
         with forward_ad.dual_level():
-            yield forward_ad.make_dual, forward_ad.unpack_dual
+            yield ForwardMode(forward_ad.make_dual, forward_ad.unpack_dual)
         return
     level = enter()
     try:
-        yield partial(make, level=level), partial(unpack, level=level)
+        yield ForwardMode(partial(make, level=level), partial(unpack, level=level))
     finally:
         leave(level=level)
 

@@ -184,7 +184,7 @@ class Note:
     text: str
 
 
-RowKind: TypeAlias = Literal["input", "operation", "gradient", "cell", "invariant"]
+RowKind: TypeAlias = Literal["input", "operation", "gradient", "jvp", "cell", "invariant"]
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,46 @@ class LedgerRow:
     label: str = aside("")
     """The name without the prefix of the subject."""
     subject: Subject | None = as_run()
+
+    @property
+    def short(self) -> str:
+        """The row in one word: the gradient that it is, or where the product goes."""
+        if self.kind == "operation" and self.operand:
+            return f"{self.label} -> {self.operand}"
+        return f"d/d{self.label}" if self.kind == "gradient" else self.label
+
+
+@dataclass(frozen=True)
+class ForwardRow:
+    """One line of the chain rule in forward mode, as a `LedgerRow`: `tangent` is that of an operand,
+    `product` what it adds to the tangent of the value.
+    """
+
+    name: str
+    operation: str
+    value: Tensor | None
+    local: Tensor | str | None
+    tangent: Tensor | None
+    product: Tensor | None
+    rule: str | None = None
+    paths: tuple[Tensor, ...] | None = aside()
+    """The products of several operands, in the last row of their operation."""
+    total: Tensor | None = aside()
+    """Their sum, the tangent of the value."""
+    kind: RowKind = aside("operation")
+    operand: str = aside("")
+    """The operand that has the tangent."""
+    subject: Subject | None = as_run()
+
+    @property
+    def label(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def short(self) -> str:
+        """The row in one word: where the product comes from and goes."""
+        return f"{self.operand} -> {self.name}" if self.operand else self.name
 
 
 @dataclass(frozen=True)
@@ -312,6 +352,8 @@ class Result:
     points: tuple[Points, ...] = as_run(())
     """What was differentiated at each of many points."""
     ledger: list[LedgerRow] | None = present()
+    forward: list[ForwardRow] | None = present()
+    """The ledger of forward mode."""
     check: dict[str, Checked] | None = present()
     expect: dict[str, Expected] | None = present()
     first_wrong: str | None = present("")

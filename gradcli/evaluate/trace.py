@@ -62,15 +62,10 @@ def pushed(
     A tangent is 0 where no differentiable operation leads from these inputs. Raises GradcliError, a
     NoForwardError for an operation without forward mode.
     """
-    with core.forward_mode(inputs, tangents) as (duals, tangent_of):
-        outcome = replay(program, duals, state, before)
-
-        def tangent(value: Tensor) -> Tensor:
-            found = tangent_of(value)
-            return torch.zeros_like(value, requires_grad=False) if found is None else found
-
-        steps = {name: tangent(step) for name, step in outcome.intermediates.items()}
-        return tangent(outcome.value), steps
+    with core.forward_mode() as forward:
+        outcome = replay(program, forward.duals(inputs, tangents), state, before)
+        steps = {name: forward.tangent(step) for name, step in outcome.intermediates.items()}
+        return forward.tangent(outcome.value), steps
 
 
 @dataclass(frozen=True)

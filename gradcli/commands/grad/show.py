@@ -1,5 +1,7 @@
 """The tables of `grad`: inputs with their gradients, steps, the result; or a row for each point."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from gradcli.commands.grad.result import GradEachResult, GradResult
@@ -13,7 +15,7 @@ from gradcli.show.pieces import (
     table_of,
     without_csv,
 )
-from gradcli.show.table import Cell, Column, Places, Table
+from gradcli.show.table import Block, Cell, Column, Places, Table
 
 
 def tables(result: GradResult | GradEachResult, digits: int) -> list[Table]:
@@ -28,9 +30,10 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
         title += f" = {one_number(value, digits)}"
     caption = shapes_text(result, {"result": value})
     tangents = {"tangent": result.directions} if result.directions else {}
-    shown = [inputs_table(
-        result.inputs, result.gradients, result.defaults, title, caption, tangents
-    )]  # fmt: skip
+    table = inputs_table(result.inputs, result.gradients, result.defaults, title, caption, tangents)
+    shown = [table]
+    if result.jvp is not None:
+        shown = [replace(table, csv=False), _with_result(table, value, result.jvp)]
     if result.intermediates:
         steps = {name: step.value for name, step in result.intermediates.items()}
         slopes = {name: step.gradient for name, step in result.intermediates.items()}
@@ -50,6 +53,14 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
         title = f"Result; gradient of {result.seed}" if result.seed else "Result"
         shown.append(table_of(value.numel(), columns, title, csv=False))
     return shown
+
+
+def _with_result(table: Table, value: Tensor, jvp: Tensor) -> Table:
+    """The table for CSV: after the inputs the elements of the result, with the jvp as tangents."""
+    cells = ("", "result", Places(value.shape), value.reshape(-1), jvp.reshape(-1))
+    rest = [""] * (len(table.columns) - len(cells))
+    block = Block(value.numel(), (*cells, *rest))
+    return replace(table, blocks=(*table.blocks, block), screen=False)
 
 
 def _points(result: GradEachResult) -> Table:

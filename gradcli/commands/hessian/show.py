@@ -13,8 +13,8 @@ def tables(result: HessianResult | ProductResult, digits: int) -> list[Table]:
     title = f"{result.expression} = {one_number(result.value, digits)}"
     if isinstance(result, ProductResult):
         by = {name: result.inputs[name] for name in result.hvp}
-        more = {"direction": result.directions, "gradient": result.gradients, "hvp": result.hvp}
-        return [inputs_table(by, None, [], title, shapes_text(result), more)]
+        columns = {"direction": result.directions, "gradient": result.gradients, "hvp": result.hvp}
+        return [inputs_table(by, None, [], title, shapes_text(result), columns)]
     by = {name: result.inputs[name] for name in result.hessian}
     gradients = inputs_table(by, result.gradients, [], title, shapes_text(result))
     places = [place for name in by for place in Places(by[name].shape, name)]
