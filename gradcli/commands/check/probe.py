@@ -184,11 +184,12 @@ class SecondProbe(OwnProbe):
     def __init__(self, own: Recorded, outer: Tensor | None, *, bent: bool) -> None:
         self._recorded, self._outer, self._bent = own, outer, bent
         super().__init__(own, None)
-        generator = _generator()
+        chance = _generator()
         self._weights = {
-            name: torch.randn(self.inputs[name].shape, generator=generator, dtype=torch.float64)
+            name: torch.randn(self.inputs[name].shape, generator=chance, dtype=torch.float64)
             for name in own.by
         }
+        self._upstream = torch.cat([weight.reshape(-1) for weight in self._weights.values()])
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, flat."""
