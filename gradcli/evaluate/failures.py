@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from torch import Tensor, dtype, nn
 
+from gradcli import core
 from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.evaluate import library
@@ -49,6 +50,9 @@ def is_out_of_memory(error: Exception) -> bool:
 def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
+    if refused := core.no_forward(error, name if step.name else type(operands[0]).__name__):
+        refused.span = step.span
+        return refused
     message = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     lines = [_described(step, operands)]
     if is_out_of_memory(error):

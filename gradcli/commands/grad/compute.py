@@ -1,7 +1,7 @@
 """`grad`: the value of an expression, and its gradient by each input and each named step."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from itertools import chain, combinations, islice
 from typing import Any
 
@@ -12,6 +12,7 @@ from gradcli import core
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult, Intermediate
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
+from gradcli.evaluate.directions import directions, drawn
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.networks import make_inputs
 from gradcli.evaluate.refusals import translated
@@ -23,15 +24,13 @@ from gradcli.evaluate.run import (
     one_number,
     run,
 )
+from gradcli.evaluate.trace import pushed
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.limits import ELEMENTS
 from gradcli.language.literals.constructors import Made
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
-from gradcli.results import Points, Subject, step_key
-
-LISTED = 16
-"""Random numbers in a note, at most."""
+from gradcli.results import Inputs, Points, Subject, step_key
 
 TRIALS = 16
 """Sets of inputs that are tried for a hint of --each, at most."""
@@ -53,33 +52,101 @@ def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
 def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     inputs = _completed(request, given, job)
     chosen = chosen_inputs(request, inputs, given, job)
-    done = differentiable(run(job.program, inputs, chosen, job), request.wrt)
-    upstream, seed = _upstream(request, done, given, job)
-    steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
-    by = done.by | steps if steps else done.by
-    found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
-    _note_unused(done, found, job)
+    along = directions(request.jvp, inputs, job, "--jvp")
+    recording = [name for name in inputs if name in chosen or name in along]
+    recorded = differentiable(run(job.program, inputs, recording, job), request.wrt)
+    done = recorded._replace(by={n: t for n, t in recorded.by.items() if n in chosen})
+    found: dict[str, Tensor | None] = {}
+    subjects, upstream, seed = [], None, ""
+    program = done.program
+    text, title = program.source.text, program.canonical_text
+    if reverse := not _only_forward(request, done):
+        upstream, seed = _upstream(request, done, given, job)
+        steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
+        by = done.by | steps if steps else done.by
+        found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
+        _note_unused(done, found, job)
+        subjects.append(Subject(
+            "", text, inputs, _reached(done, found), upstream, request.fn, done.state, program=program, title=title,
+        ))  # fmt: skip
     note_steps(done.program, done.steps, job)
     shown = set(done.by)
     if not request.wrt:  # indices are shown too: their gradients are null
         floating = {name for name, tensor in given.items() if tensor.is_floating_point()}
         shown |= done.indices | (given.keys() - floating)
-    program = done.program
-    text, title = program.source.text, program.canonical_text
-    subject = Subject(
-        "", text, inputs, _reached(done, found), upstream, request.fn, done.state, program=program, title=title,
-    )  # fmt: skip
+    jvp: Tensor | None = None
+    tangents: dict[str, Tensor] = {}
+    if along:
+        jvp, tangents = _pushed(request, recorded, inputs, along, job)
+        subjects.append(Subject(
+            "", text, inputs, tuple(along), None, None, done.state, "jvp", _free("jvp", inputs), program=program, title=title,
+            directions=along,
+        ))  # fmt: skip
     return GradResult(
-        **job.header("grad", inputs, [name for name in inputs if name not in given], [subject]),
+        **job.header("grad", inputs, [name for name in inputs if name not in given], subjects),
         expression=title,
         value=done.value,
-        gradients={name: found.get(name) for name in inputs if name in shown},
+        gradients={name: found.get(name) for name in inputs if name in shown} if reverse else None,
         intermediates={
-            name: Intermediate(step, found.get(step_key(name))) for name, step in done.steps.items()
+            name: Intermediate(step, found.get(step_key(name)), tangents.get(name))
+            for name, step in done.steps.items()
         },
+        jvp=jvp,
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
+
+
+def _free(name: str, inputs: Container[str]) -> str:
+    """The name, followed by a `_` if an input is called so: the check is by input."""
+    return f"{name}_" if name in inputs else name
+
+
+def _only_forward(request: Grad, done: Run) -> bool:
+    """Whether the result is not one number and only --jvp differentiates it.
+
+    Raises UsageError for options of gradients then.
+    """
+    chosen = request.row is not None or request.vjp is not None
+    if not request.jvp or chosen or done.value.numel() == 1:
+        return False
+    if unused := next((name for name in request.order if name in ("wrt", "via")), ""):
+        shape = list(done.value.shape)
+        message = f"--{unused} is about gradients: a result of shape {shape} has none without --row or --vjp"
+        raise UsageError(message, hint=f"leave out --{unused}: --jvp alone chooses the inputs")
+    core.check_recorded(done.value)
+    return True
+
+
+def _pushed(
+    request: Grad, done: Run, inputs: Inputs, along: Inputs, job: Job
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The jvp and the tangents of the steps; notes the directions that lead nowhere."""
+    try:
+        found = pushed(done.program, inputs, along, done.state, job.before)
+    except core.NoForwardError as error:
+        error.hint = _by_reverse(request, done)
+        raise
+    reached = core.reached(done.value, done.inputs)
+    for name in along:
+        if name not in reached:
+            note_unreached(done, name, job, "its direction adds nothing to the jvp")
+    return found
+
+
+def _by_reverse(request: Grad, done: Run) -> str:
+    """Commands to copy that give in reverse mode what the jvp is made of."""
+    words, shape = _words(request), done.value.shape
+    ones = shlex.quote(f"ones({','.join(map(str, shape))})")
+    if done.value.numel() == 1:
+        return (
+            f"reverse mode has it: the jvp is the sum of gradient * direction\ngradcli grad {words}"
+        )
+    lines = ["reverse mode has it: the jvp is the Jacobian times the direction"]
+    if request.fn is None:
+        lines.append(f"gradcli jacobian {words}")
+    lines.append(f"gradcli grad {words} --vjp {ones}")
+    return "\n".join(lines)
 
 
 def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
@@ -205,26 +272,12 @@ def _upstream(
                 hint="give one number for each element of the result", why_entry="vjp-shape",
             )  # fmt: skip
         if isinstance(request.vjp, Made) and request.vjp.random:
-            job.note("upstream", f"--vjp drew {_drawn(upstream)}")
+            job.note("upstream", f"--vjp drew {drawn(upstream)}")
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:
         message = f"the result is not one number: its shape is {list(value.shape)}"
         raise MathError(message, hint=_hints(request, done, given, job), why_entry="non-scalar")
     return None, ""
-
-
-def _drawn(upstream: Tensor) -> str:
-    """Random numbers as a literal that --vjp reads back to the same, if they are few."""
-    if upstream.numel() > LISTED:
-        return f"{upstream.numel()} random numbers, which the table shows next to the result"
-
-    def shortest(number: float) -> float:
-        texts = (f"{number:.{digits}g}" for digits in range(6, 18))
-        return next(float(text) for text in texts if upstream.new_tensor(float(text)) == number)
-
-    numbers = [shortest(number) for number in upstream.reshape(-1).tolist()]
-    literal = torch.tensor(numbers, dtype=torch.float64).reshape(upstream.shape).tolist()
-    return str(literal).replace(" ", "")
 
 
 def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:

@@ -1,5 +1,6 @@
 """The program of `grad`: one gradient, or a loop over points."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gradcli.commands.grad.request import Grad
@@ -16,13 +17,19 @@ def program(script: Script, request: Grad, result: GradResult | GradEachResult) 
 
 
 def _whole(script: Script, request: Grad, result: GradResult) -> None:
-    chosen = {name: name for name, slope in result.gradients.items() if slope is not None}
+    slopes = result.gradients or {}
+    chosen = {name: name for name, slope in slopes.items() if slope is not None}
     script.inputs(result.inputs, request.literals, chosen)
+    tangents = script.directions(request.jvp, result.directions)
+    name_of_value = "loss" if result.value.ndim == 0 else "value"
+    if result.gradients is None:
+        _forward(script, result, tangents, name_of_value)
+        return
+    state = script.state(script.read(result.expression, result.inputs)) if tangents else ""
     rebound = [name for name in chosen if name in result.intermediates]
     for name in rebound:
         chosen[name] = script.fresh(f"{name}_given")
         script.add(f"{chosen[name]} = {name}")
-    name_of_value = "loss" if result.value.ndim == 0 else "value"
     value = script.formula(result.expression, result.inputs, name_of_value, "result")
     named = {
         name: step
@@ -44,11 +51,53 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
         upstream = script.tensor(request.vjp, result.upstream, leaf=False)
     if backward:
         script.add(f"{out}.backward({upstream})")
-        slopes = [f"{name}.grad" for name in targets.values()]
+        found = [f"{name}.grad" for name in targets.values()]
     else:
-        slopes = script.gradients(out, list(targets.values()), upstream)
-    for label, slope in zip(targets, slopes, strict=True):
+        found = script.gradients(out, list(targets.values()), upstream)
+    for label, slope in zip(targets, found, strict=True):
         script.show(label, slope)
+    if tangents:
+        script.add(*(f"{name} = {chosen[name]}" for name in rebound))
+        _forward(script, result, tangents, state=state)
+
+
+def _forward(
+    script: Script,
+    result: GradResult,
+    tangents: Mapping[str, str],
+    value: str = "",
+    state: str = "",
+) -> None:
+    """Write the lines of --jvp; `value` is a name for the value, empty if it is printed already, and
+    `state` that of the generator's state, if the expression was run with it.
+    """
+    written = script.read(result.expression, result.inputs)
+    steps = [
+        name
+        for name, step in result.intermediates.items()
+        if name != written.value and not step.value.is_complex()
+    ]
+    lines, function = written.as_function(list(tangents), steps, state)
+    script.add(*lines)
+    primals, directions = (
+        f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (tangents, tangents.values())
+    )
+    jvp, pushed = script.fresh("jvp"), [script.fresh(f"t_{name}") for name in steps]
+    shown = {"jvp": jvp} | {f"jvp of {n} (step)": t for n, t in zip(steps, pushed, strict=True)}
+    left = "_"
+    if value:
+        values = {value: script.fresh(value)} | {name: script.fresh(name) for name in steps}
+        left, shown = _together(values.values()), {**values, **shown}
+    call = f"torch.func.jvp({function}, {primals}, {directions})"
+    script.add(f"{left}, {_together([jvp, *pushed])} = {call}")
+    for label, name in shown.items():
+        script.show(label, name)
+
+
+def _together(names: Iterable[str]) -> str:
+    """Names on the left of an assignment: alone, or in brackets."""
+    text = ", ".join(names)
+    return f"({text})" if "," in text else text
 
 
 def _each(script: Script, request: Grad, result: GradEachResult) -> None:

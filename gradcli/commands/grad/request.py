@@ -10,6 +10,7 @@ from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
+from gradcli.options.direction import DIRECTION
 from gradcli.options.fields import (
     FUNCTION,
     INDEX,
@@ -19,6 +20,7 @@ from gradcli.options.fields import (
     argument,
     check_choice,
     option,
+    repeated,
 )
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, input_name
@@ -55,6 +57,9 @@ class Grad(WrtOptions, ExplainOptions):
     each: tuple[str, ...] = option(
         NAMES, "sample by sample along the first dimension of these inputs, one row each", ()
     )
+    jvp: tuple[Input, ...] = repeated(
+        DIRECTION, "forward mode: the derivative in this direction of an input; may be repeated"
+    )
 
     def __post_init__(self) -> None:
         ExplainOptions.__post_init__(self)
@@ -64,6 +69,9 @@ class Grad(WrtOptions, ExplainOptions):
         if self.each and (self.row is not None or self.vjp is not None):
             rule = "--each needs one number for each sample"
             raise UsageError(f"{rule}: --row and --vjp cannot be used with it")
+        if self.each and self.jvp:
+            message = "--jvp is the derivative at one point, but --each computes many"
+            raise UsageError(message, hint="leave out --each and give one point")
         for name in self.each:
             if name in ("value", "gradients"):
                 message = (

@@ -1,6 +1,6 @@
 """What `grad` computes: a value and its gradients, once or at each point."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli.errors import UsageError
 from gradcli.evaluate.closed_forms import of_product
-from gradcli.results import Origin, Result, Subject, aside, by_row, origin, step_key
+from gradcli.results import Origin, Result, Subject, aside, by_row, origin, present, step_key
 
 EXPLAINED = 20
 """Samples that are explained, at most."""
@@ -17,10 +17,11 @@ EXPLAINED = 20
 
 @dataclass(frozen=True)
 class Intermediate:
-    """A named step of an expression, and the gradient that reached it."""
+    """A named step of an expression, the gradient that reached it, and with --jvp its tangent."""
 
     value: Tensor
     gradient: Tensor | None
+    tangent: Tensor | None = present()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,30 +38,44 @@ class OfExpressionResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class GradResult(OfExpressionResult):
-    """A value and its gradient by each input, which is None if autograd returned None."""
+    """A value and its gradient by each input, which is None if autograd returned None. With --jvp
+    also the derivative in a direction, in the shape of the value; then there are no gradients if
+    the value is not one number and none was chosen.
+    """
 
     value: Tensor
-    gradients: dict[str, Tensor | None]
+    gradients: dict[str, Tensor | None] | None = present()
     intermediates: dict[str, Intermediate]
+    jvp: Tensor | None = present()
     seed: str = aside()
     """What was differentiated if the value is not one number: `row 1`, `vjp`."""
     upstream: Tensor | None = aside(given=True)
     """The upstream gradient of --vjp."""
+
+    @property
+    def directions(self) -> Mapping[str, Tensor]:
+        """The tangents of --jvp by input; none without it."""
+        return self.subjects[-1].directions
 
     def step_paths(self) -> dict[str, str]:
         """The gradients by the named steps."""
         return {name: f"intermediates.{name}.gradient" for name in self.intermediates}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:
-        """The origin of a value or gradient, also of a step's."""
+        """The origin of a value or gradient, also of a step's, or of the jvp."""
         match keys:
+            case ["jvp", *index]:
+                return origin(self.subjects[-1], "jvp", "", index)
+            case ["intermediates", _, "tangent", *_]:
+                return None
             case ["intermediates", name, kind, *index]:
                 return origin(self.subjects[0], kind, step_key(name), index)
         return super().origin(keys)
 
     def main(self) -> list[Tensor]:
-        """The gradients, each in the shape of its input."""
-        return [gradient for gradient in self.gradients.values() if gradient is not None]
+        """The gradients, each in the shape of its input; the jvp if there are none."""
+        found = [self.jvp] if self.gradients is None else self.gradients.values()
+        return [tensor for tensor in found if tensor is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """The tables of `grad`: inputs with their gradients, steps, the result; or a row for each point."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from gradcli.show.pieces import (
     table_of,
     without_csv,
 )
-from gradcli.show.table import Cell, Column, Places, Table
+from gradcli.show.table import Block, Cell, Column, Places, Table
 
 SMALL = 8
 """Elements of a sample that the screen shows, at most."""
@@ -31,19 +33,38 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
     if single:
         title += f" = {one_number(value, digits)}"
     caption = shapes_text(result, {"result": value})
-    shown = [inputs_table(result.inputs, result.gradients, result.defaults, title, caption)]
+    tangents = {"tangent": result.directions} if result.directions else {}
+    table = inputs_table(result.inputs, result.gradients, result.defaults, title, caption, tangents)
+    shown = [table]
+    if result.jvp is not None:
+        shown = [replace(table, csv=False), _with_result(table, value, result.jvp)]
     if result.intermediates:
         steps = {name: step.value for name, step in result.intermediates.items()}
         slopes = {name: step.gradient for name, step in result.intermediates.items()}
-        shown.append(without_csv(inputs_table(steps, slopes, [], "Steps", ""), "step"))
-    if not single or result.upstream is not None:
-        places = Places(value.shape, "result")
-        columns: list[FilledColumn] = [("result", places), ("value", value.reshape(-1))]
+        pushed = {name: step.tangent for name, step in result.intermediates.items()}
+        tangents = (
+            {"tangent": {n: t for n, t in pushed.items() if t is not None}} if tangents else {}
+        )
+        of_steps = slopes if result.gradients is not None else None
+        shown.append(without_csv(inputs_table(steps, of_steps, [], "Steps", "", tangents), "step"))
+    if not single or result.upstream is not None or result.jvp is not None:
+        columns: list[FilledColumn] = [("result", Places(value.shape, "result"))]
+        columns.append(("value", value.reshape(-1)))
+        if result.jvp is not None:
+            columns.append(("jvp", result.jvp.reshape(-1)))
         if result.upstream is not None:
             columns.append(("upstream", result.upstream.reshape(-1)))
-        title = f"Result; gradient of {result.seed}"
+        title = f"Result; gradient of {result.seed}" if result.seed else "Result"
         shown.append(table_of(value.numel(), columns, title, csv=False))
     return shown
+
+
+def _with_result(table: Table, value: Tensor, jvp: Tensor) -> Table:
+    """The table for CSV: after the inputs the elements of the result, with the jvp as tangents."""
+    cells = ("", "result", Places(value.shape), value.reshape(-1), jvp.reshape(-1))
+    rest = [""] * (len(table.columns) - len(cells))
+    block = Block(value.numel(), (*cells, *rest))
+    return replace(table, blocks=(*table.blocks, block), screen=False)
 
 
 def _points(result: GradEachResult) -> list[Table]:
