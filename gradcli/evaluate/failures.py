@@ -25,7 +25,7 @@ _HINTS = (
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
     (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
      "an index is a whole number; as an input: i=tensor(1)"),
-    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",
+    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|\bind(?:ex|ices)\b.*\bLong\b",
      "write whole numbers as i=tensor([0, 1]), or x.long()"),
     (r"same dtype|expected scalar type", "write .float() after the one with whole numbers"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
