@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradcli.catalogue.functions import CATALOGUE, Activation
-from gradcli.catalogue.operators import find_function
+from gradcli.catalogue.operators import DRAWING, find_function
 from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate import files, library
 from gradcli.evaluate.job import Job
@@ -289,7 +289,7 @@ Written: TypeAlias = tuple[str, list[Any], dict[str, Any]] | None
 def _activation(module: Any) -> Written:
     """An activation of the catalogue, with those settings that are not the default."""
     entry = _ACTIVATIONS.get(type(module).__name__.lower())
-    if entry is None or (entry.mixes and module.dim is None):
+    if entry is None or entry.name in DRAWING or (entry.mixes and module.dim is None):
         return None
     function = find_function(entry.name)
     settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}

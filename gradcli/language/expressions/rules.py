@@ -75,7 +75,7 @@ def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
     if _is_module(reader, node.value):
         reader.modules.update(node.targets)
         if isinstance(node.targets[0], ast.Name):
-            reader.titles[node.value] = node.targets[0].id
+            reader.titles[_before_modes(node.value)] = node.targets[0].id
     return [node.value, *node.targets]
 
 
@@ -201,7 +201,7 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
     if operators.in_space("properties", node.attr) or operators.in_space("fields", node.attr):
         return step
     reader.check_name(node.attr, place, twin=True)
-    if _is_of_module(reader, node.value):
+    if _is_module(reader, node.value):
         return step
     if operators.in_space("Tensor", node.attr):
         hint = f"call it: .{node.attr}()"
@@ -243,28 +243,35 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
 
 def _is_module(reader: Reader, node: ast.expr) -> bool:
     """Whether the value of `node` is a module of torch.nn."""
-    match node:
-        case ast.Name(id=name):
-            return reader.scope.get(name, False)
-        case ast.Subscript(value=value, slice=ast.Constant() | ast.UnaryOp()):
-            return _is_module(reader, value)
-        case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in MODES:
-            return _is_module(reader, value)
-        case ast.Call():
-            function = _function(reader, node)
-            return function is not None and function[0].path.startswith("nn.")
-    return False
+    while True:
+        match _before_modes(node):
+            case ast.Subscript(value=node):
+                pass
+            case ast.Attribute(value=node, attr=name) if name not in MODES:
+                if "weight" in name or "bias" in name:  # as all parameters of PyTorch's are called
+                    return False
+            case ast.Name(id=name):
+                return reader.scope.get(name, False)
+            case ast.Call() as call:
+                function = _function(reader, call)
+                return function is not None and function[0].path.startswith("nn.")
+            case _:
+                return False
 
 
 MODES = ("eval", "train")
 """The methods of a module that an expression may call."""
 
 
-def _is_of_module(reader: Reader, node: ast.expr) -> bool:
-    """Whether `node` is a module or an attribute of one: a part or a parameter of it."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return _is_module(reader, node)
+def _before_modes(node: ast.expr) -> ast.expr:
+    """What makes a module, without the `.eval()` after it."""
+    while (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in MODES
+    ):
+        node = node.func.value
+    return node
 
 
 def _make_module(reader: Reader, node: ast.Call, step: Step) -> None:
