@@ -30,6 +30,8 @@ BASES: list[dict[str, Any]] = [
     {"command": "derive", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "descend", "expression": "x**2", "inputs": {"x": 1}, "steps": 1},
     {"command": "flow", "names": "relu", "layers": 2, "width": 2},
+    {"command": "flow", "net": "nn.Linear(1,2)", "x": [1]},
+    {"command": "flow", "net": "nn.Linear(1,2)", "inputs": {"x": [1]}},
     {"command": "grad", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "grad", "fn": "mse", "x": 1},
     {"command": "hessian", "expression": "x**2", "inputs": {"x": 1}},
