@@ -11,7 +11,7 @@ from torch import Tensor, dtype, nn
 
 from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
-from gradcli.evaluate import layers, library
+from gradcli.evaluate import failed_layers, library
 from gradcli.evaluate.refusals import why_entry, words
 from gradcli.language.expressions.program import Step
 
@@ -52,7 +52,7 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
     arguments, (fault, cure) = operands, ("", "")
-    if layer := layers.failed(error):
+    if layer := failed_layers.failed(error):
         whole = operands[0] if isinstance(operands[0], nn.Module) else layer.module
         name, arguments = layer.title(whole, step.span.text), layer.arguments
         fault, cure = layer.fault
@@ -278,7 +278,7 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
      r"the weight \1 is for \3 input channels, but the input \2 has \4"),
     (r"more than 1 (?:value per channel|spatial element) when training, got input size torch\.Size\((\[.*?\])\)",
      r"in training it normalises by the spread of several numbers, and the input \1 has one for each channel"),
-    (r"must be tuple of ints,? ?(?:but (?:got|found element of type)|not) (\w+)", r"a size must be a whole number, not \1"),
+    (r"argument 'size'.*must be tuple of ints,? ?(?:but (?:got|found element of type)|not) (\w+)", r"a size must be a whole number, not \1"),
     (r"negative dimension (-\d+)", r"a size must not be negative, as \1 is"),
     (r"(?:list|tuple) is not a Module subclass", "its parts must be modules: before a list of them write *"),
     (r"(\w+) is not a Module subclass", r"its parts must be modules, not \1"),

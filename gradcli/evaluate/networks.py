@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gradcli.catalogue.functions import CATALOGUE, Activation
 from gradcli.catalogue.operators import DRAWING, find_function
 from gradcli.errors import GradcliError, ShapeError, UsageError
-from gradcli.evaluate import files, layers, library
+from gradcli.evaluate import failed_layers, files, library
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.assignment import in_expression
@@ -147,7 +147,7 @@ class _Linking:
             with torch.no_grad():
                 evaluate(self.source, self.inputs, before, after)
         except GradcliError as error:
-            layer = layers.failed(error.__context__)
+            layer = failed_layers.failed(error.__context__)
             if layer and (maker := makers.get(id(layer.module))):
                 error.span = maker.span
                 node = self.source.origins[self.source.steps.index(maker)]
