@@ -80,7 +80,7 @@ def find(result: object, path: str, option: str = "--get") -> Any:
     return stacked(value) if isinstance(value, list) else value
 
 
-def keys(tree: object, path: str) -> list[str]:
+def keys(tree: Any, path: str) -> list[str]:
     """The keys of a path one by one; a name in a tree may itself have dots, such as `net.0.weight`."""
     found: list[str] = []
     rest = path.split(".")

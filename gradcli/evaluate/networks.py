@@ -157,8 +157,7 @@ class _Linking:
                 continue
             key = self.names[id(parameter)] = f"{name}.{path}"
             if key in self.given:
-                _fit(key, self.given[key], parameter)
-                parameter.data = self.given[key].detach()
+                parameter.data = _fitting(key, self.given[key], parameter)
             elif name in self.whole:
                 raise _not_in_file(self.whole[name], key, stored)
             self.parameters[key] = parameter.detach()
@@ -166,8 +165,7 @@ class _Linking:
         for path, buffer in module.named_buffers():
             key = f"{name}.{path}"
             if key in self.given:
-                _fit(key, self.given[key], buffer)
-                buffer.copy_(self.given[key])
+                buffer.copy_(_fitting(key, self.given[key], buffer))
             stored.discard(key)
         if stored and name in self.whole:
             raise _no_parameter(min(stored), list(self.parameters))
@@ -236,11 +234,15 @@ class _Linking:
 _JUMPS = ("jump", "branch")
 
 
-def _fit(name: str, given: Tensor, own: Tensor) -> None:
-    """Raise a ShapeError unless a parameter's value has its shape."""
-    if given.shape != own.shape:
-        message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
-        raise ShapeError(message, hint=f"{name}='randn({','.join(map(str, own.shape))})'")
+def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
+    """The value given for a parameter, in its shape, of which sides of size 1 may be left out.
+
+    Raises ShapeError for another shape.
+    """
+    if given.squeeze().shape == own.squeeze().shape:
+        return given.detach().reshape(own.shape)
+    message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
+    raise ShapeError(message, hint=f"{name}='randn({','.join(map(str, own.shape))})'")
 
 
 def _not_in_file(literal: FromFile, name: str, stored: set[str]) -> UsageError:
