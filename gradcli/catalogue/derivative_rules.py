@@ -127,6 +127,10 @@ MOVES: Mapping[str, str] = {
 }  # fmt: skip
 """Operations that move numbers and change none, whatever the shapes."""
 
+FORWARD: Mapping[str, str] = {"log_softmax": "tangent - sum(tangent * softmax(operand))"}
+"""How an operation passes on the tangent of an operand, if that is not told by how it passes back a
+gradient: it is neither linear nor elementwise, does not reduce, and its Jacobian is not symmetric."""
+
 ALONG: Mapping[str, str] = {
     "sum": "upstream, repeated along the summed dimension",
     "nansum": "upstream, repeated along the summed dimension, 0 where the operand is NaN",

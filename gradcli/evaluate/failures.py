@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from torch import Tensor, dtype, nn
 
+from gradcli import core
 from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.evaluate import library
@@ -24,7 +25,7 @@ _HINTS = (
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
     (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
      "an index is a whole number; as an input: i=tensor(1)"),
-    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",
+    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|\bind(?:ex|ices)\b.*\bLong\b",
      "write whole numbers as i=tensor([0, 1]), or x.long()"),
     (r"same dtype|expected scalar type", "write .float() after the one with whole numbers"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
@@ -49,6 +50,9 @@ def is_out_of_memory(error: Exception) -> bool:
 def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
+    if refused := core.no_forward(error, name if step.name else type(operands[0]).__name__):
+        refused.span = step.span
+        return refused
     message = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     lines = [_described(step, operands)]
     if is_out_of_memory(error):

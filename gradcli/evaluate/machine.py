@@ -217,10 +217,10 @@ def _result(value: Any, expression: Expression) -> Tensor:
     """The value of the whole expression as one real tensor."""
     if isinstance(value, Tensor) and not value.is_complex() and not value.is_sparse:
         return value
-    if isinstance(value, bool):
-        return torch.tensor(value)
     if isinstance(value, int | float):
-        return torch.tensor(float(value))
+        return torch.tensor(value)
+    if isinstance(value, torch.Size):
+        return torch.tensor(list(value), dtype=torch.int64)
     place, text = expression.source.span(0, len(expression.source.text)), expression.canonical_text
     if isinstance(value, Tensor):
         if value.is_complex():

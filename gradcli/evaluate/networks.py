@@ -21,6 +21,7 @@ from gradcli.evaluate import files, library
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.assignment import in_expression
+from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.file_names import FromFile
 from gradcli.language.limits import LAYERS
@@ -171,8 +172,7 @@ class _Linking:
             raise _no_parameter(min(stored), list(self.parameters))
 
     def _layer(self, module: nn.Module) -> Layer:
-        make = _FUNCTIONS.get(type(module), _activation)
-        called = make(module) or ("", [], {})
+        called = function_of(module) or ("", [], {})
         return Layer(self.names[id(module)], library.with_parameters(module, {}), *called)
 
     def program(self) -> Expression:
@@ -288,15 +288,32 @@ _DROPOUT = (
 Written: TypeAlias = tuple[str, list[Any], dict[str, Any]] | None
 
 
-def _activation(module: Any) -> Written:
-    """An activation of the catalogue, with those settings that are not the default."""
+def function_of(module: nn.Module) -> Written:
+    """The function that a layer applies, with its operands after the input and its keywords; None if
+    only the module itself can be called.
+    """
+    return _FUNCTIONS.get(type(module), _activation)(module)
+
+
+def activation_of(module: Any) -> Call | None:
+    """The activation of the catalogue that a layer applies, with those settings that are not the
+    default; None if the layer is something else.
+    """
     entry = _ACTIVATIONS.get(type(module).__name__.lower())
     if entry is None or (entry.mixes and module.dim is None):
         return None
-    function = find_function(entry.name)
     settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}
-    changed = {p.name: settings[p.name] for p in entry.parameters if settings[p.name] != p.default}
-    return (function.path, [], changed) if function else None
+    given = {name: value for name, value in settings.items() if not isinstance(value, Tensor)}
+    changed = {
+        p.name: given[p.name] for p in entry.parameters if p.default != given.get(p.name, p.default)
+    }
+    return Call(entry.name, entry, changed)
+
+
+def _activation(module: nn.Module) -> Written:
+    call = activation_of(module)
+    function = find_function(call.entry.name) if call else None
+    return (function.path, [], dict(call.arguments)) if call and function else None
 
 
 _ACTIVATIONS = {

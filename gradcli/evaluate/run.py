@@ -40,6 +40,12 @@ class Run(NamedTuple):
         return Subject("", text, self.inputs, by, state=self.state, program=self.program)
 
     @property
+    def output(self) -> str:
+        """The name that the last statement gives the value; empty if it gives none."""
+        name = self.program.assigned[-1] if self.program.assigned else ""
+        return name if name and self.steps.get(name) is self.value else ""
+
+    @property
     def touched(self) -> int:
         """The elements of all inputs, steps and the value: about what one vjp reads."""
         tensors = (self.value, *self.inputs.values(), *self.steps.values())
@@ -81,6 +87,21 @@ def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
         code = "no-derivative"
         reason = f"no differentiable operation leads from {name} to the result"
     job.note(code, f"{reason}: {so}")
+
+
+def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
+    """Note the steps, of any shape, that are complex, and the names that were assigned more than
+    once.
+    """
+    for name, step in steps.items():
+        if step.is_complex():
+            text = f"the step {name} is complex: the table shows it, JSON has null"
+            job.note("complex-step", text)
+    for name in steps:
+        count = sum(step.kind == "store" and step.name == name for step in program.steps)
+        if count > 1:
+            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
+                     "give each step its own name")  # fmt: skip
 
 
 def leads_to_result(done: Run, name: str) -> bool:
@@ -137,7 +158,8 @@ def one_number(value: Tensor, rule: str) -> Tensor:
         return value.reshape(())
     raise MathError(
         f"{rule}, but the result has shape {list(value.shape)}",
-        hint="reduce it: (EXPR).sum() or (EXPR).mean()", why_entry="non-scalar",
+        hint="reduce it: (EXPR).sum() or (EXPR).mean()\nor show it whole: gradcli value EXPR NAME=T",
+        why_entry="non-scalar",
     )  # fmt: skip
 
 

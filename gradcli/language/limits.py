@@ -33,6 +33,7 @@ PLAIN_INTEGER = Limit(2**63 - 1, "", "PyTorch's integers have 64 bits")
 CALL_TEXT = Limit(10_000, "characters", "enough for a weight for each of a thousand classes")
 GRAPH_NODES = Limit(2_000, "nodes", "a larger picture is unreadable")
 JOB_TEXT = Limit(2**27, "bytes", "keep larger data in a file, such as .npy, with --allow-files")
+PARTS_TEXT = Limit(2**24, "characters", "split the expression into steps: h = ...; ...")
 PASTED_TEXT = Limit(1_000_000, "characters", "the last lines of a log or a traceback are enough")
 
 PROGRAMS = 1024

@@ -38,6 +38,7 @@ BASES: list[dict[str, Any]] = [
     {"command": "perceptron", "x": [1, 2], "w": [1, 2], "target": 1},
     {"command": "perceptron", "train": "and", "epochs": 1},
     {"command": "softmax-jacobian", "x": [1, 2]},
+    {"command": "value", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "softmax-jacobian", "logits": [1, 2]},
 ]
 """Jobs that are answered; between them every field of every command can be given."""
@@ -210,7 +211,6 @@ TAKES: dict[ValueKind, Callable[[Any], bool]] = {
     options.TEXT: is_text,
     options.WHOLE: lambda value: is_text(value) or (is_number(value) and isinstance(value, int)),
     options.NUMBER: lambda value: is_text(value) or is_number(value),
-    options.NAME: is_text,
     options.NAMES: are_texts,
     options.INDEX: lambda value: (
         is_text(value)

@@ -1,10 +1,19 @@
-"""The tables of `descend`: a row for each step, and the value over the steps as a curve."""
+"""The tables of `descend`: a row for each step, the value over the steps as a curve, and with
+--explain the updates in numbers.
+"""
+
+import re
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
-from gradcli.commands.descend.result import DescendResult
+from gradcli.commands.descend.result import DescendResult, Update, UpdateLine
+from gradcli.evidence.explain import ledger_table
+from gradcli.evidence.explain.ledger_table import INLINE, cell_of, text_of
+from gradcli.show import numbers
 from gradcli.show.pieces import FilledColumn, by_element, one_number, shapes_text, table_of
-from gradcli.show.table import LineChart, Table
+from gradcli.show.table import Block, Cell, Column, LineChart, Table
 
 ROWS = 11
 """Steps on the screen."""
@@ -24,9 +33,85 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     columns: list[FilledColumn] = [("step", [step.step for step in steps]), ("value", values)]
     for name in result.parameters:
         columns += by_element(name, [step.parameters[name] for step in steps])
-    count = "1 step" if steps[-1].step == 1 else f"{steps[-1].step} steps"
+    count = _count(steps[-1].step)
     end = f"{one_number(result.value, digits)} after {count} of {result.optimizer}"
     caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {shapes_text(result)}"
     table = table_of(len(steps), columns, f"{result.expression} = {end}", caption, rows=ROWS)
     drawn = int(values.isfinite().sum()) > 2
     return [table, LineChart(values, "value", "step")] if drawn else [table]
+
+
+def _count(steps: int) -> str:
+    return "1 step" if steps == 1 else f"{steps} steps"
+
+
+# --- the updates --------------------------------------------------------------------------------
+
+
+def ledger_tables(result: DescendResult, digits: int) -> list[Table]:
+    """The chain rule of the first gradient, then the updates of each parameter in numbers."""
+    updates = {
+        name: [update for update in result.updates or [] if update.parameter == name]
+        for name in result.parameters
+    }
+    return ledger_table.ledger_tables(result, digits) + [
+        _updates(result, name, rows, digits) for name, rows in updates.items() if rows
+    ]
+
+
+def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: int) -> Table:
+    """A block for each step: each quantity with its formula, in symbols and in numbers."""
+    blocks, narrow = [], []
+    for row in rows:
+        cells = [_cells(line, digits) for line in row.lines]
+        steps: list[Cell] = [row.step, *[None] * (len(cells) - 1)]
+        blocks.append(Block(len(cells), (steps, *map(list, zip(*cells, strict=True)))))
+        narrow.append(_narrow(row.step, cells))
+    columns = tuple(map(Column, ("step", "name", "formula", "in numbers", "value")))
+    last = result.steps[-1].step
+    shown = f"{_count(last)}" if last == len(rows) else f"the first {len(rows)} of {_count(last)}"
+    if last > len(rows):
+        shown += ", --full shows all"
+    title = f"{name} by {result.optimizer}: {shown}"
+    caption = f"theta is {name}; on the right of its own line a name is its value before the step"
+    folded = Table(
+        (*columns[:2], Column("formula, in numbers"), columns[4]),
+        tuple(narrow),
+        title,
+        caption,
+        csv=False,
+    )
+    return Table(columns, tuple(blocks), title, caption, keys=2, csv=False, narrow=folded)
+
+
+def _cells(line: UpdateLine, digits: int) -> list[Cell]:
+    """Name, formula, the formula with its numbers, and value."""
+    return [line.name, line.text, in_numbers(line, digits), cell_of(line.value, digits)]
+
+
+def _narrow(step: int, cells: Sequence[Sequence[Cell]]) -> Block:
+    """The rows of a step with the numbers below the formula."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, formula, filled, value in cells:
+        rows.append((name, formula, None if filled else value))
+        if filled:
+            rows.append((None, f"= {filled}", value))
+    steps: list[Cell] = [step, *[None] * (len(rows) - 1)]
+    return Block(len(rows), (steps, *map(list, zip(*rows, strict=True))))
+
+
+def in_numbers(line: UpdateLine, digits: int) -> str:
+    """The formula of a line with a number, or a small tensor, for each name; empty if one is large."""
+    operands = line.operands or {}
+    large = any(isinstance(each, Tensor) and each.numel() > INLINE for each in operands.values())
+    if large or not operands:
+        return ""
+    texts = {
+        name: text_of(value, digits, bracketed=True)
+        if isinstance(value, Tensor)
+        else numbers.exact(value)
+        for name, value in operands.items()
+    }
+    return re.sub(
+        r"(?<![\w.])[A-Za-z_]\w*\b(?!\()", lambda found: texts.get(found[0], found[0]), line.text
+    )

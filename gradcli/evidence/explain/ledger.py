@@ -40,6 +40,16 @@ def shown(
     return names.together(operation), None
 
 
+def operands_of(names: Names, operation: ExecutedOp) -> list[str]:
+    """The names of the tensors used, numbered if one is used several times."""
+    texts = [names.of(use.tensor) for use in operation.uses]
+    numbers = [texts[: i + 1].count(text) for i, text in enumerate(texts)]
+    return [
+        f"{text} ({_ORDINALS.get(number, f'{number}th')})" if texts.count(text) > 1 else text
+        for text, number in zip(texts, numbers, strict=True)
+    ]
+
+
 class _Ledger:
     """One subject, run with every use kept apart, and autograd's gradient for every tensor."""
 
@@ -76,7 +86,9 @@ class _Ledger:
         live = core.require_grad(self._subject.inputs, self._subject.by)
         value = replay(program, live, self._state, job.before).value
         leaves = {name: live[name] for name in self._subject.by}
-        return core.gradients(value, leaves, upstream=self._subject.upstream) if leaves else {}
+        upstream = self._subject.upstream
+        found = core.gradients(value, leaves, upstream=upstream) if leaves else {}
+        return {name: None if g is None else g.to_dense() for name, g in found.items()}
 
     def _gradients(self) -> Mapping[int, Tensor]:
         """What reached every leaf, result and use, by the tensor's id: one call of autograd."""
@@ -120,7 +132,7 @@ class _Ledger:
             paths = None if upstream is None else self._paths(result, upstream)
         function = self._names.function(operation.step) or operation.name
         rows: list[LedgerRow] = []
-        for use, operand in zip(operation.uses, self._operands(operation), strict=True):
+        for use, operand in zip(operation.uses, operands_of(self._names, operation), strict=True):
             product = self._reached.get(id(use.alias))
             local = self._local(operation, use, reached, product)
             rows.append(self._row(
@@ -138,22 +150,13 @@ class _Ledger:
         upstreams = [(result, self._reached[id(result)]) for result in reached]
         return local_rule(self._names, operation, use, upstreams, product)
 
-    def _operands(self, operation: ExecutedOp) -> list[str]:
-        """The names of the tensors used, numbered if one is used several times."""
-        names = [self._names.of(use.tensor) for use in operation.uses]
-        numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
-        return [
-            f"{name} ({_ORDINALS.get(number, f'{number}th')})" if names.count(name) > 1 else name
-            for name, number in zip(names, numbers, strict=True)
-        ]
-
     def _paths(self, tensor: Tensor, gradient: Tensor) -> tuple[Tensor, ...] | None:
         """What reached a tensor by each of several uses, asserted to add up to its gradient."""
         paths = self._passed.get(id(tensor), [])
         if not self._trace.complete or tensor is self._trace.value:
             return None
         total = sum(paths, torch.zeros_like(gradient))
-        assert _same(total, gradient, paths), "the paths do not add up to the gradient"
+        assert same(total, gradient, paths), "the paths do not add up to the gradient"
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
@@ -165,11 +168,11 @@ class _Ledger:
             return self._row("gradient", name, "gradient")
         paths = self._paths(leaf, gradient)
         terms = self._passed.get(id(leaf), [plain])
-        assert _same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
+        assert same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
         return self._row("gradient", name, "gradient", product=gradient, paths=paths)
 
 
-def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
+def same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
     """Whether two sums of `terms` agree where all are finite: elsewhere their order decides."""
     finite = torch.stack([term.isfinite() for term in terms]).all(0) if terms else left.isfinite()
     return close(left[finite], right[finite], [term[finite] for term in terms])

@@ -65,11 +65,11 @@ def local_rule(
             return in_words(_matmul(names, operation, use, result))
         text = formula(names, operation, use, result, name)
         if not result.ndim or is_elementwise(operation):
-            rule = text or _rule_for(names, operation, use, name)
+            rule = text or rule_for(names, operation, use, name)
             rule = rule or f"d {operation.name} / d operand, element by element"
             slope = _derivative(operation, use, result, upstream, product)
             return Local(f"upstream * ({rule})" if slope is None else slope, rule)
-    words = _rule_for(names, operation, use, name) or (text and f"upstream * ({text})")
+    words = rule_for(names, operation, use, name) or (text and f"upstream * ({text})")
     return in_words(f"{words or f'vjp of {operation.name}'}: {shapes}")
 
 
@@ -96,7 +96,7 @@ def _setting(operation: ExecutedOp, key: str, place: int, default: Any = None) -
     return operation.keywords.get(key, (*operation.arguments, *[default] * place, default)[place])
 
 
-def _rule_for(names: Names, operation: ExecutedOp, use: Use, name: str) -> str:
+def rule_for(names: Names, operation: ExecutedOp, use: Use, name: str) -> str:
     """The rule in the table for an operation and the role of its operand."""
     if name == "einsum" and (found := _einsum(names, operation, use)):
         return found

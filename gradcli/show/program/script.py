@@ -9,6 +9,7 @@ from gradcli.catalogue.imports import imports
 from gradcli.catalogue.operators import RANDOM, RANDOM_MODULES
 from gradcli.evaluate.job import DTYPES, once_more
 from gradcli.language.literals.literal import Literal
+from gradcli.options.inputs import Input
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Result, part
 from gradcli.show.program.formulas import WrittenExpression
@@ -51,6 +52,15 @@ class Script:
         for name, tensor in tensors.items():
             self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in names)}")
 
+    def directions(self, given: Iterable[Input], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+        """Append a line for each direction; return their names by input."""
+        names: dict[str, str] = {}
+        for item in given:
+            names[item.name] = self.fresh(f"v_{item.name}")
+            made = self.tensor(item.literal, tensors[item.name], leaf=False)
+            self.add(f"{names[item.name]} = {made}")
+        return names
+
     def tensor(
         self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False
     ) -> str:
@@ -65,6 +75,16 @@ class Script:
             return formula.value
         name = self.fresh(*names)
         self.add(f"{name} = {formula.value}")
+        return name
+
+    def state(self, written: WrittenExpression) -> str:
+        """Append a line that keeps the generator's state, if an expression draws random numbers;
+        return its name, else an empty text.
+        """
+        if not _draws("\n".join([*written.lines, written.value])):
+            return ""
+        name = self.fresh("state")
+        self.add(f"{name} = torch.get_rng_state()")
         return name
 
     def gradients(self, out: str, inputs: Sequence[str], upstream: str = "") -> list[str]:
@@ -98,10 +118,15 @@ class Script:
             head.append(f"torch.set_default_dtype(torch.{request.dtype})")
         if request.device != "cpu":
             head.append(f'torch.set_default_device("{request.device}")')
-        if not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", body)):
+        if _draws(body):
             head.append(f"torch.manual_seed({request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
+
+
+def _draws(code: str) -> bool:
+    """Whether lines of a program call a function that draws random numbers."""
+    return not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", code))
 
 
 def program(request: ComputeOptions, result: Result) -> str:

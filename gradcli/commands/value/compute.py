@@ -1,0 +1,26 @@
+"""`value`: an expression run without recording."""
+
+from gradcli.commands.value.request import Value
+from gradcli.commands.value.result import Part, ValueResult
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.parts import shaped_parts
+from gradcli.evaluate.run import note_steps, run
+
+
+def compute(request: Value, job: Job) -> ValueResult:
+    """The value of the expression, its steps, and the shapes of its parts if they are wanted.
+
+    Raises what running it raises, and SizeError for parts that are too long to be listed.
+    """
+    inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
+    done = run(job.program, inputs, [], job)
+    note_steps(done.program, done.steps, job)
+    parts = [Part(*part) for part in shaped_parts(done, job.before)] if request.shapes else None
+    return ValueResult(
+        **job.header("value", inputs, subjects=[done.subject]),
+        expression=done.program.canonical_text,
+        value=done.value,
+        intermediates=done.steps,
+        shapes=parts,
+        output=done.output or "result",
+    )
