@@ -110,14 +110,16 @@ def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Modu
         for name, part in module._modules.items()
     }
     own._buffers = {
-        name: buffer.to(torch.get_default_dtype())
-        if buffer is not None and buffer.is_floating_point()
-        else buffer
+        name: None if buffer is None else buffer.to(_fitting(buffer), copy=True)
         for name, buffer in module._buffers.items()
     }
     if names := getattr(own, "_flat_weights_names", None):
         own._flat_weights = [own._parameters[name] for name in names]
     return cast(nn.Module, own)
+
+
+def _fitting(buffer: Tensor) -> torch.dtype:
+    return torch.get_default_dtype() if buffer.is_floating_point() else buffer.dtype
 
 
 def part(module: nn.Module, name: str) -> Any:

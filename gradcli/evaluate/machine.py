@@ -392,8 +392,8 @@ def _attribute(step: Step) -> Compute:
 
 
 def _index(value: Any, place: Any) -> Any:
-    sequence = isinstance(value, tuple | list | nn.Sequential) and isinstance(place, int | slice)
-    if sequence or isinstance(value, Tensor):
+    sequence = isinstance(value, tuple | list | nn.Sequential | nn.ModuleList)
+    if (sequence and isinstance(place, int | slice)) or isinstance(value, Tensor):
         return value[place]
     raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradcli.catalogue.functions import CATALOGUE, Activation
-from gradcli.catalogue.operators import find_function
+from gradcli.catalogue.operators import DRAWING, find_function
 from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate import files, library
 from gradcli.evaluate.job import Job
@@ -300,7 +300,7 @@ def activation_of(module: Any) -> Call | None:
     default; None if the layer is something else.
     """
     entry = _ACTIVATIONS.get(type(module).__name__.lower())
-    if entry is None or (entry.mixes and module.dim is None):
+    if entry is None or entry.name in DRAWING or (entry.mixes and module.dim is None):
         return None
     settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}
     given = {name: value for name, value in settings.items() if not isinstance(value, Tensor)}
