@@ -32,7 +32,7 @@ IN_TURN = ("kaiming", "xavier", "default", "normal")
 def initialise(layer: nn.Module, init: str) -> None:
     """Draw the weight of a layer anew, [outputs, inputs, ...], and set its bias to 0."""
     function, arguments = INITS[init]
-    drawn = getattr(nn.init, function)(torch.empty(layer.weight.shape, device="cpu"), **arguments)  # type: ignore[arg-type, union-attr]
+    drawn = getattr(nn.init, function)(torch.empty(layer.weight.shape, device="cpu"), **arguments)  # type: ignore[arg-type]
     with torch.no_grad():
         layer.weight.copy_(drawn)  # type: ignore[operator]
         if isinstance(layer.bias, Tensor):
@@ -42,7 +42,8 @@ def initialise(layer: nn.Module, init: str) -> None:
 def norm(*gradients: Tensor | None) -> Tensor:
     """The norm of all elements in float64, 0-d: in float32 the squares of small numbers are 0."""
     norms = [torch.linalg.vector_norm(g.double()) for g in gradients if g is not None]
-    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+    whole: Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+    return whole
 
 
 def is_steady(factor: float) -> bool:

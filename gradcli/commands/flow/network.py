@@ -70,6 +70,12 @@ class Layer(NamedTuple):
         return call if call and not call.entry.mixes else None
 
     @property
+    def closed(self) -> bool:
+        """Whether its derivative has a closed form: an activation without parameters, or nn.Linear."""
+        linear = isinstance(self.module, nn.Linear)
+        return linear or (self.call is not None and not [*self.module.parameters()])
+
+    @property
     def weights(self) -> list[Tensor]:
         """Its weights, each of two or more dimensions; those of a normalisation are none."""
         if "Norm" in type(self.module).__name__:
@@ -91,6 +97,8 @@ class Network(NamedTuple):
     name: str
     layers: list[Layer]
     state: Tensor
+    plain: bool
+    """Whether the layers are the parts of one nn.Sequential, each once."""
 
     @property
     def counted(self) -> list[int]:
@@ -142,19 +150,24 @@ def compute(request: Flow, job: Job) -> NetResult:
         network = network._replace(state=torch.get_rng_state())
     x = inputs["x"]
     passed = _passed(network, x, job)
-    rows = [_row(i, network, passed, job) for i in range(len(network.layers))]
-    verdict, factor = _verdict(network, passed, rows, job)
+    flat = {layer.call: 0.0 for layer in network.layers if layer.call}
+    flat = {call: flat_slope(call, job) for call in flat}
+    rows = [_row(i, network, passed, flat) for i in range(len(network.layers))]
+    verdict, factor = _verdict(network, passed, rows, flat, job)
     if not is_steady(factor) and len(network.counted) > 1:
         verdict += _cure(request, before, network, passed, job)
-    flat = {layer.name: flat_slope(layer.call, job) for layer in network.layers if layer.call}
     return NetResult(
         **job.header("flow", inputs),
         layers=rows,
         verdict=verdict,
         factors={network.name: None if math.isnan(factor) else factor},
         expression=job.program.canonical_text,
-        flat=flat,
+        flat=[flat[layer.call] if layer.call else 0.0 for layer in network.layers],
         several=passed.several,
+        net=network.name,
+        source=job.program.source.text,
+        plain=network.plain,
+        closed=all(layer.closed for layer in network.layers[1:]),
         points=(_points(network, passed, x, job),),
     )
 
@@ -178,7 +191,7 @@ def _made(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
     whole = program.source.whole
     if not isinstance(net, nn.Module):
         hint = "for example 'nn.Sequential(nn.Linear(2,3), nn.Tanh())'; --x is what it is given"
-        message = f"--net makes {kind(net)}, not a module of torch.nn"
+        message = f"this makes {kind(net)}, not a module of torch.nn"
         raise ExpressionError(message, span=whole, hint=hint)
     names = {step.span: name for name, step in program.modules.items()}
     spans, name = {}, NET
@@ -194,7 +207,9 @@ def _made(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
     ]
     if not layers:
         raise UsageError(f"{name} has no layers", hint="--net 'nn.Sequential(nn.Linear(2,3))'")
-    return inputs, Network(name, layers, torch.get_rng_state())
+    plain = isinstance(net, nn.Sequential) and list(net) == [layer.module for layer in layers]
+    plain = plain and len({id(part) for part in net.children()}) == len(layers)
+    return inputs, Network(name, layers, torch.get_rng_state(), plain)
 
 
 def _kept(program: Expression) -> Expression:
@@ -255,9 +270,6 @@ def _passed(network: Network, x: Tensor, job: Job, upstream: Tensor | None = Non
 
 def _applied(layer: Layer, h: Tensor, job: Job) -> Any:
     """The output of a layer. Raises a GradcliError at its place for what PyTorch refuses."""
-    if getattr(layer.module, "inplace", False):
-        message = f"{layer.title} writes into the output of the layer before it"
-        raise ExpressionError(message, span=layer.span, hint="leave out inplace: flow shows both")
     step = Step("apply", layer.span, 2, layer.title)
     job.before(step, [layer.module, h])
     try:
@@ -272,7 +284,7 @@ def _applied(layer: Layer, h: Tensor, job: Job) -> Any:
         raise explained(error, step, [layer.module, h]) from None
 
 
-def _row(i: int, network: Network, passed: Passed, job: Job) -> NetLayer:
+def _row(i: int, network: Network, passed: Passed, flat: Mapping[Call, float]) -> NetLayer:
     layer, h, z = network.layers[i], passed.outputs[i], passed.given[i]
     values = h.detach().double()
     gradient = passed.gradients.get(str(i))
@@ -283,7 +295,7 @@ def _row(i: int, network: Network, passed: Passed, job: Job) -> NetLayer:
     saturated = dead = None
     if layer.call and z.requires_grad:
         slope = slope_of(h, z).abs()
-        saturated = (slope <= flat_slope(layer.call, job)).double().mean()
+        saturated = (slope <= flat[layer.call]).double().mean()
         if slope.ndim > 1 and len(slope) > 1:
             dead = (slope == 0).all(0).double().mean()
     return NetLayer(
@@ -306,7 +318,11 @@ def _row(i: int, network: Network, passed: Passed, job: Job) -> NetLayer:
 
 
 def _verdict(
-    network: Network, passed: Passed, rows: Sequence[NetLayer], job: Job
+    network: Network,
+    passed: Passed,
+    rows: Sequence[NetLayer],
+    flat: Mapping[Call, float],
+    job: Job,
 ) -> tuple[str, float]:
     """What becomes of the gradient, and the factor per layer, NaN if there is none."""
     name, counted, norms = network.name, network.counted, passed.norms
@@ -332,9 +348,14 @@ def _verdict(
         shares[part] = shares.get(part, 1.0) * math.exp(logs[i] / (len(counted) - 1))
     reasons = {
         "the weights": _of_weights([network.layers[i] for i in between], shares),
-        "the slopes": _of_slopes(network, rows[first + 1 : last + 1], job),
+        "the slopes": _of_slopes(rows[first + 1 : last + 1], flat),
     }
-    parts = [f"{share:.3g} from {part}{reasons.get(part, '')}" for part, share in shares.items()]
+    told = {
+        part: f"{share:.3g}"
+        for part, share in shares.items()
+        if part in reasons or f"{share:.3g}" != "1"
+    }
+    parts = [f"{share} from {part}{reasons.get(part, '')}" for part, share in told.items()]
     total = norms[first] / norms[last]
     text = f"a factor of {factor:.3g} per layer ({total:.3g} from {rows[last].name} to {rows[first].name})"
     worst = max(between, key=lambda i: logs[i] if total > 1 else -logs[i])
@@ -367,10 +388,9 @@ def _of_weights(layers: Sequence[Layer], shares: Mapping[str, float]) -> str:
     return f" (their root mean square is {size:.3g}/sqrt(inputs))"
 
 
-def _of_slopes(network: Network, rows: Sequence[NetLayer], job: Job) -> str:
+def _of_slopes(rows: Sequence[NetLayer], flat: Mapping[Call, float]) -> str:
     """Why the slopes are small, if they are: their largest, and how many are flat."""
-    calls = [layer.call for layer in network.layers if layer.call]
-    largest = max((flat_slope(call, job) / FLAT for call in calls), default=1.0)
+    largest = max(flat.values(), default=1.0) / FLAT
     reasons = [f"at most {largest:.3g}"] if largest < STEADY[0] else []
     for what in ("saturated", "dead"):
         found = [float(share) for row in rows if (share := getattr(row, what)) is not None]
@@ -422,7 +442,8 @@ def _trials(
             how = f"nn.{new} in place of {old} with --init {init}{given}"
             yield how, _redrawn(before._replace(layers=layers), init)
     if all(layer.part != "normalisation" for layer in network.layers):
-        layers, added = [], {}
+        layers = []
+        added: dict[str, None] = {}
         for i, (layer, h) in enumerate(zip(network.layers, outputs, strict=True)):
             layers.append(layer)
             if i < last and (norm := _normalisation(layer, h)):
@@ -480,7 +501,8 @@ def _points(network: Network, passed: Passed, x: Tensor, job: Job) -> Points:
 
     @cache
     def layer(number: int) -> tuple[Subject, float]:
-        (_, layers, _), run = wide()
+        copied, run = wide()
+        layers = copied.layers
         i = reached[number]
         z, slope = run.outputs[i], run.gradients[str(i)]
         if i == len(layers) - 1:
@@ -488,7 +510,7 @@ def _points(network: Network, passed: Passed, x: Tensor, job: Job) -> Points:
             return Subject("", "((z + t*d)*u).sum()", inputs, ("t",)), size
         above = layers[i + 1]
         inputs, size = along(z, slope, run.gradients[str(i + 1)])
-        if type(above.module) is nn.Linear:
+        if isinstance(above.module, nn.Linear):
             inputs["w"] = above.module.weight.detach()
         first = "[0]" if run.several and i + 2 == len(layers) else ""
         text = f"{NET} = nn.Identity(); ({NET}(z + t*d){first}*u).sum()"
@@ -496,8 +518,7 @@ def _points(network: Network, passed: Passed, x: Tensor, job: Job) -> Points:
         make, *rest = program.steps
         given = make._replace(kind="constant", value=above.module)
         program = replace(program, steps=(given, *rest))
-        call = None if [*above.module.parameters()] else above.call
-        return Subject("", text, inputs, ("t",), call=call, program=program), size
+        return Subject("", text, inputs, ("t",), call=above.call, program=program), size
 
     return Points(
         name=network.name,

@@ -115,6 +115,11 @@ class Flow(EvidenceOptions):
         return [self.net.load(read_stdin)] if self.net is not None else []
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names that the expression of the network may use: sizes may be those of x."""
+        return ("x",) if self.net is not None else ()
+
+    @property
     def typed(self) -> Source | None:
         """The network, if it is given as text."""
         return self.net.typed if self.net is not None else None

@@ -69,13 +69,11 @@ class _Layered(Result):
 
     def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """The slope of the layer's output, weighted by u, along d, 0-d: sum(u activation'(z) d), with
-        u passed through the weights first if there are any; None for a layer of another kind.
+        u passed through the weights first if there are any.
         """
         z, d, u = (subject.inputs[name] for name in ("z", "d", "u"))
         if "w" in subject.inputs:
             u = u @ subject.inputs["w"]
-        elif subject.call is None and subject.program is not None:
-            return None
         if subject.call is not None:
             u = u * derivative(subject.call, {"x": z}, z)
         return (u * d).sum()
@@ -87,10 +85,22 @@ class NetResult(_Layered):
 
     layers: list[NetLayer] = by_row()
     expression: str
-    flat: dict[str, float] = aside()
+    flat: list[float] = aside()
     """For each layer that is an activation, the largest slope at which an output is saturated."""
     several: bool = aside(False)
     """Whether the last layer gives several results, of which the first counts."""
+    net: str = aside("")
+    """The name of the network."""
+    source: str = aside("")
+    """Its text as the user typed it."""
+    plain: bool = aside(False)
+    """Whether the layers are the parts of one nn.Sequential, each once."""
+    closed: bool = aside(False)
+    """Whether the slope through every layer has a closed form."""
+
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
+        """The same, if there is one for every layer."""
+        return super().closed_form(subject, name) if self.closed else None
 
     def main(self) -> list[Tensor]:
         """The norms, [layers]."""
