@@ -31,20 +31,26 @@ CORNERS = "0,0;0,1;1,0;1,1"
 LINE = "X=1,0;1,1;1,2"
 
 
-def shown(*words: str, status: int = 0) -> Any:
-    """The JSON object of one call in float64."""
-    found = run(*words, "--dtype", "float64", "--json")
+def asked(*words: str, status: int = 0) -> Any:
+    """The JSON object of one call."""
+    found = run(*words, "--json")
     assert found.status == status, found.stderr
     return found.json
 
 
+def shown(*words: str, status: int = 0) -> Any:
+    """The JSON object of one call in float64."""
+    return asked(*words, "--dtype", "float64", status=status)
+
+
 def commands(number: int) -> list[list[str]]:
-    """The words of the commands of one section, as the page shows them."""
+    """The words of the commands of one section, but those about dtype and form of output."""
     page = PAGES[0].read_text(encoding="utf-8")
     passage = re.search(rf"^### {number}\. .*?(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
     assert passage
     typed = re.findall(r"^\$ gradcli (.*?)(?: # exit 1)?$", passage[0], re.MULTILINE)
-    return [shlex.split(line) for line in typed]
+    form = re.compile(r" --(?:dtype|get|out) \S+| --quiet")
+    return [shlex.split(form.sub("", line)) for line in typed]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
@@ -246,9 +252,8 @@ def xor(seeds: int, width: int) -> Tensor:
 
 def test_8_xor_is_learnt_as_a_plain_loop_learns_it() -> None:
     narrow = xor(20, 2)
-    ends = [
-        run(*words[:-2], "--json").json["value"] for words in (commands(8)[0], *commands(8)[2:])
-    ]
+    learnt, *_, stuck, wide = commands(8)
+    ends = [asked(*words)["value"] for words in (learnt, stuck, wide)]
     expected = [float(narrow[0]), float(narrow[1]), float(xor(2, 8)[1])]
     assert ends == pytest.approx(expected, rel=1e-2)
     assert ends[1] == pytest.approx(math.log(2) / 2, abs=1e-2)
@@ -259,13 +264,21 @@ def test_8_xor_is_learnt_as_a_plain_loop_learns_it() -> None:
     ]
 
 
+def test_8_the_hidden_layer_joins_two_corners(tmp_path: Path) -> None:
+    learnt, _, hidden, *_ = commands(8)
+    run(*learnt, "--out", str(tmp_path / "xor.npz"))
+    h = torch.tensor(run(*hidden, "--json", cwd=str(tmp_path)).json["value"])
+    assert torch.dist(h[0], h[3]) < 0.1
+    assert min(torch.dist(h[i], h[j]) for i, j in ((0, 1), (0, 2), (1, 2), (1, 3))) > 1
+
+
 def test_9_equal_neurons_get_equal_gradients() -> None:
     (words, _) = commands(9)
-    gradient = shown(*words)["gradients"]["net.0.weight"]
-    h = [math.tanh(a + b) for a, b in ((0, 0), (0, 1), (1, 0), (1, 1))]
-    errors = [2 * a - t for a, t in zip(h, (0, 1, 1, 0), strict=True)]
-    slopes = [2 * e * (1 - a * a) / 4 for e, a in zip(errors, h, strict=True)]
-    assert gradient == near([[slopes[2] + slopes[3], slopes[1] + slopes[3]]] * 2)
+    gradient = torch.tensor(shown(*words)["gradients"]["net.0.weight"])
+    corners = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+    h = torch.tanh(corners.sum(1))
+    slopes = 2 * (2 * h - torch.tensor([0.0, 1, 1, 0])) * (1 - h**2) / 4
+    assert gradient.allclose((slopes @ corners).expand(2, 2))
 
 
 # 10 and 11: a deep net
@@ -290,7 +303,7 @@ def norms(activation: type[nn.Module]) -> list[float]:
 
 def test_10_the_gradient_vanishes_as_in_plain_pytorch() -> None:
     (words,) = commands(10)
-    found = run(*words, "--json").json
+    found = asked(*words)
     expected = norms(nn.Sigmoid)
     assert [row["gradient_norm"] for row in found["layers"]] == pytest.approx(expected, rel=1e-4)
     assert "vanishing" in found["verdict"]
@@ -300,9 +313,7 @@ def test_10_the_gradient_vanishes_as_in_plain_pytorch() -> None:
 
 
 def test_11_relu_with_its_own_weights_keeps_the_gradient() -> None:
-    bare, cured, sigmoids = (
-        run(*words[:-2], "--json").json for words in (*commands(11)[:2], commands(11)[2])
-    )
+    bare, cured, sigmoids = (asked(*words) for words in (*commands(11)[:2], commands(11)[2]))
     assert [row["gradient_norm"] for row in bare["layers"]] == pytest.approx(
         norms(nn.ReLU), rel=1e-4
     )
@@ -390,13 +401,12 @@ def test_15_both_modes_give_the_published_numbers() -> None:
 
 
 def test_16_a_row_and_a_column_meet_in_the_same_number() -> None:
-    forward, backward = commands(16)
-    column, row = (
-        run(*forward[:-2], "--json").json["jvp"],
-        run(*backward[:-2], "--json").json["gradients"]["x"],
-    )
+    whole, forward, backward = commands(16)
+    column, row = shown(*forward)["jvp"], shown(*backward)["gradients"]["x"]
     z = [0.5 - 1.0, -1.0 - 0.5]
     slopes = [1 - math.tanh(number) ** 2 for number in z]
+    rows = [[slopes[0], 0, 2 * slopes[0]], [0, -slopes[1], slopes[1]]]
+    assert shown(*whole)["jacobian"]["x"] == near(rows)
     assert column == near([7 * slopes[0], slopes[1]])
     assert row == near([slopes[0], slopes[1], 2 * slopes[0] - slopes[1]])
     assert column[0] - column[1] == near(row[0] + 2 * row[1] + 3 * row[2])
@@ -415,7 +425,8 @@ def test_17_the_hessian_of_logsumexp_is_the_jacobian_of_softmax() -> None:
 def test_18_every_part_has_its_shape() -> None:
     (words,) = commands(18)
     shapes = {row["expression"]: row["shape"] for row in shown(*words)["shapes"]}
-    assert [shapes[text] for text in ("net(X)", "mse(net(X), y)")] == [[5, 1], []]
+    h, out = "tanh(hidden(X))", "out(tanh(hidden(X)))"
+    assert shapes == {"hidden(X)": [5, 3], h: [5, 3], out: [5, 1], f"mse({out}, y)": []}
 
 
 def test_19_the_mean_of_the_samples_gradients_is_that_of_the_batch() -> None:
@@ -423,14 +434,14 @@ def test_19_the_mean_of_the_samples_gradients_is_that_of_the_batch() -> None:
     rows = [row["gradients"]["w"] for row in shown(*samples)["rows"]]
     assert rows == [[-2 * y * 1, -2 * y * x] for x, y in ((0, 1), (1, 3), (2, 5))]
     mean = [sum(column) / 3 for column in zip(*rows, strict=True)]
-    assert shown(*whole[:-2])["gradients"]["w"] == near(mean)
+    assert shown(*whole)["gradients"]["w"] == near(mean)
 
 
 # 20 to 22: what goes wrong
 
 
 def test_20_a_loss_that_broadcasts_learns_the_mean() -> None:
-    wrong, right = (run(*words[:-2], "--json").json for words in commands(20))
+    wrong, right = (asked(*words) for words in commands(20))
     assert [note["code"] for note in wrong["notes"]] == ["broadcast"]
     assert wrong["parameters"]["w"] == [[pytest.approx(3, abs=1e-3)], [pytest.approx(0, abs=1e-3)]]
     assert not right["notes"]
