@@ -6,6 +6,7 @@ arguments of the optimiser, and the lines above. The installed PyTorch decides w
 there are.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -25,6 +26,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 
 RECENT = ("maximize", "decoupled_weight_decay")
 """Arguments that some optimisers, and earlier versions of them, do not have: they are false."""
+
+NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*\b(?!\()")
+"""A name in a formula that is not that of a function or a method."""
 
 
 class Line(NamedTuple):

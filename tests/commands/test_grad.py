@@ -316,6 +316,11 @@ def test_every_cure_that_is_offered_works() -> None:
             assert again.status == 0, (hint, again.stderr)
 
 
+def test_of_what_has_no_gradient_only_the_value_is_offered() -> None:
+    shown = run("grad", "x > 0", "x=1,2")
+    assert shown.stderr.splitlines()[1:] == ["  gradcli value 'x > 0' x=1,2"]
+
+
 @pytest.mark.parametrize(
     ("row", "slope"), [("0", [0.0, 2.0]), ("1", [1.0, 0.0]), ("-1", [1.0, 0.0])]
 )

@@ -36,7 +36,9 @@ class Descend(OfExpression):
     )
 
     explain: bool = option(
-        FLAG, f"the chain rule at the start and the first {FIRST} updates in numbers", False
+        FLAG,
+        f"the chain rule at the start and the first {FIRST} updates in numbers (--full: all)",
+        False,
     )
     full: bool = False
     """Whether --explain shows all updates: the output option of this name."""

@@ -2,12 +2,12 @@
 --explain the updates in numbers.
 """
 
-import re
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from gradcli.catalogue.optimizers import NAME
 from gradcli.commands.descend.result import DescendResult, Update, UpdateLine
 from gradcli.evidence.explain import ledger_table
 from gradcli.evidence.explain.ledger_table import INLINE, cell_of, text_of
@@ -61,43 +61,44 @@ def ledger_tables(result: DescendResult, digits: int) -> list[Table]:
 
 def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: int) -> Table:
     """A block for each step: each quantity with its formula, in symbols and in numbers."""
+    values = [line.value for row in rows for line in row.lines if line.value is not None]
+    aligned = not any(each.ndim for each in values)  # else every cell is text, which may be broken
+
+    def value(tensor: Tensor | None) -> Cell:
+        return cell_of(tensor, digits) if aligned or tensor is None else text_of(tensor, digits)
+
     blocks, narrow = [], []
     for row in rows:
-        cells = [_cells(line, digits) for line in row.lines]
-        steps: list[Cell] = [row.step, *[None] * (len(cells) - 1)]
-        blocks.append(Block(len(cells), (steps, *map(list, zip(*cells, strict=True)))))
-        narrow.append(_narrow(row.step, cells))
-    columns = tuple(map(Column, ("step", "name", "formula", "in numbers", "value")))
+        cells = [
+            (line.name, line.text, in_numbers(line, digits), value(line.value))
+            for line in row.lines
+        ]
+        blocks.append(_block(row.step, cells))
+        narrow.append(_block(row.step, [line for each in cells for line in _folded(*each)]))
+    heads = tuple(map(Column, ("step", "name", "formula", "in numbers", "value")))
     last = result.steps[-1].step
-    shown = f"{_count(last)}" if last == len(rows) else f"the first {len(rows)} of {_count(last)}"
-    if last > len(rows):
-        shown += ", --full shows all"
-    title = f"{name} by {result.optimizer}: {shown}"
-    caption = f"theta is {name}; on the right of its own line a name is its value before the step"
+    count = _count(last)
+    if len(rows) < last:
+        count = f"the first {len(rows)} of {count}, --full shows all"
+    title = f"{name} by {result.optimizer}: {count}"
+    caption = f"theta is {name}; in its own formula a name means its value before the step"
     folded = Table(
-        (*columns[:2], Column("formula, in numbers"), columns[4]),
-        tuple(narrow),
-        title,
-        caption,
-        csv=False,
+        (*heads[:2], Column("formula, in numbers"), heads[4]), tuple(narrow), title, caption, keys=2
     )
-    return Table(columns, tuple(blocks), title, caption, keys=2, csv=False, narrow=folded)
+    return Table(heads, tuple(blocks), title, caption, keys=2, csv=False, narrow=folded)
 
 
-def _cells(line: UpdateLine, digits: int) -> list[Cell]:
-    """Name, formula, the formula with its numbers, and value."""
-    return [line.name, line.text, in_numbers(line, digits), cell_of(line.value, digits)]
-
-
-def _narrow(step: int, cells: Sequence[Sequence[Cell]]) -> Block:
-    """The rows of a step with the numbers below the formula."""
-    rows: list[tuple[Cell, ...]] = []
-    for name, formula, filled, value in cells:
-        rows.append((name, formula, None if filled else value))
-        if filled:
-            rows.append((None, f"= {filled}", value))
+def _block(step: int, rows: Sequence[Sequence[Cell]]) -> Block:
+    """The rows of a step, of which the first has its number."""
     steps: list[Cell] = [step, *[None] * (len(rows) - 1)]
     return Block(len(rows), (steps, *map(list, zip(*rows, strict=True))))
+
+
+def _folded(name: Cell, formula: Cell, filled: Cell, value: Cell) -> list[tuple[Cell, ...]]:
+    """A row with the numbers in a row below the formula."""
+    if not filled:
+        return [(name, formula, value)]
+    return [(name, formula, None), (None, f"= {filled}", value)]
 
 
 def in_numbers(line: UpdateLine, digits: int) -> str:
@@ -112,6 +113,4 @@ def in_numbers(line: UpdateLine, digits: int) -> str:
         else numbers.exact(value)
         for name, value in operands.items()
     }
-    return re.sub(
-        r"(?<![\w.])[A-Za-z_]\w*\b(?!\()", lambda found: texts.get(found[0], found[0]), line.text
-    )
+    return NAME.sub(lambda found: texts.get(found[0], found[0]), line.text)

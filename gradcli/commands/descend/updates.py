@@ -2,7 +2,6 @@
 formulas make of that, compared with the step that PyTorch took.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import groupby
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from gradcli.catalogue.optimizers import LINES, PARTS, RECENT, Line
+from gradcli.catalogue.optimizers import LINES, NAME, PARTS, RECENT, Line
 from gradcli.commands.descend.result import Update, UpdateLine
 from gradcli.errors import ExpressionError
 from gradcli.evaluate.job import default_dtype
@@ -25,7 +24,6 @@ State: TypeAlias = dict[str, Any]
 """Tensors, numbers and lists of them by name."""
 _ULPS = 16
 """The units in the last place by which rounding may move a number."""
-_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*\b(?!\()")
 
 
 class Updates:
@@ -239,7 +237,7 @@ class _Follower:
         return assigned(program, {**scope, **instead})["value"]
 
     def _names(self, formula: str) -> list[str]:
-        return [name for name in dict.fromkeys(_NAME.findall(formula)) if name in self._scope]
+        return [name for name in dict.fromkeys(NAME.findall(formula)) if name in self._scope]
 
     def _error(self, formula: str, value: Any) -> Tensor:
         """How far rounding may move a value: as far as its operands do, one by one, and itself."""

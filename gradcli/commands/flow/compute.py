@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from gradcli import core
-from gradcli.commands.flow import network
 from gradcli.commands.flow.judging import (
     FLAT,
     IN_TURN,
@@ -71,6 +70,8 @@ def compute(request: Flow, job: Job) -> FlowResult | NetResult:
     Raises SizeError if there is not enough memory.
     """
     if request.net is not None:
+        from gradcli.commands.flow import network  # and with it the grammar of expressions
+
         return network.compute(request, job)
     calls = request.activations
     flat = {call.text: flat_slope(call, job) for call in calls}

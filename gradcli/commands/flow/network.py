@@ -426,7 +426,7 @@ def _trials(
     request: Flow, before: Network, network: Network, outputs: Sequence[Tensor]
 ) -> Iterator[tuple[str, Network]]:
     """Networks to try, and how the user makes each; `outputs` are those of the network's layers."""
-    given = " instead of the given parameters" if request.inputs else ""
+    given = " instead of the given parameters" if len(request.literals) > 1 else ""
     for init in IN_TURN if any(True for _ in _drawn(before)) else ():
         if init != request.init and not (init == "default" and given):
             yield f"--init {init}{given}", _redrawn(before, init)
@@ -490,13 +490,13 @@ def _points(network: Network, passed: Passed, x: Tensor, job: Job) -> Points:
     def wide() -> tuple[Network, Passed]:
         """The network and its run in float64, with the same upstream gradient."""
         for layer in network.layers:
-            if layer.module.training and _class(layer) in RANDOM_MODULES:
+            parts = {type(part).__name__ for part in layer.module.modules()}
+            if layer.module.training and not parts.isdisjoint(RANDOM_MODULES):
                 message = f"--check: {layer.title} draws other numbers each time"
                 raise UsageError(message, hint="write .eval() after the network")
-        copied = deepcopy(network)
-        for layer in copied.layers:
-            layer.module.cpu().double()
         with once_more(torch.float64):
+            layers = [layer._replace(module=_wide(layer.module)) for layer in network.layers]
+            copied = network._replace(layers=layers)
             return copied, _passed(copied, widened(x), job, widened(passed.upstream))
 
     @cache
@@ -529,3 +529,9 @@ def _points(network: Network, passed: Passed, x: Tensor, job: Job) -> Points:
         remarks=(NORM,),
         size=lambda number: layer(number)[1],
     )
+
+
+def _wide(module: nn.Module) -> nn.Module:
+    """A copy in float64 on the CPU. Module.double would load PyTorch's fake tensors."""
+    named = module.named_parameters()
+    return library.with_parameters(module, {n: widened(p).requires_grad_() for n, p in named})

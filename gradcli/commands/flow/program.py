@@ -172,10 +172,10 @@ def _parameters(script: Script, request: Flow, result: NetResult) -> list[str]:
     """The lines that set the parameters that were given."""
     whole, single = [], []
     for item in request.inputs:
-        if "." in item.name:
+        if "." in item.name:  # a parameter
             value = script.tensor(item.literal, result.inputs[item.name], leaf=False)
             single.append(f"    {in_expression(item.name)}.copy_({value})")
-        elif isinstance(item.literal, FromFile):
+        elif isinstance(item.literal, FromFile) and item.name != "x":
             path = item.literal.path
             call = f"torch.load({path!r})"
             if item.literal.suffix == ".safetensors":

@@ -92,22 +92,19 @@ class Flow(EvidenceOptions):
             seen.append(text)
 
     def _check_net(self) -> None:
-        for name in ("names", "activation", "layers", "width"):
-            if name in self.order or (name == "names" and self.names):
-                given = (
-                    f"the activation {self.names[0].text}" if name == "names" else flag_name(name)
-                )
-                hint = "the network has its own layers: write them into --net, or leave out --net"
-                raise UsageError(f"{given} cannot be used with --net", hint=hint)
-        if self.x is None:
+        others = [flag_name(n) for n in ("activation", "layers", "width") if n in self.order]
+        if refused := [*(f"the activation {call.text}" for call in self.names), *others]:
+            hint = "the network has its own layers: write them into --net, or leave out --net"
+            raise UsageError(f"{refused[0]} cannot be used with --net", hint=hint)
+        names = [*(["x"] if self.x is not None else []), *(item.name for item in self.inputs)]
+        if "x" not in names:
             hint = "--x 'randn(64,2)': 64 samples of 2 numbers, as many as its first layer takes"
             raise UsageError("--x is missing: the input of --net", hint=hint)
-        if any(item.name == "x" for item in self.inputs):
-            raise UsageError(
-                "x is a key of its own", hint='{"command": "flow", "net": .., "x": ..}'
-            )
-        if self.inputs and self.init != "default":
-            message = f"--init {self.init} draws the weights, but {self.inputs[0].name} is given"
+        if names.count("x") > 1:
+            raise UsageError("the input x is given twice", hint="give it once")
+        if self.init != "default" and len(names) > 1:
+            drawn = next(name for name in names if name != "x")
+            message = f"--init {self.init} draws the weights, but {drawn} is given"
             raise UsageError(message, hint="leave out one of them")
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
@@ -129,7 +126,8 @@ class Flow(EvidenceOptions):
         """The input of the network, and the parameters that are given."""
         if self.net is None:
             return {}
-        return {"x": self.x, **{item.name: item.literal for item in self.inputs}}
+        given = {item.name: item.literal for item in self.inputs}
+        return given if self.x is None else {"x": self.x, **given}
 
     @property
     def activations(self) -> tuple[Call, ...]:

@@ -194,10 +194,10 @@ def _samples(request: Grad, given: Mapping[str, Tensor]) -> int:
     whose first dimensions differ.
     """
     typed, first = Source(",".join(request.each), "--each"), request.each[0]
-    for name in request.each:
+    for number, name in enumerate(request.each):
         if name not in given:
             hint = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
-            start = typed.text.index(name)
+            start = len(",".join((*request.each[:number], "")))
             place = typed.span(start, start + len(name))
             raise UsageError(f"there is no input {name!r}", span=place, hint=hint)
         literal = request.literals[name]
@@ -299,13 +299,26 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
 
 def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> str:
     """Commands to copy that differentiate a result which is not one number, or just show it."""
+    free = _words(request) if request.fn is None else _free_words(done, request)
+    if not done.value.requires_grad:
+        return f"gradcli value {free}"
     shape, words = done.value.shape, _words(request)
     ones = shlex.quote(f"ones({','.join(map(str, shape))})")
     hints = [f"grad {words} --row {','.join('0' for _ in shape)}", f"grad {words} --vjp {ones}"]
+<<<<<<< HEAD
     if names := _along(request, done, given, job):
         hints.append(f"grad {words} --each {','.join(names)}")
-    free = words if request.fn is None else _free_words(done, request)
     return "\n".join(f"gradcli {hint}" for hint in (*hints, f"jacobian {free}", f"value {free}"))
+=======
+    for name, tensor in islice(done.by.items(), 1):
+        direction = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
+        hints.append(f"grad {words} --jvp {shlex.quote(f'{name}={direction}')}")
+    along = (name for name in done.by if _is_pointwise(name, request, done, given, job))
+    hints += [f"grad {words} --each {name}" for name in islice(along, 1)]
+    if request.fn is None:
+        hints.append(f"jacobian {words}")
+    return "\n".join(f"gradcli {hint}" for hint in hints)
+>>>>>>> directions
 
 
 def _along(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Tangents are those of one run of PyTorch's forward mode. What an operand adds to
 value is the jvp of that operation alone, with a tangent in this operand only.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,7 +15,7 @@ from gradcli.catalogue import derivative_rules
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.naming import NAMELESS, Names
 from gradcli.evaluate.trace import ExecutedOp, Trace, Use, program_of, pushed, tensors
-from gradcli.evidence.explain.ledger import operands_of, same, shown
+from gradcli.evidence.explain.ledger import operands_of, shown
 from gradcli.evidence.explain.local_formulas import LONGEST, formula
 from gradcli.evidence.explain.local_rules import (
     Local,
@@ -70,7 +71,7 @@ class _Forward:
                     rows += self._operation(operation)
             value = self._trace.value
             jvp = self._mode.tangent(value)
-        assert same(jvp, self._plain, [jvp]), "the forward ledger's jvp is not forward mode's"
+        assert _adds_up([jvp], self._plain), "the forward ledger's jvp is not forward mode's"
         return [*rows, self._row("jvp", "jvp", "jvp", value.detach(), product=jvp)]
 
     def _row(
@@ -105,8 +106,7 @@ class _Forward:
         if result is not None and self._trace.complete:
             total = self._mode.tangent(result).to_dense()
             parts = tuple(row.product for row in rows if row.product is not None)
-            added = sum(parts, torch.zeros_like(total))
-            assert same(added, total, parts), "the products do not add up to the tangent"
+            assert _adds_up(parts, total), "the products do not add up to the tangent"
             if len(parts) > 1:
                 rows[-1] = replace(rows[-1], paths=parts, total=total)
         return rows
@@ -126,6 +126,7 @@ class _Forward:
                 total, scale = (t.sum() if whole else t for t in (terms, terms.abs()))
                 if close(total.to(product.dtype), product, [scale.to(product.dtype)]):
                     return Local(local, rule)
+            return in_words(f"tangent * ({rule})")
         words = (
             self._linear(operation, use, result)
             or self._reduced(operation, use, result, name)
@@ -144,16 +145,20 @@ class _Forward:
         """The operation applied to the tangent, if that is the rule: one that is linear in the operand,
         up to a constant. Random tangents of both signs show whether it is.
         """
-        if len(operation.results) > 1 or operation.step.kind == "index":
+        several = len(operation.results) > 1
+        if several or operation.state is not None or operation.step.kind == "index":
             return ""
-        zero = self._result(operation, use, result, torch.zeros_like(use.tensor.detach()))
-        for _ in range(DRAWS):
-            drawn = self._drawn(use)
-            moved = self._alone(operation, use, result, drawn)
-            for sign in (1, -1):
-                there = self._result(operation, use, result, sign * drawn)
-                if not _alike(there - zero, sign * moved):
-                    return ""
+        try:
+            zero = self._result(operation, use, result, torch.zeros_like(use.tensor.detach()))
+            for _ in range(DRAWS):
+                drawn = self._drawn(use)
+                moved = self._alone(operation, use, result, drawn)
+                for sign in (1, -1):
+                    there = self._result(operation, use, result, sign * drawn)
+                    if not _alike(there - zero, sign * moved):
+                        return ""
+        except Exception:  # whatever PyTorch raises for another operand
+            return ""
         if len(use.place) > 1:
             return f"{operation.name} of the tangent, with 0 for the others"
         text = self._applied(operation, use, "tangent")
@@ -216,10 +221,17 @@ def _moved(name: str) -> str:
     return "the tangent of each number, moved with it" if name in derivative_rules.MOVES else ""
 
 
+def _adds_up(parts: Sequence[Tensor], total: Tensor) -> bool:
+    """Whether the sum of tensors of one shape is `total` where all are finite, up to rounding: a
+    product that an operation adds up of many terms is rounded as the largest of them.
+    """
+    every = torch.stack([total, *parts])
+    finite = every.isfinite().all(0)
+    size = float(every[:, finite].abs().max()) if bool(finite.any()) else 0.0
+    off = (sum(parts, torch.zeros_like(total)) - total)[finite].abs()
+    return bool((off <= torch.finfo(total.dtype).eps ** 0.5 * size).all())
+
+
 def _alike(left: Tensor, right: Tensor) -> bool:
-    """Whether two tensors of one shape are equal up to rounding."""
-    if left.shape != right.shape or not bool(right.isfinite().all()):
-        return False
-    roughly = torch.finfo(right.dtype).eps ** 0.5
-    size = float(right.abs().max()) if right.numel() else 0.0
-    return torch.allclose(left.to(right.dtype), right, rtol=roughly, atol=roughly * size)
+    """Whether two tensors of one shape are equal up to rounding, and finite."""
+    return left.shape == right.shape and bool(right.isfinite().all()) and _adds_up([left], right)

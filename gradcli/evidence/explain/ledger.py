@@ -156,7 +156,7 @@ class _Ledger:
         if not self._trace.complete or tensor is self._trace.value:
             return None
         total = sum(paths, torch.zeros_like(gradient))
-        assert same(total, gradient, paths), "the paths do not add up to the gradient"
+        assert _same(total, gradient, paths), "the paths do not add up to the gradient"
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
@@ -168,11 +168,11 @@ class _Ledger:
             return self._row("gradient", name, "gradient")
         paths = self._paths(leaf, gradient)
         terms = self._passed.get(id(leaf), [plain])
-        assert same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
+        assert _same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
         return self._row("gradient", name, "gradient", product=gradient, paths=paths)
 
 
-def same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
+def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
     """Whether two sums of `terms` agree where all are finite: elsewhere their order decides."""
     finite = torch.stack([term.isfinite() for term in terms]).all(0) if terms else left.isfinite()
     return close(left[finite], right[finite], [term[finite] for term in terms])
