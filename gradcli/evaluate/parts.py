@@ -33,11 +33,16 @@ def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
     too long together, and what running the expression raises.
     """
     program, place = done.program, places(done.program)
-    origins = {id(step): node for step, node in zip(program.steps, program.origins, strict=True)}
+    written = set(map(id, ast.walk(program.tree)))  # a layer of a called network is not
+    origins = {
+        id(step): node
+        for step, node in zip(program.steps, program.origins, strict=True)
+        if id(node) in written
+    }
     seen: deque[tuple[Span, list[int]]] = deque()
 
     def after(step: Step, value: Any) -> None:
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and id(step) in origins:
             seen.append((place(origins[id(step)]), list(value.shape)))
 
     bound = replay(program, done.inputs, done.state, before, after).bound

@@ -3,6 +3,7 @@
 from gradcli.commands.value.request import Value
 from gradcli.commands.value.result import Part, ValueResult
 from gradcli.evaluate.job import Job
+from gradcli.evaluate.networks import make_inputs
 from gradcli.evaluate.parts import shaped_parts
 from gradcli.evaluate.run import note_steps, run
 
@@ -12,7 +13,7 @@ def compute(request: Value, job: Job) -> ValueResult:
 
     Raises what running it raises, and SizeError for parts that are too long to be listed.
     """
-    inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
+    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs})
     done = run(job.program, inputs, [], job)
     note_steps(done.program, done.steps, job)
     parts = [Part(*part) for part in shaped_parts(done, job.before)] if request.shapes else None
