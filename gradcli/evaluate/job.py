@@ -122,14 +122,17 @@ class Job:
     ) -> list[str]:
         """The inputs to differentiate by, in the order of `inputs`: those of --wrt, or the default.
 
-        An integer input beside a floating one is left out, so its gradient is null. Raises
-        UsageError for a name that is not an input, and MathError if there is no floating-point
-        input.
+        A module's name means all its parameters. An integer input beside a floating one is left out,
+        so its gradient is null. Raises UsageError for a name that is not an input, and MathError if
+        there is no floating-point input.
         """
-        for name in names:
-            if name not in inputs:
-                hint = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
+        wanted = [_meant(name, inputs) for name in names]
+        for name, meant in zip(names, wanted, strict=True):
+            if not meant:
+                known = dict.fromkeys(part for n in inputs for part in (n, n.partition(".")[0]))
+                hint = did_you_mean(name, known) or f"the inputs are {', '.join(inputs)}"
                 raise UsageError(f"--wrt: there is no input {name!r}", hint=hint)
+        names = [name for meant in wanted for name in meant]
         chosen = names or default
         floating = [n for n, tensor in inputs.items() if n in chosen and tensor.is_floating_point()]
         if floating:
@@ -182,6 +185,11 @@ class Job:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0]
             note = _warning(text.strip())
             self.note(note.code, note.text)
+
+
+def _meant(name: str, inputs: Mapping[str, Tensor]) -> list[str]:
+    """The inputs that a name of --wrt means: one, or all parameters of a module."""
+    return [name] if name in inputs else [n for n in inputs if n.startswith(f"{name}.")]
 
 
 def _not_floating(name: str, tensor: Tensor) -> MathError:

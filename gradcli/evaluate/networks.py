@@ -119,6 +119,8 @@ class _Linking:
     calls: dict[int, list[Layer]] = field(default_factory=dict)
     read: dict[int, str] = field(default_factory=dict)
     """The names of the parameters that the expression reads itself."""
+    titles: dict[int, str] = field(default_factory=dict)
+    """The names of the layers that the steps of the rewritten expression apply."""
 
     def __post_init__(self) -> None:
         titles = {id(step): name for name, step in self.source.modules.items()}
@@ -193,7 +195,9 @@ class _Linking:
             for step in steps
         )
         names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
-        return replace(self.source, steps=linked, origins=tuple(origins), names=names, modules={})
+        return replace(
+            self.source, steps=linked, origins=tuple(origins), names=names, modules={}, layers=self.titles
+        )  # fmt: skip
 
     def _written(self, step: Step, node: ast.AST) -> Iterator[tuple[Step, ast.AST]]:
         if made := self.made.get(id(step)):
@@ -229,6 +233,7 @@ class _Linking:
                     yield Step("load", step.span, name=self.names[id(operand)]), node
                 else:
                     yield Step("constant", step.span, value=operand), node
+            self.titles[id(made)] = layer.title
             yield made, origin
             take, keywords = 1, ()
 
