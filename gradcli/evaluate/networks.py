@@ -31,10 +31,14 @@ More: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 def make_inputs(
-    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {}
+    job: Job,
+    literals: Mapping[str, Literal],
+    more: More = lambda given: {},
+    at: More = lambda given: {},
 ) -> dict[str, Tensor]:
     """The inputs of a request, those that `more` makes of them, and the parameters of the modules that
-    the job's expressions make; the expressions are then rewritten.
+    the job's expressions make; the expressions are then rewritten. An expression of one point or sample
+    is run at that of `at`, which takes the place of the whole input.
 
     Parameters come in PyTorch's order, and each has the value of its literal or file, or the one that
     PyTorch drew. Raises UsageError for a parameter that no module has, ShapeError for one of another
@@ -60,7 +64,7 @@ def make_inputs(
     parameters: dict[str, Tensor] = {}
     programs = []
     for program in job.programs:
-        linked = _Linking(program, made, given, whole, job)
+        linked = _Linking(program, made | at(made), given, whole, job)
         programs.append(linked.program())
         parameters |= linked.parameters
     job.programs = programs
@@ -143,7 +147,7 @@ class _Linking:
                 self._name(titles[id(step)], value)
 
         with torch.no_grad():
-            evaluate(self.source, self.inputs, before, after)
+            evaluate(self.source, {**self.inputs, **self.given}, before, after)
         drawn = [state for made in self.made.values() for state in (made.before, made.after)]
         states = [start, *drawn, torch.get_rng_state()]
         if not all(map(torch.equal, states[::2], states[1::2])):

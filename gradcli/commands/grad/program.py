@@ -44,7 +44,7 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
         upstream = script.tensor(request.vjp, result.upstream, leaf=False)
     if backward:
         script.add(f"{out}.backward({upstream})")
-        slopes = [f"{name}.grad" for name in targets.values()]
+        slopes = [f"{script.code(name)}.grad" for name in targets.values()]
     else:
         slopes = script.gradients(out, list(targets.values()), upstream)
     for label, slope in zip(targets, slopes, strict=True):
@@ -60,15 +60,16 @@ def _each(script: Script, request: Grad, result: GradEachResult) -> None:
     if request.fn is not None and request.y is None and "y" in others:
         others["y"] = point.new_ones(())
     script.inputs(others, literals, [other for other in others if other in gradients])
+    script.make_modules(result.expression, {**others, name: point})
     script.add(f"for {name} in {script.tensor(literals[name], points, leaf=False)}:")
-    inner = Script(request, result.inputs)
+    inner = script.inner()
     if name in gradients:
         inner.add(f"{name} = {name}.clone().requires_grad_()")
     value = inner.formula(result.expression, {**others, name: point}, "value", "result")
     if request.via == "backward":
-        inner.add(*(f"{other}.grad = None" for other in gradients if other != name))
+        inner.add(*(f"{script.code(other)}.grad = None" for other in gradients if other != name))
         inner.add(f"{value}.backward()")
-        slopes = [f"{other}.grad" for other in gradients]
+        slopes = [f"{script.code(other)}.grad" for other in gradients]
     else:
         slopes = inner.gradients(value, gradients)
     inner.show_row(name, value, *slopes)

@@ -12,6 +12,9 @@ from gradcli.show.program.script import Script
 def program(script: Script, request: Hessian, result: HessianResult) -> None:
     """Write the program that prints the value, first and second derivatives and eigenvalues."""
     chosen = list(result.hessian)
+    if any("." in name for name in result.inputs):
+        _joined(script, request, result)
+        return
     script.inputs(result.inputs, request.literals, [])
     lines, function = script.read(result.expression, result.inputs).as_function(chosen)
     script.add(*lines or [f"f = {function}"])
@@ -39,3 +42,26 @@ def _joint(blocks: str, inputs: Sequence[Tensor]) -> str:
     sizes = ", ".join(str(tensor.numel()) for tensor in inputs)
     flat = f"[torch.cat([block.reshape(n, -1) for block in row], 1) for n, row in zip([{sizes}], {blocks})]"
     return f"torch.cat({flat})"
+
+
+def _joined(script: Script, request: Hessian, result: HessianResult) -> None:
+    """Write the program of an expression with modules: the function of their parameters is the module
+    itself, so its gradient by all of them is differentiated number by number.
+    """
+    script.inputs(result.inputs, request.literals, result.hessian)
+    value = script.formula(result.expression, result.inputs, "value", "result")
+    leaves, slopes, second = map(script.fresh, ("leaves", "gradient", "hessian"))
+    script.show("value", value)
+    script.add(
+        f"{leaves} = {script.listed([*result.hessian])}",
+        f"{slopes} = torch.autograd.grad({value}, {leaves}, create_graph=True, materialize_grads=True)",
+        f"{slopes} = torch.cat([part.reshape(-1) for part in {slopes}])",
+    )
+    script.show("gradient", slopes)
+    parts = f"torch.autograd.grad(slope, {leaves}, retain_graph=True, materialize_grads=True)"
+    row = f"torch.cat([part.reshape(-1) for part in {parts}])"
+    if not any(bool(block.any()) for blocks in result.hessian.values() for block in blocks.values()):
+        row = f"{row} if slope.requires_grad else torch.zeros_like({slopes})"
+    script.add(f"{second} = torch.stack([{row} for slope in {slopes}])")
+    script.show("hessian", second)
+    script.show("eigenvalues", f"torch.linalg.eigvalsh({second}.double())")

@@ -31,21 +31,18 @@ def compute(request: Plot, job: Job) -> PlotResult | SurfaceResult:
     """The curves or the surface of `request`, every point computed by PyTorch."""
     if not request.inputs:
         return _functions(request, job)
-    ranges: list[str] = []
-    ends: dict[str, Tensor] = {}
+    def ranges_of(given: Mapping[str, Tensor]) -> list[str]:
+        return _ranges(request, {name: given[name] for name in given if "." not in name}, job)
 
-    def first_point(given: dict[str, Tensor]) -> dict[str, Tensor]:
-        ranges.extend(_ranges(request, given, job))
-        ends.update({name: given[name] for name in ranges})
-        return {name: points[0] for name, points in ends.items()}
-
-    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs}, first_point)
+    inputs = make_inputs(
+        job,
+        {item.name: item.literal for item in request.inputs},
+        at=lambda given: {name: given[name][0] for name in ranges_of(given)},
+    )
+    ranges = ranges_of(inputs)
     least = CURVE if len(ranges) == 1 else SURFACE
-    filled = tuple(name for name in ranges if len(ends[name]) == 2)
-    inputs |= {
-        name: _between(name, points, least) if name in filled else points
-        for name, points in ends.items()
-    }
+    filled = tuple(name for name in ranges if len(inputs[name]) == 2)
+    inputs |= {name: _between(name, inputs[name], least) for name in filled}
     program = job.program
     if len(ranges) == 2:
         return _surface(program, inputs, ranges, filled, job)
@@ -73,7 +70,7 @@ def _functions(request: Plot, job: Job) -> PlotResult:
     for function in request.functions:
         if isinstance(function, GivenExpression):
             job.programs = (next(programs),)
-            inputs = make_inputs(job, {}, lambda given: {X: x[0]}) | {X: x}
+            inputs = make_inputs(job, {}, lambda given: {X: x}, lambda given: {X: x[0]})
             program = job.program
             name, text = program.canonical_text, program.source.text
             found.append(_curve(program, inputs, X, job, notes=False))
