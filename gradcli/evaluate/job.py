@@ -98,8 +98,10 @@ class Job:
         self.dtype = DTYPES[request.dtype]
         self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []
+        self.modules: list[str] = []
         self.watched: list[WatchedOp] = []
         self.tensor = TensorMaker(self.dtype, self.device, read_stdin)
+        self.seed = request.seed
         seed(request.seed, self.device)
 
     @property
@@ -169,6 +171,7 @@ class Job:
             "inputs": dict(inputs),
             "defaults": defaults or [],
             "notes": self.notes,
+            "modules": tuple(self.modules),
             "subjects": tuple(subjects),
         }
 

@@ -71,7 +71,20 @@ def make_inputs(
     for name in given:
         if name not in parameters and name.partition(".")[0] not in whole:
             raise _no_parameter(name, list(parameters))
+    job.modules += _phrases(parameters, given, job.seed)
     return made | parameters
+
+
+def _phrases(
+    parameters: Mapping[str, Tensor], given: Mapping[str, Tensor], seed: int
+) -> Iterator[str]:
+    """How many parameters each module has, and whether PyTorch initialized them."""
+    for module in dict.fromkeys(name.partition(".")[0] for name in parameters):
+        own = {n: t.numel() for n, t in parameters.items() if n.startswith(f"{module}.")}
+        count, left = sum(own.values()), sum(size for n, size in own.items() if n not in given)
+        text = f"{module}: {count:,} parameter{'s' if count != 1 else ''}"
+        some = "" if left == count else f"{left:,} of them "
+        yield f"{text}, {some}initialized with seed {seed}" if left else text
 
 
 def _no_parameter(name: str, known: list[str]) -> UsageError:

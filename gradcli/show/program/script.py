@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gradcli.catalogue.imports import imports
 from gradcli.catalogue.operators import RANDOM, RANDOM_MODULES
+from gradcli.evaluate.files import read_all
 from gradcli.evaluate.job import DTYPES, once_more
 from gradcli.language.assignment import in_expression
 from gradcli.language.file_names import FromFile
@@ -71,7 +72,8 @@ class Script:
         literals = self._request.literals
         whole, lines = literals.get(name), []
         if isinstance(whole, FromFile):
-            strict = ", strict=False" if any(True for _ in module.buffers()) else ""
+            complete = module.state_dict().keys() <= read_all(whole).keys()
+            strict = "" if complete else ", strict=False"
             lines.append(f"{code}.load_state_dict({loaded(whole)}{strict})")
         given = [path for path in tensors if path.startswith(f"{name}.") and path in literals]
         if given:
