@@ -110,6 +110,12 @@ class Job:
         (program,) = self.programs
         return program
 
+    def begin_again(self, program: Expression) -> None:
+        """Compute another expression instead, from the seed on."""
+        self.programs = (program,)
+        self.modules.clear()
+        seed(self.seed, self.device)
+
     def number(self, value: float) -> Tensor:
         """A default as a 0-d tensor."""
         return torch.tensor(value, dtype=self.dtype, device=self.device)

@@ -18,7 +18,9 @@ def program(script: Script, request: Descend, result: DescendResult) -> None:
     inputs = result.inputs
     bound = expression.parse(Source(result.expression), tuple(inputs)).assigned
     given = {name: script.fresh(f"{name}_given") if name in bound else name for name in inputs}
-    literals = {given[name]: literal for name, literal in request.literals.items() if name in inputs}
+    literals = {
+        given[name]: literal for name, literal in request.literals.items() if name in inputs
+    }
     leaves = [given[name] for name in result.parameters]
     script.inputs({given[name]: tensor for name, tensor in inputs.items()}, literals, leaves)
     script.make_modules(result.expression, inputs)

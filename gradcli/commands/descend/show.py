@@ -37,7 +37,11 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     shown: list[Table | LineChart] = [table]
     if len(columns) - len(values_at) >= MANY:
         brief = table_of(len(steps), values_at, title, caption, rows=ROWS, csv=False)
-        shown = [brief, _parameters(result, f"after {count}"), replace(table, title="Steps", caption="", more=True)]
+        shown = [
+            brief,
+            _parameters(result, f"after {count}"),
+            replace(table, title="Steps", caption="", more=True),
+        ]
     if int(values.isfinite().sum()) > 2:
         shown.append(LineChart(values, "value", "step"))
     return shown

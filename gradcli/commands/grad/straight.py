@@ -47,7 +47,9 @@ def straight(
     run = composed(program, order, steps, makers(program), job.watched.append)
     if run is None:
         return None
-    drawn = {name for module in job.program.modules for name in order if name.startswith(f"{module}.")}
+    drawn = {
+        name for module in job.program.modules for name in order if name.startswith(f"{module}.")
+    }
     given = {name: result.inputs[name] for name in (*names, *sorted(drawn.difference(names)))}
     recording = chosen_inputs(request, result.inputs, given, job)
     for note in program.notes:

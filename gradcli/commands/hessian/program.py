@@ -60,7 +60,9 @@ def _joined(script: Script, request: Hessian, result: HessianResult) -> None:
     script.show("gradient", slopes)
     parts = f"torch.autograd.grad(slope, {leaves}, retain_graph=True, materialize_grads=True)"
     row = f"torch.cat([part.reshape(-1) for part in {parts}])"
-    if not any(bool(block.any()) for blocks in result.hessian.values() for block in blocks.values()):
+    if not any(
+        bool(block.any()) for blocks in result.hessian.values() for block in blocks.values()
+    ):
         row = f"{row} if slope.requires_grad else torch.zeros_like({slopes})"
     script.add(f"{second} = torch.stack([{row} for slope in {slopes}])")
     script.show("hessian", second)

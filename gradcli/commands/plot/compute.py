@@ -31,6 +31,7 @@ def compute(request: Plot, job: Job) -> PlotResult | SurfaceResult:
     """The curves or the surface of `request`, every point computed by PyTorch."""
     if not request.inputs:
         return _functions(request, job)
+
     def ranges_of(given: Mapping[str, Tensor]) -> list[str]:
         return _ranges(request, {name: given[name] for name in given if "." not in name}, job)
 

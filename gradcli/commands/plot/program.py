@@ -76,7 +76,9 @@ def _expression(script: Script, request: Plot, result: PlotResult | SurfaceResul
     ranges = {name: _all(name) for name in slopes}
     for name, literal in request.literals.items():  # in this order random numbers are drawn
         if name not in ranges:
-            script.inputs({n: t for n, t in result.inputs.items() if n == name}, request.literals, [])
+            script.inputs(
+                {n: t for n, t in result.inputs.items() if n == name}, request.literals, []
+            )
             continue
         code = script.tensor(literal, result.inputs[name], leaf=False, filled=name in result.filled)
         if len(slopes) == 1 and not (isinstance(literal, Made) and literal.random):

@@ -63,9 +63,10 @@ class Expression:
     `canonical_text` is the text on one line, with parentheses where people misread precedence.
     `names` are the inputs that it reads, `assigned` the names that it binds, both in order. `modules` are
     the steps that make modules of torch.nn, by the names under which their parameters are inputs; none
-    if no module has parameters. `layers` are the names of the layers that steps apply, `net[0]`, by the
-    ids of the steps, once the modules were made. `notes` are (code, text) of defaults that were added. `calls` are the steps of the calls in the tree;
-    `origins`, one for each step, the nodes that the steps came from.
+    if no module has parameters. Once these were made, `layers` are the names of the layers that steps
+    apply, such as `net[0]`, by the ids of the steps. `notes` are (code, text) of defaults that were added.
+    `calls` are the steps of the calls in the tree; `origins`, one for each step, the nodes that the steps
+    came from.
     """
 
     source: Source

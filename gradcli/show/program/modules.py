@@ -34,12 +34,17 @@ class Making(NamedTuple):
                 if call not in inside:
                     continue
                 code = self.codes[name]
-                found += [(line, True) for line in self._made(name, f"{code} = {ast.unparse(call)}", module)]
+                found += [
+                    (line, True)
+                    for line in self._made(name, f"{code} = {ast.unparse(call)}", module)
+                ]
                 match statement:
-                    case ast.Assign(targets=[ast.Name(id=given)]) if given == code and statement.value is call:
+                    case ast.Assign(targets=[ast.Name(id=given)]) if (
+                        given == code and statement.value is call
+                    ):
                         rest = []
                     case _:
-                        _Replaced(call, code).visit(statement)
+                        Replaced(call, code).visit(statement)
             found += [(ast.unparse(each), False) for each in rest]
         return found
 
@@ -56,7 +61,7 @@ def random(module: nn.Module) -> bool:
     return any(type(part).__name__ in RANDOM_MODULES for part in module.modules())
 
 
-class _Replaced(ast.NodeTransformer):
+class Replaced(ast.NodeTransformer):
     """Puts a name in the place of one call."""
 
     def __init__(self, call: ast.AST, name: str) -> None:
@@ -64,4 +69,5 @@ class _Replaced(ast.NodeTransformer):
         self._name = name
 
     def visit_Call(self, node: ast.Call) -> Any:
+        """The name, or the call itself."""
         return ast.Name(self._name, ast.Load()) if node is self._call else self.generic_visit(node)

@@ -54,7 +54,9 @@ class Script:
         self._codes |= found.codes
         self._taken |= {*found.codes.values()}
         literals = self._request.literals
-        left = [name for name in inputs if literals.keys().isdisjoint((name, name.partition(".")[0]))]
+        left = [
+            name for name in inputs if literals.keys().isdisjoint((name, name.partition(".")[0]))
+        ]
         self._draws |= found.draws and any("." in name for name in left)
         return found
 
