@@ -36,6 +36,8 @@ class Evaluation(NamedTuple):
     intermediates: dict[str, Tensor]
     bound: dict[str, Any]
     """All that it assigned, plain numbers too."""
+    computed: Any
+    """The value before a plain number or a size became a tensor."""
 
 
 def evaluate(
@@ -59,7 +61,7 @@ def evaluate(
     value = _run(_compile(expression), scope, before, after)
     steps = {name: scope[name] for name in expression.assigned if name in scope}
     dense = {n: t for n, t in steps.items() if isinstance(t, Tensor) and not t.is_sparse}
-    return Evaluation(_result(value, expression), dense, steps)
+    return Evaluation(_result(value, expression), dense, steps, value)
 
 
 def assigned(
@@ -227,8 +229,10 @@ def _result(value: Any, expression: Expression) -> Tensor:
     """The value of the whole expression as one real tensor."""
     if isinstance(value, Tensor) and not value.is_complex() and not value.is_sparse:
         return value
-    if isinstance(value, int | float):
+    if isinstance(value, bool):
         return torch.tensor(value)
+    if isinstance(value, int | float):
+        return torch.tensor(float(value))
     if isinstance(value, torch.Size):
         return torch.tensor(list(value), dtype=torch.int64)
     place = expression.source.span(0, len(expression.source.text))

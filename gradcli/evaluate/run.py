@@ -30,6 +30,8 @@ class Run(NamedTuple):
     """The inputs that an index loss took as class indices, which have no gradient."""
     state: Tensor
     """PyTorch's generator just before the program ran."""
+    computed: Any
+    """The value before a plain number or a size became a tensor."""
 
     @property
     def subject(self) -> Subject:
@@ -61,7 +63,8 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
         job.note(code, text)
     indices = _among(live, targets)
     by = {name: live[name] for name in chosen}
-    return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
+    value, steps, _, computed = outcome
+    return Run(program, live, by, value, steps, indices, state, computed)
 
 
 def class_indices(program: Expression, inputs: Mapping[str, Any]) -> frozenset[str]:

@@ -160,7 +160,7 @@ class Trace:
         self.complete = True
         self._before = before
         self._uses = uses
-        self.value, self.steps, _ = replay(program, inputs, state, self._enter, self._leave)
+        self.value, self.steps, *_ = replay(program, inputs, state, self._enter, self._leave)
 
     def _enter(self, step: Step, operands: list[Any]) -> None:
         self._before(step, operands)

@@ -87,6 +87,8 @@ COMMANDS = [
     "grad --fn mse --x '1,2;3,4' --w 0.5 --each x",
     "value 'h = X @ w; softmax(h)' 'X=1,2;3,4' w=1,2",
     "value 'x > 0' x=-1,2",
+    "value 'n = len(x); n * 3' x=1,2",
+    "value x.shape 'x=1,2;3,4'",
     "value 'nn.Dropout(0.5)(x)' 'x=rand(4)' --seed 3",
     "grad 'maximum(x, 0) + sqrt(2)*pi' x=3",
     "grad 'cross_entropy(W @ x, t)' 'W=randn(3,2)' x=1,2 t=2 --dtype float64 --seed 7",

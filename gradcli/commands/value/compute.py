@@ -1,5 +1,7 @@
 """`value`: an expression run without recording."""
 
+import torch
+
 from gradcli.commands.value.request import Value
 from gradcli.commands.value.result import Part, ValueResult
 from gradcli.evaluate.job import Job
@@ -20,8 +22,10 @@ def compute(request: Value, job: Job) -> ValueResult:
     return ValueResult(
         **job.header("value", inputs, subjects=[done.subject]),
         expression=done.program.canonical_text,
-        value=done.value,
+        # Elsewhere a whole number that Python computes is a float: here it stays one.
+        value=torch.tensor(done.computed) if type(done.computed) is int else done.value,
         intermediates=done.steps,
         shapes=parts,
         output=done.output or "result",
+        plain=not isinstance(done.computed, torch.Tensor),
     )

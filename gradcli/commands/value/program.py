@@ -9,6 +9,8 @@ def program(script: Script, request: Value, result: ValueResult) -> None:
     """Write the program that prints the value and the steps, and their shapes if these are wanted."""
     script.inputs(result.inputs, request.literals, [])
     value = script.formula(result.expression, result.inputs, "value", "result")
+    if result.plain:
+        script.add(f"{value} = torch.tensor({value})")
     steps = [
         name
         for name, step in result.intermediates.items()
