@@ -75,11 +75,11 @@ _ADAM = (
 LINES: Mapping[str, tuple[Line, ...]] = {
     "sgd": (
         *_GRADIENT,
-        Line("buffer", "g", "momentum_buffer", "momentum and t == 1"),
-        Line("buffer", "momentum*buffer + (1 - dampening)*g", "momentum_buffer", "momentum and t > 1"),
-        Line("g", "g + momentum*buffer", when="momentum and nesterov"),
+        Line("momentum_buffer", "g", "momentum_buffer", "momentum and t == 1"),
+        Line("momentum_buffer", "momentum*momentum_buffer + (1 - dampening)*g", "momentum_buffer", "momentum and t > 1"),
+        Line("g", "g + momentum*momentum_buffer", when="momentum and nesterov"),
         Line("update", "-lr*g", when="nesterov or not momentum"),
-        Line("update", "-lr*buffer", when="momentum and not nesterov"),
+        Line("update", "-lr*momentum_buffer", when="momentum and not nesterov"),
     ),
     "adam": (*_GRADIENT, *_ADAM, *_update(_ADAPTIVE, _DECOUPLED)),
     "adamw": (_MAXIMIZE, *_ADAM, *_update(_ADAPTIVE, "weight_decay")),
@@ -127,8 +127,8 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("g_avg", "alpha*g_avg + (1 - alpha)*g", "grad_avg", "centered"),
         Line("root", "sqrt(v)", when="not centered"),
         Line("root", "sqrt(v - g_avg**2)", when="centered"),
-        Line("buffer", "momentum*buffer + g/(root + eps)", "momentum_buffer", "momentum"),
-        Line("update", "-lr*buffer", when="momentum"),
+        Line("momentum_buffer", "momentum*momentum_buffer + g/(root + eps)", "momentum_buffer", "momentum"),
+        Line("update", "-lr*momentum_buffer", when="momentum"),
         Line("update", "-lr*g/(root + eps)", when="not momentum"),
     ),
     "rprop": (

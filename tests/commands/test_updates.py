@@ -256,7 +256,7 @@ def test_momentum_by_hand() -> None:
         g = x + 0.25 * x
         buffer = 0.5 * buffer + g
         g += 0.5 * buffer
-        assert update["state"] == pytest.approx({"g": g, "buffer": buffer}, rel=1e-12)
+        assert update["state"] == pytest.approx({"g": g, "momentum_buffer": buffer}, rel=1e-12)
         assert update["update"] == pytest.approx(-0.1 * g, rel=1e-12)
         x -= 0.1 * g
 
@@ -295,7 +295,9 @@ def test_files_hold_the_updates(tmp_path: Path) -> None:
     run(*words, "--out", "u.npz", cwd=str(tmp_path))
     found = np.load(tmp_path / "u.npz")
     updates = run(*words, "--json").json["updates"]
-    assert np.allclose(found["updates.2.state.buffer"], updates[2]["state"]["buffer"], 1e-7)
+    assert np.allclose(
+        found["updates.2.state.momentum_buffer"], updates[2]["state"]["momentum_buffer"], 1e-7
+    )
     assert np.allclose(found["updates.5.update"], updates[5]["update"], 1e-7)
 
 

@@ -95,7 +95,7 @@ def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: i
     blocks, narrow = [], []
     for row in rows:
         cells = [
-            (line.name, line.text, in_numbers(line, digits), value(line.value))
+            (line.name, line.text, _in_numbers(line, digits), value(line.value))
             for line in row.lines
         ]
         blocks.append(_block(row.step, cells))
@@ -126,7 +126,7 @@ def _folded(name: Cell, formula: Cell, filled: Cell, value: Cell) -> list[tuple[
     return [(name, formula, None), (None, f"= {filled}", value)]
 
 
-def in_numbers(line: UpdateLine, digits: int) -> str:
+def _in_numbers(line: UpdateLine, digits: int) -> str:
     """The formula of a line with a number, or a small tensor, for each name; empty if one is large."""
     operands = line.operands or {}
     large = any(isinstance(each, Tensor) and each.numel() > INLINE for each in operands.values())

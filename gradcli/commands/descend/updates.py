@@ -34,6 +34,8 @@ class Updates:
         self._optimizer, self._kind, self._live = optimizer, kind, live
         self._lines = LINES.get(kind.lower())
         self._taken = dict.fromkeys(live, 0)
+        self._shared: State = {}
+        """What LBFGS kept when it was last asked."""
 
     @property
     def without_formulas(self) -> bool:
@@ -48,13 +50,9 @@ class Updates:
         """
         start, before = _copied(self._live), self._states()
         yield
-        # Not every device has float64.
-        with (
-            nullcontext()
-            if all(leaf.is_cpu for leaf in self._live.values())
-            else torch.device("cpu")
-        ):
-            after, slopes = self._states(before), _copied(gradients)
+        at_home = all(leaf.is_cpu for leaf in self._live.values())
+        with nullcontext() if at_home else torch.device("cpu"):  # not every device has float64
+            after, slopes = self._states(taken=True), _copied(gradients)
             for name, end in _copied(self._live).items():
                 self._taken[name] += slopes[name] is not None
                 step = _Step(
@@ -65,23 +63,23 @@ class Updates:
                 update = state.pop("update")
                 self.rows.append(Update(number, name, lines[0].value, state, update, tuple(lines)))
 
-    def _states(self, before: Mapping[str, State] | None = None) -> dict[str, State]:
-        """A copy of what is kept for each parameter; `before`: of a step that has been taken."""
+    def _states(self, *, taken: bool = False) -> dict[str, State]:
+        """A copy of what is kept for each parameter; `taken` says that a step was."""
         state = self._optimizer.state
         if not isinstance(self._optimizer, LBFGS):
             return {name: _copied(state.get(leaf, {})) for name, leaf in self._live.items()}
         shared = _copied(next(iter(state.values()), {}))
-        if before:
+        if taken:
             tolerance = self._optimizer.param_groups[0]["tolerance_change"]
-            shared |= _moves(next(iter(before.values()))["shared"], shared, tolerance)
+            shared |= _moves(self._shared, shared, tolerance)
+        self._shared = shared
         # Its tensors are those of all parameters, laid end to end.
         sizes = [leaf.numel() for leaf in self._live.values()]
         parts = torch.arange(sum(sizes), device="cpu").split_with_sizes(sizes)
-        states: dict[str, State] = {}
-        for (name, leaf), part in zip(self._live.items(), parts, strict=True):
-            own = {key: _part(value, leaf, part, sum(sizes)) for key, value in shared.items()}
-            states[name] = own | {"shared": shared}
-        return states
+        return {
+            name: {key: _part(value, leaf, part, sum(sizes)) for key, value in shared.items()}
+            for (name, leaf), part in zip(self._live.items(), parts, strict=True)
+        }
 
     def _lines_of(self, step: "_Step") -> list[UpdateLine]:
         """The lines of a parameter in one step: its gradient, its state and update, itself."""
@@ -320,8 +318,7 @@ def _wide(value: Any) -> Tensor:
 
 
 def _shown(value: Any, dtype: torch.dtype) -> Tensor:
-    """A tensor or a number as a result has it: dense, in the parameter's dtype or in float32."""
+    """A tensor or a number as a result has it: dense, in the parameter's dtype, at least float32."""
     tensor = torch.as_tensor(value).detach().to_dense()
-    if tensor.dtype == torch.bool:
-        return tensor
-    return tensor.to(torch.promote_types(dtype, torch.float32))
+    wide = torch.promote_types(dtype, torch.float32)
+    return tensor.to(wide) if tensor.is_floating_point() else tensor
