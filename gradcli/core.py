@@ -272,6 +272,8 @@ def forward_mode() -> Iterator[ForwardMode]:
     enter, leave, make, unpack = _DUAL
     if None in _DUAL:
         with forward_ad.dual_level():
+            with warnings.catch_warnings(action="ignore"):  # of what the first call loads
+                forward_ad.make_dual(torch.zeros(()), torch.zeros(()))  # type: ignore[no-untyped-call]
             yield ForwardMode(forward_ad.make_dual, forward_ad.unpack_dual)
         return
     level = enter()

@@ -22,10 +22,10 @@ def answers(jobs: Sequence[dict[str, Any]]) -> list[Any]:
     return list(map(json.loads, shown.stdout.splitlines()))
 
 
-def close(left: Any, right: Any, *, rtol: float = 1e-9) -> bool:
+def close(left: Any, right: Any) -> bool:
     """Whether two lists hold the same numbers."""
-    tensors = [torch.tensor(side, dtype=torch.float64) for side in (left, right)]
-    return torch.allclose(*tensors, rtol=rtol, atol=1e-12, equal_nan=True)
+    one, other = (torch.tensor(side, dtype=torch.float64) for side in (left, right))
+    return torch.allclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
 # --- jvp ----------------------------------------------------------------------------------------
@@ -192,7 +192,8 @@ def test_what_forward_mode_makes_infinite_is_named(expression: str) -> None:
 
 def test_forward_and_reverse_mode_are_one_matrix_over_random_expressions() -> None:
     """<u, J v> = <J^T u, v>."""
-    chance, jobs = torch.Generator().manual_seed(0), []
+    chance = torch.Generator().manual_seed(0)
+    jobs: list[dict[str, Any]] = []
 
     def drawn(shape: Sequence[int]) -> Any:
         return torch.randn(tuple(shape), generator=chance, dtype=torch.float64).tolist()
@@ -201,8 +202,8 @@ def test_forward_and_reverse_mode_are_one_matrix_over_random_expressions() -> No
         expression = Generator(f"direction {number}").block().expression
         read = [n for n in INPUTS if n in compile(expression, "", "exec").co_names] or ["s"]
         inputs, ways = ({name: drawn(INPUTS[name]) for name in read} for _ in range(2))
-        job = {"command": "grad", "expression": expression, "inputs": inputs, "jvp": ways}
-        jobs.append({**job, "dtype": "float64"})
+        job: dict[str, Any] = {"command": "grad", "expression": expression, "inputs": inputs}
+        jobs.append({**job, "jvp": ways, "dtype": "float64"})
     forward = zip(jobs, answers(jobs), strict=True)
     kept = [(job, found) for job, found in forward if "error" not in found and is_finite(found)]
     assert len(kept) > 100
@@ -274,7 +275,12 @@ def test_hvp_over_random_expressions_is_that_of_pytorch() -> None:
         expression = "; ".join([*steps, f"({last}).sum()"])
         read = [n for n in INPUTS if n in compile(expression, "", "exec").co_names] or ["s"]
         inputs, ways = ({name: drawn(INPUTS[name]) for name in read} for _ in range(2))
-        job = {"command": "hessian", "expression": expression, "inputs": inputs, "dtype": "float64"}
+        job: dict[str, Any] = {
+            "command": "hessian",
+            "expression": expression,
+            "inputs": inputs,
+            "dtype": "float64",
+        }
         jobs += [{**job, "hvp": ways}, job]
     found = answers(jobs)
     compared = 0
@@ -284,13 +290,13 @@ def test_hvp_over_random_expressions_is_that_of_pytorch() -> None:
             continue
         for name, row in whole["hessian"].items():
             size = torch.tensor(job["inputs"][name]).numel()
-            expected = sum(
+            parts = [
                 torch.tensor(block, dtype=torch.float64).reshape(size, -1)
                 @ torch.tensor(job["hvp"][other], dtype=torch.float64).reshape(-1)
                 for other, block in row.items()
-            )
+            ]
             mine = torch.tensor(product["hvp"][name], dtype=torch.float64).reshape(-1)
-            assert torch.allclose(mine, torch.as_tensor(expected), rtol=1e-7, atol=1e-9), job
+            assert torch.allclose(mine, torch.stack(parts).sum(0), rtol=1e-7, atol=1e-9), job
             compared += 1
     assert compared > 100
 

@@ -136,6 +136,8 @@ def test_a_ledger_to_follow_with_a_pencil() -> None:
         ("(W*x).max(1)[0]", ["W", "tangent at the chosen elements, 0 elsewhere, summed along the dimension: [2, 2] -> [2]"]),
         ("(W*x).median(1)[0]", ["W", "tangent at the chosen elements, 0 elsewhere, summed along the dimension: [2, 2] -> [2]"]),
         ("x.sum()", ["1"]),
+        ("where(x > 0, x, b)", ["no tangent passes", "1 where it is chosen, else 0"]),
+        ("x.detach() + x.round()*b", ["no tangent passes", "0", "b", "1"]),
         ("x.split(1)[0]", ["the tangent of each number, moved with it"]),
     ],
 )  # fmt: skip

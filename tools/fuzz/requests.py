@@ -12,6 +12,7 @@ from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
 from gradcli.commands import COMMANDS
 from gradcli.commands.batch.lines import JOBS
 from gradcli.commands.descend.setting import SETTING
+from gradcli.options.direction import DIRECTION
 from gradcli.options.fields import (
     ACTIVATION,
     FLAG,
@@ -129,8 +130,14 @@ def _setting(chance: Chance) -> str:
     return f"{chance.choice(names)}={chance.choice(values)}"
 
 
+def _direction(chance: Chance) -> str:
+    name = chance.choice(("x", "x", "y", "w", "A", "z", "net.0.weight", "", "1"))
+    return f"{name}{chance.choice(('=', '=', '=', '=', '', ' = '))}{_tensor(chance)}"
+
+
 _TEXTS: Mapping[ValueKind, grammar.Draw] = {
     WHOLE: _whole, NUMBER: _number, NAMES: _names, TENSOR: _tensor, INDEX: _index, SETTING: _setting,
+    DIRECTION: _direction,
     ACTIVATION: grammar.function,
     LOSS: grammar.function, FUNCTION: grammar.function,
 }  # fmt: skip

@@ -87,20 +87,22 @@ class _Forward:
     def _operation(self, operation: ExecutedOp) -> list[ForwardRow]:
         """One row for each use of a tensor that has a tangent."""
         moving = {id(r) for r in operation.results if self._mode.unpack(r)[1] is not None}
+        ended = not any(result.requires_grad for result in operation.results)
         name, result = shown(self._names, operation, moving)
+        value = None if result is None else result.detach().to_dense()
+        result = None if ended else result
         function = self._names.function(operation.step) or operation.name
         rows: list[ForwardRow] = []
         for use, operand in zip(operation.uses, operands_of(self._names, operation), strict=True):
             tangent = self._mode.tangent(use.tensor).to_dense()
-            product, local = (
-                None,
-                in_words(_moved(known_as(operation)) or f"jvp of {operation.name}"),
-            )
+            product, local = None, in_words(derivative_rules.ENDED.replace("gradient", "tangent"))
             if result is not None:
                 product = self._alone(operation, use, result, tangent).to_dense()
                 local = self._local(operation, use, result, tangent, product)
+            elif not ended:
+                local = in_words(_moved(known_as(operation)) or f"jvp of {operation.name}")
             rows.append(self._row(
-                "operation", name, f"{operand} -> {function}", None if result is None else result.detach().to_dense(),
+                "operation", name, f"{operand} -> {function}", value,
                 local=local.value, tangent=tangent, product=product, rule=local.rule, operand=operand,
             ))  # fmt: skip
         if result is not None and self._trace.complete:
