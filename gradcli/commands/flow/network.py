@@ -1,11 +1,11 @@
 """`flow --net`: the gradient through the user's own network, layer by layer, its verdict and a cure."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ from gradcli.evaluate import growth, library
 from gradcli.evaluate.failures import explained, kind
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import assigned
-from gradcli.evaluate.networks import activation_of, bounded, function_of, make_inputs
+from gradcli.evaluate.networks import Made, activation_of, bounded, function_of, make_inputs
 from gradcli.evaluate.rerun import widened
 from gradcli.language.assignment import in_expression
 from gradcli.language.calls import Call
@@ -87,8 +87,7 @@ class Layer(NamedTuple):
         """What its factor counts to in the verdict."""
         if self.call:
             return "the slopes"
-        normalises = "Norm" in type(self.module).__name__
-        return "the weights" if self.weights else "normalisation" if normalises else "other layers"
+        return "the weights" if self.weights else f"nn.{_class(self)}"
 
 
 class Network(NamedTuple):
@@ -194,22 +193,36 @@ def _made(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
         message = f"this makes {kind(net)}, not a module of torch.nn"
         raise ExpressionError(message, span=whole, hint=hint)
     names = {step.span: name for name, step in program.modules.items()}
-    spans, name = {}, NET
+    spans: dict[int, Span] = {}
+    titles: dict[int, str] = {}
+    name = NET
     for step in job.program.steps:
         if step.kind == "network":
-            made: Any = step.value
-            spans[id(made.module)] = step.span
-            name = names.get(step.span, NET) if made.module is net else name
-    titles = {id(part): f"{name}.{path}" if path else name for path, part in net.named_modules()}
+            module = cast(Made, step.value).module
+            spans[id(module)] = step.span
+            if title := names.get(step.span):
+                titles |= _named(title, module, titles)
+                name = title if module is net else name
+    titles |= _named(name, net, titles)
     layers = [
-        Layer(in_expression(titles[id(part)]), part, spans.get(id(part), whole))
+        Layer(titles[id(part)], part, spans.get(id(part), whole))
         for part in bounded(net, Step("apply", whole))
     ]
     if not layers:
         raise UsageError(f"{name} has no layers", hint="--net 'nn.Sequential(nn.Linear(2,3))'")
-    plain = isinstance(net, nn.Sequential) and list(net) == [layer.module for layer in layers]
-    plain = plain and len({id(part) for part in net.children()}) == len(layers)
+    places = [f"{name}[{i}]" for i in range(len(net))] if isinstance(net, nn.Sequential) else []
+    plain = places == [layer.name for layer in layers]
     return inputs, Network(name, layers, torch.get_rng_state(), plain)
+
+
+def _named(name: str, module: nn.Module, known: Container[int]) -> dict[int, str]:
+    """The names in the expression of a module and its parts, by their ids, without the known ones."""
+    parts = ((id(part), path) for path, part in module.named_modules())
+    return {
+        part: in_expression(f"{name}.{path}" if path else name)
+        for part, path in parts
+        if part not in known
+    }
 
 
 def _kept(program: Expression) -> Expression:
@@ -441,7 +454,7 @@ def _trials(
             ]
             how = f"nn.{new} in place of {old} with --init {init}{given}"
             yield how, _redrawn(before._replace(layers=layers), init)
-    if all(layer.part != "normalisation" for layer in network.layers):
+    if not any("Norm" in _class(layer) for layer in network.layers):
         layers = []
         added: dict[str, None] = {}
         for i, (layer, h) in enumerate(zip(network.layers, outputs, strict=True)):
@@ -450,7 +463,7 @@ def _trials(
                 layers.append(layer._replace(module=norm))
                 added[f"nn.{_class(layers[-1])} after each nn.{_class(layer)}"] = None
         if added:
-            yield " and ".join(added), network._replace(layers=layers)
+            yield f"{' and '.join(added)} but the last", network._replace(layers=layers)
 
 
 def _class(layer: Layer) -> str:

@@ -126,8 +126,8 @@ class Flow(EvidenceOptions):
         """The input of the network, and the parameters that are given."""
         if self.net is None:
             return {}
-        given: dict[str, Literal | None] = {item.name: item.literal for item in self.inputs}
-        return given if self.x is None else {"x": self.x, **given}
+        option = {} if self.x is None else {"x": self.x}
+        return {**option, **{item.name: item.literal for item in self.inputs}}
 
     @property
     def activations(self) -> tuple[Call, ...]:
