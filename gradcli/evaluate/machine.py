@@ -17,7 +17,7 @@ from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.arithmetic import Compute
-from gradcli.evaluate.failures import called, explained, kind
+from gradcli.evaluate.failures import explained, kind
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
@@ -221,24 +221,35 @@ def _result(value: Any, expression: Expression) -> Tensor:
         return torch.tensor(value)
     if isinstance(value, torch.Size):
         return torch.tensor(list(value), dtype=torch.int64)
-    place, text = expression.source.span(0, len(expression.source.text)), expression.canonical_text
+    place = expression.source.span(0, len(expression.source.text))
     if isinstance(value, Tensor):
         if value.is_complex():
-            hint = f"write ({text}).abs() or ({text}).real"
+            hint = f"write {_with(expression, '.abs()')} or {_with(expression, '.real')}"
             raise MathError("the result is complex", span=place, hint=hint)
-        raise ExpressionError("the result is sparse", span=place, hint=f"write ({text}).to_dense()")
+        hint = f"write {_with(expression, '.to_dense()')}"
+        raise ExpressionError("the result is sparse", span=place, hint=hint)
     items = value if isinstance(value, tuple | list) else ()
-    if items and all(isinstance(item, Tensor | int | float) for item in items):
+    if items and isinstance(items[0], Tensor | int | float):
         fields = getattr(type(value), "__match_args__", ())
-        hint = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
+        hint = f"choose one: {_with(expression, f'.{fields[0]}' if fields else '[0]')}"
         if (name := type(value).__name__) in ("max", "min"):
             hint += f"\nor element by element: {name}imum(x, 0)"
-        if not fields and ";" not in text:
+        if not fields and all(isinstance(item, Tensor | int | float) for item in items):
             hint += "\nor make one tensor: stack([...])"
         message = f"the result is a sequence of length {len(items)}, not one tensor"
         raise ExpressionError(message, span=place, hint=hint)
-    hint = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
+    hint = "for example sum(x**2)"
+    if isinstance(value, nn.Module):
+        hint = f"call it: {_with(expression, '(x)')}"
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", span=place, hint=hint)
+
+
+def _with(expression: Expression, suffix: str) -> str:
+    """The text of an expression with something after the value of its last statement."""
+    *before, last = expression.canonical_text.split("; ")
+    name, equals, value = last.rpartition(" = ")
+    value = value if value.isidentifier() else f"({value})"
+    return "; ".join([*before, f"{name}{equals}{value}{suffix}"])
 
 
 # --- steps that move the machine ----------------------------------------------------------------

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from gradcli.catalogue.functions import CATALOGUE, Activation
 from gradcli.catalogue.operators import DRAWING, find_function
-from gradcli.errors import ShapeError, UsageError
-from gradcli.evaluate import files, library
+from gradcli.errors import GradcliError, ShapeError, UsageError
+from gradcli.evaluate import failed_layers, files, library
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.assignment import in_expression
@@ -122,6 +122,7 @@ class _Linking:
     """The names of the parameters that the expression reads itself."""
 
     def __post_init__(self) -> None:
+        makers: dict[int, Step] = {}
         titles = {id(step): name for name, step in self.source.modules.items()}
         state = start = torch.get_rng_state()
 
@@ -136,13 +137,24 @@ class _Linking:
                 self.read[id(step)] = self.names.get(id(parameter), "")
 
         def after(step: Step, value: Any) -> None:
+            if isinstance(value, nn.Module) and step.kind == "call":
+                makers[id(value)] = step
             if isinstance(value, nn.Module) and library.is_layer(step):
                 self.made[id(step)] = Made(value, state, torch.get_rng_state())
             if id(step) in titles and isinstance(value, nn.Module):
                 self._name(titles[id(step)], value)
 
-        with torch.no_grad():
-            evaluate(self.source, self.inputs, before, after)
+        try:
+            with torch.no_grad():
+                evaluate(self.source, self.inputs, before, after)
+        except GradcliError as error:
+            layer = failed_layers.failed(error.__context__)
+            if layer and (maker := makers.get(id(layer.module))):
+                error.span = maker.span
+                node = self.source.origins[self.source.steps.index(maker)]
+                if cured := layer.cured(node):
+                    error.hint = f"write {cured}"
+            raise
         drawn = [state for made in self.made.values() for state in (made.before, made.after)]
         states = [start, *drawn, torch.get_rng_state()]
         if not all(map(torch.equal, states[::2], states[1::2])):

@@ -305,20 +305,12 @@ def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> s
     shape, words = done.value.shape, _words(request)
     ones = shlex.quote(f"ones({','.join(map(str, shape))})")
     hints = [f"grad {words} --row {','.join('0' for _ in shape)}", f"grad {words} --vjp {ones}"]
-<<<<<<< HEAD
-    if names := _along(request, done, given, job):
-        hints.append(f"grad {words} --each {','.join(names)}")
-    return "\n".join(f"gradcli {hint}" for hint in (*hints, f"jacobian {free}", f"value {free}"))
-=======
     for name, tensor in islice(done.by.items(), 1):
         direction = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
         hints.append(f"grad {words} --jvp {shlex.quote(f'{name}={direction}')}")
-    along = (name for name in done.by if _is_pointwise(name, request, done, given, job))
-    hints += [f"grad {words} --each {name}" for name in islice(along, 1)]
-    if request.fn is None:
-        hints.append(f"jacobian {words}")
-    return "\n".join(f"gradcli {hint}" for hint in hints)
->>>>>>> directions
+    if names := _along(request, done, given, job):
+        hints.append(f"grad {words} --each {','.join(names)}")
+    return "\n".join(f"gradcli {hint}" for hint in (*hints, f"jacobian {free}", f"value {free}"))
 
 
 def _along(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> tuple[str, ...]:

@@ -196,6 +196,9 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
             return [step]
         if operators.in_space(operators.SPACES[path], first.attr):
             whole = f"{path}.{first.attr}"
+            if operators.SPACES[path] == "nn":
+                hint = f"write {whole}(), with its settings in the brackets"
+                raise reader.error(f"{whole} is a class of modules", node, hint)
             raise reader.error(f"{whole} is a function, not a value", node, f"call it: {whole}(x)")
     raise reader.no_such(path, first)
 
@@ -300,6 +303,17 @@ def _make_module(reader: Reader, node: ast.Call, step: Step) -> None:
         reader.inner_modules.update(part for part in ast.walk(node) if isinstance(part, ast.Call))
 
 
+def _check_parts(reader: Reader, node: ast.Call) -> None:
+    """Raise the error of a function in the place of a module: `nn.Sequential(..., tanh)`."""
+    for part in node.args:
+        dotted = reader.namespace(part)
+        name = dotted[1][0].attr if dotted and dotted[1] else getattr(part, "id", "")
+        for module in operators.sections()["nn"]:
+            if name not in reader.scope and module.lower() == name.replace("_", ""):
+                message = f"{name} is a function, and the parts of a module are modules"
+                raise reader.error(message, part, f"write nn.{module}()")
+
+
 def _call(reader: Reader, node: ast.Call) -> list[Part]:
     for keyword in node.keywords:
         reader.check_keyword(keyword)
@@ -327,6 +341,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         step = reader.step("call", place, take=take, name=path, keywords=names, value=python)
         reader.calls[node] = step
         if is_module:
+            _check_parts(reader, node)
             _make_module(reader, node, step)
         return [*arguments, step]
     if _is_module(reader, node.func):
