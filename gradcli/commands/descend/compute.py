@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.descend.optimizers import Chosen
-from gradcli.commands.descend.request import FIRST, Descend
+from gradcli.commands.descend.request import Descend
 from gradcli.commands.descend.result import DescendResult, DescentStep, Stopped, Update
 from gradcli.commands.descend.updates import Updates
 from gradcli.evaluate.job import Job
@@ -30,11 +30,11 @@ def compute(request: Descend, job: Job) -> DescendResult:
     optimizer = Chosen(request.optimizer, request.lr, request.set)
     start = run_expression(request, job)
     one_number(start.value, "descend minimizes one number")
-    size = sum(tensor.numel() for tensor in start.by.values()) * (request.steps + 1)
-    ELEMENTS.check(size, "the parameters of all steps", hint="use fewer --steps")
-    if request.full:
-        hint = "use fewer --steps, or leave out --full"
-        ELEMENTS.check(size * _QUANTITIES, "the updates of all steps", hint=hint)
+    size = sum(tensor.numel() for tensor in start.by.values())
+    total = size * (request.steps + 1)
+    ELEMENTS.check(total, "the parameters of all steps", hint="use fewer --steps")
+    total = size * _QUANTITIES * request.told
+    ELEMENTS.check(total, "the updates", hint="use fewer --steps, or leave out --full or --explain")
     collect_notes(job, ())
     torch.set_rng_state(start.state)  # the first step draws the numbers that this run has drawn
     steps, stopped, updates = _steps(request, optimizer, start, job)
@@ -73,8 +73,8 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
             return
 
 
-_QUANTITIES = 16
-"""The quantities of an update, about: its gradient, its state and what is computed from them."""
+_QUANTITIES = 8
+"""The quantities of one update that are kept, about."""
 
 
 def _steps(
@@ -88,7 +88,6 @@ def _steps(
     slopes: dict[str, Tensor | None] = {}
     """The gradients at the start of the step, of which an optimiser may compute several."""
     updates = Updates(optimizer, chosen.name, live) if request.explain else None
-    count = request.steps if request.full else FIRST
 
     def value() -> Tensor:
         return evaluate(start.program, inputs, job.before).value.reshape(())
@@ -120,7 +119,7 @@ def _steps(
         if number < request.steps:
             ready.append(loss)
             slopes.clear()
-            told = updates if number < count else None
+            told = updates if number < request.told else None
             with told.telling(number + 1, slopes) if told else nullcontext():
                 chosen.step(optimizer, closure)
     if updates and updates.without_formulas:

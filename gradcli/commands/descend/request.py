@@ -41,7 +41,12 @@ class Descend(OfExpression):
         False,
     )
     full: bool = False
-    """Whether --explain shows all updates: the output option of this name."""
+    """Whether --explain shows all updates: set by the output option of this name."""
+
+    @property
+    def told(self) -> int:
+        """The steps, from the first on, whose updates are shown."""
+        return (self.steps if self.full else min(FIRST, self.steps)) if self.explain else 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
