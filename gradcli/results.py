@@ -348,6 +348,8 @@ class Result:
     inputs: dict[str, Tensor] = given()
     defaults: list[str] = given()
     notes: list[Note] = given()
+    modules: tuple[str, ...] = as_run(())
+    """A phrase on each module whose parameters are inputs."""
     subjects: tuple[Subject, ...] = as_run(())
     underived: tuple[Subject, ...] = as_run(())
     """The subjects that PyTorch has no derivative of."""

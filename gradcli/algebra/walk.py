@@ -121,11 +121,11 @@ def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk
                 stack.extend(reversed(stack.pop()))
             case "network":
                 del stack[len(stack) - step.take :]
-                stack.append(None)
+                stack.append(_MODULE)
             case "layers":
                 layers, arguments = cast(tuple[Sequence[object], int], step.value)
                 at_module = len(stack) - arguments - 1
-                stack[at_module : at_module + 1] = [None] * len(layers)
+                stack[at_module : at_module + 1] = [_MODULE] * len(layers)
             case "jump":
                 at = _target(step)
             case "branch":
@@ -145,6 +145,8 @@ def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk
 
 
 _DTYPE = object()
+_MODULE = object()
+"""A module that was made, or a part of it: its layers are in the program."""
 
 
 def _target(step: Step) -> int:
@@ -206,6 +208,8 @@ def tensor(value: Any) -> Value:
 def _computed(step: Step, operands: list[Any]) -> Any:
     from gradcli.algebra.rules.named import apply  # the rules are made of walks themselves
 
+    if _MODULE in operands[:1] and step.kind in ("index", "attribute", "method"):
+        return _MODULE
     match step.kind:
         case "tuple" | "list":
             if step.value:

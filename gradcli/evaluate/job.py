@@ -98,8 +98,10 @@ class Job:
         self.dtype = DTYPES[request.dtype]
         self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []
+        self.modules: list[str] = []
         self.watched: list[WatchedOp] = []
         self.tensor = TensorMaker(self.dtype, self.device, read_stdin)
+        self.seed = request.seed
         seed(request.seed, self.device)
 
     @property
@@ -107,6 +109,12 @@ class Job:
         """The one expression of the request."""
         (program,) = self.programs
         return program
+
+    def begin_again(self, program: Expression) -> None:
+        """Compute another expression instead, from the seed on."""
+        self.programs = (program,)
+        self.modules.clear()
+        seed(self.seed, self.device)
 
     def number(self, value: float) -> Tensor:
         """A default as a 0-d tensor."""
@@ -122,14 +130,17 @@ class Job:
     ) -> list[str]:
         """The inputs to differentiate by, in the order of `inputs`: those of --wrt, or the default.
 
-        An integer input beside a floating one is left out, so its gradient is null. Raises
-        UsageError for a name that is not an input, and MathError if there is no floating-point
-        input.
+        A module's name means all its parameters. An integer input beside a floating one is left out,
+        so its gradient is null. Raises UsageError for a name that is not an input, and MathError if
+        there is no floating-point input.
         """
-        for name in names:
-            if name not in inputs:
-                hint = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
+        wanted = [_meant(name, inputs) for name in names]
+        for name, meant in zip(names, wanted, strict=True):
+            if not meant:
+                known = dict.fromkeys(part for n in inputs for part in (n, n.partition(".")[0]))
+                hint = did_you_mean(name, known) or f"the inputs are {', '.join(inputs)}"
                 raise UsageError(f"--wrt: there is no input {name!r}", hint=hint)
+        names = [name for meant in wanted for name in meant]
         chosen = names or default
         floating = [n for n, tensor in inputs.items() if n in chosen and tensor.is_floating_point()]
         if floating:
@@ -166,6 +177,7 @@ class Job:
             "inputs": dict(inputs),
             "defaults": defaults or [],
             "notes": self.notes,
+            "modules": tuple(self.modules),
             "subjects": tuple(subjects),
         }
 
@@ -182,6 +194,11 @@ class Job:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0]
             note = _warning(text.strip())
             self.note(note.code, note.text)
+
+
+def _meant(name: str, inputs: Mapping[str, Tensor]) -> list[str]:
+    """The inputs that a name of --wrt means: one, or all parameters of a module."""
+    return [name] if name in inputs else [n for n in inputs if n.startswith(f"{name}.")]
 
 
 def not_floating(name: str, tensor: Tensor) -> MathError:

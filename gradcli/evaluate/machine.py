@@ -18,7 +18,7 @@ from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.arithmetic import Compute
 from gradcli.evaluate.failures import explained, kind
-from gradcli.language.expressions.program import Expression, Step
+from gradcli.language.expressions.program import Expression, Step, kept
 from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
 
@@ -113,7 +113,7 @@ def _run(
     return stack[-1]
 
 
-@lru_cache(maxsize=PROGRAMS)
+@kept
 def _compile(expression: Expression) -> list[_Act]:
     """Every step bound to its operation."""
     program = []
@@ -164,6 +164,16 @@ def composed(
                 stack.pop()
             case "copy":
                 stack.append(stack[-1])
+            case "network":
+                del stack[len(stack) - take :]
+                stack.append(value)
+                bound[f"do{number}"] = cast(Any, step.value).again
+                lines.append(f"{value} = do{number}()")
+            case "layers":
+                modules, arguments = cast(tuple[tuple[nn.Module, ...], int], step.value)
+                bound |= {f"{value}_{place}": module for place, module in enumerate(modules)}
+                at = len(stack) - arguments - 1
+                stack[at : at + 1] = [f"{value}_{place}" for place in range(len(modules))]
             case _ if moves:
                 return None
             case _:

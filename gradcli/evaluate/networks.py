@@ -32,10 +32,14 @@ More: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 def make_inputs(
-    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {}
+    job: Job,
+    literals: Mapping[str, Literal],
+    more: More = lambda given: {},
+    at: More = lambda given: {},
 ) -> dict[str, Tensor]:
     """The inputs of a request, those that `more` makes of them, and the parameters of the modules that
-    the job's expressions make; the expressions are then rewritten.
+    the job's expressions make; the expressions are then rewritten. An expression of one point or sample
+    is run at that of `at`, which takes the place of the whole input.
 
     Parameters come in PyTorch's order, and each has the value of its literal or file, or the one that
     PyTorch drew. Raises UsageError for a parameter that no module has, ShapeError for one of another
@@ -61,14 +65,27 @@ def make_inputs(
     parameters: dict[str, Tensor] = {}
     programs = []
     for program in job.programs:
-        linked = _Linking(program, made, given, whole, job)
+        linked = _Linking(program, made | at(made), given, whole, job)
         programs.append(linked.program())
         parameters |= linked.parameters
     job.programs = programs
     for name in given:
         if name not in parameters and name.partition(".")[0] not in whole:
             raise _no_parameter(name, list(parameters))
+    job.modules += _phrases(parameters, given, job.seed)
     return made | parameters
+
+
+def _phrases(
+    parameters: Mapping[str, Tensor], given: Mapping[str, Tensor], seed: int
+) -> Iterator[str]:
+    """How many parameters each module has, and whether PyTorch initialized them."""
+    for module in dict.fromkeys(name.partition(".")[0] for name in parameters):
+        own = {n: t.numel() for n, t in parameters.items() if n.startswith(f"{module}.")}
+        count, left = sum(own.values()), sum(size for n, size in own.items() if n not in given)
+        text = f"{module}: {count:,} parameter{'s' if count != 1 else ''}"
+        some = "" if left == count else f"{left:,} of them "
+        yield f"{text}, {some}initialized with seed {seed}" if left else text
 
 
 def _no_parameter(name: str, known: list[str]) -> UsageError:
@@ -120,6 +137,8 @@ class _Linking:
     calls: dict[int, list[Layer]] = field(default_factory=dict)
     read: dict[int, str] = field(default_factory=dict)
     """The names of the parameters that the expression reads itself."""
+    titles: dict[int, str] = field(default_factory=dict)
+    """The names of the layers that the steps of the rewritten expression apply."""
 
     def __post_init__(self) -> None:
         makers: dict[int, Step] = {}
@@ -146,7 +165,7 @@ class _Linking:
 
         try:
             with torch.no_grad():
-                evaluate(self.source, self.inputs, before, after)
+                evaluate(self.source, {**self.inputs, **self.given}, before, after)
         except GradcliError as error:
             layer = failed_layers.failed(error.__context__)
             if layer and (maker := makers.get(id(layer.module))):
@@ -203,7 +222,9 @@ class _Linking:
             for step in steps
         )
         names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
-        return replace(self.source, steps=linked, origins=tuple(origins), names=names, modules={})
+        return replace(
+            self.source, steps=linked, origins=tuple(origins), names=names, modules={}, layers=self.titles
+        )  # fmt: skip
 
     def _written(self, step: Step, node: ast.AST) -> Iterator[tuple[Step, ast.AST]]:
         if made := self.made.get(id(step)):
@@ -239,6 +260,7 @@ class _Linking:
                     yield Step("load", step.span, name=self.names[id(operand)]), node
                 else:
                     yield Step("constant", step.span, value=operand), node
+            self.titles[id(made)] = layer.title
             yield made, origin
             take, keywords = 1, ()
 

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -12,8 +12,7 @@ from gradcli.catalogue.functions import CATALOGUE, Loss
 from gradcli.evaluate import implementations, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.language.calls import Call
-from gradcli.language.expressions.program import Expression, Step
-from gradcli.language.limits import PROGRAMS
+from gradcli.language.expressions.program import Expression, Step, kept
 
 OTHERS = frozenset(
     {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
@@ -87,14 +86,14 @@ def watching(
     return remember, collect
 
 
-@lru_cache(maxsize=PROGRAMS)
+@kept
 def makers(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
     """How to make the watched operation of each step that notes examine, by the step's id."""
     found: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}
     for step, node in zip(program.steps, program.origins, strict=True):
         if "*" in step.keywords:
             continue  # the arguments' names are known only when it runs
-        label = partial(_label, step, node)
+        label = partial(_label, step, node, program.layers.get(id(step), ""))
         if step.kind == "apply":
             found[id(step)] = partial(_of_module, step, label)
             continue
@@ -195,9 +194,14 @@ _CANONICAL = {
 }
 
 
-def _label(step: Step, node: ast.AST) -> str:
-    """The name of a call's first operand: its own text if that is short."""
+def _label(step: Step, node: ast.AST, layer: str) -> str:
+    """The name of a call's first operand: its own text if that is short. What the call of a module
+    passes on from layer to layer has no text.
+    """
     operand: ast.AST | None = None
+    called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+    if "[" in layer and called != layer:
+        return f"{layer}'s input"
     if isinstance(node, ast.Call):
         method = step.kind == "method" and isinstance(node.func, ast.Attribute)
         operand = node.func.value if method else node.args[0] if node.args else None  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.catalogue.operators import SPACES
+from gradcli.language.assignment import in_expression
 from gradcli.language.expressions.corrections import GREEK
 from gradcli.language.expressions.expression import deep_trees
 
@@ -123,12 +124,16 @@ class Mathematics:
     ) -> None:
         self._ranks: dict[str, int | None] = dict(ranks)
         self._symbols = symbols
+        self._parameters = {in_expression(name): name for name in ranks if "." in name}
+        self._modules = {name.partition(".")[0] for name in self._parameters.values()}
 
     def symbol(self, name: str) -> str:
         """A name: Greek letters, an index below, words in italics, vectors and matrices bold."""
         if own := self._symbols.get(name):
             return own
         bold = bool(self._ranks.get(name))
+        if "." in name:
+            return self._parameter(*name.split("."), bold=bold)
         letter, index = name, ""
         if name not in _LETTERS and (found := _NAME.fullmatch(name)):
             letter, index = found[1], found[2]
@@ -144,6 +149,15 @@ class Mathematics:
                 index if len(index) == 1 else rf"\mathit{{{escaped(index)}}}"
             )
         return f"{text}_{{{index}}}" if index else text
+
+    def _parameter(self, module: str, *path: str, bold: bool) -> str:
+        """A parameter of a module: W or b, and the place of its layer below it."""
+        letter = {"weight": "W", "bias": "b"}.get(path[-1], "")
+        name = letter or path[-1]
+        text = rf"\{'mathbf' if bold else 'mathit'}{{{escaped(name)}}}"
+        alone = len(self._modules) == 1 and (len(path) > 1 or name not in self._ranks)
+        below = [*(() if alone else [rf"\mathit{{{escaped(module)}}}"]), *map(escaped, path[:-1])]
+        return f"{text}_{{{', '.join(below)}}}" if below else text
 
     def partial(self, output: str, name: str) -> str:
         """The partial derivative of one name by another."""
@@ -210,6 +224,8 @@ class Mathematics:
         return Piece(self.symbol(node.id), ATOM, self._ranks.get(node.id, 0))
 
     def _attribute(self, node: ast.Attribute, done: Any) -> Piece:
+        if name := self._parameters and self._parameters.get(ast.unparse(node)):
+            return Piece(self.symbol(name), ATOM, self._ranks[name])
         if self._is_space(node.value):
             return Piece(_LETTERS.get(node.attr) or rf"\text{{{escaped(node.attr)}}}")
         return self._function(node.attr, [done[node.value]], {})

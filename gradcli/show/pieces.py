@@ -41,10 +41,15 @@ def prose(text: str, width: int) -> list[str]:
 
 
 def shapes_text(result: Result, more: Mapping[str, Tensor] = MappingProxyType({})) -> str:
-    """The dtype and the shapes of the inputs and of `more`, as a caption."""
-    tensors = {**result.inputs, **more}.items()
+    """The dtype and the shapes of the inputs and of `more`, as a caption; modules as a whole."""
+    tensors = {**single(result.inputs), **more}.items()
     shapes = "  ".join(f"{name} {numbers.shape_text(tensor)}" for name, tensor in tensors)
-    return f"{result.dtype}, shapes: {shapes}"
+    return "; ".join([f"{result.dtype}, shapes: {shapes}", *result.modules])
+
+
+def single(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inputs, any shape, that are not parameters of a module."""
+    return {name: tensor for name, tensor in inputs.items() if "." not in name}
 
 
 def one_number(tensor: Tensor, digits: int) -> str:

@@ -131,7 +131,15 @@ def _draw(page: Page, table: Table, style: Style) -> None:
 
 def _wrap(text: str, style: Style) -> str:
     """`text` broken at blanks only, so that no number is broken."""
-    return text if style.width is None else "\n".join(_lines(text, style.width))
+    if style.width is None:
+        return text
+    glued = _SHAPE.sub(lambda shape: shape[0].replace(" ", _GLUE), text)
+    return "\n".join(_lines(glued, style.width)).replace(_GLUE, " ")
+
+
+_SHAPE = re.compile(r" \[\d*(?:, \d+)*\](?=  |;|$)")
+"""A shape in a list of shapes, which stays on the line of its name."""
+_GLUE = "\0"
 
 
 def _lines(text: str, width: int) -> list[str]:
@@ -341,10 +349,10 @@ def _draw_piece(
     page.write("\n".join(lines) + "\n")
     blocks = columns[0].blocks
     for number, block in enumerate(blocks):
+        if box and number and (block.several or blocks[number - 1].several):
+            page.write(page.styled(box.get_row(whole, "row"), "dim") + "\n")
         for rows in _rows(template, columns, widths, number):
             page.write(rows)
-        if box and block.several and number + 1 < len(blocks):
-            page.write(page.styled(box.get_row(whole, "row"), "dim") + "\n")
     if box:
         page.write(page.styled(box.get_bottom(whole), "dim") + "\n")
 

@@ -32,6 +32,31 @@ FORMS = (
     "--quiet",
 )
 
+NET = "net = nn.Sequential(nn.Linear(2,3), nn.Tanh(), nn.Linear(3,1))"
+MODULES = [
+    f"grad '{NET}; mse(net(x), y)' x=1,2 y=1,",
+    f"grad '{NET}; mse(net(x), y)' x=1,2 y=1, --wrt net,x --via backward --dtype float64 --seed 5",
+    "grad 'mse(nn.Linear(2,1)(x), y)' x=1,2 y=1, --dtype float64",
+    "grad 'nn.Linear(3,1)(dropout(nn.Linear(2,3)(x), 0.5)).sum()' 'x=randn(4,2)' --seed 3",
+    f"grad '{NET}; (net(x)**2).mean() + 0.1*net[0].weight.norm()' 'x=rand(3,2)' 'net.0.weight=randn(3,2)' net.2.bias=3,",
+    "grad 'net = nn.Linear(2,3); h = net(x); net = nn.Linear(3,1); net(h)' x=1,2",
+    "grad 'x = nn.Linear(2,3)(x); x' x=1,2 --vjp 'randn(3)'",
+    "grad 'net = nn.Sequential(nn.Linear(2,3), nn.Dropout(0.5)); net(x)' x=1,2 --row 1",
+    "grad 'n = 3; net = nn.Sequential(nn.Linear(1,n), nn.Dropout(0.5), nn.Linear(n,1)); net(x.reshape(1))' x=1,2 --each x",
+    "grad 'nn.LSTM(2,2)(x)[0].sum() + nn.LayerNorm(2)(x).norm()' 'x=randn(3,2)'",
+    "grad 'ce(nn.Embedding(5,3)(i), t)' 'i=tensor([1,4])' t=0,2",
+    "grad 'net = nn.Sequential(nn.Conv1d(1,2,3), nn.BatchNorm1d(2), nn.ReLU()); net(x).square().sum()' 'x=randn(2,1,5)'",
+    f"jacobian '{NET}; net(x)' 'x=1,2;3,4'",
+    "jacobian 'y = nn.Dropout(0.5)(nn.Linear(2,3)(x)); y' x=1,2 --wrt x",
+    f"hessian '{NET}; mse(net(x), y)' x=1,2 y=1, --dtype float64",
+    "hessian 'nn.Linear(2,1)(x)' x=1,2 --wrt linear.bias",
+    f"descend '{NET}; mse(net(x), y)' 'x=1,2;3,4' y='1;2' --steps 3",
+    f"descend '{NET}; mse(net(x), y)' 'x=1,2;3,4' y='1;2' --steps 3 --wrt net --optimizer adam",
+    "descend 'mse(dropout(nn.Linear(2,1)(x), 0.3), x)' x=1,2 --steps 3 --wrt linear.bias,x --optimizer lbfgs",
+    "plot 'net = nn.Sequential(nn.Linear(1,3), nn.Dropout(0.5), nn.Linear(3,1)); net(x.reshape(1))' x=-2,0,3",
+    "plot 'nn.Linear(2,1)(stack([x, y]))' x=-2,2,1 y=0,1 linear.bias=3,",
+    "plot 'nn.Linear(1,1)(x.reshape(1))' sigmoid 'nn.Linear(1,1)(x.reshape(1))'",
+]
 COMMANDS = [
     "grad --fn mse --x 1 --w 2",
     "grad --fn mse --x 1 --w 2 --via backward",
@@ -107,6 +132,7 @@ COMMANDS = [
     "plot 'x*y' 'x=rand(2)' y=1,2,3 --wrt x,y",
     "plot 'w*x**2*y' 'x=randn(3)' w=2 'y=rand(2)' --seed 3",
     "plot 'where(x > 0, 1.0, 0.0)' x=-1,0,1",
+    *MODULES,
 ]
 
 

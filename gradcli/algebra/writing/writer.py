@@ -28,6 +28,7 @@ class Writer:
 
     def tensor(self, node: Node, axes: Axes, like: str) -> str:
         """A formula in the shape of the tensor `like`, which has these axes. Raises NoRuleError."""
+        like = in_expression(like)
         self.like, self.like_axes = like, axes if like else (-1,)
         value = number(node)
         if value is not None and axes:

@@ -13,6 +13,9 @@ from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run, run_expression
 from gradcli.evidence.derive.derive import derive
+from gradcli.evidence.derive.layers import unfolded
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
 from gradcli.show.mathematics import Mathematics
 
 _RANGES = ((0.5, 1.5), (0.1, 0.9), (1.5, 3.0), (-0.9, -0.1), (-3.0, -1.5), (-1.0, 1.0), (5.0, 20.0))
@@ -26,12 +29,20 @@ def compute(request: Derive, job: Job) -> DeriveResult:
     one number. Raises MathError if the result is integer or bool.
     """
     defaults: list[str] = []
+    source = job.program
 
     def assumed(given: dict[str, Tensor]) -> dict[str, Tensor]:
         defaults.extend(name for name in job.program.names if name not in given)
         return _assumed(defaults, given, job) if defaults else {}
 
     run = run_expression(request, job, assumed)
+    if request.steps and source.modules:
+        text = unfolded(source, run.program, run.inputs)
+        job.begin_again(
+            expression.parse(Source(text), request.input_names, free=request.free_inputs)
+        )
+        defaults.clear()
+        run = run_expression(request, job, assumed)
     if not run.value.is_floating_point():  # a constant has zeros, but an index has no gradient
         core.check_recorded(run.value)
     derived = derive(run, job, steps=request.steps)

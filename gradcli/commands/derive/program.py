@@ -2,6 +2,7 @@
 
 from gradcli.commands.derive.request import Derive
 from gradcli.commands.derive.result import DeriveResult
+from gradcli.language.assignment import in_expression
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.show.program.script import Script
@@ -13,9 +14,12 @@ def program(script: Script, request: Derive, result: DeriveResult) -> None:
     """
     formulas = {name: text for name, text in result.formulas.items() if text is not None}
     reached = {
-        name: name for name, text in result.formulas.items() if text != f"zeros_like({name})"
+        name: name
+        for name, text in result.formulas.items()
+        if text != f"zeros_like({in_expression(name)})"
     }
     script.inputs(result.inputs, request.literals, reached)
+    script.make_modules(result.expression, result.inputs)
     inputs, upstream = dict(result.inputs), ""
     if result.upstream:
         upstream = script.fresh(result.upstream)
@@ -24,7 +28,8 @@ def program(script: Script, request: Derive, result: DeriveResult) -> None:
         inputs[upstream] = next(iter(inputs.values())).new_ones(result.shape)
     # First the formulas, because the expression may bind the name of an input again.
     values = {
-        name: script.formula(text, inputs, f"formula_{name}") for name, text in formulas.items()
+        name: script.formula(text, inputs, f"formula_{name.replace('.', '_')}")
+        for name, text in formulas.items()
     }
     bound = expression.parse(Source(result.expression), tuple(result.inputs)).assigned
     for name in filter(bound.__contains__, reached):

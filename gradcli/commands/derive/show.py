@@ -157,10 +157,11 @@ def latex(result: DeriveResult) -> str:
         for name, equation in result.latex.items()
     )
     if steps := _backward(result):
-        ranks = {f"d{name}": rank for name, rank in result.ranks.items()} | result.ranks
+        plain = {f"d{name}": f"d{name}".replace(".", "_") for name in result.ranks}
+        ranks = {plain[f"d{name}"]: rank for name, rank in result.ranks.items()} | result.ranks
         symbols = Mathematics(ranks)
-        names = {f"d{name}": rf"\mathrm{{d}}{symbols.symbol(name)}" for name in result.ranks}
+        names = {plain[f"d{name}"]: rf"\mathrm{{d}}{symbols.symbol(name)}" for name in result.ranks}
         written = Mathematics(ranks, names)
-        body = "; ".join(f"{name} = {line}" for name, line in steps.items())
+        body = "; ".join(f"{plain[name]} = {line}" for name, line in steps.items())
         text += display(written.equation("", body))
     return text

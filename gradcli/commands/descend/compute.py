@@ -69,7 +69,9 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
         if made_of := [name for name, slope in slopes.items() if slope is not None]:
             names = f"{', '.join(moved[:-1])} and {moved[-1]}"
             text = f"{names} move, and so does the target of {loss} ({', '.join(made_of)})"
-            job.note("moving-target", f"{text}; --wrt NAMES keeps all other inputs fixed")
+            modules = dict.fromkeys(name.split(".")[0] for name in moved if "." in name)
+            kept = f"--wrt {','.join(modules) or 'NAMES'} keeps all other inputs fixed"
+            job.note("moving-target", f"{text}; {kept}")
             return
 
 

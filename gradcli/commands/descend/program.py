@@ -1,5 +1,7 @@
 """The program of `descend`: torch.optim in a loop that prints step, value and parameters."""
 
+import re
+
 from gradcli.commands.descend.optimizers import needs_closure
 from gradcli.commands.descend.request import Descend
 from gradcli.commands.descend.result import DescendResult
@@ -16,13 +18,17 @@ def program(script: Script, request: Descend, result: DescendResult) -> None:
     inputs = result.inputs
     bound = expression.parse(Source(result.expression), tuple(inputs)).assigned
     given = {name: script.fresh(f"{name}_given") if name in bound else name for name in inputs}
-    for name, tensor in inputs.items():
-        leaf = name in result.parameters
-        script.add(f"{given[name]} = {script.tensor(request.literals[name], tensor, leaf=leaf)}")
+    literals = {
+        given[name]: literal for name, literal in request.literals.items() if name in inputs
+    }
+    leaves = [given[name] for name in result.parameters]
+    script.inputs({given[name]: tensor for name, tensor in inputs.items()}, literals, leaves)
+    script.make_modules(result.expression, inputs)
     optimizer, step = script.fresh("optimizer"), script.fresh("step")
     kind, _, arguments = result.optimizer.partition("(")
-    parameters = [given[name] for name in result.parameters]
-    script.add(f"{optimizer} = torch.optim.{kind}([{', '.join(parameters)}], {arguments}")
+    parameters = [script.code(name) for name in leaves]
+    moved = re.sub(r"^\[\*(.*)\]$", r"\1", script.listed(leaves))
+    script.add(f"{optimizer} = torch.optim.{kind}({moved}, {arguments}")
     formula = script.read(result.expression, inputs)
     compute = [f"{name} = {given[name]}" for name in bound if name in inputs] + list(formula.lines)
     value = formula.value

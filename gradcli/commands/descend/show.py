@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,10 +14,12 @@ from gradcli.evidence.explain import ledger_table
 from gradcli.evidence.explain.ledger_table import INLINE, cell_of, text_of
 from gradcli.show import numbers
 from gradcli.show.pieces import FilledColumn, by_element, one_number, shapes_text, table_of
-from gradcli.show.table import Block, Cell, Column, LineChart, Table
+from gradcli.show.table import Block, Cell, Column, LineChart, Places, Table
 
 ROWS = 11
 """Steps on the screen."""
+MANY = 8
+"""Numbers of the parameters from which on the screen shows them at the start and the end alone."""
 
 _ENDS = {
     "steps": "all steps done",
@@ -30,19 +33,41 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     """A row per step, and the value over the steps as a curve."""
     steps = result.steps
     values = torch.stack([step.value for step in steps])
-    columns: list[FilledColumn] = [("step", [step.step for step in steps]), ("value", values)]
+    values_at: list[FilledColumn] = [("step", [step.step for step in steps]), ("value", values)]
+    columns = list(values_at)
     for name in result.parameters:
         columns += by_element(name, [step.parameters[name] for step in steps])
     count = _count(steps[-1].step)
     end = f"{one_number(result.value, digits)} after {count} of {result.optimizer}"
     caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {shapes_text(result)}"
-    table = table_of(len(steps), columns, f"{result.expression} = {end}", caption, rows=ROWS)
-    drawn = int(values.isfinite().sum()) > 2
-    return [table, LineChart(values, "value", "step")] if drawn else [table]
+    title = f"{result.expression} = {end}"
+    table = table_of(len(steps), columns, title, caption, rows=ROWS)
+    shown: list[Table | LineChart] = [table]
+    if len(columns) - len(values_at) >= MANY:
+        brief = table_of(len(steps), values_at, title, caption, rows=ROWS, csv=False)
+        shown = [
+            brief,
+            _parameters(result, f"after {count}"),
+            replace(table, title="Steps", caption="", more=True),
+        ]
+    if int(values.isfinite().sum()) > 2:
+        shown.append(LineChart(values, "value", "step"))
+    return shown
 
 
 def _count(steps: int) -> str:
     return "1 step" if steps == 1 else f"{steps} steps"
+
+
+def _parameters(result: DescendResult, end: str) -> Table:
+    """A row per element of each parameter: at the start and at the end."""
+    first = result.steps[0].parameters
+    blocks = [
+        Block(last.numel(), (Places(last.shape, name), first[name].reshape(-1), last.reshape(-1)))
+        for name, last in result.parameters.items()
+    ]
+    columns = (Column("parameter"), Column("at the start"), Column(end))
+    return Table(columns, tuple(blocks), "Parameters", csv=False)
 
 
 # --- the updates --------------------------------------------------------------------------------

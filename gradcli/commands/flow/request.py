@@ -126,7 +126,7 @@ class Flow(EvidenceOptions):
         """The input of the network, and the parameters that are given."""
         if self.net is None:
             return {}
-        given = {item.name: item.literal for item in self.inputs}
+        given: dict[str, Literal | None] = {item.name: item.literal for item in self.inputs}
         return given if self.x is None else {"x": self.x, **given}
 
     @property

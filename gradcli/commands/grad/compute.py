@@ -44,9 +44,14 @@ def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
     Raises MathError if there is nothing to differentiate, or if the result is not one number and no
     upstream gradient was chosen.
     """
-    literals = request.literals.items()
-    given = make_inputs(job, {name: literal for name, literal in literals if literal is not None})
+    literals = {name: each for name, each in request.literals.items() if each is not None}
+    given = make_inputs(job, literals, at=lambda given: _first_sample(request, given))
     return _each(request, given, job) if request.each else _whole(request, given, job)
+
+
+def _first_sample(request: Grad, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    several = (name for name in request.each if name in given and given[name].ndim)
+    return {name: given[name][0] for name in several if len(given[name])}
 
 
 def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:

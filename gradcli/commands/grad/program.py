@@ -51,7 +51,7 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
         upstream = script.tensor(request.vjp, result.upstream, leaf=False)
     if backward:
         script.add(f"{out}.backward({upstream})")
-        found = [f"{name}.grad" for name in targets.values()]
+        found = [f"{script.code(name)}.grad" for name in targets.values()]
     else:
         found = script.gradients(out, list(targets.values()), upstream)
     for label, slope in zip(targets, found, strict=True):
@@ -112,16 +112,19 @@ def _each(script: Script, request: Grad, result: GradEachResult) -> None:
     script.inputs(others, literals, [name for name in others if name in gradients])
     tensors = [script.tensor(literals[name], result.inputs[name], leaf=False) for name in names]
     samples = tensors[0] if len(names) == 1 else f"zip({', '.join(tensors)})"
+    script.make_modules(result.expression, {**others, **{name: first[name] for name in names}})
     script.add(f"for {', '.join(names)} in {samples}:")
-    inner = Script(request, result.inputs)
+    inner = script.inner()
     leaves = (name for name in names if name in gradients)
     inner.add(*(f"{name} = {name}.clone().requires_grad_()" for name in leaves))
     inputs = {**others, **{name: first[name] for name in names}}
     value = inner.formula(result.expression, inputs, "value", "result")
     if request.via == "backward":
-        inner.add(*(f"{other}.grad = None" for other in gradients if other not in names))
+        inner.add(
+            *(f"{script.code(other)}.grad = None" for other in gradients if other not in names)
+        )
         inner.add(f"{value}.backward()")
-        slopes = [f"{other}.grad" for other in gradients]
+        slopes = [f"{script.code(other)}.grad" for other in gradients]
     else:
         slopes = inner.gradients(value, gradients)
     inner.show_row(*names, value, *slopes)

@@ -43,11 +43,15 @@ def straight(
     if caught is None or special or unreached or request.device != "cpu" or size >= bulk.FROM:
         return None
     job = Job(request, checked.read_stdin, programs=checked.programs)
-    program, order, steps = job.program, tuple(result.inputs), tuple(result.intermediates)
+    program = result.subjects[0].program or job.program  # with its modules, which are made once
+    order, steps = tuple(result.inputs), tuple(result.intermediates)
     run = composed(program, order, steps, makers(program), job.watched.append)
     if run is None:
         return None
-    given = {name: result.inputs[name] for name in names}
+    drawn = {
+        name for module in job.program.modules for name in order if name.startswith(f"{module}.")
+    }
+    given = {name: result.inputs[name] for name in (*names, *sorted(drawn.difference(names)))}
     recording = chosen_inputs(request, result.inputs, given, job)
     for note in program.notes:
         job.note(*note)

@@ -1,5 +1,7 @@
 """The program of `jacobian`, by torch.func.jacrev."""
 
+from collections.abc import Sequence
+
 from gradcli.commands.jacobian.request import Jacobian
 from gradcli.commands.jacobian.result import JacobianResult
 from gradcli.show.program.script import Script
@@ -8,6 +10,9 @@ from gradcli.show.program.script import Script
 def program(script: Script, request: Jacobian, result: JacobianResult) -> None:
     """Write the program that prints the value and each block."""
     chosen = [name for name, block in result.jacobian.items() if block is not None]
+    if any("." in name for name in result.inputs):
+        _by_rows(script, request, result, chosen)
+        return
     script.inputs(result.inputs, request.literals, [])
     lines, function = script.read(result.expression, result.inputs).as_function(chosen)
     script.add(*lines)
@@ -20,3 +25,22 @@ def program(script: Script, request: Jacobian, result: JacobianResult) -> None:
     script.add(f"{jacobian} = torch.func.jacrev({function}{places})({', '.join(chosen)})")
     for position, name in enumerate(chosen):
         script.show(f"by {name}", f"{jacobian}[{position}]" if places else jacobian)
+
+
+def _by_rows(
+    script: Script, request: Jacobian, result: JacobianResult, chosen: Sequence[str]
+) -> None:
+    """Write the program of an expression with modules: the function of their parameters is the module
+    itself, so it is differentiated row by row.
+    """
+    script.inputs(result.inputs, request.literals, chosen)
+    value = script.formula(result.expression, result.inputs, "value", "result")
+    script.show("value", value)
+    name, by, rows = map(script.fresh, ("name", "by", "rows"))
+    given = ", ".join(f'"{each}": {script.code(each)}' for each in chosen)
+    row = f"torch.autograd.grad(v, {by}, retain_graph=True, materialize_grads=True)[0]"
+    script.add(
+        f"for {name}, {by} in {{{given}}}.items():",
+        f"    {rows} = torch.stack([{row} for v in {value}.reshape(-1)])",
+        f'    print("by", {name}, {rows}.reshape({value}.shape + {by}.shape).tolist())',
+    )

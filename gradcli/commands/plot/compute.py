@@ -16,6 +16,7 @@ from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate import curves
 from gradcli.evaluate.curves import Curve
 from gradcli.evaluate.job import Job, dtype_name
+from gradcli.evaluate.networks import make_inputs
 from gradcli.evaluate.run import one_number, run
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.program import Expression
@@ -30,8 +31,16 @@ def compute(request: Plot, job: Job) -> PlotResult | SurfaceResult:
     """The curves or the surface of `request`, every point computed by PyTorch."""
     if not request.inputs:
         return _functions(request, job)
-    inputs = {item.name: job.tensor(item.literal) for item in request.inputs}
-    ranges = _ranges(request, inputs, job)
+
+    def ranges_of(given: Mapping[str, Tensor]) -> list[str]:
+        return _ranges(request, {name: given[name] for name in given if "." not in name}, job)
+
+    inputs = make_inputs(
+        job,
+        {item.name: item.literal for item in request.inputs},
+        at=lambda given: {name: given[name][0] for name in ranges_of(given)},
+    )
+    ranges = ranges_of(inputs)
     least = CURVE if len(ranges) == 1 else SURFACE
     filled = tuple(name for name in ranges if len(inputs[name]) == 2)
     inputs |= {name: _between(name, inputs[name], least) for name in filled}
@@ -61,10 +70,12 @@ def _functions(request: Plot, job: Job) -> PlotResult:
     programs = iter(job.programs)
     for function in request.functions:
         if isinstance(function, GivenExpression):
-            program = next(programs)
+            job.programs = (next(programs),)
+            inputs = make_inputs(job, {}, lambda given: {X: x}, lambda given: {X: x[0]})
+            program = job.program
             name, text = program.canonical_text, program.source.text
-            found.append(_curve(program, {X: x}, X, job, notes=False))
-            functions.append(Subject(name, text, {X: x}, (X,), program=program))
+            found.append(_curve(program, inputs, X, job, notes=False))
+            functions.append(Subject(name, text, inputs, (X,), program=program))
             subjects += _first_not_finite(functions[-1], found[-1])
             continue
         found.append(curves.of_call(function, x))

@@ -24,12 +24,14 @@ def program(script: Script, request: Plot, result: PlotResult | SurfaceResult) -
     loops = not all(map(_is_elementwise, request.functions))
     if loops:  # they rebind x
         script.add(f"{_all(X)} = {points})")
-    for function, curve in zip(request.functions, result.curves, strict=True):
+    for function, curve, subject in zip(
+        request.functions, result.curves, result.functions, strict=True
+    ):
         if not _is_elementwise(function):
             text = curve.name
             if isinstance(function, Call):
                 text = function.applied(X, f"tensor({_target(function)})")
-            _loop(script, request, text, {X: result.x}, {X: _all(X)}, {X: curve.derivative})
+            _loop(script, text, subject.inputs, {X: _all(X)}, {X: curve.derivative})
             continue
         if loops:
             script.add(f"x = {_all(X)}.clone().requires_grad_()")
@@ -72,28 +74,32 @@ def _expression(script: Script, request: Plot, result: PlotResult | SurfaceResul
         (curve,) = result.curves
         text, slopes = curve.name, {result.along: curve.derivative}
     ranges = {name: _all(name) for name in slopes}
-    for item in request.inputs:  # in the order given, in which random numbers are drawn
-        name, literal, tensor = item.name, item.literal, result.inputs[item.name]
-        code = script.tensor(literal, tensor, leaf=False, filled=name in result.filled)
-        drawn = isinstance(literal, Made) and literal.random
-        if len(slopes) == 1 and name in slopes and not drawn:
+    for name, literal in request.literals.items():  # in this order random numbers are drawn
+        if name not in ranges:
+            script.inputs(
+                {n: t for n, t in result.inputs.items() if n == name}, request.literals, []
+            )
+            continue
+        code = script.tensor(literal, result.inputs[name], leaf=False, filled=name in result.filled)
+        if len(slopes) == 1 and not (isinstance(literal, Made) and literal.random):
             ranges[name] = code
         else:
-            script.add(f"{ranges.get(name, name)} = {code}")
-    _loop(script, request, text, result.inputs, ranges, slopes)
+            script.add(f"{ranges[name]} = {code}")
+    _loop(script, text, result.inputs, ranges, slopes)
 
 
 def _loop(
-    script: Script, request: Plot, text: str, inputs: Mapping[str, Tensor], ranges: Mapping[str, str],
+    script: Script, text: str, inputs: Mapping[str, Tensor], ranges: Mapping[str, str],
     slopes: Mapping[str, Tensor | None],
 ) -> None:  # fmt: skip
     """Write a loop over the points of the ranges that prints point, value and slopes."""
+    at = {name: tensor[0] if name in ranges else tensor for name, tensor in inputs.items()}
+    script.make_modules(text, at)
     for depth, (name, points) in enumerate(ranges.items()):
         script.add(f"{'    ' * depth}for {name} in {points}:")
     by = [name for name in ranges if slopes[name] is not None]
-    inner = Script(request, inputs)
+    inner = script.inner()
     inner.add(*(f"{name} = {name}.clone().requires_grad_()" for name in by))
-    at = {name: tensor[0] if name in ranges else tensor for name, tensor in inputs.items()}
     value = inner.formula(text, at, "y", "value", "result")
     inner.show_row(*ranges, value, *inner.gradients(value, by))
     script.nest(inner, len(ranges))

@@ -10,6 +10,7 @@ from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
 from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
+from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.options.fields import ValueKind, argument
 from gradcli.options.formula import GivenExpression
@@ -31,7 +32,8 @@ def _read_words(
     split = any(text.startswith("=") for text in rest)  # `x = 1`, which read_inputs explains
     inputs = [text for text in rest if input_name(text)]
     if not split:
-        if input_name(first) and (inputs or _RANGE.search(first)):
+        assigned = input_name(first) and ";" not in first
+        if assigned and (inputs or _RANGE.search(first)):
             raise _wrong_order([first, *rest])
         if not inputs:
             return tuple(map(_read_function, words))
@@ -109,6 +111,11 @@ class Plot(WrtOptions, EvidenceOptions):
         super().__post_init__()
         if self.wrt and not self.inputs:
             raise UsageError("--wrt requires NAME=T", hint="the functions are drawn over x")
+
+    @property
+    def literals(self) -> dict[str, Literal | None]:
+        """What was given for each input."""
+        return {item.name: item.literal for item in self.inputs}
 
     @property
     def inputs(self) -> tuple[Input, ...]:

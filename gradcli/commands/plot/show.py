@@ -12,7 +12,7 @@ from gradcli.show.pictures import contour
 from gradcli.show.pictures.axes import drawable
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.pieces import FilledColumn, one_number, table_of
+from gradcli.show.pieces import FilledColumn, one_number, single, table_of
 from gradcli.show.table import Table
 
 
@@ -58,9 +58,10 @@ def _surface(result: SurfaceResult, window: Window) -> str:
 def _caption(result: PlotResult | SurfaceResult, digits: int, *, short: bool = False) -> str:
     """The dtype and the inputs, and unless `short` the least and greatest value."""
     parts = [result.dtype]
-    for name, tensor in result.inputs.items():
+    for name, tensor in single(result.inputs).items():
         scalar = f"{name}={one_number(tensor, digits)}" if tensor.ndim == 0 else ""
         parts.append(scalar or f"{name} {numbers.shape_text(tensor)}")
+    parts += result.modules
     if short:
         return ", ".join(parts)
     values = {"value": result.value} if isinstance(result, SurfaceResult) else _values(result)

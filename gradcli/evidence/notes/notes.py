@@ -272,7 +272,7 @@ def _of_operand(op: WatchedOp, place: int) -> Callable[[Tensor], Tensor]:
 def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
     """An element of an operand and its number: `x[1] = 100`."""
     label = UNNAMED if operand else op.label()
-    if at and not (label.isidentifier() or label == UNNAMED):
+    if at and not (label.isidentifier() or label.endswith(" input")):
         label = f"({label})"
     return f"{indexed(label, at)} = {float(op.operands[operand].detach()[at]):.6g}"
 

@@ -1,9 +1,10 @@
 """A parsed expression: a checked program for a stack machine, with the place of every step."""
 
 import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from gradcli.language.source import Source, Span
 
@@ -62,9 +63,10 @@ class Expression:
     `canonical_text` is the text on one line, with parentheses where people misread precedence.
     `names` are the inputs that it reads, `assigned` the names that it binds, both in order. `modules` are
     the steps that make modules of torch.nn, by the names under which their parameters are inputs; none
-    if no module has parameters. `notes` are
-    (code, text) of defaults that were added. `calls` are the steps of the calls in the tree;
-    `origins`, one for each step, the nodes that the steps came from.
+    if no module has parameters. Once these were made, `layers` are the names of the layers that steps
+    apply, such as `net[0]`, by the ids of the steps. `notes` are (code, text) of defaults that were added.
+    `calls` are the steps of the calls in the tree; `origins`, one for each step, the nodes that the steps
+    came from.
     """
 
     source: Source
@@ -79,3 +81,22 @@ class Expression:
     held: Mapping[str, ast.expr]
     notes: tuple[tuple[str, str], ...]
     modules: Mapping[str, Step]
+    layers: Mapping[int, str] = field(default_factory=dict)
+
+
+Kept = TypeVar("Kept")
+
+
+def kept(make: Callable[[Expression], Kept]) -> Callable[[Expression], Kept]:
+    """`make`, called once for each expression. The expression itself holds what was made, so that nothing
+    outlives it: it may hold modules with millions of parameters.
+    """
+
+    @wraps(make)
+    def found(expression: Expression) -> Kept:
+        held: dict[Any, Any] = vars(expression)
+        if make not in held:
+            held[make] = make(expression)
+        return held[make]  # type: ignore[no-any-return]
+
+    return found

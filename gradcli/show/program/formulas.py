@@ -1,10 +1,12 @@
 """An expression as PyTorch code: full names of functions, and arguments that gradcli fills in."""
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
@@ -13,7 +15,6 @@ from gradcli.catalogue.operators import (
     LAST_DIMENSION,
     PYTHON_TYPES,
     RANDOM,
-    RANDOM_MODULES,
     SPACES,
     in_space,
 )
@@ -25,6 +26,7 @@ from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.expressions.substitution import filled
 from gradcli.language.source import Source
+from gradcli.show.program.modules import Making, Parameters, random
 
 _SECTIONS = {
     "special": "torch.special",
@@ -37,21 +39,52 @@ _SECTIONS = {
 
 class WrittenExpression:
     """An expression as part of a PyTorch program: `lines` of statements, and `value`, an expression
-    or name of its result.
+    or name of its result. `codes` are the names of its modules in the program; `draws` says whether
+    it draws random numbers.
+
+    With `apart`, the lines that make modules are in `modules` instead, and read none of the others.
     """
 
-    def __init__(self, text: str, inputs: Mapping[str, Tensor], device: str = "cpu") -> None:
+    def __init__(
+        self,
+        text: str,
+        inputs: Mapping[str, Tensor],
+        device: str = "cpu",
+        parameters: Parameters = lambda name, code, module: [],
+        *,
+        apart: bool = False,
+    ) -> None:
         program = expression.parse(Source(text), tuple(inputs))
         operands: dict[int, list[Any]] = {}
-        evaluate(program, inputs, lambda step, values: operands.__setitem__(id(step), list(values)))
-        *before, last = _Writer(program, operands, set(inputs), device).written()
-        self.lines = [ast.unparse(node) for node in before]
+        made: dict[int, Any] = {}
+        state = torch.get_rng_state()
+        evaluate(
+            program,
+            inputs,
+            lambda step, values: operands.__setitem__(id(step), list(values)),
+            lambda step, value: made.__setitem__(id(step), value) if program.modules else None,
+        )
+        self.draws = not torch.equal(state, torch.get_rng_state())
+        bound = Counter(step.name for step in program.steps if step.kind == "store")
+        bound.update(inputs)
+        self.codes = {name: f"{name}_" if bound[name] > 1 else name for name in program.modules}
+        titles = {id(step): name for name, step in program.modules.items() if id(step) in made}
+        writer = _Writer(program, operands, set(inputs), device, apart=apart)
+        statements = writer.written()
+        calls = {
+            call: (titles[id(step)], made[id(step)])
+            for call, step in writer.computed.items()
+            if id(step) in titles
+        }
+        lines = Making(self.codes, parameters, device).lines(statements, calls)
+        last = statements[-1]
         if isinstance(last, ast.Assign):
-            self.lines.append(ast.unparse(last))
             self.value = ast.unparse(last.targets[0])
         else:
-            self.value = ast.unparse(last)
+            self.value = lines.pop()[0]
         self._rebound = [name for name in program.assigned if name in inputs]
+        self.lines = [line for line, makes in lines if not (makes and apart)]
+        self.modules = [line for line, makes in lines if makes]
 
     def as_function(
         self, parameters: Sequence[str], also: Sequence[str] = (), state: str = ""
@@ -74,9 +107,11 @@ class _Writer(ast.NodeTransformer):
     """Rewrites a copy of the checked tree; `operands` are those of each step when it was run."""
 
     def __init__(
-        self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str], device: str
-    ) -> None:
+        self, program: Expression, operands: Mapping[int, list[Any]], inputs: set[str], device: str,
+        *, apart: bool,
+    ) -> None:  # fmt: skip
         self._device = device
+        self._apart = apart
         copies: dict[int, Any] = {}
         self._tree = deepcopy(program.tree, copies)
         self._held = {name: deepcopy(value, copies) for name, value in program.held.items()}
@@ -85,6 +120,8 @@ class _Writer(ast.NodeTransformer):
         self._operands = operands
         self._scope = inputs | set(program.assigned)
         self._made = {copies[id(node)] for node in program.made if id(node) in copies}
+        self.computed: dict[ast.AST, Step] = {}
+        """The steps of the calls that were rewritten, in the order in which they are computed."""
 
     def written(self) -> list[ast.stmt]:
         """The statements, rewritten."""
@@ -137,17 +174,33 @@ class _Writer(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """A function under PyTorch's name, on the device where it is computed."""
         step, written = self._calls.get(node), self._call(node)
-        if step is None or self._device == "cpu" or not isinstance(written, ast.Call):
+        if step is None or not isinstance(written, ast.Call):
             return written
-        return self._on_device(written, step)
+        if self._apart and step.name.startswith("nn."):
+            self._fill_in(written, step)
+        self.computed[written] = step
+        return written if self._device == "cpu" else self._on_device(written, step)
+
+    def _fill_in(self, node: ast.Call, step: Step) -> None:
+        """Write the settings of a module as numbers in place of names."""
+        if "*" in step.keywords:
+            return
+        values = self._operands.get(id(step), [])
+
+        def number(part: ast.expr, value: Any) -> ast.expr:
+            plain = isinstance(value, int | float | tuple) and library.plain([value])
+            return _parsed(repr(value)) if plain and _reads(part) else part
+
+        node.args = [*map(number, node.args, values)]
+        for keyword, value in zip(node.keywords, values[len(node.args) :], strict=False):
+            keyword.value = number(keyword.value, value)
 
     def _on_device(self, node: ast.Call, step: Step) -> ast.expr:
         """A call that draws random numbers does so on the CPU, as in gradcli, and moves them."""
         operands, bound = self._operands.get(id(step), []), step.kind in ("method", "apply")
         module = step.kind == "apply" and bool(operands)
-        name = type(operands[0]).__name__ if module else step.name.rpartition(".")[2]
-        random = name in (RANDOM_MODULES if module else RANDOM)
-        if not random or step.name.startswith("nn.") or "*" in step.keywords:
+        draws = random(operands[0]) if module else step.name.rpartition(".")[2] in RANDOM
+        if not draws or step.name.startswith("nn.") or "*" in step.keywords:
             return node
         if isinstance(node.func, ast.Attribute) and step.kind == "method":
             node.func.value = _on_cpu(node.func.value)
@@ -258,6 +311,10 @@ class _Substitution(ast.NodeTransformer):
             return node
         first, self._first = self._first, None
         return first
+
+
+def _reads(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Name) for part in ast.walk(node))
 
 
 def _on_cpu(node: ast.expr) -> ast.expr:

@@ -1,19 +1,24 @@
 """A PyTorch program in the making: inputs, statements, prints, and the imports that these need."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradcli.catalogue.imports import imports
 from gradcli.catalogue.operators import RANDOM, RANDOM_MODULES
+from gradcli.evaluate.files import read_all
 from gradcli.evaluate.job import DTYPES, once_more
+from gradcli.language.assignment import in_expression
+from gradcli.language.file_names import FromFile
+from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Literal
 from gradcli.options.inputs import Input
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Result, part
 from gradcli.show.program.formulas import WrittenExpression
-from gradcli.show.program.tensor_code import tensor_code
+from gradcli.show.program.tensor_code import loaded, tensor_code
 
 
 class Script:
@@ -25,11 +30,68 @@ class Script:
         self.on_cpu = ', device="cpu"' if elsewhere else ""
         self.moved = f'.to("{request.device}")' if elsewhere else ""
         self._taken = set(inputs)
+        self._counts = Counter(name.partition(".")[0] for name in self._taken)
         self.lines: list[str] = []
+        self._apart = False
+        self._codes: dict[str, str] = {}
+        self._draws = False
+
+    def inner(self) -> "Script":
+        """A script for the body of a loop: its expressions use the modules that this script makes."""
+        inner = Script(self._request, self._taken)
+        inner._counts, inner._codes, inner._apart = self._counts, self._codes, self._apart
+        return inner
 
     def read(self, text: str, inputs: Mapping[str, Tensor]) -> WrittenExpression:
-        """An expression of inputs, any shape, as PyTorch code on the request's device."""
-        return WrittenExpression(text, inputs, self._request.device)
+        """An expression of inputs, any shape, as PyTorch code on the request's device; without the
+        modules that `make_modules` has made.
+        """
+
+        def parameters(name: str, code: str, module: nn.Module) -> list[str]:
+            return self._parameters(name, code, module, inputs)
+
+        device = self._request.device
+        found = WrittenExpression(text, inputs, device, parameters, apart=self._apart)
+        self._codes |= found.codes
+        self._taken |= {*found.codes.values()}
+        literals = self._request.literals
+        left = [
+            name for name in inputs if literals.keys().isdisjoint((name, name.partition(".")[0]))
+        ]
+        self._draws |= found.draws and any("." in name for name in left)
+        return found
+
+    def make_modules(self, text: str, inputs: Mapping[str, Tensor]) -> None:
+        """Append the lines that make the modules of an expression, which then runs several times, or
+        comes after other lines that read their parameters.
+        """
+        self._apart = True
+        self.add(*self.read(text, inputs).modules)
+
+    def _parameters(
+        self, name: str, code: str, module: nn.Module, tensors: Mapping[str, Tensor]
+    ) -> list[str]:
+        """The lines that give the parameters of a module the values that the user gave."""
+        literals = self._request.literals
+        whole, lines = literals.get(name), []
+        if isinstance(whole, FromFile):
+            complete = module.state_dict().keys() <= read_all(whole).keys()
+            strict = "" if complete else ", strict=False"
+            lines.append(f"{code}.load_state_dict({loaded(whole)}{strict})")
+        given = [path for path in tensors if path.startswith(f"{name}.") and path in literals]
+        if given:
+            lines.append("with torch.no_grad():")
+        for path in given:
+            value = _drawn(path)
+            if not _is_random(literals[path]):
+                value = self.tensor(literals[path], tensors[path], leaf=False)
+            lines.append(f"    {self.code(path)}.copy_({value})")
+        return lines
+
+    def code(self, name: str) -> str:
+        """An input or a step in the program: `net[0].weight` for the parameter `net.0.weight`."""
+        module, dot, path = name.partition(".")
+        return in_expression(f"{self._codes.get(module, module)}{dot}{path}")
 
     def add(self, *lines: str) -> None:
         """Append statements, one per line."""
@@ -49,8 +111,12 @@ class Script:
     ) -> None:  # fmt: skip
         """Append a line for each input, any shape and dtype; `leaves` require gradients."""
         names = set(leaves)
-        for name, tensor in tensors.items():
-            self.add(f"{name} = {self.tensor(literals.get(name), tensor, leaf=name in names)}")
+        for name in filter(tensors.__contains__, dict.fromkeys((*literals, *tensors))):
+            literal, tensor = literals.get(name), tensors[name]
+            if "." not in name:
+                self.add(f"{name} = {self.tensor(literal, tensor, leaf=name in names)}")
+            elif _is_random(literal):
+                self.add(f"{_drawn(name)} = {self.tensor(literal, tensor, leaf=False)}")
 
     def directions(self, given: Iterable[Input], tensors: Mapping[str, Tensor]) -> dict[str, str]:
         """Append a line for each direction; return their names by input."""
@@ -89,14 +155,23 @@ class Script:
 
     def gradients(self, out: str, inputs: Sequence[str], upstream: str = "") -> list[str]:
         """The line that calls autograd.grad; the names of what it returns."""
-        names = [self.fresh(f"d_{name}") for name in inputs]
+        names = [self.fresh(f"d_{name.replace('.', '_')}") for name in inputs]
         given = f", {upstream}" if upstream else ""
         if len(names) == 1:
-            self.add(f"{names[0]} = torch.autograd.grad({out}, {inputs[0]}{given})[0]")
+            self.add(f"{names[0]} = torch.autograd.grad({out}, {self.code(inputs[0])}{given})[0]")
         elif names:
-            call = f"torch.autograd.grad({out}, [{', '.join(inputs)}]{given})"
+            call = f"torch.autograd.grad({out}, {self.listed(inputs)}{given})"
             self.add(f"{', '.join(names)} = {call}")
         return names
+
+    def listed(self, names: Sequence[str]) -> str:
+        """A list of inputs; all parameters of a module are written `*net.parameters()`."""
+        parts: dict[str, None] = {}
+        for name in names:
+            module, _, path = name.partition(".")
+            every = path and self._counts[module] == sum(n.startswith(f"{module}.") for n in names)
+            parts[f"*{self.code(module)}.parameters()" if every else self.code(name)] = None
+        return f"[{', '.join(parts)}]"
 
     def show_row(self, *values: str) -> None:
         """Print the numbers of several tensors on one line."""
@@ -118,7 +193,7 @@ class Script:
             head.append(f"torch.set_default_dtype(torch.{request.dtype})")
         if request.device != "cpu":
             head.append(f'torch.set_default_device("{request.device}")')
-        if _draws(body):
+        if self._draws or _draws(body):
             head.append(f"torch.manual_seed({request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
@@ -127,6 +202,15 @@ class Script:
 def _draws(code: str) -> bool:
     """Whether lines of a program call a function that draws random numbers."""
     return not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", code))
+
+
+def _drawn(path: str) -> str:
+    """The name of the random numbers that a parameter is given: they are drawn before the module is made."""
+    return path.replace(".", "_")
+
+
+def _is_random(literal: Literal | None) -> bool:
+    return isinstance(literal, Made) and literal.random
 
 
 def program(request: ComputeOptions, result: Result) -> str:

@@ -13,9 +13,9 @@ from gradcli.show import numbers
 
 _LOADERS = {
     ".npy": "np.load({path!r})",
-    ".npz": "np.load({path!r})[{key!r}]",
-    ".pt": "torch.load({path!r})[{key!r}]",
-    ".safetensors": "safetensors.torch.load_file({path!r})[{key!r}]",
+    ".npz": "np.load({path!r})",
+    ".pt": "torch.load({path!r})",
+    ".safetensors": "safetensors.torch.load_file({path!r})",
 }
 """Calls that read the binary formats; the numbers of text files are written into the program."""
 
@@ -45,11 +45,16 @@ def tensor_code(
     flag = ", requires_grad=True" if leaf else ""
     suffix = literal.suffix if isinstance(literal, FromFile) else ""
     if isinstance(literal, FromFile) and suffix in _LOADERS and (literal.key or suffix == ".npy"):
-        loaded = _LOADERS[suffix].format(path=literal.path, key=literal.key)
         dtype = "" if tensor.dtype == torch.bool else f", dtype={tensor.dtype}"
-        return f"torch.tensor({loaded}{dtype}{flag})"
+        return f"torch.tensor({loaded(literal)}{dtype}{flag})"
     dtype = f", dtype={tensor.dtype}" if tensor.dtype in _UNUSUAL or not tensor.numel() else ""
     return f"torch.tensor({_values(tensor)}{dtype}{flag})"
+
+
+def loaded(literal: FromFile) -> str:
+    """The call that reads a file of a binary format: one array of it if it has a key."""
+    key = f"[{literal.key!r}]" if literal.key else ""
+    return _LOADERS[literal.suffix].format(path=literal.path) + key
 
 
 def _constructor(literal: Made, leaf: bool, device: str) -> str:
