@@ -1,10 +1,11 @@
 """The program of `grad`: one gradient, or a loop over points."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
+from gradcli.show.program.formulas import WrittenExpression
 from gradcli.show.program.script import Script
 
 
@@ -20,6 +21,8 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     slopes = result.gradients or {}
     chosen = {name: name for name, slope in slopes.items() if slope is not None}
     script.inputs(result.inputs, request.literals, chosen)
+    if request.jvp and any("." in name for name in result.inputs):
+        script.make_modules(result.expression, result.inputs)
     tangents = script.directions(request.jvp, result.directions)
     name_of_value = "loss" if result.value.ndim == 0 else "value"
     if result.gradients is None:
@@ -77,6 +80,9 @@ def _forward(
         for name, step in result.intermediates.items()
         if name != written.value and not step.value.is_complex()
     ]
+    if any("." in name for name in tangents):
+        _dual(script, result, tangents, written, steps, value, state)
+        return
     lines, function = written.as_function(list(tangents), steps, state)
     script.add(*lines)
     primals, directions = (
@@ -92,6 +98,43 @@ def _forward(
     script.add(f"{left}, {_together([jvp, *pushed])} = {call}")
     for label, name in shown.items():
         script.show(label, name)
+
+
+def _dual(
+    script: Script, result: GradResult, tangents: Mapping[str, str], written: WrittenExpression,
+    steps: Sequence[str], value: str, state: str,
+) -> None:  # fmt: skip
+    """The same with tangents of parameters, which a module holds: it is given dual numbers instead."""
+    script.add("with torch.autograd.forward_ad.dual_level():")
+    inner, dual = script.inner(), script.fresh("dual")
+    if state:
+        inner.add(f"torch.set_rng_state({state})")
+    for name, tangent in tangents.items():
+        code, made = (
+            script.code(name),
+            f"torch.autograd.forward_ad.make_dual({script.code(name)}, {tangent})",
+        )
+        inner.add(
+            *(
+                [f"{dual} = {made}", f"del {code}", f"{code} = {dual}"]
+                if "." in name
+                else [f"{code} = {made}"]
+            )
+        )
+    inner.add(*written.lines)
+    out = written.value
+    if not out.isidentifier():
+        out = script.fresh(value or "result", "result")
+        inner.add(f"{out} = {written.value}")
+    for label, name in {value: out, **{name: name for name in steps}}.items() if value else ():
+        inner.show(label, name)
+    pushed = {"jvp": (out, result.jvp)}
+    pushed |= {f"jvp of {n} (step)": (n, result.intermediates[n].tangent) for n in steps}
+    for label, (name, tensor) in pushed.items():
+        found = f"torch.autograd.forward_ad.unpack_dual({name}).tangent"
+        moves = tensor is not None and bool(tensor.any())  # what does not may have no tangent
+        inner.show(label, found if moves else f"torch.zeros_like({name})")
+    script.nest(inner)
 
 
 def _together(names: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ from gradcli.commands.hessian.result import HessianResult, PointKind, ProductRes
 from gradcli.errors import UsageError
 from gradcli.evaluate.directions import directions
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.run import Run, leads_to_result, one_number, run_expression
+from gradcli.evaluate.networks import make_inputs
+from gradcli.evaluate.run import Run, leads_to_result, one_number, run_on
 from gradcli.language.limits import ELEMENTS
 
 STATIONARY = 1e-6
@@ -26,13 +27,9 @@ def compute(request: Hessian, job: Job) -> HessianResult | ProductResult:
     Raises MathError if it is not one number, SizeError for a Hessian with too many elements, and
     what a direction raises.
     """
-    along: dict[str, Tensor] = {}
-
-    def made(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        along.update(directions(request.hvp, inputs, job, "--hvp"))
-        return {}
-
-    run = run_expression(request, job, made)
+    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs})
+    along = directions(request.hvp, inputs, job, "--hvp")
+    run = run_on(request, inputs, job)
     value = one_number(run.value, "hessian needs one number")
     return _product(run, value, along, job) if along else _whole(run, value, job)
 

@@ -19,6 +19,7 @@ from gradcli.evidence.explain.ledger import operands_of, shown
 from gradcli.evidence.explain.local_formulas import LONGEST, formula
 from gradcli.evidence.explain.local_rules import (
     Local,
+    by_role,
     close,
     in_words,
     is_elementwise,
@@ -130,11 +131,11 @@ class _Forward:
                     return Local(local, rule)
             return in_words(f"tangent * ({rule})")
         words = (
-            self._linear(operation, use, result)
+            by_role(derivative_rules.FORWARD, operation, use, name)
+            or self._linear(operation, use, result)
             or self._reduced(operation, use, result, name)
             or self._symmetric(operation, use, result, name)
             or _moved(name)
-            or derivative_rules.FORWARD.get(name)
             or f"jvp of {operation.name}"
         )
         return in_words(f"{words}: {list(tangent.shape)} -> {list(product.shape)}")

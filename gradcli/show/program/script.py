@@ -122,7 +122,7 @@ class Script:
         """Append a line for each direction; return their names by input."""
         names: dict[str, str] = {}
         for item in given:
-            names[item.name] = self.fresh(f"v_{item.name}")
+            names[item.name] = self.fresh(f"v_{item.name.replace('.', '_')}")
             made = self.tensor(item.literal, tensors[item.name], leaf=False)
             self.add(f"{names[item.name]} = {made}")
         return names
