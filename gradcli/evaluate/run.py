@@ -1,7 +1,6 @@
 """Run an expression on its inputs as leaves: what the commands on expressions share."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +13,7 @@ from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import Before, evaluate
 from gradcli.evaluate.networks import More, make_inputs
 from gradcli.evaluate.trace import Trace, leads_to
-from gradcli.language.expressions.program import Expression, Step
-from gradcli.language.limits import PROGRAMS
+from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.options.derivatives import ExpressionOptions
 from gradcli.results import Subject
 
@@ -112,7 +110,7 @@ def _watching(program: Expression, targets: list[Any], before: Before) -> Before
     return watch
 
 
-@lru_cache(maxsize=PROGRAMS)
+@once
 def _may_take_indices(program: Expression) -> bool:
     return any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps)
 

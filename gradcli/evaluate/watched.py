@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -12,8 +12,7 @@ from gradcli.catalogue.functions import CATALOGUE, Loss
 from gradcli.evaluate import implementations, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.language.calls import Call
-from gradcli.language.expressions.program import Expression, Step
-from gradcli.language.limits import PROGRAMS
+from gradcli.language.expressions.program import Expression, Step, once
 
 OTHERS = frozenset(
     {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
@@ -87,7 +86,7 @@ def watching(
     return remember, collect
 
 
-@lru_cache(maxsize=PROGRAMS)
+@once
 def makers(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
     """How to make the watched operation of each step that notes examine, by the step's id."""
     found: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}

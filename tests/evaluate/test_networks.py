@@ -61,7 +61,7 @@ class Case:
 
 @cache
 def cases() -> tuple[Case, ...]:
-    found = []
+    found: list[Case] = []
     for line in CASES.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             make, shapes, call = (*map(str.strip, line.split("|")), "m(x)")[:3]
@@ -99,7 +99,7 @@ def plain(text: str, inputs: dict[str, Tensor], dtype: torch.dtype) -> dict[str,
         }
         for leaf in leaves.values():
             leaf.requires_grad_(leaf.is_floating_point())
-        space = {"nn": nn, "torch": torch, "rand": torch.rand, **leaves}
+        space: dict[str, Any] = {"nn": nn, "torch": torch, "rand": torch.rand, **leaves}
         exec("; ".join([*text.split("; ")[:-1], f"result = {text.split('; ')[-1]}"]), space)
         names: dict[int, str] = {}
         for name, module in space.items():

@@ -616,7 +616,7 @@ def test_a_name_that_the_installed_pytorch_lacks_is_an_error_that_names_its_vers
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(torch.special, "gammaincc")
-    for kept in (library.function, machine._bound, machine._compile):
+    for kept in (library.function, machine._bound):
         kept.cache_clear()
     error = error_of("x + special.gammaincc(x, y)")
     assert error.message == f"PyTorch {torch.__version__} has no special.gammaincc"

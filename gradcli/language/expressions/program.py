@@ -1,9 +1,9 @@
 """A parsed expression: a checked program for a stack machine, with the place of every step."""
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from gradcli.language.source import Source, Span
 
@@ -79,3 +79,22 @@ class Expression:
     held: Mapping[str, ast.expr]
     notes: tuple[tuple[str, str], ...]
     modules: Mapping[str, Step]
+
+
+T = TypeVar("T")
+
+
+def once(function: Callable[[Expression], T]) -> Callable[[Expression], T]:
+    """The same function, computed once for each expression. The expression keeps the value, so that
+    both are freed together: one that was run may hold large modules.
+    """
+    name = f"{function.__module__}.{function.__name__}"
+
+    def kept(program: Expression) -> T:
+        held: dict[str, Any] = vars(program)
+        if name not in held:
+            held[name] = function(program)
+        value: T = held[name]
+        return value
+
+    return kept
