@@ -97,6 +97,7 @@ def _settings(name: str, message: str, step: Step, operands: Sequence[object]) -
         return ExpressionError(message, span=step.span, hint=hint)
     message = _reworded(message, name, operands)
     signature = re.sub(r",?\s*device=None,\s*dtype=None", "", _signature(module))
+    signature = re.sub(r",(?=\S)", ", ", signature)
     hint = "" if "*args" in signature else f"write nn.{signature}"
     return ShapeError(f"{name}: {message}", span=step.span, hint=hint)
 
