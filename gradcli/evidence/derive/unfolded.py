@@ -7,11 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from gradcli.language.expressions.program import Expression
-<<<<<<<< HEAD:gradcli/evidence/derive/layer_steps.py
-from gradcli.show.program.making import Replaced
-========
 from gradcli.show.program.made_modules import Replaced
->>>>>>>> code:gradcli/evidence/derive/unfolded.py
 
 
 def unfolded(source: Expression, linked: Expression, taken: Collection[str]) -> str:
