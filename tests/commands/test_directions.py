@@ -148,6 +148,32 @@ def test_an_operation_without_forward_mode_is_named_with_what_to_do_instead() ->
     assert "no forward mode of cholesky" in found["error"]["message"]
 
 
+@pytest.mark.filterwarnings("ignore")  # of what torch.func.jvp loads
+def test_a_parameter_of_a_module_has_a_direction_too() -> None:
+    text = "net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)); "
+    words = ("x=1,-2", "--dtype", "float64", "--json")
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    x, ones = torch.tensor([1.0, -2.0], dtype=torch.float64), torch.ones(3, 2, dtype=torch.float64)
+
+    def output(weight: Tensor) -> Tensor:
+        return torch.func.functional_call(net, {"0.weight": weight}, (x,))  # type: ignore[no-any-return]
+
+    found = run("grad", f"{text}net(x)", "--jvp", "net.0.weight=ones(3,2)", *words).json
+    weight = net[0].weight.detach()
+    assert close(found["jvp"], torch.func.jvp(output, (weight,), (ones,))[1].tolist())
+    found = run("hessian", f"{text}sum(net(x)**2)", "--hvp", "net.0.weight=ones(3,2)", *words).json
+    product = torch.autograd.functional.hvp(lambda w: (output(w) ** 2).sum(), weight, ones)[1]
+    assert close(found["hvp"]["net.0.weight"], product.tolist())
+    assert [*found["hvp"]] == ["x", *(f"net.{name}" for name, _ in net.named_parameters())]
+    ran = run("grad", f"{text}net(x)", "x=1,-2", "--jvp", "net.0.wait=1")
+    assert "did you mean net.0.weight" in ran.stderr
+
+
 def test_what_leads_to_no_number_has_no_derivative() -> None:
     for text in ("x.argmax()", "x.detach()", "x > 1"):
         ran = run("grad", text, "x=1,2", "--jvp", "x=1,1")
