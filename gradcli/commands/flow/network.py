@@ -33,7 +33,7 @@ from gradcli.evaluate import growth, library
 from gradcli.evaluate.failures import explained, kind
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import assigned
-from gradcli.evaluate.networks import Made, activation_of, bounded, function_of, make_inputs
+from gradcli.evaluate.networks import Made, activation_of, function_of, leaves, make_inputs
 from gradcli.evaluate.rerun import widened
 from gradcli.language.assignment import in_expression
 from gradcli.language.calls import Call
@@ -204,10 +204,7 @@ def _made(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
                 titles |= _named(title, module, titles)
                 name = title if module is net else name
     titles |= _named(name, net, titles)
-    layers = [
-        Layer(titles[id(part)], part, spans.get(id(part), whole))
-        for part in bounded(net, Step("apply", whole))
-    ]
+    layers = [Layer(titles[id(part)], part, spans.get(id(part), whole)) for part in leaves(net)]
     if not layers:
         raise UsageError(f"{name} has no layers", hint="--net 'nn.Sequential(nn.Linear(2,3))'")
     places = [f"{name}[{i}]" for i in range(len(net))] if isinstance(net, nn.Sequential) else []

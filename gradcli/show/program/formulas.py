@@ -26,7 +26,7 @@ from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.expressions.substitution import filled
 from gradcli.language.source import Source
-from gradcli.show.program.making import Making, Parameters, random
+from gradcli.show.program.made_modules import Making, Parameters, random
 
 _SECTIONS = {
     "special": "torch.special",

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from gradcli.language.expressions.program import Expression
-from gradcli.show.program.making import Replaced
+from gradcli.show.program.made_modules import Replaced
 
 
 def unfolded(source: Expression, linked: Expression, taken: Collection[str]) -> str:
