@@ -164,10 +164,12 @@ def test_a_parameter_of_a_module_has_a_direction_too() -> None:
         return torch.func.functional_call(net, {"0.weight": weight}, (x,))  # type: ignore[no-any-return]
 
     found = run("grad", f"{text}net(x)", "--jvp", "net.0.weight=ones(3,2)", *words).json
-    weight = net[0].weight.detach()
+    weight = dict(net.named_parameters())["0.weight"].detach()
     assert close(found["jvp"], torch.func.jvp(output, (weight,), (ones,))[1].tolist())
     found = run("hessian", f"{text}sum(net(x)**2)", "--hvp", "net.0.weight=ones(3,2)", *words).json
-    product = torch.autograd.functional.hvp(lambda w: (output(w) ** 2).sum(), weight, ones)[1]
+    product = torch.func.jvp(torch.func.grad(lambda w: (output(w) ** 2).sum()), (weight,), (ones,))[
+        1
+    ]
     assert close(found["hvp"]["net.0.weight"], product.tolist())
     assert [*found["hvp"]] == ["x", *(f"net.{name}" for name, _ in net.named_parameters())]
     ran = run("grad", f"{text}net(x)", "x=1,-2", "--jvp", "net.0.wait=1")
