@@ -167,9 +167,11 @@ def test_a_parameter_of_a_module_has_a_direction_too() -> None:
     weight = dict(net.named_parameters())["0.weight"].detach()
     assert close(found["jvp"], torch.func.jvp(output, (weight,), (ones,))[1].tolist())
     found = run("hessian", f"{text}sum(net(x)**2)", "--hvp", "net.0.weight=ones(3,2)", *words).json
-    product = torch.func.jvp(torch.func.grad(lambda w: (output(w) ** 2).sum()), (weight,), (ones,))[
-        1
-    ]
+
+    def squared(weight: Tensor) -> Tensor:
+        return (output(weight) ** 2).sum()
+
+    product = torch.func.jvp(torch.func.grad(squared), (weight,), (ones,))[1]
     assert close(found["hvp"]["net.0.weight"], product.tolist())
     assert [*found["hvp"]] == ["x", *(f"net.{name}" for name, _ in net.named_parameters())]
     ran = run("grad", f"{text}net(x)", "x=1,-2", "--jvp", "net.0.wait=1")
