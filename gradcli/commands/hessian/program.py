@@ -49,11 +49,12 @@ def _joined(script: Script, request: Hessian, result: HessianResult) -> None:
     itself, so its gradient by all of them is differentiated number by number.
     """
     script.inputs(result.inputs, request.literals, result.hessian)
+    kept = script.kept(result.expression, result.inputs, result.hessian)
     value = script.formula(result.expression, result.inputs, "value", "result")
     leaves, slopes, second = map(script.fresh, ("leaves", "gradient", "hessian"))
     script.show("value", value)
     script.add(
-        f"{leaves} = {script.listed([*result.hessian])}",
+        f"{leaves} = {script.listed([*kept.values()])}",
         f"{slopes} = torch.autograd.grad({value}, {leaves}, create_graph=True, materialize_grads=True)",
         f"{slopes} = torch.cat([part.reshape(-1) for part in {slopes}])",
     )
