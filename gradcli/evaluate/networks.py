@@ -71,7 +71,8 @@ def make_inputs(
     for name in given:
         if name not in parameters and name.partition(".")[0] not in whole:
             raise _no_parameter(name, list(parameters))
-    job.modules += _phrases(parameters, given, job.seed)
+    phrases = _phrases(parameters, given, job.seed)
+    job.modules += [phrase for phrase in phrases if phrase not in job.modules]
     return made | parameters
 
 

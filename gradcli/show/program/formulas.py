@@ -188,9 +188,8 @@ class _Writer(ast.NodeTransformer):
 
     def draws(self, step: Step) -> bool:
         """Whether a call draws random numbers."""
-        operands = self._operands.get(id(step))
         if step.kind == "apply":
-            return bool(operands) and random(operands[0])
+            return any(map(random, self._operands.get(id(step), [])[:1]))
         return step.name.rpartition(".")[2] in RANDOM and not step.name.startswith("nn.")
 
     def _on_device(self, node: ast.Call, step: Step) -> ast.expr:
