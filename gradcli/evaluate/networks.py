@@ -70,7 +70,8 @@ def make_inputs(
     for name in paths:
         if name not in parameters:
             raise _no_parameter(name, list(parameters))
-    job.modules += _phrases(parameters, given, job.seed)
+    phrases = _phrases(parameters, given, job.seed)
+    job.modules += [phrase for phrase in phrases if phrase not in job.modules]
     return made | parameters
 
 
