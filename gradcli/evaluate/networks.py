@@ -70,7 +70,8 @@ def make_inputs(
     for name in paths:
         if name not in parameters:
             raise _no_parameter(name, list(parameters))
-    job.modules += _phrases(parameters, given, job.seed)
+    phrases = _phrases(parameters, given, job.seed)
+    job.modules += [phrase for phrase in phrases if phrase not in job.modules]
     return made | parameters
 
 
@@ -284,11 +285,12 @@ _JUMPS = ("jump", "branch")
 
 
 def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
-    """The value given for a parameter, in its dtype and shape, of which sides of size 1 may be left out.
+    """The value given for a parameter, in its dtype and shape, of which leading sides of size 1 may be left out.
 
     Raises ShapeError for another shape.
     """
-    if given.squeeze().shape == own.squeeze().shape:
+    leading = max(own.ndim - given.ndim, 0)
+    if given.shape == own.shape[leading:] and given.numel() == own.numel():
         return given.detach().reshape(own.shape).to(own.dtype)
     message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
     shape = ",".join(map(str, own.shape))
@@ -300,6 +302,7 @@ def _node(text: str) -> ast.expr:
 
 
 def leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of a module in the order in which they are applied, without those that do nothing."""
     waiting = [module]
     while waiting:
         part = waiting.pop()
@@ -397,7 +400,7 @@ def _batch_norm(module: Any) -> Written:
 _FUNCTIONS: Mapping[type[nn.Module], Callable[[Any], Written]] = {
     nn.Linear: lambda m: ("F.linear", [m.weight, m.bias], {}),
     nn.Bilinear: lambda m: ("F.bilinear", [m.weight, m.bias], {}),
-    nn.PReLU: lambda m: ("F.prelu", [m.weight], {}),
+    nn.PReLU: lambda m: (f"F.{type(m).__name__.lower()}", [m.weight], {}),
     **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolution),
     **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _convolution),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),

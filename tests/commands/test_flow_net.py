@@ -78,7 +78,7 @@ def leaves(module: nn.Module) -> list[nn.Module]:
 def size(tensor: Tensor) -> float:
     """The norm of its gradient in float64."""
     assert tensor.grad is not None
-    return tensor.grad.double().norm().item()
+    return float(tensor.grad.double().norm())
 
 
 def plain(
@@ -133,7 +133,11 @@ def test_the_numbers_are_those_of_plain_pytorch_with_hooks(dtype: str) -> None:
         assert [row["layer"] for row in found] == [*range(1, len(expected) + 1)]
         for row, want in zip(found, expected, strict=True):
             assert (row["module"], row["shape"]) == (want.pop("module"), want.pop("shape"))
-            assert {name: row[name] for name in want} == pytest.approx(want, rel=1e-5, abs=1e-7)
+            assert {name for name in want if row[name] is None} == {
+                name for name, number in want.items() if number is None
+            }
+            for name, number in want.items():
+                assert number is None or row[name] == pytest.approx(number, rel=1e-5, abs=1e-7)
 
 
 def test_saturated_and_dead_are_shares_of_the_slopes() -> None:

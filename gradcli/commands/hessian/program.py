@@ -63,11 +63,12 @@ def _joined(script: Script, request: Hessian, result: HessianResult | ProductRes
     """
     chosen = list(result.gradients)
     script.inputs(result.inputs, request.literals, chosen)
+    kept = script.kept(result.expression, result.inputs, chosen)
     value = script.formula(result.expression, result.inputs, "value", "result")
     leaves, slopes = map(script.fresh, ("leaves", "gradient"))
     script.show("value", value)
     script.add(
-        f"{leaves} = {script.listed(chosen)}",
+        f"{leaves} = {script.listed([*kept.values()])}",
         f"{slopes} = torch.autograd.grad({value}, {leaves}, create_graph=True, materialize_grads=True)",
         f"{slopes} = torch.cat([part.reshape(-1) for part in {slopes}])",
     )
@@ -75,7 +76,7 @@ def _joined(script: Script, request: Hessian, result: HessianResult | ProductRes
     if isinstance(result, ProductResult):
         product = script.fresh("hvp")
         along = script.directions(request.hvp, result.subjects[0].directions)
-        parts = [along.get(name, f"torch.zeros_like({script.code(name)})") for name in chosen]
+        parts = [along.get(name, f"torch.zeros_like({script.code(kept[name])})") for name in chosen]
         direction = f"torch.cat([part.reshape(-1) for part in [{', '.join(parts)}]])"
         script.add(
             f"{product} = torch.autograd.grad({slopes} @ {direction}, {leaves}, materialize_grads=True)"

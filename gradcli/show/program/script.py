@@ -11,9 +11,11 @@ from gradcli.catalogue.operators import RANDOM, RANDOM_MODULES
 from gradcli.evaluate.files import read_all
 from gradcli.evaluate.job import DTYPES, once_more
 from gradcli.language.assignment import in_expression
+from gradcli.language.expressions import expression
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Literal
+from gradcli.language.source import Source
 from gradcli.options.inputs import Input
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Result, part
@@ -152,6 +154,19 @@ class Script:
         name = self.fresh("state")
         self.add(f"{name} = torch.get_rng_state()")
         return name
+
+    def outlasting(
+        self, text: str, inputs: Mapping[str, Tensor], names: Iterable[str]
+    ) -> dict[str, str]:
+        """A name for each of the inputs in `names` that the expression does not bind again."""
+        bound = expression.parse(Source(text), tuple(inputs)).assigned
+        return {name: self.fresh(f"{name}_given") if name in bound else name for name in names}
+
+    def kept(self, text: str, inputs: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, str]:
+        """The same names, after a line for each input that gets another one."""
+        found = self.outlasting(text, inputs, names)
+        self.add(*(f"{given} = {name}" for name, given in found.items() if given != name))
+        return found
 
     def gradients(self, out: str, inputs: Sequence[str], upstream: str = "") -> list[str]:
         """The line that calls autograd.grad; the names of what it returns."""
