@@ -280,7 +280,7 @@ def _passed(network: Network, x: Tensor, job: Job, upstream: Tensor | None = Non
 
 def _applied(layer: Layer, h: Tensor, job: Job) -> Any:
     """The output of a layer. Raises a GradcliError at its place for what PyTorch refuses."""
-    step = Step("apply", layer.span, 2, layer.title)
+    step = Step("apply", layer.span, 2, _class(layer))
     job.before(step, [layer.module, h])
     try:
         if written := function_of(layer.module):
@@ -291,7 +291,9 @@ def _applied(layer: Layer, h: Tensor, job: Job) -> Any:
         error.span = error.span or step.span
         raise
     except Exception as error:  # whatever PyTorch raises for the user's layer
-        raise explained(error, step, [layer.module, h]) from None
+        refused = explained(error, step, [layer.module, h])
+        refused.message = f"{layer.name}: {refused.message}"
+        raise refused from None
 
 
 def _row(i: int, network: Network, passed: Passed, flat: Mapping[Call, float]) -> NetLayer:
