@@ -317,6 +317,8 @@ def _activation(module: Any) -> Written:
     function = find_function(entry.name)
     settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}
     changed = {p.name: settings[p.name] for p in entry.parameters if settings[p.name] != p.default}
+    if entry.mixes:
+        changed["dim"] = module.dim
     return (function.path, [], changed) if function else None
 
 

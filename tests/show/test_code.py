@@ -52,6 +52,7 @@ MODULES = [
     "grad 'np.var(nn.Linear(2,3)(x), ddof=1) + half_sse(nn.Linear(2,1)(x), x[0])' x=1,2",
     "jacobian 'net = nn.Linear(2,2); x = net(x); y = net(x); stack([y[0], x[1]])' x=1,2",
     "plot 'x = x*y; nn.Linear(1,1)(x[None])*y' x=0,1,2 y=1,2",
+    "grad 'net = nn.Sequential(nn.Linear(2,3), nn.Softmax(0), nn.LogSoftmax(1)); net(x)[0,0]' 'x=1,2;3,4'",
     f"jacobian '{NET}; net(x)' 'x=1,2;3,4'",
     "jacobian 'y = nn.Dropout(0.5)(nn.Linear(2,3)(x)); y' x=1,2 --wrt x",
     f"hessian '{NET}; mse(net(x), y)' x=1,2 y=1, --dtype float64",
