@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from gradcli.errors import MathError
 
@@ -33,6 +34,18 @@ NO_PATH = "the result does not depend on any input through differentiable operat
 
 class NoDerivativeError(MathError):
     """PyTorch has the function but no derivative of it, such as `torch.heaviside`."""
+
+
+class NoForwardError(MathError):
+    """PyTorch has the operation but no forward mode of it, such as `torch.cdist`."""
+
+
+def no_forward(error: Exception, operation: str) -> NoForwardError | None:
+    """The error of an operation without forward mode, from PyTorch's own; None for any other."""
+    if not re.search("forward (?:AD|gradient)", str(error)):
+        return None
+    message = f"PyTorch has no forward mode of {operation}"
+    return NoForwardError(message, why_entry="no-forward-mode")
 
 
 @contextmanager
@@ -70,7 +83,9 @@ def require_grad(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[st
 
 def alias(tensor: Tensor) -> Tensor:
     """A view, in the tensor's shape, whose gradient is what passes through this one use of it."""
-    return tensor.view_as(tensor) if tensor.layout == torch.strided else tensor.clone()
+    if tensor.layout != torch.strided:
+        return tensor.clone()
+    return tensor.permute(tuple(range(tensor.ndim)))  # which passes a sparse gradient on
 
 
 def gradients(
@@ -227,14 +242,61 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
     }
 
 
+class ForwardMode(NamedTuple):
+    """Forward mode while its level lasts: `dual` gives a tensor a tangent in its shape and dtype, and
+    `unpack` a tensor and its tangent, None if it has none.
+    """
+
+    dual: Callable[[Tensor, Tensor], Tensor]
+    unpack: Callable[[Tensor], tuple[Tensor, Tensor | None]]
+
+    def duals(
+        self, inputs: Mapping[str, Tensor], tangents: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The inputs, those in `tangents` as dual numbers."""
+        return {n: self.dual(t, tangents[n]) if n in tangents else t for n, t in inputs.items()}
+
+    def tangent(self, value: Tensor) -> Tensor:
+        """The tangent of what was computed of dual numbers, detached; zeros if it has none."""
+        found = materialize_zeros(self.unpack(value)[1])
+        return torch.zeros_like(value.detach()) if found is None else found.detach()
+
+
+@contextmanager
+def forward_mode() -> Iterator[ForwardMode]:
+    """A level of torch.autograd.forward_ad.
+
+    Its own functions load PyTorch's compiler and SymPy, which takes a second, for formulas that only
+    the derivative of a backward pass needs. So the C++ functions below them are called, if they
+    exist, with the same arguments.
+    """
+    enter, leave, make, unpack = _DUAL
+    if None in _DUAL:
+        with forward_ad.dual_level():
+            with warnings.catch_warnings(action="ignore"):  # of what the first call loads
+                forward_ad.make_dual(torch.zeros(()), torch.zeros(()))  # type: ignore[no-untyped-call]
+            yield ForwardMode(forward_ad.make_dual, forward_ad.unpack_dual)
+        return
+    level = enter()
+    try:
+        yield ForwardMode(partial(make, level=level), partial(unpack, level=level))
+    finally:
+        leave(level=level)
+
+
+_DUAL: tuple[Any, ...] = (
+    getattr(torch._C, "_enter_dual_level", None),
+    getattr(torch._C, "_exit_dual_level", None),
+    getattr(torch._VF, "_make_dual", None),
+    getattr(torch._VF, "_unpack_dual", None),
+)
+
+
 def hessian(
     output: Tensor, inputs: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
     """Gradient and Hessian of one number: hessian[a][b] has shape a.shape + b.shape; 0 off path."""
-    with refusals():
-        leaves = list(inputs.values())
-        computed = torch.autograd.grad(output, leaves, create_graph=True, materialize_grads=True)
-    slopes = dict(zip(inputs, computed, strict=True))
+    slopes = _recorded_gradient(output, inputs)
     blocks: dict[str, dict[str, Tensor]] = {}
     for a, slope in slopes.items():
         blocks[a] = {b: slope.new_zeros(slope.shape + t.shape) for b, t in inputs.items()}
@@ -244,21 +306,32 @@ def hessian(
     return {name: slope.detach().clone() for name, slope in slopes.items()}, blocks
 
 
-def twice(
-    output: Tensor, inputs: Mapping[str, Tensor], weights: Tensor | None
-) -> tuple[Tensor, dict[str, Tensor | None]]:
-    """The gradient of one number by all inputs, flat, [n]; and the gradient by each input of its sum
-    weighted by `weights`, [n], in the input's shape, None off the path: nothing without weights.
-    Zeros stand for a gradient that is off the path.
+def hessian_product(
+    output: Tensor, inputs: Mapping[str, Tensor], directions: Mapping[str, Tensor] | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
+    """The gradient of one number by each input; and that of the gradient's product with `directions`,
+    which is the Hessian's product with them, without the Hessian.
+
+    All have the shapes of the inputs. A direction left out is 0, a gradient off the path is 0, and
+    its derivative None: so are all without directions.
     """
+    slopes = _recorded_gradient(output, inputs)
+    products: dict[str, Tensor | None] = dict.fromkeys(inputs)
+    chosen = [name for name in directions or () if slopes[name].requires_grad]
+    if directions is not None and chosen:
+        with refusals():
+            along = torch.cat([directions[name].reshape(-1) for name in chosen])
+            flat = torch.cat([slopes[name].reshape(-1) for name in chosen])
+        products = gradients(flat, inputs, upstream=along)
+    return {name: slope.detach().clone() for name, slope in slopes.items()}, products
+
+
+def _recorded_gradient(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gradient of one number by each input, recorded to be differentiated again; 0 off path."""
+    leaves = tuple(inputs.values())
     with refusals():
-        computed = torch.autograd.grad(
-            output, tuple(inputs.values()), create_graph=True, materialize_grads=True
-        )
-        flat = torch.cat([slope.reshape(-1) for slope in computed])
-    if weights is None or not flat.requires_grad:
-        return flat.detach(), dict.fromkeys(inputs)
-    return flat.detach(), gradients(flat, inputs, upstream=weights)
+        computed = torch.autograd.grad(output, leaves, create_graph=True, materialize_grads=True)
+    return dict(zip(inputs, computed, strict=True))
 
 
 def recording(function: Any) -> list[Any]:
@@ -291,6 +364,12 @@ def walk(roots: Iterable[Any], most: float = math.inf) -> Iterator[tuple[Any, An
         seen.add(node)
         yield node, user
         waiting.extend((other, node) for other, _ in node.next_functions if other is not None)
+
+
+def reached(output: Tensor, inputs: Mapping[str, Tensor]) -> set[str]:
+    """The inputs, leaves that record, to which PyTorch's graph leads from `output`."""
+    leaves = {id(getattr(node, "variable", None)) for node, _ in walk([output.grad_fn])}
+    return {name for name, leaf in inputs.items() if leaf is output or id(leaf) in leaves}
 
 
 @dataclass(eq=False)

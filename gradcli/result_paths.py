@@ -80,16 +80,17 @@ def find(result: object, path: str, option: str = "--get") -> Any:
     return stacked(value) if isinstance(value, list) else value
 
 
-def keys(tree: object, path: str) -> list[str]:
+def keys(tree: Any, path: str) -> list[str]:
     """The keys of a path one by one; a name in a tree may itself have dots, such as `net.0.weight`."""
     found: list[str] = []
     rest = path.split(".")
     while rest:
-        lengths = range(len(rest), 0, -1) if isinstance(tree, dict) else ()
-        key = next((key for n in lengths if (key := ".".join(rest[:n])) in tree), rest[0])
+        names = tree if isinstance(tree, dict) else {}
+        texts = (".".join(rest[:n]) for n in range(len(rest), 0, -1))
+        key = next((text for text in texts if text in names), rest[0])
         del rest[: key.count(".") + 1]
         found.append(key)
-        tree = tree.get(key) if isinstance(tree, dict) else None
+        tree = names.get(key)
     return found
 
 

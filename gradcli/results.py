@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
@@ -81,8 +82,9 @@ class Subject(NamedTuple):
     upstream: Tensor | None = None
     call: Call | None = None
     state: Tensor | None = None
-    kind: Literal["gradient", "jacobian", "diagonal", "hessian"] = "gradient"
-    """What was computed: a vjp, all rows of the Jacobian, its diagonal, or the Hessian."""
+    kind: Literal["gradient", "jacobian", "diagonal", "hessian", "jvp", "hvp"] = "gradient"
+    """What was computed: a vjp, all rows of the Jacobian, its diagonal, the Hessian, or a product of
+    the Jacobian or the Hessian with `directions`."""
     output: str = "y"
     """The name of its value, whose elements are the rows of a Jacobian."""
     row: int | None = None
@@ -91,6 +93,8 @@ class Subject(NamedTuple):
     """The parsed expression, if there is one."""
     title: str = ""
     """The expression as a ledger's title shows it, if that differs."""
+    directions: Mapping[str, Tensor] = MappingProxyType({})
+    """The tangents of some inputs, in their shapes."""
 
     def at(self, index: Sequence[int]) -> "Subject":
         """A subject differentiated by whole ranges, at one point: an index into each range."""
@@ -130,7 +134,7 @@ class Origin(NamedTuple):
     """What a path of a result leads to: of which subject, which number, input and element."""
 
     subject: Subject | None
-    kind: Literal["value", "gradient", "jacobian", "hessian"]
+    kind: Literal["value", "gradient", "jacobian", "hessian", "jvp", "hvp"]
     name: str = ""
     places: tuple[int, ...] = ()
     by: str = ""
@@ -145,7 +149,9 @@ def step_key(name: str) -> str:
 def origin(subject: Subject | None, kind: str, name: str, index: Sequence[str]) -> Origin | None:
     """The origin from the parts of a path; None if it leads to nothing that can be recomputed."""
     kind = "gradient" if kind == "derivative" else kind
-    if kind not in ("value", "gradient", "jacobian") or not all(key.isdigit() for key in index):
+    if kind not in ("value", "gradient", "jacobian", "jvp", "hvp") or not all(
+        key.isdigit() for key in index
+    ):
         return None
     return Origin(subject, kind, name, tuple(map(int, index)))  # type: ignore[arg-type]
 
@@ -178,7 +184,7 @@ class Note:
     text: str
 
 
-RowKind: TypeAlias = Literal["input", "operation", "gradient", "cell", "invariant"]
+RowKind: TypeAlias = Literal["input", "operation", "gradient", "jvp", "cell", "invariant"]
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,46 @@ class LedgerRow:
     label: str = aside("")
     """The name without the prefix of the subject."""
     subject: Subject | None = as_run()
+
+    @property
+    def short(self) -> str:
+        """The row in one word: the gradient that it is, or where the product goes."""
+        if self.kind == "operation" and self.operand:
+            return f"{self.label} -> {self.operand}"
+        return f"d/d{self.label}" if self.kind == "gradient" else self.label
+
+
+@dataclass(frozen=True)
+class ForwardRow:
+    """One line of the chain rule in forward mode, as a `LedgerRow`: `tangent` is that of an operand,
+    `product` what it adds to the tangent of the value.
+    """
+
+    name: str
+    operation: str
+    value: Tensor | None
+    local: Tensor | str | None
+    tangent: Tensor | None
+    product: Tensor | None
+    rule: str | None = None
+    paths: tuple[Tensor, ...] | None = aside()
+    """The products of several operands, in the last row of their operation."""
+    total: Tensor | None = aside()
+    """Their sum, the tangent of the value."""
+    kind: RowKind = aside("operation")
+    operand: str = aside("")
+    """The operand that has the tangent."""
+    subject: Subject | None = as_run()
+
+    @property
+    def label(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def short(self) -> str:
+        """The row in one word: where the product comes from and goes."""
+        return f"{self.operand} -> {self.name}" if self.operand else self.name
 
 
 @dataclass(frozen=True)
@@ -262,6 +308,8 @@ class ExpectedFormula(Expected):
     counterexample: Counterexample | None = None
     given: bool = aside(True)
     """Whether the counterexample, if there is one, is the given point."""
+    source: str = aside("autograd")
+    """What gave the computed number."""
 
 
 @dataclass(frozen=True)
@@ -308,6 +356,8 @@ class Result:
     points: tuple[Points, ...] = as_run(())
     """What was differentiated at each of many points."""
     ledger: list[LedgerRow] | None = present()
+    forward: list[ForwardRow] | None = present()
+    """The ledger of forward mode."""
     check: dict[str, Checked] | None = present()
     expect: dict[str, Expected] | None = present()
     first_wrong: str | None = present("")
@@ -320,7 +370,9 @@ class Result:
 
     def gradient_paths(self) -> dict[str, str]:
         """The path of the gradient by each input: what a bare name or number of --expect means."""
-        return {name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, {})}
+        return {
+            name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, None) or ()
+        }
 
     def step_paths(self) -> dict[str, str]:
         """The path of the gradient by each named step, which a bare name may mean too."""

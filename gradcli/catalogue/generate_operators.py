@@ -157,6 +157,7 @@ def modules(*, layers: bool) -> Iterator[str]:
 def fields() -> set[str]:
     """The names of the results of functions with several."""
     kinds = [kind for kind in vars(torch.return_types).values() if isinstance(kind, type)]
+    kinds.append(importlib.import_module("torch.nn.modules.adaptive")._ASMoutput)
     return {field for kind in kinds for field in getattr(kind, "__match_args__", ())}
 
 

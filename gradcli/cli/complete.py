@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradcli.commands import COMMANDS, HELP_COMMAND, ROOT_OPTIONS, Command
-from gradcli.options.fields import FLAG, NAME, NAMES, Option, Paths, flags, options
+from gradcli.options.fields import FLAG, NAMES, Option, Paths, flags, options
 from gradcli.options.inputs import input_name
 
 
@@ -120,7 +120,7 @@ def _of(option: Option, current: str, bare: Sequence[str]) -> Iterator[Candidate
     """The candidates for a value: its choices or hints, the names of inputs, files."""
     kind = option.kind
     yield from map(Candidate, option.choices or kind.hints)
-    if kind is NAMES or kind is NAME:
+    if kind is NAMES:
         done = current.rpartition(",")[0].split(",")
         start = current[: current.rfind(",") + 1]
         named = (input_name(word, blanks=False) for word in bare)

@@ -107,6 +107,7 @@ COMMANDS = {
         Command("softmax-jacobian", "Explore", "probabilities and the Jacobian of softmax"),
         Command("jacobian", "Explore", "the whole Jacobian of an expression"),
         Command("hessian", "Explore", "the Hessian, its eigenvalues, minimum, maximum or saddle"),
+        Command("value", "Explore", "just the value, and the shape of every part"),
         Command("descend", "Explore", "gradient descent with any optimiser from torch.optim"),
         Command("plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG"),
         Command("check", "Learn", "your own function, module or backward pass, checked"),

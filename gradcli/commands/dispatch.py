@@ -17,7 +17,7 @@ from gradcli.evaluate.job import BeginStep, Job, detached
 from gradcli.evaluate.machine import Before
 from gradcli.evidence.notes.notes import note_result
 from gradcli.options.check import CheckedRequest
-from gradcli.options.shared import ComputeOptions, EvidenceOptions
+from gradcli.options.shared import ComputeOptions, ExpectOptions
 from gradcli.results import Result, part
 
 
@@ -73,7 +73,7 @@ def _computed(request: ComputeOptions, job: Job) -> Result:
         with job.surroundings():
             result: Result = part(request, "compute").compute(request, job)
             note_result(result, job)
-            if isinstance(request, EvidenceOptions) and request.wanted:
+            if isinstance(request, ExpectOptions) and request.wanted:
                 from gradcli.evidence.gather import with_evidence
 
                 result = with_evidence(request, result, job)

@@ -68,7 +68,8 @@ def _screen(result: Any, shown: OutputOptions, world: World) -> str:
     view = part(result, "show")
     if hasattr(view, "page"):
         return str(view.page(result, _style(shown, world), _window(world)))
-    evidence = any(found is not None for found in (result.ledger, result.check, result.expect))
+    found = (result.ledger, result.forward, result.check, result.expect)
+    evidence = any(each is not None for each in found)
     picture = ""
     if hasattr(view, "picture"):
         picture = str(view.picture(result, _window(world), shown.precision))

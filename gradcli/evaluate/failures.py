@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 from torch import Tensor, dtype, nn
 
+from gradcli import core
 from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
-from gradcli.evaluate import library
+from gradcli.evaluate import failed_layers, library
 from gradcli.evaluate.refusals import why_entry, words
 from gradcli.language.expressions.program import Step
 
@@ -24,8 +25,10 @@ _HINTS = (
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
     (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
      "an index is a whole number; as an input: i=tensor(1)"),
-    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|index.*\bLong\b",
+    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|\bind(?:ex|ices)\b.*\bLong\b",
      "write whole numbers as i=tensor([0, 1]), or x.long()"),
+    (r"more than 1 (?:value per channel|spatial)", "give more rows, or write .eval() after the module"),
+    (r"same dtype.*(?:Float and Double|Double and Float)", "leave out dtype=: --dtype chooses it for everything"),
     (r"same dtype|expected scalar type", "write .float() after the one with whole numbers"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
     (r"must be tuple of Tensors, not Tensor", "put them into a list: stack([a, b]), cat([a, b])"),
@@ -49,8 +52,16 @@ def is_out_of_memory(error: Exception) -> bool:
 def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
+    if refused := core.no_forward(error, name if step.name else type(operands[0]).__name__):
+        refused.span = step.span
+        return refused
+    arguments, (fault, cure) = operands, ("", "")
+    if layer := failed_layers.failed(error):
+        whole = operands[0] if isinstance(operands[0], nn.Module) else layer.module
+        name, arguments = layer.title(whole, step.span.text), layer.arguments
+        fault, cure = layer.fault
     message = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
-    lines = [_described(step, operands)]
+    lines = [_described(step, arguments)]
     if is_out_of_memory(error):
         memory = f"{name} needs more memory than is available"
         return SizeError(memory, span=step.span, hint=lines[0])
@@ -58,10 +69,8 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         return ExpressionError(
             f"{name}: {message}", span=step.span, hint="the number is not finite"
         )
-    module = step.kind == "call" and step.name.startswith("nn.")
-    if module and any(isinstance(value, Tensor) for value in operands):
-        message = "the first brackets of a module are for its settings"
-        return ExpressionError(message, span=step.span, hint=called(name))
+    if step.kind == "call" and step.name.startswith("nn."):
+        return _settings(name, message, step, operands)
     if "invalid combination of arguments" in message:
         got, _, expected = message.partition(", but expected one of:")
         message = f"it does not take {got.rpartition(' got ')[2]}"
@@ -71,17 +80,30 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
         lines += [hint for pattern, hint in _HINTS if re.search(pattern, message)][:1]
-    entry, message = why_entry(message), _reworded(message, name, operands)
+    entry, message = why_entry(message), fault or _reworded(message, name, arguments)
     if message.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
         lines.append(_signature(library.pytorch_function(step.name)))
     lines += _transposed(step, operands)
-    hint = "\n".join(line for line in lines if line)
+    hint = cure or "\n".join(line for line in lines if line)
     return ShapeError(f"{name}: {message}", span=step.span, hint=hint, why_entry=entry)
 
 
-def called(module: str) -> str:
-    """How to call a module of torch.nn, as a hint."""
-    return f"call it: nn.{module}()({'pred, target' if module.endswith('Loss') else 'x'})"
+def _settings(name: str, message: str, step: Step, operands: Sequence[object]) -> GradcliError:
+    """The error of the settings of a module of torch.nn."""
+    module = library.pytorch_function(step.name)
+    if any(isinstance(value, Tensor) for value in operands):
+        empty = inspect.Parameter.empty
+        settings = inspect.signature(module).parameters.values()
+        first = ", ".join(setting.name for setting in settings if setting.default is empty)
+        inputs = "pred, target" if name.endswith("Loss") else "x"
+        message = "the first brackets of a module are for its settings"
+        hint = f"write nn.{name}({first})({inputs})"
+        return ExpressionError(message, span=step.span, hint=hint)
+    message = _reworded(message, name, operands)
+    signature = re.sub(r",?\s*device=None,\s*dtype=None", "", _signature(module))
+    signature = re.sub(r",(?=\S)", ", ", signature)
+    hint = "" if "*args" in signature else f"write nn.{signature}"
+    return ShapeError(f"{name}: {message}", span=step.span, hint=hint)
 
 
 def _described(step: Step, operands: Sequence[object]) -> str:
@@ -259,6 +281,17 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
      r"the target has shape \1 and the input \2: they must be equal"),
     (r"weight of size (\[.*?\]), expected input(\[.*?\]) to have (\d+) channels, but got (\d+)",
      r"the weight \1 is for \3 input channels, but the input \2 has \4"),
+    (r"more than 1 (?:value per channel|spatial element) when training, got input size torch\.Size\((\[.*?\])\)",
+     r"in training it normalises by the spread of several numbers, and the input \1 has one for each channel"),
+    (r"argument 'size'.*must be tuple of ints,? ?(?:but (?:got|found element of type)|not) (\w+)",
+     r"a size must be a whole number, not \1"),
+    (r"negative dimension (-\d+)", r"a size must not be negative, as \1 is"),
+    (r"(?:list|tuple) is not a Module subclass", "its parts must be modules: before a list of them write *"),
+    (r"(\w+) is not a Module subclass", r"its parts must be modules, not \1"),
+    (r"__init__\(\) got an unexpected keyword argument '(\w+)'", r"it has no setting \1"),
+    (r"'(\w+)' object has no attribute 'self_attn'", r"it is made of transformer layers, not of \1"),
+    (r"forward\(\) takes (\d+) positional arguments? but (\d+)",
+     lambda matched, name, shapes: f"{int(matched[2]) - 1} inputs were given, and it takes {int(matched[1]) - 1}"),
 )  # fmt: skip
 """What PyTorch's messages mean: a pattern, and a text with its groups, or a function of match, name
 and shapes."""

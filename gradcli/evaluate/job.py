@@ -154,13 +154,13 @@ class Job:
             hint = "give one: gradcli grad 'x**2' x=3"
             raise MathError(message, hint=hint, why_entry="no-grad")
         name = (names or list(inputs))[0]
-        raise _not_floating(name, inputs[name])
+        raise not_floating(name, inputs[name])
 
     def floating(self, name: str, literal: Literal) -> Tensor:
         """A tensor to differentiate by, in the literal's shape. Raises MathError for integers."""
         tensor = self.tensor(literal)
         if not tensor.is_floating_point():
-            raise _not_floating(name, tensor)
+            raise not_floating(name, tensor)
         return tensor
 
     def header(
@@ -201,7 +201,8 @@ def _meant(name: str, inputs: Mapping[str, Tensor]) -> list[str]:
     return [name] if name in inputs else [n for n in inputs if n.startswith(f"{name}.")]
 
 
-def _not_floating(name: str, tensor: Tensor) -> MathError:
+def not_floating(name: str, tensor: Tensor) -> MathError:
+    """The error of an input of any shape that is not floating, and so has no derivative."""
     return MathError(
         f"there is nothing to differentiate: {name} is {dtype_name(tensor)}, and only floating-point inputs have gradients",
         hint=f"write {name} as plain numbers, such as 1,2, which are floats",

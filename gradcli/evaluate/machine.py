@@ -17,7 +17,7 @@ from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.arithmetic import Compute
-from gradcli.evaluate.failures import called, explained, kind
+from gradcli.evaluate.failures import explained, kind
 from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
@@ -36,6 +36,8 @@ class Evaluation(NamedTuple):
     intermediates: dict[str, Tensor]
     bound: dict[str, Any]
     """All that it assigned, plain numbers too."""
+    computed: Any
+    """The value before a plain number or a size became a tensor."""
 
 
 def evaluate(
@@ -59,7 +61,7 @@ def evaluate(
     value = _run(_compile(expression), scope, before, after)
     steps = {name: scope[name] for name in expression.assigned if name in scope}
     dense = {n: t for n, t in steps.items() if isinstance(t, Tensor) and not t.is_sparse}
-    return Evaluation(_result(value, expression), dense, steps)
+    return Evaluation(_result(value, expression), dense, steps, value)
 
 
 def assigned(
@@ -231,24 +233,37 @@ def _result(value: Any, expression: Expression) -> Tensor:
         return torch.tensor(value)
     if isinstance(value, int | float):
         return torch.tensor(float(value))
-    place, text = expression.source.span(0, len(expression.source.text)), expression.canonical_text
+    if isinstance(value, torch.Size):
+        return torch.tensor(list(value), dtype=torch.int64)
+    place = expression.source.span(0, len(expression.source.text))
     if isinstance(value, Tensor):
         if value.is_complex():
-            hint = f"write ({text}).abs() or ({text}).real"
+            hint = f"write {_with(expression, '.abs()')} or {_with(expression, '.real')}"
             raise MathError("the result is complex", span=place, hint=hint)
-        raise ExpressionError("the result is sparse", span=place, hint=f"write ({text}).to_dense()")
+        hint = f"write {_with(expression, '.to_dense()')}"
+        raise ExpressionError("the result is sparse", span=place, hint=hint)
     items = value if isinstance(value, tuple | list) else ()
-    if items and all(isinstance(item, Tensor | int | float) for item in items):
+    if items and isinstance(items[0], Tensor | int | float):
         fields = getattr(type(value), "__match_args__", ())
-        hint = f"choose one: ({text}){f'.{fields[0]}' if fields else '[0]'}"
+        hint = f"choose one: {_with(expression, f'.{fields[0]}' if fields else '[0]')}"
         if (name := type(value).__name__) in ("max", "min"):
             hint += f"\nor element by element: {name}imum(x, 0)"
-        if not fields and ";" not in text:
+        if not fields and all(isinstance(item, Tensor | int | float) for item in items):
             hint += "\nor make one tensor: stack([...])"
         message = f"the result is a sequence of length {len(items)}, not one tensor"
         raise ExpressionError(message, span=place, hint=hint)
-    hint = called(type(value).__name__) if isinstance(value, nn.Module) else "for example sum(x**2)"
+    hint = "for example sum(x**2)"
+    if isinstance(value, nn.Module):
+        hint = f"call it: {_with(expression, '(x)')}"
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", span=place, hint=hint)
+
+
+def _with(expression: Expression, suffix: str) -> str:
+    """The text of an expression with something after the value of its last statement."""
+    *before, last = expression.canonical_text.split("; ")
+    name, equals, value = last.rpartition(" = ")
+    value = value if value.isidentifier() else f"({value})"
+    return "; ".join([*before, f"{name}{equals}{value}{suffix}"])
 
 
 # --- steps that move the machine ----------------------------------------------------------------
@@ -402,8 +417,8 @@ def _attribute(step: Step) -> Compute:
 
 
 def _index(value: Any, place: Any) -> Any:
-    sequence = isinstance(value, tuple | list | nn.Sequential) and isinstance(place, int | slice)
-    if sequence or isinstance(value, Tensor):
+    sequence = isinstance(value, tuple | list | nn.Sequential | nn.ModuleList)
+    if (sequence and isinstance(place, int | slice)) or isinstance(value, Tensor):
         return value[place]
     raise ExpressionError(f"{kind(value)} cannot be indexed by {kind(place)}")
 

@@ -8,22 +8,21 @@ evidence, formulas and notes see functions of tensors, and running it again draw
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 from gradcli.catalogue.functions import CATALOGUE, Activation
-from gradcli.catalogue.operators import find_function
-from gradcli.errors import ShapeError, UsageError
-from gradcli.evaluate import files, library
+from gradcli.catalogue.operators import DRAWING, find_function
+from gradcli.errors import GradcliError, ShapeError, UsageError
+from gradcli.evaluate import failed_layers, files, library
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.assignment import in_expression
+from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.file_names import FromFile
-from gradcli.language.limits import LAYERS
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
 
@@ -60,16 +59,16 @@ def make_inputs(
         return made
     for name, literal in whole.items():
         for path, tensor in files.read_all(literal).items():
-            given.setdefault(f"{name}.{path}", tensor.to(job.device, job.dtype))
+            given.setdefault(f"{name}.{path}", tensor.to(job.device))
     parameters: dict[str, Tensor] = {}
     programs = []
     for program in job.programs:
-        linked = _Linking(program, made | at(made), given, whole, job)
+        linked = _Linking(program, made | at(made), given, {*paths}, whole, job)
         programs.append(linked.program())
         parameters |= linked.parameters
     job.programs = programs
-    for name in given:
-        if name not in parameters and name.partition(".")[0] not in whole:
+    for name in paths:
+        if name not in parameters:
             raise _no_parameter(name, list(parameters))
     phrases = _phrases(parameters, given, job.seed)
     job.modules += [phrase for phrase in phrases if phrase not in job.modules]
@@ -128,6 +127,8 @@ class _Linking:
     source: Expression
     inputs: Mapping[str, Tensor]
     given: Mapping[str, Tensor]
+    typed: set[str]
+    """The parameters that the user gave by themselves; the others are from files."""
     whole: Mapping[str, FromFile]
     job: Job
     parameters: dict[str, Tensor] = field(default_factory=dict)
@@ -141,6 +142,7 @@ class _Linking:
     """The names of the layers that the steps of the rewritten expression apply."""
 
     def __post_init__(self) -> None:
+        makers: dict[int, tuple[Step, nn.Module]] = {}
         titles = {id(step): name for name, step in self.source.modules.items()}
         state = start = torch.get_rng_state()
 
@@ -148,20 +150,35 @@ class _Linking:
             nonlocal state
             self.job.before(step, operands)
             state = torch.get_rng_state()
-            if step.kind == "apply" and id(operands[0]) in self.names:
-                self.calls[id(step)] = [self._layer(part) for part in bounded(operands[0], step)]
+            if step.kind == "apply" and isinstance(operands[0], nn.Module):
+                layers = [*leaves(operands[0])]
+                if id(operands[0]) in self.names or any(
+                    id(layer) in self.names for layer in layers
+                ):
+                    self.calls[id(step)] = [self._layer(layer) for layer in layers]
             if step.kind == "attribute" and isinstance(operands[0], nn.Module):
                 parameter = operands[0]._parameters.get(step.name)
                 self.read[id(step)] = self.names.get(id(parameter), "")
 
         def after(step: Step, value: Any) -> None:
+            if isinstance(value, nn.Module) and step.kind == "call":
+                makers[id(value)] = step, value
             if isinstance(value, nn.Module) and library.is_layer(step):
                 self.made[id(step)] = Made(value, state, torch.get_rng_state())
             if id(step) in titles and isinstance(value, nn.Module):
                 self._name(titles[id(step)], value)
 
-        with torch.no_grad():
-            evaluate(self.source, {**self.inputs, **self.given}, before, after)
+        try:
+            with torch.no_grad(), library.Bounded():
+                evaluate(self.source, {**self.inputs, **self.given}, before, after)
+        except GradcliError as error:
+            layer = failed_layers.failed(error.__context__)
+            if layer and (maker := makers.get(id(layer.module))):
+                error.span = maker[0].span
+                node = self.source.origins[self.source.steps.index(maker[0])]
+                if cured := layer.cured(node):
+                    error.hint = f"write {cured}"
+            raise
         drawn = [state for made in self.made.values() for state in (made.before, made.after)]
         states = [start, *drawn, torch.get_rng_state()]
         if not all(map(torch.equal, states[::2], states[1::2])):
@@ -171,31 +188,39 @@ class _Linking:
         """Name the parameters and parts of a module, and give the parameters their values."""
         for path, part in module.named_modules():
             self.names.setdefault(id(part), in_expression(f"{name}.{path}" if path else name))
-        stored = {key for key in self.given if key.startswith(f"{name}.")}
-        for path, parameter in module.named_parameters():
-            if id(parameter) in self.names:
-                continue
-            key = self.names[id(parameter)] = f"{name}.{path}"
-            if key in self.given:
-                _fit(key, self.given[key], parameter)
-                parameter.data = self.given[key].detach()
-            elif name in self.whole:
-                raise _not_in_file(self.whole[name], key, stored)
-            self.parameters[key] = parameter.detach()
-            stored.discard(key)
-        for path, buffer in module.named_buffers():
+        parameters = dict(module.named_parameters(remove_duplicate=False))
+        buffers = dict(module.named_buffers(remove_duplicate=False))
+        if name in self.whole:
+            self._check_file(name, {*parameters}, {*parameters, *buffers})
+            for path, buffer in buffers.items():
+                if (given := self.given.get(f"{name}.{path}")) is not None:
+                    buffer.copy_(_fitting(f"{name}.{path}", given, buffer))
+        for path, parameter in parameters.items():
             key = f"{name}.{path}"
-            if key in self.given:
-                _fit(key, self.given[key], buffer)
-                buffer.copy_(self.given[key])
-            stored.discard(key)
-        if stored and name in self.whole:
-            raise _no_parameter(min(stored), list(self.parameters))
+            shown = self.names.setdefault(id(parameter), key)
+            if key in self.given and (shown == key or name in self.whole):
+                parameter.data = _fitting(key, self.given[key], parameter)
+            self.parameters[shown] = parameter.detach()
+
+    def _check_file(self, name: str, needed: set[str], known: set[str]) -> None:
+        """Raise UsageError unless a file holds all parameters of a module, and only what it has."""
+        stored = {key[len(name) + 1 :] for key in self.given if key.startswith(f"{name}.")}
+        missing = sorted(needed - stored)
+        other = sorted(path for path in stored - known if f"{name}.{path}" not in self.typed)
+        if not missing and not other:
+            return
+        wrong = f"no {missing[0]}" if missing else f"{other[0]}, but the module does not"
+        found = f"the file has {', '.join(sorted(stored)[:8])}"
+        hint = f"{found}\nthe module has {', '.join(sorted(needed)[:8])}"
+        before = other[0].removesuffix(missing[0]) if missing and other else ""
+        if before and all(path.startswith(before) for path in stored):
+            hint = f"its names begin with {before}: leave that out of them when you save it"
+        raise UsageError(f"the file has {wrong}", span=self.whole[name].span, hint=hint)
 
     def _layer(self, module: nn.Module) -> Layer:
-        make = _FUNCTIONS.get(type(module), _activation)
-        called = make(module) or ("", [], {})
-        return Layer(self.names[id(module)], library.with_parameters(module, {}), *called)
+        called = function_of(module) or ("", [], {})
+        name = self.names.get(id(module), type(module).__name__)
+        return Layer(name, library.with_parameters(module, {}), *called)
 
     def program(self) -> Expression:
         """The expression, with a call of each layer in place of the calls of modules."""
@@ -242,7 +267,7 @@ class _Linking:
                 operands, added = [*layer.operands, *layer.keywords.values()], (*layer.keywords,)
                 made = Step("call", step.span, take + len(operands), layer.path, added)
             else:
-                listed = dict(layer.module.named_parameters())
+                listed = dict(layer.module.named_parameters(remove_duplicate=False))
                 operands, added = [*listed.values()], tuple(f".{name}" for name in listed)
                 count = take + 1 + len(operands)
                 made = Step("apply", step.span, count, keywords=(*keywords, *added))
@@ -259,30 +284,25 @@ class _Linking:
 _JUMPS = ("jump", "branch")
 
 
-def _fit(name: str, given: Tensor, own: Tensor) -> None:
-    """Raise a ShapeError unless a parameter's value has its shape."""
-    if given.shape != own.shape:
-        message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
-        raise ShapeError(message, hint=f"{name}='randn({','.join(map(str, own.shape))})'")
+def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
+    """The value given for a parameter, in its dtype and shape, of which leading sides of size 1 may be left out.
 
-
-def _not_in_file(literal: FromFile, name: str, stored: set[str]) -> UsageError:
-    hint = f"it has {', '.join(sorted(stored)[:8])}" if stored else "it has other names"
-    return UsageError(f"the file has no {name}", span=literal.span, hint=hint)
+    Raises ShapeError for another shape.
+    """
+    leading = max(own.ndim - given.ndim, 0)
+    if given.shape == own.shape[leading:] and given.numel() == own.numel():
+        return given.detach().reshape(own.shape).to(own.dtype)
+    message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
+    shape = ",".join(map(str, own.shape))
+    raise ShapeError(message, hint=f"it takes a value such as {name}='randn({shape})'")
 
 
 def _node(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def bounded(module: nn.Module, step: Step) -> list[nn.Module]:
-    """The layers of a module in order. Raises SizeError if a module contains too many."""
-    layers = list(islice(_leaves(module), LAYERS.value + 1))
-    LAYERS.check(len(layers), "too many layers", span=step.span)
-    return layers
-
-
-def _leaves(module: nn.Module) -> Iterator[nn.Module]:
+def leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of a module in the order in which they are applied, without those that do nothing."""
     waiting = [module]
     while waiting:
         part = waiting.pop()
@@ -309,17 +329,35 @@ _DROPOUT = (
 Written: TypeAlias = tuple[str, list[Any], dict[str, Any]] | None
 
 
-def _activation(module: Any) -> Written:
-    """An activation of the catalogue, with those settings that are not the default."""
+def function_of(module: nn.Module) -> Written:
+    """The function that a layer applies, with its operands after the input and its keywords; None if
+    only the module itself can be called.
+    """
+    return _FUNCTIONS.get(type(module), _activation)(module)
+
+
+def activation_of(module: Any) -> Call | None:
+    """The activation of the catalogue that a layer applies, with those settings that are not the
+    default; None if the layer is something else.
+    """
     entry = _ACTIVATIONS.get(type(module).__name__.lower())
-    if entry is None or (entry.mixes and module.dim is None):
+    if entry is None or entry.name in DRAWING or (entry.mixes and module.dim is None):
         return None
-    function = find_function(entry.name)
     settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}
-    changed = {p.name: settings[p.name] for p in entry.parameters if settings[p.name] != p.default}
-    if entry.mixes:
-        changed["dim"] = module.dim
-    return (function.path, [], changed) if function else None
+    given = {name: value for name, value in settings.items() if not isinstance(value, Tensor)}
+    changed = {
+        p.name: given[p.name] for p in entry.parameters if p.default != given.get(p.name, p.default)
+    }
+    return Call(entry.name, entry, changed)
+
+
+def _activation(module: Any) -> Written:
+    call = activation_of(module)
+    function = find_function(call.entry.name) if call else None
+    if call is None or function is None:
+        return None
+    along = {"dim": module.dim} if call.entry.mixes else {}
+    return function.path, [], {**call.arguments, **along}
 
 
 _ACTIVATIONS = {
@@ -365,7 +403,7 @@ def _batch_norm(module: Any) -> Written:
 _FUNCTIONS: Mapping[type[nn.Module], Callable[[Any], Written]] = {
     nn.Linear: lambda m: ("F.linear", [m.weight, m.bias], {}),
     nn.Bilinear: lambda m: ("F.bilinear", [m.weight, m.bias], {}),
-    nn.PReLU: lambda m: ("F.prelu", [m.weight], {}),
+    nn.PReLU: lambda m: (f"F.{type(m).__name__.lower()}", [m.weight], {}),
     **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolution),
     **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _convolution),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),

@@ -11,7 +11,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, default_dtype, dtype_name
-from gradcli.evaluate.trace import ExecutedOp, Trace, program_of, tensors
+from gradcli.evaluate.trace import ExecutedOp, Trace, program_of, replay, tensors
+from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject
 
 FEW = 64
@@ -65,6 +66,8 @@ def origin(subject: Subject, job: Job) -> str:
     trace = _traced(subject, live, job)
     operations, value = trace.operations, trace.value
     if finite(value):
+        if subject.kind == "jvp":
+            return _forward(subject, job)
         return _backward(subject, live, operations, value)
     names = {id(tensor): name for name, tensor in live.items()}
     made: dict[int, int] = {}
@@ -184,10 +187,49 @@ def _backward(
     return ""
 
 
+def _forward(subject: Subject, job: Job) -> str:
+    """The operation that, in forward mode, turned finite tangents into one that is not."""
+    found: list[str] = []
+    operands: list[list[Any]] = []
+
+    def before(step: Step, given: list[Any]) -> None:
+        job.before(step, given)
+        operands.append([*given])
+
+    def after(step: Step, value: Any) -> None:
+        given = [(x, forward.tangent(x)) for x in tensors(operands.pop()) if _real(x)]
+        made = (forward.tangent(x) for x in tensors(value) if _real(x))
+        broken = next((tangent for tangent in made if not finite(tangent)), None)
+        if found or broken is None or not all(finite(t) for x in given for t in x):
+            return
+        name = step.name.rpartition(".")[2] or step.kind
+        moving = ((x, tangent) for x, tangent in given if bool(tangent.any()))
+        x, tangent = next(moving, (broken, broken))
+        found.append(_turning("in forward mode", name, x, "tangent", tangent, broken))
+
+    with core.forward_mode() as forward:
+        duals = forward.duals(
+            {name: tensor.detach() for name, tensor in subject.inputs.items()}, subject.directions
+        )
+        replay(program_of(subject), duals, subject.state, before, after)
+    return "".join(found)
+
+
+def _real(x: Tensor) -> bool:
+    return x.is_floating_point() and x.layout == torch.strided
+
+
 def _turned(op: ExecutedOp, operand: Tensor, reached: Tensor, passed: Tensor) -> str:
-    bad = _first_bad(passed)
-    upstream = "a finite gradient"
-    if reached.shape == passed.shape:
-        upstream = f"the gradient {_number(reached, bad)}"
-    at, result = _number(operand, bad), _number(passed, bad)
-    return f"in the backward pass, {_name(op)} at {at} turns {upstream} into {result}"
+    return _turning("in the backward pass", _name(op), operand, "gradient", reached, passed)
+
+
+def _turning(
+    where: str, name: str, operand: Tensor, what: str, before: Tensor, after: Tensor
+) -> str:
+    """An operation at an operand that turned a gradient or a tangent into one that is not finite."""
+    bad = _first_bad(after)
+    given = f"a finite {what}"
+    if before.shape == after.shape:
+        given = f"the {what} {_number(before, bad)}"
+    place = f" at {_number(operand, bad)}" if operand.shape == after.shape else ""
+    return f"{where}, {name}{place} turns {given} into {_number(after, bad)}"

@@ -38,12 +38,13 @@ class Picture:
 
 def pictures(result: Result) -> list[Picture]:
     """The graph of each subject. Raises UsageError without one, SizeError for a large one."""
-    if not result.subjects:
+    subjects = [subject for subject in result.subjects if subject.kind != "jvp"]
+    if not subjects:
         message = "--graph: this result has no graph, or one for each point"
         hint = "draw that of one gradient: gradcli grad EXPR NAME=T --graph tree, without --each, --train or flow"
         raise UsageError(message, hint=hint)
     with once_more(DTYPES[result.dtype]):
-        return [_picture(subject) for subject in result.subjects]
+        return [_picture(subject) for subject in subjects]
 
 
 def _picture(subject: Subject) -> Picture:

@@ -10,7 +10,7 @@ from gradcli import core
 from gradcli.errors import MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import After
-from gradcli.evaluate.trace import Trace, program_of, replay
+from gradcli.evaluate.trace import Trace, program_of, pushed, replay
 from gradcli.evaluate.watched import WatchedOp, watching
 from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject, step_key
@@ -134,6 +134,21 @@ class Rerun:
         if not value.requires_grad:
             raise MathError(core.NO_PATH)
         return core.hessian(value.reshape(()), {name: live[name] for name in self.by})
+
+    def jvp(self, inputs: Inputs, along: Inputs) -> Tensor:
+        """The derivative of the value in the direction `along`, in its shape, by forward mode."""
+        with once_more(torch.float64):
+            return pushed(self.program, inputs, along, self._state, self._before)[0]
+
+    def hvp(self, inputs: Inputs, along: Inputs) -> dict[str, Tensor]:
+        """The Hessian's product with `along`, of a subject that is one number, by each input."""
+        live = core.require_grad(inputs, self.by)
+        value = self.value(live)
+        if not value.requires_grad:
+            raise MathError(core.NO_PATH)
+        by = {name: live[name] for name in self.by}
+        slopes, products = core.hessian_product(value.reshape(()), by, along)
+        return {n: torch.zeros_like(slopes[n]) if p is None else p for n, p in products.items()}
 
     def _watch(self, step: Step, value: Any) -> None:
         if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):

@@ -30,12 +30,20 @@ class Run(NamedTuple):
     """The inputs that an index loss took as class indices, which have no gradient."""
     state: Tensor
     """PyTorch's generator just before the program ran."""
+    computed: Any
+    """The value before a plain number or a size became a tensor."""
 
     @property
     def subject(self) -> Subject:
         """What was differentiated, for evidence."""
         text, by = self.program.source.text, tuple(self.by)
         return Subject("", text, self.inputs, by, state=self.state, program=self.program)
+
+    @property
+    def output(self) -> str:
+        """The name that the last statement gives the value; empty if it gives none."""
+        name = self.program.assigned[-1] if self.program.assigned else ""
+        return name if name and self.steps.get(name) is self.value else ""
 
     @property
     def touched(self) -> int:
@@ -55,7 +63,8 @@ def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], jo
         job.note(code, text)
     indices = _among(live, targets)
     by = {name: live[name] for name in chosen}
-    return Run(program, live, by, outcome.value, outcome.intermediates, indices, state)
+    value, steps, _, computed = outcome
+    return Run(program, live, by, value, steps, indices, state, computed)
 
 
 def class_indices(program: Expression, inputs: Mapping[str, Any]) -> frozenset[str]:
@@ -79,6 +88,21 @@ def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
         code = "no-derivative"
         reason = f"no differentiable operation leads from {name} to the result"
     job.note(code, f"{reason}: {so}")
+
+
+def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
+    """Note the steps, of any shape, that are complex, and the names that were assigned more than
+    once.
+    """
+    for name, step in steps.items():
+        if step.is_complex():
+            text = f"the step {name} is complex: the table shows it, JSON has null"
+            job.note("complex-step", text)
+    for name in steps:
+        count = sum(step.kind == "store" and step.name == name for step in program.steps)
+        if count > 1:
+            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
+                     "give each step its own name")  # fmt: skip
 
 
 def leads_to_result(done: Run, name: str) -> bool:
@@ -123,7 +147,12 @@ def run_expression(
     """Make the inputs of `request` in their order, and run its expression on them and those that
     `more` makes of them.
     """
-    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs}, more)
+    literals = {item.name: item.literal for item in request.inputs}
+    return run_on(request, make_inputs(job, literals, more), job)
+
+
+def run_on(request: ExpressionOptions, inputs: Mapping[str, Tensor], job: Job) -> Run:
+    """Run the expression of `request` on its inputs, of any shape and dtype."""
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
     chosen = job.wrt(request.wrt, inputs, floating)
     return differentiable(run(job.program, inputs, chosen, job), request.wrt)
@@ -135,7 +164,8 @@ def one_number(value: Tensor, rule: str) -> Tensor:
         return value.reshape(())
     raise MathError(
         f"{rule}, but the result has shape {list(value.shape)}",
-        hint="reduce it: (EXPR).sum() or (EXPR).mean()", why_entry="non-scalar",
+        hint="reduce it: (EXPR).sum() or (EXPR).mean()\nor show it whole: gradcli value EXPR NAME=T",
+        why_entry="non-scalar",
     )  # fmt: skip
 
 

@@ -49,6 +49,25 @@ def replay(
     return evaluate(program, inputs, before, after)
 
 
+def pushed(
+    program: Expression,
+    inputs: Inputs,
+    tangents: Inputs,
+    state: Tensor | None,
+    before: Before | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The tangent of an expression's value, and of each of its steps: the derivative in the direction
+    `tangents`, which have the shapes and dtypes of the inputs of these names, by forward mode.
+
+    A tangent is 0 where no differentiable operation leads from these inputs. Raises GradcliError, a
+    NoForwardError for an operation without forward mode.
+    """
+    with core.forward_mode() as forward:
+        outcome = replay(program, forward.duals(inputs, tangents), state, before)
+        steps = {name: forward.tangent(step) for name, step in outcome.intermediates.items()}
+        return forward.tangent(outcome.value), steps
+
+
 @dataclass(frozen=True)
 class Use:
     """One use of a tensor that records: as which operand, and the alias in its place."""
@@ -141,7 +160,7 @@ class Trace:
         self.complete = True
         self._before = before
         self._uses = uses
-        self.value, self.steps, _ = replay(program, inputs, state, self._enter, self._leave)
+        self.value, self.steps, *_ = replay(program, inputs, state, self._enter, self._leave)
 
     def _enter(self, step: Step, operands: list[Any]) -> None:
         self._before(step, operands)

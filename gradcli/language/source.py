@@ -17,7 +17,7 @@ def quoted(text: str) -> str:
     return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
 
 
-def _width(text: str) -> int:
+def columns(text: str) -> int:
     """The columns of `text`: two for an East Asian wide character, none for a combining one."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -25,8 +25,8 @@ def _width(text: str) -> int:
     )
 
 
-def _shown(text: str) -> str:
-    """`text` as an error quotes it: every blank is a space, other invisible characters escaped."""
+def on_screen(text: str) -> str:
+    """`text` as it is quoted: every blank is a space, other invisible characters escaped."""
     if text.isprintable():
         return text
     spaced = (" " if char == "\t" or unicodedata.category(char) == "Zs" else char for char in text)
@@ -96,7 +96,7 @@ class Span(NamedTuple):
         end = min(last, begin + QUOTED)
         before = "..." if begin > first else ""
         after = "..." if end < last else ""
-        shown = before + _shown(text[begin:end]) + after
-        indent = len(before) + _width(_shown(text[begin : self.start]))
-        carets = _width(_shown(text[self.start : min(self.stop, end)]))
+        shown = before + on_screen(text[begin:end]) + after
+        indent = len(before) + columns(on_screen(text[begin : self.start]))
+        carets = columns(on_screen(text[self.start : min(self.stop, end)]))
         return [shown, " " * indent + "^" * max(1, carets)]

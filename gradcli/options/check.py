@@ -12,7 +12,7 @@ from gradcli.language.expressions.program import Expression
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import FromStdin, Literal
 from gradcli.options.fields import options
-from gradcli.options.shared import ComputeOptions, EvidenceOptions, Question
+from gradcli.options.shared import ComputeOptions, ExpectOptions, Question
 
 
 class CheckedRequest(NamedTuple):
@@ -75,7 +75,7 @@ def _expecting(
     request: ComputeOptions | Question, programs: Sequence[Expression]
 ) -> ComputeOptions | Question:
     """The request with its expectations parsed, over the names of its inputs and steps."""
-    if not isinstance(request, EvidenceOptions) or not request.expect:
+    if not isinstance(request, ExpectOptions) or not request.expect:
         return request
     steps = (name for program in programs for name in program.assigned)
     parameters = (f"{name}." for program in programs for name in program.modules)

@@ -12,7 +12,7 @@ from gradcli.options.shared import ComputeOptions, ExplainOptions, WrtOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpressionOptions(WrtOptions, ComputeOptions):
+class FreeExpression(ComputeOptions):
     """The words that every command on a free expression has."""
 
     expression: GivenExpression = argument(EXPRESSION, "an expression, such as 'W @ x', @FILE or -")
@@ -26,7 +26,7 @@ class ExpressionOptions(WrtOptions, ComputeOptions):
         return self.expression.typed
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
-        """The expression to differentiate."""
+        """The one expression."""
         return [self.expression.load(read_stdin)]
 
     @property
@@ -38,6 +38,11 @@ class ExpressionOptions(WrtOptions, ComputeOptions):
     def input_names(self) -> tuple[str, ...]:
         """The names that the expression may use for its inputs."""
         return tuple(item.name for item in self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpressionOptions(WrtOptions, FreeExpression):
+    """A free expression, and the inputs that it is differentiated by."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -212,7 +212,7 @@ def _names(source: Source) -> tuple[str, ...]:
     names = tuple(name.strip() for name in source.text.split(","))
     if not all(names):
         message = "expected names separated by commas"
-        raise UsageError(message, span=source.whole, hint="--wrt w,b")
+        raise UsageError(message, span=source.whole, hint="for example w,b")
     return names
 
 
@@ -227,8 +227,6 @@ def _index(source: Source) -> tuple[int, ...]:
 
 FLAG = ValueKind("", _flag, accept=_accept("true or false", bool))
 TEXT = ValueKind("TEXT", lambda source: source.text)
-NAME = ValueKind("NAME", lambda source: source.text)
-"""The name of one input."""
 WHOLE = ValueKind("N", _whole, accept=_accept("a whole number", int))
 NUMBER = ValueKind("NUMBER", _number, accept=_accept("a number", int, float))
 NAMES = ValueKind("NAMES", _names, accept=_accept_names)

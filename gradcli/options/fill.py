@@ -9,6 +9,7 @@ from gradcli.errors import UsageError
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, Option, flag_name, options
+from gradcli.options.inputs import INPUTS, input_name
 from gradcli.options.shared import OutputOptions
 from gradcli.options.split import too_many
 
@@ -28,6 +29,7 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
     values: dict[str, Any] = {}
     sources = [Source(word) for word in words]
     places = [option for option in options(request).values() if option.positional]
+    inputs_apart = sum(option.many for option in places) > 1
     if len(words) > len(places) and not any(option.many for option in places):
         extra, hint = sources[len(places)].whole, "put quotes around what belongs together"
         raise too_many(words) or UsageError("too many arguments", span=extra, hint=hint)
@@ -41,8 +43,13 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
             elif value is not None and value is not False:
                 values[name] = True if kind is FLAG else kind.read(Source(str(value), flag))
         elif option.many and len(sources) > taken:
-            values[name] = kind.read_many(sources, taken, request.__name__.lower())
-            taken = len(sources)
+            fitting = sources[taken:]
+            if inputs_apart:
+                of_inputs = kind is INPUTS
+                fitting = [word for word in fitting if bool(input_name(word.text)) == of_inputs]
+            words_read = [*sources[:taken], *fitting]
+            values[name] = kind.read_many(words_read, taken, request.__name__.lower())
+            taken = taken if inputs_apart else len(sources)
         elif len(sources) > taken:
             values[name] = kind.read(sources[taken])
             taken += 1
@@ -50,6 +57,8 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
             raise _missing(name, option)
     if hasattr(request, "order"):
         values["order"] = tuple(name for name in given if name in values)
+    if given.get("full") and hasattr(request, "full"):  # some compute more if more is shown
+        values["full"] = True
     return request(**values)
 
 

@@ -148,12 +148,9 @@ class ComputeOptions(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvidenceOptions(ComputeOptions):
-    """How the numbers are checked: by closed forms, differences, and expected values."""
+class ExpectOptions(ComputeOptions):
+    """How the numbers are compared with expected ones."""
 
-    check: bool = option(
-        FLAG, "compare with the closed form and a central difference, in float64", False
-    )
     expect: tuple[Expectation, ...] = repeated(
         EXPECT,
         "the expected value of a gradient by name, or of any value by path: numbers or a formula; "
@@ -171,12 +168,29 @@ class EvidenceOptions(ComputeOptions):
     @property
     def wanted(self) -> bool:
         """Whether any evidence is requested."""
-        return self.check or bool(self.expect)
+        return bool(self.expect)
 
     @property
     def formula_names(self) -> tuple[str, ...]:
         """The names that a formula of --expect may use, besides the steps of the expression."""
         return self.input_names or tuple(self.literals)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CheckOptions(ComputeOptions):
+    check: bool = option(
+        FLAG, "compare with the closed form and a central difference, in float64", False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceOptions(ExpectOptions, _CheckOptions):
+    """How the numbers are checked: by closed forms, differences, and expected values."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any evidence is requested."""
+        return self.check or super().wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,8 +284,9 @@ class OutputOptions:
     def _check_table(self, request: object) -> None:
         """Raise a UsageError if an option of tables is given, but standard output gets no table."""
         form = _first_set(self, *_TABLELESS)
+        more = getattr(request, "full", False) and getattr(request, "explain", False)
         for name in ("precision", "full"):
-            if form and name in self.order:
+            if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
                 raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
         only_picture = getattr(request, "pictures", False) and not getattr(request, "wanted", True)

@@ -34,8 +34,13 @@ NOW = "!"
 """What marks a module that is loaded at once."""
 _WATCHING = ("TORCH_LOGS", "TORCH_TRACE", "TORCHDYNAMO_", "TORCHINDUCTOR_", "PYTORCH_JIT")
 """How the variables begin with which somebody watches, or changes, what deferred modules do."""
-_UNTIL_THEN = MappingProxyType({"torch.compiler.is_compiling": lambda: False})
-"""What a function of a deferred module answers as long as that is not executed: optimizers ask."""
+_UNTIL_THEN: Mapping[str, Callable[..., Any]] = MappingProxyType({
+    "torch.compiler.is_compiling": lambda: False,
+    "torch.compiler.is_exporting": lambda: False,
+    "torch.backends.mha.get_fastpath_enabled": lambda: True,
+})  # fmt: skip
+"""What a function of a deferred module answers as long as that is not executed: optimizers
+and attention ask."""
 _IMPORT_FROM = opmap["IMPORT_FROM"]
 _BY_IMPORT = ("__cached__", "__file__", "__loader__", "__package__", "__path__", "__spec__")
 """What the import system sets in a module before it executes it."""

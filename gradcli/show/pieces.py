@@ -78,21 +78,28 @@ def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
 
 
 def inputs_table(
-    inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], defaults: list[str],
-    title: str, caption: str,
+    inputs: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None] | None, defaults: list[str],
+    title: str, caption: str, more: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({}),
 ) -> Table:  # fmt: skip
-    """One row per element of each input, any shape, with its gradient, which has the same shape."""
+    """One row per element of each input, any shape, with its gradient, which has the same shape; no
+    column for that if `gradients` is None. `more` has further columns by their headings, before it.
+    """
+    further: dict[str, Mapping[str, Tensor | None]] = {**more}
+    if gradients is not None:
+        further["gradient"] = gradients
     columns = [
         Column("input", ""), Column("", "name"), Column("", "index"), Column("value", "input"),
-        Column("gradient"),
+        *map(Column, further),
     ]  # fmt: skip
     if defaults:
         columns.append(Column(" ", ""))
     blocks = []
     for name, value in inputs.items():
-        gradient = gradients.get(name)
         cells: list[Cells] = [Places(value.shape, name), name, Places(value.shape)]
-        cells += [value.reshape(-1), "" if gradient is None else gradient.reshape(-1)]
+        cells.append(value.reshape(-1))
+        for tensors in further.values():
+            tensor = tensors.get(name)
+            cells.append("" if tensor is None else tensor.reshape(-1))
         if defaults:
             cells.append("default" if name in defaults else "")
         blocks.append(Block(value.numel(), tuple(cells)))
@@ -111,7 +118,9 @@ def matrix_table(
     matrix: Tensor,
     title: str,
     caption: str,
+    *,
+    csv: bool = True,
 ) -> Table:
     """A matrix, [rows, columns], with a name for each row and column and a heading for the rows."""
     cells = zip(columns, matrix.unbind(1), strict=True)
-    return table_of(len(rows), [(corner, rows), *cells], title, caption)
+    return table_of(len(rows), [(corner, rows), *cells], title, caption, csv=csv)

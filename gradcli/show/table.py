@@ -1,9 +1,9 @@
 """A table before it is drawn or written as CSV: columns, blocks of rows, a title, a caption."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import overload
+from typing import NamedTuple, overload
 
 from torch import Tensor
 
@@ -125,6 +125,26 @@ class LineChart:
     values: Tensor
     name: str
     along: str
+    screen: bool = field(default=True, init=False)
+    more: bool = field(default=False, init=False)
+
+
+class Mark(NamedTuple):
+    """A part of a text, from column `start` up to `stop`, and its label."""
+
+    start: int
+    stop: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Bracketed:
+    """Texts of one line each with brackets below their parts, the inner ones first; where these do
+    not fit, `table` is drawn instead.
+    """
+
+    texts: Sequence[tuple[str, Iterable[Mark]]]
+    table: Table
     screen: bool = field(default=True, init=False)
     more: bool = field(default=False, init=False)
 

@@ -15,10 +15,10 @@ from rich.cells import cell_len
 from torch import Tensor
 
 from gradcli.page import Page, frame
-from gradcli.show import numbers
+from gradcli.show import brackets, numbers
 from gradcli.show.pictures import curve
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Block, Cells, LineChart, Table, chosen, take
+from gradcli.show.table import Block, Bracketed, Cells, LineChart, Table, chosen, take
 
 THRESHOLD = 1000
 EDGE = 3
@@ -97,14 +97,17 @@ class _TextColumn:
         return max(1, self.widest, len(self.heading[:heading]))
 
 
-def render(tables: Sequence[Table | LineChart], style: Style) -> str:
+def render(tables: Sequence[Table | LineChart | Bracketed], style: Style) -> str:
     """The tables and curves for the screen, separated by blank lines, ended by a line feed."""
     page = Page(colour=style.colour)
     shown = [table for table in tables if table.screen and (style.full or not table.more)]
     for number, table in enumerate(shown):
         if number:
             page.line()
-        if isinstance(table, LineChart):
+        if isinstance(table, Bracketed):
+            if not brackets.draw(table, page, style.width, ascii_only=style.ascii_only):
+                _draw(page, table.table, style)
+        elif isinstance(table, LineChart):
             width = min(style.width or curve.COLUMNS, curve.COLUMNS)
             window = Window(width, curve.ROWS, style.colour, style.ascii_only)
             page.write(curve.draw(table, window) + "\n")
@@ -120,7 +123,7 @@ def _draw(page: Page, table: Table, style: Style) -> None:
         columns = _columns(table, style)
     if table.title:
         page.line(_wrap(table.title, style), "bold")
-    for piece, layout in _pieces(columns, table, style):
+    for piece, layout in _pieces(columns, table, style) if columns else ():
         _draw_piece(page, piece, layout, ascii_only=style.ascii_only, ruled=table.ruled)
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")

@@ -36,6 +36,7 @@ VALID = {
     "perceptron": ["--x", "1,", "--w", "1,", "--target", "1"],
     "jacobian": ["x**2", "x=1"],
     "hessian": ["x**2", "x=1"],
+    "value": ["x**2", "x=1"],
     "plot": ["x**2", "x=1,2"],
     "descend": ["x**2", "x=1"],
     "flow": ["relu", "--layers", "2", "--width", "2"],

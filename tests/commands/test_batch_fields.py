@@ -20,7 +20,7 @@ from gradcli.commands.descend import setting
 from gradcli.commands.descend.request import OPTIMIZER
 from gradcli.commands.forms import line
 from gradcli.commands.perceptron import request as perceptron
-from gradcli.options import expectation, formula, inputs, shared
+from gradcli.options import direction, expectation, formula, inputs, shared
 from gradcli.options import fields as options
 from gradcli.options.fields import Option, ValueKind
 from tests.program import run
@@ -30,6 +30,8 @@ BASES: list[dict[str, Any]] = [
     {"command": "derive", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "descend", "expression": "x**2", "inputs": {"x": 1}, "steps": 1},
     {"command": "flow", "names": "relu", "layers": 2, "width": 2},
+    {"command": "flow", "net": "nn.Linear(1,2)", "x": [1]},
+    {"command": "flow", "net": "nn.Linear(1,2)", "inputs": {"x": [1]}},
     {"command": "grad", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "grad", "fn": "mse", "x": 1},
     {"command": "hessian", "expression": "x**2", "inputs": {"x": 1}},
@@ -38,6 +40,7 @@ BASES: list[dict[str, Any]] = [
     {"command": "perceptron", "x": [1, 2], "w": [1, 2], "target": 1},
     {"command": "perceptron", "train": "and", "epochs": 1},
     {"command": "softmax-jacobian", "x": [1, 2]},
+    {"command": "value", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "softmax-jacobian", "logits": [1, 2]},
 ]
 """Jobs that are answered; between them every field of every command can be given."""
@@ -210,7 +213,6 @@ TAKES: dict[ValueKind, Callable[[Any], bool]] = {
     options.TEXT: is_text,
     options.WHOLE: lambda value: is_text(value) or (is_number(value) and isinstance(value, int)),
     options.NUMBER: lambda value: is_text(value) or is_number(value),
-    options.NAME: is_text,
     options.NAMES: are_texts,
     options.INDEX: lambda value: (
         is_text(value)
@@ -221,6 +223,7 @@ TAKES: dict[ValueKind, Callable[[Any], bool]] = {
     options.LOSS: are_texts,
     options.FUNCTION: is_text,
     inputs.INPUTS: lambda value: isinstance(value, dict) or are_texts(value),
+    direction.DIRECTION: lambda value: isinstance(value, dict) or are_texts(value),
     expectation.EXPECT: lambda value: (
         not isinstance(value, bool) and not (isinstance(value, list) and {} in value)
     ),

@@ -4,6 +4,7 @@ PyTorch.
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -289,14 +290,20 @@ def test_a_result_that_is_not_one_number_offers_all_cures_as_commands() -> None:
     hints = [
         line.strip() for line in shown.stderr.splitlines() if line.strip().startswith("gradcli ")
     ]
-    assert {hint.split()[1] for hint in hints} == {"grad", "jacobian"}
+    assert {hint.split()[1] for hint in hints} == {"grad", "jacobian", "value"}
     for option in ("--row", "--vjp", "--each"):
         assert any(option in hint for hint in hints)
 
 
 @pytest.mark.smoke
 def test_every_cure_that_is_offered_works() -> None:
-    for words in (["-x**2", "x=-1,2"], ["W @ x", "W=1,2;3,4", "x=1,1"], ["x*y", "x=1;2", "y=3,4"]):
+    for words in (
+        ["-x**2", "x=-1,2"],
+        ["W @ x", "W=1,2;3,4", "x=1,1"],
+        ["x*y", "x=1;2", "y=3,4"],
+        ["--fn", "mse(reduction=none)", "--x", "-1,2"],
+        ["--fn", "sigmoid", "--x", "1,2;3,4"],
+    ):
         shown = run("grad", *words)
         hints = [
             line.strip()
@@ -307,6 +314,11 @@ def test_every_cure_that_is_offered_works() -> None:
         for hint in hints:
             again = run(*shlex.split(hint)[1:])
             assert again.status == 0, (hint, again.stderr)
+
+
+def test_of_what_has_no_gradient_only_the_value_is_offered() -> None:
+    shown = run("grad", "x > 0", "x=1,2")
+    assert shown.stderr.splitlines()[1:] == ["  gradcli value 'x > 0' x=1,2"]
 
 
 @pytest.mark.parametrize(
@@ -363,11 +375,126 @@ def test_each_works_with_fn_too() -> None:
     ]
 
 
+CHANCE = torch.Generator().manual_seed(0)
+SAMPLES = torch.randn(4, 3, dtype=torch.float64, generator=CHANCE)
+CLASSES = torch.tensor([0, 2, 1, 0])
+WEIGHTS = torch.randn(3, 3, dtype=torch.float64, generator=CHANCE)
+
+
+def literal(tensor: Tensor) -> str:
+    """A tensor as an input that keeps its numbers and its kind of dtype."""
+    return f"tensor({tensor.tolist()})" if tensor.dtype == torch.int64 else str(tensor.tolist())
+
+
+PER_SAMPLE: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy(W @ X, Y)": lambda w, x, y: F.cross_entropy(w @ x, y),
+    "h = tanh(W @ X); h[Y]": lambda w, x, y: torch.tanh(w @ x)[y],
+    "(X.outer(X) * W).sum() / (Y + 1)": lambda w, x, y: (x.outer(x) * w).sum() / (y + 1),
+}
+
+
+@pytest.mark.parametrize("text", PER_SAMPLE)
+def test_each_of_several_inputs_gives_the_gradients_of_each_sample(text: str) -> None:
+    """Exactly those of a loop, and those of vmap up to rounding."""
+    function = PER_SAMPLE[text]
+    inputs = [f"W={literal(WEIGHTS)}", f"X={literal(SAMPLES)}", f"Y={literal(CLASSES)}"]
+    rows = grad(text, *inputs, "--each", "X,Y", "--wrt", "W,X")["rows"]
+    weights = WEIGHTS.clone().requires_grad_()
+    for row, x, y in zip(rows, SAMPLES, CLASSES, strict=True):
+        leaf = x.clone().requires_grad_()
+        value = function(weights, leaf, y)
+        slopes = torch.autograd.grad(value, [weights, leaf])
+        assert (row["X"], row["Y"], row["value"]) == (x.tolist(), y.item(), value.item())
+        assert row["gradients"] == {"W": slopes[0].tolist(), "X": slopes[1].tolist()}
+    if "[Y]" not in text:  # which vmap cannot trace
+        together = torch.func.vmap(torch.func.grad(function), in_dims=(None, 0, 0))(
+            WEIGHTS, SAMPLES, CLASSES
+        )
+        found = torch.tensor([row["gradients"]["W"] for row in rows], dtype=torch.float64)
+        assert torch.allclose(found, together, rtol=1e-12, atol=1e-14)
+
+
+def test_each_takes_samples_of_any_shape_and_class_indices_as_plain_numbers() -> None:
+    words = (
+        "(A * B).sum() * c",
+        f"A={torch.arange(12.0).reshape(2, 2, 3).tolist()}",
+        "B=1,2,3",
+        "c=5,7",
+    )
+    rows = grad(*words, "--each", "c,A")["rows"]
+    assert [list(row)[:2] for row in rows] == [["c", "A"]] * 2
+    assert [row["gradients"]["B"] for row in rows] == [[15.0, 25.0, 35.0], [105.0, 119.0, 133.0]]
+    assert rows[0]["gradients"]["A"] == [[5.0, 10.0, 15.0]] * 2
+    loss = ("cross_entropy(a, t)", "a=1,2,3;3,2,1", "--each", "a,t")
+    assert grad(*loss, "t=0,2")["rows"] == [
+        {**row, "t": float(row["t"])} for row in grad(*loss, "t=tensor([0,2])")["rows"]
+    ]
+
+
+def test_the_rows_of_each_are_checked_explained_and_expected() -> None:
+    words = ("mse(X @ w, y)", "X=1,2;3,4", "w=1,-1", "y=1,0", "--each", "X,y", "--wrt", "w,X")
+    checked = run("grad", *words, "--check").stdout
+    for place in ("w[1] at X[0]", "w[0] at X[1]", "X[1,0]"):
+        assert place in checked
+    ledger = grad(*words, "--explain")["ledger"]
+    ends = {row["name"]: row["product"] for row in ledger if row["operation"] == "gradient"}
+    assert ends["X[0], y[0]: w"] == [-4.0, -8.0]
+    assert set(ends) == {f"X[{i}], y[{i}]: {name}" for i in (0, 1) for name in ("w", "X")}
+    formula = "rows.1.gradients.w = 2*(X @ w - y)*X"
+    assert run("grad", *words, "--expect", formula).status == 0
+    missed = run("grad", *words, "--expect", "rows.0.gradients.w = (X @ w - y)*X", "--json")
+    assert missed.json["expect"]["rows.0.gradients.w"]["slip"] == "factor-half"
+    many = run("grad", "x**2", "x=arange(0,21)", "--each", "x", "--explain")
+    assert (many.status, many.stdout) == (2, "")
+    assert "at most 20 samples" in many.stderr
+
+
+def test_a_large_sample_is_named_on_the_screen_and_whole_in_csv() -> None:
+    words = (
+        "grad",
+        "mse(X @ w, y)",
+        "X=ones(2,9)",
+        "w=ones(9)",
+        "y=1,2",
+        "--each",
+        "X,y",
+        "--wrt",
+        "y",
+    )
+    rows = [re.findall(r"[^\s│]+", line) for line in run(*words).stdout.splitlines() if "│" in line]
+    assert rows == [
+        ["X", "y", "value", "d/dy"], ["X[0]", "1", "64", "-16"], ["X[1]", "2", "49", "-14"]
+    ]  # fmt: skip
+    header, *lines = run(*words, "--csv").stdout.splitlines()
+    assert header.split(",") == [*(f"X[{i}]" for i in range(9)), "y", "value", "d_y"]
+    assert lines[0].split(",") == [*["1.0"] * 9, "1.0", "64.0", "-16.0"]
+
+
+def test_each_is_offered_where_it_gives_the_same_numbers_and_only_there() -> None:
+    for words, offered in {
+        ("mse(X @ w, y, reduction='none')", "X=1,2;3,4", "w=1,2", "y=1,1"): "X,y",
+        ("cross_entropy(X, y, reduction='none')", "X=1,2;3,4", "y=tensor([0,1])"): "X,y",
+        ("x*y", "x=1,2", "y=3,4"): "x,y",
+        ("x*y", "x=1,2", "y=3"): "x",
+        ("X @ W", "X=1,2;3,4;5,6", "W=1;2"): "X",
+        ("softmax(x)", "x=1,2"): "",
+        ("x.flip(0)", "x=1,2"): "",
+        ("x - x.mean()", "x=1,2"): "",
+        ("X @ X.T", "X=1,2;3,4"): "",
+    }.items():
+        lines = run("grad", *words).stderr.splitlines()
+        found = [line.rpartition("--each ")[2] for line in lines if "--each " in line]
+        assert found == ([offered] if offered else []), words
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["x*y", "x=1,2", "y=3", "--each", "z"], "z"),
-        (["x*y", "x=1", "y=3", "--each", "x"], "1-D"),
+        (["x*y", "x=1", "y=3", "--each", "x"], "x is one number"),
+        (["x*y", "x=1,2", "y=3,4,5", "--each", "x,y"], "[2] and [3]"),
+        (["x*y", "first=1,2", "x=1,2", "y=3", "--each", "x,fist"], "did you mean first"),
+        (["value*2", "value=1,2", "--each", "value"], "value_"),
         (["x*y", "x=1,2", "y=3,4", "--each", "x"], "one number"),
         (["x**2", "x=1,2", "--each", "x", "--row", "0"], "--each"),
         (["x**2", "x=1,2", "--row", "0", "--vjp", "1,1"], "--row and --vjp"),

@@ -840,7 +840,7 @@ def test_a_hessian_and_a_descent_have_the_ledger_of_the_gradient_at_the_start(
     assert which in run(*words).stdout
 
 
-@pytest.mark.parametrize("words", [("--each", "x"), ("--csv",), ("--code",)])
+@pytest.mark.parametrize("words", [("--csv",), ("--code",)])
 def test_the_ledger_has_no_place_there(words: tuple[str, ...]) -> None:
     done = run("grad", "x**2", "x=1,2", *words, "--explain")
     assert done.status == 2

@@ -167,7 +167,7 @@ LARGE = {
     "surrogate": ("x + '\ud800'", "invalid character"),
     "doubling": (DOUBLING + "a", "the result is a sequence, not a tensor"),
     "doubling, into a tensor": (DOUBLING + "torch.tensor(a)", "too many values for torch.tensor"),
-    "doubling, as a size": (DOUBLING + "zeros(a)", "zeros: argument 'size'"),
+    "doubling, as a size": (DOUBLING + "zeros(a)", "zeros: a size must be a whole number"),
     "doubling, as an index": (DOUBLING + "x[a]", "index: "),
     "doubling, compared": (
         DOUBLING + "c = (a, a); (a, a) == c",

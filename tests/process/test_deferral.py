@@ -116,6 +116,10 @@ from gradcli.process.deferral import Incomplete
 from gradcli.commands import COMMANDS
 used = []
 examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples]
+examples += [
+    "gradcli grad 'h = w*x; softmax(h, 0)' w=2 x=1,2 --jvp x=1,0 --explain --check --expect 'jvp.0 = 0'",
+    "gradcli hessian 'mse(w*x, y)' w=2 x=1,2 y=1,1 --hvp w=1 --check",
+]
 for words in (*PROGRAM.calls, *examples):
     if PROGRAM.try_out(words) == 70 or Incomplete.deferral.complete:
         break

@@ -58,7 +58,8 @@ TRAIN = ["perceptron", "--train", "or", "--epochs", "4"]
 JACOBIAN = ["jacobian", "stack([r*cos(t), r*sin(t)])", "r=2", "t=pi/3"]
 HESSIAN = ["hessian", "(1-x)**2 + 100*(y-x**2)**2", "x=-1.234567", "y=0.5"]
 EACH = ["grad", "x**3/3", "x=linspace(-2,2,4)", "--each", "x"]
-ALL = [ACTIVATE, LOSS, GRAD, SOFTMAX, PERCEPTRON, TRAIN, JACOBIAN, HESSIAN, EACH]
+VALUE = ["value", "h = X @ w; sigmoid(h)", "X=1.23456789,-2;3e-7,4", "w=0.1,0.5", "--shapes"]
+ALL = [VALUE, ACTIVATE, LOSS, GRAD, SOFTMAX, PERCEPTRON, TRAIN, JACOBIAN, HESSIAN, EACH]
 NOTED = ["activate", "softmax", "--x", "1,2"]
 
 by_command = pytest.mark.parametrize("words", ALL, ids=lambda words: " ".join(words[:2]))
@@ -410,7 +411,16 @@ def test_json_is_one_object_on_one_line(words: list[str]) -> None:
 
 ROWS = {
     "steps": ["descend", "((w - 1)**2).sum()*y", "w=0,3", "y=2", "--wrt", "w", "--steps", "3"],
-    "rows": ["grad", "x**2*w.sum()", "x=1,2,3", "w=1,2;3,4", "y=1", "--each", "x"],
+    "rows": [
+        "grad",
+        "(w @ x)[y]*v",
+        "x=1,2;3,4;5,6",
+        "w=1,2;3,4",
+        "y=tensor([0,1,0])",
+        "v=1",
+        "--each",
+        "x,y",
+    ],
     "history": ["perceptron", "--train", "nand", "--epochs", "3"],
     "layers": ["flow", "relu", "tanh", "--layers", "3", "--width", "4"],
 }
@@ -643,7 +653,7 @@ def test_two_forms_are_a_usage_error(forms: list[str]) -> None:
     assert all(form in shown.stderr for form in forms if form.startswith("--"))
 
 
-MAIN = ("functions", "losses", "jacobian", "hessian", "history", "rows", "gradients")
+MAIN = ("functions", "losses", "jacobian", "hessian", "history", "rows", "gradients", "value")
 """Where each command's main numbers are in its JSON."""
 
 

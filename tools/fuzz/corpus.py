@@ -11,7 +11,7 @@ from gradcli.catalogue.mistakes import MISTAKES
 
 CASES = Path(__file__).parents[2] / "tests" / "cases"
 _NAMED = re.compile(r"[A-Za-z_]\w*=(?!=)")
-ON_EXPRESSIONS = ("grad", "jacobian", "hessian", "descend", "plot")
+ON_EXPRESSIONS = ("grad", "jacobian", "hessian", "value", "descend", "plot")
 
 
 @cache

@@ -12,6 +12,7 @@ from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
 from gradcli.commands import COMMANDS
 from gradcli.commands.batch.lines import JOBS
 from gradcli.commands.descend.setting import SETTING
+from gradcli.options.direction import DIRECTION
 from gradcli.options.fields import (
     ACTIVATION,
     FLAG,
@@ -129,8 +130,14 @@ def _setting(chance: Chance) -> str:
     return f"{chance.choice(names)}={chance.choice(values)}"
 
 
+def _direction(chance: Chance) -> str:
+    name = chance.choice(("x", "x", "y", "w", "A", "z", "net.0.weight", "", "1"))
+    return f"{name}{chance.choice(('=', '=', '=', '=', '', ' = '))}{_tensor(chance)}"
+
+
 _TEXTS: Mapping[ValueKind, grammar.Draw] = {
     WHOLE: _whole, NUMBER: _number, NAMES: _names, TENSOR: _tensor, INDEX: _index, SETTING: _setting,
+    DIRECTION: _direction,
     ACTIVATION: grammar.function,
     LOSS: grammar.function, FUNCTION: grammar.function,
 }  # fmt: skip
@@ -142,7 +149,7 @@ _BY_NAME: Mapping[str, grammar.Draw] = {
     ".svg", ".x", "")),
     "train": lambda chance: chance.choice(("and", "or", "xor", "nand", "nor", "@../data/good.csv", "@../data/good.npy",
     "@../data/none.csv")),
-    "each": lambda chance: chance.choice(("x", "y", "z", "")),
+    "each": lambda chance: chance.choice(("x", "y", "z", "x,y", "y,A", "x,,", "")),
     "device": lambda chance: chance.choice(("cpu", "cpu:0", "cpu:1", "cuda", "cuda:7", "mps", "xpu", "tpu", "cpu ", "")),
     "timeout": lambda chance: chance.choice(("0.3", "1", "-1", "nan", "inf", "1e9", "x")),
     "steps": lambda chance: chance.choice(("0", "1", "3", "20", "-1", "1000001", "x")),
@@ -422,7 +429,9 @@ def of_expression(chance: Chance, **more: Any) -> dict[str, Any]:
     }
     found = {
         **more,
-        "command": chance.choices(("grad", "jacobian", "hessian", "descend"), (70, 12, 12, 6))[0],
+        "command": chance.choices(
+            ("grad", "jacobian", "hessian", "descend", "value"), (66, 12, 12, 6, 4)
+        )[0],
         "expression": grammar.expression(chance),
         "inputs": usual
         if chance.random() < 0.8
@@ -435,7 +444,12 @@ def of_expression(chance: Chance, **more: Any) -> dict[str, Any]:
         ("dtype", 0.25, lambda: chance.choice(("float64", "float16", "bfloat16"))),
         ("row", 0.1 if found["command"] == "grad" else 0, lambda: chance.choice((0, 1, [0, 1]))),
         ("vjp", 0.1 if found["command"] == "grad" else 0, lambda: "1,1,1"),
-        ("each", 0.05 if found["command"] == "grad" else 0, lambda: "x"),
+        (
+            "each",
+            0.05 if found["command"] == "grad" else 0,
+            lambda: chance.choice(("x", ["x", "y"])),
+        ),
+        ("shapes", 0.5 if found["command"] == "value" else 0, lambda: True),
         ("explain", 0.1 if found["command"] == "grad" else 0, lambda: True),
         ("check", 0.08 if found["command"] != "descend" else 0, lambda: True),
         ("expect", 0.08, lambda: [grammar.expectation(chance)]),

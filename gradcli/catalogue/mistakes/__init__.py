@@ -49,6 +49,7 @@ ALIASES: Mapping[str, str] = {
     "ddp": "ddp-unused",
     "deepcopy": "copied-result",
     "diagonal": "jacobian-shape",
+    "direction": "vjp-shape",
     "dropout": "eval-forgotten",
     "exploding-gradient": "exploding",
     "gradient-accumulation": "micro-batches",

@@ -158,9 +158,9 @@ class Recorded(Own):
         return dict(found)
 
     def twice(
-        self, inputs: Inputs, upstream: Tensor | None, bent: bool, weights: Tensor | None = None
-    ) -> tuple[Tensor, dict[str, Tensor | None]]:
-        """The gradient of the value, flat, and of that gradient times `weights`, if they are given.
+        self, inputs: Inputs, upstream: Tensor | None, bent: bool, weights: Inputs | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
+        """The gradient of the value, and of that gradient times `weights`, if they are given.
 
         If `bent`, of a square of the value, so that the upstream gradient depends on the inputs too.
         """
@@ -169,7 +169,7 @@ class Recorded(Own):
             flat = _flat(outputs)
             weighted = flat if upstream is None else flat * upstream
             total = (weighted * (1 + flat / 2) if bent else weighted).sum()
-            return core.twice(total, leaves, weights)
+            return core.hessian_product(total, leaves, weights)
 
     @cached_property
     def plain(self) -> bool:  # type: ignore[override]

@@ -184,15 +184,21 @@ class SecondProbe(OwnProbe):
     def __init__(self, own: Recorded, outer: Tensor | None, *, bent: bool) -> None:
         self._recorded, self._outer, self._bent = own, outer, bent
         super().__init__(own, None)
-        self._upstream = torch.randn(self.base.numel(), generator=_generator(), dtype=torch.float64)
+        chance = _generator()
+        self._weights = {
+            name: torch.randn(self.inputs[name].shape, generator=chance, dtype=torch.float64)
+            for name in own.by
+        }
+        self._upstream = torch.cat([weight.reshape(-1) for weight in self._weights.values()])
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, flat."""
-        return self._recorded.twice(inputs, self._outer, self._bent)[0]
+        slopes = self._recorded.twice(inputs, self._outer, self._bent)[0].values()
+        return torch.cat([slope.reshape(-1) for slope in slopes])
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
         """The second derivatives for the pairs at `inputs`, [pairs]; 0 without any."""
-        found = self._recorded.twice(inputs, self._outer, self._bent, self._upstream)[1][name]
+        found = self._recorded.twice(inputs, self._outer, self._bent, self._weights)[1][name]
         places = [place for _, place in pairs]
         if found is None:
             return torch.zeros(len(places), dtype=torch.float64)

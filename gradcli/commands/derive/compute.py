@@ -83,11 +83,9 @@ def _names(run: Run, *, one_number: bool) -> tuple[str, str]:
     def free(*names: str) -> str:
         return next((name for name in names if name not in taken), names[-1])
 
-    bound = run.program.assigned
-    own = bound[-1] if bound and run.steps.get(bound[-1]) is run.value else ""
     if one_number:
-        return (own or free("L", "J", "result"),) * 2
-    output = own or free("y", "z", "result")
+        return (run.output or free("L", "J", "result"),) * 2
+    output = run.output or free("y", "z", "result")
     return output, free("L", "J", "loss")
 
 

@@ -1,6 +1,7 @@
 """`descend`: the start, and the steps that an optimiser of torch.optim takes from it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -8,7 +9,8 @@ from torch import Tensor
 from gradcli import core
 from gradcli.commands.descend.optimizers import Chosen
 from gradcli.commands.descend.request import Descend
-from gradcli.commands.descend.result import DescendResult, DescentStep, Stopped
+from gradcli.commands.descend.result import DescendResult, DescentStep, Stopped, Update
+from gradcli.commands.descend.updates import Updates
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import finite, origin
@@ -28,11 +30,14 @@ def compute(request: Descend, job: Job) -> DescendResult:
     optimizer = Chosen(request.optimizer, request.lr, request.set)
     start = run_expression(request, job)
     one_number(start.value, "descend minimizes one number")
-    size = sum(tensor.numel() for tensor in start.by.values()) * (request.steps + 1)
-    ELEMENTS.check(size, "the parameters of all steps", hint="use fewer --steps")
+    size = sum(tensor.numel() for tensor in start.by.values())
+    total = size * (request.steps + 1)
+    ELEMENTS.check(total, "the parameters of all steps", hint="use fewer --steps")
+    total = size * _QUANTITIES * request.told
+    ELEMENTS.check(total, "the updates", hint="use fewer --steps, or leave out --full or --explain")
     collect_notes(job, ())
     torch.set_rng_state(start.state)  # the first step draws the numbers that this run has drawn
-    steps, stopped = _steps(request, optimizer, start, job)
+    steps, stopped, updates = _steps(request, optimizer, start, job)
     if not request.wrt:
         _note_moving_target(start, steps, job)
     last = steps[-1]
@@ -43,6 +48,7 @@ def compute(request: Descend, job: Job) -> DescendResult:
         parameters=last.parameters,
         value=last.value,
         stopped=stopped,
+        updates=updates,
         optimizer=f"{optimizer.name}({optimizer.text})",
     )
 
@@ -69,14 +75,21 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
             return
 
 
+_QUANTITIES = 8
+"""The quantities of one update that are kept, about."""
+
+
 def _steps(
     request: Descend, chosen: Chosen, start: Run, job: Job
-) -> tuple[list[DescentStep], Stopped]:
-    """The start and every step, and why the descent ended."""
+) -> tuple[list[DescentStep], Stopped, list[Update] | None]:
+    """The start and every step, why the descent ended, and with --explain the updates in numbers."""
     live = core.require_grad(_copies(start.by), list(start.by))
     inputs = {**start.inputs, **live}
     optimizer = chosen.over(list(live.values()))
     ready: list[Tensor] = []
+    slopes: dict[str, Tensor | None] = {}
+    """The gradients at the start of the step, of which an optimiser may compute several."""
+    updates = Updates(optimizer, chosen.name, live) if request.explain else None
 
     def value() -> Tensor:
         return evaluate(start.program, inputs, job.before).value.reshape(())
@@ -85,11 +98,13 @@ def _steps(
         """The value, 0-d, with the gradients in `.grad`; an optimiser may call it several times."""
         loss = ready.pop() if ready else value()
         for name, slope in core.gradients(loss, live, via="backward").items():
+            slopes.setdefault(name, slope)
             if slope is None:
                 note_unreached(start, name, job, "it does not move")
         return loss
 
     steps: list[DescentStep] = []
+    stopped: Stopped = "steps"
     for number in range(request.steps + 1):
         job.begin_step(number, request.steps)
         loss, parameters = value(), _copies(live)
@@ -97,14 +112,22 @@ def _steps(
         steps.append(DescentStep(number, copy, parameters))
         if not all(map(finite, (loss, *parameters.values()))):
             job.note("not-a-number", _diverged(steps, start, job))
-            return steps, "diverged"
+            stopped = "diverged"
+            break
         least = request.min_move
         if number and least is not None and _largest_move(*steps[-2:]) <= least:
-            return steps, "tolerance"
+            stopped = "tolerance"
+            break
         if number < request.steps:
             ready.append(loss)
-            chosen.step(optimizer, closure)
-    return steps, "steps"
+            slopes.clear()
+            told = updates if number < request.told else None
+            with told.telling(number + 1, slopes) if told else nullcontext():
+                chosen.step(optimizer, closure)
+    if updates and updates.without_formulas:
+        text = f"{chosen.name} of this PyTorch is not the one whose formulas gradcli knows"
+        job.note("pytorch", f"{text}: the updates show only what it keeps")
+    return steps, stopped, updates.rows if updates else None
 
 
 def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,10 +7,12 @@ from gradcli.catalogue.optimizers import NAMES
 from gradcli.commands.descend.setting import SETTING, Setting
 from gradcli.errors import UsageError
 from gradcli.options.derivatives import OfExpression
-from gradcli.options.fields import NUMBER, WHOLE, ValueKind, option, repeated
+from gradcli.options.fields import FLAG, NUMBER, WHOLE, ValueKind, option, repeated
 
 OPTIMIZER = ValueKind("NAME", lambda source: source.text, hints=NAMES)
 MOST_STEPS = 1_000_000
+FIRST = 3
+"""The steps whose updates --explain shows without --full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,19 @@ class Descend(OfExpression):
     min_move: float | None = option(
         NUMBER, "stop when no parameter moves by more than this in a step", None
     )
+
+    explain: bool = option(
+        FLAG,
+        f"the chain rule at the start and the first {FIRST} updates in numbers (--full: all)",
+        False,
+    )
+    full: bool = False
+    """Whether --explain shows all updates: set by the output option of this name."""
+
+    @property
+    def told(self) -> int:
+        """The steps, from the first on, whose updates are shown."""
+        return (self.steps if self.full else min(FIRST, self.steps)) if self.explain else 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

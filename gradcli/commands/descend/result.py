@@ -1,6 +1,6 @@
-"""What `descend` computes: every step, and where and why it ended."""
+"""What `descend` computes: every step, where and why it ended, and the updates in numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 from torch import Tensor
@@ -19,6 +19,34 @@ class DescentStep:
     parameters: dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class UpdateLine:
+    """One quantity of an update. `text` is its formula, and `operands` hold the tensors and numbers
+    of the names in it, or it says in words what PyTorch keeps.
+    """
+
+    name: str
+    text: str
+    value: Tensor | None
+    operands: dict[str, Tensor | float] | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """What the optimiser made of the gradient by one parameter in one step.
+
+    `state` holds what it keeps and what is computed on the way, and `update` is added to the
+    parameter, in its shape. The gradient is None if none reached the parameter.
+    """
+
+    step: int
+    parameter: str
+    gradient: Tensor | None
+    state: dict[str, Tensor]
+    update: Tensor
+    lines: tuple[UpdateLine, ...] = aside(())
+
+
 @dataclass(frozen=True, kw_only=True)
 class DescendResult(Result):
     """A descent: every step after the start, where it ended and why."""
@@ -32,6 +60,7 @@ class DescendResult(Result):
     parameters: dict[str, Tensor]
     value: Tensor
     stopped: Stopped
+    updates: list[Update] | None = field(default=None, metadata={"omitted": True, "given": True})
     optimizer: str = aside()
     """The call that makes the optimiser: `SGD(lr=0.1, momentum=0.9)`."""
 

@@ -1,12 +1,20 @@
-"""The tables of `descend`: a row for each step, and the value over the steps as a curve."""
+"""The tables of `descend`: a row for each step, the value over the steps as a curve, and with
+--explain the updates in numbers.
+"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from gradcli.commands.descend.result import DescendResult
+from gradcli.catalogue.optimizers import NAME
+from gradcli.commands.descend.result import DescendResult, Update, UpdateLine
+from gradcli.evidence.explain import ledger_table
+from gradcli.evidence.explain.ledger_table import INLINE, cell_of, text_of
+from gradcli.show import numbers
 from gradcli.show.pieces import FilledColumn, by_element, one_number, shapes_text, table_of
-from gradcli.show.table import Block, Column, LineChart, Places, Table
+from gradcli.show.table import Block, Cell, Column, LineChart, Places, Table
 
 ROWS = 11
 """Steps on the screen."""
@@ -29,7 +37,7 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     columns = list(values_at)
     for name in result.parameters:
         columns += by_element(name, [step.parameters[name] for step in steps])
-    count = "1 step" if steps[-1].step == 1 else f"{steps[-1].step} steps"
+    count = _count(steps[-1].step)
     end = f"{one_number(result.value, digits)} after {count} of {result.optimizer}"
     caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {shapes_text(result)}"
     title = f"{result.expression} = {end}"
@@ -47,6 +55,10 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     return shown
 
 
+def _count(steps: int) -> str:
+    return "1 step" if steps == 1 else f"{steps} steps"
+
+
 def _parameters(result: DescendResult, end: str) -> Table:
     """A row per element of each parameter: at the start and at the end."""
     first = result.steps[0].parameters
@@ -56,3 +68,74 @@ def _parameters(result: DescendResult, end: str) -> Table:
     ]
     columns = (Column("parameter"), Column("at the start"), Column(end))
     return Table(columns, tuple(blocks), "Parameters", csv=False, ruled=True)
+
+
+# --- the updates --------------------------------------------------------------------------------
+
+
+def ledger_tables(result: DescendResult, digits: int) -> list[Table]:
+    """The chain rule of the first gradient, then the updates of each parameter in numbers."""
+    updates = {
+        name: [update for update in result.updates or [] if update.parameter == name]
+        for name in result.parameters
+    }
+    return ledger_table.ledger_tables(result, digits) + [
+        _updates(result, name, rows, digits) for name, rows in updates.items() if rows
+    ]
+
+
+def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: int) -> Table:
+    """A block for each step: each quantity with its formula, in symbols and in numbers."""
+    values = [line.value for row in rows for line in row.lines if line.value is not None]
+    aligned = not any(each.ndim for each in values)  # else every cell is text, which may be broken
+
+    def value(tensor: Tensor | None) -> Cell:
+        return cell_of(tensor, digits) if aligned or tensor is None else text_of(tensor, digits)
+
+    blocks, narrow = [], []
+    for row in rows:
+        cells = [
+            (line.name, line.text, _in_numbers(line, digits), value(line.value))
+            for line in row.lines
+        ]
+        blocks.append(_block(row.step, cells))
+        narrow.append(_block(row.step, [line for each in cells for line in _folded(*each)]))
+    heads = tuple(map(Column, ("step", "name", "formula", "in numbers", "value")))
+    last = result.steps[-1].step
+    count = _count(last)
+    if len(rows) < last:
+        count = f"the first {len(rows)} of {count}, --full shows all"
+    title = f"{name} by {result.optimizer}: {count}"
+    caption = f"theta is {name}; in its own formula a name means its value before the step"
+    folded = Table(
+        (*heads[:2], Column("formula, in numbers"), heads[4]), tuple(narrow), title, caption, keys=2
+    )
+    return Table(heads, tuple(blocks), title, caption, keys=2, csv=False, narrow=folded)
+
+
+def _block(step: int, rows: Sequence[Sequence[Cell]]) -> Block:
+    """The rows of a step, of which the first has its number."""
+    steps: list[Cell] = [step, *[None] * (len(rows) - 1)]
+    return Block(len(rows), (steps, *map(list, zip(*rows, strict=True))))
+
+
+def _folded(name: Cell, formula: Cell, filled: Cell, value: Cell) -> list[tuple[Cell, ...]]:
+    """A row with the numbers in a row below the formula."""
+    if not filled:
+        return [(name, formula, value)]
+    return [(name, formula, None), (None, f"= {filled}", value)]
+
+
+def _in_numbers(line: UpdateLine, digits: int) -> str:
+    """The formula of a line with a number, or a small tensor, for each name; empty if one is large."""
+    operands = line.operands or {}
+    large = any(isinstance(each, Tensor) and each.numel() > INLINE for each in operands.values())
+    if large or not operands:
+        return ""
+    texts = {
+        name: text_of(value, digits, bracketed=True)
+        if isinstance(value, Tensor)
+        else numbers.exact(value)
+        for name, value in operands.items()
+    }
+    return NAME.sub(lambda found: texts.get(found[0], found[0]), line.text)

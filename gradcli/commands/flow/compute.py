@@ -1,7 +1,7 @@
 """`flow`: the gradient that reaches each layer of a deep stack, under several activations."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -10,32 +10,32 @@ import torch
 from torch import Tensor, nn
 
 from gradcli import core
+from gradcli.commands.flow.judging import (
+    FLAT,
+    IN_TURN,
+    NORM,
+    STEADY,
+    TRIED,
+    along,
+    flat_slope,
+    initialise,
+    is_steady,
+    norm,
+    slope_of,
+    word,
+)
 from gradcli.commands.flow.request import Flow
-from gradcli.commands.flow.result import FlowResult, LayerFlow
+from gradcli.commands.flow.result import FlowResult, LayerFlow, NetResult
 from gradcli.errors import SizeError
 from gradcli.evaluate import implementations
 from gradcli.evaluate.failures import is_out_of_memory
 from gradcli.evaluate.job import Job, once_more, seed
-from gradcli.evaluate.refusals import translated
+from gradcli.evaluate.rerun import widened
 from gradcli.language.calls import Call
 from gradcli.results import Points, Subject
 
 BATCH = 64
 """Samples that pass through the stack together."""
-FLAT = 0.1
-"""An output is saturated where the activation's slope is at most this part of its largest slope."""
-STEADY = (0.9, 1.1)
-"""A factor per layer between these is steady: over 20 layers the gradient changes 8-fold at most."""
-
-TRIED = 2**22
-"""Weights of a stack, at most, for which the other initialisations are tried."""
-
-INITS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "xavier": ("xavier_normal_", {}),
-    "kaiming": ("kaiming_normal_", {"nonlinearity": "relu"}),
-    "normal": ("normal_", {}),
-}
-"""The function of nn.init and its arguments; `default` keeps the weights of nn.Linear."""
 
 
 class Stack(NamedTuple):
@@ -62,19 +62,24 @@ class LayerFactor(NamedTuple):
     saturated: float
 
 
-def compute(request: Flow, job: Job) -> FlowResult:
-    """The gradient in every layer of one stack, under one activation after the other.
+def compute(request: Flow, job: Job) -> FlowResult | NetResult:
+    """The gradient in every layer of the user's network, or of one stack, under one activation after
+    the other.
 
     The stack, its input and its upstream gradient are drawn once: only the activation differs.
     Raises SizeError if there is not enough memory.
     """
+    if request.net is not None:
+        from gradcli.commands.flow import network  # and with it the grammar of expressions
+
+        return network.compute(request, job)
     calls = request.activations
-    flat = {call.text: _flat_slope(call, job) for call in calls}
+    flat = {call.text: flat_slope(call, job) for call in calls}
     try:
         stack = _stack(request, job)
         layers = {call.text: _layers(stack, call, flat[call.text]) for call in calls}
         factors = {name: _layer_factor(*each) for name, each in layers.items()}
-        unsteady = [call for call in calls if not _is_steady(factors[call.text].factor)]
+        unsteady = [call for call in calls if not is_steady(factors[call.text].factor)]
         advice = _init_advice(request, job, unsteady)
     except RuntimeError as error:
         if is_out_of_memory(error):
@@ -110,10 +115,8 @@ def _stack(request: Flow, job: Job) -> Stack:
     seed(request.seed, job.device)  # an earlier stack has drawn numbers
     layers = [nn.Linear(request.width, request.width, device="cpu") for _ in range(request.layers)]
     if request.init != "default":
-        function, arguments = INITS[request.init]
         for layer in layers:
-            getattr(nn.init, function)(layer.weight, **arguments)
-            nn.init.zeros_(layer.bias)
+            initialise(layer, request.init)
     x, upstream = (torch.randn(BATCH, request.width, device="cpu").to(job.device) for _ in range(2))
     if job.device.type != "cpu":  # even a move to the CPU makes PyTorch load its fake tensors
         layers = [layer.to(job.device) for layer in layers]
@@ -129,12 +132,12 @@ def _init_advice(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, st
         return {}
     advice = {call.text: ", and no other --init keeps it steady" for call in calls}
     left = list(calls)
-    for init in ("kaiming", "xavier", "default", "normal"):
+    for init in IN_TURN:
         if init == request.init or not left:
             continue
         stack = _stack(replace(request, init=init), job)
         for call in tuple(left):
-            if _is_steady(factor := _quick_factor(stack, call)):
+            if is_steady(factor := _quick_factor(stack, call)):
                 advice[call.text] = f", but --init {init} keeps it steady ({factor:.3g})"
                 left.remove(call)
     return advice
@@ -145,18 +148,10 @@ def _quick_factor(stack: Stack, call: Call) -> float:
     passed = _forward(stack, call)
     ends = {"first": passed[0][0], "last": passed[-1][0]}
     gradients = core.gradients((passed[-1][1] * stack.upstream).mean(), ends)
-    first, last = (float(_norm(gradient)) for gradient in gradients.values())
+    first, last = (float(norm(gradient)) for gradient in gradients.values())
     if not (0 < first < math.inf and 0 < last < math.inf):
         return math.nan
     return float((first / last) ** (1 / (len(passed) - 1)))
-
-
-def _flat_slope(call: Call, job: Job) -> float:
-    """The largest slope at which an output of the activation counts as saturated."""
-    z = torch.linspace(-10, 10, 2001, dtype=job.dtype, device=job.device)
-    with translated(call.text, {}):
-        slope = core.slopes(implementations.activation(call), z)[1]
-    return float(f"{FLAT * float(slope.abs().max()):.3g}")
 
 
 def _forward(stack: Stack, call: Call) -> list[tuple[Tensor, Tensor]]:
@@ -180,19 +175,10 @@ def _layers(stack: Stack, call: Call, flat: float) -> tuple[list[LayerFlow], lis
     slopes = core.gradients((passed[-1][1] * stack.upstream).mean(), recorded, keep=True)
     rows = []
     for i, (z, h) in enumerate(passed):
-        slope = core.gradients(h.sum(), {"z": z}, keep=True)["z"]
-        assert slope is not None
-        values, saturated = h.detach().double(), (slope.abs() <= flat).double().mean()
-        norm, mean, std = _norm(slopes[f"z{i}"]), values.mean(), values.std()
-        rows.append(LayerFlow(i + 1, call.text, norm, mean, std, saturated))
-    return rows, [float(_norm(slopes[f"h{i}"])) for i in range(len(passed))]
-
-
-def _norm(gradient: Tensor | None) -> Tensor:
-    """The norm in float64, 0-d: in float32 the squares of small numbers are 0."""
-    assert gradient is not None
-    norm: Tensor = torch.linalg.vector_norm(gradient.double())
-    return norm
+        values, saturated = h.detach().double(), (slope_of(h, z).abs() <= flat).double().mean()
+        of_layer = norm(slopes[f"z{i}"]), values.mean(), values.std(), saturated
+        rows.append(LayerFlow(i + 1, call.text, *of_layer))
+    return rows, [float(norm(slopes[f"h{i}"])) for i in range(len(passed))]
 
 
 def _layer_factor(rows: Sequence[LayerFlow], outputs: Sequence[float]) -> LayerFactor:
@@ -213,10 +199,6 @@ def _layer_factor(rows: Sequence[LayerFlow], outputs: Sequence[float]) -> LayerF
     return LayerFactor(factor, weights, factor / weights, saturated)
 
 
-def _is_steady(factor: float) -> bool:
-    return STEADY[0] <= factor <= STEADY[1]
-
-
 def _verdict(
     name: str, layer: LayerFactor, rows: Sequence[LayerFlow], flat: float, dtype: str
 ) -> str:
@@ -224,19 +206,16 @@ def _verdict(
     if math.isnan(factor):
         finite = all(math.isfinite(float(row.gradient_norm)) for row in rows)
         return f"{name}: {'vanishing, the gradient is 0' if finite else 'exploding'} in {dtype}"
-    word = "steady" if _is_steady(factor) else "vanishing" if factor < 1 else "exploding"
     why = ""
     if largest < STEADY[0]:
         why = f" (at most {largest:.3g})"
     elif layer.saturated > FLAT:
         why = f" ({layer.saturated:.0%} saturated)"
     parts = f"{layer.weights:.3g} from the weights times {layer.slopes:.3g} from the slopes"
-    return f"{name}: {word}, a factor of {factor:.3g} per layer: {parts}{why}"
+    return f"{name}: {word(factor)}, a factor of {factor:.3g} per layer: {parts}{why}"
 
 
 # --- the layers as subjects ---------------------------------------------------------------------
-
-_NORM = "each norm is the slope of the loss along the layer's own gradient, computed through the next layer"
 
 
 def _points(stack: Stack, call: Call) -> Points:
@@ -250,12 +229,12 @@ def _points(stack: Stack, call: Call) -> Points:
     @cache
     def wide() -> tuple[list[Tensor], list[Tensor], Tensor, Sequence[Tensor | None]]:
         """In float64: z of every layer, the weights, the upstream gradient, and that by each z."""
-        weights = [_wide(layer.weight) for layer in stack.layers]
-        upstream, activation = _wide(stack.upstream), implementations.activation(call)
+        weights = [widened(layer.weight) for layer in stack.layers]
+        upstream, activation = widened(stack.upstream), implementations.activation(call)
         with once_more(torch.float64):
-            h, sums = _wide(stack.x).requires_grad_(), []
+            h, sums = widened(stack.x).requires_grad_(), []
             for layer, weight in zip(stack.layers, weights, strict=True):
-                sums.append(nn.functional.linear(h, weight, _wide(layer.bias)))
+                sums.append(nn.functional.linear(h, weight, widened(layer.bias)))
                 h = activation(sums[-1])
             by = {str(i): z for i, z in enumerate(sums)}
             slopes = core.gradients((h * upstream).mean(), by, keep=True)
@@ -274,13 +253,9 @@ def _points(stack: Stack, call: Call) -> Points:
         at=lambda i: layer(i)[0],
         label=lambda i, name, place: f"layer {i + 1}",
         what="layers",
-        remarks=(_NORM,),
+        remarks=(NORM,),
         size=lambda i: layer(i)[1],
     )
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().double()
 
 
 def _layer(
@@ -288,15 +263,10 @@ def _layer(
 ) -> tuple[Subject, float]:
     """One layer as an expression of t, the distance of z along its gradient, and the size of the
     norm when the slope by t is 1.
-
-    t is in units of the largest z: at 1e40 a step of 1 would be lost in rounding.
     """
-    d = torch.ones_like(z) if slope is None or not bool(slope.any()) else slope
-    u = torch.zeros_like(z) if upstream is None else upstream
-    size, reach = float(u.norm()) or 1.0, float(z.detach().abs().max()) or 1.0
-    inputs = {"t": z.new_zeros(()), "z": z.detach(), "d": d * (reach / d.norm()), "u": u / size}
+    inputs, size = along(z, slope, upstream)
     output = call.applied("z + t*d")
     if weight is not None:
         inputs["w"] = weight
         output = f"({output} @ w.T)"
-    return Subject("", f"({output}*u).sum()", inputs, ("t",), call=call), size / reach
+    return Subject("", f"({output}*u).sum()", inputs, ("t",), call=call), size

@@ -1,23 +1,41 @@
-"""The program of `flow`: the stack, drawn once, and the gradient in it under each activation."""
+"""The program of `flow`: the stack, drawn once, and the gradient in it under each activation; or the
+user's network, and the gradient in it.
+"""
+
+import re
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
-from gradcli.commands.flow.compute import BATCH, INITS
+from gradcli.commands.flow.compute import BATCH
+from gradcli.commands.flow.judging import INITS
 from gradcli.commands.flow.request import Flow
-from gradcli.commands.flow.result import FlowResult
+from gradcli.commands.flow.result import FlowResult, NetResult
+from gradcli.language.assignment import in_expression
+from gradcli.language.expressions.expression import statements
+from gradcli.language.file_names import FromFile
+from gradcli.language.source import Source
 from gradcli.show.program.script import Script
 
 
-def program(script: Script, request: Flow, result: FlowResult) -> None:
-    """Write the program that prints a line of statistics for each activation and layer."""
+def program(script: Script, request: Flow, result: FlowResult | NetResult) -> None:
+    """Write the program that prints a line of statistics for each activation and layer, or for each
+    layer of the user's network.
+    """
+    if isinstance(result, NetResult):
+        _net(script, request, result)
+    else:
+        _stack(script, request, result)
+
+
+def _stack(script: Script, request: Flow, result: FlowResult) -> None:
     width, on_cpu, moved = request.width, script.on_cpu, script.moved
     script.add(f"layers = [nn.Linear({width}, {width}{on_cpu}) for _ in range({request.layers})]")
     if request.init != "default":
-        function, options = INITS[request.init]
-        arguments = "".join(f', {name}="{value}"' for name, value in options.items())
         script.add(
             "for layer in layers:",
-            f"    nn.init.{function}(layer.weight{arguments})",
+            f"    {_init(request)}",
             "    nn.init.zeros_(layer.bias)",
         )
     if moved:
@@ -41,3 +59,126 @@ def program(script: Script, request: Flow, result: FlowResult) -> None:
             "    h = h.double()",
             f'    print(number, "{call.text}", norm.item(), h.mean().item(), h.std().item(), saturated.item())',
         )
+
+
+def _init(request: Flow) -> str:
+    """The call that draws a weight anew."""
+    function, options = INITS[request.init]
+    arguments = "".join(f', {name}="{value}"' for name, value in options.items())
+    return f"nn.init.{function}(layer.weight{arguments})"
+
+
+def _net(script: Script, request: Flow, result: NetResult) -> None:
+    """The layers one after another, and a line for each."""
+    rows, net = result.layers, result.net
+    _make(script, request, result)
+    names = [row.name for row in rows]
+    layers = ", ".join(f'("{name}", {name})' for name in names)
+    if result.plain:
+        layers = f'(f"{net}[{{i}}]", layer) for i, layer in enumerate({net})'
+    flat = zip(rows, result.flat, strict=True)
+    slopes = {row.name: slope for row, slope in flat if row.saturated is not None}
+    script.add(
+        f"layers = [{layers}]",
+        "",
+        "h, passed = x, []",
+        "for name, layer in layers:",
+        "    z, h = h, layer(h)",
+        *(["    h = h[0] if isinstance(h, tuple) else h"] if result.several else []),
+        "    passed.append((name, layer, z, h))",
+        f"loss = (h * torch.randn(h.shape{script.on_cpu}){script.moved}).mean()",
+        "",
+        "",
+        "def norm(*tensors):",
+        "    gradients = torch.autograd.grad(loss, tensors, retain_graph=True)",
+        "    return torch.stack([gradient.double().norm() for gradient in gradients]).norm()",
+        "",
+        "",
+        *([f"flat = {slopes}".replace("'", '"')] if slopes else []),
+        "for name, layer, z, h in passed:",
+        *(f"    {line}" for line in _numbers(result)),
+        "    print(name, list(h.shape), *(number.item() for number in numbers))",
+    )
+
+
+def _numbers(result: NetResult) -> list[str]:
+    """The lines that collect the numbers of one layer, without conditions that always hold."""
+    rows = result.layers
+    lines = ["if not h.requires_grad:", "    continue"]
+    if all(row.gradient_norm is not None for row in rows):
+        lines = []
+    weighted, several = "p.dim() > 1", "y.numel() > 1"
+    if any("Norm" in row.module for row in rows):
+        weighted += ' and "Norm" not in type(layer).__name__'
+    lines += [
+        "numbers = [norm(h)]",
+        *_added("norm(z) / numbers[0]", "z.requires_grad", [row.factor for row in rows]),
+        f"weights = [p for p in layer.parameters() if {weighted}]",
+        *_added("norm(*weights)", "weights", [row.weight_gradient_norm for row in rows]),
+        "y = h.double()",
+        "numbers.append(y.mean())",
+        *_added("y.std()", several, [row.std for row in rows]),
+    ]
+    active = [row for row in rows if row.saturated is not None]
+    if active:
+        dead = "slope.dim() > 1 and len(slope) > 1"
+        inner = [
+            "slope = torch.autograd.grad(h.sum(), z, retain_graph=True)[0].abs()",
+            "numbers.append((slope <= flat[name]).double().mean())",
+            *_added("(slope == 0).all(0).double().mean()", dead, [row.dead for row in active]),
+        ]
+        lines += ["if name in flat:", *(f"    {line}" for line in inner)]
+    return lines
+
+
+def _added(number: str, condition: str, column: Sequence[Tensor | None]) -> list[str]:
+    """The lines that add a number where there is one."""
+    add = f"numbers.append({number})"
+    if all(cell is None for cell in column):
+        return []
+    if any(cell is None for cell in column):
+        return [f"if {condition}:", f"    {add}"]
+    return [add]
+
+
+def _make(script: Script, request: Flow, result: NetResult) -> None:
+    """The lines that make the input and the network."""
+    x, net = result.inputs["x"], result.net
+    script.inputs({"x": x}, request.literals, ["x"] if x.is_floating_point() else [])
+    *before, last = (source.text.strip() for source in statements(Source(result.source)))
+    if not re.match(rf"{net}\s*=", last):
+        last = f"{net} = {last}"
+    written = script.read("\n".join([*before, last, "x"]), {"x": x})
+    lines = [*written.lines, *_parameters(script, request, result)]
+    if request.init != "default":
+        kinds = dict.fromkeys(
+            ["Linear", *(row.module for row in result.layers if "Conv" in row.module)]
+        )
+        classes = ", ".join(f"nn.{kind}" for kind in kinds)
+        lines += [
+            f"for layer in {net}.modules():",
+            f"    if isinstance(layer, {f'({classes})' if len(kinds) > 1 else classes}):",
+            f"        {_init(request)}",
+            "        if layer.bias is not None:",
+            "            nn.init.zeros_(layer.bias)",
+        ]
+    if script.moved:
+        moved = ['with torch.device("cpu"):', *(f"    {line}" for line in lines)]
+        lines = [*moved, f"{net} = {net}{script.moved}"]
+    script.add(*lines)
+
+
+def _parameters(script: Script, request: Flow, result: NetResult) -> list[str]:
+    """The lines that set the parameters that were given."""
+    whole, single = [], []
+    for item in request.inputs:
+        if "." in item.name:  # a parameter
+            value = script.tensor(item.literal, result.inputs[item.name], leaf=False)
+            single.append(f"    {in_expression(item.name)}.copy_({value})")
+        elif isinstance(item.literal, FromFile) and item.name != "x":
+            path = item.literal.path
+            call = f"torch.load({path!r})"
+            if item.literal.suffix == ".safetensors":
+                call = f"safetensors.torch.load_file({path!r})"
+            whole.append(f"{item.name}.load_state_dict({call})")
+    return [*whole, *(["with torch.no_grad():"] if single else []), *single]

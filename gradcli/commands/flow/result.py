@@ -1,7 +1,8 @@
-"""What `flow` computes: the gradient in every layer of a stack."""
+"""What `flow` computes: the gradient in every layer of a stack, or of a network."""
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,16 +31,89 @@ class LayerFlow:
     saturated: Tensor
 
 
+@dataclass(frozen=True)
+class NetLayer:
+    """One layer of the user's network; all tensors are 0-d float64, None where there is no number.
+
+    `name` is its place in the expression, `module` its class, `activation` its name in the catalogue,
+    `shape` that of its output. `gradient_norm` is that of the gradient by the output; `factor` is what
+    the layer multiplies it by on its way back to the layer below; `weight_gradient_norm` is the norm of the
+    gradient by its weights. `mean` and `std` are those of the output, `saturated` as in `LayerFlow`;
+    `dead` is the share of places in the output at which the slope is 0 for every sample.
+    """
+
+    layer: int
+    name: str
+    module: str
+    activation: str | None
+    shape: list[int]
+    gradient_norm: Tensor | None
+    factor: Tensor | None
+    weight_gradient_norm: Tensor | None
+    mean: Tensor
+    std: Tensor | None
+    saturated: Tensor | None
+    dead: Tensor | None
+
+
 @dataclass(frozen=True, kw_only=True)
-class FlowResult(Result):
-    """The gradient through a stack of layers, and the factor per layer for each activation."""
+class _Layered(Result):
+    """The gradient through layers, and the factor per layer by the name of what they make up."""
 
     of_one_gradient: ClassVar = False
     rows_shown: ClassVar = LAYERS
 
-    layers: list[LayerFlow] = by_row()
+    layers: list[Any] = by_row()
     verdict: str
     factors: dict[str, float | None]
+
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
+        """The slope of the layer's output, weighted by u, along d, 0-d: sum(u activation'(z) d), with
+        u passed through the weights first if there are any.
+        """
+        z, d, u = (subject.inputs[name] for name in ("z", "d", "u"))
+        if "w" in subject.inputs:
+            u = u @ subject.inputs["w"]
+        if subject.call is not None:
+            u = u * derivative(subject.call, {"x": z}, z)
+        return (u * d).sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetResult(_Layered):
+    """The gradient through the user's network."""
+
+    layers: list[NetLayer] = by_row()
+    expression: str
+    flat: list[float] = aside()
+    """For each layer that is an activation, the largest slope at which an output is saturated."""
+    several: bool = aside(False)
+    """Whether the last layer gives several results, of which the first counts."""
+    net: str = aside("")
+    """The name of the network."""
+    source: str = aside("")
+    """Its text as the user typed it."""
+    plain: bool = aside(False)
+    """Whether the layers are the parts of one nn.Sequential, each once."""
+    closed: bool = aside(False)
+    """Whether the slope through every layer has a closed form."""
+
+    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
+        """The same, if there is one for every layer."""
+        return super().closed_form(subject, name) if self.closed else None
+
+    def main(self) -> list[Tensor]:
+        """The norms, [layers]."""
+        none = torch.tensor(math.nan, dtype=torch.float64)
+        norms = (row.gradient_norm for row in self.layers)
+        return [torch.stack([none if norm is None else norm for norm in norms])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowResult(_Layered):
+    """The gradient through a stack of layers under each activation."""
+
+    layers: list[LayerFlow] = by_row()
     flat: dict[str, float] = aside()
     """For each activation, the largest slope at which an output is saturated."""
 
@@ -47,11 +121,3 @@ class FlowResult(Result):
         """The norms, [activations, layers]."""
         norms = torch.stack([row.gradient_norm for row in self.layers])
         return [norms.reshape(len(self.factors), -1)]
-
-    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
-        """The slope of the layer's output, weighted by u, along d: sum(u activation'(z) d), 0-d."""
-        assert subject.call is not None
-        z, d, u = (subject.inputs[name] for name in ("z", "d", "u"))
-        if "w" in subject.inputs:
-            u = u @ subject.inputs["w"]
-        return (u * derivative(subject.call, {"x": z}, z) * d).sum()

@@ -1,8 +1,8 @@
 """`grad`: the value of an expression, and its gradient by each input and each named step."""
 
 import shlex
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Container, Mapping
+from itertools import chain, combinations, islice
 from typing import Any
 
 import torch
@@ -12,18 +12,28 @@ from gradcli import core
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult, Intermediate
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
-from gradcli.evaluate.job import Job, dtype_name
+from gradcli.evaluate.directions import directions, drawn
+from gradcli.evaluate.job import Job
 from gradcli.evaluate.networks import make_inputs
 from gradcli.evaluate.refusals import translated
-from gradcli.evaluate.run import Run, differentiable, note_unreached, one_number, run
+from gradcli.evaluate.run import (
+    Run,
+    differentiable,
+    note_steps,
+    note_unreached,
+    one_number,
+    run,
+)
+from gradcli.evaluate.trace import pushed
 from gradcli.evidence.notes.notes import collect_notes
-from gradcli.language.expressions.program import Expression
+from gradcli.language.limits import ELEMENTS
 from gradcli.language.literals.constructors import Made
+from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
-from gradcli.results import Points, Subject, step_key
+from gradcli.results import Inputs, Points, Subject, step_key
 
-LISTED = 16
-"""Random numbers in a note, at most."""
+TRIALS = 16
+"""Sets of inputs that are tried for a hint of --each, at most."""
 
 VIA: dict[str, core.Via] = {"grad": "grad", "backward": "backward"}
 
@@ -35,99 +45,180 @@ def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
     upstream gradient was chosen.
     """
     literals = {name: each for name, each in request.literals.items() if each is not None}
-    given = make_inputs(job, literals, at=lambda given: _first_point(request, given))
+    given = make_inputs(job, literals, at=lambda given: _first_sample(request, given))
     return _each(request, given, job) if request.each else _whole(request, given, job)
 
 
-def _first_point(request: Grad, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    name = request.each or ""
-    return {name: given[name][0]} if name in given and given[name].ndim and len(given[name]) else {}
+def _first_sample(request: Grad, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    several = (name for name in request.each if name in given and given[name].ndim)
+    return {name: given[name][0] for name in several if len(given[name])}
 
 
 def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
     inputs = _completed(request, given, job)
     chosen = chosen_inputs(request, inputs, given, job)
-    done = differentiable(run(job.program, inputs, chosen, job), request.wrt)
-    upstream, seed = _upstream(request, done, given, job)
-    steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
-    by = done.by | steps if steps else done.by
-    found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
-    _note_unused(done, found, job)
+    along = directions(request.jvp, inputs, job, "--jvp")
+    recording = [name for name in inputs if name in chosen or name in along]
+    recorded = differentiable(run(job.program, inputs, recording, job), request.wrt)
+    done = recorded._replace(by={n: t for n, t in recorded.by.items() if n in chosen})
+    found: dict[str, Tensor | None] = {}
+    subjects, upstream, seed = [], None, ""
+    program = done.program
+    text, title = program.source.text, program.canonical_text
+    if reverse := not _only_forward(request, done):
+        upstream, seed = _upstream(request, done, given, job)
+        steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
+        by = done.by | steps if steps else done.by
+        found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
+        _note_unused(done, found, job)
+        subjects.append(Subject(
+            "", text, inputs, _reached(done, found), upstream, request.fn, done.state, program=program, title=title,
+        ))  # fmt: skip
     note_steps(done.program, done.steps, job)
     shown = set(done.by)
     if not request.wrt:  # indices are shown too: their gradients are null
         floating = {name for name, tensor in given.items() if tensor.is_floating_point()}
         shown |= done.indices | (given.keys() - floating)
-    program = done.program
-    text, title = program.source.text, program.canonical_text
-    subject = Subject(
-        "", text, inputs, _reached(done, found), upstream, request.fn, done.state, program=program, title=title,
-    )  # fmt: skip
+    jvp: Tensor | None = None
+    tangents: dict[str, Tensor] = {}
+    if along:
+        jvp, tangents = _pushed(request, recorded, inputs, along, job)
+        subjects.append(Subject(
+            "", text, inputs, tuple(along), None, None, done.state, "jvp", _free("jvp", inputs), program=program, title=title,
+            directions=along,
+        ))  # fmt: skip
     return GradResult(
-        **job.header("grad", inputs, [name for name in inputs if name not in given], [subject]),
+        **job.header("grad", inputs, [name for name in inputs if name not in given], subjects),
         expression=title,
         value=done.value,
-        gradients={name: found.get(name) for name in inputs if name in shown},
+        gradients={name: found.get(name) for name in inputs if name in shown} if reverse else None,
         intermediates={
-            name: Intermediate(step, found.get(step_key(name))) for name, step in done.steps.items()
+            name: Intermediate(step, found.get(step_key(name)), tangents.get(name))
+            for name, step in done.steps.items()
         },
+        jvp=jvp,
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
 
 
-def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
-    """Note the steps, of any shape, that are complex, and the names that were assigned more than
-    once.
+def _free(name: str, inputs: Container[str]) -> str:
+    """The name, followed by a `_` if an input is called so: the check is by input."""
+    return f"{name}_" if name in inputs else name
+
+
+def _only_forward(request: Grad, done: Run) -> bool:
+    """Whether the result is not one number and only --jvp differentiates it.
+
+    Raises UsageError for options of gradients then.
     """
-    for name, step in steps.items():
-        if step.is_complex():
-            text = f"the step {name} is complex: the table shows it, JSON has null"
-            job.note("complex-step", text)
-    for name in steps:
-        count = sum(step.kind == "store" and step.name == name for step in program.steps)
-        if count > 1:
-            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
-                     "give each step its own name")  # fmt: skip
+    chosen = request.row is not None or request.vjp is not None
+    if not request.jvp or chosen or done.value.numel() == 1:
+        return False
+    if unused := next((name for name in request.order if name in ("wrt", "via")), ""):
+        shape = list(done.value.shape)
+        message = f"--{unused} is about gradients: a result of shape {shape} has none without --row or --vjp"
+        raise UsageError(message, hint=f"leave out --{unused}: --jvp alone chooses the inputs")
+    core.check_recorded(done.value)
+    return True
+
+
+def _pushed(
+    request: Grad, done: Run, inputs: Inputs, along: Inputs, job: Job
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The jvp and the tangents of the steps; notes the directions that lead nowhere."""
+    try:
+        found = pushed(done.program, inputs, along, done.state, job.before)
+    except core.NoForwardError as error:
+        error.hint = _by_reverse(request, done)
+        raise
+    reached = core.reached(done.value, done.inputs)
+    for name in along:
+        if name not in reached:
+            note_unreached(done, name, job, "its direction adds nothing to the jvp")
+    return found
+
+
+def _by_reverse(request: Grad, done: Run) -> str:
+    """Commands to copy that give in reverse mode what the jvp is made of."""
+    words, shape = _words(request), done.value.shape
+    ones = shlex.quote(f"ones({','.join(map(str, shape))})")
+    if done.value.numel() == 1:
+        return (
+            f"reverse mode has it: the jvp is the sum of gradient * direction\ngradcli grad {words}"
+        )
+    lines = ["reverse mode has it: the jvp is the Jacobian times the direction"]
+    if request.fn is None:
+        lines.append(f"gradcli jacobian {words}")
+    lines.append(f"gradcli grad {words} --vjp {ones}")
+    return "\n".join(lines)
 
 
 def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
-    """Value and gradients at every point of one 1-D input, with the other inputs whole."""
-    name, program = request.each, job.program
-    if name not in given:
-        hint = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
-        raise UsageError(f"--each: there is no input {name!r}", hint=hint)
-    points = given[name]
-    if points.ndim != 1 or not points.is_floating_point():
-        raise ShapeError(
-            f"--each needs a 1-D input of floats, and {name} is {dtype_name(points)} of shape {list(points.shape)}",
-            hint=f"{name}=linspace(-2,2,5)",
-        )
+    """Value and gradients of every sample of the inputs in --each, with the other inputs whole."""
+    names, program = request.each, job.program
+    total = _samples(request, given)
+    chosen = chosen_inputs(request, given, given, job)
+    for name in chosen:
+        size = given[name].numel() * (1 if name in names else total)
+        ELEMENTS.check(size, f"the gradients by {name}, one for each sample")
     rows: list[dict[str, Any]] = []
     subjects: list[Subject] = []
-    chosen = chosen_inputs(request, given, given, job)
-    for point in points:
-        inputs = _completed(request, {**given, name: point}, job)
+    for i in range(total):
+        sample = {name: given[name][i] for name in names}
+        inputs = _completed(request, {**given, **sample}, job)
         done = differentiable(run(program, inputs, chosen, job), request.wrt)
-        value = one_number(done.value, f"--each needs one number at each point of {name}")
+        value = one_number(done.value, f"--each needs one number for each sample of {names[0]}")
         found = core.gradients(done.value, done.by, via=VIA[request.via])
         _note_unused(done, found, job)
         collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
-        rows.append({name: point, "value": value, "gradients": found})
+        rows.append({**sample, "value": value, "gradients": found})
         subjects.append(done.subject._replace(by=_reached(done, found), call=request.fn))
     defaults = [other for other in request.input_names if other not in given]
     inputs = {**_completed(request, given, job), **given} if defaults else given
 
     def label(i: int, by: str, place: str) -> str:
-        return f"{name}[{i}]" if by == name else f"{place} at {name}[{i}]"
+        if by not in names:
+            return f"{place} at {names[0]}[{i}]"
+        inside = place.removeprefix(by)[1:]  # `0,1]` of `x[0,1]`
+        return f"{by}[{i},{inside}" if inside else f"{by}[{i}]"
 
     return GradEachResult(
         **job.header("grad", inputs, defaults),
         expression=program.canonical_text,
         rows=rows,
-        each=name,
+        each=names,
         points=(Points("", len(subjects), subjects.__getitem__, label),),
     )
+
+
+def _samples(request: Grad, given: Mapping[str, Tensor]) -> int:
+    """The number of samples of the inputs in --each.
+
+    Raises UsageError for a name that is not an input, ShapeError for one number, or for inputs
+    whose first dimensions differ.
+    """
+    typed, first = Source(",".join(request.each), "--each"), request.each[0]
+    for number, name in enumerate(request.each):
+        if name not in given:
+            hint = did_you_mean(name, given) or f"the inputs are {', '.join(given)}"
+            start = len(",".join((*request.each[:number], "")))
+            place = typed.span(start, start + len(name))
+            raise UsageError(f"there is no input {name!r}", span=place, hint=hint)
+        literal = request.literals[name]
+        assert literal is not None
+        if not given[name].ndim:
+            message = f"--each goes along the first dimension of {name}, but {name} is one number"
+            hint = f"give one number for each sample, {name}=1,2,3, or leave {name} out of --each"
+            raise ShapeError(message, span=literal.source.whole, hint=hint)
+        if len(given[name]) != len(given[first]):
+            shapes = f"{list(given[first].shape)} and {list(given[name].shape)}"
+            raise ShapeError(
+                f"--each goes along the first dimension of {first} and {name} together, but their shapes are {shapes}",
+                span=literal.source.whole,
+                hint=f"give as many samples of each, or leave {name} out of --each to keep it whole",
+            )
+    return len(given[first])
 
 
 def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> None:
@@ -186,26 +277,12 @@ def _upstream(
                 hint="give one number for each element of the result", why_entry="vjp-shape",
             )  # fmt: skip
         if isinstance(request.vjp, Made) and request.vjp.random:
-            job.note("upstream", f"--vjp drew {_drawn(upstream)}")
+            job.note("upstream", f"--vjp drew {drawn(upstream)}")
         return upstream, "the result with the given upstream gradient"
     if value.numel() != 1:
         message = f"the result is not one number: its shape is {list(value.shape)}"
         raise MathError(message, hint=_hints(request, done, given, job), why_entry="non-scalar")
     return None, ""
-
-
-def _drawn(upstream: Tensor) -> str:
-    """Random numbers as a literal that --vjp reads back to the same, if they are few."""
-    if upstream.numel() > LISTED:
-        return f"{upstream.numel()} random numbers, which the table shows next to the result"
-
-    def shortest(number: float) -> float:
-        texts = (f"{number:.{digits}g}" for digits in range(6, 18))
-        return next(float(text) for text in texts if upstream.new_tensor(float(text)) == number)
-
-    numbers = [shortest(number) for number in upstream.reshape(-1).tolist()]
-    literal = torch.tensor(numbers, dtype=torch.float64).reshape(upstream.shape).tolist()
-    return str(literal).replace(" ", "")
 
 
 def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
@@ -226,38 +303,60 @@ def _one_hot(value: Tensor, row: tuple[int, ...]) -> Tensor:
 
 
 def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> str:
-    """Commands to copy that differentiate a result which is not one number."""
+    """Commands to copy that differentiate a result which is not one number, or just show it."""
+    free = _words(request) if request.fn is None else _free_words(done, request)
+    if not done.value.requires_grad:
+        return f"gradcli value {free}"
     shape, words = done.value.shape, _words(request)
     ones = shlex.quote(f"ones({','.join(map(str, shape))})")
     hints = [f"grad {words} --row {','.join('0' for _ in shape)}", f"grad {words} --vjp {ones}"]
-    along = (name for name in done.by if _is_pointwise(name, request, done, given, job))
-    hints += [f"grad {words} --each {name}" for name in islice(along, 1)]
-    if request.fn is None:
-        hints.append(f"jacobian {words}")
-    return "\n".join(f"gradcli {hint}" for hint in hints)
+    for name, tensor in islice(done.by.items(), 1):
+        direction = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
+        hints.append(f"grad {words} --jvp {shlex.quote(f'{name}={direction}')}")
+    if names := _along(request, done, given, job):
+        hints.append(f"grad {words} --each {','.join(names)}")
+    return "\n".join(f"gradcli {hint}" for hint in (*hints, f"jacobian {free}", f"value {free}"))
 
 
-def _is_pointwise(
-    name: str, request: Grad, done: Run, given: Mapping[str, Tensor], job: Job
-) -> bool:
-    """Whether --each works for an input: the first point alone gives the first number."""
-    points = done.by[name].detach()
-    if points.ndim != 1 or points.shape != done.value.shape or not points.numel():
-        return False
-    try:
-        trial = run(done.program, _completed(request, {**given, name: points[0]}, job), [], job)
-    except GradcliError:
-        return False
-    return trial.value.numel() == 1 and torch.equal(trial.value.reshape(()), done.value[0])
+def _along(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> tuple[str, ...]:
+    """The fewest inputs for which --each works: their first sample alone gives the first number."""
+    value = done.value.detach().double().reshape(-1)
+    if done.value.shape[:1] != value.shape or not len(value):
+        return ()
+    fitting = [name for name, tensor in given.items() if tensor.ndim and len(tensor) == len(value)]
+    sets = chain.from_iterable(combinations(fitting, size + 1) for size in range(len(fitting)))
+    for names in islice(sets, TRIALS):
+        first = {name: given[name][0] for name in names}
+        try:
+            trial = run(done.program, _completed(request, {**given, **first}, job), [], job).value
+        except GradcliError:
+            continue
+        number = trial.double().reshape(-1)
+        if len(number) == 1 and torch.allclose(number, value[:1], equal_nan=True):
+            return names
+    return ()
 
 
 def _words(request: Grad) -> str:
     """The expression and inputs of a call, quoted for a shell."""
+    inputs = [f"{name}={text}" for name, text in _texts(request).items()]
+    if request.fn is not None:
+        return shlex.join(["--fn", request.fn.text, *inputs])
+    assert request.expression is not None
+    return shlex.join([request.expression.given.text, *inputs])
+
+
+def _free_words(done: Run, request: Grad) -> str:
+    """The same for a command without --fn: the expression that it is short for, with the defaults."""
+    texts = _texts(request)
+    for name, tensor in done.inputs.items():
+        ones = f"ones({','.join(map(str, tensor.shape))})"
+        texts.setdefault(name, ones if tensor.ndim else f"{tensor.item():g}")
+    inputs = [f"{name}={text}" for name, text in texts.items()]
+    return shlex.join([done.program.source.text, *inputs])
+
+
+def _texts(request: Grad) -> dict[str, str]:
+    """What was given for each input."""
     literals = request.literals.items()
-    given = {name: literal.source.text for name, literal in literals if literal is not None}
-    if request.expression is not None:
-        inputs = [f"{name}={text}" for name, text in given.items()]
-        return shlex.join([request.expression.given.text, *inputs])
-    assert request.fn is not None
-    options = [word for name, text in given.items() for word in (f"--{name}", text)]
-    return shlex.join(["--fn", request.fn.text, *options])
+    return {name: literal.source.text for name, literal in literals if literal is not None}

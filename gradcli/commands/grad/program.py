@@ -1,9 +1,11 @@
 """The program of `grad`: one gradient, or a loop over points."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
+from gradcli.show.program.formulas import WrittenExpression
 from gradcli.show.program.script import Script
 
 
@@ -16,13 +18,21 @@ def program(script: Script, request: Grad, result: GradResult | GradEachResult) 
 
 
 def _whole(script: Script, request: Grad, result: GradResult) -> None:
-    chosen = {name: name for name, slope in result.gradients.items() if slope is not None}
+    slopes = result.gradients or {}
+    chosen = {name: name for name, slope in slopes.items() if slope is not None}
     script.inputs(result.inputs, request.literals, chosen)
+    if request.jvp and any("." in name for name in result.inputs):
+        script.make_modules(result.expression, result.inputs)
+    tangents = script.directions(request.jvp, result.directions)
+    name_of_value = "loss" if result.value.ndim == 0 else "value"
+    if result.gradients is None:
+        _forward(script, result, tangents, name_of_value)
+        return
+    state = script.state(script.read(result.expression, result.inputs)) if tangents else ""
     rebound = [name for name in chosen if name in result.intermediates]
     for name in rebound:
         chosen[name] = script.fresh(f"{name}_given")
         script.add(f"{chosen[name]} = {name}")
-    name_of_value = "loss" if result.value.ndim == 0 else "value"
     value = script.formula(result.expression, result.inputs, name_of_value, "result")
     named = {
         name: step
@@ -44,33 +54,121 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
         upstream = script.tensor(request.vjp, result.upstream, leaf=False)
     if backward:
         script.add(f"{out}.backward({upstream})")
-        slopes = [f"{script.code(name)}.grad" for name in targets.values()]
+        found = [f"{script.code(name)}.grad" for name in targets.values()]
     else:
-        slopes = script.gradients(out, list(targets.values()), upstream)
-    for label, slope in zip(targets, slopes, strict=True):
+        found = script.gradients(out, list(targets.values()), upstream)
+    for label, slope in zip(targets, found, strict=True):
         script.show(label, slope)
+    if tangents:
+        script.add(*(f"{name} = {chosen[name]}" for name in rebound))
+        _forward(script, result, tangents, state=state)
+
+
+def _forward(
+    script: Script,
+    result: GradResult,
+    tangents: Mapping[str, str],
+    value: str = "",
+    state: str = "",
+) -> None:
+    """Write the lines of --jvp; `value` is a name for the value, empty if it is printed already, and
+    `state` that of the generator's state, if the expression was run with it.
+    """
+    written = script.read(result.expression, result.inputs)
+    steps = [
+        name
+        for name, step in result.intermediates.items()
+        if name != written.value and not step.value.is_complex()
+    ]
+    if any("." in name for name in tangents):
+        _dual(script, result, tangents, written, steps, value, state)
+        return
+    lines, function = written.as_function(list(tangents), steps, state)
+    script.add(*lines)
+    primals, directions = (
+        f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (tangents, tangents.values())
+    )
+    jvp, pushed = script.fresh("jvp"), [script.fresh(f"t_{name}") for name in steps]
+    shown = {"jvp": jvp} | {f"jvp of {n} (step)": t for n, t in zip(steps, pushed, strict=True)}
+    left = "_"
+    if value:
+        values = {value: script.fresh(value)} | {name: script.fresh(name) for name in steps}
+        left, shown = _together(values.values()), {**values, **shown}
+    call = f"torch.func.jvp({function}, {primals}, {directions})"
+    script.add(f"{left}, {_together([jvp, *pushed])} = {call}")
+    for label, name in shown.items():
+        script.show(label, name)
+
+
+def _dual(
+    script: Script, result: GradResult, tangents: Mapping[str, str], written: WrittenExpression,
+    steps: Sequence[str], value: str, state: str,
+) -> None:  # fmt: skip
+    """The same with tangents of parameters, which a module holds: it is given dual numbers instead."""
+    script.add("with torch.autograd.forward_ad.dual_level():")
+    inner, dual = script.inner(), script.fresh("dual")
+    if state:
+        inner.add(f"torch.set_rng_state({state})")
+    for name, tangent in tangents.items():
+        code, made = (
+            script.code(name),
+            f"torch.autograd.forward_ad.make_dual({script.code(name)}, {tangent})",
+        )
+        inner.add(
+            *(
+                [f"{dual} = {made}", f"del {code}", f"{code} = {dual}"]
+                if "." in name
+                else [f"{code} = {made}"]
+            )
+        )
+    inner.add(*written.lines)
+    out = written.value
+    if not out.isidentifier():
+        out = script.fresh(value or "result", "result")
+        inner.add(f"{out} = {written.value}")
+    for label, name in {value: out, **{name: name for name in steps}}.items() if value else ():
+        inner.show(label, name)
+    pushed = {"jvp": (out, result.jvp)}
+    pushed |= {f"jvp of {n} (step)": (n, result.intermediates[n].tangent) for n in steps}
+    for label, (name, tensor) in pushed.items():
+        found = f"torch.autograd.forward_ad.unpack_dual({name}).tangent"
+        moves = tensor is not None and bool(tensor.any())  # what does not may have no tangent
+        inner.show(label, found if moves else f"torch.zeros_like({name})")
+    script.nest(inner)
+
+
+def _together(names: Iterable[str]) -> str:
+    """Names on the left of an assignment: alone, or in brackets."""
+    text = ", ".join(names)
+    return f"({text})" if "," in text else text
 
 
 def _each(script: Script, request: Grad, result: GradEachResult) -> None:
-    name, points, literals = result.each, result.inputs[result.each], request.literals
-    first: dict[str, Any] = result.rows[0] if result.rows else {name: points, "gradients": {}}
-    point = first[name]
-    gradients = [other for other, slope in first["gradients"].items() if slope is not None]
-    others = {other: tensor for other, tensor in result.inputs.items() if other != name}
-    if request.fn is not None and request.y is None and "y" in others:
-        others["y"] = point.new_ones(())
-    script.inputs(others, literals, [other for other in others if other in gradients])
-    script.make_modules(result.expression, {**others, name: point})
-    script.add(f"for {name} in {script.tensor(literals[name], points, leaf=False)}:")
+    """A loop over the samples; its other inputs are those of the first one, whose shape a default
+    target has.
+    """
+    names, literals = result.each, request.literals
+    first: dict[str, Any] = result.rows[0] if result.rows else {**result.inputs, "gradients": {}}
+    whole = result.points[0].at(0).inputs if result.rows else result.inputs
+    gradients = [name for name, slope in first["gradients"].items() if slope is not None]
+    others = {name: tensor for name, tensor in whole.items() if name not in names}
+    script.inputs(others, literals, [name for name in others if name in gradients])
+    tensors = [script.tensor(literals[name], result.inputs[name], leaf=False) for name in names]
+    samples = tensors[0] if len(names) == 1 else f"zip({', '.join(tensors)})"
+    script.make_modules(result.expression, {**others, **{name: first[name] for name in names}})
+    script.add(f"for {', '.join(names)} in {samples}:")
     inner = script.inner()
-    if name in gradients:
-        inner.add(f"{name} = {name}.clone().requires_grad_()")
-    value = inner.formula(result.expression, {**others, name: point}, "value", "result")
+    leaves = (name for name in names if name in gradients)
+    inner.add(*(f"{name} = {name}.clone().requires_grad_()" for name in leaves))
+    inputs = {**others, **{name: first[name] for name in names}}
+    value = inner.formula(result.expression, inputs, "value", "result")
     if request.via == "backward":
-        inner.add(*(f"{script.code(other)}.grad = None" for other in gradients if other != name))
+        inner.add(
+            *(f"{script.code(other)}.grad = None" for other in gradients if other not in names)
+        )
         inner.add(f"{value}.backward()")
         slopes = [f"{script.code(other)}.grad" for other in gradients]
     else:
         slopes = inner.gradients(value, gradients)
-    inner.show_row(name, value, *slopes)
+    inner.show_row(*names, value, *slopes)
     script.nest(inner)

@@ -10,15 +10,17 @@ from gradcli.language.calls import Call
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
+from gradcli.options.direction import DIRECTION
 from gradcli.options.fields import (
     FUNCTION,
     INDEX,
-    NAME,
+    NAMES,
     TENSOR,
     TEXT,
     argument,
     check_choice,
     option,
+    repeated,
 )
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, input_name
@@ -52,7 +54,12 @@ class Grad(WrtOptions, ExplainOptions):
         INDEX, "differentiate this element of the result, such as 1 or 0,-1", None
     )
     vjp: Literal | None = option(TENSOR, "upstream gradient, with the shape of the result", None)
-    each: str = option(NAME, "evaluate at each element of this 1-D input, one row each", "")
+    each: tuple[str, ...] = option(
+        NAMES, "sample by sample along the first dimension of these inputs, one row each", ()
+    )
+    jvp: tuple[Input, ...] = repeated(
+        DIRECTION, "forward mode: the derivative in this direction of an input; may be repeated"
+    )
 
     def __post_init__(self) -> None:
         ExplainOptions.__post_init__(self)
@@ -60,11 +67,17 @@ class Grad(WrtOptions, ExplainOptions):
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp cannot be used together", hint="choose one of them")
         if self.each and (self.row is not None or self.vjp is not None):
-            rule = "--each needs one number at each point"
+            rule = "--each needs one number for each sample"
             raise UsageError(f"{rule}: --row and --vjp cannot be used with it")
-        if self.each and self.explain:
-            message = "--explain follows one gradient, but --each computes many"
+        if self.each and self.jvp:
+            message = "--jvp is the derivative at one point, but --each computes many"
             raise UsageError(message, hint="leave out --each and give one point")
+        for name in self.each:
+            if name in ("value", "gradients"):
+                message = (
+                    f"--each: each row has a {name!r} of its own, so no input can be called so"
+                )
+                raise UsageError(message, hint=f"call the input {name}_ or {name}1")
         given = [name for name in FN_INPUTS if getattr(self, name) is not None]
         if self.fn is None:
             self._check_expression(given)

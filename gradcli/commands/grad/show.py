@@ -1,5 +1,8 @@
 """The tables of `grad`: inputs with their gradients, steps, the result; or a row for each point."""
 
+from dataclasses import replace
+
+import torch
 from torch import Tensor
 
 from gradcli.commands.grad.result import GradEachResult, GradResult
@@ -13,12 +16,15 @@ from gradcli.show.pieces import (
     table_of,
     without_csv,
 )
-from gradcli.show.table import Cell, Column, Places, Table
+from gradcli.show.table import Block, Cell, Column, Places, Table
+
+SMALL = 8
+"""Elements of a sample that the screen shows, at most."""
 
 
 def tables(result: GradResult | GradEachResult, digits: int) -> list[Table]:
     """The tables of one gradient, or of those at many points."""
-    return [_points(result)] if isinstance(result, GradEachResult) else _whole(result, digits)
+    return _points(result) if isinstance(result, GradEachResult) else _whole(result, digits)
 
 
 def _whole(result: GradResult, digits: int) -> list[Table]:
@@ -27,31 +33,65 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
     if single:
         title += f" = {one_number(value, digits)}"
     caption = shapes_text(result, {"result": value})
-    shown = [inputs_table(result.inputs, result.gradients, result.defaults, title, caption)]
+    tangents = {"tangent": result.directions} if result.directions else {}
+    table = inputs_table(result.inputs, result.gradients, result.defaults, title, caption, tangents)
+    shown = [table]
+    if result.jvp is not None:
+        shown = [replace(table, csv=False), _with_result(table, value, result.jvp)]
     if result.intermediates:
         steps = {name: step.value for name, step in result.intermediates.items()}
         slopes = {name: step.gradient for name, step in result.intermediates.items()}
-        shown.append(without_csv(inputs_table(steps, slopes, [], "Steps", ""), "step"))
-    if not single or result.upstream is not None:
-        places = Places(value.shape, "result")
-        columns: list[FilledColumn] = [("result", places), ("value", value.reshape(-1))]
+        pushed = {name: step.tangent for name, step in result.intermediates.items()}
+        tangents = (
+            {"tangent": {n: t for n, t in pushed.items() if t is not None}} if tangents else {}
+        )
+        of_steps = slopes if result.gradients is not None else None
+        shown.append(without_csv(inputs_table(steps, of_steps, [], "Steps", "", tangents), "step"))
+    if not single or result.upstream is not None or result.jvp is not None:
+        columns: list[FilledColumn] = [("result", Places(value.shape, "result"))]
+        columns.append(("value", value.reshape(-1)))
+        if result.jvp is not None:
+            columns.append(("jvp", result.jvp.reshape(-1)))
         if result.upstream is not None:
             columns.append(("upstream", result.upstream.reshape(-1)))
-        title = f"Result; gradient of {result.seed}"
+        title = f"Result; gradient of {result.seed}" if result.seed else "Result"
         shown.append(table_of(value.numel(), columns, title, csv=False))
     return shown
 
 
-def _points(result: GradEachResult) -> Table:
-    """A row for each point, a column for each element of a gradient."""
-    columns: list[FilledColumn] = [(key, result.column(key)) for key in (result.each, "value")]
-    for name in result.rows[0]["gradients"] if result.rows else ():
-        slopes = [row["gradients"][name] for row in result.rows]
+def _with_result(table: Table, value: Tensor, jvp: Tensor) -> Table:
+    """The table for CSV: after the inputs the elements of the result, with the jvp as tangents."""
+    cells = ("", "result", Places(value.shape), value.reshape(-1), jvp.reshape(-1))
+    rest = [""] * (len(table.columns) - len(cells))
+    block = Block(value.numel(), (*cells, *rest))
+    return replace(table, blocks=(*table.blocks, block), screen=False)
+
+
+def _points(result: GradEachResult) -> list[Table]:
+    """A row for each sample, a column for each element of a sample and of a gradient. On the screen
+    a large sample is named, and its numbers are in a table for CSV alone.
+    """
+    rows = result.rows
+    samples: list[FilledColumn] = []
+    shown: list[FilledColumn] = []
+    for name in result.each:
+        empty = [(name, torch.empty(0))]
+        elements = [*by_element(name, [row[name] for row in rows])] if rows else empty
+        samples += elements
+        shown += elements if len(elements) <= SMALL else [(name, Places((len(rows),), name))]
+    values: list[FilledColumn] = [("value", result.column("value"))]
+    for name in rows[0]["gradients"] if rows else ():
+        slopes = [row["gradients"][name] for row in rows]
         if any(slope is None for slope in slopes):
-            columns.append((_slope(name), list(map(_number, slopes))))
+            values.append((_slope(name), list(map(_number, slopes))))
         else:
-            columns += [(_slope(place), cells) for place, cells in by_element(name, slopes)]
-    return table_of(len(result.rows), columns, result.expression, shapes_text(result))
+            values += [(_slope(place), cells) for place, cells in by_element(name, slopes)]
+    whole = len(shown) == len(samples)
+    table = table_of(
+        len(rows), [*shown, *values], result.expression, shapes_text(result),
+        keys=max(1, len(shown)), csv=whole,
+    )  # fmt: skip
+    return [table] if whole else [table, table_of(len(rows), [*samples, *values], screen=False)]
 
 
 def _slope(name: str) -> Column:

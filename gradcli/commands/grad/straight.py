@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from gradcli import core, result_paths
-from gradcli.commands.grad.compute import VIA, chosen_inputs, note_steps
+from gradcli.commands.grad.compute import VIA, chosen_inputs
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
 from gradcli.evaluate.job import Job, default_dtype, heard, seed
 from gradcli.evaluate.machine import composed
+from gradcli.evaluate.run import note_steps
 from gradcli.evaluate.watched import makers
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.literals.literal import Numbers
@@ -36,7 +37,7 @@ def straight(
     assert isinstance(request, Grad)
     if isinstance(result, GradEachResult) or result.dtype not in ("float32", "float64"):
         return None
-    special = request.wanted or request.vjp is not None
+    special = request.wanted or request.vjp is not None or request.jvp
     size = sum(tensor.numel() for tensor in (*result.inputs.values(), result.value))
     unreached = any(note.code in ("unused-input", "no-derivative") for note in result.notes)
     if caught is None or special or unreached or request.device != "cpu" or size >= bulk.FROM:
@@ -57,7 +58,7 @@ def straight(
     note_steps(program, {name: step.value for name, step in result.intermediates.items()}, job)
     static, by, upstream = tuple(job.notes), result.subjects[0].by, result.subjects[0].upstream
     shape, via, unnoted = result.value.shape, VIA[request.via], result.unnoted
-    nulls, shown = json.encode(result).count(b"null"), tuple(result.gradients)
+    nulls, shown = json.encode(result).count(b"null"), tuple(result.gradients or ())
     # Without the tensors of this run, which may hold much memory.
     layout = result_paths.tree(result) | {"value": None, "gradients": {}, "intermediates": {}}
     # Every job writes its numbers into the same leaves.

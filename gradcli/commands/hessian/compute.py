@@ -1,13 +1,18 @@
 """`hessian`: second derivatives, eigenvalues, and the kind of a stationary point."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.hessian.request import Hessian
-from gradcli.commands.hessian.result import HessianResult, PointKind
+from gradcli.commands.hessian.result import HessianResult, PointKind, ProductResult
+from gradcli.errors import UsageError
+from gradcli.evaluate.directions import directions
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.run import leads_to_result, one_number, run_expression
+from gradcli.evaluate.networks import make_inputs
+from gradcli.evaluate.run import Run, leads_to_result, one_number, run_on
 from gradcli.language.limits import ELEMENTS
 
 STATIONARY = 1e-6
@@ -16,13 +21,46 @@ FLAT = 1e-6
 """An eigenvalue is zero when it does not exceed this times the largest one."""
 
 
-def compute(request: Hessian, job: Job) -> HessianResult:
-    """The Hessian of an expression that is one number.
+def compute(request: Hessian, job: Job) -> HessianResult | ProductResult:
+    """The Hessian of an expression that is one number, or its product with a direction.
 
-    Raises MathError if it is not one number, SizeError for a Hessian with too many elements.
+    Raises MathError if it is not one number, SizeError for a Hessian with too many elements, and
+    what a direction raises.
     """
-    run = run_expression(request, job)
+    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs})
+    along = directions(request.hvp, inputs, job, "--hvp")
+    run = run_on(request, inputs, job)
     value = one_number(run.value, "hessian needs one number")
+    return _product(run, value, along, job) if along else _whole(run, value, job)
+
+
+def _product(run: Run, value: Tensor, along: Mapping[str, Tensor], job: Job) -> ProductResult:
+    for name in along:
+        if name not in run.by:
+            message = f"--hvp: the Hessian is not by {name}, so it has no direction"
+            raise UsageError(message, hint=f"it is by {', '.join(run.by)}: name {name} in --wrt")
+    slopes, products = core.hessian_product(value, run.by, along)
+    hvp = {name: slopes[name].new_zeros(slopes[name].shape) for name in run.by}
+    hvp |= {name: found for name, found in products.items() if found is not None}
+    for name, slope in slopes.items():
+        if products[name] is None and not bool(slope.any()):
+            _note_unused(run, name, job)
+    subject = run.subject._replace(kind="hvp", directions=along)
+    return ProductResult(
+        **job.header("hessian", run.inputs, subjects=[subject]),
+        expression=run.program.canonical_text,
+        value=value,
+        gradients=slopes,
+        hvp=hvp,
+    )
+
+
+def _note_unused(run: Run, name: str, job: Job) -> None:
+    if not leads_to_result(run, name):
+        job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
+
+
+def _whole(run: Run, value: Tensor, job: Job) -> HessianResult:
     sizes = {name: tensor.numel() for name, tensor in run.by.items()}
     ELEMENTS.check(sum(sizes.values()) ** 2, "the Hessian")
     slopes, blocks = core.hessian(value, run.by)
@@ -33,8 +71,8 @@ def compute(request: Hessian, job: Job) -> HessianResult:
     eigenvalues = _eigenvalues(torch.cat(rows))
     for name, slope in slopes.items():
         zero = not any(bool(block.any()) for block in (slope, *blocks[name].values()))
-        if zero and not leads_to_result(run, name):
-            job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
+        if zero:
+            _note_unused(run, name, job)
     largest = [float(slope.abs().max()) for slope in slopes.values() if slope.numel()]
     stationary = max(largest, default=0.0) <= STATIONARY * (1 + abs(float(value.detach())))
     return HessianResult(

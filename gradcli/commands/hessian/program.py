@@ -5,27 +5,40 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gradcli.commands.hessian.request import Hessian
-from gradcli.commands.hessian.result import HessianResult
+from gradcli.commands.hessian.result import HessianResult, ProductResult
 from gradcli.show.program.script import Script
 
 
-def program(script: Script, request: Hessian, result: HessianResult) -> None:
+def program(script: Script, request: Hessian, result: HessianResult | ProductResult) -> None:
     """Write the program that prints the value, first and second derivatives and eigenvalues."""
-    chosen = list(result.hessian)
+    chosen = list(result.gradients)
     if any("." in name for name in result.inputs):
         _joined(script, request, result)
         return
     script.inputs(result.inputs, request.literals, [])
-    lines, function = script.read(result.expression, result.inputs).as_function(chosen)
+    directions = script.directions(request.hvp, result.subjects[0].directions)
+    written = script.read(result.expression, result.inputs)
+    lines, function = written.as_function(chosen, state=script.state(written))
     script.add(*lines or [f"f = {function}"])
     several, arguments = len(chosen) > 1, ", ".join(chosen)
     point = f"({arguments})" if several else arguments
-    slopes, second = script.fresh("gradient"), script.fresh("hessian")
+    slopes = script.fresh("gradient")
     script.show("value", f"f({arguments})")
     script.add(f"{slopes} = torch.autograd.functional.jacobian(f, {point})")
-    script.add(f"{second} = torch.autograd.functional.hessian(f, {point})")
+    if isinstance(result, ProductResult):
+        along = ", ".join(directions.get(name, f"torch.zeros_like({name})") for name in chosen)
+        second = script.fresh("hvp")
+        given = f"({along})" if several else along
+        script.add(f"{second} = torch.autograd.functional.hvp(f, {point}, {given})[1]")
+    else:
+        second = script.fresh("hessian")
+        script.add(f"{second} = torch.autograd.functional.hessian(f, {point})")
     for i, name in enumerate(chosen):
         script.show(f"d/d{name}", f"{slopes}[{i}]" if several else slopes)
+    if isinstance(result, ProductResult):
+        for i, name in enumerate(chosen):
+            script.show(f"hvp {name}", f"{second}[{i}]" if several else second)
+        return
     for i, a in enumerate(chosen):
         for j, b in enumerate(chosen):
             script.show(f"d2/d{a}d{b}", f"{second}[{i}][{j}]" if several else second)
@@ -44,14 +57,15 @@ def _joint(blocks: str, inputs: Sequence[Tensor]) -> str:
     return f"torch.cat({flat})"
 
 
-def _joined(script: Script, request: Hessian, result: HessianResult) -> None:
+def _joined(script: Script, request: Hessian, result: HessianResult | ProductResult) -> None:
     """Write the program of an expression with modules: the function of their parameters is the module
     itself, so its gradient by all of them is differentiated number by number.
     """
-    script.inputs(result.inputs, request.literals, result.hessian)
-    kept = script.kept(result.expression, result.inputs, result.hessian)
+    chosen = list(result.gradients)
+    script.inputs(result.inputs, request.literals, chosen)
+    kept = script.kept(result.expression, result.inputs, chosen)
     value = script.formula(result.expression, result.inputs, "value", "result")
-    leaves, slopes, second = map(script.fresh, ("leaves", "gradient", "hessian"))
+    leaves, slopes = map(script.fresh, ("leaves", "gradient"))
     script.show("value", value)
     script.add(
         f"{leaves} = {script.listed([*kept.values()])}",
@@ -59,8 +73,20 @@ def _joined(script: Script, request: Hessian, result: HessianResult) -> None:
         f"{slopes} = torch.cat([part.reshape(-1) for part in {slopes}])",
     )
     script.show("gradient", slopes)
-    parts = f"torch.autograd.grad(slope, {leaves}, retain_graph=True, materialize_grads=True)"
-    row = f"torch.cat([part.reshape(-1) for part in {parts}])"
+    if isinstance(result, ProductResult):
+        product = script.fresh("hvp")
+        along = script.directions(request.hvp, result.subjects[0].directions)
+        parts = [along.get(name, f"torch.zeros_like({script.code(kept[name])})") for name in chosen]
+        direction = f"torch.cat([part.reshape(-1) for part in [{', '.join(parts)}]])"
+        script.add(
+            f"{product} = torch.autograd.grad({slopes} @ {direction}, {leaves}, materialize_grads=True)"
+        )
+        for i, name in enumerate(chosen):
+            script.show(f"hvp {name}", f"{product}[{i}]")
+        return
+    second = script.fresh("hessian")
+    each = f"torch.autograd.grad(slope, {leaves}, retain_graph=True, materialize_grads=True)"
+    row = f"torch.cat([part.reshape(-1) for part in {each}])"
     if not any(
         bool(block.any()) for blocks in result.hessian.values() for block in blocks.values()
     ):

@@ -1,6 +1,6 @@
 """What `hessian` computes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,15 +12,41 @@ PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class HessianResult(Result):
+class SecondResult(Result):
+    """What both results have: the value, and its gradient by each input, 0 off the path."""
+
+    expression: str
+    value: Tensor
+    gradients: dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductResult(SecondResult):
+    """The Hessian's product with a direction by each input, in the input's shape."""
+
+    hvp: dict[str, Tensor]
+
+    @property
+    def directions(self) -> Mapping[str, Tensor]:
+        """The direction by input; inputs without one stand still."""
+        return self.subjects[0].directions
+
+    def main(self) -> list[Tensor]:
+        """The products, each in the shape of its input."""
+        return [*self.hvp.values()]
+
+    def ledger_remarks(self) -> list[str]:
+        """Which derivative the ledger shows."""
+        return ["this is the gradient, and its derivative in the direction is the product"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HessianResult(SecondResult):
     """Second derivatives by each pair of inputs, of shape input.shape + input.shape.
 
     `eigenvalues` are those of the joint Hessian, ascending. `kind` is None off stationary points.
     """
 
-    expression: str
-    value: Tensor
-    gradients: dict[str, Tensor]
     hessian: dict[str, dict[str, Tensor]]
     eigenvalues: Tensor
     stationary: bool

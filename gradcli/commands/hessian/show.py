@@ -2,15 +2,19 @@
 
 import torch
 
-from gradcli.commands.hessian.result import HessianResult
+from gradcli.commands.hessian.result import HessianResult, ProductResult
 from gradcli.show import numbers
 from gradcli.show.pieces import inputs_table, matrix_table, one_number, shapes_text, without_csv
 from gradcli.show.table import Places, Table
 
 
-def tables(result: HessianResult, digits: int) -> list[Table]:
-    """The inputs with their gradients, and the joint Hessian."""
+def tables(result: HessianResult | ProductResult, digits: int) -> list[Table]:
+    """The inputs with their gradients, and the joint Hessian or its product with a direction."""
     title = f"{result.expression} = {one_number(result.value, digits)}"
+    if isinstance(result, ProductResult):
+        by = {name: result.inputs[name] for name in result.hvp}
+        columns = {"direction": result.directions, "gradient": result.gradients, "hvp": result.hvp}
+        return [inputs_table(by, None, [], title, shapes_text(result), columns)]
     by = {name: result.inputs[name] for name in result.hessian}
     gradients = inputs_table(by, result.gradients, [], title, shapes_text(result))
     places = [place for name in by for place in Places(by[name].shape, name)]

@@ -4,7 +4,7 @@ from gradcli import core
 from gradcli.commands.jacobian.request import Jacobian
 from gradcli.commands.jacobian.result import JacobianResult
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.run import Run, note_unreached, run_expression
+from gradcli.evaluate.run import note_unreached, run_expression
 from gradcli.language.limits import ELEMENTS
 
 
@@ -21,18 +21,11 @@ def compute(request: Jacobian, job: Job) -> JacobianResult:
     for name, block in blocks.items():
         if block is None:
             note_unreached(run, name, job, "its Jacobian is null")
-    subject = run.subject._replace(kind="jacobian", output=output_name(run))
+    unnamed = "y" if "y" not in run.inputs and "y" not in run.steps else "result"
+    subject = run.subject._replace(kind="jacobian", output=run.output or unnamed)
     return JacobianResult(
         **job.header("jacobian", run.inputs, subjects=[subject]),
         expression=run.program.canonical_text,
         value=run.value,
         jacobian=blocks,
     )
-
-
-def output_name(run: Run) -> str:
-    """The name of the result: that of the last statement, else y, else result."""
-    names = run.program.assigned
-    if names and run.steps.get(names[-1]) is run.value:
-        return names[-1]
-    return "y" if "y" not in run.inputs and "y" not in run.steps else "result"

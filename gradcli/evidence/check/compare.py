@@ -7,6 +7,7 @@ says how. If rounding hides a difference that would matter, the verdict says tha
 
 import math
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from typing import TypeAlias
 
 import torch
@@ -60,11 +61,24 @@ def check(result: Result, job: Job) -> dict[str, Checked]:
     for subject in (*result.subjects, *result.underived):
         prefix = f"{subject.name}." if subject.name else ""
         prober = probe(subject, job)
-        forms = ClosedForms(_wide(subject, prober), job)
-        for name in subject.by:
+        forms = None if subject.directions else ClosedForms(_wide(subject, prober), job)
+        for name in prober.names:
             if (checked := compare(result, subject, name, prober, forms)) is not None:
-                checks[prefix + name] = checked
+                checks[prefix + name] = scaled(checked, prober.scale)
     return checks
+
+
+SCALED = ("slopes", "difference", "left", "right", "absolute")
+"""The fields that grow with the slope."""
+
+
+def scaled(checked: Checked, factor: float) -> Checked:
+    """The verdict on slopes, multiplied by a factor."""
+    if factor == 1:
+        return checked
+    fields = {name: getattr(checked, name) * factor for name in SCALED}
+    closed = None if checked.closed is None else checked.closed * factor
+    return replace(checked, **fields, closed=closed, max_abs_error=checked.max_abs_error * factor)
 
 
 def compare(
@@ -116,7 +130,7 @@ def _derived(
 
 
 def _wide(subject: Subject, prober: Probe) -> Subject:
-    return subject._replace(inputs=dict(prober.inputs), upstream=prober.rerun.upstream)
+    return subject._replace(inputs=dict(prober.rerun.inputs), upstream=prober.rerun.upstream)
 
 
 def _chosen(closed: Tensor, subject: Subject, pairs: Sequence[Pair]) -> Tensor:
@@ -181,9 +195,8 @@ class Comparison:
 
     def _remarks(self, verdicts: Sequence[str]) -> list[str]:
         closed = self.closed is not None
-        compared = (
-            "autograd, closed form and difference" if closed else "autograd and central difference"
-        )
+        others = ", closed form and difference" if closed else " and central difference"
+        compared = f"{self.probe.method}{others}"
         remarks = [f"{compared} in float64, relative tolerance {self.tolerance:.1g}"]
         if (total := self.probe.total(self.name)) > len(self.pairs):
             remarks.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")

@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.job import Job
-from gradcli.evidence.check.compare import compare
+from gradcli.evidence.check.compare import SCALED, compare, scaled
 from gradcli.evidence.check.probes import evenly, probe
 from gradcli.results import Checked, Points, Result
 
 _NONE = torch.empty(0, dtype=torch.float64)
-_SCALED = ("slopes", "difference", "left", "right", "absolute")
-"""The fields that grow with the slope."""
 
 
 def check_points(result: Result, points: Points, job: Job) -> dict[str, Checked]:
@@ -30,7 +28,7 @@ def check_points(result: Result, points: Points, job: Job) -> dict[str, Checked]
             checked = replace(checked, places=places)
             key = f"{points.name}.{name}".removeprefix(".")
             if points.size:
-                key, checked = points.name, _scaled(checked, points.size(i))
+                key, checked = points.name, scaled(checked, points.size(i))
             by_name.setdefault(key, []).append(checked)
     return {name: _joined(checks, points) for name, checks in by_name.items()}
 
@@ -53,12 +51,5 @@ def _joined(checks: Sequence[Checked], points: Points) -> Checked:
         places=[place for check in checks for place in check.places],
         remarks=[*remarks, *points.remarks],
         closed=joined("closed") if closed else None,
-        **{name: joined(name) for name in (*_SCALED, "relative")},
+        **{name: joined(name) for name in (*SCALED, "relative")},
     )
-
-
-def _scaled(check: Checked, factor: float) -> Checked:
-    """The verdict on a slope, multiplied by a factor."""
-    scaled = {name: getattr(check, name) * factor for name in _SCALED}
-    closed = None if check.closed is None else check.closed * factor
-    return replace(check, **scaled, closed=closed, max_abs_error=check.max_abs_error * factor)

@@ -7,7 +7,7 @@ gradient.
 """
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from itertools import product
 from typing import TypeAlias
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.rerun import Held, Rerun, short
+from gradcli.evaluate.rerun import Held, Rerun, short, widened
 from gradcli.evidence.check.reasons import HELD
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Inputs, Subject, element, one_hot
@@ -34,7 +34,7 @@ class Probe:
 
     def __init__(self, subject: Subject, job: Job) -> None:
         self.rerun = Rerun(subject, job)
-        self.base = self.value(self.rerun.inputs)
+        self.base = self.value(self.inputs)
 
     @property
     def inputs(self) -> Inputs:
@@ -67,6 +67,16 @@ class Probe:
         count as a mistake.
         """
         return self.rerun.operands(frozenset(HELD))
+
+    method = "autograd"
+    """What computes the slopes."""
+    scale = 1.0
+    """The factor from the slopes to the numbers of the result."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What the slopes are by, each a name of `inputs`."""
+        return self.rerun.by
 
     patience: float = math.inf
     """How many wrong slopes by one input are looked at closely; others may be far off and smooth."""
@@ -113,7 +123,7 @@ class Probe:
     @property
     def affordable(self) -> int:
         """How many slopes by one input can be checked in some seconds."""
-        touched = self.base.numel() + sum(tensor.numel() for tensor in self.inputs.values())
+        touched = self.base.numel() + sum(tensor.numel() for tensor in self.rerun.inputs.values())
         return max(8, min(CHECKED, WORK // max(1, 3 * touched)))
 
 
@@ -173,9 +183,7 @@ class HessianProbe(Probe):
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient by all inputs, flat, one after the other: shape [n]."""
-        gradients = self.rerun.gradients(inputs, held=held).items()
-        parts = [torch.zeros_like(inputs[name]) if g is None else g for name, g in gradients]
-        return torch.cat([part.reshape(-1) for part in parts]).double()
+        return _gradient(self.rerun, inputs, held)
 
     def pairs(self, name: str) -> list[Pair]:
         """Rows are the elements of all inputs; otherwise as for a Jacobian."""
@@ -202,11 +210,128 @@ class HessianProbe(Probe):
         raise IndexError(pair)
 
 
+class JvpProbe(Probe):
+    """The slopes of a vector along one line, on which the place is one number: its one input.
+
+    The direction is scaled so that its largest element is about 1, and the line begins at the size of
+    the largest input, so that steps along it are such as they would be along an axis.
+    """
+
+    method = "forward mode"
+
+    def __init__(self, subject: Subject, job: Job) -> None:
+        along = {name: widened(tensor) for name, tensor in subject.directions.items()}
+        self.scale = _power(along.values()) or 1.0
+        self._along = {name: tensor / self.scale for name, tensor in along.items()}
+        start = _power(subject.inputs[name] for name in along)
+        self._start = torch.tensor(start, dtype=torch.float64)
+        self._output = subject.output
+        super().__init__(subject, job)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The one name of the slopes."""
+        return (self._output,)
+
+    @property
+    def inputs(self) -> Inputs:
+        """The place on the line, by each name of the slopes."""
+        return dict.fromkeys(self.names, self._start)
+
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
+        """The vector at a place on the line, flat: shape [n]."""
+        return super().value(self._at(inputs), held)
+
+    def _at(self, inputs: Inputs) -> Inputs:
+        """The inputs of the expression at a place on the line; all names but one are at the start."""
+        step = sum(inputs[name] - self._start for name in self.names)
+        given = self.rerun.inputs
+        return {**given, **{name: given[name] + step * t for name, t in self._along.items()}}
+
+    def pairs(self, name: str) -> list[Pair]:
+        """A slope for each row, chosen evenly."""
+        rows = self._rows(name)
+        return [(rows[place], 0) for place in evenly(len(rows), self.affordable)]
+
+    def _rows(self, name: str) -> range:
+        """The rows of a name of slopes."""
+        return range(self.base.numel())
+
+    def total(self, name: str) -> int:
+        """The number of slopes of a name."""
+        return len(self._rows(name))
+
+    def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
+        """PyTorch's slopes for the pairs at a place on the line, [pairs]."""
+        found = self._slopes(self._at(inputs))
+        return found.detach().double()[[row for row, _ in pairs if row is not None]]
+
+    def _slopes(self, inputs: Inputs) -> Tensor:
+        return self.rerun.jvp(inputs, self._along).reshape(-1)
+
+    def label(self, name: str, pair: Pair) -> str:
+        """The name of a slope, such as `jvp[1]`."""
+        return element(name, pair[0] or 0, self._whole)
+
+    @cached_property
+    def _whole(self) -> Tensor:
+        """The vector in its own shape."""
+        return self.rerun.value(self.rerun.inputs)
+
+
+class HvpProbe(JvpProbe):
+    """The slopes of autograd's gradient along one line, which are the Hessian's product."""
+
+    method = "autograd"
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The inputs by which the gradient is."""
+        return self.rerun.by
+
+    def value(self, inputs: Inputs, held: Held = None) -> Tensor:
+        """The gradient at a place on the line by all inputs, flat: shape [n]."""
+        return _gradient(self.rerun, self._at(inputs), held)
+
+    def _rows(self, name: str) -> range:
+        """The rows of the gradient by one input."""
+        start = 0
+        for other in self.rerun.by:
+            stop = start + self.rerun.inputs[other].numel()
+            if other == name:
+                return range(start, stop)
+            start = stop
+        raise KeyError(name)
+
+    def _slopes(self, inputs: Inputs) -> Tensor:
+        return torch.cat([p.reshape(-1) for p in self.rerun.hvp(inputs, self._along).values()])
+
+    def label(self, name: str, pair: Pair) -> str:
+        """The element of the input."""
+        return element(name, (pair[0] or 0) - self._rows(name).start, self.rerun.inputs[name])
+
+
+def _gradient(rerun: Rerun, inputs: Inputs, held: Held) -> Tensor:
+    """Autograd's gradient by all inputs, flat, one after the other: shape [n]."""
+    found = rerun.gradients(inputs, held=held).items()
+    parts = (torch.zeros_like(inputs[name]) if g is None else g for name, g in found)
+    return torch.cat([part.reshape(-1) for part in parts]).double()
+
+
+def _power(tensors: Iterable[Tensor]) -> float:
+    """The power of two next to the largest finite element of tensors of any shapes; 0 if that is 0."""
+    sizes = (t[t.isfinite()].abs() for t in (tensor.detach() for tensor in tensors))
+    largest = max((float(size.max()) for size in sizes if size.numel()), default=0.0)
+    return 2.0 ** round(math.log2(largest)) if largest else 0.0
+
+
 _PROBES: Mapping[str, type[Probe]] = {
     "gradient": Probe,
     "jacobian": JacobianProbe,
     "diagonal": DiagonalProbe,
     "hessian": HessianProbe,
+    "jvp": JvpProbe,
+    "hvp": HvpProbe,
 }
 
 

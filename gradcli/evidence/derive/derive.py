@@ -150,11 +150,11 @@ class ClosedForms:
             raise _NoFormulaError
         before = torch.get_rng_state()
         live = core.require_grad(subject.inputs, subject.by)
-        value, steps, _ = evaluate(program, live, self._job.before)
+        value, steps, *_ = evaluate(program, live, self._job.before)
         if not torch.equal(before, torch.get_rng_state()):
             raise _NoFormulaError
         by = {name: live[name] for name in subject.by}
-        return Run(program, live, by, value, steps, class_indices(program, live), before)
+        return Run(program, live, by, value, steps, class_indices(program, live), before, value)
 
 
 class _NoFormulaError(Exception):

@@ -144,7 +144,7 @@ class Points:
         run = self._run
         live = core.require_grad(inputs, tuple(run.by))
         with once_more(torch.float64):
-            value, steps, _ = evaluate(run.program, live)
+            value, steps, *_ = evaluate(run.program, live)
             if not bool(value.isfinite().all()):
                 return None
             if upstream is None:

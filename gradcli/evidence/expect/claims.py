@@ -87,6 +87,7 @@ def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampl
     subject = claim.origin.subject
     assert subject is not None
     by = {claim.origin.name, claim.origin.by} if claim.origin.kind != "value" else set()
+    by |= subject.directions.keys()
     keeping = kept(subject.inputs).union(set(result.defaults) - reads) - by
     return Sampler(subject, job, keeping, upstreams=not reads.isdisjoint(UPSTREAM))
 
@@ -135,6 +136,7 @@ def compare(
         agreed=len(trials) - len(off),
         counterexample=found and _shown(found, claim, given=found is here),
         given=found is here,
+        source="PyTorch" if claim.origin.kind == "value" else "autograd",
     )
 
 

@@ -76,7 +76,7 @@ def _remark(key: str, item: Expected, digits: int, *, alone: bool) -> str:
 def _agreement(key: str, item: ExpectedFormula, digits: int) -> str:
     """At how many points a formula agrees, and where it does not."""
     formula = f"{key} = {item.formula}"
-    count = f"agrees with autograd at {item.agreed} of {item.points} points"
+    count = f"agrees with {item.source} at {item.agreed} of {item.points} points"
     if item.ok:
         here = (
             ""
@@ -101,11 +101,11 @@ def _where(key: str, item: ExpectedFormula, digits: int) -> str:
         where = f"; at {', '.join(inputs)}"
     if found.expected.shape != found.computed.shape:
         shapes = (numbers.shape_text(tensor) for tensor in (found.expected, found.computed))
-        return "{} its shape is {}, and autograd's {}".format(where, *shapes)
+        return "{} its shape is {}, and {}'s {}".format(where, next(shapes), item.source, *shapes)
     place = int((found.expected - found.computed.double()).abs().reshape(-1).nan_to_num().argmax())
     sides = (found.expected, found.computed)
     mine, right = (numbers.significant(numbers.flat(t)[place], digits) for t in sides)
-    return f"{where} it gives {element(key, place, found.expected)} = {mine}, autograd {right}"
+    return f"{where} it gives {element(key, place, found.expected)} = {mine}, {item.source} {right}"
 
 
 def _literal(tensor: Tensor, digits: int) -> str:

@@ -9,9 +9,9 @@ from torch import Tensor
 from gradcli.catalogue.slips import SLIPS, Feature, Slip
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
-from gradcli.evaluate.rerun import Rerun, Seen
+from gradcli.evaluate.rerun import Rerun, Seen, widened
 from gradcli.evidence.expect.variants import features, variants
-from gradcli.results import Origin, Subject
+from gradcli.results import Inputs, Origin, Subject
 
 ZERO = 1e-6
 """Added to the tolerance of every element, so that zero can be expected."""
@@ -123,8 +123,12 @@ def _whole(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
         found = seen.gradients.get(name)
         off_path = found is None and name in seen.gradients and name in seen.inputs
         return torch.zeros_like(seen.inputs[name]) if off_path else found
+    if origin.kind == "jvp":
+        return rerun.jvp(seen.inputs, _along(origin))
     if name not in rerun.by:
         return None
+    if origin.kind == "hvp":
+        return rerun.hvp(seen.inputs, _along(origin))[name]
     if origin.kind == "hessian":
         return rerun.hessian(seen.inputs)[1][name].get(origin.by)
     if value.numel() > ROWS or not value.numel():
@@ -133,3 +137,9 @@ def _whole(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
     rows = [row[name] for row in rerun.rows(seen.inputs, list(ones))]
     blocks = [torch.zeros_like(seen.inputs[name]) if row is None else row for row in rows]
     return torch.stack(blocks).reshape(value.shape + seen.inputs[name].shape)
+
+
+def _along(origin: Origin) -> Inputs:
+    """The directions of an origin's subject in float64."""
+    assert origin.subject is not None
+    return {name: widened(tensor) for name, tensor in origin.subject.directions.items()}

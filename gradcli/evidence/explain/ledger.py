@@ -40,6 +40,24 @@ def shown(
     return names.together(operation), None
 
 
+def operands_of(names: Names, operation: ExecutedOp) -> list[str]:
+    """The names of the tensors used, numbered if one is used several times."""
+    texts = [names.of(use.tensor) for use in operation.uses]
+    numbers = [texts[: i + 1].count(text) for i, text in enumerate(texts)]
+    return [
+        f"{text} ({_ORDINALS.get(number, f'{number}th')})" if texts.count(text) > 1 else text
+        for text, number in zip(texts, numbers, strict=True)
+    ]
+
+
+def note_complex(names: Names, operations: Sequence[ExecutedOp], job: Job) -> None:
+    """Note the steps of a ledger that are complex."""
+    for operation in operations:
+        if any(result.is_complex() for result in operation.results):
+            step = f"the step {names.together(operation)} is complex"
+            job.note("complex-step", f"{step}: the table shows it, JSON has null")
+
+
 class _Ledger:
     """One subject, run with every use kept apart, and autograd's gradient for every tensor."""
 
@@ -59,7 +77,7 @@ class _Ledger:
             for use in operation.uses:
                 if (product := self._reached.get(id(use.alias))) is not None:
                     self._passed.setdefault(id(use.tensor), []).append(product)
-        self._note_complex(job)
+        note_complex(self._names, self._operations, job)
 
     def rows(self) -> list[LedgerRow]:
         """All rows, in the order of the JSON."""
@@ -76,7 +94,9 @@ class _Ledger:
         live = core.require_grad(self._subject.inputs, self._subject.by)
         value = replay(program, live, self._state, job.before).value
         leaves = {name: live[name] for name in self._subject.by}
-        return core.gradients(value, leaves, upstream=self._subject.upstream) if leaves else {}
+        upstream = self._subject.upstream
+        found = core.gradients(value, leaves, upstream=upstream) if leaves else {}
+        return {name: None if g is None else g.to_dense() for name, g in found.items()}
 
     def _gradients(self) -> Mapping[int, Tensor]:
         """What reached every leaf, result and use, by the tensor's id: one call of autograd."""
@@ -89,12 +109,6 @@ class _Ledger:
         distinct = {str(id(tensor)): tensor for tensor in tensors}
         gradients = core.gradients(self._trace.value, distinct, upstream=self._subject.upstream)
         return {int(key): g.to_dense() for key, g in gradients.items() if g is not None}
-
-    def _note_complex(self, job: Job) -> None:
-        for operation in self._operations:
-            if any(result.is_complex() for result in operation.results):
-                step = f"the step {self._names.together(operation)} is complex"
-                job.note("complex-step", f"{step}: the table shows it, JSON has null")
 
     # --- rows ------------------------------------------------------------------------------------
 
@@ -120,7 +134,7 @@ class _Ledger:
             paths = None if upstream is None else self._paths(result, upstream)
         function = self._names.function(operation.step) or operation.name
         rows: list[LedgerRow] = []
-        for use, operand in zip(operation.uses, self._operands(operation), strict=True):
+        for use, operand in zip(operation.uses, operands_of(self._names, operation), strict=True):
             product = self._reached.get(id(use.alias))
             local = self._local(operation, use, reached, product)
             rows.append(self._row(
@@ -137,15 +151,6 @@ class _Ledger:
             return in_words(derivative_rules.UNUSED if unused else derivative_rules.ENDED)
         upstreams = [(result, self._reached[id(result)]) for result in reached]
         return local_rule(self._names, operation, use, upstreams, product)
-
-    def _operands(self, operation: ExecutedOp) -> list[str]:
-        """The names of the tensors used, numbered if one is used several times."""
-        names = [self._names.of(use.tensor) for use in operation.uses]
-        numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
-        return [
-            f"{name} ({_ORDINALS.get(number, f'{number}th')})" if names.count(name) > 1 else name
-            for name, number in zip(names, numbers, strict=True)
-        ]
 
     def _paths(self, tensor: Tensor, gradient: Tensor) -> tuple[Tensor, ...] | None:
         """What reached a tensor by each of several uses, asserted to add up to its gradient."""

@@ -8,41 +8,77 @@ from itertools import groupby, pairwise
 from torch import Tensor
 
 from gradcli.language.calls import Call
-from gradcli.results import LedgerRow, Result
+from gradcli.results import ForwardRow, LedgerRow, Result
 from gradcli.show import numbers
 from gradcli.show.table import Block, Cell, Column, Table
 
-_INLINE = 6
+INLINE = 6
 """Elements up to which a tensor is written out."""
-_HEADINGS = ("#", "name", "operation", "value", "local", "upstream", "product", "rule")
 
 
 def ledger_tables(result: Result, digits: int) -> list[Table]:
     """The ledger of each subject of `result`."""
     groups = groupby(result.ledger or [], lambda row: id(row.subject))
-    return [_table(result, list(rows), digits) for _, rows in groups]
+    return [_backward(result, list(rows), digits) for _, rows in groups]
 
 
-def _table(result: Result, rows: Sequence[LedgerRow], digits: int) -> Table:
+def _backward(result: Result, rows: Sequence[LedgerRow], digits: int) -> Table:
     subject = rows[0].subject
     assert subject is not None
+    caption = _caption(result, subject.call)
+    title = f"Chain rule: {subject.title or subject.expression}"
+    flow = [row.upstream for row in rows]
+    return _table(
+        rows, "upstream", flow, [_rule(row, digits) for row in rows], title, caption, digits
+    )
+
+
+def forward_tables(result: Result, digits: int) -> list[Table]:
+    """The ledger of forward mode of each subject of `result`."""
+    groups = groupby(result.forward or [], lambda row: id(row.subject))
+    return [_forward(list(rows), digits) for _, rows in groups]
+
+
+def _forward(rows: Sequence[ForwardRow], digits: int) -> Table:
+    subject = rows[0].subject
+    assert subject is not None
+    title = f"Chain rule, forward: {subject.title or subject.expression}"
+    caption = "product = tangent * local, passed from the operand before -> on to the result"
+    if any(_is_sum(row) for row in rows):
+        caption += "; where that is one number, the sum of these"
+    rules = [_joined([row.rule], row.paths, row.total, "tangent = ", digits) for row in rows]
+    flow = [row.tangent for row in rows]
+    return _table(rows, "tangent", flow, rules, title, caption, digits)
+
+
+def _is_sum(row: ForwardRow) -> bool:
+    """Whether the product is one number, made of many tangents."""
+    reduced = row.product is not None and not row.product.ndim
+    return reduced and isinstance(row.local, Tensor) and row.local.ndim > 0
+
+
+def _table(
+    rows: Sequence[LedgerRow | ForwardRow], heading: str, flow: Sequence[Tensor | None],
+    rules: Sequence[Cell], title: str, caption: str, digits: int,
+) -> Table:  # fmt: skip
+    """The table of one subject, with `flow`, that along which the chain rule goes, and the rules."""
     columns: list[list[Cell]] = [
         [str(line) for line in range(1, len(rows) + 1)],
         [row.label for row in rows],
         [row.operation for row in rows],
-        [_cell(row.value, digits) for row in rows],
-        [_cell(row.local, digits) if isinstance(row.local, Tensor) else None for row in rows],
-        [_cell(row.upstream, digits) for row in rows],
-        [_cell(row.product, digits) for row in rows],
-        [_rule(row, digits) for row in rows],
+        [cell_of(row.value, digits) for row in rows],
+        [cell_of(row.local, digits) if isinstance(row.local, Tensor) else None for row in rows],
+        [cell_of(tensor, digits) for tensor in flow],
+        [cell_of(row.product, digits) for row in rows],
+        [*rules],
     ]
     inputs, operations = (sum(row.kind == kind for row in rows) for kind in ("input", "operation"))
     blocks = _blocks(columns, 0, inputs, inputs + operations, len(rows))
-    title = f"Chain rule: {subject.title or subject.expression}"
-    caption = _caption(result, subject.call)
-    narrow = replace(_narrow(rows[inputs:], columns, inputs), title=title, caption=caption)
-    headings = tuple(map(Column, _HEADINGS))
-    return Table(headings, blocks, title, caption, keys=3, csv=False, narrow=narrow)
+    headings = ("#", "name", "operation", "value", "local", heading, "product", "rule")
+    narrow = replace(_narrow(rows, columns, headings, inputs), title=title, caption=caption)
+    return Table(
+        tuple(map(Column, headings)), blocks, title, caption, keys=3, csv=False, narrow=narrow
+    )
 
 
 def _blocks(columns: Sequence[Sequence[Cell]], *cuts: int) -> tuple[Block, ...]:
@@ -53,25 +89,25 @@ def _blocks(columns: Sequence[Sequence[Cell]], *cuts: int) -> tuple[Block, ...]:
     )
 
 
-def _narrow(rows: Sequence[LedgerRow], columns: Sequence[Sequence[Cell]], inputs: int) -> Table:
+def _narrow(
+    rows: Sequence[LedgerRow | ForwardRow], columns: Sequence[Sequence[Cell]],
+    headings: Sequence[str], inputs: int,
+) -> Table:  # fmt: skip
     """The ledger without what the table above it shows, and with each text once, for 80 columns.
 
     Inputs are left out, an operation's name contains the operation, and its value in a rule is
     called `value`.
     """
-    names = [row.label for row in rows]
-    several = {name for name, count in Counter(names).items() if count > 1}
+    names = Counter(row.label for row in rows[inputs:])
     labels, rules = [], []
-    for row, name, rule in zip(rows, names, columns[-1][inputs:], strict=True):
-        labels.append(
-            f"d/d{name}" if row.kind == "gradient"
-            else f"{name} -> {row.operand}" if name in several and row.operand else name
-        )  # fmt: skip
+    for row, rule in zip(rows[inputs:], columns[-1][inputs:], strict=True):
+        name = row.label
+        labels.append(row.short if names[name] > 1 or row.kind == "gradient" else name)
         rules.append(str(rule).replace(name, "value") if len(name) > len("value") else rule)
-    count = sum(row.kind != "gradient" for row in rows)
+    count = sum(row.kind == "operation" for row in rows)
     cells = [labels, *(column[inputs:] for column in columns[3:-1]), rules]
-    headings = tuple(map(Column, ("operation", *_HEADINGS[3:])))
-    return Table(headings, _blocks(cells, 0, count, len(rows)), csv=False)
+    shown = tuple(map(Column, ("operation", *headings[3:])))
+    return Table(shown, _blocks(cells, 0, count, len(rows) - inputs), csv=False)
 
 
 def _caption(result: Result, call: Call | None) -> str:
@@ -86,18 +122,25 @@ def _caption(result: Result, call: Call | None) -> str:
 
 def _rule(row: LedgerRow, digits: int) -> str:
     """The formula or the words of the local rule, and the sum of the paths if they join."""
-    parts = [row.rule]
-    total = row.product if row.kind == "gradient" else row.upstream
-    if row.paths and total is not None:
-        text = f"the sum of {len(row.paths)} paths"
-        if total.numel() <= _INLINE:
-            terms = (text_of(path, digits, bracketed=True) for path in row.paths)
+    if row.kind == "gradient":
+        return _joined([row.rule], row.paths, row.product, "", digits)
+    return _joined([row.rule], row.paths, row.upstream, "upstream = ", digits)
+
+
+def _joined(
+    parts: list[str | None], paths: Sequence[Tensor] | None, total: Tensor | None, name: str, digits: int
+) -> str:  # fmt: skip
+    """The parts of a rule, and after `name` the sum of the paths, of any shape, if they join."""
+    if paths and total is not None:
+        text = f"the sum of {len(paths)} paths"
+        if total.numel() <= INLINE:
+            terms = (text_of(path, digits, bracketed=True) for path in paths)
             text = f"{' + '.join(terms)} = {text_of(total, digits)}"
-        parts.append(text if row.kind == "gradient" else f"upstream = {text}")
+        parts.append(f"{name}{text}")
     return "; ".join(part for part in parts if part)
 
 
-def _cell(tensor: Tensor | str | None, digits: int) -> Cell:
+def cell_of(tensor: Tensor | str | None, digits: int) -> Cell:
     """One number as a number, so that it is aligned; a tensor as text."""
     if tensor is None or isinstance(tensor, str):
         return tensor
@@ -110,7 +153,7 @@ def _cell(tensor: Tensor | str | None, digits: int) -> Cell:
 def text_of(tensor: Tensor, digits: int, *, bracketed: bool = False) -> str:
     """A small tensor in PyTorch's brackets, a large one by its shape and range."""
     tensor = tensor.to_dense()
-    if tensor.numel() > _INLINE or not tensor.numel():
+    if tensor.numel() > INLINE or not tensor.numel():
         if tensor.is_complex() or not tensor.numel():
             return f"shape {numbers.shape_text(tensor)}"
         ends = (numbers.flat(end)[0] for end in (tensor.min(), tensor.max()))

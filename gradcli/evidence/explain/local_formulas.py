@@ -12,7 +12,8 @@ from gradcli.evaluate.naming import NAMELESS, Names
 from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.language.expressions.substitution import substituted
 
-_LONGEST = 72
+LONGEST = 72
+"""Characters of a rule, at most."""
 _OPERANDS = ("a", "b", "c")
 
 
@@ -32,7 +33,7 @@ def formula(names: Names, operation: ExecutedOp, use: Use, result: Tensor, name:
         text = _of_activation(entry, operation, texts, place)
     else:
         text = _of_loss(entry, operation, texts, place)
-    return "" if NAMELESS in text or len(text) > _LONGEST else text
+    return "" if NAMELESS in text or len(text) > LONGEST else text
 
 
 def _from_rules(

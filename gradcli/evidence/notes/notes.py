@@ -58,7 +58,8 @@ def note_result(result: Result, job: Job) -> None:
         broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         text = f"NaN or inf in {', '.join(broken[:3])}{more}"
-        for cause in {origin(subject, job): None for subject in result.subjects} or {"": None}:
+        causes = dict.fromkeys(filter(None, (origin(each, job) for each in result.subjects)))
+        for cause in causes or [""]:
             job.note("not-a-number", f"{text}: {cause}" if cause else text)
 
 

@@ -25,9 +25,9 @@ from gradcli.language.expressions.reader import Reader
 from gradcli.language.expressions.refused import NODES
 from gradcli.language.expressions.rules import read
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
-from gradcli.language.source import Source
+from gradcli.language.source import Source, Span
 
-__all__ = ["Expression", "parse", "statements"]
+__all__ = ["Expression", "parse", "places", "statements"]
 
 _BRACKETS = re.compile(
     r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<open>[(\[{])|(?P<close>[)\]}])"""
@@ -50,6 +50,17 @@ def parse(source: Source, inputs: Collection[str], *, free: bool = False) -> Exp
     SizeError beyond the bounds. The same text with the same names gives the same object.
     """
     return _parse(source, tuple(inputs), free)
+
+
+def places(expression: Expression) -> Callable[[Any], Span]:
+    """Maps a node of an expression's tree to its place; a node that replaced a call has the call's."""
+    source, position = expression.source, _positions(_text(expression.source))
+
+    def place(node: Any) -> Span:
+        start = position(node.lineno, node.col_offset)
+        return source.span(start, position(node.end_lineno, node.end_col_offset))
+
+    return place
 
 
 def statements(source: Source) -> list[Source]:
@@ -84,6 +95,11 @@ def statements(source: Source) -> list[Source]:
     return found
 
 
+def _text(source: Source) -> str:
+    """The text that Python's parser gets, with every character at its place in the source."""
+    return _unindented(source.text.replace("\r", "\n"))
+
+
 def _unindented(text: str) -> str:
     """The text without indentation, which means nothing in an expression; a line break for each
     blank keeps every character's place.
@@ -101,7 +117,7 @@ def _placed(source: Source, line: int, text: str) -> Source:
 def _parse(source: Source, inputs: tuple[str, ...], free: bool) -> Expression:
     _check_size(source)
     _check_formula(source)
-    text = _unindented(source.text.replace("\r", "\n"))
+    text = _text(source)
     tree = _syntax_tree(source, text)
     if not tree.body:
         hint = "for example 'mse(w*x, y)'"

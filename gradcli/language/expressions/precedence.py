@@ -56,7 +56,14 @@ def _statement(
             pieces += [text[done:place], mark]
             done = place
     pieces.append(text[done:end])
-    return _BREAK.sub(lambda found: found[1] or " ", "".join(pieces))
+    return one_line("".join(pieces))
+
+
+def one_line(text: str) -> str:
+    """A text without its line breaks and comments; the beginning of one, up to any token, is the
+    beginning of what the whole gives.
+    """
+    return _BREAK.sub(lambda found: found[1] or " ", text)
 
 
 def _operands(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:

@@ -177,7 +177,7 @@ class Reader:
         for node, step in self.made_modules.items():
             title = self.titles.get(node, "")
             name = base = title or step.name.rpartition(".")[2].lower()
-            taken = named if title else {*named, *self.scope}
+            taken = named if title else {*named, *self.used, *self.assigned}
             number = 1
             while name in taken:
                 number += 1

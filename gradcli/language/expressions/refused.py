@@ -32,7 +32,7 @@ backward autograd grad_fn func: is called by the command | leave it out: gradcli
 print: writes to the terminal | leave it out: the result is shown anyway
 grad: is shown by the command | leave it out: gradcli grad shows the gradients
 data: cuts the graph silently | write .detach()
-requires_grad: is set by the command | choose the inputs to differentiate by with --wrt
+requires_grad requires_grad_: is set by the command | choose the inputs to differentiate by with --wrt
 no_grad: is a block, not a value | write .detach() after what should be constant
 type: takes the name of any type | write .double(), .float(), .half() or .long()
 apply: calls another function | write out the operation
@@ -43,11 +43,26 @@ Variable: is an obsolete wrapper of tensors | write the input itself
 empty: returns uninitialized memory | write zeros(...)
 empty_like: returns uninitialized memory | write zeros_like(...)
 resize: returns uninitialized memory | write .reshape(...)
-LazyLinear: takes its sizes from its first input | write nn.Linear(in, out), for example nn.Linear(x.shape[-1], 3)
 SyncBatchNorm: needs several processes | write nn.BatchNorm1d(n)
-ModuleList ModuleDict: cannot be called | write nn.Sequential(...)
+ModuleList ModuleDict ParameterList ParameterDict Container Module: cannot be called | write nn.Sequential(...)
+DataParallel parallel: spreads a module over several devices | leave it out: write the module itself
+UninitializedParameter UninitializedBuffer Buffer: creates a new leaf | give it as an input: w=1,2
+init: fills tensors in place | give the numbers: net.weight=zeros(3,2)
 """)
 """Names of PyTorch and Python that people try, and why they are refused."""
+
+MODULES = _table("""
+forward: is called by the module | call the module: net(x)
+parameters named_parameters state_dict children modules: returns no tensor | the parameters are inputs: net.0.weight
+named_children named_modules buffers named_buffers: returns no tensor | the parts of a network are net[0], net[1], ...
+double float half bfloat16 type to: changes the dtype of the parameters | choose it with --dtype
+zero_grad: clears gradients, and there are none yet | leave it out
+load_state_dict: reads parameters | give them as inputs: net=@weights.pt
+add_module append extend insert register_parameter: changes the module | write all parts into nn.Sequential(...)
+in_features out_features in_channels out_channels: is a setting of the module | write the number
+running_mean running_var num_batches_tracked: is changed by every call | load it with a state dict: net=@weights.pt
+""")
+"""Names that a module of torch.nn has, and why they are refused."""
 
 KEYWORDS = {
     "out": "writes into another tensor",
@@ -88,6 +103,9 @@ Starred: unpacking with * is not allowed here | write out the values
 
 IN_PLACE = Refusal("changes a tensor in place, and autograd needs its old value")
 PRIVATE = Refusal("is private to PyTorch or Python")
+LAZY = Refusal(
+    "takes its sizes from its first input", "write the sizes, such as nn.Linear(x.shape[-1], 3)"
+)
 SETTER = Refusal("changes PyTorch's global state", "leave it out")
 
 
@@ -99,4 +117,6 @@ def refusal(name: str) -> Refusal | None:
         return PRIVATE
     if name.endswith("_"):
         return IN_PLACE
+    if name.startswith("Lazy"):
+        return LAZY
     return SETTER if name.startswith("set_") else None

@@ -11,7 +11,7 @@ from gradcli.language.expressions.corrections import SYNONYMS, powers
 from gradcli.language.expressions.numpy_names import expand, method
 from gradcli.language.expressions.program import Label, Step, StepKind
 from gradcli.language.expressions.reader import Reader, is_not_false, starred
-from gradcli.language.expressions.refused import KEYWORDS
+from gradcli.language.expressions.refused import KEYWORDS, MODULES
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, PLAIN_INTEGER
 from gradcli.language.source import Span
 
@@ -72,10 +72,16 @@ def _leading(node: ast.AST) -> ast.expr | None:
 
 
 def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
-    if _is_module(reader, node.value):
-        reader.modules.update(node.targets)
-        if isinstance(node.targets[0], ast.Name):
-            reader.titles[node.value] = node.targets[0].id
+    agenda = [(target, node.value) for target in node.targets]
+    for target, value in agenda:
+        items = value.elts if isinstance(value, ast.Tuple | ast.List) else None
+        if isinstance(target, ast.Tuple | ast.List) and items is not None:
+            agenda.extend(zip(target.elts, items, strict=False))
+        elif isinstance(target, ast.Name) and _is_module(reader, value):
+            reader.modules.add(target)
+            for place, item in enumerate([value] if items is None else items):
+                title = target.id if items is None else f"{target.id}.{place}"
+                reader.titles.setdefault(_before_modes(item), title)
     return [node.value, *node.targets]
 
 
@@ -190,6 +196,9 @@ def _attribute(reader: Reader, node: ast.Attribute) -> list[Part]:
             return [step]
         if operators.in_space(operators.SPACES[path], first.attr):
             whole = f"{path}.{first.attr}"
+            if operators.SPACES[path] == "nn":
+                hint = f"write {whole}(), with its settings in the brackets"
+                raise reader.error(f"{whole} is a class of modules", node, hint)
             raise reader.error(f"{whole} is a function, not a value", node, f"call it: {whole}(x)")
     raise reader.no_such(path, first)
 
@@ -200,10 +209,15 @@ def _value_attribute(reader: Reader, node: ast.Attribute) -> Step:
     step = reader.step("attribute", place, take=1, name=node.attr)
     if operators.in_space("properties", node.attr) or operators.in_space("fields", node.attr):
         return step
-    reader.check_name(node.attr, place, twin=True)
-    if _is_of_module(reader, node.value):
-        return step
-    if operators.in_space("Tensor", node.attr):
+    of_module = _is_module(reader, node.value)
+    if of_module and node.attr in MODULES:
+        refused = MODULES[node.attr]
+        raise reader.error(f"{node.attr} is not allowed: it {refused.why}", place, refused.hint)
+    if not (of_module and node.attr in MODES):
+        reader.check_name(node.attr, place, twin=True)
+        if of_module:
+            return step
+    if of_module or operators.in_space("Tensor", node.attr):
         hint = f"call it: .{node.attr}()"
         raise reader.error(f"{node.attr} is a method, not a value", place, hint)
     raise reader.unknown(node.attr, place, "attribute", operators.sections()["properties"])
@@ -242,29 +256,43 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
 
 
 def _is_module(reader: Reader, node: ast.expr) -> bool:
-    """Whether the value of `node` is a module of torch.nn."""
-    match node:
-        case ast.Name(id=name):
-            return reader.scope.get(name, False)
-        case ast.Subscript(value=value, slice=ast.Constant() | ast.UnaryOp()):
-            return _is_module(reader, value)
-        case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in MODES:
-            return _is_module(reader, value)
-        case ast.Call():
-            function = _function(reader, node)
-            return function is not None and function[0].path.startswith("nn.")
-    return False
+    """Whether the value of `node` is a module of torch.nn, or a sequence of such modules."""
+    while True:
+        match _before_modes(node):
+            case ast.Subscript(value=node) | ast.BinOp(left=node) | ast.Starred(value=node):
+                pass
+            case ast.Tuple(elts=[*items]) | ast.List(elts=[*items]):
+                return bool(items) and all(_is_module(reader, item) for item in items)
+            case ast.Call(func=ast.Attribute(value=node, attr=name)) if name in MODULES:
+                pass  # the error is that of the name
+            case ast.IfExp(body=node, orelse=other):
+                if _is_module(reader, other):
+                    return True
+            case ast.Attribute(value=node, attr=name) if name not in MODES:
+                if "weight" in name or "bias" in name:  # as all parameters of PyTorch's are called
+                    return False
+            case ast.Name(id=name):
+                return reader.scope.get(name, False)
+            case ast.Call() as call:
+                function = _function(reader, call)
+                return function is not None and function[0].path.startswith("nn.")
+            case _:
+                return False
 
 
 MODES = ("eval", "train")
 """The methods of a module that an expression may call."""
 
 
-def _is_of_module(reader: Reader, node: ast.expr) -> bool:
-    """Whether `node` is a module or an attribute of one: a part or a parameter of it."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return _is_module(reader, node)
+def _before_modes(node: ast.expr) -> ast.expr:
+    """What makes a module, without the `.eval()` after it."""
+    while (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in MODES
+    ):
+        node = node.func.value
+    return node
 
 
 def _make_module(reader: Reader, node: ast.Call, step: Step) -> None:
@@ -273,6 +301,17 @@ def _make_module(reader: Reader, node: ast.Call, step: Step) -> None:
     if node not in reader.inner_modules:
         reader.made_modules[node] = step
         reader.inner_modules.update(part for part in ast.walk(node) if isinstance(part, ast.Call))
+
+
+def _check_parts(reader: Reader, node: ast.Call) -> None:
+    """Raise the error of a function in the place of a module: `nn.Sequential(..., tanh)`."""
+    for part in node.args:
+        dotted = reader.namespace(part)
+        name = dotted[1][0].attr if dotted and dotted[1] else getattr(part, "id", "")
+        for module in operators.sections()["nn"]:
+            if name not in reader.scope and module.lower() == name.replace("_", ""):
+                message = f"{name} is a function, and the parts of a module are modules"
+                raise reader.error(message, part, f"write nn.{module}()")
 
 
 def _call(reader: Reader, node: ast.Call) -> list[Part]:
@@ -302,6 +341,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         step = reader.step("call", place, take=take, name=path, keywords=names, value=python)
         reader.calls[node] = step
         if is_module:
+            _check_parts(reader, node)
             _make_module(reader, node, step)
         return [*arguments, step]
     if _is_module(reader, node.func):

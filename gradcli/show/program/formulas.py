@@ -82,16 +82,25 @@ class WrittenExpression:
             self.value = ast.unparse(last.targets[0])
         else:
             self.value = lines.pop()[0]
+        self._rebound = [name for name in program.assigned if name in inputs]
         self.lines = [line for line, makes in lines if not (makes and apart)]
         self.modules = [line for line, makes in lines if makes]
 
-    def as_function(self, parameters: Sequence[str]) -> tuple[list[str], str]:
-        """The lines that define a function of `parameters`, and its name; or just a lambda."""
-        arguments = ", ".join(parameters)
-        if not self.lines:
+    def as_function(
+        self, parameters: Sequence[str], also: Sequence[str] = (), state: str = ""
+    ) -> tuple[list[str], str]:
+        """The lines that define a function of `parameters`, and its name; or just a lambda.
+
+        It returns the values of the names in `also` too. It draws its random numbers from the state
+        of PyTorch's generator that is called `state`.
+        """
+        given = [f"{name}={name}" for name in self._rebound if name not in parameters]
+        arguments = ", ".join([*parameters, *given])
+        before = [f"torch.set_rng_state({state})"] if state else []
+        if not self.lines and not before:
             return [], f"lambda {arguments}: {self.value}"
-        body = [f"    {line}" for line in (*self.lines, f"return {self.value}")]
-        return [f"def f({arguments}):", *body], "f"
+        lines = [*before, *self.lines, f"return {', '.join([self.value, *also])}"]
+        return [f"def f({arguments}):", *(f"    {line}" for line in lines)], "f"
 
 
 class _Writer(ast.NodeTransformer):

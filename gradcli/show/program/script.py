@@ -16,6 +16,7 @@ from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
+from gradcli.options.inputs import Input
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Result, part
 from gradcli.show.program.formulas import WrittenExpression
@@ -119,6 +120,15 @@ class Script:
             elif _is_random(literal):
                 self.add(f"{_drawn(name)} = {self.tensor(literal, tensor, leaf=False)}")
 
+    def directions(self, given: Iterable[Input], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+        """Append a line for each direction; return their names by input."""
+        names: dict[str, str] = {}
+        for item in given:
+            names[item.name] = self.fresh(f"v_{item.name.replace('.', '_')}")
+            made = self.tensor(item.literal, tensors[item.name], leaf=False)
+            self.add(f"{names[item.name]} = {made}")
+        return names
+
     def tensor(
         self, literal: Literal | None, tensor: Tensor, *, leaf: bool, filled: bool = False
     ) -> str:
@@ -133,6 +143,16 @@ class Script:
             return formula.value
         name = self.fresh(*names)
         self.add(f"{name} = {formula.value}")
+        return name
+
+    def state(self, written: WrittenExpression) -> str:
+        """Append a line that keeps the generator's state, if an expression draws random numbers;
+        return its name, else an empty text.
+        """
+        if not _draws("\n".join([*written.lines, written.value])):
+            return ""
+        name = self.fresh("state")
+        self.add(f"{name} = torch.get_rng_state()")
         return name
 
     def outlasting(
@@ -188,10 +208,15 @@ class Script:
             head.append(f"torch.set_default_dtype(torch.{request.dtype})")
         if request.device != "cpu":
             head.append(f'torch.set_default_device("{request.device}")')
-        if self._draws or not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", body)):
+        if self._draws or _draws(body):
             head.append(f"torch.manual_seed({request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
+
+
+def _draws(code: str) -> bool:
+    """Whether lines of a program call a function that draws random numbers."""
+    return not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", code))
 
 
 def _drawn(path: str) -> str:

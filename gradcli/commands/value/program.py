@@ -1,0 +1,22 @@
+"""The program of `value`."""
+
+from gradcli.commands.value.request import Value
+from gradcli.commands.value.result import ValueResult
+from gradcli.show.program.script import Script
+
+
+def program(script: Script, request: Value, result: ValueResult) -> None:
+    """Write the program that prints the value and the steps, and their shapes if these are wanted."""
+    script.inputs(result.inputs, request.literals, [])
+    value = script.formula(result.expression, result.inputs, "value", "result")
+    if result.plain:
+        script.add(f"{value} = torch.tensor({value})")
+    steps = [
+        name
+        for name, step in result.intermediates.items()
+        if name != value and not step.is_complex()
+    ]
+    for name in (*steps, value):
+        script.show(name, name)
+    if request.shapes:
+        script.add(*(f'print("{name} shape", list({name}.shape))' for name in (*steps, value)))

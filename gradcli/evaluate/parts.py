@@ -1,0 +1,80 @@
+"""The shapes in a run: of every part of the expression that computes a tensor."""
+
+import ast
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from gradcli.evaluate.machine import Before
+from gradcli.evaluate.run import Run
+from gradcli.evaluate.trace import replay
+from gradcli.language.expressions.expression import places
+from gradcli.language.expressions.precedence import one_line
+from gradcli.language.expressions.program import Step
+from gradcli.language.limits import PARTS_TEXT
+from gradcli.language.source import Span
+
+
+class ShapedPart(NamedTuple):
+    """A part of an expression, its shape, its place in the text, and that of its statement."""
+
+    text: str
+    shape: list[int]
+    place: Span
+    statement: Span
+
+
+def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
+    """The parts of a run that compute a tensor, in the order computed, by running it again.
+
+    A part that is bound to one name is the whole assignment. Raises SizeError for parts that are
+    too long together, and what running the expression raises.
+    """
+    program, place = done.program, places(done.program)
+    written = set(map(id, ast.walk(program.tree)))  # a layer of a called network is not
+    origins = {
+        id(step): node
+        for step, node in zip(program.steps, program.origins, strict=True)
+        if id(node) in written
+    }
+    seen: deque[tuple[Span, list[int]]] = deque()
+
+    def after(step: Step, value: Any) -> None:
+        if isinstance(value, Tensor) and id(step) in origins:
+            seen.append((place(origins[id(step)]), list(value.shape)))
+
+    bound = replay(program, done.inputs, done.state, before, after).bound
+    last = {name.id: name for name in _stored(program.tree)}
+    parts: list[ShapedPart] = []
+    length = 0
+    for node in program.tree.body:
+        statement = place(node)
+        inside: dict[Span, list[int]] = {}
+        while seen and seen[0][0].start < statement.stop:
+            part, shape = seen.popleft()
+            inside.pop(part, None)  # several steps of one call: the last one makes its value
+            inside[part] = shape
+        if isinstance(node, ast.Assign):
+            whole = all(isinstance(target, ast.Name) for target in node.targets)
+            if whole and (part := place(node.value)) in inside:
+                inside[statement] = inside.pop(part)
+            else:
+                for name in _stored(node):
+                    value = bound.get(name.id)
+                    if last[name.id] is name and isinstance(value, Tensor):
+                        inside[statement if whole else place(name)] = list(value.shape)
+        length += sum(part.stop - part.start for part in inside)
+        PARTS_TEXT.check(length, "--shapes: the parts of the expression are too long together")
+        parts += [
+            ShapedPart(one_line(part.text), shape, part, statement)
+            for part, shape in inside.items()
+        ]
+    return parts
+
+
+def _stored(tree: ast.AST) -> Iterator[ast.Name]:
+    """The names that a tree binds, in the order of the text."""
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return (name for name in names if isinstance(name.ctx, ast.Store))

@@ -1,0 +1,245 @@
+"""`--explain` of `--jvp`: the chain rule in forward mode, a row per operation and operand.
+
+Tangents are those of one run of PyTorch's forward mode. What an operand adds to the tangent of a
+value is the jvp of that operation alone, with a tangent in this operand only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gradcli import core
+from gradcli.catalogue import derivative_rules
+from gradcli.evaluate.job import Job
+from gradcli.evaluate.naming import NAMELESS, Names
+from gradcli.evaluate.trace import ExecutedOp, Trace, Use, program_of, pushed, tensors
+from gradcli.evidence.explain.ledger import note_complex, operands_of, shown
+from gradcli.evidence.explain.local_formulas import LONGEST, formula
+from gradcli.evidence.explain.local_rules import (
+    Local,
+    by_role,
+    close,
+    in_words,
+    is_elementwise,
+    known_as,
+    rule_for,
+    slope,
+)
+from gradcli.results import ForwardRow, RowKind, Subject
+
+DRAWS = 4
+"""Random tangents, each with both signs, that show whether an operation is linear: a median or a
+maximum of few numbers may pick the same one for some of them."""
+
+
+def forward_ledger(subject: Subject, job: Job) -> list[ForwardRow]:
+    """The rows of a subject in a direction: its inputs, every operation in order, the jvp.
+
+    Raises AssertionError, a fault of gradcli, if the rows do not add up to what forward mode
+    computes without them.
+    """
+    return _Forward(subject, job).rows(job)
+
+
+class _Forward:
+    """One subject in the direction that it has."""
+
+    def __init__(self, subject: Subject, job: Job) -> None:
+        self._subject = subject
+        self._program = program_of(subject)
+        self._state = torch.get_rng_state() if subject.state is None else subject.state
+        self._inputs = {name: tensor.detach() for name, tensor in subject.inputs.items()}
+        self._chance = torch.Generator().manual_seed(0)
+        self._plain = pushed(
+            self._program, self._inputs, subject.directions, self._state, job.before
+        )[0]
+
+    def rows(self, job: Job) -> list[ForwardRow]:
+        """All rows, in the order of the JSON."""
+        live, along = core.require_grad(self._inputs, self._subject.by), self._subject.directions
+        with core.forward_mode() as self._mode:
+            duals = self._mode.duals(live, along)
+            self._trace = Trace(self._program, duals, self._state, job.before, uses=True)
+            self._names = Names(self._trace)
+            rows = [
+                self._row("input", name, "input", tensor, tangent=along.get(name))
+                for name, tensor in self._inputs.items()
+            ]
+            operations = [op for op in self._trace.operations if op.uses and op.results]
+            note_complex(self._names, operations, job)
+            for operation in operations:
+                rows += self._operation(operation)
+            value = self._trace.value
+            jvp = self._mode.tangent(value)
+        assert _adds_up([jvp], self._plain), "the forward ledger's jvp is not forward mode's"
+        return [*rows, self._row("jvp", "jvp", "jvp", value.detach(), product=jvp)]
+
+    def _row(
+        self, kind: RowKind, name: str, operation: str, value: Tensor | None, *,
+        local: Tensor | str | None = None, tangent: Tensor | None = None, product: Tensor | None = None,
+        rule: str | None = None, operand: str = "",
+    ) -> ForwardRow:  # fmt: skip
+        return ForwardRow(
+            name, operation, value, local, tangent, product, rule,
+            kind=kind, operand=operand, subject=self._subject,
+        )  # fmt: skip
+
+    def _operation(self, operation: ExecutedOp) -> list[ForwardRow]:
+        """One row for each use of a tensor that has a tangent."""
+        moving = {id(r) for r in operation.results if self._mode.unpack(r)[1] is not None}
+        ended = not any(result.requires_grad for result in operation.results)
+        name, result = shown(self._names, operation, moving)
+        value = None if result is None else result.detach().to_dense()
+        result = None if ended else result
+        function = self._names.function(operation.step) or operation.name
+        rows: list[ForwardRow] = []
+        for use, operand in zip(operation.uses, operands_of(self._names, operation), strict=True):
+            tangent = self._mode.tangent(use.tensor).to_dense()
+            product, local = None, in_words(derivative_rules.ENDED.replace("gradient", "tangent"))
+            if result is not None:
+                product = self._alone(operation, use, result, tangent).to_dense()
+                local = self._local(operation, use, result, tangent, product)
+            elif not ended:
+                local = in_words(_moved(known_as(operation)) or f"jvp of {operation.name}")
+            rows.append(self._row(
+                "operation", name, f"{operand} -> {function}", value,
+                local=local.value, tangent=tangent, product=product, rule=local.rule, operand=operand,
+            ))  # fmt: skip
+        if result is not None and self._trace.complete:
+            total = self._mode.tangent(result).to_dense()
+            parts = tuple(row.product for row in rows if row.product is not None)
+            assert _adds_up(parts, total), "the products do not add up to the tangent"
+            if len(parts) > 1:
+                rows[-1] = replace(rows[-1], paths=parts, total=total)
+        return rows
+
+    def _local(
+        self, operation: ExecutedOp, use: Use, result: Tensor, tangent: Tensor, product: Tensor
+    ) -> Local:
+        """The local derivative in numbers if tangent * local is the product, else a rule in words."""
+        name, whole = known_as(operation), not result.ndim
+        if result.is_complex() or use.tensor.is_complex():  # of whose rules few hold both ways
+            words = self._linear(operation, use, result) or f"jvp of {operation.name}"
+            return in_words(f"{words}: {list(tangent.shape)} -> {list(product.shape)}")
+        one_by_one = len(operation.results) == 1 and name not in derivative_rules.MOVES
+        if one_by_one and (whole or is_elementwise(operation)):
+            rule = formula(self._names, operation, use, result, name)
+            rule = rule or self._backward(operation, use, name) or f"d {operation.name} / d operand"
+            local = slope(operation, use, use.tensor.shape if whole else result.shape)
+            if local is not None:
+                terms = tangent * local
+                total, scale = (t.sum() if whole else t for t in (terms, terms.abs()))
+                if close(total.to(product.dtype), product, [scale.to(product.dtype)]):
+                    return Local(local, rule)
+            return in_words(f"tangent * ({rule})")
+        words = (
+            by_role(derivative_rules.FORWARD, operation, use, name)
+            or self._linear(operation, use, result)
+            or self._reduced(operation, use, result, name)
+            or self._symmetric(operation, use, result, name)
+            or _moved(name)
+            or f"jvp of {operation.name}"
+        )
+        return in_words(f"{words}: {list(tangent.shape)} -> {list(product.shape)}")
+
+    def _backward(self, operation: ExecutedOp, use: Use, name: str) -> str:
+        """The rule by which the operation passes a gradient on, with the tangent instead of it."""
+        return rule_for(self._names, operation, use, name).replace("upstream", "tangent")
+
+    def _linear(self, operation: ExecutedOp, use: Use, result: Tensor) -> str:
+        """The operation applied to the tangent, if that is the rule: one that is linear in the operand,
+        up to a constant. Random tangents of both signs show whether it is.
+        """
+        several = len(operation.results) > 1
+        if several or operation.state is not None or operation.step.kind == "index":
+            return ""
+        try:
+            zero = self._result(operation, use, result, torch.zeros_like(use.tensor.detach()))
+            for _ in range(DRAWS):
+                drawn = self._drawn(use)
+                moved = self._alone(operation, use, result, drawn)
+                for sign in (1, -1):
+                    there = self._result(operation, use, result, sign * drawn)
+                    if not _alike(there - zero, sign * moved):
+                        return ""
+        except Exception:  # whatever PyTorch raises for another operand
+            return ""
+        if len(use.place) > 1:
+            return f"{operation.name} of the tangent, with 0 for the others"
+        text = self._applied(operation, use, "tangent")
+        without = f" - {self._applied(operation, use, '0')}" if bool(zero.any()) else ""
+        if text and len(text + without) <= LONGEST:
+            return text + without
+        return f"{operation.name} of the tangent{' without its constant' if without else ''}"
+
+    def _applied(self, operation: ExecutedOp, use: Use, operand: str) -> str:
+        """The operation as text, with another operand in the place of one use; empty without a name
+        for every operand.
+        """
+        name, kind = operation.name, operation.step.kind
+        texts, place = self._names.operands(operation), use.place[0] - (kind == "apply")
+        if kind == "attribute":
+            return f"{operand}.{name}"
+        if place >= len(texts):
+            return ""
+        texts[place] = operand
+        more = [f"{key}={self._names.of(value)}" for key, value in operation.keywords.items()]
+        infix = kind == "operator" and len(texts) == 2
+        text = f" {name} ".join(texts) if infix else f"{name}({', '.join([*texts, *more])})"
+        return "" if NAMELESS in text else text
+
+    def _reduced(self, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
+        """The rule of one that makes a number of each row: a sum over what it passes back."""
+        if name not in (*derivative_rules.ALONG, "norm") or result.numel() >= use.tensor.numel():
+            return ""
+        return f"{self._backward(operation, use, name)}, summed along the dimension"
+
+    def _symmetric(self, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
+        """The rule of one whose Jacobian is symmetric: it passes a tangent on as a gradient."""
+        drawn = self._drawn(use)
+        if result.shape != drawn.shape or len(operation.results) > 1:
+            return ""
+        back = slope(operation, use, drawn.shape, drawn)
+        if back is None or not _alike(back, self._alone(operation, use, result, drawn)):
+            return ""
+        return self._backward(operation, use, name)
+
+    def _drawn(self, use: Use) -> Tensor:
+        """A random tangent of an operand."""
+        like = use.tensor.detach()
+        dtype = torch.complex128 if like.is_complex() else torch.float64
+        drawn = torch.randn(like.shape, generator=self._chance, dtype=dtype)
+        return drawn.to(like.device, like.dtype)
+
+    def _alone(self, operation: ExecutedOp, use: Use, result: Tensor, tangent: Tensor) -> Tensor:
+        """The tangent of one result if this operand alone has a tangent."""
+        dual = self._mode.dual(use.tensor.detach(), tangent)
+        return self._mode.tangent(self._result(operation, use, result, dual))
+
+    def _result(self, operation: ExecutedOp, use: Use, result: Tensor, operand: Tensor) -> Tensor:
+        """One result of the operation with another operand in the place of one use."""
+        place = next(i for i, each in enumerate(operation.results) if each is result)
+        return list(tensors(operation.again(use, operand)))[place]
+
+
+def _moved(name: str) -> str:
+    """The rule of an operation that moves numbers and changes none; empty for any other."""
+    return "the tangent of each number, moved with it" if name in derivative_rules.MOVES else ""
+
+
+def _adds_up(parts: Sequence[Tensor], total: Tensor) -> bool:
+    """Whether the sum of tensors of one shape is `total` where all are finite, up to rounding: a
+    product that an operation adds up of many terms is rounded as the largest of them.
+    """
+    every = torch.stack([total, *parts])
+    finite = every.isfinite().all(0)
+    size = float(every[:, finite].abs().max()) if bool(finite.any()) else 0.0
+    off = (sum(parts, torch.zeros_like(total)) - total)[finite].abs()
+    return bool((off <= torch.finfo(total.dtype).eps ** 0.5 * size).all())
+
+
+def _alike(left: Tensor, right: Tensor) -> bool:
+    """Whether two tensors of one shape are equal up to rounding, and finite."""
+    return left.shape == right.shape and bool(right.isfinite().all()) and _adds_up([left], right)
