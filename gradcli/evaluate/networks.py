@@ -351,10 +351,13 @@ def activation_of(module: Any) -> Call | None:
     return Call(entry.name, entry, changed)
 
 
-def _activation(module: nn.Module) -> Written:
+def _activation(module: Any) -> Written:
     call = activation_of(module)
     function = find_function(call.entry.name) if call else None
-    return (function.path, [], dict(call.arguments)) if call and function else None
+    if call is None or function is None:
+        return None
+    along = {"dim": module.dim} if call.entry.mixes else {}
+    return function.path, [], {**call.arguments, **along}
 
 
 _ACTIVATIONS = {

@@ -1,7 +1,5 @@
 """The program of `descend`: torch.optim in a loop that prints step, value and parameters."""
 
-import re
-
 from gradcli.commands.descend.optimizers import needs_closure
 from gradcli.commands.descend.request import Descend
 from gradcli.commands.descend.result import DescendResult
@@ -24,8 +22,7 @@ def program(script: Script, request: Descend, result: DescendResult) -> None:
     optimizer, step = script.fresh("optimizer"), script.fresh("step")
     kind, _, arguments = result.optimizer.partition("(")
     parameters = [script.code(name) for name in leaves]
-    moved = re.sub(r"^\[\*(.*)\]$", r"\1", script.listed(leaves))
-    script.add(f"{optimizer} = torch.optim.{kind}({moved}, {arguments}")
+    script.add(f"{optimizer} = torch.optim.{kind}({script.read_once(leaves)}, {arguments}")
     formula = script.read(result.expression, inputs)
     compute = [f"{name} = {own}" for name, own in given.items() if own != name] + list(
         formula.lines

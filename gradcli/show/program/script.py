@@ -175,7 +175,7 @@ class Script:
         if len(names) == 1:
             self.add(f"{names[0]} = torch.autograd.grad({out}, {self.code(inputs[0])}{given})[0]")
         elif names:
-            call = f"torch.autograd.grad({out}, {self.listed(inputs)}{given})"
+            call = f"torch.autograd.grad({out}, {self.read_once(inputs)}{given})"
             self.add(f"{', '.join(names)} = {call}")
         return names
 
@@ -187,6 +187,10 @@ class Script:
             every = path and self._counts[module] == sum(n.startswith(f"{module}.") for n in names)
             parts[f"*{self.code(module)}.parameters()" if every else self.code(name)] = None
         return f"[{', '.join(parts)}]"
+
+    def read_once(self, names: Sequence[str]) -> str:
+        """The same where it is read once: all parameters of one module need no list."""
+        return re.sub(r"^\[\*([^,]*)\]$", r"\1", self.listed(names))
 
     def show_row(self, *values: str) -> None:
         """Print the numbers of several tensors on one line."""
