@@ -92,7 +92,10 @@ def known_as(operation: ExecutedOp) -> str:
 def _setting(operation: ExecutedOp, key: str, place: int, default: Any = None) -> Any:
     """A parameter of a function or a module as given, otherwise its default."""
     if operation.step.kind == "apply":
-        return getattr(operation.operands[0], key, default)
+        module = operation.operands[0]
+        if key == "use_input_stats":
+            return module.training or not module.track_running_stats
+        return getattr(module, key, default)
     return operation.keywords.get(key, (*operation.arguments, *[default] * place, default)[place])
 
 
@@ -108,6 +111,7 @@ def _rule_for(names: Names, operation: ExecutedOp, use: Use, name: str) -> str:
     place = use.place[0] - (operation.step.kind == "apply")
     named = place - len(operation.arguments)
     role = operation.step.keywords[named] if named >= 0 else "".join(roles[place : place + 1])
+    role = role.removeprefix(".")
     table = derivative_rules.RULES.get(name, {})
     text = table.get(role) or table.get("") or derivative_rules.ALONG.get(name, "")
     if name in ("var", "std"):
