@@ -268,13 +268,16 @@ class _Linking:
 _JUMPS = ("jump", "branch")
 
 
-def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
-    """The value given for a parameter, in its shape, of which sides of size 1 may be left out.
+def in_shape(given: Tensor, own: Tensor) -> Tensor:
+    """What is given for a parameter, in its shape if only sides of size 1 differ."""
+    same = given.squeeze().shape == own.squeeze().shape
+    return given.reshape(own.shape) if same else given
 
-    Raises ShapeError for another shape.
-    """
-    if given.squeeze().shape == own.squeeze().shape:
-        return given.detach().reshape(own.shape)
+
+def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
+    """The value given for a parameter, in its shape. Raises ShapeError for another shape."""
+    if (fitted := in_shape(given, own)).shape == own.shape:
+        return fitted.detach()
     message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
     raise ShapeError(message, hint=f"{name}='randn({','.join(map(str, own.shape))})'")
 

@@ -23,9 +23,13 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     tangents = script.directions(request.jvp, result.directions)
     name_of_value = "loss" if result.value.ndim == 0 else "value"
     if result.gradients is None:
+        script.make_modules(result.expression, result.inputs)
         _forward(script, result, tangents, name_of_value)
         return
-    state = script.state(script.read(result.expression, result.inputs)) if tangents else ""
+    state = ""
+    if tangents:
+        script.make_modules(result.expression, result.inputs)
+        state = script.state(script.read(result.expression, result.inputs))
     rebound = [name for name in chosen if name in result.intermediates]
     for name in rebound:
         chosen[name] = script.fresh(f"{name}_given")
@@ -71,16 +75,15 @@ def _forward(
     """Write the lines of --jvp; `value` is a name for the value, empty if it is printed already, and
     `state` that of the generator's state, if the expression was run with it.
     """
-    written = script.read(result.expression, result.inputs)
+    result_name = script.read(result.expression, result.inputs).value
     steps = [
         name
         for name, step in result.intermediates.items()
-        if name != written.value and not step.value.is_complex()
+        if name != result_name and not step.value.is_complex()
     ]
-    lines, function = written.as_function(list(tangents), steps, state)
-    script.add(*lines)
+    function, leaves = script.function(result.expression, result.inputs, tangents, steps, state)
     primals, directions = (
-        f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (tangents, tangents.values())
+        f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (leaves, tangents.values())
     )
     jvp, pushed = script.fresh("jvp"), [script.fresh(f"t_{name}") for name in steps]
     shown = {"jvp": jvp} | {f"jvp of {n} (step)": t for n, t in zip(steps, pushed, strict=True)}
