@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gradcli.errors import ShapeError, UsageError
 from gradcli.evaluate.job import Job, not_floating
+from gradcli.evaluate.networks import in_shape
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.inputs import Input
@@ -15,25 +16,44 @@ LISTED = 16
 """Random numbers in a note, at most."""
 
 
-def directions(
-    given: Sequence[Input], inputs: Mapping[str, Tensor], job: Job, option: str
-) -> dict[str, Tensor]:
-    """The tangent of each input in `given`, made in that order, in the input's shape and dtype.
-
-    Raises UsageError for a name that is not an input, MathError for an input of integers, ShapeError
-    for a direction in another shape, and what a literal raises.
+class Directions(dict[str, Tensor]):
+    """The directions of an option by input. `made` makes them, in the order given, before a network
+    draws its parameters; `fit` then gives each the shape and dtype of its input.
     """
-    return {item.name: _direction(item, inputs, job, option) for item in given}
+
+    def __init__(self, given: Sequence[Input], job: Job, option: str) -> None:
+        self._given, self._job, self._option = given, job, option
+
+    def made(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Make the directions, which are no inputs. Raises what a literal raises."""
+        self.update({item.name: self._job.tensor(item.literal) for item in self._given})
+        return {}
+
+    def fit(self, inputs: Mapping[str, Tensor]) -> None:
+        """Fit the directions to their inputs.
+
+        Raises UsageError for a name that is not an input, MathError for an input of integers,
+        ShapeError for a direction in another shape.
+        """
+        for item in self._given:
+            self[item.name] = _fitted(self[item.name], item, inputs, self._job, self._option)
 
 
-def _direction(item: Input, inputs: Mapping[str, Tensor], job: Job, option: str) -> Tensor:
+def _fitted(
+    direction: Tensor, item: Input, inputs: Mapping[str, Tensor], job: Job, option: str
+) -> Tensor:
     name, place = item.name, item.literal.source.whole
     if (tensor := inputs.get(name)) is None:
-        hint = did_you_mean(name, inputs) or f"the inputs are {', '.join(inputs)}"
+        known = [each for each, tensor in inputs.items() if tensor.is_floating_point()]
+        hint = did_you_mean(name, known) or f"the inputs are {', '.join(inputs)}"
+        if parts := [each for each in known if each.startswith(f"{name}.")]:
+            hint = f"give a direction of each parameter, such as {option} {parts[0]}=T"
         raise UsageError(f"{option}: there is no input {name!r}", hint=hint)
     if not tensor.is_floating_point():
         raise not_floating(name, tensor)
-    direction = job.tensor(item.literal).to(tensor.dtype)
+    direction = direction.to(tensor.dtype)
+    if "." in name:
+        direction = in_shape(direction, tensor)
     if direction.shape != tensor.shape:
         ones = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
         message = f"the direction of {name} has shape {list(direction.shape)}, but {name} has {list(tensor.shape)}"

@@ -291,14 +291,17 @@ class _Linking:
 _JUMPS = ("jump", "branch")
 
 
-def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
-    """The value given for a parameter, in its dtype and shape, of which leading sides of size 1 may be left out.
+def in_shape(given: Tensor, own: Tensor) -> Tensor:
+    """What is given for a parameter, in its shape if only leading sides of size 1 are left out."""
+    leading = own.shape[max(own.ndim - given.ndim, 0) :]
+    same = given.shape == leading and given.numel() == own.numel()
+    return given.reshape(own.shape) if same else given
 
-    Raises ShapeError for another shape.
-    """
-    leading = max(own.ndim - given.ndim, 0)
-    if given.shape == own.shape[leading:] and given.numel() == own.numel():
-        return given.detach().reshape(own.shape).to(own.dtype)
+
+def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
+    """The value given for a parameter, in its dtype and shape. Raises ShapeError for another shape."""
+    if (fitted := in_shape(given, own)).shape == own.shape:
+        return fitted.detach().to(own.dtype)
     message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
     shape = ",".join(map(str, own.shape))
     raise ShapeError(message, hint=f"it takes a value such as {name}='randn({shape})'")

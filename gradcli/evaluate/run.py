@@ -148,11 +148,7 @@ def run_expression(
     `more` makes of them.
     """
     literals = {item.name: item.literal for item in request.inputs}
-    return run_on(request, make_inputs(job, literals, more), job)
-
-
-def run_on(request: ExpressionOptions, inputs: Mapping[str, Tensor], job: Job) -> Run:
-    """Run the expression of `request` on its inputs, of any shape and dtype."""
+    inputs = make_inputs(job, literals, more)
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
     chosen = job.wrt(request.wrt, inputs, floating)
     return differentiable(run(job.program, inputs, chosen, job), request.wrt)

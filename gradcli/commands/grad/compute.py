@@ -12,7 +12,7 @@ from gradcli import core
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult, Intermediate
 from gradcli.errors import GradcliError, MathError, ShapeError, UsageError
-from gradcli.evaluate.directions import directions, drawn
+from gradcli.evaluate.directions import Directions, drawn
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.networks import make_inputs
 from gradcli.evaluate.refusals import translated
@@ -45,8 +45,9 @@ def compute(request: Grad, job: Job) -> GradResult | GradEachResult:
     upstream gradient was chosen.
     """
     literals = {name: each for name, each in request.literals.items() if each is not None}
-    given = make_inputs(job, literals, at=lambda given: _first_sample(request, given))
-    return _each(request, given, job) if request.each else _whole(request, given, job)
+    along = Directions(request.jvp, job, "--jvp")
+    given = make_inputs(job, literals, along.made, lambda given: _first_sample(request, given))
+    return _each(request, given, job) if request.each else _whole(request, given, along, job)
 
 
 def _first_sample(request: Grad, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -54,10 +55,10 @@ def _first_sample(request: Grad, given: Mapping[str, Tensor]) -> dict[str, Tenso
     return {name: given[name][0] for name in several if len(given[name])}
 
 
-def _whole(request: Grad, given: dict[str, Tensor], job: Job) -> GradResult:
+def _whole(request: Grad, given: dict[str, Tensor], along: Directions, job: Job) -> GradResult:
     inputs = _completed(request, given, job)
     chosen = chosen_inputs(request, inputs, given, job)
-    along = directions(request.jvp, inputs, job, "--jvp")
+    along.fit(inputs)
     recording = [name for name in inputs if name in chosen or name in along]
     recorded = differentiable(run(job.program, inputs, recording, job), request.wrt)
     done = recorded._replace(by={n: t for n, t in recorded.by.items() if n in chosen})

@@ -1,11 +1,10 @@
 """The program of `grad`: one gradient, or a loop over points."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gradcli.commands.grad.request import Grad
 from gradcli.commands.grad.result import GradEachResult, GradResult
-from gradcli.show.program.formulas import WrittenExpression
 from gradcli.show.program.script import Script
 
 
@@ -26,9 +25,13 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     tangents = script.directions(request.jvp, result.directions)
     name_of_value = "loss" if result.value.ndim == 0 else "value"
     if result.gradients is None:
+        script.make_modules(result.expression, result.inputs)
         _forward(script, result, tangents, name_of_value)
         return
-    state = script.state(script.read(result.expression, result.inputs)) if tangents else ""
+    state = ""
+    if tangents:
+        script.make_modules(result.expression, result.inputs)
+        state = script.state(script.read(result.expression, result.inputs))
     rebound = [name for name in chosen if name in result.intermediates]
     for name in rebound:
         chosen[name] = script.fresh(f"{name}_given")
@@ -74,19 +77,15 @@ def _forward(
     """Write the lines of --jvp; `value` is a name for the value, empty if it is printed already, and
     `state` that of the generator's state, if the expression was run with it.
     """
-    written = script.read(result.expression, result.inputs)
+    result_name = script.read(result.expression, result.inputs).value
     steps = [
         name
         for name, step in result.intermediates.items()
-        if name != written.value and not step.value.is_complex()
+        if name != result_name and not step.value.is_complex()
     ]
-    if any("." in name for name in tangents):
-        _dual(script, result, tangents, written, steps, value, state)
-        return
-    lines, function = written.as_function(list(tangents), steps, state)
-    script.add(*lines)
+    function, leaves = script.function(result.expression, result.inputs, tangents, steps, state)
     primals, directions = (
-        f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (tangents, tangents.values())
+        f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (leaves, tangents.values())
     )
     jvp, pushed = script.fresh("jvp"), [script.fresh(f"t_{name}") for name in steps]
     shown = {"jvp": jvp} | {f"jvp of {n} (step)": t for n, t in zip(steps, pushed, strict=True)}
@@ -98,43 +97,6 @@ def _forward(
     script.add(f"{left}, {_together([jvp, *pushed])} = {call}")
     for label, name in shown.items():
         script.show(label, name)
-
-
-def _dual(
-    script: Script, result: GradResult, tangents: Mapping[str, str], written: WrittenExpression,
-    steps: Sequence[str], value: str, state: str,
-) -> None:  # fmt: skip
-    """The same with tangents of parameters, which a module holds: it is given dual numbers instead."""
-    script.add("with torch.autograd.forward_ad.dual_level():")
-    inner, dual = script.inner(), script.fresh("dual")
-    if state:
-        inner.add(f"torch.set_rng_state({state})")
-    for name, tangent in tangents.items():
-        code, made = (
-            script.code(name),
-            f"torch.autograd.forward_ad.make_dual({script.code(name)}, {tangent})",
-        )
-        inner.add(
-            *(
-                [f"{dual} = {made}", f"del {code}", f"{code} = {dual}"]
-                if "." in name
-                else [f"{code} = {made}"]
-            )
-        )
-    inner.add(*written.lines)
-    out = written.value
-    if not out.isidentifier():
-        out = script.fresh(value or "result", "result")
-        inner.add(f"{out} = {written.value}")
-    for label, name in {value: out, **{name: name for name in steps}}.items() if value else ():
-        inner.show(label, name)
-    pushed = {"jvp": (out, result.jvp)}
-    pushed |= {f"jvp of {n} (step)": (n, result.intermediates[n].tangent) for n in steps}
-    for label, (name, tensor) in pushed.items():
-        found = f"torch.autograd.forward_ad.unpack_dual({name}).tangent"
-        moves = tensor is not None and bool(tensor.any())  # what does not may have no tangent
-        inner.show(label, found if moves else f"torch.zeros_like({name})")
-    script.nest(inner)
 
 
 def _together(names: Iterable[str]) -> str:

@@ -9,10 +9,9 @@ from gradcli import core
 from gradcli.commands.hessian.request import Hessian
 from gradcli.commands.hessian.result import HessianResult, PointKind, ProductResult
 from gradcli.errors import UsageError
-from gradcli.evaluate.directions import directions
+from gradcli.evaluate.directions import Directions
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.networks import make_inputs
-from gradcli.evaluate.run import Run, leads_to_result, one_number, run_on
+from gradcli.evaluate.run import Run, leads_to_result, one_number, run_expression
 from gradcli.language.limits import ELEMENTS
 
 STATIONARY = 1e-6
@@ -27,9 +26,9 @@ def compute(request: Hessian, job: Job) -> HessianResult | ProductResult:
     Raises MathError if it is not one number, SizeError for a Hessian with too many elements, and
     what a direction raises.
     """
-    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs})
-    along = directions(request.hvp, inputs, job, "--hvp")
-    run = run_on(request, inputs, job)
+    along = Directions(request.hvp, job, "--hvp")
+    run = run_expression(request, job, along.made)
+    along.fit(run.inputs)
     value = one_number(run.value, "hessian needs one number")
     return _product(run, value, along, job) if along else _whole(run, value, job)
 

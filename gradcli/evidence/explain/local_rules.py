@@ -123,6 +123,7 @@ def by_role(
     named = place - len(operation.arguments)
     roles = _roles(operation, name)
     role = operation.step.keywords[named] if named >= 0 else "".join(roles[place : place + 1])
+    role = role.removeprefix(".")  # a parameter of a module
     texts = table.get(name, {})
     return texts.get(role) or texts.get("", "")
 
@@ -132,8 +133,6 @@ def _roles(operation: ExecutedOp, name: str) -> Sequence[str]:
     by_name = derivative_rules.ROLES
     plain = name.partition(" ")[0]
     return by_name.get(operation.step.name) or by_name.get(plain, ("input", "other"))
-
-    role = role.removeprefix(".")  # a parameter of a module
 
 
 def _correction(operation: ExecutedOp) -> float:

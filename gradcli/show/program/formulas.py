@@ -87,16 +87,14 @@ class WrittenExpression:
         self.modules = [line for line, makes in lines if makes]
 
     def as_function(
-        self, parameters: Sequence[str], also: Sequence[str] = (), state: str = ""
+        self, parameters: Sequence[str], also: Sequence[str] = (), before: Sequence[str] = ()
     ) -> tuple[list[str], str]:
         """The lines that define a function of `parameters`, and its name; or just a lambda.
 
-        It returns the values of the names in `also` too. It draws its random numbers from the state
-        of PyTorch's generator that is called `state`.
+        It returns the values of the names in `also` too; `before` are its first lines.
         """
         given = [f"{name}={name}" for name in self._rebound if name not in parameters]
         arguments = ", ".join([*parameters, *given])
-        before = [f"torch.set_rng_state({state})"] if state else []
         if not self.lines and not before:
             return [], f"lambda {arguments}: {self.value}"
         lines = [*before, *self.lines, f"return {', '.join([self.value, *also])}"]

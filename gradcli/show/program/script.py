@@ -84,7 +84,7 @@ class Script:
         if given:
             lines.append("with torch.no_grad():")
         for path in given:
-            value = _drawn(path)
+            value = _flat(path)  # its random numbers were drawn before
             if not _is_random(literals[path]):
                 value = self.tensor(literals[path], tensors[path], leaf=False)
             lines.append(f"    {self.code(path)}.copy_({value})")
@@ -118,13 +118,13 @@ class Script:
             if "." not in name:
                 self.add(f"{name} = {self.tensor(literal, tensor, leaf=name in names)}")
             elif _is_random(literal):
-                self.add(f"{_drawn(name)} = {self.tensor(literal, tensor, leaf=False)}")
+                self.add(f"{_flat(name)} = {self.tensor(literal, tensor, leaf=False)}")
 
     def directions(self, given: Iterable[Input], tensors: Mapping[str, Tensor]) -> dict[str, str]:
         """Append a line for each direction; return their names by input."""
         names: dict[str, str] = {}
         for item in given:
-            names[item.name] = self.fresh(f"v_{item.name.replace('.', '_')}")
+            names[item.name] = self.fresh(f"v_{_flat(item.name)}")
             made = self.tensor(item.literal, tensors[item.name], leaf=False)
             self.add(f"{names[item.name]} = {made}")
         return names
@@ -145,11 +145,32 @@ class Script:
         self.add(f"{name} = {formula.value}")
         return name
 
+    def function(
+        self, text: str, inputs: Mapping[str, Tensor], by: Iterable[str],
+        also: Sequence[str] = (), state: str | None = None,
+    ) -> tuple[str, list[str]]:  # fmt: skip
+        """Append the lines that define an expression as a function of the inputs `by`, with the values
+        of the names in `also`; return it, and these inputs. Modules are made already: the function
+        sets their parameters.
+
+        It draws its random numbers from the generator's state of that name, or from that of now.
+        """
+        written = self.read(text, inputs)
+        start = self.state(written) if state is None else state
+        before = [f"torch.set_rng_state({start})"] if start else []
+        given = {name: self.fresh(_flat(name)) if "." in name else name for name in by}
+        for name, argument in given.items():
+            if "." in name:
+                before += [f"del {self.code(name)}", f"{self.code(name)} = {argument}"]
+        lines, function = written.as_function([*given.values()], also, before)
+        self.add(*lines)
+        return function, [self.code(name) for name in given]
+
     def state(self, written: WrittenExpression) -> str:
         """Append a line that keeps the generator's state, if an expression draws random numbers;
         return its name, else an empty text.
         """
-        if not _draws("\n".join([*written.lines, written.value])):
+        if not _draws("\n".join([*written.modules, *written.lines, written.value])):
             return ""
         name = self.fresh("state")
         self.add(f"{name} = torch.get_rng_state()")
@@ -170,7 +191,7 @@ class Script:
 
     def gradients(self, out: str, inputs: Sequence[str], upstream: str = "") -> list[str]:
         """The line that calls autograd.grad; the names of what it returns."""
-        names = [self.fresh(f"d_{name.replace('.', '_')}") for name in inputs]
+        names = [self.fresh(f"d_{_flat(name)}") for name in inputs]
         given = f", {upstream}" if upstream else ""
         if len(names) == 1:
             self.add(f"{names[0]} = torch.autograd.grad({out}, {self.code(inputs[0])}{given})[0]")
@@ -223,8 +244,8 @@ def _draws(code: str) -> bool:
     return not (RANDOM | RANDOM_MODULES).isdisjoint(re.findall(r"\.(\w+)", code))
 
 
-def _drawn(path: str) -> str:
-    """The name of the random numbers that a parameter is given: they are drawn before the module is made."""
+def _flat(path: str) -> str:
+    """What belongs to a parameter, in a name of the program: `net_0_weight`."""
     return path.replace(".", "_")
 
 

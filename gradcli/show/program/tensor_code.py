@@ -41,7 +41,8 @@ def tensor_code(
             limits = _values(ends)[1:-1]
         return f"torch.linspace({limits}, {len(tensor)})"
     if isinstance(literal, Made):
-        return _constructor(literal, leaf, device)
+        made = _constructor(literal, leaf, device)
+        return made if literal.shape == tensor.shape else f"{made}.reshape{tuple(tensor.shape)}"
     flag = ", requires_grad=True" if leaf else ""
     suffix = literal.suffix if isinstance(literal, FromFile) else ""
     if isinstance(literal, FromFile) and suffix in _LOADERS and (literal.key or suffix == ".npy"):
