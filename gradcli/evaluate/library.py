@@ -147,7 +147,10 @@ def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Modu
     for path, value in parameters.items():
         first, _, _ = path.rpartition(".")[0].partition(".")
         below.setdefault(first, {})[path.removeprefix(f"{first}.")] = value
-    own._parameters = {**module._parameters, **below.pop("", {})}
+    given = below.pop("", {})
+    if getattr(module, "max_norm", None) is not None:  # PyTorch scales the rows in place
+        given = {name: value.clone() for name, value in given.items()}
+    own._parameters = {**module._parameters, **given}
     own._modules = {
         name: part and with_parameters(part, below.get(name, {}))
         for name, part in module._modules.items()

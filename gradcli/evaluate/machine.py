@@ -361,7 +361,7 @@ def _apply(step: Step) -> Compute:
 
     def apply(*values: Any) -> Any:
         (module, *arguments), keywords = step.split(values)
-        if owned:
+        if step.value == "layer":
             parameters = {name[1:]: keywords.pop(name) for name in owned}
             module = library.with_parameters(module, parameters)
         return library.apply(module, *arguments, *keywords.pop("*", ()), **keywords)

@@ -155,7 +155,7 @@ class _Linking:
                 if id(operands[0]) in self.names or any(
                     id(layer) in self.names for layer in layers
                 ):
-                    self.calls[id(step)] = [self._layer(layer) for layer in layers]
+                    self.calls[id(step)] = [call for layer in layers for call in self._calls(layer)]
             if step.kind == "attribute" and isinstance(operands[0], nn.Module):
                 parameter = operands[0]._parameters.get(step.name)
                 self.read[id(step)] = self.names.get(id(parameter), "")
@@ -217,10 +217,15 @@ class _Linking:
             hint = f"its names begin with {before}: leave that out of them when you save it"
         raise UsageError(f"the file has {wrong}", span=self.whole[name].span, hint=hint)
 
-    def _layer(self, module: nn.Module) -> Layer:
-        called = function_of(module) or ("", [], {})
+    def _calls(self, module: nn.Module) -> Iterator[Layer]:
+        """The calls that a layer is written as: one, or two if it pads its input first."""
         name = self.names.get(id(module), type(module).__name__)
-        return Layer(name, library.with_parameters(module, {}), *called)
+        copy = library.with_parameters(module, {})
+        if getattr(module, "padding_mode", "zeros") != "zeros":
+            pad: Any = module
+            sides = tuple(pad._reversed_padding_repeated_twice)
+            yield Layer(f"{name}.padded", copy, "F.pad", [sides], {"mode": pad.padding_mode})
+        yield Layer(name, copy, *(function_of(module) or ("", [], {})))
 
     def program(self) -> Expression:
         """The expression, with a call of each layer in place of the calls of modules."""
@@ -257,20 +262,22 @@ class _Linking:
         self, step: Step, node: ast.AST, layers: list[Layer]
     ) -> Iterator[tuple[Step, ast.AST]]:
         """The calls of the layers, one after another, on what the call of the module is given."""
-        simple = not step.keywords
-        below = [layer.module for layer in layers if not (layer.path and simple)]
-        yield Step("layers", step.span, value=(tuple(reversed(below)), step.take - 1)), node
         take, keywords = step.take - 1, step.keywords
+        if keywords and layers:  # the names of arguments are those of the module, not of a function
+            pads = layers[0].path == "F.pad"
+            layers = [layers[pads]._replace(path=""), *layers[pads + 1 :]]
+        below = tuple(layer.module for layer in reversed(layers) if not layer.path)
+        yield Step("layers", step.span, value=(below, take)), node
         for layer in layers:
             origin = node if layer is layers[-1] else _node(layer.title)
-            if layer.path and simple:
+            if layer.path:
                 operands, added = [*layer.operands, *layer.keywords.values()], (*layer.keywords,)
                 made = Step("call", step.span, take + len(operands), layer.path, added)
             else:
                 listed = dict(layer.module.named_parameters(remove_duplicate=False))
                 operands, added = [*listed.values()], tuple(f".{name}" for name in listed)
                 count = take + 1 + len(operands)
-                made = Step("apply", step.span, count, keywords=(*keywords, *added))
+                made = Step("apply", step.span, count, "", (*keywords, *added), "layer")
             for operand in operands:
                 if isinstance(operand, nn.Parameter):
                     yield Step("load", step.span, name=self.names[id(operand)]), node
@@ -383,7 +390,7 @@ def _convolution(module: Any) -> Written:
     if "_" in name:
         settings["output_padding"] = 0
     if module.padding_mode != "zeros":
-        return None
+        del settings["padding"]  # which is a call of its own
     return f"F.{name}", [module.weight, module.bias], _changed(module, **settings)
 
 

@@ -92,7 +92,10 @@ def known_as(operation: ExecutedOp) -> str:
 def _setting(operation: ExecutedOp, key: str, place: int, default: Any = None) -> Any:
     """A parameter of a function or a module as given, otherwise its default."""
     if operation.step.kind == "apply":
-        return getattr(operation.operands[0], key, default)
+        module = operation.operands[0]
+        if key == "use_input_stats":
+            return module.training or not module.track_running_stats
+        return getattr(module, key, default)
     return operation.keywords.get(key, (*operation.arguments, *[default] * place, default)[place])
 
 
@@ -129,6 +132,8 @@ def _roles(operation: ExecutedOp, name: str) -> Sequence[str]:
     by_name = derivative_rules.ROLES
     plain = name.partition(" ")[0]
     return by_name.get(operation.step.name) or by_name.get(plain, ("input", "other"))
+
+    role = role.removeprefix(".")  # a parameter of a module
 
 
 def _correction(operation: ExecutedOp) -> float:

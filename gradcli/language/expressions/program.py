@@ -33,8 +33,8 @@ class Step(NamedTuple):
     call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values
                     belong to `keywords`, and that of `*` is a tuple of arguments; `value` of a
                     call is Python's own function for plain numbers
-    apply           the first value is a module of torch.nn, the others its arguments; those of
-                    keywords that begin with a dot are its parameters
+    apply           the first value is a module of torch.nn, the others its arguments; `value` says that
+                    it is a "layer", whose parameters are those of the keywords that begin with a dot
     attribute       `name` of a tensor or of several results
     unbind          makes a tuple of `value` values from a tensor or a sequence of that length
     index, slice, tuple, list   as in Python; `value` holds the places of values with `*`
