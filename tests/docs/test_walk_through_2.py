@@ -245,7 +245,7 @@ def xor(seeds: int, width: int) -> Tensor:
 
     for _ in range(200):
         optimizer.zero_grad()
-        losses().sum().backward()
+        losses().sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return losses().detach()
 
