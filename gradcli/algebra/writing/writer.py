@@ -28,7 +28,7 @@ class Writer:
 
     def tensor(self, node: Node, axes: Axes, like: str) -> str:
         """A formula in the shape of the tensor `like`, which has these axes. Raises NoRuleError."""
-        self.like, self.like_axes = like, axes if like else (-1,)
+        self.like, self.like_axes = in_expression(like), axes if like else (-1,)
         value = number(node)
         if value is not None and axes:
             if value in (0, 1):
