@@ -2,6 +2,7 @@
 
 import builtins
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
@@ -117,7 +118,9 @@ def _within_bounds(module: Function) -> Function:
         with nullcontext(Bounded.current) if Bounded.current else Bounded() as bounded:
             bounded.making = f"{name}, after the other modules," if bounded.elements else name
             try:
-                made = module(*arguments, **keywords)
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "enable_nested_tensor")  # of speed alone
+                    made = module(*arguments, **keywords)
             finally:
                 bounded.making = ""
         depth, layers = _measured(made, {})

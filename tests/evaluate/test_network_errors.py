@@ -6,7 +6,6 @@ a program to write these anew. `{a|b*3|c}` in a call stands for a, three times b
 
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,4 +49,4 @@ def update() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(update())
+    update()
