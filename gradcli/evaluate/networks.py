@@ -57,7 +57,7 @@ def make_inputs(
     made |= more(made)
     if not modules:
         if paths:
-            raise _no_parameter(paths[0], [])
+            raise no_parameter(paths[0], [])
         return made
     for name, literal in whole.items():
         for path, tensor in files.read_all(literal).items():
@@ -71,7 +71,7 @@ def make_inputs(
     job.programs = programs
     for name in given:
         if name not in parameters and name.partition(".")[0] not in whole:
-            raise _no_parameter(name, list(parameters))
+            raise no_parameter(name, list(parameters))
     job.modules += _phrases(parameters, given, job.seed)
     return made | parameters
 
@@ -88,7 +88,8 @@ def _phrases(
         yield f"{text}, {some}initialized with seed {seed}" if left else text
 
 
-def _no_parameter(name: str, known: list[str]) -> UsageError:
+def no_parameter(name: str, known: list[str]) -> UsageError:
+    """The error of a parameter that is not one of those known, or that no module has."""
     hint = "the expression makes no module with parameters, such as net = nn.Linear(2, 1)"
     if known:
         hint = did_you_mean(name, known) or f"the parameters are {', '.join(known[:8])}"
@@ -200,7 +201,7 @@ class _Linking:
                 buffer.copy_(_fitting(key, self.given[key], buffer))
             stored.discard(key)
         if stored and name in self.whole:
-            raise _no_parameter(min(stored), list(self.parameters))
+            raise no_parameter(min(stored), list(self.parameters))
 
     def _layer(self, module: nn.Module) -> Layer:
         called = function_of(module) or ("", [], {})
