@@ -55,7 +55,7 @@ def make_inputs(
     made |= more(made)
     if not modules:
         if paths:
-            raise _no_parameter(paths[0], [])
+            raise no_parameter(paths[0], [])
         return made
     for name, literal in whole.items():
         for path, tensor in files.read_all(literal).items():
@@ -69,7 +69,7 @@ def make_inputs(
     job.programs = programs
     for name in paths:
         if name not in parameters:
-            raise _no_parameter(name, list(parameters))
+            raise no_parameter(name, list(parameters))
     phrases = _phrases(parameters, given, job.seed)
     job.modules += [phrase for phrase in phrases if phrase not in job.modules]
     return made | parameters
@@ -87,7 +87,8 @@ def _phrases(
         yield f"{text}, {some}initialized with seed {seed}" if left else text
 
 
-def _no_parameter(name: str, known: list[str]) -> UsageError:
+def no_parameter(name: str, known: list[str]) -> UsageError:
+    """The error of a parameter that is not one of those known, or that no module has."""
     hint = "the expression makes no module with parameters, such as net = nn.Linear(2, 1)"
     if known:
         hint = did_you_mean(name, known) or f"the parameters are {', '.join(known[:8])}"

@@ -2,7 +2,7 @@
 
 import ast
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -14,7 +14,7 @@ from gradcli.language.expressions.expression import places
 from gradcli.language.expressions.precedence import one_line
 from gradcli.language.expressions.program import Step
 from gradcli.language.limits import PARTS_TEXT
-from gradcli.language.source import Span
+from gradcli.language.source import Source, Span
 
 
 class ShapedPart(NamedTuple):
@@ -29,7 +29,8 @@ class ShapedPart(NamedTuple):
 def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
     """The parts of a run that compute a tensor, in the order computed, by running it again.
 
-    A part that is bound to one name is the whole assignment. Raises SizeError for parts that are
+    A part that is bound to one name is the whole assignment. The layers of a network stand before the
+    statement that calls it, in a text of their own: `net[0] -> net[1]`. Raises SizeError for parts that are
     too long together, and what running the expression raises.
     """
     program, place = done.program, places(done.program)
@@ -40,8 +41,15 @@ def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
         if id(node) in written
     }
     seen: deque[tuple[Span, list[int]]] = deque()
+    chain: list[tuple[str, Any]] = []
+    chains: deque[tuple[int, list[tuple[str, Any]]]] = deque()
 
     def after(step: Step, value: Any) -> None:
+        if title := program.layers.get(id(step)):
+            chain.append((title, value))
+            if id(step) in origins:  # the last layer makes the value of the call
+                chains.append((place(origins[id(step)]).start, [*chain]))
+                chain.clear()
         if isinstance(value, Tensor) and id(step) in origins:
             seen.append((place(origins[id(step)]), list(value.shape)))
 
@@ -52,6 +60,10 @@ def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
     for node in program.tree.body:
         statement = place(node)
         inside: dict[Span, list[int]] = {}
+        while chains and chains[0][0] < statement.stop:
+            layers = _layers(chains.popleft()[1])
+            length += sum(len(layer.text) for layer in layers)
+            parts += layers
         while seen and seen[0][0].start < statement.stop:
             part, shape = seen.popleft()
             inside.pop(part, None)  # several steps of one call: the last one makes its value
@@ -71,6 +83,18 @@ def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
             ShapedPart(one_line(part.text), shape, part, statement)
             for part, shape in inside.items()
         ]
+    return parts
+
+
+def _layers(chain: Sequence[tuple[str, Any]]) -> list[ShapedPart]:
+    """The layers of one call, by name, with their values; none if it has only one."""
+    text = Source(" -> ".join(title for title, _ in chain))
+    parts, start = [], 0
+    for title, value in chain if len(chain) > 1 else ():
+        if isinstance(value, Tensor):
+            here = text.span(start, start + len(title))
+            parts.append(ShapedPart(title, list(value.shape), here, text.whole))
+        start += len(title) + 4
     return parts
 
 

@@ -206,8 +206,12 @@ def _samples(request: Grad, given: Mapping[str, Tensor]) -> int:
             start = len(",".join((*request.each[:number], "")))
             place = typed.span(start, start + len(name))
             raise UsageError(f"there is no input {name!r}", span=place, hint=hint)
-        literal = request.literals[name]
-        assert literal is not None
+        if (literal := request.literals.get(name)) is None or "." in name:
+            message = f"--each goes along samples, but {name} is a parameter"
+            raise UsageError(
+                message,
+                hint="--each takes inputs, such as x and y; the gradient by each parameter is in every row",
+            )
         if not given[name].ndim:
             message = f"--each goes along the first dimension of {name}, but {name} is one number"
             hint = f"give one number for each sample, {name}=1,2,3, or leave {name} out of --each"

@@ -91,7 +91,8 @@ def _forward(
     if value:
         values = {value: script.fresh(value)} | {name: script.fresh(name) for name in steps}
         left, shown = _together(values.values()), {**values, **shown}
-    call = f"torch.func.jvp({function}, {primals}, {directions})"
+    space = "autograd.functional" if script.keeps_statistics else "func"
+    call = f"torch.{space}.jvp({function}, {primals}, {directions})"
     script.add(f"{left}, {_together([jvp, *pushed])} = {call}")
     for label, name in shown.items():
         script.show(label, name)

@@ -9,6 +9,7 @@ from torch import Tensor
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.networks import no_parameter
 from gradcli.evaluate.rerun import Seen, widened
 from gradcli.evaluate.run import class_indices
 from gradcli.evaluate.trace import program_of
@@ -51,6 +52,7 @@ def claimed(
 ) -> Claim:
     """The claim of one formula over the inputs and steps of the origin's subject."""
     assert origin.subject is not None
+    check_parameters(program, origin.subject)
     classes = classes_of(origin.subject)
 
     def side(seen: Seen) -> Tensor:
@@ -60,6 +62,15 @@ def claimed(
     for code, note in program.notes:
         job.note(code, note)
     return Claim(key, text, origin, computed, side)
+
+
+def check_parameters(program: Expression, subject: Subject) -> None:
+    """Raise UsageError where a formula reads a parameter that no module of the subject has."""
+    for step in program.steps:
+        if step.kind == "load" and "." in step.name and step.name not in subject.inputs:
+            error = no_parameter(step.name, [name for name in subject.inputs if "." in name])
+            error.span = step.span
+            raise error
 
 
 def classes_of(subject: Subject) -> frozenset[str]:

@@ -16,6 +16,7 @@ from gradcli.evidence.expect.claims import (
     FEWEST,
     POINTS,
     Claim,
+    check_parameters,
     classes_of,
     compare,
     sampler_of,
@@ -70,6 +71,8 @@ class _Pass:
         self.lines, self.subject, self.job = backward.lines, subject, job
         self.last = {name: line for line in self.lines for name in line.gradients}
         self.reads = frozenset(name for line in self.lines for name in line.program.names)
+        for line in self.lines:
+            check_parameters(line.program, subject)
         self._classes = classes_of(subject)
         self._runs: dict[tuple[int, bool], tuple[Seen, dict[str, Any]]] = {}
 

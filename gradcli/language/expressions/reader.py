@@ -160,7 +160,9 @@ class Reader:
         parts: list[str] = []
         while True:
             match node:
-                case ast.Attribute(value=value, attr=part):
+                case ast.Attribute(value=value, attr=part) if not operators.in_space(
+                    "properties", part
+                ):
                     parts.insert(0, part)
                 case ast.Subscript(value=value, slice=ast.Constant(value=int(number))):
                     parts.insert(0, str(number))

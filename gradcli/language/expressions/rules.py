@@ -361,7 +361,10 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
     hint = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
-    message = f"{reader.span(node.func).text[:40]} is a value, not a function"
+    text = reader.span(node.func).text[:40]
+    if f"{text}." in reader.scope:  # a module of another expression
+        hint = f"name its result there, as in h = {text}(x), and write h"
+    message = f"{text} is a value, not a function"
     raise reader.error(message, node.func, hint)
 
 

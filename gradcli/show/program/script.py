@@ -37,6 +37,8 @@ class Script:
         self._apart = False
         self._codes: dict[str, str] = {}
         self._draws = False
+        self.keeps_statistics = False
+        """Whether a module changes its buffers, which torch.func refuses."""
 
     def inner(self) -> "Script":
         """A script for the body of a loop: its expressions use the modules that this script makes."""
@@ -75,6 +77,7 @@ class Script:
     ) -> list[str]:
         """The lines that give the parameters of a module the values that the user gave."""
         literals = self._request.literals
+        self.keeps_statistics |= any(True for _ in module.buffers())
         whole, lines = literals.get(name), []
         if isinstance(whole, FromFile):
             complete = module.state_dict().keys() <= read_all(whole).keys()
