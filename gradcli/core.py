@@ -44,7 +44,8 @@ def no_forward(error: Exception, operation: str) -> NoForwardError | None:
     """The error of an operation without forward mode, from PyTorch's own; None for any other."""
     if not re.search("forward (?:AD|gradient)", str(error)):
         return None
-    return NoForwardError(f"PyTorch has no forward mode of {operation}")
+    message = f"PyTorch has no forward mode of {operation}"
+    return NoForwardError(message, why_entry="no-forward-mode")
 
 
 @contextmanager

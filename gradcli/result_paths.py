@@ -85,11 +85,12 @@ def keys(tree: Any, path: str) -> list[str]:
     found: list[str] = []
     rest = path.split(".")
     while rest:
-        lengths = range(len(rest), 0, -1) if isinstance(tree, dict) else ()
-        key = next((key for n in lengths if (key := ".".join(rest[:n])) in tree), rest[0])
+        names = tree if isinstance(tree, dict) else {}
+        texts = (".".join(rest[:n]) for n in range(len(rest), 0, -1))
+        key = next((text for text in texts if text in names), rest[0])
         del rest[: key.count(".") + 1]
         found.append(key)
-        tree = tree.get(key) if isinstance(tree, dict) else None
+        tree = names.get(key)
     return found
 
 

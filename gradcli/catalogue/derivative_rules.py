@@ -127,9 +127,13 @@ MOVES: Mapping[str, str] = {
 }  # fmt: skip
 """Operations that move numbers and change none, whatever the shapes."""
 
-FORWARD: Mapping[str, str] = {"log_softmax": "tangent - sum(tangent * softmax(operand))"}
-"""How an operation passes on the tangent of an operand, if that is not told by how it passes back a
-gradient: it is neither linear nor elementwise, does not reduce, and its Jacobian is not symmetric."""
+FORWARD: Mapping[str, Mapping[str, str]] = {
+    "linear": {"input": "tangent @ weight^T", "weight": "input @ tangent^T", "bias": "tangent"},
+    "log_softmax": {"": "tangent - sum(tangent * softmax(operand))"},
+}
+"""How an operation passes on the tangent of an operand, by its role as in RULES, if that is not told by
+how it passes back a gradient: it is not elementwise, does not reduce, and its Jacobian is not
+symmetric; or there are plainer words than those for any operation that is linear."""
 
 ALONG: Mapping[str, str] = {
     "sum": "upstream, repeated along the summed dimension",

@@ -100,8 +100,9 @@ def _settings(name: str, message: str, step: Step, operands: Sequence[object]) -
         hint = f"write nn.{name}({first})({inputs})"
         return ExpressionError(message, span=step.span, hint=hint)
     message = _reworded(message, name, operands)
-    settings = re.sub(r",?\s*device=None,\s*dtype=None", "", _signature(module))
-    hint = "" if "*args" in settings else f"write nn.{settings}"
+    signature = re.sub(r",?\s*device=None,\s*dtype=None", "", _signature(module))
+    signature = re.sub(r",(?=\S)", ", ", signature)
+    hint = "" if "*args" in signature else f"write nn.{signature}"
     return ShapeError(f"{name}: {message}", span=step.span, hint=hint)
 
 
@@ -282,7 +283,8 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
      r"the weight \1 is for \3 input channels, but the input \2 has \4"),
     (r"more than 1 (?:value per channel|spatial element) when training, got input size torch\.Size\((\[.*?\])\)",
      r"in training it normalises by the spread of several numbers, and the input \1 has one for each channel"),
-    (r"argument 'size'.*must be tuple of ints,? ?(?:but (?:got|found element of type)|not) (\w+)", r"a size must be a whole number, not \1"),
+    (r"argument 'size'.*must be tuple of ints,? ?(?:but (?:got|found element of type)|not) (\w+)",
+     r"a size must be a whole number, not \1"),
     (r"negative dimension (-\d+)", r"a size must not be negative, as \1 is"),
     (r"(?:list|tuple) is not a Module subclass", "its parts must be modules: before a list of them write *"),
     (r"(\w+) is not a Module subclass", r"its parts must be modules, not \1"),

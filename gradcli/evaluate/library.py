@@ -2,9 +2,11 @@
 
 import builtins
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import torch
 import torch.masked
@@ -18,7 +20,7 @@ from gradcli.errors import ExpressionError, ShapeError, SizeError
 from gradcli.evaluate import growth, implementations
 from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Step
-from gradcli.language.limits import LAYERS, RESULTS
+from gradcli.language.limits import LAYERS, MODULE_DEPTH, RESULTS
 from gradcli.language.literals.literal_grammar import NOT_FINITE
 from gradcli.language.suggest import did_you_mean
 
@@ -59,39 +61,83 @@ def is_layer(step: Step) -> bool:
     return step.kind == "call" and space == "nn" and bool(operators.in_space("layers", name))
 
 
-class _Counting(TorchFunctionMode):
-    """Counts the elements of the tensors that are made meanwhile, before they are."""
+class Bounded(TorchFunctionMode):
+    """Refuses what is too large before it is made: results, in the calls of modules too, and the
+    parameters of all modules together.
+    """
 
-    def __init__(self, name: str) -> None:
+    current: "ClassVar[Bounded | None]" = None
+
+    def __init__(self) -> None:
         super().__init__()
-        self._name = name
-        self._elements = 0
+        self.making = ""
+        self.elements = 0
         self._tensors = 0
+
+    def __enter__(self) -> Self:
+        Bounded.current = self
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        Bounded.current = None
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: Any = (), keywords: Any = None
     ) -> Any:
-        keywords = keywords or {}
-        size = function.__name__
-        if size in growth.COUNTS:
-            growth.refuse(self._name, self._elements + growth.COUNTS[size](*arguments, **keywords))
+        keywords, name = keywords or {}, function.__name__
+        if not self.making:
+            growth.checker(name)(arguments, keywords)
+            return function(*arguments, **keywords)
+        if name in growth.COUNTS:
+            growth.refuse(self.making, self.elements + growth.COUNTS[name](*arguments, **keywords))
         made = function(*arguments, **keywords)
-        if size in ("empty", "clone", "ones", "zeros") and isinstance(made, Tensor):
-            self._elements += made.numel()
+        if name in ("empty", "clone", "ones", "zeros") and isinstance(made, Tensor):
+            self.elements += made.numel()
             self._tensors += 1
-            growth.refuse(self._name, self._elements)
-            LAYERS.check(self._tensors, self._name)
+            growth.refuse(self.making, self.elements)
+            LAYERS.check(self._tensors, self.making)
         return made
 
 
+_REPEATED = {"RNN": (2,), "LSTM": (2,), "GRU": (2,), "TransformerEncoder": (1,), "TransformerDecoder": (1,),
+             "Transformer": (2, 3)}  # fmt: skip
+"""The places of the settings of modules that are numbers of layers, called num_layers or the like."""
+
+
 def _within_bounds(module: Function) -> Function:
-    """A class of modules; what its parameters hold is counted before they are made."""
+    """A class of modules; its layers and what they hold are counted before they are made."""
 
     def make(*arguments: Any, **keywords: Any) -> Any:
-        with _Counting(module.__name__):
-            return module(*arguments, **keywords)
+        name = module.__name__
+        counts = [arguments[place] for place in _REPEATED.get(name, ()) if place < len(arguments)]
+        counts += [value for key, value in keywords.items() if key.endswith("layers")]
+        for count in (len(arguments), *(value for value in counts if isinstance(value, int))):
+            LAYERS.check(count, name)
+        with nullcontext(Bounded.current) if Bounded.current else Bounded() as bounded:
+            bounded.making = f"{name}, after the other modules," if bounded.elements else name
+            try:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "enable_nested_tensor")  # of speed alone
+                    made = module(*arguments, **keywords)
+            finally:
+                bounded.making = ""
+        depth, layers = _measured(made, {})
+        MODULE_DEPTH.check(depth, name)
+        LAYERS.check(layers, name)
+        return made
 
     return make
+
+
+def _measured(module: nn.Module, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How deep modules nest in a module, and how many layers a call of it calls."""
+    if id(module) not in known:
+        parts = [_measured(part, known) for part in module._modules.values() if part]
+        depth, layers = (max(parts)[0], sum(layers for _, layers in parts)) if parts else (0, 1)
+        known[id(module)] = depth + 1, layers
+    return known[id(module)]
 
 
 def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Module:
@@ -104,7 +150,10 @@ def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Modu
     for path, value in parameters.items():
         first, _, _ = path.rpartition(".")[0].partition(".")
         below.setdefault(first, {})[path.removeprefix(f"{first}.")] = value
-    own._parameters = {**module._parameters, **below.pop("", {})}
+    given = below.pop("", {})
+    if getattr(module, "max_norm", None) is not None:  # PyTorch scales the rows in place
+        given = {name: value.clone() for name, value in given.items()}
+    own._parameters = {**module._parameters, **given}
     own._modules = {
         name: part and with_parameters(part, below.get(name, {}))
         for name, part in module._modules.items()

@@ -18,7 +18,7 @@ from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.arithmetic import Compute
 from gradcli.evaluate.failures import explained, kind
-from gradcli.language.expressions.program import Expression, Step, kept
+from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
 
@@ -115,7 +115,7 @@ def _run(
     return stack[-1]
 
 
-@kept
+@once
 def _compile(expression: Expression) -> list[_Act]:
     """Every step bound to its operation."""
     program = []
@@ -361,7 +361,7 @@ def _apply(step: Step) -> Compute:
 
     def apply(*values: Any) -> Any:
         (module, *arguments), keywords = step.split(values)
-        if owned:
+        if step.value == "layer":
             parameters = {name[1:]: keywords.pop(name) for name in owned}
             module = library.with_parameters(module, parameters)
         return library.apply(module, *arguments, *keywords.pop("*", ()), **keywords)

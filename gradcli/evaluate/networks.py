@@ -8,7 +8,6 @@ evidence, formulas and notes see functions of tensors, and running it again draw
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
@@ -24,7 +23,6 @@ from gradcli.language.assignment import in_expression
 from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.file_names import FromFile
-from gradcli.language.limits import LAYERS
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
 
@@ -61,18 +59,19 @@ def make_inputs(
         return made
     for name, literal in whole.items():
         for path, tensor in files.read_all(literal).items():
-            given.setdefault(f"{name}.{path}", tensor.to(job.device, job.dtype))
+            given.setdefault(f"{name}.{path}", tensor.to(job.device))
     parameters: dict[str, Tensor] = {}
     programs = []
     for program in job.programs:
-        linked = _Linking(program, made | at(made), given, whole, job)
+        linked = _Linking(program, made | at(made), given, {*paths}, whole, job)
         programs.append(linked.program())
         parameters |= linked.parameters
     job.programs = programs
-    for name in given:
-        if name not in parameters and name.partition(".")[0] not in whole:
+    for name in paths:
+        if name not in parameters:
             raise no_parameter(name, list(parameters))
-    job.modules += _phrases(parameters, given, job.seed)
+    phrases = _phrases(parameters, given, job.seed)
+    job.modules += [phrase for phrase in phrases if phrase not in job.modules]
     return made | parameters
 
 
@@ -129,6 +128,8 @@ class _Linking:
     source: Expression
     inputs: Mapping[str, Tensor]
     given: Mapping[str, Tensor]
+    typed: set[str]
+    """The parameters that the user gave by themselves; the others are from files."""
     whole: Mapping[str, FromFile]
     job: Job
     parameters: dict[str, Tensor] = field(default_factory=dict)
@@ -142,7 +143,7 @@ class _Linking:
     """The names of the layers that the steps of the rewritten expression apply."""
 
     def __post_init__(self) -> None:
-        makers: dict[int, Step] = {}
+        makers: dict[int, tuple[Step, nn.Module]] = {}
         titles = {id(step): name for name, step in self.source.modules.items()}
         state = start = torch.get_rng_state()
 
@@ -150,28 +151,32 @@ class _Linking:
             nonlocal state
             self.job.before(step, operands)
             state = torch.get_rng_state()
-            if step.kind == "apply" and id(operands[0]) in self.names:
-                self.calls[id(step)] = [self._layer(part) for part in bounded(operands[0], step)]
+            if step.kind == "apply" and isinstance(operands[0], nn.Module):
+                layers = [*leaves(operands[0])]
+                if id(operands[0]) in self.names or any(
+                    id(layer) in self.names for layer in layers
+                ):
+                    self.calls[id(step)] = [call for layer in layers for call in self._calls(layer)]
             if step.kind == "attribute" and isinstance(operands[0], nn.Module):
                 parameter = operands[0]._parameters.get(step.name)
                 self.read[id(step)] = self.names.get(id(parameter), "")
 
         def after(step: Step, value: Any) -> None:
             if isinstance(value, nn.Module) and step.kind == "call":
-                makers[id(value)] = step
+                makers[id(value)] = step, value
             if isinstance(value, nn.Module) and library.is_layer(step):
                 self.made[id(step)] = Made(value, state, torch.get_rng_state())
             if id(step) in titles and isinstance(value, nn.Module):
                 self._name(titles[id(step)], value)
 
         try:
-            with torch.no_grad():
+            with torch.no_grad(), library.Bounded():
                 evaluate(self.source, {**self.inputs, **self.given}, before, after)
         except GradcliError as error:
             layer = failed_layers.failed(error.__context__)
             if layer and (maker := makers.get(id(layer.module))):
-                error.span = maker.span
-                node = self.source.origins[self.source.steps.index(maker)]
+                error.span = maker[0].span
+                node = self.source.origins[self.source.steps.index(maker[0])]
                 if cured := layer.cured(node):
                     error.hint = f"write {cured}"
             raise
@@ -184,28 +189,44 @@ class _Linking:
         """Name the parameters and parts of a module, and give the parameters their values."""
         for path, part in module.named_modules():
             self.names.setdefault(id(part), in_expression(f"{name}.{path}" if path else name))
-        stored = {key for key in self.given if key.startswith(f"{name}.")}
-        for path, parameter in module.named_parameters():
-            if id(parameter) in self.names:
-                continue
-            key = self.names[id(parameter)] = f"{name}.{path}"
-            if key in self.given:
-                parameter.data = _fitting(key, self.given[key], parameter)
-            elif name in self.whole:
-                raise _not_in_file(self.whole[name], key, stored)
-            self.parameters[key] = parameter.detach()
-            stored.discard(key)
-        for path, buffer in module.named_buffers():
+        parameters = dict(module.named_parameters(remove_duplicate=False))
+        buffers = dict(module.named_buffers(remove_duplicate=False))
+        if name in self.whole:
+            self._check_file(name, {*parameters}, {*parameters, *buffers})
+            for path, buffer in buffers.items():
+                if (given := self.given.get(f"{name}.{path}")) is not None:
+                    buffer.copy_(_fitting(f"{name}.{path}", given, buffer))
+        for path, parameter in parameters.items():
             key = f"{name}.{path}"
-            if key in self.given:
-                buffer.copy_(_fitting(key, self.given[key], buffer))
-            stored.discard(key)
-        if stored and name in self.whole:
-            raise no_parameter(min(stored), list(self.parameters))
+            shown = self.names.setdefault(id(parameter), key)
+            if key in self.given and (shown == key or name in self.whole):
+                parameter.data = _fitting(key, self.given[key], parameter)
+            self.parameters[shown] = parameter.detach()
 
-    def _layer(self, module: nn.Module) -> Layer:
-        called = function_of(module) or ("", [], {})
-        return Layer(self.names[id(module)], library.with_parameters(module, {}), *called)
+    def _check_file(self, name: str, needed: set[str], known: set[str]) -> None:
+        """Raise UsageError unless a file holds all parameters of a module, and only what it has."""
+        stored = {key[len(name) + 1 :] for key in self.given if key.startswith(f"{name}.")}
+        missing = sorted(needed - stored)
+        other = sorted(path for path in stored - known if f"{name}.{path}" not in self.typed)
+        if not missing and not other:
+            return
+        wrong = f"no {missing[0]}" if missing else f"{other[0]}, but the module does not"
+        found = f"the file has {', '.join(sorted(stored)[:8])}"
+        hint = f"{found}\nthe module has {', '.join(sorted(needed)[:8])}"
+        before = other[0].removesuffix(missing[0]) if missing and other else ""
+        if before and all(path.startswith(before) for path in stored):
+            hint = f"its names begin with {before}: leave that out of them when you save it"
+        raise UsageError(f"the file has {wrong}", span=self.whole[name].span, hint=hint)
+
+    def _calls(self, module: nn.Module) -> Iterator[Layer]:
+        """The calls that a layer is written as: one, or two if it pads its input first."""
+        name = self.names.get(id(module), type(module).__name__)
+        copy = library.with_parameters(module, {})
+        if getattr(module, "padding_mode", "zeros") != "zeros":
+            pad: Any = module
+            sides = tuple(pad._reversed_padding_repeated_twice)
+            yield Layer(f"{name}.padded", copy, "F.pad", [sides], {"mode": pad.padding_mode})
+        yield Layer(name, copy, *(function_of(module) or ("", [], {})))
 
     def program(self) -> Expression:
         """The expression, with a call of each layer in place of the calls of modules."""
@@ -242,20 +263,22 @@ class _Linking:
         self, step: Step, node: ast.AST, layers: list[Layer]
     ) -> Iterator[tuple[Step, ast.AST]]:
         """The calls of the layers, one after another, on what the call of the module is given."""
-        simple = not step.keywords
-        below = [layer.module for layer in layers if not (layer.path and simple)]
-        yield Step("layers", step.span, value=(tuple(reversed(below)), step.take - 1)), node
         take, keywords = step.take - 1, step.keywords
+        if keywords and layers:  # the names of arguments are those of the module, not of a function
+            pads = layers[0].path == "F.pad"
+            layers = [layers[pads]._replace(path=""), *layers[pads + 1 :]]
+        below = tuple(layer.module for layer in reversed(layers) if not layer.path)
+        yield Step("layers", step.span, value=(below, take)), node
         for layer in layers:
             origin = node if layer is layers[-1] else _node(layer.title)
-            if layer.path and simple:
+            if layer.path:
                 operands, added = [*layer.operands, *layer.keywords.values()], (*layer.keywords,)
                 made = Step("call", step.span, take + len(operands), layer.path, added)
             else:
-                listed = dict(layer.module.named_parameters())
+                listed = dict(layer.module.named_parameters(remove_duplicate=False))
                 operands, added = [*listed.values()], tuple(f".{name}" for name in listed)
                 count = take + 1 + len(operands)
-                made = Step("apply", step.span, count, keywords=(*keywords, *added))
+                made = Step("apply", step.span, count, "", (*keywords, *added), "layer")
             for operand in operands:
                 if isinstance(operand, nn.Parameter):
                     yield Step("load", step.span, name=self.names[id(operand)]), node
@@ -270,36 +293,27 @@ _JUMPS = ("jump", "branch")
 
 
 def in_shape(given: Tensor, own: Tensor) -> Tensor:
-    """What is given for a parameter, in its shape if only sides of size 1 differ."""
-    same = given.squeeze().shape == own.squeeze().shape
+    """What is given for a parameter, in its shape if only leading sides of size 1 are left out."""
+    leading = own.shape[max(own.ndim - given.ndim, 0) :]
+    same = given.shape == leading and given.numel() == own.numel()
     return given.reshape(own.shape) if same else given
 
 
 def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
-    """The value given for a parameter, in its shape. Raises ShapeError for another shape."""
+    """The value given for a parameter, in its dtype and shape. Raises ShapeError for another shape."""
     if (fitted := in_shape(given, own)).shape == own.shape:
-        return fitted.detach()
+        return fitted.detach().to(own.dtype)
     message = f"{name} has shape {list(own.shape)}, but {list(given.shape)} was given"
-    raise ShapeError(message, hint=f"{name}='randn({','.join(map(str, own.shape))})'")
-
-
-def _not_in_file(literal: FromFile, name: str, stored: set[str]) -> UsageError:
-    hint = f"it has {', '.join(sorted(stored)[:8])}" if stored else "it has other names"
-    return UsageError(f"the file has no {name}", span=literal.span, hint=hint)
+    shape = ",".join(map(str, own.shape))
+    raise ShapeError(message, hint=f"it takes a value such as {name}='randn({shape})'")
 
 
 def _node(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def bounded(module: nn.Module, step: Step) -> list[nn.Module]:
-    """The layers of a module in order. Raises SizeError if a module contains too many."""
-    layers = list(islice(_leaves(module), LAYERS.value + 1))
-    LAYERS.check(len(layers), "too many layers", span=step.span)
-    return layers
-
-
-def _leaves(module: nn.Module) -> Iterator[nn.Module]:
+def leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of a module in the order in which they are applied, without those that do nothing."""
     waiting = [module]
     while waiting:
         part = waiting.pop()
@@ -348,10 +362,13 @@ def activation_of(module: Any) -> Call | None:
     return Call(entry.name, entry, changed)
 
 
-def _activation(module: nn.Module) -> Written:
+def _activation(module: Any) -> Written:
     call = activation_of(module)
     function = find_function(call.entry.name) if call else None
-    return (function.path, [], dict(call.arguments)) if call and function else None
+    if call is None or function is None:
+        return None
+    along = {"dim": module.dim} if call.entry.mixes else {}
+    return function.path, [], {**call.arguments, **along}
 
 
 _ACTIVATIONS = {
@@ -377,7 +394,7 @@ def _convolution(module: Any) -> Written:
     if "_" in name:
         settings["output_padding"] = 0
     if module.padding_mode != "zeros":
-        return None
+        del settings["padding"]  # which is a call of its own
     return f"F.{name}", [module.weight, module.bias], _changed(module, **settings)
 
 
@@ -397,7 +414,7 @@ def _batch_norm(module: Any) -> Written:
 _FUNCTIONS: Mapping[type[nn.Module], Callable[[Any], Written]] = {
     nn.Linear: lambda m: ("F.linear", [m.weight, m.bias], {}),
     nn.Bilinear: lambda m: ("F.bilinear", [m.weight, m.bias], {}),
-    nn.PReLU: lambda m: ("F.prelu", [m.weight], {}),
+    nn.PReLU: lambda m: (f"F.{type(m).__name__.lower()}", [m.weight], {}),
     **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolution),
     **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _convolution),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),

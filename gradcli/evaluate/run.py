@@ -13,7 +13,7 @@ from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import Before, evaluate
 from gradcli.evaluate.networks import More, make_inputs
 from gradcli.evaluate.trace import Trace, leads_to
-from gradcli.language.expressions.program import Expression, Step, kept
+from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.options.derivatives import ExpressionOptions
 from gradcli.results import Subject
 
@@ -134,7 +134,7 @@ def _watching(program: Expression, targets: list[Any], before: Before) -> Before
     return watch
 
 
-@kept
+@once
 def _may_take_indices(program: Expression) -> bool:
     return any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps)
 
@@ -147,7 +147,8 @@ def run_expression(
     """Make the inputs of `request` in their order, and run its expression on them and those that
     `more` makes of them.
     """
-    inputs = make_inputs(job, {item.name: item.literal for item in request.inputs}, more)
+    literals = {item.name: item.literal for item in request.inputs}
+    inputs = make_inputs(job, literals, more)
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]
     chosen = job.wrt(request.wrt, inputs, floating)
     return differentiable(run(job.program, inputs, chosen, job), request.wrt)

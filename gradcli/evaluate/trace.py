@@ -168,6 +168,8 @@ class Trace:
         op = ExecutedOp(step, list(operands), operands, [], state)
         if self._uses and op.computes:
             operands[:] = [self._aliased(value, (i,), op.uses) for i, value in enumerate(operands)]
+        if any(name.startswith(".") for name in step.keywords):
+            _join(operands, op.uses)
         op.operands = list(operands)
         self.operations.append(op)
 
@@ -191,6 +193,18 @@ class Trace:
         op.value, op.results = value, list(tensors(value)) if op.computes else []
         if op.state is not None and torch.equal(op.state, torch.get_rng_state()):
             op.state = None
+
+
+def _join(operands: list[Any], uses: list[Use]) -> None:
+    """Make several uses of one tensor by a layer one use: attention computes another way if its query,
+    key and value are not the same object.
+    """
+    first: dict[int, Use] = {}
+    for use in uses:
+        first.setdefault(id(use.tensor), use)
+    one = {id(use.alias): first[id(use.tensor)].alias for use in uses}
+    operands[:] = [one.get(id(operand), operand) for operand in operands]
+    uses[:] = first.values()
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

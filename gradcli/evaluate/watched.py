@@ -12,7 +12,7 @@ from gradcli.catalogue.functions import CATALOGUE, Loss
 from gradcli.evaluate import implementations, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.language.calls import Call
-from gradcli.language.expressions.program import Expression, Step, kept
+from gradcli.language.expressions.program import Expression, Step, once
 
 OTHERS = frozenset(
     {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
@@ -86,7 +86,7 @@ def watching(
     return remember, collect
 
 
-@kept
+@once
 def makers(program: Expression) -> dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]]:
     """How to make the watched operation of each step that notes examine, by the step's id."""
     found: dict[int, Callable[[tuple[Any, ...], Any], WatchedOp]] = {}

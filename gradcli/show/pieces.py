@@ -103,7 +103,7 @@ def inputs_table(
         if defaults:
             cells.append("default" if name in defaults else "")
         blocks.append(Block(value.numel(), tuple(cells)))
-    return Table(tuple(columns), tuple(blocks), title, caption)
+    return Table(tuple(columns), tuple(blocks), title, caption, ruled=True)
 
 
 def without_csv(table: Table, first_heading: str) -> Table:

@@ -92,7 +92,8 @@ class Table:
     If the columns do not fit side by side, `narrow` is drawn instead; without it the columns are
     drawn in pieces below each other, each with the first `keys` and the last `ends` columns. `csv`
     marks the table that `--csv` writes, `screen` one for the screen, `more` one that only --full
-    shows. `rows` bounds the rows on the screen (0: no bound) to evenly spaced ones.
+    shows. `rows` bounds the rows on the screen (0: no bound) to evenly spaced ones. A line follows
+    each block of several rows; with `ruled` one precedes it too.
     """
 
     columns: tuple[Column, ...]
@@ -106,6 +107,7 @@ class Table:
     screen: bool = True
     more: bool = False
     rows: int = 0
+    ruled: bool = False
 
     @property
     def elements(self) -> int:

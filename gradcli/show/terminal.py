@@ -124,7 +124,7 @@ def _draw(page: Page, table: Table, style: Style) -> None:
     if table.title:
         page.line(_wrap(table.title, style), "bold")
     for piece, layout in _pieces(columns, table, style) if columns else ():
-        _draw_piece(page, piece, layout, ascii_only=style.ascii_only)
+        _draw_piece(page, piece, layout, ascii_only=style.ascii_only, ruled=table.ruled)
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
 
@@ -303,7 +303,7 @@ def _broken(cells: Sequence[_Texts], widths: Mapping[int, int]) -> list[list[str
 
 
 def _draw_piece(
-    page: Page, columns: list[_TextColumn], layout: _Layout, *, ascii_only: bool
+    page: Page, columns: list[_TextColumn], layout: _Layout, *, ascii_only: bool, ruled: bool
 ) -> None:
     """A table as rich would draw it, with rich's lines and styles. Rich itself measures every cell
     and takes ten times as long.
@@ -349,7 +349,7 @@ def _draw_piece(
     page.write("\n".join(lines) + "\n")
     blocks = columns[0].blocks
     for number, block in enumerate(blocks):
-        if box and number and (block.several or blocks[number - 1].several):
+        if box and number and (blocks[number - 1].several or (ruled and block.several)):
             page.write(page.styled(box.get_row(whole, "row"), "dim") + "\n")
         for rows in _rows(template, columns, widths, number):
             page.write(rows)

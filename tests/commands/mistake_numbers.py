@@ -114,6 +114,7 @@ RIGHT: dict[str, list[float]] = {
         (_incomplete_gamma(1.501, 1.0) - _incomplete_gamma(1.499, 1.0)) / 0.002,
     ],
     "no-second-derivative": [4, 4, 4, 4],
+    "no-forward-mode": [0.6],
     "save-for-backward": [3, 3],
     "hook-on-constant": [2, 2],
     "flag-of-result": [],

@@ -134,9 +134,9 @@ def test_errors(words: tuple[str, ...], said: list[str]) -> None:
 def test_an_operation_without_forward_mode_is_named_with_what_to_do_instead() -> None:
     ran = run("grad", "exp(torch.cdist(x, x + 1))", "x=1,2;3,4", "--jvp", "x=ones(2,2)")
     lines = ran.stderr.splitlines()
-    assert lines[0] == "error: PyTorch has no forward mode of cdist"
+    assert lines[0] == "error: PyTorch has no forward mode of cdist (gradcli why no-forward-mode)"
     assert lines[2].index("^") == lines[1].index("cdist")
-    commands = [line.strip() for line in lines if "gradcli" in line]
+    commands = [line.strip() for line in lines[1:] if "gradcli" in line]
     assert commands == [
         "gradcli jacobian 'exp(torch.cdist(x, x + 1))' 'x=1,2;3,4'",
         "gradcli grad 'exp(torch.cdist(x, x + 1))' 'x=1,2;3,4' --vjp 'ones(2,2)'",
@@ -146,6 +146,36 @@ def test_an_operation_without_forward_mode_is_named_with_what_to_do_instead() ->
     )  # fmt: skip
     assert found["error"]["kind"] == "math"
     assert "no forward mode of cholesky" in found["error"]["message"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of what torch.func.jvp loads
+def test_a_parameter_of_a_module_has_a_direction_too() -> None:
+    text = "net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)); "
+    words = ("x=1,-2", "--dtype", "float64", "--json")
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    x, ones = torch.tensor([1.0, -2.0], dtype=torch.float64), torch.ones(3, 2, dtype=torch.float64)
+
+    def output(weight: Tensor) -> Tensor:
+        return torch.func.functional_call(net, {"0.weight": weight}, (x,))  # type: ignore[no-any-return]
+
+    found = run("grad", f"{text}net(x)", "--jvp", "net.0.weight=ones(3,2)", *words).json
+    weight = dict(net.named_parameters())["0.weight"].detach()
+    assert close(found["jvp"], torch.func.jvp(output, (weight,), (ones,))[1].tolist())
+    found = run("hessian", f"{text}sum(net(x)**2)", "--hvp", "net.0.weight=ones(3,2)", *words).json
+
+    def squared(weight: Tensor) -> Tensor:
+        return (output(weight) ** 2).sum()
+
+    product = torch.func.jvp(torch.func.grad(squared), (weight,), (ones,))[1]
+    assert close(found["hvp"]["net.0.weight"], product.tolist())
+    assert [*found["hvp"]] == ["x", *(f"net.{name}" for name, _ in net.named_parameters())]
+    ran = run("grad", f"{text}net(x)", "x=1,-2", "--jvp", "net.0.wait=1")
+    assert "did you mean net.0.weight" in ran.stderr
 
 
 def test_what_leads_to_no_number_has_no_derivative() -> None:

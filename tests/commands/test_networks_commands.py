@@ -35,7 +35,7 @@ def test_descend_learns_xor_as_a_loop_in_pytorch_does() -> None:
             own = torch.tensor(step["parameters"][f"net.{name}"])
             torch.testing.assert_close(own, parameter.detach())
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert len(found["steps"]) == 101
     assert found["value"] < 1e-4
@@ -195,7 +195,7 @@ def test_what_is_made_of_an_expression_ends_with_it() -> None:
     job = Job(ComputeOptions(), lambda: "", programs=(program,))
     inputs = make_inputs(job, {"x": literal.parse(Source("1,2"))})
     evaluated(job.program, inputs, ["x"], job)
-    (made,) = [step.value for step in job.program.steps if step.kind == "network"]
+    made: Any = next(step.value for step in job.program.steps if step.kind == "network")
     kept = weakref.ref(made.module)
     del made, job, inputs
     gc.collect()

@@ -261,15 +261,13 @@ def test_momentum_by_hand() -> None:
         x -= 0.1 * g
 
 
-@pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"sparseadam", "muon"}))
-def test_a_parameter_of_one_number_fits_eighty_columns(name: str, terminal: bool) -> None:
+def test_a_parameter_of_one_number_fits_eighty_columns(name: str) -> None:
     words = ["descend", "log(cosh(x - 1))", "x=-3", "--optimizer", name, "--explain"]
-    text = run(*words, env={"COLUMNS": "80"} if terminal else {}).stdout
+    text = run(*words, env={"COLUMNS": "80"}).stdout
     table = text[text.index("\nx by ") :]
     assert table.count(" step ") == 1, "in one piece"
-    if terminal:
-        assert max(map(len, table.splitlines())) <= 80
+    assert max(map(len, table.splitlines())) <= 80
 
 
 def test_json_and_the_table_hold_the_same_steps() -> None:
@@ -335,27 +333,26 @@ def test_sparse_adam_moves_what_the_gradient_has() -> None:
     assert run("descend", *SPARSE, "--explain", "--json").json["updates"][0]["state"] == {}
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"sparseadam", "muon"}))
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *((name, "float16") for name in sorted(set(OPTIMIZERS) - {"sparseadam"})),
+        *((name, "bfloat16") for name in ("adam", "lbfgs", "muon", "rprop")),
+    ],
+)
 def test_short_numbers_are_followed_too(name: str, dtype: str) -> None:
     """Their rounding, overflow and underflow are PyTorch's, and no fault of the formulas."""
-    words = [
-        "300*x**2 + 1e-3*(y**4).sum()",
-        "x=2",
-        "y=0.01,-1",
-        "--optimizer",
-        name,
-        "--dtype",
-        dtype,
-    ]
-    shown = explained(*words, "--steps", "10", "--full")
+    words = ["300*A[0,0]**2 + 1e-3*(A**4).sum()", "A=2,-1;0.01,0.02", "--optimizer", name]
+    if name == "muon":  # which overwrites its buffer if that is in bfloat16
+        words += ["--set", "nesterov=false"]
+    shown = explained(*words, "--dtype", dtype, "--steps", "10", "--full")
     for number, update in enumerate(shown["updates"]):
-        steps = shown["steps"][number // 2 : number // 2 + 2]
-        numbers = [step["parameters"][update["parameter"]] for step in steps]
-        start, end, moved = (np.array(each, float) for each in (*numbers, update["update"]))
+        values = [step["parameters"]["A"] for step in shown["steps"][number : number + 2]]
+        start, end, moved = (np.array(each, float) for each in (*values, update["update"]))
         kept = np.isfinite(end)  # where a small eps has become 0, there may be 0/0
         near = 4 * torch.finfo(getattr(torch, dtype)).eps
         np.testing.assert_allclose((start + moved)[kept], end[kept], rtol=near, atol=near)
+    assert shown["updates"]
 
 
 # another PyTorch, and a fault of ours

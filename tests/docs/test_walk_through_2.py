@@ -245,7 +245,7 @@ def xor(seeds: int, width: int) -> Tensor:
 
     for _ in range(200):
         optimizer.zero_grad()
-        losses().sum().backward()
+        losses().sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return losses().detach()
 
@@ -265,7 +265,7 @@ def test_8_xor_is_learnt_as_a_plain_loop_learns_it() -> None:
 
 
 def test_8_the_hidden_layer_joins_two_corners(tmp_path: Path) -> None:
-    learnt, _, hidden, *_ = commands(8)
+    learnt, _, _, hidden, *_ = commands(8)
     run(*learnt, "--out", str(tmp_path / "xor.npz"))
     h = torch.tensor(run(*hidden, "--json", cwd=str(tmp_path)).json["value"])
     assert torch.dist(h[0], h[3]) < 0.1
@@ -423,10 +423,16 @@ def test_17_the_hessian_of_logsumexp_is_the_jacobian_of_softmax() -> None:
 
 
 def test_18_every_part_has_its_shape() -> None:
-    (words,) = commands(18)
+    words, wrong = commands(18)
     shapes = {row["expression"]: row["shape"] for row in shown(*words)["shapes"]}
     h, out = "tanh(hidden(X))", "out(tanh(hidden(X)))"
     assert shapes == {"hidden(X)": [5, 3], h: [5, 3], out: [5, 1], f"mse({out}, y)": []}
+    refused = run(*wrong)
+    assert refused.status == 2
+    assert "net[2]" in refused.stderr
+    mended = [word.replace("nn.Linear(4,1)", "nn.Linear(3,1)") for word in wrong]
+    assert "write nn.Linear(3, 1)" in refused.stderr
+    assert torch.tensor(shown(*mended)["value"]).shape == (5, 1)
 
 
 def test_19_the_mean_of_the_samples_gradients_is_that_of_the_batch() -> None:

@@ -68,6 +68,21 @@ def test_the_program_draws_on_the_cpu_and_moves(text: str) -> None:
     assert printed(f"{head}x = torch.ones(3)/2\nprint(({written}).device)") == "meta\n"
 
 
+def test_the_program_makes_modules_on_the_cpu_and_moves_them_unless_they_draw() -> None:
+    x, made = torch.ones(3), 'with torch.device("cpu"):'
+    written = WrittenExpression("nn.Linear(3, 2)(x).sum()", {"x": x, "linear.bias": x}, "meta")
+    assert written.lines == [made, "    linear = nn.Linear(3, 2)", 'linear.to("meta")']
+    lines = "\n".join(written.lines)
+    head = "import torch\nfrom torch import nn\ntorch.set_default_device('meta')\n"
+    end = "torch.set_default_device('cpu')"
+    body = f"{lines}\nprint(({written.value.replace('x', 'torch.ones(3)')}).device)"
+    assert printed(f"{head}{body}\n{end}") == "meta\n"
+    text = "net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5)); net(x)"
+    drawn = WrittenExpression(text, {"x": x, "net.0.bias": x}, "meta")
+    assert drawn.lines == [made, "    net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))"]
+    assert drawn.value == "net(x.cpu()).to('meta')"
+
+
 @pytest.mark.parametrize("text", ["rand(2)", "-randn(2,3)", "randn(3)"])
 def test_an_input_is_drawn_on_the_cpu_and_moved(text: str) -> None:
     states = []

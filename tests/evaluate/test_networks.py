@@ -61,7 +61,7 @@ class Case:
 
 @cache
 def cases() -> tuple[Case, ...]:
-    found = []
+    found: list[Case] = []
     for line in CASES.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             make, shapes, call = (*map(str.strip, line.split("|")), "m(x)")[:3]
@@ -99,7 +99,7 @@ def plain(text: str, inputs: dict[str, Tensor], dtype: torch.dtype) -> dict[str,
         }
         for leaf in leaves.values():
             leaf.requires_grad_(leaf.is_floating_point())
-        space = {"nn": nn, "torch": torch, "rand": torch.rand, **leaves}
+        space: dict[str, Any] = {"nn": nn, "torch": torch, "rand": torch.rand, **leaves}
         exec("; ".join([*text.split("; ")[:-1], f"result = {text.split('; ')[-1]}"]), space)
         names: dict[int, str] = {}
         for name, module in space.items():
@@ -169,3 +169,121 @@ def different(own: dict[str, Any], answer: dict[str, Any], tolerance: float) -> 
             read = torch.tensor(got, dtype=wanted.dtype).reshape(wanted.shape)
             if not torch.allclose(read, wanted.detach(), rtol=tolerance, atol=0):
                 yield f"{name} is {got}, not {wanted.tolist()}"
+
+
+def test_the_ledger_of_every_module_adds_up_and_its_numbers_pass_the_check() -> None:
+    """In both modes. The ledger asserts that what it shows adds up to autograd's gradients. Only layers
+    are checked: what is made of them has hundreds of numbers.
+    """
+    jobs = [
+        {**job(case.compositions["eval"], case, torch.float64), "explain": True}
+        | ({} if "Transformer" in case.make or "LSTM" in case.make else {"check": True})
+        for case in cases()
+    ]
+    ran = run("batch", "--jobs", "1", stdin=b"\n".join(map(orjson.dumps, jobs)))
+    for case, line in zip(cases(), ran.stdout.splitlines(), strict=True):
+        answer = orjson.loads(line)
+        assert "error" not in answer, (case.make, answer["error"])
+        # PyTorch's own backward pass of this one, which is written in Python, is wrong.
+        assert answer.get("ok", True) or case.make == "nn.CrossMapLRN2d(3)", (
+            case.make,
+            answer.get("check"),
+        )
+        assert not any("enable_nested_tensor" in note["text"] for note in answer["notes"])
+
+
+WRITTEN = """
+l = nn.Linear(2, 2); net = nn.Sequential(l, nn.Tanh(), l); net(x).square().sum()
+l = nn.Linear(2, 2); m = nn.Sequential(l, nn.ReLU()); n = nn.Sequential(l, nn.Tanh()); (m(x)*n(x) + l(x)).sum()
+a, b = nn.Linear(2, 2), nn.Linear(2, 1); b(a(x)).sum()
+a = nn.Linear(2, 2); b = nn.Linear(2, 2); c = a if x.shape[0] > 1 else b; c(x).sum()
+net = nn.Sequential(*[nn.Linear(2, 2)]*3); net(x).prod()
+net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)); (net[:2](x)*net[1:](x)).sum() + net[-1].weight.norm()
+net = nn.Linear(3, 3); x.sum()
+net = nn.Sequential(nn.Linear(2, 2), nn.Linear(5, 5)); net[0](x).sum()
+s = rand(2); net = nn.Linear(2, 2); d = nn.Dropout(0.5); (d(x) + s + net(x) + rand(2)).prod()
+net = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5), nn.Linear(4, 1)); net(x).sum() + net(x).prod()
+net = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5)); net.eval(); h = net(x); net.train(); (h*net(x)).sum()
+net = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5)); net.train(False); net(x).sum()
+t = nn.Transformer(2, 1, 1, 1, 2).eval(); t.encoder(x[None]).sin().sum() + t.decoder.layers[0].linear1.bias.sum()
+t = nn.TransformerEncoder(nn.TransformerEncoderLayer(2, 1, 2), 1, norm=nn.LayerNorm(2)); t.layers[0].norm1(x).prod()
+l = nn.LayerNorm(2); t = nn.Transformer(2, 1, custom_encoder=nn.Sequential(l), custom_decoder=l); t.encoder[0](x).prod()
+b = nn.BatchNorm1d(2); h = b(x.outer(x)); b.eval()(x[None]).prod() + h.prod()
+l = nn.Linear(2, 2); w = l.weight; b = l.bias; (w @ x + b).prod()
+"""
+"""Networks as people write them, without unnamed modules; each is compared with the plain program."""
+
+NAMED = {
+    "nn.Linear(2, 1)(x) + nn.Linear(2, 1)(x)": "linear.weight linear.bias linear_2.weight linear_2.bias",
+    "linear = x*2; nn.Linear(2, 1)(linear)": "linear_2.weight linear_2.bias",
+    "n = nn.Linear(2, 2); h = n(x); n = nn.Linear(2, 1); n(h)": "n.weight n.bias n_2.weight n_2.bias",
+    "n = [nn.Linear(2, 2), nn.Tanh()]; m = nn.Sequential(*n, nn.PReLU()); m(x).sum()": "n.0.weight n.0.bias m.2.weight",
+    "nn.Sequential()(x).sum()": "",
+}  # fmt: skip
+"""The names of parameters, where the plain program has none."""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_networks_mean_what_they_mean_in_pytorch() -> None:
+    inputs = {"x": torch.tensor([0.5, -1.5], dtype=torch.float64)}
+    texts = WRITTEN.strip().splitlines()
+    case = Case("", inputs, "", "")
+    jobs = b"\n".join(orjson.dumps(job(text, case, torch.float64)) for text in (*texts, *NAMED))
+    answers = list(map(orjson.loads, run("batch", "--jobs", "1", stdin=jobs).stdout.splitlines()))
+    for text, answer in zip(texts, answers, strict=False):
+        assert "error" not in answer, (text, answer)
+        assert not [*different(plain(text, inputs, torch.float64), answer, 0)], text
+    for (text, names), answer in zip(NAMED.items(), answers[len(texts) :], strict=True):
+        assert " ".join(name for name in answer["inputs"] if name != "x") == names, text
+
+
+def net_of(tmp_path: Path) -> nn.Sequential:
+    """A network whose statistics are not those that it starts with; its state dict is in net.pt."""
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    net(torch.randn(8, 2))
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    return net
+
+
+NET = "net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1)); net.eval()(x)"
+
+
+def test_a_state_dict_gives_a_network_its_parameters_and_statistics(tmp_path: Path) -> None:
+    net = net_of(tmp_path)
+    net.eval()[0].load_state_dict({"bias": torch.tensor([1.0, 2.0, 3.0])}, strict=False)
+    x = torch.tensor([[0.5, 2.0]], requires_grad=True)
+    found = torch.autograd.grad(net(x), [x, *net.parameters()])
+    given = ("x=[[0.5,2]]", "net=@net.pt", "net.0.bias=1,2,3")
+    ran = run("grad", NET, *given, "--json", cwd=str(tmp_path)).json
+    assert [*ran["gradients"]] == ["x", *(f"net.{name}" for name, _ in net.named_parameters())]
+    for got, wanted in zip(ran["gradients"].values(), found, strict=True):
+        torch.testing.assert_close(torch.tensor(got), wanted)
+    assert ran["inputs"]["net.0.bias"] == [1, 2, 3]
+
+
+def test_a_state_dict_of_another_network_is_an_error_that_names_the_key(tmp_path: Path) -> None:
+    stored = net_of(tmp_path).state_dict()
+    wrong: dict[str, tuple[object, str]] = {
+        "missing": ({k: v for k, v in stored.items() if k != "2.bias"}, "the file has no 2.bias"),
+        "more": ({**stored, "fc": torch.ones(1)}, "the file has fc, but the module does not"),
+        "prefix": ({f"module.{k}": v for k, v in stored.items()}, "its names begin with module."),
+        "shape": ({**stored, "2.weight": torch.ones(3, 1)}, "net.2.weight has shape [1, 3], but [3, 1]"),
+        "one": (torch.ones(3), "the file is not a dict of tensors"),
+        "nested": ({"model": stored}, "the file is not a dict of tensors"),
+    }  # fmt: skip
+    for name, (contents, message) in wrong.items():
+        torch.save(contents, tmp_path / f"{name}.pt")
+        ran = run("grad", NET, "x=[[0.5,2]]", f"net=@{name}.pt", cwd=str(tmp_path))
+        assert ran.status == 2
+        assert message in ran.stderr, name
+    ran = run("grad", NET, "x=[[0.5,2]]", "net=@net.pt", "net.9.weight=1", cwd=str(tmp_path))
+    assert "there is no parameter 'net.9.weight'" in ran.stderr
+
+
+def test_a_dropout_draws_the_same_mask_for_every_evaluation() -> None:
+    text = "net = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Tanh()); (net(x)**2).sum()"
+    for command in ("grad", "hessian"):
+        ran = run(command, text, "x=1,2", "--check", "--json").json
+        assert ran["ok"]
+        assert any(any(row) for row in ran["gradients"]["net.0.weight"])

@@ -126,7 +126,10 @@ def test_a_ledger_to_follow_with_a_pencil() -> None:
     ("text", "rules"),
     [
         ("W @ x", ["W @ tangent: [2] -> [2]"]),
-        ("F.linear(x, W, b)", ["linear(tangent, W, b) - linear(0, W, b): [2] -> [2]"]),
+        ("F.linear(x, W, b)", ["tangent @ weight^T: [2] -> [2]"]),
+        ("F.linear(b, W, x)", ["tangent: [2] -> [2]"]),
+        ("F.bilinear(x, b, W[None])", ["bilinear(tangent, b, W[None]): [2] -> [1]"]),
+        ("torch.fft.fft(x).abs()", ["fft(tangent): [2] -> [2]", "jvp of abs: [2] -> [2]"]),
         ("x.reshape(1, 2)", ["reshape(tangent, 1, 2): [2] -> [1, 2]"]),
         ("W * x[0]", ["the tangent of each number, moved with it: [2] -> []", "W"]),
         ("stack([x, b])", ["stack of the tangent, with 0 for the others: [2] -> [2, 2]"]),

@@ -289,6 +289,30 @@ FUNC = (
         run_finds="gradcli why --run does not look for this: the numbers are right. Print the shape.",
     ),
     Mistake(
+        "no-forward-mode",
+        "PyTorch has no forward mode for this operation",
+        program="""
+            lengths = lambda x: torch.cdist(x, torch.zeros(1, 2))
+            x, direction = torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0]])
+            print(torch.func.jvp(lengths, (x,), (direction,))[1])  # <--
+        """,
+        cause="jvp, jacfwd and torch.autograd.forward_ad need a formula for the tangent of each operation. cdist, "
+        "grid_sample, embedding_bag, ctc_loss, cuDNN's RNNs and some attention kernels have one for the gradient "
+        "only.",
+        cure="Use reverse mode: torch.func.jacrev instead of jacfwd, and its product with the direction instead of "
+        "jvp; or write the operation with simple ones.",
+        cured="""
+            lengths = lambda x: torch.cdist(x, torch.zeros(1, 2))
+            x, direction = torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0]])
+            print(torch.tensordot(torch.func.jacrev(lengths)(x), direction, dims=2))
+        """,
+        fragments=("Trying to use forward AD with ... that does not support it",),
+        symptoms=("forward mode implemented", "forward mode missing"),
+        related=("no-second-derivative", "no-derivative-formula"),
+        in_training="torch.func.hessian, which is jacfwd of jacrev, fails where jacrev of jacrev does not.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the call.",
+    ),
+    Mistake(
         "closed-form",
         "n backward passes for the Jacobian of softmax, which has a closed form",
         program="""

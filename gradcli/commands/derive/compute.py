@@ -13,7 +13,7 @@ from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run, run_expression
 from gradcli.evidence.derive.derive import derive
-from gradcli.evidence.derive.layer_steps import unfolded
+from gradcli.evidence.derive.unfolded import unfolded
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.show.mathematics import Mathematics

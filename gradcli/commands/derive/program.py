@@ -3,8 +3,6 @@
 from gradcli.commands.derive.request import Derive
 from gradcli.commands.derive.result import DeriveResult
 from gradcli.language.assignment import in_expression
-from gradcli.language.expressions import expression
-from gradcli.language.source import Source
 from gradcli.show.program.script import Script
 
 
@@ -13,11 +11,8 @@ def program(script: Script, request: Derive, result: DeriveResult) -> None:
     gradient if the result is not one number.
     """
     formulas = {name: text for name, text in result.formulas.items() if text is not None}
-    reached = {
-        name: name
-        for name, text in result.formulas.items()
-        if text != f"zeros_like({in_expression(name)})"
-    }
+    zeros = {name: f"zeros_like({in_expression(name)})" for name in result.formulas}
+    reached = [name for name, text in result.formulas.items() if text != zeros[name]]
     script.inputs(result.inputs, request.literals, reached)
     script.make_modules(result.expression, result.inputs)
     inputs, upstream = dict(result.inputs), ""
@@ -31,15 +26,15 @@ def program(script: Script, request: Derive, result: DeriveResult) -> None:
         name: script.formula(text, inputs, f"formula_{name.replace('.', '_')}")
         for name, text in formulas.items()
     }
-    bound = expression.parse(Source(result.expression), tuple(result.inputs)).assigned
-    for name in filter(bound.__contains__, reached):
-        reached[name] = script.fresh(f"{name}_given")
-        script.add(f"{reached[name]} = {name}")
+    given = script.kept(result.expression, result.inputs, reached)
     out = script.formula(result.expression, result.inputs, result.output, "result")
     targets = [name for line in {*script.lines} for name in line.partition(" = ")[0].split(", ")]
     if len(targets) == len({*targets}):  # no name is bound to two things, so once is enough
-        script.lines = [*dict.fromkeys(script.lines)]
-    slopes = dict(zip(reached, script.gradients(out, [*reached.values()], upstream), strict=True))
+        assigned = dict.fromkeys(line for line in script.lines if " = " in line)
+        script.lines = [
+            line for line in script.lines if " = " not in line or assigned.pop(line, line) is None
+        ]
+    slopes = dict(zip(given, script.gradients(out, [*given.values()], upstream), strict=True))
     for name in result.formulas:
         if name in values:
             script.show(f"d{result.loss}/d{name} by the formula", values[name])

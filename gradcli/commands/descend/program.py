@@ -1,12 +1,8 @@
 """The program of `descend`: torch.optim in a loop that prints step, value and parameters."""
 
-import re
-
 from gradcli.commands.descend.optimizers import needs_closure
 from gradcli.commands.descend.request import Descend
 from gradcli.commands.descend.result import DescendResult
-from gradcli.language.expressions import expression
-from gradcli.language.source import Source
 from gradcli.show.program.script import Script
 
 
@@ -16,8 +12,7 @@ def program(script: Script, request: Descend, result: DescendResult) -> None:
     The loop takes one step more than it prints: avoiding it would make the program longer.
     """
     inputs = result.inputs
-    bound = expression.parse(Source(result.expression), tuple(inputs)).assigned
-    given = {name: script.fresh(f"{name}_given") if name in bound else name for name in inputs}
+    given = script.outlasting(result.expression, inputs, inputs)
     literals = {
         given[name]: literal for name, literal in request.literals.items() if name in inputs
     }
@@ -27,10 +22,11 @@ def program(script: Script, request: Descend, result: DescendResult) -> None:
     optimizer, step = script.fresh("optimizer"), script.fresh("step")
     kind, _, arguments = result.optimizer.partition("(")
     parameters = [script.code(name) for name in leaves]
-    moved = re.sub(r"^\[\*(.*)\]$", r"\1", script.listed(leaves))
-    script.add(f"{optimizer} = torch.optim.{kind}({moved}, {arguments}")
+    script.add(f"{optimizer} = torch.optim.{kind}({script.read_once(leaves)}, {arguments}")
     formula = script.read(result.expression, inputs)
-    compute = [f"{name} = {given[name]}" for name in bound if name in inputs] + list(formula.lines)
+    compute = [f"{name} = {own}" for name, own in given.items() if own != name] + list(
+        formula.lines
+    )
     value = formula.value
     if not value.isidentifier():
         value = script.fresh("loss", "value")

@@ -67,7 +67,7 @@ def _parameters(result: DescendResult, end: str) -> Table:
         for name, last in result.parameters.items()
     ]
     columns = (Column("parameter"), Column("at the start"), Column(end))
-    return Table(columns, tuple(blocks), "Parameters", csv=False)
+    return Table(columns, tuple(blocks), "Parameters", csv=False, ruled=True)
 
 
 # --- the updates --------------------------------------------------------------------------------

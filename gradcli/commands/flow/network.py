@@ -33,7 +33,7 @@ from gradcli.evaluate import growth, library
 from gradcli.evaluate.failures import explained, kind
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import assigned
-from gradcli.evaluate.networks import Made, activation_of, bounded, function_of, make_inputs
+from gradcli.evaluate.networks import Made, activation_of, function_of, leaves, make_inputs
 from gradcli.evaluate.rerun import widened
 from gradcli.language.assignment import in_expression
 from gradcli.language.calls import Call
@@ -204,10 +204,7 @@ def _made(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
                 titles |= _named(title, module, titles)
                 name = title if module is net else name
     titles |= _named(name, net, titles)
-    layers = [
-        Layer(titles[id(part)], part, spans.get(id(part), whole))
-        for part in bounded(net, Step("apply", whole))
-    ]
+    layers = [Layer(titles[id(part)], part, spans.get(id(part), whole)) for part in leaves(net)]
     if not layers:
         raise UsageError(f"{name} has no layers", hint="--net 'nn.Sequential(nn.Linear(2,3))'")
     places = [f"{name}[{i}]" for i in range(len(net))] if isinstance(net, nn.Sequential) else []
@@ -283,7 +280,7 @@ def _passed(network: Network, x: Tensor, job: Job, upstream: Tensor | None = Non
 
 def _applied(layer: Layer, h: Tensor, job: Job) -> Any:
     """The output of a layer. Raises a GradcliError at its place for what PyTorch refuses."""
-    step = Step("apply", layer.span, 2, layer.title)
+    step = Step("apply", layer.span, 2, _class(layer))
     job.before(step, [layer.module, h])
     try:
         if written := function_of(layer.module):
@@ -294,7 +291,9 @@ def _applied(layer: Layer, h: Tensor, job: Job) -> Any:
         error.span = error.span or step.span
         raise
     except Exception as error:  # whatever PyTorch raises for the user's layer
-        raise explained(error, step, [layer.module, h]) from None
+        refused = explained(error, step, [layer.module, h])
+        refused.message = f"{layer.name}: {refused.message}"
+        raise refused from None
 
 
 def _row(i: int, network: Network, passed: Passed, flat: Mapping[Call, float]) -> NetLayer:

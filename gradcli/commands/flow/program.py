@@ -12,9 +12,7 @@ from gradcli.commands.flow.compute import BATCH
 from gradcli.commands.flow.judging import INITS
 from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult, NetResult
-from gradcli.language.assignment import in_expression
 from gradcli.language.expressions.expression import statements
-from gradcli.language.file_names import FromFile
 from gradcli.language.source import Source
 from gradcli.show.program.script import Script
 
@@ -144,12 +142,11 @@ def _added(number: str, condition: str, column: Sequence[Tensor | None]) -> list
 def _make(script: Script, request: Flow, result: NetResult) -> None:
     """The lines that make the input and the network."""
     x, net = result.inputs["x"], result.net
-    script.inputs({"x": x}, request.literals, ["x"] if x.is_floating_point() else [])
+    script.inputs(result.inputs, request.literals, ["x"] if x.is_floating_point() else [])
     *before, last = (source.text.strip() for source in statements(Source(result.source)))
     if not re.match(rf"{net}\s*=", last):
         last = f"{net} = {last}"
-    written = script.read("\n".join([*before, last, "x"]), {"x": x})
-    lines = [*written.lines, *_parameters(script, request, result)]
+    lines = script.read("\n".join([*before, last, "x"]), result.inputs).lines
     if request.init != "default":
         kinds = dict.fromkeys(
             ["Linear", *(row.module for row in result.layers if "Conv" in row.module)]
@@ -162,23 +159,4 @@ def _make(script: Script, request: Flow, result: NetResult) -> None:
             "        if layer.bias is not None:",
             "            nn.init.zeros_(layer.bias)",
         ]
-    if script.moved:
-        moved = ['with torch.device("cpu"):', *(f"    {line}" for line in lines)]
-        lines = [*moved, f"{net} = {net}{script.moved}"]
     script.add(*lines)
-
-
-def _parameters(script: Script, request: Flow, result: NetResult) -> list[str]:
-    """The lines that set the parameters that were given."""
-    whole, single = [], []
-    for item in request.inputs:
-        if "." in item.name:  # a parameter
-            value = script.tensor(item.literal, result.inputs[item.name], leaf=False)
-            single.append(f"    {in_expression(item.name)}.copy_({value})")
-        elif isinstance(item.literal, FromFile) and item.name != "x":
-            path = item.literal.path
-            call = f"torch.load({path!r})"
-            if item.literal.suffix == ".safetensors":
-                call = f"safetensors.torch.load_file({path!r})"
-            whole.append(f"{item.name}.load_state_dict({call})")
-    return [*whole, *(["with torch.no_grad():"] if single else []), *single]

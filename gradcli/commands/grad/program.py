@@ -21,14 +21,14 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     chosen = {name: name for name, slope in slopes.items() if slope is not None}
     script.inputs(result.inputs, request.literals, chosen)
     tangents = script.directions(request.jvp, result.directions)
+    if tangents:
+        script.make_modules(result.expression, result.inputs)
     name_of_value = "loss" if result.value.ndim == 0 else "value"
     if result.gradients is None:
-        script.make_modules(result.expression, result.inputs)
         _forward(script, result, tangents, name_of_value)
         return
     state = ""
     if tangents:
-        script.make_modules(result.expression, result.inputs)
         state = script.state(script.read(result.expression, result.inputs))
     rebound = [name for name in chosen if name in result.intermediates]
     for name in rebound:

@@ -34,10 +34,11 @@ def _by_rows(
     itself, so it is differentiated row by row.
     """
     script.inputs(result.inputs, request.literals, chosen)
+    kept = script.kept(result.expression, result.inputs, chosen)
     value = script.formula(result.expression, result.inputs, "value", "result")
     script.show("value", value)
     name, by, rows = map(script.fresh, ("name", "by", "rows"))
-    given = ", ".join(f'"{each}": {script.code(each)}' for each in chosen)
+    given = ", ".join(f'"{each}": {script.code(name)}' for each, name in kept.items())
     row = f"torch.autograd.grad(v, {by}, retain_graph=True, materialize_grads=True)[0]"
     script.add(
         f"for {name}, {by} in {{{given}}}.items():",

@@ -95,13 +95,16 @@ def _loop(
     """Write a loop over the points of the ranges that prints point, value and slopes."""
     at = {name: tensor[0] if name in ranges else tensor for name, tensor in inputs.items()}
     script.make_modules(text, at)
+    given = script.outlasting(text, at, ranges)
     for depth, (name, points) in enumerate(ranges.items()):
-        script.add(f"{'    ' * depth}for {name} in {points}:")
+        script.add(f"{'    ' * depth}for {given[name]} in {points}:")
     by = [name for name in ranges if slopes[name] is not None]
     inner = script.inner()
-    inner.add(*(f"{name} = {name}.clone().requires_grad_()" for name in by))
+    inner.add(*(f"{given[name]} = {given[name]}.clone().requires_grad_()" for name in by))
+    inner.add(*(f"{name} = {given[name]}" for name in ranges if given[name] != name))
     value = inner.formula(text, at, "y", "value", "result")
-    inner.show_row(*ranges, value, *inner.gradients(value, by))
+    found = inner.gradients(value, [given[name] for name in by])
+    inner.show_row(*given.values(), value, *found)
     script.nest(inner, len(ranges))
 
 

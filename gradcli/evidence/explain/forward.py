@@ -15,10 +15,11 @@ from gradcli.catalogue import derivative_rules
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.naming import NAMELESS, Names
 from gradcli.evaluate.trace import ExecutedOp, Trace, Use, program_of, pushed, tensors
-from gradcli.evidence.explain.ledger import operands_of, shown
+from gradcli.evidence.explain.ledger import note_complex, operands_of, shown
 from gradcli.evidence.explain.local_formulas import LONGEST, formula
 from gradcli.evidence.explain.local_rules import (
     Local,
+    by_role,
     close,
     in_words,
     is_elementwise,
@@ -66,9 +67,10 @@ class _Forward:
                 self._row("input", name, "input", tensor, tangent=along.get(name))
                 for name, tensor in self._inputs.items()
             ]
-            for operation in self._trace.operations:
-                if operation.uses and operation.results:
-                    rows += self._operation(operation)
+            operations = [op for op in self._trace.operations if op.uses and op.results]
+            note_complex(self._names, operations, job)
+            for operation in operations:
+                rows += self._operation(operation)
             value = self._trace.value
             jvp = self._mode.tangent(value)
         assert _adds_up([jvp], self._plain), "the forward ledger's jvp is not forward mode's"
@@ -118,6 +120,9 @@ class _Forward:
     ) -> Local:
         """The local derivative in numbers if tangent * local is the product, else a rule in words."""
         name, whole = known_as(operation), not result.ndim
+        if result.is_complex() or use.tensor.is_complex():  # of whose rules few hold both ways
+            words = self._linear(operation, use, result) or f"jvp of {operation.name}"
+            return in_words(f"{words}: {list(tangent.shape)} -> {list(product.shape)}")
         one_by_one = len(operation.results) == 1 and name not in derivative_rules.MOVES
         if one_by_one and (whole or is_elementwise(operation)):
             rule = formula(self._names, operation, use, result, name)
@@ -130,11 +135,11 @@ class _Forward:
                     return Local(local, rule)
             return in_words(f"tangent * ({rule})")
         words = (
-            self._linear(operation, use, result)
+            by_role(derivative_rules.FORWARD, operation, use, name)
+            or self._linear(operation, use, result)
             or self._reduced(operation, use, result, name)
             or self._symmetric(operation, use, result, name)
             or _moved(name)
-            or derivative_rules.FORWARD.get(name)
             or f"jvp of {operation.name}"
         )
         return in_words(f"{words}: {list(tangent.shape)} -> {list(product.shape)}")
@@ -204,7 +209,8 @@ class _Forward:
     def _drawn(self, use: Use) -> Tensor:
         """A random tangent of an operand."""
         like = use.tensor.detach()
-        drawn = torch.randn(like.shape, generator=self._chance, dtype=torch.float64)
+        dtype = torch.complex128 if like.is_complex() else torch.float64
+        drawn = torch.randn(like.shape, generator=self._chance, dtype=dtype)
         return drawn.to(like.device, like.dtype)
 
     def _alone(self, operation: ExecutedOp, use: Use, result: Tensor, tangent: Tensor) -> Tensor:

@@ -50,6 +50,14 @@ def operands_of(names: Names, operation: ExecutedOp) -> list[str]:
     ]
 
 
+def note_complex(names: Names, operations: Sequence[ExecutedOp], job: Job) -> None:
+    """Note the steps of a ledger that are complex."""
+    for operation in operations:
+        if any(result.is_complex() for result in operation.results):
+            step = f"the step {names.together(operation)} is complex"
+            job.note("complex-step", f"{step}: the table shows it, JSON has null")
+
+
 class _Ledger:
     """One subject, run with every use kept apart, and autograd's gradient for every tensor."""
 
@@ -69,7 +77,7 @@ class _Ledger:
             for use in operation.uses:
                 if (product := self._reached.get(id(use.alias))) is not None:
                     self._passed.setdefault(id(use.tensor), []).append(product)
-        self._note_complex(job)
+        note_complex(self._names, self._operations, job)
 
     def rows(self) -> list[LedgerRow]:
         """All rows, in the order of the JSON."""
@@ -101,12 +109,6 @@ class _Ledger:
         distinct = {str(id(tensor)): tensor for tensor in tensors}
         gradients = core.gradients(self._trace.value, distinct, upstream=self._subject.upstream)
         return {int(key): g.to_dense() for key, g in gradients.items() if g is not None}
-
-    def _note_complex(self, job: Job) -> None:
-        for operation in self._operations:
-            if any(result.is_complex() for result in operation.results):
-                step = f"the step {self._names.together(operation)} is complex"
-                job.note("complex-step", f"{step}: the table shows it, JSON has null")
 
     # --- rows ------------------------------------------------------------------------------------
 

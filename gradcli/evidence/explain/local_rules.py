@@ -5,7 +5,7 @@ summed over what was broadcast, is what autograd passed on; anything else is a r
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -92,7 +92,10 @@ def known_as(operation: ExecutedOp) -> str:
 def _setting(operation: ExecutedOp, key: str, place: int, default: Any = None) -> Any:
     """A parameter of a function or a module as given, otherwise its default."""
     if operation.step.kind == "apply":
-        return getattr(operation.operands[0], key, default)
+        module = operation.operands[0]
+        if key == "use_input_stats":
+            return module.training or not module.track_running_stats
+        return getattr(module, key, default)
     return operation.keywords.get(key, (*operation.arguments, *[default] * place, default)[place])
 
 
@@ -100,21 +103,36 @@ def rule_for(names: Names, operation: ExecutedOp, use: Use, name: str) -> str:
     """The rule in the table for an operation and the role of its operand."""
     if name == "einsum" and (found := _einsum(names, operation, use)):
         return found
-    plain = name.partition(" ")[0]
     if name in ("norm", "normalize"):
         return _of_norm(operation, name)
-    by_name = derivative_rules.ROLES
-    roles = by_name.get(operation.step.name) or by_name.get(plain, ("input", "other"))
-    place = use.place[0] - (operation.step.kind == "apply")
-    named = place - len(operation.arguments)
-    role = operation.step.keywords[named] if named >= 0 else "".join(roles[place : place + 1])
-    table = derivative_rules.RULES.get(name, {})
-    text = table.get(role) or table.get("") or derivative_rules.ALONG.get(name, "")
+    text = by_role(derivative_rules.RULES, operation, use, name)
+    text = text or derivative_rules.ALONG.get(name, "")
     if name in ("var", "std"):
         return text.replace("correction", f"{_correction(operation):g}")
-    if "upstream*weight" in text and _setting(operation, "weight", roles.index("weight")) is None:
+    place = _roles(operation, name).index("weight") if "upstream*weight" in text else 0
+    if place and _setting(operation, "weight", place) is None:
         text = text.replace("upstream*weight", "upstream")
     return text
+
+
+def by_role(
+    table: Mapping[str, Mapping[str, str]], operation: ExecutedOp, use: Use, name: str
+) -> str:
+    """What a table has for an operation and the role of its operand, or for any; empty if nothing."""
+    place = use.place[0] - (operation.step.kind == "apply")
+    named = place - len(operation.arguments)
+    roles = _roles(operation, name)
+    role = operation.step.keywords[named] if named >= 0 else "".join(roles[place : place + 1])
+    role = role.removeprefix(".")  # a parameter of a module
+    texts = table.get(name, {})
+    return texts.get(role) or texts.get("", "")
+
+
+def _roles(operation: ExecutedOp, name: str) -> Sequence[str]:
+    """The roles of the operands of an operation, by place."""
+    by_name = derivative_rules.ROLES
+    plain = name.partition(" ")[0]
+    return by_name.get(operation.step.name) or by_name.get(plain, ("input", "other"))
 
 
 def _correction(operation: ExecutedOp) -> float:

@@ -3,7 +3,6 @@
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from gradcli.language.source import Source, Span
@@ -34,8 +33,8 @@ class Step(NamedTuple):
     call, method    `name` is the path of a function, `Tensor.relu` for a method; the last values
                     belong to `keywords`, and that of `*` is a tuple of arguments; `value` of a
                     call is Python's own function for plain numbers
-    apply           the first value is a module of torch.nn, the others its arguments; those of
-                    keywords that begin with a dot are its parameters
+    apply           the first value is a module of torch.nn, the others its arguments; `value` says that
+                    it is a "layer", whose parameters are those of the keywords that begin with a dot
     attribute       `name` of a tensor or of several results
     unbind          makes a tuple of `value` values from a tensor or a sequence of that length
     index, slice, tuple, list   as in Python; `value` holds the places of values with `*`
@@ -84,19 +83,20 @@ class Expression:
     layers: Mapping[int, str] = field(default_factory=dict)
 
 
-Kept = TypeVar("Kept")
+T = TypeVar("T")
 
 
-def kept(make: Callable[[Expression], Kept]) -> Callable[[Expression], Kept]:
-    """`make`, called once for each expression. The expression itself holds what was made, so that nothing
-    outlives it: it may hold modules with millions of parameters.
+def once(function: Callable[[Expression], T]) -> Callable[[Expression], T]:
+    """The same function, computed once for each expression. The expression keeps the value, so that
+    both are freed together: one that was run may hold large modules.
     """
+    name = f"{function.__module__}.{function.__name__}"
 
-    @wraps(make)
-    def found(expression: Expression) -> Kept:
-        held: dict[Any, Any] = vars(expression)
-        if make not in held:
-            held[make] = make(expression)
-        return held[make]  # type: ignore[no-any-return]
+    def kept(program: Expression) -> T:
+        held: dict[str, Any] = vars(program)
+        if name not in held:
+            held[name] = function(program)
+        value: T = held[name]
+        return value
 
-    return found
+    return kept

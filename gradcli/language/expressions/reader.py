@@ -32,7 +32,8 @@ class Reader:
     """One expression being read.
 
     `inputs` may hold paths of parameters, `net.0.weight`, and the beginning of such paths, `net.`.
-    `scope` has the names bound so far, and whether each is a module of torch.nn; `made_modules` the
+    `scope` has the names bound so far, and whether each is a module of torch.nn or a sequence of such
+    modules; `made_modules` the
     steps that make one, other than as a part of another, `titles` the names that these are given, and
     `layered` whether one of them may have parameters. `free` says whether
     a name that has no meaning becomes an input; `used` are the inputs that were read; `expanded` the
@@ -179,7 +180,7 @@ class Reader:
         for node, step in self.made_modules.items():
             title = self.titles.get(node, "")
             name = base = title or step.name.rpartition(".")[2].lower()
-            taken = named if title else {*named, *self.scope}
+            taken = named if title else {*named, *self.used, *self.assigned}
             number = 1
             while name in taken:
                 number += 1

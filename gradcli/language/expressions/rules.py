@@ -74,13 +74,13 @@ def _leading(node: ast.AST) -> ast.expr | None:
 def _assign(reader: Reader, node: ast.Assign) -> list[Part]:
     agenda = [(target, node.value) for target in node.targets]
     for target, value in agenda:
-        several = isinstance(value, ast.Tuple | ast.List)
-        if isinstance(target, ast.Tuple | ast.List) and several:
-            agenda.extend(zip(target.elts, value.elts, strict=False))
+        items = value.elts if isinstance(value, ast.Tuple | ast.List) else None
+        if isinstance(target, ast.Tuple | ast.List) and items is not None:
+            agenda.extend(zip(target.elts, items, strict=False))
         elif isinstance(target, ast.Name) and _is_module(reader, value):
             reader.modules.add(target)
-            for place, item in enumerate(value.elts if several else [value]):
-                title = f"{target.id}.{place}" if several else target.id
+            for place, item in enumerate([value] if items is None else items):
+                title = target.id if items is None else f"{target.id}.{place}"
                 reader.titles.setdefault(_before_modes(item), title)
     return [node.value, *node.targets]
 

@@ -26,7 +26,7 @@ from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.expressions.substitution import filled
 from gradcli.language.source import Source
-from gradcli.show.program.making import Making, Parameters, random
+from gradcli.show.program.made_modules import Making, Parameters, random
 
 _SECTIONS = {
     "special": "torch.special",
@@ -72,9 +72,9 @@ class WrittenExpression:
         writer = _Writer(program, operands, set(inputs), device, apart=apart)
         statements = writer.written()
         calls = {
-            call: (titles[id(step)], made[id(step)])
+            call: (titles[id(step)], made[id(step)]) if id(step) in titles else None
             for call, step in writer.computed.items()
-            if id(step) in titles
+            if id(step) in titles or (writer.draws(step) and not apart)
         }
         lines = Making(self.codes, parameters, device).lines(statements, calls)
         last = statements[-1]
@@ -193,12 +193,16 @@ class _Writer(ast.NodeTransformer):
         for keyword, value in zip(node.keywords, values[len(node.args) :], strict=False):
             keyword.value = number(keyword.value, value)
 
+    def draws(self, step: Step) -> bool:
+        """Whether a call draws random numbers."""
+        if step.kind == "apply":
+            return any(map(random, self._operands.get(id(step), [])[:1]))
+        return step.name.rpartition(".")[2] in RANDOM and not step.name.startswith("nn.")
+
     def _on_device(self, node: ast.Call, step: Step) -> ast.expr:
         """A call that draws random numbers does so on the CPU, as in gradcli, and moves them."""
         operands, bound = self._operands.get(id(step), []), step.kind in ("method", "apply")
-        module = step.kind == "apply" and bool(operands)
-        draws = random(operands[0]) if module else step.name.rpartition(".")[2] in RANDOM
-        if not draws or step.name.startswith("nn.") or "*" in step.keywords:
+        if not self.draws(step) or "*" in step.keywords:
             return node
         if isinstance(node.func, ast.Attribute) and step.kind == "method":
             node.func.value = _on_cpu(node.func.value)

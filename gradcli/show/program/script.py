@@ -11,9 +11,11 @@ from gradcli.catalogue.operators import RANDOM, RANDOM_MODULES
 from gradcli.evaluate.files import read_all
 from gradcli.evaluate.job import DTYPES, once_more
 from gradcli.language.assignment import in_expression
+from gradcli.language.expressions import expression
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Literal
+from gradcli.language.source import Source
 from gradcli.options.inputs import Input
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import Result, part
@@ -177,6 +179,19 @@ class Script:
         self.add(f"{name} = torch.get_rng_state()")
         return name
 
+    def outlasting(
+        self, text: str, inputs: Mapping[str, Tensor], names: Iterable[str]
+    ) -> dict[str, str]:
+        """A name for each of the inputs in `names` that the expression does not bind again."""
+        bound = expression.parse(Source(text), tuple(inputs)).assigned
+        return {name: self.fresh(f"{name}_given") if name in bound else name for name in names}
+
+    def kept(self, text: str, inputs: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, str]:
+        """The same names, after a line for each input that gets another one."""
+        found = self.outlasting(text, inputs, names)
+        self.add(*(f"{given} = {name}" for name, given in found.items() if given != name))
+        return found
+
     def gradients(self, out: str, inputs: Sequence[str], upstream: str = "") -> list[str]:
         """The line that calls autograd.grad; the names of what it returns."""
         names = [self.fresh(f"d_{_flat(name)}") for name in inputs]
@@ -184,7 +199,7 @@ class Script:
         if len(names) == 1:
             self.add(f"{names[0]} = torch.autograd.grad({out}, {self.code(inputs[0])}{given})[0]")
         elif names:
-            call = f"torch.autograd.grad({out}, {self.listed(inputs)}{given})"
+            call = f"torch.autograd.grad({out}, {self.read_once(inputs)}{given})"
             self.add(f"{', '.join(names)} = {call}")
         return names
 
@@ -196,6 +211,10 @@ class Script:
             every = path and self._counts[module] == sum(n.startswith(f"{module}.") for n in names)
             parts[f"*{self.code(module)}.parameters()" if every else self.code(name)] = None
         return f"[{', '.join(parts)}]"
+
+    def read_once(self, names: Sequence[str]) -> str:
+        """The same where it is read once: all parameters of one module need no list."""
+        return re.sub(r"^\[\*([^,]*)\]$", r"\1", self.listed(names))
 
     def show_row(self, *values: str) -> None:
         """Print the numbers of several tensors on one line."""

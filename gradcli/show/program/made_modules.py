@@ -22,22 +22,26 @@ class Making(NamedTuple):
     device: str
 
     def lines(
-        self, statements: Sequence[ast.stmt], calls: Mapping[ast.AST, tuple[str, nn.Module]]
+        self,
+        statements: Sequence[ast.stmt],
+        calls: Mapping[ast.AST, tuple[str, nn.Module] | None],
     ) -> list[Line]:
-        """The statements as lines. `calls` are the calls that make a module, in the order in which they
-        are computed, with the name and the module.
+        """The statements as lines. `calls` are the calls that make a module, with its name and itself,
+        and those that draw random numbers, in the order in which they are computed.
         """
         found: list[Line] = []
         for statement in statements:
-            inside, rest = {*ast.walk(statement)}, [statement]
-            for call, (name, module) in calls.items():
-                if call not in inside:
+            inside, rest, drawn = {*ast.walk(statement)}, [statement], False
+            for call in filter(inside.__contains__, calls):
+                if (made := calls[call]) is None:
+                    drawn = True
                     continue
-                code = self.codes[name]
-                found += [
-                    (line, True)
-                    for line in self._made(name, f"{code} = {ast.unparse(call)}", module)
-                ]
+                code = self.codes[made[0]]
+                lines = self._made(*made, f"{code} = {ast.unparse(call)}")
+                if drawn and len(lines) == 1:  # a line of its own would draw first
+                    Replaced(call, code, assigned=True).visit(statement)
+                    continue
+                found += [(line, True) for line in lines]
                 match statement:
                     case ast.Assign(targets=[ast.Name(id=given)]) if (
                         given == code and statement.value is call
@@ -48,7 +52,7 @@ class Making(NamedTuple):
             found += [(ast.unparse(each), False) for each in rest]
         return found
 
-    def _made(self, name: str, text: str, module: nn.Module) -> list[str]:
+    def _made(self, name: str, module: nn.Module, text: str) -> list[str]:
         made = [text]
         if self.device != "cpu":
             made = ['with torch.device("cpu"):', f"    {text}"]
@@ -62,12 +66,17 @@ def random(module: nn.Module) -> bool:
 
 
 class Replaced(ast.NodeTransformer):
-    """Puts a name in the place of one call."""
+    """Puts a name in the place of one call; if `assigned`, the call is where the name is bound."""
 
-    def __init__(self, call: ast.AST, name: str) -> None:
+    def __init__(self, call: ast.AST, name: str, *, assigned: bool = False) -> None:
         self._call = call
         self._name = name
+        self._assigned = assigned
 
     def visit_Call(self, node: ast.Call) -> Any:
         """The name, or the call itself."""
-        return ast.Name(self._name, ast.Load()) if node is self._call else self.generic_visit(node)
+        if node is not self._call:
+            return self.generic_visit(node)
+        if self._assigned:
+            return ast.NamedExpr(ast.Name(self._name, ast.Store()), node)
+        return ast.Name(self._name, ast.Load())

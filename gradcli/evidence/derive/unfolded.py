@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from gradcli.language.expressions.program import Expression
-from gradcli.show.program.making import Replaced
+from gradcli.show.program.made_modules import Replaced
 
 
 def unfolded(source: Expression, linked: Expression, taken: Collection[str]) -> str:
@@ -30,8 +30,9 @@ def unfolded(source: Expression, linked: Expression, taken: Collection[str]) -> 
         statements += [_assigned(name, call) for call, name in makers.items() if call in called]
         for call in filter(inside.__contains__, calls):
             chain = calls[call]
-            if call.func not in makers and _root(ast.unparse(call.func)) != _root(chain[0][0]):
-                continue  # the module has another name here
+            own = makers.get(call.func) or _root(ast.unparse(call.func))
+            if any(_root(title) != own for title, _ in chain):
+                continue  # the module has another name here, or a layer has none
             kept = (
                 getattr(statement, "value", None) is call
             )  # so the statement is that of its last layer
