@@ -5,6 +5,5 @@ EXAMPLES = (
     ("gradcli flow --activation relu --init kaiming --layers 50", "Kaiming's rule keeps the gradient steady"),
     ("gradcli flow --net 'nn.Sequential(nn.Linear(4,9), nn.Sigmoid(), nn.Linear(9,1))' --x 'randn(64,4)'",
      "your own network, and what cures it"),
-    ("gradcli flow --activation tanh --init xavier --get factors.tanh", "the factor per layer"),
 )  # fmt: skip
 PATHS = "factors.relu or layers.0.gradient_norm"
