@@ -110,7 +110,7 @@ def test_the_program_prints_the_numbers_of_the_json(call: str) -> None:
     values = [
         float(word) for word in text.split() if word[-1].isdigit() and word[0] in "-.0123456789"
     ]
-    assert len(values) > 5
+    assert len(values) > 3
     for value in values:
         assert bool(
             torch.isclose(
