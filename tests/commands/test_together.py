@@ -90,7 +90,7 @@ PROGRAMS = [
     f"grad '{NORMS}' 'x=randn(4,2)' --jvp net.1.weight=1,2,3 --jvp 'x=randn(4,2)'",
     f"grad '{DROPS}' 'x=1,2;3,4' 'y=1;2' --each x,y --via backward",
     f"hessian '{DROPS}' x=1,2 y=1, --hvp net.2.bias=1, --hvp x=1,0",
-    "hessian 'a = nn.Linear(1,2); a(x).pow(2).sum()' x=1, 'a.weight=arange(2)' --wrt a.weight",
+    "hessian 'a = nn.Linear(2,1); a(x).pow(2).sum()' x=1,2 'a.weight=arange(2)' --wrt a.weight",
 ]
 
 
