@@ -90,7 +90,7 @@ PROGRAMS = [
     f"grad '{NORMS}' 'x=randn(4,2)' --jvp net.1.weight=1,2,3 --jvp 'x=randn(4,2)'",
     f"grad '{DROPS}' 'x=1,2;3,4' 'y=1;2' --each x,y --via backward",
     f"hessian '{DROPS}' x=1,2 y=1, --hvp net.2.bias=1, --hvp x=1,0",
-    "hessian 'a = nn.Linear(1,2); a(x).pow(2).sum()' x=1, 'a.weight=arange(2)' --wrt a.weight",
+    "hessian 'a = nn.Linear(2,1); a(x).pow(2).sum()' x=1,2 'a.weight=arange(2)' --wrt a.weight",
 ]
 
 
@@ -110,7 +110,7 @@ def test_the_program_prints_the_numbers_of_the_json(call: str) -> None:
     values = [
         float(word) for word in text.split() if word[-1].isdigit() and word[0] in "-.0123456789"
     ]
-    assert len(values) > 5
+    assert len(values) > 3
     for value in values:
         assert bool(
             torch.isclose(

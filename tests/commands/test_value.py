@@ -341,14 +341,15 @@ def test_a_step_that_is_not_finite_is_noted_without_a_backward_pass() -> None:
         assert [note["text"] for note in notes] == ["NaN or inf in intermediates.n"]
 
 
-def test_parameters_of_a_network_are_inputs_and_its_calls_are_parts() -> None:
+def test_parameters_of_a_network_are_inputs_and_its_calls_and_layers_are_parts() -> None:
     net = "net = nn.Sequential(nn.Linear(3,2), nn.Tanh()); net(X)"
     given = ["X=1,2,3;4,5,6", "net.0.weight=0,1,0;1,0,1", "net.0.bias=0.5,-1"]
     found = run("value", net, *given, "--shapes", "--dtype", "float64", "--json").json
     rows = torch.tensor([[1.0, 2, 3], [4, 5, 6]], dtype=torch.float64)
     weight, bias = torch.tensor([[0.0, 1, 0], [1, 0, 1]]).double(), torch.tensor([0.5, -1]).double()
     assert torch.tensor(found["value"]).allclose(torch.tanh(rows @ weight.T + bias).float())
-    assert found["shapes"] == [{"expression": "net(X)", "shape": [2, 2]}]
+    parts = ["net[0]", "net[1]", "net(X)"]
+    assert found["shapes"] == [{"expression": part, "shape": [2, 2]} for part in parts]
     drawn = run("value", net, *given[:1], "--json").json
     torch.manual_seed(0)
     linear = nn.Linear(3, 2)
