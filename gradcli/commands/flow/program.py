@@ -8,20 +8,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradcli.commands.flow.compute import BATCH
-from gradcli.commands.flow.judging import INITS
+from gradcli.commands.flow.made import BATCH
+from gradcli.commands.flow.network import INITS
 from gradcli.commands.flow.request import Flow
-from gradcli.commands.flow.result import FlowResult, NetResult
+from gradcli.commands.flow.result import FlowResult, NetLayer
 from gradcli.language.expressions.expression import statements
 from gradcli.language.source import Source
 from gradcli.show.program.script import Script
 
 
-def program(script: Script, request: Flow, result: FlowResult | NetResult) -> None:
+def program(script: Script, request: Flow, result: FlowResult) -> None:
     """Write the program that prints a line of statistics for each activation and layer, or for each
     layer of the user's network.
     """
-    if isinstance(result, NetResult):
+    if result.expression:
         _net(script, request, result)
     else:
         _stack(script, request, result)
@@ -66,16 +66,15 @@ def _init(request: Flow) -> str:
     return f"nn.init.{function}(layer.weight{arguments})"
 
 
-def _net(script: Script, request: Flow, result: NetResult) -> None:
+def _net(script: Script, request: Flow, result: FlowResult) -> None:
     """The layers one after another, and a line for each."""
-    rows, net = result.layers, result.net
+    rows, (net,) = result.layers, result.factors
     _make(script, request, result)
     names = [row.name for row in rows]
     layers = ", ".join(f'("{name}", {name})' for name in names)
     if result.plain:
         layers = f'(f"{net}[{{i}}]", layer) for i, layer in enumerate({net})'
-    flat = zip(rows, result.flat, strict=True)
-    slopes = {row.name: slope for row, slope in flat if row.saturated is not None}
+    slopes = {row.name: result.flat[row.name] for row in rows if _share(row) is not None}
     script.add(
         f"layers = [{layers}]",
         "",
@@ -99,7 +98,7 @@ def _net(script: Script, request: Flow, result: NetResult) -> None:
     )
 
 
-def _numbers(result: NetResult) -> list[str]:
+def _numbers(result: FlowResult) -> list[str]:
     """The lines that collect the numbers of one layer, without conditions that always hold."""
     rows = result.layers
     lines = ["if not h.requires_grad:", "    continue"]
@@ -117,7 +116,7 @@ def _numbers(result: NetResult) -> list[str]:
         "numbers.append(y.mean())",
         *_added("y.std()", several, [row.std for row in rows]),
     ]
-    active = [row for row in rows if row.saturated is not None]
+    active = [row for row in rows if _share(row) is not None]
     if active:
         dead = "slope.dim() > 1 and len(slope) > 1"
         inner = [
@@ -139,9 +138,9 @@ def _added(number: str, condition: str, column: Sequence[Tensor | None]) -> list
     return [add]
 
 
-def _make(script: Script, request: Flow, result: NetResult) -> None:
+def _make(script: Script, request: Flow, result: FlowResult) -> None:
     """The lines that make the input and the network."""
-    x, net = result.inputs["x"], result.net
+    x, (net,) = result.inputs["x"], result.factors
     script.inputs(result.inputs, request.literals, ["x"] if x.is_floating_point() else [])
     *before, last = (source.text.strip() for source in statements(Source(result.source)))
     if not re.match(rf"{net}\s*=", last):
@@ -160,3 +159,8 @@ def _make(script: Script, request: Flow, result: NetResult) -> None:
             "            nn.init.zeros_(layer.bias)",
         ]
     script.add(*lines)
+
+
+def _share(row: NetLayer) -> Tensor | None:
+    """The share of the outputs of an activation at which its slope is flat."""
+    return row.off if row.saturated is None else row.saturated

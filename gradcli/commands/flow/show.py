@@ -1,12 +1,12 @@
 """The tables of `flow`: the norms of all activations, with bars on one scale, and the outputs."""
 
 import math
+from dataclasses import fields
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from gradcli.commands.flow.result import LAYERS, FlowResult, LayerFlow, NetLayer, NetResult
+from gradcli.commands.flow.result import LAYERS, FlowResult
 from gradcli.show.pieces import FilledColumn, table_of
 from gradcli.show.table import Table
 
@@ -14,10 +14,12 @@ ROWS = 40
 """Layers of a network that are shown on the screen."""
 BAR = 9
 """Characters of the longest bar."""
-_SATURATED = (
-    "saturated: the share of outputs where the activation's slope is at most a tenth of its largest"
-)
-_DEAD = "dead: the share of places where the slope is 0 for every sample"
+_REMARKS = {
+    "saturated": "saturated: the share of outputs where the activation's slope is at most a tenth of its largest",
+    "off": "off: the share of outputs where the slope is 0, of an activation whose slope is 0 or 1",
+    "dead": "dead: the share of places where the slope is 0 for every sample",
+}
+"""What the shares of outputs mean."""
 _NUMBERS = {
     "gradient_norm": "gradient",
     "factor": "factor",
@@ -25,21 +27,22 @@ _NUMBERS = {
     "mean": "mean",
     "std": "std",
     "saturated": "saturated",
+    "off": "off",
     "dead": "dead",
 }
 """The numbers of a layer of a network, and the headings of their columns."""
 _KEYS = ("gradient_norm", "mean", "std", "saturated")
 
 
-def tables(result: FlowResult | NetResult, digits: int) -> list[Table]:
+def tables(result: FlowResult, digits: int) -> list[Table]:
     """The norms with bars, the outputs of each layer, and all of it for CSV."""
-    return _of_net(result) if isinstance(result, NetResult) else _of_stack(result)
+    return _of_net(result) if result.expression else _of_stack(result)
 
 
-def _of_net(result: NetResult) -> list[Table]:
+def _of_net(result: FlowResult) -> list[Table]:
     """The layers of the user's network; a column without a number is left out."""
     rows = result.layers
-    cells = {key: _optional(rows, key) for key in _NUMBERS}
+    cells = {key: _column(rows, key) for key in _NUMBERS}
     low, high = _scale([norm for norm in cells["gradient_norm"] if norm is not None])
     bars = ["" if norm is None else _bar(norm, low, high) for norm in cells["gradient_norm"]]
 
@@ -53,30 +56,19 @@ def _of_net(result: NetResult) -> list[Table]:
         ("module", [row.module for row in rows]),
     ]
     shapes: FilledColumn = ("shape", [str(row.shape) for row in rows])
-    csv: list[FilledColumn] = [
-        ("layer", [row.layer for row in rows]),
-        ("name", [row.name for row in rows]),
-        ("module", [row.module for row in rows]),
-        ("activation", [row.activation for row in rows]),
-        shapes,
-        *((key, cells[key]) for key in _NUMBERS),
-    ]
     norms = [*columns("gradient_norm"), ("#", bars), *columns("factor", "weight_gradient_norm")]
     title = f"Gradient through {result.expression}"
     caption = f"{result.verdict}\n{_bars(low, high)}; {result.dtype}"
-    outputs = [shapes, *columns("mean", "std", "saturated", "dead")]
-    remark = _SATURATED + (f"\n{_DEAD}" if len(columns("dead")) else "")
+    outputs = [shapes, *columns("mean", "std", *_REMARKS)]
+    remarks = (remark for key, remark in _REMARKS.items() if columns(key))
     layout: dict[str, Any] = {"keys": 2, "csv": False, "rows": ROWS}
     return [
         table_of(len(rows), [*named, *norms], title, caption, **layout),
-        table_of(len(rows), [*named, *outputs], "Outputs of each layer", remark, **layout),
-        table_of(len(rows), csv, screen=False),
+        table_of(
+            len(rows), [*named, *outputs], "Outputs of each layer", "\n".join(remarks), **layout
+        ),
+        _for_csv(rows),
     ]
-
-
-def _optional(rows: list[NetLayer], key: str) -> list[float | None]:
-    numbers = (getattr(row, key) for row in rows)
-    return [None if number is None else float(number) for number in numbers]
 
 
 def _of_stack(result: FlowResult) -> list[Table]:
@@ -84,12 +76,12 @@ def _of_stack(result: FlowResult) -> list[Table]:
         name: [row for row in result.layers if row.activation == name] for name in result.factors
     }
     layers = [row.layer for row in next(iter(by_name.values()))]
-    low, high = _scale(_column(result.layers, "gradient_norm").tolist())
+    low, high = _scale(_column(result.layers, "gradient_norm"))
     norms: list[FilledColumn] = [("layer", layers)]
     outputs: list[FilledColumn] = [("layer", layers)]
     for name, rows in by_name.items():
         norm, mean, std, saturated = (_column(rows, key) for key in _KEYS)
-        norms += [(name, norm), ("#", [_bar(each, low, high) for each in norm.tolist()])]
+        norms += [(name, norm), ("#", [_bar(each, low, high) for each in norm])]
         outputs += [(f"{name}: mean", mean), ("std", std), ("saturated", saturated)]
     count = len(layers)
     title = (
@@ -98,22 +90,24 @@ def _of_stack(result: FlowResult) -> list[Table]:
     caption = "\n".join([*result.verdict.split("; "), f"{_bars(low, high)}; {result.dtype}"])
     return [
         table_of(count, norms, title, caption, csv=False, rows=LAYERS),
-        table_of(count, outputs, "Outputs of each layer", _SATURATED, csv=False, more=True),
+        table_of(
+            count, outputs, "Outputs of each layer", _REMARKS["saturated"], csv=False, more=True
+        ),
         _for_csv(result.layers),
     ]
 
 
-def _for_csv(rows: list[LayerFlow]) -> Table:
-    columns: list[FilledColumn] = [
-        ("layer", [row.layer for row in rows]),
-        ("activation", [row.activation for row in rows]),
-        *((key, _column(rows, key)) for key in _KEYS),
+def _for_csv(rows: list[Any]) -> Table:
+    keys = [field.name for field in fields(rows[0])]
+    return table_of(len(rows), [(key, _column(rows, key)) for key in keys], screen=False)
+
+
+def _column(rows: list[Any], key: str) -> list[Any]:
+    """The cells of a key: numbers, texts, None where there is none."""
+    cells = (getattr(row, key) for row in rows)
+    return [
+        float(x) if isinstance(x, Tensor) else str(x) if isinstance(x, list) else x for x in cells
     ]
-    return table_of(len(rows), columns, screen=False)
-
-
-def _column(rows: list[LayerFlow], key: str) -> Tensor:
-    return torch.stack([getattr(row, key) for row in rows])
 
 
 def _scale(norms: list[float]) -> tuple[float, float]:
