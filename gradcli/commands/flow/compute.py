@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gradcli.catalogue.operators import RANDOM_MODULES
 from gradcli.commands.flow import made
-from gradcli.commands.flow.network import Layer, Network, Run, row, run, slopes_of
+from gradcli.commands.flow.network import Layer, Network, Run, rows_of, run, slopes_of
 from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult, LayerFlow
 from gradcli.commands.flow.verdict import IN_TURN, cure, redrawn, trials, verdict
@@ -48,15 +48,12 @@ def _own(request: Flow, job: Job) -> FlowResult:
     inputs, network = made.own(request, job)
     before = deepcopy(network)
     network = redrawn(network, request.init)
-    done = run(network, job)
     calls = dict.fromkeys(layer.call for layer in network.layers if layer.call)
     slopes = {call: slopes_of(call, job) for call in calls}
-    rows = [
-        row(network, done, i, slopes.get(layer.call) if layer.call else None)
-        for i, layer in enumerate(network.layers)
-    ]
+    done = run(network, job)
+    rows = rows_of(network, done, slopes)
     said, change = verdict(network, done, rows, slopes, job)
-    if not (change and change.steady) and len(network.counted) > 1:
+    if len(network.counted) > 1:
         said += cure(network, change, trials(request, before, network, done), job)
     return FlowResult(
         **job.header("flow", inputs),
@@ -77,27 +74,25 @@ def _stacks(request: Flow, job: Job) -> FlowResult:
     drawn = cache(partial(made.stack, request, job=job))
     layers: list[LayerFlow] = []
     found, points = [], []
-    for call, own in slopes.items():
+    for call in slopes:
         network = _through(drawn(request.init), call)
         done = run(network, job)
-        rows = [row(network, done, i, own if i % 2 else None) for i in range(len(network.layers))]
-        found.append((network, *verdict(network, done, rows, {call: own}, job)))
+        rows = rows_of(network, done, slopes)
+        found.append((network, *verdict(network, done, rows, {call: slopes[call]}, job)))
         points.append(_points(network, done, job))
-        for z, h in zip(rows[::2], rows[1::2], strict=True):
-            number = len(layers) % request.layers + 1
-            layers.append(LayerFlow(number, call.text, z.gradient_norm, h.mean, h.std, h.saturated))
+        for i, (z, h) in enumerate(zip(rows[::2], rows[1::2], strict=True), 1):
+            layers.append(LayerFlow(i, call.text, z.gradient_norm, h.mean, h.std, h.saturated))
+    others = [init for init in IN_TURN if init != request.init]
     verdicts = []
-    for (network, said, change), call in zip(found, slopes, strict=True):
-        others = [init for init in IN_TURN if init != request.init]
+    for call, (network, said, change) in zip(slopes, found, strict=True):
         tried = ((f"--init {init}", _through(drawn(init), call)) for init in others)
-        steady = change and change.steady
-        verdicts.append(said if steady else said + cure(network, change, tried, job))
+        verdicts.append(said + cure(network, change, tried, job))
     return FlowResult(
         **job.header("flow", {}),
         layers=layers,
         verdict="; ".join(verdicts),
         factors={network.name: change and change.factor for network, _, change in found},
-        flat={call.text: own.flat for call, own in slopes.items()},
+        flat={call.text: each.flat for call, each in slopes.items()},
         points=tuple(points),
     )
 

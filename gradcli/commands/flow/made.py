@@ -86,7 +86,7 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
     places = [f"{name}[{i}]" for i in range(len(net))] if isinstance(net, nn.Sequential) else []
     plain = places == [layer.name for layer in layers]
     network = Network(name, layers, inputs["x"], None, torch.get_rng_state(), plain)
-    if request.init != "default" and not any(True for _ in network.drawn()):
+    if request.init != "default" and not network.drawn():
         message = f"--init {request.init}: {name} has no nn.Linear and no convolution"
         raise UsageError(message, hint="leave out --init")
     return inputs, network

@@ -1,7 +1,7 @@
 """A network as `flow` sees it: its layers, one run of them, and the gradient in each."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -176,9 +176,9 @@ class Network(NamedTuple):
         return weighted if len(weighted) > 1 else [*range(len(self.layers))]
 
     @property
-    def shown(self) -> list[int]:
+    def shown(self) -> Sequence[int]:
         """The layers whose gradients are shown."""
-        return self.counted if self.stack else [*range(len(self.layers))]
+        return self.counted if self.stack else range(len(self.layers))
 
     def change(self, run: "Run") -> Change | None:
         """What becomes of the gradient between the layers where it has a size; None without two."""
@@ -190,10 +190,10 @@ class Network(NamedTuple):
         log = math.log(norms[first]) - math.log(norms[last])
         return Change(log, m - n, first, last, few=not self.stack)
 
-    def drawn(self) -> Iterator[nn.Module]:
+    def drawn(self) -> list[nn.Module]:
         """The parts whose weights --init draws, each once."""
         parts = (part for layer in self.layers for part in layer.modules)
-        yield from {id(part): part for part in parts if isinstance(part, DRAWN)}.values()
+        return list(dict.fromkeys(part for part in parts if isinstance(part, DRAWN)))
 
 
 class Run(NamedTuple):
@@ -260,8 +260,13 @@ def slope_at(done: Run, i: int) -> Tensor:
     return slope.abs()
 
 
-def row(network: Network, done: Run, i: int, slopes: Slopes | None) -> NetLayer:
-    """The numbers of layer `i`, which is an activation if there are `slopes`."""
+def rows_of(network: Network, done: Run, slopes: Mapping[Call, Slopes]) -> list[NetLayer]:
+    """The numbers of each layer of a run."""
+    by_layer = (slopes[layer.call] if layer.call else None for layer in network.layers)
+    return [_row(network, done, i, each) for i, each in enumerate(by_layer)]
+
+
+def _row(network: Network, done: Run, i: int, slopes: Slopes | None) -> NetLayer:
     layer, values = network.layers[i], done.outputs[i].detach().double()
     own, below = (done.gradients.get(key) for key in (str(i), str(i - 1) if i else "x"))
     by_weights = [g for key, g in done.gradients.items() if key.startswith(f"{i} ")]

@@ -24,11 +24,7 @@ _NUMBERS = {
     "gradient_norm": "gradient",
     "factor": "factor",
     "weight_gradient_norm": "by weights",
-    "mean": "mean",
-    "std": "std",
-    "saturated": "saturated",
-    "off": "off",
-    "dead": "dead",
+    **{key: key for key in ("mean", "std", *_REMARKS)},
 }
 """The numbers of a layer of a network, and the headings of their columns."""
 _KEYS = ("gradient_norm", "mean", "std", "saturated")
@@ -43,30 +39,25 @@ def _of_net(result: FlowResult) -> list[Table]:
     """The layers of the user's network; a column without a number is left out."""
     rows = result.layers
     cells = {key: _column(rows, key) for key in _NUMBERS}
-    low, high = _scale([norm for norm in cells["gradient_norm"] if norm is not None])
-    bars = ["" if norm is None else _bar(norm, low, high) for norm in cells["gradient_norm"]]
+    low, high = _scale(cells["gradient_norm"])
+    bars = [_bar(norm, low, high) for norm in cells["gradient_norm"]]
 
     def columns(*keys: str) -> list[FilledColumn]:
-        return [
-            (_NUMBERS[key], cells[key]) for key in keys if any(x is not None for x in cells[key])
-        ]
+        return [(_NUMBERS[key], cells[key]) for key in keys if {*cells[key]} != {None}]
 
     named: list[FilledColumn] = [
-        ("layer", [row.name for row in rows]),
-        ("module", [row.module for row in rows]),
+        ("layer", _column(rows, "name")),
+        ("module", _column(rows, "module")),
     ]
-    shapes: FilledColumn = ("shape", [str(row.shape) for row in rows])
     norms = [*columns("gradient_norm"), ("#", bars), *columns("factor", "weight_gradient_norm")]
+    outputs = [("shape", _column(rows, "shape")), *columns("mean", "std", *_REMARKS)]
     title = f"Gradient through {result.expression}"
     caption = f"{result.verdict}\n{_bars(low, high)}; {result.dtype}"
-    outputs = [shapes, *columns("mean", "std", *_REMARKS)]
-    remarks = (remark for key, remark in _REMARKS.items() if columns(key))
+    remarks = "\n".join(remark for key, remark in _REMARKS.items() if columns(key))
     layout: dict[str, Any] = {"keys": 2, "csv": False, "rows": ROWS}
     return [
         table_of(len(rows), [*named, *norms], title, caption, **layout),
-        table_of(
-            len(rows), [*named, *outputs], "Outputs of each layer", "\n".join(remarks), **layout
-        ),
+        table_of(len(rows), [*named, *outputs], "Outputs of each layer", remarks, **layout),
         _for_csv(rows),
     ]
 
@@ -105,14 +96,13 @@ def _for_csv(rows: list[Any]) -> Table:
 def _column(rows: list[Any], key: str) -> list[Any]:
     """The cells of a key: numbers, texts, None where there is none."""
     cells = (getattr(row, key) for row in rows)
-    return [
-        float(x) if isinstance(x, Tensor) else str(x) if isinstance(x, list) else x for x in cells
-    ]
+    kinds = {list: str, Tensor: float}
+    return [kinds[type(x)](x) if type(x) in kinds else x for x in cells]
 
 
-def _scale(norms: list[float]) -> tuple[float, float]:
+def _scale(norms: list[float | None]) -> tuple[float, float]:
     """The smallest and the largest norm that a bar can show; 0 and 0 if there is none."""
-    shown = [norm for norm in norms if 0 < norm < math.inf]
+    shown = [norm for norm in norms if norm is not None and 0 < norm < math.inf]
     return (min(shown), max(shown)) if shown else (0.0, 0.0)
 
 
@@ -123,9 +113,9 @@ def _bars(low: float, high: float) -> str:
     return f"bars: log scale from {low:.2g} to {high:.2g}"
 
 
-def _bar(norm: float, low: float, high: float) -> str:
+def _bar(norm: float | None, low: float, high: float) -> str:
     """A bar of one character for `low` to BAR for `high`, by the logarithm."""
-    if not 0 < norm < math.inf:
+    if norm is None or not 0 < norm < math.inf:
         return ""
     part = math.log(norm / low) / math.log(high / low) if high > low else 1.0
     return "#" * (1 + round(part * (BAR - 1)))

@@ -118,9 +118,10 @@ def _of_slopes(rows: Sequence[NetLayer], slopes: Mapping[Call, Slopes]) -> str:
 
 def cure(network: Network, now: Change | None, trials: Iterator[tuple[str, Network]], job: Job) -> str:  # fmt: skip
     """What keeps the gradient steady, found by running the trials, networks and how the user makes
-    each. Large networks are not tried, and get no advice.
+    each. A steady one needs no cure; large networks are not tried, and get no advice.
     """
-    if sum(weight.numel() for layer in network.layers for weight in layer.weights) > TRIED:
+    size = sum(weight.numel() for layer in network.layers for weight in layer.weights)
+    if (now and now.steady) or size > TRIED:
         return ""
     best, nearest, steady = "", abs(now.log / now.steps) if now else math.inf, False
     for how, trial in trials:
@@ -147,7 +148,7 @@ def trials(
     its own, and a normalisation after each layer with weights.
     """
     given = " instead of the given parameters" if len(request.literals) > 1 else ""
-    for init in IN_TURN if any(True for _ in before.drawn()) else ():
+    for init in IN_TURN if before.drawn() else ():
         if init != request.init and not (init == "default" and given):
             yield f"--init {init}{given}", redrawn(deepcopy(before), init)
     last = before.counted[-1]
