@@ -1,272 +1,189 @@
-"""`flow`: the gradient that reaches each layer of a deep stack, under several activations."""
+"""`flow`: the gradient that reaches each layer of a stack, under several activations, or of a network."""
 
-import math
-from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
-from functools import cache
-from typing import NamedTuple
+from functools import cache, partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gradcli import core
-from gradcli.commands.flow.judging import (
-    FLAT,
-    IN_TURN,
-    NORM,
-    STEADY,
-    TRIED,
-    along,
-    flat_slope,
-    initialise,
-    is_steady,
-    norm,
-    slope_of,
-    word,
-)
+from gradcli.catalogue.operators import RANDOM_MODULES
+from gradcli.commands.flow import made
+from gradcli.commands.flow.network import Layer, Network, Run, rows_of, run, slopes_of
 from gradcli.commands.flow.request import Flow
-from gradcli.commands.flow.result import FlowResult, LayerFlow, NetResult
-from gradcli.errors import SizeError
-from gradcli.evaluate import implementations
+from gradcli.commands.flow.result import FlowResult, LayerFlow
+from gradcli.commands.flow.verdict import IN_TURN, cure, redrawn, trials, verdict
+from gradcli.errors import SizeError, UsageError
+from gradcli.evaluate import implementations, library
 from gradcli.evaluate.failures import is_out_of_memory
-from gradcli.evaluate.job import Job, once_more, seed
+from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import widened
 from gradcli.language.calls import Call
+from gradcli.language.expressions import expression
+from gradcli.language.source import Source
 from gradcli.results import Points, Subject
 
-BATCH = 64
-"""Samples that pass through the stack together."""
+_NORM = "each norm is the slope of the loss along the layer's own gradient, computed through the next layer"
 
 
-class Stack(NamedTuple):
-    """The part of a flow that is the same for every activation.
-
-    `x`, [BATCH, width], is the input, and `upstream`, of the same shape, the gradient by the output
-    of the last layer.
-    """
-
-    layers: list[nn.Linear]
-    x: Tensor
-    upstream: Tensor
-
-
-class LayerFactor(NamedTuple):
-    """The geometric mean of what one layer multiplies the gradient by: `weights` times `slopes`.
-
-    `saturated` is the share of the slopes that are flat.
-    """
-
-    factor: float
-    weights: float
-    slopes: float
-    saturated: float
-
-
-def compute(request: Flow, job: Job) -> FlowResult | NetResult:
+def compute(request: Flow, job: Job) -> FlowResult:
     """The gradient in every layer of the user's network, or of one stack, under one activation after
-    the other.
+    the other: its layers, its input and its upstream gradient are drawn once.
 
-    The stack, its input and its upstream gradient are drawn once: only the activation differs.
-    Raises SizeError if there is not enough memory.
+    Raises SizeError if there is not enough memory for the stack, and what running --net raises.
     """
     if request.net is not None:
-        from gradcli.commands.flow import network  # and with it the grammar of expressions
-
-        return network.compute(request, job)
-    calls = request.activations
-    flat = {call.text: flat_slope(call, job) for call in calls}
+        return _own(request, job)
     try:
-        stack = _stack(request, job)
-        layers = {call.text: _layers(stack, call, flat[call.text]) for call in calls}
-        factors = {name: _layer_factor(*each) for name, each in layers.items()}
-        unsteady = [call for call in calls if not is_steady(factors[call.text].factor)]
-        advice = _init_advice(request, job, unsteady)
+        return _stacks(request, job)
     except RuntimeError as error:
         if is_out_of_memory(error):
             message = "there is not enough memory for the stack"
             raise SizeError(message, hint="use a smaller --width, or fewer --layers") from None
         raise
-    rows = {name: each for name, (each, _) in layers.items()}
-    for name, each in rows.items():
-        if zeros := sum(not float(row.gradient_norm) for row in each):
-            part = f"{zeros} of {request.layers} layers is exactly 0 in {request.dtype}"
-            job.note("vanishing", f"{name}: the gradient of {part}")
-    verdicts = [
-        _verdict(name, factors[name], each, flat[name], request.dtype) + advice.get(name, "")
-        for name, each in rows.items()
-    ]
+
+
+def _own(request: Flow, job: Job) -> FlowResult:
+    inputs, network = made.own(request, job)
+    before = deepcopy(network)
+    network = redrawn(network, request.init)
+    calls = dict.fromkeys(layer.call for layer in network.layers if layer.call)
+    slopes = {call: slopes_of(call, job) for call in calls}
+    done = run(network, job)
+    rows = rows_of(network, done, slopes)
+    said, change = verdict(network, done, rows, slopes, job)
+    if len(network.counted) > 1:
+        said += cure(network, change, trials(request, before, network, done), job)
+    return FlowResult(
+        **job.header("flow", inputs),
+        layers=rows,
+        verdict=said,
+        factors={network.name: change and change.factor},
+        expression=job.program.canonical_text,
+        flat={x.name: slopes[x.call].flat for x in network.layers if x.call},
+        several=done.several,
+        source=job.program.source.text,
+        plain=network.plain,
+        points=(_points(network, done, job),),
+    )
+
+
+def _stacks(request: Flow, job: Job) -> FlowResult:
+    slopes = {call: slopes_of(call, job) for call in request.activations}
+    drawn = cache(partial(made.stack, request, job=job))
+    layers: list[LayerFlow] = []
+    found, points = [], []
+    for call in slopes:
+        network = _through(drawn(request.init), call)
+        done = run(network, job)
+        rows = rows_of(network, done, slopes)
+        found.append((network, *verdict(network, done, rows, {call: slopes[call]}, job)))
+        points.append(_points(network, done, job))
+        for i, (z, h) in enumerate(zip(rows[::2], rows[1::2], strict=True), 1):
+            layers.append(LayerFlow(i, call.text, z.gradient_norm, h.mean, h.std, h.saturated))
+    others = [init for init in IN_TURN if init != request.init]
+    verdicts = []
+    for call, (network, said, change) in zip(slopes, found, strict=True):
+        tried = ((f"--init {init}", _through(drawn(init), call)) for init in others)
+        verdicts.append(said + cure(network, change, tried, job))
     return FlowResult(
         **job.header("flow", {}),
-        layers=[row for each in rows.values() for row in each],
+        layers=layers,
         verdict="; ".join(verdicts),
-        factors={
-            name: None if math.isnan(each.factor) else each.factor for name, each in factors.items()
-        },
-        flat=flat,
-        points=tuple(_points(stack, call) for call in calls),
+        factors={network.name: change and change.factor for network, _, change in found},
+        flat={call.text: each.flat for call, each in slopes.items()},
+        points=tuple(points),
     )
 
 
-def _stack(request: Flow, job: Job) -> Stack:
-    """The linear layers, initialised as `request` says, their input and upstream gradient.
-
-    Everything is drawn on the CPU and moved, so that it is the same on every device.
-    """
-    seed(request.seed, job.device)  # an earlier stack has drawn numbers
-    layers = [nn.Linear(request.width, request.width, device="cpu") for _ in range(request.layers)]
-    if request.init != "default":
-        for layer in layers:
-            initialise(layer, request.init)
-    x, upstream = (torch.randn(BATCH, request.width, device="cpu").to(job.device) for _ in range(2))
-    if job.device.type != "cpu":  # even a move to the CPU makes PyTorch load its fake tensors
-        layers = [layer.to(job.device) for layer in layers]
-    return Stack(layers, x, upstream)
+def _through(stack: Network, call: Call) -> Network:
+    """A stack with an activation after each layer."""
+    function = implementations.activation(call)
+    pairs = ((x, Layer(f"{call.text} of {x.name}", function, call)) for x in stack.layers)
+    return stack._replace(name=call.text, layers=[layer for pair in pairs for layer in pair])
 
 
-def _init_advice(request: Flow, job: Job, calls: Sequence[Call]) -> dict[str, str]:
-    """For each activation whose gradient is not steady: the --init under which it is, by trial.
-
-    Large stacks are not tried, and get no advice.
-    """
-    if request.layers * request.width**2 > TRIED:
-        return {}
-    advice = {call.text: ", and no other --init keeps it steady" for call in calls}
-    left = list(calls)
-    for init in IN_TURN:
-        if init == request.init or not left:
-            continue
-        stack = _stack(replace(request, init=init), job)
-        for call in tuple(left):
-            if is_steady(factor := _quick_factor(stack, call)):
-                advice[call.text] = f", but --init {init} keeps it steady ({factor:.3g})"
-                left.remove(call)
-    return advice
+# --- the layers as subjects ----------------------------------------------------------------------
 
 
-def _quick_factor(stack: Stack, call: Call) -> float:
-    """The factor per layer from the first and the last layer alone; NaN if one has no norm."""
-    passed = _forward(stack, call)
-    ends = {"first": passed[0][0], "last": passed[-1][0]}
-    gradients = core.gradients((passed[-1][1] * stack.upstream).mean(), ends)
-    first, last = (float(norm(gradient)) for gradient in gradients.values())
-    if not (0 < first < math.inf and 0 < last < math.inf):
-        return math.nan
-    return float((first / last) ** (1 / (len(passed) - 1)))
-
-
-def _forward(stack: Stack, call: Call) -> list[tuple[Tensor, Tensor]]:
-    """z = W h + b and h = activation(z) of each layer, all [BATCH, width], the first layer first."""
-    activation = implementations.activation(call)
-    h, passed = stack.x, []
-    for layer in stack.layers:
-        z = layer(h)
-        h = activation(z)
-        passed.append((z, h))
-    return passed
-
-
-def _layers(stack: Stack, call: Call, flat: float) -> tuple[list[LayerFlow], list[float]]:
-    """The row of every layer, and the norm of the gradient by its output; the first layer first."""
-    # The gradient by W would hide what happens: going back it gains what h loses going forward, and
-    # through ReLUs it is nearly the same in all layers for any W. So this is the gradient by z.
-    passed = _forward(stack, call)
-    recorded = {f"z{i}": z for i, (z, _) in enumerate(passed)}
-    recorded |= {f"h{i}": h for i, (_, h) in enumerate(passed)}
-    slopes = core.gradients((passed[-1][1] * stack.upstream).mean(), recorded, keep=True)
-    rows = []
-    for i, (z, h) in enumerate(passed):
-        values, saturated = h.detach().double(), (slope_of(h, z).abs() <= flat).double().mean()
-        of_layer = norm(slopes[f"z{i}"]), values.mean(), values.std(), saturated
-        rows.append(LayerFlow(i + 1, call.text, *of_layer))
-    return rows, [float(norm(slopes[f"h{i}"])) for i in range(len(passed))]
-
-
-def _layer_factor(rows: Sequence[LayerFlow], outputs: Sequence[float]) -> LayerFactor:
-    """The factor per layer, given the norms by the outputs too; NaN without two usable norms.
-
-    Going back, the slopes of a layer turn the gradient by its output into that by its z, and its
-    weights turn that into the gradient by the output of the layer below.
-    """
-    norms = [float(row.gradient_norm) for row in rows]
-    usable = [i for i, norm in enumerate(norms) if 0 < norm < math.inf]
-    if len(usable) < 2:
-        return LayerFactor(math.nan, math.nan, math.nan, math.nan)
-    first, last = usable[0], usable[-1]
-    factor = math.exp((math.log(norms[first]) - math.log(norms[last])) / (last - first))
-    gains = [math.log(outputs[i]) - math.log(norms[i + 1]) for i in range(first, last)]
-    weights = math.exp(sum(gains) / len(gains))
-    saturated = sum(float(row.saturated) for row in rows[first:last]) / len(gains)
-    return LayerFactor(factor, weights, factor / weights, saturated)
-
-
-def _verdict(
-    name: str, layer: LayerFactor, rows: Sequence[LayerFlow], flat: float, dtype: str
-) -> str:
-    factor, largest = layer.factor, flat / FLAT
-    if math.isnan(factor):
-        finite = all(math.isfinite(float(row.gradient_norm)) for row in rows)
-        return f"{name}: {'vanishing, the gradient is 0' if finite else 'exploding'} in {dtype}"
-    why = ""
-    if largest < STEADY[0]:
-        why = f" (at most {largest:.3g})"
-    elif layer.saturated > FLAT:
-        why = f" ({layer.saturated:.0%} saturated)"
-    parts = f"{layer.weights:.3g} from the weights times {layer.slopes:.3g} from the slopes"
-    return f"{name}: {word(factor)}, a factor of {factor:.3g} per layer: {parts}{why}"
-
-
-# --- the layers as subjects ---------------------------------------------------------------------
-
-
-def _points(stack: Stack, call: Call) -> Points:
-    """The norm in each layer as a slope that a difference can check.
+def _points(network: Network, done: Run, job: Job) -> Points:
+    """The norm in each layer that is shown as a slope that a difference can check.
 
     A difference of the loss itself would show nothing below a few layers: a vanished gradient is
-    smaller than the loss's rounding. So z of each layer is moved along its own gradient, and the
-    output, passed through the next layer, is weighted by the gradient there, scaled to norm 1.
+    smaller than the loss's rounding. So the output of each layer is moved along its own gradient,
+    passed through the next one that is shown, and weighted by the gradient there, scaled to norm 1.
     """
+    places, upstream = [i for i in network.shown if i in done.norms], done.upstream
+    closed = all(
+        isinstance(layer.module, nn.Linear) or (layer.call and not layer.parameters)
+        for layer in network.layers[1:]
+    )
 
     @cache
-    def wide() -> tuple[list[Tensor], list[Tensor], Tensor, Sequence[Tensor | None]]:
-        """In float64: z of every layer, the weights, the upstream gradient, and that by each z."""
-        weights = [widened(layer.weight) for layer in stack.layers]
-        upstream, activation = widened(stack.upstream), implementations.activation(call)
+    def wide() -> tuple[list[Layer], Run]:
+        """The layers and their run in float64, with the same upstream gradient."""
+        for layer in network.layers:
+            parts = {type(part).__name__ for part in layer.modules if layer.module.training}
+            if not parts.isdisjoint(RANDOM_MODULES):
+                message = f"--check: {layer.title} draws other numbers each time"
+                raise UsageError(message, hint="write .eval() after the network")
         with once_more(torch.float64):
-            h, sums = widened(stack.x).requires_grad_(), []
-            for layer, weight in zip(stack.layers, weights, strict=True):
-                sums.append(nn.functional.linear(h, weight, widened(layer.bias)))
-                h = activation(sums[-1])
-            by = {str(i): z for i, z in enumerate(sums)}
-            slopes = core.gradients((h * upstream).mean(), by, keep=True)
-        return sums, weights, upstream, list(slopes.values())
+            layers = [x._replace(module=_wide(x.module)) for x in network.layers]
+            x, above = widened(network.x), widened(upstream)
+            return layers, run(network._replace(layers=layers, x=x, upstream=above), job)
 
     @cache
-    def layer(i: int) -> tuple[Subject, float]:
-        sums, weights, upstream, slopes = wide()
-        if i == len(sums) - 1:
-            return _layer(call, sums[i], slopes[i], upstream / upstream.numel(), None)
-        return _layer(call, sums[i], slopes[i], slopes[i + 1], weights[i + 1])
+    def layer(number: int) -> tuple[Subject, float]:
+        layers, again = wide()
+        i, end = places[number], [*places, len(layers) - 1][number + 1]
+        between = layers[i + 1 : end + 1]
+        call = next((x.call for x in between if x.call), None)
+        inputs, size = _along(again.outputs[i], *(again.gradients[str(k)] for k in (i, end)))
+        text = "(z + t*d)"
+        if closed:
+            for x in between:
+                if x.call is None:
+                    inputs["w"] = x.module.weight.detach()
+                text = x.call.applied(text) if x.call else f"({text} @ w.T)"
+            return Subject("", f"({text}*u).sum()", inputs, ("t",), call=call), size
+        first = "[0]" if again.several and between and end == len(layers) - 1 else ""
+        text = f"{made.NET} = nn.Identity(); ({made.NET}{text}{first}*u).sum()"
+        program = expression.parse(Source(text), tuple(inputs))
+        make, *rest = program.steps
+        module = between[0].module if between else nn.Identity()
+        program = replace(program, steps=(make._replace(kind="constant", value=module), *rest))
+        return Subject("", text, inputs, ("t",), program=program), size
 
     return Points(
-        name=call.text,
-        total=len(stack.layers),
-        at=lambda i: layer(i)[0],
-        label=lambda i, name, place: f"layer {i + 1}",
+        name=network.name,
+        total=len(places),
+        at=lambda number: layer(number)[0],
+        label=lambda number, name, place: network.layers[places[number]].name,
         what="layers",
-        remarks=(NORM,),
-        size=lambda i: layer(i)[1],
+        remarks=(_NORM,),
+        size=lambda number: layer(number)[1],
     )
 
 
-def _layer(
-    call: Call, z: Tensor, slope: Tensor | None, upstream: Tensor | None, weight: Tensor | None
-) -> tuple[Subject, float]:
-    """One layer as an expression of t, the distance of z along its gradient, and the size of the
-    norm when the slope by t is 1.
+def _along(
+    z: Tensor, slope: Tensor | None, upstream: Tensor | None
+) -> tuple[dict[str, Tensor], float]:
+    """The inputs t, z, d and u of an expression of z + t*d, which is weighted by u: t is the distance
+    along `slope`, which has the shape of z. And the size of the norm when the slope by t is 1.
+
+    t is in units of the largest z: at 1e40 a step of 1 would be lost in rounding.
     """
-    inputs, size = along(z, slope, upstream)
-    output = call.applied("z + t*d")
-    if weight is not None:
-        inputs["w"] = weight
-        output = f"({output} @ w.T)"
-    return Subject("", f"({output}*u).sum()", inputs, ("t",), call=call), size
+    z, d = z.detach(), slope
+    d = torch.ones_like(z) if d is None or not bool(d.any()) else d
+    u = torch.zeros_like(z) if upstream is None else upstream
+    size, reach = float(u.norm()) or 1.0, float(z.abs().max()) or 1.0
+    return {"t": z.new_zeros(()), "z": z, "d": d * (reach / d.norm()), "u": u / size}, size / reach
+
+
+def _wide(module: Any) -> Any:
+    """A copy of a module in float64 on the CPU. Module.double would load PyTorch's fake tensors."""
+    if not isinstance(module, nn.Module):
+        return module
+    named = module.named_parameters()
+    return library.with_parameters(module, {n: widened(p).requires_grad_() for n, p in named})

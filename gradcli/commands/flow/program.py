@@ -3,25 +3,23 @@ user's network, and the gradient in it.
 """
 
 import re
-from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
-from gradcli.commands.flow.compute import BATCH
-from gradcli.commands.flow.judging import INITS
+from gradcli.commands.flow.made import BATCH
+from gradcli.commands.flow.network import INITS
 from gradcli.commands.flow.request import Flow
-from gradcli.commands.flow.result import FlowResult, NetResult
+from gradcli.commands.flow.result import FlowResult
 from gradcli.language.expressions.expression import statements
 from gradcli.language.source import Source
 from gradcli.show.program.script import Script
 
 
-def program(script: Script, request: Flow, result: FlowResult | NetResult) -> None:
+def program(script: Script, request: Flow, result: FlowResult) -> None:
     """Write the program that prints a line of statistics for each activation and layer, or for each
     layer of the user's network.
     """
-    if isinstance(result, NetResult):
+    if result.expression:
         _net(script, request, result)
     else:
         _stack(script, request, result)
@@ -66,82 +64,51 @@ def _init(request: Flow) -> str:
     return f"nn.init.{function}(layer.weight{arguments})"
 
 
-def _net(script: Script, request: Flow, result: NetResult) -> None:
+def _net(script: Script, request: Flow, result: FlowResult) -> None:
     """The layers one after another, and a line for each."""
-    rows, net = result.layers, result.net
+    rows, (net,) = result.layers, result.factors
     _make(script, request, result)
-    names = [row.name for row in rows]
-    layers = ", ".join(f'("{name}", {name})' for name in names)
+    layers = ", ".join(f'("{row.name}", {row.name})' for row in rows)
     if result.plain:
         layers = f'(f"{net}[{{i}}]", layer) for i, layer in enumerate({net})'
-    flat = zip(rows, result.flat, strict=True)
-    slopes = {row.name: slope for row, slope in flat if row.saturated is not None}
-    script.add(
-        f"layers = [{layers}]",
-        "",
-        "h, passed = x, []",
-        "for name, layer in layers:",
-        "    z, h = h, layer(h)",
-        *(["    h = h[0] if isinstance(h, tuple) else h"] if result.several else []),
-        "    passed.append((name, layer, z, h))",
-        f"loss = (h * torch.randn(h.shape{script.on_cpu}){script.moved}).mean()",
-        "",
-        "",
-        "def norm(*tensors):",
-        "    gradients = torch.autograd.grad(loss, tensors, retain_graph=True)",
-        "    return torch.stack([gradient.double().norm() for gradient in gradients]).norm()",
-        "",
-        "",
-        *([f"flat = {slopes}".replace("'", '"')] if slopes else []),
-        "for name, layer, z, h in passed:",
-        *(f"    {line}" for line in _numbers(result)),
-        "    print(name, list(h.shape), *(number.item() for number in numbers))",
-    )
+    script.add(f"layers = [{layers}]", "", "h, passed = x, []", "for name, layer in layers:")
+    script.add("    z, h = h, layer(h)")
+    if result.several:
+        script.add("    h = h[0] if isinstance(h, tuple) else h")
+    script.add("    passed.append((name, layer, z, h))")
+    script.add(f"loss = (h * torch.randn(h.shape{script.on_cpu}){script.moved}).mean()")
+    flat = f"{result.flat}".replace("'", '"')
+    script.add(*_NUMBERS.replace("FLAT", flat).splitlines())
 
 
-def _numbers(result: NetResult) -> list[str]:
-    """The lines that collect the numbers of one layer, without conditions that always hold."""
-    rows = result.layers
-    lines = ["if not h.requires_grad:", "    continue"]
-    if all(row.gradient_norm is not None for row in rows):
-        lines = []
-    weighted, several = "p.dim() > 1", "y.numel() > 1"
-    if any("Norm" in row.module for row in rows):
-        weighted += ' and "Norm" not in type(layer).__name__'
-    lines += [
-        "numbers = [norm(h)]",
-        *_added("norm(z) / numbers[0]", "z.requires_grad", [row.factor for row in rows]),
-        f"weights = [p for p in layer.parameters() if {weighted}]",
-        *_added("norm(*weights)", "weights", [row.weight_gradient_norm for row in rows]),
-        "y = h.double()",
-        "numbers.append(y.mean())",
-        *_added("y.std()", several, [row.std for row in rows]),
-    ]
-    active = [row for row in rows if row.saturated is not None]
-    if active:
-        dead = "slope.dim() > 1 and len(slope) > 1"
-        inner = [
-            "slope = torch.autograd.grad(h.sum(), z, retain_graph=True)[0].abs()",
-            "numbers.append((slope <= flat[name]).double().mean())",
-            *_added("(slope == 0).all(0).double().mean()", dead, [row.dead for row in active]),
-        ]
-        lines += ["if name in flat:", *(f"    {line}" for line in inner)]
-    return lines
+_NUMBERS = """
+
+def norm(*tensors):
+    gradients = torch.autograd.grad(loss, tensors, retain_graph=True)
+    return torch.stack([gradient.double().norm() for gradient in gradients]).norm()
 
 
-def _added(number: str, condition: str, column: Sequence[Tensor | None]) -> list[str]:
-    """The lines that add a number where there is one."""
-    add = f"numbers.append({number})"
-    if all(cell is None for cell in column):
-        return []
-    if any(cell is None for cell in column):
-        return [f"if {condition}:", f"    {add}"]
-    return [add]
+flat = FLAT
+for name, layer, z, h in passed:
+    if not h.requires_grad:
+        continue
+    numbers, y = [norm(h)], h.double()
+    if z.requires_grad:
+        numbers.append(norm(z) / numbers[0])
+    if weights := [p for p in layer.parameters() if p.dim() > 1 and "Norm" not in type(layer).__name__]:
+        numbers.append(norm(*weights))
+    numbers += [y.mean(), y.std()] if y.numel() > 1 else [y.mean()]
+    if name in flat and z.requires_grad:
+        slope = torch.autograd.grad(h.sum(), z, retain_graph=True)[0].abs()
+        numbers.append((slope <= flat[name]).double().mean())
+        if slope.dim() > 1 and len(slope) > 1:
+            numbers.append((slope == 0).all(0).double().mean())
+    print(name, list(h.shape), *(number.item() for number in numbers))"""
 
 
-def _make(script: Script, request: Flow, result: NetResult) -> None:
+def _make(script: Script, request: Flow, result: FlowResult) -> None:
     """The lines that make the input and the network."""
-    x, net = result.inputs["x"], result.net
+    x, (net,) = result.inputs["x"], result.factors
     script.inputs(result.inputs, request.literals, ["x"] if x.is_floating_point() else [])
     *before, last = (source.text.strip() for source in statements(Source(result.source)))
     if not re.match(rf"{net}\s*=", last):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcli.evaluate.closed_forms import derivative
-from gradcli.results import Result, Subject, aside, by_row
+from gradcli.results import Result, Subject, aside, by_row, present
 
 LAYERS = 11
 """Layers that are shown on the screen."""
@@ -25,10 +25,10 @@ class LayerFlow:
 
     layer: int
     activation: str
-    gradient_norm: Tensor
+    gradient_norm: Tensor | None
     mean: Tensor
-    std: Tensor
-    saturated: Tensor
+    std: Tensor | None
+    saturated: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class NetLayer:
     `name` is its place in the expression, `module` its class, `activation` its name in the catalogue,
     `shape` that of its output. `gradient_norm` is that of the gradient by the output; `factor` is what
     the layer multiplies it by on its way back to the layer below; `weight_gradient_norm` is the norm of the
-    gradient by its weights. `mean` and `std` are those of the output, `saturated` as in `LayerFlow`;
+    gradient by its weights. `mean` and `std` are those of the output, `saturated` as in `LayerFlow`; of
+    an activation that only switches a gradient on or off, `off` is the share of outputs where it is off.
     `dead` is the share of places in the output at which the slope is 0 for every sample.
     """
 
@@ -53,71 +54,50 @@ class NetLayer:
     mean: Tensor
     std: Tensor | None
     saturated: Tensor | None
+    off: Tensor | None
     dead: Tensor | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Layered(Result):
-    """The gradient through layers, and the factor per layer by the name of what they make up."""
+class FlowResult(Result):
+    """The gradient through a stack of layers under each activation, or through a network, and the
+    factor per layer by the name of the activation or the network.
+    """
 
     of_one_gradient: ClassVar = False
     rows_shown: ClassVar = LAYERS
 
     layers: list[Any] = by_row()
+    """A LayerFlow for each layer and activation, or a NetLayer for each layer of the network."""
     verdict: str
     factors: dict[str, float | None]
+    expression: str | None = present()
+    """The user's network as it was understood, None for a stack."""
+    flat: dict[str, float] = aside()
+    """For each activation, or layer that is one, the largest slope that counts as saturated."""
+    several: bool = aside(False)
+    """Whether the last layer gives several results, of which the first counts."""
+    source: str = aside("")
+    """The text of the network as the user typed it."""
+    plain: bool = aside(False)
+    """Whether the layers are the parts of one nn.Sequential, each once."""
+
+    def main(self) -> list[Tensor]:
+        """The norms, [activations, layers], or [layers] of a network."""
+        none = torch.tensor(math.nan, dtype=torch.float64)
+        norms = (row.gradient_norm for row in self.layers)
+        stacked = torch.stack([none if norm is None else norm for norm in norms])
+        return [stacked if self.expression else stacked.reshape(len(self.factors), -1)]
 
     def closed_form(self, subject: Subject, name: str) -> Tensor | None:
         """The slope of the layer's output, weighted by u, along d, 0-d: sum(u activation'(z) d), with
-        u passed through the weights first if there are any.
+        u passed through the weights first if there are any; None if it runs a module.
         """
+        if subject.program is not None:
+            return None
         z, d, u = (subject.inputs[name] for name in ("z", "d", "u"))
         if "w" in subject.inputs:
             u = u @ subject.inputs["w"]
         if subject.call is not None:
             u = u * derivative(subject.call, {"x": z}, z)
         return (u * d).sum()
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetResult(_Layered):
-    """The gradient through the user's network."""
-
-    layers: list[NetLayer] = by_row()
-    expression: str
-    flat: list[float] = aside()
-    """For each layer that is an activation, the largest slope at which an output is saturated."""
-    several: bool = aside(False)
-    """Whether the last layer gives several results, of which the first counts."""
-    net: str = aside("")
-    """The name of the network."""
-    source: str = aside("")
-    """Its text as the user typed it."""
-    plain: bool = aside(False)
-    """Whether the layers are the parts of one nn.Sequential, each once."""
-    closed: bool = aside(False)
-    """Whether the slope through every layer has a closed form."""
-
-    def closed_form(self, subject: Subject, name: str) -> Tensor | None:
-        """The same, if there is one for every layer."""
-        return super().closed_form(subject, name) if self.closed else None
-
-    def main(self) -> list[Tensor]:
-        """The norms, [layers]."""
-        none = torch.tensor(math.nan, dtype=torch.float64)
-        norms = (row.gradient_norm for row in self.layers)
-        return [torch.stack([none if norm is None else norm for norm in norms])]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowResult(_Layered):
-    """The gradient through a stack of layers under each activation."""
-
-    layers: list[LayerFlow] = by_row()
-    flat: dict[str, float] = aside()
-    """For each activation, the largest slope at which an output is saturated."""
-
-    def main(self) -> list[Tensor]:
-        """The norms, [activations, layers]."""
-        norms = torch.stack([row.gradient_norm for row in self.layers])
-        return [norms.reshape(len(self.factors), -1)]

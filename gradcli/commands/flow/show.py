@@ -1,12 +1,12 @@
 """The tables of `flow`: the norms of all activations, with bars on one scale, and the outputs."""
 
 import math
+from dataclasses import fields
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from gradcli.commands.flow.result import LAYERS, FlowResult, LayerFlow, NetLayer, NetResult
+from gradcli.commands.flow.result import LAYERS, FlowResult
 from gradcli.show.pieces import FilledColumn, table_of
 from gradcli.show.table import Table
 
@@ -14,69 +14,52 @@ ROWS = 40
 """Layers of a network that are shown on the screen."""
 BAR = 9
 """Characters of the longest bar."""
-_SATURATED = (
-    "saturated: the share of outputs where the activation's slope is at most a tenth of its largest"
-)
-_DEAD = "dead: the share of places where the slope is 0 for every sample"
+_REMARKS = {
+    "saturated": "saturated: the share of outputs where the activation's slope is at most a tenth of its largest",
+    "off": "off: the share of outputs where the slope is 0, of an activation whose slope is 0 or 1",
+    "dead": "dead: the share of places where the slope is 0 for every sample",
+}
+"""What the shares of outputs mean."""
 _NUMBERS = {
     "gradient_norm": "gradient",
     "factor": "factor",
     "weight_gradient_norm": "by weights",
-    "mean": "mean",
-    "std": "std",
-    "saturated": "saturated",
-    "dead": "dead",
+    **{key: key for key in ("mean", "std", *_REMARKS)},
 }
 """The numbers of a layer of a network, and the headings of their columns."""
 _KEYS = ("gradient_norm", "mean", "std", "saturated")
 
 
-def tables(result: FlowResult | NetResult, digits: int) -> list[Table]:
+def tables(result: FlowResult, digits: int) -> list[Table]:
     """The norms with bars, the outputs of each layer, and all of it for CSV."""
-    return _of_net(result) if isinstance(result, NetResult) else _of_stack(result)
+    return _of_net(result) if result.expression else _of_stack(result)
 
 
-def _of_net(result: NetResult) -> list[Table]:
+def _of_net(result: FlowResult) -> list[Table]:
     """The layers of the user's network; a column without a number is left out."""
     rows = result.layers
-    cells = {key: _optional(rows, key) for key in _NUMBERS}
-    low, high = _scale([norm for norm in cells["gradient_norm"] if norm is not None])
-    bars = ["" if norm is None else _bar(norm, low, high) for norm in cells["gradient_norm"]]
+    cells = {key: _column(rows, key) for key in _NUMBERS}
+    low, high = _scale(cells["gradient_norm"])
+    bars = [_bar(norm, low, high) for norm in cells["gradient_norm"]]
 
     def columns(*keys: str) -> list[FilledColumn]:
-        return [
-            (_NUMBERS[key], cells[key]) for key in keys if any(x is not None for x in cells[key])
-        ]
+        return [(_NUMBERS[key], cells[key]) for key in keys if {*cells[key]} != {None}]
 
     named: list[FilledColumn] = [
-        ("layer", [row.name for row in rows]),
-        ("module", [row.module for row in rows]),
-    ]
-    shapes: FilledColumn = ("shape", [str(row.shape) for row in rows])
-    csv: list[FilledColumn] = [
-        ("layer", [row.layer for row in rows]),
-        ("name", [row.name for row in rows]),
-        ("module", [row.module for row in rows]),
-        ("activation", [row.activation for row in rows]),
-        shapes,
-        *((key, cells[key]) for key in _NUMBERS),
+        ("layer", _column(rows, "name")),
+        ("module", _column(rows, "module")),
     ]
     norms = [*columns("gradient_norm"), ("#", bars), *columns("factor", "weight_gradient_norm")]
+    outputs = [("shape", _column(rows, "shape")), *columns("mean", "std", *_REMARKS)]
     title = f"Gradient through {result.expression}"
     caption = f"{result.verdict}\n{_bars(low, high)}; {result.dtype}"
-    outputs = [shapes, *columns("mean", "std", "saturated", "dead")]
-    remark = _SATURATED + (f"\n{_DEAD}" if len(columns("dead")) else "")
+    remarks = "\n".join(remark for key, remark in _REMARKS.items() if columns(key))
     layout: dict[str, Any] = {"keys": 2, "csv": False, "rows": ROWS}
     return [
         table_of(len(rows), [*named, *norms], title, caption, **layout),
-        table_of(len(rows), [*named, *outputs], "Outputs of each layer", remark, **layout),
-        table_of(len(rows), csv, screen=False),
+        table_of(len(rows), [*named, *outputs], "Outputs of each layer", remarks, **layout),
+        _for_csv(rows),
     ]
-
-
-def _optional(rows: list[NetLayer], key: str) -> list[float | None]:
-    numbers = (getattr(row, key) for row in rows)
-    return [None if number is None else float(number) for number in numbers]
 
 
 def _of_stack(result: FlowResult) -> list[Table]:
@@ -84,12 +67,12 @@ def _of_stack(result: FlowResult) -> list[Table]:
         name: [row for row in result.layers if row.activation == name] for name in result.factors
     }
     layers = [row.layer for row in next(iter(by_name.values()))]
-    low, high = _scale(_column(result.layers, "gradient_norm").tolist())
+    low, high = _scale(_column(result.layers, "gradient_norm"))
     norms: list[FilledColumn] = [("layer", layers)]
     outputs: list[FilledColumn] = [("layer", layers)]
     for name, rows in by_name.items():
         norm, mean, std, saturated = (_column(rows, key) for key in _KEYS)
-        norms += [(name, norm), ("#", [_bar(each, low, high) for each in norm.tolist()])]
+        norms += [(name, norm), ("#", [_bar(each, low, high) for each in norm])]
         outputs += [(f"{name}: mean", mean), ("std", std), ("saturated", saturated)]
     count = len(layers)
     title = (
@@ -98,27 +81,28 @@ def _of_stack(result: FlowResult) -> list[Table]:
     caption = "\n".join([*result.verdict.split("; "), f"{_bars(low, high)}; {result.dtype}"])
     return [
         table_of(count, norms, title, caption, csv=False, rows=LAYERS),
-        table_of(count, outputs, "Outputs of each layer", _SATURATED, csv=False, more=True),
+        table_of(
+            count, outputs, "Outputs of each layer", _REMARKS["saturated"], csv=False, more=True
+        ),
         _for_csv(result.layers),
     ]
 
 
-def _for_csv(rows: list[LayerFlow]) -> Table:
-    columns: list[FilledColumn] = [
-        ("layer", [row.layer for row in rows]),
-        ("activation", [row.activation for row in rows]),
-        *((key, _column(rows, key)) for key in _KEYS),
-    ]
-    return table_of(len(rows), columns, screen=False)
+def _for_csv(rows: list[Any]) -> Table:
+    keys = [field.name for field in fields(rows[0])]
+    return table_of(len(rows), [(key, _column(rows, key)) for key in keys], screen=False)
 
 
-def _column(rows: list[LayerFlow], key: str) -> Tensor:
-    return torch.stack([getattr(row, key) for row in rows])
+def _column(rows: list[Any], key: str) -> list[Any]:
+    """The cells of a key: numbers, texts, None where there is none."""
+    cells = (getattr(row, key) for row in rows)
+    kinds = {list: str, Tensor: float}
+    return [kinds[type(x)](x) if type(x) in kinds else x for x in cells]
 
 
-def _scale(norms: list[float]) -> tuple[float, float]:
+def _scale(norms: list[float | None]) -> tuple[float, float]:
     """The smallest and the largest norm that a bar can show; 0 and 0 if there is none."""
-    shown = [norm for norm in norms if 0 < norm < math.inf]
+    shown = [norm for norm in norms if norm is not None and 0 < norm < math.inf]
     return (min(shown), max(shown)) if shown else (0.0, 0.0)
 
 
@@ -129,9 +113,9 @@ def _bars(low: float, high: float) -> str:
     return f"bars: log scale from {low:.2g} to {high:.2g}"
 
 
-def _bar(norm: float, low: float, high: float) -> str:
+def _bar(norm: float | None, low: float, high: float) -> str:
     """A bar of one character for `low` to BAR for `high`, by the logarithm."""
-    if not 0 < norm < math.inf:
+    if norm is None or not 0 < norm < math.inf:
         return ""
     part = math.log(norm / low) / math.log(high / low) if high > low else 1.0
     return "#" * (1 + round(part * (BAR - 1)))

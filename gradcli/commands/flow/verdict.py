@@ -1,0 +1,189 @@
+"""The verdict of `flow`: what becomes of the gradient, why, and what cures it, found by trying."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from gradcli.commands.flow.network import (
+    DRAWN,
+    FLAT,
+    STEADY,
+    Change,
+    Layer,
+    Network,
+    Run,
+    Slopes,
+    initialise,
+    is_steady,
+    run,
+    slope_at,
+)
+from gradcli.commands.flow.request import Flow
+from gradcli.commands.flow.result import NetLayer
+from gradcli.evaluate.job import Job
+from gradcli.language.calls import Call
+
+TRIED = 2**22
+"""Weights, at most, for which cures are tried."""
+IN_TURN = ("kaiming", "xavier", "default", "normal")
+"""The ways to draw weights, in the order in which they are tried."""
+
+
+def verdict(
+    network: Network, done: Run, rows: Sequence[NetLayer], slopes: Mapping[Call, Slopes], job: Job
+) -> tuple[str, Change | None]:
+    """What becomes of the gradient and why, and its change between two layers, if it has one."""
+    name, norms = network.name, done.norms
+    dtype = str(job.dtype).removeprefix("torch.")
+    if zeros := sum(norms.get(i) == 0 for i in network.shown):
+        part = f"{zeros} of {len(network.shown)} layers is exactly 0 in {dtype}"
+        job.note("vanishing", f"{name}: the gradient of {part}")
+    change = network.change(done)
+    if not (network.stack and change):
+        for i in sorted(norms, reverse=True):
+            if not math.isfinite(norms[i]):
+                lost = f"the gradient by {rows[i].name} is not finite in {dtype}"
+                return f"{name}: exploding, {lost}", None
+            if norms[i] == 0:
+                return f"{name}: vanishing, {_cut(network.layers[i + 1], done, i + 1, dtype)}", None
+    if change is None:
+        return f"{name}: one layer alone, so there is no factor per layer", None
+    between = range(change.last, change.first, -1)
+    logs = {i: math.log(norms[i - 1]) - math.log(norms[i]) for i in between}
+    shares: dict[str, float] = {}
+    for i in between:
+        part = network.layers[i].part
+        shares[part] = shares.get(part, 1.0) * math.exp(logs[i] / change.steps)
+    reasons = {
+        "the weights": "" if network.stack else _of_weights([network.layers[i] for i in between], shares),
+        "the slopes": _of_slopes([rows[i] for i in between], slopes),
+    }  # fmt: skip
+    told = " times ".join(
+        f"{share:.3g} from {part}{reasons.get(part, '')}"
+        for part, share in shares.items()
+        if part in reasons or f"{share:.3g}" != "1"
+    )
+    text, way = f"a factor of {change.factor:.3g}", f"from {rows[change.last].name} to {rows[change.first].name}"  # fmt: skip
+    if network.stack:
+        text += " per layer"
+    elif change.steps == 1:
+        text += f" {way}"
+    else:
+        text += f" per layer ({norms[change.first] / norms[change.last]:.3g} {way})"
+    worst = max(between, key=lambda i: logs[i] / change.log) if change.log else change.last
+    most = ""
+    if not (network.stack or change.steady) and len(between) > 3 and logs[worst] / change.log > 0.5:
+        most = f", most of it in {network.layers[worst].title}"
+    return f"{name}: {change.word}, {text}: {told}{most}", change
+
+
+def _cut(layer: Layer, done: Run, i: int, dtype: str) -> str:
+    """Why the gradient that layer `i` passes on is exactly 0."""
+    if layer.call and not bool(slope_at(done, i).any()):
+        return f"no gradient passes {layer.title}: its slope is 0 at every output"
+    if layer.weights and not any(bool(weight.any()) for weight in layer.weights):
+        return f"no gradient passes {layer.title}: all its weights are 0"
+    return f"the gradient that {layer.title} passes on is 0 in {dtype}"
+
+
+def _of_weights(layers: Sequence[Layer], shares: Mapping[str, float]) -> str:
+    """How large the weights are, if they do not keep the gradient as it is: a gradient of random
+    direction keeps its size where their standard deviation is 1/sqrt(inputs).
+    """
+    drawn = [layer.weights[0] for layer in layers if isinstance(layer.module, DRAWN)]
+    if is_steady(shares.get("the weights", 1.0)) or not drawn:
+        return ""
+    squares = [weight.detach().double().pow(2).mean() * weight[0].numel() for weight in drawn]
+    size = math.exp(sum(math.log(float(square)) / 2 for square in squares) / len(squares))
+    return f" (their root mean square is {size:.3g}/sqrt(inputs))"
+
+
+def _of_slopes(rows: Sequence[NetLayer], slopes: Mapping[Call, Slopes]) -> str:
+    """Why the slopes are small, if they are: their largest, or how many are flat."""
+    largest = max((each.largest for each in slopes.values()), default=1.0)
+    reasons = [f"at most {largest:.3g}"] if largest < STEADY[0] else []
+    for what in ("saturated", "off", "dead"):
+        found = [float(share) for row in rows if (share := getattr(row, what)) is not None]
+        share = sum(found) / len(found) if found else 0.0
+        if share > FLAT and not (reasons and what == "saturated"):
+            reasons.append(f"{share:.0%} {what}")
+    return f" ({', '.join(reasons)})" if reasons else ""
+
+
+# --- the cure ------------------------------------------------------------------------------------
+
+
+def cure(network: Network, now: Change | None, trials: Iterator[tuple[str, Network]], job: Job) -> str:  # fmt: skip
+    """What keeps the gradient steady, found by running the trials, networks and how the user makes
+    each. A steady one needs no cure; large networks are not tried, and get no advice.
+    """
+    size = sum(weight.numel() for layer in network.layers for weight in layer.weights)
+    if (now and now.steady) or size > TRIED:
+        return ""
+    best, nearest, steady = "", abs(now.log / now.steps) if now else math.inf, False
+    for how, trial in trials:
+        change = trial.change(run(trial, job, ends=True))
+        if change is None:
+            continue
+        distance, holds = abs(change.log / change.steps), is_steady(change.factor)
+        if holds or distance < nearest:
+            best, nearest, steady = f"{how} ({change.factor:.3g})", distance, change.steady
+        if holds:
+            break
+    if steady:
+        how, _, factor = best.rpartition(" ")
+        return f", but {how} keeps it steady {factor}"
+    if network.stack:
+        return ", and no other --init keeps it steady"
+    return f"; nothing that was tried keeps it steady, the nearest is {best}" if best else ""
+
+
+def trials(
+    request: Flow, before: Network, network: Network, done: Run
+) -> Iterator[tuple[str, Network]]:
+    """For a network, as PyTorch drew it `before`, and its run: another --init, another activation in place of
+    its own, and a normalisation after each layer with weights.
+    """
+    given = " instead of the given parameters" if len(request.literals) > 1 else ""
+    for init in IN_TURN if before.drawn() else ():
+        if init != request.init and not (init == "default" and given):
+            yield f"--init {init}{given}", redrawn(deepcopy(before), init)
+    last = before.counted[-1]
+    replaced = [layer for layer in before.layers[:last] if layer.call]
+    old = " and ".join(dict.fromkeys(f"nn.{layer.kind}" for layer in replaced))
+    for new, init in (("ReLU", "kaiming"), ("Tanh", "xavier")):
+        if old not in ("", f"nn.{new}"):
+            module = getattr(nn, new)()
+            layers = [x._replace(module=module) if x in replaced else x for x in before.layers]
+            how = f"nn.{new} in place of {old} with --init {init}{given}"
+            yield how, redrawn(deepcopy(before._replace(layers=layers)), init)
+    if any("Norm" in layer.kind for layer in before.layers):
+        return
+    layers, added = [], dict[str, None]()
+    for i, layer in enumerate(network.layers):
+        layers.append(layer)
+        if i < last and (norm := _normalisation(layer.module, done.outputs[i])):
+            layers.append(Layer(layer.name, norm, span=layer.span))
+            added[f"nn.{layers[-1].kind} after each nn.{layer.kind}"] = None
+    if added:
+        yield f"{' and '.join(added)} but the last", network._replace(layers=layers)
+
+
+def redrawn(network: Network, init: str) -> Network:
+    """A user's network with its weights drawn by `init`, in place."""
+    assert network.state is not None
+    torch.set_rng_state(network.state)
+    initialise(network.drawn(), init)
+    return network._replace(state=torch.get_rng_state())
+
+
+def _normalisation(module: nn.Module, h: Tensor) -> nn.Module | None:
+    """The normalisation of each sample that fits behind a layer whose output is `h`, or None."""
+    if isinstance(module, nn.Linear):
+        return nn.LayerNorm(h.shape[-1])
+    if isinstance(module, nn.modules.conv._ConvNd) and h.ndim == module.weight.ndim:
+        return nn.GroupNorm(1, h.shape[1])
+    return None
