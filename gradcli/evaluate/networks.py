@@ -363,6 +363,9 @@ def activation_of(module: Any) -> Call | None:
 
 
 def _activation(module: Any) -> Written:
+    entry, own = _ACTIVATIONS.get(type(module).__name__.lower()), [*module.parameters()]
+    if entry and own:
+        return entry.torch, own, {}
     call = activation_of(module)
     function = find_function(call.entry.name) if call else None
     if call is None or function is None:
@@ -414,7 +417,6 @@ def _batch_norm(module: Any) -> Written:
 _FUNCTIONS: Mapping[type[nn.Module], Callable[[Any], Written]] = {
     nn.Linear: lambda m: ("F.linear", [m.weight, m.bias], {}),
     nn.Bilinear: lambda m: ("F.bilinear", [m.weight, m.bias], {}),
-    nn.PReLU: lambda m: (f"F.{type(m).__name__.lower()}", [m.weight], {}),
     **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolution),
     **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _convolution),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),

@@ -187,6 +187,7 @@ def numbers(value: Any) -> Iterator[float]:
 
 
 LEFT_OUT = {
+    "shapes",  # the program prints those of the steps and layers: tests/commands/test_value.py
     "command",
     "dtype",
     "inputs",
