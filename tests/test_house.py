@@ -153,9 +153,9 @@ reason beside it. (At 120 columns the same code had about 3,000 lines fewer.) 1,
 of a batch, the modules that are deferred, the server that starts by itself. 7,500 came with formulas: the algebra
 (4,250), formulas and backward passes in --expect and the slips in the ledger (1,900), derive, its LaTeX and its
 verification (1,350). 6,300 came with the user's own code: check and user_code (1,800), watch and why --run (4,000), what
-`why` understands in plain words and tells of a training loop (500). 4,900 came with networks: modules in expressions, in --code and
-in errors (1,400), flow --net (750), the updates of every optimiser (700), forward mode with its ledger and --hvp (900), value and its
-drawing of shapes (500), samples of several inputs (150)."""
+`why` understands in plain words and tells of a training loop (500). 4,900 came with networks: modules in expressions, in
+--code and in errors (1,400), flow --net (750), the updates of every optimiser (700), forward mode with its ledger and
+--hvp (900), value and its drawing of shapes (500), samples of several inputs (150)."""
 COMMANDS = ROOT / "gradcli" / "commands"
 GIVEN = {"batch.py": {"batch"}}
 """The files outside a command's folder that load a part of it by name."""
