@@ -131,7 +131,7 @@ FORWARD: Mapping[str, Mapping[str, str]] = {
     "linear": {"input": "tangent @ weight^T", "weight": "input @ tangent^T", "bias": "tangent"},
     "log_softmax": {"": "tangent - sum(tangent * softmax(operand))"},
 }
-"""How an operation passes on the tangent of an operand, by its role as in RULES, if that is not told by
+"""How an operation passes on the tangent of an operand, by its role as in RULES, if it does not follow from
 how it passes back a gradient: it is not elementwise, does not reduce, and its Jacobian is not
 symmetric; or there are plainer words than those for any operation that is linear."""
 

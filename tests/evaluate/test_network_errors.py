@@ -1,7 +1,7 @@
 """What is wrong with a module or a layer, and hostile modules: one clear error each, and nothing is made.
 
 `cases/module_errors.txt` holds calls, each over what it writes on standard error; run this file as
-a program to write these anew. `{a|b*3|c}` in a call stands for a, three times b, and c.
+a program to write these again. `{a|b*3|c}` in a call stands for a, three times b, and c.
 """
 
 import re
@@ -37,7 +37,7 @@ def test_what_is_wrong_with_a_module_is_said_in_one_error() -> None:
 
 
 def update() -> None:
-    """Write what every call says anew."""
+    """Write what every call says into the file."""
     blocks = []
     for block in FILE.read_text(encoding="utf-8").split("\n\n"):
         head = block.strip("\n").split("\n")[0]

@@ -295,7 +295,7 @@ def _row(network: Network, done: Run, i: int, slopes: Slopes | None) -> NetLayer
 
 
 def initialise(layers: Iterable[Any], init: str) -> None:
-    """Draw the weight of each layer anew, [outputs, inputs, ...], and set its bias to 0."""
+    """Draw the weight of each layer, [outputs, inputs, ...], again, and set its bias to 0."""
     if init == "default":
         return
     function, arguments = INITS[init]

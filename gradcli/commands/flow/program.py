@@ -58,7 +58,7 @@ def _stack(script: Script, request: Flow, result: FlowResult) -> None:
 
 
 def _init(request: Flow) -> str:
-    """The call that draws a weight anew."""
+    """The call that draws a weight again."""
     function, options = INITS[request.init]
     arguments = "".join(f', {name}="{value}"' for name, value in options.items())
     return f"nn.init.{function}(layer.weight{arguments})"

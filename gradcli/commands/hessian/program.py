@@ -20,7 +20,7 @@ def program(script: Script, request: Hessian, result: HessianResult | ProductRes
         script.add(f"f = {function}")
     several, arguments = len(chosen) > 1, ", ".join(leaves)
     point = f"({arguments})" if several else arguments
-    if any("." in name for name in chosen):  # the function sets these anew
+    if any("." in name for name in chosen):  # the function sets these itself
         script.add(f"{(given := script.fresh('point'))} = {point}")
         point = given
     slopes = script.fresh("gradient")
