@@ -83,15 +83,14 @@ def find(result: object, path: str, option: str = "--get") -> Any:
 def keys(tree: Any, path: str) -> list[str]:
     """The keys of a path one by one; a name in a tree may itself have dots, such as `net.0.weight`."""
     found: list[str] = []
-    rest = path.split(".")
-    while rest:
-        names = tree if isinstance(tree, dict) else {}
-        texts = (".".join(rest[:n]) for n in range(len(rest), 0, -1))
-        key = next((text for text in texts if text in names), rest[0])
-        del rest[: key.count(".") + 1]
+    while isinstance(tree, dict):
+        known = (key for key in tree if path == key or path.startswith(f"{key}."))
+        key = max(known, key=len, default=path.partition(".")[0])
         found.append(key)
-        tree = names.get(key)
-    return found
+        if path == key:
+            return found
+        path, tree = path[len(key) + 1 :], tree.get(key)
+    return found + path.split(".")
 
 
 def stacked(column: list[Any]) -> Any:

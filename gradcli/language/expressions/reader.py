@@ -11,9 +11,12 @@ from gradcli.installed import torch_version
 from gradcli.language.expressions.corrections import SYNONYMS, correction
 from gradcli.language.expressions.program import Step, StepKind
 from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
+from gradcli.language.limits import MODULE_DEPTH
 from gradcli.language.source import Source, Span, quoted
 from gradcli.language.suggest import did_you_mean
 
+_DEEPEST = 16
+"""Attributes after a name, from which on the name is not that of a namespace."""
 _PYTORCHS = ("torch.", "F.", "nn.", "special.", "linalg.", "fft.", "masked.")
 """The prefixes of names that can only be PyTorch's, so that another version may have them."""
 
@@ -54,10 +57,12 @@ class Reader:
         self.source = source
         self.position = position
         self.scope = dict.fromkeys(inputs, False)
+        self.has_paths = any("." in name for name in inputs)
         self.free = free
         self.used: dict[str, None] = {}
         self.assigned: dict[str, None] = {}
         self.modules: set[ast.AST] = set()
+        self.are_modules: dict[ast.AST, bool] = {}
         self.made_modules: dict[ast.AST, Step] = {}
         self.inner_modules: set[ast.AST] = set()
         self.titles: dict[ast.AST, str] = {}
@@ -158,7 +163,7 @@ class Reader:
     def input_path(self, node: ast.AST) -> str:
         """The name of the input that `net[0].weight` means; empty if it means none."""
         parts: list[str] = []
-        while True:
+        while self.has_paths and len(parts) < MODULE_DEPTH.value:
             match node:
                 case ast.Attribute(value=value, attr=part) if not operators.in_space(
                     "properties", part
@@ -171,8 +176,9 @@ class Reader:
                     known = path in self.scope or (f"{name}." in self.scope and parts)
                     return path if known else ""
                 case _:
-                    return ""
+                    break
             node = value
+        return ""
 
     def module_names(self) -> dict[str, Step]:
         """The modules that the expression makes, by name: as assigned, or else after their class."""
@@ -191,9 +197,10 @@ class Reader:
     def namespace(self, node: ast.AST) -> tuple[str, list[ast.Attribute]] | None:
         """The longest namespace that a dotted name begins with, and the rest; None for a value."""
         chain: list[ast.Attribute] = []
-        while isinstance(node, ast.Attribute):
-            chain.insert(0, node)
+        while isinstance(node, ast.Attribute) and len(chain) < _DEEPEST:
+            chain.append(node)
             node = node.value
+        chain.reverse()
         path = node.id if isinstance(node, ast.Name) else ""
         if path in self.scope or path not in operators.SPACES:
             return None

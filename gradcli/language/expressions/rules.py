@@ -257,7 +257,16 @@ def _function(reader: Reader, node: ast.Call) -> tuple[Operator, Span] | None:
 
 def _is_module(reader: Reader, node: ast.expr) -> bool:
     """Whether the value of `node` is a module of torch.nn, or a sequence of such modules."""
+    known = reader.are_modules
+    if node not in known:
+        known[node] = _makes_module(reader, node)
+    return known[node]
+
+
+def _makes_module(reader: Reader, node: ast.expr) -> bool:
     while True:
+        if (known := reader.are_modules.get(node)) is not None:
+            return known
         match _before_modes(node):
             case ast.Subscript(value=node) | ast.BinOp(left=node) | ast.Starred(value=node):
                 pass
