@@ -253,11 +253,11 @@ class ForwardMode(NamedTuple):
     def duals(
         self, inputs: Mapping[str, Tensor], tangents: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """The inputs, those in `tangents` as dual numbers."""
+        """The inputs, of any shape, those in `tangents` as dual numbers."""
         return {n: self.dual(t, tangents[n]) if n in tangents else t for n, t in inputs.items()}
 
     def tangent(self, value: Tensor) -> Tensor:
-        """The tangent of what was computed of dual numbers, detached; zeros if it has none."""
+        """The tangent of what was computed of dual numbers, in its shape, detached; zeros if it has none."""
         found = materialize_zeros(self.unpack(value)[1])
         return torch.zeros_like(value.detach()) if found is None else found.detach()
 
@@ -367,7 +367,7 @@ def walk(roots: Iterable[Any], most: float = math.inf) -> Iterator[tuple[Any, An
 
 
 def reached(output: Tensor, inputs: Mapping[str, Tensor]) -> set[str]:
-    """The inputs, leaves that record, to which PyTorch's graph leads from `output`."""
+    """The inputs, leaves of any shape that record, to which PyTorch's graph leads from `output`."""
     leaves = {id(getattr(node, "variable", None)) for node, _ in walk([output.grad_fn])}
     return {name for name, leaf in inputs.items() if leaf is output or id(leaf) in leaves}
 

@@ -4,6 +4,7 @@ A sample's tensors become inputs t0, t1, ... (a complex one is put together from
 else becomes text.
 """
 
+import contextlib
 import importlib.util
 import itertools
 import sys
@@ -215,6 +216,13 @@ class Typed:
         name = f"t{len(self.inputs)}"
         self.inputs[name] = leaf
         return name
+
+
+def typed_samples(name: str, count: int) -> Iterator[Typed]:
+    """The samples of an operator that can be typed, of the first, the middle and the last few."""
+    for sample in samples(typable()[name], count):
+        with contextlib.suppress(UntypableError):
+            yield Typed(typable()[name], sample)
 
 
 def _call(function: str, *arguments: str) -> str:

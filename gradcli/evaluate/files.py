@@ -65,7 +65,7 @@ def read(literal: FromFile) -> Found:
 
 
 def read_all(literal: FromFile) -> dict[str, Tensor]:
-    """Every tensor of a file of several, on the CPU as it is stored, by its name: a state dict.
+    """Every tensor of a file of several, of any shape, on the CPU as it is stored, by its name.
 
     Raises FileError for a type of file that holds one array, and what `read` raises.
     """

@@ -22,6 +22,7 @@ from gradcli.evaluate.machine import evaluate
 from gradcli.language.assignment import in_expression
 from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step
+from gradcli.language.expressions.substitution import parsed
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
@@ -187,8 +188,7 @@ class _Linking:
 
     def _name(self, name: str, module: nn.Module) -> None:
         """Name the parameters and parts of a module, and give the parameters their values."""
-        for path, part in module.named_modules():
-            self.names.setdefault(id(part), in_expression(f"{name}.{path}" if path else name))
+        self.names = part_names(name, module) | self.names
         parameters = dict(module.named_parameters(remove_duplicate=False))
         buffers = dict(module.named_buffers(remove_duplicate=False))
         if name in self.whole:
@@ -270,7 +270,7 @@ class _Linking:
         below = tuple(layer.module for layer in reversed(layers) if not layer.path)
         yield Step("layers", step.span, value=(below, take)), node
         for layer in layers:
-            origin = node if layer is layers[-1] else _node(layer.title)
+            origin = node if layer is layers[-1] else parsed(layer.title)
             if layer.path:
                 operands, added = [*layer.operands, *layer.keywords.values()], (*layer.keywords,)
                 made = Step("call", step.span, take + len(operands), layer.path, added)
@@ -308,8 +308,10 @@ def _fitting(name: str, given: Tensor, own: Tensor) -> Tensor:
     raise ShapeError(message, hint=f"it takes a value such as {name}='randn({shape})'")
 
 
-def _node(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
+def part_names(name: str, module: nn.Module) -> dict[int, str]:
+    """The names in an expression of a module of this name and of its parts, by their ids."""
+    parts = module.named_modules()
+    return {id(part): in_expression(f"{name}.{path}" if path else name) for path, part in parts}
 
 
 def leaves(module: nn.Module) -> Iterator[nn.Module]:

@@ -1,6 +1,5 @@
 """How `flow` makes its networks: the stack of --activation, and the user's own of --net."""
 
-from collections.abc import Container
 from dataclasses import replace
 from typing import cast
 
@@ -13,8 +12,7 @@ from gradcli.errors import ExpressionError, ShapeError, UsageError
 from gradcli.evaluate.failures import kind
 from gradcli.evaluate.job import Job, seed
 from gradcli.evaluate.machine import assigned
-from gradcli.evaluate.networks import Made, activation_of, leaves, make_inputs
-from gradcli.language.assignment import in_expression
+from gradcli.evaluate.networks import Made, activation_of, leaves, make_inputs, part_names
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.source import Span
 
@@ -73,9 +71,9 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
             module = cast(Made, step.value).module
             spans[id(module)] = step.span
             if title := names.get(step.span):
-                titles |= _named(title, module, titles)
+                titles = part_names(title, module) | titles
                 name = title if module is net else name
-    titles |= _named(name, net, titles)
+    titles = part_names(name, net) | titles
     layers = []
     for part in leaves(net):
         call = activation_of(part)
@@ -90,15 +88,6 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
         message = f"--init {request.init}: {name} has no nn.Linear and no convolution"
         raise UsageError(message, hint="leave out --init")
     return inputs, network
-
-
-def _named(name: str, module: nn.Module, known: Container[int]) -> dict[int, str]:
-    """The names in the expression of a module and its parts, by their ids, without the known ones."""
-    return {
-        id(part): in_expression(f"{name}.{path}" if path else name)
-        for path, part in module.named_modules()
-        if id(part) not in known
-    }
 
 
 def _kept(program: Expression) -> Expression:

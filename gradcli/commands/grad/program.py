@@ -18,8 +18,8 @@ def program(script: Script, request: Grad, result: GradResult | GradEachResult) 
 
 def _whole(script: Script, request: Grad, result: GradResult) -> None:
     slopes = result.gradients or {}
-    chosen = {name: name for name, slope in slopes.items() if slope is not None}
-    script.inputs(result.inputs, request.literals, chosen)
+    leaves = [name for name, slope in slopes.items() if slope is not None]
+    script.inputs(result.inputs, request.literals, leaves)
     tangents = script.directions(request.jvp, result.directions)
     if tangents:
         script.make_modules(result.expression, result.inputs)
@@ -27,13 +27,8 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     if result.gradients is None:
         _forward(script, result, tangents, name_of_value)
         return
-    state = ""
-    if tangents:
-        state = script.state(script.read(result.expression, result.inputs))
-    rebound = [name for name in chosen if name in result.intermediates]
-    for name in rebound:
-        chosen[name] = script.fresh(f"{name}_given")
-        script.add(f"{chosen[name]} = {name}")
+    state = script.state(script.read(result.expression, result.inputs)) if tangents else ""
+    chosen = script.kept(result.expression, result.inputs, leaves)
     value = script.formula(result.expression, result.inputs, name_of_value, "result")
     named = {
         name: step
@@ -61,7 +56,7 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     for label, slope in zip(targets, found, strict=True):
         script.show(label, slope)
     if tangents:
-        script.add(*(f"{name} = {chosen[name]}" for name in rebound))
+        script.add(*(f"{name} = {given}" for name, given in chosen.items() if given != name))
         _forward(script, result, tangents, state=state)
 
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from gradcli.language.expressions.program import Expression
+from gradcli.language.expressions.substitution import parsed
 from gradcli.show.program.made_modules import Replaced
 
 
@@ -39,11 +40,11 @@ def unfolded(source: Expression, linked: Expression, taken: Collection[str]) -> 
             arguments = call.args, call.keywords
             for title, has_parameters in chain[:-1] if kept else chain:
                 name = names.next(has_parameters)
-                made = ast.Call(_parsed(title), *arguments)
+                made = ast.Call(parsed(title), *arguments)
                 statements.append(_assigned(name, made))
                 arguments = [ast.Name(name, ast.Load())], []
             if kept:
-                call.func, (call.args, call.keywords) = _parsed(chain[-1][0]), arguments
+                call.func, (call.args, call.keywords) = parsed(chain[-1][0]), arguments
             else:
                 Replaced(call, name).visit(statement)
         statements.append(statement)
@@ -87,7 +88,3 @@ def _root(text: str) -> str:
 
 def _assigned(name: str, value: ast.expr) -> ast.stmt:
     return ast.Assign([ast.Name(name, ast.Store())], value, lineno=0)
-
-
-def _parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body

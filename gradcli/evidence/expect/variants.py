@@ -13,7 +13,7 @@ from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.catalogue.slips import LOG_FACTORS, Feature
 from gradcli.evaluate.trace import program_of
 from gradcli.language.expressions.program import Expression
-from gradcli.language.expressions.substitution import filled
+from gradcli.language.expressions.substitution import filled, parsed
 from gradcli.results import Subject
 
 Rewrite: TypeAlias = Callable[[ast.Call, str], ast.expr | None]
@@ -63,7 +63,7 @@ def features(subject: Subject, name: str) -> frozenset[Feature]:
         reasons.add("square")
     lines = (line for line in program.tree.body if any(n in squares for n in ast.walk(line)))
     squared = {name for line in lines for name in _bound(line)}
-    half_sums = (_is_halved(_parsed(_SUMS.get(_path(node, program), "0"))) for node in squares)
+    half_sums = (_is_halved(parsed(_SUMS.get(_path(node, program), "0"))) for node in squares)
     halves = [inner for node in live if _is_halved(node) for inner in ast.walk(node)]
     named = any(isinstance(inner, ast.Name) and inner.id in squared for inner in halves)
     if named or any(inner in squares for inner in halves) or any(half_sums):
@@ -182,10 +182,6 @@ def _operand(node: ast.Call, path: str) -> ast.expr | None:
     return node.args[0] if node.args else None
 
 
-def _parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
-
-
 def _reduce(of: str, to: str) -> Rewrite:
     """`of` replaced by `to` in reductions, both calls and those that losses make."""
 
@@ -232,7 +228,7 @@ def _straight_through(node: ast.Call, path: str) -> ast.expr | None:
     if operand is None or not (module or path in _ELEMENTWISE):
         return None
     z, call = ast.unparse(operand), ast.unparse(node)
-    return _parsed(f"(({z}) + ({call} - ({z})).detach())")
+    return parsed(f"(({z}) + ({call} - ({z})).detach())")
 
 
 def _times(factor: float) -> Rewrite:
@@ -243,7 +239,7 @@ def _times(factor: float) -> Rewrite:
         computed = isinstance(node.func, ast.Call) or not path.startswith("nn.")
         if not computed or last not in _LOGARITHMS:
             return None
-        return _parsed(f"({ast.unparse(node)}*{factor!r})")
+        return parsed(f"({ast.unparse(node)}*{factor!r})")
 
     return rewrite
 
@@ -257,7 +253,7 @@ def _twice(node: ast.Call, path: str) -> ast.expr | None:
         return None
     inner = ast.unparse(operand)
     dim = f"1 if ({inner}).ndim > 1 else 0" if last in _CROSS_ENTROPIES else "-1"
-    once = _parsed(f"torch.softmax({inner}, dim={dim})")
+    once = parsed(f"torch.softmax({inner}, dim={dim})")
     changed = copy.copy(node)
     if operand is not (node.args[0] if node.args else None):
         assert isinstance(node.func, ast.Attribute)

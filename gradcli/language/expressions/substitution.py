@@ -14,19 +14,23 @@ def spelled(node: ast.AST) -> str:
     return _TIGHT.sub(r"\1", ast.unparse(node)).encode("ascii", "backslashreplace").decode()
 
 
+def parsed(text: str) -> ast.expr:
+    """The syntax tree of an expression. Raises what Python raises for invalid text."""
+    return ast.parse(text, mode="eval").body
+
+
 def substituted(formula: str, meaning: Mapping[str, Any]) -> str:
     """`formula` with each name in `meaning` replaced, by an expression (a text) or a value.
 
     The result is simplified: conditions on values, factors 1, terms 0. A value of None, such as a
     weight that was not given, is a factor 1, and so is an element of it.
     """
-    tree = ast.parse(formula, mode="eval").body
-    return spelled(_Substitution(meaning).visit(tree))
+    return spelled(_Substitution(meaning).visit(parsed(formula)))
 
 
 def filled(formula: str, meaning: Mapping[str, ast.expr | str]) -> ast.expr:
     """`formula` with each name in `meaning` replaced by an expression, and not simplified."""
-    tree: ast.expr = _Filling(meaning).visit(ast.parse(formula, mode="eval").body)
+    tree: ast.expr = _Filling(meaning).visit(parsed(formula))
     return tree
 
 
@@ -39,7 +43,7 @@ class _Filling(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         value = self._meaning.get(node.id, node)
         if isinstance(value, str):
-            return ast.parse(value, mode="eval").body
+            return parsed(value)
         return value if isinstance(value, ast.expr) else ast.Constant(value)
 
 

@@ -24,7 +24,7 @@ from gradcli.evaluate.machine import evaluate
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
 from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
-from gradcli.language.expressions.substitution import filled
+from gradcli.language.expressions.substitution import filled, parsed
 from gradcli.language.source import Source
 from gradcli.show.program.made_modules import Making, Parameters, random
 
@@ -153,7 +153,7 @@ class _Writer(ast.NodeTransformer):
         name = PYTHON_TYPES.get(node.id, node.id)
         if node.id in self._scope or not (name in CONSTANTS or in_space("dtypes", name)):
             return node
-        return _parsed(f"torch.{name}")
+        return parsed(f"torch.{name}")
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """`math.pi`, `np.float32` and other constants and dtypes belong to torch."""
@@ -163,9 +163,9 @@ class _Writer(ast.NodeTransformer):
             name = PYTHON_TYPES.get(name, name)
         is_constant = name in CONSTANTS or in_space("dtypes", name)
         if is_constant and space in ("torch", "np", "math"):
-            return _parsed(f"torch.{name}")
+            return parsed(f"torch.{name}")
         if space == "np" and name == "newaxis":
-            return _parsed("None")
+            return parsed("None")
         self.generic_visit(node)
         return node
 
@@ -187,7 +187,7 @@ class _Writer(ast.NodeTransformer):
 
         def number(part: ast.expr, value: Any) -> ast.expr:
             plain = isinstance(value, int | float | tuple) and library.plain([value])
-            return _parsed(repr(value)) if plain and _reads(part) else part
+            return parsed(repr(value)) if plain and _reads(part) else part
 
         node.args = [*map(number, node.args, values)]
         for keyword, value in zip(node.keywords, values[len(node.args) :], strict=False):
@@ -226,14 +226,14 @@ class _Writer(ast.NodeTransformer):
         if step is None or step.kind == "apply":
             return node
         if "dim" in step.keywords and step.name in LAST_DIMENSION and not _given(node, "dim"):
-            node.keywords.append(ast.keyword("dim", _parsed("-1")))
+            node.keywords.append(ast.keyword("dim", parsed("-1")))
         if step.kind == "method":
             return node
         section, _, name = step.name.partition(".")
         if section == "catalogue":
             return _composed(node, CATALOGUE[name])
         prefix = "" if section == "python" else f"{_SECTIONS.get(section, section)}."
-        node.func = _parsed(prefix + name)
+        node.func = parsed(prefix + name)
         self._fit(node, step)
         return node
 
@@ -244,14 +244,14 @@ class _Writer(ast.NodeTransformer):
         if values is None or elsewhere or "*" in step.keywords:
             return
         if isinstance(step.value, str) and library.plain(values):
-            node.func = _parsed(step.value)
+            node.func = parsed(step.value)
             return
         arguments, keywords = step.split(values)
         if entry := library.INDEXED.get(step.name):
             self._fit_target(node, entry, arguments, keywords)
             return
         for place in _tensors_required(library.pytorch_function(step.name), arguments, keywords):
-            node.args[place] = _parsed(f"torch.tensor({ast.unparse(node.args[place])})")
+            node.args[place] = parsed(f"torch.tensor({ast.unparse(node.args[place])})")
 
     def _fit_target(
         self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]
@@ -271,9 +271,9 @@ class _Writer(ast.NodeTransformer):
         if fitted.shape != target.shape:
             text += ".reshape(1)"
         if named:
-            named.value = _parsed(text)
+            named.value = parsed(text)
         else:
-            node.args[1] = _parsed(text)
+            node.args[1] = parsed(text)
 
 
 def _composed(node: ast.Call, entry: Activation | Loss) -> ast.expr:
@@ -281,7 +281,7 @@ def _composed(node: ast.Call, entry: Activation | Loss) -> ast.expr:
     activation has settings.
     """
     if isinstance(entry, Activation) and (len(node.args) > 1 or node.keywords):
-        node.func = _parsed(entry.torch)
+        node.func = parsed(entry.torch)
         return node
     defaults: dict[str, ast.expr | str] = {}
     for parameter in entry.parameters:
@@ -293,7 +293,7 @@ def _composed(node: ast.Call, entry: Activation | Loss) -> ast.expr:
         if any(isinstance(argument, ast.Starred) for argument in node.args):
             # How many operands a star gives is known only when the program runs.
             body = ast.unparse(filled(entry.code, defaults))
-            node.func = _parsed(f"lambda {', '.join(entry.operands)}: {body}")
+            node.func = parsed(f"lambda {', '.join(entry.operands)}: {body}")
             return node
     keywords = {keyword.arg or "**": keyword.value for keyword in node.keywords}
     arguments = dict(zip(entry.operands, node.args, strict=False))
@@ -338,7 +338,3 @@ def _tensors_required(
 
 def _given(node: ast.Call, name: str) -> bool:
     return any(keyword.arg == name for keyword in node.keywords)
-
-
-def _parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
