@@ -221,7 +221,13 @@ def test_arrays_in_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in NUMBERS if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES],
+    [
+        name
+        if name in ("step", "hardshrink", "gelu", "mse", "huber")
+        else pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in NUMBERS
+        if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES
+    ],
 )
 def test_every_function_is_checked_along_its_curve_against_its_closed_form(name: str) -> None:
     shown = run("plot", name, "--check")
@@ -429,7 +435,7 @@ def test_the_identity_is_a_straight_line() -> None:
     assert "A" in "".join(drawing.rows)
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(40, 16), (40, 20), (80, 24), (200, 60)])
+@pytest.mark.parametrize(("columns", "lines"), [(40, 16), (200, 60)])
 @pytest.mark.parametrize(
     "words",
     [
@@ -519,9 +525,13 @@ def test_precision_is_that_of_the_line_below() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("relu", "tanh", "step"), ("x**2 - y**2", *GRID), ("_a = x**2; _a + sin(x)",)]
+    ("words", "form"),
+    [
+        (("relu", "tanh", "step"), "png"),
+        (("x**2 - y**2", *GRID), "svg"),
+        (("_a = x**2; _a + sin(x)",), "svg"),
+    ],
 )
-@pytest.mark.parametrize("form", ["png", "svg"])
 def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
         shown = run("plot", *words, "--quiet", "--out", f"{name}.{form}", cwd=str(tmp_path))
