@@ -209,11 +209,11 @@ def test_the_program_loads_a_file_of_parameters(tmp_path: Path) -> None:
     text = "net = nn.Sequential(nn.Linear(2,2), nn.BatchNorm1d(2)); (net(x)**3).sum()"
     for name, strict in (("net", ""), ("few", ", strict=False")):
         words = "grad", text, "x=1,2;3,5", f"net=@{tmp_path / name}.pt", "net.0.bias=1,2"
-        program = run(*words, "--code", here=True).stdout  # torch.load needs all of PyTorch
+        program = run(*words, "--code").stdout
         assert f"net.load_state_dict(torch.load('{tmp_path / name}.pt'){strict})" in program
         assert "net[0].bias.copy_(torch.tensor([1.0, 2.0]))" in program
         assert "manual_seed" not in program
-        shown = run(*words, "--json", here=True).json
+        shown = run(*words, "--json").json
         first, *_ = printed(program).split("\n")
         assert float(first.split()[1]) == pytest.approx(shown["value"], rel=1e-6)
 
