@@ -106,7 +106,7 @@ WORDS: list[tuple[str, str]] = [
 @pytest.mark.smoke
 @pytest.mark.parametrize(("lines", "words"), WORDS, ids=[lines for lines, _ in WORDS])
 def test_the_last_of_these_lines_is_answered_by_this_call(lines: str, words: str) -> None:
-    state, made = State(), ()
+    state = State()
     for line in lines.split(" / "):
         state, made = read(cleaned(line), state)
     assert made == tuple(shlex.split(words))
@@ -347,8 +347,14 @@ def test_the_history_of_the_editor_is_for_its_owner_alone(tmp_path: Path) -> Non
     pytest.importorskip("prompt_toolkit")
     with keyboard(["session"], tmp_path, XDG_STATE_HOME=str(tmp_path), **EDITOR) as call:
         shows(call, PROMPTS["editor"][1])
-        call.type(b"width = 3\nwid\t*2\n")
+        call.type(b"width = 3\nwid")
+        shows(call, b"> wid")
+        before = len(call.read())
+        call.type(b"\t")
+        assert until(lambda: b"th" in call.read()[before:])  # only what is new is drawn
+        call.type(b"*2\n")
         shows(call, b"width*2 = 6")
+        assert until(lambda: call.read().count(PROMPTS["editor"][1]) == 3)
         call.type(b"\x04")
         assert call.end() == 0
     history = tmp_path / "gradcli" / "session_history"
@@ -373,8 +379,7 @@ def test_its_server_ends_with_it(number: int) -> None:
         assert len(server.processes()) > 1
         if number:
             session.send_signal(number)
-        else:
-            session.stdin.close()
+        session.stdin.close()
         assert session.wait(20) == -number
         assert until(lambda: not server.processes())
         assert (
