@@ -55,7 +55,7 @@ def _texts(read: Callable[[str], object]) -> Run:
     return lambda given, scratch: [runners.text(read, each) for each in given]
 
 
-def _draw(draw: grammar.Draw) -> Draw:
+def _draw(draw: Callable[[Chance], Any]) -> Draw:
     return lambda chance, number: draw(chance)
 
 
