@@ -269,7 +269,7 @@ class OutputOptions:
             raise UsageError(message, hint=hint)
         if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
             message = "--out: pictures need matplotlib, which is not installed"
-            raise UsageError(message, hint="pip install 'gradcli[plot]'")
+            raise UsageError(message, hint="pip install matplotlib")
         self._check_table(request)
         name = _first_set(self, *_NO_EVIDENCE)
         form = f"--{name}" if name else ""
