@@ -70,7 +70,7 @@ def _pipes(columns: Sequence[TextColumn], names: Collection[str]) -> Iterator[st
         ]
         for column in columns
     ]
-    heads = [_mixed(column.heading, names) for column in columns]
+    heads = [_mixed(column.heading, ()) for column in columns]
     widths = [
         max(3, *map(text_width, (head, *each))) for head, each in zip(heads, cells, strict=True)
     ]
