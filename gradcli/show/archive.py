@@ -106,7 +106,6 @@ _WRITERS: dict[str, Callable[[Any, BinaryIO], object]] = {
     ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
-    ".tex": lambda result, file: file.write(part(result, "show").latex(result).encode()),
     # These alone load matplotlib.
     ".png": lambda result, file: part(result, "picture").write(result, "png", file),
     ".svg": lambda result, file: part(result, "picture").write(result, "svg", file),

@@ -129,7 +129,7 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     items = lines.values()
     columns: list[tuple[str | Column, Cells]] = [
         ("line", [item.line for item in items]),
-        ("gradient", [_short(name, item) for name, item in lines.items()]),
+        (Column("gradient", code=True), [_short(name, item) for name, item in lines.items()]),
         ("agrees at", [f"{item.agreed} of {item.points} points" for item in items]),
         ("verdict", verdicts),
         ("slip", [item.slip or "" for item in items]),
