@@ -59,10 +59,11 @@ class Command:
     def output(self) -> "dict[str, Option]":
         """The output options that it has, by field of `OutputOptions`."""
         from gradcli.options.fields import Paths, options
-        from gradcli.options.shared import OUT, PICTURE_OUT, OutputOptions
+        from gradcli.options.shared import OUT, PICTURE_OPTIONS, OutputOptions, files_of
 
-        known = options(OutputOptions)
+        known, files = options(OutputOptions), files_of(self.request)
         missing = {"latex"} if find_spec(f"{self.folder}.program") else {"latex", "code"}
+        missing |= set() if getattr(self.request, "pictures", False) else {*PICTURE_OPTIONS}
         every = [name for name in known if name not in missing]
         forms: Mapping[str, str] = self._get("FORMS", dict.fromkeys(every, ""))
         output = {
@@ -71,10 +72,10 @@ class Command:
         }
         if paths := self._get("PATHS", ""):
             output["get"] = replace(output["get"], help=f"{output['get'].help}, such as {paths}")
-        if getattr(self.request, "pictures", False):
-            output["out"] = replace(output["out"], kind=PICTURE_OUT)
-        if "out" in output and (files := getattr(self.request, "files", ())):
-            output["out"] = replace(output["out"], kind=replace(OUT, paths=Paths("", files)))
+        if "out" in output:
+            text = forms["out"] or f"write to FILE instead: {', '.join(files[:-1])} or {files[-1]}"
+            kind = replace(OUT, paths=Paths("", files))
+            output["out"] = replace(output["out"], kind=kind, help=text)
         return output
 
     @cached_property

@@ -119,7 +119,7 @@ def _write(result: Any, shown: OutputOptions, path: str) -> None:
 
     try:
         with open(path, "wb") as file:
-            archive.write(result, shown.out_suffix, file)
+            archive.write(result, shown, file)
     except OSError as error:
         reason = (error.strerror or "the disk is full").lower()  # NumPy gives no reason
         message = f"--out: {shown.out!r} cannot be written: {reason}"

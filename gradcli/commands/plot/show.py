@@ -100,4 +100,4 @@ def _pairs(result: SurfaceResult) -> Table:
     columns.append(("value", result.value.reshape(-1)))
     for name, slope in result.gradients.items():
         columns.append((f"d_{name}", "" if slope is None else slope.reshape(-1)))
-    return table_of(result.value.numel(), columns)
+    return table_of(result.value.numel(), columns, result.expression)
