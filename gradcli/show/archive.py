@@ -30,8 +30,9 @@ def write(result: Any, shown: OutputOptions, file: BinaryIO) -> None:
     if shown.out_suffix in PICTURE_FORMS:
         from gradcli.show.pictures import figure  # matplotlib
 
-        return figure.write(result, shown.out_suffix[1:], file, shown.title, shown.size)
-    _WRITERS[shown.out_suffix](result, file)
+        figure.write(result, shown.out_suffix[1:], file, shown.title, shown.size)
+    else:
+        _WRITERS[shown.out_suffix](result, file)
 
 
 def _write_npz(result: Result, file: BinaryIO) -> None:

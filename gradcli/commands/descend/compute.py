@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from itertools import islice
 from math import nan
 
 import torch
@@ -62,15 +63,17 @@ def compute(request: Descend, job: Job) -> DescendResult:
 
 def _values_at(start: Run, job: Job) -> Callable[[Sequence[Sequence[float]]], list[float]] | None:
     """The value at each of many points, by the numbers that the first step has drawn."""
-    sizes = [tensor.numel() for tensor in start.by.values()]
-    if sum(sizes) > 2 or start.touched > CHEAP or len(start.program.steps) > CHEAP_STEPS:
+    size = sum(tensor.numel() for tensor in start.by.values())
+    if size > 2 or start.touched > CHEAP or len(start.program.steps) > CHEAP_STEPS:
         return None
 
     def value(numbers: Sequence[float]) -> float:
         torch.set_rng_state(start.state)
-        given = torch.tensor(numbers, dtype=job.dtype, device=job.device).split(sizes)
-        parts = zip(start.by.items(), given, strict=True)
-        moved = {name: part.reshape(tensor.shape) for (name, tensor), part in parts}
+        rest = iter(numbers)
+        moved = {
+            name: tensor.new_tensor(list(islice(rest, tensor.numel()))).reshape(tensor.shape)
+            for name, tensor in start.by.items()
+        }
         with suppress(GradcliError):
             return float(evaluate(start.program, {**start.inputs, **moved}, job.before).value)
         return nan

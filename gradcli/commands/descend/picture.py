@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gradcli.catalogue.ranges import CURVE, SURFACE
 from gradcli.commands.descend.result import DescendResult
-from gradcli.commands.descend.show import MANY
+from gradcli.commands.descend.show import MANY, counted
 from gradcli.show import numbers
 from gradcli.show.pictures import figure
 from gradcli.show.pieces import by_element
@@ -44,8 +44,7 @@ def picture(result: DescendResult) -> Figure:
             _on_function(panel, result, paths, values)
         else:
             figure.series(panel, steps, [*paths.items()])
-            panel.legend()
-    figure.series(below, steps, [("value", values)])
+    figure.series(below, steps, [("", values)])
     below.set_ylabel("value")
     below.set_xlabel("step")
     return drawn
@@ -64,13 +63,12 @@ def _on_function(
         for path, margin in zip(paths.values(), margins, strict=True)
     ]
     found = result.values_at([*product(*axes)])
-    if len(paths) == 1:
-        ends = [*paths.values(), values]
-        figure.line(panel, axes[0], found, "value")
-        panel.set_ylabel("value")
-    else:
-        ends = [*paths.values()]
+    names, (x, *rest) = [*paths], paths.values()
+    y = rest[0] if rest else values
+    if rest:
         figure.contours(panel, axes[0], axes[1], np.reshape(found, (len(axes[0]), -1)).T)
-        panel.set_ylabel([*paths][1])
-    panel.set_xlabel([*paths][0])
-    figure.path(panel, *ends, f"after {len(values) - 1} steps")
+    else:
+        figure.line(panel, axes[0], found, "value")
+    figure.path(panel, x, y, f"after {counted(len(values) - 1)}")
+    panel.set_xlabel(names[0])
+    panel.set_ylabel([*names, "value"][1])

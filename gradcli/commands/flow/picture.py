@@ -17,7 +17,6 @@ def picture(result: FlowResult) -> Figure:
     named = _of_network(result) if result.expression else _of_stack(result)
     layers = [row.layer for row in rows[: len(named[0][1])]]
     figure.series(panel, layers, named, log=True)
-    panel.legend()
     panel.set_ylabel("norm of the gradient")
     if result.expression and len(layers) <= NAMED:
         names = [f"{row.name} {row.module}" for row in rows]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.show.pictures import figure, plotter
-from gradcli.show.pictures.axes import span, together
+from gradcli.show.pictures.axes import ascending, span, together
 from gradcli.show.pictures.panels import arranged
 
 ARROWS = 16
@@ -32,7 +32,6 @@ def _curves(result: PlotResult) -> Figure:
             margin = 0.05 * (bounds[1] - bounds[0]) or 1.0
             panel.set_ylim(bounds[0] - margin, bounds[1] + margin)
         panel.set_ylabel(contents.title)
-        panel.legend()
     axes[-1].set_xlabel(result.along)
     return drawn
 
@@ -47,27 +46,28 @@ def _line(panel: Axes, x: list[float], curve: plotter.Line) -> None:
         points.append((a, b))
         if i in curve.jumps:
             points.append((a, nan))
-    figure.line(panel, *zip(*points, strict=True), curve.name, number)
+    figure.line(panel, [a for a, _ in points], [b for _, b in points], curve.name, number)
 
 
 def _surface(result: SurfaceResult) -> Figure:
     """Contour lines over filled contours, and arrows uphill."""
     first, second = result.x
-    axes = [axis.double() for axis in result.x.values()]
-    orders = [axis.argsort(stable=True) for axis in axes]
-    x, y = (axis[order].tolist() for axis, order in zip(axes, orders, strict=True))
+    axes = [axis.tolist() for axis in result.x.values()]
+    orders = [*map(ascending, axes)]
+    x, y = ([axis[i] for i in order] for axis, order in zip(axes, orders, strict=True))
 
     def grid(tensor: Tensor) -> Any:
         ordered = tensor.double()[orders[0]][:, orders[1]].T
         return ordered.where(ordered.isfinite(), nan).numpy()
 
     drawn, (panel,) = figure.panels(1, 5.6)
-    figure.contours(panel, x, y, grid(result.value))
-    slopes = [grid(slope) for slope in result.gradients.values() if slope is not None]
-    if len(slopes) == 2:
-        _arrows(panel, x, y, slopes)
     panel.set_xlabel(first)
     panel.set_ylabel(second)
+    if min(len(x), len(y)) > 1:
+        figure.contours(panel, x, y, grid(result.value))
+        slopes = [grid(slope) for slope in result.gradients.values() if slope is not None]
+        if len(slopes) == 2:
+            _arrows(panel, x, y, slopes)
     return drawn
 
 
@@ -75,10 +75,11 @@ def _arrows(panel: Axes, x: list[float], y: list[float], slopes: list[Any]) -> N
     """Arrows of one length along the gradient, in the scales of the axes."""
     across, up = slice(None, None, -(-len(x) // ARROWS)), slice(None, None, -(-len(y) // ARROWS))
     u, v = (slope[up, across] for slope in slopes)
-    wide, high = (x[-1] - x[0]) or 1.0, (y[-1] - y[0]) or 1.0
-    u, v = u * wide, v * high  # the direction that is uphill in the picture
+    u, v = u * (x[-1] - x[0]), v * (y[-1] - y[0])  # the direction that is uphill in the picture
     length = (u**2 + v**2) ** 0.5
     length[length == 0] = nan
+    if not (length > 0).any():
+        return
     u, v = u / length, v / length
     panel.quiver(x[across], y[up], u, v, color="#d55e00", width=0.0035, scale=30, pivot="mid")
     panel.set_title("arrows: uphill", loc="right", fontsize=9, color="#d55e00")

@@ -23,6 +23,12 @@ def drawable(number: float) -> bool:
     return abs(number) < LARGEST  # false for nan too
 
 
+def ascending(numbers: Sequence[float]) -> list[int]:
+    """The places of the numbers that can be drawn, in ascending order of these."""
+    places = (i for i in range(len(numbers)) if drawable(numbers[i]))
+    return sorted(places, key=numbers.__getitem__)
+
+
 @dataclass(frozen=True)
 class Axis:
     """The range of numbers that is shown, and the round numbers in it that have a label."""

@@ -1,7 +1,9 @@
 """Pictures by matplotlib: their look, their title and size, and the same bytes each time."""
 
 import textwrap
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from math import isnan, log10, nan
 from typing import Any, BinaryIO, TypeAlias
 
@@ -9,10 +11,13 @@ import gradcli.show.pictures.drawing  # noqa: F401 - loads matplotlib, and so co
 
 # isort: split
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
+from gradcli.errors import UsageError
 from gradcli.results import part
 from gradcli.show.pictures.axes import drawable, wide
 from gradcli.show.pictures.contour import levels
@@ -22,6 +27,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 LINES = ("solid", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
 """Line styles, which differ without colour."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
+FAMILY = "DejaVu Sans"
+BESIDE = 5
+"""Names in a legend, at most, that stand in the panel."""
 DIGITS = 6
 """Significant digits of the numbers in a title."""
 TITLE_LINES = 4
@@ -34,7 +42,8 @@ _SETTINGS = {
     "axes.axisbelow": True, "axes.grid": True, "axes.spines.right": False, "axes.spines.top": False,
     "axes.unicode_minus": False, "figure.titlesize": 11, "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.08, "figure.constrained_layout.w_pad": 0.08,
-    "grid.color": "#e3e3e3", "legend.frameon": False, "lines.linewidth": 2, "lines.markersize": 4,
+    "font.family": FAMILY,
+    "grid.color": "#e3e3e3", "legend.edgecolor": "none", "lines.linewidth": 2, "lines.markersize": 4,
     "savefig.dpi": 150, "svg.hashsalt": "gradcli",
     "text.parse_math": False,  # a formula is text, and `$` one of its characters
 }  # fmt: skip
@@ -55,7 +64,7 @@ def write(
     """Draw a result as `png`, `svg` or `pdf`, in its command's own size if there is no `size`, in
     inches, and with the title of its table if there is no `title`.
     """
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings(action="ignore"):
         matplotlib.rcdefaults()  # undoes the settings of a program that has loaded matplotlib
         matplotlib.rcParams.update(_SETTINGS)
         figure = part(result, "picture").picture(result)
@@ -63,9 +72,21 @@ def write(
             figure.set_size_inches(size)
         if title is None:
             title = part(result, "show").tables(result, DIGITS)[0].title
+        for panel in figure.axes:
+            _set_legend(figure, panel)
         _set_title(figure, title)
         metadata = {"Title": title or None, **dict.fromkeys(_LEFT_OUT[form])}
         figure.savefig(file, format=form, metadata=metadata)
+
+
+def _set_legend(figure: Figure, panel: Axes) -> None:
+    """The names of the lines: where they cover the least, or many above the panel."""
+    _, labels = panel.get_legend_handles_labels()
+    if len(labels) > BESIDE:
+        width = figure.bbox.width / (7.5 * max(map(len, labels)) + 50)
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=max(1, int(width)))
+    elif labels:
+        panel.legend(loc="best")
 
 
 def _set_title(figure: Figure, title: str) -> None:
@@ -73,6 +94,7 @@ def _set_title(figure: Figure, title: str) -> None:
     if not title.strip():
         return
     text = figure.suptitle(title)
+    _set_fonts(figure)
     per_line = len(title) * 0.92 * figure.bbox.width / text.get_window_extent().width
     lines = [
         line
@@ -82,6 +104,33 @@ def _set_title(figure: Figure, title: str) -> None:
     if len(lines) > TITLE_LINES:
         lines[TITLE_LINES - 1 :] = [f"{lines[TITLE_LINES - 1][:-4]} ..."]
     text.set_text("\n".join(lines))
+
+
+def _set_fonts(figure: Figure) -> None:
+    """Let fonts of the system draw what matplotlib's own does not have, such as Chinese.
+
+    Raises UsageError if no font has a character.
+    """
+    own = font_manager.get_font(font_manager.findfont(FAMILY))
+    texts = figure.findobj(Text)
+    lacking = {
+        char for text in texts for char in text.get_text() if not own.get_char_index(ord(char))
+    }
+    lacking -= {"\n"}
+    families = [FAMILY]
+    paths = font_manager.findSystemFonts() if lacking else []
+    for path in sorted(paths, key=lambda path: ("Regular" not in path, "Sans" not in path, path)):
+        with suppress(RuntimeError):  # of a font that FreeType cannot scale
+            font = font_manager.get_font(path)
+            if found := {char for char in lacking if font.get_char_index(ord(char))}:
+                font_manager.fontManager.addfont(path)
+                families.append(font.family_name)
+                lacking -= found
+    if lacking:
+        message = f"no font of this machine has {min(lacking)!r}, which the picture needs"
+        raise UsageError(message, hint="install one, or give a --title without it")
+    for text in texts if len(families) > 1 else ():
+        text.set_fontfamily(families)
 
 
 def panels(
@@ -104,8 +153,9 @@ def line(
     ys = [b if b is not None and drawable(b) and b > floor else nan for b in y]
     colour = COLOURS[number % len(COLOURS)]
     name = f" {label}" if label.startswith("_") else label  # matplotlib leaves out `_a`
-    look = {"color": colour, "marker": MARKERS[number % len(MARKERS)] if marked else ""}
-    panel.plot(x, ys, label=name, linestyle=LINES[number % len(LINES)], **look)
+    marker = MARKERS[number % len(MARKERS)] if marked else ""
+    style = LINES[number % len(LINES)]
+    panel.plot(x, ys, label=name, color=colour, linestyle=style, marker=marker)
     open_ends = [nan, *ys, nan]
     alone = [i for i in range(len(ys)) if isnan(open_ends[i]) and isnan(open_ends[i + 2])]
     panel.plot([x[i] for i in alone], [ys[i] for i in alone], "o", color=colour)
@@ -143,9 +193,11 @@ def series(
                     color=COLOURS[number % len(COLOURS)], transform=panel.get_xaxis_transform(),
                     label=None if known else meaning,
                 )  # fmt: skip
-    if len(panel.get_legend_handles_labels()[1]) > 1:
-        panel.legend()
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    if len(x) == 1:
+        panel.set_xlim(x[0] - 0.5, x[0] + 0.5)
+    if not numbers:
+        panel.set_yticks([])
 
 
 def contours(panel: Axes, x: Sequence[float], y: Sequence[float], value: Any) -> None:
@@ -166,7 +218,6 @@ def path(panel: Axes, x: Sequence[float], y: Sequence[float], end: str) -> None:
         x[:1], y[:1], "o", color=colour, markerfacecolor="white", markersize=7, label="start"
     )
     panel.plot(x[-1:], y[-1:], "*", color=colour, markeredgecolor="black", markersize=12, label=end)
-    panel.legend(frameon=True)
 
 
 class _Powers(LogFormatter):
