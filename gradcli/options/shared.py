@@ -33,12 +33,29 @@ TABLE_FILES = (*MARKUPS, ".svg")
 """Files that hold the tables, `.svg` as the terminal shows them."""
 FILE_FORMS = (".json", ".csv", *TABLE_FILES, ".npz", ".npy")
 DEVICE = ValueKind("DEVICE", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
-PICTURE_FORMS = (".png", ".svg")
+PICTURE_FORMS = (".png", ".svg", ".pdf")
 """What matplotlib draws, of the commands that have a picture."""
+PICTURE_OPTIONS = ("title", "size")
+"""The fields of `OutputOptions` that those commands alone have."""
+LARGEST = 40.0
+"""The largest width or height of a picture in inches."""
 UPSTREAM = ("g", "upstream", "dout")
 """The names of the upstream gradient in a formula, where no input or step is called so."""
 PATH = ValueKind("PATH", lambda source: source.text)
 OUT = ValueKind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
+
+
+def _size(source: Source) -> tuple[float, float]:
+    """Width and height in inches: `7x4.2`. Raises UsageError for any other text."""
+    found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)", source.text.strip(), re.ASCII)
+    width, height = map(float, found.groups() if found else (0, 0))
+    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
+        message = f"expected WIDTHxHEIGHT in inches, each from 1 to {LARGEST:g}"
+        raise UsageError(message, span=source.whole, hint="for example 7x4.2")
+    return width, height
+
+
+SIZE = ValueKind("WxH", _size)
 _TABLELESS = {
     "json": "writes all numbers exactly",
     "csv": "writes all numbers exactly",
@@ -61,7 +78,7 @@ class Request:
     timed: ClassVar[str] = ""
     """What `timeout` bounds, if that is less than the whole computation."""
     pictures: ClassVar[bool] = False
-    """Whether the result can be drawn into a file."""
+    """Whether the result can be drawn into a file: its folder has a picture.py."""
 
     free_inputs: ClassVar[bool] = False
     """Whether every unknown name that its expressions read is an input too."""
@@ -219,6 +236,12 @@ class WrtOptions:
     )
 
 
+def files_of(request: object) -> tuple[str, ...]:
+    """The suffixes that `--out` accepts for a request, or a type of requests."""
+    pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
+    return getattr(request, "files", (*pictures, *FILE_FORMS))
+
+
 def _first_set(options: object, *names: str) -> str:
     """The first of the options `names` that is set; empty if none is."""
     return next((name for name in names if getattr(options, name, False)), "")
@@ -244,6 +267,12 @@ class OutputOptions:
     latex: bool = option(FLAG, "the tables for LaTeX, with booktabs and amsmath", False)
     html: bool = option(FLAG, "the tables for a web page", False)
     out: str | None = option(OUT, "write to FILE instead", None)
+    title: str | None = option(
+        TEXT, "title of the picture in FILE; empty for none", None, shown="the table's title"
+    )
+    size: tuple[float, float] | None = option(
+        SIZE, "width and height of the picture in inches, such as 7x4.2", None
+    )
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors in full", False)
     quiet: bool = option(FLAG, "no notes, progress or hint", False)
@@ -284,6 +313,10 @@ class OutputOptions:
         ):
             message = "--out: pictures need matplotlib, which is not installed"
             raise UsageError(message, hint="pip install matplotlib")
+        for name in PICTURE_OPTIONS:
+            if name in self.order and self.out_suffix not in PICTURE_FORMS:
+                hint = f"--out picture.png; or leave out --{name}"
+                raise UsageError(f"--{name} requires --out with a picture", hint=hint)
         self._check_table(request)
         name = _first_set(self, *_NO_EVIDENCE)
         form = f"--{name}" if name else ""
@@ -309,9 +342,6 @@ class OutputOptions:
             if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
                 raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
-        only_picture = getattr(request, "pictures", False) and not getattr(request, "wanted", True)
-        if "full" in self.order and only_picture:
-            raise UsageError("--full requires --check or --expect", hint="leave out --full")
 
     def tables_in_file(self, request: object) -> bool:
         """Whether `--out` writes the tables, and not a picture, one table or the numbers."""
