@@ -236,12 +236,6 @@ class WrtOptions:
     )
 
 
-def files_of(request: object) -> tuple[str, ...]:
-    """The suffixes that `--out` accepts for a request, or a type of requests."""
-    pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
-    return getattr(request, "files", (*pictures, *FILE_FORMS))
-
-
 def _first_set(options: object, *names: str) -> str:
     """The first of the options `names` that is set; empty if none is."""
     return next((name for name in names if getattr(options, name, False)), "")
