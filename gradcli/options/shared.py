@@ -36,7 +36,7 @@ UPSTREAM = ("g", "upstream", "dout")
 PATH = ValueKind("PATH", lambda source: source.text)
 OUT = ValueKind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
 PICTURE_OUT = replace(OUT, paths=Paths("", (*PICTURE_FORMS, *FILE_FORMS)))
-_TABLELESS = {
+TABLELESS = {
     "json": "writes all numbers exactly",
     "csv": "writes all numbers exactly",
     "get": "prints a value exactly",
@@ -46,7 +46,7 @@ _TABLELESS = {
     "out": "writes one line to standard output",
 }
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
-_FORMS = [name for name in _TABLELESS if name != "out"]
+_FORMS = [name for name in TABLELESS if name != "out"]
 """Those of which one call has at most one."""
 _NO_EVIDENCE = [name for name in _FORMS if name not in ("json", "get")]
 """Those that hold less than the whole result, and so no ledger, check or expectation."""
@@ -283,12 +283,12 @@ class OutputOptions:
 
     def _check_table(self, request: object) -> None:
         """Raise a UsageError if an option of tables is given, but standard output gets no table."""
-        form = _first_set(self, *_TABLELESS)
+        form = _first_set(self, *TABLELESS)
         more = getattr(request, "full", False) and getattr(request, "explain", False)
         for name in ("precision", "full"):
             if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
-                raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
+                raise UsageError(message + TABLELESS[form], hint=f"leave out --{name}")
         only_picture = getattr(request, "pictures", False) and not getattr(request, "wanted", True)
         if "full" in self.order and only_picture:
             raise UsageError("--full requires --check or --expect", hint="leave out --full")
