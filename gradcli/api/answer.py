@@ -108,8 +108,8 @@ class Result:
         text = page(self._request, shown, nowhere(), no_stdin) if page else None
         if isinstance(text, str):
             return text.encode()
+        from gradcli.api.caller import undisturbed
         from gradcli.commands.forms import show
-        from gradcli.evaluate.caller import undisturbed
 
         with undisturbed(self._request.device):
             return show(self._request, self._result, shown, nowhere(), temporary)[0]
@@ -129,4 +129,6 @@ def nowhere() -> World:
 
 def no_stdin() -> str:
     """Refuse to read standard input, which belongs to the caller."""
-    raise UsageError("a function does not read standard input", hint="give it the numbers or the text")
+    raise UsageError(
+        "a function does not read standard input", hint="give it the numbers or the text"
+    )

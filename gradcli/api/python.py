@@ -17,14 +17,17 @@ from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import TENSOR, options
 from gradcli.options.fill import from_words
 from gradcli.options.inputs import check_name
-from gradcli.options.shared import ComputeOptions, OutputOptions, Request
+from gradcli.options.shared import ComputeOptions, OutputOptions
 
 __all__ = ["FUNCTIONS", "GradcliError", "Result", "function"]
 
 FUNCTIONS = {
-    name: COMMANDS[word] for name in NAMES if (word := name.replace("_", "-")) in COMMANDS
+    name: command
+    for name in NAMES
+    if (command := COMMANDS.get(name.replace("_", "-"))) and command.panel != "Script"
 }
 """The commands that compute, by the names of their functions."""
+
 
 @cache
 def function(name: str) -> Callable[..., Result]:
@@ -53,8 +56,8 @@ def compute(command: Command, request: Any, tables: Mapping[str, Any]) -> Result
     import torch  # noqa: F401
 
     from gradcli import result_paths
+    from gradcli.api.caller import undisturbed
     from gradcli.commands import dispatch
-    from gradcli.evaluate.caller import undisturbed
     from gradcli.options.check import check
 
     checked = check(request, no_stdin)
@@ -172,7 +175,9 @@ def _check_keyword(name: str, command: Command) -> None:
     if name in ELSEWHERE or name in options(OutputOptions):
         hint = ELSEWHERE.get(name, f"the result has {name}()")
         message = f"{name} is not an option of a function"
-        raise UsageError(message, hint=f"{hint}\nfor an input of that name: inputs={{{name!r}: ..}}")
+        raise UsageError(
+            message, hint=f"{hint}\nfor an input of that name: inputs={{{name!r}: ..}}"
+        )
 
 
 def _unknown(name: str, command: Command) -> UsageError:

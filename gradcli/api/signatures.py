@@ -20,6 +20,7 @@ ELSEWHERE = {
     "out": "the result has save(path)",
 }
 """Options of the command line that a function does not have, and what there is instead."""
+WIDTH = 96
 _OF_TENSORS = {"dtype": "float32", "device": "cpu"}
 """The options whose default is that of the tensors given, and what it is without these."""
 
@@ -46,12 +47,15 @@ def documentation(command: Command) -> str:
     words = {n: o for n, o in options(command.request).items() if o.positional}
     lines = [_listed(name, each) for name, each in (words | keywords(command)).items()]
     named = "Other keywords are inputs. " if takes_inputs(command) else ""
-    about = f"""\
-{named}An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text. Tensors
-of the result are detached and on the CPU, in `dtype`; its attributes are the keys of `gradcli {command.name} --json`.
-
-Raises GradcliError, with its message, place and hint."""
-    return f"{_in_python(cleandoc(command.request.__doc__))}\n\n" + "\n".join(lines) + f"\n\n{about}"
+    about = fill(
+        f"{named}An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal "
+        "as text. Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the "
+        f"keys of `gradcli {command.name} --json`.",
+        WIDTH,
+    )
+    raises = "Raises GradcliError, with its message, place and hint."
+    summary = _in_python(cleandoc(command.request.__doc__ or ""))
+    return "\n\n".join([summary, "\n".join(lines), about, raises])
 
 
 class _Written(str):
@@ -104,4 +108,4 @@ def _listed(name: str, option: Option) -> str:
     if name in _OF_TENSORS:
         shown += ", or that of the tensors given"
     text = f"{name}: {text}{f' (default: {shown})' if shown else ''}"
-    return fill(text, 96, initial_indent="    ", subsequent_indent="        ")
+    return fill(text, WIDTH, initial_indent="    ", subsequent_indent="        ")

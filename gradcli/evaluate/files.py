@@ -98,8 +98,8 @@ def held(literal: Held) -> Tensor:
     Raises LiteralError if it does not hold real numbers, SizeError if it is too large.
     """
     if isinstance(literal.value, Tensor):
-        tensor = literal.value.detach().as_subclass(Tensor)
-        return _strided(literal, tensor.clone() if tensor.is_inference() else tensor)
+        tensor = _strided(literal, literal.value.detach()).as_subclass(Tensor)
+        return tensor.clone() if tensor.is_inference() else tensor  # which autograd refuses
     array = np.asarray(literal.value)
     if array.dtype.kind in _NOT_NUMBERS:
         contents, hint = _NOT_NUMBERS[array.dtype.kind]

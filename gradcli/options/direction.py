@@ -46,6 +46,11 @@ def accept(value: Any, key: str) -> tuple[Input, ...]:
 
 
 DIRECTION = ValueKind(
-    "NAME=T", read, read_words, accept, paths=TENSORS, outside=attrgetter("outside"),
+    "NAME=T",
+    read,
+    read_words,
+    accept,
+    paths=TENSORS,
+    outside=attrgetter("outside"),
     python="Mapping[str, Tensorlike] | str | Sequence[str]",
 )

@@ -239,7 +239,12 @@ NAMES = ValueKind("NAMES", _names, accept=_accept_names, python="str | Sequence[
 INDEX = ValueKind("INDEX", _index, accept=_accept_index, python="int | Sequence[int] | str")
 TENSORS = Paths("@", tuple(SUFFIXES))
 TENSOR = ValueKind(
-    "T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value, python="Tensorlike"
+    "T",
+    literal.parse,
+    accept=_accept_tensor,
+    paths=TENSORS,
+    outside=lambda value: value,
+    python="Tensorlike",
 )
 ACTIVATION = ValueKind(
     "NAME", lambda source: calls.parse_call(source, Activation), hints=tuple(ACTIVATIONS)

@@ -41,11 +41,19 @@ def undisturbed(device: str = "cpu", *, user_code: bool = False) -> Iterator[Non
             stack.callback(random.setstate, random.getstate())
             stack.callback(_put_back, sys.argv, sys.argv[:])
             stack.callback(_put_back, sys.path, sys.path[:])
+            stack.callback(_forget, set(sys.modules))
         yield
 
 
 _DRAWING = frozenset({"cuda", "xpu"})
 """The devices that have generators of their own."""
+
+
+def _forget(before: set[str]) -> None:
+    """Remove the new modules that were not imported, but run from a file."""
+    for name, module in [*sys.modules.items()]:
+        if name not in before and getattr(module.__spec__, "loader", name) is None:
+            del sys.modules[name]
 
 
 def _put_back(names: list[str], before: list[str]) -> None:
