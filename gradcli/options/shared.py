@@ -56,7 +56,7 @@ def _size(source: Source) -> tuple[float, float]:
 
 
 SIZE = ValueKind("WxH", _size)
-_TABLELESS = {
+TABLELESS = {
     "json": "writes all numbers exactly",
     "csv": "writes all numbers exactly",
     "get": "prints a value exactly",
@@ -65,7 +65,7 @@ _TABLELESS = {
     "out": "writes one line to standard output",
 }
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
-_FORMS = [*(name for name in _TABLELESS if name != "out"), *MARKUPS.values()]
+_FORMS = [*(name for name in TABLELESS if name != "out"), *MARKUPS.values()]
 """The fields of which one call has at most one."""
 _NO_EVIDENCE = ("csv", "code", "graph")
 """Those that hold less than the whole result, and so no ledger, check or expectation."""
@@ -330,12 +330,12 @@ class OutputOptions:
         """Raise a UsageError if an option of tables is given, but standard output gets no table."""
         if self.markup or self.tables_in_file(request):
             return
-        form = _first_set(self, *_TABLELESS)
+        form = _first_set(self, *TABLELESS)
         more = getattr(request, "full", False) and getattr(request, "explain", False)
         for name in ("precision", "full"):
             if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
-                raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
+                raise UsageError(message + TABLELESS[form], hint=f"leave out --{name}")
 
     def tables_in_file(self, request: object) -> bool:
         """Whether `--out` writes the tables, and not a picture, one table or the numbers."""
