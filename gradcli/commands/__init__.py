@@ -86,10 +86,11 @@ class Command:
         return options(self.request) | self.output
 
     @cached_property
-    def page(self) -> Callable[..., str | int | None] | None:
+    def page(self) -> Callable[..., str | int | Callable[..., int] | None] | None:
         """The function that answers a call without a worker, if there is one.
 
-        It returns a page to print, an exit status if it has printed, or None for a worker to answer.
+        It returns a page to print, an exit status if it has printed, None for a worker to answer, or
+        a function of what makes further calls, which returns the exit status of all of them.
         """
         path = f"{self.folder}.page"
         return import_module(path).page if find_spec(path) else None
@@ -111,6 +112,7 @@ COMMANDS = {
         Command("value", "Explore", "just the value, and the shape of every part"),
         Command("descend", "Explore", "gradient descent with any optimiser from torch.optim"),
         Command("plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG"),
+        Command("session", "Explore", "the same line by line, with inputs that stay"),
         Command("check", "Learn", "your own function, module or backward pass, checked"),
         Command("perceptron", "Learn", "forward pass and gradient of one layer, or its training"),
         Command("flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady"),
