@@ -81,7 +81,7 @@ def plain_input(case: Case) -> Finding | None:
     return case.finding(
         "grad-of-plain-input",
         None,
-        "a tensor that this line differentiates by does not require a gradient",
+        "this line asks for the gradient of a tensor that does not require one",
     )
 
 

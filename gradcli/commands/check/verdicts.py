@@ -100,7 +100,7 @@ class Verdicts:
             return of(checked, ok=False, reason="none", finding=text)
         if bool(nan.any()):
             at = int(nan.int().argmax())
-            text = f"the gradient by {checked.places[at]} is NaN" + share(
+            text = f"the gradient for {checked.places[at]} is NaN" + share(
                 int(nan.sum()), len(nan)
             ).replace("wrong", "NaN")
             verdicts = [
@@ -123,7 +123,7 @@ class Verdicts:
         return due if checked.closed is None or not self.like else float(checked.closed[at])
 
     def _changes(self, checked: Checked, at: int) -> str:
-        return f"the value depends on it: by {checked.places[at]} the slope is {text_of(self._due(checked, at))}"
+        return f"the value depends on it: for {checked.places[at]} the slope is {text_of(self._due(checked, at))}"
 
     def _slip(self, name: str, checked: Checked) -> tuple[str | None, str]:
         tensor = self.own.inputs[name]
@@ -201,7 +201,7 @@ class Verdicts:
                 text = f"the second derivative {_off(found, at, float(found.difference[at]))}"
                 if bent:
                     text += (
-                        ": the backward pass is differentiable, but not by its upstream gradient"
+                        ": the backward pass is differentiable, but not with respect to its upstream gradient"
                     )
                 return of(checked, ok=False, reason="second", finding=text)
         return checked
@@ -221,7 +221,7 @@ def text_of(number: Any) -> str:
 
 def _off(checked: Checked, at: int, due: float) -> str:
     slope = text_of(checked.slopes[at])
-    return f"by {checked.places[at]} is {slope}, and should be {text_of(due)}"
+    return f"for {checked.places[at]} is {slope}, and should be {text_of(due)}"
 
 
 def share(wrong: int, total: int) -> str:
