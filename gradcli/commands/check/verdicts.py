@@ -201,7 +201,7 @@ class Verdicts:
                 text = f"the second derivative {_off(found, at, float(found.difference[at]))}"
                 if bent:
                     text += (
-                        ": the backward pass is differentiable, but not with respect to its upstream gradient"
+                        ": the backward pass is differentiable, but not by its upstream gradient"
                     )
                 return of(checked, ok=False, reason="second", finding=text)
         return checked
