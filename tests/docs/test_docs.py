@@ -89,8 +89,7 @@ class Session:
         piped, errors, status = "", "", 0
         for env, words in stages:
             if words[0] == "gradcli":
-                here = words[1:2] == ["check"]  # it needs all of PyTorch, which this process has
-                done = program.run(*words[1:], stdin=piped, env=env, cwd=self.folder, here=here)
+                done = program.run(*words[1:], stdin=piped, env=env, cwd=self.folder)
                 piped, errors, status = done.stdout, errors + done.stderr, done.status
             else:
                 ran = subprocess.run(

@@ -6,6 +6,6 @@ EXAMPLES = (
     ("gradcli check net.py:Net x='randn(5,3)' --like 'x @ weight.T + bias'", "a module, compared with an expression"),
 )  # fmt: skip
 PATHS = "check.x.reason"
-FORMS = dict.fromkeys(("json", "csv", "get", "precision", "full", "quiet"), "") | {
-    "out": "write to FILE instead: .json or .csv",
-}
+FORMS = dict.fromkeys(
+    ("json", "csv", "get", "markdown", "latex", "html", "out", "precision", "full", "quiet"), ""
+)
