@@ -59,11 +59,12 @@ class Command:
     def output(self) -> "dict[str, Option]":
         """The output options that it has, by field of `OutputOptions`."""
         from gradcli.options.fields import Paths, options
-        from gradcli.options.shared import OUT, OutputOptions, files_of
+        from gradcli.options.shared import OUT, PICTURE_OPTIONS, OutputOptions, files_of
 
-        known = options(OutputOptions)
-        has_program = find_spec(f"{self.folder}.program")
-        every = [name for name in known if name != "code" or has_program]
+        known, files = options(OutputOptions), files_of(self.request)
+        missing = set() if find_spec(f"{self.folder}.program") else {"code"}
+        missing |= set() if getattr(self.request, "pictures", False) else {*PICTURE_OPTIONS}
+        every = [name for name in known if name not in missing]
         forms: Mapping[str, str] = self._get("FORMS", dict.fromkeys(every, ""))
         output = {
             name: replace(known[name], help=text or known[name].help)
@@ -72,11 +73,9 @@ class Command:
         if paths := self._get("PATHS", ""):
             output["get"] = replace(output["get"], help=f"{output['get'].help}, such as {paths}")
         if "out" in output:
-            files = files_of(self.request)
-            text = f"{known['out'].help}: {', '.join(files[:-1])} or {files[-1]}"
-            output["out"] = replace(
-                known["out"], help=text, kind=replace(OUT, paths=Paths("", files))
-            )
+            text = forms["out"] or f"{known['out'].help}: {', '.join(files[:-1])} or {files[-1]}"
+            kind = replace(OUT, paths=Paths("", files))
+            output["out"] = replace(output["out"], kind=kind, help=text)
         return output
 
     @cached_property
@@ -87,10 +86,11 @@ class Command:
         return options(self.request) | self.output
 
     @cached_property
-    def page(self) -> Callable[..., str | int | None] | None:
+    def page(self) -> Callable[..., str | int | Callable[..., int] | None] | None:
         """The function that answers a call without a worker, if there is one.
 
-        It returns a page to print, an exit status if it has printed, or None for a worker to answer.
+        It returns a page to print, an exit status if it has printed, None for a worker to answer, or
+        a function of what makes further calls, which returns the exit status of all of them.
         """
         path = f"{self.folder}.page"
         return import_module(path).page if find_spec(path) else None
@@ -112,6 +112,7 @@ COMMANDS = {
         Command("value", "Explore", "just the value, and the shape of every part"),
         Command("descend", "Explore", "gradient descent with any optimiser from torch.optim"),
         Command("plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG"),
+        Command("session", "Explore", "the same line by line, with inputs that stay"),
         Command("check", "Learn", "your own function, module or backward pass, checked"),
         Command("perceptron", "Learn", "forward pass and gradient of one layer, or its training"),
         Command("flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady"),

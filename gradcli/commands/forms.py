@@ -168,7 +168,7 @@ def _write(request: Any, result: Any, shown: OutputOptions, world: World, path: 
             if suffix in MARKUPS:
                 file.write(markup(result, MARKUPS[suffix], shown).encode())
             else:
-                archive.write(result, suffix, file)
+                archive.write(result, shown, file)
     except OSError as error:
         reason = (error.strerror or "the disk is full").lower()  # NumPy gives no reason
         message = f"--out: {shown.out!r} cannot be written: {reason}"

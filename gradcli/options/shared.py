@@ -33,13 +33,30 @@ TABLE_FILES = (*MARKUPS, ".svg")
 """Files that hold the tables, `.svg` as the terminal shows them."""
 FILE_FORMS = (".json", ".csv", *TABLE_FILES, ".npz", ".npy")
 DEVICE = ValueKind("DEVICE", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
-PICTURE_FORMS = (".png", ".svg")
+PICTURE_FORMS = (".png", ".svg", ".pdf")
 """What matplotlib draws, of the commands that have a picture."""
+PICTURE_OPTIONS = ("title", "size")
+"""The fields of `OutputOptions` that those commands alone have."""
+LARGEST = 40.0
+"""The largest width or height of a picture in inches."""
 UPSTREAM = ("g", "upstream", "dout")
 """The names of the upstream gradient in a formula, where no input or step is called so."""
 PATH = ValueKind("PATH", lambda source: source.text)
 OUT = ValueKind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
-_TABLELESS = {
+
+
+def _size(source: Source) -> tuple[float, float]:
+    """Width and height in inches: `7x4.2`. Raises UsageError for any other text."""
+    found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)", source.text.strip(), re.ASCII)
+    width, height = map(float, found.groups() if found else (0, 0))
+    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
+        message = f"expected WIDTHxHEIGHT in inches, each from 1 to {LARGEST:g}"
+        raise UsageError(message, span=source.whole, hint="for example 7x4.2")
+    return width, height
+
+
+SIZE = ValueKind("WxH", _size)
+TABLELESS = {
     "json": "writes all numbers exactly",
     "csv": "writes all numbers exactly",
     "get": "prints a value exactly",
@@ -48,7 +65,7 @@ _TABLELESS = {
     "out": "writes one line to standard output",
 }
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
-_FORMS = [*(name for name in _TABLELESS if name != "out"), *MARKUPS.values()]
+_FORMS = [*(name for name in TABLELESS if name != "out"), *MARKUPS.values()]
 """The fields of which one call has at most one."""
 _NO_EVIDENCE = ("csv", "code", "graph")
 """Those that hold less than the whole result, and so no ledger, check or expectation."""
@@ -61,7 +78,7 @@ class Request:
     timed: ClassVar[str] = ""
     """What `timeout` bounds, if that is less than the whole computation."""
     pictures: ClassVar[bool] = False
-    """Whether the result can be drawn into a file."""
+    """Whether the result can be drawn into a file: its folder has a picture.py."""
 
     free_inputs: ClassVar[bool] = False
     """Whether every unknown name that its expressions read is an input too."""
@@ -244,6 +261,12 @@ class OutputOptions:
     latex: bool = option(FLAG, "the tables for LaTeX, with booktabs and amsmath", False)
     html: bool = option(FLAG, "the tables for a web page", False)
     out: str | None = option(OUT, "write to FILE instead", None)
+    title: str | None = option(
+        TEXT, "title of the picture in FILE; empty for none", None, shown="the table's title"
+    )
+    size: tuple[float, float] | None = option(
+        SIZE, "width and height of the picture in inches, such as 7x4.2", None
+    )
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors in full", False)
     quiet: bool = option(FLAG, "no notes, progress or hint", False)
@@ -283,7 +306,11 @@ class OutputOptions:
             and find_spec("matplotlib") is None
         ):
             message = "--out: pictures need matplotlib, which is not installed"
-            raise UsageError(message, hint="pip install 'gradcli[plot]'")
+            raise UsageError(message, hint="pip install matplotlib")
+        for name in PICTURE_OPTIONS:
+            if name in self.order and self.out_suffix not in PICTURE_FORMS:
+                hint = f"--out picture.png; or leave out --{name}"
+                raise UsageError(f"--{name} requires --out with a picture", hint=hint)
         self._check_table(request)
         name = _first_set(self, *_NO_EVIDENCE)
         form = f"--{name}" if name else ""
@@ -303,15 +330,12 @@ class OutputOptions:
         """Raise a UsageError if an option of tables is given, but standard output gets no table."""
         if self.markup or self.tables_in_file(request):
             return
-        form = _first_set(self, *_TABLELESS)
+        form = _first_set(self, *TABLELESS)
         more = getattr(request, "full", False) and getattr(request, "explain", False)
         for name in ("precision", "full"):
             if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
-                raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
-        only_picture = getattr(request, "pictures", False) and not getattr(request, "wanted", True)
-        if "full" in self.order and only_picture:
-            raise UsageError("--full requires --check or --expect", hint="leave out --full")
+                raise UsageError(message + TABLELESS[form], hint=f"leave out --{name}")
 
     def tables_in_file(self, request: object) -> bool:
         """Whether `--out` writes the tables, and not a picture, one table or the numbers."""

@@ -112,7 +112,7 @@ def _read_input(source: Source) -> Input:
     path = assignment.split(source, dots=True)
     if path is None or "." not in path[0]:
         return INPUTS.read(source)  # type: ignore[no-any-return]
-    return Input(path[0], literal.parse(Source(path[1].text, path[0])))
+    return Input(path[0], literal.parse(source.rest(path[1], path[0])))
 
 
 TARGET = ValueKind("FILE.py:NAME", _read_target, paths=Paths("", (".py",)))

@@ -37,7 +37,7 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     columns = list(values_at)
     for name in result.parameters:
         columns += by_element(name, [step.parameters[name] for step in steps])
-    count = _count(steps[-1].step)
+    count = counted(steps[-1].step)
     end = f"{one_number(result.value, digits)} after {count} of {result.optimizer}"
     caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {shapes_text(result)}"
     title = f"{result.expression} = {end}"
@@ -55,7 +55,8 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     return shown
 
 
-def _count(steps: int) -> str:
+def counted(steps: int) -> str:
+    """A number of steps in words."""
     return "1 step" if steps == 1 else f"{steps} steps"
 
 
@@ -103,7 +104,7 @@ def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: i
     formulas = [Column(heading, code=True) for heading in ("name", "formula", "in numbers")]
     heads = (Column("step"), *formulas, Column("value"))
     last = result.steps[-1].step
-    count = _count(last)
+    count = counted(last)
     if len(rows) < last:
         count = f"the first {len(rows)} of {count}, --full shows all"
     title = f"{name} by {result.optimizer}: {count}"

@@ -11,7 +11,7 @@ FORMS = {
     "csv": "",
     "get": "",
     "code": "",
-    **dict.fromkeys(("markdown", "latex", "html", "out"), ""),
+    **dict.fromkeys(("markdown", "latex", "html", "out", "title", "size"), ""),
     "precision": "significant digits of the numbers below the picture, and in tables",
     "full": "show full tables: of --check, --expect, --markdown, --latex and --html",
     "quiet": "",

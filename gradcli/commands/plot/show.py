@@ -9,7 +9,7 @@ from torch import Tensor
 from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.show import numbers
 from gradcli.show.pictures import contour
-from gradcli.show.pictures.axes import drawable
+from gradcli.show.pictures.axes import ascending, drawable
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
 from gradcli.show.pieces import FilledColumn, one_number, single, table_of
@@ -40,10 +40,7 @@ def _surface(result: SurfaceResult, window: Window) -> str:
     """The surface with the axes in ascending order."""
     first, second = result.x
     x, y = (numbers.flat(axis) for axis in result.x.values())
-    columns, rows = (
-        sorted((i for i in range(len(axis)) if drawable(axis[i])), key=axis.__getitem__)
-        for axis in (x, y)
-    )
+    columns, rows = map(ascending, (x, y))
     if min(len(columns), len(rows)) < 2:
         return "no two points of a range are finite\n"
     axes = ([x[i] for i in columns], [y[j] for j in rows])
