@@ -181,7 +181,7 @@ class _Writer:
         if ";" in text:
             return typed
         try:
-            written = f"${self._symbols.equation('', text).replace('&', '')}$"
+            written = f"${self._symbols.equation('', text)}$"
         except SyntaxError:
             return typed
         return written if _breadth(written) <= width else typed
