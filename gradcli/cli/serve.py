@@ -93,6 +93,8 @@ PROGRAM = Program(
 )
 
 
-def main(path: str, idle: float, files: Files) -> None:
-    """Serve gradcli, of these files, at `path` until nobody has called for `idle` seconds."""
-    serve(path, idle, PROGRAM, files)
+def main(path: str, idle: float, files: Files, owner: int = -1) -> None:
+    """Serve gradcli, of these files, at `path` until nobody has called for `idle` seconds, or until
+    the other end of `owner` is closed, if that is a descriptor.
+    """
+    serve(path, idle, PROGRAM, files, owner)

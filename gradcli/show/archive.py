@@ -13,7 +13,7 @@ from torch import Tensor
 from gradcli import result_paths
 from gradcli.errors import UsageError
 from gradcli.options.shared import PICTURE_FORMS, OutputOptions
-from gradcli.results import Result, part
+from gradcli.results import Result
 from gradcli.show import csv, json
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -112,5 +112,4 @@ _WRITERS: dict[str, Callable[[Any, BinaryIO], object]] = {
     ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
-    ".tex": lambda result, file: file.write(part(result, "show").latex(result).encode()),
 }

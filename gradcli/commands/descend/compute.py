@@ -161,7 +161,7 @@ def _steps(
             with told.telling(number + 1, slopes) if told else nullcontext():
                 chosen.step(optimizer, closure)
     if updates and updates.without_formulas:
-        text = f"{chosen.name} of this PyTorch is not the one whose formulas gradcli knows"
+        text = f"gradcli has no formulas for the {chosen.name} of this PyTorch"
         job.note("pytorch", f"{text}: the updates show only what it keeps")
     return steps, stopped, updates.rows if updates else None
 

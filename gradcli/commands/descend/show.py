@@ -101,7 +101,8 @@ def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: i
         ]
         blocks.append(_block(row.step, cells))
         narrow.append(_block(row.step, [line for each in cells for line in _folded(*each)]))
-    heads = tuple(map(Column, ("step", "name", "formula", "in numbers", "value")))
+    formulas = [Column(heading, code=True) for heading in ("name", "formula", "in numbers")]
+    heads = (Column("step"), *formulas, Column("value"))
     last = result.steps[-1].step
     count = counted(last)
     if len(rows) < last:
@@ -109,7 +110,11 @@ def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: i
     title = f"{name} by {result.optimizer}: {count}"
     caption = f"theta is {name}; in its own formula a name means its value before the step"
     folded = Table(
-        (*heads[:2], Column("formula, in numbers"), heads[4]), tuple(narrow), title, caption, keys=2
+        (*heads[:2], replace(heads[2], heading="formula, in numbers"), heads[4]),
+        tuple(narrow),
+        title,
+        caption,
+        keys=2,
     )
     return Table(heads, tuple(blocks), title, caption, keys=2, csv=False, narrow=folded)
 

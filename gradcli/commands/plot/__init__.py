@@ -11,10 +11,8 @@ FORMS = {
     "csv": "",
     "get": "",
     "code": "",
-    "out": "",
-    "title": "",
-    "size": "",
-    "precision": "significant digits of the numbers below the picture",
-    "full": "show the full tables of --check and --expect",
+    **dict.fromkeys(("markdown", "latex", "html", "out", "title", "size"), ""),
+    "precision": "significant digits of the numbers below the picture, and in tables",
+    "full": "show full tables: of --check, --expect, --markdown, --latex and --html",
     "quiet": "",
 }

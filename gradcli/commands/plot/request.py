@@ -11,7 +11,7 @@ from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.literals.literal import Literal
-from gradcli.language.source import Source
+from gradcli.language.source import NamedValue, Source
 from gradcli.options.fields import ValueKind, argument
 from gradcli.options.formula import GivenExpression
 from gradcli.options.inputs import Input, input_name, read_inputs
@@ -33,7 +33,7 @@ def _read_words(
     inputs = [text for text in rest if input_name(text)]
     if not split:
         assigned = input_name(first) and ";" not in first
-        if assigned and (inputs or _RANGE.search(first)):
+        if assigned and (inputs or _RANGE.search(first) or isinstance(words[0], NamedValue)):
             raise _wrong_order([first, *rest])
         if not inputs:
             return tuple(map(_read_function, words))
