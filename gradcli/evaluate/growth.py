@@ -71,7 +71,9 @@ def _flat(sizes: Any) -> list[float]:
     """Sizes given one by one, or in one tuple or list."""
     if not isinstance(sizes, tuple | list):
         return [float(sizes)]
-    return [number for size in sizes for number in _flat(size)]
+    # Two levels and no more: a few lines can nest sequences without end.
+    rows = (size if isinstance(size, tuple | list) else [size] for size in sizes)
+    return [float(number) for row in rows for number in row]
 
 
 def _sized(*size: Any, **more: Any) -> float:
