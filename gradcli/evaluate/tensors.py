@@ -9,7 +9,7 @@ from gradcli.errors import LiteralError
 from gradcli.evaluate import files
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import CONSTRUCTORS, Made
-from gradcli.language.literals.literal import FromStdin, Literal, Numbers, parse_stream
+from gradcli.language.literals.literal import FromStdin, Held, Literal, Numbers, parse_stream
 from gradcli.language.literals.literal_grammar import INTEGERS
 from gradcli.language.source import Source
 
@@ -51,6 +51,11 @@ class TensorMaker:
                 if not isinstance(stored, Tensor):
                     return self(stored)
                 dtype = torch.bool if stored.dtype == torch.bool else self.dtype
+                return stored.to(device=self.device, dtype=dtype)
+            case Held():
+                stored = files.held(literal)
+                kept = stored.dtype == torch.bool or isinstance(literal.value, Tensor)
+                dtype = stored.dtype if kept and not stored.is_floating_point() else self.dtype
                 return stored.to(device=self.device, dtype=dtype)
 
     def _made(self, literal: Made) -> Tensor:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradcli.errors import printable
 
@@ -47,9 +47,13 @@ class Source:
         """The characters from `start` up to `stop` (one character unless given)."""
         return Span(self, start, start + 1 if stop is None else max(stop, start + 1))
 
+    def rest(self, place: "Span", label: str) -> "Source":
+        """What is at a place after NAME=, as a source of its own."""
+        return Source(place.text, label)
+
 
 class ValueSource(Source):
-    """A JSON value as a text, which is only made when an error quotes it."""
+    """A value of JSON or of Python as a text, which is only made when an error quotes it."""
 
     def __init__(self, value: object, label: str) -> None:
         self.__dict__["value"], self.__dict__["label"] = value, label  # past `frozen`
@@ -61,6 +65,23 @@ class ValueSource(Source):
             return str(self.__dict__["value"])[:VALUE]
         except RecursionError:
             return "a list that nests too deep"
+
+    @property
+    def given(self) -> Any:
+        """The value itself."""
+        return self.__dict__["value"]
+
+
+class NamedValue(Source):
+    """The word NAME=T of an input whose value is not a text; `text` shows the name alone."""
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(f"{name}=...")
+        self.__dict__["value"] = value  # past `frozen`
+
+    def rest(self, place: "Span", label: str) -> Source:
+        """The value."""
+        return ValueSource(self.__dict__["value"], label)
 
 
 class Span(NamedTuple):

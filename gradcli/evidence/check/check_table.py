@@ -48,7 +48,11 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         return []
     places = [place for item in checked.values() for place in item.places]
     named = len(set(places)) < len(places)  # several functions at the same places
-    columns = [*([Column("function")] if named else []), Column("slope"), Column("autograd")]
+    columns = [
+        *([Column("function")] if named else []),
+        Column("slope", code=True),
+        Column("autograd"),
+    ]
     cells: list[list[Cells]] = [
         [*([name] if named else []), item.places, _autograd(item)] for name, item in checked.items()
     ]

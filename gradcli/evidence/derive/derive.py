@@ -343,7 +343,7 @@ class _Chosen:
         here = 0.0 if points.given is None else off(text, points.given)
         if not here <= _AT_GIVEN:
             where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
-            self._note("kink", f"the formula for {name} holds beside the given point, {where}")
+            self._note("kink", f"the formula for {name} holds near the given point, {where}")
         self.verified[name] = Verified(len(errors), len(other), max([*errors, *other]))
         return text
 

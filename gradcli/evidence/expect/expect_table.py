@@ -120,7 +120,7 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     wrong = ["right with your own numbers" if item.own else "off" for item in items]
     columns: list[tuple[str | Column, Cells]] = [
         ("line", [item.line for item in items]),
-        ("gradient", [_short(name, item) for name, item in lines.items()]),
+        (Column("gradient", code=True), [_short(name, item) for name, item in lines.items()]),
         ("agrees at", [f"{item.agreed} of {item.points} points" for item in items]),
         ("verdict", ["ok" if it.ok else off for it, off in zip(items, wrong, strict=True)]),
     ]

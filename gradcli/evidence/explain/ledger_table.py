@@ -68,8 +68,12 @@ def _table(
     blocks = _blocks(columns, 0, inputs, inputs + operations, len(rows))
     headings = ("#", "name", "operation", "value", "local", heading, "product", "rule")
     narrow = replace(_narrow(rows, columns, headings, inputs), title=title, caption=caption)
-    shown = tuple(map(Column, headings))
+    shown = tuple(map(_headed, headings))
     return Table(shown, blocks, title, caption, keys=3, csv=False, narrow=narrow)
+
+
+def _headed(heading: str) -> Column:
+    return Column(heading, code=heading in ("name", "operation", "rule"))
 
 
 def _blocks(columns: Sequence[Sequence[Cell]], *cuts: int) -> tuple[Block, ...]:
@@ -96,7 +100,7 @@ def _narrow(
         rules.append(str(rule).replace(name, "value") if len(name) > len("value") else rule)
     count = sum(row.kind == "operation" for row in rows)
     cells = [labels, *(column[inputs:] for column in columns[3:-1]), rules]
-    shown = tuple(map(Column, ("operation", *headings[3:])))
+    shown = tuple(map(_headed, ("operation", *headings[3:])))
     return Table(shown, _blocks(cells, 0, count, len(rows) - inputs), csv=False)
 
 

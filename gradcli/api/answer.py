@@ -1,0 +1,134 @@
+"""What a Python function returns: the keys of --json as attributes, and every form of output."""
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from gradcli.commands import Command
+from gradcli.errors import UsageError, printable
+from gradcli.options.fill import from_words
+from gradcli.options.shared import TABLELESS, OutputOptions
+from gradcli.world import World
+
+
+class Record(dict[str, Any]):
+    """A part of a result: its keys are items, and attributes where no method has that name."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"there is no {name!r}; there are {', '.join(self)}") from None
+
+
+class Result:
+    """What was computed. The keys of `gradcli COMMAND --json` are its attributes.
+
+    Tensors are detached and on the CPU, in the dtype of the call and in the shape that the command's
+    page gives; an input that was a tensor may share its memory. Where a key has the name of a method,
+    as `code` of `why` and `latex` of `derive`, the attribute is the key.
+    """
+
+    def __init__(
+        self, command: Command, request: Any, result: Any, tree: dict[str, Any],
+        tables: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        vars(self).update(_records(tree))
+        self._command, self._request, self._result = command, request, result
+        self._tree, self._tables = tree, tables
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"there is no {name!r}; there are {', '.join(vars(self)['_tree'])}")
+
+    def __str__(self) -> str:
+        return self.text().rstrip("\n")
+
+    def __repr__(self) -> str:
+        notes = [f"note: {printable(n.text)} [{n.code}]" for n in getattr(self, "notes", ())]
+        return "\n".join([str(self), *notes])
+
+    def text(self, **form: Any) -> str:
+        """The text that the command writes with these options of output: `csv=True`, `full=True`.
+
+        Raises UsageError for an option that the command does not have, or that does not fit.
+        """
+        return self._bytes(form).decode()
+
+    def json(self) -> Any:
+        """The object of --json, read by json.loads: lists instead of tensors, "NaN" instead of nan."""
+        return json.loads(self._bytes({"json": True})) if self._result else self._tree
+
+    def get(self, path: str) -> Any:
+        """The value at a path as --get has it: `gradients.w`, `value.0`, `functions.0.value`.
+
+        Raises UsageError for a path that does not exist.
+        """
+        from gradcli import result_paths
+
+        return result_paths.find(self._tree, path, "path")
+
+    def csv(self) -> str:
+        """The text of --csv."""
+        return self.text(csv=True)
+
+    def code(self) -> str:
+        """The PyTorch program of --code, which prints these numbers."""
+        return self.text(code=True)
+
+    def graph(self, form: str = "tree") -> str:
+        """The autograd graph of --graph: `tree`, `dot` or `mermaid`."""
+        return self.text(graph=form)
+
+    def latex(self) -> str:
+        """The text of --latex."""
+        return self.text(latex=True)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file of --out; the suffix of `path` chooses what it holds.
+
+        Raises UsageError for a suffix that the command does not write, FileError if that fails.
+        """
+        from gradcli.cli.outfile import OutFile
+
+        with OutFile(os.fspath(path)) as file:
+            self._bytes({"out": os.fspath(path)}, file.temporary)
+            file.put_in_place()
+
+    def _bytes(self, form: dict[str, Any], temporary: str = "") -> bytes:
+        for name in form:
+            if name not in self._command.output:
+                raise UsageError(f"{self._command.name} has no form {name!r}")
+        given = form if form.keys() & TABLELESS else {**self._tables, **form}
+        shown = from_words(OutputOptions, [], given, str)
+        if temporary:  # elsewhere it would keep the ledger of --explain from being left out
+            shown.check_with(self._request)
+        page = self._command.page
+        text = page(self._request, shown, nowhere(), no_stdin) if page else None
+        if isinstance(text, str):
+            return text.encode()
+        from gradcli.api.caller import undisturbed
+        from gradcli.commands.forms import show
+
+        with undisturbed(self._request.device):
+            return show(self._request, self._result, shown, nowhere(), temporary)[0]
+
+
+def _records(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return Record({name: _records(item) for name, item in tree.items()})
+    return [*map(_records, tree)] if isinstance(tree, list) else tree
+
+
+def nowhere() -> World:
+    """The surroundings of a function: no standard input, natural width, no colour."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    return World(stdin=None, stdout=stream, stderr=stream, environ={}, width=None)
+
+
+def no_stdin() -> str:
+    """Refuse to read standard input, which belongs to the caller."""
+    raise UsageError(
+        "a function does not read standard input", hint="give it the numbers or the text"
+    )
