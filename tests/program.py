@@ -90,6 +90,7 @@ def run(
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
+    here = here or words[:1] == ("check",)  # it needs all of PyTorch, which this process has
     out, err, status = _called(*call) if here else _asked(call)
     return Ran(out.decode(), err.decode(), status)
 
@@ -156,6 +157,8 @@ def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
     """Make the calls that are asked for until nobody asks any more."""
     _loaded()
     sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
+    for words in PROGRAM.calls:
+        PROGRAM.try_out(words)
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     with contextlib.suppress(EOFError):
         while True:

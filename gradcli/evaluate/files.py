@@ -261,7 +261,7 @@ def _safe_open(literal: FromFile) -> Any:
         from safetensors import safe_open
     except ImportError:
         message = "reading .safetensors requires the package safetensors"
-        raise _fault(literal, message, "pip install 'gradcli[safetensors]'") from None
+        raise _fault(literal, message, "pip install safetensors") from None
     return safe_open(literal.path, framework="pt")
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli.core import walk
 from gradcli.watch import graph_causes, operand_causes
-from gradcli.watch.case import Case, entry_of, sentence, tick
+from gradcli.watch.case import Case
 from gradcli.watch.finding import Finding
 from gradcli.watch.record import Made, Write, made_by, saved_names, storage_of
 from gradcli.watch.watcher import Failure, Watcher
@@ -31,17 +31,13 @@ class Diagnosis:
         failure = self._watcher.failure
         if failure is not None and failure.error != id(error):
             failure = None
-        message = str(error)
-        for pattern, find in _CAUSES:
-            if re.search(pattern, message):
-                case = Case(self._watcher, error, message, raised, failure)
-                if finding := find(case):
-                    return finding
-        entry = entry_of(error)
-        if entry is None:
-            return None
         place = failure.place if failure and failure.place else raised[-1]
-        return Finding(entry, place, sentence(message))
+        case = Case(self._watcher, error, place, failure)
+        for pattern, find in _CAUSES:
+            if re.search(pattern, case.message) and (finding := find(case)):
+                return finding
+        entry = case.entry()
+        return Finding(entry, place, case.short) if entry else None
 
     def _look_at_graph(self, roots: Sequence[Tensor], failure: Failure) -> None:
         """Find out what only the graph knows, before it is gone."""
@@ -52,7 +48,8 @@ class Diagnosis:
         users: dict[Any, Made | None] = {None: None}
         for node, user in walk(nodes, 100_000):
             made = effective[node] = made_by(node) or effective[user]
-            same = made is not None and tick(made) == tick(effective[user])
+            after = effective[user]
+            same = made is not None and after is not None and made.tick == after.tick
             users[node] = users[user] if same else effective[user]
             for name in saved_names(node):
                 try:

@@ -69,23 +69,19 @@ class Made:
                 waiting.extend(made.parents)
 
 
+@dataclass(slots=True, eq=False)
 class Cut:
     """Where a value lost its graph: `kind` is the entry of the mistake that this may be."""
 
-    __slots__ = ("kind", "leaves", "name", "off", "place", "shape", "tick")
-
-    def __init__(
-        self, kind: str, name: str, place: Place | None, tick: int, shape: tuple[int, ...]
-    ) -> None:
-        self.kind = kind
-        self.name = name
-        self.place = place
-        self.tick = tick
-        self.shape = shape
-        self.off: Place | None = None
-        """Where recording was switched off, for an operation under no_grad."""
-        self.leaves: frozenset[int] = frozenset()
-        """The ids of the leaves that the value depended on, when this place was first seen."""
+    kind: str
+    name: str
+    place: Place | None
+    tick: int
+    shape: tuple[int, ...]
+    off: Place | None
+    """Where recording was switched off, for an operation under no_grad."""
+    leaves: frozenset[int]
+    """The ids of the leaves that the value depended on, when this place was first seen."""
 
 
 @dataclass(slots=True)

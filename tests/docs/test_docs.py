@@ -89,8 +89,7 @@ class Session:
         piped, errors, status = "", "", 0
         for env, words in stages:
             if words[0] == "gradcli":
-                here = words[1:2] == ["check"]  # it needs all of PyTorch, which this process has
-                done = program.run(*words[1:], stdin=piped, env=env, cwd=self.folder, here=here)
+                done = program.run(*words[1:], stdin=piped, env=env, cwd=self.folder)
                 piped, errors, status = done.stdout, errors + done.stderr, done.status
             else:
                 ran = subprocess.run(
@@ -304,8 +303,11 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_prose_is_plain_ascii(page: Path) -> None:
-    """Traditional Chinese is Big5 instead, which has no Simplified characters."""
+    """Traditional Chinese is Big5 instead, which has no Simplified characters. The title of a link
+    to such a page is Chinese too.
+    """
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
+    text = text if page in TRANSLATED else re.sub(r"\[[^]]*\](?=\(\S*zh-TW/)", "", text)
     allowed = "big5" if page in TRANSLATED else "ascii"
     assert "".join(sorted(set(text))).encode(allowed, "replace").decode(allowed) == "".join(
         sorted(set(text))

@@ -21,7 +21,7 @@ from gradcli.options.check import check
 from gradcli.results import Result
 from gradcli.show import json as show_json
 from gradcli.world import World
-from tools.fuzz import files, grammar, mutation, requests, runners
+from tools.fuzz import answers, files, grammar, mutation, networks, requests, runners
 from tools.fuzz.grammar import Chance
 from tools.fuzz.runners import Call, Scratch
 
@@ -147,6 +147,10 @@ TARGETS: Mapping[str, Target] = {
         Target("right jobs", _jobs(requests.right), runners.lines, 7, 1_000),
         Target("derive", _jobs(requests.of_derive), runners.lines, 1, 200),
         Target("operators", _jobs(requests.of_operator), runners.lines, 1.2, 500),
+        Target("formulas", _jobs(answers.formula), runners.lines, 1, 200),
+        Target("backward passes", _draw(answers.backward), answers.judged, 0.5, 100),
+        Target("own code", _draw(answers.own_code), answers.watched, 0.05, 10),
+        Target("networks", _jobs(networks.job), runners.lines, 1.5, 200),
         Target(
             "batch lines", lambda chance, number: requests.line(chance), _side_by_side, 16, 2_000
         ),

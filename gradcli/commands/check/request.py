@@ -16,7 +16,7 @@ from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, TENSORS, Paths, ValueKind, argument, option
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, read_inputs
-from gradcli.options.shared import ComputeOptions, WrtOptions
+from gradcli.options.shared import TABLE_FILES, ComputeOptions, WrtOptions
 from gradcli.user_code import raised
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -134,7 +134,7 @@ class Check(WrtOptions, ComputeOptions):
     runs_user_code: ClassVar[bool] = True
     in_batch: ClassVar[bool] = False
     free_inputs: ClassVar[bool] = True
-    files: ClassVar[tuple[str, ...]] = (".json", ".csv")
+    files: ClassVar[tuple[str, ...]] = (".json", ".csv", *TABLE_FILES)
     dtype: ClassVar[str] = "float64"  # type: ignore[misc]
     device: ClassVar[str] = "cpu"  # type: ignore[misc]
     instead: ClassVar[Mapping[str, str]] = {

@@ -50,9 +50,7 @@ def _guesses(
             guesses += [right * count for count in counts]
         elif each.variant == "transposed" and right.ndim == 2:
             guesses.append(right.T)
-        elif (
-            each.variant == "straight-through" and elementwise
-        ):  # otherwise it is not an activation
+        elif each.variant == "straight-through" and elementwise:  # else it is no activation
             guesses.append(upstream)
         yield each.name, each.words, guesses
 
@@ -63,9 +61,9 @@ def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:
         return "transposed", "transpose it"
     for dims in _sums(mine):
         summed = mine.sum(dims) if dims else mine
-        if summed.numel() == right.numel() and fits(
-            summed.reshape(right.shape), right, torch.zeros_like(right)
-        ):
+        if summed.numel() != right.numel():
+            continue
+        if fits(summed.reshape(right.shape), right, torch.zeros_like(right)):
             if not dims or summed.numel() == mine.numel():
                 return None, "the numbers are right: reshape it"
             return "missing-sum", f"sum it over dimension {', '.join(map(str, dims))}"

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from gradcli.options.derivatives import ExpressionOptions
 from gradcli.options.fields import FLAG, option
+from gradcli.options.shared import TABLE_FILES
 
 _PROVED = "a formula is shown only if it equals autograd's gradient"
 
@@ -17,7 +18,7 @@ class Derive(ExpressionOptions):
     """
 
     free_inputs: ClassVar[bool] = True
-    files: ClassVar[tuple[str, ...]] = (".json", ".tex")
+    files: ClassVar[tuple[str, ...]] = (".json", *TABLE_FILES)
     instead: ClassVar[Mapping[str, str]] = {
         "check": f"leave it out: {_PROVED} at random points",
         "expect": "for a formula of your own: gradcli grad EXPR NAME=T --expect 'w = 2*x*(w*x - y)'",

@@ -96,6 +96,7 @@ class Plot(WrtOptions, EvidenceOptions):
     """A curve and its derivative over a range, or contours and gradient arrows over two ranges."""
 
     pictures: ClassVar[bool] = True
+    in_batch: ClassVar[bool] = False
     instead: ClassVar[Mapping[str, str]] = {
         "explain": "for the chain rule at one point: gradcli grad 'sin(w*x)' x=1 w=2 --explain",
         "graph": "for the graph at one point: gradcli grad 'sin(w*x)' x=1 w=2 --graph tree",
@@ -107,8 +108,13 @@ class Plot(WrtOptions, EvidenceOptions):
         many=True,
     )
 
+    full: bool = False
+    """Whether the tables of the evidence are whole: set by the output option of this name."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.full and not self.wanted:
+            raise UsageError("--full requires --check or --expect", hint="leave out --full")
         if self.wrt and not self.inputs:
             raise UsageError("--wrt requires NAME=T", hint="the functions are drawn over x")
 

@@ -110,9 +110,7 @@ class Probe:
             upstream = self.upstream.reshape(-1)
             delta, size = delta * upstream, size * upstream.abs()
         finite = size.isfinite()
-        if not bool(
-            different.any()
-        ):  # the change may be below the resolution of the largest number
+        if not bool(different.any()):  # it may be below the resolution of the largest number
             return 0.0, float(size[finite].max()) if bool(finite.any()) else 0.0
         return float(delta[different].sum()), float(size[different & finite].sum())
 
@@ -169,13 +167,8 @@ class DiagonalProbe(JacobianProbe):
         """The diagonal, chosen evenly."""
         return [(place, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
 
-    def total(self, name: str) -> int:
-        """The number of slopes."""
-        return self.inputs[name].numel()
-
-    def label(self, name: str, pair: Pair) -> str:
-        """The element of the input."""
-        return Probe.label(self, name, pair)
+    total = Probe.total
+    label = Probe.label
 
 
 class HessianProbe(Probe):
@@ -326,13 +319,9 @@ def _power(tensors: Iterable[Tensor]) -> float:
 
 
 _PROBES: Mapping[str, type[Probe]] = {
-    "gradient": Probe,
-    "jacobian": JacobianProbe,
-    "diagonal": DiagonalProbe,
-    "hessian": HessianProbe,
-    "jvp": JvpProbe,
+    "gradient": Probe, "jacobian": JacobianProbe, "diagonal": DiagonalProbe, "hessian": HessianProbe, "jvp": JvpProbe,
     "hvp": HvpProbe,
-}
+}  # fmt: skip
 
 
 def probe(subject: Subject, job: Job) -> Probe:

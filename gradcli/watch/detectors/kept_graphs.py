@@ -1,14 +1,14 @@
 """A running total that holds the graph of every loss which was added to it."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
-from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.detector import Call, Detector, Tensors
+from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.record import made_by, node_of
 
 _FEW = 3
@@ -51,18 +51,14 @@ class KeptGraphs(Detector):
         made = (made_by(each) for each, _ in walk([node], _NEAR))
         return any(each is not None and each.tick in self._passed for each in made)
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """A total that is needed for a backward pass is kept on purpose."""
         if self._totals:
             for node, _ in walk([node_of(root) for root in roots], 50):
                 if (made := made_by(node)) is not None and made.place in self._totals:
                     self._wanted.add(made.place)
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Remember which losses are finished."""
         self._last = place
         self._passed.extend(made.tick for root in roots if (made := self.watcher.origin(root)))
@@ -71,9 +67,7 @@ class KeptGraphs(Detector):
         """The totals that hold several graphs."""
         for place, count in self._totals.items():
             if count >= _FEW and place not in self._wanted:
-                also = (
-                    (Also(self._last, "the backward pass had already run"),) if self._last else ()
-                )
+                also = also_at(self._last, "the backward pass had already run")
                 text = (
                     f"this total kept the graphs of {count} losses that were no longer needed: "
                     "memory grows with each; add loss.item()"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from gradcli.watch.detector import Call, Detector
+from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.record import made_by, node_of
 
@@ -58,9 +58,7 @@ class LostNumbers(Detector):
             if number:
                 self._used[place, call.name in _ADDING] = number
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Pair what left with what was used; of what was added, only what the loss is a sum of."""
         record = self.watcher.record
         if self._used and record.left:

@@ -5,17 +5,13 @@ from typing import Any, ClassVar
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.detectors.loss_calls import EACH, VIEWS
-from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.record import leaves_under, made_by, node_of
 
 _LARGEST = frozenset(["MaxBackward0", "AmaxBackward0"])
 _CHOSEN = frozenset(["GatherBackward0", "IndexBackward0"])
-_AROUND = VIEWS | {
-    "AddBackward0",
-    "SubBackward0",
-    "RsubBackward1",
-    "MulBackward0",
-    "WhereBackward0",
+_AROUND = VIEWS.union(f"{name}Backward0" for name in ("Add", "Sub", "Mul", "Where")) | {
+    "RsubBackward1"
 }
 """What a target does with the largest value: adds the reward, discounts, masks the last state."""
 
@@ -41,8 +37,7 @@ class MovingTargets(Detector):
         for largest in _first(node_of(target), _LARGEST, _AROUND):
             if chosen is not None and self._same_network(chosen, largest):
                 made = made_by(largest)
-                other = made.place if made else None
-                also = (Also(other, "the target is computed here"),) if other else ()
+                also = also_at(made.place if made else None, "the target is computed here")
                 text = (
                     "the target has a graph that leads to the weights of the prediction, so the "
                     "step moves the target too: compute it under torch.no_grad()"

@@ -1,13 +1,13 @@
 """A sample of a distribution that a network goes on with, although sample() has no gradient."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
+from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.record import Made, made_by, node_of
 
@@ -61,22 +61,15 @@ class Samples(Detector):
         """
         made = self.watcher.origin(tensor)
         cut = made.cut if made is not None else None
-        if (
-            made is None
-            or cut is None
-            or cut.place is None
-            or cut.off is None
-            or cut.kind != "no-grad-block"
-        ):
+        if made is None or cut is None or cut.place is None or cut.off is None:
             return None
-        if ".sample(" not in cut.place.text or cut.off.address != cut.place.address:
+        by_itself = cut.kind == "no-grad-block" and cut.off.address == cut.place.address
+        if not by_itself or ".sample(" not in cut.place.text:
             return None
         place: Place = cut.place
         return None if any(each.name in _DISCRETE for each in made.ancestors()) else place
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See whether this pass went through a layer behind a sample, and to its parameters."""
         if self._layers and not inputs:
             nodes = [node for node, _ in walk([node_of(root) for root in roots], 2_000)]
@@ -85,17 +78,15 @@ class Samples(Detector):
             for where in {each.place for each in made if each.place in self._layers}:
                 assert where
                 drawn = self._layers[where]
-                if any(id(each) in known for each in self._parameters_at(drawn)):
+                # One line has several places, one for each of its instructions.
+                here = (
+                    made for at, made in self._parameters.items() if at.address == drawn.address
+                )
+                if any(id(each) in known for some in here for each in some):
                     count, first = self._passes.get(drawn, (0, where))
                     self._passes[drawn] = count + 1, first
         self._layers.clear()
         self._parameters.clear()
-
-    def _parameters_at(self, place: Place) -> Iterator[Made]:
-        """One line has several places, one for each of its instructions."""
-        for where, parameters in self._parameters.items():
-            if where.address == place.address:
-                yield from parameters
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """The samples that should have had a gradient."""

@@ -1,13 +1,14 @@
 """Functions such as sign and round on the way from the weights to the loss: their slope is 0."""
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
+from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Finding, Place
 from gradcli.watch.record import leaves_of, made_by, node_of
 
@@ -15,15 +16,13 @@ _FEW = 2
 """In how many passes the gradients must be 0."""
 
 
+@dataclass(slots=True)
 class _Step:
     """A line with a step function: what is before it, and in how many passes it had no gradient."""
 
-    __slots__ = ("leaves", "name", "passes")
-
-    def __init__(self, name: str, operand: Tensor) -> None:
-        self.name = name
-        self.leaves = [weakref.ref(leaf) for leaf in leaves_of(operand)]
-        self.passes = 0
+    name: str
+    leaves: list[weakref.ref[Tensor]]
+    passes: int = 0
 
     def is_cut_off(self) -> bool:
         """Whether all that is before it has a gradient of exactly 0."""
@@ -50,11 +49,10 @@ class StepFunctions(Detector):
         if place is None or place in self._steps or place in self._harmless:
             return
         if isinstance(call.result, Tensor) and call.result.requires_grad and call.operands:
-            self._steps[place] = _Step(call.name, call.operands[0])
+            before = [weakref.ref(leaf) for leaf in leaves_of(call.operands[0])]
+            self._steps[place] = _Step(call.name, before)
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Look at the gradients before the step functions that this pass went through."""
         if inputs or not self._steps:
             return
