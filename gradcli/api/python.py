@@ -124,7 +124,7 @@ def _flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
 
 def _word(value: Any, known: Mapping[str, Any]) -> str | Source:
     """A word as `from_words` takes it; an exception is its traceback as text."""
-    if isinstance(value, str):
+    if isinstance(value, str | Source):
         return value
     if isinstance(value, BaseException):
         return "".join(traceback.format_exception(value))
