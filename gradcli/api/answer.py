@@ -5,7 +5,6 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import cached_property
 from html import escape
 from importlib import import_module
 from importlib.util import find_spec
@@ -114,10 +113,10 @@ class Result:
 
     def _repr_html_(self) -> str:
         """The picture, if there is one, and the tables; those of a plot only with evidence."""
-        picture = self._repr_png_()
-        if picture is None:
+        picture = self._picture("svg")
+        if not picture:
             return self.html()
-        source = f"data:image/png;base64,{b64encode(picture).decode()}"
+        source = f"data:image/svg+xml;base64,{b64encode(picture).decode()}"
         image = f'<img src="{source}" alt="{self.command}" style="width:42em;max-width:100%">\n'
         from gradcli.results import part
 
@@ -127,13 +126,12 @@ class Result:
         return image + self.html()
 
     def _repr_png_(self) -> bytes | None:
+        return self._picture("png")
+
+    def _picture(self, form: str) -> bytes | None:
         """The picture; None if the command has none, or matplotlib is not installed."""
         if not self._request.pictures or find_spec("matplotlib") is None:
             return None
-        return self._picture
-
-    @cached_property
-    def _picture(self) -> bytes:
         from gradcli.api.caller import undisturbed
 
         load_matplotlib()
@@ -141,7 +139,7 @@ class Result:
 
         file = io.BytesIO()
         with undisturbed():
-            figure.write(self._result, "png", file, None, None)
+            figure.write(self._result, form, file, None, None)
         return file.getvalue()
 
     @property

@@ -81,7 +81,7 @@ def _filled(word: str, shell: Any, held: dict[str, Any]) -> str:
 
 def _held(value: Any, held: dict[str, Any]) -> Any:
     if isinstance(value, list):  # of an option that may be repeated: texts, or one object
-        return held[value[0]] if value[0] in held else value
+        return held.get(value[0], value)
     return held.get(value, value) if isinstance(value, str) else value
 
 
