@@ -612,8 +612,8 @@ def plot(
         tol: relative tolerance of expect
         wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
             input)
-        precision: significant digits of the numbers below the picture
-        full: show the full tables of check and expect
+        precision: significant digits of the numbers below the picture, and in tables
+        full: show full tables: of check, expect, markdown, latex and html
 
     Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
     shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its

@@ -45,7 +45,8 @@ ARROWS = {
     "process": {"process", "language", "errors", "installed", "__init__"},
     "batch": {"api", "process", "errors"},
     "api": {
-        "api", "cli", "commands", "evaluate", "result_paths", "options", "language", "world", "errors", "__init__",
+        "api", "cli", "commands", "show", "evaluate", "results", "result_paths", "options", "language", "world",
+        "errors", "__init__",
     },
     "__main__": {"cli", "process", "world", "installed", "__init__"},
     "__init__": {"api"},
