@@ -1,5 +1,5 @@
-"""The pictures of docs/images/*.svg: what the program prints on a colour terminal. `python -m
-tests.docs.test_docs --update` draws them.
+"""The pictures of docs/images: what the program prints on a colour terminal, and the files that it
+writes. `python -m tests.docs.test_docs --update` makes them.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,12 @@ class Picture:
         return IMAGES / f"{self.name}.svg"
 
 
+WRITTEN = (
+    "gradcli plot gelu relu --out curves-of-two.svg",
+    "gradcli descend '(x**2 + y - 11)**2 + (x + y**2 - 7)**2' x=-1 y=-1 --optimizer adam --lr 0.3 --out path.svg",
+    "gradcli flow sigmoid tanh relu --out flow.svg",
+)
+"""Commands that write a picture of docs/images; the page that shows it has the same command."""
 PICTURES = (
     Picture("grad", ("gradcli grad --fn mse --x 1 --w 2", "gradcli softmax-jacobian 2,1,0.1")),
     Picture("plot", ("gradcli plot gelu",)),
