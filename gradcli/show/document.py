@@ -195,6 +195,8 @@ def spans(text: str, names: Collection[str]) -> list[Span]:
 def _is_formula(text: str, names: Collection[str]) -> bool:
     if text in names:
         return True
+    if not text.isascii():  # names are ASCII
+        return False
     try:
         (node,) = ast.parse(text).body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
