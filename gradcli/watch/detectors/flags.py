@@ -3,7 +3,7 @@
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -37,7 +37,7 @@ class _Late:
 class Flags(Detector):
     """Follows tensors whose flag was set, and optimizers whose parameters are all frozen."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(["requires_grad_", ".requires_grad="])
+    functions = frozenset(["requires_grad_", ".requires_grad="])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

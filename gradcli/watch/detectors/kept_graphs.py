@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -20,9 +20,7 @@ _NEAR = 4
 class KeptGraphs(Detector):
     """Follows sums of losses whose backward pass has already run."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(
-        ["add", "add_", "__add__", "__iadd__", "__radd__"]
-    )
+    functions = frozenset(["add", "add_", "__add__", "__iadd__", "__radd__"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

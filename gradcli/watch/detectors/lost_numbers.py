@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -37,7 +37,7 @@ class LostNumbers(Detector):
     graph at one line since the last backward pass. A penalty is a fixed multiple of such a sum.
     """
 
-    functions: ClassVar[frozenset[str]] = _ADDING | _OTHERS
+    functions = _ADDING | _OTHERS
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

@@ -7,7 +7,7 @@ import gc
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -77,7 +77,7 @@ class _Given:
 class Updates(Detector):
     """Follows each parameter from its gradient to its move."""
 
-    functions: ClassVar[frozenset[str]] = frozenset([".grad"])
+    functions = frozenset([".grad"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

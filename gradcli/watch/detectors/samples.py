@@ -1,7 +1,7 @@
 """A sample of a distribution that a network goes on with, although sample() has no gradient."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ _DISCRETE = frozenset(["bernoulli", "multinomial", "poisson", "binomial", "geome
 class Samples(Detector):
     """Looks for a loss that reaches the parameters of a distribution, but not through its sample."""
 
-    functions: ClassVar[frozenset[str]] = _LAYERS | _DENSITIES | {"expand"}
+    functions = _LAYERS | _DENSITIES | {"expand"}
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

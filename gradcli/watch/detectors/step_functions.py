@@ -3,7 +3,7 @@
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -34,9 +34,7 @@ class _Step:
 class StepFunctions(Detector):
     """Looks whether the layers before a step function ever get a gradient."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(
-        ["sign", "sgn", "round", "floor", "ceil", "trunc"]
-    )
+    functions = frozenset(["sign", "sgn", "round", "floor", "ceil", "trunc"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

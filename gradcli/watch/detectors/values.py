@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -54,9 +54,7 @@ class _Zeros:
 class Numbers(Detector):
     """Looks at numbers where they may go wrong, and only there."""
 
-    functions: ClassVar[frozenset[str]] = (
-        _LOGS | _ROOTS | _POWERS | _EXPS | _OTHERS | _RELUS | {"where"}
-    )
+    functions = _LOGS | _ROOTS | _POWERS | _EXPS | _OTHERS | _RELUS | {"where"}
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
