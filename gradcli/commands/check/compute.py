@@ -142,9 +142,6 @@ def _like(
         place = element("value", at, expected if len(outputs) == 1 else mine)
         text = f"{place} is {text_of(mine[at])}, and the expression gives {text_of(flat[at])}"
         return "forward", text + share(int((~same).sum()), len(flat)), {}
-    if not by or not expected.requires_grad:
-        return None, "", dict.fromkeys(own.by)
-    output = expected.reshape(-1)
-    output = output.reshape(()) if upstream is None else output
-    slopes = core.gradients(output, {name: live[name] for name in by}, upstream=upstream)
-    return None, "", {name: slopes.get(name) for name in own.by}
+    leaves = {name: live[name] for name in by}
+    slopes = kinds.slopes(expected.reshape(-1), leaves, upstream) if by else None
+    return None, "", {name: (slopes or {}).get(name) for name in own.by}

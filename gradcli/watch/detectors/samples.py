@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import Made, made_by, node_of
+from gradcli.watch.record import Made, made_under
 
 _LAYERS = frozenset(["linear", "matmul", "__matmul__", "bilinear", "conv1d", "conv2d", "conv3d"])
 _DENSITIES = frozenset(
@@ -72,8 +71,7 @@ class Samples(Detector):
     def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See whether this pass went through a layer behind a sample, and to its parameters."""
         if self._layers and not inputs:
-            nodes = [node for node, _ in walk([node_of(root) for root in roots], 2_000)]
-            made = [each for node in nodes if (each := made_by(node))]
+            made = [each for _, each in made_under(roots)]
             known = {id(each) for each in made}
             for where in {each.place for each in made if each.place in self._layers}:
                 assert where
