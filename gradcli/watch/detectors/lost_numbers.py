@@ -12,18 +12,8 @@ from gradcli.watch.record import made_by, node_of
 
 _ADDING = frozenset(["add", "__add__", "__radd__", "__iadd__"])
 _OTHERS = frozenset(
-    [
-        "sub",
-        "__sub__",
-        "__rsub__",
-        "mul",
-        "__mul__",
-        "__rmul__",
-        "div",
-        "__truediv__",
-        "__rtruediv__",
-    ]
-)
+    ["sub", "__sub__", "__rsub__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "__rtruediv__"]
+)  # fmt: skip
 _FEW = 3
 """In how many backward passes a number must be the same multiple of what left."""
 _TOLERANCE = 1e-12

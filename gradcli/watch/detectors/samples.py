@@ -77,10 +77,9 @@ class Samples(Detector):
                 assert where
                 drawn = self._layers[where]
                 # One line has several places, one for each of its instructions.
-                here = (
-                    made for at, made in self._parameters.items() if at.address == drawn.address
-                )
-                if any(id(each) in known for some in here for each in some):
+                items = self._parameters.items()
+                here = [each for at, some in items if at.address == drawn.address for each in some]
+                if any(id(each) in known for each in here):
                     count, first = self._passes.get(drawn, (0, where))
                     self._passes[drawn] = count + 1, first
         self._layers.clear()
