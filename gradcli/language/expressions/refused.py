@@ -31,7 +31,7 @@ backward autograd grad_fn func: is called by the command | leave it out: gradcli
 print: writes to the terminal | leave it out: the result is shown anyway
 grad: is shown by the command | leave it out: gradcli grad shows the gradients
 data: cuts the graph silently | write .detach()
-requires_grad requires_grad_: is set by the command | choose the inputs to differentiate by with --wrt
+requires_grad requires_grad_: is set by the command | --wrt chooses the inputs that get a gradient
 no_grad: is a block, not a value | write .detach() after what should be constant
 type: takes the name of any type | write .double(), .float(), .half() or .long()
 apply: calls another function | write out the operation
