@@ -190,20 +190,14 @@ class _Run:
         live = core.require_grad(inputs, by)
         self._trace = rerun.trace(live, uses=True)
         target = live.get(name, self._trace.steps.get(name))
-        self.operations = [op for op in self._trace.operations if op.uses and op.results][::-1]
+        self.operations = self._trace.followed[::-1]
         if target is None or not self._trace.value.requires_grad:
             raise _NotFollowedError
         numbers = sum(result.numel() for op in self.operations for result in op.results)
         if target.numel() + numbers > NUMBERS:
             raise _NotFollowedError
         self._target = target
-        tensors = [self._target]
-        for op in self.operations:
-            tensors += [use.alias for use in op.uses]
-            tensors += [result for result in op.results if result.requires_grad]
-        distinct = {str(id(tensor)): tensor for tensor in tensors}
-        found = core.gradients(self._trace.value, distinct, upstream=rerun.upstream, keep=True)
-        self._reached = {int(key): g.to_dense() for key, g in found.items() if g is not None}
+        self._reached = self._trace.reached([target], rerun.upstream, keep=True)
         if id(self._target) not in self._reached:
             raise _NotFollowedError
         self.total = self._reached[id(self._target)]
