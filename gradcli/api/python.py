@@ -3,12 +3,13 @@
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, reduce
+from functools import cache
 from typing import Any
 
 from gradcli import __all__ as NAMES  # noqa: N812
 from gradcli.api import signatures
 from gradcli.api.answer import Result, no_stdin, nowhere
+from gradcli.api.given import kept, listed, plain
 from gradcli.api.signatures import ELSEWHERE, TABLES, takes_inputs
 from gradcli.commands import COMMANDS, Command
 from gradcli.errors import GradcliError, UsageError
@@ -92,17 +93,18 @@ def request_of(
             target = settings if is_option else inputs
             if name in target:
                 raise UsageError(f"the input {name} is given twice", hint="give each input once")
-            target[name] = _plain(value)
+            target[name] = plain(value)
         elif option.positional:
             more = value if option.many and isinstance(value, list | tuple) else [value]
             bare += [_word(each, known) for each in more]
         else:
             takes_arrays = option.kind.outside is not None
-            settings[name] = _plain(value) if takes_arrays else _listed(value)
+            settings[name] = plain(value) if takes_arrays else listed(value)
     if inputs and not takes_inputs(command):
         raise _unknown(next(iter(inputs)), command)
-    for name, choice in _kept(kind, [*bare, *inputs.values(), *settings.values()]).items():
-        settings.setdefault(name, choice)
+    values = [*inputs.values(), *settings.values()]
+    values += [word.given for word in bare if isinstance(word, ValueSource)]
+    settings = {n: v for n, v in kept(values).items() if n in known} | settings
     request = from_words(
         kind, bare, settings | {"full": tables.get("full")}, str, [*map(_named, inputs.items())]
     )
@@ -127,7 +129,7 @@ def _word(value: Any, known: Mapping[str, Any]) -> str | Source:
     if isinstance(value, BaseException):
         return "".join(traceback.format_exception(value))
     if next(iter(known.values())).kind is TENSOR:
-        return ValueSource(_plain(value), "")
+        return ValueSource(plain(value), "")
     message = f"expected a text, got {type(value).__name__}"
     raise UsageError(message, hint="such as gradcli.grad('mse(w*x, y)', x=1, w=2, y=1)")
 
@@ -136,36 +138,6 @@ def _named(item: tuple[str, Any]) -> Source:
     name, value = item
     check_name(name, name, "inputs")
     return Source(f"{name}={value}") if isinstance(value, str) else NamedValue(name, value)
-
-
-def _plain(value: Any) -> Any:
-    """Lists of plain numbers for sequences; an array or a tensor stays, and so do the values of a
-    mapping.
-    """
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return [*map(_listed, value)] if isinstance(value, list | tuple | range) else value
-
-
-def _listed(value: Any) -> Any:
-    """The same, but arrays and tensors are lists of numbers too."""
-    return value.tolist() if hasattr(value, "tolist") else _plain(value)
-
-
-def _kept(request: type, values: Sequence[Any]) -> dict[str, str]:
-    """The dtype and the device of the floating-point tensors among the values, as options; none where
-    they differ in a way that PyTorch does not promote, or where the request has no such option.
-    """
-    found = [v.given if isinstance(v, ValueSource) else v for v in values]
-    tensors = [v for v in found if hasattr(v, "requires_grad") and v.is_floating_point()]
-    if not tensors or "dtype" not in options(request):
-        return {}
-    import torch  # loaded already: these are tensors
-
-    dtype = str(reduce(torch.promote_types, [tensor.dtype for tensor in tensors]))
-    devices = {str(tensor.device) for tensor in tensors}
-    kept = {"dtype": dtype.removeprefix("torch.")}
-    return kept | ({"device": devices.pop()} if len(devices) == 1 else {})
 
 
 def _check_keyword(name: str, command: Command) -> None:

@@ -169,9 +169,9 @@ def test_tensors_are_neither_copied_nor_changed() -> None:
     before, version = x.detach().clone(), x._version
     found = gradcli.grad("(x**2).sum()", x=x)
     assert found.inputs["x"].data_ptr() == x.data_ptr()
-    assert not any(
-        each.requires_grad for each in (found.value, found.gradients["x"], found.inputs["x"])
-    )
+    for each in (found.value, found.gradients["x"], found.inputs["x"]):
+        assert each is not None
+        assert not each.requires_grad
     gradcli.descend("(x**2).sum()", x=x, steps=3)
     gradcli.descend("(x**2).sum()", x=x, steps=3, optimizer="lbfgs")
     gradcli.grad("y = x*1; y += 1; y.sum()", x=x, check=True, explain=True)
