@@ -165,4 +165,5 @@ EXPECT = ValueKind(
     accept=accept,
     paths=Paths("@", (*SUFFIXES, SUFFIX)),
     outside=lambda expectation: expectation.outside,
+    python="Tensorlike | Mapping[str, Tensorlike] | Sequence[str]",
 )

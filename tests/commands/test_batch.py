@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -24,7 +25,7 @@ from gradcli import batch, core
 from gradcli.errors import FileError, SizeError
 from gradcli.language.limits import JOB_TEXT
 from gradcli.process import fork, pool
-from gradcli.process.pool import FRAME, Begin, LinesOfJobs, Work, answers
+from gradcli.process.pool import FRAME, Begin, LinesOfFile, Work, answers
 from gradcli.process.worker import Limits, cause
 from tests.program import BASE, child, run, usual_signals
 from tests.program import fork as fork_loaded
@@ -365,12 +366,11 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
 
 def answered(work: Work, count: int) -> list[str]:
     """The answers to that many lines, each its own number."""
-    lines = LinesOfJobs({"id": number} for number in range(1, count + 1))
-    return [
-        answer.line.decode()
-        for some in answers(lines, lambda: nullcontext(work))
-        for answer in some
-    ]
+    with tempfile.TemporaryFile() as file:
+        file.write(b"".join(b'{"id": %d}\n' % number for number in range(1, count + 1)))
+        file.seek(0)
+        batches = answers(LinesOfFile(file.fileno()), lambda: nullcontext(work))
+        return [answer.line.decode() for some in batches for answer in some]
 
 
 def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
