@@ -1,6 +1,6 @@
 """Runs the notebook of the documentation from its first cell to its last, and keeps what it shows.
 
-    python -m tools.notebook
+python -m tools.notebook
 """
 
 from pathlib import Path
