@@ -146,7 +146,7 @@ def derive(
     wrt: str | Sequence[str] | None = None,
     **named: Tensorlike,
 ) -> _Derive:
-    """The gradient of an expression by each input as a formula in PyTorch's notation, verified
+    """The gradient of an expression for each input, as a formula in PyTorch's notation, verified
     against autograd. An input that is not given is one number.
 
         expression: an expression, such as 'W @ x', @FILE or -

@@ -167,6 +167,11 @@ def _write(request: Any, result: Any, shown: OutputOptions, world: World, path: 
         with open(path, "wb") as file:
             if suffix in MARKUPS:
                 file.write(markup(result, MARKUPS[suffix], shown).encode())
+            elif shown.tables_in_file(request):
+                from gradcli.show import screen
+
+                drawn = screen.draw(lambda paper: _screen(result, shown, paper), world)
+                file.write(drawn.encode())
             else:
                 archive.write(result, shown, file)
     except OSError as error:

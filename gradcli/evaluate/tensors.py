@@ -13,13 +13,8 @@ from gradcli.language.literals.literal import FromStdin, Held, Literal, Numbers,
 from gradcli.language.literals.literal_grammar import INTEGERS
 from gradcli.language.source import Source
 
-_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {
-    name: getattr(torch, name) for name in CONSTRUCTORS
-}
-
-_KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {
-    name: getattr(torch, name) for name in INTEGERS
-}
+_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {n: getattr(torch, n) for n in CONSTRUCTORS}
+_KEPT: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in ("bool", *INTEGERS)}
 """The dtypes of numbers that keep their dtype; all others take the job's."""
 
 

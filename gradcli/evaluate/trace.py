@@ -35,12 +35,8 @@ def program_of(subject: Subject) -> Expression:
 
 
 def replay(
-    program: Expression,
-    inputs: Inputs,
-    state: Tensor | None,
-    before: Before | None = None,
-    after: After | None = None,
-) -> Evaluation:
+    program: Expression, inputs: Inputs, state: Tensor | None, before: Before | None = None, after: After | None = None
+) -> Evaluation:  # fmt: skip
     """Run an expression on inputs of any shape from a state of PyTorch's generator: with the
     same random numbers.
     """
@@ -50,12 +46,8 @@ def replay(
 
 
 def pushed(
-    program: Expression,
-    inputs: Inputs,
-    tangents: Inputs,
-    state: Tensor | None,
-    before: Before | None = None,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    program: Expression, inputs: Inputs, tangents: Inputs, state: Tensor | None, before: Before | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
     """The tangent of an expression's value, and of each of its steps: the derivative in the direction
     `tangents`, which have the shapes and dtypes of the inputs of these names, by forward mode.
 
@@ -146,14 +138,8 @@ class Trace:
     """
 
     def __init__(
-        self,
-        program: Expression,
-        inputs: Inputs,
-        state: Tensor | None,
-        before: Before,
-        *,
-        uses: bool = False,
-    ) -> None:
+        self, program: Expression, inputs: Inputs, state: Tensor | None, before: Before, *, uses: bool = False
+    ) -> None:  # fmt: skip
         self.program = program
         self.inputs = inputs
         self.operations: list[ExecutedOp] = []
@@ -233,12 +219,9 @@ def leads_to(trace: Trace, name: str) -> bool:
     touched, seen = {id(trace.inputs[name])}, set(map(id, trace.inputs.values()))
     for op in trace.operations:
         values = [op.value, *(op.value if isinstance(op.value, tuple | list) else ())]
-        new = {id(value) for value in values if _is_followed(value)} - seen
+        followed = (value for value in values if isinstance(value, Tensor | tuple | list | slice))
+        new = {id(value) for value in followed if not isinstance(value, torch.Size)} - seen
         seen |= new
         if any(id(source) in touched for source in op.sources):
             touched |= new
     return id(trace.value) in touched
-
-
-def _is_followed(value: Any) -> bool:
-    return isinstance(value, Tensor | tuple | list | slice) and not isinstance(value, torch.Size)

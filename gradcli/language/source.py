@@ -19,10 +19,8 @@ def quoted(text: str) -> str:
 
 def columns(text: str) -> int:
     """The columns of `text`: two for an East Asian wide character, none for a combining one."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
+    plain = [char for char in text if not unicodedata.combining(char)]
+    return len(plain) + sum(unicodedata.east_asian_width(char) in "WF" for char in plain)
 
 
 def on_screen(text: str) -> str:

@@ -141,12 +141,8 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = MappingProxyType({
 """The other uses of a stand-in while PyTorch loads."""
 
 
-def _delegated(use: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, *values: use(self.meant(), *values)
-
-
 for _name, _use in _OPERATORS.items():
-    setattr(StandIn, _name, _delegated(_use))
+    setattr(StandIn, _name, lambda self, *values, use=_use: use(self.meant(), *values))
 
 
 class Deferral(MetaPathFinder):

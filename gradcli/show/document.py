@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from rich.cells import cell_len
 
+from gradcli.language.expressions.rules import RULES
+
 _END = "\0"
 """The end of a cell among others, which no cell contains."""
 
@@ -70,6 +72,11 @@ class TextColumn:
     def widest(self) -> int:
         """The width of the widest cell."""
         return max((block.widest for block in self.blocks), default=0)
+
+    @cached_property
+    def scientific(self) -> bool:
+        """Whether some of its numbers have an exponent."""
+        return self.numeric and any("e" in cell for block in self.blocks for cell in block)
 
     def within(self, heading: int | None) -> int:
         """The width when the heading is broken into pieces of `heading` characters (None: not)."""
@@ -185,16 +192,19 @@ def spans(text: str, names: Collection[str]) -> list[Span]:
     return [Span(each, _is_formula(each, names)) for each in _SEPARATORS.split(text) if each]
 
 
-_WORDS = (ast.Name, ast.Constant, ast.List, ast.Tuple)
-"""What is a word, a number, a list of numbers or an interval, and no formula."""
-
-
 def _is_formula(text: str, names: Collection[str]) -> bool:
     if text in names:
         return True
+    if not text.isascii():  # names are ASCII
+        return False
     try:
         (node,) = ast.parse(text).body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
-    bare = isinstance(node, ast.Expr) and isinstance(node.value, _WORDS)
-    return isinstance(node, ast.Expr | ast.Assign) and not bare
+    if not isinstance(node, ast.Expr | ast.Assign) or isinstance(node.value, _WORDS):
+        return False
+    return all(type(each) in RULES for each in ast.walk(node) if isinstance(each, ast.expr))
+
+
+_WORDS = (ast.Name, ast.Constant, ast.List, ast.Tuple)
+"""What is a word, a number, a list of numbers or an interval, and no formula."""

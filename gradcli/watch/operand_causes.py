@@ -71,7 +71,7 @@ def not_probabilities(case: Case) -> Finding | None:
 
 def plain_input(case: Case) -> Finding | None:
     """A tensor that is differentiated by does not require a gradient."""
-    text = "a tensor that this line differentiates by does not require a gradient"
+    text = "this line asks for the gradient of a tensor that does not require one"
     return case.finding("grad-of-plain-input", None, text)
 
 

@@ -24,12 +24,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from docs import catalogue, curves, performance
-from docs.pictures import PICTURES, Picture, draw
+from docs.pictures import IMAGES, PICTURES, WRITTEN, Picture, draw
 from tests import program, warm
 from tools import readme
 
@@ -258,6 +259,14 @@ def drawn(picture: Picture) -> str:
     return draw(picture, outputs)
 
 
+def written(command: str) -> tuple[Path, str]:
+    """The picture of docs/images that a command writes, and as it writes it now."""
+    *words, name = shlex.split(command)[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        assert program.run(*words, name, cwd=folder).status == 0, command
+        return IMAGES / name, (Path(folder) / name).read_text(encoding="utf-8")
+
+
 def printed(*words: str) -> str:
     """What a command prints that has to succeed."""
     done = program.run(*words)
@@ -325,6 +334,19 @@ def test_the_picture_is_the_programs_own(picture: Picture) -> None:
     current(picture.path, drawn(picture))
 
 
+@pytest.mark.parametrize("command", WRITTEN)
+def test_the_file_is_the_programs_own(command: str) -> None:
+    """The page that shows it has the command that writes it. Another release of matplotlib may place
+    things otherwise.
+    """
+    path, shown = written(command)
+    pages = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert [page for page in pages if f"$ {command}\n" in page and f"images/{path.name}" in page]
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    if f"matplotlib=={version('matplotlib')}" in pins:
+        current(path, shown)
+
+
 def test_the_picture_of_the_graph_has_the_numbers_of_the_graph() -> None:
     """Graphviz drew it, and where it puts them differs from release to release."""
     graph = printed("grad", "--fn", "mse", "--x", "1", "--w", "2", "--graph", "dot")
@@ -386,6 +408,9 @@ def update() -> None:
     outputs(PAGES)
     for drawing in PICTURES:
         drawing.path.write_text(drawn(drawing), encoding="utf-8")
+    for command in WRITTEN:
+        path, shown = written(command)
+        path.write_text(shown, encoding="utf-8")
 
 
 def outputs(pages: Sequence[Path]) -> None:

@@ -12,6 +12,7 @@ from gradcli.cli import main as program
 from gradcli.cli.complete import complete
 from gradcli.commands import COMMANDS
 from gradcli.commands.dispatch import compute
+from gradcli.commands.session import lines as session
 from gradcli.commands.why.request import Why
 from gradcli.errors import UsageError
 from gradcli.language import calls
@@ -55,7 +56,7 @@ def _texts(read: Callable[[str], object]) -> Run:
     return lambda given, scratch: [runners.text(read, each) for each in given]
 
 
-def _draw(draw: grammar.Draw) -> Draw:
+def _draw(draw: Callable[[Chance], Any]) -> Draw:
     return lambda chance, number: draw(chance)
 
 
@@ -70,6 +71,15 @@ def _read_words(words: str) -> None:
 
 def _words(chance: Chance, number: int) -> str:
     return json.dumps(requests.words(chance), ensure_ascii=False)
+
+
+def _read_session(text: str) -> None:
+    """A line of a session after others, as far as the words of its call."""
+    state = session.State()
+    for line in ("x = 1,-2,3", "A = 1,2;3,4", "n = sin(x)*2", "(n**2).sum()", text):
+        session.unfinished(line)
+        state, words = session.read(session.cleaned(line), state)
+    assert all(isinstance(word, str) for word in words)
 
 
 def _call(chance: Chance, number: int) -> Call:
@@ -162,6 +172,7 @@ TARGETS: Mapping[str, Target] = {
             0.3,
             20,
         ),
+        Target("session lines", _draw(requests.session_line), _texts(_read_session), 1, 300),
         Target("files", lambda chance, number: files.draw(chance), files.run, 8, 1_500),
         Target(
             "names",

@@ -85,7 +85,7 @@ def _by(request: Check, own: Own, job: Job) -> list[str]:
         takes = [*own.arguments.signature.parameters]
         example = " ".join(f"{name}=..." for name in takes) or "NAME=T"
         hint = f"give its inputs: gradcli check {request.target.given.text} {example}"
-        raise MathError(f"{own.name} has no input to differentiate by", hint=hint) from error
+        raise MathError(f"{own.name} has no input with a gradient", hint=hint) from error
 
 
 def _refusal(

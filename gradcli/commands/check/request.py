@@ -142,7 +142,6 @@ class Check(WrtOptions, ComputeOptions):
         "device": "leave it out: it runs on the CPU",
         "code": "leave it out: the program is your own",
         "graph": "for an expression: gradcli grad EXPR NAME=T --graph tree",
-        "latex": "for an expression: gradcli derive EXPR NAME=T --latex",
         "tol": "leave it out: the tolerance is 1e-5",
         "explain": "for an expression: gradcli grad EXPR NAME=T --explain",
         "check": "leave it out: check compares already",

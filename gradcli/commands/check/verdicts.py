@@ -86,10 +86,10 @@ class Verdicts:
         wrong = [at for at, verdict in enumerate(checked.verdicts) if verdict in FAILED]
         if missing and wrong:
             place, slope = checked.places[wrong[0]], text_of(self._due(checked, wrong[0]))
-            text = f"no gradient reaches {name}, but the value depends on it: by {place} the slope is {slope}"
+            text = f"no gradient reaches {name}, but the value depends on it: for {place} the slope is {slope}"
             return of(checked, ok=False, reason="none", finding=text)
         if bool(nan.any()):
-            text = f"the gradient by {checked.places[int(nan.int().argmax())]} is NaN"
+            text = f"the gradient for {checked.places[int(nan.int().argmax())]} is NaN"
             text += share(int(nan.sum()), len(nan)).replace("wrong", "NaN")
             both = zip(nan.tolist(), checked.verdicts, strict=True)
             verdicts = ["wrong" if bad else verdict for bad, verdict in both]
@@ -186,7 +186,7 @@ def text_of(number: Any) -> str:
 
 def _off(checked: Checked, at: int, due: float) -> str:
     slope = text_of(checked.slopes[at])
-    return f"by {checked.places[at]} is {slope}, and should be {text_of(due)}"
+    return f"for {checked.places[at]} is {slope}, and should be {text_of(due)}"
 
 
 def share(wrong: int, total: int) -> str:

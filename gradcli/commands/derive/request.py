@@ -13,7 +13,7 @@ _PROVED = "a formula is shown only if it equals autograd's gradient"
 
 @dataclass(frozen=True, kw_only=True)
 class Derive(ExpressionOptions):
-    """The gradient of an expression by each input as a formula in PyTorch's notation, verified
+    """The gradient of an expression for each input, as a formula in PyTorch's notation, verified
     against autograd. An input that is not given is one number.
     """
 

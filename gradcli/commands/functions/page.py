@@ -33,8 +33,17 @@ def page(
     form = shown.markup or MARKUPS.get(shown.out_suffix, "")
     if form and request.name is None:
         return written(form, _document())
+    if shown.out_suffix == ".svg" and request.name is None:
+        from gradcli.show import screen
+
+        return screen.draw(_catalogue, world)
     if request.name is not None or shown.json or shown.out or shown.get is not None:
         return None
+    return _catalogue(world)
+
+
+def _catalogue(world: World) -> str:
+    """The tables for a terminal."""
     blocks = []
     for family, entries in families().items():
         rows = list(map(facts, entries))

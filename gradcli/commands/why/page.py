@@ -35,6 +35,10 @@ def page(
         raise UsageError("--code needs the name of a mistake", hint="gradcli why no-grad --code")
     if form := shown.markup or MARKUPS.get(shown.out_suffix, ""):
         return written(form, _document())
+    if shown.out_suffix == ".svg":
+        from gradcli.show import screen
+
+        return screen.draw(_list, world)
     if not (shown.json or shown.out or shown.get is not None):
         return _list(world)
     mistakes = [

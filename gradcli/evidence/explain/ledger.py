@@ -165,12 +165,12 @@ class _Ledger:
         """The gradient by an input, asserted equal to autograd's without the paths."""
         leaf = self._leaves[name]
         gradient, plain = self._reached.get(id(leaf)), self._plain[name]
-        assert (gradient is None) == (plain is None), f"the ledger loses the gradient by {name}"
+        assert (gradient is None) == (plain is None), f"the ledger loses the gradient for {name}"
         if gradient is None or plain is None:
             return self._row("gradient", name, "gradient")
         paths = self._paths(leaf, gradient)
         terms = self._passed.get(id(leaf), [plain])
-        assert _same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
+        assert _same(gradient, plain, terms), f"the ledger's gradient for {name} is not autograd's"
         return self._row("gradient", name, "gradient", product=gradient, paths=paths)
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
-from gradcli.errors import UsageError
+from gradcli.errors import UsageError, printable
 from gradcli.results import part
 from gradcli.show.pictures.axes import drawable, wide
 from gradcli.show.pictures.contour import levels
@@ -74,9 +74,10 @@ def write(
             title = part(result, "show").tables(result, DIGITS)[0].title
         for panel in figure.axes:
             _set_legend(figure, panel)
-        _set_title(figure, title)
-        metadata = {"Title": title or None, **dict.fromkeys(_LEFT_OUT[form])}
-        figure.savefig(file, format=form, metadata=metadata)
+        lines = [*map(printable, title.splitlines())]
+        _set_title(figure, "\n".join(lines))
+        named = {"Title": " ".join(lines)} if lines else {}
+        figure.savefig(file, format=form, metadata={**named, **dict.fromkeys(_LEFT_OUT[form])})
 
 
 def _set_legend(figure: Figure, panel: Axes) -> None:
@@ -139,6 +140,7 @@ def panels(
     """A figure of that height in inches, and its panels below each other."""
     figure = Figure(figsize=(7, height))
     axes = figure.subplots(count, 1, sharex=shared, squeeze=False, height_ratios=ratios)
+    figure.align_ylabels()
     return figure, axes[:, 0].tolist()
 
 
@@ -158,7 +160,8 @@ def line(
     panel.plot(x, ys, label=name, color=colour, linestyle=style, marker=marker)
     open_ends = [nan, *ys, nan]
     alone = [i for i in range(len(ys)) if isnan(open_ends[i]) and isnan(open_ends[i + 2])]
-    panel.plot([x[i] for i in alone], [ys[i] for i in alone], "o", color=colour)
+    if alone and not marked:
+        panel.plot([x[i] for i in alone], [ys[i] for i in alone], "o", color=colour)
 
 
 def series(
