@@ -183,12 +183,16 @@ def titled(title: str, formula: str) -> list[Span]:
     return [span for span in spans if span.text]
 
 
+PLACE = re.compile(r"(\w+(?:\.\w+)*)\[(\d+(?:,\d+)*)\]", re.ASCII)
+"""The name of an element: `w[0,1]`."""
 _SEPARATORS = re.compile(r"(; |: (?=\[)| -> )")
 """What stands between the formulas of a rule, the shapes that they have, and an operand."""
 
 
 def spans(text: str, names: Collection[str]) -> list[Span]:
     """A cell in expressions and words; a single word is an expression if it is one of `names`."""
+    if PLACE.fullmatch(text):
+        return [Span(text, True)]
     return [Span(each, _is_formula(each, names)) for each in _SEPARATORS.split(text) if each]
 
 

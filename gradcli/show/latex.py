@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gradcli.language.expressions.corrections import GREEK
 from gradcli.show.document import (
+    PLACE,
     Code,
     Formula,
     Heading,
@@ -36,7 +37,7 @@ BROAD = 24
 ROWS = 40
 """Lines of one tabular, at most."""
 _NUMBER = re.compile(r"(-?)(inf|nan|\d+(?:\.\d+)?)(?:e([-+]?\d+))?")
-_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)|(?<= )(?=.)")
+_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)")
 """Where a line of code may be broken."""
 _BREAK = r"\allowbreak{}"
 _MINUS = re.compile(r"(?<![\w.)\]])-(?=\d)")
@@ -83,6 +84,7 @@ class _Writer:
     def __init__(self, ranks: Mapping[str, int]) -> None:
         self._ranks = ranks
         self._symbols = Mathematics(ranks)
+        self._bases: dict[str, str] = {}
 
     def lines(self, part: Part) -> Iterator[str]:
         """The lines of a part."""
@@ -187,8 +189,17 @@ class _Writer:
             self._formula(span.text, width) if span.code else plain(span.text) for span in found
         )
 
+    def _indexed(self, name: str) -> str:
+        """A tensor's symbol, ready for an index."""
+        if name not in self._bases:
+            symbol = self._symbols.symbol(name)
+            self._bases[name] = f"{{{symbol}}}" if "_" in symbol else symbol
+        return self._bases[name]
+
     def _formula(self, text: str, width: int) -> str:
         """An expression in a line: mathematics, or code if it is wide or more than one statement."""
+        if found := PLACE.fullmatch(text):
+            return f"${self._indexed(found[1])}_{{{found[2].replace(',', ', ')}}}$"
         typed = code(text)
         if ";" in text:
             return typed
@@ -270,7 +281,9 @@ def _program(text: str) -> Iterator[str]:
     lines = []
     for line in text.rstrip("\n").split("\n"):
         bare = line.lstrip(" ")
-        lines.append("~" * (len(line) - len(bare)) + code(bare) if bare else "~")
+        lines.append(
+            "~" * (len(line) - len(bare)) + code(bare).replace("  ", "~ ") if bare else "~"
+        )
     yield r"\begin{flushleft}\ttfamily"
     yield "\\\\\n".join(lines)
     yield r"\end{flushleft}"
