@@ -205,7 +205,10 @@ def _is_formula(text: str, names: Collection[str]) -> bool:
         (node,) = ast.parse(text).body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
-    if not isinstance(node, ast.Expr | ast.Assign) or isinstance(node.value, _WORDS):
+    if not isinstance(node, ast.Expr | ast.Assign):
+        return False
+    value = node.value.operand if isinstance(node.value, ast.UnaryOp) else node.value
+    if isinstance(value, _WORDS):
         return False
     return all(type(each) in RULES for each in ast.walk(node) if isinstance(each, ast.expr))
 

@@ -178,8 +178,9 @@ class _Writer:
             return self._spans(spans(shown, self._ranks), width) if column.code else plain(shown)
         gap = len(text) - len(text.rstrip()) if shown and not column.scientific else 0
         point = "" if "." in shown else "."
-        filler = rf"\phantom{{${point}{'0' * (gap - len(point))}$}}" if gap else ""
-        return _number(shown) + filler
+        filler = rf"\phantom{{{point}{'0' * (gap - len(point))}}}$" if gap else ""
+        number = _number(shown)
+        return number.removesuffix("$") + filler if gap else number
 
     def _mixed(self, text: str) -> str:
         return self._spans(spans(text, ()))
