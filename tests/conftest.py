@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import torch
 
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
 
