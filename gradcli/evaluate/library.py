@@ -452,7 +452,8 @@ def _composed(entry: Activation | Loss) -> Function:
 INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
 INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.CrossEntropyLoss: LOSSES["cross_entropy"], nn.NLLLoss: LOSSES["nll"],
-    nn.MultiMarginLoss: LOSSES["multi_margin"], nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
+    nn.MultiMarginLoss: LOSSES["multi_margin"],
+    nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
 }  # fmt: skip
 
 _PREPARED: Mapping[str, Prepare] = {
