@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 
 from tests.choice import Choose, every, first_of_each
 
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
 
 

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import gc
 import io
+import json
 import marshal
 import os
 import signal
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -28,7 +29,9 @@ import orjson
 from gradcli import __main__ as entry
 from gradcli.cli import main as program
 from gradcli.cli.serve import PROGRAM
+from gradcli.installed import torch_version
 from gradcli.process import deferral
+from gradcli.process.pool import LinesOfFile
 from gradcli.process.worker import Progress
 from gradcli.world import World
 
@@ -37,6 +40,8 @@ LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TORCH = tuple(map(int, torch_version().split(".")[:2]))
+"""The installed PyTorch, as (2, 13)."""
 BASE = {
     "PATH": os.environ["PATH"],
     "LANG": "C.UTF-8",
@@ -256,6 +261,14 @@ def cold(
         check=False,
     )
     return Ran(done.stdout, done.stderr, done.returncode)
+
+
+def lines_of(jobs: Iterable[Mapping[str, Any]]) -> LinesOfFile:
+    """The jobs as a batch reads them."""
+    with tempfile.TemporaryFile() as file:
+        file.writelines(json.dumps(job).encode() + b"\n" for job in jobs)
+        file.seek(0)
+        return LinesOfFile(os.dup(file.fileno()))
 
 
 if __name__ == "__main__":

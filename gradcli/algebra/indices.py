@@ -180,11 +180,9 @@ def _by_occurrence(over: Mapping[int, Dim], body: Node) -> list[int]:
 
 
 def call(
-    name: str,
-    arguments: Sequence[Argument],
-    outs: Sequence[tuple[Index, Dim]] = (),
-    settings: tuple[Any, ...] = (),
-) -> Node:
+    name: str, arguments: Sequence[Argument], outs: Sequence[tuple[Index, Dim]] = (),
+    settings: tuple[Any, ...] = ()
+) -> Node:  # fmt: skip
     """An element of what a function of whole tensors returns, at the indices `outs`."""
     indices = tuple(index for index, _ in outs)
     taken = _taken(name, arguments, indices, settings)
@@ -317,9 +315,8 @@ def _rebuilt(
         case "call":
             name, arguments, outs, settings, sides = node.data
             made = [(axes, change(body)) for axes, body in arguments]
-            return call(
-                name, made, list(zip(_moved(outs, names or {}), sides, strict=True)), settings
-            )
+            moved = list(zip(_moved(outs, names or {}), sides, strict=True))
+            return call(name, made, moved, settings)
     return node
 
 

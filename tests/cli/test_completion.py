@@ -18,8 +18,9 @@ import pytest
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.catalogue.mistakes import MISTAKES
 from gradcli.catalogue.optimizers import NAMES
-from gradcli.cli.complete import candidates, complete
+from gradcli.cli.complete import complete
 from gradcli.commands import COMMANDS
+from gradcli.commands.candidates import candidates
 from tests.cli.test_laziness import HEAVY, loaded
 from tests.program import BASE, run
 

@@ -24,17 +24,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from docs import catalogue, curves, performance
-from docs.pictures import PICTURES, Picture, draw
+from docs.pictures import IMAGES, PICTURES, WRITTEN, Picture, draw
 from tests import program, warm
 from tools import readme
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = sorted((ROOT / "docs" / "commands").glob("*.md"))
 TRANSLATIONS = ROOT / "docs" / "zh-TW"
 TRANSLATED = sorted(TRANSLATIONS.rglob("*.md"))
 """Each has its original, at the same place, in docs/."""
@@ -247,6 +249,14 @@ def drawn(picture: Picture) -> str:
     return draw(picture, outputs)
 
 
+def written(command: str) -> tuple[Path, str]:
+    """The picture of docs/images that a command writes, and as it writes it now."""
+    *words, name = shlex.split(command)[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        assert program.run(*words, name, cwd=folder).status == 0, command
+        return IMAGES / name, (Path(folder) / name).read_text(encoding="utf-8")
+
+
 def printed(*words: str) -> str:
     """What a command prints that has to succeed."""
     done = program.run(*words)
@@ -290,10 +300,25 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.stem)
+def test_a_commands_page_begins_with_its_usage_and_an_example(page: Path) -> None:
+    """The words of its help, which is the last block."""
+    usage, example, *_, help_page = re.findall(
+        r"^```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    typed, _, shown = help_page.partition("\n")
+    assert typed == f"$ gradcli {page.stem} --help"
+    assert usage.split() == shown.removeprefix("usage: ").partition("\n\n")[0].split()
+    assert f"gradcli {page.stem}" in example
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_prose_is_plain_ascii(page: Path) -> None:
-    """Traditional Chinese is Big5 instead, which has no Simplified characters."""
+    """Traditional Chinese is Big5 instead, which has no Simplified characters. The title of a link
+    to such a page is Chinese too.
+    """
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
+    text = text if page in TRANSLATED else re.sub(r"\[[^]]*\](?=\(\S*zh-TW/)", "", text)
     allowed = "big5" if page in TRANSLATED else "ascii"
     assert "".join(sorted(set(text))).encode(allowed, "replace").decode(allowed) == "".join(
         sorted(set(text))
@@ -311,6 +336,19 @@ def test_a_translation_shows_what_its_original_shows_in_the_same_passages(page: 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_the_picture_is_the_programs_own(picture: Picture) -> None:
     current(picture.path, drawn(picture))
+
+
+@pytest.mark.parametrize("command", WRITTEN)
+def test_the_file_is_the_programs_own(command: str) -> None:
+    """The page that shows it has the command that writes it. Another release of matplotlib may place
+    things otherwise.
+    """
+    path, shown = written(command)
+    pages = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert [page for page in pages if f"$ {command}\n" in page and f"images/{path.name}" in page]
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    if f"matplotlib=={version('matplotlib')}" in pins:
+        current(path, shown)
 
 
 def test_the_picture_of_the_graph_has_the_numbers_of_the_graph() -> None:
@@ -374,6 +412,9 @@ def update() -> None:
     outputs(PAGES)
     for drawing in PICTURES:
         drawing.path.write_text(drawn(drawing), encoding="utf-8")
+    for command in WRITTEN:
+        path, shown = written(command)
+        path.write_text(shown, encoding="utf-8")
 
 
 def outputs(pages: Sequence[Path]) -> None:
