@@ -294,7 +294,7 @@ def working(server: Server, call: "subprocess.Popen[bytes]", client: int = 0) ->
                 fields = (
                     Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
                 )
-                if int(fields[11]) > 0.2 * os.sysconf("SC_CLK_TCK"):
+                if int(fields[11]) > 0.1 * os.sysconf("SC_CLK_TCK"):
                     found.append(pid)
         return bool(found)
 
