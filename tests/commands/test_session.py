@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gradcli.commands.session.console import completions
-from gradcli.commands.session.lines import State, cleaned, read, unfinished
+from gradcli.commands.session.lines import State, cleaned, depth, read, unfinished
 from gradcli.errors import GradcliError
 from tests.cli.test_terminals import Keyboard, keyboard
 from tests.process.test_supervision import needs_proc
@@ -131,9 +131,9 @@ def test_an_input_or_step_that_cannot_be_one_is_an_error(line: str, message: str
 
 def test_a_line_goes_on_while_a_bracket_is_open_or_after_a_backslash() -> None:
     for text in ("mse(w*x,", "x = [[1, 2],", "w*x + \\", "derive sum(x", "x = (  # a ) too"):
-        assert unfinished(text), text
+        assert unfinished(text, depth(text)), text
     for text in ("mse(w*x, y)", "why got (2", "activate relu(", "mse(w*x,\n", "x = ')' # ("):
-        assert not unfinished(text), text
+        assert not unfinished(text, depth(text)), text
 
 
 def test_completion_knows_commands_their_words_inputs_steps_and_functions() -> None:
@@ -273,6 +273,7 @@ def test_it_begins_with_the_words_of_the_command(tmp_path: Path) -> None:
         ("x = \nx = 2\nx**2\n", 2),
         ("undo\n", 2),
         ("session\n", 2),
+        ("quit now\n", 2),
         ("save\n", 2),
         ("save /no/such/folder/file\n", 2),
         ("x = 2\nmse(x,\n", 2),
