@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gradcli.commands.session.console import completions
-from gradcli.commands.session.lines import State, cleaned, depth, read, unfinished
+from gradcli.commands.session.lines import State, cleaned, read, unfinished
 from gradcli.errors import GradcliError
 from tests.cli.test_terminals import Keyboard, keyboard
 from tests.process.test_supervision import needs_proc
@@ -131,9 +131,9 @@ def test_an_input_or_step_that_cannot_be_one_is_an_error(line: str, message: str
 
 def test_a_line_goes_on_while_a_bracket_is_open_or_after_a_backslash() -> None:
     for text in ("mse(w*x,", "x = [[1, 2],", "w*x + \\", "derive sum(x", "x = (  # a ) too"):
-        assert unfinished(text, depth(text)), text
+        assert unfinished(text), text
     for text in ("mse(w*x, y)", "why got (2", "activate relu(", "mse(w*x,\n", "x = ')' # ("):
-        assert not unfinished(text, depth(text)), text
+        assert not unfinished(text), text
 
 
 def test_completion_knows_commands_their_words_inputs_steps_and_functions() -> None:

@@ -125,9 +125,6 @@ def _prompting(world: World, complete: Callable[[str], Iterable[tuple[str, Candi
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # for its owner alone
         history = FileHistory(path)
 
-    def goes_on(text: str) -> bool:
-        return unfinished(text, depth(text))
-
     session: PromptSession[str] = PromptSession(
         history=history,
         completer=Names(),
@@ -135,7 +132,7 @@ def _prompting(world: World, complete: Callable[[str], Iterable[tuple[str, Candi
         enable_history_search=True,
         enable_suspend=True,
         reserve_space_for_menu=4,
-        multiline=Condition(lambda: goes_on(session.default_buffer.text)),
+        multiline=Condition(lambda: unfinished(session.default_buffer.text)),
         prompt_continuation=_MORE,
         color_depth=None if world.colour(world.stdout) else ColorDepth.DEPTH_1_BIT,
     )

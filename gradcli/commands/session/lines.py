@@ -73,14 +73,14 @@ def cleaned(text: str) -> str:
     return _COPIED.sub("", text, count=1)
 
 
-def unfinished(text: str, opened: int) -> bool:
-    """Whether the next line belongs to a text in which so many brackets are open, or that ends with a
-    backslash. A blank line ends it whatever is open, and what is no expression is one line.
+def unfinished(text: str, opened: int | None = None) -> bool:
+    """Whether the next line belongs to this text: brackets are open in it, `opened` if they have been
+    counted, or it ends with a backslash. A blank line ends it, and what is no expression is one line.
     """
     command = COMMANDS.get(first_word(text))
     if not text.rpartition("\n")[2].strip() or (command and not is_about_expression(command)):
         return False
-    return text.endswith("\\") or opened > 0
+    return text.endswith("\\") or (depth(text) if opened is None else opened) > 0
 
 
 def depth(text: str) -> int:
