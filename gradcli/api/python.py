@@ -4,9 +4,9 @@ import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
-import gradcli
 from gradcli.api import signatures
 from gradcli.api.answer import Result, no_stdin, nowhere
 from gradcli.api.given import kept, listed, plain
@@ -23,9 +23,9 @@ from gradcli.options.shared import ComputeOptions, OutputOptions
 __all__ = ["FUNCTIONS", "GradcliError", "Result", "function"]
 
 FUNCTIONS = {
-    name: command
-    for name in gradcli.__all__
-    if (command := COMMANDS.get(name.replace("_", "-"))) and command.panel != "Script"
+    name.replace("-", "_"): command
+    for name, command in COMMANDS.items()
+    if find_spec(f"{command.folder}.compute")
 }
 """The commands that compute, by the names of their functions."""
 
