@@ -75,7 +75,8 @@ def request_of(
     Raises UsageError for a keyword that means nothing, and what `from_words` raises.
     """
     kind, known = command.request, options(command.request)
-    tables = {name: value for name, value in given.items() if name in TABLES and value is not None}
+    tables = {n: listed(value) for n, value in given.items() if n in TABLES and value is not None}
+    from_words(OutputOptions, [], tables, str)
     inputs: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     bare = [_word(word, known) for word in words]
@@ -95,6 +96,9 @@ def request_of(
                 raise UsageError(f"the input {name} is given twice", hint="give each input once")
             target[name] = plain(value)
         elif option.positional:
+            if words and not option.many:
+                hint = f"for an input of that name: inputs={{{name!r}: ..}}"
+                raise UsageError(f"{name} is given twice", hint=hint)
             more = value if option.many and isinstance(value, list | tuple) else [value]
             bare += [_word(each, known) for each in more]
         else:

@@ -294,6 +294,8 @@ def test_every_form_of_a_result(tmp_path: Path) -> None:
         (lambda: untyped.grad("x", x={"a": 1}), "expected a number", "{'a': 1}", ""),
         (lambda: untyped.grad("x", x="1,,2"), "a number is missing", "1,,2\n  ^", ""),
         (lambda: untyped.grad("x", x=1, inputs={"x": 2}), "given twice", "", "once"),
+        (lambda: untyped.grad("expression", expression=2), "given twice", "", "inputs={'expr"),
+        (lambda: untyped.grad("x", x=1j), "expected a number, got complex", "1j", ""),
         (lambda: untyped.grad("x", inputs=[1]), "expected a mapping", "", "inputs={"),
         (lambda: untyped.grad("x", x="-"), "does not read standard input", "", ""),
         (
