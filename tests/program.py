@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import IO, Any
 
 import orjson
@@ -90,7 +91,7 @@ def run(
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
-    here = here or words[:1] == ("check",)  # it needs all of PyTorch, which this process has
+    here = here or words[:1] in (("check",), ("why",))  # they need all of PyTorch, as is here
     out, err, status = _called(*call) if here else _asked(call)
     return Ran(out.decode(), err.decode(), status)
 
@@ -159,6 +160,8 @@ def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
     sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
     for words in PROGRAM.calls:
         PROGRAM.try_out(words)
+    import_module("gradcli.show.pictures.drawing")  # matplotlib, which a server does not load
+    import_module("matplotlib.backends.backend_svg")
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     with contextlib.suppress(EOFError):
         while True:

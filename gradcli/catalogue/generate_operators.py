@@ -14,7 +14,6 @@ import inspect
 import pkgutil
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
@@ -26,17 +25,29 @@ from torch import masked, nn, overrides
 from gradcli.catalogue.operators import FILE, entries
 
 DENIED = {
-    "the device is the command's": "cpu cuda pin_memory",
-    "shows memory that was never written": "resize* empty*",
-    "an internal of indexing": "index slice_inverse",
-    "a backend's internal": "batch_norm_* miopen_* fbgemm_* to_mkldnn",
-    "quantised tensors have no gradient": "quantize* q_per_channel_* choose_qparams_optimized dequantize int_repr",
-    "compressed sparse layouts are out of reach": "*col_indices* *row_indices*",
-    "needs sparse layouts that no input can have": "hspmm",
-    "no number that anyone differentiates": "hash_tensor",
-    "no function of tensors": "has_torch_function* handle_torch_function",
+    "cpu": "the device is the command's",
+    "cuda": "the device is the command's",
+    "pin_memory": "the device is the command's",
+    "resize*": "shows memory that was never written",
+    "empty*": "shows memory that was never written",
+    "index": "an internal of indexing",
+    "slice_inverse": "an internal of indexing",
+    "batch_norm_*": "a backend's internal",
+    "miopen_*": "a backend's internal",
+    "fbgemm_*": "a backend's internal",
+    "to_mkldnn": "a backend's internal",
+    "quantize*": "quantised tensors have no gradient",
+    "q_per_channel_*": "quantised tensors have no gradient",
+    "choose_qparams_optimized": "quantised tensors have no gradient",
+    "dequantize": "quantised tensors have no gradient",
+    "int_repr": "quantised tensors have no gradient",
+    "*col_indices*": "compressed sparse layouts are out of reach",
+    "*row_indices*": "compressed sparse layouts are out of reach",
+    "hspmm": "needs sparse layouts that no input can have",
+    "hash_tensor": "no number that anyone differentiates",
+    "has_torch_function*": "no function of tensors",
+    "handle_torch_function": "no function of tensors",
 }
-"""Names that are not operators, by the reason."""
 
 ADDED = {
     # constructors: not overridable, because no argument is a tensor
@@ -63,9 +74,14 @@ PREFIXED = ("special", "linalg", "fft", "masked")
 """Namespaces whose native schemas have their name as a prefix, as in `linalg_inv`."""
 
 SPACES: dict[str, ModuleType | type] = {
-    "torch": torch, "F": nn.functional, "special": torch.special, "linalg": torch.linalg, "fft": torch.fft, "masked": masked,
+    "torch": torch,
+    "F": nn.functional,
+    "special": torch.special,
+    "linalg": torch.linalg,
+    "fft": torch.fft,
+    "masked": masked,
     "Tensor": torch.Tensor,
-}  # fmt: skip
+}
 
 FUNCTIONS = "activation channelshuffle distance dropout flatten fold loss padding pixelshuffle pooling upsampling"
 """The files of torch.nn.modules whose classes are functions with settings ..."""
@@ -99,8 +115,7 @@ def pure_schemas() -> set[str]:
 def denied(name: str) -> bool:
     """Whether `name` is private, works in place, or is on the deny list."""
     hidden = name.startswith("_") or name.endswith("_")
-    patterns = " ".join(DENIED.values()).split()
-    return hidden or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return hidden or any(fnmatchcase(name, pattern) for pattern in DENIED)
 
 
 def operators(space: str, overridable: AbstractSet[object], pure: set[str]) -> Iterator[str]:
@@ -128,8 +143,9 @@ def modules(*, layers: bool) -> Iterator[str]:
     have parameters, or contain or are like modules that do.
     """
     for file in pkgutil.iter_modules(nn.modules.__path__):
-        listed = importlib.import_module(f"torch.nn.modules.{file.name}")
-        for name in getattr(listed, "__all__", ()):
+        for name in getattr(
+            importlib.import_module(f"torch.nn.modules.{file.name}"), "__all__", ()
+        ):
             module = getattr(nn, name, None)
             is_function = file.name in FUNCTIONS.split() and name not in WITH_PARAMETERS
             refused = any(fnmatchcase(name, pattern) for pattern in NO_LAYERS)
@@ -150,9 +166,13 @@ def tables() -> dict[str, list[str]]:
     overridable, pure = set(overrides.get_testing_overrides()), pure_schemas()
     known = {space: list(operators(space, overridable, pure)) for space in SPACES}
     return known | {
-        "nn": sorted(modules(layers=False)), "layers": sorted(modules(layers=True)), "properties": PROPERTIES.split(),
-        "fields": sorted(fields()), "dtypes": DTYPES.split(), "constants": CONSTANTS.split(),
-    }  # fmt: skip
+        "nn": sorted(modules(layers=False)),
+        "layers": sorted(modules(layers=True)),
+        "properties": PROPERTIES.split(),
+        "fields": sorted(fields()),
+        "dtypes": DTYPES.split(),
+        "constants": CONSTANTS.split(),
+    }
 
 
 def merged(
@@ -171,8 +191,10 @@ def merged(
 
     sections: dict[str, list[str]] = {}
     for section, there in found.items():
-        entries = map(split, known.get(section, ()))
-        old = {entry: {mark[0]: mark[1:] for mark in marks} for entry, *marks in entries}
+        old = {
+            entry: {mark[0]: mark[1:] for mark in marks}
+            for entry, *marks in map(split, known.get(section, ()))
+        }
         added = {"+": version} if section in known else {}
         marks = old | {entry: added for entry in there if entry not in old}
         order = sorted(marks) if there == sorted(there) else marks
@@ -198,10 +220,14 @@ def render(sections: dict[str, list[str]]) -> str:
     """The text of the file: a heading and wrapped names per section."""
     lines = [HEADER]
     for section, names in sections.items():
-        wrapped = textwrap.wrap(
-            " ".join(names), 119, break_long_words=False, break_on_hyphens=False
-        )
-        lines += ["", f"[{section}]", *(wrapped or [""])]
+        lines += ["", f"[{section}]"]
+        line = ""
+        for name in names:
+            if len(line) + len(name) >= 120:
+                lines.append(line.rstrip())
+                line = ""
+            line += name + " "
+        lines.append(line.rstrip())
     return "\n".join(lines) + "\n"
 
 

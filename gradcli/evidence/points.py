@@ -51,14 +51,9 @@ def _is_kept(tensor: Tensor) -> bool:
 
 
 def drawn(
-    inputs: Inputs,
-    keeping: Collection[str],
-    number: int,
-    chance: torch.Generator,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    *,
-    inside: bool = False,
-) -> dict[str, Tensor]:
+    inputs: Inputs, keeping: Collection[str], number: int, chance: torch.Generator,
+    shapes: Mapping[str, Sequence[int]] | None = None, *, inside: bool = False,
+) -> dict[str, Tensor]:  # fmt: skip
     """Point `number` in a sequence: near the given point and far, of both signs.
 
     The inputs in `keeping` keep their numbers; the others get the given or other `shapes`.

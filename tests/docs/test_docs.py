@@ -36,6 +36,7 @@ from tools import readme
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = sorted((ROOT / "docs" / "commands").glob("*.md"))
 TRANSLATIONS = ROOT / "docs" / "zh-TW"
 TRANSLATED = sorted(TRANSLATIONS.rglob("*.md"))
 """Each has its original, at the same place, in docs/."""
@@ -308,6 +309,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_file_that_is_named_is_there(page: Path) -> None:
     named = re.findall(r"`((?:gradcli|tests|docs)/[\w./]+)`", page.read_text(encoding="utf-8"))
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.stem)
+def test_a_commands_page_begins_with_its_usage_and_an_example(page: Path) -> None:
+    """The words of its help, which is the last block."""
+    usage, example, *_, help_page = re.findall(
+        r"^```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    typed, _, shown = help_page.partition("\n")
+    assert typed == f"$ gradcli {page.stem} --help"
+    assert usage.split() == shown.removeprefix("usage: ").partition("\n\n")[0].split()
+    assert f"gradcli {page.stem}" in example
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
