@@ -20,7 +20,10 @@ def picture(result: FlowResult) -> Figure:
     panel.set_ylabel("norm of the gradient")
     if result.expression and len(layers) <= NAMED:
         names = [f"{row.name} {row.module}" for row in rows]
-        panel.set_xticks(layers, names, rotation=30, ha="right", rotation_mode="anchor")
+        slant = 30 if len(layers) <= NAMED / 2 else 90
+        panel.set_xticks(
+            layers, names, rotation=slant, ha="right", va="center", rotation_mode="anchor"
+        )
     else:
         panel.set_xlabel("layer, 1 is next to the input")
     return drawn
