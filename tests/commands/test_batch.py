@@ -24,9 +24,9 @@ from gradcli import batch, core
 from gradcli.errors import FileError, SizeError
 from gradcli.language.limits import JOB_TEXT
 from gradcli.process import fork, pool
-from gradcli.process.pool import FRAME, Begin, LinesOfJobs, Work, answers
+from gradcli.process.pool import FRAME, Begin, Work, answers
 from gradcli.process.worker import Limits, cause
-from tests.program import BASE, child, run, usual_signals
+from tests.program import BASE, child, lines_of, run, usual_signals
 from tests.program import fork as fork_loaded
 from tests.warm import all_of
 from tools.benchmarks import endless
@@ -365,7 +365,7 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
 
 def answered(work: Work, count: int) -> list[str]:
     """The answers to that many lines, each its own number."""
-    lines = LinesOfJobs({"id": number} for number in range(1, count + 1))
+    lines = lines_of({"id": number} for number in range(1, count + 1))
     return [
         answer.line.decode()
         for some in answers(lines, lambda: nullcontext(work))
